@@ -1,0 +1,318 @@
+//! An artifact that has been validated, mapped from a file or held in memory.
+//!
+//! Not here: the rules (see [`crate::format`]) and decisions (see
+//! [`crate::decide`]).
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use memmap2::Mmap;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+use crate::format::{self, Embedder, Layout, Policy};
+use crate::nearest::Level;
+use crate::write::{self, Parts};
+
+#[cfg(target_endian = "big")]
+compile_error!("the sections of an artifact are read in place and are little-endian");
+
+/// Where the bytes are. Both start at a multiple of 8, and sections at a
+/// multiple of 64 from there, so that f32 and f64 arrays are aligned.
+enum Backing {
+    Mapped(Mmap),
+    /// Length in bytes, and words that hold them.
+    Owned(usize, Vec<u64>),
+}
+
+impl Backing {
+    fn owned(bytes: &[u8]) -> Self {
+        let mut words = vec![0_u64; bytes.len().div_ceil(8)];
+        bytemuck::must_cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        Self::Owned(bytes.len(), words)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(len, words) => &bytemuck::must_cast_slice::<u64, u8>(words)[..*len],
+        }
+    }
+}
+
+/// Everything that routing needs, immutable, and safe to share among threads.
+pub struct Artifact {
+    backing: Backing,
+    layout: Layout,
+    path: Option<PathBuf>,
+    level: Level,
+    sha256: OnceLock<String>,
+}
+
+impl std::fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Artifact")
+            .field("path", &self.path)
+            .field("clusters", &self.clusters())
+            .field("dim", &self.dim())
+            .field("models", &self.models())
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Artifact {
+    /// Map the file at `path` and validate all of it.
+    ///
+    /// The file must not be written in place while it is mapped; [`Self::save`]
+    /// never does that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InFile`] around what the operating system said or the first rule
+    /// of `FORMAT.md` that the file breaks; [`Error::Level`] if `HYPERNOVA_SIMD`
+    /// asks for a kernel that is not to be had.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let level = Level::from_env()?;
+        let fail = |action| {
+            move |source: io::Error| match source.kind() {
+                io::ErrorKind::NotFound => Error::NotFound,
+                _ => Error::Io { action, source },
+            }
+        };
+        let map = || -> Result<(Backing, Layout), Error> {
+            let file = File::open(path).map_err(fail("open it"))?;
+            let meta = file.metadata().map_err(fail("read its length"))?;
+            if meta.is_dir() {
+                let source = io::Error::from(io::ErrorKind::IsADirectory);
+                return Err(fail("read it")(source));
+            }
+            if meta.len() == 0 {
+                return Err(Error::Empty); // an empty file cannot be mapped
+            }
+            #[allow(unsafe_code)]
+            // SAFETY: the mapping is read-only, and artifacts are replaced by
+            // renaming, never written in place; whoever writes into a mapped file
+            // all the same breaks the contract that the documentation states.
+            let map = unsafe { Mmap::map(&file) }.map_err(fail("map it"))?;
+            let layout = format::parse(&map)?;
+            Ok((Backing::Mapped(map), layout))
+        };
+        let (backing, layout) = map().map_err(|e| e.in_file(path))?;
+        Ok(Self::new(backing, layout, Some(path.to_owned()), level))
+    }
+
+    /// Validate a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`], without the file.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let level = Level::from_env()?;
+        let layout = format::parse(bytes)?;
+        Ok(Self::new(Backing::owned(bytes), layout, None, level))
+    }
+
+    /// Make an artifact of `parts`, in memory.
+    ///
+    /// # Errors
+    ///
+    /// The first rule of `FORMAT.md` that the values break.
+    pub fn build(parts: &Parts) -> Result<Self, Error> {
+        Self::from_bytes(&write::encode(parts))
+    }
+
+    fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: Level) -> Self {
+        Self {
+            backing,
+            layout,
+            path,
+            level,
+            sha256: OnceLock::new(),
+        }
+    }
+
+    /// The same artifact, searched by another kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Level`] if this CPU does not have it.
+    pub fn with_level(mut self, level: Level) -> Result<Self, Error> {
+        self.level = level.available()?;
+        Ok(self)
+    }
+
+    /// Write the artifact to `path`, atomically.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] in [`Error::InFile`]; what stood at `path` is as it was.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        write::save(self.bytes(), path)
+    }
+
+    /// The file, byte for byte.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.backing.bytes()
+    }
+
+    /// SHA-256 of the file in hexadecimal digits; computed when first asked for.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| {
+            use std::fmt::Write as _;
+            let digest = Sha256::digest(self.bytes());
+            digest.iter().fold(String::with_capacity(64), |mut s, b| {
+                write!(s, "{b:02x}").expect("a string takes all that is written");
+                s
+            })
+        })
+    }
+
+    /// The file it was opened from, if any.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The kernel that searches it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Version of the format, major and minor.
+    #[must_use]
+    pub fn version(&self) -> (u16, u16) {
+        (format::MAJOR, self.layout.minor)
+    }
+
+    /// Number of clusters.
+    #[must_use]
+    pub fn clusters(&self) -> usize {
+        self.layout.clusters
+    }
+
+    /// Dimension of a vector.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.layout.dim
+    }
+
+    /// Number of models.
+    #[must_use]
+    pub fn models(&self) -> usize {
+        self.layout.models
+    }
+
+    /// Name of a model.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such model.
+    #[must_use]
+    pub fn model_name(&self, model: u32) -> &str {
+        // Validated at open, so the empty string never shows.
+        std::str::from_utf8(self.part(&self.layout.names[model as usize])).unwrap_or_default()
+    }
+
+    /// Index of the model of that name.
+    #[must_use]
+    pub fn model_index(&self, name: &str) -> Option<u32> {
+        (0..self.models() as u32).find(|&m| self.model_name(m) == name)
+    }
+
+    /// Defaults of the decision rule.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.layout.policy
+    }
+
+    /// The embedder's identity, as far as the core reads it.
+    #[must_use]
+    pub fn embedder(&self) -> &Embedder {
+        &self.layout.embedder
+    }
+
+    /// The embedder's identity, as JSON.
+    #[must_use]
+    pub fn embedder_json(&self) -> &str {
+        std::str::from_utf8(self.part(&self.layout.embedder_json)).unwrap_or_default()
+    }
+
+    /// How the artifact was made, as JSON; empty if the file does not say.
+    #[must_use]
+    pub fn metadata(&self) -> &str {
+        self.layout.metadata.as_ref().map_or("", |range| {
+            std::str::from_utf8(self.part(range)).unwrap_or_default()
+        })
+    }
+
+    /// Centroids, clusters x dim.
+    #[must_use]
+    pub fn centroids(&self) -> &[f32] {
+        self.f32s(&self.layout.centroids)
+    }
+
+    /// Outcomes counted, (clusters + 1) x models.
+    #[must_use]
+    pub fn counts(&self) -> &[f64] {
+        bytemuck::cast_slice(self.part(&self.layout.counts))
+    }
+
+    /// Mean scores, (clusters + 1) x models.
+    #[must_use]
+    pub fn mean(&self) -> &[f32] {
+        self.f32s(&self.layout.mean)
+    }
+
+    /// Shrunk success estimates, (clusters + 1) x models.
+    #[must_use]
+    pub fn success(&self) -> &[f32] {
+        self.f32s(&self.layout.success)
+    }
+
+    /// Standard errors of the estimates, (clusters + 1) x models.
+    #[must_use]
+    pub fn standard_error(&self) -> &[f32] {
+        self.f32s(&self.layout.standard_error)
+    }
+
+    /// Standard errors of the paired gains over the default model, (clusters + 1) x models.
+    #[must_use]
+    pub fn gain_error(&self) -> &[f32] {
+        self.f32s(&self.layout.gain_error)
+    }
+
+    /// Mean costs in USD, (clusters + 1) x models; NaN where unknown.
+    #[must_use]
+    pub fn cost(&self) -> &[f32] {
+        self.f32s(&self.layout.cost)
+    }
+
+    /// Mean latencies in seconds, (clusters + 1) x models; NaN where unknown.
+    #[must_use]
+    pub fn latency(&self) -> &[f32] {
+        self.f32s(&self.layout.latency)
+    }
+
+    /// Novelty quantiles, rising.
+    #[must_use]
+    pub fn novelty_quantiles(&self) -> &[f32] {
+        self.f32s(&self.layout.novelty)
+    }
+
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        &self.bytes()[range.clone()]
+    }
+
+    /// Cannot panic: every section starts at a multiple of 64 from an aligned
+    /// base, and its length was checked when it was opened.
+    fn f32s(&self, range: &Range<usize>) -> &[f32] {
+        bytemuck::cast_slice(self.part(range))
+    }
+}

@@ -1,0 +1,322 @@
+//! Everything that can go wrong, one variant for each rule that can be broken.
+//!
+//! Not here: advice that depends on the caller's language; the binding adds that.
+
+use std::path::PathBuf;
+
+use crate::format::Tag;
+
+/// What was wrong, and where.
+///
+/// Messages are one line. Names of the format variants are those of the reading
+/// algorithm in `FORMAT.md`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error in the file at `path`.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file as the caller named it.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// There is no file at the path.
+    #[error("there is no such file; check the path")]
+    NotFound,
+    /// The operating system refused an operation.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// The file has no bytes.
+    #[error("the file is empty; copy or fit the artifact again")]
+    Empty,
+    /// The file does not begin with the magic.
+    #[error("not a hypernova artifact: it starts with {found:02x?}; expected a .hnv file")]
+    NotAnArtifact {
+        /// The first bytes, at most eight.
+        found: Vec<u8>,
+    },
+    /// The file ends before its stated or least length.
+    #[error("the file is cut short: {found} bytes of {expected}; copy or fit it again")]
+    Truncated {
+        /// Bytes that should be there.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// The file is of another major version.
+    #[error(
+        "format version {found} is not read by this version, which reads {supported}; \
+         upgrade hypernova or fit the artifact again"
+    )]
+    MajorVersion {
+        /// Major version of the file.
+        found: u16,
+        /// Major version that this reader knows.
+        supported: u16,
+    },
+    /// The file does not end where its header or its last section ends.
+    #[error("the file has {found} bytes where {expected} are stated; copy or fit it again")]
+    FileLength {
+        /// Bytes stated.
+        expected: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// The number of sections is impossible.
+    #[error("damaged header: {found} sections; 1 to 64 that fit the file were expected")]
+    SectionCount {
+        /// Number stated.
+        found: u32,
+    },
+    /// Header or section table are damaged.
+    #[error("damaged header: checksum {computed:08x}, stated {stated:08x}; copy or fit it again")]
+    HeadChecksum {
+        /// Checksum in the file.
+        stated: u32,
+        /// Checksum of the bytes.
+        computed: u32,
+    },
+    /// Clusters, dimension or models are zero.
+    #[error("clusters {clusters}, dimension {dim}, models {models}: each must be at least 1")]
+    Dimensions {
+        /// Number of clusters stated.
+        clusters: u32,
+        /// Dimension stated.
+        dim: u32,
+        /// Number of models stated.
+        models: u32,
+    },
+    /// A byte or flag that must be zero is not.
+    #[error("reserved byte at offset {offset} is not zero")]
+    Reserved {
+        /// Where it is.
+        offset: u64,
+    },
+    /// A tag is not four capital letters.
+    #[error("section {index} has the tag {found:02x?}; four letters A-Z were expected")]
+    SectionTag {
+        /// Position in the section table.
+        index: u32,
+        /// The four bytes.
+        found: [u8; 4],
+    },
+    /// A tag occurs twice.
+    #[error("section {tag} occurs twice")]
+    DuplicateSection {
+        /// Its tag.
+        tag: Tag,
+    },
+    /// A section overlaps the one before, or leaves a hole.
+    #[error("section {tag} starts at {found}; it must start at {expected}")]
+    SectionOffset {
+        /// Its tag.
+        tag: Tag,
+        /// Where it must start.
+        expected: u64,
+        /// Where it is said to start.
+        found: u64,
+    },
+    /// A section ends after the file.
+    #[error("section {tag} of {length} bytes at {offset} passes the end of the file at {file}")]
+    SectionEnd {
+        /// Its tag.
+        tag: Tag,
+        /// Where it starts.
+        offset: u64,
+        /// Its length.
+        length: u64,
+        /// Length of the file.
+        file: u64,
+    },
+    /// A byte between two sections is not zero.
+    #[error("padding byte at offset {offset} is not zero")]
+    Padding {
+        /// Where it is.
+        offset: u64,
+    },
+    /// A section is damaged.
+    #[error(
+        "section {tag} is damaged: checksum {computed:08x}, stated {stated:08x}; \
+         copy or fit the artifact again"
+    )]
+    SectionChecksum {
+        /// Its tag.
+        tag: Tag,
+        /// Checksum in the file.
+        stated: u32,
+        /// Checksum of the bytes.
+        computed: u32,
+    },
+    /// A section is required and this reader does not know it.
+    #[error("section {tag} is required and unknown to this version; upgrade hypernova")]
+    UnknownSection {
+        /// Its tag.
+        tag: Tag,
+    },
+    /// A section that every artifact has is not there, or not marked as required.
+    #[error("section {tag} is missing or not marked as required")]
+    MissingSection {
+        /// Its tag.
+        tag: Tag,
+    },
+    /// A section has not the length that its contents need.
+    #[error("section {tag} has {found} bytes; {expected} were expected")]
+    SectionLength {
+        /// Its tag.
+        tag: Tag,
+        /// Length needed, as a number or a rule.
+        expected: String,
+        /// Length found.
+        found: u64,
+    },
+    /// A value breaks the rule of its section.
+    #[error("section {tag}, value {index} is {value}; {rule}")]
+    Value {
+        /// Tag of the section.
+        tag: Tag,
+        /// Position in the section, row-major.
+        index: usize,
+        /// The value.
+        value: f64,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The models' names are malformed.
+    #[error("section MODL, name {index}: {rule}")]
+    ModelNames {
+        /// Index of the name.
+        index: usize,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The embedder's identity is malformed.
+    #[error("section EMBD: {detail}")]
+    Embedder {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The training metadata are malformed.
+    #[error("section META: {detail}")]
+    Metadata {
+        /// What is wrong.
+        detail: String,
+    },
+
+    /// A vector has the wrong dimension.
+    #[error("the vector has dimension {found}; the artifact's is {expected}")]
+    VectorDim {
+        /// Dimension of the artifact.
+        expected: usize,
+        /// Dimension of the vector.
+        found: usize,
+    },
+    /// A vector holds NaN or infinity.
+    #[error("vector {row} holds {value} at position {index}; every value must be finite")]
+    VectorNotFinite {
+        /// Which vector of a batch; 0 for a single one.
+        row: usize,
+        /// Position in the vector.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
+    /// A model is named that the artifact does not hold.
+    #[error(
+        "{argument} names the model {name:?}, which the artifact does not hold; it holds {known}"
+    )]
+    UnknownModel {
+        /// The argument: `allow`, `deny` or `prices`.
+        argument: &'static str,
+        /// The name.
+        name: String,
+        /// The names that it holds, separated by commas, at most some.
+        known: String,
+    },
+    /// A wish is out of range.
+    #[error("{argument} is {value}; it must be {rule}")]
+    Wish {
+        /// Name of the argument.
+        argument: String,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// The limits leave no model.
+    #[error(
+        "no model is left for vector {row} in cluster {cluster}: of {models} models {allowed} are \
+         allowed, and none of these meets {limits}; loosen the limits"
+    )]
+    NoCandidate {
+        /// Which vector of a batch; 0 for a single one.
+        row: usize,
+        /// Its nearest centroid.
+        cluster: u32,
+        /// Models in the artifact.
+        models: usize,
+        /// Models that `allow` and `deny` leave.
+        allowed: usize,
+        /// The limits in force.
+        limits: String,
+    },
+    /// A kernel was asked for that is unknown, or that this CPU lacks.
+    #[error("HYPERNOVA_SIMD asks for {name:?}, which this CPU does not have; it has {available}")]
+    Level {
+        /// What was asked for.
+        name: String,
+        /// What is to be had.
+        available: String,
+    },
+}
+
+impl Error {
+    /// Say in which file the error is.
+    #[must_use]
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        Self::InFile {
+            path: path.into(),
+            source: Box::new(self),
+        }
+    }
+
+    /// The error itself, without the file it is in.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::InFile { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
+    /// The same error, for another vector of a batch.
+    pub(crate) fn at_row(self, at: usize) -> Self {
+        match self {
+            Self::VectorNotFinite { index, value, .. } => Self::VectorNotFinite {
+                row: at,
+                index,
+                value,
+            },
+            Self::NoCandidate {
+                cluster,
+                models,
+                allowed,
+                limits,
+                ..
+            } => Self::NoCandidate {
+                row: at,
+                cluster,
+                models,
+                allowed,
+                limits,
+            },
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The core of hypernova: the routing artifact, exact nearest-centroid search
+//! and the decision rule.
+//!
+//! Not here: Python, text, embedders and training.
+//!
+//! ```no_run
+//! use hypernova_core::{Artifact, Wishes};
+//!
+//! let artifact = Artifact::open("router.hnv".as_ref())?;
+//! let vector = vec![0.0; artifact.dim()];
+//! let decision = artifact.decide(&vector, &Wishes::defaults(&artifact))?;
+//! println!("{}", artifact.model_name(decision.model));
+//! # Ok::<(), hypernova_core::Error>(())
+//! ```
+
+pub mod artifact;
+pub mod decide;
+pub mod error;
+pub mod format;
+pub mod nearest;
+pub mod policy;
+pub mod write;
+
+/// The specification of the artifact.
+#[doc = include_str!("../FORMAT.md")]
+pub mod specification {}
+
+pub use artifact::Artifact;
+pub use decide::Decision;
+pub use error::Error;
+pub use nearest::Level;
+pub use policy::{Entry, Reason, Request, Wishes};
+pub use write::Parts;

@@ -1,0 +1,106 @@
+//! The kernel for aarch64: NEON.
+//!
+//! Not here: the choice of it (see [`super::Level`]).
+//!
+//! Sixteen partial sums are four registers; two rows at once use eight of them
+//! for sums and leave the rest for what is loaded.
+
+#![allow(unsafe_code)]
+
+use std::arch::aarch64::{
+    float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
+};
+
+use super::{Best, LANES, Nearest, padded_tail};
+
+/// Rows that are scored at once.
+const ROWS: usize = 2;
+/// Registers that hold the partial sums of a row.
+const PARTS: usize = 4;
+
+/// Four values from `at` on.
+#[inline]
+#[target_feature(enable = "neon")]
+fn load(values: &[f32], at: usize) -> float32x4_t {
+    let part: &[f32; 4] = values[at..].first_chunk().expect("four values are left");
+    // SAFETY: `part` holds four values; the load needs no alignment.
+    unsafe { vld1q_f32(part.as_ptr()) }
+}
+
+/// The definition's final sum.
+#[inline]
+#[target_feature(enable = "neon")]
+fn sum(p: [float32x4_t; PARTS]) -> f32 {
+    let even = vaddq_f32(p[0], p[2]); // width 8
+    let odd = vaddq_f32(p[1], p[3]);
+    let p = vaddq_f32(even, odd); // width 4
+    let first = vgetq_lane_f32::<0>(p) + vgetq_lane_f32::<2>(p); // width 2
+    let second = vgetq_lane_f32::<1>(p) + vgetq_lane_f32::<3>(p);
+    first + second // width 1
+}
+
+/// Squared distances of `N` rows at once.
+#[inline]
+#[target_feature(enable = "neon")]
+fn distances<const N: usize>(
+    query: &[f32],
+    query_tail: &[f32; LANES],
+    rows: [&[f32]; N],
+) -> [f32; N] {
+    let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
+    let full = query.len() / LANES * LANES;
+    let step = |x: float32x4_t, y: float32x4_t, p: float32x4_t| {
+        let t = vsubq_f32(x, y);
+        vaddq_f32(p, vmulq_f32(t, t))
+    };
+    for at in (0..full).step_by(LANES) {
+        for part in 0..PARTS {
+            let x = load(query, at + 4 * part);
+            for i in 0..N {
+                partial[i][part] = step(x, load(rows[i], at + 4 * part), partial[i][part]);
+            }
+        }
+    }
+    if full < query.len() {
+        for i in 0..N {
+            let tail = padded_tail(rows[i]);
+            for part in 0..PARTS {
+                let x = load(query_tail, 4 * part);
+                partial[i][part] = step(x, load(&tail, 4 * part), partial[i][part]);
+            }
+        }
+    }
+    let mut distances = [0.0; N];
+    for i in 0..N {
+        distances[i] = sum(partial[i]);
+    }
+    distances
+}
+
+#[target_feature(enable = "neon")]
+fn search(query: &[f32], centroids: &[f32]) -> Nearest {
+    let dim = query.len();
+    let tail = padded_tail(query);
+    let mut best = Best::new();
+    let mut blocks = centroids.chunks_exact(ROWS * dim);
+    let mut index = 0;
+    for block in &mut blocks {
+        let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
+        for squared in distances::<ROWS>(query, &tail, rows) {
+            best.offer(index, squared);
+            index += 1;
+        }
+    }
+    for row in blocks.remainder().chunks_exact(dim) {
+        let [squared] = distances::<1>(query, &tail, [row]);
+        best.offer(index, squared);
+        index += 1;
+    }
+    best.0
+}
+
+pub(super) fn nearest_neon(query: &[f32], centroids: &[f32]) -> Nearest {
+    assert!(super::Level::Neon.is_available());
+    // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
+    unsafe { search(query, centroids) }
+}

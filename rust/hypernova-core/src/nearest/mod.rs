@@ -1,0 +1,244 @@
+//! Find the nearest centroid, exactly.
+//!
+//! Not here: what is decided once it is found (see [`crate::decide`]).
+//!
+//! **Definition.** The squared Euclidean distance is computed in f32 with 16
+//! partial sums (`FORMAT.md`, *Meaning*); the smallest wins, of equal ones the
+//! lower index; a query with NaN or infinity is refused before it comes here.
+//! [`scalar`] is that definition in code. Every kernel does the same operations
+//! in the same order on as many partial sums at once as its registers hold, so
+//! its distances are equal bit by bit, not merely close, and so is the index.
+//!
+//! The definition fuses no multiplication with an addition: the fused result
+//! differs in the last bit, and on a CPU without the instruction each one is a
+//! call of a library function. What that costs is in `benches/record/`.
+
+mod scalar;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use crate::error::Error;
+
+/// Partial sums of the definition.
+pub(crate) const LANES: usize = 16;
+
+/// Environment variable that asks for a lower level than the CPU has.
+pub const LEVEL_VARIABLE: &str = "HYPERNOVA_SIMD";
+
+/// A kernel. All of them give the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Level {
+    /// The definition, on any CPU.
+    Scalar,
+    /// AVX2, on `x86_64`.
+    Avx2,
+    /// AVX-512F, on `x86_64`.
+    Avx512,
+    /// NEON, on aarch64.
+    Neon,
+}
+
+impl Level {
+    /// All levels, from the lowest to the highest.
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// The name that `HYPERNOVA_SIMD` takes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// Whether this CPU has what the kernel needs.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[allow(unreachable_patterns)]
+            _ => false,
+        }
+    }
+
+    /// The level itself, if this CPU has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Level`] if not.
+    pub fn available(self) -> Result<Self, Error> {
+        if self.is_available() {
+            Ok(self)
+        } else {
+            Err(Self::refuse(self.name()))
+        }
+    }
+
+    /// The highest level that this CPU has.
+    #[must_use]
+    pub fn detect() -> Self {
+        let mut levels = Self::ALL.into_iter().rev();
+        levels.find(|l| l.is_available()).unwrap_or(Self::Scalar)
+    }
+
+    /// The level that `HYPERNOVA_SIMD` names, or else the highest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Level`] if the variable names none that is to be had.
+    pub fn from_env() -> Result<Self, Error> {
+        match std::env::var(LEVEL_VARIABLE) {
+            Ok(name) if !name.is_empty() => Self::from_name(&name),
+            _ => Ok(Self::detect()),
+        }
+    }
+
+    /// The level of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Level`] if there is none, or this CPU does not have it.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        let named = Self::ALL.into_iter().find(|l| l.name() == name);
+        named
+            .ok_or_else(|| Self::refuse(name))
+            .and_then(Self::available)
+    }
+
+    fn refuse(name: &str) -> Error {
+        let available: Vec<_> = Self::ALL
+            .into_iter()
+            .filter(|l| l.is_available())
+            .map(Self::name)
+            .collect();
+        Error::Level {
+            name: name.to_owned(),
+            available: available.join(", "),
+        }
+    }
+}
+
+/// A centroid and its squared distance from the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// Index of the centroid.
+    pub index: u32,
+    /// Squared Euclidean distance, in f32.
+    pub squared: f32,
+}
+
+/// The nearest of `centroids` (rows of `query.len()` values each) to a finite `query`.
+///
+/// # Panics
+///
+/// If `query` is empty, `centroids` is empty, or the length of the second is no
+/// multiple of the length of the first; or if the CPU does not have `level`.
+#[must_use]
+pub fn nearest(level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
+    assert!(!query.is_empty() && !centroids.is_empty());
+    assert!(centroids.len().is_multiple_of(query.len()));
+    match level {
+        Level::Scalar => scalar::nearest(query, centroids),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => x86_64::nearest_avx2(query, centroids),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => x86_64::nearest_avx512(query, centroids),
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => aarch64::nearest_neon(query, centroids),
+        #[allow(unreachable_patterns)]
+        other => panic!("{} is for another architecture", other.name()),
+    }
+}
+
+/// Nearest centroid and distance of every row of a matrix; what training assigns
+/// by, so that it agrees with routing to the last bit.
+///
+/// # Errors
+///
+/// [`Error::VectorDim`] for shapes that do not fit, [`Error::VectorNotFinite`] for
+/// a value that is not finite, [`Error::Level`] as [`Level::from_env`].
+pub fn nearest_many(
+    matrix: &[f32],
+    centroids: &[f32],
+    dim: usize,
+) -> Result<Vec<(i32, f32)>, Error> {
+    let level = Level::from_env()?;
+    if dim == 0 || centroids.is_empty() || !centroids.len().is_multiple_of(dim) {
+        return Err(Error::VectorDim {
+            expected: dim,
+            found: centroids.len(),
+        });
+    }
+    let rows = matrix.chunks_exact(dim).chain(centroids.chunks_exact(dim));
+    for (row, vector) in rows.enumerate() {
+        check_finite(vector).map_err(|e| e.at_row(row))?;
+    }
+    let one = |vector| {
+        let found = nearest(level, vector, centroids);
+        // A count of rows in memory; i32 is what NumPy users index with.
+        #[allow(clippy::cast_possible_wrap)]
+        let index = found.index as i32;
+        (index, found.squared.sqrt())
+    };
+    Ok(matrix.chunks_exact(dim).map(one).collect())
+}
+
+/// Refuse NaN and infinity.
+pub(crate) fn check_finite(vector: &[f32]) -> Result<(), Error> {
+    // Without leaving early, so that it vectorises.
+    if vector.iter().fold(true, |all, v| all & v.is_finite()) {
+        return Ok(());
+    }
+    let culprit = vector.iter().enumerate().find(|(_, v)| !v.is_finite());
+    let (index, &value) = culprit.unwrap_or((0, &f32::NAN));
+    Err(Error::VectorNotFinite {
+        row: 0,
+        index,
+        value,
+    })
+}
+
+/// The smaller of two; of equal ones the one seen first.
+#[derive(Clone, Copy)]
+struct Best(Nearest);
+
+impl Best {
+    fn new() -> Self {
+        Self(Nearest {
+            index: 0,
+            squared: f32::INFINITY,
+        })
+    }
+
+    #[inline]
+    fn offer(&mut self, index: usize, squared: f32) {
+        if squared < self.0.squared {
+            self.0 = Nearest {
+                index: index as u32,
+                squared,
+            };
+        }
+    }
+}
+
+/// The last `len % LANES` values of a row, filled up with zeros: `0 - 0` adds
+/// nothing to a partial sum, so the padded row has the distance of the row.
+#[inline]
+fn padded_tail(row: &[f32]) -> [f32; LANES] {
+    let mut tail = [0.0; LANES];
+    let rest = &row[row.len() / LANES * LANES..];
+    tail[..rest.len()].copy_from_slice(rest);
+    tail
+}

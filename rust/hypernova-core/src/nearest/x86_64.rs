@@ -1,0 +1,171 @@
+//! Kernels for `x86_64`: AVX2 and AVX-512F.
+//!
+//! Not here: the choice between them (see [`super::Level`]).
+//!
+//! Four rows are scored at once, so that each part of the query is loaded once
+//! for four centroids and four chains of additions are under way.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m128, __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
+    _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    _mm256_loadu_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_sub_ps, _mm512_add_ps,
+    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_loadu_ps,
+    _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
+};
+
+use super::{Best, LANES, Nearest, padded_tail};
+
+/// Rows that are scored at once.
+const ROWS: usize = 4;
+
+/// Steps 8 (already done by the caller) to 1 of the definition's final sum.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_128(p: __m128) -> f32 {
+    let p = _mm_add_ps(p, _mm_movehl_ps(p, p)); // width 2
+    let p = _mm_add_ss(p, _mm_shuffle_ps::<1>(p, p)); // width 1
+    _mm_cvtss_f32(p)
+}
+
+/// Steps 4 to 1 of the definition's final sum.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_256(p: __m256) -> f32 {
+    let low = _mm256_castps256_ps128(p);
+    sum_128(_mm_add_ps(low, _mm256_extractf128_ps::<1>(p))) // width 4
+}
+
+/// Eight values from `at` on.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_256(values: &[f32], at: usize) -> __m256 {
+    let part: &[f32; 8] = values[at..].first_chunk().expect("eight values are left");
+    // SAFETY: `part` holds eight values; the load needs no alignment.
+    unsafe { _mm256_loadu_ps(part.as_ptr()) }
+}
+
+/// Sixteen values from `at` on.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_512(values: &[f32], at: usize) -> __m512 {
+    let part: &[f32; 16] = values[at..].first_chunk().expect("sixteen values are left");
+    // SAFETY: `part` holds sixteen values; the load needs no alignment.
+    unsafe { _mm512_loadu_ps(part.as_ptr()) }
+}
+
+/// Squared distances of `N` rows at once, with AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn distances_avx2<const N: usize>(
+    query: &[f32],
+    query_tail: &[f32; LANES],
+    rows: [&[f32]; N],
+) -> [f32; N] {
+    let mut low = [_mm256_setzero_ps(); N];
+    let mut high = [_mm256_setzero_ps(); N];
+    let full = query.len() / LANES * LANES;
+    let step = |x: __m256, y: __m256, p: __m256| {
+        let t = _mm256_sub_ps(x, y);
+        _mm256_add_ps(p, _mm256_mul_ps(t, t))
+    };
+    for at in (0..full).step_by(LANES) {
+        let (x_low, x_high) = (load_256(query, at), load_256(query, at + 8));
+        for i in 0..N {
+            low[i] = step(x_low, load_256(rows[i], at), low[i]);
+            high[i] = step(x_high, load_256(rows[i], at + 8), high[i]);
+        }
+    }
+    if full < query.len() {
+        let (x_low, x_high) = (load_256(query_tail, 0), load_256(query_tail, 8));
+        for i in 0..N {
+            let tail = padded_tail(rows[i]);
+            low[i] = step(x_low, load_256(&tail, 0), low[i]);
+            high[i] = step(x_high, load_256(&tail, 8), high[i]);
+        }
+    }
+    let mut distances = [0.0; N];
+    for i in 0..N {
+        distances[i] = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
+    }
+    distances
+}
+
+/// Squared distances of `N` rows at once, with AVX-512F.
+#[inline]
+#[target_feature(enable = "avx512f,avx2")]
+fn distances_avx512<const N: usize>(
+    query: &[f32],
+    query_tail: &[f32; LANES],
+    rows: [&[f32]; N],
+) -> [f32; N] {
+    let mut partial = [_mm512_setzero_ps(); N];
+    let full = query.len() / LANES * LANES;
+    let step = |x: __m512, y: __m512, p: __m512| {
+        let t = _mm512_sub_ps(x, y);
+        _mm512_add_ps(p, _mm512_mul_ps(t, t))
+    };
+    for at in (0..full).step_by(LANES) {
+        let x = load_512(query, at);
+        for i in 0..N {
+            partial[i] = step(x, load_512(rows[i], at), partial[i]);
+        }
+    }
+    if full < query.len() {
+        let x = load_512(query_tail, 0);
+        for i in 0..N {
+            partial[i] = step(x, load_512(&padded_tail(rows[i]), 0), partial[i]);
+        }
+    }
+    let mut distances = [0.0; N];
+    for i in 0..N {
+        let low = _mm512_castps512_ps256(partial[i]);
+        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial[i]));
+        distances[i] = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
+    }
+    distances
+}
+
+/// The walk over the rows, the same for both kernels.
+macro_rules! search {
+    ($name:ident, $features:literal, $distances:ident) => {
+        #[target_feature(enable = $features)]
+        fn $name(query: &[f32], centroids: &[f32]) -> Nearest {
+            let dim = query.len();
+            let tail = padded_tail(query);
+            let mut best = Best::new();
+            let mut blocks = centroids.chunks_exact(ROWS * dim);
+            let mut index = 0;
+            for block in &mut blocks {
+                let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
+                for squared in $distances::<ROWS>(query, &tail, rows) {
+                    best.offer(index, squared);
+                    index += 1;
+                }
+            }
+            for row in blocks.remainder().chunks_exact(dim) {
+                let [squared] = $distances::<1>(query, &tail, [row]);
+                best.offer(index, squared);
+                index += 1;
+            }
+            best.0
+        }
+    };
+}
+
+search!(search_avx2, "avx2", distances_avx2);
+search!(search_avx512, "avx512f,avx2", distances_avx512);
+
+pub(super) fn nearest_avx2(query: &[f32], centroids: &[f32]) -> Nearest {
+    assert!(super::Level::Avx2.is_available());
+    // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
+    unsafe { search_avx2(query, centroids) }
+}
+
+pub(super) fn nearest_avx512(query: &[f32], centroids: &[f32]) -> Nearest {
+    assert!(super::Level::Avx512.is_available());
+    // SAFETY: the CPU has AVX-512F, and with it AVX2, the only demands of a safe
+    // function with these target features.
+    unsafe { search_avx512(query, centroids) }
+}

@@ -1,0 +1,416 @@
+//! The rule that turns a row of profiles and the caller's wishes into a ranking.
+//!
+//! Not here: which row (see [`crate::decide`]). The rule is stated in
+//! `FORMAT.md` under *Meaning*; all of it is computed in f64.
+
+use std::cmp::Ordering;
+
+use crate::artifact::Artifact;
+use crate::error::Error;
+
+/// What a caller asks for, by name. What is `None` is the artifact's default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// Success per USD.
+    pub cost_weight: Option<f64>,
+    /// Success per second.
+    pub latency_weight: Option<f64>,
+    /// Dearest expected cost of a task, in USD.
+    pub max_cost_usd: Option<f64>,
+    /// Least shrunk success estimate.
+    pub min_success: Option<f64>,
+    /// Models to choose from.
+    pub allow: Option<Vec<String>>,
+    /// Models not to choose.
+    pub deny: Option<Vec<String>>,
+    /// Expected cost of a task by model, in USD, instead of the profile's.
+    pub prices: Option<Vec<(String, f64)>>,
+}
+
+/// A request that has been checked against an artifact, with names resolved.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wishes {
+    cost_weight: f64,
+    latency_weight: f64,
+    max_cost_usd: Option<f64>,
+    min_success: f64,
+    /// One entry a model; `None` allows all.
+    allowed: Option<Box<[bool]>>,
+    /// One entry a model, NaN where the caller gave none; `None` gives none at all.
+    prices: Option<Box<[f64]>>,
+}
+
+/// A place in a ranking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// Index of the model.
+    pub model: u32,
+    /// Shrunk success estimate.
+    pub success: f64,
+    /// Expected cost of a task in USD, the caller's price if given.
+    pub cost_usd: Option<f64>,
+    /// Expected latency in seconds.
+    pub latency_s: Option<f64>,
+    /// Outcomes counted in the cluster.
+    pub n: f64,
+    /// What the ranking goes by.
+    pub utility: f64,
+}
+
+/// Why the first entry of a ranking is the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The evidence of the cluster says that it beats the default model.
+    Routed,
+    /// It is the default model: nothing is proven to beat it here.
+    DefaultNoEvidence,
+    /// The prompt is too far from all training prompts to judge by its cluster.
+    DefaultNovel,
+    /// The first choice was not allowed.
+    Constrained,
+}
+
+impl Reason {
+    /// All reasons; the position is the code in columnar results.
+    pub const ALL: [Self; 4] = [
+        Self::Routed,
+        Self::DefaultNoEvidence,
+        Self::DefaultNovel,
+        Self::Constrained,
+    ];
+
+    /// The name that users see.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Routed => "routed",
+            Self::DefaultNoEvidence => "default_no_evidence",
+            Self::DefaultNovel => "default_novel",
+            Self::Constrained => "constrained",
+        }
+    }
+}
+
+impl Wishes {
+    /// The artifact's defaults. Allocates nothing.
+    #[must_use]
+    pub fn defaults(artifact: &Artifact) -> Self {
+        let policy = artifact.policy();
+        Self {
+            cost_weight: policy.cost_weight,
+            latency_weight: policy.latency_weight,
+            max_cost_usd: policy.max_cost_usd,
+            min_success: policy.min_success,
+            allowed: None,
+            prices: None,
+        }
+    }
+
+    /// Check a request and resolve its names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wish`] for a number out of range, [`Error::UnknownModel`] for a
+    /// name that the artifact does not hold.
+    pub fn resolve(artifact: &Artifact, request: &Request) -> Result<Self, Error> {
+        let mut wishes = Self::defaults(artifact);
+        if let Some(weight) = at_least_0("cost_weight", request.cost_weight)? {
+            wishes.cost_weight = weight;
+        }
+        if let Some(weight) = at_least_0("latency_weight", request.latency_weight)? {
+            wishes.latency_weight = weight;
+        }
+        if let Some(limit) = at_least_0("max_cost_usd", request.max_cost_usd)? {
+            wishes.max_cost_usd = Some(limit);
+        }
+        if let Some(value) = request.min_success {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::Wish {
+                    argument: "min_success".into(),
+                    value,
+                    rule: "a number from 0 to 1",
+                });
+            }
+            wishes.min_success = value;
+        }
+        if request.allow.is_some() || request.deny.is_some() {
+            let mut allowed = vec![request.allow.is_none(); artifact.models()];
+            for name in request.allow.iter().flatten() {
+                allowed[index(artifact, "allow", name)?] = true;
+            }
+            for name in request.deny.iter().flatten() {
+                allowed[index(artifact, "deny", name)?] = false;
+            }
+            wishes.allowed = Some(allowed.into());
+        }
+        if let Some(given) = &request.prices {
+            let mut prices = vec![f64::NAN; artifact.models()];
+            for (name, price) in given {
+                let model = index(artifact, "prices", name)?;
+                at_least_0(&format!("prices[{name:?}]"), Some(*price))?;
+                prices[model] = *price;
+            }
+            wishes.prices = Some(prices.into());
+        }
+        Ok(wishes)
+    }
+
+    /// How many models `allow` and `deny` leave.
+    fn count_allowed(&self, models: usize) -> usize {
+        self.allowed
+            .as_ref()
+            .map_or(models, |a| a.iter().filter(|&&x| x).count())
+    }
+
+    /// The limits in force, for a message.
+    fn limits(&self) -> String {
+        let mut limits = Vec::new();
+        if let Some(limit) = self.max_cost_usd {
+            limits.push(format!("max_cost_usd={limit}"));
+        }
+        if self.min_success > 0.0 {
+            limits.push(format!("min_success={}", self.min_success));
+        }
+        if limits.is_empty() {
+            return "the caller's allow and deny".into();
+        }
+        limits.join(" and ")
+    }
+}
+
+fn at_least_0(argument: &str, value: Option<f64>) -> Result<Option<f64>, Error> {
+    match value {
+        Some(value) if !(value.is_finite() && value >= 0.0) => Err(Error::Wish {
+            argument: argument.into(),
+            value,
+            rule: "a finite number, at least 0",
+        }),
+        value => Ok(value),
+    }
+}
+
+fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
+    /// Names that a message lists at most.
+    const SHOWN: u32 = 30;
+    if let Some(model) = artifact.model_index(name) {
+        return Ok(model as usize);
+    }
+    let models = artifact.models() as u32;
+    let mut known: Vec<_> = (0..models.min(SHOWN))
+        .map(|m| artifact.model_name(m).to_owned())
+        .collect();
+    if models > SHOWN {
+        known.push(format!("and {} more", models - SHOWN));
+    }
+    Err(Error::UnknownModel {
+        argument,
+        name: name.to_owned(),
+        known: known.join(", "),
+    })
+}
+
+/// One row of the profiles, seen through the caller's wishes.
+struct Row<'a> {
+    success: &'a [f32],
+    gain_error: &'a [f32],
+    cost: &'a [f32],
+    latency: &'a [f32],
+    counts: &'a [f64],
+    wishes: &'a Wishes,
+    default: usize,
+    guard_z: f64,
+    /// What an unknown cost counts as under a cost weight.
+    dearest: f64,
+    /// What an unknown latency counts as under a latency weight.
+    slowest: f64,
+    default_utility: f64,
+}
+
+/// The part of a ranking that a model belongs to; the lower goes first.
+type Part = u8;
+const PROVEN: Part = 0;
+const DEFAULT: Part = 1;
+const OTHER: Part = 2;
+
+impl<'a> Row<'a> {
+    fn new(artifact: &'a Artifact, row: usize, wishes: &'a Wishes) -> Self {
+        let models = artifact.models();
+        let range = row * models..(row + 1) * models;
+        let policy = artifact.policy();
+        let mut this = Self {
+            success: &artifact.success()[range.clone()],
+            gain_error: &artifact.gain_error()[range.clone()],
+            cost: &artifact.cost()[range.clone()],
+            latency: &artifact.latency()[range.clone()],
+            counts: &artifact.counts()[range],
+            wishes,
+            default: policy.default_model as usize,
+            guard_z: policy.guard_z,
+            dearest: 0.0,
+            slowest: 0.0,
+            default_utility: 0.0,
+        };
+        if wishes.cost_weight != 0.0 {
+            this.dearest = (0..models).filter_map(|m| this.cost(m)).fold(0.0, f64::max);
+        }
+        if wishes.latency_weight != 0.0 {
+            this.slowest = (0..models)
+                .filter_map(|m| this.latency(m))
+                .fold(0.0, f64::max);
+        }
+        this.default_utility = this.utility(this.default);
+        this
+    }
+
+    fn models(&self) -> usize {
+        self.success.len()
+    }
+
+    fn cost(&self, model: usize) -> Option<f64> {
+        let price = self.wishes.prices.as_ref().map_or(f64::NAN, |p| p[model]);
+        if price.is_nan() {
+            known(self.cost[model])
+        } else {
+            Some(price)
+        }
+    }
+
+    fn latency(&self, model: usize) -> Option<f64> {
+        known(self.latency[model])
+    }
+
+    fn utility(&self, model: usize) -> f64 {
+        let mut utility = f64::from(self.success[model]);
+        if self.wishes.cost_weight != 0.0 {
+            utility -= self.wishes.cost_weight * self.cost(model).unwrap_or(self.dearest);
+        }
+        if self.wishes.latency_weight != 0.0 {
+            utility -= self.wishes.latency_weight * self.latency(model).unwrap_or(self.slowest);
+        }
+        utility
+    }
+
+    fn part(&self, model: usize, utility: f64) -> Part {
+        if model == self.default {
+            return DEFAULT;
+        }
+        let bound = self.guard_z * f64::from(self.gain_error[model]);
+        if utility - self.default_utility > bound {
+            PROVEN
+        } else {
+            OTHER
+        }
+    }
+
+    fn is_candidate(&self, model: usize) -> bool {
+        if self.wishes.allowed.as_ref().is_some_and(|a| !a[model]) {
+            return false;
+        }
+        if let Some(limit) = self.wishes.max_cost_usd
+            && self.cost(model).is_none_or(|cost| cost > limit)
+        {
+            return false;
+        }
+        f64::from(self.success[model]) >= self.wishes.min_success
+    }
+
+    /// Place of a model in the ranking before limits: the lower goes first.
+    fn place(&self, model: usize) -> Place {
+        let utility = self.utility(model);
+        Place {
+            part: self.part(model, utility),
+            utility,
+            model,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    part: Part,
+    utility: f64,
+    model: usize,
+}
+
+impl Place {
+    fn order(&self, other: &Self) -> Ordering {
+        self.part
+            .cmp(&other.part)
+            .then(other.utility.total_cmp(&self.utility))
+            .then(self.model.cmp(&other.model))
+    }
+}
+
+fn known(value: f32) -> Option<f64> {
+    (!value.is_nan()).then(|| f64::from(value))
+}
+
+/// The model that the rule takes in `row`, and why. Allocates nothing.
+pub(crate) fn choose(
+    artifact: &Artifact,
+    row: usize,
+    wishes: &Wishes,
+) -> Result<(u32, Reason), Error> {
+    let novel = row == artifact.clusters();
+    let row = Row::new(artifact, row, wishes);
+    let mut first: Option<Place> = None;
+    let mut taken: Option<Place> = None;
+    for model in 0..row.models() {
+        let place = row.place(model);
+        if first.is_none_or(|f| place.order(&f).is_lt()) {
+            first = Some(place);
+        }
+        if taken.is_none_or(|t| place.order(&t).is_lt()) && row.is_candidate(model) {
+            taken = Some(place);
+        }
+    }
+    let (Some(first), Some(taken)) = (first, taken) else {
+        return Err(Error::NoCandidate {
+            row: 0,
+            cluster: 0, // the caller knows it
+            models: row.models(),
+            allowed: wishes.count_allowed(row.models()),
+            limits: wishes.limits(),
+        });
+    };
+    let reason = if first.model != taken.model {
+        Reason::Constrained
+    } else if novel {
+        Reason::DefaultNovel
+    } else if taken.part == PROVEN {
+        Reason::Routed
+    } else {
+        Reason::DefaultNoEvidence
+    };
+    Ok((taken.model as u32, reason))
+}
+
+impl Artifact {
+    /// All models that the wishes allow in a row of the profiles, the best first.
+    ///
+    /// `row` is a cluster, or the number of clusters for the whole table.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such row, or the wishes are another artifact's with another
+    /// number of models.
+    #[must_use]
+    pub fn rank(&self, row: u32, wishes: &Wishes) -> Vec<Entry> {
+        let row = Row::new(self, row as usize, wishes);
+        let mut places: Vec<Place> = (0..row.models())
+            .filter(|&m| row.is_candidate(m))
+            .map(|m| row.place(m))
+            .collect();
+        places.sort_unstable_by(Place::order);
+        let entry = |place: Place| Entry {
+            model: place.model as u32,
+            success: f64::from(row.success[place.model]),
+            cost_usd: row.cost(place.model),
+            latency_s: row.latency(place.model),
+            n: row.counts[place.model],
+            utility: place.utility,
+        };
+        places.into_iter().map(entry).collect()
+    }
+}
