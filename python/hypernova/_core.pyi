@@ -1,0 +1,260 @@
+"""The compiled core: artifact, nearest centroid, decision rule."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+DEBUG_BUILD: bool
+
+@final
+class Artifact:
+    """Everything that routing needs: immutable, validated, safe to share among threads.
+
+    Profile arrays have a row for each cluster and a last one for the whole table,
+    and a column for each model. All arrays are read-only copies.
+
+    Attributes:
+        models: Names; an index into it means the same model everywhere.
+        clusters: Number of clusters, k.
+        dim: Dimension of a vector.
+        default_model: The best single model of the table.
+        policy: Defaults of the decision rule.
+        embedder: The embedder's identity, JSON.
+        metadata: How the artifact was made, JSON; empty if the file does not say.
+        sha256: Of the file's bytes, 64 hex digits.
+        path: Where it was opened from, if anywhere.
+        version: Of the format, major and minor.
+        level: The kernel that searches it: scalar, neon, avx2 or avx512.
+        centroids: float32 (k, dim).
+        counts: float64 (k + 1, models), outcomes counted.
+        mean: float32 (k + 1, models), mean score; 0 where nothing was counted.
+        success: float32 (k + 1, models), shrunk success estimate.
+        standard_error: float32 (k + 1, models), of ``success``.
+        gain_error: float32 (k + 1, models), of the paired gain over the default model.
+        cost: float32 (k + 1, models), mean USD per task; NaN where unknown.
+        latency: float32 (k + 1, models), mean seconds per task; NaN where unknown.
+        novelty_quantiles: float32 (q,), of the distances of training prompts.
+    """
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+    @property
+    def clusters(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def default_model(self) -> str: ...
+    @property
+    def policy(self) -> dict[str, Any]: ...
+    @property
+    def embedder(self) -> str: ...
+    @property
+    def metadata(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def path(self) -> os.PathLike[str] | None: ...
+    @property
+    def version(self) -> tuple[int, int]: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def centroids(self) -> NDArray[np.float32]: ...
+    @property
+    def counts(self) -> NDArray[np.float64]: ...
+    @property
+    def mean(self) -> NDArray[np.float32]: ...
+    @property
+    def success(self) -> NDArray[np.float32]: ...
+    @property
+    def standard_error(self) -> NDArray[np.float32]: ...
+    @property
+    def gain_error(self) -> NDArray[np.float32]: ...
+    @property
+    def cost(self) -> NDArray[np.float32]: ...
+    @property
+    def latency(self) -> NDArray[np.float32]: ...
+    @property
+    def novelty_quantiles(self) -> NDArray[np.float32]: ...
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Artifact:
+        """Map a file and validate all of it.
+
+        Raises:
+            NotFoundError: There is no such file.
+            ArtifactError: It cannot be read or breaks a rule of FORMAT.md.
+            PolicyError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+        """
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Artifact:
+        """Validate a copy of the bytes of a file; raises as `open`."""
+
+    @staticmethod
+    def build(
+        *,
+        models: Sequence[str],
+        centroids: NDArray[np.float32],
+        counts: NDArray[np.float64],
+        mean: NDArray[np.float32],
+        success: NDArray[np.float32],
+        standard_error: NDArray[np.float32],
+        gain_error: NDArray[np.float32],
+        cost: NDArray[np.float32],
+        latency: NDArray[np.float32],
+        novelty: NDArray[np.float32],
+        embedder: str,
+        metadata: str,
+        default_model: int,
+        cost_weight: float = 0.0,
+        latency_weight: float = 0.0,
+        max_cost_usd: float | None = None,
+        min_success: float = 0.0,
+        guard_z: float = 0.0,
+        novelty_limit: float = 1.0,
+        shrinkage: float = 0.0,
+    ) -> Artifact:
+        """Make an artifact of values; shapes and rules are those of FORMAT.md.
+
+        Raises:
+            VectorError: An array is not contiguous or has the wrong dtype.
+            ArtifactError: A value breaks a rule of FORMAT.md.
+        """
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file: a temporary one beside it, synced, then renamed.
+
+        Raises:
+            ArtifactWriteError: It could not be written; what stood there still stands.
+        """
+
+    def to_bytes(self) -> bytes:
+        """The file, byte for byte."""
+
+    def decide(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        cost_weight: float | None = None,
+        latency_weight: float | None = None,
+        max_cost_usd: float | None = None,
+        min_success: float | None = None,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] | None = None,
+        prices: Mapping[str, float] | None = None,
+    ) -> Decision:
+        """Decide for one vector; see `hypernova.Router.decide`."""
+
+    def decide_many(
+        self,
+        matrix: NDArray[np.float32],
+        *,
+        cost_weight: float | None = None,
+        latency_weight: float | None = None,
+        max_cost_usd: float | None = None,
+        min_success: float | None = None,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] | None = None,
+        prices: Mapping[str, float] | None = None,
+    ) -> Decisions:
+        """Decide for each row of a matrix; see `hypernova.Router.decide_many`."""
+
+@final
+class Decision:
+    """Which model, and why.
+
+    Attributes:
+        model: Name of the model to call: the first of ``ranking``.
+        ranking: All models that the wishes allow, the best first; built when read.
+        cluster: Index of the nearest centroid.
+        distance: Euclidean distance from it.
+        novelty: Share of the training prompts that lie nearer to their centroids, 0 to 1.
+        reason: ``routed``, ``default_no_evidence``, ``default_novel`` or ``constrained``.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def ranking(self) -> tuple[RankingEntry, ...]: ...
+    @property
+    def cluster(self) -> int: ...
+    @property
+    def distance(self) -> float: ...
+    @property
+    def novelty(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+
+@final
+class RankingEntry:
+    """A model's place in a ranking.
+
+    Attributes:
+        model: Name.
+        success: Shrunk success estimate, 0 to 1.
+        cost_usd: Expected cost of a task, the caller's price if given; None if unknown.
+        latency_s: Expected latency of a task; None if unknown.
+        n: Outcomes that were counted in the cluster; may be fractional.
+        utility: What the ranking goes by.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def success(self) -> float: ...
+    @property
+    def cost_usd(self) -> float | None: ...
+    @property
+    def latency_s(self) -> float | None: ...
+    @property
+    def n(self) -> float: ...
+    @property
+    def utility(self) -> float: ...
+
+@final
+class Decisions:
+    """Columns of many decisions; arrays are read-only, (n,).
+
+    Attributes:
+        model_indices: int32, into ``models``.
+        clusters: int32.
+        distances: float32.
+        novelties: float32.
+        reason_codes: uint8, into ``reasons``.
+        models: Names of all models.
+        reasons: Names of all reasons.
+    """
+
+    @property
+    def model_indices(self) -> NDArray[np.int32]: ...
+    @property
+    def clusters(self) -> NDArray[np.int32]: ...
+    @property
+    def distances(self) -> NDArray[np.float32]: ...
+    @property
+    def novelties(self) -> NDArray[np.float32]: ...
+    @property
+    def reason_codes(self) -> NDArray[np.uint8]: ...
+    @property
+    def models(self) -> tuple[str, ...]: ...
+    @property
+    def reasons(self) -> tuple[str, ...]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Decision: ...
+
+def nearest_centroids(
+    matrix: NDArray[np.float32], centroids: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Nearest centroid, int32 (n,), and distance, float32 (n,), of each row.
+
+    Args:
+        matrix: float32 (n, dim).
+        centroids: float32 (k, dim).
+
+    Raises:
+        VectorError: Dtype, shape, strides or a value are wrong.
+    """

@@ -1,0 +1,66 @@
+"""Every exception that hypernova raises on purpose.
+
+Not here: any logic. The compiled core raises these very classes, so that they
+pickle, and so that one ``except HypernovaError`` catches all of them.
+"""
+
+from __future__ import annotations
+
+
+class HypernovaError(Exception):
+    """Base of all errors that hypernova raises on purpose.
+
+    The message is one line that says what was wrong, where, and what to do.
+    """
+
+
+class NotFoundError(HypernovaError, FileNotFoundError):
+    """A file or folder that was named does not exist."""
+
+
+class ArtifactError(HypernovaError, ValueError):
+    """A file is not a valid routing artifact, or not one this version reads."""
+
+
+class ArtifactWriteError(HypernovaError, OSError):
+    """An artifact could not be written; what stood at the path before still stands."""
+
+
+class TableError(HypernovaError, ValueError):
+    """An outcome table is malformed; the message names file, row and column."""
+
+
+class FitError(HypernovaError, ValueError):
+    """A table cannot be fitted with the options given."""
+
+
+class EmbedderError(HypernovaError, ValueError):
+    """An embedder folder is incomplete, inconsistent, or gives wrong shapes."""
+
+
+class EmbedderMismatchError(EmbedderError):
+    """The artifact was fitted with another embedder than the one at hand."""
+
+
+class TextError(HypernovaError, ValueError):
+    """A text cannot be embedded: it is empty or holds no token."""
+
+
+class VectorError(HypernovaError, ValueError):
+    """A vector or matrix has the wrong dtype, shape, strides, or a value that is not finite."""
+
+
+class PolicyError(HypernovaError, ValueError):
+    """A wish of the caller is out of range."""
+
+
+class UnknownModelError(PolicyError):
+    """A model was named that the artifact does not hold."""
+
+
+class NoCandidateError(PolicyError):
+    """The caller's limits leave no model to choose from."""
+
+
+class MissingExtraError(HypernovaError, ImportError):
+    """A package is missing that belongs to an extra; the message names the extra."""

@@ -1,0 +1,98 @@
+//! Arrays in and out. A wrong dtype, shape or stride is refused, never guessed at.
+
+use numpy::{PyArray1, PyArrayMethods as _};
+use pyo3::buffer::{Element, PyBuffer};
+use pyo3::prelude::*;
+
+use crate::errors::VectorError;
+
+/// What came, in words: `float64 (3, 4)`, or a type that is no array.
+fn found(object: &Bound<'_, PyAny>) -> String {
+    let dtype = object.getattr("dtype").and_then(|d| d.str());
+    let shape = object.getattr("shape").and_then(|s| s.str());
+    match (dtype, shape) {
+        (Ok(dtype), Ok(shape)) => format!("an array of {dtype}, shape {shape}"),
+        _ => object
+            .get_type()
+            .name()
+            .map_or_else(|_| "another object".into(), |name| name.to_string()),
+    }
+}
+
+fn refuse(name: &str, expected: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    VectorError::new_err(format!(
+        "{name}: expected {expected}, got {}",
+        found(object)
+    ))
+}
+
+/// A buffer of the right type, number of dimensions and layout.
+fn buffer<T: Element>(
+    name: &str,
+    expected: &str,
+    object: &Bound<'_, PyAny>,
+    ndim: Option<usize>,
+) -> PyResult<PyBuffer<T>> {
+    let buffer = PyBuffer::<T>::get(object).map_err(|_| refuse(name, expected, object))?;
+    if ndim.is_some_and(|n| n != buffer.dimensions()) {
+        return Err(refuse(name, expected, object));
+    }
+    if !buffer.is_c_contiguous() {
+        return Err(VectorError::new_err(format!(
+            "{name}: expected {expected}, got strides {:?}; pass numpy.ascontiguousarray({name})",
+            buffer.strides()
+        )));
+    }
+    Ok(buffer)
+}
+
+/// A copy of a float32 vector. The core checks its dimension and values.
+pub(crate) fn vector_f32(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Vec<f32>> {
+    let expected = || format!("a contiguous float32 array of shape ({dim},)");
+    let buffer = match buffer::<f32>("vector", "", object, Some(1)) {
+        Ok(buffer) => buffer,
+        Err(_) => buffer::<f32>("vector", &expected(), object, Some(1))?,
+    };
+    buffer.to_vec(object.py())
+}
+
+/// A copy of a float32 matrix of `dim` columns. The core checks its values.
+pub(crate) fn matrix_f32(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Vec<f32>> {
+    let expected = format!("a contiguous float32 array of shape (n, {dim})");
+    let buffer = buffer::<f32>("matrix", &expected, object, Some(2))?;
+    if buffer.shape()[1] != dim {
+        return Err(refuse("matrix", &expected, object));
+    }
+    buffer.to_vec(object.py())
+}
+
+/// A copy of all numbers of an array of any shape. The core checks how many.
+pub(crate) fn numbers<T: Element>(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
+    let expected = format!("a contiguous float{} array", 8 * size_of::<T>());
+    buffer::<T>(name, &expected, object, None)?.to_vec(object.py())
+}
+
+/// Rows and columns of an array of two dimensions.
+pub(crate) fn shape2(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
+    let expected = "a contiguous float32 array of two dimensions";
+    let buffer = buffer::<f32>(name, expected, object, Some(2))?;
+    Ok((buffer.shape()[0], buffer.shape()[1]))
+}
+
+/// Values that become a read-only array without another copy.
+pub(crate) struct Fresh<T>(pub(crate) Vec<T>);
+
+impl<T: numpy::Element> Fresh<T> {
+    pub(crate) fn flat(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        read_only(PyArray1::from_vec(py, self.0).into_any())
+    }
+
+    pub(crate) fn shaped(self, py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyAny>> {
+        read_only(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
+    }
+}
+
+fn read_only(array: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+    array.call_method1("setflags", (false,))?;
+    Ok(array)
+}

@@ -1,0 +1,203 @@
+//! Decisions as Python sees them.
+
+use std::sync::Arc;
+
+use hypernova_core as core;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::array::Fresh;
+
+#[pyclass(frozen, module = "hypernova._core")]
+pub(crate) struct Decision {
+    artifact: Arc<core::Artifact>,
+    decided: core::Decision,
+    wishes: Arc<core::Wishes>,
+}
+
+impl Decision {
+    pub(crate) fn new(
+        artifact: &Arc<core::Artifact>,
+        decided: core::Decision,
+        wishes: &Arc<core::Wishes>,
+    ) -> Self {
+        Self {
+            artifact: Arc::clone(artifact),
+            decided,
+            wishes: Arc::clone(wishes),
+        }
+    }
+}
+
+#[pymethods]
+impl Decision {
+    #[getter]
+    fn model(&self) -> &str {
+        self.artifact.model_name(self.decided.model)
+    }
+
+    #[getter]
+    fn cluster(&self) -> u32 {
+        self.decided.cluster
+    }
+
+    #[getter]
+    fn distance(&self) -> f32 {
+        self.decided.distance
+    }
+
+    #[getter]
+    fn novelty(&self) -> f32 {
+        self.decided.novelty
+    }
+
+    #[getter]
+    fn reason(&self) -> &'static str {
+        self.decided.reason.name()
+    }
+
+    /// Built when it is asked for.
+    #[getter]
+    fn ranking<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let entries = self.artifact.rank(self.decided.row, &self.wishes);
+        PyTuple::new(
+            py,
+            entries
+                .into_iter()
+                .map(|entry| RankingEntry::new(&self.artifact, entry)),
+        )
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<hypernova.Decision: {:?}, reason={:?}, cluster={}, novelty={:.3}>",
+            self.model(),
+            self.reason(),
+            self.cluster(),
+            self.novelty()
+        )
+    }
+}
+
+#[pyclass(frozen, get_all, module = "hypernova._core")]
+pub(crate) struct RankingEntry {
+    model: String,
+    success: f64,
+    cost_usd: Option<f64>,
+    latency_s: Option<f64>,
+    n: f64,
+    utility: f64,
+}
+
+impl RankingEntry {
+    fn new(artifact: &core::Artifact, entry: core::Entry) -> Self {
+        Self {
+            model: artifact.model_name(entry.model).to_owned(),
+            success: entry.success,
+            cost_usd: entry.cost_usd,
+            latency_s: entry.latency_s,
+            n: entry.n,
+            utility: entry.utility,
+        }
+    }
+}
+
+#[pymethods]
+impl RankingEntry {
+    fn __repr__(&self) -> String {
+        let cost = self
+            .cost_usd
+            .map_or("None".into(), |cost| format!("{cost:.6}"));
+        format!(
+            "<hypernova.RankingEntry: {:?}, success={:.4}, cost_usd={cost}, n={}, utility={:.4}>",
+            self.model, self.success, self.n, self.utility
+        )
+    }
+}
+
+/// Columns of many decisions; read-only arrays.
+#[pyclass(frozen, module = "hypernova._core")]
+pub(crate) struct Decisions {
+    artifact: Arc<core::Artifact>,
+    decided: Vec<core::Decision>,
+    wishes: Arc<core::Wishes>,
+    #[pyo3(get)]
+    model_indices: Py<PyAny>,
+    #[pyo3(get)]
+    clusters: Py<PyAny>,
+    #[pyo3(get)]
+    distances: Py<PyAny>,
+    #[pyo3(get)]
+    novelties: Py<PyAny>,
+    #[pyo3(get)]
+    reason_codes: Py<PyAny>,
+}
+
+impl Decisions {
+    pub(crate) fn new(
+        py: Python<'_>,
+        artifact: &Arc<core::Artifact>,
+        decided: Vec<core::Decision>,
+        wishes: core::Wishes,
+    ) -> PyResult<Self> {
+        // Both counts come from u32 fields of the file; more than i32::MAX of
+        // either would be a file of terabytes.
+        #[allow(clippy::cast_possible_wrap)]
+        let signed = |of: fn(&core::Decision) -> u32| -> PyResult<Py<PyAny>> {
+            let column: Vec<i32> = decided.iter().map(|d| of(d) as i32).collect();
+            Ok(Fresh(column).flat(py)?.unbind())
+        };
+        let float = |of: fn(&core::Decision) -> f32| -> PyResult<Py<PyAny>> {
+            let column: Vec<f32> = decided.iter().map(of).collect();
+            Ok(Fresh(column).flat(py)?.unbind())
+        };
+        let code = |reason| core::Reason::ALL.iter().position(|r| *r == reason);
+        let codes: Vec<u8> = decided
+            .iter()
+            .map(|d| code(d.reason).unwrap_or_default() as u8)
+            .collect();
+        Ok(Self {
+            model_indices: signed(|d| d.model)?,
+            clusters: signed(|d| d.cluster)?,
+            distances: float(|d| d.distance)?,
+            novelties: float(|d| d.novelty)?,
+            reason_codes: Fresh(codes).flat(py)?.unbind(),
+            artifact: Arc::clone(artifact),
+            decided,
+            wishes: Arc::new(wishes),
+        })
+    }
+}
+
+#[pymethods]
+impl Decisions {
+    #[getter]
+    fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let models = self.artifact.models() as u32;
+        PyTuple::new(py, (0..models).map(|m| self.artifact.model_name(m)))
+    }
+
+    #[getter]
+    #[allow(clippy::unused_self)]
+    fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, core::Reason::ALL.map(core::Reason::name))
+    }
+
+    fn __len__(&self) -> usize {
+        self.decided.len()
+    }
+
+    fn __getitem__(&self, index: isize) -> PyResult<Decision> {
+        let from_end = index + isize::try_from(self.decided.len())?;
+        let at = usize::try_from(if index < 0 { from_end } else { index });
+        at.ok()
+            .and_then(|at| self.decided.get(at))
+            .map(|decided| Decision::new(&self.artifact, *decided, &self.wishes))
+            .ok_or_else(|| PyIndexError::new_err("no such decision"))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<hypernova.Decisions: {}>", self.decided.len())
+    }
+}

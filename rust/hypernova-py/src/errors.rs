@@ -1,0 +1,38 @@
+//! Map each error of the core to the Python class that users catch.
+
+use hypernova_core::Error;
+use pyo3::PyErr;
+
+/// The classes themselves live in `hypernova/errors.py`, so that they are
+/// ordinary Python and pickle.
+mod python {
+    #![allow(missing_docs)]
+    pyo3::import_exception!(hypernova.errors, ArtifactError);
+    pyo3::import_exception!(hypernova.errors, ArtifactWriteError);
+    pyo3::import_exception!(hypernova.errors, NoCandidateError);
+    pyo3::import_exception!(hypernova.errors, NotFoundError);
+    pyo3::import_exception!(hypernova.errors, PolicyError);
+    pyo3::import_exception!(hypernova.errors, UnknownModelError);
+    pyo3::import_exception!(hypernova.errors, VectorError);
+}
+
+pub(crate) use python::VectorError;
+
+#[allow(clippy::needless_pass_by_value)] // the form that `map_err` takes
+pub(crate) fn raise(error: Error) -> PyErr {
+    let message = error.to_string();
+    match error.root() {
+        Error::NotFound => python::NotFoundError::new_err(message),
+        Error::Io { action, .. } if action.starts_with("open") || action.starts_with("read") => {
+            python::ArtifactError::new_err(message)
+        }
+        Error::Io { .. } => python::ArtifactWriteError::new_err(message),
+        Error::VectorDim { .. } | Error::VectorNotFinite { .. } => {
+            python::VectorError::new_err(message)
+        }
+        Error::UnknownModel { .. } => python::UnknownModelError::new_err(message),
+        Error::Wish { .. } | Error::Level { .. } => python::PolicyError::new_err(message),
+        Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
+        _ => python::ArtifactError::new_err(message),
+    }
+}

@@ -1,0 +1,361 @@
+//! Python binding of `hypernova-core`: convert arguments, call, map errors.
+//!
+//! Not here: any decision; what this module returns is what the core said.
+
+mod array;
+mod decision;
+mod errors;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hypernova_core as core;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use crate::array::{Fresh, matrix_f32, numbers, vector_f32};
+use crate::decision::{Decision, Decisions, RankingEntry};
+use crate::errors::raise;
+
+/// The keyword arguments that state a caller's wishes.
+macro_rules! request {
+    ($cost_weight:ident, $latency_weight:ident, $max_cost_usd:ident, $min_success:ident,
+     $allow:ident, $deny:ident, $prices:ident) => {
+        core::Request {
+            cost_weight: $cost_weight,
+            latency_weight: $latency_weight,
+            max_cost_usd: $max_cost_usd,
+            min_success: $min_success,
+            allow: $allow,
+            deny: $deny,
+            prices: $prices.map(|prices| prices.into_iter().collect()),
+        }
+    };
+}
+
+/// By name, in the order that the caller's dict has.
+type Prices = std::collections::BTreeMap<String, f64>;
+
+#[pyclass(frozen, module = "hypernova._core")]
+struct Artifact(Arc<core::Artifact>);
+
+impl Artifact {
+    fn wishes(&self, request: &core::Request) -> PyResult<core::Wishes> {
+        if *request == core::Request::default() {
+            return Ok(core::Wishes::defaults(&self.0));
+        }
+        core::Wishes::resolve(&self.0, request).map_err(raise)
+    }
+
+    fn profile<'py, T: numpy::Element + Copy>(
+        &self,
+        py: Python<'py>,
+        values: &[T],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Fresh(values.to_vec()).shaped(py, [self.0.clusters() + 1, self.0.models()])
+    }
+}
+
+#[pymethods]
+impl Artifact {
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
+    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| core::Artifact::open(&path))
+            .map(|a| Self(Arc::new(a)))
+            .map_err(raise)
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        py.detach(|| core::Artifact::from_bytes(data))
+            .map(|a| Self(Arc::new(a)))
+            .map_err(raise)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, models, centroids, counts, mean, success, standard_error, gain_error,
+        cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0,
+        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0,
+        shrinkage=0.0))]
+    #[allow(clippy::too_many_arguments)]
+    fn build(
+        models: Vec<String>,
+        centroids: &Bound<'_, PyAny>,
+        counts: &Bound<'_, PyAny>,
+        mean: &Bound<'_, PyAny>,
+        success: &Bound<'_, PyAny>,
+        standard_error: &Bound<'_, PyAny>,
+        gain_error: &Bound<'_, PyAny>,
+        cost: &Bound<'_, PyAny>,
+        latency: &Bound<'_, PyAny>,
+        novelty: &Bound<'_, PyAny>,
+        embedder: String,
+        metadata: String,
+        default_model: u32,
+        cost_weight: f64,
+        latency_weight: f64,
+        max_cost_usd: Option<f64>,
+        min_success: f64,
+        guard_z: f64,
+        novelty_limit: f64,
+        shrinkage: f64,
+    ) -> PyResult<Self> {
+        let (rows, dim) = array::shape2("centroids", centroids)?;
+        let parts = core::Parts {
+            clusters: u32::try_from(rows)?,
+            dim: u32::try_from(dim)?,
+            centroids: numbers("centroids", centroids)?,
+            counts: numbers("counts", counts)?,
+            mean: numbers("mean", mean)?,
+            success: numbers("success", success)?,
+            standard_error: numbers("standard_error", standard_error)?,
+            gain_error: numbers("gain_error", gain_error)?,
+            cost: numbers("cost", cost)?,
+            latency: numbers("latency", latency)?,
+            models,
+            policy: core::format::Policy {
+                cost_weight,
+                latency_weight,
+                max_cost_usd,
+                min_success,
+                guard_z,
+                novelty_limit,
+                shrinkage,
+                default_model,
+            },
+            embedder,
+            novelty: numbers("novelty", novelty)?,
+            metadata,
+        };
+        core::Artifact::build(&parts)
+            .map(|a| Self(Arc::new(a)))
+            .map_err(raise)
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.save(&path)).map_err(raise)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.0.bytes())
+    }
+
+    #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
+        min_success=None, allow=None, deny=None, prices=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn decide(
+        &self,
+        py: Python<'_>,
+        vector: &Bound<'_, PyAny>,
+        cost_weight: Option<f64>,
+        latency_weight: Option<f64>,
+        max_cost_usd: Option<f64>,
+        min_success: Option<f64>,
+        allow: Option<Vec<String>>,
+        deny: Option<Vec<String>>,
+        prices: Option<Prices>,
+    ) -> PyResult<Decision> {
+        let wishes = self.wishes(&request!(
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices
+        ))?;
+        // Copied before the GIL is released: another thread may write to it.
+        let vector = vector_f32(vector, self.0.dim())?;
+        let decided = py
+            .detach(|| self.0.decide(&vector, &wishes))
+            .map_err(raise)?;
+        Ok(Decision::new(&self.0, decided, &Arc::new(wishes)))
+    }
+
+    #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
+        min_success=None, allow=None, deny=None, prices=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn decide_many(
+        &self,
+        py: Python<'_>,
+        matrix: &Bound<'_, PyAny>,
+        cost_weight: Option<f64>,
+        latency_weight: Option<f64>,
+        max_cost_usd: Option<f64>,
+        min_success: Option<f64>,
+        allow: Option<Vec<String>>,
+        deny: Option<Vec<String>>,
+        prices: Option<Prices>,
+    ) -> PyResult<Decisions> {
+        let wishes = self.wishes(&request!(
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices
+        ))?;
+        let matrix = matrix_f32(matrix, self.0.dim())?;
+        let decided = py
+            .detach(|| self.0.decide_many(&matrix, &wishes))
+            .map_err(raise)?;
+        Decisions::new(py, &self.0, decided, wishes)
+    }
+
+    #[getter]
+    fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(
+            py,
+            (0..self.0.models() as u32).map(|m| self.0.model_name(m)),
+        )
+    }
+
+    #[getter]
+    fn default_model(&self) -> &str {
+        self.0.model_name(self.0.policy().default_model)
+    }
+
+    #[getter]
+    fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let policy = self.0.policy();
+        let dict = PyDict::new(py);
+        dict.set_item("cost_weight", policy.cost_weight)?;
+        dict.set_item("latency_weight", policy.latency_weight)?;
+        dict.set_item("max_cost_usd", policy.max_cost_usd)?;
+        dict.set_item("min_success", policy.min_success)?;
+        dict.set_item("guard_z", policy.guard_z)?;
+        dict.set_item("novelty_limit", policy.novelty_limit)?;
+        dict.set_item("shrinkage", policy.shrinkage)?;
+        dict.set_item("default_model", self.default_model())?;
+        Ok(dict)
+    }
+
+    #[getter]
+    fn clusters(&self) -> usize {
+        self.0.clusters()
+    }
+
+    #[getter]
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+
+    #[getter]
+    fn version(&self) -> (u16, u16) {
+        self.0.version()
+    }
+
+    #[getter]
+    fn embedder(&self) -> &str {
+        self.0.embedder_json()
+    }
+
+    #[getter]
+    fn metadata(&self) -> &str {
+        self.0.metadata()
+    }
+
+    #[getter]
+    fn sha256(&self) -> &str {
+        self.0.sha256()
+    }
+
+    #[getter]
+    fn path(&self) -> Option<&std::path::Path> {
+        self.0.path()
+    }
+
+    #[getter]
+    fn level(&self) -> &'static str {
+        self.0.level().name()
+    }
+
+    #[getter]
+    fn centroids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Fresh(self.0.centroids().to_vec()).shaped(py, [self.0.clusters(), self.0.dim()])
+    }
+
+    #[getter]
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.counts())
+    }
+
+    #[getter]
+    fn mean<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.mean())
+    }
+
+    #[getter]
+    fn success<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.success())
+    }
+
+    #[getter]
+    fn standard_error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.standard_error())
+    }
+
+    #[getter]
+    fn gain_error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.gain_error())
+    }
+
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.cost())
+    }
+
+    #[getter]
+    fn latency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.profile(py, self.0.latency())
+    }
+
+    #[getter]
+    fn novelty_quantiles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Fresh(self.0.novelty_quantiles().to_vec()).flat(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<hypernova.Artifact: {} clusters of dimension {}, {} models, default {:?}>",
+            self.clusters(),
+            self.dim(),
+            self.0.models(),
+            self.default_model()
+        )
+    }
+}
+
+/// Nearest centroid and distance of each row of a matrix, by the search that routes.
+#[pyfunction]
+fn nearest_centroids<'py>(
+    py: Python<'py>,
+    matrix: &Bound<'py, PyAny>,
+    centroids: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let (_, dim) = array::shape2("centroids", centroids)?;
+    let centroids: Vec<f32> = numbers("centroids", centroids)?;
+    let matrix = matrix_f32(matrix, dim)?;
+    let found = py
+        .detach(|| core::nearest::nearest_many(&matrix, &centroids, dim))
+        .map_err(raise)?;
+    let (clusters, distances): (Vec<i32>, Vec<f32>) = found.into_iter().unzip();
+    Ok((Fresh(clusters).flat(py)?, Fresh(distances).flat(py)?))
+}
+
+/// The compiled core of hypernova.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::{Artifact, Decision, Decisions, RankingEntry, nearest_centroids};
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        use pyo3::types::PyModuleMethods as _;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEBUG_BUILD", cfg!(debug_assertions))
+    }
+}
