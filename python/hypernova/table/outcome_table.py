@@ -1,0 +1,351 @@
+"""`OutcomeTable`: tasks x models with scores, costs and latencies, checked and immutable.
+
+Not here: reading a form (`text`, `parquet`) or the rules a table obeys (`columns`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hypernova.table.columns import (
+    Floats,
+    Ints,
+    Outcomes,
+    Tasks,
+    Vectors,
+    check_name,
+    check_tasks,
+    outcome_arrays,
+    unit_vectors,
+)
+from hypernova.table.parquet import read_folder, read_long
+from hypernova.table.source import Source, existing, shown
+from hypernova.table.text import read_csv, read_jsonl
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+_READERS = {".jsonl": read_jsonl, ".csv": read_csv, ".parquet": read_long}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OutcomeTable:
+    """Which model scored what on which task.
+
+    Make one with `read` or `from_arrays`, which check it; the constructor checks nothing. All
+    arrays are read-only.
+
+    Attributes:
+        task_ids: Distinct ids, in the order of the source.
+        prompts: One for each task; prompts may repeat.
+        groups: One for each task, None where it has none.
+        models: Distinct names, sorted, so that the order of rows in a file never changes what is
+            made from it.
+        score: float64 (tasks, models) in 0..1; NaN where the model has no outcome on the task.
+        cost_usd: float64 (tasks, models) in USD; NaN where unknown, never zero for unknown.
+        latency_s: float64 (tasks, models) in seconds; NaN where unknown.
+        embedding: float32 (tasks, dim), each row of unit length, or None if the table has none.
+        name: Base name of the source without its suffix, for reports.
+        embedding_origin: Where `embedding` comes from, None without one.
+    """
+
+    task_ids: tuple[str, ...]
+    prompts: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    models: tuple[str, ...]
+    score: Floats
+    cost_usd: Floats
+    latency_s: Floats
+    embedding: Vectors | None = None
+    name: str = "table"
+    embedding_origin: str | None = None
+
+    def __post_init__(self) -> None:
+        for array in (self.score, self.cost_usd, self.latency_s, self.embedding):
+            if array is not None:
+                array.setflags(write=False)
+
+    def __reduce__(self) -> tuple[type[OutcomeTable], tuple[Any, ...]]:
+        # Through the constructor, because unpickled and copied arrays are writable again.
+        return OutcomeTable, tuple(getattr(self, field.name) for field in fields(self))
+
+    def __repr__(self) -> str:
+        outcomes = int(np.count_nonzero(~np.isnan(self.score)))
+        vectors = "" if self.embedding is None else f", embedding of {self.embedding.shape[1]}"
+        return (
+            f"<OutcomeTable {shown(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
+            f"{outcomes} outcomes{vectors}>"
+        )
+
+    @property
+    def n_tasks(self) -> int:
+        """Number of tasks."""
+        return len(self.task_ids)
+
+    @property
+    def n_models(self) -> int:
+        """Number of models."""
+        return len(self.models)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> OutcomeTable:
+        """Read and check an outcome table.
+
+        Args:
+            path: One of four forms.
+
+                - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
+                  `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?).
+                - A `.jsonl` file, one task a line: `{"task_id", "prompt", "group"?, "embedding"?,
+                  "outcomes": {model: {"score", "cost_usd"?, "latency_s"?} | score}}`.
+                - A `.csv` file with a header, one outcome a row: task_id, prompt, group?, model,
+                  score, cost_usd?, latency_s?. It cannot hold an embedding.
+                - A `.parquet` file with the same columns, and embedding? (lists of numbers).
+
+        Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
+        Parquet, is read as its decimal string. A score of JSON or Parquet type boolean is 1 or 0.
+        A null, empty or (in Parquet) NaN cost or latency is unknown; a null or empty group is none.
+        An outcome that is not there is a hole; one that is given twice with the same values counts
+        once. A vector is scaled to unit length, and left as it is where it has that already.
+
+        Returns:
+            The table; tasks in the order of the source, models sorted.
+
+        Raises:
+            NotFoundError: nothing is at the path.
+            TableError: the table is malformed. The message names the file, the row (line of a text
+                file, row of a Parquet file, both from 1), the column, what was found and what to
+                do.
+            MissingExtraError: the form is Parquet and pyarrow is not installed.
+
+        Example:
+            >>> table = OutcomeTable.read("data/")  # doctest: +SKIP
+        """
+        there = existing(path)
+        if there.is_dir():
+            # "." and ".." have no name of their own.
+            base = there.resolve().name if there.name in {"", ".."} else there.name
+            return cls._checked(*read_folder(there), name=base)
+        reader = _READERS.get(there.suffix.lower())
+        if reader is None:
+            raise Source.of(there, "").error(
+                f"the suffix {there.suffix!r} is not one of an outcome table",
+                "give .jsonl, .csv or .parquet, or a folder with tasks.parquet and "
+                "outcomes.parquet",
+            )
+        return cls._checked(*reader(there), name=there.stem)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        task_ids: Sequence[str],
+        prompts: Sequence[str],
+        models: Sequence[str],
+        score: npt.ArrayLike,
+        cost_usd: npt.ArrayLike | None = None,
+        latency_s: npt.ArrayLike | None = None,
+        groups: Sequence[str | None] | None = None,
+        embedding: npt.ArrayLike | None = None,
+        name: str = "table",
+        embedding_origin: str | None = None,
+    ) -> OutcomeTable:
+        """Make a table from arrays, under the same rules as `read`. Everything is copied.
+
+        Args:
+            task_ids: Distinct ids (tasks,).
+            prompts: Prompts (tasks,).
+            models: Distinct names (models,) in any order; columns are sorted by them.
+            score: Numbers (tasks, models) in 0..1; NaN is a hole.
+            cost_usd: USD (tasks, models); NaN is unknown. Dropped in holes, where there is no
+                outcome that it could be the cost of.
+            latency_s: Seconds (tasks, models); NaN is unknown. Dropped in holes.
+            groups: Groups (tasks,); None or an empty string is no group.
+            embedding: Vectors (tasks, dim) of any length above zero.
+            name: Name of the table, for reports and messages.
+            embedding_origin: Where the vectors come from; `embedding of NAME` if not given.
+
+        Raises:
+            TableError: a shape does not fit, or a rule is broken. The message names the table, the
+                index (from 0) and the argument.
+
+        Example:
+            >>> table = OutcomeTable.from_arrays(
+            ...     task_ids=["t0", "t1"],
+            ...     prompts=["Add 1 and 1", "Name a prime"],
+            ...     models=["small", "large"],
+            ...     score=[[1, 1], [0, 1]],
+            ... )
+            >>> table.models
+            ('large', 'small')
+        """
+        source = Source(f"table {shown(name)}", "index")
+        n_tasks = len(task_ids)
+        texts = {
+            "task_ids": _texts(task_ids, "task_ids", n_tasks, source),
+            "prompts": _texts(prompts, "prompts", n_tasks, source),
+            "models": _texts(models, "models", len(models), source),
+        }
+        filled = [""] * n_tasks if groups is None else ["" if g is None else g for g in groups]
+        named = [group or None for group in _texts(filled, "groups", n_tasks, source)]
+        seen: set[str] = set()
+        for index, model in enumerate(texts["models"]):
+            check_name(model, source, index, "models")
+            if model in seen:
+                raise source.error(
+                    f"found {shown(model)} twice", "keep one", at=index, column="models"
+                )
+            seen.add(model)
+        shape = (n_tasks, len(texts["models"]))
+        scores = _matrix(score, "score", shape, source).astype(np.float64)
+        task, column = np.nonzero(~np.isnan(scores))
+        values = {
+            key: np.full(len(task), np.nan)
+            if given is None
+            else _matrix(given, key, shape, source)[task, column].astype(np.float64)
+            for key, given in (("cost_usd", cost_usd), ("latency_s", latency_s))
+        }
+        vectors = None
+        if embedding is not None:
+            vectors = _matrix(embedding, "embedding", (n_tasks, None), source)
+            embedding_origin = embedding_origin or f"embedding of {name}"
+        return cls._checked(
+            Tasks(
+                source=source,
+                rows=np.arange(n_tasks, dtype=np.int64),
+                ids=texts["task_ids"],
+                prompts=texts["prompts"],
+                groups=named,
+                embedding=vectors,
+            ),
+            Outcomes(
+                source=source,
+                rows=task.astype(np.int64),
+                task=task.astype(np.int64),
+                model=column.astype(np.int64),
+                models=texts["models"],
+                score=scores[task, column],
+                cost_usd=values["cost_usd"],
+                latency_s=values["latency_s"],
+            ),
+            name=name,
+            embedding_origin=embedding_origin,
+        )
+
+    @classmethod
+    def _checked(
+        cls, tasks: Tasks, outcomes: Outcomes, *, name: str, embedding_origin: str | None = None
+    ) -> OutcomeTable:
+        check_tasks(tasks)
+        embedding = unit_vectors(tasks)
+        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes)
+        if embedding is None:
+            embedding_origin = None
+        elif embedding_origin is None:
+            embedding_origin = f"embedding column of {name}"
+        return cls(
+            task_ids=tuple(tasks.ids),
+            prompts=tuple(tasks.prompts),
+            groups=tuple(tasks.groups),
+            models=tuple(models),
+            score=score,
+            cost_usd=cost_usd,
+            latency_s=latency_s,
+            embedding=embedding,
+            name=name,
+            embedding_origin=embedding_origin,
+        )
+
+    def prompt_groups(self) -> Ints:
+        """Number the distinct prompts.
+
+        Folds keep equal numbers together: a prompt must not be both trained on and tested on.
+
+        Returns:
+            int64 (tasks,): equal exactly where the prompt text is equal, counted from 0 in order
+            of appearance.
+        """
+        number: dict[str, int] = {}
+        return np.array(
+            [number.setdefault(prompt, len(number)) for prompt in self.prompts], dtype=np.int64
+        )
+
+    def subset(self, rows: npt.NDArray[np.integer]) -> OutcomeTable:
+        """Return the table of some tasks, with all models, also those that then have no outcome.
+
+        Args:
+            rows: Indices of tasks, integers (n,) in 0..n_tasks-1, in the order wanted.
+
+        Raises:
+            TableError: `rows` is not one-dimensional, not of integers, or out of range.
+        """
+        source = Source(f"table {shown(self.name)}", "index")
+        rows = np.asarray(rows)
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise source.error(
+                f"found {rows.dtype} of shape {rows.shape}",
+                "give integer indices of one dimension, np.flatnonzero(mask) for a mask",
+                column="rows",
+            )
+        # Negative indices would silently take tasks from the end.
+        if rows.size and (rows.min() < 0 or rows.max() >= self.n_tasks):
+            raise source.error(
+                f"found indices from {rows.min()} to {rows.max()}",
+                f"give indices in 0..{self.n_tasks - 1}",
+                column="rows",
+            )
+        picked = rows.tolist()
+        return OutcomeTable(
+            task_ids=tuple(self.task_ids[row] for row in picked),
+            prompts=tuple(self.prompts[row] for row in picked),
+            groups=tuple(self.groups[row] for row in picked),
+            models=self.models,
+            score=self.score[rows],
+            cost_usd=self.cost_usd[rows],
+            latency_s=self.latency_s[rows],
+            embedding=None if self.embedding is None else self.embedding[rows],
+            name=self.name,
+            embedding_origin=self.embedding_origin,
+        )
+
+
+def _texts(values: Sequence[object], column: str, length: int, source: Source) -> list[str]:
+    if len(values) != length:
+        raise source.error(
+            f"found {len(values)} entries", f"give {length}, one for each task", column=column
+        )
+    texts = []
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise source.error(f"found {shown(value)}", "give strings", at=index, column=column)
+        # numpy.str_ is a str of another type, and would show in messages and JSON as such.
+        texts.append(str(value))
+    return texts
+
+
+def _matrix(
+    values: npt.ArrayLike, column: str, shape: tuple[int, int | None], source: Source
+) -> npt.NDArray[np.floating]:
+    # A shape of None is any size.
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise source.error(
+            "found rows of different lengths", "give a rectangle", column=column
+        ) from error
+    # NumPy would parse strings, and turn None into NaN, if it were asked for floats at once.
+    if array.dtype.kind not in "biuf":
+        raise source.error(
+            f"found {array.dtype}", "give numbers, NaN for what is not known", column=column
+        )
+    if array.ndim != 2 or any(
+        size not in (None, there) for there, size in zip(array.shape, shape, strict=True)
+    ):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise source.error(f"found shape {array.shape}", f"give ({wanted})", column=column)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)

@@ -1,0 +1,340 @@
+"""Read tables and prompts from Parquet, by columns and without a Python loop over outcomes.
+
+Not here: rules that hold for every form; `columns` has them. pyarrow is imported on first use, so
+that the other forms, and everything that serves, do without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hypernova.errors import MissingExtraError, TableError
+from hypernova.table.columns import (
+    Encoded,
+    Floats,
+    Ints,
+    Outcomes,
+    Tasks,
+    check_prompt,
+    check_tasks,
+    common_length,
+    tasks_of_long,
+)
+from hypernova.table.source import Source, opened, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+class _Columns:
+    """The wanted columns of one Parquet file, converted on demand."""
+
+    def __init__(self, path: Path, required: Sequence[str], optional: Sequence[str]) -> None:
+        self.source = Source.of(path, "row")
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise MissingExtraError(
+                f"{self.source.label}: reading Parquet needs pyarrow: "
+                'pip install "hypernova-router[train]"'
+            ) from error
+        with opened(path, self.source) as file:
+            try:
+                # Not read_table: it takes "key=value" folders in the path for columns.
+                content = pyarrow.parquet.ParquetFile(file)
+                names = content.schema_arrow.names
+                missing = [name for name in required if name not in names]
+                wanted = [name for name in (*required, *optional) if name in names]
+                for name in wanted:
+                    if names.count(name) > 1:
+                        raise self.source.error("the column stands twice", "keep one", column=name)
+                table = None if missing else content.read(columns=wanted)
+            except (pyarrow.ArrowException, OSError) as error:
+                reason = str(error).partition("\n")[0]
+                raise self.source.error(
+                    f"is not a readable Parquet file ({reason})", "write it again"
+                ) from error
+        if table is None:
+            raise self.source.missing(missing, names)
+        self._pa: Any = pyarrow
+        self._table = table
+        self.length: int = table.num_rows
+        # Messages count rows from 1.
+        self.rows: Ints = np.arange(1, self.length + 1, dtype=np.int64)
+
+    def has(self, column: str) -> bool:
+        """Return whether an optional column is there."""
+        return column in self._table.column_names
+
+    def texts(self, column: str, *, integers: bool = False, nothing: str | None = None) -> Encoded:
+        """Return a text column, dictionary-encoded.
+
+        Args:
+            column: Column name.
+            integers: Accept integers, as decimal strings.
+            nothing: What stands for null; None refuses null.
+
+        Raises:
+            TableError: the column is of another type, or holds null or invalid UTF-8.
+        """
+        types = self._pa.types
+        values = self._table.column(column)
+        kind = values.type.value_type if types.is_dictionary(values.type) else values.type
+        if not (
+            types.is_string(kind)
+            or types.is_large_string(kind)
+            or types.is_string_view(kind)
+            or types.is_null(kind)
+            or (integers and types.is_integer(kind))
+        ):
+            raise self._wrong_type(column, "store strings")
+        # Large, because one chunk of a plain string column ends at 2 GiB; cast before encoding,
+        # because a dictionary column may carry values that no row uses.
+        large = values.cast(self._pa.large_string()).combine_chunks()
+        if nothing is not None:
+            large = large.fill_null(nothing)
+        elif large.null_count:
+            raise self.source.error(
+                "found null",
+                "fill it in or leave the row out",
+                at=self._first(large.is_null()),
+                column=column,
+            )
+        encoded = large.dictionary_encode()
+        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        try:
+            return Encoded(codes, encoded.dictionary.to_pylist())
+        except UnicodeDecodeError as error:
+            raise self._invalid_utf8(column, large) from error
+
+    def numbers(self, column: str) -> Floats:
+        """Return a numeric column as float64 with NaN for null; all NaN if it is absent.
+
+        Raises:
+            TableError: the column is of another type; for scores also: it holds null.
+        """
+        if not self.has(column):
+            return np.full(self.length, np.nan)
+        types = self._pa.types
+        values = self._table.column(column)
+        kind = values.type
+        is_score = column == "score"
+        if not (
+            types.is_floating(kind)
+            or types.is_integer(kind)
+            or types.is_decimal(kind)
+            or types.is_null(kind)
+            or (is_score and types.is_boolean(kind))
+        ):
+            raise self._wrong_type(column, "store numbers")
+        if is_score and values.null_count:
+            raise self.source.error(
+                "found null",
+                "leave out the outcome where there is no score",
+                at=self._first(values.is_null()),
+                column=column,
+            )
+        # Unsafe only in that large integers may round.
+        floats: Floats = values.cast(self._pa.float64(), safe=False).to_numpy()
+        return floats
+
+    def vectors(self, tasks: Tasks, task_of_row: Ints) -> npt.NDArray[np.floating] | None:
+        """Return the `embedding` column, one vector for each task, or None if it is absent.
+
+        Args:
+            tasks: The tasks, to name one in a message.
+            task_of_row: Index of the task that each row belongs to, int64 (rows,).
+
+        Raises:
+            TableError: the column is not of lists of numbers, lengths differ, some rows have none,
+                or two rows of one task differ.
+        """
+        if not self.has("embedding"):
+            return None
+        types = self._pa.types
+        column = self._table.column("embedding")
+        if types.is_null(column.type):
+            return None
+        if not (
+            types.is_list(column.type)
+            or types.is_large_list(column.type)
+            or types.is_fixed_size_list(column.type)
+        ) or not (
+            types.is_floating(column.type.value_type) or types.is_integer(column.type.value_type)
+        ):
+            raise self._wrong_type("embedding", "store lists of float32")
+        import pyarrow.compute
+
+        lengths = (
+            pyarrow.compute.list_value_length(column).fill_null(-1).to_numpy().astype(np.int64)
+        )
+        dim = common_length(
+            lengths,
+            self.source,
+            self.rows,
+            lambda row: f"task {shown(tasks.ids[task_of_row[row]])}",
+        )
+        if dim < 0:
+            return None
+        small = column.type.value_type in (self._pa.float16(), self._pa.float32())
+        matrix = np.empty((len(tasks.ids), dim), dtype=np.float32 if small else np.float64)
+        written = np.zeros(len(tasks.ids), dtype=np.bool_)
+        start = 0
+        for chunk in column.chunks:
+            flat = chunk.flatten().to_numpy(zero_copy_only=False)
+            block = flat.astype(matrix.dtype, copy=False).reshape(len(chunk), dim)
+            owner = task_of_row[start : start + len(chunk)]
+            fresh = np.flatnonzero(~written[owner])[::-1]
+            matrix[owner[fresh]] = block[fresh]
+            written[owner] = True
+            same = (block == matrix[owner]) | (np.isnan(block) & np.isnan(matrix[owner]))
+            clash = np.flatnonzero(~same.all(axis=1))
+            if clash.size:
+                task = int(owner[clash[0]])
+                raise self.source.error(
+                    f"found another vector than {self.source.unit} {tasks.rows[task]} has for "
+                    "the same task_id",
+                    "give one task one vector",
+                    at=start + int(clash[0]) + 1,
+                    column="embedding",
+                    of=f"task {shown(tasks.ids[task])}",
+                )
+            start += len(chunk)
+        return matrix
+
+    def _first(self, mask: Any) -> int:
+        return int(np.flatnonzero(mask.to_numpy(zero_copy_only=False))[0]) + 1
+
+    def _wrong_type(self, column: str, remedy: str) -> TableError:
+        kind = self._table.column(column).type
+        return self.source.error(f"found a column of type {kind}", remedy, column=column)
+
+    def _invalid_utf8(self, column: str, values: Any) -> TableError:
+        row = 0
+        for row in range(len(values)):
+            try:
+                values[row].as_py()
+            except UnicodeDecodeError:
+                break
+        return self.source.error(
+            "is not valid UTF-8", "write the text as UTF-8", at=row + 1, column=column
+        )
+
+
+def read_folder(path: Path) -> tuple[Tasks, Outcomes]:
+    """Read the folder form, `tasks.parquet` and `outcomes.parquet`.
+
+    Raises:
+        TableError: a file or column is missing, of the wrong type or unreadable, a task_id stands
+            twice in the tasks, or an outcome is of a task that is not there.
+        MissingExtraError: pyarrow is not installed.
+    """
+    _both_there(path, ("tasks.parquet", "outcomes.parquet"))
+    tasks = _tasks_of_file(path / "tasks.parquet")
+    # Before outcomes look their tasks up: a faulty id is the task's fault and not the outcome's.
+    check_tasks(tasks)
+    file = _Columns(
+        path / "outcomes.parquet", ("task_id", "model", "score"), ("cost_usd", "latency_s")
+    )
+    ids = file.texts("task_id", integers=True)
+    place = {task_id: index for index, task_id in enumerate(tasks.ids)}
+    code_to_task = np.array([place.get(task_id, -1) for task_id in ids.values], dtype=np.int64)
+    task = code_to_task[ids.codes] if file.length else ids.codes
+    unknown = np.flatnonzero(task < 0)
+    if unknown.size:
+        row = int(unknown[0])
+        raise file.source.error(
+            f"found {shown(ids.values[ids.codes[row]])}, which is not in tasks.parquet",
+            "add the task there or leave the outcome out",
+            at=row + 1,
+            column="task_id",
+        )
+    return tasks, _outcomes(file, task)
+
+
+def read_long(path: Path) -> tuple[Tasks, Outcomes]:
+    """Read the long Parquet form, one outcome a row.
+
+    Raises:
+        TableError: a column is missing or of the wrong type, the file is unreadable, or two rows
+            of one task differ in prompt, group or embedding.
+        MissingExtraError: pyarrow is not installed.
+    """
+    file = _Columns(
+        path,
+        ("task_id", "prompt", "model", "score"),
+        ("group", "cost_usd", "latency_s", "embedding"),
+    )
+    ids = file.texts("task_id", integers=True)
+    groups = file.texts("group", nothing="") if file.has("group") else None
+    tasks = tasks_of_long(file.source, file.rows, ids, file.texts("prompt"), groups)
+    tasks = dataclasses.replace(tasks, embedding=file.vectors(tasks, ids.codes))
+    return tasks, _outcomes(file, ids.codes)
+
+
+def prompts_of_parquet(path: Path) -> list[str]:
+    """Read the `prompt` column of a file, or of `tasks.parquet` in a folder.
+
+    Raises:
+        TableError: the file or column is missing, of the wrong type or unreadable, or a row has no
+            prompt with text.
+        MissingExtraError: pyarrow is not installed.
+    """
+    if path.is_dir():
+        _both_there(path, ("tasks.parquet",))
+        path = path / "tasks.parquet"
+    file = _Columns(path, ("prompt",), ())
+    encoded = file.texts("prompt")
+    for prompt, row in zip(encoded.values, encoded.first_rows().tolist(), strict=True):
+        check_prompt(prompt, file.source, row + 1)
+    return [encoded.values[code] for code in encoded.codes]
+
+
+def _both_there(path: Path, names: Sequence[str]) -> None:
+    missing = [name for name in names if not (path / name).is_file()]
+    if missing:
+        raise Source.of(path, "").error(
+            f"the folder lacks {' and '.join(missing)}",
+            "name a folder that holds " + " and ".join(names) + ", or one file",
+        )
+
+
+def _tasks_of_file(path: Path) -> Tasks:
+    file = _Columns(path, ("task_id", "prompt"), ("group", "embedding"))
+    ids = file.texts("task_id", integers=True)
+    prompts = file.texts("prompt")
+    groups: list[str | None] = [None] * file.length
+    if file.has("group"):
+        encoded = file.texts("group", nothing="")
+        groups = [encoded.values[code] or None for code in encoded.codes]
+    tasks = Tasks(
+        source=file.source,
+        rows=file.rows,
+        # With repeats, which check_tasks refuses.
+        ids=[ids.values[code] for code in ids.codes],
+        prompts=[prompts.values[code] for code in prompts.codes],
+        groups=groups,
+        embedding=None,
+    )
+    vectors = file.vectors(tasks, np.arange(file.length, dtype=np.int64))
+    return dataclasses.replace(tasks, embedding=vectors)
+
+
+def _outcomes(file: _Columns, task: Ints) -> Outcomes:
+    models = file.texts("model")
+    return Outcomes(
+        source=file.source,
+        rows=file.rows,
+        task=task,
+        model=models.codes,
+        models=models.values,
+        score=file.numbers("score"),
+        cost_usd=file.numbers("cost_usd"),
+        latency_s=file.numbers("latency_s"),
+    )

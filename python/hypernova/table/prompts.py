@@ -1,0 +1,56 @@
+"""Read prompts without outcomes: the text that clusters may be fitted on.
+
+Not here: outcomes; `OutcomeTable.read` has them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypernova.table.parquet import prompts_of_parquet
+from hypernova.table.source import Source, existing
+from hypernova.table.text import prompts_of_csv, prompts_of_jsonl, prompts_of_txt
+
+if TYPE_CHECKING:
+    import os
+
+_READERS = {
+    ".txt": prompts_of_txt,
+    ".jsonl": prompts_of_jsonl,
+    ".csv": prompts_of_csv,
+    ".parquet": prompts_of_parquet,
+}
+
+
+def read_prompts(path: str | os.PathLike[str]) -> list[str]:
+    """Read unlabelled prompts, in the order of the file and with their repeats.
+
+    Args:
+        path: A `.txt` file with one prompt a line (blank lines are skipped), a `.jsonl` file of
+            objects with a `prompt`, a `.csv` or `.parquet` file with a `prompt` column, or a folder
+            with `tasks.parquet`. Other keys and columns are ignored.
+
+    Returns:
+        At least one prompt; none is empty or blank.
+
+    Raises:
+        NotFoundError: nothing is at the path.
+        TableError: the file has another suffix, is malformed, or holds no prompt. The message names
+            the file, the row and the column.
+        MissingExtraError: the file is Parquet and pyarrow is not installed.
+
+    Example:
+        >>> prompts = read_prompts("prompts.txt")  # doctest: +SKIP
+    """
+    there = existing(path)
+    source = Source.of(there, "line")
+    suffix = ".parquet" if there.is_dir() else there.suffix.lower()
+    if suffix not in _READERS:
+        raise source.error(
+            f"the suffix {there.suffix!r} is not one of prompts",
+            "give .txt, .jsonl, .csv or .parquet, or a folder with tasks.parquet",
+        )
+    prompts = _READERS[suffix](there)
+    if not prompts:
+        raise source.error("holds no prompts", "give at least one")
+    return prompts

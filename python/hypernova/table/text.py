@@ -1,0 +1,402 @@
+"""Read tables and prompts from JSON Lines, CSV and plain text.
+
+Not here: rules that hold for every form; `columns` has them. These readers loop over rows in
+Python: for millions of outcomes use Parquet.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import re
+import threading
+from array import array
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from hypernova.table.columns import (
+    Encoded,
+    Floats,
+    Ints,
+    Outcomes,
+    Tasks,
+    check_prompt,
+    common_length,
+    tasks_of_long,
+)
+from hypernova.table.source import Source, listed, opened, shown, text_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+# float() also takes "nan", "1_000" and the digits of other scripts: none of them is meant here.
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_MEASURES = ("cost_usd", "latency_s")
+_csv_limit_lock = threading.RLock()
+
+
+class _JsonObject(dict[str, Any]):
+    """A JSON object that remembers its pairs where a key stands twice, which a dict would hide."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs if len(pairs) != len(self) else None
+
+    def repeated(self, keys: Iterable[str]) -> str | None:
+        """Return the first of `keys` that stands more than once."""
+        names = [name for name, _ in self.pairs or ()]
+        return next((key for key in keys if names.count(key) > 1), None)
+
+
+class _OutcomeRows:
+    """Outcomes in the order read, compact enough for millions."""
+
+    def __init__(self) -> None:
+        self.rows, self.task, self.model = array("q"), array("q"), array("q")
+        self.values = array("d")
+        self.models: dict[str, int] = {}
+
+    def add(self, row: int, task: int, model: str, values: Sequence[float]) -> None:
+        """Append one outcome; `values` are score, cost and latency."""
+        self.rows.append(row)
+        self.task.append(task)
+        self.model.append(self.models.setdefault(model, len(self.models)))
+        self.values.extend(values)
+
+    def columns(self, source: Source) -> Outcomes:
+        """Return what was added as columns."""
+        values = np.array(self.values, dtype=np.float64).reshape(-1, 3)
+        return Outcomes(
+            source=source,
+            rows=_ints(self.rows),
+            task=_ints(self.task),
+            model=_ints(self.model),
+            models=list(self.models),
+            score=values[:, 0],
+            cost_usd=values[:, 1],
+            latency_s=values[:, 2],
+        )
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
+    """Read the JSON Lines form, one task a line.
+
+    Raises:
+        TableError: a line is not UTF-8, not JSON, or holds a value of the wrong kind.
+    """
+    source = Source.of(path, "line")
+    ids: list[str] = []
+    prompts: list[str] = []
+    groups: list[str | None] = []
+    vectors: list[Floats | None] = []
+    rows = array("q")
+    outcomes = _OutcomeRows()
+    with opened(path, source) as file:
+        for line, task in _json_objects(file, source):
+            missing = [key for key in ("task_id", "prompt", "outcomes") if key not in task]
+            if missing:
+                raise source.missing(missing, task, at=line)
+            repeated = task.repeated(("task_id", "prompt", "group", "embedding", "outcomes"))
+            if repeated:
+                raise source.error("the key stands twice", "keep one", at=line, column=repeated)
+            task_id = _json_id(task["task_id"], source, line)
+            of = f"task {shown(task_id)}"
+            entries = task["outcomes"]
+            if not isinstance(entries, _JsonObject):
+                raise source.error(
+                    f"found {shown(entries)}",
+                    'write an object {"model": {"score": 1, "cost_usd": 0.1}}',
+                    at=line,
+                    column="outcomes",
+                    of=of,
+                )
+            # Both entries of a model that stands twice go on, to be compared like two CSV rows.
+            for model, entry in entries.pairs or entries.items():
+                values = _json_outcome(entry, source, line, f"{of}, model {shown(model)}")
+                outcomes.add(line, len(ids), model, values)
+            rows.append(line)
+            ids.append(task_id)
+            prompts.append(_json_text(task["prompt"], source, line, "prompt"))
+            group = task.get("group")
+            # An empty CSV cell can only mean "no group", so the other forms read "" the same way.
+            groups.append(
+                None if group is None else _json_text(group, source, line, "group") or None
+            )
+            vectors.append(_json_vector(task.get("embedding"), source, line, of))
+    tasks = Tasks(source, _ints(rows), ids, prompts, groups, None)
+    lengths = _ints(-1 if vector is None else len(vector) for vector in vectors)
+    if common_length(lengths, source, tasks.rows, lambda task: f"task {shown(ids[task])}") >= 0:
+        given = [vector for vector in vectors if vector is not None]
+        tasks = dataclasses.replace(tasks, embedding=np.stack(given))
+    return tasks, outcomes.columns(source)
+
+
+def _json_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, _JsonObject]]:
+    for number, line in enumerate(text_lines(file, source), 1):
+        if line.isspace():
+            continue
+        try:
+            row = json.loads(line, object_pairs_hook=_JsonObject)
+        # ValueError: broken JSON, or an integer of thousands of digits. RecursionError: "[[[[...".
+        except (ValueError, RecursionError) as error:
+            # The decoder counts lines within this one; its "line 1" would contradict ours.
+            reason = (
+                f"{error.msg} at character {error.colno}"
+                if isinstance(error, json.JSONDecodeError)
+                else str(error)
+            )
+            raise source.error(
+                f"is not valid JSON ({reason})", "write one object per line", at=number
+            ) from error
+        if not isinstance(row, _JsonObject):
+            raise source.error(f"found {shown(row)}", "write one object per line", at=number)
+        yield number, row
+
+
+def _json_id(value: object, source: Source, line: int) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise source.error(
+        f"found {shown(value)}", "write a string or an integer", at=line, column="task_id"
+    )
+
+
+def _json_text(value: object, source: Source, line: int, column: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise source.error(f"found {shown(value)}", "write a string", at=line, column=column)
+
+
+def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[float, float, float]:
+    if not isinstance(entry, _JsonObject):
+        return _json_number(entry, source, line, "score", of), np.nan, np.nan
+    if "score" not in entry:
+        raise source.error(
+            f"lacks 'score', found {listed(entry)}",
+            "add the score, or leave the model out where it has none",
+            at=line,
+            column="outcomes",
+            of=of,
+        )
+    repeated = entry.repeated(("score", *_MEASURES))
+    if repeated:
+        raise source.error("the key stands twice", "keep one", at=line, column=repeated, of=of)
+    cost, latency = (
+        np.nan
+        if entry.get(column) is None
+        else _json_number(entry[column], source, line, column, of)
+        for column in _MEASURES
+    )
+    return _json_number(entry["score"], source, line, "score", of), cost, latency
+
+
+def _json_number(value: object, source: Source, line: int, column: str, of: str) -> float:
+    # A boolean is a fine score ("resolved": true) and a slip as a cost.
+    if isinstance(value, int | float) and (column == "score" or not isinstance(value, bool)):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = np.inf
+        if number == number:
+            return number
+    remedy = (
+        "write a number in 0..1, or leave the model out where it has no score"
+        if column == "score"
+        else "write a number, or null where it is not known"
+    )
+    raise source.error(f"found {shown(value)}", remedy, at=line, column=column, of=of)
+
+
+def _json_vector(value: object, source: Source, line: int, of: str) -> Floats | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and set(map(type, value)) <= {int, float}:
+        try:
+            return np.array(value, dtype=np.float64)
+        except OverflowError:
+            pass
+    odd: object = value
+    if isinstance(value, list):
+        odd = next((x for x in value if type(x) not in (int, float)), "an integer beyond float64")
+    raise source.error(
+        f"found {shown(odd)}", "write a list of numbers", at=line, column="embedding", of=of
+    )
+
+
+def read_csv(path: Path) -> tuple[Tasks, Outcomes]:
+    """Read the long CSV form, one outcome a row.
+
+    Raises:
+        TableError: the file is not UTF-8 or not CSV, a column is missing, or a cell is wrong.
+    """
+    source = Source.of(path, "line")
+    lines = array("q")
+    codes: dict[str, array[int]] = {name: array("q") for name in ("task_id", "prompt", "group")}
+    values: dict[str, dict[str, int]] = {name: {} for name in codes}
+    outcomes = _OutcomeRows()
+    with _any_cell_size(), opened(path, source) as file:
+        places, rows = _csv_table(file, source, ("task_id", "prompt", "model", "score"))
+        if "embedding" in places:
+            # Ignoring it as an extra column would fit other vectors than the ones given.
+            raise source.error(
+                "found vectors, which this form cannot hold",
+                "use .jsonl or .parquet, or drop the column to embed the prompts",
+                at=1,
+                column="embedding",
+            )
+        for line, cells in rows:
+            lines.append(line)
+            for name in codes:
+                text = cells[places[name]] if name in places else ""
+                known = values[name]
+                codes[name].append(known.setdefault(text, len(known)))
+            model = cells[places["model"]]
+            of = f"task {shown(cells[places['task_id']])}, model {shown(model)}"
+            numbers = [
+                _csv_number(cells[places[name]], source, line, name, of)
+                if name in places
+                else np.nan
+                for name in ("score", *_MEASURES)
+            ]
+            outcomes.add(line, codes["task_id"][-1], model, numbers)
+    encoded = {name: Encoded(_ints(codes[name]), list(values[name])) for name in codes}
+    tasks = tasks_of_long(
+        source, _ints(lines), encoded["task_id"], encoded["prompt"], encoded["group"]
+    )
+    return tasks, outcomes.columns(source)
+
+
+@contextmanager
+def _any_cell_size() -> Iterator[None]:
+    # The csv module refuses cells over 128 KiB by a limit of the whole process. Prompts may be
+    # longer; the lock keeps two reads in two threads from restoring it under each other.
+    with _csv_limit_lock:
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
+
+
+def _csv_table(
+    file: BinaryIO, source: Source, required: Sequence[str]
+) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:
+    # The place of each column, and the rows below the header with the line that each starts on.
+    rows = _csv_rows(file, source)
+    line, names = next(rows, (1, []))
+    names = [name.strip() for name in names]
+    if not names:
+        raise source.error("holds no tasks, not even a header", "write a header and rows")
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise source.missing(missing, names, at=line)
+    for name in (*required, "group", *_MEASURES):
+        if names.count(name) > 1:
+            raise source.error("the column stands twice", "keep one", at=line, column=name)
+    places = {name: place for place, name in enumerate(names)}
+    return places, _full_rows(rows, source, len(names))
+
+
+def _csv_rows(file: BinaryIO, source: Source) -> Iterator[tuple[int, list[str]]]:
+    # Not strict, an unclosed quote would swallow the rest of the file as one prompt.
+    reader = csv.reader(text_lines(file, source), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise source.error(
+                f"is not valid CSV ({error})",
+                "quote cells that hold commas, quotes or line breaks, and double quotes inside",
+                at=line,
+            ) from error
+        if cells:
+            yield line, cells
+
+
+def _full_rows(
+    rows: Iterator[tuple[int, list[str]]], source: Source, width: int
+) -> Iterator[tuple[int, list[str]]]:
+    for line, cells in rows:
+        if len(cells) != width:
+            raise source.error(
+                f"found {len(cells)} cells, but the header has {width}",
+                "quote cells that hold commas or line breaks",
+                at=line,
+            )
+        yield line, cells
+
+
+def _csv_number(cell: str, source: Source, line: int, column: str, of: str) -> float:
+    text = cell.strip()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if not text and column != "score":
+        return np.nan
+    remedy = (
+        "write a number in 0..1, or leave the row out where there is no score"
+        if column == "score"
+        else "write a number, or leave the cell empty where it is not known"
+    )
+    raise source.error(f"found {shown(cell)}", remedy, at=line, column=column, of=of)
+
+
+def prompts_of_txt(path: Path) -> list[str]:
+    """Read one prompt a line; blank lines are skipped.
+
+    Raises:
+        TableError: the file is not UTF-8.
+    """
+    source = Source.of(path, "line")
+    with opened(path, source) as file:
+        lines = (line.rstrip("\r\n") for line in text_lines(file, source))
+        return [line for line in lines if line and not line.isspace()]
+
+
+def prompts_of_jsonl(path: Path) -> list[str]:
+    """Read the `prompt` of each object.
+
+    Raises:
+        TableError: a line is not UTF-8, not a JSON object, or has no prompt with text.
+    """
+    source = Source.of(path, "line")
+    prompts = []
+    with opened(path, source) as file:
+        for line, row in _json_objects(file, source):
+            if "prompt" not in row:
+                raise source.missing(["prompt"], row, at=line)
+            prompt = _json_text(row["prompt"], source, line, "prompt")
+            check_prompt(prompt, source, line)
+            prompts.append(prompt)
+    return prompts
+
+
+def prompts_of_csv(path: Path) -> list[str]:
+    """Read the `prompt` column.
+
+    Raises:
+        TableError: the file is not UTF-8 or not CSV, or a row has no prompt with text.
+    """
+    source = Source.of(path, "line")
+    prompts = []
+    with _any_cell_size(), opened(path, source) as file:
+        places, rows = _csv_table(file, source, ("prompt",))
+        for line, cells in rows:
+            prompt = cells[places["prompt"]]
+            check_prompt(prompt, source, line)
+            prompts.append(prompt)
+    return prompts
