@@ -177,7 +177,7 @@ pub enum Error {
         found: u64,
     },
     /// A value breaks the rule of its section.
-    #[error("section {tag}, value {index} is {value}; {rule}")]
+    #[error("section {tag}, value {index} is {value:?}; {rule}")]
     Value {
         /// Tag of the section.
         tag: Tag,
@@ -240,7 +240,7 @@ pub enum Error {
         known: String,
     },
     /// A wish is out of range.
-    #[error("{argument} is {value}; it must be {rule}")]
+    #[error("{argument} is {value:?}; it must be {rule}")]
     Wish {
         /// Name of the argument.
         argument: String,

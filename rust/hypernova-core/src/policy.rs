@@ -167,10 +167,10 @@ impl Wishes {
     fn limits(&self) -> String {
         let mut limits = Vec::new();
         if let Some(limit) = self.max_cost_usd {
-            limits.push(format!("max_cost_usd={limit}"));
+            limits.push(format!("max_cost_usd={limit:?}"));
         }
         if self.min_success > 0.0 {
-            limits.push(format!("min_success={}", self.min_success));
+            limits.push(format!("min_success={:?}", self.min_success));
         }
         if limits.is_empty() {
             return "the caller's allow and deny".into();
@@ -335,9 +335,12 @@ struct Place {
 
 impl Place {
     fn order(&self, other: &Self) -> Ordering {
+        // No utility is NaN: what is subtracted is never negative. Unlike
+        // `total_cmp`, this takes 0 and -0 for equal.
+        let falling = other.utility.partial_cmp(&self.utility);
         self.part
             .cmp(&other.part)
-            .then(other.utility.total_cmp(&self.utility))
+            .then(falling.unwrap_or(Ordering::Equal))
             .then(self.model.cmp(&other.model))
     }
 }

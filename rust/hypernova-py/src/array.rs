@@ -33,7 +33,29 @@ fn buffer<T: Element>(
     object: &Bound<'_, PyAny>,
     ndim: Option<usize>,
 ) -> PyResult<PyBuffer<T>> {
-    let buffer = PyBuffer::<T>::get(object).map_err(|_| refuse(name, expected, object))?;
+    let buffer = PyBuffer::<T>::get(object).map_err(|_| {
+        let aligned = object.getattr("flags").and_then(|f| f.getattr("aligned"));
+        if aligned.is_ok_and(|a| a.is_truthy().is_ok_and(|aligned| !aligned)) {
+            return VectorError::new_err(format!(
+                "{name}: expected {expected}, got one that is not aligned; pass a copy of it"
+            ));
+        }
+        refuse(name, expected, object)
+    })?;
+    // PyO3 takes any byte order for the native one.
+    let swapped: &[u8] = if cfg!(target_endian = "little") {
+        b">!"
+    } else {
+        b"<"
+    };
+    if buffer
+        .format()
+        .to_bytes()
+        .first()
+        .is_some_and(|b| swapped.contains(b))
+    {
+        return Err(refuse(name, expected, object));
+    }
     if ndim.is_some_and(|n| n != buffer.dimensions()) {
         return Err(refuse(name, expected, object));
     }

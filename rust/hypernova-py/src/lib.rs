@@ -92,7 +92,7 @@ impl Artifact {
         novelty: &Bound<'_, PyAny>,
         embedder: String,
         metadata: String,
-        default_model: u32,
+        default_model: i64,
         cost_weight: f64,
         latency_weight: f64,
         max_cost_usd: Option<f64>,
@@ -122,7 +122,8 @@ impl Artifact {
                 guard_z,
                 novelty_limit,
                 shrinkage,
-                default_model,
+                // Whatever is no index is no index of a model either, and is refused so.
+                default_model: u32::try_from(default_model).unwrap_or(u32::MAX),
             },
             embedder,
             novelty: numbers("novelty", novelty)?,

@@ -358,6 +358,9 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let rows = clusters.saturating_add(1);
     let profile = |tag| sized(&sections, tag, [rows, models], size_of::<f32>());
 
+    for tag in tag::REQUIRED {
+        required(&sections, tag)?;
+    }
     let centroids = sized(&sections, tag::CENTROIDS, [clusters, dim], size_of::<f32>())?;
     let counts = sized(&sections, tag::COUNTS, [rows, models], size_of::<f64>())?;
     let mean = profile(tag::MEAN)?;
@@ -367,6 +370,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let cost = profile(tag::COST)?;
     let latency = profile(tag::LATENCY)?;
     let names = required(&sections, tag::MODELS)?.range.clone();
+    values::starts_len(names.len(), models)?;
     let policy = sized(&sections, tag::POLICY, [1, values::POLICY_LEN], 1)?;
     let embedder_json = required(&sections, tag::EMBEDDER)?.range.clone();
     let novelty = required(&sections, tag::NOVELTY)?.range.clone();
@@ -393,10 +397,10 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     values::not_negative(tag::GAIN_ERROR, part(&gain_error))?;
     values::known_or_nan(tag::COST, part(&cost))?;
     values::known_or_nan(tag::LATENCY, part(&latency))?;
-    values::quantiles(part(&novelty))?;
     let names = values::names(bytes, names, models)?;
     let policy = values::policy(part(&policy), models)?;
     let embedder = values::embedder(part(&embedder_json), dim)?;
+    values::quantiles(part(&novelty))?;
     if let Some(range) = &metadata {
         std::str::from_utf8(part(range)).map_err(|e| Error::Metadata {
             detail: format!("not UTF-8 at byte {}", e.valid_up_to()),

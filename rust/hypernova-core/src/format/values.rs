@@ -132,21 +132,25 @@ pub(super) fn quantiles(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes that the starts of the names take (check 10 for `MODL`).
+pub(super) fn starts_len(section: usize, models: usize) -> Result<usize, Error> {
+    let table = models.checked_add(1).and_then(|n| n.checked_mul(4));
+    table
+        .filter(|&t| t <= section)
+        .ok_or_else(|| Error::SectionLength {
+            tag: tag::MODELS,
+            expected: format!("at least 4 x ({models} + 1)"),
+            found: section as u64,
+        })
+}
+
 pub(super) fn names(
     file: &[u8],
     section: Range<usize>,
     models: usize,
 ) -> Result<Vec<Range<usize>>, Error> {
     let bytes = &file[section.clone()];
-    // `models` came from a u32 and the section is at most a slice long.
-    let table = models.checked_add(1).and_then(|n| n.checked_mul(4));
-    let Some(table) = table.filter(|&t| t <= bytes.len()) else {
-        return Err(Error::SectionLength {
-            tag: tag::MODELS,
-            expected: format!("at least 4 x ({models} + 1)"),
-            found: bytes.len() as u64,
-        });
-    };
+    let table = starts_len(bytes.len(), models)?;
     let text = bytes.len() - table;
     let start = |i: usize| u32_at(bytes, 4 * i) as usize;
     if start(0) != 0 {

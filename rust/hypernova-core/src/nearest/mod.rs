@@ -181,6 +181,12 @@ pub fn nearest_many(
             found: centroids.len(),
         });
     }
+    if !matrix.len().is_multiple_of(dim) {
+        return Err(Error::VectorDim {
+            expected: dim,
+            found: matrix.len() % dim,
+        });
+    }
     let rows = matrix.chunks_exact(dim).chain(centroids.chunks_exact(dim));
     for (row, vector) in rows.enumerate() {
         check_finite(vector).map_err(|e| e.at_row(row))?;

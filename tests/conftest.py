@@ -1,0 +1,31 @@
+"""What every test shares: the same random examples in each run, and the folder of sample data.
+
+Not here: fixtures of one test module.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "hypernova",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("hypernova")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Give the folder ``shared``: HYPERNOVA_SHARED, or the one beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("HYPERNOVA_SHARED") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"no sample data: {folder} is missing; set HYPERNOVA_SHARED to its place")
+    return folder

@@ -1,0 +1,268 @@
+"""Make the golden artifacts of format 1.0 and the .json files that state what is in them.
+
+Not for daily use: a golden file is never rewritten. Run from ``tests/``, with the package
+installed: ``python -m golden.make_golden``. It writes what is missing and stops where a file
+stands that holds something else. The decisions in the .json are the reference reader's, and are
+written only if the Rust core decides the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reference_reader import NoCandidate, ReferenceArtifact, decide, read
+
+from hypernova import Artifact, errors
+
+HERE = Path(__file__).resolve().parent
+NAMES = ("v1_0_small", "v1_0_text")
+F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
+NAN = float("nan")
+
+
+def arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the ``values`` of a golden .json into the arguments of ``Artifact.build``.
+
+    Args:
+        values: As in the file; null in an array is NaN.
+    """
+    arrays = {name: np.array(values[name], np.float32) for name in (*F32_TABLES, "centroids")}
+    arrays["counts"] = np.array(values["counts"], np.float64)
+    arrays["novelty"] = np.array(values["novelty"], np.float32)
+    return {**values, **arrays}
+
+
+def decision_values(decision: Any) -> dict[str, Any]:
+    """Give a decision, of either reader, as it stands in a golden .json."""
+    return {
+        "model": decision.model,
+        "cluster": int(decision.cluster),
+        "distance": float(decision.distance),
+        "novelty": float(decision.novelty),
+        "reason": decision.reason,
+        "ranking": [
+            [e.model, e.success, e.cost_usd, e.latency_s, e.n, e.utility] for e in decision.ranking
+        ],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Give a value as JSON holds it: float32 by its shortest digits, NaN as null."""
+    if isinstance(value, np.ndarray):
+        return [plain(v) for v in value]
+    if isinstance(value, np.floating):
+        number = float(str(value))
+        if np.isnan(number):
+            return None
+        assert value.dtype.type(number) == value, "the digits do not give the value back"
+        return number
+    return value
+
+
+def small() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the handmade values: binary fractions, so that a person can check each decision."""
+    values = {
+        "models": ["alpha", "béta/大-mini", "gamma", "delta"],
+        "default_model": 1,
+        "cost_weight": 0.0,
+        "latency_weight": 0.0,
+        "max_cost_usd": None,
+        "min_success": 0.0,
+        "guard_z": 1.0,
+        "novelty_limit": 0.75,
+        "shrinkage": 2.0,
+        "centroids": [[0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 2, 0, 0, 0]],
+        "counts": [[8.0, 8.0, 4.0, 0.0], [2, 2, 2, 2], [0.5, 4, 0, 1], [10.5, 14, 6, 3]],
+        "mean": [[0.5, 0.75, 1.0, 0.0], [1, 1, 0.5, 1], [1, 0.5, 0, 0], [0.75, 0.75, 0.75, 0.5]],
+        "success": [
+            [0.5, 0.75, 0.875, 0.5],
+            [0.75, 0.75, 0.75, 0.75],
+            [1.0, 0.5, 1.0, 0.25],
+            [0.625, 0.75, 0.75, 0.5],
+        ],
+        "standard_error": [[0.125, 0.125, 0.25, 0.5], [0.25] * 4, [0, 0.25, 0.5, 0.5], [0.125] * 4],
+        "gain_error": [
+            [0.125, 0.0, 0.0625, 0.25],
+            [0.0, 0.0, 0.0, 0.0],
+            [0.25, 0.0, 0.5, 0.5],
+            [0.25, 0.0, 0.25, 0.25],
+        ],
+        "cost": [[0.5, 1.0, 2.0, NAN], [NAN] * 4, [0.25, 0.5, NAN, 0.0], [0.5, 1.0, 2.0, NAN]],
+        "latency": [[1.0, 2.0, NAN, 0.5], [NAN] * 4, [1.0] * 4, [1.0, 2.0, 3.0, 4.0]],
+        "novelty": [0.25, 0.5, 1.0, 2.0],
+        "embedder": json.dumps(
+            {"name": "by hand", "dim": 5, "fingerprint": "0123456789abcdef" * 4, "kind": "vectors"}
+        ),
+        "metadata": '{"made": "by hand"}',
+    }
+    at_0, at_1, at_2 = [0.0] * 5, [1.0, 0, 0, 0, 0], [0.0, 2, 0, 0, 0]
+    between_0_and_1, beyond_2 = [0.5, 0, 0, 0, 0], [0.0, 2, 1.5, 0, 0]
+    queries: list[tuple[list[float], dict[str, Any]]] = [
+        (at_0, {}),
+        (between_0_and_1, {}),
+        (at_1, {}),
+        (at_2, {}),
+        (beyond_2, {}),
+        (at_0, {"cost_weight": 0.25}),
+        (at_0, {"max_cost_usd": 1.0}),
+        (at_0, {"cost_weight": 0.5, "prices": {"gamma": 0.25, "delta": 0.0}}),
+        (at_0, {"deny": ["gamma"]}),
+        (at_0, {"allow": ["delta", "alpha"]}),
+        (at_1, {"latency_weight": 0.5}),
+        (at_2, {"min_success": 0.5}),
+        (beyond_2, {"allow": ["alpha"]}),
+        (between_0_and_1, {"latency_weight": 0.125}),
+        (at_1, {"max_cost_usd": 100.0}),
+    ]
+    return values, queries
+
+
+def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give random values of a realistic shape, with every policy default set."""
+    random = np.random.default_rng(20_26)
+    k, d, m = 20, 48, 7
+    shape = (k + 1, m)
+    centroids = random.normal(size=(k, d)).astype(np.float32)
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+    counts = random.integers(0, 30, shape) * (random.random(shape) < 0.85) / 2.0
+    mean = np.where(counts > 0, random.integers(0, 9, shape) / 8.0, 0.0)
+    prior = random.random(m) * 0.6 + 0.2
+    success = ((counts * mean + 4 * prior) / (counts + 4)).astype(np.float32)
+    spread = np.sqrt(success * (1 - success) / (counts + 4)).astype(np.float32)
+    cost = (random.random(shape) * np.geomspace(0.001, 0.5, m)).astype(np.float32)
+    cost[random.random(shape) < 0.2] = NAN
+    latency = (random.random(shape) * 20).astype(np.float32)
+    latency[random.random(shape) < 0.3] = NAN
+    values = {
+        "models": ["nano", "mini", "small", "medium", "large", "größer", "次世代 (preview)"],
+        "default_model": 4,
+        "cost_weight": 0.2,
+        "latency_weight": 0.004,
+        "max_cost_usd": 0.4375,
+        "min_success": 0.125,
+        "guard_z": 0.75,
+        "novelty_limit": 0.9,
+        "shrinkage": 4.0,
+        "centroids": plain(centroids),
+        "counts": counts.tolist(),
+        "mean": mean.tolist(),
+        "success": plain(success),
+        "standard_error": plain(spread),
+        "gain_error": plain(spread * np.float32(0.75)),
+        "cost": plain(cost),
+        "latency": plain(latency),
+        "novelty": plain(np.sort(random.random(21) * 0.8).astype(np.float32)),
+        "embedder": json.dumps(
+            {
+                "name": "static",
+                "dim": d,
+                "fingerprint": "f0" * 32,
+                "kind": "text",
+                "pooling": "mean",
+                "origin": "made up for this test",
+            }
+        ),
+        "metadata": json.dumps({"seed": 2026, "note": "random values: no data, no model"}),
+    }
+    wishes: list[dict[str, Any]] = [
+        {},
+        {},
+        {},
+        {"cost_weight": 0.0, "latency_weight": 0.0},
+        {"cost_weight": 3.0},
+        {"latency_weight": 0.05},
+        {"max_cost_usd": 0.01},
+        {"min_success": 0.5, "max_cost_usd": 10.0},
+        {"allow": ["nano", "größer", "次世代 (preview)"], "max_cost_usd": 10.0},
+        {"deny": ["large", "medium"]},
+        {"prices": {"nano": 0.3, "large": 0.0}, "cost_weight": 1.0},
+        {"cost_weight": 0.5, "latency_weight": 0.01, "max_cost_usd": 0.1, "min_success": 0.25},
+        {},
+    ]
+    queries = []
+    for i, wish in enumerate(wishes):
+        near = centroids[i % k] + random.normal(size=d) * (0.02, 0.05, 0.07, 0.3)[i % 4]
+        vector = centroids[i] if i == 2 else near.astype(np.float32)
+        queries.append((plain(vector), wish))
+    return values, queries
+
+
+def stated(reference: ReferenceArtifact, vector: list[float], wishes: dict[str, Any]) -> Any:
+    """Give what the reference reader decides, or ``"no candidate"``."""
+    try:
+        return decision_values(decide(reference, np.array(vector, np.float32), **wishes))
+    except NoCandidate:
+        return "no candidate"
+
+
+def decided(artifact: Artifact, vector: list[float], wishes: dict[str, Any]) -> Any:
+    """Give what the Rust core decides, or ``"no candidate"``."""
+    try:
+        return decision_values(artifact.decide(np.array(vector, np.float32), **wishes))
+    except errors.NoCandidateError:
+        return "no candidate"
+
+
+def dump(document: dict[str, Any]) -> str:
+    """Write a golden .json: one line for each row of an array and for each query."""
+
+    def one(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    def rows(items: list[Any]) -> str:
+        return "[\n" + ",\n".join(f"      {one(item)}" for item in items) + "\n    ]"
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, list):
+            return [clean(v) for v in value]
+        return None if isinstance(value, float) and np.isnan(value) else value
+
+    lines = []
+    for name, value in document["values"].items():
+        matrix = isinstance(value, list) and isinstance(value[0], list)
+        lines.append(f"    {one(name)}: {rows(clean(value)) if matrix else one(clean(value))}")
+    head = "".join(f"  {one(k)}: {one(document[k])},\n" for k in ("version", "bytes", "sha256"))
+    body = "{\n" + ",\n".join(lines) + "\n  }"
+    return f'{{\n{head}  "values": {body},\n  "queries": {rows(document["queries"])}\n}}\n'
+
+
+def main() -> None:
+    """Write the golden files that are missing.
+
+    Raises:
+        SystemExit: A file holds something else, or the two readers disagree.
+    """
+    for name, (values, queries) in zip(NAMES, (small(), text()), strict=True):
+        artifact = Artifact.build(**arguments(values))
+        data = artifact.to_bytes()
+        reference = read(data)
+        entries = []
+        for vector, wishes in queries:
+            decision = stated(reference, vector, wishes)
+            if decided(artifact, vector, wishes) != decision:
+                sys.exit(f"{name}: the readers disagree on {vector} with {wishes}")
+            entries.append({"vector": vector, "wishes": wishes, "decision": decision})
+        document = {
+            "version": list(artifact.version),
+            "bytes": len(data),
+            "sha256": artifact.sha256,
+            "values": values,
+            "queries": entries,
+        }
+        for path, content in (
+            (HERE / f"{name}.hnv", data),
+            (HERE / f"{name}.json", dump(document).encode()),
+        ):
+            if not path.exists():
+                path.write_bytes(content)
+                print(f"{path.name}: {len(content)} bytes")
+            elif path.read_bytes() != content:
+                sys.exit(f"{path} holds something else; golden files are never rewritten")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+"""A second reader of hypernova artifacts, written from FORMAT.md alone, to check the Rust one.
+
+Not here: speed, or a look at the Rust sources. Every rule is spelled out as the page words it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from numpy.typing import NDArray
+
+MAGIC = b"\x89HNV\r\n\x1a\n"
+HEADER = struct.Struct("<8sHHIQIII24sI")
+ENTRY = struct.Struct("<4sIQQII")
+POLICY = struct.Struct("<7dII")
+LIMITS = "cost_weight latency_weight max_cost_usd min_success guard_z novelty_limit shrinkage"
+PROFILE_F32 = (b"MEAN", b"SUCC", b"SERR", b"GERR", b"COST", b"LATE")
+NEEDED = (b"CENT", b"CNTS", *PROFILE_F32, b"MODL", b"POLI", b"EMBD", b"NOVL")
+
+
+class FormatError(Exception):
+    """A file breaks the rule of the reading algorithm that ``name`` names."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+
+
+class NoCandidate(Exception):
+    """The limits leave no model."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One entry of the section table."""
+
+    tag: bytes
+    flags: int
+    checksum: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class ReferenceArtifact:
+    """The values of a file; arrays are read-only views into its bytes."""
+
+    version: tuple[int, int]
+    models: tuple[str, ...]
+    default: int
+    policy: dict[str, float]
+    embedder: str
+    metadata: str | None
+    centroids: NDArray[np.float32]
+    counts: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    success: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    gain_error: NDArray[np.float32]
+    cost: NDArray[np.float32]
+    latency: NDArray[np.float32]
+    novelty_quantiles: NDArray[np.float32]
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of a ranking."""
+
+    model: str
+    success: float
+    cost_usd: float | None
+    latency_s: float | None
+    n: float
+    utility: float
+
+
+@dataclass(frozen=True)
+class ReferenceDecision:
+    """A decision, and the profile row it was taken in."""
+
+    model: str
+    cluster: int
+    row: int
+    distance: np.float32
+    novelty: np.float32
+    reason: str
+    ranking: tuple[Entry, ...]
+
+
+def _demand(holds: bool, name: str, detail: str) -> None:
+    if not holds:
+        raise FormatError(name, detail)
+
+
+def _table(data: bytes) -> tuple[tuple[int, int], int, int, int, tuple[Section, ...]]:
+    """Do checks 1 to 9: everything about the frame, nothing about the values."""
+    _demand(len(data) > 0, "Empty", "no bytes")
+    _demand(data[:8] == MAGIC[: len(data)], "NotAnArtifact", f"starts with {data[:8]!r}")
+    _demand(len(data) >= 64, "Truncated", f"{len(data)} bytes, the header has 64")
+    _, major, minor, count, length, k, d, m, reserved, checksum = HEADER.unpack_from(data)
+    _demand(major == 1, "MajorVersion", f"{major}.{minor}")
+    _demand(len(data) >= length, "Truncated", f"{len(data)} of {length} bytes")
+    _demand(len(data) == length, "FileLength", f"{len(data)} bytes, {length} stated")
+    end = 64 + 32 * count
+    _demand(1 <= count <= 64 and end <= length, "SectionCount", f"{count}")
+    _demand(zlib.crc32(data[64:end], zlib.crc32(data[:60])) == checksum, "HeadChecksum", "")
+    _demand(min(k, d, m) >= 1, "Dimensions", f"k={k} d={d} m={m}")
+    _demand(not any(reserved), "Reserved", "header bytes 36 to 59")
+    sections: list[Section] = []
+    for i in range(count):
+        tag, flags, offset, size, crc, spare = ENTRY.unpack_from(data, 64 + 32 * i)
+        _demand(all(65 <= byte <= 90 for byte in tag), "SectionTag", repr(tag))
+        _demand(tag not in {s.tag for s in sections}, "DuplicateSection", repr(tag))
+        _demand(flags & ~1 == 0 and spare == 0, "Reserved", f"{tag!r} flags={flags} {spare}")
+        aligned = (end + 63) // 64 * 64
+        _demand(offset == aligned, "SectionOffset", f"{tag!r} {offset}, not {aligned}")
+        _demand(offset + size <= length, "SectionEnd", f"{tag!r} {offset} + {size} > {length}")
+        _demand(not any(data[end:offset]), "Padding", f"before {tag!r}")
+        end = offset + size
+        sections.append(Section(tag, flags, crc, data[offset:end]))
+    _demand(end == length, "FileLength", f"the last section ends at {end}, the file at {length}")
+    for s in sections:
+        _demand(zlib.crc32(s.body) == s.checksum, "SectionChecksum", repr(s.tag))
+        _demand(s.tag in (*NEEDED, b"META") or not s.flags & 1, "UnknownSection", repr(s.tag))
+    return (major, minor), k, d, m, tuple(sections)
+
+
+def _model_names(body: bytes, m: int) -> tuple[str, ...]:
+    starts = struct.unpack_from(f"<{m + 1}I", body)
+    text = body[4 * (m + 1) :]
+    _demand(starts[0] == 0, "ModelNames", f"the first starts at {starts[0]}")
+    _demand(starts[-1] == len(text), "ModelNames", f"end {starts[-1]}, text {len(text)}")
+    names: list[str] = []
+    for i, (start, stop) in enumerate(itertools.pairwise(starts)):
+        _demand(start <= stop, "ModelNames", f"name {i} ends before it starts")
+        try:
+            name = text[start:stop].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise FormatError("ModelNames", f"name {i}: {error}") from error
+        _demand(name != "", "ModelNames", f"name {i} is empty")
+        controls = [c for c in name if ord(c) <= 0x1F or 0x7F <= ord(c) <= 0x9F]
+        _demand(not controls, "ModelNames", f"name {i} holds {controls!r}")
+        _demand(name not in names, "ModelNames", f"{name!r} twice")
+        names.append(name)
+    return tuple(names)
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(word)
+
+
+def _utf8(body: bytes, name: str) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(name, str(error)) from error
+
+
+def _embedder(body: bytes, d: int) -> str:
+    text = _utf8(body, "Embedder")
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError("Embedder", str(error)) from error
+    _demand(isinstance(value, dict), "Embedder", "not an object")
+    name, dim, print_ = value.get("name"), value.get("dim"), value.get("fingerprint")
+    _demand(isinstance(name, str) and name != "", "Embedder", f"name {name!r}")
+    _demand(type(dim) is int and dim == d, "Embedder", f"dim {dim!r}, not {d}")
+    digits = isinstance(print_, str) and re.fullmatch("[0-9a-f]{64}", print_)
+    _demand(bool(digits), "Embedder", f"fingerprint {print_!r}")
+    _demand(value.get("kind") in ("text", "vectors"), "Embedder", f"kind {value.get('kind')!r}")
+    return text
+
+
+def _policy(body: bytes, m: int) -> tuple[dict[str, float], int]:
+    *numbers, default, reserved = POLICY.unpack(body)
+    policy = dict(zip(LIMITS.split(), numbers, strict=True))
+    for field, value in policy.items():
+        good = bool(np.isfinite(value)) and value >= 0
+        good |= field == "max_cost_usd" and bool(np.isnan(value))
+        if field in ("min_success", "novelty_limit"):
+            good = good and value <= 1
+        _demand(good, "Value", f"POLI {field} {value}")
+    _demand(default < m, "Value", f"POLI default model {default} of {m}")
+    _demand(reserved == 0, "Value", f"POLI reserved {reserved}")
+    return policy, default
+
+
+def read(data: bytes) -> ReferenceArtifact:
+    """Read an artifact with every check of the page's reading algorithm, in its order.
+
+    Args:
+        data: The whole file.
+
+    Raises:
+        FormatError: A rule is broken; ``name`` says which.
+    """
+    version, k, d, m, sections = _table(data)
+    body = {s.tag: s.body for s in sections}
+    marked = {s.tag for s in sections if s.flags & 1}
+    cells = (k + 1) * m
+    lengths = {b"CENT": 4 * k * d, b"CNTS": 8 * cells, b"POLI": 64}
+    lengths |= dict.fromkeys(PROFILE_F32, 4 * cells)
+    for tag in NEEDED:
+        _demand(tag in marked, "MissingSection", f"{tag!r}, or its required bit")
+    for tag in NEEDED:
+        size = len(body[tag])
+        _demand(size == lengths.get(tag, size), "SectionLength", f"{tag!r} {size}")
+    _demand(len(body[b"MODL"]) >= 4 * (m + 1), "SectionLength", "MODL")
+    _demand(len(body[b"NOVL"]) in range(8, 1 << 64, 4), "SectionLength", "NOVL")
+
+    def floats(tag: bytes, dtype: str, *shape: int) -> NDArray[Any]:
+        return np.frombuffer(body[tag], dtype).reshape(shape)
+
+    def value(holds: NDArray[np.bool_], tag: bytes) -> None:
+        _demand(bool(holds.all()), "Value", f"{tag!r} at {np.flatnonzero(~holds)[:1]}")
+
+    centroids = floats(b"CENT", "<f4", k, d)
+    value(np.isfinite(centroids), b"CENT")
+    counts = floats(b"CNTS", "<f8", k + 1, m)
+    value(np.isfinite(counts) & (counts >= 0), b"CNTS")
+    mean, success, error, gain, cost, late = (floats(t, "<f4", k + 1, m) for t in PROFILE_F32)
+    value((mean >= 0) & (mean <= 1) & ((mean == 0) | (counts != 0)), b"MEAN")
+    value((success >= 0) & (success <= 1), b"SUCC")
+    value(np.isfinite(error) & (error >= 0), b"SERR")
+    value(np.isfinite(gain) & (gain >= 0), b"GERR")
+    value(np.isnan(cost) | (np.isfinite(cost) & (cost >= 0)), b"COST")
+    value(np.isnan(late) | (np.isfinite(late) & (late >= 0)), b"LATE")
+    models = _model_names(body[b"MODL"], m)
+    policy, default = _policy(body[b"POLI"], m)
+    embedder = _embedder(body[b"EMBD"], d)
+    quantiles = floats(b"NOVL", "<f4", -1)
+    value(np.isfinite(quantiles) & (quantiles >= 0), b"NOVL")
+    value(quantiles[1:] >= quantiles[:-1], b"NOVL")
+    metadata = _utf8(body[b"META"], "Metadata") if b"META" in body else None
+    arrays = (centroids, counts, mean, success, error, gain, cost, late, quantiles)
+    return ReferenceArtifact(
+        version, models, default, policy, embedder, metadata, *arrays, sections
+    )
+
+
+def nearest(artifact: ReferenceArtifact, query: NDArray[np.float32]) -> tuple[int, np.float32]:
+    """Find the nearest centroid of a query and the distance, bit for bit as defined.
+
+    Args:
+        artifact: The artifact.
+        query: float32, of shape (d,), finite.
+    """
+    k, d = artifact.centroids.shape
+    sums = np.zeros((k, 16), np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        for start in range(0, d, 16):
+            t = query[start : start + 16] - artifact.centroids[:, start : start + 16]
+            squares = t * t
+            sums[:, : t.shape[1]] += squares
+        for width in (8, 4, 2, 1):
+            sums[:, :width] += sums[:, width : 2 * width]
+    cluster = int(np.argmin(sums[:, 0]))  # argmin gives the first of equal ones
+    return cluster, np.sqrt(sums[cluster, 0])
+
+
+def novelty(artifact: ReferenceArtifact, distance: np.float32) -> np.float32:
+    """Say which part of the training prompts lay nearer than a distance."""
+    quantiles = [float(q) for q in artifact.novelty_quantiles]
+    i = sum(q <= float(distance) for q in quantiles)
+    if i in (0, len(quantiles)):
+        return np.float32(i > 0)
+    inside = (float(distance) - quantiles[i - 1]) / (quantiles[i] - quantiles[i - 1])
+    return np.float32(((i - 1) + inside) / (len(quantiles) - 1))
+
+
+def decide(
+    artifact: ReferenceArtifact,
+    query: NDArray[np.float32],
+    *,
+    cost_weight: float | None = None,
+    latency_weight: float | None = None,
+    max_cost_usd: float | None = None,
+    min_success: float | None = None,
+    allow: Collection[str] | None = None,
+    deny: Collection[str] | None = None,
+    prices: Mapping[str, float] | None = None,
+) -> ReferenceDecision:
+    """Decide by the page's section on meaning, in float64.
+
+    Raises:
+        NoCandidate: The limits leave no model.
+    """
+
+    def wish(given: float | None, field: str) -> float:
+        return artifact.policy[field] if given is None else given
+
+    cluster, distance = nearest(artifact, query)
+    far = novelty(artifact, distance)
+    novel = float(far) > artifact.policy["novelty_limit"]
+    row = len(artifact.centroids) if novel else cluster
+    success = [float(v) for v in artifact.success[row]]
+    late = [None if np.isnan(v) else float(v) for v in artifact.latency[row]]
+    cost = [None if np.isnan(v) else float(v) for v in artifact.cost[row]]
+    for name, price in (prices or {}).items():
+        cost[artifact.models.index(name)] = float(price)
+
+    utility = list(success)
+    weights = (wish(cost_weight, "cost_weight"), wish(latency_weight, "latency_weight"))
+    for weight, amounts in zip(weights, (cost, late), strict=True):
+        if weight == 0:
+            continue
+        dearest = max((a for a in amounts if a is not None), default=0.0)
+        filled = [dearest if a is None else a for a in amounts]
+        utility = [u - weight * a for u, a in zip(utility, filled, strict=True)]
+
+    e, z = artifact.default, artifact.policy["guard_z"]
+    errors = [float(v) for v in artifact.gain_error[row]]
+    proven = [i != e and utility[i] - utility[e] > z * errors[i] for i in range(len(utility))]
+
+    part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]
+    order = sorted(range(len(utility)), key=lambda i: (part[i], -utility[i], i))
+    limit, floor = wish(max_cost_usd, "max_cost_usd"), wish(min_success, "min_success")
+
+    def stays(i: int) -> bool:
+        price, name = cost[i], artifact.models[i]
+        allowed = (allow is None or name in allow) and name not in (deny or ())
+        affordable = bool(np.isnan(limit)) or (price is not None and price <= limit)
+        return allowed and affordable and success[i] >= floor
+
+    left = [i for i in order if stays(i)]
+    if not left:
+        raise NoCandidate
+    if left[0] != order[0]:
+        reason = "constrained"
+    elif novel:
+        reason = "default_novel"
+    else:
+        reason = "routed" if proven[order[0]] else "default_no_evidence"
+    counts = [float(n) for n in artifact.counts[row]]
+    columns = list(zip(artifact.models, success, cost, late, counts, utility, strict=True))
+    ranking = tuple(Entry(*columns[i]) for i in left)
+    return ReferenceDecision(ranking[0].model, cluster, row, distance, far, reason, ranking)
