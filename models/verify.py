@@ -1,0 +1,74 @@
+"""Print how close the embedders are to their source, and how much a batch changes a vector.
+
+Not a test: ``tests/test_models.py`` holds the limits that the shipped files have to keep.
+
+    python models/verify.py --shared ../shared
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import build_minilm
+from hypernova.embedder import Embedder
+from pack import BUNDLED, REPO, write_embedder
+
+Array = build_minilm.Array
+
+
+def reference(shared: Path) -> tuple[list[str], Array]:
+    """The reference's texts, and what sentence-transformers makes of them: (n, 384)."""
+    with np.load(shared / "reference" / "minilm_l6_v2_vectors.npz") as stored:
+        keys = list(zip(stored["dataset"].tolist(), stored["task_id"].tolist(), strict=True))
+        vectors = stored["vectors"]
+    prompts = {}
+    for dataset in {dataset for dataset, _ in keys}:
+        tasks = pq.read_table(shared / "data" / dataset / "tasks.parquet").to_pydict()
+        for task_id, prompt in zip(tasks["task_id"], tasks["prompt"], strict=True):
+            prompts[dataset, task_id] = prompt
+    return [prompts[key] for key in keys], vectors
+
+
+def one_by_one(embedder: Embedder, texts: list[str]) -> Array:
+    """Each text as a service embeds it: (n, dim)."""
+    return np.stack([embedder.embed_one(text) for text in texts])
+
+
+def show(name: str, cosine: Array) -> None:
+    """Print the distribution of cosines that ought to be 1."""
+    print(f"{name:34s} n={len(cosine)} median={np.median(cosine):.6f} min={cosine.min():.6f}")
+
+
+def agreement(a: Array, b: Array) -> float:
+    """Correlation of two embedders' cosines over all pairs of texts."""
+    pairs = np.triu_indices(len(a), 1)
+    return float(np.corrcoef((a @ a.T)[pairs], (b @ b.T)[pairs])[0, 1])
+
+
+def main() -> None:
+    """Compare float32, the shipped int8 and static with the reference vectors."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, default=REPO.parent / "shared")
+    texts, expected = reference(parser.parse_args().shared)
+    with tempfile.TemporaryDirectory() as folder:
+        write_embedder(Path(folder), build_minilm.build(int8=False), **build_minilm.SETTINGS)
+        float32 = one_by_one(Embedder.load(Path(folder)), texts)
+    show("float32 to reference", (float32 * expected).sum(1))
+    for name in ("minilm", "static"):
+        embedder = Embedder.load(name)
+        alone, together = one_by_one(embedder, texts), embedder.embed(texts)
+        if name == "minilm":
+            show("minilm to reference", (alone * expected).sum(1))
+        show(f"{name} in a batch to alone", (alone * together).sum(1))
+        print(f"{name} in a batch to alone: largest difference {abs(alone - together).max():.2e}")
+        size = (BUNDLED / name / "model.onnx").stat().st_size
+        print(f"{name}: {size:,} bytes, pairwise {agreement(alone, expected):.4f} to reference")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""The embedders that ship: the right bytes, small enough, and close to their source.
+
+Not here: how an Embedder behaves; that is in test_embedder.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hypernova.embedder import Embedder, bundled_embedders
+
+REPO = Path(__file__).resolve().parents[1]
+SUMS = REPO / "models" / "SHA256SUMS"
+BUNDLED = REPO / "python" / "hypernova" / "bundled"
+NAMES = ("minilm", "static")
+FILES = ("embedder.json", "model.onnx", "tokenizer.json")
+
+pytestmark = pytest.mark.skipif(
+    not SUMS.is_file(), reason="models/SHA256SUMS is only in the repository"
+)
+
+
+@pytest.fixture(scope="module")
+def reference(shared: Path) -> tuple[list[str], np.ndarray]:
+    """The prompts of the parity reference, and their vectors of shape (200, 384)."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the prompts are Parquet files")
+    with np.load(shared / "reference" / "minilm_l6_v2_vectors.npz") as stored:
+        keys = list(zip(stored["dataset"].tolist(), stored["task_id"].tolist(), strict=True))
+        vectors = stored["vectors"]
+    prompts = {}
+    for dataset in {dataset for dataset, _ in keys}:
+        tasks = parquet.read_table(shared / "data" / dataset / "tasks.parquet").to_pydict()
+        for task_id, prompt in zip(tasks["task_id"], tasks["prompt"], strict=True):
+            prompts[dataset, task_id] = prompt
+    return [prompts[key] for key in keys], vectors
+
+
+def test_the_sums_list_every_shipped_file_and_are_right() -> None:
+    listed = {}
+    for line in SUMS.read_text(encoding="utf-8").splitlines():
+        digest, _, path = line.partition("  ")
+        listed[path] = digest
+    expected = {f"python/hypernova/bundled/{name}/{file}" for name in NAMES for file in FILES}
+    assert set(listed) == expected
+    for path, digest in listed.items():
+        assert hashlib.sha256((REPO / path).read_bytes()).hexdigest() == digest, path
+
+
+def test_the_package_holds_exactly_these_embedders() -> None:
+    assert tuple(bundled_embedders()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_folder_is_complete_and_small(name: str) -> None:
+    files = {path.name for path in (BUNDLED / name).iterdir()}
+    assert files == {*FILES, "LICENSE"}
+    assert (BUNDLED / name / "model.onnx").stat().st_size <= 25_000_000
+    assert "Apache License" in (BUNDLED / name / "LICENSE").read_text(encoding="utf-8")
+    settings = json.loads((BUNDLED / name / "embedder.json").read_text(encoding="utf-8"))
+    assert settings["licence"] == "Apache-2.0"
+    assert "all-MiniLM-L6-v2" in settings["source"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_tokenizer_holds_no_state(name: str) -> None:
+    tokenizer = json.loads((BUNDLED / name / "tokenizer.json").read_text(encoding="utf-8"))
+    assert tokenizer["truncation"] is None
+    assert tokenizer["padding"] is None
+
+
+def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
+    readme = (REPO / "models" / "README.md").read_text(encoding="utf-8")
+    settings = json.loads((BUNDLED / "minilm" / "embedder.json").read_text(encoding="utf-8"))
+    source = settings["source"].rpartition("sha256 ")[2].rstrip(")")
+    assert len(source) == 64
+    assert source in readme
+
+
+def test_int8_is_close_to_the_reference(reference: tuple[list[str], np.ndarray]) -> None:
+    texts, expected = reference
+    vectors = Embedder.load("minilm").embed(texts)
+    cosine = (vectors * expected).sum(axis=1)
+    assert np.median(cosine) >= 0.995
+    assert cosine.min() >= 0.99
+
+
+def test_cutting_leaves_the_ids_of_the_reference_as_they_are(
+    reference: tuple[list[str], np.ndarray],
+) -> None:
+    from tokenizers import Tokenizer
+
+    plain = Tokenizer.from_file(str(BUNDLED / "minilm" / "tokenizer.json"))
+    plain.enable_truncation(256)
+    settings = json.loads((BUNDLED / "minilm" / "embedder.json").read_text(encoding="utf-8"))
+    assert settings["max_tokens"] == 256
+    assert settings["tail_chars"] == 0
+    texts = reference[0]
+    assert max(map(len, texts)) > settings["head_chars"], "no text is long enough to be cut"
+    for text in texts:
+        assert plain.encode(text[: settings["head_chars"]]).ids == plain.encode(text).ids
+
+
+def test_static_agrees_with_the_reference_on_what_is_similar(
+    reference: tuple[list[str], np.ndarray],
+) -> None:
+    texts, expected = reference
+    vectors = Embedder.load("static").embed(texts)
+    pairs = np.triu_indices(len(texts), 1)
+    agreement = np.corrcoef((vectors @ vectors.T)[pairs], (expected @ expected.T)[pairs])[0, 1]
+    assert agreement >= 0.6
