@@ -64,14 +64,17 @@ def run(data: str, embedder: str, output: Path, prompt: str | None) -> None:
     router = hypernova.Router.open(output)
     for text in [*PROMPTS, *([prompt] if prompt else [])]:
         decision = router.route(text)
-        print(f"   {text}\n     -> {decision.model}   {decision.reason}, cluster {decision.cluster}")
+        print(
+            f"   {text}\n     -> {decision.model}   {decision.reason}, cluster {decision.cluster}"
+        )
 
     text = PROMPTS[0]
-    first, *_, last = router.route(text).ranking
-    frugal = router.route(text, cost_weight=100.0, deny=[last.model])
+    first = router.route(text).model
+    frugal, without = router.route(text, cost_weight=100.0), router.route(text, deny=[first])
     print(
-        f"\n4. the same prompt under a wish: cost_weight=100, deny={last.model!r}\n"
-        f"   {first.model} -> {frugal.model}   {frugal.reason}"
+        "\n4. the first prompt again, under wishes; nothing is refitted\n"
+        f"   cost_weight=100: {frugal.model}   {frugal.reason}\n"
+        f"   deny={[first]}: {without.model}   {without.reason}"
     )
     print(f'\nTry: .venv/bin/hypernova route -a {output} "your prompt"')
 

@@ -20,11 +20,21 @@ settings.register_profile(
 )
 settings.load_profile("hypernova")
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_sessionstart() -> None:
+    """Make sure that a test of the wheel tests the wheel, not this folder."""
+    import hypernova
+
+    if "HYPERNOVA_INSTALLED" in os.environ and ROOT / "python" in Path(hypernova.__file__).parents:
+        pytest.exit(f"{hypernova.__file__} is no installed package", returncode=1)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Give the folder ``shared``: HYPERNOVA_SHARED, or the one beside the repository."""
-    beside = Path(__file__).resolve().parents[2] / "shared"
+    beside = ROOT.parent / "shared"
     folder = Path(os.environ.get("HYPERNOVA_SHARED") or beside)
     if not folder.is_dir():
         pytest.skip(f"no sample data: {folder} is missing; set HYPERNOVA_SHARED to its place")

@@ -1,11 +1,21 @@
 """The compiled core: artifact, nearest centroid, decision rule."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+__all__ = [
+    "DEBUG_BUILD",
+    "Artifact",
+    "Decision",
+    "Decisions",
+    "RankingEntry",
+    "__version__",
+    "nearest_centroids",
+]
 
 __version__: str
 DEBUG_BUILD: bool
@@ -244,6 +254,7 @@ class Decisions:
     @property
     def reasons(self) -> tuple[str, ...]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Decision]: ...
     def __getitem__(self, index: int, /) -> Decision: ...
 
 def nearest_centroids(

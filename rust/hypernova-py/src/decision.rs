@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hypernova_core as core;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyIterator, PyList, PyTuple};
 
 use crate::array::Fresh;
 
@@ -186,6 +186,19 @@ impl Decisions {
 
     fn __len__(&self) -> usize {
         self.decided.len()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let one = |decided: &core::Decision| Decision::new(&self.artifact, *decided, &self.wishes);
+        PyList::new(
+            py,
+            self.decided
+                .iter()
+                .map(one)
+                .map(|d| Bound::new(py, d))
+                .collect::<PyResult<Vec<_>>>()?,
+        )?
+        .try_iter()
     }
 
     fn __getitem__(&self, index: isize) -> PyResult<Decision> {

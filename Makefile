@@ -1,0 +1,94 @@
+# What a newcomer needs: make demo, make test, make lint, make bench.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA ?= examples/simulated.jsonl
+PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -path '*/target' -prune -o -type f -name '*.rs' -print -o -name 'Cargo.toml' -print -o -name FORMAT.md -print)
+
+.PHONY: help
+help: ## list the recipes
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: need
+need:
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON); install CPython 3.11 or newer, or pass PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "missing: $(PYTHON) is older than CPython 3.11; pass PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "missing: the venv module of $(PYTHON); on Debian: apt install python3-venv" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "missing: cargo; install stable Rust 1.89 or newer" >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "missing: a C linker (cc); on Debian: apt install gcc" >&2; exit 1; }
+
+# Installs the package in place, with the compiled core, and what the tests and lints need.
+$(STAMP): pyproject.toml $(RUST_SOURCES) | need
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]' --group test --group lint
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## virtual environment with the package and its tools
+
+.PHONY: demo
+demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PROMPT=text]
+	@$(BIN)/python examples/demo.py $(DATA) --prompt "$(PROMPT)"
+
+.PHONY: test
+test: $(STAMP) ## all tests, Rust and Python
+	cargo test --workspace --quiet
+	$(BIN)/python -m pytest -q
+
+.PHONY: lint
+lint: $(STAMP) ## formatting, lints, types, stubs, import order
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest hypernova._core
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(STAMP) ## format all sources
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet || true
+	$(BIN)/ruff format --quiet
+
+.PHONY: bench
+bench: $(STAMP) ## criterion and pytest benchmarks
+	cargo bench --package hypernova-core --bench decide
+	$(BIN)/python -m pytest -q benches --benchmark-columns=min,median,iqr,rounds
+
+.PHONY: dist
+dist: $(STAMP) ## wheel and sdist in dist/
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	$(BIN)/maturin sdist --quiet --out dist
+	@ls -l dist
+
+.PHONY: test-wheel
+test-wheel: dist ## install the wheel in a clean environment and test it from another folder
+	rm -rf build/wheel
+	mkdir -p build/wheel/elsewhere
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train]" --group test
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+
+.PHONY: bundled
+bundled: $(STAMP) ## rebuild the bundled artifact [TABLE=../shared/data/swebench_verified]
+	$(BIN)/python models/build_artifact.py $(or $(TABLE),../shared/data/swebench_verified)
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf $(VENV) target build dist rust/fuzz/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f python/hypernova/_core*.so

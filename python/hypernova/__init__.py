@@ -1,0 +1,63 @@
+"""Route a prompt to the language model most likely to solve it.
+
+Not here: calls of language models, keys, or traffic; hypernova only decides.
+
+    >>> import hypernova
+    >>> router = hypernova.Router.open()  # the bundled artifact
+    >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
+
+`Router`, `Decision`, `Artifact` and `OutcomeTable` serve and read; `fit` trains
+and is loaded, with its libraries, when it is first used.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from hypernova._core import DEBUG_BUILD, Artifact, Decision, Decisions, RankingEntry, __version__
+from hypernova.errors import HypernovaError
+from hypernova.router import Router
+from hypernova.table import OutcomeTable
+
+if TYPE_CHECKING:
+    from hypernova.embedder import Embedder
+    from hypernova.training import fit
+
+__all__ = [
+    "Artifact",
+    "Decision",
+    "Decisions",
+    "Embedder",
+    "HypernovaError",
+    "OutcomeTable",
+    "RankingEntry",
+    "Router",
+    "__version__",
+    "fit",
+]
+
+if DEBUG_BUILD:
+    warnings.warn(
+        "hypernova's core is a debug build, many times slower than a release build; "
+        "build it with `maturin develop --release`",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def __getattr__(name: str) -> object:
+    """Load what serving does not need when it is first asked for (PEP 562)."""
+    if name == "fit":
+        from hypernova.training import fit
+
+        return fit
+    if name == "Embedder":
+        from hypernova.embedder import Embedder
+
+        return Embedder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,13 @@
+"""Learn a routing artifact from an outcome table.
+
+Not here: anything that serving needs; nothing that routes imports this package.
+
+- ``cluster``: k-means, and the order of clusters
+- ``profile``: what each model achieved in each cluster, shrunk, with its errors
+- ``select``: clusters, shrinkage and guard, chosen on held-out tasks
+- ``fit``: all of it, from a table to an artifact
+"""
+
+from hypernova.training.fit import fit
+
+__all__ = ["fit"]

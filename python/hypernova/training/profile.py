@@ -1,0 +1,238 @@
+"""Sum up what each model achieved in each cluster, and estimate from the sums.
+
+Not here: which cluster a task is in (see ``cluster``), or how strongly estimates
+are shrunk (see ``select``).
+
+Sums add up: those of two parts of a table, added, are those of the whole, so that
+a table can be read in pieces. Row ``k`` of every array is the whole table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from hypernova.table import OutcomeTable
+    from hypernova.training.types import Floats, Ints
+
+# Outcomes at the rate of all models together that each model's overall rate leans on.
+OVERALL_WEIGHT = 20.0
+# Outcomes with which a model may be the default model, however often others were tried.
+ENOUGH_OUTCOMES = 100
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the tasks of each cluster; float64 (k + 1, m) each.
+
+    Attributes:
+        n: Outcomes.
+        score: Sum of scores.
+        score2: Sum of squared scores.
+        cost_n: Outcomes whose cost is known.
+        cost: Sum of known costs, USD.
+        latency_n: Outcomes whose latency is known.
+        latency: Sum of known latencies, seconds.
+    """
+
+    n: Floats
+    score: Floats
+    score2: Floats
+    cost_n: Floats
+    cost: Floats
+    latency_n: Floats
+    latency: Floats
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
+
+
+@dataclass(frozen=True)
+class PairSums:
+    """Sums of the paired difference to one reference model; float64 (k + 1, m) each.
+
+    Attributes:
+        n: Tasks that both models have an outcome for.
+        gain: Sum of differences of scores.
+        gain2: Sum of squared differences.
+    """
+
+    n: Floats
+    gain: Floats
+    gain2: Floats
+
+    def __add__(self, other: PairSums) -> PairSums:
+        return PairSums(self.n + other.n, self.gain + other.gain, self.gain2 + other.gain2)
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """What an artifact holds for each (cluster, model); see FORMAT.md for the shapes."""
+
+    counts: Floats
+    mean: Floats
+    success: Floats
+    standard_error: Floats
+    gain_error: Floats
+    cost: Floats
+    latency: Floats
+    default_model: int
+
+
+def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]:
+    """Count and sum the values that are not NaN, by cluster and in all."""
+    m = values.shape[1]
+    known = ~np.isnan(values)
+    cell = (clusters[:, None] * np.int64(m) + np.arange(m)).ravel()
+
+    def added(weights: Floats) -> Floats:
+        rows = np.bincount(cell, weights=weights.ravel(), minlength=k * m).reshape(k, m)
+        return np.vstack([rows, rows.sum(axis=0)])
+
+    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
+
+
+def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int) -> Sums:
+    """Sum outcomes by cluster.
+
+    Args:
+        score: (n, m) in 0..1, NaN where there is no outcome.
+        cost_usd: (n, m), NaN where unknown.
+        latency_s: (n, m), NaN where unknown.
+        clusters: (n,) in 0..k-1.
+        k: Number of clusters.
+    """
+    n, total = _by_cluster(score, clusters, k)
+    _, squares = _by_cluster(score**2, clusters, k)
+    return Sums(
+        n, total, squares, *_by_cluster(cost_usd, clusters, k), *_by_cluster(latency_s, clusters, k)
+    )
+
+
+def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums:
+    """Sum paired differences to the model ``reference`` by cluster; shapes as in `sum_up`."""
+    difference = score - score[:, [reference]]
+    n, total = _by_cluster(difference, clusters, k)
+    return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
+
+
+def _ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(n > 0, total / n, otherwise)
+
+
+def _variance(n: Floats, total: Floats, squares: Floats, unknown: Floats | float) -> Floats:
+    """Variance of the values that were summed, or ``unknown`` where there are none."""
+    mean = _ratio(total, n, 0.0)
+    return np.where(n > 0, np.maximum(_ratio(squares, n, 0.0) - mean**2, 0.0), unknown)
+
+
+def overall_success(sums: Sums) -> Floats:
+    """Estimate each model's overall success, float64 (m,).
+
+    A model with few outcomes leans on the rate of all models together: one
+    outcome of one is not a hundred per cent.
+    """
+    n, score = sums.n[-1], sums.score[-1]
+    everyone = float(score.sum() / n.sum())
+    shrunk: Floats = (score + OVERALL_WEIGHT * everyone) / (n + OVERALL_WEIGHT)
+    return shrunk
+
+
+def best_single(sums: Sums) -> int:
+    """Index of the best single model; of equal ones the lower.
+
+    Only models that were tried often enough are asked: a handful of lucky outcomes
+    makes no default model.
+    """
+    n = sums.n[-1]
+    tried = n >= min(n.max() / 2, ENOUGH_OUTCOMES)
+    return int(np.argmax(np.where(tried, overall_success(sums), -np.inf)))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a table says about its clusters.
+
+    Attributes:
+        sums: Of `sum_up`.
+        default_model: Of `best_single`.
+        pairs: Of `sum_pairs`, against the default model.
+    """
+
+    sums: Sums
+    default_model: int
+    pairs: PairSums
+
+    @classmethod
+    def of(cls, table: OutcomeTable, clusters: Ints, k: int) -> Evidence:
+        """Sum up a table whose tasks have been assigned to ``k`` clusters, (tasks,)."""
+        sums = sum_up(table.score, table.cost_usd, table.latency_s, clusters, k)
+        default = best_single(sums)
+        return cls(sums, default, sum_pairs(table.score, default, clusters, k))
+
+
+def _shrunk_error(n: Floats, variance: Floats, overall: Floats, weight: float) -> Floats:
+    """Standard error of an estimate shrunk with ``weight``, float64 (k, m).
+
+    The variance is shrunk as the mean is: three equal outcomes do not prove that
+    a model never varies.
+    """
+    pooled = (n * variance + weight * overall) / (n + weight)
+    error: Floats = np.sqrt(pooled / (n + weight))
+    return error
+
+
+def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
+    """Shrink the means and state their errors (DESIGN, *The decision rule*).
+
+    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage`` and
+    the model's overall estimate as prior; a cell without outcomes is its prior. The
+    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes.
+
+    Args:
+        evidence: The sums.
+        shrinkage: Weight of the prior, in outcomes.
+    """
+    sums, pairs, default_model = evidence.sums, evidence.pairs, evidence.default_model
+    n = sums.n
+    weight = max(shrinkage, 1.0)
+    mean = _ratio(sums.score, n, 0.0)
+    prior = overall_success(sums)
+    with np.errstate(invalid="ignore"):
+        shrunk = (sums.score[:-1] + shrinkage * prior) / (n[:-1] + shrinkage)
+    shrunk = np.where(n[:-1] > 0, shrunk, prior)
+
+    # 1/4 is the largest variance that a score in 0..1 can have.
+    variance = _variance(n, sums.score, sums.score2, 0.25)
+    error = _shrunk_error(n[:-1], variance[:-1], variance[-1], weight)
+    overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
+
+    # Two models that share no task are taken as independent.
+    independent = variance[-1] + variance[-1][default_model]
+    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, independent)
+    gain_error = _shrunk_error(pairs.n[:-1], gain_variance[:-1], gain_variance[-1], weight)
+    overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
+
+    def stacked(rows: Floats, last: Floats) -> Floats:
+        return np.vstack([rows, last[None]]).astype(np.float32)
+
+    def expense(total: Floats, known: Floats) -> Floats:
+        overall = _ratio(total[-1], known[-1], np.nan)
+        return _ratio(total, known, overall).astype(np.float32)
+
+    gain_errors = stacked(gain_error, overall_gain_error)
+    gain_errors[:, default_model] = 0.0
+    return Profiles(
+        counts=n,
+        mean=mean.astype(np.float32),
+        success=np.clip(stacked(shrunk, prior), 0.0, 1.0),
+        standard_error=stacked(error, overall_error),
+        gain_error=gain_errors,
+        cost=expense(sums.cost, sums.cost_n),
+        latency=expense(sums.latency, sums.latency_n),
+        default_model=default_model,
+    )

@@ -1,0 +1,187 @@
+"""The router as a service uses it, on the bundled artifact and on one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import hypernova
+from hypernova.embedder import Embedder
+from hypernova.errors import (
+    EmbedderMismatchError,
+    NoCandidateError,
+    NotFoundError,
+    PolicyError,
+    TextError,
+    UnknownModelError,
+    VectorError,
+)
+
+TEXTS = [
+    "Fix the race in the scheduler",
+    "QuerySet.union() drops the ordering of the second query in Django 4.2",
+    "sympy: simplify(cos(x)**2 + sin(x)**2 - 1) is not zero for matrices",
+    "Write a haiku about rain",
+]
+
+
+@pytest.fixture(scope="module")
+def router() -> hypernova.Router:
+    return hypernova.Router.open()
+
+
+class TestRoute:
+    def test_a_decision_says_what_and_why(self, router) -> None:
+        decision = router.route(TEXTS[1])
+        assert decision.model in router.artifact.models
+        assert decision.ranking[0].model == decision.model
+        assert {e.model for e in decision.ranking} == set(router.artifact.models)
+        assert 0 <= decision.cluster < router.artifact.clusters
+        assert decision.distance >= 0
+        assert 0 <= decision.novelty <= 1
+        assert decision.reason in {"routed", "default_no_evidence", "default_novel"}
+        assert decision.model in repr(decision)
+
+    def test_text_and_its_vector_are_decided_alike(self, router) -> None:
+        for text in TEXTS:
+            from_text = router.route(text)
+            from_vector = router.decide(router.embedder.embed_one(text))
+            assert (from_text.model, from_text.cluster, from_text.distance) == (
+                from_vector.model,
+                from_vector.cluster,
+                from_vector.distance,
+            )
+
+    def test_route_many_keeps_the_order(self, router) -> None:
+        many = router.route_many(TEXTS * 5)
+        assert [d.cluster for d in many] == [router.route(t).cluster for t in TEXTS * 5]
+        assert router.route_many([]) == []
+        with pytest.raises(TypeError, match="route"):
+            router.route_many("one text")
+
+    def test_wishes_reach_the_rule(self, router) -> None:
+        first, second, *_ = router.route(TEXTS[1]).ranking
+        denied = router.route(TEXTS[1], deny=[first.model])
+        assert (denied.model, denied.reason) == (second.model, "constrained")
+        assert router.route(TEXTS[1], allow=[second.model]).model == second.model
+        cheap = router.route(TEXTS[1], cost_weight=1e3)
+        assert cheap.ranking[0].cost_usd == min(e.cost_usd for e in cheap.ranking)
+        priced = router.route(TEXTS[1], prices={second.model: 0.0}, max_cost_usd=0.0)
+        assert (priced.model, priced.ranking[0].cost_usd) == (second.model, 0.0)
+        limited = router.route(TEXTS[1], min_success=0.7).ranking
+        assert all(e.success >= 0.7 for e in limited)
+        slow = router.route(TEXTS[1], latency_weight=1.0)  # no latencies are known: no effect
+        assert slow.model == first.model
+
+    @pytest.mark.parametrize(
+        ("wishes", "error", "message"),
+        [
+            ({"allow": ["GPT-9"]}, UnknownModelError, "allow names the model .GPT-9."),
+            ({"deny": [""]}, UnknownModelError, "deny names"),
+            ({"prices": {"x": 1}}, UnknownModelError, "prices names"),
+            ({"allow": []}, NoCandidateError, "no model is left"),
+            ({"max_cost_usd": 0.0}, NoCandidateError, "max_cost_usd=0"),
+            ({"cost_weight": -1}, PolicyError, "cost_weight is -1.0; .* at least 0"),
+            ({"cost_weight": float("nan")}, PolicyError, "cost_weight is NaN"),
+            ({"min_success": 1.2}, PolicyError, "min_success is 1.2"),
+            ({"allow": "GPT-5"}, TypeError, "str"),
+            ({"colour": "red"}, TypeError, "colour"),
+        ],
+    )
+    def test_bad_wishes(self, router, wishes, error, message) -> None:
+        with pytest.raises(error, match=message):
+            router.route(TEXTS[0], **wishes)
+
+    @pytest.mark.parametrize("text", ["", " \n\t"])
+    def test_empty_text(self, router, text) -> None:
+        with pytest.raises(TextError, match="empty"):
+            router.route(text)
+        with pytest.raises(TextError, match="1"):
+            router.route_many(["fine", text])
+
+    def test_vectors_of_another_dimension(self, router) -> None:
+        with pytest.raises(VectorError, match="256"):
+            router.decide(np.zeros(384, dtype=np.float32))
+
+
+class TestOpen:
+    def test_nothing_there(self, tmp_path) -> None:
+        with pytest.raises(NotFoundError, match=r"nothing\.hnv: there is no such file"):
+            hypernova.Router.open(tmp_path / "nothing.hnv")
+        with pytest.raises(FileNotFoundError):
+            hypernova.Router.open(tmp_path / "nothing.hnv")
+
+    def test_another_embedder_is_refused_with_both_names(self) -> None:
+        with pytest.raises(EmbedderMismatchError, match=r"static \(\w{12}\).*minilm \(\w{12}\)"):
+            hypernova.Router.open(embedder="minilm")
+
+    def test_an_open_embedder_serves(self) -> None:
+        embedder = Embedder.load("static")
+        router = hypernova.Router.open(embedder=embedder)
+        assert router.embedder is embedder
+        assert router.route(TEXTS[0]).model
+
+    def test_the_environment_forces_a_kernel(self) -> None:
+        code = "import hypernova; print(hypernova.Router.open().artifact.level)"
+        run = lambda level: subprocess.run(  # noqa: E731
+            [sys.executable, "-c", code],
+            env={**os.environ, "HYPERNOVA_SIMD": level},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run("scalar").stdout.strip() == "scalar"
+        refused = run("sse9")
+        assert refused.returncode == 1
+        assert "HYPERNOVA_SIMD" in refused.stderr
+        assert "scalar" in refused.stderr
+
+
+class TestThreads:
+    def test_first_texts_from_many_threads_load_the_embedder_once(self) -> None:
+        router = hypernova.Router.open()
+        barrier = threading.Barrier(8)
+
+        def first(_: int) -> int:
+            barrier.wait()
+            return id(router.embedder)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(first, range(8)))) == 1
+
+    def test_sixteen_threads_decide_as_one(self, router) -> None:
+        texts = [f"{text} #{i}" for i, text in enumerate(TEXTS * 50)]
+        alone = [(d.model, d.cluster, d.distance) for d in map(router.route, texts)]
+        with ThreadPoolExecutor(16) as pool:
+            together = [(d.model, d.cluster, d.distance) for d in pool.map(router.route, texts)]
+        assert together == alone
+
+    def test_the_gil_is_free_while_the_core_works(self, router) -> None:
+        """FIELD 8: other threads go on while a long batch is decided."""
+        dim = router.artifact.dim
+        matrix = np.random.default_rng(0).normal(size=(300_000, dim)).astype(np.float32)
+        done = threading.Event()
+
+        def work() -> None:
+            router.decide_many(matrix)
+            done.set()
+
+        thread = threading.Thread(target=work)
+        # A switch interval beyond the whole test: this thread runs only if the GIL is given up.
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(100)
+        try:
+            thread.start()
+            turns = 0
+            while not done.wait(timeout=0.001):
+                turns += 1
+        finally:
+            sys.setswitchinterval(before)
+            thread.join()
+        assert turns > 10
