@@ -78,7 +78,7 @@ class TestFit:
         assert "nothing" in fails("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
         assert "maxilm" in fails("fit", TABLE, "-o", tmp_path / "r.hnv", "--embedder", "maxilm")
         missing = tmp_path / "no" / "r.hnv"
-        assert "r.hnv" in fails("fit", TABLE, "-o", missing, "--clusters", 2)
+        assert "does not exist" in fails("fit", TABLE, "-o", missing, "--clusters", 2)
 
 
 class TestRoute:

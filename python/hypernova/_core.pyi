@@ -97,7 +97,7 @@ class Artifact:
         Raises:
             NotFoundError: There is no such file.
             ArtifactError: It cannot be read or breaks a rule of FORMAT.md.
-            PolicyError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+            KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
         """
 
     @staticmethod

@@ -10,10 +10,11 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.errors import HypernovaError, TextError
+from hypernova.errors import HypernovaError, NotFoundError, TextError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,6 +118,9 @@ def _price(text: str) -> tuple[str, float]:
 def _fit(arguments: argparse.Namespace) -> None:
     from hypernova.table import read_prompts
 
+    folder = Path(arguments.output).absolute().parent
+    if not folder.is_dir():  # said before the work, not after it
+        raise NotFoundError(f"{arguments.output}: the folder {folder} does not exist; make it first")
     structure = None if arguments.structure is None else read_prompts(arguments.structure)
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),

@@ -50,6 +50,10 @@ class VectorError(HypernovaError, ValueError):
     """A vector or matrix has the wrong dtype, shape, strides, or a value that is not finite."""
 
 
+class KernelError(HypernovaError, ValueError):
+    """``HYPERNOVA_SIMD`` asks for a search kernel that is unknown or that this CPU lacks."""
+
+
 class PolicyError(HypernovaError, ValueError):
     """A wish of the caller is out of range."""
 

@@ -14,6 +14,8 @@ from hypernova._core import nearest_centroids
 from hypernova.errors import FitError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypernova.training.types import Floats, Ints
 
 ITERATIONS = 25
@@ -22,7 +24,13 @@ STARTS = 16
 POINTS_PER_CLUSTER = 65_536
 
 
-def kmeans(vectors: Floats, clusters: int, seed: int, starts: int = STARTS) -> Floats:
+def kmeans(
+    vectors: Floats,
+    clusters: int,
+    seed: int,
+    starts: int = STARTS,
+    tick: Callable[[int], None] | None = None,
+) -> Floats:
     """Find the centroids of unit vectors by spherical k-means++ (faiss).
 
     Of several starts the one with the largest total similarity is kept. Clusters
@@ -34,6 +42,7 @@ def kmeans(vectors: Floats, clusters: int, seed: int, starts: int = STARTS) -> F
         clusters: How many, from 1 to n.
         seed: Same vectors and seed give the same bytes.
         starts: How many random starts.
+        tick: Called with 1 after each start.
 
     Returns:
         float32 (at most ``clusters``, dim), rows of unit length.
@@ -69,6 +78,8 @@ def kmeans(vectors: Floats, clusters: int, seed: int, starts: int = STARTS) -> F
             max_points_per_centroid=POINTS_PER_CLUSTER,
         )
         objective = float(model.train(vectors))
+        if tick:
+            tick(1)
         if objective > best_objective:
             best, best_objective = np.asarray(model.centroids, dtype=np.float32), objective
     return _ordered(vectors, np.unique(best, axis=0))

@@ -14,7 +14,7 @@ from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.assemble import assemble, vectors_identity
-from hypernova.training.cluster import assign, kmeans
+from hypernova.training.cluster import STARTS, assign, kmeans
 from hypernova.training.profile import Evidence
 from hypernova.training.progress import bar
 from hypernova.training.select import select, steps
@@ -88,7 +88,7 @@ def fit(
     vectors, structure_vectors, identity = _vectors(table, embedder, structure, progress)
 
     tried = None if clusters == "auto" else [clusters]
-    total = steps(different, tried)
+    total = steps(different, tried, structure_vectors is not None)
     with bar(total, "choosing on held-out tasks", progress) as tick:
         try:
             chosen = select(
@@ -101,11 +101,10 @@ def fit(
                 f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
             ) from None
     setting = chosen.setting
-    with bar(1, "clustering", progress) as tick:
+    with bar(STARTS, "clustering", progress) as tick:
         base = vectors if structure_vectors is None else structure_vectors
-        centroids = kmeans(base, setting.clusters, seed)
-        assigned, _ = assign(vectors, centroids)
-        tick(1)
+        centroids = kmeans(base, setting.clusters, seed, tick=tick)
+    assigned, _ = assign(vectors, centroids)
     evidence = Evidence.of(table, assigned, len(centroids))
 
     metadata: dict[str, object] = {

@@ -148,11 +148,16 @@ def select(
         seed: Same input and seed, same choice.
         clusters: Numbers of clusters to try; by default those the table is large enough for.
         structure: float32 (prompts, dim): fit the clusters on these instead.
-        tick: Called with 1 after each fold and number of clusters, `steps` times in all.
+        tick: Called with 1 after each clustering, `steps` times in all.
     """
     groups = table.prompt_groups()
     tried = list(clusters or candidate_clusters(int(groups.max()) + 1))
-    fitted = {k: kmeans(structure, k, seed) for k in tried} if structure is not None else {}
+    tick = tick or (lambda _: None)
+    fitted: dict[int, Floats] = {}
+    if structure is not None:
+        for k in tried:
+            fitted[k] = kmeans(structure, k, seed)
+            tick(1)
     means: dict[Setting, Mean] = {}
     single = Mean()
     distances: dict[int, list[Floats]] = {k: [] for k in tried}
@@ -172,8 +177,7 @@ def select(
                 )
                 taken = choices(artifact)[test_clusters]
                 means.setdefault(Setting(k, shrinkage, guard_z), Mean()).add(test_table, taken)
-            if tick:
-                tick(1)
+            tick(1)
         single.add(test_table, np.full(len(test), evidence.default_model))
     setting = min(
         means, key=lambda s: (round(means[s].regret, 12), s.clusters, -s.shrinkage, -s.guard_z)
@@ -188,9 +192,10 @@ def select(
     )
 
 
-def steps(different_prompts: int, clusters: Sequence[int] | None = None) -> int:
+def steps(different_prompts: int, clusters: Sequence[int] | None, structure: bool) -> int:
     """How often `select` calls ``tick``."""
-    return FOLDS * REPEATS * len(clusters or candidate_clusters(different_prompts))
+    tried = len(clusters or candidate_clusters(different_prompts))
+    return (FOLDS * REPEATS + structure) * tried
 
 
 def _folds(groups: Ints, seed: int) -> Iterator[tuple[Ints, Ints]]:

@@ -80,7 +80,7 @@ impl Artifact {
         let fail = |action| {
             move |source: io::Error| match source.kind() {
                 io::ErrorKind::NotFound => Error::NotFound,
-                _ => Error::Io { action, source },
+                _ => Error::Read { action, source },
             }
         };
         let map = || -> Result<(Backing, Layout), Error> {
@@ -149,7 +149,7 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] in [`Error::InFile`]; what stood at `path` is as it was.
+    /// [`Error::Write`] in [`Error::InFile`]; what stood at `path` is as it was.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         write::save(self.bytes(), path)
     }

@@ -24,9 +24,17 @@ pub enum Error {
     /// There is no file at the path.
     #[error("there is no such file; check the path")]
     NotFound,
-    /// The operating system refused an operation.
+    /// The operating system refused to read a file.
     #[error("cannot {action}: {source}")]
-    Io {
+    Read {
+        /// What was being done.
+        action: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The operating system refused to write a file.
+    #[error("cannot {action}: {source}")]
+    Write {
         /// What was being done.
         action: &'static str,
         /// What the operating system said.

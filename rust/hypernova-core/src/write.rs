@@ -151,10 +151,10 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`Error::Io`] in [`Error::InFile`]; the temporary file is gone and what stood
+/// [`Error::Write`] in [`Error::InFile`]; the temporary file is gone and what stood
 /// at `path` is as it was.
 pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
-    let fail = |action| move |source: io::Error| Error::Io { action, source }.in_file(path);
+    let fail = |action| move |source: io::Error| Error::Write { action, source }.in_file(path);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -9,6 +9,7 @@ mod python {
     #![allow(missing_docs)]
     pyo3::import_exception!(hypernova.errors, ArtifactError);
     pyo3::import_exception!(hypernova.errors, ArtifactWriteError);
+    pyo3::import_exception!(hypernova.errors, KernelError);
     pyo3::import_exception!(hypernova.errors, NoCandidateError);
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
@@ -23,15 +24,13 @@ pub(crate) fn raise(error: Error) -> PyErr {
     let message = error.to_string();
     match error.root() {
         Error::NotFound => python::NotFoundError::new_err(message),
-        Error::Io { action, .. } if action.starts_with("open") || action.starts_with("read") => {
-            python::ArtifactError::new_err(message)
-        }
-        Error::Io { .. } => python::ArtifactWriteError::new_err(message),
+        Error::Write { .. } => python::ArtifactWriteError::new_err(message),
         Error::VectorDim { .. } | Error::VectorNotFinite { .. } => {
             python::VectorError::new_err(message)
         }
         Error::UnknownModel { .. } => python::UnknownModelError::new_err(message),
-        Error::Wish { .. } | Error::Level { .. } => python::PolicyError::new_err(message),
+        Error::Wish { .. } => python::PolicyError::new_err(message),
+        Error::Level { .. } => python::KernelError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
     }
