@@ -1,1 +1,220 @@
-fn main() {}
+//! How long the search, the rule, a whole decision and the opening of a file take.
+//!
+//! Not here: text and embedding, which take longer than all of this
+//! (`benches/` at the root of the repository).
+//!
+//! Before anything is timed, all levels must give the scalar level's answer on
+//! the data that is timed.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use hypernova_core::format::Policy;
+use hypernova_core::nearest::nearest;
+use hypernova_core::{Artifact, Level, Parts, Request, Wishes};
+
+/// Clusters and dimension: of sentence embeddings, and of large ones.
+const SHAPES: [(usize, usize); 5] = [
+    (20, 384),
+    (100, 384),
+    (1000, 384),
+    (100, 1536),
+    (1000, 1536),
+];
+const MODELS: usize = 25;
+/// Queries that take turns, so that the branches taken for one are not learnt.
+const QUERIES: usize = 64;
+
+/// Bits of the generator `SplitMix64`: the same data in every run.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn fraction(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    /// Vectors of unit length, as embedders give them.
+    fn unit_vectors(&mut self, rows: usize, dim: usize) -> Vec<f32> {
+        let mut matrix: Vec<f32> = (0..rows * dim).map(|_| self.fraction() - 0.5).collect();
+        for row in matrix.chunks_exact_mut(dim) {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            for v in row {
+                *v /= length;
+            }
+        }
+        matrix
+    }
+}
+
+fn artifact(clusters: usize, dim: usize) -> Artifact {
+    let mut random = SplitMix(clusters as u64 ^ dim as u64);
+    let cells = (clusters + 1) * MODELS;
+    let centroids = random.unit_vectors(clusters, dim);
+    let mut draw =
+        |scale: f32| -> Vec<f32> { (0..cells).map(|_| random.fraction() * scale).collect() };
+    let parts = Parts {
+        clusters: clusters as u32,
+        dim: dim as u32,
+        centroids,
+        counts: vec![40.0; cells],
+        mean: draw(1.0),
+        success: draw(1.0),
+        standard_error: draw(0.1),
+        gain_error: draw(0.1),
+        cost: draw(0.02),
+        latency: draw(20.0),
+        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
+        policy: Policy {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 1.0,
+            novelty_limit: 1.0,
+            shrinkage: 4.0,
+            default_model: 12,
+        },
+        embedder: format!(
+            r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
+            "0".repeat(64)
+        ),
+        novelty: (0..101).map(|q| q as f32 / 50.0).collect(),
+        metadata: "{}".into(),
+    };
+    Artifact::build(&parts).expect("the parts are valid")
+}
+
+fn queries(dim: usize) -> Vec<f32> {
+    SplitMix(99).unit_vectors(QUERIES, dim)
+}
+
+/// Wishes of every kind.
+fn wishes(artifact: &Artifact) -> Wishes {
+    Wishes::resolve(artifact, &request()).expect("the request is valid")
+}
+
+fn request() -> Request {
+    Request {
+        cost_weight: Some(1.0),
+        latency_weight: Some(0.001),
+        max_cost_usd: Some(0.019),
+        min_success: Some(0.05),
+        allow: None,
+        deny: Some(vec!["vendor/model-3".into()]),
+        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
+    }
+}
+
+fn levels() -> Vec<Level> {
+    let named = Level::ALL.map(|l| Level::from_name(l.name()).map_err(|_| l.name()));
+    for missing in named.iter().filter_map(|l| l.as_ref().err()) {
+        eprintln!("skipped: this CPU has no {missing}");
+    }
+    named.into_iter().flatten().collect()
+}
+
+/// Panics unless all levels agree on what is about to be timed.
+fn check(levels: &[Level]) {
+    for (clusters, dim) in SHAPES {
+        let artifact = artifact(clusters, dim);
+        for query in queries(dim).chunks_exact(dim) {
+            let scalar = nearest(Level::Scalar, query, artifact.centroids());
+            for &level in levels {
+                let found = nearest(level, query, artifact.centroids());
+                assert_eq!(found, scalar, "{level:?} at {clusters}x{dim}");
+            }
+        }
+    }
+}
+
+fn bench_nearest(c: &mut Criterion) {
+    let levels = levels();
+    check(&levels);
+    for level in levels {
+        let mut group = c.benchmark_group(format!("nearest/{}", level.name()));
+        for (clusters, dim) in SHAPES {
+            let artifact = artifact(clusters, dim);
+            let queries = queries(dim);
+            let mut turns = queries.chunks_exact(dim).cycle();
+            group.throughput(Throughput::Bytes(4 * (clusters * dim) as u64));
+            group.bench_function(format!("{clusters}x{dim}"), |b| {
+                b.iter(|| {
+                    let query = turns.next().expect("it never ends");
+                    nearest(level, black_box(query), artifact.centroids())
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+fn bench_decide(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide");
+    for (clusters, dim) in SHAPES {
+        let artifact = artifact(clusters, dim);
+        let wishes = Wishes::defaults(&artifact);
+        let queries = queries(dim);
+        let mut turns = queries.chunks_exact(dim).cycle();
+        group.bench_function(
+            BenchmarkId::from_parameter(format!("{clusters}x{dim}")),
+            |b| {
+                b.iter(|| {
+                    let query = turns.next().expect("it never ends");
+                    artifact.decide(black_box(query), &wishes)
+                });
+            },
+        );
+    }
+    group.finish();
+}
+
+/// The rule without the search: one cluster of dimension 1, 25 models.
+fn bench_policy(c: &mut Criterion) {
+    let artifact = artifact(1, 1);
+    let (defaults, wishes) = (Wishes::defaults(&artifact), wishes(&artifact));
+    assert!(artifact.decide(&[1.0], &wishes).is_ok());
+    let mut group = c.benchmark_group("policy");
+    for (name, wishes) in [("defaults", &defaults), ("wishes", &wishes)] {
+        group.bench_function(format!("choose/{name}"), |b| {
+            b.iter(|| artifact.decide(black_box(&[1.0]), black_box(wishes)));
+        });
+        group.bench_function(format!("rank/{name}"), |b| {
+            b.iter(|| artifact.rank(black_box(0), black_box(wishes)));
+        });
+    }
+    let request = request();
+    group.bench_function("resolve/wishes", |b| {
+        b.iter(|| Wishes::resolve(&artifact, black_box(&request)));
+    });
+    group.finish();
+}
+
+fn bench_open(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = c.benchmark_group("open");
+    for (clusters, dim) in [(100, 384), (1000, 1536)] {
+        let path = folder.path().join(format!("{clusters}x{dim}.hnv"));
+        let artifact = artifact(clusters, dim);
+        artifact.save(&path).expect("the folder can be written");
+        group.throughput(Throughput::Bytes(artifact.bytes().len() as u64));
+        group.bench_function(format!("{clusters}x{dim}"), |b| {
+            b.iter(|| Artifact::open(black_box(&path)).expect("the file is valid"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(30);
+    targets = bench_nearest, bench_decide, bench_policy, bench_open
+}
+criterion_main!(benches);

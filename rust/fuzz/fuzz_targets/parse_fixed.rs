@@ -1,0 +1,10 @@
+//! Any bytes, once magic, version, length and checksums have been made right.
+//!
+//! Not here: what these checks refuse (`parse.rs`).
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let mut file = bytes.to_vec();
+    hypernova_fuzz::fix(&mut file);
+    hypernova_fuzz::open(&file);
+});

@@ -1,0 +1,119 @@
+//! What both fuzz targets do with a file.
+//!
+//! Not here: where the bytes come from (`fuzz_targets/`).
+
+use hypernova_core::{Artifact, Error, Request, Wishes};
+
+/// Open a file that may be anything; if it is an artifact, read all of it and
+/// decide with it. Whatever the bytes are, this must not panic.
+///
+/// # Panics
+///
+/// If the core breaks a promise that it makes about every artifact.
+pub fn open(bytes: &[u8]) {
+    let artifact = match Artifact::from_bytes(bytes) {
+        Ok(artifact) => artifact,
+        Err(error) => {
+            assert!(!error.to_string().contains('\n'), "{error:?}");
+            return;
+        }
+    };
+    read(&artifact);
+    decide(&artifact);
+}
+
+/// Every accessor: shapes and values are as the format demands.
+fn read(artifact: &Artifact) {
+    let (k, d, m) = (artifact.clusters(), artifact.dim(), artifact.models());
+    let cells = (k + 1) * m;
+    assert_eq!(artifact.centroids().len(), k * d);
+    assert!(artifact.centroids().iter().all(|v| v.is_finite()));
+    assert_eq!(artifact.counts().len(), cells);
+    assert!(artifact.counts().iter().all(|v| v.is_finite() && *v >= 0.0));
+    for shares in [artifact.mean(), artifact.success()] {
+        assert_eq!(shares.len(), cells);
+        assert!(shares.iter().all(|v| (0.0..=1.0).contains(v)));
+    }
+    for errors in [artifact.standard_error(), artifact.gain_error()] {
+        assert_eq!(errors.len(), cells);
+        assert!(errors.iter().all(|v| v.is_finite() && *v >= 0.0));
+    }
+    for known in [artifact.cost(), artifact.latency()] {
+        assert_eq!(known.len(), cells);
+        assert!(
+            known
+                .iter()
+                .all(|v| v.is_nan() || (v.is_finite() && *v >= 0.0))
+        );
+    }
+    assert!(artifact.novelty_quantiles().is_sorted());
+    assert!(artifact.novelty_quantiles().len() >= 2);
+    assert!((artifact.policy().default_model as usize) < m);
+    for model in 0..m as u32 {
+        let name = artifact.model_name(model);
+        assert!(!name.is_empty());
+        assert_eq!(artifact.model_index(name), Some(model));
+    }
+    assert_eq!(artifact.version().0, 1);
+    assert_eq!(artifact.embedder().fingerprint.len(), 64);
+    assert!(!artifact.embedder_json().is_empty());
+    assert_eq!(artifact.sha256().len(), 64);
+    assert!(artifact.metadata().len() < artifact.bytes().len());
+    assert!(!format!("{artifact:?}").is_empty());
+}
+
+/// The decision is the first of the ranking, whatever the wishes.
+fn decide(artifact: &Artifact) {
+    let request = Request {
+        cost_weight: Some(1.0),
+        latency_weight: Some(0.5),
+        min_success: Some(0.0),
+        deny: Some(vec![artifact.model_name(0).to_owned()]),
+        prices: Some(vec![(artifact.model_name(0).to_owned(), 0.25)]),
+        ..Request::default()
+    };
+    let asked = Wishes::resolve(artifact, &request).expect("the request is valid");
+    for wishes in [Wishes::defaults(artifact), asked] {
+        for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {
+            match artifact.decide(&vector, &wishes) {
+                Ok(decision) => {
+                    let ranking = artifact.rank(decision.row, &wishes);
+                    assert_eq!(ranking[0].model, decision.model);
+                    assert!((decision.cluster as usize) < artifact.clusters());
+                    assert!((0.0..=1.0).contains(&decision.novelty));
+                    assert!(decision.distance >= 0.0);
+                }
+                Err(Error::NoCandidate { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+}
+
+/// Make magic, version, stated length and all checksums right, as far as header
+/// and table let them be found: what lies behind these checks is then reached.
+pub fn fix(file: &mut [u8]) {
+    if file.len() < 64 {
+        return;
+    }
+    let length = file.len();
+    let u32_at = |file: &[u8], at: usize| {
+        u32::from_le_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]])
+    };
+    let place = |file: &[u8], at: usize| {
+        let value = u64::from(u32_at(file, at)) | (u64::from(u32_at(file, at + 4)) << 32);
+        value.min(length as u64) as usize
+    };
+    file[..10].copy_from_slice(b"\x89HNV\r\n\x1a\n\x01\0");
+    file[16..24].copy_from_slice(&(length as u64).to_le_bytes());
+    let count = u32_at(file, 12).min(64) as usize;
+    let table_end = length.min(64 + 32 * count);
+    for at in (64..table_end.saturating_sub(31)).step_by(32) {
+        let from = place(file, at + 8);
+        let to = from.saturating_add(place(file, at + 16)).min(length);
+        let checksum = crc32fast::hash(&file[from..to]);
+        file[at + 24..at + 28].copy_from_slice(&checksum.to_le_bytes());
+    }
+    let head = [&file[..60], &file[64..table_end]].concat();
+    file[60..64].copy_from_slice(&crc32fast::hash(&head).to_le_bytes());
+}

@@ -1,0 +1,152 @@
+//! A decision allocates nothing.
+//!
+//! Not here: anything else. The allocator that counts is this test binary's only.
+
+// A global allocator cannot be written without it.
+#![allow(unsafe_code)]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use hypernova_core::{Artifact, Level, Reason, Request, Wishes};
+use support::{SplitMix, parts};
+
+thread_local! {
+    /// Of this thread only: the test harness allocates on its own meanwhile.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    ALLOCATIONS.with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every call is handed to the system's allocator unchanged. The counter is
+// a plain number that is initialised at compile time and has no destructor, so
+// that touching it allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of this thread while `work` runs.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+/// Queries that are near a centroid, between centroids, and novel.
+fn queries(artifact: &Artifact) -> Vec<Vec<f32>> {
+    let mut random = SplitMix(7);
+    let dim = artifact.dim();
+    let mut queries: Vec<Vec<f32>> = (0..20)
+        .map(|_| (0..dim).map(|_| random.normal()).collect())
+        .collect();
+    queries.push(artifact.centroids()[..dim].to_vec());
+    queries.push(vec![1e30; dim]);
+    queries
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|l| l.is_available())
+}
+
+#[test]
+fn a_decision_allocates_nothing() {
+    for (clusters, dim, models) in [(1, 1, 1), (7, 83, 25), (100, 384, 300)] {
+        for level in levels() {
+            let artifact = Artifact::build(&parts(clusters, dim, models, 1)).unwrap();
+            let artifact = artifact.with_level(level).unwrap();
+            let queries = queries(&artifact);
+            let mut reasons = Vec::with_capacity(queries.len());
+            let counted = allocations(|| {
+                let wishes = Wishes::defaults(&artifact);
+                for query in &queries {
+                    let decision = artifact.decide(query, &wishes).unwrap();
+                    // What a caller reads of it allocates nothing either.
+                    assert!(!artifact.model_name(decision.model).is_empty());
+                    assert!(!decision.reason.name().is_empty());
+                    reasons.push(decision.reason);
+                }
+            });
+            assert_eq!(counted, 0, "{level:?} {clusters}x{dim}, {models} models");
+            assert!(reasons.contains(&Reason::DefaultNovel));
+        }
+    }
+}
+
+#[test]
+fn a_mapped_file_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.hnv");
+    let built = Artifact::build(&parts(20, 48, 9, 2)).unwrap();
+    built.save(&path).unwrap();
+    let artifact = Artifact::open(&path).unwrap();
+    let queries = queries(&artifact);
+    let counted = allocations(|| {
+        let wishes = Wishes::defaults(&artifact);
+        for query in &queries {
+            artifact.decide(query, &wishes).unwrap();
+        }
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn wishes_are_allocated_once_and_not_by_a_decision() {
+    let artifact = Artifact::build(&parts(20, 48, 9, 3)).unwrap();
+    let request = Request {
+        cost_weight: Some(0.5),
+        latency_weight: Some(0.001),
+        min_success: Some(0.0),
+        deny: Some(vec!["model 3".into()]),
+        prices: Some(vec![("model 1".into(), 0.01)]),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let queries = queries(&artifact);
+    let counted = allocations(|| {
+        for query in &queries {
+            artifact.decide(query, &wishes).unwrap();
+        }
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    let artifact = Artifact::build(&parts(2, 3, 4, 4)).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+    assert_eq!(allocations(|| drop(vec![0_u8; 100])), 1);
+    assert!(allocations(|| drop(artifact.rank(0, &wishes))) > 0);
+    let refused = allocations(|| drop(artifact.decide(&[f32::NAN; 3], &wishes)));
+    assert_eq!(refused, 0, "a refused vector is no allocation");
+}

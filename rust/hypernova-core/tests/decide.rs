@@ -1,0 +1,261 @@
+//! From a vector to a decision: clusters, novelty, refusals, and many threads.
+//!
+//! Not here: the rule that ranks models (`rule.rs`).
+
+#![allow(clippy::float_cmp)]
+
+mod support;
+
+use hypernova_core::{Artifact, Decision, Error, Reason, Request, Wishes};
+use support::{SplitMix, neutral_policy, parts};
+
+const NAN: f32 = f32::NAN;
+const INF: f32 = f32::INFINITY;
+
+/// An artifact of dimension 1 with one cluster at the origin: a query is its distance.
+fn with_quantiles(quantiles: &[f32], novelty_limit: f64) -> Artifact {
+    let mut parts = parts(1, 1, 2, 1);
+    parts.centroids = vec![0.0];
+    parts.novelty = quantiles.to_vec();
+    parts.policy.novelty_limit = novelty_limit;
+    Artifact::build(&parts).expect("the parts are valid")
+}
+
+fn decide(artifact: &Artifact, query: &[f32]) -> Decision {
+    let wishes = Wishes::defaults(artifact);
+    artifact.decide(query, &wishes).expect("a model is left")
+}
+
+#[test]
+fn novelty_is_read_off_the_quantiles() {
+    let quarter = [0.25, 0.5, 1.0, 2.0];
+    let cases: [(&[f32], f32, f64); 22] = [
+        (&quarter, 0.0, 0.0),
+        (&quarter, 0.25_f32.next_down(), 0.0),
+        (&quarter, 0.25, 0.0),
+        (&quarter, 0.375, 0.5 / 3.0),
+        (&quarter, 0.5, 1.0 / 3.0),
+        (&quarter, 0.75, 1.5 / 3.0),
+        (&quarter, 1.0, 2.0 / 3.0),
+        (&quarter, 1.5, 2.5 / 3.0),
+        (&quarter, 2.0, 1.0),
+        (&quarter, 1e30, 1.0), // its square is infinite
+        (&[0.0, 1.0], 0.0, 0.0),
+        (&[0.0, 1.0], 0.625, 0.625),
+        (&[0.0, 1.0], 1.0, 1.0),
+        (&[1.0, 1.0, 1.0, 2.0], 0.5, 0.0),
+        (&[1.0, 1.0, 1.0, 2.0], 1.0, 2.0 / 3.0),
+        (&[1.0, 1.0, 1.0, 2.0], 1.5, 2.5 / 3.0),
+        (&[0.0, 0.0, 4.0], 0.0, 1.0 / 2.0),
+        (&[0.0, 0.0], 0.0, 1.0),
+        (&[3.0, 3.0], 2.0, 0.0),
+        (&[3.0, 3.0], 3.0, 1.0),
+        (&[1.0, 2.0, 2.0], 2.0, 1.0),
+        (&[0.0, f32::MAX], 1.0, 1.0 / 3.402_823_466_385_288_6e38),
+    ];
+    for (quantiles, distance, novelty) in cases {
+        let found = decide(&with_quantiles(quantiles, 1.0), &[distance]);
+        let case = format!("{distance} in {quantiles:?}");
+        assert_eq!(
+            found.novelty.to_bits(),
+            (novelty as f32).to_bits(),
+            "{case}"
+        );
+        let infinite = distance >= 1e30;
+        assert_eq!(
+            found.distance,
+            if infinite { INF } else { distance },
+            "{case}"
+        );
+    }
+}
+
+#[test]
+fn a_prompt_is_novel_above_the_limit() {
+    let quantiles = [0.25, 0.5, 1.0, 2.0];
+    let cases = [
+        // limit, distance, novel
+        (0.5, 0.75, false), // novelty is just the limit
+        (0.5, 0.75_f32.next_up(), true),
+        (0.0, 0.25, false),
+        (0.0, 0.257_812_5, true),
+        (0.9, 2.0, true),
+        (1.0, 2.0, false), // a limit of 1 switches it off
+        (1.0, 1e30, false),
+        (1.0_f64.next_down(), 1e30, true),
+    ];
+    for (limit, distance, novel) in cases {
+        let found = decide(&with_quantiles(&quantiles, limit), &[distance]);
+        let case = format!("{distance} with the limit {limit}: {found:?}");
+        assert_eq!(found.row, u32::from(novel), "{case}");
+        assert_eq!(found.cluster, 0, "{case}");
+        assert_eq!(found.reason == Reason::DefaultNovel, novel, "{case}");
+    }
+}
+
+#[test]
+fn the_nearest_cluster_gives_the_row() {
+    let mut parts = parts(3, 2, 2, 1);
+    parts.centroids = vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0];
+    parts.success = vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
+    parts.gain_error = vec![0.0; 8];
+    parts.policy = neutral_policy();
+    let artifact = Artifact::build(&parts).unwrap();
+    let cases = [
+        ([1.0, 1.0], 0, 0, 2.0_f32.sqrt()),
+        ([3.0, 0.0], 1, 1, 1.0),
+        ([0.0, 7.0], 2, 0, 3.0),
+        ([2.0, 0.0], 0, 0, 2.0), // as far from 0 as from 1
+        ([2.0, 2.0], 0, 0, 8.0_f32.sqrt()),
+        ([4.0, 4.0], 1, 1, 4.0), // as far from 1 as from 2
+    ];
+    for (query, cluster, model, distance) in cases {
+        let found = decide(&artifact, &query);
+        assert_eq!((found.cluster, found.row), (cluster, cluster), "{query:?}");
+        assert_eq!(
+            (found.model, found.distance),
+            (model, distance),
+            "{query:?}"
+        );
+    }
+    let queries: Vec<f32> = cases.iter().flat_map(|c| c.0).collect();
+    let wishes = Wishes::defaults(&artifact);
+    let alone: Vec<_> = cases.iter().map(|c| decide(&artifact, &c.0)).collect();
+    assert_eq!(artifact.decide_many(&queries, &wishes).unwrap(), alone);
+    assert_eq!(artifact.decide_many(&[], &wishes).unwrap(), []);
+}
+
+#[test]
+fn the_decision_is_the_first_of_the_ranking() {
+    let mut random = SplitMix(3);
+    for seed in 0..200 {
+        let artifact = Artifact::build(&parts(3, 2, 6, seed)).unwrap();
+        let maybe = |random: &mut SplitMix, scale: f64| {
+            (random.below(2) == 0).then(|| f64::from(random.fraction()) * scale)
+        };
+        let request = Request {
+            cost_weight: maybe(&mut random, 50.0),
+            latency_weight: maybe(&mut random, 0.1),
+            max_cost_usd: maybe(&mut random, 0.02),
+            min_success: maybe(&mut random, 0.5),
+            deny: Some(vec!["model 2".into()]),
+            ..Request::default()
+        };
+        let wishes = Wishes::resolve(&artifact, &request).unwrap();
+        for _ in 0..20 {
+            let query = [random.normal() * 3.0, random.normal() * 3.0];
+            match artifact.decide(&query, &wishes) {
+                Ok(decision) => {
+                    let ranking = artifact.rank(decision.row, &wishes);
+                    assert_eq!(ranking[0].model, decision.model);
+                    assert!(ranking.iter().all(|e| e.model != 2));
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::NoCandidate { .. }), "{error:?}");
+                    let rows = (0..=3).filter(|&r| artifact.rank(r, &wishes).is_empty());
+                    assert!(rows.count() > 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_candidate_says_where_and_why() {
+    let mut parts = parts(2, 1, 4, 1);
+    parts.centroids = vec![0.0, 10.0];
+    parts.cost = vec![0.0; 12];
+    parts.cost[4..8].fill(1.0); // cluster 1 is dear
+    parts.novelty = vec![100.0, 100.0];
+    let artifact = Artifact::build(&parts).unwrap();
+    let request = Request {
+        max_cost_usd: Some(0.5),
+        deny: Some(vec!["model 0".into()]),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let expect = |found: Result<Vec<Decision>, Error>, at: usize| match found {
+        Err(Error::NoCandidate {
+            row,
+            cluster,
+            models,
+            allowed,
+            limits,
+        }) => {
+            assert_eq!((row, cluster, models, allowed), (at, 1, 4, 3));
+            assert_eq!(limits, "max_cost_usd=0.5");
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(artifact.decide(&[1.0], &wishes).is_ok());
+    expect(artifact.decide(&[9.0], &wishes).map(|d| vec![d]), 0);
+    expect(artifact.decide_many(&[1.0, 2.0, 9.0, 9.0], &wishes), 2);
+}
+
+#[test]
+fn vectors_that_are_not_dim_finite_values_are_refused() {
+    let artifact = Artifact::build(&parts(3, 5, 2, 1)).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    for length in [0, 4, 6, 10] {
+        match artifact.decide(&vec![0.0; length], &wishes) {
+            Err(Error::VectorDim { expected: 5, found }) => assert_eq!(found, length),
+            other => panic!("{other:?}"),
+        }
+    }
+    for length in [1, 4, 6, 14] {
+        let error = artifact.decide_many(&vec![0.0; length], &wishes);
+        assert!(matches!(error, Err(Error::VectorDim { expected: 5, .. })));
+    }
+    for bad in [NAN, INF, -INF] {
+        for at in 0..15 {
+            let mut matrix = [0.0; 15];
+            matrix[at] = bad;
+            let expect = |found: Error, expected: (usize, usize)| match found {
+                Error::VectorNotFinite { row, index, value } => {
+                    assert_eq!((row, index), expected);
+                    assert_eq!(value.to_bits(), bad.to_bits());
+                }
+                other => panic!("{other:?}"),
+            };
+            let (row, index) = (at / 5, at % 5);
+            let vector = &matrix[5 * row..5 * row + 5];
+            expect(artifact.decide(vector, &wishes).unwrap_err(), (0, index));
+            let many = artifact.decide_many(&matrix, &wishes);
+            expect(many.unwrap_err(), (row, index));
+        }
+    }
+}
+
+/// What compiles only for what threads may share and send.
+const fn shared_among_threads<T: Send + Sync>() {}
+const _: () = shared_among_threads::<Artifact>();
+const _: () = shared_among_threads::<Wishes>();
+const _: () = shared_among_threads::<Error>();
+
+#[test]
+fn threads_share_an_artifact() {
+    const THREADS: u64 = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.hnv");
+    Artifact::build(&parts(20, 48, 9, 2))
+        .unwrap()
+        .save(&path)
+        .unwrap();
+    let artifact = Artifact::open(&path).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    let decisions = |seed| -> (Vec<Decision>, String) {
+        let mut random = SplitMix(seed);
+        let matrix: Vec<f32> = (0..500 * 48).map(|_| random.normal()).collect();
+        let decisions = artifact.decide_many(&matrix, &wishes).unwrap();
+        (decisions, artifact.sha256().to_owned())
+    };
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|seed| scope.spawn(move || decisions(seed)))
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let alone: Vec<_> = (0..THREADS).map(decisions).collect();
+    assert_eq!(together, alone);
+    assert_ne!(alone[0].0, alone[1].0);
+}

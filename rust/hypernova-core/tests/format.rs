@@ -1,0 +1,228 @@
+//! Files that obey `FORMAT.md` are read as they were written.
+//!
+//! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
+//! what another reader says of the same files (`tests/test_format.py`).
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use hypernova_core::format::{EmbedderKind, Policy};
+use hypernova_core::{Artifact, Error, Parts};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use support::forge::{Draft, Section};
+use support::{assert_same, exercise, file, parts, parts_of, small, variant};
+
+/// The parts, saved and opened again.
+fn saved(parts: &Parts) -> (Artifact, Artifact) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.hnv");
+    let built = Artifact::build(parts).unwrap();
+    built.save(&path).unwrap();
+    let opened = Artifact::open(&path).unwrap();
+    assert_eq!(opened.path(), Some(path.as_path()));
+    (built, opened)
+}
+
+#[test]
+fn what_was_saved_is_opened() {
+    let mut two = parts(1, 1, 1, 3);
+    two.models = vec!["β-大/mini 2".into()];
+    two.metadata = String::new();
+    two.policy.max_cost_usd = Some(0.25);
+    two.embedder = two.embedder.replace("vectors", "text");
+    for parts in [small(), two, parts(7, 83, 25, 5)] {
+        let (built, opened) = saved(&parts);
+        assert_same(&parts_of(&built), &parts);
+        assert_same(&parts_of(&opened), &parts);
+        assert_eq!(built.bytes(), opened.bytes());
+        assert_eq!(built.sha256(), opened.sha256());
+        assert_eq!(opened.version(), (1, 0));
+        assert_eq!(opened.embedder().name, "test");
+        assert_eq!(opened.embedder().fingerprint, "0123456789abcdef".repeat(4));
+        let text = parts.embedder.contains("\"text\"");
+        assert_eq!(opened.embedder().kind == EmbedderKind::Text, text);
+        for (i, name) in parts.models.iter().enumerate() {
+            assert_eq!(opened.model_index(name), Some(i as u32));
+        }
+        assert_eq!(opened.model_index("no such model"), None);
+        exercise(&opened);
+    }
+}
+
+#[test]
+fn the_same_values_give_the_same_bytes() {
+    let mut other_nan = small();
+    for v in &mut other_nan.cost {
+        if v.is_nan() {
+            *v = f32::from_bits(0xFFC0_1234);
+        }
+    }
+    assert!(other_nan.cost.iter().any(|v| v.is_nan()));
+    assert_eq!(file(&small()), file(&other_nan));
+}
+
+#[test]
+fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.hnv");
+    Artifact::build(&small()).unwrap().save(&path).unwrap();
+    let old = Artifact::open(&path).unwrap();
+    let new = parts(4, 6, 2, 9);
+    Artifact::build(&new).unwrap().save(&path).unwrap();
+    assert_same(&parts_of(&old), &small());
+    assert_same(&parts_of(&Artifact::open(&path).unwrap()), &new);
+    old.save(&path).unwrap(); // over a newer one, from its own mapping
+    assert_same(&parts_of(&Artifact::open(&path).unwrap()), &small());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.hnv");
+    let named = |error: Error, path: &Path, expected: &str| {
+        assert_eq!(variant(&error), expected, "{error:?}");
+        assert!(matches!(error, Error::InFile { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("{}: ", path.display())),
+            "{message}"
+        );
+        assert!(!message.contains('\n'), "{message}");
+    };
+    named(Artifact::open(&missing).unwrap_err(), &missing, "NotFound");
+    named(
+        Artifact::open(folder.path()).unwrap_err(),
+        folder.path(),
+        "Read",
+    );
+    let empty = folder.path().join("empty.hnv");
+    std::fs::write(&empty, b"").unwrap();
+    named(Artifact::open(&empty).unwrap_err(), &empty, "Empty");
+    let text = folder.path().join("text.hnv");
+    std::fs::write(&text, b"hello").unwrap();
+    named(Artifact::open(&text).unwrap_err(), &text, "NotAnArtifact");
+
+    let artifact = Artifact::build(&small()).unwrap();
+    let nowhere = missing.join("router.hnv");
+    named(artifact.save(&nowhere).unwrap_err(), &nowhere, "Write");
+    named(
+        artifact.save(folder.path()).unwrap_err(),
+        folder.path(),
+        "Write",
+    );
+    let mut left: Vec<PathBuf> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    left.sort();
+    assert_eq!(left, [empty, text], "no temporary file is left");
+}
+
+#[test]
+fn the_bounds_themselves_are_accepted() {
+    let mut parts = small();
+    parts.success[0] = 0.0;
+    parts.success[1] = 1.0;
+    parts.mean[0] = if parts.counts[0] == 0.0 { 0.0 } else { 1.0 };
+    parts.cost = vec![f32::NAN; 16];
+    parts.latency[3] = f32::MAX;
+    parts.novelty = vec![0.0, 0.0];
+    parts.counts[7] = f64::MIN_POSITIVE;
+    parts.centroids[2] = -f32::MAX;
+    parts.policy = Policy {
+        cost_weight: f64::MAX,
+        latency_weight: f64::MAX,
+        max_cost_usd: Some(0.0),
+        min_success: 1.0,
+        guard_z: f64::MAX,
+        novelty_limit: 0.0,
+        shrinkage: 0.0,
+        default_model: 3,
+    };
+    let artifact = Artifact::build(&parts).unwrap();
+    assert_same(&parts_of(&artifact), &parts);
+    exercise(&artifact);
+}
+
+#[test]
+fn sections_that_a_later_minor_version_adds_are_skipped() {
+    let mut draft = Draft::of(&file(&small()));
+    draft.minor = 7;
+    for at in [0, 5, 15] {
+        let tag = [b'X', b'T', b'R', b'A' + at as u8];
+        draft.sections.insert(at, Section::new(tag, 0, b"later"));
+    }
+    let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
+    assert_eq!(artifact.version(), (1, 7));
+    assert_same(&parts_of(&artifact), &small());
+    exercise(&artifact);
+}
+
+#[test]
+fn the_order_of_sections_is_free_and_metadata_may_be_missing() {
+    let mut draft = Draft::of(&file(&small()));
+    draft.sections.reverse();
+    draft.remove("META");
+    let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
+    let mut expected = small();
+    expected.metadata = String::new();
+    assert_same(&parts_of(&artifact), &expected);
+}
+
+#[test]
+fn golden_files_are_read_and_written_byte_for_byte() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let mut seen = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("the golden files are in tests/golden") {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "hnv") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let opened = Artifact::open(&path).unwrap();
+        assert_eq!(opened.bytes(), bytes);
+        assert_same(
+            &parts_of(&Artifact::from_bytes(&bytes).unwrap()),
+            &parts_of(&opened),
+        );
+        let again = Artifact::build(&parts_of(&opened)).unwrap();
+        assert_eq!(again.bytes(), bytes, "{}", path.display());
+        assert_eq!(again.sha256(), opened.sha256());
+        exercise(&opened);
+        let stated = path.with_extension("json");
+        let stated = std::fs::read(stated).expect("a golden file has a .json beside it");
+        let stated: serde_json::Value = serde_json::from_slice(&stated).unwrap();
+        assert_eq!(stated["sha256"], opened.sha256());
+        assert_eq!(stated["bytes"], bytes.len());
+        seen.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+    }
+    seen.sort();
+    for name in ["v1_0_small", "v1_0_text"] {
+        assert!(
+            seen.iter().any(|s| s == name),
+            "{name} is gone; found {seen:?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(0),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn round_trips(clusters in 1_u32..6, dim in 1_u32..40, models in 1_u32..9, seed in any::<u64>()) {
+        let parts = parts(clusters, dim, models, seed);
+        let artifact = Artifact::build(&parts).unwrap();
+        assert_same(&parts_of(&artifact), &parts);
+        let again = Artifact::build(&parts_of(&artifact)).unwrap();
+        prop_assert_eq!(again.bytes(), artifact.bytes());
+        exercise(&artifact);
+    }
+}

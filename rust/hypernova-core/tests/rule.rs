@@ -1,0 +1,612 @@
+//! The decision rule, clause by clause, with decisions worked out by hand.
+//!
+//! Not here: random artifacts against a second implementation of the rule
+//! (`tests/test_rule.py`), and the search for the nearest centroid (`kernels.rs`).
+//!
+//! The numbers are sums of powers of two, so that every step is exact and a tie
+//! is a tie.
+
+#![allow(clippy::float_cmp)]
+
+mod support;
+
+use hypernova_core::format::Policy;
+use hypernova_core::policy::Entry;
+use hypernova_core::{Artifact, Decision, Error, Parts, Reason, Request, Wishes};
+use support::{embedder, neutral_policy, parts};
+
+const NAN: f32 = f32::NAN;
+
+/// What one row of the profiles holds of four models: a, b (the default), c, d.
+#[derive(Clone, Copy)]
+struct Row {
+    success: [f32; 4],
+    gain_error: [f32; 4],
+    cost: [f32; 4],
+    latency: [f32; 4],
+}
+
+/// The row that the cases start from: c looks better than b by 1/8, which is one
+/// standard error; d is unknown.
+const ROW: Row = Row {
+    success: [0.5, 0.625, 0.75, 0.25],
+    gain_error: [0.0, 0.0, 0.125, 0.0],
+    cost: [0.25, 0.5, 1.0, NAN],
+    latency: [1.0, 2.0, 4.0, NAN],
+};
+
+/// An artifact of one cluster at the origin, of dimension 1. A prompt farther
+/// than 16 from it is novel where the policy has a limit below 1.
+fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
+    let both = |values: fn(&Row) -> [f32; 4]| [values(&cluster), values(&whole)].concat();
+    let parts = Parts {
+        clusters: 1,
+        dim: 1,
+        centroids: vec![0.0],
+        counts: vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.5],
+        mean: vec![0.0; 8],
+        success: both(|r| r.success),
+        standard_error: vec![0.0; 8],
+        gain_error: both(|r| r.gain_error),
+        cost: both(|r| r.cost),
+        latency: both(|r| r.latency),
+        models: ["a", "b", "c", "d"].map(String::from).into(),
+        policy,
+        embedder: embedder(1),
+        novelty: vec![8.0, 16.0],
+        metadata: String::new(),
+    };
+    Artifact::build(&parts).expect("the parts are valid")
+}
+
+fn policy() -> Policy {
+    Policy {
+        guard_z: 1.0,
+        default_model: 1,
+        ..neutral_policy()
+    }
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn prices(prices: &[(&str, f64)]) -> Vec<(String, f64)> {
+    prices.iter().map(|&(n, p)| (n.to_owned(), p)).collect()
+}
+
+/// A row, a policy and a request, and what must come of them.
+struct Case {
+    clause: &'static str,
+    row: Row,
+    policy: Policy,
+    request: Request,
+    /// The ranking, the decision first; empty where no model is left.
+    ranking: &'static str,
+    reason: Reason,
+}
+
+/// The case from which the others differ: nothing is asked for, nothing is proven.
+fn case(clause: &'static str) -> Case {
+    Case {
+        clause,
+        row: ROW,
+        policy: policy(),
+        request: Request::default(),
+        ranking: "b c a d",
+        reason: Reason::DefaultNoEvidence,
+    }
+}
+
+impl Case {
+    fn row(mut self, change: fn(&mut Row)) -> Self {
+        change(&mut self.row);
+        self
+    }
+
+    fn policy(mut self, change: fn(&mut Policy)) -> Self {
+        change(&mut self.policy);
+        self
+    }
+
+    fn asked(mut self, change: fn(&mut Request)) -> Self {
+        change(&mut self.request);
+        self
+    }
+
+    fn gives(mut self, ranking: &'static str, reason: Reason) -> Self {
+        (self.ranking, self.reason) = (ranking, reason);
+        self
+    }
+}
+
+fn spell(artifact: &Artifact, ranking: &[Entry]) -> String {
+    let names = ranking.iter().map(|e| artifact.model_name(e.model));
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn check(cases: impl IntoIterator<Item = Case>) {
+    for case in cases {
+        let clause = case.clause;
+        // The row that is not meant would give another answer: d alone is good there.
+        let other = Row {
+            success: [0.0, 0.0, 0.0, 1.0],
+            ..ROW
+        };
+        let novel = Policy {
+            novelty_limit: 0.5,
+            ..case.policy
+        };
+        // As a cluster's row, and as the whole table's for a novel prompt.
+        for (artifact, query, is_novel) in [
+            (artifact(case.row, other, case.policy), 0.0, false),
+            (artifact(other, case.row, novel), 20.0, true),
+        ] {
+            let wishes = Wishes::resolve(&artifact, &case.request).expect(clause);
+            let ranking = artifact.rank(u32::from(is_novel), &wishes);
+            assert_eq!(spell(&artifact, &ranking), case.ranking, "{clause}");
+            match artifact.decide(&[query], &wishes) {
+                Ok(decision) => {
+                    assert_eq!(ranking[0].model, decision.model, "{clause}");
+                    let reason = match case.reason {
+                        Reason::Constrained => Reason::Constrained,
+                        _ if is_novel => Reason::DefaultNovel,
+                        reason => reason,
+                    };
+                    assert_eq!(decision.reason, reason, "{clause}");
+                    assert_eq!(decision.cluster, 0, "{clause}");
+                    assert_eq!(decision.row, u32::from(is_novel), "{clause}");
+                }
+                Err(Error::NoCandidate { cluster, .. }) => {
+                    assert_eq!((case.ranking, cluster), ("", 0), "{clause}");
+                }
+                Err(error) => panic!("{clause}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn guard() {
+    check([
+        case("a gain of just the bound is not proven"),
+        case("a gain above the bound is proven")
+            .policy(|p| p.guard_z = 0.5)
+            .gives("c b a d", Reason::Routed),
+        case("without a guard any gain is proven")
+            .row(|r| r.gain_error = [9.0; 4])
+            .policy(|p| p.guard_z = 0.0)
+            .gives("c b a d", Reason::Routed),
+        case("without a guard, no gain is still not proven")
+            .row(|r| r.success = [0.5; 4])
+            .policy(|p| p.guard_z = 0.0)
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("the default's own gain error does not count")
+            .row(|r| r.gain_error[1] = 9.0)
+            .policy(|p| p.guard_z = 0.5)
+            .gives("c b a d", Reason::Routed),
+        case("a proven model goes before a better one that is not")
+            .row(|r| r.success = [0.6875, 0.625, 0.75, 0.25])
+            .gives("a b c d", Reason::Routed),
+        case("several proven ones, by utility")
+            .row(|r| r.success = [0.75, 0.625, 1.0, 0.875])
+            .gives("c d a b", Reason::Routed),
+        case("the gain is one of utility, not of success")
+            .asked(|r| r.cost_weight = Some(1.0))
+            // 0.25, 0.125, -0.25, 0.25 - 1
+            .gives("a b c d", Reason::Routed),
+    ]);
+}
+
+#[test]
+fn ties() {
+    check([
+        case("of equal proven ones the lower index")
+            .row(|r| r.success = [0.875, 0.625, 0.875, 0.875])
+            .gives("a c d b", Reason::Routed),
+        case("of equal others the lower index")
+            .row(|r| r.success = [0.5, 0.625, 0.5, 0.5])
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("of equal others and the default the default")
+            .row(|r| r.success = [0.625; 4])
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("0 and -0 are equal")
+            .row(|r| r.success = [-0.0, 0.5, 0.0, -0.0])
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("utilities that differ in terms and are equal in sum")
+            .asked(|r| r.cost_weight = Some(0.5))
+            // 0.375, 0.375, 0.25, 0.25 - 0.5
+            .gives("b a c d", Reason::DefaultNoEvidence),
+    ]);
+}
+
+#[test]
+fn weights() {
+    check([
+        case("an unknown cost counts as the dearest known one")
+            .row(|r| {
+                r.success = [0.5, 0.625, 0.75, 0.75];
+                r.gain_error = [1.0; 4];
+            })
+            .asked(|r| r.cost_weight = Some(0.25))
+            // 0.4375, 0.5, 0.5, 0.75 - 0.25: c and d tie
+            .gives("b c d a", Reason::DefaultNoEvidence),
+        case("an unknown latency counts as the slowest known one")
+            .row(|r| {
+                r.success = [0.5, 0.625, 0.75, 0.75];
+                r.gain_error = [1.0; 4];
+            })
+            .asked(|r| r.latency_weight = Some(0.0625))
+            // 0.4375, 0.5, 0.5, 0.75 - 0.25
+            .gives("b c d a", Reason::DefaultNoEvidence),
+        case("where no cost is known it counts as 0")
+            .row(|r| r.cost = [NAN; 4])
+            .asked(|r| r.cost_weight = Some(7.0)),
+        case("where no latency is known it counts as 0")
+            .row(|r| r.latency = [NAN; 4])
+            .asked(|r| r.latency_weight = Some(7.0)),
+        case("the default's unknown cost counts as the dearest too")
+            .row(|r| r.cost = [0.25, NAN, 1.0, 0.5])
+            .asked(|r| r.cost_weight = Some(0.5))
+            // 0.375, 0.125, 0.25, 0: the gain of c is just its bound
+            .gives("a b c d", Reason::Routed),
+        case("a weight of 0 leaves the term out").row(|r| r.cost = [f32::MAX, f32::MAX, 0.0, NAN]),
+        case("the policy's weight holds where none is asked for")
+            .policy(|p| p.cost_weight = 1.0)
+            .gives("a b c d", Reason::Routed),
+        case("the caller's weight goes before the policy's, 0 too")
+            .policy(|p| p.cost_weight = 1.0)
+            .asked(|r| r.cost_weight = Some(0.0)),
+        case("the policy's weight of latency")
+            .policy(|p| p.latency_weight = 0.25)
+            // 0.25, 0.125, -0.25, 0.25 - 1
+            .gives("a b c d", Reason::Routed),
+        case("the caller's weight of latency goes before it")
+            .policy(|p| p.latency_weight = 0.25)
+            .asked(|r| r.latency_weight = Some(0.0)),
+        case("weights so large that utilities overflow tie")
+            .row(|r| r.cost = [f32::MAX; 4])
+            .asked(|r| r.cost_weight = Some(f64::MAX))
+            .gives("b a c d", Reason::DefaultNoEvidence),
+    ]);
+}
+
+#[test]
+fn caller_prices() {
+    check([
+        case("a price goes before the profile's cost")
+            .asked(|r| {
+                r.cost_weight = Some(0.5);
+                r.prices = Some(prices(&[("c", 0.125)]));
+            })
+            // 0.375, 0.375, 0.6875, 0.25 - 0.25
+            .gives("c b a d", Reason::Routed),
+        case("a price makes an unknown cost known")
+            .asked(|r| {
+                r.cost_weight = Some(0.5);
+                r.prices = Some(prices(&[("d", 0.0)]));
+            })
+            // 0.375, 0.375, 0.25, 0.25
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("a price can be the dearest")
+            .row(|r| r.cost = [NAN, 0.25, 0.25, NAN])
+            .asked(|r| {
+                r.cost_weight = Some(1.0);
+                r.prices = Some(prices(&[("d", 2.0)]));
+            })
+            // 0.5 - 2, 0.375, 0.5, 0.25 - 2
+            .gives("b c a d", Reason::DefaultNoEvidence),
+        case("a price that replaces the dearest is not counted twice")
+            .row(|r| r.success = [0.5, 0.625, 0.75, 0.5])
+            .asked(|r| {
+                r.cost_weight = Some(0.5);
+                r.prices = Some(prices(&[("c", 0.0)]));
+            })
+            // 0.375, 0.375, 0.75, 0.5 - 0.25
+            .gives("c b a d", Reason::Routed),
+        case("prices without a weight or limit change nothing").asked(|r| {
+            r.prices = Some(prices(&[("a", 100.0), ("b", 0.0)]));
+        }),
+        case("of two prices of a model the later").asked(|r| {
+            r.max_cost_usd = Some(1.0);
+            r.prices = Some(prices(&[("b", 100.0), ("b", 0.0), ("d", 1.0)]));
+        }),
+    ]);
+}
+
+#[test]
+fn limits() {
+    use Reason::{Constrained, DefaultNoEvidence, Routed};
+    check([
+        case("a cost limit takes out what is dearer or unknown")
+            .asked(|r| r.max_cost_usd = Some(0.5))
+            .gives("b a", DefaultNoEvidence),
+        case("a cost of just the limit stays")
+            .asked(|r| r.max_cost_usd = Some(1.0))
+            .gives("b c a", DefaultNoEvidence),
+        case("a price goes before the cost here too")
+            .asked(|r| {
+                r.max_cost_usd = Some(0.5);
+                r.prices = Some(prices(&[("b", 0.75), ("d", 0.5)]));
+            })
+            .gives("a d", Constrained),
+        case("the policy's cost limit holds where none is asked for")
+            .policy(|p| p.max_cost_usd = Some(0.25))
+            .gives("a", Constrained),
+        case("the caller's cost limit goes before it")
+            .policy(|p| p.max_cost_usd = Some(0.25))
+            .asked(|r| r.max_cost_usd = Some(0.5))
+            .gives("b a", DefaultNoEvidence),
+        case("a cost limit of 0 leaves what costs nothing")
+            .row(|r| r.cost = [0.0, 0.5, NAN, 0.0])
+            .asked(|r| r.max_cost_usd = Some(0.0))
+            .gives("a d", Constrained),
+        case("a least success takes out what is below it")
+            .asked(|r| r.min_success = Some(0.625))
+            .gives("b c", DefaultNoEvidence),
+        case("the policy's least success")
+            .policy(|p| p.min_success = 0.5)
+            .gives("b c a", DefaultNoEvidence),
+        case("the caller's least success goes before it")
+            .policy(|p| p.min_success = 1.0)
+            .asked(|r| r.min_success = Some(0.0)),
+        case("what is taken out still counts as the dearest")
+            .row(|r| {
+                r.success = [0.5, 0.625, 0.75, 1.0];
+                r.cost = [0.25, 0.5, 2.0, NAN];
+            })
+            .asked(|r| {
+                r.cost_weight = Some(0.5);
+                r.deny = Some(names(&["c"]));
+            })
+            // 0.375, 0.375, (-0.25), 1 - 1
+            .gives("b a d", DefaultNoEvidence),
+        case("what is taken out is still what the guard compares with")
+            .asked(|r| r.deny = Some(names(&["b"])))
+            .gives("c a d", Constrained),
+        case("constrained: the first of the ranking was taken out")
+            .policy(|p| p.guard_z = 0.5)
+            .asked(|r| r.max_cost_usd = Some(0.5))
+            .gives("b a", Constrained),
+        case("constrained: also where the next is proven as well")
+            .row(|r| r.success = [0.75, 0.625, 1.0, 0.25])
+            .asked(|r| r.deny = Some(names(&["c"])))
+            .gives("a b d", Constrained),
+        case("not constrained: others than the first were taken out")
+            .policy(|p| p.guard_z = 0.5)
+            .asked(|r| r.deny = Some(names(&["a", "b"])))
+            .gives("c d", Routed),
+        case("no model meets the limits")
+            .asked(|r| r.max_cost_usd = Some(0.125))
+            .gives("", Constrained),
+        case("no model reaches the least success")
+            .asked(|r| r.min_success = Some(1.0))
+            .gives("", Constrained),
+    ]);
+}
+
+#[test]
+fn allow_and_deny() {
+    use Reason::{Constrained, DefaultNoEvidence};
+    check([
+        case("only what is allowed")
+            .asked(|r| r.allow = Some(names(&["d", "b"])))
+            .gives("b d", DefaultNoEvidence),
+        case("the default need not be allowed")
+            .asked(|r| r.allow = Some(names(&["d", "a"])))
+            .gives("a d", Constrained),
+        case("all but what is denied")
+            .asked(|r| r.deny = Some(names(&["a"])))
+            .gives("b c d", DefaultNoEvidence),
+        case("what is allowed and denied is denied")
+            .asked(|r| {
+                r.allow = Some(names(&["a", "b"]));
+                r.deny = Some(names(&["b", "c"]));
+            })
+            .gives("a", Constrained),
+        case("a name twice is once")
+            .asked(|r| r.allow = Some(names(&["a", "a"])))
+            .gives("a", Constrained),
+        case("to deny nothing changes nothing").asked(|r| r.deny = Some(names(&[]))),
+        case("to allow nothing leaves nothing")
+            .asked(|r| r.allow = Some(names(&[])))
+            .gives("", Constrained),
+        case("to deny all leaves nothing")
+            .asked(|r| r.deny = Some(names(&["a", "b", "c", "d"])))
+            .gives("", Constrained),
+    ]);
+}
+
+#[test]
+fn a_novel_prompt_is_judged_by_the_whole_table() {
+    // c is proven in the cluster, a in the whole table.
+    let mut whole = ROW;
+    whole.success = [0.875, 0.625, 0.5, 0.25];
+    let policy = Policy {
+        guard_z: 0.5,
+        novelty_limit: 0.5,
+        ..policy()
+    };
+    let artifact = artifact(ROW, whole, policy);
+    let defaults = Wishes::defaults(&artifact);
+    let near = artifact.decide(&[12.0], &defaults).unwrap(); // novelty 0.5
+    let far = artifact.decide(&[-13.0], &defaults).unwrap();
+    let model = |d: Decision| artifact.model_name(d.model);
+    assert_eq!(
+        (model(near), near.reason, near.row),
+        ("c", Reason::Routed, 0)
+    );
+    assert_eq!(
+        (model(far), far.reason, far.row),
+        ("a", Reason::DefaultNovel, 1)
+    );
+    assert_eq!((far.cluster, far.distance, far.novelty), (0, 13.0, 0.625));
+
+    let request = Request {
+        deny: Some(names(&["a"])),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let far = artifact.decide(&[-13.0], &wishes).unwrap();
+    assert_eq!((model(far), far.reason), ("b", Reason::Constrained));
+}
+
+#[test]
+fn a_ranking_says_what_it_goes_by() {
+    let artifact = artifact(ROW, ROW, policy());
+    let request = Request {
+        cost_weight: Some(0.5),
+        latency_weight: Some(0.125),
+        prices: Some(prices(&[("a", 2.0)])),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let entry = |model, success, cost_usd, latency_s, n, utility| Entry {
+        model,
+        success,
+        cost_usd,
+        latency_s,
+        n,
+        utility,
+    };
+    let expected = [
+        entry(1, 0.625, Some(0.5), Some(2.0), 2.0, 0.625 - 0.25 - 0.25),
+        entry(2, 0.75, Some(1.0), Some(4.0), 3.0, 0.75 - 0.5 - 0.5),
+        entry(0, 0.5, Some(2.0), Some(1.0), 1.0, 0.5 - 1.0 - 0.125),
+        // The dearest is a's price, the slowest is c.
+        entry(3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
+    ];
+    assert_eq!(artifact.rank(0, &wishes), expected);
+    let whole: Vec<f64> = artifact.rank(1, &wishes).iter().map(|e| e.n).collect();
+    assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
+}
+
+#[test]
+fn utility_is_computed_in_f64_from_left_to_right() {
+    let mut row = ROW;
+    (row.success[2], row.cost[2], row.latency[2]) = (0.7, 0.1, 0.3);
+    let artifact = artifact(row, row, policy());
+    let request = Request {
+        cost_weight: Some(0.3),
+        latency_weight: Some(0.7),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let ranking = artifact.rank(0, &wishes);
+    let found = ranking.iter().find(|e| e.model == 2).unwrap().utility;
+    let [success, cost, latency] = [0.7_f32, 0.1, 0.3].map(f64::from);
+    let terms = (0.3 * cost, 0.7 * latency);
+    assert_eq!(found.to_bits(), ((success - terms.0) - terms.1).to_bits());
+    assert_ne!(found.to_bits(), (success - (terms.0 + terms.1)).to_bits());
+}
+
+#[test]
+fn a_wish_out_of_range_is_named() {
+    let artifact = artifact(ROW, ROW, policy());
+    let request = Request::default;
+    for value in [f64::NAN, f64::INFINITY, -f64::INFINITY, -1e-300] {
+        let some = Some(value);
+        let cases = [
+            (
+                "cost_weight",
+                Request {
+                    cost_weight: some,
+                    ..request()
+                },
+            ),
+            (
+                "latency_weight",
+                Request {
+                    latency_weight: some,
+                    ..request()
+                },
+            ),
+            (
+                "max_cost_usd",
+                Request {
+                    max_cost_usd: some,
+                    ..request()
+                },
+            ),
+            (
+                "min_success",
+                Request {
+                    min_success: some,
+                    ..request()
+                },
+            ),
+            (
+                "prices[\"c\"]",
+                Request {
+                    prices: Some(prices(&[("c", value)])),
+                    ..request()
+                },
+            ),
+        ];
+        for (name, request) in cases {
+            match Wishes::resolve(&artifact, &request) {
+                Err(Error::Wish {
+                    argument,
+                    value: found,
+                    ..
+                }) => {
+                    assert_eq!(
+                        (argument.as_str(), found.to_bits()),
+                        (name, value.to_bits())
+                    );
+                }
+                other => panic!("{name} {value}: {other:?}"),
+            }
+        }
+    }
+    let above_1 = Request {
+        min_success: Some(1.0_f64.next_up()),
+        ..request()
+    };
+    let error = Wishes::resolve(&artifact, &above_1).unwrap_err();
+    assert!(matches!(error, Error::Wish { .. }), "{error:?}");
+}
+
+#[test]
+fn an_unknown_model_is_named_with_those_there_are() {
+    let artifact = artifact(ROW, ROW, policy());
+    let request = Request::default;
+    let cases = [
+        (
+            "allow",
+            Request {
+                allow: Some(names(&["a", "e"])),
+                ..request()
+            },
+        ),
+        (
+            "deny",
+            Request {
+                deny: Some(names(&["e"])),
+                ..request()
+            },
+        ),
+        (
+            "prices",
+            Request {
+                prices: Some(prices(&[("b", 1.0), ("e", 1.0)])),
+                ..request()
+            },
+        ),
+    ];
+    for (argument, request) in cases {
+        let error = Wishes::resolve(&artifact, &request)
+            .unwrap_err()
+            .to_string();
+        let expected = format!("{argument} names the model \"e\"");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.ends_with("it holds a, b, c, d"), "{error}");
+    }
+    let many = Artifact::build(&parts(1, 1, 40, 1)).unwrap();
+    let unknown = Request {
+        deny: Some(names(&["e"])),
+        ..request()
+    };
+    let error = Wishes::resolve(&many, &unknown).unwrap_err().to_string();
+    assert!(error.ends_with("model 29, and 10 more"), "{error}");
+}

@@ -1,0 +1,193 @@
+//! What several test files share: random numbers, valid parts, and what to do with an artifact.
+//!
+//! Not here: tests. Each test file is a crate of its own that uses some of this.
+
+#![allow(dead_code)]
+
+pub mod forge;
+
+use hypernova_core::format::Policy;
+use hypernova_core::{Artifact, Error, Parts, Wishes};
+
+/// The generator `SplitMix64`: the same numbers in every run, without a dependency.
+pub struct SplitMix(pub u64);
+
+impl SplitMix {
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A whole number below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.bits() % n as u64) as usize
+    }
+
+    /// A number from 0 to just under 1.
+    pub fn fraction(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    /// About normally distributed, with variance 1.
+    pub fn normal(&mut self) -> f32 {
+        let sum: f32 = (0..12).map(|_| self.fraction()).sum();
+        sum - 6.0
+    }
+}
+
+/// Identity of an embedder of that dimension.
+pub fn embedder(dim: u32) -> String {
+    let fingerprint = "0123456789abcdef".repeat(4);
+    format!(
+        r#"{{"name": "test", "dim": {dim}, "fingerprint": "{fingerprint}", "kind": "vectors"}}"#
+    )
+}
+
+/// Defaults under which only the success estimates count.
+pub fn neutral_policy() -> Policy {
+    Policy {
+        cost_weight: 0.0,
+        latency_weight: 0.0,
+        max_cost_usd: None,
+        min_success: 0.0,
+        guard_z: 0.0,
+        novelty_limit: 1.0,
+        shrinkage: 2.0,
+        default_model: 0,
+    }
+}
+
+/// Valid parts of that shape, with values drawn by `seed`.
+pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
+    let mut random = SplitMix(seed);
+    let cells = (clusters as usize + 1) * models as usize;
+    let centroids = (0..clusters * dim).map(|_| random.normal()).collect();
+    let counts: Vec<f64> = (0..cells).map(|_| random.below(5) as f64 * 1.5).collect();
+    let mean = counts
+        .iter()
+        .map(|&n| if n == 0.0 { 0.0 } else { random.fraction() })
+        .collect();
+    let mut draw = |scale: f32, unknown: usize| -> Vec<f32> {
+        (0..cells)
+            .map(|_| {
+                if unknown > 0 && random.below(unknown) == 0 {
+                    return f32::NAN;
+                }
+                random.fraction() * scale
+            })
+            .collect()
+    };
+    Parts {
+        clusters,
+        dim,
+        centroids,
+        counts,
+        mean,
+        success: draw(1.0, 0),
+        standard_error: draw(0.3, 0),
+        gain_error: draw(0.1, 0),
+        cost: draw(0.02, 4),
+        latency: draw(20.0, 4),
+        models: (0..models).map(|m| format!("model {m}")).collect(),
+        policy: Policy {
+            guard_z: 1.0,
+            novelty_limit: 0.95,
+            default_model: models / 2,
+            ..neutral_policy()
+        },
+        embedder: embedder(dim),
+        novelty: vec![0.25, 0.5, 1.0, 2.0, 8.0],
+        metadata: r#"{"made": "by a test"}"#.into(),
+    }
+}
+
+/// A small artifact: 3 clusters, dimension 5, 4 models.
+pub fn small() -> Parts {
+    let mut small = parts(3, 5, 4, 11);
+    small.counts[3] = 0.0;
+    small.mean[3] = 0.0;
+    small
+}
+
+pub fn file(parts: &Parts) -> Vec<u8> {
+    Artifact::build(parts)
+        .expect("the parts are valid")
+        .bytes()
+        .to_vec()
+}
+
+/// Name of the variant of an error, without the file it is in.
+pub fn variant(error: &Error) -> String {
+    let text = format!("{:?}", error.root());
+    let end = text.find([' ', '(', '{']).unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+/// What an artifact holds, taken out through its accessors.
+pub fn parts_of(artifact: &Artifact) -> Parts {
+    let name = |m| artifact.model_name(m).to_owned();
+    Parts {
+        clusters: artifact.clusters() as u32,
+        dim: artifact.dim() as u32,
+        centroids: artifact.centroids().to_vec(),
+        counts: artifact.counts().to_vec(),
+        mean: artifact.mean().to_vec(),
+        success: artifact.success().to_vec(),
+        standard_error: artifact.standard_error().to_vec(),
+        gain_error: artifact.gain_error().to_vec(),
+        cost: artifact.cost().to_vec(),
+        latency: artifact.latency().to_vec(),
+        models: (0..artifact.models() as u32).map(name).collect(),
+        policy: *artifact.policy(),
+        embedder: artifact.embedder_json().to_owned(),
+        novelty: artifact.novelty_quantiles().to_vec(),
+        metadata: artifact.metadata().to_owned(),
+    }
+}
+
+/// Equal values, bit for bit, so that NaN equals NaN and -0 is not 0.
+pub fn assert_same(found: &Parts, expected: &Parts) {
+    let f32s = |p: &Parts| -> Vec<Vec<u32>> {
+        [
+            &p.centroids,
+            &p.mean,
+            &p.success,
+            &p.standard_error,
+            &p.gain_error,
+            &p.cost,
+            &p.latency,
+            &p.novelty,
+        ]
+        .map(|values| values.iter().map(|v| v.to_bits()).collect())
+        .into()
+    };
+    let counts = |p: &Parts| -> Vec<u64> { p.counts.iter().map(|v| v.to_bits()).collect() };
+    assert_eq!(f32s(found), f32s(expected));
+    assert_eq!(counts(found), counts(expected));
+    assert_eq!(
+        (found.clusters, found.dim),
+        (expected.clusters, expected.dim)
+    );
+    assert_eq!(found.models, expected.models);
+    assert_eq!(found.policy, expected.policy);
+    assert_eq!(found.embedder, expected.embedder);
+    assert_eq!(found.metadata, expected.metadata);
+}
+
+/// Read every value and decide: nothing that was accepted may panic.
+pub fn exercise(artifact: &Artifact) {
+    let parts = parts_of(artifact);
+    assert_eq!(parts.models.len(), artifact.models());
+    let wishes = Wishes::defaults(artifact);
+    let vector = vec![0.0; artifact.dim()];
+    match artifact.decide(&vector, &wishes) {
+        Ok(decision) => {
+            let ranking = artifact.rank(decision.row, &wishes);
+            assert_eq!(ranking[0].model, decision.model);
+        }
+        Err(error) => assert_eq!(variant(&error), "NoCandidate"),
+    }
+}
