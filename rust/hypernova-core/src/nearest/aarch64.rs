@@ -11,20 +11,20 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Best, LANES, Nearest, padded_tail};
+use super::{Best, LANES, Nearest, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 2;
 /// Registers that hold the partial sums of a row.
 const PARTS: usize = 4;
 
-/// Four values from `at` on.
+/// A quarter of a block of a row.
 #[inline]
 #[target_feature(enable = "neon")]
-fn load(values: &[f32], at: usize) -> float32x4_t {
-    let part: &[f32; 4] = values[at..].first_chunk().expect("four values are left");
-    // SAFETY: `part` holds four values; the load needs no alignment.
-    unsafe { vld1q_f32(part.as_ptr()) }
+fn load(block: &[f32; LANES], part: usize) -> float32x4_t {
+    let quarter: &[f32; 4] = &block.as_chunks().0[part];
+    // SAFETY: a quarter holds four values; the load needs no alignment.
+    unsafe { vld1q_f32(quarter.as_ptr()) }
 }
 
 /// The definition's final sum.
@@ -48,25 +48,25 @@ fn distances<const N: usize>(
     rows: [&[f32]; N],
 ) -> [f32; N] {
     let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
-    let full = query.len() / LANES * LANES;
     let step = |x: float32x4_t, y: float32x4_t, p: float32x4_t| {
         let t = vsubq_f32(x, y);
         vaddq_f32(p, vmulq_f32(t, t))
     };
-    for at in (0..full).step_by(LANES) {
+    let (query_blocks, row_blocks) = blocks(query, rows);
+    for (at, block) in query_blocks.iter().enumerate() {
         for part in 0..PARTS {
-            let x = load(query, at + 4 * part);
+            let x = load(block, part);
             for i in 0..N {
-                partial[i][part] = step(x, load(rows[i], at + 4 * part), partial[i][part]);
+                partial[i][part] = step(x, load(&row_blocks[i][at], part), partial[i][part]);
             }
         }
     }
-    if full < query.len() {
+    if !query.len().is_multiple_of(LANES) {
         for i in 0..N {
             let tail = padded_tail(rows[i]);
             for part in 0..PARTS {
-                let x = load(query_tail, 4 * part);
-                partial[i][part] = step(x, load(&tail, 4 * part), partial[i][part]);
+                partial[i][part] =
+                    step(load(query_tail, part), load(&tail, part), partial[i][part]);
             }
         }
     }

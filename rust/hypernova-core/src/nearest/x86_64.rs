@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{Best, LANES, Nearest, padded_tail};
+use super::{Best, LANES, Nearest, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 4;
@@ -37,22 +37,23 @@ fn sum_256(p: __m256) -> f32 {
     sum_128(_mm_add_ps(low, _mm256_extractf128_ps::<1>(p))) // width 4
 }
 
-/// Eight values from `at` on.
+/// A block of a row, as two registers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_256(values: &[f32], at: usize) -> __m256 {
-    let part: &[f32; 8] = values[at..].first_chunk().expect("eight values are left");
-    // SAFETY: `part` holds eight values; the load needs no alignment.
-    unsafe { _mm256_loadu_ps(part.as_ptr()) }
+fn load_256(block: &[f32; LANES]) -> (__m256, __m256) {
+    // SAFETY: the block holds sixteen values; the loads need no alignment.
+    unsafe {
+        let start = block.as_ptr();
+        (_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8)))
+    }
 }
 
-/// Sixteen values from `at` on.
+/// A block of a row, as one register.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_512(values: &[f32], at: usize) -> __m512 {
-    let part: &[f32; 16] = values[at..].first_chunk().expect("sixteen values are left");
-    // SAFETY: `part` holds sixteen values; the load needs no alignment.
-    unsafe { _mm512_loadu_ps(part.as_ptr()) }
+fn load_512(block: &[f32; LANES]) -> __m512 {
+    // SAFETY: the block holds sixteen values; the load needs no alignment.
+    unsafe { _mm512_loadu_ps(block.as_ptr()) }
 }
 
 /// Squared distances of `N` rows at once, with AVX2.
@@ -65,24 +66,25 @@ fn distances_avx2<const N: usize>(
 ) -> [f32; N] {
     let mut low = [_mm256_setzero_ps(); N];
     let mut high = [_mm256_setzero_ps(); N];
-    let full = query.len() / LANES * LANES;
     let step = |x: __m256, y: __m256, p: __m256| {
         let t = _mm256_sub_ps(x, y);
         _mm256_add_ps(p, _mm256_mul_ps(t, t))
     };
-    for at in (0..full).step_by(LANES) {
-        let (x_low, x_high) = (load_256(query, at), load_256(query, at + 8));
+    let (query_blocks, row_blocks) = blocks(query, rows);
+    for (at, block) in query_blocks.iter().enumerate() {
+        let (x_low, x_high) = load_256(block);
         for i in 0..N {
-            low[i] = step(x_low, load_256(rows[i], at), low[i]);
-            high[i] = step(x_high, load_256(rows[i], at + 8), high[i]);
+            let (y_low, y_high) = load_256(&row_blocks[i][at]);
+            low[i] = step(x_low, y_low, low[i]);
+            high[i] = step(x_high, y_high, high[i]);
         }
     }
-    if full < query.len() {
-        let (x_low, x_high) = (load_256(query_tail, 0), load_256(query_tail, 8));
+    if !query.len().is_multiple_of(LANES) {
+        let (x_low, x_high) = load_256(query_tail);
         for i in 0..N {
-            let tail = padded_tail(rows[i]);
-            low[i] = step(x_low, load_256(&tail, 0), low[i]);
-            high[i] = step(x_high, load_256(&tail, 8), high[i]);
+            let (y_low, y_high) = load_256(&padded_tail(rows[i]));
+            low[i] = step(x_low, y_low, low[i]);
+            high[i] = step(x_high, y_high, high[i]);
         }
     }
     let mut distances = [0.0; N];
@@ -101,21 +103,21 @@ fn distances_avx512<const N: usize>(
     rows: [&[f32]; N],
 ) -> [f32; N] {
     let mut partial = [_mm512_setzero_ps(); N];
-    let full = query.len() / LANES * LANES;
     let step = |x: __m512, y: __m512, p: __m512| {
         let t = _mm512_sub_ps(x, y);
         _mm512_add_ps(p, _mm512_mul_ps(t, t))
     };
-    for at in (0..full).step_by(LANES) {
-        let x = load_512(query, at);
+    let (query_blocks, row_blocks) = blocks(query, rows);
+    for (at, block) in query_blocks.iter().enumerate() {
+        let x = load_512(block);
         for i in 0..N {
-            partial[i] = step(x, load_512(rows[i], at), partial[i]);
+            partial[i] = step(x, load_512(&row_blocks[i][at]), partial[i]);
         }
     }
-    if full < query.len() {
-        let x = load_512(query_tail, 0);
+    if !query.len().is_multiple_of(LANES) {
+        let x = load_512(query_tail);
         for i in 0..N {
-            partial[i] = step(x, load_512(&padded_tail(rows[i]), 0), partial[i]);
+            partial[i] = step(x, load_512(&padded_tail(rows[i])), partial[i]);
         }
     }
     let mut distances = [0.0; N];
