@@ -14,6 +14,14 @@ pub(crate) struct Decision {
     artifact: Arc<core::Artifact>,
     decided: core::Decision,
     wishes: Arc<core::Wishes>,
+    #[pyo3(get)]
+    cluster: u32,
+    #[pyo3(get)]
+    distance: f32,
+    #[pyo3(get)]
+    novelty: f32,
+    #[pyo3(get)]
+    reason: &'static str,
 }
 
 impl Decision {
@@ -26,6 +34,10 @@ impl Decision {
             artifact: Arc::clone(artifact),
             decided,
             wishes: Arc::clone(wishes),
+            cluster: decided.cluster,
+            distance: decided.distance,
+            novelty: decided.novelty,
+            reason: decided.reason.name(),
         }
     }
 }
@@ -35,26 +47,6 @@ impl Decision {
     #[getter]
     fn model(&self) -> &str {
         self.artifact.model_name(self.decided.model)
-    }
-
-    #[getter]
-    fn cluster(&self) -> u32 {
-        self.decided.cluster
-    }
-
-    #[getter]
-    fn distance(&self) -> f32 {
-        self.decided.distance
-    }
-
-    #[getter]
-    fn novelty(&self) -> f32 {
-        self.decided.novelty
-    }
-
-    #[getter]
-    fn reason(&self) -> &'static str {
-        self.decided.reason.name()
     }
 
     /// Built when it is asked for.
@@ -73,9 +65,9 @@ impl Decision {
         format!(
             "<hypernova.Decision: {:?}, reason={:?}, cluster={}, novelty={:.3}>",
             self.model(),
-            self.reason(),
-            self.cluster(),
-            self.novelty()
+            self.reason,
+            self.cluster,
+            self.novelty
         )
     }
 }

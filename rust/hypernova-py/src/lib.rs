@@ -10,41 +10,61 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hypernova_core as core;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::array::{Fresh, matrix_f32, numbers, vector_f32};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::raise;
 
-/// The keyword arguments that state a caller's wishes.
-macro_rules! request {
-    ($cost_weight:ident, $latency_weight:ident, $max_cost_usd:ident, $min_success:ident,
-     $allow:ident, $deny:ident, $prices:ident) => {
-        core::Request {
-            cost_weight: $cost_weight,
-            latency_weight: $latency_weight,
-            max_cost_usd: $max_cost_usd,
-            min_success: $min_success,
-            allow: $allow,
-            deny: $deny,
-            prices: $prices.map(|prices| prices.into_iter().collect()),
-        }
-    };
+/// The keyword arguments that state a caller's wishes. Read from a dict, so that a
+/// call without any costs nothing.
+fn request(wishes: Option<&Bound<'_, PyDict>>) -> PyResult<core::Request> {
+    let mut request = core::Request::default();
+    for (name, value) in wishes.into_iter().flatten() {
+        let name: PyBackedStr = name.extract()?;
+        let taken = match &*name {
+            "cost_weight" => take(&mut request.cost_weight, &value),
+            "latency_weight" => take(&mut request.latency_weight, &value),
+            "max_cost_usd" => take(&mut request.max_cost_usd, &value),
+            "min_success" => take(&mut request.min_success, &value),
+            "allow" => take(&mut request.allow, &value),
+            "deny" => take(&mut request.deny, &value),
+            "prices" => value.extract().map(|prices: Option<Prices>| {
+                request.prices = prices.map(|prices| prices.into_iter().collect());
+            }),
+            _ => Err(PyTypeError::new_err("there is no such keyword argument")),
+        };
+        let py = value.py();
+        taken.map_err(|e| {
+            if e.is_instance_of::<PyTypeError>(py) {
+                return PyTypeError::new_err(format!("{name}: {}", e.value(py)));
+            }
+            e
+        })?;
+    }
+    Ok(request)
 }
 
-/// By name, in the order that the caller's dict has.
+fn take<'py, T>(wish: &mut T, value: &Bound<'py, PyAny>) -> PyResult<()>
+where
+    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    *wish = value.extract()?;
+    Ok(())
+}
+
+/// By name, so that the order of a dict does not matter.
 type Prices = std::collections::BTreeMap<String, f64>;
 
 #[pyclass(frozen, module = "hypernova._core")]
 struct Artifact(Arc<core::Artifact>);
 
 impl Artifact {
-    fn wishes(&self, request: &core::Request) -> PyResult<core::Wishes> {
-        if *request == core::Request::default() {
-            return Ok(core::Wishes::defaults(&self.0));
-        }
-        core::Wishes::resolve(&self.0, request).map_err(raise)
+    fn wishes(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<core::Wishes> {
+        core::Wishes::resolve(&self.0, &request(given)?).map_err(raise)
     }
 
     fn profile<'py, T: numpy::Element + Copy>(
@@ -143,30 +163,16 @@ impl Artifact {
         PyBytes::new(py, self.0.bytes())
     }
 
-    #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
-        min_success=None, allow=None, deny=None, prices=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (vector, **wishes), text_signature = "($self, vector, *, cost_weight=None, \
+        latency_weight=None, max_cost_usd=None, min_success=None, allow=None, deny=None, \
+        prices=None)")]
     fn decide(
         &self,
         py: Python<'_>,
         vector: &Bound<'_, PyAny>,
-        cost_weight: Option<f64>,
-        latency_weight: Option<f64>,
-        max_cost_usd: Option<f64>,
-        min_success: Option<f64>,
-        allow: Option<Vec<String>>,
-        deny: Option<Vec<String>>,
-        prices: Option<Prices>,
+        wishes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let wishes = self.wishes(&request!(
-            cost_weight,
-            latency_weight,
-            max_cost_usd,
-            min_success,
-            allow,
-            deny,
-            prices
-        ))?;
+        let wishes = self.wishes(wishes)?;
         // Copied before the GIL is released: another thread may write to it.
         let vector = vector_f32(vector, self.0.dim())?;
         let decided = py
@@ -175,30 +181,16 @@ impl Artifact {
         Ok(Decision::new(&self.0, decided, &Arc::new(wishes)))
     }
 
-    #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
-        min_success=None, allow=None, deny=None, prices=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (matrix, **wishes), text_signature = "($self, matrix, *, cost_weight=None, \
+        latency_weight=None, max_cost_usd=None, min_success=None, allow=None, deny=None, \
+        prices=None)")]
     fn decide_many(
         &self,
         py: Python<'_>,
         matrix: &Bound<'_, PyAny>,
-        cost_weight: Option<f64>,
-        latency_weight: Option<f64>,
-        max_cost_usd: Option<f64>,
-        min_success: Option<f64>,
-        allow: Option<Vec<String>>,
-        deny: Option<Vec<String>>,
-        prices: Option<Prices>,
+        wishes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decisions> {
-        let wishes = self.wishes(&request!(
-            cost_weight,
-            latency_weight,
-            max_cost_usd,
-            min_success,
-            allow,
-            deny,
-            prices
-        ))?;
+        let wishes = self.wishes(wishes)?;
         let matrix = matrix_f32(matrix, self.0.dim())?;
         let decided = py
             .detach(|| self.0.decide_many(&matrix, &wishes))
