@@ -120,7 +120,9 @@ def _fit(arguments: argparse.Namespace) -> None:
 
     folder = Path(arguments.output).absolute().parent
     if not folder.is_dir():  # said before the work, not after it
-        raise NotFoundError(f"{arguments.output}: the folder {folder} does not exist; make it first")
+        raise NotFoundError(
+            f"{arguments.output}: the folder {folder} does not exist; make it first"
+        )
     structure = None if arguments.structure is None else read_prompts(arguments.structure)
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
