@@ -1,0 +1,52 @@
+"""The command ``hypernova``, a module for each of its commands.
+
+Not here: anything that the Python interface cannot do. Exit codes: 0 done; 2 bad
+usage; 1 anything else, with one line on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import hypernova
+from hypernova.cli import fit, inspect, route
+from hypernova.errors import HypernovaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (HypernovaError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output is gone, as with `| head`: not an error. Python
+            # would complain once more when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"hypernova: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hypernova",
+        description="Route a prompt to the language model most likely to solve it.",
+    )
+    parser.add_argument("--version", action="version", version=hypernova.__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (fit, route, inspect):
+        command.add_to(commands)
+    return parser

@@ -1,0 +1,61 @@
+"""`hypernova fit`: learn an artifact from an outcome table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypernova
+from hypernova.cli.summary import print_summary
+from hypernova.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from hypernova.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("fit", help="learn an artifact from an outcome table")
+    parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
+    parser.add_argument("-o", "--output", required=True, metavar="ROUTER.hnv")
+    parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
+    parser.add_argument("--clusters", type=_clusters, default="auto", metavar="auto|K")
+    parser.add_argument(
+        "--structure",
+        metavar="PROMPTS",
+        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.set_defaults(run=_fit)
+
+
+def _clusters(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected auto or a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _fit(arguments: argparse.Namespace) -> None:
+    from hypernova.table import read_prompts
+
+    folder = Path(arguments.output).absolute().parent
+    if not folder.is_dir():  # said before the work, not after it
+        raise NotFoundError(
+            f"{arguments.output}: the folder {folder} does not exist; make it first"
+        )
+    structure = None if arguments.structure is None else read_prompts(arguments.structure)
+    artifact = hypernova.fit(
+        hypernova.OutcomeTable.read(arguments.data),
+        embedder=arguments.embedder,
+        clusters=arguments.clusters,
+        seed=arguments.seed,
+        structure=structure,
+        progress=sys.stderr.isatty(),
+    )
+    artifact.save(arguments.output)
+    print(f"wrote {arguments.output}")
+    print_summary(artifact)
