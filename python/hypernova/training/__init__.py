@@ -5,6 +5,7 @@ Not here: anything that serving needs; nothing that routes imports this package.
 - ``cluster``: k-means, and the order of clusters
 - ``profile``: what each model achieved in each cluster, shrunk, with its errors
 - ``select``: clusters, shrinkage and guard, chosen on held-out tasks
+- ``learn``: from vectors and outcomes to clusters and profiles
 - ``fit``: all of it, from a table to an artifact
 """
 

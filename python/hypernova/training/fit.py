@@ -13,11 +13,9 @@ import numpy as np
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
-from hypernova.training.assemble import assemble, vectors_identity
-from hypernova.training.cluster import STARTS, assign, kmeans
-from hypernova.training.profile import Evidence
+from hypernova.training.assemble import vectors_identity
+from hypernova.training.learn import check_learnable, learn
 from hypernova.training.progress import bar
-from hypernova.training.select import select, steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from hypernova._core import Artifact
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats
-
-LEAST_TASKS = 10
 
 
 def fit(
@@ -71,42 +67,18 @@ def fit(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> hypernova.fit(table, seed=0).save("router.hnv")  # doctest: +SKIP
     """
-    groups = table.prompt_groups()
-    different = int(groups.max()) + 1
-    if isinstance(clusters, str) and clusters != "auto":
-        raise FitError(f'clusters is {clusters!r}; expected a whole number or "auto"')
-    if clusters != "auto" and not 1 <= clusters <= different:
-        raise FitError(
-            f"{clusters} clusters were asked for; the table {table.name} has {different} different "
-            f"prompts, so ask for 1 to {different}"
-        )
-    if different < LEAST_TASKS:
-        raise FitError(
-            f"the table {table.name} has {different} different prompts; fitting holds some of "
-            f"them out and needs at least {LEAST_TASKS}"
-        )
-    vectors, structure_vectors, identity = _vectors(table, embedder, structure, progress)
-
-    tried = None if clusters == "auto" else [clusters]
-    total = steps(different, tried, structure_vectors is not None)
-    with bar(total, "choosing on held-out tasks", progress) as tick:
-        try:
-            chosen = select(
-                table, vectors, seed, clusters=tried, structure=structure_vectors, tick=tick
-            )
-        except FitError:
-            # A fold has fewer prompts than the table: with about as many clusters as
-            # prompts there is nothing to hold out.
-            raise FitError(
-                f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
-            ) from None
-    setting = chosen.setting
-    with bar(STARTS, "clustering", progress) as tick:
-        base = vectors if structure_vectors is None else structure_vectors
-        centroids = kmeans(base, setting.clusters, seed, tick=tick)
-    assigned, _ = assign(vectors, centroids)
-    evidence = Evidence.of(table, assigned, len(centroids))
-
+    different = check_learnable(table, clusters)  # said before the prompts are embedded
+    vectors, structure_vectors, identity = embed_table(table, embedder, structure, progress)
+    learned = learn(
+        table,
+        vectors,
+        clusters=clusters,
+        seed=seed,
+        structure=structure_vectors,
+        progress=progress,
+    )
+    chosen = learned.selection
+    assert chosen is not None  # no setting was given
     metadata: dict[str, object] = {
         "hypernova": __version__,
         "table": table.name,
@@ -116,7 +88,7 @@ def fit(
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if structure is None else len(structure),
-        "cluster_sizes": np.bincount(assigned, minlength=len(centroids)).tolist(),
+        "cluster_sizes": learned.sizes,
         "selection": {
             "label": "cross-validated on the folds that chose the setting: slightly too good",
             "folds": chosen.folds,
@@ -126,30 +98,24 @@ def fit(
             "regret": round(chosen.held_out.regret, 6),
         },
     }
-
-    def build(metadata: Mapping[str, object]) -> Artifact:
-        return assemble(
-            table.models,
-            centroids,
-            evidence,
-            shrinkage=setting.shrinkage,
-            guard_z=setting.guard_z,
-            cost_weight=cost_weight,
-            distances=chosen.distances,
-            identity=identity,
-            metadata=metadata,
-        )
-
-    return build({**metadata, "in_sample": _in_sample(table, build(metadata), vectors)})
+    figures = _in_sample(table, learned.artifact(cost_weight=cost_weight), vectors)
+    return learned.artifact(
+        cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}
+    )
 
 
-def _vectors(
+def embed_table(
     table: OutcomeTable,
     embedder: str | Embedder,
     structure: Sequence[str] | None,
     progress: bool,
 ) -> tuple[Floats, Floats | None, Mapping[str, object]]:
-    """Vectors of the table and of the structure prompts, and who made them."""
+    """Give the vectors of a table and of structure prompts, and who made them.
+
+    Returns:
+        float32 (tasks, dim), the same for ``structure`` or None, and the identity
+        for the artifact.
+    """
     if table.embedding is not None:
         if structure is not None:
             raise EmbedderMismatchError(

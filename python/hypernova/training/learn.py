@@ -1,0 +1,148 @@
+"""From vectors and outcomes to an artifact: what `fit` runs, and the judge in each fold.
+
+Not here: embedding prompts, and what an artifact says of how it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hypernova.errors import FitError
+from hypernova.training.assemble import assemble
+from hypernova.training.cluster import STARTS, assign, kmeans
+from hypernova.training.profile import Evidence
+from hypernova.training.progress import bar
+from hypernova.training.select import Setting, select, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hypernova._core import Artifact
+    from hypernova.table import OutcomeTable
+    from hypernova.training.select import Selection
+    from hypernova.training.types import Floats
+
+LEAST_TASKS = 10
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Clusters and their outcomes, and how the setting was chosen.
+
+    Attributes:
+        table: What it was learned from.
+        centroids: float32 (k, dim).
+        sizes: Tasks of the table in each cluster, (k,).
+        evidence: Sums over the clusters.
+        setting: Number of clusters, shrinkage and guard.
+        selection: How the setting was chosen; None if it was given.
+    """
+
+    table: OutcomeTable
+    centroids: Floats
+    sizes: list[int]
+    evidence: Evidence
+    setting: Setting
+    selection: Selection | None
+
+    def artifact(
+        self,
+        *,
+        cost_weight: float = 0.0,
+        identity: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Artifact:
+        """Make the artifact; arguments as in `assemble`."""
+        return assemble(
+            self.table.models,
+            self.centroids,
+            self.evidence,
+            shrinkage=self.setting.shrinkage,
+            guard_z=self.setting.guard_z,
+            cost_weight=cost_weight,
+            distances=self.selection.distances if self.selection else None,
+            identity=identity,
+            metadata=metadata,
+        )
+
+
+def learn(
+    table: OutcomeTable,
+    vectors: Floats,
+    *,
+    clusters: int | Literal["auto"] = "auto",
+    seed: int = 0,
+    structure: Floats | None = None,
+    setting: Setting | None = None,
+    progress: bool = False,
+) -> Learned:
+    """Choose a setting on held-out tasks of the table, and cluster all of them with it.
+
+    Args:
+        table: Outcomes of at least two models.
+        vectors: float32 (tasks, dim), rows of unit length.
+        clusters: How many, or ``"auto"``.
+        seed: Of folds and k-means.
+        structure: float32 (prompts, dim): fit the clusters on these instead.
+        setting: Use this one instead of choosing; nothing is held out then, and no
+            prompt is novel to the artifact.
+        progress: Show a progress bar for what takes longer than a second.
+
+    Raises:
+        FitError: The table is too small, or has fewer prompts than clusters.
+        MissingExtraError: The extra ``train`` is not installed.
+    """
+    different = check_learnable(table, clusters)
+    selection = None
+    if setting is None:
+        tried = None if clusters == "auto" else [clusters]
+        total = steps(different, tried, structure is not None)
+        with bar(total, "choosing on held-out tasks", progress) as tick:
+            try:
+                selection = select(
+                    table, vectors, seed, clusters=tried, structure=structure, tick=tick
+                )
+            except FitError:
+                # A fold has fewer prompts than the table: with about as many clusters as
+                # prompts there is nothing to hold out.
+                raise FitError(
+                    f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
+                ) from None
+        setting = selection.setting
+    with bar(STARTS, "clustering", progress) as tick:
+        base = vectors if structure is None else structure
+        centroids = kmeans(base, setting.clusters, seed, tick=tick)
+    assigned, _ = assign(vectors, centroids)
+    return Learned(
+        table=table,
+        centroids=centroids,
+        sizes=np.bincount(assigned, minlength=len(centroids)).tolist(),
+        evidence=Evidence.of(table, assigned, len(centroids)),
+        setting=setting,
+        selection=selection,
+    )
+
+
+def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int:
+    """Check that a table can be learned from, and count its different prompts.
+
+    Raises:
+        FitError: It is too small, or has fewer prompts than clusters.
+    """
+    different = int(table.prompt_groups().max()) + 1
+    if isinstance(clusters, str) and clusters != "auto":
+        raise FitError(f'clusters is {clusters!r}; expected a whole number or "auto"')
+    if clusters != "auto" and not 1 <= clusters <= different:
+        raise FitError(
+            f"{clusters} clusters were asked for; the table {table.name} has {different} different "
+            f"prompts, so ask for 1 to {different}"
+        )
+    if different < LEAST_TASKS:
+        raise FitError(
+            f"the table {table.name} has {different} different prompts; fitting holds some of "
+            f"them out and needs at least {LEAST_TASKS}"
+        )
+    return different
