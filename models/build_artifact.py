@@ -29,7 +29,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     arguments = parser.parse_args()
     table = hypernova.OutcomeTable.read(arguments.table)
-    built = hypernova.fit(table, embedder="static", seed=SEED, progress=sys.stderr.isatty())
+    built = hypernova.fit(
+        table, embedder="static", seed=SEED, describe=False, progress=sys.stderr.isatty()
+    )
     print(f"built    {built.sha256}")
     if not arguments.check:
         built.save(BUNDLED)

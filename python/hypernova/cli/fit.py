@@ -28,6 +28,12 @@ def add_to(commands: Commands) -> None:
         help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--no-describe",
+        dest="describe",
+        action="store_false",
+        help="keep no telling words of the clusters in the artifact",
+    )
     parser.set_defaults(run=_fit)
 
 
@@ -54,6 +60,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         clusters=arguments.clusters,
         seed=arguments.seed,
         structure=structure,
+        describe=arguments.describe,
         progress=sys.stderr.isatty(),
     )
     artifact.save(arguments.output)

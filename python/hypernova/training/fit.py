@@ -14,6 +14,7 @@ from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.assemble import vectors_identity
+from hypernova.training.describe import describe as describe_clusters
 from hypernova.training.learn import check_learnable, learn
 from hypernova.training.progress import bar
 
@@ -33,6 +34,7 @@ def fit(
     seed: int = 0,
     structure: Sequence[str] | None = None,
     cost_weight: float = 0.0,
+    describe: bool = True,
     progress: bool = False,
 ) -> Artifact:
     """Learn a routing artifact from an outcome table.
@@ -52,6 +54,9 @@ def fit(
         structure: Prompts to fit the clusters on instead of the table's; no
             outcomes are needed for them.
         cost_weight: Default of the artifact, in success per USD.
+        describe: Keep each cluster's most telling words in the metadata, for people to
+            read. Each stands in at least three different prompts of its cluster; no
+            text of a prompt is kept either way.
         progress: Show a progress bar for what takes longer than a second.
 
     Returns:
@@ -98,7 +103,12 @@ def fit(
             "regret": round(chosen.held_out.regret, 6),
         },
     }
-    figures = _in_sample(table, learned.artifact(cost_weight=cost_weight), vectors)
+    unnamed = learned.artifact(cost_weight=cost_weight)
+    figures = _in_sample(table, unnamed, vectors)
+    if describe:
+        nearest = unnamed.decide_many(vectors).clusters
+        described = describe_clusters(table.prompts, vectors, unnamed.centroids, nearest)
+        metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}
     )
