@@ -6,8 +6,8 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router = hypernova.Router.open()  # the bundled artifact
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
-`Router`, `Decision`, `Artifact` and `OutcomeTable` serve and read; `fit` trains
-and is loaded, with its libraries, when it is first used.
+`Router`, `Decision`, `Artifact` and `OutcomeTable` serve and read; `fit` trains and
+`evaluate` judges: they are loaded, with their libraries, when first used.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from hypernova.table import OutcomeTable
 
 if TYPE_CHECKING:
     from hypernova.embedder import Embedder
+    from hypernova.judging import Report, evaluate
     from hypernova.training import fit
 
 __all__ = [
@@ -32,8 +33,10 @@ __all__ = [
     "HypernovaError",
     "OutcomeTable",
     "RankingEntry",
+    "Report",
     "Router",
     "__version__",
+    "evaluate",
     "fit",
 ]
 
@@ -52,6 +55,10 @@ def __getattr__(name: str) -> object:
         from hypernova.training import fit
 
         return fit
+    if name in ("evaluate", "Report"):
+        from hypernova import judging
+
+        return getattr(judging, name)
     if name == "Embedder":
         from hypernova.embedder import Embedder
 

@@ -30,8 +30,16 @@ class TableError(HypernovaError, ValueError):
     """An outcome table is malformed; the message names file, row and column."""
 
 
+class TableWriteError(HypernovaError, OSError):
+    """An outcome table could not be written; what stood at the path before still stands."""
+
+
 class FitError(HypernovaError, ValueError):
     """A table cannot be fitted with the options given."""
+
+
+class JudgeError(HypernovaError, ValueError):
+    """A table cannot be judged with the options given: nothing could be held out."""
 
 
 class EmbedderError(HypernovaError, ValueError):

@@ -1,0 +1,98 @@
+"""How far a mean over tasks may be off: a percentile bootstrap over prompts and repeats.
+
+Not here: which means.
+
+A percentile interval (Efron and Tibshirani 1993, chapter 13) of draws that take
+prompts and repeats with replacement, each independently of the other: the pigeonhole
+bootstrap of Owen (2007), made for tables where two things vary at once. Tasks with the
+same prompt are drawn together. A task is one piece of evidence however often it was
+dealt into folds: its value is its mean over the drawn repeats.
+
+What no interval from one table holds is that the training parts of all folds overlap:
+the variance of cross-validation has no unbiased estimate (Bengio and Grandvalet 2004).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from hypernova.training.types import Floats, Ints
+
+DRAWS = 2000
+LEVEL = 0.95
+# Draws are made in pieces of so many numbers: 16 MB each.
+PIECE = 2_000_000
+
+Key = TypeVar("Key", bound="Hashable")
+
+
+def draw_means(
+    values: Mapping[Key, Floats], prompts: Ints, *, seed: int, draws: int = DRAWS
+) -> dict[Key, Floats]:
+    """Draw prompts and repeats anew, and give the means of each draw.
+
+    All values see the same draws, so that functions of several means may be taken
+    draw by draw.
+
+    Args:
+        values: float64 (repeats, tasks), or (1, tasks) where all repeats are equal; NaN
+            is left out.
+        prompts: (tasks,) the same number for tasks that are drawn together, from 0.
+        seed: Same values and seed, same draws.
+        draws: How many.
+
+    Returns:
+        (draws,) for each; NaN where a draw holds no value.
+    """
+    rng = np.random.default_rng(seed)
+    different = int(prompts.max()) + 1
+    repeats = max(len(rows) for rows in values.values())
+    known = {key: ~np.isnan(rows) for key, rows in values.items()}
+    filled = {key: np.where(known[key], rows, 0.0) for key, rows in values.items()}
+    pieces: dict[Key, list[Floats]] = {key: [] for key in values}
+    step = max(1, PIECE // max(len(prompts), different))
+    even = np.full(repeats, 1 / repeats)
+    for start in range(0, draws, step):
+        count = min(step, draws - start)
+        picked = rng.integers(different, size=(count, different))
+        picked += different * np.arange(count)[:, None]
+        times = np.bincount(picked.ravel(), minlength=count * different)
+        weight = times.reshape(count, different)[:, prompts].astype(np.float64)
+        of_repeat = rng.multinomial(repeats, even, size=count).astype(np.float64)
+        for key in values:
+            pieces[key].append(_means(filled[key], known[key], weight, of_repeat))
+    return {key: np.concatenate(parts) for key, parts in pieces.items()}
+
+
+def _means(filled: Floats, known: Floats, weight: Floats, of_repeat: Floats) -> Floats:
+    """Weighted means of tasks' weighted means over repeats, (draws,)."""
+    if len(filled) == 1:
+        of_repeat = np.ones((len(weight), 1))
+    total = of_repeat @ filled
+    if known.all():
+        total /= of_repeat.sum(axis=1, keepdims=True)
+        of_all: Floats = np.einsum("bt,bt->b", weight, total) / weight.sum(axis=1)
+        return of_all
+    times = of_repeat @ known.astype(np.float64)
+    there = times > 0
+    np.divide(total, times, out=total, where=there)
+    with np.errstate(invalid="ignore"):
+        of_known: Floats = np.einsum("bt,bt->b", weight, total) / np.einsum(
+            "bt,bt->b", weight, there.astype(np.float64)
+        )
+    return of_known
+
+
+def interval(draws: Floats) -> tuple[float, float] | None:
+    """The central 95% of the draws that are not NaN; None if none is."""
+    there = draws[~np.isnan(draws)]
+    if not len(there):
+        return None
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(there, [tail, 1 - tail])
+    return float(low), float(high)

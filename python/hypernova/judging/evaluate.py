@@ -1,0 +1,221 @@
+"""Run the protocol: check the table, deal it into parts, learn and route each, report.
+
+Not here: what is learned (see ``hypernova.training``), or how figures come of decisions
+(see ``compose``).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hypernova.errors import JudgeError
+from hypernova.judging.compose import Trial, compose
+from hypernova.judging.controls import mean_known
+from hypernova.judging.folds import (
+    deal_parts,
+    decide_part,
+    group_parts,
+    in_processes,
+    learn_whole,
+)
+from hypernova.judging.report import Report
+from hypernova.training.fit import embed_table
+from hypernova.training.learn import LEAST_TASKS, check_learnable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypernova.embedder import Embedder
+    from hypernova.judging.folds import Part
+    from hypernova.table import OutcomeTable
+    from hypernova.training.types import Ints
+
+# Cost weights by what they say the whole cost of the best single model is worth, in
+# success: from a fiftieth, which hardly counts, to fifty, which leaves the cheapest.
+WORTHS = (0.0, *np.geomspace(0.02, 50.0, 23).tolist())
+
+
+def evaluate(
+    table: OutcomeTable,
+    *,
+    folds: int = 5,
+    repeats: int = 10,
+    seed: int = 0,
+    embedder: str | Embedder = "static",
+    clusters: int | Literal["auto"] = "auto",
+    leave_one_group_out: bool = False,
+    jobs: int | None = None,
+    progress: bool = False,
+) -> Report:
+    """Judge on held-out tasks whether routing is worth it on a table.
+
+    Tasks are dealt into folds, equal prompts together, and each fold is routed by what
+    `fit` learns from the others: clusters, rates, settings and the best single model are
+    chosen inside the training part. docs/judging.md states the protocol, the controls
+    and the rule of the verdict.
+
+    Args:
+        table: Outcomes of at least two models.
+        folds: Number of folds, at least 2.
+        repeats: How often the tasks are dealt into folds.
+        seed: Same table, options and seed, same report.
+        embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
+            once.
+        clusters: As in `fit`.
+        leave_one_group_out: Hold out each named group as well: what happens on a kind of
+            task never seen.
+        jobs: Processes; by default as many as the cores this process may use. The report
+            does not depend on it.
+        progress: Show a progress bar for what takes longer than a second.
+
+    Raises:
+        JudgeError: The table is too small to hold anything out, or an option is out of
+            range.
+        FitError: ``clusters`` is out of range.
+        MissingExtraError: The extra ``train`` is not installed.
+
+    Example:
+        >>> import hypernova
+        >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
+        >>> print(hypernova.evaluate(table).verdict)  # doctest: +SKIP
+    """
+    jobs = _cores() if jobs is None else jobs
+    limits = {"folds": (folds, 2), "repeats": (repeats, 1), "jobs": (jobs, 1), "seed": (seed, 0)}
+    for name, (value, least) in limits.items():
+        if value < least:
+            raise JudgeError(f"{name} is {value}; expected a whole number from {least}")
+    notes: list[str] = []
+    table = _with_outcomes(table, notes)
+    prompts = table.prompt_groups()
+    _check_size(table, int(prompts.max()) + 1, folds, clusters)
+    groups, names = _groups(table)
+    left_out: list[Part] = []
+    if leave_one_group_out:
+        left_out = _left_out(prompts, groups, names, clusters, seed, notes)
+    vectors, _, identity = embed_table(table, embedder, None, progress)
+    parts = list(deal_parts(prompts, folds, repeats, seed))
+    weights = cost_weights(table)
+    calls: list[Callable[[], Any]] = [
+        partial(learn_whole, table, vectors, clusters, seed),  # first, because it takes longest
+        *(partial(decide_part, table, vectors, part, clusters, weights) for part in parts),
+        *(partial(decide_part, table, vectors, part, clusters, ()) for part in left_out),
+    ]
+    whole, *decided = in_processes(calls, jobs, progress)
+    trial = Trial(
+        table=table,
+        vectors=vectors,
+        prompts=prompts,
+        groups=groups,
+        group_names=names,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        clusters=clusters,
+        embedder=identity,
+        cost_weights=weights,
+        whole=whole,
+        parts=parts,
+        decided=decided[: len(parts)],
+        left_out=left_out,
+        left_out_decided=decided[len(parts) :],
+        notes=notes,
+    )
+    return Report(compose(trial))
+
+
+def cost_weights(table: OutcomeTable) -> list[float]:
+    """The weights of the Pareto curve, in success per USD; empty where no cost is known.
+
+    They scale with what the model with the best mean score costs, of those tried at
+    least half as often as the most tried one.
+    """
+    n = (~np.isnan(table.score)).sum(axis=0)
+    cost = mean_known(table.cost_usd)
+    known = (cost > 0) & (2 * n >= n.max())
+    if not known.any():
+        return []
+    best = int(np.argmax(np.where(known, mean_known(table.score), -np.inf)))
+    return [worth / float(cost[best]) for worth in WORTHS]
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _with_outcomes(table: OutcomeTable, notes: list[str]) -> OutcomeTable:
+    """Leave out tasks without any outcome: nothing can be learned or judged of them."""
+    there = ~np.isnan(table.score).all(axis=1)
+    if there.all():
+        return table
+    notes.append(f"{int((~there).sum())} tasks without any outcome were left out.")
+    return table.subset(np.flatnonzero(there))
+
+
+def _check_size(
+    table: OutcomeTable, different: int, folds: int, clusters: int | Literal["auto"]
+) -> None:
+    """Say what is wrong before the work, and what can be said nevertheless."""
+    training = different - -(-different // folds)
+    if different < 2 * folds or training < LEAST_TASKS:
+        rates = mean_known(table.score)
+        best = int(np.nanargmax(rates))
+        # ceil(different / folds) prompts are held out at a time.
+        least = next(
+            n
+            for n in range(2 * folds, 2 * LEAST_TASKS + 2 * folds + 1)
+            if n - -(-n // folds) >= LEAST_TASKS
+        )
+        raise JudgeError(
+            f"the table {table.name} has {different} different prompts with outcomes; {folds} "
+            f"folds need at least {least} to learn from some and test on others, so add tasks"
+            f"{' or ask for fewer folds' if folds > 2 else ''} (its best mean score, "
+            f"{rates[best]:.3f} of {table.models[best]}, says nothing about new tasks)"
+        )
+    check_learnable(table, clusters)
+    if clusters != "auto" and clusters > training:
+        raise JudgeError(
+            f"{clusters} clusters were asked for; with {folds} folds a training part has "
+            f"{training} different prompts, so ask for fewer"
+        )
+
+
+def _groups(table: OutcomeTable) -> tuple[Ints, list[str]]:
+    """Number the named groups, in the order of the table; -1 where a task has none."""
+    number: dict[str, int] = {}
+    groups = [
+        -1 if group is None else number.setdefault(group, len(number)) for group in table.groups
+    ]
+    return np.array(groups, dtype=np.int64), list(number)
+
+
+def _left_out(
+    prompts: Ints,
+    groups: Ints,
+    names: list[str],
+    clusters: int | Literal["auto"],
+    seed: int,
+    notes: list[str],
+) -> list[Part]:
+    """The groups that can be held out; the others are named in the notes."""
+    if len(names) < 2:
+        found = f"one, {names[0]}" if names else "none"
+        notes.append(f"Leave-one-group-out needs at least two named groups; the table has {found}.")
+        return []
+    least = LEAST_TASKS if clusters == "auto" else max(LEAST_TASKS, clusters + 1)
+    kept = []
+    for part, name in zip(group_parts(prompts, groups, seed), names, strict=True):
+        there = len(np.unique(prompts[part.train]))
+        if there < least:
+            notes.append(
+                f"The group {name} could not be left out: without it {there} different prompts "
+                f"remain, and learning needs at least {least}."
+            )
+        else:
+            kept.append(part)
+    return kept

@@ -1,0 +1,206 @@
+"""Learn on one part of a table and route another: what happens in each fold.
+
+Not here: scores. Decisions come back, so that nothing here can look at an outcome of
+the test part: it is passed vectors of the test part and outcomes of the training part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from hypernova.errors import MissingExtraError
+from hypernova.judging.controls import Mix, cost_matched_mix
+from hypernova.training.learn import learn
+from hypernova.training.progress import bar
+from hypernova.training.select import deal_folds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hypernova.table import OutcomeTable
+    from hypernova.training.types import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split of the tasks.
+
+    Attributes:
+        row: Of the table of decisions that it fills: the repeat.
+        train: Indices of tasks.
+        test: Indices of tasks; none has a prompt of ``train``.
+        seed: Of learning.
+        shuffle_seed: Of the shuffled control; None leaves it out.
+    """
+
+    row: int
+    train: Ints
+    test: Ints
+    seed: int
+    shuffle_seed: int | None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided for the test part, without its outcomes.
+
+    Attributes:
+        taken: (test,) the router's models, under its default policy.
+        novel: (test,) which prompts it took for novel.
+        by_weight: (weights, test) its models under each cost weight.
+        shuffled: (test,) models of a router that learned from shuffled vectors.
+        single: The best single model of the training part.
+        mix: The cost-matched mix of the training part.
+        setting: Which the router chose.
+    """
+
+    taken: Ints
+    novel: Ints
+    by_weight: Ints
+    shuffled: Ints | None
+    single: int
+    mix: Mix | None
+    setting: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What was learned from all tasks, for the figures that are in-sample.
+
+    Attributes:
+        artifact: Bytes of the artifact.
+        single: The best single model.
+    """
+
+    artifact: bytes
+    single: int
+
+
+def seed_of(seed: int, *place: int) -> int:
+    """Derive the seed of one place in the protocol, below 2**31."""
+    state = np.random.SeedSequence(seed, spawn_key=place).generate_state(1)
+    return int(state[0] >> np.uint32(1))
+
+
+def deal_parts(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[Part]:
+    """Deal the tasks into folds, several times, equal prompts into the same fold.
+
+    Args:
+        prompts: (tasks,) the same number for tasks with the same prompt.
+        folds: Number of folds.
+        repeats: How often all tasks are dealt.
+        seed: Same seed, same folds.
+    """
+    for r in range(repeats):
+        fold = deal_folds(prompts, folds, np.random.default_rng(seed_of(seed, 0, r)))
+        for f in range(folds):
+            yield Part(
+                row=r,
+                train=np.flatnonzero(fold != f),
+                test=np.flatnonzero(fold == f),
+                seed=seed_of(seed, 1, r, f),
+                shuffle_seed=seed_of(seed, 2, r, f),
+            )
+
+
+def group_parts(prompts: Ints, groups: Ints, seed: int) -> Iterator[Part]:
+    """Hold out each group in turn; a prompt that it shares is left out of training.
+
+    Args:
+        prompts: As in `deal_parts`.
+        groups: (tasks,) numbers; -1 where a task has no group, which is never held out.
+        seed: Of learning.
+    """
+    for group in range(int(groups.max()) + 1):
+        test = groups == group
+        train = ~np.isin(prompts, prompts[test])
+        yield Part(
+            row=0,
+            train=np.flatnonzero(train),
+            test=np.flatnonzero(test),
+            seed=seed_of(seed, 4, group),
+            shuffle_seed=None,
+        )
+
+
+def decide_part(
+    table: OutcomeTable,
+    vectors: Floats,
+    part: Part,
+    clusters: int | Literal["auto"],
+    cost_weights: Sequence[float],
+) -> Decided:
+    """Learn on ``part.train`` and route ``part.test``."""
+    train = table.subset(part.train)
+    train_vectors, test_vectors = vectors[part.train], vectors[part.test]
+    learned = learn(train, train_vectors, clusters=clusters, seed=part.seed)
+    artifact = learned.artifact()
+    decisions = artifact.decide_many(test_vectors)
+    shuffled = None
+    if part.shuffle_seed is not None:
+        control = learn(
+            train,
+            shuffle_vectors(train_vectors, train.prompt_groups(), part.shuffle_seed),
+            clusters=clusters,
+            seed=part.seed,
+            setting=learned.setting,
+        ).artifact()
+        shuffled = control.decide_many(test_vectors).model_indices
+    return Decided(
+        taken=decisions.model_indices,
+        novel=decisions.reason_codes == decisions.reasons.index("default_novel"),
+        by_weight=np.array(
+            [artifact.decide_many(test_vectors, cost_weight=w).model_indices for w in cost_weights],
+            dtype=np.int32,
+        ).reshape(len(cost_weights), len(part.test)),
+        shuffled=shuffled,
+        single=learned.evidence.default_model,
+        mix=cost_matched_mix(train, artifact.decide_many(train_vectors).model_indices),
+        setting=asdict(learned.setting),
+    )
+
+
+def learn_whole(
+    table: OutcomeTable, vectors: Floats, clusters: int | Literal["auto"], seed: int
+) -> Whole:
+    """Learn from all tasks, as ``fit`` with the same seed does."""
+    learned = learn(table, vectors, clusters=clusters, seed=seed)
+    return Whole(learned.artifact().to_bytes(), learned.evidence.default_model)
+
+
+def shuffle_vectors(vectors: Floats, prompts: Ints, seed: int) -> Floats:
+    """Give each prompt the vector of another one, equal prompts the same."""
+    different, first = np.unique(prompts, return_index=True)
+    given = np.random.default_rng(seed).permutation(len(different))
+    return vectors[first[given][np.searchsorted(different, prompts)]]
+
+
+def in_processes(calls: Sequence[Callable[[], Any]], jobs: int, progress: bool) -> list[Any]:
+    """Call all of ``calls``, which pickle, in so many processes; results in order.
+
+    Each process uses one thread. With one job nothing leaves this process.
+    """
+    jobs = min(jobs, len(calls))
+    with bar(len(calls), "judging", progress) as tick:
+        results = []
+        for result in _results(calls, jobs):
+            results.append(result)
+            tick(1)
+    return results
+
+
+def _results(calls: Sequence[Callable[[], Any]], jobs: int) -> Iterator[Any]:
+    if jobs == 1:
+        yield from (call() for call in calls)
+        return
+    try:
+        from joblib import Parallel, delayed, parallel_config
+    except ImportError as error:
+        raise MissingExtraError(
+            'several jobs need joblib: pip install "hypernova-router[train]", or ask for one job'
+        ) from error
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(call)() for call in calls)

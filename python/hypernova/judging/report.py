@@ -1,0 +1,158 @@
+"""`Report`: what the judge found, as a dict, as text and as a page.
+
+Not here: how it was found.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypernova.errors import NotFoundError
+from hypernova.judging.verdict import points
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found. ``print(report)`` shows the main figures.
+
+    Attributes:
+        values: As written by ``evaluate --json``; docs/judging.md lists the fields.
+    """
+
+    values: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """Worth it or not, by how much, how sure: one sentence."""
+        sentence: str = self.values["verdict"]
+        return sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it, JSON-able: floats with 6 digits, None for what is unknown."""
+        return copy.deepcopy(self.values)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write one page that needs no other file and no network.
+
+        Raises:
+            NotFoundError: The folder does not exist.
+        """
+        from hypernova.judging.html import render
+
+        write_text(path, render(self.values))
+
+    def __repr__(self) -> str:
+        return f"<Report {self.values['dataset']['name']}: {self.verdict}>"
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self.values))
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """Check that a file can be made at the path.
+
+    Raises:
+        NotFoundError: Its folder does not exist.
+        IsADirectoryError: It is a folder.
+    """
+    place = Path(path)
+    folder = place.absolute().parent
+    if not folder.is_dir():
+        raise NotFoundError(f"{place}: the folder {folder} does not exist; make it first")
+    if place.is_dir():
+        raise IsADirectoryError(f"{place} is a folder; name a file in it")
+    return place
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file whole or not at all: a temporary one beside it, then renamed.
+
+    Raises:
+        NotFoundError: The folder does not exist.
+    """
+    place = check_folder(path)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(place)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+_ROWS = (
+    ("held_out", "router, held-out"),
+    ("best_single", "best single model, held-out"),
+    ("in_sample", "router, in-sample (too good)"),
+    ("best_single_hindsight", "best single, in hindsight"),
+    ("cost_matched_mix", "mix of two at the same cost"),
+    ("shuffled_clusters", "router on shuffled prompts"),
+    ("random", "random model"),
+    ("group_oracle", "best model per group, hindsight"),
+    ("oracle", "best model per task, hindsight"),
+)
+# Points of the accuracy-cost curve that are shown in a terminal.
+_SHOWN = 6
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    dataset = values["dataset"]
+    gain = values["gain"]
+    lines = [
+        values["verdict"],
+        "",
+        f"{dataset['name']}: {dataset['tasks']:,} tasks, {len(dataset['models'])} models. "
+        + values["protocol"]["text"],
+        "",
+        f"{'':32}  accuracy  95% interval       cost/task",
+    ]
+    lines += [_row(label, values[key]) for key, label in _ROWS if values[key] is not None]
+    if gain["ci95"] is not None:
+        low, high = (points(end, 2) for end in gain["ci95"])
+        lines += ["", f"gain {points(gain['mean'], 2)} points, 95% interval {low} to {high}"]
+        if gain["macro"] is not None:
+            lines[-1] += f"; mean over groups {points(gain['macro'], 2)}"
+    left_out = values["leave_one_group_out"]
+    if left_out is not None:
+        lines += ["", "groups never seen (each left out in turn)"]
+        lines.append(_row("router", left_out["held_out"]))
+        lines.append(_row("best single model", left_out["best_single"]))
+        lines.append(f"{'share taken for novel':32}  {left_out['novel']:.3f}")
+    curve = _short(values["pareto"])
+    if curve:
+        lines += ["", f"{'held-out, by cost weight':32}"]
+        lines += [_row(f"{point['cost_weight']:.3g} per USD", point) for point in curve]
+    if values["notes"]:
+        lines += ["", *(f"note: {note}" for note in values["notes"])]
+    return lines
+
+
+def _row(label: str, figure: dict[str, Any]) -> str:
+    if figure["accuracy"] is None:
+        return f"{label:32}  unknown"
+    low, high = figure["ci95"]
+    line = f"{label:32}  {figure['accuracy']:.4f}    {low:.4f} to {high:.4f}"
+    if figure["cost_usd"] is not None:
+        line += f"   ${figure['cost_usd']:.4g}"
+    return line
+
+
+def _short(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A few points of the curve, evenly spaced in cost, from the dearest to the cheapest."""
+    known = [point for point in curve if point["cost_usd"] is not None]
+    if not known:
+        return []
+    dearest, cheapest = known[0]["cost_usd"], min(point["cost_usd"] for point in known)
+    shown: list[dict[str, Any]] = []
+    for step in range(_SHOWN):
+        target = dearest + (cheapest - dearest) * step / (_SHOWN - 1)
+        nearest = min(known, key=lambda point: abs(point["cost_usd"] - target))
+        if nearest not in shown:
+            shown.append(nearest)
+    return shown
