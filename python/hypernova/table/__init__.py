@@ -7,5 +7,13 @@ from __future__ import annotations
 
 from hypernova.table.outcome_table import OutcomeTable
 from hypernova.table.prompts import read_prompts
+from hypernova.table.public import Discrepancy, PublicTable, read_routerbench, read_swebench
 
-__all__ = ["OutcomeTable", "read_prompts"]
+__all__ = [
+    "Discrepancy",
+    "OutcomeTable",
+    "PublicTable",
+    "read_prompts",
+    "read_routerbench",
+    "read_swebench",
+]

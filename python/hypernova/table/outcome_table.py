@@ -25,6 +25,7 @@ from hypernova.table.columns import (
 from hypernova.table.parquet import read_folder, read_long
 from hypernova.table.source import Source, existing, shown
 from hypernova.table.text import read_csv, read_jsonl
+from hypernova.table.write import save_table
 
 if TYPE_CHECKING:
     import os
@@ -130,7 +131,7 @@ class OutcomeTable:
         if there.is_dir():
             # "." and ".." have no name of their own.
             base = there.resolve().name if there.name in {"", ".."} else there.name
-            return cls._checked(*read_folder(there), name=base)
+            return cls.of_columns(*read_folder(there), name=base)
         reader = _READERS.get(there.suffix.lower())
         if reader is None:
             raise Source.of(there, "").error(
@@ -138,7 +139,7 @@ class OutcomeTable:
                 "give .jsonl, .csv or .parquet, or a folder with tasks.parquet and "
                 "outcomes.parquet",
             )
-        return cls._checked(*reader(there), name=there.stem)
+        return cls.of_columns(*reader(there), name=there.stem)
 
     @classmethod
     def from_arrays(
@@ -214,7 +215,7 @@ class OutcomeTable:
         if embedding is not None:
             vectors = _matrix(embedding, "embedding", (n_tasks, None), source)
             embedding_origin = embedding_origin or f"embedding of {name}"
-        return cls._checked(
+        return cls.of_columns(
             Tasks(
                 source=source,
                 rows=np.arange(n_tasks, dtype=np.int64),
@@ -238,9 +239,20 @@ class OutcomeTable:
         )
 
     @classmethod
-    def _checked(
+    def of_columns(
         cls, tasks: Tasks, outcomes: Outcomes, *, name: str, embedding_origin: str | None = None
     ) -> OutcomeTable:
+        """Check what a reader of some form has read, and make the table of it.
+
+        Args:
+            tasks: The tasks.
+            outcomes: Their outcomes.
+            name: Name of the table.
+            embedding_origin: Where the vectors come from; the embedding column if not given.
+
+        Raises:
+            TableError: a rule is broken; the message names the source and the row.
+        """
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
         models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes)
@@ -260,6 +272,25 @@ class OutcomeTable:
             name=name,
             embedding_origin=embedding_origin,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table so that `read` gives an equal one.
+
+        What is written is complete or not there at all. Nothing that exists is overwritten. The
+        name and the origin of vectors are not kept: `read` takes them from the path.
+
+        Args:
+            path: A `.jsonl` file to write, or else a folder to make, for `tasks.parquet` and
+                `outcomes.parquet`.
+
+        Raises:
+            TableError: the table has no tasks or a model without outcomes, which no file may hold,
+                or the suffix is one that only `read` takes.
+            TableWriteError: something is at the path already, or it cannot be written.
+            NotFoundError: the folder that the path is in does not exist.
+            MissingExtraError: the form is Parquet and pyarrow is not installed.
+        """
+        save_table(self, path)
 
     def prompt_groups(self) -> Ints:
         """Number the distinct prompts.

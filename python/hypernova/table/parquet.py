@@ -27,14 +27,36 @@ from hypernova.table.columns import (
 from hypernova.table.source import Source, opened, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
-class _Columns:
-    """The wanted columns of one Parquet file, converted on demand."""
+class Columns:
+    """The wanted columns of one Parquet file, converted on demand.
 
-    def __init__(self, path: Path, required: Sequence[str], optional: Sequence[str]) -> None:
+    Attributes:
+        source: The file, for messages.
+        length: Number of rows.
+        rows: Row numbers from 1, as messages count them, int64 (rows,).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        required: Sequence[str],
+        optional: Sequence[str] | Callable[[list[str]], Sequence[str]],
+    ) -> None:
+        """Open the file and read the columns.
+
+        Args:
+            path: The file.
+            required: Columns that must be there.
+            optional: Columns to read where they are there, or what picks them from all names.
+
+        Raises:
+            TableError: the file is unreadable, or a column is missing or stands twice.
+            MissingExtraError: pyarrow is not installed.
+        """
         self.source = Source.of(path, "row")
         try:
             import pyarrow
@@ -50,6 +72,8 @@ class _Columns:
                 content = pyarrow.parquet.ParquetFile(file)
                 names = content.schema_arrow.names
                 missing = [name for name in required if name not in names]
+                if callable(optional):
+                    optional = optional(names)
                 wanted = [name for name in (*required, *optional) if name in names]
                 for name in wanted:
                     if names.count(name) > 1:
@@ -65,7 +89,6 @@ class _Columns:
         self._pa: Any = pyarrow
         self._table = table
         self.length: int = table.num_rows
-        # Messages count rows from 1.
         self.rows: Ints = np.arange(1, self.length + 1, dtype=np.int64)
 
     def has(self, column: str) -> bool:
@@ -239,7 +262,7 @@ def read_folder(path: Path) -> tuple[Tasks, Outcomes]:
     tasks = _tasks_of_file(path / "tasks.parquet")
     # Before outcomes look their tasks up: a faulty id is the task's fault and not the outcome's.
     check_tasks(tasks)
-    file = _Columns(
+    file = Columns(
         path / "outcomes.parquet", ("task_id", "model", "score"), ("cost_usd", "latency_s")
     )
     ids = file.texts("task_id", integers=True)
@@ -266,7 +289,7 @@ def read_long(path: Path) -> tuple[Tasks, Outcomes]:
             of one task differ in prompt, group or embedding.
         MissingExtraError: pyarrow is not installed.
     """
-    file = _Columns(
+    file = Columns(
         path,
         ("task_id", "prompt", "model", "score"),
         ("group", "cost_usd", "latency_s", "embedding"),
@@ -289,7 +312,7 @@ def prompts_of_parquet(path: Path) -> list[str]:
     if path.is_dir():
         _both_there(path, ("tasks.parquet",))
         path = path / "tasks.parquet"
-    file = _Columns(path, ("prompt",), ())
+    file = Columns(path, ("prompt",), ())
     encoded = file.texts("prompt")
     for prompt, row in zip(encoded.values, encoded.first_rows().tolist(), strict=True):
         check_prompt(prompt, file.source, row + 1)
@@ -306,7 +329,7 @@ def _both_there(path: Path, names: Sequence[str]) -> None:
 
 
 def _tasks_of_file(path: Path) -> Tasks:
-    file = _Columns(path, ("task_id", "prompt"), ("group", "embedding"))
+    file = Columns(path, ("task_id", "prompt"), ("group", "embedding"))
     ids = file.texts("task_id", integers=True)
     prompts = file.texts("prompt")
     groups: list[str | None] = [None] * file.length
@@ -326,7 +349,7 @@ def _tasks_of_file(path: Path) -> Tasks:
     return dataclasses.replace(tasks, embedding=vectors)
 
 
-def _outcomes(file: _Columns, task: Ints) -> Outcomes:
+def _outcomes(file: Columns, task: Ints) -> Outcomes:
     models = file.texts("model")
     return Outcomes(
         source=file.source,

@@ -5,7 +5,7 @@ Not here: the rules themselves; readers and checks know what is wrong and pass i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,7 +13,7 @@ from hypernova.errors import NotFoundError, TableError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SHOWN = 60
 
@@ -43,16 +43,19 @@ class Source:
         label: The path as the caller wrote it, or the name of a table made from arrays.
         unit: What a row number counts: `line` (text, 1-based), `row` (Parquet, 1-based) or
             `index` (arrays, 0-based).
+        spelled: How the source spells a column that hypernova calls otherwise, such as
+            `instance_id` for `task_id`.
     """
 
     label: str
     unit: str
+    spelled: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, path: Path, unit: str) -> Source:
+    def of(cls, path: Path, unit: str, spelled: Mapping[str, str] | None = None) -> Source:
         """Return the source for a path; a path with line breaks is escaped."""
         label = str(path)
-        return cls(label if label.isprintable() else repr(label), unit)
+        return cls(label if label.isprintable() else repr(label), unit, spelled or {})
 
     def error(
         self,
@@ -76,7 +79,7 @@ class Source:
         if at is not None:
             where += f", {self.unit} {at}"
         if column is not None:
-            where += f", column {column!r}"
+            where += f", column {self.spelled.get(column, column)!r}"
         if of is not None:
             where += f" ({of})"
         return TableError(f"{where}: {problem}; {remedy}")

@@ -39,7 +39,7 @@ _MEASURES = ("cost_usd", "latency_s")
 _csv_limit_lock = threading.RLock()
 
 
-class _JsonObject(dict[str, Any]):
+class JsonObject(dict[str, Any]):
     """A JSON object that remembers its pairs where a key stands twice, which a dict would hide."""
 
     __slots__ = ("pairs",)
@@ -54,7 +54,7 @@ class _JsonObject(dict[str, Any]):
         return next((key for key in keys if names.count(key) > 1), None)
 
 
-class _OutcomeRows:
+class OutcomeRows:
     """Outcomes in the order read, compact enough for millions."""
 
     def __init__(self) -> None:
@@ -100,9 +100,9 @@ def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
     groups: list[str | None] = []
     vectors: list[Floats | None] = []
     rows = array("q")
-    outcomes = _OutcomeRows()
+    outcomes = OutcomeRows()
     with opened(path, source) as file:
-        for line, task in _json_objects(file, source):
+        for line, task in json_objects(file, source):
             missing = [key for key in ("task_id", "prompt", "outcomes") if key not in task]
             if missing:
                 raise source.missing(missing, task, at=line)
@@ -112,7 +112,7 @@ def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
             task_id = _json_id(task["task_id"], source, line)
             of = f"task {shown(task_id)}"
             entries = task["outcomes"]
-            if not isinstance(entries, _JsonObject):
+            if not isinstance(entries, JsonObject):
                 raise source.error(
                     f"found {shown(entries)}",
                     'write an object {"model": {"score": 1, "cost_usd": 0.1}}',
@@ -126,11 +126,11 @@ def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
                 outcomes.add(line, len(ids), model, values)
             rows.append(line)
             ids.append(task_id)
-            prompts.append(_json_text(task["prompt"], source, line, "prompt"))
+            prompts.append(json_text(task["prompt"], source, line, "prompt"))
             group = task.get("group")
             # An empty CSV cell can only mean "no group", so the other forms read "" the same way.
             groups.append(
-                None if group is None else _json_text(group, source, line, "group") or None
+                None if group is None else json_text(group, source, line, "group") or None
             )
             vectors.append(_json_vector(task.get("embedding"), source, line, of))
     tasks = Tasks(source, _ints(rows), ids, prompts, groups, None)
@@ -141,12 +141,17 @@ def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
     return tasks, outcomes.columns(source)
 
 
-def _json_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, _JsonObject]]:
+def json_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, JsonObject]]:
+    """Yield each line's number and object; blank lines are skipped.
+
+    Raises:
+        TableError: a line is not UTF-8 or not a JSON object.
+    """
     for number, line in enumerate(text_lines(file, source), 1):
         if line.isspace():
             continue
         try:
-            row = json.loads(line, object_pairs_hook=_JsonObject)
+            row = json.loads(line, object_pairs_hook=JsonObject)
         # ValueError: broken JSON, or an integer of thousands of digits. RecursionError: "[[[[...".
         except (ValueError, RecursionError) as error:
             # The decoder counts lines within this one; its "line 1" would contradict ours.
@@ -158,7 +163,7 @@ def _json_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, _JsonOb
             raise source.error(
                 f"is not valid JSON ({reason})", "write one object per line", at=number
             ) from error
-        if not isinstance(row, _JsonObject):
+        if not isinstance(row, JsonObject):
             raise source.error(f"found {shown(row)}", "write one object per line", at=number)
         yield number, row
 
@@ -173,15 +178,20 @@ def _json_id(value: object, source: Source, line: int) -> str:
     )
 
 
-def _json_text(value: object, source: Source, line: int, column: str) -> str:
+def json_text(value: object, source: Source, line: int, column: str) -> str:
+    """Return a JSON value that must be a string.
+
+    Raises:
+        TableError: it is not.
+    """
     if isinstance(value, str):
         return value
     raise source.error(f"found {shown(value)}", "write a string", at=line, column=column)
 
 
 def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[float, float, float]:
-    if not isinstance(entry, _JsonObject):
-        return _json_number(entry, source, line, "score", of), np.nan, np.nan
+    if not isinstance(entry, JsonObject):
+        return json_number(entry, source, line, "score", of), np.nan, np.nan
     if "score" not in entry:
         raise source.error(
             f"lacks 'score', found {listed(entry)}",
@@ -196,13 +206,18 @@ def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[fl
     cost, latency = (
         np.nan
         if entry.get(column) is None
-        else _json_number(entry[column], source, line, column, of)
+        else json_number(entry[column], source, line, column, of)
         for column in _MEASURES
     )
-    return _json_number(entry["score"], source, line, "score", of), cost, latency
+    return json_number(entry["score"], source, line, "score", of), cost, latency
 
 
-def _json_number(value: object, source: Source, line: int, column: str, of: str) -> float:
+def json_number(value: object, source: Source, line: int, column: str, of: str) -> float:
+    """Return a JSON value that must be a number; a boolean is one only as a score.
+
+    Raises:
+        TableError: it is no number, or NaN.
+    """
     # A boolean is a fine score ("resolved": true) and a slip as a cost.
     if isinstance(value, int | float) and (column == "score" or not isinstance(value, bool)):
         try:
@@ -245,9 +260,10 @@ def read_csv(path: Path) -> tuple[Tasks, Outcomes]:
     lines = array("q")
     codes: dict[str, array[int]] = {name: array("q") for name in ("task_id", "prompt", "group")}
     values: dict[str, dict[str, int]] = {name: {} for name in codes}
-    outcomes = _OutcomeRows()
-    with _any_cell_size(), opened(path, source) as file:
-        places, rows = _csv_table(file, source, ("task_id", "prompt", "model", "score"))
+    outcomes = OutcomeRows()
+    with any_cell_size(), opened(path, source) as file:
+        required = ("task_id", "prompt", "model", "score")
+        places, rows = csv_table(file, source, required, once=(*required, "group", *_MEASURES))
         if "embedding" in places:
             # Ignoring it as an extra column would fit other vectors than the ones given.
             raise source.error(
@@ -265,7 +281,7 @@ def read_csv(path: Path) -> tuple[Tasks, Outcomes]:
             model = cells[places["model"]]
             of = f"task {shown(cells[places['task_id']])}, model {shown(model)}"
             numbers = [
-                _csv_number(cells[places[name]], source, line, name, of)
+                csv_number(cells[places[name]], source, line, name, of)
                 if name in places
                 else np.nan
                 for name in ("score", *_MEASURES)
@@ -279,7 +295,8 @@ def read_csv(path: Path) -> tuple[Tasks, Outcomes]:
 
 
 @contextmanager
-def _any_cell_size() -> Iterator[None]:
+def any_cell_size() -> Iterator[None]:
+    """Let the csv module read cells of any size while inside."""
     # The csv module refuses cells over 128 KiB by a limit of the whole process. Prompts may be
     # longer; the lock keeps two reads in two threads from restoring it under each other.
     with _csv_limit_lock:
@@ -290,10 +307,24 @@ def _any_cell_size() -> Iterator[None]:
             csv.field_size_limit(before)
 
 
-def _csv_table(
-    file: BinaryIO, source: Source, required: Sequence[str]
+def csv_table(
+    file: BinaryIO, source: Source, required: Sequence[str], *, once: Sequence[str] | None = None
 ) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:
-    # The place of each column, and the rows below the header with the line that each starts on.
+    """Read the header of a CSV file; call inside `any_cell_size`.
+
+    Args:
+        file: The open file.
+        source: Where it is, for messages.
+        required: Columns that must be there.
+        once: Columns that must not stand twice; None is all of them.
+
+    Returns:
+        The place of each column, and the rows below the header with the line that each starts on.
+
+    Raises:
+        TableError: the header is missing or breaks one of these rules; later, while rows are read,
+            a row is not UTF-8, not CSV, or not as wide as the header.
+    """
     rows = _csv_rows(file, source)
     line, names = next(rows, (1, []))
     names = [name.strip() for name in names]
@@ -302,7 +333,7 @@ def _csv_table(
     missing = [name for name in required if name not in names]
     if missing:
         raise source.missing(missing, names, at=line)
-    for name in (*required, "group", *_MEASURES):
+    for name in names if once is None else once:
         if names.count(name) > 1:
             raise source.error("the column stands twice", "keep one", at=line, column=name)
     places = {name: place for place, name in enumerate(names)}
@@ -341,7 +372,12 @@ def _full_rows(
         yield line, cells
 
 
-def _csv_number(cell: str, source: Source, line: int, column: str, of: str) -> float:
+def csv_number(cell: str, source: Source, line: int, column: str, of: str) -> float:
+    """Return the number in a cell; NaN for an empty one, which no `score` column may have.
+
+    Raises:
+        TableError: the cell holds something else.
+    """
     text = cell.strip()
     if _NUMBER.fullmatch(text):
         return float(text)
@@ -376,10 +412,10 @@ def prompts_of_jsonl(path: Path) -> list[str]:
     source = Source.of(path, "line")
     prompts = []
     with opened(path, source) as file:
-        for line, row in _json_objects(file, source):
+        for line, row in json_objects(file, source):
             if "prompt" not in row:
                 raise source.missing(["prompt"], row, at=line)
-            prompt = _json_text(row["prompt"], source, line, "prompt")
+            prompt = json_text(row["prompt"], source, line, "prompt")
             check_prompt(prompt, source, line)
             prompts.append(prompt)
     return prompts
@@ -393,8 +429,8 @@ def prompts_of_csv(path: Path) -> list[str]:
     """
     source = Source.of(path, "line")
     prompts = []
-    with _any_cell_size(), opened(path, source) as file:
-        places, rows = _csv_table(file, source, ("prompt",))
+    with any_cell_size(), opened(path, source) as file:
+        places, rows = csv_table(file, source, ("prompt",), once=("prompt",))
         for line, cells in rows:
             prompt = cells[places["prompt"]]
             check_prompt(prompt, source, line)
