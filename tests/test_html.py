@@ -1,0 +1,498 @@
+"""The HTML report: figures, escaping, drawings, and what is said when a figure is missing.
+
+Not here: the figures themselves; reports here are made up, and their numbers are simulated.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hypernova.judging.html import render
+from hypernova.judging.html.frontier import NARROW, WIDE
+from hypernova.judging.html.plot import Label, Scale, place
+
+HOSTILE = "</script></style></title><img src=x onerror=alert(1)>\"'&\x1b[31m\u202e"
+
+
+def simulated(
+    *,
+    tasks: int = 500,
+    models: int = 24,
+    clusters: int = 4,
+    groups: int = 12,
+    costs: bool = True,
+    left_out: bool = False,
+    seed: int = 0,
+    name: str = "simulated",
+) -> dict[str, Any]:
+    """A report of the form that `hypernova.judging.Report.to_dict` has."""
+    rng = np.random.default_rng(seed)
+    names = [
+        f"Simulated {'Large' if i % 3 else 'Small'} {i}.5 (2025110{i % 10})" for i in range(models)
+    ]
+    skill = 0.25 + 0.55 * np.sort(rng.beta(4, 2, models))[::-1]
+    price = 0.004 * np.exp(4.6 * rng.random(models)) * (0.3 + skill)
+    best = float(skill[0])
+
+    def figure(accuracy: float, cost: float | None, **more: Any) -> dict[str, Any]:
+        error = 1.96 * math.sqrt(accuracy * (1 - accuracy) / tasks)
+        return {
+            "accuracy": round(accuracy, 6),
+            "ci95": [round(accuracy - error, 6), round(min(accuracy + error, 1), 6)],
+            "cost_usd": round(cost, 6) if costs and cost is not None else None,
+            "macro": round(accuracy - 0.013, 6) if groups else None,
+            "n": tasks,
+            **more,
+        }
+
+    def single(i: int) -> dict[str, Any]:
+        made = figure(float(skill[i]), float(price[i]))
+        del made["macro"]
+        return {"model": names[i], **made, "taken": round(float(taken[i]), 6)}
+
+    taken = np.zeros(models)
+    taken[: min(3, models)] = [0.55, 0.3, 0.15][: min(3, models)]
+    top = float(price[0])
+    failed = round(tasks * (1 - best))
+    held_out = figure(best + 0.006, 0.86 * top)
+    pareto = [
+        {"cost_weight": weight, **figure(best + 0.006 - drop, top * share)}
+        for weight, drop, share in [
+            (0.0, 0.0, 0.86), (0.02, 0.001, 0.7), (0.05, 0.004, 0.52), (0.1, 0.013, 0.31),
+            (0.5, 0.06, 0.12), (2.0, 0.13, 0.04),
+        ]
+    ]  # fmt: skip
+    for point in pareto:
+        del point["macro"], point["n"]
+
+    def group(i: int, **more: Any) -> dict[str, Any]:
+        gain = float(rng.normal(0.01, 0.03))
+        return {
+            "group": f"topic/{i}",
+            "tasks": int(rng.integers(4, 80)),
+            "accuracy": round(best + gain, 6),
+            "best_single": round(best, 6),
+            "gain": round(gain, 6),
+            **more,
+        }
+
+    gain = {
+        "mean": 0.0063, "ci95": [-0.0021, 0.0148], "macro": 0.004 if groups else None,
+        "tasks": tasks,
+        "cost_change": {"mean": -0.14, "ci95": [-0.18, -0.1]} if costs else None,
+    }  # fmt: skip
+    return {
+        "version": 1,
+        "hypernova": "0.0.0",
+        "dataset": {
+            "name": name, "tasks": tasks, "different_prompts": tasks - 3, "models": names,
+            "groups": groups, "outcomes": tasks * models, "density": 1.0,
+            "costs": 1.0 if costs else 0.0,
+        },
+        "protocol": {
+            "folds": 5, "repeats": 10, "seed": 0,
+            "embedder": {"name": "static", "fingerprint": "ab" * 32},
+            "clusters": "auto", "bootstrap": 2000,
+            "text": "Five folds, dealt ten times, equal prompts in the same fold.",
+        },
+        "in_sample": figure(best + 0.03, 0.86 * top, label="in-sample: fitted on these tasks"),
+        "held_out": held_out,
+        "best_single": figure(best - 0.01, 0.95 * top),
+        "best_single_hindsight": figure(best, top, model=names[0]),
+        "random": figure(float(skill.mean()), float(price.mean())),
+        "group_oracle": figure(best + 0.025, top) if groups else None,
+        "oracle": figure(best + 0.11, None),
+        "shuffled_clusters": figure(best - 0.008, 0.93 * top),
+        "cost_matched_mix": figure(best - 0.02, 0.86 * top) if costs else None,
+        "gain": gain,
+        "pareto": pareto if costs else [],
+        "models": [single(i) for i in rng.permutation(models).tolist()],
+        "groups": [group(i) for i in range(groups)],
+        "leave_one_group_out": {
+            "held_out": figure(best - 0.004, top), "best_single": figure(best - 0.006, top),
+            "gain": gain, "novel": 0.31,
+            "groups": [group(i, novel=round(float(rng.random()), 6)) for i in range(groups)],
+        } if left_out else None,
+        "complementarity": {
+            "model": names[0], "failed": failed, "solved_by_another": failed // 2,
+            "rescuers": [
+                {"model": names[i], "solves": max(failed // 3 - 2 * i, 0)}
+                for i in range(1, models)
+            ],
+        },
+        "settings": [
+            {"clusters": 4, "shrinkage": 20.0, "guard_z": 0.5, "times": 31},
+            {"clusters": 8, "shrinkage": 40.0, "guard_z": 1.0, "times": 19},
+        ],
+        "clusters": [
+            {
+                "cluster": c, "tasks": tasks // clusters + c,
+                "words": [f"word{c}{j}" for j in range(c % 9)],
+                "prompts": [f"Typical prompt {j} of cluster {c}, and so on" for j in range(3)],
+                "decision": names[c % min(3, models)],
+                "reason": "routed" if c % min(3, models) else "default_no_evidence",
+                "cells": [
+                    {
+                        "model": names[i], "n": tasks // clusters,
+                        "mean": round(float(skill[i]) + 0.05 * math.sin(c + i), 6),
+                        "success": round(float(skill[i]) + 0.03 * math.sin(c + i), 6),
+                        "ci95": [round(float(skill[i]) + end, 6) for end in (-0.06, 0.06)],
+                        "cost_usd": round(float(price[i]), 6) if costs else None,
+                    }
+                    for i in range(models)
+                ],
+            }
+            for c in range(clusters)
+        ],
+        "notes": ["One model was never chosen."],
+        "verdict": "Do not route: +0.6 points over Simulated Small 0.5 (-0.2 to +1.5).",
+    }  # fmt: skip
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "all": {"left_out": True},
+    "no costs, many groups": {
+        "tasks": 14042, "models": 2, "clusters": 6, "groups": 57, "costs": False,
+    },
+    "no groups, one cluster": {"tasks": 40, "models": 3, "clusters": 1, "groups": 0},
+    "many clusters": {"tasks": 6108, "models": 9, "clusters": 32, "left_out": True},
+    "many models": {"models": 70, "clusters": 3, "seed": 7},
+    "two models": {"models": 2, "clusters": 2, "seed": 2},
+}  # fmt: skip
+VOID = {"meta", "br"}
+
+
+@pytest.fixture(params=VARIANTS, ids=str)
+def report(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return simulated(**VARIANTS[request.param])
+
+
+class Page(HTMLParser):
+    """A parsed page that checks that its elements are balanced."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.pieces: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        assert len(dict(attrs)) == len(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        raise AssertionError(f"<{tag} {attrs}/> is no HTML")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.pieces.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.pieces).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for item in value.items() for text in strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in strings(item)]
+    return []
+
+
+class TestSafety:
+    def test_well_formed_and_nothing_from_elsewhere(self, report) -> None:
+        source = render(report)
+        page = Page(source)
+        assert {tag for tag, _ in page.elements}.isdisjoint(
+            {"script", "img", "link", "iframe", "object", "embed", "base", "form", "image", "use"}
+        )
+        for tag, attributes in page.elements:
+            for name, value in attributes.items():
+                assert not name.startswith("on")
+                assert name not in {"src", "srcset", "xlink:href", "action", "data"}
+                if name == "href":
+                    assert tag == "a"
+                    assert str(value).startswith("#")
+        (style,) = re.findall(r"<style>(.*?)</style>", source, re.S)
+        assert not re.search(r"url\(|@import|@font-face|https?:", style)
+        policy = next(a for a in page.all("meta") if "http-equiv" in a)
+        assert policy["http-equiv"] == "Content-Security-Policy"
+        assert str(policy["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'")
+        assert source.encode("utf-8").decode("utf-8") == source
+
+    def test_links_lead_somewhere(self, report) -> None:
+        page = Page(render(report))
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        assert len(ids) == len(set(ids))
+        assert {str(a["href"])[1:] for a in page.all("a")} <= set(ids)
+
+    def test_hostile_strings_stay_text(self) -> None:
+        """Every string of a report replaced by a hostile one: the elements do not change."""
+        plain = simulated(left_out=True)
+
+        def poisoned(value: Any) -> Any:
+            if isinstance(value, str):
+                return value + HOSTILE
+            if isinstance(value, dict):
+                return {key: poisoned(item) for key, item in value.items()}
+            if isinstance(value, list):
+                return [poisoned(item) for item in value]
+            return value
+
+        before, after = Page(render(plain)), Page(render(poisoned(plain)))
+        assert [tag for tag, _ in after.elements] == [tag for tag, _ in before.elements]
+        assert [sorted(a) for _, a in after.elements] == [sorted(a) for _, a in before.elements]
+        seen = after.text
+        assert seen.count("<img src=x onerror=alert(1)>") > 100
+        assert "\x1b" not in seen
+        assert "\u202e" not in seen
+
+    def test_half_a_surrogate_pair_can_be_written(self) -> None:
+        report = simulated()
+        report["clusters"][0]["prompts"] = ["broken \ud800 prompt"]
+        render(report).encode("utf-8")
+
+
+class TestFigures:
+    def test_figures_shown_are_those_of_the_report(self, report) -> None:
+        text = Page(render(report)).text
+        decimals = 2 if report["dataset"]["tasks"] >= 2000 else 1
+        keys = ["in_sample", "held_out", "best_single", "best_single_hindsight", "random",
+                "group_oracle", "oracle", "shuffled_clusters", "cost_matched_mix"]  # fmt: skip
+        for figure in [*(report[key] for key in keys if report[key]), *report["models"]]:
+            assert f"{100 * figure['accuracy']:.{decimals}f}%" in text
+            low, high = (f"{100 * end:.{decimals}f}" for end in figure["ci95"])
+            assert f"{low} to {high}" in text
+        for group in report["groups"]:
+            sign = "+" if group["gain"] > 0 else "\N{MINUS SIGN}"
+            written = f"{abs(100 * group['gain']):.{decimals}f}"
+            assert (sign + written if float(written) else written) in text
+            assert group["group"] in text
+        facts = report["complementarity"]
+        assert (
+            f"{facts['model']} fails {facts['failed']:,} of {report['dataset']['tasks']:,} tasks; "
+            f"{facts['solved_by_another']:,} of those some other model solves"
+        ) in text
+        for rescuer in facts["rescuers"]:
+            assert not rescuer["solves"] or f"{rescuer['model']} {rescuer['solves']:,}" in text
+        for cluster in report["clusters"]:
+            assert all(line in text for line in cluster["words"] + cluster["prompts"])
+            assert f"Cluster {cluster['cluster']}" in text
+        assert report["protocol"]["text"] in text
+        assert all(note in text for note in report["notes"])
+        assert report["verdict"].partition(": ")[2] in text
+
+    def test_every_cell_of_the_heat_map(self) -> None:
+        report = simulated(models=9, clusters=6)
+        titles = [str(a["title"]) for a in Page(render(report)).all("td") if "title" in a]
+        assert len(titles) == 9 * 6
+        for cluster in report["clusters"]:
+            for cell in cluster["cells"]:
+                (title,) = (
+                    title
+                    for title in titles
+                    if title.startswith(f"{cell['model']}, cluster {cluster['cluster']};")
+                )
+                assert f"success {100 * cell['success']:.1f}%" in title
+                assert f"n {cell['n']}" in title
+                assert f"{100 * cell['ci95'][0]:.1f} to {100 * cell['ci95'][1]:.1f}" in title
+                assert title.endswith("taken") == (cell["model"] == cluster["decision"])
+
+    def test_models_that_are_left_out_of_the_heat_map_are_counted(self) -> None:
+        report = simulated(models=70, clusters=3)
+        page = Page(render(report))
+        assert len([a for a in page.all("td") if "title" in a]) == 40 * 3
+        assert "30 more models of lower success" in page.text
+
+    def test_what_is_unknown_is_said_and_not_drawn(self) -> None:
+        report = simulated(costs=False, groups=0)
+        page = Page(render(report))
+        assert "costs unknown" in page.text
+        assert "No cost is known in this table, so there is no frontier to draw." in page.text
+        assert "The tasks of this table carry no groups." in page.text
+        assert "Cost-matched mix needs costs" in page.text
+        assert "Best model per group needs groups" in page.text
+        assert "$" not in page.text
+        assert "On a group never seen" not in page.text
+        assert not any("viewbox" in a and "360" in str(a["viewbox"]) for a in page.all("svg"))
+
+    def test_a_model_without_a_known_cost_is_named_not_drawn_at_zero(self) -> None:
+        report = simulated(models=5)
+        report["models"][2]["cost_usd"] = None
+        page = Page(render(report))
+        assert "1 of 5 models without a known cost: not drawn." in page.text
+
+    def test_no_cell_no_interval_no_gain(self) -> None:
+        report = simulated(models=4, clusters=2)
+        report["clusters"][0]["cells"][1] |= {"success": None, "ci95": None, "n": 0, "mean": None}
+        report["groups"][0] |= {"gain": None, "accuracy": None}
+        report["held_out"]["ci95"] = None
+        report["gain"] |= {"ci95": None, "cost_change": None}
+        report["clusters"][1]["words"] = []
+        page = Page(render(report))
+        assert not re.search(r"\bnan\b", page.text, re.I)
+        assert "none" not in page.text.lower()
+        assert "No word sets it apart." in page.text
+
+
+class TestDrawings:
+    def test_coordinates_are_finite_and_inside(self, report) -> None:
+        box: tuple[float, float] | None = None
+        checked = 0
+        for tag, attributes in Page(render(report)).elements:
+            if tag == "svg":
+                numbers = str(attributes.get("viewbox", "")).split()
+                box = (float(numbers[2]), float(numbers[3])) if numbers else None
+                if box is None:
+                    assert str(attributes["width"]) in {"100%", "90"}
+            pairs = [("x", 0), ("x1", 0), ("x2", 0), ("cx", 0), ("y", 1), ("y1", 1), ("y2", 1),
+                     ("cy", 1)]  # fmt: skip
+            if tag not in {"line", "circle", "rect", "text", "polygon", "polyline"}:
+                continue
+            for name, axis in pairs:
+                value = attributes.get(name)
+                if value is None:
+                    continue
+                checked += 1
+                if value.endswith("%"):
+                    assert 0 <= float(value[:-1]) <= 100
+                elif box:
+                    assert 0 <= float(value) <= box[axis]
+                else:
+                    assert 0 <= float(value) <= 34
+            for name in ("width", "height", "r"):
+                if name in attributes:
+                    assert float(str(attributes[name]).rstrip("%")) >= 0
+            if "points" in attributes:
+                assert box
+                for point in str(attributes["points"]).split():
+                    x, y = map(float, point.split(","))
+                    assert 0 <= x <= box[0]
+                    assert 0 <= y <= box[1]
+                    checked += 1
+        assert checked > 20
+
+    def test_the_line_is_the_pareto_points(self) -> None:
+        report = simulated()
+        lines = Page(render(report)).all("polyline")
+        assert len(lines) == 2  # wide and narrow
+        for line, canvas in zip(lines, (WIDE, NARROW), strict=True):
+            points = [tuple(map(float, p.split(","))) for p in str(line["points"]).split()]
+            costs = [math.log(point["cost_usd"]) for point in report["pareto"]]
+            accuracy = [point["accuracy"] for point in report["pareto"]]
+            # More than a decade of costs: equal ratios are equal distances; up is better.
+            for values, pixels, sign in ((costs, 0, 1), (accuracy, 1, -1)):
+                drawn = np.array([point[pixels] for point in points])
+                slope, start = np.polyfit(values, drawn, 1)
+                assert sign * slope > 0
+                assert np.abs(np.array(values) * slope + start - drawn).max() < 0.1
+            assert max(point[0] for point in points) < canvas.width
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_labels_of_the_frontier_and_best_single_are_there(self, seed) -> None:
+        report = simulated(seed=seed)
+        source = render(report)
+        for drawing in re.findall(r"<svg viewBox.*?</svg>", source, re.S)[:2]:
+            labels = re.findall(r'<text class="label (\w+)"', drawing)
+            assert labels.count("router") == 1
+            assert labels.count("single") == 1
+            models = [m for m in report["models"] if m["accuracy"] >= 0.7]
+            frontier = [
+                m for m in models
+                if not any(o["cost_usd"] <= m["cost_usd"] and o["accuracy"] > m["accuracy"]
+                           for o in models)
+            ]  # fmt: skip
+            assert labels.count("model") >= len(frontier)
+
+    def test_labels_never_collide(self) -> None:
+        rng = np.random.default_rng(5)
+        frame = (0.0, 0.0, 360.0, 400.0)
+        for crowd in (5, 15, 40):
+            marks = [(float(x), float(y)) for x, y in rng.normal((180, 200), 40, (crowd, 2))]
+            labels = [
+                Label(f"a name {i} of some length", x, y, "m") for i, (x, y) in enumerate(marks)
+            ]
+            placed = place(labels, marks, frame, 12)
+            assert len(placed) >= min(crowd, 15)
+            boxes = [p.box for p in placed]
+            for i, a in enumerate(boxes):
+                assert a[0] >= 0
+                assert a[1] >= 0
+                assert a[2] <= 360
+                assert a[3] <= 400
+                for b in boxes[:i]:
+                    assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]
+
+    @pytest.mark.parametrize(
+        ("values", "log"),
+        [([0.01, 3.0], True), ([0.72, 0.75], False), ([0.5], False), ([2e-7, 0.9], True),
+         ([0.0, 0.0], False), ([1.0, 1.0], True)],
+    )  # fmt: skip
+    def test_ticks_are_round_and_inside(self, values, log) -> None:
+        scale = Scale.over(values, 0, 100, log=log)
+        ticks = scale.ticks(6)
+        assert ticks == sorted(ticks)
+        for tick in ticks:
+            assert -1e-9 <= scale(tick) <= 100 + 1e-9
+            assert tick == pytest.approx(float(f"{tick:.2e}"), rel=1e-9)
+        for value in values:
+            assert 0 < scale(value) < 100
+
+
+def browser() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip("no chromium on PATH: the page is not loaded in a browser")
+
+
+def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
+    """Load the page in a frame 400 pixels wide, and ask how wide it came out."""
+    chromium = browser()
+    # A frame has the width it is given, which a window may not; `srcdoc` keeps the policy
+    # of the page, so that it is this page without scripts that is measured.
+    inner = render(simulated(left_out=True, name="a-long-name-without-a-break-" * 4))
+    frame = tmp_path / "frame.html"
+    escaped = inner.replace("&", "&amp;").replace('"', "&quot;")
+    frame.write_text(
+        f'<iframe width="400" height="800" style="border:0" srcdoc="{escaped}"></iframe>'
+        "<pre></pre><script>onload = () => { const page = "
+        "document.querySelector('iframe').contentDocument; document.querySelector('pre')"
+        ".textContent = [page.documentElement.scrollWidth, page.documentElement.clientWidth, "
+        "getComputedStyle(page.querySelector('.narrow')).display, "
+        "getComputedStyle(page.querySelector('.tile')).borderTopStyle].join(' ') }</script>",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+         f"--user-data-dir={tmp_path / 'profile'}", frame.as_uri()],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<pre>(\d+) (\d+) (\w+) (\w+)</pre>", done.stdout)
+    assert found, done.stderr[-2000:]
+    wide, seen, narrow, border = found.groups()
+    assert int(wide) <= int(seen) <= 400
+    assert (narrow, border) == ("block", "solid")
