@@ -1,7 +1,7 @@
-"""Public outcome data: what is read from files in their authors' form, and tables written again.
+"""Public outcome data: files in their authors' form, read, checked and converted.
 
-Not here: the forms of hypernova's own; test_table reads those. Figures of real files that stand
-here are from SWE-bench/experiments, issues 375 and 467.
+Not here: the forms of hypernova's own; test_table reads those, test_write writes them. Figures of
+real files that stand here are from SWE-bench/experiments, issues 375 and 467.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 import pickle
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypernova.errors import NotFoundError, TableError, TableWriteError
+from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
 from hypernova.table.public import PUBLIC_SOURCES
 from hypernova.table.public.headline import discrepancy
@@ -550,108 +549,6 @@ def test_a_pickle_is_not_opened(tmp_path) -> None:
         read_routerbench(path.rename(tmp_path / "wide.xlsx"))
 
 
-# --- writing ----------------------------------------------------------------------------
-
-_prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
-    lambda text: not text.isspace()
-)
-_names = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Cs")),
-    min_size=1,
-    max_size=6,
-).filter(lambda text: not text.isspace())
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> OutcomeTable:
-    ids = draw(st.lists(_names, min_size=1, max_size=5, unique=True))
-    models = draw(st.lists(_names, min_size=2, max_size=4, unique=True))
-
-    def matrix(values: st.SearchStrategy[float]) -> Any:
-        row = st.lists(values, min_size=len(models), max_size=len(models))
-        return np.array(draw(st.lists(row, min_size=len(ids), max_size=len(ids))))
-
-    unknown = st.just(math.nan)
-    score = matrix(st.floats(0, 1) | unknown)
-    score[0, np.isnan(score).all(axis=0)] = 0.5  # a model without outcomes is refused
-    vector = st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3).filter(any)
-    vectors = st.lists(vector, min_size=len(ids), max_size=len(ids))
-    return OutcomeTable.from_arrays(
-        task_ids=ids,
-        prompts=[draw(_prompts) for _ in ids],
-        groups=[draw(st.none() | _names) for _ in ids],
-        models=models,
-        score=score,
-        cost_usd=matrix(st.floats(0, 1e9) | unknown),
-        latency_s=matrix(st.floats(0, 1e9) | unknown),
-        embedding=draw(st.none() | vectors),
-    )
-
-
-@given(tables())
-def test_what_is_written_reads_equal(table) -> None:
-    with tempfile.TemporaryDirectory() as at:
-        for name in ("folder", "file.jsonl"):
-            path = Path(at) / name
-            table.save(path)
-            assert_same(OutcomeTable.read(path), table)
-        assert sorted(p.name for p in Path(at).iterdir()) == ["file.jsonl", "folder"]
-
-
-@pytest.mark.parametrize("name", ["out", "out.jsonl"])
-def test_nothing_is_overwritten(name, tmp_path) -> None:
-    paths = write(tmp_path, document(A, B))
-    table = read_swebench(*paths).table
-    path = tmp_path / name
-    table.save(path)
-    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    with pytest.raises(TableWriteError, match="exists already"):
-        table.save(path)
-    done = run("datasets", "convert", "swebench", *paths, "-o", path)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "exists already" in done.stderr
-    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
-
-
-def test_where_no_table_can_be_written(tmp_path) -> None:
-    table = swebench(tmp_path, A, B).table
-    with pytest.raises(NotFoundError, match="does not exist"):
-        table.save(tmp_path / "no" / "table")
-    for suffix in (".csv", ".parquet"):
-        with pytest.raises(TableError, match=rf"\{suffix}.*\.jsonl"):
-            table.save(tmp_path / f"table{suffix}")
-    with pytest.raises(TableError, match="no tasks"):
-        table.subset(np.array([], dtype=np.int64)).save(tmp_path / "table")
-    part = OutcomeTable.from_arrays(
-        task_ids=["x", "y"], prompts=["x", "y"], models=["a", "b"], score=[[1, np.nan], [1, 0]]
-    ).subset(np.array([0]))
-    with pytest.raises(TableError, match="'b' has no outcomes"):
-        part.save(tmp_path / "table")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["leaderboards.json", "problems.json"]
-
-
-@pytest.mark.parametrize("name", ["out", "out.jsonl"])
-def test_a_write_that_fails_leaves_nothing(name, tmp_path) -> None:
-    """A full disk, played by a limit on the size of files."""
-    code = f"""
-import resource
-from hypernova.errors import TableWriteError
-from hypernova.table import OutcomeTable
-table = OutcomeTable.from_arrays(
-    task_ids=[str(i) for i in range(500)], prompts=[f"{{i}} " * 50 for i in range(500)],
-    models=["a", "b"], score=[[1, 0]] * 500)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    table.save({str(tmp_path / name)!r})
-except TableWriteError as error:
-    print(error)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.count("\n") == 1, done
-    assert f"{tmp_path / name}: cannot be written" in done.stdout
-    assert list(tmp_path.iterdir()) == []
-
-
 # --- the command ------------------------------------------------------------------------
 
 
@@ -687,6 +584,18 @@ def test_the_listed_command_works(source, tmp_path, monkeypatch) -> None:
     done = run(*words[1:])
     assert done.returncode == 0, done.stderr
     assert OutcomeTable.read("FOLDER").n_tasks == 3
+
+
+@pytest.mark.parametrize("name", ["out", "out.jsonl"])
+def test_nothing_is_overwritten(name, tmp_path) -> None:
+    wide = wide_csv(tmp_path, WIDE)
+    assert run("datasets", "convert", "routerbench", wide, "-o", tmp_path / name).returncode == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    # Said before the work: the file to read is not even looked for.
+    done = run("datasets", "convert", "routerbench", "absent.csv", "-o", tmp_path / name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "exists already" in done.stderr
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 def test_a_converted_table_can_be_fitted(tmp_path) -> None:

@@ -72,7 +72,7 @@ def discrepancy(model: str, percent: float, solved: int, tasks: int) -> Discrepa
     stated = Decimal(repr(float(percent)))
     exponent = stated.as_tuple().exponent
     assert isinstance(exponent, int)  # a finite number
-    half_a_unit = Decimal(5).scaleb(min(exponent, -1) - 1)
+    half_a_unit = Decimal(5).scaleb(exponent - 1)
     # Multiplied out, because a quotient would be rounded once more.
     if abs(stated * tasks - 100 * solved) <= half_a_unit * tasks:
         return None
