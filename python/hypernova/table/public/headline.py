@@ -68,7 +68,8 @@ def discrepancy(model: str, percent: float, solved: int, tasks: int) -> Discrepa
     Returns:
         The discrepancy, or None if they agree.
     """
-    # repr is the shortest text that reads back as the same number: what the file says.
+    # repr is the shortest text that reads back as the same number: what the file says, and 65.0
+    # for its 65.
     stated = Decimal(repr(float(percent)))
     exponent = stated.as_tuple().exponent
     assert isinstance(exponent, int)  # a finite number
