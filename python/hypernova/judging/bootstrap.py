@@ -65,12 +65,22 @@ def draw_means(
         weight = times.reshape(count, different)[:, prompts].astype(np.float64)
         of_repeat = rng.multinomial(repeats, even, size=count).astype(np.float64)
         for key in values:
-            pieces[key].append(_means(filled[key], known[key], weight, of_repeat))
+            pieces[key].append(weighted_means(filled[key], known[key], weight, of_repeat))
     return {key: np.concatenate(parts) for key, parts in pieces.items()}
 
 
-def _means(filled: Floats, known: Floats, weight: Floats, of_repeat: Floats) -> Floats:
-    """Weighted means of tasks' weighted means over repeats, (draws,)."""
+def weighted_means(filled: Floats, known: Floats, weight: Floats, of_repeat: Floats) -> Floats:
+    """Weighted means of tasks' weighted means over repeats.
+
+    Args:
+        filled: (repeats or 1, tasks), 0 where not known.
+        known: Which are known, the same shape.
+        weight: (draws, tasks) how often each task was drawn.
+        of_repeat: (draws, repeats) how often each repeat was drawn.
+
+    Returns:
+        (draws,); NaN where no known value was drawn.
+    """
     if len(filled) == 1:
         of_repeat = np.ones((len(weight), 1))
     total = of_repeat @ filled

@@ -24,7 +24,7 @@ from hypernova.judging.controls import (
 )
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.folds import seed_of
-from hypernova.judging.verdict import verdict
+from hypernova.judging.verdict import points, tasks_to_decide, verdict
 from hypernova.training.describe import describe
 
 if TYPE_CHECKING:
@@ -338,6 +338,19 @@ def _notes(
         )
     if not trial.group_names:
         found.append("The table names no groups: no mean over groups, no best model per group.")
+    tasks = tasks_to_decide(report["gain"])
+    if tasks is not None:
+        found.append(
+            f"If the gain is what it seems, about {tasks:,} tasks would have an even chance to "
+            "prove it."
+        )
+    left_out = report["leave_one_group_out"]
+    if left_out and left_out["gain"]["ci95"] and left_out["gain"]["ci95"][1] < 0:
+        found.append(
+            "On groups never seen routing loses "
+            f"{points(-left_out['gain']['mean']).lstrip('+')} points to the best single model; "
+            f"{_percent(left_out['novel'])} of their prompts were taken for novel."
+        )
     accuracy = report["held_out"]["accuracy"]
     if report["gain"]["ci95"] and report["gain"]["ci95"][0] > 0:
         for name, meaning in (

@@ -6,6 +6,7 @@ the test part: it is passed vectors of the test part and outcomes of the trainin
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -181,10 +182,11 @@ def shuffle_vectors(vectors: Floats, prompts: Ints, seed: int) -> Floats:
 def in_processes(calls: Sequence[Callable[[], Any]], jobs: int, progress: bool) -> list[Any]:
     """Call all of ``calls``, which pickle, in so many processes; results in order.
 
-    Each process uses one thread. With one job nothing leaves this process.
+    Each process uses one thread: more than there are cores wait for each other, and k-means
+    on small parts slows down manyfold. With one job nothing leaves this process.
     """
     jobs = min(jobs, len(calls))
-    with bar(len(calls), "judging", progress) as tick:
+    with bar(len(calls), "judging", progress) as tick, _one_thread():
         results = []
         for result in _results(calls, jobs):
             results.append(result)
@@ -204,3 +206,18 @@ def _results(calls: Sequence[Callable[[], Any]], jobs: int) -> Iterator[Any]:
         ) from error
     with parallel_config(backend="loky", inner_max_num_threads=1):
         yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(call)() for call in calls)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    try:
+        import faiss
+    except ImportError:
+        yield  # clustering will name what is missing
+        return
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

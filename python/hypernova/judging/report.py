@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ _ROWS = (
     ("group_oracle", "best model per group, hindsight"),
     ("oracle", "best model per task, hindsight"),
 )
+_WIDTH = 88
 # Points of the accuracy-cost curve that are shown in a terminal.
 _SHOWN = 6
 
@@ -107,8 +109,10 @@ def _lines(values: dict[str, Any]) -> list[str]:
     lines = [
         values["verdict"],
         "",
-        f"{dataset['name']}: {dataset['tasks']:,} tasks, {len(dataset['models'])} models. "
-        + values["protocol"]["text"],
+        *_wrapped(
+            f"{dataset['name']}: {dataset['tasks']:,} tasks, {len(dataset['models'])} models. "
+            + values["protocol"]["text"]
+        ),
         "",
         f"{'':32}  accuracy  95% interval       cost/task",
     ]
@@ -126,11 +130,15 @@ def _lines(values: dict[str, Any]) -> list[str]:
         lines.append(f"{'share taken for novel':32}  {left_out['novel']:.3f}")
     curve = _short(values["pareto"])
     if curve:
-        lines += ["", f"{'held-out, by cost weight':32}"]
+        lines += ["", "router, held-out, by cost weight"]
         lines += [_row(f"{point['cost_weight']:.3g} per USD", point) for point in curve]
-    if values["notes"]:
-        lines += ["", *(f"note: {note}" for note in values["notes"])]
+    for note in values["notes"]:
+        lines += ["", *_wrapped(f"note: {note}")]
     return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _row(label: str, figure: dict[str, Any]) -> str:

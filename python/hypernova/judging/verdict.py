@@ -85,7 +85,7 @@ def verdict(
             f"Do not route: use {single} for everything; the router found nothing that another "
             "model does better"
         )
-    if gain["mean"] > 0 and high >= WORTHWHILE:
+    if _may_be_worth_it(gain):
         return (
             f"Do not route yet: {_gain(gain)} over {single} is not proven ({_interval(gain)}); "
             f"use {single} for everything until more tasks decide it"
@@ -94,6 +94,21 @@ def verdict(
         f"Do not route: use {single} for everything; routing changes accuracy by {_gain(gain)} "
         f"({_interval(gain)})"
     )
+
+
+def tasks_to_decide(gain: dict[str, Any]) -> int | None:
+    """How many tasks give an even chance to prove a gain of the size found.
+
+    None if it is proven, or is not worth it. Two significant digits.
+    """
+    if gain["ci95"] is None or gain["ci95"][0] > 0 or not _may_be_worth_it(gain):
+        return None
+    reach = gain["mean"] - gain["ci95"][0]
+    return int(float(f"{gain['tasks'] * (reach / gain['mean']) ** 2:.1e}"))
+
+
+def _may_be_worth_it(gain: dict[str, Any]) -> bool:
+    return bool(gain["mean"] > 0 and gain["ci95"][1] >= WORTHWHILE)
 
 
 def points(value: float, digits: int = 1) -> str:
