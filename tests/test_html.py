@@ -434,7 +434,7 @@ class TestDrawings:
             labels = [
                 Label(f"a name {i} of some length", x, y, "m") for i, (x, y) in enumerate(marks)
             ]
-            placed = place(labels, marks, frame, 12)
+            placed = place(labels, marks, [], frame, 12)
             assert len(placed) >= min(crowd, 15)
             boxes = [p.box for p in placed]
             for i, a in enumerate(boxes):

@@ -1,46 +1,99 @@
-"""`hypernova inspect`: show what an artifact holds."""
+"""`hypernova inspect`: show what an artifact holds.
+
+Not here: how it does on tasks it has not seen; that takes outcomes, and `evaluate`.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.cli.summary import print_summary
+from hypernova.cli.summary import heat_map, print_summary, words_of
+from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
     import argparse
 
     from hypernova import Artifact
     from hypernova.cli import Commands
+    from hypernova.training.describe import Description
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("inspect", help="show what an artifact holds")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="an outcome table: show the prompts most typical of each cluster",
+    )
     parser.set_defaults(run=_inspect)
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
     artifact = hypernova.Artifact.open(arguments.artifact)
+    described = None if arguments.data is None else _described(artifact, arguments.data)
     if arguments.json:
-        print(json.dumps(_inspection(artifact), ensure_ascii=False))
+        print(json.dumps(_inspection(artifact, described), ensure_ascii=False))
         return
     print_summary(artifact)
-    print("\ncluster   tasks  success  model taken")
-    chosen = artifact.decide_many(artifact.centroids)
-    for cluster, decision in enumerate(chosen):
-        entry = decision.ranking[0]
-        tasks = artifact.counts[cluster].max()
-        print(f"{cluster:7d} {tasks:7g}  {entry.success:7.3f}  {decision.model}")
+    print()
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print("\n".join(heat_map(artifact, colour=colour)))
+    _print_descriptions(artifact, described)
 
 
-def _inspection(artifact: Artifact) -> dict[str, Any]:
+def _described(artifact: Artifact, data: str) -> list[Description]:
+    """Describe the artifact's clusters by the prompts of a table."""
+    import numpy as np
+
+    from hypernova.training.describe import describe
+    from hypernova.training.progress import bar
+
+    table = hypernova.OutcomeTable.read(data)
+    if json.loads(artifact.embedder)["kind"] == "vectors":
+        vectors = table.embedding
+        if vectors is None or vectors.shape[1] != artifact.dim:
+            raise EmbedderMismatchError(
+                f"{data}: the artifact routes vectors of {artifact.dim} dimensions and no text, "
+                "and the table brings no such vectors; give the table that it was fitted on"
+            )
+    else:
+        embedder = hypernova.Router(artifact).embedder
+        what = f"embedding with {embedder.name}"
+        with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
+            vectors = embedder.embed(list(table.prompts), progress=tick)
+    clusters = artifact.decide_many(np.ascontiguousarray(vectors)).clusters
+    return describe(table.prompts, vectors, artifact.centroids, clusters)
+
+
+def _print_descriptions(artifact: Artifact, described: list[Description] | None) -> None:
+    from hypernova.training.describe import one_line
+
+    words = words_of(artifact) if described is None else [d.words for d in described]
+    if words is None:
+        print("\nno words: the artifact was fitted without them; --data DATA finds some")
+        return
+    print("\ntelling words" + ("" if described is None else " and most typical prompts"))
+    for cluster, telling in enumerate(words):
+        text = " ".join(one_line(word) for word in telling)
+        print(f"{cluster:4d}  {text or '(no word sets it apart)'}")
+        if described is not None:
+            for prompt in described[cluster].prompts:
+                print(f"      - {one_line(prompt, 72)}")
+
+
+def _inspection(artifact: Artifact, described: list[Description] | None) -> dict[str, Any]:
     def rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
+    words = words_of(artifact) if described is None else [d.words for d in described]
+    chosen = artifact.decide_many(artifact.centroids)
     return {
         "version": list(artifact.version),
         "sha256": artifact.sha256,
@@ -60,4 +113,14 @@ def _inspection(artifact: Artifact) -> dict[str, Any]:
             "cost_usd": rows(artifact.cost),
             "latency_s": rows(artifact.latency),
         },
+        "descriptions": [
+            {
+                "cluster": cluster,
+                "model": decision.model,
+                "reason": decision.reason,
+                "words": None if words is None else words[cluster],
+                "prompts": None if described is None else described[cluster].prompts,
+            }
+            for cluster, decision in enumerate(chosen)
+        ],
     }

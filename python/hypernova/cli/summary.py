@@ -1,12 +1,24 @@
-"""What several commands print of an artifact."""
+"""What commands print of an artifact: how it did, what it holds.
+
+Not here: what a report says; that is in `hypernova.judging`.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from hypernova import Artifact
+
+COLUMNS = 80
+CELL = len("*100.0±12.3 ")
+MARGIN = len("cluster      n  ")
+# Background and foreground of the 256 colours of a terminal, from low to high success;
+# each pair has enough contrast to be read.
+RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 
 
 def print_summary(artifact: Artifact) -> None:
@@ -33,3 +45,80 @@ def print_summary(artifact: Artifact) -> None:
             f"                          {figures['folds']} folds, {figures['repeats']} times; they "
             "also chose the setting, so slightly too good"
         )
+
+
+def words_of(artifact: Artifact) -> list[list[str]] | None:
+    """The telling words of each cluster; None if the artifact holds none."""
+    words = json.loads(artifact.metadata or "{}").get("words")
+    # Metadata is free: another program may have written something else there.
+    if (
+        isinstance(words, list)
+        and len(words) == artifact.clusters
+        and all(isinstance(row, list) and all(isinstance(w, str) for w in row) for row in words)
+    ):
+        return words
+    return None
+
+
+def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
+    """Lines of a table of clusters by models: shrunk success, its error, n.
+
+    Models that some cluster takes come first, then the best of the others, as many as
+    fit 80 columns.
+
+    Args:
+        artifact: To show.
+        colour: Colour the cells, for a terminal.
+    """
+    from hypernova.training.describe import one_line
+
+    k = artifact.clusters
+    taken = artifact.decide_many(artifact.centroids).model_indices
+    shown = _worth_showing(artifact, taken)
+    success, error, counts = artifact.success, artifact.standard_error, artifact.counts
+    letters = [chr(ord("A") + place) for place in range(len(shown))]
+    low, high = success[:k, shown].min(), success[:k, shown].max()
+    # Where each model has an outcome for each task, one n says it for the row.
+    same = bool((counts[:, shown] == counts[:, shown[:1]]).all())
+    lines = [
+        "success in per cent, shrunk, ± its standard error; * is the model taken",
+        "in-sample: the rates it decides by, not a forecast",
+        "cluster      n  " + "".join(f"{letter:>{CELL - 6}}      " for letter in letters).rstrip(),
+    ]
+    for row in range(k + 1):
+        cells = []
+        for model in shown:
+            mark = "*" if row < k and taken[row] == model else " "
+            text = f"{mark}{100 * success[row, model]:5.1f}±{100 * error[row, model]:<4.1f}"
+            cells.append(_painted(text, success[row, model], low, high, mark) if colour else text)
+        name = "all" if row == k else str(row)
+        n = f"{counts[row, shown].max():g}"
+        lines.append(f"{name:>7} {n:>6}  " + " ".join(cells).rstrip())
+        if not same:
+            each = " ".join(f"{f'n {counts[row, model]:g}':>{CELL - 1}}" for model in shown)
+            lines.append(" " * MARGIN + each.rstrip())
+    for letter, model in zip(letters, shown, strict=True):
+        times = int((taken == model).sum())
+        name = artifact.models[model]
+        facts = ["default"] * (name == artifact.default_model)
+        facts += [f"taken in {times} of {k} clusters"] if times else []
+        lines.append(f"  {letter}  {one_line(name, 48)}" + f" ({', '.join(facts)})" * bool(facts))
+    rest = len(artifact.models) - len(shown)
+    if rest:
+        lines.append(f"  and {rest} more models (--json)")
+    return lines
+
+
+def _worth_showing(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
+    """Models, the most often taken first, then by overall success, as many as fit."""
+    times = np.bincount(taken, minlength=len(artifact.models))
+    # The last key is the first to sort by.
+    order = np.lexsort((-artifact.success[-1], -times))
+    return [int(model) for model in order[: (COLUMNS - MARGIN) // CELL]]
+
+
+def _painted(text: str, value: float, low: float, high: float, mark: str) -> str:
+    share = 0.0 if high <= low else (value - low) / (high - low)
+    back, front = RAMP[min(int(np.clip(share, 0, 1) * len(RAMP)), len(RAMP) - 1)]
+    bold = "1;" if mark == "*" else ""
+    return f"\x1b[{bold}38;5;{front};48;5;{back}m{text}\x1b[0m"

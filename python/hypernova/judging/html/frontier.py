@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 # A linear axis shows no more than a decade well.
 DECADE = 10.0
 # How far below the lowest figure that matters the axis goes, as a share of their span.
-DEPTH = 0.35
+DEPTH = 0.12
+# Intervals closer than this, in pixels, would be one blot: the first one is drawn.
+APART = 16
 
 CONTROLS = (
     ("best_single", "Best single", "single"),
@@ -53,21 +55,25 @@ class Point:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Size of a drawing and its frame, in pixels of its own."""
+    """Size of a drawing and its frame, in pixels of its own.
+
+    ``beyond`` is room to the right of the dearest figure, where labels fit.
+    """
 
     width: int
     height: int
     font: float
     name_characters: int
+    beyond: float
     left: float = 46
     right: float = 14
     top: float = 12
     bottom: float = 44
 
 
-WIDE = Canvas(960, 500, 12.5, 34)
+WIDE = Canvas(960, 540, 12.5, 34, 110)
 # Not the wide one shrunk: its letters would be too small to read.
-NARROW = Canvas(360, 430, 12.0, 19)
+NARROW = Canvas(360, 460, 12.0, 19, 30)
 
 
 def frontier(report: Mapping[str, Any], figures: Figures) -> Markup:
@@ -108,8 +114,8 @@ def frontier(report: Mapping[str, Any], figures: Figures) -> Markup:
         el(
             "p",
             "The line is the router on tasks it had not seen, at rising weights of cost; vertical "
-            "strokes are 95% intervals. Single models are in hindsight. Up and to the left is "
-            "better.",
+            "strokes are 95% intervals, where there is room. Single models are in hindsight. Up "
+            "and to the left is better.",
         ),
         el(
             "figure",
@@ -167,7 +173,7 @@ def _drawing(
     right, bottom = canvas.width - canvas.right, canvas.height - canvas.bottom
     costs = [point.cost for point in everything]
     log = min(costs) > 0 and max(costs) > DECADE * min(costs)
-    x = Scale.over(costs, canvas.left, right, log=log)
+    x = Scale.over(costs, canvas.left, right - canvas.beyond, log=log)
     ends = [end for point in router for end in point.ci95 or ()]
     y = Scale.over([*(point.accuracy for point in everything), *ends], bottom, canvas.top)
     labels = [
@@ -176,14 +182,14 @@ def _drawing(
     ]
     marks = [(x(point.cost), y(point.accuracy)) for point in everything]
     frame = (canvas.left + 2, canvas.top, right, bottom - 2)
-    placed = place(labels, [*marks, *_along(router, x, y)], frame, canvas.font)
+    placed = place(labels, marks, _along(router, x, y), frame, canvas.font)
     return el(
         "svg",
         el("title", "Accuracy against cost a task"),
         *_grid(canvas, x, y),
+        *_line(router, x, y),
         *(_leader(label) for label in placed),
         *(_mark(point, x, y) for point in models),
-        *_line(router, x, y),
         *(_mark(point, x, y) for point in [*controls, *router]),
         *(_text(label, canvas) for label in placed),
         viewBox=f"0 0 {canvas.width} {canvas.height}",
@@ -204,10 +210,19 @@ def _named(
     return [("Router", router[0]), *((point.name, point) for point in points)]
 
 
+def _intervals(router: Sequence[Point], x: Scale) -> list[tuple[float, float, float]]:
+    """Cost, low and high of the intervals that are drawn: as many as stay apart."""
+    drawn: list[tuple[float, float, float]] = []
+    for point in router:
+        if point.ci95 and all(abs(x(point.cost) - x(other[0])) >= APART for other in drawn):
+            drawn.append((point.cost, *point.ci95))
+    return drawn
+
+
 def _along(router: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, float]]:
     """Points of the router's line and intervals, close enough that no label slips between."""
     strokes = [((a.cost, a.accuracy), (b.cost, b.accuracy)) for a, b in pairwise(router)]
-    strokes += [((p.cost, p.ci95[0]), (p.cost, p.ci95[1])) for p in router if p.ci95]
+    strokes += [((cost, low), (cost, high)) for cost, low, high in _intervals(router, x)]
     points = []
     for (cost, accuracy), (other_cost, other_accuracy) in strokes:
         start, end = (x(cost), y(accuracy)), (x(other_cost), y(other_accuracy))
@@ -255,11 +270,9 @@ def _price(tick: float) -> str:
 
 def _line(router: Sequence[Point], x: Scale, y: Scale) -> list[Markup]:
     parts = [
-        el("line", class_="whisker", x1=x(point.cost), x2=x(point.cost), y1=y(point.ci95[0]),
-           y2=y(point.ci95[1]))
-        for point in router
-        if point.ci95
-    ]  # fmt: skip
+        el("line", class_="whisker", x1=x(cost), x2=x(cost), y1=y(low), y2=y(high))
+        for cost, low, high in _intervals(router, x)
+    ]
     path = " ".join(f"{x(point.cost):.1f},{y(point.accuracy):.1f}" for point in router)
     return [*parts, el("polyline", class_="line", points=path)]
 

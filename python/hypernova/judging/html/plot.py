@@ -15,14 +15,19 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from hypernova.training.types import Floats
+
 # Width of a character in a system font, in ems: a little wider than the mean, since
 # the font is the reader's and a label that is too long must still fit.
 CHARACTER = 0.62
 # Search for the place of a label: a grid around its mark, in pixels.
 REACH = 170
 STEP = 6
-# A label may cross other marks and lines if it must; each costs as much as this distance.
-CROSSING = 60.0
+# What a label costs where it must be: pixels of distance for a mark that it covers, for a
+# piece of a line, for a label under its leader, and for being nearer to another mark.
+COVERED_MARK, COVERED_LINE, CROSSED_LABEL, AMBIGUOUS = 60.0, 9.0, 60.0, 180.0
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ def shorten(text: str, characters: int) -> str:
 def place(
     labels: Sequence[Label],
     marks: Sequence[tuple[float, float]],
+    strokes: Sequence[tuple[float, float]],
     frame: tuple[float, float, float, float],
     size: float,
 ) -> list[Placed]:
@@ -136,7 +142,9 @@ def place(
 
     Args:
         labels: In the order of their importance.
-        marks: Points that labels should keep clear of, if they can.
+        marks: All marks, also those without a label. If it can, a label keeps clear of
+            them, and is nearer to its own than to any other.
+        strokes: Points of lines to keep clear of.
         frame: Left, top, right and bottom that they must stay within.
         size: Of the font, in pixels.
     """
@@ -149,7 +157,8 @@ def place(
         dtype=np.float64,
     )
     height = size * 1.25
-    points = np.array(marks, dtype=np.float64).reshape(-1, 2)
+    spots = np.array(marks, dtype=np.float64).reshape(-1, 2)
+    points = np.array(strokes, dtype=np.float64).reshape(-1, 2)
     taken = np.empty((0, 4))
     placed: list[Placed] = []
     for label in labels:
@@ -172,28 +181,31 @@ def place(
             fits &= ~_overlaps(boxes, taken, 2.0).any(axis=1)
         if not fits.any():
             continue
-        around = np.hstack([points, points])
-        crossings = _overlaps(boxes, around, 5.0).sum(axis=1)
+        cost = distance + COVERED_MARK * _overlaps(boxes, _as_boxes(spots), 5.0).sum(axis=1)
+        cost += COVERED_LINE * _overlaps(boxes, _as_boxes(points), 3.0).sum(axis=1)
         for share in (0.25, 0.5, 0.75):  # of the way from the mark to the label
             between = np.array([label.x, label.y]) * (1 - share) + near * share
-            crossings += _overlaps(np.hstack([between, between]), taken, 1.0).sum(axis=1)
+            cost += CROSSED_LABEL * _overlaps(_as_boxes(between), taken, 1.0).sum(axis=1)
+        others = spots[np.abs(spots - (label.x, label.y)).max(axis=1) > 1e-6]
+        if len(others):
+            reach = np.clip(others, boxes[:, None, :2], boxes[:, None, 2:]) - others
+            cost += AMBIGUOUS * (np.hypot(reach[..., 0], reach[..., 1]).min(axis=1) < distance)
         # To the right of its mark a label is read first.
-        leftward = 0.02 * np.maximum(label.x - boxes[:, 0], 0)
-        cost = np.where(fits, distance + CROSSING * crossings + leftward, np.inf)
-        box = boxes[int(np.argmin(cost))]
+        cost += 0.02 * np.maximum(label.x - boxes[:, 0], 0)
+        box = boxes[int(np.argmin(np.where(fits, cost, np.inf)))]
         taken = np.vstack([taken, box])
         placed.append(Placed(label, (box[0], box[1], box[2], box[3])))
     return placed
 
 
-def _overlaps(
-    boxes: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    others: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    margin: float,
-) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def _as_boxes(points: Floats) -> Floats:
+    return np.hstack([points, points])
+
+
+def _overlaps(boxes: Floats, others: Floats, margin: float) -> NDArray[np.bool_]:
     """Whether each box, (n, 4), comes within the margin of each other one, (m, 4)."""
     a, b = boxes[:, None], others[None]
-    overlaps: np.ndarray[tuple[int, int], np.dtype[np.bool_]] = (
+    overlaps: NDArray[np.bool_] = (
         (a[..., 0] < b[..., 2] + margin)
         & (b[..., 0] < a[..., 2] + margin)
         & (a[..., 1] < b[..., 3] + margin)
