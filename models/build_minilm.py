@@ -37,6 +37,8 @@ SETTINGS: dict[str, Any] = {
     "head_chars": 8192,
     "tail_chars": 0,
     "special_tokens": True,
+    "lead_chars": 200,
+    "lead_weight": 2,
 }
 Array = np.ndarray[Any, Any]
 

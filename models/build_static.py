@@ -26,6 +26,8 @@ SETTINGS = {
     "head_chars": 1536,
     "tail_chars": 512,
     "special_tokens": False,
+    "lead_chars": 200,
+    "lead_weight": 2,
 }
 BATCH = 256
 A = 1e-4  # of the smooth inverse frequency

@@ -8,6 +8,8 @@ Not a test: ``tests/test_models.py`` holds the limits that the shipped files hav
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -34,6 +36,18 @@ def reference(shared: Path) -> tuple[list[str], Array]:
     return [prompts[key] for key in keys], vectors
 
 
+def without_lead(name: str, folder: Path) -> Embedder:
+    """A bundled embedder with ``lead_weight`` 0, copied to ``folder``.
+
+    The reference is of whole texts, and says nothing of what the lead adds.
+    """
+    shutil.copytree(BUNDLED / name, folder)
+    path = folder / "embedder.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(settings | {"lead_weight": 0}), encoding="utf-8")
+    return Embedder.load(folder)
+
+
 def one_by_one(embedder: Embedder, texts: list[str]) -> Array:
     """Each text as a service embeds it: (n, dim)."""
     return np.stack([embedder.embed_one(text) for text in texts])
@@ -51,23 +65,29 @@ def agreement(a: Array, b: Array) -> float:
 
 
 def main() -> None:
-    """Compare float32, the shipped int8 and static with the reference vectors."""
+    """Compare float32, the shipped int8 and static with the reference and with their batches."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=REPO.parent / "shared")
     texts, expected = reference(parser.parse_args().shared)
-    with tempfile.TemporaryDirectory() as folder:
-        write_embedder(Path(folder), build_minilm.build(int8=False), **build_minilm.SETTINGS)
-        float32 = one_by_one(Embedder.load(Path(folder)), texts)
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = Path(temporary)
+        settings = build_minilm.SETTINGS | {"lead_weight": 0}
+        write_embedder(folders / "float32", build_minilm.build(int8=False), **settings)
+        float32 = one_by_one(Embedder.load(folders / "float32"), texts)
+        plain = {name: without_lead(name, folders / name) for name in ("minilm", "static")}
+        whole = {name: one_by_one(embedder, texts) for name, embedder in plain.items()}
     show("float32 to reference", (float32 * expected).sum(1))
+    show("minilm to reference", (whole["minilm"] * expected).sum(1))
     for name in ("minilm", "static"):
         embedder = Embedder.load(name)
         alone, together = one_by_one(embedder, texts), embedder.embed(texts)
-        if name == "minilm":
-            show("minilm to reference", (alone * expected).sum(1))
         show(f"{name} in a batch to alone", (alone * together).sum(1))
         print(f"{name} in a batch to alone: largest difference {abs(alone - together).max():.2e}")
+        show(f"{name} to itself without the lead", (alone * whole[name]).sum(1))
         size = (BUNDLED / name / "model.onnx").stat().st_size
-        print(f"{name}: {size:,} bytes, pairwise {agreement(alone, expected):.4f} to reference")
+        print(
+            f"{name}: {size:,} bytes, pairwise {agreement(whole[name], expected):.4f} to reference"
+        )
 
 
 if __name__ == "__main__":

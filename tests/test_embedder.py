@@ -111,9 +111,11 @@ def test_more_texts_than_one_window(static: Embedder) -> None:
 
 def test_progress_counts_every_text_once(static: Embedder) -> None:
     done: list[int] = []
-    static.embed(TEXTS * 40, progress=done.append)
-    assert sum(done) == len(TEXTS) * 40
+    texts = [*TEXTS, "A title\nand a body", "Another title\nand more"] * 40
+    static.embed(texts, progress=done.append)
+    assert sum(done) == len(texts)
     assert len(done) > 1
+    assert 0 not in done
 
 
 def test_sixteen_threads_get_what_one_gets(embedder: Embedder) -> None:
@@ -240,6 +242,146 @@ def fuzzed() -> Embedder:
     return _FUZZED[0]
 
 
+# --- the lead --------------------------------------------------------------------------------
+# The oracle: the same models with lead_weight 0, and the rule written out in ``by_hand``.
+
+ISSUE = "Scheduler drops a job\n\nSteps to reproduce: start two workers and wait.\n"
+
+
+def by_hand(plain: Embedder, text: str, chars: int = 200, weight: float = 2.0) -> np.ndarray:
+    """The vector of ``text`` under the rule, from an embedder that lacks it."""
+    vector = plain.embed_one(text).astype(np.float64)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lead = next(line.strip() for line in lines if line.strip())[:chars]
+    if lead != text.strip():
+        try:
+            vector += weight * plain.embed_one(lead)
+        except TextError:
+            return vector  # the lead holds no token
+    return vector / np.linalg.norm(vector)
+
+
+def copy_of(name: str, folder: Path, **fields: object) -> Embedder:
+    """A bundled embedder with other settings."""
+    shutil.copytree(bundled_embedders()[name], folder)
+    change(folder, **fields)
+    return Embedder.load(folder)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
+    """The bundled embedders with the rule off, by name."""
+    folder = tmp_path_factory.mktemp("plain")
+    return {name: copy_of(name, folder / name, lead_weight=0) for name in ("static", "minilm")}
+
+
+LED = [
+    pytest.param(ISSUE, id="title and body"),
+    pytest.param(ISSUE.replace("\n", "\r\n"), id="lines end with CRLF"),
+    pytest.param(ISSUE.replace("\n", "\r"), id="lines end with CR"),
+    pytest.param(" \n\t\n\u2003\r\n   " + ISSUE, id="blank lines first"),
+    pytest.param("Title  \t \nbody", id="blanks at the end of the lead"),
+    pytest.param(
+        "Sort the numbers. " * 11 + "Bake some bread. " * 20 + "\nEnd.",
+        id="a lead longer than lead_chars",
+    ),
+    pytest.param(
+        "Sort the numbers. " * 11 + "Bake some bread. " * 20, id="one line longer than lead_chars"
+    ),
+    pytest.param("Title\n" + "body " * 5000, id="a text that is cut"),
+    pytest.param("Über \ud83d etwas\nund mehr davon", id="half a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize("text", LED)
+def test_the_lead_counts_twice_more(
+    embedder: Embedder, plain: dict[str, Embedder], text: str
+) -> None:
+    expected = by_hand(plain[embedder.name], text)
+    found = embedder.embed_one(text)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found @ plain[embedder.name].embed_one(text) < 0.9999, "the rule made no difference"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Fix the race in the scheduler", id="one line"),
+        pytest.param("\n  Fix the race in the scheduler \r\n\n", id="one line among blank ones"),
+        pytest.param(("sort a list " * 17)[:200], id="one line of lead_chars"),
+        pytest.param("\u200b\x01\nFix the race in the scheduler", id="a lead without a token"),
+    ],
+)
+def test_a_text_without_a_lead_of_its_own_is_embedded_as_it_is(
+    embedder: Embedder, plain: dict[str, Embedder], text: str
+) -> None:
+    assert np.array_equal(embedder.embed_one(text), plain[embedder.name].embed_one(text))
+
+
+def test_how_lines_end_does_not_change_the_lead(
+    embedder: Embedder, plain: dict[str, Embedder]
+) -> None:
+    # The tokenizers take every line end for a space, so that only the lead could tell them apart.
+    expected = embedder.embed_one(ISSUE)
+    for end in ("\r\n", "\r"):
+        text = ISSUE.replace("\n", end)
+        assert np.array_equal(
+            plain[embedder.name].embed_one(text), plain[embedder.name].embed_one(ISSUE)
+        )
+        assert np.array_equal(embedder.embed_one(text), expected)
+
+
+def test_texts_with_and_without_a_lead_share_a_sequence(
+    embedder: Embedder, plain: dict[str, Embedder]
+) -> None:
+    led = [param.values[0] for param in LED]
+    texts = [text for pair in zip(led, [*TEXTS, "Title"], strict=True) for text in pair]
+    found = embedder.embed(texts)
+    assert found.flags["C_CONTIGUOUS"]
+    # atol: what padding changes in minilm, see models/README.md.
+    alone = np.stack([embedder.embed_one(text) for text in texts])
+    np.testing.assert_allclose(found, alone, atol=1e-5)
+    expected = np.stack([by_hand(plain[embedder.name], text) for text in texts])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_leads_stay_with_their_texts_across_windows(static: Embedder) -> None:
+    texts = [f"title {i}\nof many" if i % 3 else f"number {i}" for i in range(2100)]
+    found = static.embed(texts)
+    for i in (0, 1, 2046, 2047, 2048, 2049, 2099):
+        np.testing.assert_allclose(found[i], static.embed_one(texts[i]), atol=1e-6)
+
+
+def test_other_weights_and_lengths(tmp_path: Path, plain: dict[str, Embedder]) -> None:
+    half = copy_of("static", tmp_path / "half", lead_chars=9, lead_weight=0.5)
+    np.testing.assert_allclose(
+        half.embed_one(ISSUE), by_hand(plain["static"], ISSUE, 9, 0.5), atol=1e-6
+    )
+    most = copy_of("static", tmp_path / "most", lead_weight=1000)
+    assert most.embed_one(ISSUE) @ plain["static"].embed_one(ISSUE.split("\n")[0]) > 0.99999
+
+
+PIECES = ("fix", "the race", "é", "请", "\x00", "\u200b", " ", "\t", "\u2003", "\n", "\r\n", "\r")
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), max_size=6))
+@settings(max_examples=200)
+def test_any_texts_are_mixed_as_by_hand(plain: dict[str, Embedder], texts: list[str]) -> None:
+    embedder = fuzzed()
+    good, expected = [], []
+    for text in texts:
+        try:
+            expected.append(by_hand(plain["static"], text))
+        except (TextError, StopIteration):
+            with pytest.raises(TextError):
+                embedder.embed_one(text)
+        else:
+            good.append(text)
+            np.testing.assert_allclose(embedder.embed_one(text), expected[-1], atol=1e-6)
+    if good:
+        np.testing.assert_allclose(embedder.embed(good), np.stack(expected), atol=1e-6)
+
+
 # --- identity --------------------------------------------------------------------------------
 
 
@@ -247,7 +389,7 @@ def test_the_fingerprint_is_the_sha256_of_the_canonical_identity(embedder: Embed
     identity = embedder.identity
     assert set(identity) == {
         "format", "name", "dim", "model_sha256", "tokenizer_sha256", "pooling", "normalize",
-        "max_tokens", "head_chars", "tail_chars", "special_tokens",
+        "max_tokens", "head_chars", "tail_chars", "special_tokens", "lead_chars", "lead_weight",
     }  # fmt: skip
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert embedder.fingerprint == hashlib.sha256(text.encode()).hexdigest()
@@ -259,8 +401,10 @@ def test_the_identity_is_a_copy(static: Embedder) -> None:
     assert static.identity["dim"] == static.dim == 256
 
 
-def test_no_bundled_embedder_has_another_fingerprint() -> None:
+def test_no_bundled_embedder_has_another_fingerprint(broken: Path) -> None:
     assert find_bundled("0" * 64) is None
+    change(broken, lead_weight=0)
+    assert find_bundled(Embedder.load(broken).fingerprint) is None
 
 
 def test_a_setting_changes_the_fingerprint_and_a_note_does_not(
@@ -269,8 +413,11 @@ def test_a_setting_changes_the_fingerprint_and_a_note_does_not(
     assert Embedder.load(broken).fingerprint == static.fingerprint
     change(broken, licence="another", source="elsewhere")
     assert Embedder.load(broken).fingerprint == static.fingerprint
-    change(broken, head_chars=1537)
-    assert Embedder.load(broken).fingerprint != static.fingerprint
+    found = {static.fingerprint}
+    for field, value in [("head_chars", 1537), ("lead_chars", 199), ("lead_weight", 0)]:
+        change(broken, **{field: value})
+        found.add(Embedder.load(broken).fingerprint)
+    assert len(found) == 4
 
 
 def test_importing_the_module_loads_neither_onnxruntime_nor_tokenizers() -> None:
@@ -386,6 +533,14 @@ def test_settings_that_are_no_object(broken: Path) -> None:
         ("head_chars", 0, "an integer from 1, below 2**31"),
         ("tail_chars", -1, "0, or an integer from 1, below 2**31"),
         ("special_tokens", "no", "true or false"),
+        ("lead_chars", 0, "an integer from 1, below 2**31"),
+        ("lead_chars", 200.0, "an integer from 1, below 2**31"),
+        ("lead_weight", -0.5, "a number from 0 to 1000"),
+        ("lead_weight", 1000.5, "a number from 0 to 1000"),
+        ("lead_weight", float("nan"), "a number from 0 to 1000"),
+        ("lead_weight", float("inf"), "a number from 0 to 1000"),
+        ("lead_weight", True, "a number from 0 to 1000"),
+        ("lead_weight", "2", "a number from 0 to 1000"),
         ("licence", 7, "a string"),
         ("source", {}, "a string"),
     ],
@@ -395,12 +550,13 @@ def test_a_wrong_field_is_named(broken: Path, field: str, value: object, expecte
     assert f"field '{field}': expected {expected}, found {value!r}" in message(broken)
 
 
-def test_a_missing_field_is_named(broken: Path) -> None:
+@pytest.mark.parametrize("field", ["pooling", "lead_chars", "lead_weight"])
+def test_a_missing_field_is_named(broken: Path, field: str) -> None:
     path = broken / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    del settings["pooling"]
+    del settings[field]
     path.write_text(json.dumps(settings), encoding="utf-8")
-    assert "field 'pooling' is missing" in message(broken)
+    assert f"field '{field}' is missing" in message(broken)
 
 
 def test_an_unknown_field_is_named(broken: Path) -> None:
@@ -498,6 +654,7 @@ def tiny(
     table: np.ndarray | None = None,
     double: bool = False,
     external: bool = False,
+    unit_length: bool = False,
     **fields: object,
 ) -> Path:
     """Replace the model of ``folder`` by a tiny one, and describe it."""
@@ -522,6 +679,9 @@ def tiny(
     if pooled:
         nodes.append(helper.make_node("ReduceSum", [last, "seq"], ["pooled"], keepdims=0))
         last = "pooled"
+    if unit_length:
+        nodes.append(helper.make_node("LpNormalization", [last], ["unit"], axis=-1, p=2))
+        last = "unit"
     output = types.DOUBLE if double else types.FLOAT
     nodes.append(helper.make_node("Cast", [last], ["out"], to=output))
     constants = [
@@ -621,13 +781,61 @@ def test_weights_outside_the_model_are_not_read(
 
 
 def test_a_model_that_ought_to_normalise_and_does_not(broken: Path) -> None:
-    assert "set normalize to true" in message(tiny(broken, normalize=False))
+    text = message(tiny(broken, normalize=False))
+    assert "set normalize to true" in text
+    assert "a trial with 2 times token 30521" in text
 
 
 def test_a_model_that_normalises_itself_is_taken_at_its_word(broken: Path) -> None:
     table = np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (30522, 1))
     embedder = Embedder.load(tiny(broken, table=table, normalize=False))
     np.testing.assert_allclose(embedder.embed_one("the hello"), [0.6, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_the_sum_with_the_lead_has_length_1_whoever_normalises(
+    broken: Path, normalize: bool
+) -> None:
+    table = np.ones((30522, 2), dtype=np.float32)
+    table[1996], table[7592] = (1, 0), (0, 1)  # "the" and "hello"
+    fields = {"table": table, "unit_length": True, "normalize": normalize}
+    embedder = Embedder.load(tiny(broken, inputs=("input_ids",), pooled=True, **fields))
+    half = np.sqrt(0.5)
+    expected = np.stack([unit(half + 2, half), unit(half, half + 2), unit(half, half)])
+    texts = ["the\nhello", "hello\nthe", "the hello"]
+    np.testing.assert_allclose(embedder.embed(texts), expected, rtol=1e-6)
+    for text, vector in zip(texts, expected, strict=True):
+        np.testing.assert_allclose(embedder.embed_one(text), vector, rtol=1e-6)
+
+
+def test_a_lead_that_cancels_its_text_is_an_error(broken: Path) -> None:
+    table = np.ones((30522, 2), dtype=np.float32)
+    table[1996], table[7592] = (1, 0), (-2, 0)
+    folder = tiny(broken, inputs=("input_ids",), pooled=True, table=table, lead_weight=1)
+    embedder = Embedder.load(folder)
+    for call in (lambda: embedder.embed_one("the\nhello"), lambda: embedder.embed(["the\nhello"])):
+        with pytest.raises(EmbedderError, match="a text and 1 times that of its lead add up to 0"):
+            call()
+
+
+def test_a_short_text_of_one_line_is_one_run(
+    static: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[int, ...]] = []
+
+    class Counting:
+        """The session, with a record of what it ran."""
+
+        def run(self, outputs: list[str], feeds: dict[str, np.ndarray]) -> Any:
+            runs.append(feeds["input_ids"].shape)
+            return session.run(outputs, feeds)
+
+    session = static._session
+    monkeypatch.setattr(static, "_session", Counting())
+    static.embed_one("the hello")
+    assert runs == [(1, 2)]
+    static.embed_one("the hello\nthe")
+    assert runs == [(1, 2), (1, 3), (1, 2)]
 
 
 def test_a_row_of_zeros_is_no_fault_until_a_text_needs_it(broken: Path) -> None:

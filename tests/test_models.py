@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,20 @@ def reference(shared: Path) -> tuple[list[str], np.ndarray]:
     return [prompts[key] for key in keys], vectors
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
+    """Both embedders without the lead, by name: the reference is of whole texts."""
+    embedders = {}
+    for name in NAMES:
+        folder = tmp_path_factory.mktemp("plain") / name
+        shutil.copytree(BUNDLED / name, folder)
+        path = folder / "embedder.json"
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(settings | {"lead_weight": 0}), encoding="utf-8")
+        embedders[name] = Embedder.load(folder)
+    return embedders
+
+
 def test_the_sums_list_every_shipped_file_and_are_right() -> None:
     listed = {}
     for line in SUMS.read_text(encoding="utf-8").splitlines():
@@ -62,6 +77,7 @@ def test_the_folder_is_complete_and_small(name: str) -> None:
     assert (BUNDLED / name / "model.onnx").stat().st_size <= 25_000_000
     assert "Apache License" in (BUNDLED / name / "LICENSE").read_text(encoding="utf-8")
     settings = json.loads((BUNDLED / name / "embedder.json").read_text(encoding="utf-8"))
+    assert (settings["lead_chars"], settings["lead_weight"]) == (200, 2), "see models/README.md"
     assert settings["licence"] == "Apache-2.0"
     assert "all-MiniLM-L6-v2" in settings["source"]
 
@@ -81,9 +97,11 @@ def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
     assert source in readme
 
 
-def test_int8_is_close_to_the_reference(reference: tuple[list[str], np.ndarray]) -> None:
+def test_int8_is_close_to_the_reference(
+    reference: tuple[list[str], np.ndarray], plain: dict[str, Embedder]
+) -> None:
     texts, expected = reference
-    vectors = Embedder.load("minilm").embed(texts)
+    vectors = plain["minilm"].embed(texts)
     cosine = (vectors * expected).sum(axis=1)
     assert np.median(cosine) >= 0.995
     assert cosine.min() >= 0.99
@@ -106,10 +124,10 @@ def test_cutting_leaves_the_ids_of_the_reference_as_they_are(
 
 
 def test_static_agrees_with_the_reference_on_what_is_similar(
-    reference: tuple[list[str], np.ndarray],
+    reference: tuple[list[str], np.ndarray], plain: dict[str, Embedder]
 ) -> None:
     texts, expected = reference
-    vectors = Embedder.load("static").embed(texts)
+    vectors = plain["static"].embed(texts)
     pairs = np.triu_indices(len(texts), 1)
     agreement = np.corrcoef((vectors @ vectors.T)[pairs], (expected @ expected.T)[pairs])[0, 1]
     assert agreement >= 0.6

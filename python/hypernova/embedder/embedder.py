@@ -1,0 +1,354 @@
+"""Turn texts into float32 vectors of unit length, with an ONNX model and its tokenizer.
+
+Not here: training, downloading, or any model's name: a folder of three files says everything.
+
+An embedder folder holds ``model.onnx``, ``tokenizer.json`` and ``embedder.json``. The last one
+states how the other two are used and their sha256, and all of it that affects a vector is the
+embedder's identity. Two embedders with the same fingerprint give the same vectors.
+
+onnxruntime and tokenizers are imported by ``Embedder.load``, not by importing this module.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hypernova.embedder.files import (
+    IDENTITY,
+    INPUTS,
+    MODEL,
+    SETTINGS,
+    TOKENIZER,
+    fingerprint_of,
+    first_line,
+    load_session,
+    load_tokenizer,
+    locate,
+    read_checked,
+    read_settings,
+)
+from hypernova.errors import EmbedderError, TextError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+Ids = npt.NDArray[np.int64]
+Vectors = npt.NDArray[np.float32]
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile("[\r\n]")
+
+# What one run may hold. 512 padded tokens keep a transformer's buffers in the caches: with 4096,
+# MiniLM took 1.6 times as long for the same texts, and one text at a time as long as with 512.
+_BATCH_TEXTS, _BATCH_TOKENS = 32, 512
+# Texts tokenised, and then sorted by length, at a time: bounds the memory of a long sequence.
+_WINDOW = 2048
+_PROBE_TOKENS = 512
+_UNIT_TOLERANCE = 1e-3
+
+
+class Embedder:
+    """An embedding model, loaded, checked and ready; made by ``Embedder.load``.
+
+    It does not change after loading and may be used from many threads at once.
+
+    Example:
+        >>> from hypernova.embedder import Embedder
+        >>> Embedder.load("static").embed_one("Fix the race in the scheduler").shape
+        (256,)
+    """
+
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], session: Any, tokenizer: Any
+    ) -> None:
+        """Hold what ``load`` has read; not for direct use."""
+        self._folder = folder
+        self._identity = {field: settings[field] for field in IDENTITY}
+        self._fingerprint = fingerprint_of(settings)
+        self._dim: int = settings["dim"]
+        self._pooling: str = settings["pooling"]
+        self._normalize: bool = settings["normalize"]
+        self._head: int = settings["head_chars"]
+        self._tail: int = settings["tail_chars"]
+        self._special: bool = settings["special_tokens"]
+        self._lead_chars: int = settings["lead_chars"]
+        self._lead_weight: float = settings["lead_weight"]
+        self._session = session
+        inputs = {entry.name for entry in session.get_inputs()}
+        self._has_mask, self._has_types = (name in inputs for name in INPUTS[1:])
+        self._outputs = [session.get_outputs()[0].name]
+        self._tokenizer = tokenizer
+        self._added = tokenizer.num_special_tokens_to_add(False) if self._special else 0
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str], *, threads: int = 1) -> Embedder:
+        """Load an embedder and check all of it; nothing is downloaded and no code is run.
+
+        Args:
+            source: the name of a bundled embedder, or a folder with ``model.onnx``,
+                ``tokenizer.json`` and ``embedder.json``. A bundled name wins over a folder of
+                that name in the working directory: write ``./static`` for the folder.
+            threads: how many threads one run of the model uses, from 1.
+
+        Returns:
+            The embedder.
+
+        Raises:
+            NotFoundError: there is neither such a bundled embedder nor such a folder.
+            EmbedderError: a file is missing, malformed, or not the one that
+                ``embedder.json`` names, or the model's inputs or outputs do not fit.
+            ValueError: ``threads`` is less than 1.
+        """
+        if threads < 1:
+            raise ValueError(f"threads is {threads}, expected at least 1")
+        folder = locate(source)
+        settings = read_settings(folder)
+        # Both files are hashed and loaded from the same bytes: what was checked is what runs.
+        session = load_session(folder, read_checked(folder, MODEL, settings), threads)
+        tokenizer = load_tokenizer(folder, read_checked(folder, TOKENIZER, settings), settings)
+        embedder = cls(folder, settings, session, tokenizer)
+        embedder._probe()
+        return embedder
+
+    @property
+    def name(self) -> str:
+        """What ``embedder.json`` calls it."""
+        return str(self._identity["name"])
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self._dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the identity's canonical JSON, as 64 hex digits."""
+        return self._fingerprint
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Every setting that affects a vector; a copy."""
+        return dict(self._identity)
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
+
+    def embed_one(self, text: str) -> Vectors:
+        """Embed one text; the path of least latency.
+
+        Args:
+            text: longer than ``head_chars + tail_chars`` characters, it is cut to its first
+                ``head_chars`` and last ``tail_chars``, with a space between, before anything
+                else looks at it.
+
+                Of what is left, the lead is the first line that is not blank, stripped and then
+                cut to ``lead_chars`` characters; a line ends with a line feed or a carriage
+                return. The vector is that of the text plus ``lead_weight`` times that of its
+                lead, brought to length 1. It is that of the text alone where the weight is 0,
+                and where the lead is all of the stripped text or holds no token.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: the text is empty, only whitespace, or holds no token.
+            EmbedderError: the model fails, or its vector is not finite or has length 0.
+        """
+        tokens, lead = self._tokenize(text, None)
+        vector = self._run_one(tokens)
+        return vector if lead is None else self._mix(vector[None], self._run_one(lead)[None])[0]
+
+    def embed(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> Vectors:
+        """Embed many texts, in batches of similar length.
+
+        Args:
+            texts: the texts, each treated as ``embed_one`` treats it.
+            progress: called as the work goes on, each time with the number of texts that are
+                newly done.
+
+        Returns:
+            float32 of shape (len(texts), dim), C-contiguous, in the order of ``texts``, each row
+            of length 1 and, up to float rounding, the same as from ``embed_one``.
+
+        Raises:
+            TypeError: ``texts`` is one str, or one of the texts is not a str.
+            TextError: a text is empty, only whitespace, or holds no token; the message has its
+                index.
+            EmbedderError: the model fails, or a vector is not finite or has length 0.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is a str, expected a sequence of str; use embed_one")
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for start in range(0, len(texts), _WINDOW):
+            window = texts[start : start + _WINDOW]
+            pairs = [self._tokenize(text, start + i) for i, text in enumerate(window)]
+            led = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
+            # Leads first: a text that progress counts is then done but for the sum.
+            leads = self._run(list(led.values()), None)
+            vectors[start : start + len(window)] = self._run([text for text, _ in pairs], progress)
+            if led:
+                vectors[list(led)] = self._mix(vectors[list(led)], leads)
+        return vectors
+
+    def _run_one(self, tokens: list[int]) -> Vectors:
+        """Vector of length 1, as a row of ``_run``, without the cost of arrays of one number."""
+        ids = np.array([tokens], dtype=np.int64)
+        vector: Vectors = self._forward(ids, np.ones_like(ids))[0]
+        length = self._length_of(vector)
+        return vector / np.float32(length) if self._normalize else vector
+
+    def _length_of(self, vector: Vectors) -> float:
+        """The length of one of the model's vectors, checked."""
+        length = math.sqrt(np.vdot(vector, vector))
+        self._check_lengths(length, length)
+        return length
+
+    def _run(self, tokens: list[list[int]], progress: Callable[[int], None] | None) -> Vectors:
+        """Vectors of length 1, (len(tokens), dim), in the order of ``tokens``."""
+        vectors = np.empty((len(tokens), self._dim), dtype=np.float32)
+        for batch in self._batches([len(ids) for ids in tokens]):
+            ids = np.zeros((len(batch), len(tokens[batch[-1]])), dtype=np.int64)
+            mask = np.zeros_like(ids)
+            for row, i in enumerate(batch):
+                ids[row, : len(tokens[i])] = tokens[i]
+                mask[row, : len(tokens[i])] = 1
+            found = self._forward(ids, mask)
+            length = np.sqrt(np.einsum("ij,ij->i", found, found))
+            self._check_lengths(float(length.min()), float(length.max()))
+            vectors[batch] = found / length[:, None] if self._normalize else found
+            if progress is not None:
+                progress(len(batch))
+        return vectors
+
+    def _mix(self, texts: Vectors, leads: Vectors) -> Vectors:
+        """Add to each text's vector its lead's by weight: (n, dim), of length 1 again."""
+        vectors = texts + np.float32(self._lead_weight) * leads
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        if not length.all():
+            raise EmbedderError(
+                f"{self._folder / MODEL}: the vector of a text and {self._lead_weight} times that "
+                "of its lead add up to 0"
+            )
+        mixed: Vectors = vectors / length[:, None]
+        return mixed
+
+    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
+        """Group indices by rising length; the last of a batch is its longest."""
+        batch: list[int] = []
+        for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+            if batch and (
+                len(batch) == _BATCH_TEXTS
+                or (len(batch) + 1) * lengths[i] > _BATCH_TOKENS
+                # Without a mask a model takes padding for text: only equal lengths may share.
+                or not (self._has_mask or lengths[i] == lengths[batch[0]])
+            ):
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _tokenize(self, text: str, index: int | None) -> tuple[list[int], list[int] | None]:
+        """Tokens of a text and, where it counts, of its lead; ``index`` is for messages."""
+        if not isinstance(text, str):
+            raise TypeError(f"{_label(index)} is {type(text).__name__}, expected str")
+        if len(text) > self._head + self._tail:
+            # The space keeps the two ends from making up a word that the text does not hold.
+            text = text[: self._head] + (" " + text[-self._tail :] if self._tail else "")
+        if not text or text.isspace():
+            raise TextError(f"{_label(index)} is empty: expected at least one visible character")
+        if not text.isascii():
+            # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
+            text = _SURROGATES.sub("\ufffd", text)
+        tokens = self._encode(text)
+        if len(tokens) <= self._added:
+            raise TextError(f"{_label(index)} holds no token that {self.name!r} knows of")
+        if not self._lead_weight:
+            return tokens, None
+        stripped = text.strip()
+        lead = _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars]
+        if len(lead) == len(stripped):
+            return tokens, None
+        lead_tokens = self._encode(lead)
+        return tokens, lead_tokens if len(lead_tokens) > self._added else None
+
+    def _encode(self, text: str) -> list[int]:
+        # One text at a time: the tokenizer's own batches start threads on every core, which a
+        # server that forks or pins its workers does not want.
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=self._special).ids
+        return ids
+
+    def _forward(self, ids: Ids, mask: Ids) -> Vectors:
+        """Run the model and pool: ids and mask (n, seq) to vectors (n, dim) of any length."""
+        feeds = {"input_ids": ids}
+        if self._has_mask:
+            feeds["attention_mask"] = mask
+        if self._has_types:
+            feeds["token_type_ids"] = np.zeros_like(ids)
+        try:
+            output = self._session.run(self._outputs, feeds)[0]
+        except Exception as error:
+            raise EmbedderError(
+                f"{self._folder / MODEL}: fails on ids of shape {ids.shape}: {first_line(error)}"
+            ) from error
+        expected = (len(ids), self._dim) if self._pooling == "model" else (*ids.shape, self._dim)
+        if output.shape != expected:
+            raise EmbedderError(
+                f"{self._folder / MODEL}: pooling {self._pooling!r} and dim {self._dim} in "
+                f"{SETTINGS} expect an output of shape {expected}, found {output.shape}"
+            )
+        if self._pooling == "mean":
+            weight = mask[:, :, None].astype(np.float32)
+            output = (output * weight).sum(axis=1) / weight.sum(axis=1)
+        elif self._pooling == "cls":
+            output = output[:, 0]
+        return np.ascontiguousarray(output, dtype=np.float32)
+
+    def _check_lengths(self, least: float, most: float) -> None:
+        """Refuse lengths of the model's vectors, given their range, that are or give no 1."""
+        if not (least > 0.0 and most < math.inf):  # false for NaN, too
+            raise EmbedderError(
+                f"{self._folder / MODEL}: a vector has length {most if least > 0.0 else least}, "
+                "expected a finite length above 0"
+            )
+        if not self._normalize and max(1.0 - least, most - 1.0) > _UNIT_TOLERANCE:
+            raise EmbedderError(
+                f"{self._folder / MODEL}: vectors have length {least:.6g} to {most:.6g}, expected "
+                f"1; set normalize to true in {SETTINGS}"
+            )
+
+    def _probe(self) -> None:
+        """Run the model once, so that what does not fit is found now and not under load.
+
+        The run holds the highest token id, which a smaller embedding table lacks, and as many
+        tokens as a text may have, which a shorter table of positions lacks.
+        """
+        ids = self._tokenizer.get_vocab().values()
+        if not ids:
+            raise EmbedderError(f"{self._folder / TOKENIZER}: the vocabulary is empty")
+        limit = self._identity["max_tokens"]
+        length = min(limit, _PROBE_TOKENS) if isinstance(limit, int) else 2
+        tokens = np.full((1, length), max(ids), dtype=np.int64)
+        try:
+            vector = self._forward(tokens, np.ones_like(tokens))[0]
+            if vector.any():  # some tables keep rows of zeros for tokens without a meaning
+                self._length_of(vector)
+        except EmbedderError as error:
+            raise EmbedderError(
+                f"{error} (a trial with {length} times token {max(ids)}, the highest in "
+                f"{TOKENIZER})"
+            ) from error
+
+
+def _label(index: int | None) -> str:
+    return "the text" if index is None else f"text {index}"

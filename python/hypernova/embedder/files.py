@@ -1,0 +1,227 @@
+"""The three files of an embedder: found, read and checked.
+
+Not here: what is done with them (see ``embedder``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from hypernova.errors import EmbedderError, NotFoundError
+
+MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
+FORMAT: Final = 1
+BUNDLED = Path(__file__).parent.parent / "bundled"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+_Rule = tuple[str, Callable[[Any], bool]]  # what a field must be, in words, and the check of it
+_FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
+_TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
+_COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
+_SHA256: _Rule = (
+    "64 hex digits",
+    lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) is not None,
+)
+IDENTITY: dict[str, _Rule] = {
+    "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
+    "name": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    "dim": _COUNT,
+    "model_sha256": _SHA256,
+    "tokenizer_sha256": _SHA256,
+    "pooling": ("'model', 'mean' or 'cls'", lambda v: v in ("model", "mean", "cls")),
+    "normalize": _FLAG,
+    "max_tokens": ("null, or " + _COUNT[0], lambda v: v is None or _COUNT[1](v)),
+    "head_chars": _COUNT,
+    "tail_chars": ("0, or " + _COUNT[0], lambda v: _COUNT[1](v) or (type(v) is int and v == 0)),
+    "special_tokens": _FLAG,
+    "lead_chars": _COUNT,
+    # The limit is far from where a float32 overflows, and above it only the lead would count.
+    "lead_weight": (
+        "a number from 0 to 1000",
+        lambda v: type(v) in (int, float) and 0 <= v <= 1000,
+    ),
+}
+_INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
+
+
+def bundled_embedders() -> dict[str, Path]:
+    """List the embedders that ship with the package.
+
+    Returns:
+        The folder of each by name, in order of name.
+    """
+    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob(f"*/{SETTINGS}"))}
+
+
+def find_bundled(fingerprint: str) -> Path | None:
+    """Find the bundled embedder with this fingerprint.
+
+    Only the ``embedder.json`` files are read: ``Embedder.load`` is what checks the models.
+
+    Args:
+        fingerprint: 64 hex digits, as in ``Embedder.fingerprint``.
+
+    Returns:
+        Its folder, or None if no bundled embedder has that fingerprint.
+
+    Raises:
+        EmbedderError: an ``embedder.json`` of the package is damaged.
+    """
+    for folder in bundled_embedders().values():
+        if fingerprint_of(read_settings(folder)) == fingerprint:
+            return folder
+    return None
+
+
+def locate(source: str | os.PathLike[str]) -> Path:
+    """The folder that ``source`` means."""
+    bundled = bundled_embedders()
+    if isinstance(source, str) and source in bundled:
+        return bundled[source]
+    folder = Path(source)
+    if not folder.is_dir():
+        raise NotFoundError(
+            f"no embedder {os.fspath(source)!r}: expected a bundled one "
+            f"({', '.join(bundled) or 'none is installed'}) or a folder with {MODEL}, "
+            f"{TOKENIZER} and {SETTINGS}"
+        )
+    return folder
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise EmbedderError(
+            f"{folder}: {name} is missing; an embedder folder has {MODEL}, {TOKENIZER} and "
+            f"{SETTINGS}"
+        ) from None
+    except OSError as error:
+        raise EmbedderError(f"{folder / name}: cannot be read: {error.strerror}") from error
+
+
+def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
+    """Read the model or the tokenizer, and check its sha256."""
+    data = _read(folder, name)
+    expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise EmbedderError(
+            f"{folder / name}: expected sha256 {expected}, as {SETTINGS} says, found {found}"
+        )
+    return data
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read ``embedder.json`` and check every field of it."""
+    path, data = folder / SETTINGS, _read(folder, SETTINGS)
+    try:
+        settings = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise EmbedderError(f"{path}: not JSON: {first_line(error)}") from error
+    if not isinstance(settings, dict):
+        raise EmbedderError(f"{path}: expected a JSON object, found {_show(settings)}")
+    known = IDENTITY | _INFORMATION
+    for field in settings:
+        if field not in known:
+            raise EmbedderError(
+                f"{path}: unknown field {_show(field)}, expected {', '.join(known)}"
+            )
+    for field, (expected, holds) in known.items():
+        if field not in settings and field in IDENTITY:
+            raise EmbedderError(f"{path}: field {field!r} is missing, expected {expected}")
+        if field in settings and not holds(settings[field]):
+            raise EmbedderError(
+                f"{path}: field {field!r}: expected {expected}, found {_show(settings[field])}"
+            )
+    return settings
+
+
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """Give the sha256 of the identity's canonical JSON."""
+    identity = {field: settings[field] for field in IDENTITY}
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
+    """The tokenizer with its final state: it is never changed again, so threads may share it."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_buffer(data)
+    except Exception as error:
+        raise EmbedderError(
+            f"{folder / TOKENIZER}: not a tokenizer: {first_line(error)}"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    limit = settings["max_tokens"]
+    if limit is not None:
+        special = tokenizer.num_special_tokens_to_add(False)
+        if limit <= special:
+            raise EmbedderError(
+                f"{folder / SETTINGS}: max_tokens is {limit}, expected more than the {special} "
+                "special tokens of a text"
+            )
+        tokenizer.enable_truncation(limit)
+    return tokenizer
+
+
+def load_session(folder: Path, model: bytes, threads: int) -> Any:
+    """An onnxruntime session for serving, with the model's inputs and output checked."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    # A spinning thread burns a core between requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    path = folder / MODEL
+    # Weights outside the file would escape its sha256. A file cannot be a folder, so that they
+    # are not found, wherever the model says that they are.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(path)
+    )
+    try:
+        session = onnxruntime.InferenceSession(
+            model, sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise EmbedderError(
+            f"{path}: not a model that onnxruntime can load: {first_line(error)}"
+        ) from error
+    inputs = {entry.name: entry.type for entry in session.get_inputs()}
+    if "input_ids" not in inputs or not set(inputs) <= set(INPUTS):
+        raise EmbedderError(
+            f"{path}: expected the input input_ids, and at most {' and '.join(INPUTS[1:])} "
+            f"besides, found {', '.join(inputs) or 'none'}"
+        )
+    for name, kind in inputs.items():
+        if kind != "tensor(int64)":
+            raise EmbedderError(f"{path}: input {name}: expected tensor(int64), found {kind}")
+    output = session.get_outputs()[0]
+    if output.type != "tensor(float)":
+        raise EmbedderError(
+            f"{path}: output {output.name}: expected tensor(float), found {output.type}"
+        )
+    return session
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message: libraries add pages to it."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
