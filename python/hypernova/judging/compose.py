@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 VERSION = 1
 # Standard errors to either side of an estimate, for 95%.
 NORMAL_95 = 1.96
+# Below this a percentile interval is known to be too narrow, the more so the fewer.
+FEW_PROMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -305,6 +307,9 @@ def _notes(
     table, models = trial.table, trial.table.models
     known = ~np.isnan(table.score)
     found: list[str] = []
+    different = report["dataset"]["different_prompts"]
+    if different < FEW_PROMPTS:
+        found.append(f"Only {different} different prompts: intervals of so few are too narrow.")
     if np.ptp(table.score[known]) == 0:
         found.append("All scores are equal: no model can be better than another here.")
     if (known.sum(axis=1) < 2).all():
