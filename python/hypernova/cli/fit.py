@@ -28,6 +28,22 @@ def add_to(commands: Commands) -> None:
         help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    weight = parser.add_mutually_exclusive_group()
+    weight.add_argument(
+        "--cost-weight", type=float, default=0.0, metavar="X", help="default, success per USD"
+    )
+    weight.add_argument(
+        "--target-cost",
+        type=float,
+        metavar="USD",
+        help="instead: the most accurate weight that costs at most so much on held-out tasks",
+    )
+    weight.add_argument(
+        "--target-accuracy",
+        type=float,
+        metavar="P",
+        help="instead: the cheapest weight that is at least so accurate on held-out tasks",
+    )
     parser.add_argument(
         "--no-describe",
         dest="describe",
@@ -60,6 +76,9 @@ def _fit(arguments: argparse.Namespace) -> None:
         clusters=arguments.clusters,
         seed=arguments.seed,
         structure=structure,
+        cost_weight=arguments.cost_weight,
+        target_cost=arguments.target_cost,
+        target_accuracy=arguments.target_accuracy,
         describe=arguments.describe,
         progress=sys.stderr.isatty(),
     )

@@ -14,10 +14,12 @@ import numpy as np
 
 from hypernova._core import Artifact
 from hypernova.training.profile import estimate
+from hypernova.training.structure import NEAREST, SHARPNESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hypernova.training.lifts import Lifts
     from hypernova.training.profile import Evidence
     from hypernova.training.types import Floats
 
@@ -52,6 +54,7 @@ def assemble(
     *,
     shrinkage: float,
     guard_z: float,
+    lifts: Lifts | None = None,
     cost_weight: float = 0.0,
     distances: Floats | None = None,
     identity: Mapping[str, object] | None = None,
@@ -65,6 +68,7 @@ def assemble(
         evidence: Sums over k clusters and m models.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
+        lifts: Linear corrections, or None.
         cost_weight: Default of the policy, success per USD.
         distances: Distances of prompts that the clusters were not fitted on; without
             them nothing is novel.
@@ -85,6 +89,11 @@ def assemble(
         novelty=_NOTHING_IS_NOVEL if distances is None else novelty_quantiles(distances),
         embedder=canonical_json(identity or vectors_identity("a fold", centroids.shape[1])),
         metadata=canonical_json(metadata or {}),
+        # One cluster has nothing to share with.
+        sharpness=SHARPNESS if len(centroids) > 1 else None,
+        nearest=NEAREST,
+        slopes=None if lifts is None else lifts.slopes,
+        offsets=None if lifts is None else lifts.offsets,
         default_model=profiles.default_model,
         cost_weight=cost_weight,
         guard_z=guard_z,

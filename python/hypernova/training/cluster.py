@@ -82,14 +82,15 @@ def kmeans(
             tick(1)
         if objective > best_objective:
             best, best_objective = np.asarray(model.centroids, dtype=np.float32), objective
-    return _ordered(vectors, np.unique(best, axis=0))
+    centroids = np.unique(best, axis=0)  # sorted by coordinates: ties in size have an order
+    return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
 
 
-def _ordered(vectors: Floats, centroids: Floats) -> Floats:
+def order_by_size(vectors: Floats, centroids: Floats) -> Ints:
+    """Indices of centroids by falling number of vectors, without those nearest to none."""
     sizes = np.bincount(assign(vectors, centroids)[0], minlength=len(centroids))
-    # `centroids` come sorted by coordinates, and the sort is stable.
     order = np.argsort(-sizes, kind="stable")
-    return np.ascontiguousarray(centroids[order[sizes[order] > 0]])
+    return order[sizes[order] > 0]
 
 
 def assign(vectors: Floats, centroids: Floats) -> tuple[Ints, Floats]:

@@ -6,6 +6,7 @@ it was made of, and says so.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypernova.training.assemble import vectors_identity
 from hypernova.training.describe import describe as describe_clusters
 from hypernova.training.learn import check_learnable, learn
 from hypernova.training.progress import bar
+from hypernova.training.target import cost_weights, find_cost_weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,16 +36,17 @@ def fit(
     seed: int = 0,
     structure: Sequence[str] | None = None,
     cost_weight: float = 0.0,
+    target_cost: float | None = None,
+    target_accuracy: float | None = None,
     describe: bool = True,
     progress: bool = False,
 ) -> Artifact:
     """Learn a routing artifact from an outcome table.
 
-    Embeds the prompts, clusters them by spherical k-means, and records each
-    model's outcomes per cluster. Shrinkage and guard, and the number of clusters
-    if it is ``"auto"``, are those with the least regret on held-out tasks
-    (`hypernova.training.select`). Same input and seed, same bytes, on one kind of
-    machine and with the same versions of the libraries.
+    Embeds the prompts, clusters them, and records each model's outcomes per cluster.
+    Clusters (unless their number is given), shrinkage, lifts and guard are those with
+    the least regret on held-out tasks (`hypernova.training.select`). Same input and
+    seed, same bytes, on one kind of machine and with the same versions of the libraries.
 
     Args:
         table: Outcomes of at least two models. If it holds vectors, nothing is
@@ -54,6 +57,10 @@ def fit(
         structure: Prompts to fit the clusters on instead of the table's; no
             outcomes are needed for them.
         cost_weight: Default of the artifact, in success per USD.
+        target_cost: Instead: take the weight that is most accurate on held-out tasks
+            among those that cost at most so much there, USD a task.
+        target_accuracy: Instead: take the weight that costs least on held-out tasks
+            among those that are at least so accurate there, 0 to 1.
         describe: Keep each cluster's most telling words in the metadata, for people to
             read. Each stands in at least three different prompts of its cluster; no
             text of a prompt is kept either way.
@@ -63,7 +70,8 @@ def fit(
         The artifact, in memory; ``.save(path)`` writes it.
 
     Raises:
-        FitError: The table is too small, or has fewer prompts than clusters.
+        FitError: The table is too small, has fewer prompts than clusters, or no cost
+            weight meets the target.
         EmbedderMismatchError: ``structure`` is given and the table holds vectors.
         MissingExtraError: The extra ``train`` is not installed.
 
@@ -72,6 +80,15 @@ def fit(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> hypernova.fit(table, seed=0).save("router.hnv")  # doctest: +SKIP
     """
+    if (target_cost is not None) + (target_accuracy is not None) + (cost_weight != 0.0) > 1:
+        raise FitError(
+            "give one of cost_weight, target_cost and target_accuracy: each sets the first"
+        )
+    if (target_cost is not None or target_accuracy is not None) and not cost_weights(table):
+        raise FitError(
+            f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
+            "add cost_usd to its outcomes, or leave the target out"
+        )
     different = check_learnable(table, clusters)  # said before the prompts are embedded
     vectors, structure_vectors, identity = embed_table(table, embedder, structure, progress)
     learned = learn(
@@ -84,6 +101,20 @@ def fit(
     )
     chosen = learned.selection
     assert chosen is not None  # no setting was given
+    target = None
+    if target_cost is not None or target_accuracy is not None:
+        with bar(chosen.folds * chosen.repeats, "looking for the cost weight", progress) as tick:
+            target = find_cost_weight(
+                table,
+                vectors,
+                seed,
+                learned.setting,
+                cost_usd=target_cost,
+                accuracy=target_accuracy,
+                structure=structure_vectors,
+                tick=tick,
+            )
+        cost_weight = target.cost_weight
     metadata: dict[str, object] = {
         "hypernova": __version__,
         "table": table.name,
@@ -93,21 +124,30 @@ def fit(
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if structure is None else len(structure),
-        "cluster_sizes": learned.sizes,
+        "cluster_sizes": np.bincount(learned.clusters).tolist(),
+        "setting": asdict(learned.setting),
         "selection": {
             "label": "cross-validated on the folds that chose the setting: slightly too good",
             "folds": chosen.folds,
             "repeats": chosen.repeats,
             "accuracy": round(chosen.held_out.accuracy, 6),
             "best_single": round(chosen.best_single.accuracy, 6),
-            "regret": round(chosen.held_out.regret, 6),
+            "regret": round(chosen.held_out.mean_regret, 6),
         },
     }
+    if target is not None:
+        metadata["target"] = {
+            "label": "held-out, on the folds that chose the cost weight: slightly too good",
+            "asked": {"cost_usd": target_cost, "accuracy": target_accuracy},
+            "cost_weight": target.cost_weight,
+            "accuracy": round(target.accuracy, 6),
+            "cost_usd": round(target.cost_usd, 6),
+        }
     unnamed = learned.artifact(cost_weight=cost_weight)
     figures = _in_sample(table, unnamed, vectors)
     if describe:
-        nearest = unnamed.decide_many(vectors).clusters
-        described = describe_clusters(table.prompts, vectors, unnamed.centroids, nearest)
+        centroids = learned.structure.centroids
+        described = describe_clusters(table.prompts, vectors, centroids, learned.clusters)
         metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}

@@ -12,18 +12,22 @@ import numpy as np
 
 from hypernova.errors import FitError
 from hypernova.training.assemble import assemble
-from hypernova.training.cluster import STARTS, assign, kmeans
+from hypernova.training.cluster import STARTS, assign
+from hypernova.training.lifts import Ridge, unexplained
 from hypernova.training.profile import Evidence
 from hypernova.training.progress import bar
-from hypernova.training.select import Setting, select, steps
+from hypernova.training.select import select, steps
+from hypernova.training.structure import find_structure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hypernova._core import Artifact
     from hypernova.table import OutcomeTable
-    from hypernova.training.select import Selection
-    from hypernova.training.types import Floats
+    from hypernova.training.lifts import Lifts
+    from hypernova.training.select import Selection, Setting
+    from hypernova.training.structure import Structure
+    from hypernova.training.types import Floats, Ints
 
 LEAST_TASKS = 10
 
@@ -34,17 +38,19 @@ class Learned:
 
     Attributes:
         table: What it was learned from.
-        centroids: float32 (k, dim).
-        sizes: Tasks of the table in each cluster, (k,).
+        structure: The clusters.
+        clusters: Nearest cluster of each task, (tasks,).
         evidence: Sums over the clusters.
-        setting: Number of clusters, shrinkage and guard.
+        lifts: Linear corrections, or None.
+        setting: What was chosen.
         selection: How the setting was chosen; None if it was given.
     """
 
     table: OutcomeTable
-    centroids: Floats
-    sizes: list[int]
+    structure: Structure
+    clusters: Ints
     evidence: Evidence
+    lifts: Lifts | None
     setting: Setting
     selection: Selection | None
 
@@ -58,10 +64,11 @@ class Learned:
         """Make the artifact; arguments as in `assemble`."""
         return assemble(
             self.table.models,
-            self.centroids,
+            self.structure.centroids,
             self.evidence,
             shrinkage=self.setting.shrinkage,
             guard_z=self.setting.guard_z,
+            lifts=self.lifts,
             cost_weight=cost_weight,
             distances=self.selection.distances if self.selection else None,
             identity=identity,
@@ -79,14 +86,14 @@ def learn(
     setting: Setting | None = None,
     progress: bool = False,
 ) -> Learned:
-    """Choose a setting on held-out tasks of the table, and cluster all of them with it.
+    """Choose a setting on held-out tasks of the table, and learn from all of them with it.
 
     Args:
         table: Outcomes of at least two models.
         vectors: float32 (tasks, dim), rows of unit length.
         clusters: How many, or ``"auto"``.
         seed: Of folds and k-means.
-        structure: float32 (prompts, dim): fit the clusters on these instead.
+        structure: float32 (prompts, dim): find the clusters on these instead.
         setting: Use this one instead of choosing; nothing is held out then, and no
             prompt is novel to the artifact.
         progress: Show a progress bar for what takes longer than a second.
@@ -98,12 +105,12 @@ def learn(
     different = check_learnable(table, clusters)
     selection = None
     if setting is None:
-        tried = None if clusters == "auto" else [clusters]
-        total = steps(different, tried, structure is not None)
+        given = None if clusters == "auto" else clusters
+        total = steps(table, given, structure is not None)
         with bar(total, "choosing on held-out tasks", progress) as tick:
             try:
                 selection = select(
-                    table, vectors, seed, clusters=tried, structure=structure, tick=tick
+                    table, vectors, seed, clusters=given, structure=structure, tick=tick
                 )
             except FitError:
                 # A fold has fewer prompts than the table: with about as many clusters as
@@ -113,17 +120,38 @@ def learn(
                 ) from None
         setting = selection.setting
     with bar(STARTS, "clustering", progress) as tick:
-        base = vectors if structure is None else structure
-        centroids = kmeans(base, setting.clusters, seed, tick=tick)
-    assigned, _ = assign(vectors, centroids)
+        found = find_structure(
+            vectors if structure is None else structure,
+            setting.source,
+            setting.clusters,
+            seed,
+            groups=table.groups,
+            tick=tick,
+        )
+    assigned, _ = assign(vectors, found.centroids)
+    evidence = Evidence.of(table, assigned, found.k, found.groups)
     return Learned(
         table=table,
-        centroids=centroids,
-        sizes=np.bincount(assigned, minlength=len(centroids)).tolist(),
-        evidence=Evidence.of(table, assigned, len(centroids)),
+        structure=found,
+        clusters=assigned,
+        evidence=evidence,
+        lifts=_lifts(table, vectors, found, evidence, setting),
         setting=setting,
         selection=selection,
     )
+
+
+def _lifts(
+    table: OutcomeTable,
+    vectors: Floats,
+    structure: Structure,
+    evidence: Evidence,
+    setting: Setting,
+) -> Lifts | None:
+    if setting.ridge is None:
+        return None
+    left = unexplained(table.score, structure.shares(vectors), evidence, setting.shrinkage)
+    return Ridge(vectors, ~np.isnan(table.score)).lifts(left, setting.ridge)
 
 
 def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OVERALL_WEIGHT = 20.0
 # Outcomes with which a model may be the default model, however often others were tried.
 ENOUGH_OUTCOMES = 100
+# Outcomes at the model's overall rate that its rate in a group leans on.
+GROUP_WEIGHT = 20.0
 
 
 @dataclass(frozen=True)
@@ -161,18 +163,62 @@ class Evidence:
         sums: Of `sum_up`.
         default_model: Of `best_single`.
         pairs: Of `sum_pairs`, against the default model.
+        groups: Group of each cluster, (k,), or None: clusters of a group lean on its
+            rates first.
     """
 
     sums: Sums
     default_model: int
     pairs: PairSums
+    groups: Ints | None = None
 
     @classmethod
-    def of(cls, table: OutcomeTable, clusters: Ints, k: int) -> Evidence:
+    def of(
+        cls, table: OutcomeTable, clusters: Ints, k: int, groups: Ints | None = None
+    ) -> Evidence:
         """Sum up a table whose tasks have been assigned to ``k`` clusters, (tasks,)."""
         sums = sum_up(table.score, table.cost_usd, table.latency_s, clusters, k)
         default = best_single(sums)
-        return cls(sums, default, sum_pairs(table.score, default, clusters, k))
+        return cls(sums, default, sum_pairs(table.score, default, clusters, k), groups)
+
+
+def pulled_success(evidence: Evidence) -> Floats:
+    """Pull each model's overall rate to the default model's, float64 (m,).
+
+    As far as the paired gap between the two may be noise (the positive-part estimator
+    of James and Stein, as in Efron and Morris 1975): of two models that nothing tells
+    apart neither is preferred everywhere.
+    """
+    pairs, default = evidence.pairs, evidence.default_model
+    overall = overall_success(evidence.sums)
+    gap = overall - overall[default]
+    # Two models that share no task: the largest variances that two scores can have.
+    noise = _variance(pairs.n[-1], pairs.gain[-1], pairs.gain2[-1], 0.25 + 0.25)
+    noise = noise / np.maximum(pairs.n[-1], 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
+    pulled: Floats = overall[default] + kept * gap
+    return pulled
+
+
+def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
+    """Shrunk estimates of the clusters, float64 (k, m)."""
+    sums, pulled = evidence.sums, pulled_success(evidence)
+    n = sums.n[:-1]
+    # What is taken off a model's overall rate is taken off its rate in each cluster, or
+    # the clusters together would say again what the pull took back.
+    score = sums.score[:-1] - n * (overall_success(sums) - pulled)
+    prior = np.broadcast_to(pulled, n.shape)
+    if evidence.groups is not None:
+        number = int(evidence.groups.max()) + 1
+        in_group = np.zeros((2, number, len(pulled)))
+        np.add.at(in_group[0], evidence.groups, n)
+        np.add.at(in_group[1], evidence.groups, score)
+        rates = (in_group[1] + GROUP_WEIGHT * pulled) / (in_group[0] + GROUP_WEIGHT)
+        prior = rates[evidence.groups]
+    with np.errstate(invalid="ignore"):
+        shrunk = (score + shrinkage * prior) / (n + shrinkage)
+    return np.where(n > 0, shrunk, prior)
 
 
 def _shrunk_error(n: Floats, variance: Floats, overall: Floats, weight: float) -> Floats:
@@ -189,8 +235,10 @@ def _shrunk_error(n: Floats, variance: Floats, overall: Floats, weight: float) -
 def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     """Shrink the means and state their errors (DESIGN, *The decision rule*).
 
-    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage`` and
-    the model's overall estimate as prior; a cell without outcomes is its prior. The
+    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage``, less what
+    `pulled_success` takes off the model's rate. The prior is the pulled rate, or that of
+    the cluster's group, which leans on the former; a cell without outcomes is its prior.
+    The last row is the overall estimate, not pulled. The
     errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes.
 
     Args:
@@ -201,10 +249,7 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     n = sums.n
     weight = max(shrinkage, 1.0)
     mean = _ratio(sums.score, n, 0.0)
-    prior = overall_success(sums)
-    with np.errstate(invalid="ignore"):
-        shrunk = (sums.score[:-1] + shrinkage * prior) / (n[:-1] + shrinkage)
-    shrunk = np.where(n[:-1] > 0, shrunk, prior)
+    shrunk = _shrunk_success(evidence, shrinkage)
 
     # 1/4 is the largest variance that a score in 0..1 can have.
     variance = _variance(n, sums.score, sums.score2, 0.25)
@@ -229,7 +274,9 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     return Profiles(
         counts=n,
         mean=mean.astype(np.float32),
-        success=np.clip(stacked(shrunk, prior), 0.0, 1.0),
+        success=np.clip(
+            stacked(_shrunk_success(evidence, shrinkage), overall_success(sums)), 0.0, 1.0
+        ),
         standard_error=stacked(error, overall_error),
         gain_error=gain_errors,
         cost=expense(sums.cost, sums.cost_n),
