@@ -48,6 +48,14 @@ class Artifact:
         cost: float32 (k + 1, models), mean USD per task; NaN where unknown.
         latency: float32 (k + 1, models), mean seconds per task; NaN where unknown.
         novelty_quantiles: float32 (q,), of the distances of training prompts.
+        sharpness: How fast a cluster's share falls with its squared distance; None
+            where the nearest cluster counts alone.
+        nearest: How many of the nearest clusters have a share, 1 to 16; None as
+            ``sharpness``.
+        slopes: float32 (models, dim), what the vector adds to each model's success
+            estimate; None where nothing is added.
+        offsets: float32 (models,), what is added where the vector is 0; None as
+            ``slopes``.
     """
 
     @property
@@ -90,6 +98,14 @@ class Artifact:
     def latency(self) -> NDArray[np.float32]: ...
     @property
     def novelty_quantiles(self) -> NDArray[np.float32]: ...
+    @property
+    def sharpness(self) -> float | None: ...
+    @property
+    def nearest(self) -> int | None: ...
+    @property
+    def slopes(self) -> NDArray[np.float32] | None: ...
+    @property
+    def offsets(self) -> NDArray[np.float32] | None: ...
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Artifact:
         """Map a file and validate all of it.
@@ -127,12 +143,19 @@ class Artifact:
         guard_z: float = 0.0,
         novelty_limit: float = 1.0,
         shrinkage: float = 0.0,
+        sharpness: float | None = None,
+        nearest: int = 8,
+        slopes: NDArray[np.float32] | None = None,
+        offsets: NDArray[np.float32] | None = None,
     ) -> Artifact:
         """Make an artifact of values; shapes and rules are those of FORMAT.md.
+
+        Without ``sharpness``, ``nearest`` means nothing.
 
         Raises:
             VectorError: An array is not contiguous or has the wrong dtype.
             ArtifactError: A value breaks a rule of FORMAT.md.
+            TypeError: Only one of ``slopes`` and ``offsets`` is given.
         """
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -205,7 +228,8 @@ class RankingEntry:
 
     Attributes:
         model: Name.
-        success: Shrunk success estimate, 0 to 1.
+        success: Shrunk success estimate, 0 to 1; where the artifact says so, blended
+            over the nearest clusters and lifted by the vector.
         cost_usd: Expected cost of a task, the caller's price if given; None if unknown.
         latency_s: Expected latency of a task; None if unknown.
         n: Outcomes that were counted in the cluster; may be fractional.

@@ -77,7 +77,7 @@ fn decide(artifact: &Artifact) {
         for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {
             match artifact.decide(&vector, &wishes) {
                 Ok(decision) => {
-                    let ranking = artifact.rank(decision.row, &wishes);
+                    let ranking = artifact.rank(&decision, &vector, &wishes);
                     assert_eq!(ranking[0].model, decision.model);
                     assert!((decision.cluster as usize) < artifact.clusters());
                     assert!((0.0..=1.0).contains(&decision.novelty));

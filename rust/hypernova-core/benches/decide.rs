@@ -85,6 +85,8 @@ fn artifact(clusters: usize, dim: usize) -> Artifact {
         ),
         novelty: (0..101).map(|q| q as f32 / 50.0).collect(),
         metadata: "{}".into(),
+        soft: None,
+        lifts: None,
     };
     Artifact::build(&parts).expect("the parts are valid")
 }
@@ -177,14 +179,14 @@ fn bench_decide(c: &mut Criterion) {
 fn bench_policy(c: &mut Criterion) {
     let artifact = artifact(1, 1);
     let (defaults, wishes) = (Wishes::defaults(&artifact), wishes(&artifact));
-    assert!(artifact.decide(&[1.0], &wishes).is_ok());
+    let decision = artifact.decide(&[1.0], &wishes).expect("a model is left");
     let mut group = c.benchmark_group("policy");
     for (name, wishes) in [("defaults", &defaults), ("wishes", &wishes)] {
         group.bench_function(format!("choose/{name}"), |b| {
             b.iter(|| artifact.decide(black_box(&[1.0]), black_box(wishes)));
         });
         group.bench_function(format!("rank/{name}"), |b| {
-            b.iter(|| artifact.rank(black_box(0), black_box(wishes)));
+            b.iter(|| artifact.rank(black_box(&decision), &[], black_box(wishes)));
         });
     }
     let request = request();

@@ -13,7 +13,7 @@ use memmap2::Mmap;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
-use crate::format::{self, Embedder, Layout, Policy};
+use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
 use crate::nearest::Level;
 use crate::write::{self, Parts};
 
@@ -122,6 +122,19 @@ impl Artifact {
     ///
     /// The first rule of `FORMAT.md` that the values break.
     pub fn build(parts: &Parts) -> Result<Self, Error> {
+        if let Some(lifts) = &parts.lifts {
+            // The file holds both in one section: its length alone does not tell
+            // that a value too many of one makes up for a missing one of the other.
+            let (models, dim) = (parts.models.len(), parts.dim as usize);
+            let lengths = [models, models * dim];
+            if [lifts.offsets.len(), lifts.slopes.len()] != lengths {
+                return Err(Error::SectionLength {
+                    tag: tag::SLOPES,
+                    expected: format!("4 x {models} and 4 x {models} x {dim}"),
+                    found: 4 * (lifts.offsets.len() + lifts.slopes.len()) as u64,
+                });
+            }
+        }
         Self::from_bytes(&write::encode(parts))
     }
 
@@ -304,6 +317,24 @@ impl Artifact {
     #[must_use]
     pub fn novelty_quantiles(&self) -> &[f32] {
         self.f32s(&self.layout.novelty)
+    }
+
+    /// How the profiles of several clusters are blended; `None` takes the nearest alone.
+    #[must_use]
+    pub fn soft(&self) -> Option<Soft> {
+        self.layout.soft
+    }
+
+    /// What is added to the success estimates where the vector is 0, one value a model.
+    #[must_use]
+    pub fn offsets(&self) -> Option<&[f32]> {
+        self.layout.lifts.as_ref().map(|[o, _]| self.f32s(o))
+    }
+
+    /// How it changes with the vector, models x dim.
+    #[must_use]
+    pub fn slopes(&self) -> Option<&[f32]> {
+        self.layout.lifts.as_ref().map(|[_, s]| self.f32s(s))
     }
 
     fn part(&self, range: &Range<usize>) -> &[u8] {

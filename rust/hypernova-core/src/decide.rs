@@ -1,11 +1,13 @@
 //! From a vector to a decision: the whole serving path of the core.
 //!
-//! Not here: the search ([`crate::nearest`]) and the rule ([`crate::policy`]).
+//! Not here: the search ([`crate::nearest`]), what is expected of each model
+//! (`estimate.rs`) and the rule ([`crate::policy`]).
 
 use crate::artifact::Artifact;
 use crate::error::Error;
-use crate::nearest::{check_finite, nearest};
-use crate::policy::{Reason, Wishes, choose};
+use crate::estimate::{Blend, Row};
+use crate::nearest::{Few, check_finite, nearest, nearest_few};
+use crate::policy::{Entry, Reason, Wishes, choose, rank};
 
 /// What was decided for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,8 +16,8 @@ pub struct Decision {
     pub model: u32,
     /// Index of the nearest centroid.
     pub cluster: u32,
-    /// Row of the profiles that was used: the cluster, or the number of clusters
-    /// if the prompt is novel.
+    /// Row of the profiles that was used: the cluster, blended with others where
+    /// the artifact blends, or the number of clusters if the prompt is novel.
     pub row: u32,
     /// Euclidean distance from the nearest centroid.
     pub distance: f32,
@@ -58,15 +60,27 @@ impl Artifact {
             });
         }
         check_finite(vector)?;
-        let found = nearest(self.level(), vector, self.centroids());
+        let few = self.ranks_by_vector().then(|| self.few(vector));
+        let found = few.as_ref().map_or_else(
+            || nearest(self.level(), vector, self.centroids()),
+            |few| few.as_slice()[0],
+        );
         let distance = found.squared.sqrt();
         let novelty = novelty(self.novelty_quantiles(), distance);
-        let row = if f64::from(novelty) > self.policy().novelty_limit {
+        let novel = f64::from(novelty) > self.policy().novelty_limit;
+        let row = if novel {
             self.clusters() as u32
         } else {
             found.index
         };
-        let (model, reason) = choose(self, row as usize, wishes).map_err(|e| match e {
+        let chosen = match few {
+            Some(few) if !novel => {
+                let blend = Blend::new(self, few.as_slice(), vector);
+                choose(self, &blend, novel, wishes)
+            }
+            _ => choose(self, &Row::new(self, row as usize), novel, wishes),
+        };
+        let (model, reason) = chosen.map_err(|e| match e {
             Error::NoCandidate {
                 row,
                 models,
@@ -90,6 +104,39 @@ impl Artifact {
             novelty,
             reason,
         })
+    }
+
+    /// The clusters whose profiles count for a vector that is not novel.
+    fn few(&self, vector: &[f32]) -> Few {
+        let count = self.soft().map_or(1, |soft| soft.nearest as usize);
+        nearest_few(self.level(), vector, self.centroids(), count)
+    }
+
+    /// Whether [`Self::rank`] needs the vector that was decided on: only where the
+    /// artifact blends clusters or lifts estimates.
+    #[must_use]
+    pub fn ranks_by_vector(&self) -> bool {
+        self.soft().is_some() || self.slopes().is_some()
+    }
+
+    /// All models that the wishes allow, the best first; the first is the decision.
+    ///
+    /// `vector` is what was decided on. Unless [`Self::ranks_by_vector`] it is not
+    /// looked at and may be empty.
+    ///
+    /// # Panics
+    ///
+    /// If the vector is needed and has another dimension, or the decision or the
+    /// wishes are another artifact's with other numbers of clusters or models.
+    #[must_use]
+    pub fn rank(&self, decision: &Decision, vector: &[f32], wishes: &Wishes) -> Vec<Entry> {
+        let row = decision.row as usize;
+        if row == self.clusters() || !self.ranks_by_vector() {
+            return rank(self, &Row::new(self, row), wishes);
+        }
+        assert_eq!(vector.len(), self.dim());
+        let few = self.few(vector);
+        rank(self, &Blend::new(self, few.as_slice(), vector), wishes)
     }
 
     /// Decide for every row of a matrix, rows x `dim`.

@@ -15,7 +15,9 @@
 
 pub mod artifact;
 pub mod decide;
+mod dot;
 pub mod error;
+mod estimate;
 pub mod format;
 pub mod nearest;
 pub mod policy;
@@ -30,4 +32,4 @@ pub use decide::Decision;
 pub use error::Error;
 pub use nearest::Level;
 pub use policy::{Entry, Reason, Request, Wishes};
-pub use write::Parts;
+pub use write::{Lifts, Parts};

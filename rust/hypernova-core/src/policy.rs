@@ -1,12 +1,13 @@
-//! The rule that turns a row of profiles and the caller's wishes into a ranking.
+//! The rule that turns estimates and the caller's wishes into a ranking.
 //!
-//! Not here: which row (see [`crate::decide`]). The rule is stated in
+//! Not here: the estimates (`estimate.rs`). The rule is stated in
 //! `FORMAT.md` under *Meaning*; all of it is computed in f64.
 
 use std::cmp::Ordering;
 
 use crate::artifact::Artifact;
 use crate::error::Error;
+use crate::estimate::Estimates;
 
 /// What a caller asks for, by name. What is `None` is the artifact's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,7 +52,7 @@ pub struct Entry {
     pub cost_usd: Option<f64>,
     /// Expected latency in seconds.
     pub latency_s: Option<f64>,
-    /// Outcomes counted in the cluster.
+    /// Outcomes counted in the cluster, blended as the success estimate is.
     pub n: f64,
     /// What the ranking goes by.
     pub utility: f64,
@@ -210,21 +211,18 @@ fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usiz
     })
 }
 
-/// One row of the profiles, seen through the caller's wishes.
-struct Row<'a> {
-    success: &'a [f32],
-    gain_error: &'a [f32],
-    cost: &'a [f32],
-    latency: &'a [f32],
-    counts: &'a [f64],
+/// What is expected of the models, seen through the caller's wishes.
+struct View<'a, E> {
+    estimates: &'a E,
     wishes: &'a Wishes,
-    default: usize,
+    models: usize,
     guard_z: f64,
     /// What an unknown cost counts as under a cost weight.
     dearest: f64,
     /// What an unknown latency counts as under a latency weight.
     slowest: f64,
-    default_utility: f64,
+    /// The default model's place.
+    default: Place,
 }
 
 /// The part of a ranking that a model belongs to; the lower goes first.
@@ -233,77 +231,77 @@ const PROVEN: Part = 0;
 const DEFAULT: Part = 1;
 const OTHER: Part = 2;
 
-impl<'a> Row<'a> {
-    fn new(artifact: &'a Artifact, row: usize, wishes: &'a Wishes) -> Self {
+impl<'a, E: Estimates> View<'a, E> {
+    fn new(artifact: &'a Artifact, estimates: &'a E, wishes: &'a Wishes) -> Self {
         let models = artifact.models();
-        let range = row * models..(row + 1) * models;
         let policy = artifact.policy();
         let mut this = Self {
-            success: &artifact.success()[range.clone()],
-            gain_error: &artifact.gain_error()[range.clone()],
-            cost: &artifact.cost()[range.clone()],
-            latency: &artifact.latency()[range.clone()],
-            counts: &artifact.counts()[range],
+            estimates,
             wishes,
-            default: policy.default_model as usize,
+            models,
             guard_z: policy.guard_z,
             dearest: 0.0,
             slowest: 0.0,
-            default_utility: 0.0,
+            default: Place {
+                part: DEFAULT,
+                success: 0.0,
+                utility: 0.0,
+                model: policy.default_model as usize,
+            },
         };
         if wishes.cost_weight != 0.0 {
             this.dearest = (0..models).filter_map(|m| this.cost(m)).fold(0.0, f64::max);
         }
         if wishes.latency_weight != 0.0 {
             this.slowest = (0..models)
-                .filter_map(|m| this.latency(m))
+                .filter_map(|m| estimates.latency(m))
                 .fold(0.0, f64::max);
         }
-        this.default_utility = this.utility(this.default);
+        this.default.success = estimates.success(this.default.model);
+        this.default.utility = this.utility(this.default.model, this.default.success);
         this
-    }
-
-    fn models(&self) -> usize {
-        self.success.len()
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
         let price = self.wishes.prices.as_ref().map_or(f64::NAN, |p| p[model]);
         if price.is_nan() {
-            known(self.cost[model])
+            self.estimates.cost(model)
         } else {
             Some(price)
         }
     }
 
-    fn latency(&self, model: usize) -> Option<f64> {
-        known(self.latency[model])
-    }
-
-    fn utility(&self, model: usize) -> f64 {
-        let mut utility = f64::from(self.success[model]);
+    fn utility(&self, model: usize, success: f64) -> f64 {
+        let mut utility = success;
         if self.wishes.cost_weight != 0.0 {
             utility -= self.wishes.cost_weight * self.cost(model).unwrap_or(self.dearest);
         }
         if self.wishes.latency_weight != 0.0 {
-            utility -= self.wishes.latency_weight * self.latency(model).unwrap_or(self.slowest);
+            let latency = self.estimates.latency(model);
+            utility -= self.wishes.latency_weight * latency.unwrap_or(self.slowest);
         }
         utility
     }
 
-    fn part(&self, model: usize, utility: f64) -> Part {
-        if model == self.default {
-            return DEFAULT;
+    /// Place of a model in the ranking before limits: the lower goes first.
+    fn place(&self, model: usize) -> Place {
+        if model == self.default.model {
+            return self.default;
         }
-        let bound = self.guard_z * f64::from(self.gain_error[model]);
-        if utility - self.default_utility > bound {
-            PROVEN
-        } else {
-            OTHER
+        let success = self.estimates.success(model);
+        let utility = self.utility(model, success);
+        let bound = self.guard_z * self.estimates.gain_error(model);
+        let proven = utility - self.default.utility > bound;
+        Place {
+            part: if proven { PROVEN } else { OTHER },
+            success,
+            utility,
+            model,
         }
     }
 
-    fn is_candidate(&self, model: usize) -> bool {
+    fn is_candidate(&self, place: &Place) -> bool {
+        let model = place.model;
         if self.wishes.allowed.as_ref().is_some_and(|a| !a[model]) {
             return false;
         }
@@ -312,23 +310,14 @@ impl<'a> Row<'a> {
         {
             return false;
         }
-        f64::from(self.success[model]) >= self.wishes.min_success
-    }
-
-    /// Place of a model in the ranking before limits: the lower goes first.
-    fn place(&self, model: usize) -> Place {
-        let utility = self.utility(model);
-        Place {
-            part: self.part(model, utility),
-            utility,
-            model,
-        }
+        place.success >= self.wishes.min_success
     }
 }
 
 #[derive(Clone, Copy)]
 struct Place {
     part: Part,
+    success: f64,
     utility: f64,
     model: usize,
 }
@@ -345,26 +334,22 @@ impl Place {
     }
 }
 
-fn known(value: f32) -> Option<f64> {
-    (!value.is_nan()).then(|| f64::from(value))
-}
-
-/// The model that the rule takes in `row`, and why. Allocates nothing.
-pub(crate) fn choose(
+/// The model that the rule takes, and why. Allocates nothing.
+pub(crate) fn choose<E: Estimates>(
     artifact: &Artifact,
-    row: usize,
+    estimates: &E,
+    novel: bool,
     wishes: &Wishes,
 ) -> Result<(u32, Reason), Error> {
-    let novel = row == artifact.clusters();
-    let row = Row::new(artifact, row, wishes);
+    let view = View::new(artifact, estimates, wishes);
     let mut first: Option<Place> = None;
     let mut taken: Option<Place> = None;
-    for model in 0..row.models() {
-        let place = row.place(model);
+    for model in 0..view.models {
+        let place = view.place(model);
         if first.is_none_or(|f| place.order(&f).is_lt()) {
             first = Some(place);
         }
-        if taken.is_none_or(|t| place.order(&t).is_lt()) && row.is_candidate(model) {
+        if taken.is_none_or(|t| place.order(&t).is_lt()) && view.is_candidate(&place) {
             taken = Some(place);
         }
     }
@@ -372,8 +357,8 @@ pub(crate) fn choose(
         return Err(Error::NoCandidate {
             row: 0,
             cluster: 0, // the caller knows it
-            models: row.models(),
-            allowed: wishes.count_allowed(row.models()),
+            models: view.models,
+            allowed: wishes.count_allowed(view.models),
             limits: wishes.limits(),
         });
     };
@@ -389,31 +374,25 @@ pub(crate) fn choose(
     Ok((taken.model as u32, reason))
 }
 
-impl Artifact {
-    /// All models that the wishes allow in a row of the profiles, the best first.
-    ///
-    /// `row` is a cluster, or the number of clusters for the whole table.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such row, or the wishes are another artifact's with another
-    /// number of models.
-    #[must_use]
-    pub fn rank(&self, row: u32, wishes: &Wishes) -> Vec<Entry> {
-        let row = Row::new(self, row as usize, wishes);
-        let mut places: Vec<Place> = (0..row.models())
-            .filter(|&m| row.is_candidate(m))
-            .map(|m| row.place(m))
-            .collect();
-        places.sort_unstable_by(Place::order);
-        let entry = |place: Place| Entry {
-            model: place.model as u32,
-            success: f64::from(row.success[place.model]),
-            cost_usd: row.cost(place.model),
-            latency_s: row.latency(place.model),
-            n: row.counts[place.model],
-            utility: place.utility,
-        };
-        places.into_iter().map(entry).collect()
-    }
+/// All models that the wishes allow, the best first.
+pub(crate) fn rank<E: Estimates>(
+    artifact: &Artifact,
+    estimates: &E,
+    wishes: &Wishes,
+) -> Vec<Entry> {
+    let view = View::new(artifact, estimates, wishes);
+    let mut places: Vec<Place> = (0..view.models)
+        .map(|m| view.place(m))
+        .filter(|place| view.is_candidate(place))
+        .collect();
+    places.sort_unstable_by(Place::order);
+    let entry = |place: Place| Entry {
+        model: place.model as u32,
+        success: place.success,
+        cost_usd: view.cost(place.model),
+        latency_s: estimates.latency(place.model),
+        n: estimates.count(place.model),
+        utility: place.utility,
+    };
+    places.into_iter().map(entry).collect()
 }

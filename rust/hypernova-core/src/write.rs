@@ -9,8 +9,8 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::format::{
-    ENTRY_LEN, FLAG_REQUIRED, HEAD_CRC_AT, HEADER_LEN, MAGIC, MAJOR, MINOR, Policy, Tag, align,
-    head_checksum, tag,
+    ENTRY_LEN, FLAG_REQUIRED, HEAD_CRC_AT, HEADER_LEN, MAGIC, MAJOR, MINOR, Policy, Soft, Tag,
+    align, head_checksum, tag,
 };
 
 /// The values of an artifact. Names, shapes and rules are those of `FORMAT.md`.
@@ -46,6 +46,19 @@ pub struct Parts {
     pub novelty: Vec<f32>,
     /// How the artifact was made, a JSON object.
     pub metadata: String,
+    /// How the profiles of several clusters are blended; `None` takes the nearest alone.
+    pub soft: Option<Soft>,
+    /// What is added to the blended success estimates; `None` adds nothing.
+    pub lifts: Option<Lifts>,
+}
+
+/// A linear function of the vector for each model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lifts {
+    /// Its value where the vector is 0, `m`.
+    pub offsets: Vec<f32>,
+    /// Its slope, `m` x `d`.
+    pub slopes: Vec<f32>,
 }
 
 fn f32_bytes(values: &[f32]) -> Vec<u8> {
@@ -88,10 +101,17 @@ fn policy_bytes(policy: &Policy) -> Vec<u8> {
     bytes
 }
 
+fn soft_bytes(soft: Soft) -> Vec<u8> {
+    let mut bytes = f64_bytes(&[soft.sharpness]);
+    bytes.extend(soft.nearest.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes
+}
+
 /// Lay the values out as a file. The result has still to be parsed.
 pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
     let required = FLAG_REQUIRED;
-    let sections: Vec<(Tag, u32, Vec<u8>)> = vec![
+    let mut sections: Vec<(Tag, u32, Vec<u8>)> = vec![
         (tag::CENTROIDS, required, f32_bytes(&parts.centroids)),
         (tag::COUNTS, required, f64_bytes(&parts.counts)),
         (tag::MEAN, required, f32_bytes(&parts.mean)),
@@ -110,6 +130,20 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
         (tag::NOVELTY, required, f32_bytes(&parts.novelty)),
         (tag::METADATA, 0, parts.metadata.as_bytes().to_vec()),
     ];
+    // A file that holds neither is one of version 1.0, byte for byte.
+    let minor = if parts.soft.is_some() || parts.lifts.is_some() {
+        MINOR
+    } else {
+        0
+    };
+    if let Some(soft) = parts.soft {
+        sections.push((tag::SOFT, required, soft_bytes(soft)));
+    }
+    if let Some(lifts) = &parts.lifts {
+        let mut bytes = f32_bytes(&lifts.offsets);
+        bytes.extend(f32_bytes(&lifts.slopes));
+        sections.push((tag::SLOPES, required, bytes));
+    }
     let aligned = |x| align(x).expect("a length in memory is far from overflow");
 
     let mut table = Vec::with_capacity(sections.len() * ENTRY_LEN);
@@ -129,7 +163,7 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
     let mut file = Vec::with_capacity(body_start + body.len());
     file.extend(MAGIC);
     file.extend(MAJOR.to_le_bytes());
-    file.extend(MINOR.to_le_bytes());
+    file.extend(minor.to_le_bytes());
     file.extend((sections.len() as u32).to_le_bytes());
     file.extend(((body_start + body.len()) as u64).to_le_bytes());
     file.extend(parts.clusters.to_le_bytes());

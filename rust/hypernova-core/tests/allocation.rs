@@ -11,7 +11,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use hypernova_core::{Artifact, Level, Reason, Request, Wishes};
-use support::{SplitMix, parts};
+use support::{SplitMix, in_row, parts};
 
 thread_local! {
     /// Of this thread only: the test harness allocates on its own meanwhile.
@@ -146,7 +146,7 @@ fn the_counter_counts() {
     let wishes = Wishes::defaults(&artifact);
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
     assert_eq!(allocations(|| drop(vec![0_u8; 100])), 1);
-    assert!(allocations(|| drop(artifact.rank(0, &wishes))) > 0);
+    assert!(allocations(|| drop(artifact.rank(&in_row(0), &[], &wishes))) > 0);
     let refused = allocations(|| drop(artifact.decide(&[f32::NAN; 3], &wishes)));
     assert_eq!(refused, 0, "a refused vector is no allocation");
 }

@@ -7,7 +7,7 @@
 mod support;
 
 use hypernova_core::{Artifact, Decision, Error, Reason, Request, Wishes};
-use support::{SplitMix, neutral_policy, parts};
+use support::{SplitMix, in_row, neutral_policy, parts};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -146,13 +146,14 @@ fn the_decision_is_the_first_of_the_ranking() {
             let query = [random.normal() * 3.0, random.normal() * 3.0];
             match artifact.decide(&query, &wishes) {
                 Ok(decision) => {
-                    let ranking = artifact.rank(decision.row, &wishes);
+                    let ranking = artifact.rank(&decision, &query, &wishes);
                     assert_eq!(ranking[0].model, decision.model);
                     assert!(ranking.iter().all(|e| e.model != 2));
                 }
                 Err(error) => {
                     assert!(matches!(error, Error::NoCandidate { .. }), "{error:?}");
-                    let rows = (0..=3).filter(|&r| artifact.rank(r, &wishes).is_empty());
+                    let rows =
+                        (0..=3).filter(|&r| artifact.rank(&in_row(r), &[], &wishes).is_empty());
                     assert!(rows.count() > 0);
                 }
             }

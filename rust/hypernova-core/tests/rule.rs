@@ -13,7 +13,7 @@ mod support;
 use hypernova_core::format::Policy;
 use hypernova_core::policy::Entry;
 use hypernova_core::{Artifact, Decision, Error, Parts, Reason, Request, Wishes};
-use support::{embedder, neutral_policy, parts};
+use support::{embedder, in_row, neutral_policy, parts};
 
 const NAN: f32 = f32::NAN;
 
@@ -55,6 +55,8 @@ fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
         embedder: embedder(1),
         novelty: vec![8.0, 16.0],
         metadata: String::new(),
+        soft: None,
+        lifts: None,
     };
     Artifact::build(&parts).expect("the parts are valid")
 }
@@ -143,7 +145,7 @@ fn check(cases: impl IntoIterator<Item = Case>) {
             (artifact(other, case.row, novel), 20.0, true),
         ] {
             let wishes = Wishes::resolve(&artifact, &case.request).expect(clause);
-            let ranking = artifact.rank(u32::from(is_novel), &wishes);
+            let ranking = artifact.rank(&in_row(u32::from(is_novel)), &[], &wishes);
             assert_eq!(spell(&artifact, &ranking), case.ranking, "{clause}");
             match artifact.decide(&[query], &wishes) {
                 Ok(decision) => {
@@ -476,8 +478,9 @@ fn a_ranking_says_what_it_goes_by() {
         // The dearest is a's price, the slowest is c.
         entry(3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
     ];
-    assert_eq!(artifact.rank(0, &wishes), expected);
-    let whole: Vec<f64> = artifact.rank(1, &wishes).iter().map(|e| e.n).collect();
+    assert_eq!(artifact.rank(&in_row(0), &[], &wishes), expected);
+    let whole = artifact.rank(&in_row(1), &[], &wishes);
+    let whole: Vec<f64> = whole.iter().map(|e| e.n).collect();
     assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
 }
 
@@ -492,7 +495,7 @@ fn utility_is_computed_in_f64_from_left_to_right() {
         ..Request::default()
     };
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let ranking = artifact.rank(0, &wishes);
+    let ranking = artifact.rank(&in_row(0), &[], &wishes);
     let found = ranking.iter().find(|e| e.model == 2).unwrap().utility;
     let [success, cost, latency] = [0.7_f32, 0.1, 0.3].map(f64::from);
     let terms = (0.3 * cost, 0.7 * latency);

@@ -14,6 +14,8 @@ pub(crate) struct Decision {
     artifact: Arc<core::Artifact>,
     decided: core::Decision,
     wishes: Arc<core::Wishes>,
+    /// What was decided on; empty unless the ranking needs it.
+    vector: Box<[f32]>,
     #[pyo3(get)]
     cluster: u32,
     #[pyo3(get)]
@@ -29,16 +31,27 @@ impl Decision {
         artifact: &Arc<core::Artifact>,
         decided: core::Decision,
         wishes: &Arc<core::Wishes>,
+        vector: Vec<f32>,
     ) -> Self {
         Self {
             artifact: Arc::clone(artifact),
             decided,
             wishes: Arc::clone(wishes),
+            vector: kept(artifact, vector).into(),
             cluster: decided.cluster,
             distance: decided.distance,
             novelty: decided.novelty,
             reason: decided.reason.name(),
         }
+    }
+}
+
+/// What is decided on, as far as rankings will need it.
+fn kept(artifact: &core::Artifact, vectors: Vec<f32>) -> Vec<f32> {
+    if artifact.ranks_by_vector() {
+        vectors
+    } else {
+        Vec::new()
     }
 }
 
@@ -52,7 +65,9 @@ impl Decision {
     /// Built when it is asked for.
     #[getter]
     fn ranking<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let entries = self.artifact.rank(self.decided.row, &self.wishes);
+        let entries = self
+            .artifact
+            .rank(&self.decided, &self.vector, &self.wishes);
         PyTuple::new(
             py,
             entries
@@ -114,6 +129,8 @@ pub(crate) struct Decisions {
     artifact: Arc<core::Artifact>,
     decided: Vec<core::Decision>,
     wishes: Arc<core::Wishes>,
+    /// What was decided on, row by row; empty unless rankings need it.
+    matrix: Vec<f32>,
     #[pyo3(get)]
     model_indices: Py<PyAny>,
     #[pyo3(get)]
@@ -132,6 +149,7 @@ impl Decisions {
         artifact: &Arc<core::Artifact>,
         decided: Vec<core::Decision>,
         wishes: core::Wishes,
+        matrix: Vec<f32>,
     ) -> PyResult<Self> {
         // Both counts come from u32 fields of the file; more than i32::MAX of
         // either would be a file of terabytes.
@@ -158,7 +176,21 @@ impl Decisions {
             artifact: Arc::clone(artifact),
             decided,
             wishes: Arc::new(wishes),
+            matrix: kept(artifact, matrix),
         })
+    }
+
+    fn at(&self, at: usize) -> Option<Decision> {
+        let decided = self.decided.get(at)?;
+        let dim = self.artifact.dim();
+        let vector = self.matrix.get(at * dim..(at + 1) * dim).unwrap_or(&[]);
+        let vector = vector.to_vec();
+        Some(Decision::new(
+            &self.artifact,
+            *decided,
+            &self.wishes,
+            vector,
+        ))
     }
 }
 
@@ -181,24 +213,18 @@ impl Decisions {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        let one = |decided: &core::Decision| Decision::new(&self.artifact, *decided, &self.wishes);
-        PyList::new(
-            py,
-            self.decided
-                .iter()
-                .map(one)
-                .map(|d| Bound::new(py, d))
-                .collect::<PyResult<Vec<_>>>()?,
-        )?
-        .try_iter()
+        let all: PyResult<Vec<_>> = (0..self.decided.len())
+            .filter_map(|i| self.at(i))
+            .map(|d| Bound::new(py, d))
+            .collect();
+        PyList::new(py, all?)?.try_iter()
     }
 
     fn __getitem__(&self, index: isize) -> PyResult<Decision> {
         let from_end = index + isize::try_from(self.decided.len())?;
         let at = usize::try_from(if index < 0 { from_end } else { index });
         at.ok()
-            .and_then(|at| self.decided.get(at))
-            .map(|decided| Decision::new(&self.artifact, *decided, &self.wishes))
+            .and_then(|at| self.at(at))
             .ok_or_else(|| PyIndexError::new_err("no such decision"))
     }
 

@@ -97,7 +97,7 @@ impl Artifact {
     #[pyo3(signature = (*, models, centroids, counts, mean, success, standard_error, gain_error,
         cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0,
         latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0,
-        shrinkage=0.0))]
+        shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None))]
     #[allow(clippy::too_many_arguments)]
     fn build(
         models: Vec<String>,
@@ -120,8 +120,20 @@ impl Artifact {
         guard_z: f64,
         novelty_limit: f64,
         shrinkage: f64,
+        sharpness: Option<f64>,
+        nearest: i64,
+        slopes: Option<&Bound<'_, PyAny>>,
+        offsets: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (rows, dim) = array::shape2("centroids", centroids)?;
+        let lifts = match (slopes, offsets) {
+            (Some(slopes), Some(offsets)) => Some(core::Lifts {
+                offsets: numbers("offsets", offsets)?,
+                slopes: numbers("slopes", slopes)?,
+            }),
+            (None, None) => None,
+            _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
+        };
         let parts = core::Parts {
             clusters: u32::try_from(rows)?,
             dim: u32::try_from(dim)?,
@@ -148,6 +160,12 @@ impl Artifact {
             embedder,
             novelty: numbers("novelty", novelty)?,
             metadata,
+            soft: sharpness.map(|sharpness| core::format::Soft {
+                sharpness,
+                // What is no count is refused as one that is too large.
+                nearest: u32::try_from(nearest).unwrap_or(u32::MAX),
+            }),
+            lifts,
         };
         core::Artifact::build(&parts)
             .map(|a| Self(Arc::new(a)))
@@ -178,7 +196,7 @@ impl Artifact {
         let decided = py
             .detach(|| self.0.decide(&vector, &wishes))
             .map_err(raise)?;
-        Ok(Decision::new(&self.0, decided, &Arc::new(wishes)))
+        Ok(Decision::new(&self.0, decided, &Arc::new(wishes), vector))
     }
 
     #[pyo3(signature = (matrix, **wishes), text_signature = "($self, matrix, *, cost_weight=None, \
@@ -195,7 +213,7 @@ impl Artifact {
         let decided = py
             .detach(|| self.0.decide_many(&matrix, &wishes))
             .map_err(raise)?;
-        Decisions::new(py, &self.0, decided, wishes)
+        Decisions::new(py, &self.0, decided, wishes, matrix)
     }
 
     #[getter]
@@ -309,6 +327,29 @@ impl Artifact {
     #[getter]
     fn novelty_quantiles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Fresh(self.0.novelty_quantiles().to_vec()).flat(py)
+    }
+
+    #[getter]
+    fn sharpness(&self) -> Option<f64> {
+        self.0.soft().map(|soft| soft.sharpness)
+    }
+
+    #[getter]
+    fn nearest(&self) -> Option<u32> {
+        self.0.soft().map(|soft| soft.nearest)
+    }
+
+    #[getter]
+    fn slopes<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let shape = [self.0.models(), self.0.dim()];
+        let shaped = |values: &[f32]| Fresh(values.to_vec()).shaped(py, shape);
+        self.0.slopes().map(shaped).transpose()
+    }
+
+    #[getter]
+    fn offsets<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let flat = |values: &[f32]| Fresh(values.to_vec()).flat(py);
+        self.0.offsets().map(flat).transpose()
     }
 
     fn __repr__(&self) -> String {

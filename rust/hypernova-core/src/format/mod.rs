@@ -18,8 +18,8 @@ pub use values::{Embedder, EmbedderKind};
 pub const MAGIC: [u8; 8] = *b"\x89HNV\r\n\x1a\n";
 /// The major version that is read and written.
 pub const MAJOR: u16 = 1;
-/// The minor version that is written.
-pub const MINOR: u16 = 0;
+/// The minor version of files that blend clusters or lift estimates.
+pub const MINOR: u16 = 1;
 
 pub(crate) const HEADER_LEN: usize = 64;
 pub(crate) const ENTRY_LEN: usize = 32;
@@ -62,6 +62,8 @@ pub(crate) mod tag {
     pub const EMBEDDER: Tag = Tag(*b"EMBD");
     pub const NOVELTY: Tag = Tag(*b"NOVL");
     pub const METADATA: Tag = Tag(*b"META");
+    pub const SOFT: Tag = Tag(*b"SOFT");
+    pub const SLOPES: Tag = Tag(*b"SLOP");
 
     /// All sections that a file must have.
     pub const REQUIRED: [Tag; 12] = [
@@ -78,6 +80,8 @@ pub(crate) mod tag {
         EMBEDDER,
         NOVELTY,
     ];
+    /// Sections that a file may lack.
+    pub const OPTIONAL: [Tag; 3] = [METADATA, SOFT, SLOPES];
 }
 
 /// Defaults of the decision rule; the caller's wishes go before them.
@@ -101,6 +105,15 @@ pub struct Policy {
     pub default_model: u32,
 }
 
+/// How the profiles of several clusters are blended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Soft {
+    /// How fast a cluster's share falls with its squared distance.
+    pub sharpness: f64,
+    /// How many of the nearest clusters have a share, 1 to 16.
+    pub nearest: u32,
+}
+
 /// Where everything is in the bytes that [`parse`] accepted.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -116,6 +129,8 @@ pub struct Layout {
     pub policy: Policy,
     /// The embedder's identity.
     pub embedder: Embedder,
+    /// How clusters are blended; `None` takes the nearest alone.
+    pub soft: Option<Soft>,
     pub(crate) centroids: Range<usize>,
     pub(crate) counts: Range<usize>,
     pub(crate) mean: Range<usize>,
@@ -129,6 +144,8 @@ pub struct Layout {
     pub(crate) embedder_json: Range<usize>,
     pub(crate) novelty: Range<usize>,
     pub(crate) metadata: Option<Range<usize>>,
+    /// Offsets and then slopes of the linear lifts.
+    pub(crate) lifts: Option<[Range<usize>; 2]>,
 }
 
 /// Smallest multiple of 64 that is at least `x`.
@@ -301,7 +318,7 @@ fn check_sections(bytes: &[u8], sections: &[Section]) -> Result<(), Error> {
                 computed,
             });
         }
-        let known = tag::REQUIRED.contains(&section.tag) || section.tag == tag::METADATA;
+        let known = tag::REQUIRED.contains(&section.tag) || tag::OPTIONAL.contains(&section.tag);
         if section.required && !known {
             return Err(Error::UnknownSection { tag: section.tag });
         }
@@ -338,6 +355,19 @@ fn required(sections: &[Section], tag: Tag) -> Result<&Section, Error> {
         .iter()
         .find(|s| s.tag == tag && s.required)
         .ok_or(Error::MissingSection { tag })
+}
+
+/// Check 10 for a section that a file may lack: where it stands it is required.
+fn sized_if_there(
+    sections: &[Section],
+    tag: Tag,
+    factors: [usize; 2],
+    size: usize,
+) -> Result<Option<Range<usize>>, Error> {
+    if sections.iter().all(|s| s.tag != tag) {
+        return Ok(None);
+    }
+    sized(sections, tag, factors, size).map(Some)
 }
 
 /// Check that `bytes` are an artifact and find everything in it.
@@ -386,6 +416,9 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         .iter()
         .find(|s| s.tag == tag::METADATA)
         .map(|s| s.range.clone());
+    let soft = sized_if_there(&sections, tag::SOFT, [1, values::SOFT_LEN], 1)?;
+    let slope = [models, dim.saturating_add(1)];
+    let lifts = sized_if_there(&sections, tag::SLOPES, slope, size_of::<f32>())?;
 
     let part = |range: &Range<usize>| &bytes[range.clone()];
     values::finite(tag::CENTROIDS, part(&centroids))?;
@@ -407,6 +440,15 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         })?;
     }
 
+    let soft = soft.map(|range| values::soft(part(&range))).transpose()?;
+    if let Some(range) = &lifts {
+        values::finite(tag::SLOPES, part(range))?;
+    }
+    let lifts = lifts.map(|range| {
+        let slopes = range.start + models * size_of::<f32>();
+        [range.start..slopes, slopes..range.end]
+    });
+
     Ok(Layout {
         minor: u16_at(bytes, 10),
         clusters,
@@ -414,6 +456,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         models,
         policy,
         embedder,
+        soft,
         centroids,
         counts,
         mean,
@@ -426,5 +469,6 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         embedder_json,
         novelty,
         metadata,
+        lifts,
     })
 }

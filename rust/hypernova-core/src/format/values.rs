@@ -4,10 +4,12 @@
 
 use std::ops::Range;
 
-use super::{Policy, Tag, f64_at, tag, u32_at};
+use super::{Policy, Soft, Tag, f64_at, tag, u32_at};
 use crate::error::Error;
+use crate::nearest::MAX_FEW;
 
 pub(super) const POLICY_LEN: usize = 64;
+pub(super) const SOFT_LEN: usize = 16;
 
 /// Whether an artifact routes text or vectors only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +238,31 @@ pub(super) fn policy(bytes: &[u8], models: usize) -> Result<Policy, Error> {
         shrinkage: number(6, at_least_0, &not_negative)?,
         default_model,
     })
+}
+
+pub(super) fn soft(bytes: &[u8]) -> Result<Soft, Error> {
+    let refuse = |index, value, rule| {
+        Err(Error::Value {
+            tag: tag::SOFT,
+            index,
+            value,
+            rule,
+        })
+    };
+    let sharpness = f64_at(bytes, 0);
+    if !(sharpness.is_finite() && sharpness > 0.0) {
+        return refuse(0, sharpness, "it must be finite and above 0");
+    }
+    let (nearest, reserved) = (u32_at(bytes, 8), u32_at(bytes, 12));
+    if !(1..=MAX_FEW as u32).contains(&nearest) {
+        let rule = "the number of nearest clusters must be 1 to 16";
+        return refuse(1, f64::from(nearest), rule);
+    }
+    if reserved != 0 {
+        let rule = "the last four bytes must be zero";
+        return refuse(2, f64::from(reserved), rule);
+    }
+    Ok(Soft { sharpness, nearest })
 }
 
 pub(super) fn embedder(bytes: &[u8], dim: usize) -> Result<Embedder, Error> {

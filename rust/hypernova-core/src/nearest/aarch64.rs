@@ -11,7 +11,7 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Best, LANES, Nearest, blocks, padded_tail};
+use super::{Keep, LANES, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 2;
@@ -78,29 +78,28 @@ fn distances<const N: usize>(
 }
 
 #[target_feature(enable = "neon")]
-fn search(query: &[f32], centroids: &[f32]) -> Nearest {
+fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     let dim = query.len();
     let tail = padded_tail(query);
-    let mut best = Best::new();
     let mut blocks = centroids.chunks_exact(ROWS * dim);
     let mut index = 0;
     for block in &mut blocks {
         let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
         for squared in distances::<ROWS>(query, &tail, rows) {
-            best.offer(index, squared);
+            kept.offer(index, squared);
             index += 1;
         }
     }
     for row in blocks.remainder().chunks_exact(dim) {
         let [squared] = distances::<1>(query, &tail, [row]);
-        best.offer(index, squared);
+        kept.offer(index, squared);
         index += 1;
     }
-    best.0
+    kept
 }
 
-pub(super) fn nearest_neon(query: &[f32], centroids: &[f32]) -> Nearest {
+pub(super) fn search_neon<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(super::Level::Neon.is_available());
     // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
-    unsafe { search(query, centroids) }
+    unsafe { walk(query, centroids, kept) }
 }

@@ -1,4 +1,4 @@
-//! Find the nearest centroid, exactly.
+//! Find the nearest centroid, or the few nearest, exactly.
 //!
 //! Not here: what is decided once it is found (see [`crate::decide`]).
 //!
@@ -16,6 +16,7 @@
 //! 2.74 us against 3.03 and 3.13 at 100 x 384, 127 and 130 us against 128 and 138 at
 //! 1,000 x 1,536, where reading the centroids is most of the time.
 
+mod few;
 mod scalar;
 
 #[cfg(target_arch = "aarch64")]
@@ -26,6 +27,9 @@ mod x86_64;
 use std::env::VarError;
 
 use crate::error::Error;
+
+pub use few::{Few, MAX_FEW};
+pub(crate) use scalar::sum;
 
 /// Partial sums of the definition.
 pub(crate) const LANES: usize = 16;
@@ -153,16 +157,32 @@ pub struct Nearest {
 /// multiple of the length of the first; or if the CPU does not have `level`.
 #[must_use]
 pub fn nearest(level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
+    search(level, query, centroids, Best::new()).0
+}
+
+/// The `count` nearest of `centroids`, or all if there are fewer: by rising squared
+/// distance, and of equal ones the lower index first.
+///
+/// # Panics
+///
+/// As [`nearest`], and if `count` is 0 or more than [`MAX_FEW`].
+#[must_use]
+pub fn nearest_few(level: Level, query: &[f32], centroids: &[f32], count: usize) -> Few {
+    search(level, query, centroids, Few::new(count))
+}
+
+/// Offer the squared distance of every row, in order, to what shall be kept.
+fn search<K: Keep>(level: Level, query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(!query.is_empty() && !centroids.is_empty());
     assert!(centroids.len().is_multiple_of(query.len()));
     match level {
-        Level::Scalar => scalar::nearest(query, centroids),
+        Level::Scalar => scalar::search(query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => x86_64::nearest_avx2(query, centroids),
+        Level::Avx2 => x86_64::search_avx2(query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => x86_64::nearest_avx512(query, centroids),
+        Level::Avx512 => x86_64::search_avx512(query, centroids, kept),
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => aarch64::nearest_neon(query, centroids),
+        Level::Neon => aarch64::search_neon(query, centroids, kept),
         #[allow(unreachable_patterns)]
         other => panic!("{} is for another architecture", other.name()),
     }
@@ -222,7 +242,13 @@ pub(crate) fn check_finite(vector: &[f32]) -> Result<(), Error> {
     })
 }
 
-/// The smaller of two; of equal ones the one seen first.
+/// What a search keeps of the distances that it meets. They come by rising index,
+/// and none is NaN.
+trait Keep {
+    fn offer(&mut self, index: usize, squared: f32);
+}
+
+/// The smallest; of equal ones the one seen first.
 #[derive(Clone, Copy)]
 struct Best(Nearest);
 
@@ -233,7 +259,9 @@ impl Best {
             squared: f32::INFINITY,
         })
     }
+}
 
+impl Keep for Best {
     #[inline]
     fn offer(&mut self, index: usize, squared: f32) {
         if squared < self.0.squared {

@@ -3,7 +3,7 @@
 //! Not here: speed, though compilers turn it into whatever vectors the target
 //! has without changing its result.
 
-use super::{Best, LANES, Nearest};
+use super::{Keep, LANES};
 
 /// Squared distance of two vectors of equal length.
 pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f32 {
@@ -14,6 +14,12 @@ pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f32 {
             *p += t * t;
         }
     }
+    sum(partial)
+}
+
+/// The final sum of the partial ones.
+#[inline]
+pub(crate) fn sum(mut partial: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
         for i in 0..width {
             partial[i] += partial[i + width];
@@ -22,10 +28,9 @@ pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f32 {
     partial[0]
 }
 
-pub(super) fn nearest(query: &[f32], centroids: &[f32]) -> Nearest {
-    let mut best = Best::new();
+pub(super) fn search<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     for (index, centroid) in centroids.chunks_exact(query.len()).enumerate() {
-        best.offer(index, squared_distance(query, centroid));
+        kept.offer(index, squared_distance(query, centroid));
     }
-    best.0
+    kept
 }

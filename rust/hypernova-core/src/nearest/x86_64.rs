@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{Best, LANES, Nearest, blocks, padded_tail};
+use super::{Keep, LANES, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 4;
@@ -130,44 +130,43 @@ fn distances_avx512<const N: usize>(
 }
 
 /// The walk over the rows, the same for both kernels.
-macro_rules! search {
+macro_rules! walk {
     ($name:ident, $features:literal, $distances:ident) => {
         #[target_feature(enable = $features)]
-        fn $name(query: &[f32], centroids: &[f32]) -> Nearest {
+        fn $name<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
             let dim = query.len();
             let tail = padded_tail(query);
-            let mut best = Best::new();
             let mut blocks = centroids.chunks_exact(ROWS * dim);
             let mut index = 0;
             for block in &mut blocks {
                 let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
                 for squared in $distances::<ROWS>(query, &tail, rows) {
-                    best.offer(index, squared);
+                    kept.offer(index, squared);
                     index += 1;
                 }
             }
             for row in blocks.remainder().chunks_exact(dim) {
                 let [squared] = $distances::<1>(query, &tail, [row]);
-                best.offer(index, squared);
+                kept.offer(index, squared);
                 index += 1;
             }
-            best.0
+            kept
         }
     };
 }
 
-search!(search_avx2, "avx2", distances_avx2);
-search!(search_avx512, "avx512f,avx2", distances_avx512);
+walk!(walk_avx2, "avx2", distances_avx2);
+walk!(walk_avx512, "avx512f,avx2", distances_avx512);
 
-pub(super) fn nearest_avx2(query: &[f32], centroids: &[f32]) -> Nearest {
+pub(super) fn search_avx2<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(super::Level::Avx2.is_available());
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
-    unsafe { search_avx2(query, centroids) }
+    unsafe { walk_avx2(query, centroids, kept) }
 }
 
-pub(super) fn nearest_avx512(query: &[f32], centroids: &[f32]) -> Nearest {
+pub(super) fn search_avx512<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(super::Level::Avx512.is_available());
     // SAFETY: the CPU has AVX-512F, and with it AVX2, the only demands of a safe
     // function with these target features.
-    unsafe { search_avx512(query, centroids) }
+    unsafe { walk_avx512(query, centroids, kept) }
 }

@@ -7,7 +7,7 @@
 pub mod forge;
 
 use hypernova_core::format::Policy;
-use hypernova_core::{Artifact, Error, Parts, Wishes};
+use hypernova_core::{Artifact, Decision, Error, Lifts, Parts, Reason, Wishes};
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
 pub struct SplitMix(pub u64);
@@ -101,6 +101,8 @@ pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
         embedder: embedder(dim),
         novelty: vec![0.25, 0.5, 1.0, 2.0, 8.0],
         metadata: r#"{"made": "by a test"}"#.into(),
+        soft: None,
+        lifts: None,
     }
 }
 
@@ -145,6 +147,11 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
         embedder: artifact.embedder_json().to_owned(),
         novelty: artifact.novelty_quantiles().to_vec(),
         metadata: artifact.metadata().to_owned(),
+        soft: artifact.soft(),
+        lifts: artifact.offsets().map(|offsets| Lifts {
+            offsets: offsets.to_vec(),
+            slopes: artifact.slopes().expect("they go together").to_vec(),
+        }),
     }
 }
 
@@ -175,6 +182,24 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
     assert_eq!(found.policy, expected.policy);
     assert_eq!(found.embedder, expected.embedder);
     assert_eq!(found.metadata, expected.metadata);
+    assert_eq!(found.soft, expected.soft);
+    let lifts = |p: &Parts| -> Option<[Vec<u32>; 2]> {
+        let lifts = p.lifts.as_ref()?;
+        Some([&lifts.offsets, &lifts.slopes].map(|v| v.iter().map(|v| v.to_bits()).collect()))
+    };
+    assert_eq!(lifts(found), lifts(expected));
+}
+
+/// A decision in that row of an artifact that neither blends nor lifts, to rank it by.
+pub fn in_row(row: u32) -> Decision {
+    Decision {
+        model: 0,
+        cluster: 0,
+        row,
+        distance: 0.0,
+        novelty: 0.0,
+        reason: Reason::Routed,
+    }
 }
 
 /// Read every value and decide: nothing that was accepted may panic.
@@ -185,7 +210,7 @@ pub fn exercise(artifact: &Artifact) {
     let vector = vec![0.0; artifact.dim()];
     match artifact.decide(&vector, &wishes) {
         Ok(decision) => {
-            let ranking = artifact.rank(decision.row, &wishes);
+            let ranking = artifact.rank(&decision, &vector, &wishes);
             assert_eq!(ranking[0].model, decision.model);
         }
         Err(error) => assert_eq!(variant(&error), "NoCandidate"),
