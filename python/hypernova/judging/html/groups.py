@@ -93,7 +93,7 @@ def leave_one_group_out(report: Mapping[str, Any], figures: Figures) -> Markup |
             el("b", known(figures.percent(held_out["accuracy"]))),
             " against ",
             el("b", known(figures.percent(single["accuracy"]))),
-            " for the best single model of the other groups, a gain of ",
+            " for the best single model of the other groups, a difference of ",
             el("b", gain_sentence(facts["gain"], figures)),
             ". ",
             known(figures.percent(facts["novel"])),
