@@ -274,9 +274,7 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     return Profiles(
         counts=n,
         mean=mean.astype(np.float32),
-        success=np.clip(
-            stacked(_shrunk_success(evidence, shrinkage), overall_success(sums)), 0.0, 1.0
-        ),
+        success=np.clip(stacked(shrunk, overall_success(sums)), 0.0, 1.0),
         standard_error=stacked(error, overall_error),
         gain_error=gain_errors,
         cost=expense(sums.cost, sums.cost_n),
