@@ -87,7 +87,9 @@ class TestHeatMap:
         path = BUNDLED_ARTIFACT if bundled else fitted
         artifact = hypernova.Artifact.open(path)
         text = run(path).stdout
-        assert max(map(len, text.split("success in per cent")[1].splitlines())) <= 80
+        lines = text.splitlines()
+        first = next(i for i, line in enumerate(lines) if line.startswith("success in %"))
+        assert max(map(len, lines[first:])) <= 80
         models = [artifact.models.index(name) for name in shown_models(text)]
         assert len(models) == min(5, len(artifact.models))
         table = rows(text)
@@ -131,6 +133,22 @@ class TestHeatMap:
         assert re.findall(r"n (\d+)", lines[last + 1]) == [
             {"a": "60", "b": "20", "c": "60"}[name] for name in order
         ]
+
+    def test_what_else_makes_an_estimate_is_said(self, fitted) -> None:
+        old = hypernova.Artifact.open(fitted)
+        m, dim = len(old.models), old.dim
+        built = hypernova.Artifact.build(
+            models=old.models, centroids=old.centroids, counts=old.counts, mean=old.mean,
+            success=old.success, standard_error=old.standard_error, gain_error=old.gain_error,
+            cost=old.cost, latency=old.latency, novelty=old.novelty_quantiles,
+            embedder=old.embedder, metadata=old.metadata, default_model=0, sharpness=4.0,
+            nearest=3, slopes=np.zeros((m, dim), np.float32), offsets=np.zeros(m, np.float32),
+        )  # fmt: skip
+        said = (
+            "a prompt's own estimate shares among its 3 nearest clusters and adds what its vector"
+        )
+        assert f"{said} says" in heat_map(built, colour=False)
+        assert said not in " ".join(heat_map(old, colour=False))
 
     def test_colour_in_a_terminal_only(self, fitted) -> None:
         assert ESCAPE not in run(fitted).stdout

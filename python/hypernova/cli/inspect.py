@@ -102,6 +102,9 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "models": list(artifact.models),
         "default_model": artifact.default_model,
         "policy": artifact.policy,
+        "sharpness": artifact.sharpness,
+        "nearest": artifact.nearest,
+        "lifted": artifact.slopes is not None,
         "embedder": json.loads(artifact.embedder),
         "metadata": json.loads(artifact.metadata or "{}"),
         "profiles": {

@@ -81,8 +81,9 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     # Where each model has an outcome for each task, one n says it for the row.
     same = bool((counts[:, shown] == counts[:, shown[:1]]).all())
     lines = [
-        "success in per cent, shrunk, ± its standard error; * is the model taken",
-        "in-sample: the rates it decides by, not a forecast",
+        "success in %, shrunk, ± standard error; * is taken at the cluster's centre",
+        "in-sample: the rates behind its decisions, not a forecast",
+        *_beyond_the_cluster(artifact),
         "cluster      n  " + "".join(f"{letter:>{CELL - 6}}      " for letter in letters).rstrip(),
     ]
     for row in range(k + 1):
@@ -107,6 +108,16 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     if rest:
         lines.append(f"  and {rest} more models (--json)")
     return lines
+
+
+def _beyond_the_cluster(artifact: Artifact) -> list[str]:
+    """What else than its cluster's rates makes a prompt's estimate."""
+    parts = []
+    if artifact.nearest is not None:
+        parts.append(f"shares among its {artifact.nearest} nearest clusters")
+    if artifact.slopes is not None:
+        parts.append("adds what its vector says")
+    return ["a prompt's own estimate " + " and ".join(parts)] if parts else []
 
 
 def _worth_showing(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:

@@ -76,11 +76,13 @@ def heat_map(report: Mapping[str, Any], figures: Figures) -> Markup:
             "shrunk towards the model's overall rate, with its 95% interval and the number of "
             "outcomes n. ",
             el("b", "In-sample"),
-            ": these are the rates the router decides by, not a forecast.",
+            ": these are the rates behind the router's decisions, not a forecast. Where the "
+            "artifact shares among clusters or lifts by the prompt's vector, a prompt's own "
+            "estimate differs from its cluster's.",
         ),
         el(
             "p",
-            el("span", el("i", class_="swatch picked"), "taken in that cluster"),
+            el("span", el("i", class_="swatch picked"), "taken at the cluster's centre"),
             el(
                 "span",
                 figures.percent(low),
