@@ -221,14 +221,17 @@ def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
     return np.where(n > 0, shrunk, prior)
 
 
-def _shrunk_error(n: Floats, variance: Floats, overall: Floats, weight: float) -> Floats:
+def _shrunk_error(
+    n: Floats, variance: Floats, weight: float, overall: Floats, overall_error: Floats
+) -> Floats:
     """Standard error of an estimate shrunk with ``weight``, float64 (k, m).
 
     The variance is shrunk as the mean is: three equal outcomes do not prove that
-    a model never varies.
+    a model never varies. The rate that the estimate leans on has an error of its own.
     """
     pooled = (n * variance + weight * overall) / (n + weight)
-    error: Floats = np.sqrt(pooled / (n + weight))
+    leaning = weight / (n + weight)
+    error: Floats = np.sqrt(pooled / (n + weight) + (leaning * overall_error) ** 2)
     return error
 
 
@@ -239,7 +242,8 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     `pulled_success` takes off the model's rate. The prior is the pulled rate, or that of
     the cluster's group, which leans on the former; a cell without outcomes is its prior.
     The last row is the overall estimate, not pulled. The
-    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes.
+    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes
+    and on the error of the overall rate.
 
     Args:
         evidence: The sums.
@@ -253,14 +257,16 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
 
     # 1/4 is the largest variance that a score in 0..1 can have.
     variance = _variance(n, sums.score, sums.score2, 0.25)
-    error = _shrunk_error(n[:-1], variance[:-1], variance[-1], weight)
     overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
+    error = _shrunk_error(n[:-1], variance[:-1], weight, variance[-1], overall_error)
 
     # Two models that share no task are taken as independent.
     independent = variance[-1] + variance[-1][default_model]
     gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, independent)
-    gain_error = _shrunk_error(pairs.n[:-1], gain_variance[:-1], gain_variance[-1], weight)
     overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
+    gain_error = _shrunk_error(
+        pairs.n[:-1], gain_variance[:-1], weight, gain_variance[-1], overall_gain_error
+    )
 
     def stacked(rows: Floats, last: Floats) -> Floats:
         return np.vstack([rows, last[None]]).astype(np.float32)

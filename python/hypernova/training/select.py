@@ -31,7 +31,9 @@ FOLDS = 5
 # Small tables are dealt into folds several times: until this many tasks were held out.
 HELD_OUT_TASKS = 2000
 MOST_REPEATS = 4
-CLUSTERS = (1, 4, 16, 48)
+CLUSTERS = (4, 16, 48)
+# Where clusters estimate nothing they still describe what a table holds.
+DESCRIBING = 16
 SHRINKAGES = (40.0, 10.0)
 # Held-out gains change little from 30 to 100 (docs/experiments.md).
 RIDGE = 60.0
@@ -42,7 +44,7 @@ TASKS_PER_CLUSTER = 8
 COMPARING_STARTS = 4
 # Standard errors by which the settings of a step must beat what stands: lifts the best
 # single model, and whatever has more to choose from the steps before.
-LIFTS_GAIN, CLUSTERS_GAIN = 0.5, 1.0
+LIFTS_GAIN, CLUSTERS_GAIN = 0.0, 1.0
 # A shrinkage at which no cluster differs from another.
 DROWNING = 1e9
 
@@ -66,14 +68,12 @@ class Setting:
     guard_z: float
 
 
-def best_single_setting(clusters: int | None) -> Setting:
+def best_single_setting(clusters: int) -> Setting:
     """Give the setting that never leaves the default model for what a prompt says.
 
-    Without a number of clusters to keep to it is one cluster, and else a shrinkage
-    that drowns whatever a cluster holds. Under a cost weight cheaper models are taken.
+    Its clusters describe the table and estimate nothing. Under a cost weight cheaper
+    models are taken.
     """
-    if clusters is None:
-        return Setting("prompts", 1, SHRINKAGES[0], None, GUARDS[0])
     return Setting("prompts", clusters, DROWNING, None, GUARDS[0])
 
 
@@ -193,11 +193,17 @@ def candidate_structures(
     if clusters is not None:
         return [("prompts", clusters)]
     different = int(table.prompt_groups().max()) + 1
-    most = different * (FOLDS - 1) // FOLDS // TASKS_PER_CLUSTER
-    found: list[tuple[Source, int]] = [("prompts", k) for k in CLUSTERS if k <= max(most, 1)]
+    most = max(different * (FOLDS - 1) // FOLDS // TASKS_PER_CLUSTER, 1)
+    found: list[tuple[Source, int]] = [("prompts", k) for k in CLUSTERS if k <= most]
     if not structure and group_indices(table.groups) is not None:
         found.append(("groups", 0))
-    return found
+    return found or [("prompts", most)]
+
+
+def _describing(tried: Iterable[tuple[Source, int]]) -> int:
+    """Number of clusters of the settings whose clusters estimate nothing."""
+    by_prompts = [k for source, k in tried if source == "prompts"]
+    return max((k for k in by_prompts if k <= DESCRIBING), default=min(by_prompts))
 
 
 def count_repeats(different_prompts: int) -> int:
@@ -216,8 +222,8 @@ def select(
 ) -> Selection:
     """Choose a setting on held-out tasks, step by step from the simplest.
 
-    The steps are: the best single model; one cluster with lifts; clusters of prompts,
-    with and without lifts; clusters of groups. Of each step the setting with the least
+    The steps are: the best single model; lifts; clusters of prompts, with and without
+    lifts; clusters of groups. Of each step the setting with the least
     mean regret is taken, and it replaces what stands if it beats that by some standard
     errors of the paired gain: the best of many settings is too often the luckiest (the
     one-standard-error rule of Breiman et al. 1984, by pairs).
@@ -231,6 +237,7 @@ def select(
         tick: Called with 1 after each clustering, `steps` times in all.
     """
     tried = candidate_structures(table, clusters, structure is not None)
+    describing = _describing(tried)
     tick = tick or (lambda _: None)
     fitted = {}
     if structure is not None:
@@ -249,17 +256,19 @@ def select(
                 vectors[train], source, k, seed, groups=part.groups, starts=COMPARING_STARTS
             )
             distances[source, k].append(assign(vectors[test], found.centroids)[1])
-            for setting, artifact in _artifacts(part, vectors[train], found, source, k, ridge):
+            for setting, artifact in _artifacts(
+                part, vectors[train], found, source, k, ridge, lifts_only=k == describing
+            ):
                 taken = artifact.decide_many(vectors[test]).model_indices
                 tallies.setdefault(setting, Tally(table.n_tasks)).add(table, test, taken)
             tick(1)
         single.add(table, test, np.full(len(test), default))
-    setting, held_out = best_single_setting(clusters), single
+    setting, held_out = best_single_setting(describing), single
     for step in _steps(tallies):
         # Of equal ones the first, which trusts clusters and lifts least.
         best = min(step, key=lambda s: round(tallies[s].mean_regret, 12))
         gain, error = tallies[best].gain_over(held_out)
-        required = LIFTS_GAIN if best.clusters == 1 else CLUSTERS_GAIN
+        required = LIFTS_GAIN if best.shrinkage == DROWNING else CLUSTERS_GAIN
         if gain > required * error:
             setting, held_out = best, tallies[best]
     return Selection(
@@ -273,14 +282,22 @@ def select(
 
 
 def _artifacts(
-    table: OutcomeTable, vectors: Floats, found: Structure, source: Source, k: int, ridge: Ridge
+    table: OutcomeTable,
+    vectors: Floats,
+    found: Structure,
+    source: Source,
+    k: int,
+    ridge: Ridge,
+    *,
+    lifts_only: bool,
 ) -> Iterator[tuple[Setting, Artifact]]:
     """Artifacts of all settings that share a structure, those that trust it least first."""
     evidence = Evidence.of(table, assign(vectors, found.centroids)[0], found.k, found.groups)
     shares = found.shares(vectors)
-    for lifted, shrinkage in product((False, True), SHRINKAGES):
-        if found.k == 1 and (not lifted or shrinkage != SHRINKAGES[0]):
-            continue  # one cluster without lifts is the best single model
+    candidates = list(product((False, True), SHRINKAGES))
+    if lifts_only:
+        candidates.append((True, DROWNING))
+    for lifted, shrinkage in candidates:
         weight = RIDGE if lifted else None
         lifts = None
         if lifted:
@@ -301,7 +318,7 @@ def _steps(settings: Iterable[Setting]) -> list[list[Setting]]:
     """Put settings into the steps of `select`, the simplest first."""
     found: dict[int, list[Setting]] = {}
     for setting in settings:
-        step = 2 if setting.source == "groups" else int(setting.clusters > 1)
+        step = 0 if setting.shrinkage == DROWNING else 1 + (setting.source == "groups")
         found.setdefault(step, []).append(setting)
     return [found[step] for step in sorted(found)]
 
