@@ -8,14 +8,13 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import hypernova
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TABLE = EXAMPLES / "simulated.jsonl"
-QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3, "--jobs", 1)
+QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -38,7 +37,7 @@ def fails(*arguments: object) -> str:
     return done.stderr
 
 
-def rows(path: Path, count: int, **extra: object) -> Path:
+def rows(path: Path, count: int, groups: str = "") -> Path:
     """A table of two models that solve one kind of prompt each."""
     kinds = ["sum the numbers", "rhyme the verses"]
     lines = [
@@ -46,8 +45,11 @@ def rows(path: Path, count: int, **extra: object) -> Path:
             {
                 "task_id": i,
                 "prompt": f"{kinds[i % 2]} of case {i}",
-                "outcomes": {"adder": 1 - i % 2, "poet": i % 2},
-                **extra,
+                "group": groups[i % len(groups)] if groups else None,
+                "outcomes": {
+                    "adder": {"score": 1 - i % 2, "cost_usd": 0.5},
+                    "poet": {"score": i % 2, "cost_usd": 0.25},
+                },
             }
         )
         for i in range(count)
@@ -59,7 +61,8 @@ def rows(path: Path, count: int, **extra: object) -> Path:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("evaluate")
-    found = run(TABLE, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html")
+    table = rows(folder / "table.jsonl", 60, "abc")
+    found = run(table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html")
     assert found.returncode == 0, found.stderr
     return found, folder
 
@@ -75,8 +78,8 @@ def test_the_verdict_comes_first(done) -> None:
 
 def test_the_files_are_those_of_python(done) -> None:
     _, folder = done
-    table = hypernova.OutcomeTable.read(TABLE)
-    report = hypernova.evaluate(table, folds=3, repeats=1, clusters=3, jobs=2)
+    table = hypernova.OutcomeTable.read(folder / "table.jsonl")
+    report = hypernova.evaluate(table, folds=3, repeats=1, clusters=3, jobs=1)
     assert json.loads((folder / "out.json").read_text(encoding="utf-8")) == report.to_dict()
     report.to_html(folder / "again.html")
     assert (folder / "again.html").read_bytes() == (folder / "out.html").read_bytes()
@@ -88,19 +91,20 @@ def test_exit_code_is_0_either_way(tmp_path) -> None:
     assert (worth.returncode, worth.stderr) == (0, "")
     assert worth.stdout.startswith("Route: +")
     table = tmp_path / "not.csv"
-    outcomes = (np.random.default_rng(0).random((40, 2)) < 0.5).astype(int)
-    lines = [f"{i},prompt {i},m{m},{outcomes[i, m]}" for i in range(40) for m in range(2)]
+    # One model solves three of four tasks, the other only tasks that the first solves too.
+    lines = [f"{i},prompt {i},m{m},{int(i % 4 > m)}" for i in range(40) for m in range(2)]
     table.write_text("\n".join(["task_id,prompt,model,score", *lines]))
     found = run(table, *QUICK)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.startswith("Do not route")
+    assert found.stdout.startswith("Do not route: use m0 for everything")
 
 
 def test_leave_one_group_out(tmp_path) -> None:
-    found = run(rows(tmp_path / "t.jsonl", 40, group="one"), *QUICK, "--leave-one-group-out")
+    one = rows(tmp_path / "one.jsonl", 40, "a")
+    found = run(one, *QUICK, "--leave-one-group-out")
     assert found.returncode == 0
-    assert "the table has one, one" in " ".join(found.stdout.split())
-    found = run(TABLE, *QUICK, "--leave-one-group-out")
+    assert "the table has one, a" in " ".join(found.stdout.split())
+    found = run(rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
     assert "groups never seen" in found.stdout
 
 
