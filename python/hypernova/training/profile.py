@@ -24,6 +24,8 @@ OVERALL_WEIGHT = 20.0
 ENOUGH_OUTCOMES = 100
 # Outcomes at the model's overall rate that its rate in a group leans on.
 GROUP_WEIGHT = 20.0
+# The largest variance of a score in 0..1, and of the difference of two independent ones.
+SCORE_VARIANCE, GAIN_VARIANCE = 0.25, 0.5
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,15 @@ def _ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
         return np.where(n > 0, total / n, otherwise)
 
 
-def _variance(n: Floats, total: Floats, squares: Floats, unknown: Floats | float) -> Floats:
-    """Variance of the values that were summed, or ``unknown`` where there are none."""
-    mean = _ratio(total, n, 0.0)
-    return np.where(n > 0, np.maximum(_ratio(squares, n, 0.0) - mean**2, 0.0), unknown)
+def _variance(n: Floats, total: Floats, squares: Floats, largest: float) -> Floats:
+    """Variance of the values that were summed, float64 (k + 1, m).
+
+    That of the whole table is at least what one more value may make it: a few equal
+    outcomes do not prove that a model never varies.
+    """
+    variance = np.maximum(_ratio(squares, n, 0.0) - _ratio(total, n, 0.0) ** 2, 0.0)
+    variance[-1] = np.maximum(variance[-1], largest / (n[-1] + 1.0))
+    return variance
 
 
 def overall_success(sums: Sums) -> Floats:
@@ -192,9 +199,8 @@ def pulled_success(evidence: Evidence) -> Floats:
     pairs, default = evidence.pairs, evidence.default_model
     overall = overall_success(evidence.sums)
     gap = overall - overall[default]
-    # Two models that share no task: the largest variances that two scores can have.
-    noise = _variance(pairs.n[-1], pairs.gain[-1], pairs.gain2[-1], 0.25 + 0.25)
-    noise = noise / np.maximum(pairs.n[-1], 1.0)
+    variance = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)[-1]
+    noise = variance / np.maximum(pairs.n[-1], 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
     pulled: Floats = overall[default] + kept * gap
@@ -255,14 +261,11 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     mean = _ratio(sums.score, n, 0.0)
     shrunk = _shrunk_success(evidence, shrinkage)
 
-    # 1/4 is the largest variance that a score in 0..1 can have.
-    variance = _variance(n, sums.score, sums.score2, 0.25)
+    variance = _variance(n, sums.score, sums.score2, SCORE_VARIANCE)
     overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
     error = _shrunk_error(n[:-1], variance[:-1], weight, variance[-1], overall_error)
 
-    # Two models that share no task are taken as independent.
-    independent = variance[-1] + variance[-1][default_model]
-    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, independent)
+    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)
     overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
     gain_error = _shrunk_error(
         pairs.n[:-1], gain_variance[:-1], weight, gain_variance[-1], overall_gain_error
