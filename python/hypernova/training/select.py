@@ -194,10 +194,11 @@ def candidate_structures(
         return [("prompts", clusters)]
     different = int(table.prompt_groups().max()) + 1
     most = max(different * (FOLDS - 1) // FOLDS // TASKS_PER_CLUSTER, 1)
-    found: list[tuple[Source, int]] = [("prompts", k) for k in CLUSTERS if k <= most]
+    numbers = [k for k in CLUSTERS if k <= most] or [most]
+    found: list[tuple[Source, int]] = [("prompts", k) for k in numbers]
     if not structure and group_indices(table.groups) is not None:
         found.append(("groups", 0))
-    return found or [("prompts", most)]
+    return found
 
 
 def _describing(tried: Iterable[tuple[Source, int]]) -> int:

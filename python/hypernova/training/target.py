@@ -90,7 +90,7 @@ def find_cost_weight(
         tick: Called with 1 after each fold.
 
     Raises:
-        FitError: No weight meets the target.
+        FitError: No weight meets the target, or no cost of the models taken is known.
     """
     weights = cost_weights(table)
     tallies = [Tally(table.n_tasks) for _ in weights]
@@ -108,6 +108,11 @@ def find_cost_weight(
         for weight, tally in zip(weights, tallies, strict=True)
         if tally.cost_n.any()
     ]
+    if not points:
+        raise FitError(
+            f"the table {table.name} knows no cost of the models that are taken on held-out tasks, "
+            "so no cost weight can be found; add their cost_usd, or leave the target out"
+        )
     if cost_usd is not None:
         meeting = [point for point in points if point.cost_usd <= cost_usd]
         if meeting:
