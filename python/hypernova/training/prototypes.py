@@ -75,7 +75,7 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
         vectors: float32 (n, dim), rows of unit length.
         groups: (n,) of `group_indices`.
         seed: Of k-means.
-        sharpness: Of the soft assignment (FORMAT.md, *Blend*).
+        sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
 
     Raises:
         MissingExtraError: scipy is not installed.

@@ -45,14 +45,15 @@ class Structure:
         return len(self.centroids)
 
     def shares(self, vectors: Floats) -> Floats:
-        """Share of each cluster in each vector (FORMAT.md, *Blend*), float64 (n, k)."""
+        """Share of each cluster in each vector (FORMAT.md, *Rows and shares*), float64 (n, k)."""
         points = vectors.astype(np.float64)
         centres = self.centroids.astype(np.float64)
         # Squared distances, up to what all clusters share.
         squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
         if self.k > NEAREST:
-            farthest = np.partition(squared, NEAREST - 1, axis=1)[:, [NEAREST - 1]]
-            squared = np.where(squared <= farthest, squared, np.inf)
+            # Stable: of equally far clusters those of lower index, as in the core.
+            farther = np.argsort(squared, axis=1, kind="stable")[:, NEAREST:]
+            np.put_along_axis(squared, farther, np.inf, axis=1)
         weights = np.exp(-0.5 * SHARPNESS * (squared - squared.min(axis=1, keepdims=True)))
         shares: Floats = weights / weights.sum(axis=1, keepdims=True)
         return shares
