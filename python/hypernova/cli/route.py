@@ -133,8 +133,8 @@ def _print_decision(decision: Decision) -> None:
 
 
 _REASONS = {
-    "routed": "the outcomes of this cluster say that it beats the default model",
-    "default_no_evidence": "the default model; nothing is proven to beat it in this cluster",
+    "routed": "the outcomes of prompts like it say that this model beats the default one",
+    "default_no_evidence": "the default model; nothing is proven to beat it for prompts like it",
     "default_novel": "the prompt is unlike the training prompts, so the whole table decides",
     "constrained": "the first choice was not allowed",
 }

@@ -61,7 +61,7 @@ def words_of(artifact: Artifact) -> list[list[str]] | None:
 
 
 def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
-    """Lines of a table of clusters by models: shrunk success, its error, n.
+    """Lines of a table of clusters by models: estimated success, its error, n.
 
     Models that some cluster takes come first, then the best of the others, as many as
     fit 80 columns.
@@ -70,18 +70,19 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: To show.
         colour: Colour the cells, for a terminal.
     """
-    from hypernova.training.describe import one_line
+    from hypernova.training.describe import one_line, success_at_centres
 
     k = artifact.clusters
     taken = artifact.decide_many(artifact.centroids).model_indices
     shown = _worth_showing(artifact, taken)
-    success, error, counts = artifact.success, artifact.standard_error, artifact.counts
+    success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])
+    error, counts = artifact.standard_error, artifact.counts
     letters = [chr(ord("A") + place) for place in range(len(shown))]
     low, high = success[:k, shown].min(), success[:k, shown].max()
     # Where each model has an outcome for each task, one n says it for the row.
     same = bool((counts[:, shown] == counts[:, shown[:1]]).all())
     lines = [
-        "success in %, shrunk, ± standard error; * is taken at the cluster's centre",
+        "success in % at the cluster's centre, ± standard error; * is taken there",
         "in-sample: the rates behind its decisions, not a forecast",
         *_beyond_the_cluster(artifact),
         "cluster      n  " + "".join(f"{letter:>{CELL - 6}}      " for letter in letters).rstrip(),
@@ -114,10 +115,10 @@ def _beyond_the_cluster(artifact: Artifact) -> list[str]:
     """What else than its cluster's rates makes a prompt's estimate."""
     parts = []
     if artifact.nearest is not None:
-        parts.append(f"shares among its {artifact.nearest} nearest clusters")
+        parts.append(f"shared among its {artifact.nearest} nearest clusters")
     if artifact.slopes is not None:
-        parts.append("adds what its vector says")
-    return ["a prompt's own estimate " + " and ".join(parts)] if parts else []
+        parts.append("lifted by what its vector says")
+    return ["a prompt is " + ", ".join(parts)] if parts else []
 
 
 def _worth_showing(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:

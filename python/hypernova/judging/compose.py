@@ -25,7 +25,7 @@ from hypernova.judging.controls import (
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.folds import seed_of
 from hypernova.judging.verdict import points, tasks_to_decide, verdict
-from hypernova.training.describe import describe
+from hypernova.training.describe import describe, success_at_centres
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -271,7 +271,8 @@ def _clusters(trial: Trial, artifact: Artifact) -> list[dict[str, Any]]:
     """The clusters of the artifact that was learned from all tasks: in-sample."""
     nearest = artifact.decide_many(trial.vectors).clusters
     described = describe(trial.table.prompts, trial.vectors, artifact.centroids, nearest)
-    n, mean, success, cost = artifact.counts, artifact.mean, artifact.success, artifact.cost
+    n, mean, cost = artifact.counts, artifact.mean, artifact.cost
+    success = success_at_centres(artifact)
     reach = NORMAL_95 * artifact.standard_error
     rows: list[dict[str, Any]] = []
     for c, decision in enumerate(artifact.decide_many(artifact.centroids)):

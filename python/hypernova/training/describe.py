@@ -18,6 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hypernova._core import Artifact
     from hypernova.training.types import Floats, Ints
 
 WORDS = 8
@@ -72,6 +73,24 @@ class Description:
 
     words: list[str]
     prompts: list[str]
+
+
+def success_at_centres(artifact: Artifact) -> Floats:
+    """Estimate each model's success for a prompt at the centre of each cluster, (k, m).
+
+    Asked of the core, so that it is what routing goes by: shared among the nearest
+    clusters, and lifted, if the artifact does so.
+    """
+    place = {model: m for m, model in enumerate(artifact.models)}
+    # No limits: a ranking leaves out what the artifact's defaults exclude.
+    decisions = artifact.decide_many(artifact.centroids, min_success=0.0, max_cost_usd=None)
+    found = artifact.success[:-1].astype(np.float64)
+    for cluster, decision in enumerate(decisions):
+        if decision.reason == "default_novel":
+            continue  # a centre that no prompt is near: its own row says more
+        for entry in decision.ranking:
+            found[cluster, place[entry.model]] = entry.success
+    return found
 
 
 def describe(
