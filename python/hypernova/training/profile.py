@@ -192,15 +192,20 @@ class Evidence:
 def pulled_success(evidence: Evidence) -> Floats:
     """Pull each model's overall rate to the default model's, float64 (m,).
 
-    As far as the paired gap between the two may be noise (the positive-part estimator
-    of James and Stein, as in Efron and Morris 1975): of two models that nothing tells
-    apart neither is preferred everywhere.
+    As far as the gap between the two may be noise (the positive-part estimator of James
+    and Stein, as in Efron and Morris 1975): of two models that nothing tells apart
+    neither is preferred everywhere.
     """
-    pairs, default = evidence.pairs, evidence.default_model
-    overall = overall_success(evidence.sums)
+    sums, pairs, default = evidence.sums, evidence.pairs, evidence.default_model
+    overall = overall_success(sums)
     gap = overall - overall[default]
-    variance = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)[-1]
-    noise = variance / np.maximum(pairs.n[-1], 1.0)
+    paired = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)[-1]
+    paired = paired / np.maximum(pairs.n[-1], 1.0)
+    each = _variance(sums.n, sums.score, sums.score2, SCORE_VARIANCE)[-1]
+    each = each / np.maximum(sums.n[-1], 1.0)
+    # Models that share few tasks, or none, are told apart by the others.
+    unpaired = each + each[default]
+    noise = np.where(pairs.n[-1] < sums.n[-1], np.minimum(paired, unpaired), paired)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
     pulled: Floats = overall[default] + kept * gap
