@@ -66,6 +66,10 @@ bench: $(STAMP) ## criterion and pytest benchmarks
 	cargo bench --package hypernova-core --bench decide
 	$(BIN)/python -m pytest -q benches --benchmark-columns=min,median,iqr,rounds
 
+.PHONY: bench-quality
+bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
+	$(BIN)/python -m benches.quality $(QUALITY)
+
 .PHONY: dist
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist

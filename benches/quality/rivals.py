@@ -1,0 +1,256 @@
+"""The other routers, each as strong as its idea allows.
+
+Not here: hypernova itself, folds and figures (see ``compare``).
+
+A router sees its training part only, and tunes its one knob inside it: no prompt that
+judges a knob was learned from. What counts is the score of the models taken, which is
+what the comparison reports. Of knobs that do equally well the one that trusts the
+prompts least is taken; of models predicted to do equally well in a task, the one with
+the better rate in the whole training part, then the lower index.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+from sklearn.cluster import KMeans
+from sklearn.neighbors import NearestNeighbors
+
+from hypernova.training.select import deal_folds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hypernova.training.types import Floats, Ints
+
+NEIGHBOURS = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480)
+# From hardly any to so much that no prompt moves the choice.
+PENALTIES = (10.0 ** np.arange(0.0, 4.5, 0.5)).tolist()
+INNER_FOLDS = 5
+# How often the training part is dealt into folds to tune. A fit of logistic regressions
+# takes some twenty-five times as long as one of ridge regressions.
+RIDGE_DEALS = 4
+LOGISTIC_DEALS = 1
+# Relative. Predictions are then within 0.02 logits of those of 1e-12, in half the time.
+LOGISTIC_TOLERANCE = 1e-7
+CLUSTERS = 20
+STARTS = 10
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training part of a fold.
+
+    Attributes:
+        vectors: float32 (n, dim), rows of unit length.
+        score: float64 (n, m) in 0..1, without holes.
+        prompts: (n,) the same number for tasks with the same prompt.
+        seed: Of all that is random in learning.
+    """
+
+    vectors: Floats
+    score: Floats
+    prompts: Ints
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A router that has learned.
+
+    Attributes:
+        choose: Gives the models, (n,), for vectors, float32 (n, dim).
+        knob: What tuning chose; None without a knob.
+    """
+
+    choose: Callable[[Floats], Ints]
+    knob: float | None = None
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear function of the vector for each model.
+
+    Attributes:
+        weights: float64 (dim, m).
+        intercepts: float64 (m,).
+    """
+
+    weights: Floats
+    intercepts: Floats
+
+    def predict(self, vectors: Floats) -> Floats:
+        """Give the values for vectors (n, dim), float64 (n, m)."""
+        values: Floats = vectors @ self.weights + self.intercepts
+        return values
+
+
+def best_single(train: Training) -> Fitted:
+    """The model with the best mean score, for every prompt."""
+    best = int(np.argmax(train.score.mean(axis=0)))
+    return Fitted(lambda vectors: np.full(len(vectors), best))
+
+
+def knn(train: Training) -> Fitted:
+    """The best mean score among the nearest training prompts, by cosine.
+
+    Their number is chosen by leaving out one prompt at a time.
+    """
+    tried = [k for k in NEIGHBOURS if k < len(np.unique(train.prompts))]
+    accuracy = knn_accuracy(train, tried)
+    k = int(_best_knob(tried, accuracy))
+    index = _index(train.vectors)
+
+    def choose(vectors: Floats) -> Ints:
+        near = index.kneighbors(vectors, k, return_distance=False)
+        return best_of(train.score[near].sum(axis=1), train)
+
+    return Fitted(choose, k)
+
+
+def knn_accuracy(train: Training, tried: Sequence[int]) -> list[float]:
+    """Mean scores of what so many neighbours choose, each prompt being left out in turn.
+
+    Args:
+        train: The training part.
+        tried: Rising, each less than the number of different prompts.
+    """
+    # Tasks with the prompt itself are among the nearest: ask for so many more, drop them.
+    _, times = np.unique(train.prompts, return_counts=True)
+    near = _index(train.vectors).kneighbors(
+        train.vectors, tried[-1] + times.max(), return_distance=False
+    )
+    own = train.prompts[near] == train.prompts[:, None]
+    near = np.take_along_axis(near, np.argsort(own, axis=1, kind="stable"), axis=1)
+    total = np.zeros_like(train.score)
+    accuracy = []
+    for start, end in pairwise([0, *tried]):
+        total += train.score[near[:, start:end]].sum(axis=1)
+        accuracy.append(_mean_score(train.score, best_of(total, train)))
+    return accuracy
+
+
+def ridge(train: Training) -> Fitted:
+    """A ridge regression of each model's score on the vector, one penalty for all."""
+    return _tuned(train, ridge_path, RIDGE_DEALS)
+
+
+def logistic(train: Training) -> Fitted:
+    """A logistic regression of each model's success on the vector, one penalty for all."""
+    return _tuned(train, logistic_path, LOGISTIC_DEALS)
+
+
+def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
+    """Fit ridge regressions with intercepts, one after another.
+
+    Args:
+        vectors: (n, dim).
+        score: (n, m).
+        penalties: Of the sum of squared weights, against the sum of squared errors.
+    """
+    centre, rates = vectors.mean(axis=0, dtype=np.float64), score.mean(axis=0)
+    centred = vectors - centre
+    spread, axes = np.linalg.eigh(centred.T @ centred)
+    along = axes.T @ (centred.T @ (score - rates))
+    for penalty in penalties:
+        weights = axes @ (along / (spread + penalty)[:, None])
+        yield Linear(weights, rates - centre @ weights)
+
+
+def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
+    """Fit logistic regressions with intercepts, each from where the one before ended.
+
+    A score between 0 and 1 counts as that part of a success.
+
+    Args:
+        vectors: (n, dim).
+        score: (n, m) in 0..1.
+        penalties: Of half the sum of squared weights, against the sum of log losses.
+    """
+    rows = vectors.astype(np.float64)
+    shape = (rows.shape[1] + 1, score.shape[1])
+
+    def loss(flat: Floats, penalty: float) -> tuple[float, Floats]:
+        weights, intercepts = flat.reshape(shape)[:-1], flat.reshape(shape)[-1]
+        logit = rows @ weights + intercepts
+        value = (np.logaddexp(0.0, logit) - score * logit).sum()
+        slope = expit(logit) - score
+        gradient = np.vstack([rows.T @ slope + penalty * weights, slope.sum(axis=0)])
+        return float(value + 0.5 * penalty * (weights**2).sum()), gradient.ravel()
+
+    flat = np.zeros(shape[0] * shape[1])
+    for penalty in penalties:
+        found = minimize(
+            loss,
+            flat,
+            args=(penalty,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"ftol": LOGISTIC_TOLERANCE},
+        )
+        flat = found.x
+        yield Linear(flat.reshape(shape)[:-1], flat.reshape(shape)[-1])
+
+
+def nordlys(train: Training) -> Fitted:
+    """Nordlys' recipe: 20 clusters by k-means, raw rates, the best rate of the cluster.
+
+    Nothing is tuned, shrunk or guarded.
+    """
+    found = KMeans(CLUSTERS, n_init=STARTS, random_state=train.seed).fit(train.vectors)
+    member = found.labels_[:, None] == np.arange(CLUSTERS)
+    best = best_of(member.T.astype(np.float64) @ train.score, train)
+    return Fitted(lambda vectors: best[found.predict(vectors)])
+
+
+def best_of(predicted: Floats, train: Training) -> Ints:
+    """The models with the highest values, (n,); of equal ones the better one overall.
+
+    Args:
+        predicted: (n, m); only their order within a row counts.
+        train: Where the overall rates come from.
+    """
+    order = np.argsort(-train.score.mean(axis=0), kind="stable")
+    taken: Ints = order[np.argmax(predicted[:, order], axis=1)]
+    return taken
+
+
+def _tuned(
+    train: Training,
+    path: Callable[[Floats, Floats, Sequence[float]], Iterator[Linear]],
+    deals: int,
+) -> Fitted:
+    # From the largest penalty down, so that each fit starts near its end.
+    penalties = PENALTIES[::-1]
+    rng = np.random.default_rng(train.seed)
+    total = np.zeros(len(penalties))
+    for _ in range(deals):
+        fold = deal_folds(train.prompts, INNER_FOLDS, rng)
+        for f in range(INNER_FOLDS):
+            inside, outside = fold != f, fold == f
+            fits = path(train.vectors[inside], train.score[inside], penalties)
+            for i, fitted in enumerate(fits):
+                taken = best_of(fitted.predict(train.vectors[outside]), train)
+                total[i] += train.score[outside, taken].sum()
+    penalty = _best_knob(penalties, total / (deals * len(train.prompts)))
+    (chosen,) = path(train.vectors, train.score, [penalty])
+    return Fitted(lambda vectors: best_of(chosen.predict(vectors), train), penalty)
+
+
+def _best_knob(tried: Sequence[float], accuracy: Sequence[float] | Floats) -> float:
+    """The best one; of those that are equal but for rounding the largest."""
+    return max(zip(np.round(accuracy, 12), tried, strict=True))[1]
+
+
+def _mean_score(score: Floats, taken: Ints) -> float:
+    return float(score[np.arange(len(taken)), taken].mean())
+
+
+def _index(vectors: Floats) -> NearestNeighbors:
+    # Of unit vectors the nearest by Euclid are those with the largest cosine.
+    return NearestNeighbors(algorithm="brute", metric="euclidean").fit(vectors)
