@@ -221,7 +221,7 @@ fn golden_files_are_read_and_written_byte_for_byte() {
         seen.push(path.file_stem().unwrap().to_string_lossy().into_owned());
     }
     seen.sort();
-    for name in ["v1_0_small", "v1_0_text"] {
+    for name in ["v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text"] {
         assert!(
             seen.iter().any(|s| s == name),
             "{name} is gone; found {seen:?}"
