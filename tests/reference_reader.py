@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 import struct
 import zlib
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +27,10 @@ ENTRY = struct.Struct("<4sIQQII")
 POLICY = struct.Struct("<7dII")
 LIMITS = "cost_weight latency_weight max_cost_usd min_success guard_z novelty_limit shrinkage"
 PROFILE_F32 = (b"MEAN", b"SUCC", b"SERR", b"GERR", b"COST", b"LATE")
+SOFT = struct.Struct("<dII")
 NEEDED = (b"CENT", b"CNTS", *PROFILE_F32, b"MODL", b"POLI", b"EMBD", b"NOVL")
+NEEDED_WHERE_THEY_STAND = (b"SOFT", b"SLOP")
+KNOWN = (*NEEDED, *NEEDED_WHERE_THEY_STAND, b"META")
 
 
 class FormatError(Exception):
@@ -70,6 +74,10 @@ class ReferenceArtifact:
     cost: NDArray[np.float32]
     latency: NDArray[np.float32]
     novelty_quantiles: NDArray[np.float32]
+    sharpness: float | None
+    nearest: int | None
+    offsets: NDArray[np.float32] | None
+    slopes: NDArray[np.float32] | None
     sections: tuple[Section, ...]
 
 
@@ -132,7 +140,7 @@ def _table(data: bytes) -> tuple[tuple[int, int], int, int, int, tuple[Section, 
     _demand(end == length, "FileLength", f"the last section ends at {end}, the file at {length}")
     for s in sections:
         _demand(zlib.crc32(s.body) == s.checksum, "SectionChecksum", repr(s.tag))
-        _demand(s.tag in (*NEEDED, b"META") or not s.flags & 1, "UnknownSection", repr(s.tag))
+        _demand(s.tag in KNOWN or not s.flags & 1, "UnknownSection", repr(s.tag))
     return (major, minor), k, d, m, tuple(sections)
 
 
@@ -197,6 +205,14 @@ def _policy(body: bytes, m: int) -> tuple[dict[str, float], int]:
     return policy, default
 
 
+def _soft(body: bytes) -> tuple[float, int]:
+    sharpness, count, reserved = SOFT.unpack(body)
+    _demand(math.isfinite(sharpness) and sharpness > 0, "Value", f"SOFT sharpness {sharpness}")
+    _demand(1 <= count <= 16, "Value", f"SOFT nearest {count}")
+    _demand(reserved == 0, "Value", f"SOFT reserved {reserved}")
+    return sharpness, count
+
+
 def read(data: bytes) -> ReferenceArtifact:
     """Read an artifact with every check of the page's reading algorithm, in its order.
 
@@ -212,9 +228,11 @@ def read(data: bytes) -> ReferenceArtifact:
     cells = (k + 1) * m
     lengths = {b"CENT": 4 * k * d, b"CNTS": 8 * cells, b"POLI": 64}
     lengths |= dict.fromkeys(PROFILE_F32, 4 * cells)
-    for tag in NEEDED:
+    lengths |= {b"SOFT": 16, b"SLOP": 4 * m * (d + 1)}
+    there = (*NEEDED, *(tag for tag in NEEDED_WHERE_THEY_STAND if tag in body))
+    for tag in there:
         _demand(tag in marked, "MissingSection", f"{tag!r}, or its required bit")
-    for tag in NEEDED:
+    for tag in there:
         size = len(body[tag])
         _demand(size == lengths.get(tag, size), "SectionLength", f"{tag!r} {size}")
     _demand(len(body[b"MODL"]) >= 4 * (m + 1), "SectionLength", "MODL")
@@ -244,10 +262,44 @@ def read(data: bytes) -> ReferenceArtifact:
     value(np.isfinite(quantiles) & (quantiles >= 0), b"NOVL")
     value(quantiles[1:] >= quantiles[:-1], b"NOVL")
     metadata = _utf8(body[b"META"], "Metadata") if b"META" in body else None
+    sharpness, count = _soft(body[b"SOFT"]) if b"SOFT" in body else (None, None)
+    offsets = slopes = None
+    if b"SLOP" in body:
+        lifts = floats(b"SLOP", "<f4", -1)
+        value(np.isfinite(lifts), b"SLOP")
+        offsets, slopes = lifts[:m], lifts[m:].reshape(m, d)
+    added = (sharpness, count, offsets, slopes)
     arrays = (centroids, counts, mean, success, error, gain, cost, late, quantiles)
     return ReferenceArtifact(
-        version, models, default, policy, embedder, metadata, *arrays, sections
+        version, models, default, policy, embedder, metadata, *arrays, *added, sections
     )
+
+
+def _sums(terms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add up each row of terms with the page's 16 partial sums."""
+    rows, d = terms.shape
+    sums = np.zeros((rows, 16), np.float32)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for start in range(0, d, 16):
+            part = terms[:, start : start + 16]
+            sums[:, : part.shape[1]] += part
+        for width in (8, 4, 2, 1):
+            sums[:, :width] += sums[:, width : 2 * width]
+    return sums[:, 0]
+
+
+def squared_distances(
+    artifact: ReferenceArtifact, query: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Give the squared distance of a query from each centroid, bit for bit as defined.
+
+    Args:
+        artifact: The artifact.
+        query: float32, of shape (d,), finite.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        t = query - artifact.centroids
+        return _sums(t * t)
 
 
 def nearest(artifact: ReferenceArtifact, query: NDArray[np.float32]) -> tuple[int, np.float32]:
@@ -257,17 +309,56 @@ def nearest(artifact: ReferenceArtifact, query: NDArray[np.float32]) -> tuple[in
         artifact: The artifact.
         query: float32, of shape (d,), finite.
     """
-    k, d = artifact.centroids.shape
-    sums = np.zeros((k, 16), np.float32)
+    squared = squared_distances(artifact, query)
+    cluster = int(np.argmin(squared))  # argmin gives the first of equal ones
+    return cluster, np.sqrt(squared[cluster])
+
+
+def shares(
+    artifact: ReferenceArtifact, query: NDArray[np.float32], novel: bool
+) -> list[tuple[int, float]]:
+    """Give the rows that count for a query, each with its share."""
+    k = len(artifact.centroids)
+    if novel:
+        return [(k, 1.0)]
+    squared = [float(s) for s in squared_distances(artifact, query)]
+    order = sorted(range(k), key=lambda c: (squared[c], c))
+    if artifact.sharpness is None or artifact.nearest is None:
+        return [(order[0], 1.0)]
+    order = order[: artifact.nearest]
+    first = squared[order[0]]
+    weights = [
+        1.0 if squared[c] == first else math.exp(-(artifact.sharpness * (squared[c] - first)) / 2)
+        for c in order
+    ]
+    total = _sum(weights)
+    return [(c, w / total) for c, w in zip(order, weights, strict=True)]
+
+
+def _sum(terms: Iterable[float]) -> float:
+    """Add from left to right; the built-in ``sum`` may compensate its rounding."""
+    total = 0.0
+    for term in terms:
+        total += term
+    return total
+
+
+def _known(table: NDArray[np.float32], rows: list[tuple[int, float]], i: int) -> float | None:
+    known = [(p, float(table[c, i])) for c, p in rows if not np.isnan(table[c, i])]
+    of_known = _sum(p for p, _ in known)
+    return _sum(p * value for p, value in known) / of_known if of_known else None
+
+
+def lifts(artifact: ReferenceArtifact, query: NDArray[np.float32], novel: bool) -> list[float]:
+    """Give what is added to the success estimate of each model."""
+    if artifact.slopes is None or artifact.offsets is None or novel:
+        return [0.0] * len(artifact.models)
     with np.errstate(over="ignore", under="ignore"):
-        for start in range(0, d, 16):
-            t = query[start : start + 16] - artifact.centroids[:, start : start + 16]
-            squares = t * t
-            sums[:, : t.shape[1]] += squares
-        for width in (8, 4, 2, 1):
-            sums[:, :width] += sums[:, width : 2 * width]
-    cluster = int(np.argmin(sums[:, 0]))  # argmin gives the first of equal ones
-    return cluster, np.sqrt(sums[cluster, 0])
+        products = _sums(query * artifact.slopes)
+    return [
+        float(offset) + float(product) if np.isfinite(product) else 0.0
+        for offset, product in zip(artifact.offsets, products, strict=True)
+    ]
 
 
 def novelty(artifact: ReferenceArtifact, distance: np.float32) -> np.float32:
@@ -305,9 +396,15 @@ def decide(
     far = novelty(artifact, distance)
     novel = float(far) > artifact.policy["novelty_limit"]
     row = len(artifact.centroids) if novel else cluster
-    success = [float(v) for v in artifact.success[row]]
-    late = [None if np.isnan(v) else float(v) for v in artifact.latency[row]]
-    cost = [None if np.isnan(v) else float(v) for v in artifact.cost[row]]
+    rows, models = shares(artifact, query, novel), range(len(artifact.models))
+
+    def mean(table: NDArray[Any], i: int) -> float:
+        return _sum(p * float(table[c, i]) for c, p in rows)
+
+    lift = lifts(artifact, query, novel)
+    success = [min(max(mean(artifact.success, i) + lift[i], 0.0), 1.0) for i in models]
+    late = [_known(artifact.latency, rows, i) for i in models]
+    cost = [_known(artifact.cost, rows, i) for i in models]
     for name, price in (prices or {}).items():
         cost[artifact.models.index(name)] = float(price)
 
@@ -321,7 +418,7 @@ def decide(
         utility = [u - weight * a for u, a in zip(utility, filled, strict=True)]
 
     e, z = artifact.default, artifact.policy["guard_z"]
-    errors = [float(v) for v in artifact.gain_error[row]]
+    errors = [mean(artifact.gain_error, i) for i in models]
     proven = [i != e and utility[i] - utility[e] > z * errors[i] for i in range(len(utility))]
 
     part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]
@@ -343,7 +440,7 @@ def decide(
         reason = "default_novel"
     else:
         reason = "routed" if proven[order[0]] else "default_no_evidence"
-    counts = [float(n) for n in artifact.counts[row]]
+    counts = [mean(artifact.counts, i) for i in models]
     columns = list(zip(artifact.models, success, cost, late, counts, utility, strict=True))
     ranking = tuple(Entry(*columns[i]) for i in left)
     return ReferenceDecision(ranking[0].model, cluster, row, distance, far, reason, ranking)

@@ -67,6 +67,13 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
         "novelty_limit": draw(st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.0])),
         "shrinkage": 1.0,
     }
+    if draw(st.booleans()):
+        drawn["sharpness"] = draw(st.sampled_from([5e-324, 0.01, 0.7, 1.0, 40.0, 1e308]))
+        drawn["nearest"] = draw(st.integers(1, 5) | st.just(16))
+    if draw(st.booleans()):
+        some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
+        drawn["offsets"] = table(draw, some, 1, m)[0]
+        drawn["slopes"] = table(draw, some, m, d)
     return {**drawn, **fixed}
 
 
@@ -103,7 +110,10 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
 def test_decisions_and_rankings_are_those_of_the_rule(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all wishes."""
+    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all wishes.
+
+    With blended clusters too: both sides take ``exp`` from the platform's C library.
+    """
     arguments, queries, wish = question
     artifact, reference = both(arguments)
     for query in queries:
@@ -165,7 +175,16 @@ def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) ->
         assert decision.reason == "default_no_evidence"
 
 
-@given(drawn=values(cost_weight=0.0, latency_weight=0.0, min_success=0.0, max_cost_usd=None))
+@given(
+    drawn=values(
+        cost_weight=0.0,
+        latency_weight=0.0,
+        min_success=0.0,
+        max_cost_usd=None,
+        slopes=None,
+        offsets=None,
+    )
+)
 def test_equal_models_are_ranked_by_index_after_the_default(drawn: dict[str, Any]) -> None:
     """FIELD 6: ties go to the lower index, always."""
     drawn["success"] = np.full_like(drawn["success"], 0.7)
@@ -377,6 +396,86 @@ def test_wishes_of_any_collection() -> None:
     for allow in (["dear"], ("dear",), ["dear", "dear"]):
         assert artifact.decide(ORIGIN, allow=allow).model == "dear"
     assert artifact.decide(ORIGIN, deny=[], prices={}).model == "unknown"
+
+
+SOFT = {"sharpness": 2.0, "nearest": 2}
+LIFTS = {
+    "slopes": np.array([[0.25, 0], [0, 0], [0, -0.5]], np.float32),
+    "offsets": np.array([0.0625, 0, 0], np.float32),
+}
+
+
+def test_sections_that_are_not_there_are_none() -> None:
+    plain, soft, lifted = three(), three(**SOFT), three(**LIFTS)
+    assert (plain.sharpness, plain.nearest, plain.slopes, plain.offsets) == (None,) * 4
+    assert (soft.sharpness, soft.nearest, soft.slopes, soft.offsets) == (2.0, 2, None, None)
+    assert (lifted.sharpness, lifted.nearest) == (None, None)
+    assert lifted.slopes is not None
+    assert lifted.offsets is not None
+    assert lifted.slopes.tolist() == LIFTS["slopes"].tolist()
+    assert lifted.offsets.tolist() == LIFTS["offsets"].tolist()
+    assert not lifted.slopes.flags.writeable
+    assert not lifted.offsets.flags.writeable
+    assert three(sharpness=2.0).nearest == 8
+    assert [a.version for a in (plain, soft, lifted)] == [(1, 0), (1, 1), (1, 1)]
+    assert three(nearest=3).to_bytes() == plain.to_bytes(), "without sharpness it means nothing"
+
+
+def test_a_lift_worked_out_by_hand() -> None:
+    query = np.array([0.5, 0.25], np.float32)
+    ranking = three(**LIFTS, novelty_limit=1.0).decide(query).ranking
+    lifted = {"cheap": 0.5 + 0.0625 + 0.125, "dear": 0.75, "unknown": 0.875 - 0.125}
+    assert {e.model: e.success for e in ranking} == lifted
+
+
+@pytest.mark.parametrize("added", [SOFT, LIFTS, {**SOFT, **LIFTS}], ids=["soft", "lifts", "both"])
+def test_a_ranking_read_late_is_that_of_its_vector(added: dict[str, Any]) -> None:
+    """The caller's array may have changed, and the decisions may come out of order."""
+    artifact = three(**added, novelty=np.array([8.0, 9.0], np.float32))
+    matrix = np.array([[0, 0], [1, 0.5], [-0.5, 1], [0.75, 0.75]], np.float32)
+    alone = [decision_values(decide(read(artifact.to_bytes()), row)) for row in matrix]
+    given = matrix.copy()
+    many, single = artifact.decide_many(given), artifact.decide(given[1])
+    given[:] = 7.0
+    assert decision_values(single) == alone[1]
+    assert [decision_values(many[i]) for i in (3, 0, -2, 1)] == [alone[i] for i in (3, 0, 2, 1)]
+    kept = list(many)
+    del many
+    assert [decision_values(d) for d in kept] == alone
+    assert len(artifact.decide_many(np.zeros((0, 2), np.float32))) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"sharpness": 0.0}, errors.ArtifactError, "SOFT, value 0"),
+        ({"sharpness": NAN}, errors.ArtifactError, "SOFT, value 0"),
+        ({"sharpness": INF}, errors.ArtifactError, "SOFT, value 0"),
+        ({"sharpness": -1.0}, errors.ArtifactError, "SOFT, value 0"),
+        ({"sharpness": 1.0, "nearest": 0}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "nearest": 17}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "nearest": -1}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": "1"}, TypeError, "sharpness"),
+        ({"slopes": LIFTS["slopes"]}, TypeError, "slopes and offsets"),
+        ({"offsets": LIFTS["offsets"]}, TypeError, "slopes and offsets"),
+        ({**LIFTS, "slopes": np.zeros((3, 3), np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**LIFTS, "offsets": np.zeros(2, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**LIFTS, "slopes": np.full((3, 2), NAN, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**LIFTS, "offsets": np.full(3, INF, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**LIFTS, "slopes": np.zeros((3, 2))}, errors.VectorError, "slopes.*float32"),
+        ({**LIFTS, "offsets": np.zeros(3)}, errors.VectorError, "offsets.*float32"),
+        (
+            {**LIFTS, "slopes": np.zeros((2, 3), np.float32).T},
+            errors.VectorError,
+            "slopes.*strides",
+        ),
+    ],
+)
+def test_build_refuses_what_cannot_blend_or_lift(
+    change: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        three(**change)
 
 
 def test_a_decision_does_not_change_the_artifact() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from golden.forge import GOLDEN
 from golden.make_golden import decision_values
-from reference_reader import decide, nearest, read
+from reference_reader import decide, read
 
 from hypernova import Artifact, errors
 
@@ -38,8 +38,8 @@ def artifact() -> Artifact:
     return Artifact.open(GOLDEN / "v1_0_small.hnv")
 
 
-def with_centroids(centroids: np.ndarray) -> Artifact:
-    """Build an artifact of one model around centroids."""
+def with_centroids(centroids: np.ndarray, **added: Any) -> Artifact:
+    """Build an artifact of one model around centroids; it succeeds the more the later they are."""
     k, d = centroids.shape
     ones = np.ones((k + 1, 1), np.float32)
     identity = {"name": "t", "dim": d, "fingerprint": "cd" * 32, "kind": "vectors"}
@@ -48,7 +48,7 @@ def with_centroids(centroids: np.ndarray) -> Artifact:
         centroids=centroids,
         counts=ones.astype(np.float64),
         mean=ones,
-        success=ones,
+        success=np.linspace(0, 1, k + 1, dtype=np.float32)[:, None],
         standard_error=ones,
         gain_error=ones,
         cost=ones,
@@ -57,6 +57,7 @@ def with_centroids(centroids: np.ndarray) -> Artifact:
         embedder=json.dumps(identity),
         metadata="{}",
         default_model=0,
+        **added,
     )
 
 
@@ -288,6 +289,7 @@ for i in range(len(files.files) // 2):
         assert one.cluster == many.clusters[row]
         assert np.float32(one.distance).tobytes() == many.distances[row].tobytes()
     found[f"c{i}"], found[f"d{i}"] = many.clusters, many.distances
+    found[f"s{i}"] = [decision.ranking[0].success for decision in many]
 np.savez(sys.argv[2], **found)
 """
 
@@ -303,16 +305,22 @@ def child(level: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[Any]]]:
-    """Give a file of all cases, and what the reference reader finds in each."""
+    """Give a file of all cases, and what the reference reader decides in each."""
     path = tmp_path_factory.mktemp("nearest") / "cases.npz"
     arrays, expected = {}, []
     ties = 0
     for i, (centroids, queries) in enumerate(cases()):
-        data = with_centroids(centroids).to_bytes()
+        added: dict[str, Any] = {}
+        if i % 2:
+            added |= {"sharpness": 0.25, "nearest": 1 + i % 16}
+        if i % 3:
+            slopes = centroids[-1:] / np.float32(64)
+            added |= {"slopes": slopes, "offsets": np.zeros(1, np.float32)}
+        data = with_centroids(centroids, **added).to_bytes()
         reference = read(data)
         assert reference.centroids.tobytes() == centroids.tobytes()
         arrays[f"a{i}"], arrays[f"q{i}"] = np.frombuffer(data, np.uint8), queries
-        expected.append([nearest(reference, query) for query in queries])
+        expected.append([decide(reference, query) for query in queries])
         ties += len(np.unique(centroids, axis=0)) < len(centroids)
     assert ties > 100
     np.savez(path, **arrays)
@@ -323,7 +331,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
 def test_every_kernel_is_the_definition_bit_for_bit(
     level: str, prepared: tuple[Path, list[list[Any]]], tmp_path: Path
 ) -> None:
-    """FIELD 6: the lower index on exact ties, from each kernel."""
+    """FIELD 6: the lower index on exact ties, from each kernel; blends and lifts follow."""
     path, expected = prepared
     done = child(level, path, tmp_path / "found.npz")
     if done.returncode != 0 and "which this CPU does not have" in done.stderr:
@@ -334,10 +342,12 @@ def test_every_kernel_is_the_definition_bit_for_bit(
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
     for i, answers in enumerate(expected):
-        clusters = np.array([cluster for cluster, _ in answers])
-        distances = np.array([distance for _, distance in answers])
+        clusters = np.array([answer.cluster for answer in answers])
+        distances = np.array([answer.distance for answer in answers])
+        successes = [answer.ranking[0].success for answer in answers]
         assert np.array_equal(found[f"c{i}"], clusters), i
         assert found[f"d{i}"].tobytes() == distances.tobytes(), i
+        assert found[f"s{i}"].tolist() == successes, i
 
 
 def test_the_kernel_of_this_machine_is_one_of_the_known(artifact: Artifact) -> None:
@@ -355,9 +365,10 @@ def test_an_unknown_kernel_is_refused(level: str, prepared: tuple[Path, list[lis
 # --- threads ---
 
 
-def test_threads_on_one_artifact_agree() -> None:
+@pytest.mark.parametrize("name", ["v1_0_text", "v1_1_text"])
+def test_threads_on_one_artifact_agree(name: str) -> None:
     """FIELD 8: two threads get what one gets."""
-    artifact = Artifact.open(GOLDEN / "v1_0_text.hnv")
+    artifact = Artifact.open(GOLDEN / f"{name}.hnv")
     random = np.random.default_rng(8)
     matrices = [random.normal(size=(500, artifact.dim)).astype(np.float32) for _ in range(8)]
 

@@ -49,6 +49,15 @@ fn read(artifact: &Artifact) {
     assert!(artifact.novelty_quantiles().is_sorted());
     assert!(artifact.novelty_quantiles().len() >= 2);
     assert!((artifact.policy().default_model as usize) < m);
+    if let Some(soft) = artifact.soft() {
+        assert!(soft.sharpness.is_finite() && soft.sharpness > 0.0);
+        assert!((1..=16).contains(&soft.nearest));
+    }
+    for (values, length) in [(artifact.offsets(), m), (artifact.slopes(), m * d)] {
+        let values = values.unwrap_or_default();
+        assert!(values.is_empty() || values.len() == length);
+        assert!(values.iter().all(|v| v.is_finite()));
+    }
     for model in 0..m as u32 {
         let name = artifact.model_name(model);
         assert!(!name.is_empty());
@@ -79,6 +88,9 @@ fn decide(artifact: &Artifact) {
                 Ok(decision) => {
                     let ranking = artifact.rank(&decision, &vector, &wishes);
                     assert_eq!(ranking[0].model, decision.model);
+                    let mut estimates = ranking.iter().map(|e| e.success);
+                    assert!(estimates.all(|v| (0.0..=1.0).contains(&v)));
+                    assert!(ranking.iter().all(|e| !e.utility.is_nan()));
                     assert!((decision.cluster as usize) < artifact.clusters());
                     assert!((0.0..=1.0).contains(&decision.novelty));
                     assert!(decision.distance >= 0.0);

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, read
+from reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, SOFT, read
 
 GOLDEN = Path(__file__).resolve().parent
-NAMES = ("v1_0_small", "v1_0_text")
+NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
 SMALL = (GOLDEN / "v1_0_small.hnv").read_bytes()
 TEXT = (GOLDEN / "v1_0_text.hnv").read_bytes()
+BLENDED = (GOLDEN / "v1_1_small.hnv").read_bytes()
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Draft:
         artifact = read(data)
         parts = [Part(s.tag, s.body, s.flags) for s in artifact.sections]
         k, d = artifact.centroids.shape
-        return cls(parts, k, d, len(artifact.models))
+        return cls(parts, k, d, len(artifact.models), version=artifact.version)
 
     def part(self, tag: bytes) -> Part:
         return next(p for p in self.parts if p.tag == tag)
@@ -123,7 +124,7 @@ def entry(tag: bytes, /, **values: Any) -> Forgery:
 
 def number(tag: bytes, index: int, value: float) -> Forgery:
     """Set one number of a section of floats, its checksum with it."""
-    code = "<d" if tag in (b"CNTS", b"POLI") else "<f"
+    code = "<d" if tag in (b"CNTS", b"POLI", b"SOFT") else "<f"
 
     def change(body: bytes) -> bytes:
         changed = bytearray(body)
@@ -406,6 +407,61 @@ FORGERIES: dict[str, dict[str, Forgery]] = {
     "Metadata": {"bad UTF-8": entry(b"META", body=b'{"a": "\xff"}')},
 }
 CASES = [(rule, case) for rule, cases in FORGERIES.items() for case in cases]
+
+
+def soft(index: int, value: int) -> Forgery:
+    """Set one of the two integers at the end of SOFT."""
+
+    def change(body: bytes) -> bytes:
+        values = list(SOFT.unpack(body))
+        values[1 + index] = value
+        return SOFT.pack(*values)
+
+    return entry(b"SOFT", body=change)
+
+
+# The same for the sections that format 1.1 adds: forgeries of BLENDED.
+FORGERIES_1_1: dict[str, dict[str, Forgery]] = {
+    "DuplicateSection": {
+        "SOFT": adding(Part(b"SOFT", bytes(16)), 0),
+        "SLOP": adding(Part(b"SLOP", b"", flags=0), 15),
+    },
+    "SectionChecksum": {
+        "SOFT": entry(b"SOFT", checksum=0),
+        "SLOP": entry(b"SLOP", checksum=0),
+    },
+    "MissingSection": {
+        "SOFT not marked as required": entry(b"SOFT", flags=0),
+        "SLOP not marked as required": entry(b"SLOP", flags=0),
+    },
+    "SectionLength": {
+        "SOFT too short": entry(b"SOFT", body=lambda body: body[:-4]),
+        "SOFT too long": entry(b"SOFT", body=lambda body: body + bytes(4)),
+        "SOFT empty": entry(b"SOFT", body=b""),
+        "SLOP too short": entry(b"SLOP", body=lambda body: body[:-4]),
+        "SLOP too long": entry(b"SLOP", body=lambda body: body + bytes(4)),
+        "SLOP without offsets": entry(b"SLOP", body=lambda body: body[16:]),
+        "SLOP empty": entry(b"SLOP", body=b""),
+    },
+    "Value": {
+        "sharpness 0": number(b"SOFT", 0, 0.0),
+        "sharpness -0": number(b"SOFT", 0, -0.0),
+        "sharpness negative": number(b"SOFT", 0, -1.0),
+        "sharpness inf": number(b"SOFT", 0, INF),
+        "sharpness -inf": number(b"SOFT", 0, -INF),
+        "sharpness NaN": number(b"SOFT", 0, NAN),
+        "none nearest": soft(0, 0),
+        "17 nearest": soft(0, 17),
+        "all nearest": soft(0, HUGE),
+        "SOFT reserved": soft(1, 1),
+        "SOFT reserved huge": soft(1, 1 << 31),
+        "offset NaN": number(b"SLOP", 0, NAN),
+        "offset inf": number(b"SLOP", 3, INF),
+        "slope NaN": number(b"SLOP", 4, NAN),
+        "slope -inf": number(b"SLOP", 23, -INF),
+    },
+}
+CASES_1_1 = [(rule, case) for rule, cases in FORGERIES_1_1.items() for case in cases]
 
 
 def forge(*chosen: tuple[str, str], of: bytes = SMALL) -> bytes:

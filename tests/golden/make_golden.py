@@ -1,4 +1,4 @@
-"""Make the golden artifacts of format 1.0 and the .json files that state what is in them.
+"""Make the golden artifacts of each format version and the .json files that state what is in them.
 
 Not for daily use: a golden file is never rewritten. Run from ``tests/``, with the package
 installed: ``python -m golden.make_golden``. It writes what is missing and stops where a file
@@ -19,7 +19,7 @@ from reference_reader import NoCandidate, ReferenceArtifact, decide, read
 from hypernova import Artifact, errors
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("v1_0_small", "v1_0_text")
+NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
 F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
 NAN = float("nan")
 
@@ -32,7 +32,8 @@ def arguments(values: dict[str, Any]) -> dict[str, Any]:
     """
     arrays = {name: np.array(values[name], np.float32) for name in (*F32_TABLES, "centroids")}
     arrays["counts"] = np.array(values["counts"], np.float64)
-    arrays["novelty"] = np.array(values["novelty"], np.float32)
+    flat = [name for name in ("novelty", "slopes", "offsets") if name in values]
+    arrays |= {name: np.array(values[name], np.float32) for name in flat}
     return {**values, **arrays}
 
 
@@ -191,6 +192,46 @@ def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
     return values, queries
 
 
+def small_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the handmade values with clusters blended and lifts of binary fractions."""
+    values, queries = small()
+    slopes = [[0.25, 0, 0, 0, 0], [0.0] * 5, [0, 0.125, 0, 0, -0.5], [2.0, 2, 2, 2, 2]]
+    values |= {
+        "sharpness": 2.0,
+        "nearest": 2,
+        "slopes": slopes,
+        "offsets": [0.0, 0.0625, 0.0, -0.25],
+    }
+    between_1_and_2, high = [0.5, 1.0, 0, 0, 0], [0.5, 0, 0, 0, -0.25]
+    more: list[tuple[list[float], dict[str, Any]]] = [
+        (between_1_and_2, {}),
+        (between_1_and_2, {"cost_weight": 0.125, "latency_weight": 0.0625}),
+        (high, {"min_success": 0.75}),
+    ]
+    return values, queries + more
+
+
+def text_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the random values with clusters blended and random lifts."""
+    values, queries = text()
+    random = np.random.default_rng(11)
+    k, d, m = 20, 48, 7
+    slopes = (random.normal(size=(m, d)) * 0.1).astype(np.float32)
+    offsets = (random.normal(size=m) * 0.05).astype(np.float32)
+    values |= {
+        "sharpness": 6.5,
+        "nearest": 8,
+        "slopes": plain(slopes),
+        "offsets": plain(offsets),
+    }
+    centroids = np.array(values["centroids"], np.float32)
+    more: list[tuple[list[float], dict[str, Any]]] = []
+    for i in range(4):
+        middle = (centroids[i] + centroids[(3 * i + 5) % k]) / np.float32(2)
+        more.append((plain(middle), {"max_cost_usd": 10.0} if i % 2 else {}))
+    return values, queries + more
+
+
 def stated(reference: ReferenceArtifact, vector: list[float], wishes: dict[str, Any]) -> Any:
     """Give what the reference reader decides, or ``"no candidate"``."""
     try:
@@ -236,7 +277,8 @@ def main() -> None:
     Raises:
         SystemExit: A file holds something else, or the two readers disagree.
     """
-    for name, (values, queries) in zip(NAMES, (small(), text()), strict=True):
+    made = (small(), text(), small_blended(), text_blended())
+    for name, (values, queries) in zip(NAMES, made, strict=True):
         artifact = Artifact.build(**arguments(values))
         data = artifact.to_bytes()
         reference = read(data)

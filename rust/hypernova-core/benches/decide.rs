@@ -10,9 +10,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hypernova_core::format::Policy;
-use hypernova_core::nearest::nearest;
-use hypernova_core::{Artifact, Level, Parts, Request, Wishes};
+use hypernova_core::format::{Policy, Soft};
+use hypernova_core::nearest::{nearest, nearest_few};
+use hypernova_core::{Artifact, Level, Lifts, Parts, Request, Wishes};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -52,12 +52,16 @@ impl SplitMix {
 }
 
 fn artifact(clusters: usize, dim: usize) -> Artifact {
+    Artifact::build(&parts(clusters, dim)).expect("the parts are valid")
+}
+
+fn parts(clusters: usize, dim: usize) -> Parts {
     let mut random = SplitMix(clusters as u64 ^ dim as u64);
     let cells = (clusters + 1) * MODELS;
     let centroids = random.unit_vectors(clusters, dim);
     let mut draw =
         |scale: f32| -> Vec<f32> { (0..cells).map(|_| random.fraction() * scale).collect() };
-    let parts = Parts {
+    Parts {
         clusters: clusters as u32,
         dim: dim as u32,
         centroids,
@@ -87,8 +91,33 @@ fn artifact(clusters: usize, dim: usize) -> Artifact {
         metadata: "{}".into(),
         soft: None,
         lifts: None,
-    };
-    Artifact::build(&parts).expect("the parts are valid")
+    }
+}
+
+/// The same with clusters blended, with estimates lifted, and with both.
+fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
+    let soft = Some(Soft {
+        sharpness: 8.0,
+        nearest: 8,
+    });
+    let lifts = Some(Lifts {
+        offsets: vec![0.01; MODELS],
+        slopes: SplitMix(5).unit_vectors(MODELS, dim),
+    });
+    [
+        ("blend", soft, None),
+        ("lift", None, lifts.clone()),
+        ("both", soft, lifts),
+    ]
+    .map(|(name, soft, lifts)| {
+        let plain = parts(clusters, dim);
+        let parts = Parts {
+            soft,
+            lifts,
+            ..plain
+        };
+        (name, Artifact::build(&parts).expect("the parts are valid"))
+    })
 }
 
 fn queries(dim: usize) -> Vec<f32> {
@@ -129,6 +158,8 @@ fn check(levels: &[Level]) {
             for &level in levels {
                 let found = nearest(level, query, artifact.centroids());
                 assert_eq!(found, scalar, "{level:?} at {clusters}x{dim}");
+                let few = nearest_few(level, query, artifact.centroids(), 8);
+                assert_eq!(few.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
             }
         }
     }
@@ -175,6 +206,30 @@ fn bench_decide(c: &mut Criterion) {
     group.finish();
 }
 
+/// A whole decision where the artifact blends clusters or lifts estimates.
+fn bench_blends(c: &mut Criterion) {
+    for (clusters, dim) in [(20, 384), (100, 384)] {
+        for (name, artifact) in blends(clusters, dim) {
+            let mut group = c.benchmark_group(format!("decide/{name}"));
+            let wishes = [
+                ("defaults", Wishes::defaults(&artifact)),
+                ("wishes", wishes(&artifact)),
+            ];
+            let queries = queries(dim);
+            for (asked, wishes) in wishes {
+                let mut turns = queries.chunks_exact(dim).cycle();
+                group.bench_function(format!("{clusters}x{dim}/{asked}"), |b| {
+                    b.iter(|| {
+                        let query = turns.next().expect("it never ends");
+                        artifact.decide(black_box(query), &wishes)
+                    });
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
 /// The rule without the search: one cluster of dimension 1, 25 models.
 fn bench_policy(c: &mut Criterion) {
     let artifact = artifact(1, 1);
@@ -217,6 +272,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(30);
-    targets = bench_nearest, bench_decide, bench_policy, bench_open
+    targets = bench_nearest, bench_decide, bench_blends, bench_policy, bench_open
 }
 criterion_main!(benches);

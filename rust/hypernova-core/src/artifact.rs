@@ -126,7 +126,7 @@ impl Artifact {
             // The file holds both in one section: its length alone does not tell
             // that a value too many of one makes up for a missing one of the other.
             let (models, dim) = (parts.models.len(), parts.dim as usize);
-            let lengths = [models, models * dim];
+            let lengths = [models, models.saturating_mul(dim)];
             if [lifts.offsets.len(), lifts.slopes.len()] != lengths {
                 return Err(Error::SectionLength {
                     tag: tag::SLOPES,

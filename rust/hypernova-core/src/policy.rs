@@ -381,10 +381,9 @@ pub(crate) fn rank<E: Estimates>(
     wishes: &Wishes,
 ) -> Vec<Entry> {
     let view = View::new(artifact, estimates, wishes);
-    let mut places: Vec<Place> = (0..view.models)
-        .map(|m| view.place(m))
-        .filter(|place| view.is_candidate(place))
-        .collect();
+    let mut places = Vec::with_capacity(view.models);
+    places.extend((0..view.models).map(|m| view.place(m)));
+    places.retain(|place| view.is_candidate(place));
     places.sort_unstable_by(Place::order);
     let entry = |place: Place| Entry {
         model: place.model as u32,

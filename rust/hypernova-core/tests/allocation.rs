@@ -11,7 +11,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use hypernova_core::{Artifact, Level, Reason, Request, Wishes};
-use support::{SplitMix, in_row, parts};
+use support::{SplitMix, blended, in_row, parts};
 
 thread_local! {
     /// Of this thread only: the test harness allocates on its own meanwhile.
@@ -81,8 +81,13 @@ fn levels() -> impl Iterator<Item = Level> {
 #[test]
 fn a_decision_allocates_nothing() {
     for (clusters, dim, models) in [(1, 1, 1), (7, 83, 25), (100, 384, 300)] {
-        for level in levels() {
-            let artifact = Artifact::build(&parts(clusters, dim, models, 1)).unwrap();
+        let plain = parts(clusters, dim, models, 1);
+        let both = blended(plain.clone(), 15); // the most clusters that can have a share
+        for (parts, level) in [plain, both]
+            .iter()
+            .flat_map(|p| levels().map(move |l| (p, l)))
+        {
+            let artifact = Artifact::build(parts).unwrap();
             let artifact = artifact.with_level(level).unwrap();
             let queries = queries(&artifact);
             let mut reasons = Vec::with_capacity(queries.len());
@@ -121,7 +126,12 @@ fn a_mapped_file_is_the_same() {
 
 #[test]
 fn wishes_are_allocated_once_and_not_by_a_decision() {
-    let artifact = Artifact::build(&parts(20, 48, 9, 3)).unwrap();
+    for parts in [parts(20, 48, 9, 3), blended(parts(20, 48, 9, 3), 7)] {
+        wishes_are_allocated_once(&Artifact::build(&parts).unwrap());
+    }
+}
+
+fn wishes_are_allocated_once(artifact: &Artifact) {
     let request = Request {
         cost_weight: Some(0.5),
         latency_weight: Some(0.001),
@@ -130,8 +140,8 @@ fn wishes_are_allocated_once_and_not_by_a_decision() {
         prices: Some(vec![("model 1".into(), 0.01)]),
         ..Request::default()
     };
-    let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let queries = queries(&artifact);
+    let wishes = Wishes::resolve(artifact, &request).unwrap();
+    let queries = queries(artifact);
     let counted = allocations(|| {
         for query in &queries {
             artifact.decide(query, &wishes).unwrap();

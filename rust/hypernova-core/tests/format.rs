@@ -12,7 +12,7 @@ use hypernova_core::{Artifact, Error, Parts};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section};
-use support::{assert_same, exercise, file, parts, parts_of, small, variant};
+use support::{assert_same, blended, exercise, file, parts, parts_of, small, variant};
 
 /// The parts, saved and opened again.
 fn saved(parts: &Parts) -> (Artifact, Artifact) {
@@ -32,13 +32,20 @@ fn what_was_saved_is_opened() {
     two.metadata = String::new();
     two.policy.max_cost_usd = Some(0.25);
     two.embedder = two.embedder.replace("vectors", "text");
-    for parts in [small(), two, parts(7, 83, 25, 5)] {
+    let mut soft = blended(small(), 4);
+    soft.lifts = None;
+    let mut lifted = blended(parts(7, 83, 25, 5), 5);
+    lifted.soft = None;
+    let both = blended(two.clone(), 6);
+    for parts in [small(), two, parts(7, 83, 25, 5), soft, lifted, both] {
         let (built, opened) = saved(&parts);
         assert_same(&parts_of(&built), &parts);
         assert_same(&parts_of(&opened), &parts);
         assert_eq!(built.bytes(), opened.bytes());
         assert_eq!(built.sha256(), opened.sha256());
-        assert_eq!(opened.version(), (1, 0));
+        let newer = parts.soft.is_some() || parts.lifts.is_some();
+        assert_eq!(opened.version(), (1, u16::from(newer)));
+        assert_eq!(opened.ranks_by_vector(), newer);
         assert_eq!(opened.embedder().name, "test");
         assert_eq!(opened.embedder().fingerprint, "0123456789abcdef".repeat(4));
         let text = parts.embedder.contains("\"text\"");
@@ -163,6 +170,19 @@ fn sections_that_a_later_minor_version_adds_are_skipped() {
 }
 
 #[test]
+fn a_reader_goes_by_the_sections_and_not_by_the_minor_version() {
+    let both = blended(small(), 4);
+    let mut draft = Draft::of(&file(&both));
+    draft.minor = 0;
+    let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
+    assert_eq!(artifact.version(), (1, 0));
+    assert_same(&parts_of(&artifact), &both);
+    draft.remove("SOFT");
+    draft.remove("SLOP");
+    assert_eq!(draft.bytes(), file(&small()), "a file without them is 1.0");
+}
+
+#[test]
 fn the_order_of_sections_is_free_and_metadata_may_be_missing() {
     let mut draft = Draft::of(&file(&small()));
     draft.sections.reverse();
@@ -201,7 +221,7 @@ fn golden_files_are_read_and_written_byte_for_byte() {
         seen.push(path.file_stem().unwrap().to_string_lossy().into_owned());
     }
     seen.sort();
-    for name in ["v1_0_small", "v1_0_text"] {
+    for name in ["v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text"] {
         assert!(
             seen.iter().any(|s| s == name),
             "{name} is gone; found {seen:?}"
@@ -218,7 +238,13 @@ proptest! {
 
     #[test]
     fn round_trips(clusters in 1_u32..6, dim in 1_u32..40, models in 1_u32..9, seed in any::<u64>()) {
-        let parts = parts(clusters, dim, models, seed);
+        let mut parts = blended(parts(clusters, dim, models, seed), seed);
+        if seed & 32 == 0 {
+            parts.soft = None;
+        }
+        if seed & 64 == 0 {
+            parts.lifts = None;
+        }
         let artifact = Artifact::build(&parts).unwrap();
         assert_same(&parts_of(&artifact), &parts);
         let again = Artifact::build(&parts_of(&artifact)).unwrap();

@@ -10,7 +10,7 @@ mod support;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
-use hypernova_core::nearest::{Nearest, nearest, nearest_many};
+use hypernova_core::nearest::{MAX_FEW, Nearest, nearest, nearest_few, nearest_many};
 use hypernova_core::{Error, Level};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -49,6 +49,20 @@ fn oracle_by(query: &[f32], centroids: &[f32], add: fn(f32, f32) -> f32) -> Near
 
 fn oracle(query: &[f32], centroids: &[f32]) -> Nearest {
     oracle_by(query, centroids, |p, t| p + t * t)
+}
+
+/// The `count` nearest by the definition: all distances, sorted.
+fn few_oracle(query: &[f32], centroids: &[f32], count: usize) -> Vec<Nearest> {
+    let rows = centroids.chunks(query.len()).enumerate();
+    let mut all: Vec<Nearest> = rows
+        .map(|(index, row)| Nearest {
+            index: index as u32,
+            squared: distance_by(query, row, |p, t| p + t * t),
+        })
+        .collect();
+    all.sort_by(|a, b| a.squared.total_cmp(&b.squared).then(a.index.cmp(&b.index)));
+    all.truncate(count);
+    all
 }
 
 /// The levels of this CPU. Those that it lacks are named, once.
@@ -220,6 +234,15 @@ impl Case {
             let found = nearest(level, query, centroids);
             assert_eq!(bits(found), bits(scalar), "{level:?}: {found:?}");
         }
+        for count in [1, 2, 3, 8, MAX_FEW] {
+            let right = few_oracle(query, centroids, count).into_iter().map(bits);
+            let right: Vec<_> = right.collect();
+            for &level in levels {
+                let few = nearest_few(level, query, centroids, count);
+                let few: Vec<_> = few.as_slice().iter().copied().map(bits).collect();
+                assert_eq!(few, right, "{level:?}, {count} nearest");
+            }
+        }
     }
 }
 
@@ -298,6 +321,10 @@ fn ties_go_to_the_lower_index() {
                         (first as u32, 0.0),
                         "{level:?}"
                     );
+                    let few = nearest_few(level, &query, &centroids, MAX_FEW);
+                    let few: Vec<_> = few.as_slice().iter().map(|n| n.index as usize).collect();
+                    let right: Vec<_> = (first..rows).chain(0..first).take(MAX_FEW).collect();
+                    assert_eq!(few, right, "{level:?}");
                 }
             }
         }
@@ -314,6 +341,9 @@ fn distances_that_overflow_are_a_tie_too() {
             (0, f32::INFINITY),
             "{level:?}"
         );
+        let few = nearest_few(level, &query, &[-f32::MAX; 20 * 7], 3);
+        let few: Vec<_> = few.as_slice().iter().map(|n| n.index).collect();
+        assert_eq!(few, [0, 1, 2], "{level:?}");
         let mut centroids = [-f32::MAX; 20 * 7];
         centroids[20 * 5..20 * 6].fill(f32::MAX);
         let found = nearest(level, &query, &centroids);

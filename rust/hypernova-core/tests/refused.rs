@@ -6,17 +6,31 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use hypernova_core::{Artifact, Error, Parts};
+use hypernova_core::format::Soft;
+use hypernova_core::{Artifact, Error, Lifts, Parts};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use support::forge::{Draft, Section, fix_checksums};
-use support::{SplitMix, exercise, file, small, variant};
+use support::forge::{Draft, Section, fix_checksums, u32_at};
+use support::{SplitMix, blended, exercise, file, small, variant};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
 
 fn short<T>(values: &mut Vec<T>) {
     values.truncate(values.len() - 1);
+}
+
+fn set_soft(parts: &mut Parts, sharpness: f64, nearest: u32) {
+    parts.soft = Some(Soft { sharpness, nearest });
+}
+
+fn lifts(parts: &mut Parts) -> &mut Lifts {
+    parts.lifts.as_mut().expect("the parts have lifts")
+}
+
+/// The small artifact with both sections of format 1.1.
+fn small_blended() -> Parts {
+    blended(small(), 2)
 }
 
 type Broken = (&'static str, &'static str, fn(&mut Parts));
@@ -106,6 +120,25 @@ const BROKEN_PARTS: &[Broken] = &[
     ("SectionLength", "LATE", |p| short(&mut p.latency)),
     ("SectionLength", "NOVL", |p| p.novelty.truncate(1)),
     ("SectionLength", "NOVL", |p| p.novelty.clear()),
+    ("Value", "SOFT", |p| set_soft(p, 0.0, 3)),
+    ("Value", "SOFT", |p| set_soft(p, -1.0, 3)),
+    ("Value", "SOFT", |p| set_soft(p, f64::NAN, 3)),
+    ("Value", "SOFT", |p| set_soft(p, f64::INFINITY, 3)),
+    ("Value", "SOFT", |p| set_soft(p, 1.0, 0)),
+    ("Value", "SOFT", |p| set_soft(p, 1.0, 17)),
+    ("Value", "SOFT", |p| set_soft(p, 1.0, u32::MAX)),
+    ("Value", "SLOP", |p| lifts(p).offsets[3] = NAN),
+    ("Value", "SLOP", |p| lifts(p).offsets[0] = INF),
+    ("Value", "SLOP", |p| lifts(p).slopes[0] = -INF),
+    ("Value", "SLOP", |p| lifts(p).slopes[19] = NAN),
+    ("SectionLength", "SLOP", |p| short(&mut lifts(p).offsets)),
+    ("SectionLength", "SLOP", |p| short(&mut lifts(p).slopes)),
+    ("SectionLength", "SLOP", |p| {
+        // One in all: as many as there must be.
+        short(&mut lifts(p).offsets);
+        lifts(p).slopes.push(0.0);
+    }),
+    ("SectionLength", "SLOP", |p| lifts(p).slopes.clear()),
     ("Dimensions", "", |p| p.clusters = 0),
     ("Dimensions", "", |p| p.dim = 0),
     ("Dimensions", "", |p| p.models.clear()),
@@ -114,7 +147,8 @@ const BROKEN_PARTS: &[Broken] = &[
 #[test]
 fn each_broken_value_is_refused() {
     for (i, (expected, section, break_it)) in BROKEN_PARTS.iter().enumerate() {
-        let mut parts = small();
+        let newer = ["SOFT", "SLOP"].contains(section);
+        let mut parts = if newer { small_blended() } else { small() };
         break_it(&mut parts);
         let error = Artifact::build(&parts).expect_err("a rule is broken");
         let case = format!("case {i}: {error:?}: {error}");
@@ -356,6 +390,82 @@ fn each_forgery_is_refused() {
     }
 }
 
+/// Rules of the two sections of format 1.1.
+const FORGERIES_1_1: &[Forgery] = &[
+    ("MissingSection", "SOFT not required", |d| {
+        d.section("SOFT").flags = 0;
+    }),
+    ("MissingSection", "SLOP not required", |d| {
+        d.section("SLOP").flags = 0;
+    }),
+    ("SectionLength", "SOFT short", |d| {
+        short(&mut d.section("SOFT").body);
+    }),
+    ("SectionLength", "SOFT long", |d| {
+        d.section("SOFT").body.push(0);
+    }),
+    ("SectionLength", "SOFT empty", |d| {
+        d.section("SOFT").body.clear();
+    }),
+    ("SectionLength", "SLOP without offsets", |d| {
+        d.section("SLOP").body.truncate(4 * 4 * 5);
+    }),
+    ("SectionLength", "SLOP long", |d| {
+        d.section("SLOP").body.extend([0; 4]);
+    }),
+    ("SectionLength", "SLOP empty", |d| {
+        d.section("SLOP").body.clear();
+    }),
+    ("Value", "no nearest", |d| d.section("SOFT").body[8] = 0),
+    ("Value", "17 nearest", |d| d.section("SOFT").body[8] = 17),
+    ("Value", "256 nearest and 3", |d| {
+        d.section("SOFT").body[9] = 1;
+    }),
+    ("Value", "first reserved", |d| {
+        d.section("SOFT").body[12] = 1;
+    }),
+    ("Value", "last reserved", |d| {
+        d.section("SOFT").body[15] = 0x80;
+    }),
+    ("Value", "sharpness 0", |d| d.f64("SOFT", 0, 0.0)),
+    ("Value", "sharpness -0", |d| d.f64("SOFT", 0, -0.0)),
+    ("Value", "sharpness NaN", |d| d.f64("SOFT", 0, f64::NAN)),
+    ("Value", "first offset", |d| d.f32("SLOP", 0, INF)),
+    ("Value", "last slope", |d| d.f32("SLOP", 23, NAN)),
+    ("DuplicateSection", "SOFT", |d| add(d, 0, *b"SOFT", 1)),
+    ("SectionChecksum", "SOFT", |d| {
+        d.section("SOFT").checksum = Some(1);
+    }),
+    ("SectionChecksum", "SLOP", |d| {
+        d.section("SLOP").checksum = Some(1);
+    }),
+];
+
+#[test]
+fn each_forgery_of_a_newer_section_is_refused() {
+    let valid = file(&small_blended());
+    let draft = Draft::of(&valid);
+    for (expected, case, forge) in FORGERIES_1_1 {
+        let mut draft = draft.clone();
+        forge(&mut draft);
+        let error = refused(&draft.bytes());
+        assert_eq!(variant(&error), *expected, "{case}: {error:?}: {error}");
+        assert!(!error.to_string().contains('\n'), "{case}: {error}");
+    }
+}
+
+/// 4m(d + 1) is 2^64 here, or d + 1 does not fit.
+#[test]
+fn lifts_whose_length_overflows_are_refused() {
+    for (dim, models) in [((1 << 31) - 1, 1 << 31), (u32::MAX, u32::MAX)] {
+        let mut draft = Draft::of(&file(&small_blended()));
+        (draft.shape[1], draft.shape[2]) = (dim, models);
+        draft.section("SLOP").body.clear();
+        let error = refused(&draft.bytes());
+        assert_eq!(variant(&error), "SectionLength", "{error:?}");
+    }
+}
+
 /// 4kd is 2^64 here: cut to 64 bits it would be the length of an empty section.
 #[test]
 fn a_product_that_overflows_is_no_length() {
@@ -420,7 +530,13 @@ fn the_first_broken_rule_is_reported() {
 
 #[test]
 fn a_file_cut_anywhere_is_refused() {
-    let valid = file(&small());
+    for parts in [small(), small_blended()] {
+        cut_anywhere(&file(&parts));
+    }
+}
+
+fn cut_anywhere(valid: &[u8]) {
+    let table_end = 64 + 32 * u32_at(valid, 12) as usize;
     for length in 0..valid.len() {
         let error = refused(&valid[..length]);
         let expected = if length == 0 { "Empty" } else { "Truncated" };
@@ -436,7 +552,7 @@ fn a_file_cut_anywhere_is_refused() {
         let expected = match length {
             0 => "Empty",
             1..64 => "Truncated",
-            64..480 => "SectionCount",
+            _ if length < table_end => "SectionCount",
             // The cut goes through a section, or leaves only padding of the next.
             _ => "SectionEnd",
         };
@@ -450,9 +566,14 @@ fn a_file_cut_anywhere_is_refused() {
 
 #[test]
 fn a_file_with_any_bit_flipped_is_refused() {
-    let valid = file(&small());
-    let head = 64 + 32 * 13;
-    let mut flipped = valid.clone();
+    for parts in [small(), small_blended()] {
+        any_bit_flipped(&file(&parts));
+    }
+}
+
+fn any_bit_flipped(valid: &[u8]) {
+    let head = 64 + 32 * u32_at(valid, 12) as usize;
+    let mut flipped = valid.to_vec();
     for at in 0..valid.len() {
         // Every bit of header and table, and every bit and the whole byte behind.
         for mask in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
@@ -474,11 +595,16 @@ fn a_file_with_any_bit_flipped_is_refused() {
 /// Behind right checksums a flipped bit may be a valid file, never a panic.
 #[test]
 fn a_flipped_bit_with_right_checksums_never_panics() {
-    let valid = file(&small());
+    for parts in [small(), small_blended()] {
+        any_bit_flipped_with_right_checksums(&file(&parts));
+    }
+}
+
+fn any_bit_flipped_with_right_checksums(valid: &[u8]) {
     let mut accepted = 0;
     for at in 0..valid.len() {
         for bit in 0..8 {
-            let mut flipped = valid.clone();
+            let mut flipped = valid.to_vec();
             flipped[at] ^= 1 << bit;
             fix_checksums(&mut flipped);
             if let Ok(artifact) = Artifact::from_bytes(&flipped) {
@@ -506,12 +632,14 @@ proptest! {
         changes in prop::collection::vec((any::<u32>(), any::<u8>()), 1..40),
         resize in -70_isize..70,
     ) {
-        let mut file = file(&small());
+        let newer = seed % 2 == 0;
+        let mut file = file(&if newer { small_blended() } else { small() });
+        let table_end = 64 + 32 * if newer { 15 } else { 13 };
         let mut random = SplitMix(seed);
         let length = file.len();
         for (place, byte) in changes {
             // Half of the changes fall on header and table.
-            let range = if random.below(2) == 0 { 480 } else { length };
+            let range = if random.below(2) == 0 { table_end } else { length };
             file[place as usize % range] = byte;
         }
         file.resize(length.saturating_add_signed(resize), 0);

@@ -39,14 +39,16 @@ fn sum(p: [float32x4_t; PARTS]) -> f32 {
     first + second // width 1
 }
 
-/// Squared distances of `N` rows at once.
+/// Offer the squared distances of `N` rows, scored at once.
 #[inline]
 #[target_feature(enable = "neon")]
-fn distances<const N: usize>(
+fn offer<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-) -> [f32; N] {
+    first: usize,
+    kept: &mut K,
+) {
     let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
     let step = |x: float32x4_t, y: float32x4_t, p: float32x4_t| {
         let t = vsubq_f32(x, y);
@@ -70,11 +72,9 @@ fn distances<const N: usize>(
             }
         }
     }
-    let mut distances = [0.0; N];
-    for i in 0..N {
-        distances[i] = sum(partial[i]);
+    for (i, partial) in partial.into_iter().enumerate() {
+        kept.offer(first + i, sum(partial));
     }
-    distances
 }
 
 #[target_feature(enable = "neon")]
@@ -85,14 +85,11 @@ fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     let mut index = 0;
     for block in &mut blocks {
         let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-        for squared in distances::<ROWS>(query, &tail, rows) {
-            kept.offer(index, squared);
-            index += 1;
-        }
+        offer::<K, ROWS>(query, &tail, rows, index, &mut kept);
+        index += ROWS;
     }
     for row in blocks.remainder().chunks_exact(dim) {
-        let [squared] = distances::<1>(query, &tail, [row]);
-        kept.offer(index, squared);
+        offer::<K, 1>(query, &tail, [row], index, &mut kept);
         index += 1;
     }
     kept

@@ -56,14 +56,16 @@ fn load_512(block: &[f32; LANES]) -> __m512 {
     unsafe { _mm512_loadu_ps(block.as_ptr()) }
 }
 
-/// Squared distances of `N` rows at once, with AVX2.
+/// Offer the squared distances of `N` rows, scored at once with AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn distances_avx2<const N: usize>(
+fn offer_avx2<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-) -> [f32; N] {
+    first: usize,
+    kept: &mut K,
+) {
     let mut low = [_mm256_setzero_ps(); N];
     let mut high = [_mm256_setzero_ps(); N];
     let step = |x: __m256, y: __m256, p: __m256| {
@@ -87,21 +89,22 @@ fn distances_avx2<const N: usize>(
             high[i] = step(x_high, y_high, high[i]);
         }
     }
-    let mut distances = [0.0; N];
     for i in 0..N {
-        distances[i] = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
+        let squared = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
+        kept.offer(first + i, squared);
     }
-    distances
 }
 
-/// Squared distances of `N` rows at once, with AVX-512F.
+/// Offer the squared distances of `N` rows, scored at once with AVX-512F.
 #[inline]
 #[target_feature(enable = "avx512f,avx2")]
-fn distances_avx512<const N: usize>(
+fn offer_avx512<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-) -> [f32; N] {
+    first: usize,
+    kept: &mut K,
+) {
     let mut partial = [_mm512_setzero_ps(); N];
     let step = |x: __m512, y: __m512, p: __m512| {
         let t = _mm512_sub_ps(x, y);
@@ -120,18 +123,17 @@ fn distances_avx512<const N: usize>(
             partial[i] = step(x, load_512(&padded_tail(rows[i])), partial[i]);
         }
     }
-    let mut distances = [0.0; N];
-    for i in 0..N {
-        let low = _mm512_castps512_ps256(partial[i]);
-        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial[i]));
-        distances[i] = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
+    for (i, partial) in partial.into_iter().enumerate() {
+        let low = _mm512_castps512_ps256(partial);
+        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial));
+        let squared = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
+        kept.offer(first + i, squared);
     }
-    distances
 }
 
 /// The walk over the rows, the same for both kernels.
 macro_rules! walk {
-    ($name:ident, $features:literal, $distances:ident) => {
+    ($name:ident, $features:literal, $offer:ident) => {
         #[target_feature(enable = $features)]
         fn $name<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
             let dim = query.len();
@@ -140,14 +142,11 @@ macro_rules! walk {
             let mut index = 0;
             for block in &mut blocks {
                 let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-                for squared in $distances::<ROWS>(query, &tail, rows) {
-                    kept.offer(index, squared);
-                    index += 1;
-                }
+                $offer::<K, ROWS>(query, &tail, rows, index, &mut kept);
+                index += ROWS;
             }
             for row in blocks.remainder().chunks_exact(dim) {
-                let [squared] = $distances::<1>(query, &tail, [row]);
-                kept.offer(index, squared);
+                $offer::<K, 1>(query, &tail, [row], index, &mut kept);
                 index += 1;
             }
             kept
@@ -155,8 +154,8 @@ macro_rules! walk {
     };
 }
 
-walk!(walk_avx2, "avx2", distances_avx2);
-walk!(walk_avx512, "avx512f,avx2", distances_avx512);
+walk!(walk_avx2, "avx2", offer_avx2);
+walk!(walk_avx512, "avx512f,avx2", offer_avx512);
 
 pub(super) fn search_avx2<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(super::Level::Avx2.is_available());

@@ -6,7 +6,7 @@
 
 pub mod forge;
 
-use hypernova_core::format::Policy;
+use hypernova_core::format::{Policy, Soft};
 use hypernova_core::{Artifact, Decision, Error, Lifts, Parts, Reason, Wishes};
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
@@ -112,6 +112,24 @@ pub fn small() -> Parts {
     small.counts[3] = 0.0;
     small.mean[3] = 0.0;
     small
+}
+
+/// The same parts with clusters blended and estimates lifted.
+pub fn blended(parts: Parts, seed: u64) -> Parts {
+    let mut random = SplitMix(seed);
+    let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
+    let models = parts.models.len();
+    Parts {
+        lifts: Some(Lifts {
+            offsets: draw(models),
+            slopes: draw(models * parts.dim as usize),
+        }),
+        soft: Some(Soft {
+            sharpness: 0.75,
+            nearest: 1 + (seed % 16) as u32,
+        }),
+        ..parts
+    }
 }
 
 pub fn file(parts: &Parts) -> Vec<u8> {

@@ -1,0 +1,391 @@
+//! Blended clusters and lifted estimates: against a second implementation, and by hand.
+//!
+//! Not here: the search for the nearest (`kernels.rs`), the rule on one row (`rule.rs`).
+//!
+//! The oracle below is written from `FORMAT.md` alone, with a vector for each thing
+//! that it names. It takes `exp` from the same library, so all must be equal bit for bit.
+
+#![allow(clippy::float_cmp)]
+
+mod support;
+
+use hypernova_core::format::Soft;
+use hypernova_core::policy::Entry;
+use hypernova_core::{Artifact, Level, Lifts, Parts, Reason, Request, Wishes};
+use support::{SplitMix, blended, neutral_policy, parts};
+
+const NAN: f32 = f32::NAN;
+
+/// Sixteen partial sums of what `term` makes of two vectors.
+fn partial_sums(x: &[f32], y: &[f32], term: fn(f32, f32) -> f32) -> f32 {
+    let mut p = [0.0_f32; 16];
+    for j in 0..x.len() {
+        p[j % 16] += term(x[j], y[j]);
+    }
+    for w in [8, 4, 2, 1] {
+        for i in 0..w {
+            p[i] += p[i + w];
+        }
+    }
+    p[0]
+}
+
+fn squared(x: &[f32], y: &[f32]) -> f32 {
+    partial_sums(x, y, |x, y| (x - y) * (x - y))
+}
+
+/// Rows and shares of a vector that is not novel.
+fn shares(parts: &Parts, vector: &[f32]) -> Vec<(usize, f64)> {
+    let centroids = parts.centroids.chunks(vector.len());
+    let mut near: Vec<(f32, usize)> = centroids
+        .enumerate()
+        .map(|(c, centroid)| (squared(vector, centroid), c))
+        .collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    near.truncate(parts.soft.map_or(1, |soft| soft.nearest as usize));
+    let first = near[0].0;
+    let sharpness = parts.soft.map_or(1.0, |soft| soft.sharpness);
+    let weight = |s: f32| {
+        if s == first {
+            return 1.0;
+        }
+        (-(sharpness * (f64::from(s) - f64::from(first))) / 2.0).exp()
+    };
+    let sum: f64 = near.iter().map(|n| weight(n.0)).sum();
+    near.iter().map(|n| (n.1, weight(n.0) / sum)).collect()
+}
+
+/// What the oracle expects of a model.
+#[derive(Clone, Debug)]
+struct Expected {
+    success: f64,
+    gain_error: f64,
+    cost: Option<f64>,
+    latency: Option<f64>,
+    n: f64,
+}
+
+fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
+    let models = parts.models.len();
+    let shares = shares(parts, vector);
+    let cell = |c: usize| c * models + model;
+    let known = |table: &[f32]| {
+        let known: Vec<_> = shares
+            .iter()
+            .filter(|s| !table[cell(s.0)].is_nan())
+            .collect();
+        let sum: f64 = known
+            .iter()
+            .map(|s| s.1 * f64::from(table[cell(s.0)]))
+            .sum();
+        let all: f64 = known.iter().map(|s| s.1).sum();
+        (all != 0.0).then(|| sum / all)
+    };
+    let mean = |table: &[f32]| -> f64 {
+        let terms = shares.iter().map(|s| s.1 * f64::from(table[cell(s.0)]));
+        terms.sum()
+    };
+    let mut success = mean(&parts.success);
+    if let Some(lifts) = &parts.lifts {
+        let slope = &lifts.slopes[model * vector.len()..][..vector.len()];
+        let dot = partial_sums(vector, slope, |x, y| x * y);
+        if dot.is_finite() {
+            success += f64::from(lifts.offsets[model]) + f64::from(dot);
+        }
+    }
+    Expected {
+        success: success.clamp(0.0, 1.0),
+        gain_error: mean(&parts.gain_error),
+        cost: known(&parts.cost),
+        latency: known(&parts.latency),
+        n: shares.iter().map(|s| s.1 * parts.counts[cell(s.0)]).sum(),
+    }
+}
+
+/// The ranking without limits, under two weights.
+fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Entry> {
+    let models = parts.models.len();
+    let all: Vec<Expected> = (0..models).map(|m| expected(parts, vector, m)).collect();
+    let largest = |of: fn(&Expected) -> Option<f64>| all.iter().filter_map(of).fold(0.0, f64::max);
+    let (dearest, slowest) = (largest(|e| e.cost), largest(|e| e.latency));
+    let utility = |e: &Expected| {
+        let cost = weights[0] * e.cost.unwrap_or(dearest);
+        e.success - cost - weights[1] * e.latency.unwrap_or(slowest)
+    };
+    let default = parts.policy.default_model as usize;
+    let part = |m: usize| {
+        let gain = utility(&all[m]) - utility(&all[default]);
+        match m {
+            _ if m == default => 1,
+            _ if gain > parts.policy.guard_z * all[m].gain_error => 0,
+            _ => 2,
+        }
+    };
+    let mut order: Vec<usize> = (0..models).collect();
+    order.sort_by(|&a, &b| {
+        let falling = utility(&all[b]).partial_cmp(&utility(&all[a])).unwrap();
+        part(a).cmp(&part(b)).then(falling).then(a.cmp(&b))
+    });
+    let entry = |m: usize| Entry {
+        model: m as u32,
+        success: all[m].success,
+        cost_usd: all[m].cost,
+        latency_s: all[m].latency,
+        n: all[m].n,
+        utility: utility(&all[m]),
+    };
+    order.into_iter().map(entry).collect()
+}
+
+/// The oracle's zeros of either sign are equal to the core's; all else is bits.
+#[test]
+fn rankings_are_those_of_the_oracle_at_every_level() {
+    let (mut routed, mut kept) = (0, 0);
+    for seed in 0..150 {
+        let mut random = SplitMix(seed);
+        let shape = [
+            1 + random.below(20),
+            1 + random.below(40),
+            1 + random.below(6),
+        ];
+        let [clusters, dim, models] = shape.map(|n| n as u32);
+        let mut parts = blended(parts(clusters, dim, models, seed), random.bits());
+        parts.policy.novelty_limit = 1.0;
+        parts.policy.guard_z = 0.5;
+        if let Some(soft) = &mut parts.soft {
+            soft.sharpness = [1e-6, 0.01, 0.3, 2.0, 50.0][random.below(5)];
+        }
+        match random.below(6) {
+            0 => parts.soft = None,
+            1 => parts.lifts = None,
+            _ => (),
+        }
+        let queries: Vec<f32> = (0..5 * dim).map(|_| random.normal()).collect();
+        let weights = [[0.0, 0.0], [5.0, 0.01]][random.below(2)];
+        let request = Request {
+            cost_weight: Some(weights[0]),
+            latency_weight: Some(weights[1]),
+            ..Request::default()
+        };
+        for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+            let artifact = Artifact::build(&parts).unwrap().with_level(level).unwrap();
+            let wishes = Wishes::resolve(&artifact, &request).unwrap();
+            let many = artifact.decide_many(&queries, &wishes).unwrap();
+            for (query, decision) in queries.chunks(dim as usize).zip(many) {
+                assert_eq!(artifact.decide(query, &wishes).unwrap(), decision);
+                let right = ranking(&parts, query, weights);
+                let case = format!("{level:?}, {shape:?}, seed {seed}");
+                assert_eq!(artifact.rank(&decision, query, &wishes), right, "{case}");
+                assert_eq!(decision.model, right[0].model, "{case}");
+                assert_eq!(
+                    decision.cluster as usize,
+                    shares(&parts, query)[0].0,
+                    "{case}"
+                );
+                if decision.reason == Reason::Routed {
+                    routed += 1;
+                } else {
+                    assert_eq!(decision.reason, Reason::DefaultNoEvidence, "{case}");
+                    kept += 1;
+                }
+            }
+        }
+    }
+    assert!(routed > 200 && kept > 200, "{routed} {kept}");
+}
+
+/// Two clusters at -1 and 1 on a line, two models; what is not set is 0 or unknown.
+fn line() -> Parts {
+    Parts {
+        centroids: vec![-1.0, 1.0],
+        counts: vec![2.0, 4.0, 6.0, 8.0, 100.0, 100.0],
+        mean: vec![0.0; 6],
+        success: vec![0.25, 0.5, 0.75, 0.5, 0.125, 0.375],
+        gain_error: vec![0.0, 0.25, 0.0, 0.5, 0.0, 0.0],
+        cost: vec![1.0, NAN, 2.0, 3.0, NAN, NAN],
+        latency: vec![NAN, 4.0, NAN, 8.0, 1.0, 2.0],
+        novelty: vec![4.0, 8.0],
+        policy: neutral_policy(),
+        soft: Some(Soft {
+            sharpness: 1.0,
+            nearest: 2,
+        }),
+        ..parts(2, 1, 2, 1)
+    }
+}
+
+/// Model 0's place in the ranking of a vector on the line.
+fn entry_of_0(parts: &Parts, x: f32) -> Entry {
+    let artifact = Artifact::build(parts).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    let decision = artifact.decide(&[x], &wishes).unwrap();
+    let ranking = artifact.rank(&decision, &[x], &wishes);
+    assert_eq!(ranking[0].model, decision.model);
+    *ranking.iter().find(|e| e.model == 0).unwrap()
+}
+
+fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> Entry {
+    Entry {
+        model: 0,
+        success,
+        cost_usd,
+        latency_s: None,
+        n,
+        utility: success,
+    }
+}
+
+#[test]
+fn equal_distances_have_equal_shares() {
+    assert_eq!(entry_of_0(&line(), 0.0), entry(0.5, Some(1.5), 4.0));
+    // So have two that overflow alike, though infinity less infinity is no number.
+    assert_eq!(entry_of_0(&line(), 1e30), entry(0.5, Some(1.5), 4.0));
+}
+
+#[test]
+fn a_cost_is_the_mean_over_the_clusters_that_know_it() {
+    let mut parts = line();
+    parts.cost[2] = NAN;
+    assert_eq!(entry_of_0(&parts, 0.0), entry(0.5, Some(1.0), 4.0));
+    parts.cost[0] = NAN;
+    assert_eq!(entry_of_0(&parts, 0.0), entry(0.5, None, 4.0));
+}
+
+#[test]
+fn a_share_that_vanishes_knows_nothing() {
+    let mut parts = line();
+    parts.soft = Some(Soft {
+        sharpness: 1e9,
+        nearest: 2,
+    });
+    parts.cost[0] = NAN;
+    assert_eq!(entry_of_0(&parts, -1.0), entry(0.25, None, 2.0));
+    assert_eq!(entry_of_0(&parts, 1.0), entry(0.75, Some(2.0), 6.0));
+}
+
+#[test]
+fn the_largest_and_the_smallest_sharpness_are_usable() {
+    let mut parts = line();
+    let mut at = |sharpness, x| {
+        parts.soft = Some(Soft {
+            sharpness,
+            nearest: 2,
+        });
+        entry_of_0(&parts, x).success
+    };
+    assert_eq!(at(f64::MAX, -1.0), 0.25);
+    assert_eq!(at(f64::from_bits(1), -1.0), 0.5);
+    parts.centroids = vec![0.0, f32::MAX]; // its squared distance is infinite
+    parts.soft = Some(Soft {
+        sharpness: f64::from_bits(1),
+        nearest: 2,
+    });
+    assert_eq!(entry_of_0(&parts, 0.0).success, 0.25);
+}
+
+#[test]
+fn one_nearest_is_the_row_itself() {
+    let mut parts = line();
+    parts.soft = Some(Soft {
+        sharpness: 1.0,
+        nearest: 1,
+    });
+    for (x, right) in [
+        (-0.5, entry(0.25, Some(1.0), 2.0)),
+        (0.5, entry(0.75, Some(2.0), 6.0)),
+    ] {
+        assert_eq!(entry_of_0(&parts, x), right);
+    }
+}
+
+#[test]
+fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
+    let mut parts = line();
+    parts.policy.novelty_limit = 0.5;
+    parts.lifts = Some(Lifts {
+        offsets: vec![0.5, 0.5],
+        slopes: vec![1.0, 1.0],
+    });
+    let mut right = entry(0.125, None, 100.0);
+    right.latency_s = Some(1.0);
+    assert_eq!(entry_of_0(&parts, 20.0), right);
+}
+
+#[test]
+fn a_lift_is_added_and_bounded() {
+    let mut parts = line();
+    let lifted = |parts: &mut Parts, offset: f32, slope: f32, x: f32| {
+        parts.lifts = Some(Lifts {
+            offsets: vec![offset, 0.0],
+            slopes: vec![slope, 0.0],
+        });
+        entry_of_0(parts, x).success
+    };
+    assert_eq!(lifted(&mut parts, 0.125, 0.0, 0.0), 0.625);
+    assert_eq!(lifted(&mut parts, -1.0, 0.0, 0.0), 0.0);
+    assert_eq!(lifted(&mut parts, 1.0, 0.0, 0.0), 1.0);
+    assert_eq!(lifted(&mut parts, f32::MAX, 0.0, 0.0), 1.0);
+    parts.soft = None;
+    assert_eq!(lifted(&mut parts, 0.125, -0.25, -0.5), 0.5);
+    assert_eq!(lifted(&mut parts, 0.0, 0.25, 0.5), 0.875);
+    // A product that overflows leaves the estimate alone, its offset with it.
+    assert_eq!(lifted(&mut parts, 0.125, f32::MAX, 1e30), 0.25);
+    assert_eq!(lifted(&mut parts, 0.125, -f32::MAX, 1e30), 0.25);
+}
+
+#[test]
+fn a_product_of_two_infinities_is_no_lift() {
+    let mut parts = parts(1, 2, 1, 1);
+    parts.success = vec![0.25; 2];
+    parts.novelty = vec![0.0, 1.0];
+    parts.policy.novelty_limit = 1.0;
+    parts.lifts = Some(Lifts {
+        offsets: vec![0.5],
+        slopes: vec![f32::MAX, -f32::MAX],
+    });
+    let artifact = Artifact::build(&parts).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    let query = [1e30, 1e30];
+    let decision = artifact.decide(&query, &wishes).unwrap();
+    assert_eq!(artifact.rank(&decision, &query, &wishes)[0].success, 0.25);
+}
+
+/// The guard and the limits go by the blended and lifted numbers.
+#[test]
+fn the_rule_goes_by_the_estimates() {
+    let mut parts = line();
+    parts.policy.guard_z = 1.0;
+    let taken = |parts: &Parts, min_success| {
+        let artifact = Artifact::build(parts).unwrap();
+        let request = Request {
+            min_success,
+            max_cost_usd: Some(3.0),
+            ..Request::default()
+        };
+        let wishes = Wishes::resolve(&artifact, &request).unwrap();
+        let decision = artifact.decide(&[0.0], &wishes).unwrap();
+        (decision.model, decision.reason)
+    };
+    // Both are at 0.5; model 1's gain error is 0.375.
+    assert_eq!(taken(&parts, None), (0, Reason::DefaultNoEvidence));
+    let lift = |parts: &mut Parts, of_1: f32| {
+        parts.lifts = Some(Lifts {
+            offsets: vec![0.0, of_1],
+            slopes: vec![0.0; 2],
+        });
+    };
+    lift(&mut parts, 0.375);
+    assert_eq!(taken(&parts, None), (0, Reason::DefaultNoEvidence));
+    assert_eq!(taken(&parts, Some(0.75)), (1, Reason::Constrained));
+    lift(&mut parts, 0.375_f32.next_up());
+    assert_eq!(taken(&parts, None), (1, Reason::Routed));
+}
+
+#[test]
+#[should_panic(expected = "assertion")]
+fn a_ranking_that_needs_the_vector_refuses_another_length() {
+    let artifact = Artifact::build(&line()).unwrap();
+    let wishes = Wishes::defaults(&artifact);
+    let decision = artifact.decide(&[0.0], &wishes).unwrap();
+    let _ = artifact.rank(&decision, &[], &wishes);
+}
