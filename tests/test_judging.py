@@ -18,9 +18,9 @@ import hypernova
 from hypernova.errors import FitError, JudgeError, NotFoundError
 from hypernova.judging import Report, bootstrap, controls, folds
 from hypernova.judging import verdict as rule
-from hypernova.judging.evaluate import cost_weights
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.report import write_text
+from hypernova.training.target import cost_weights
 
 NAN = float("nan")
 
@@ -448,7 +448,18 @@ class TestVerdict:
         ],
     )
     def test_forms(self, gain, sentence) -> None:
-        assert rule.verdict(self.gain(*gain), "big", []) == sentence
+        proven = self.gain(0.01, 0.001, 0.02)
+        assert rule.verdict(self.gain(*gain), proven, "big", [], []) == sentence
+
+    def test_a_gain_without_prompts_is_no_reason_to_route(self) -> None:
+        found = rule.verdict(
+            self.gain(0.02, 0.01, 0.03), self.gain(0.01, -0.001, 0.02), "big", [], []
+        )
+        assert found == (
+            "Do not route yet: +2.0 points over big (95% interval +1.0 to +3.0), but a router that "
+            "learned from shuffled prompts is not proven to do worse, so the prompts may have no "
+            "part in it"
+        )
 
     def test_for_cost(self) -> None:
         """Weights that lose too much, or save nothing, are not advised."""
@@ -458,10 +469,24 @@ class TestVerdict:
             (0.2, self.gain(-0.001, -0.009, 0.01, (-0.37, -0.5, -0.3))),
             (0.4, self.gain(-0.1, -0.2, -0.05, (-0.9, -0.95, -0.8))),
         ]
-        sentence = rule.verdict(weighted[0][1], "big", weighted)
+        pareto = [
+            rule.Point(weight, {"accuracy": 0.7 + gain["mean"], "cost_usd": 0.5 - weight}, gain)
+            for weight, gain in weighted
+        ]
+        dear = {"model": "big", "accuracy": 0.7, "cost_usd": 0.5}
+        poor = {"model": "small", "accuracy": 0.69, "cost_usd": 0.1}
+        unknown = {"model": "new", "accuracy": 0.9, "cost_usd": None}
+        none = self.gain(0.0, -0.01, 0.01)
+        sentence = rule.verdict(weighted[0][1], none, "big", pareto, [dear, poor, unknown])
         assert sentence == (
             "Route for cost: 37% lower cost than big at a cost weight of 0.2, for -0.1 points of "
             "accuracy (95% interval -0.9 to +1.0)"
+        )
+        plain = {"model": "medium", "accuracy": 0.7, "cost_usd": 0.25}
+        sentence = rule.verdict(weighted[0][1], none, "big", pareto, [dear, poor, plain])
+        assert sentence == (
+            "Do not route: use medium for everything; at $0.25 a task and an accuracy of 0.700 no "
+            "cost weight is better"
         )
         assert rule.cheaper_weight([gain for _, gain in weighted[:1]]) is None
         assert rule.cheaper_weight([gain for _, gain in weighted[3:]]) is None
@@ -504,6 +529,7 @@ FIELDS = {
     "shuffled_clusters": FIGURE,
     "cost_matched_mix": FIGURE,
     "gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
+    "gain_over_shuffled": {"mean", "ci95", "tasks"},
     "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd"}],
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],
     "groups": [{"group", "tasks", "accuracy", "best_single", "gain"}],
@@ -559,7 +585,7 @@ class TestEvaluate:
         assert [weight["cost_weight"] for weight in values["pareto"]] == sorted(
             weight["cost_weight"] for weight in values["pareto"]
         )
-        assert len(values["pareto"]) == 24
+        assert len(values["pareto"]) == 31
         assert sum(row["times"] for row in values["settings"]) == 8
         assert sum(row["taken"] for row in values["models"]) == pytest.approx(1)
         assert sum(row["tasks"] for row in values["clusters"]) == 100

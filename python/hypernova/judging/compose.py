@@ -17,6 +17,7 @@ from hypernova.judging.bootstrap import DRAWS
 from hypernova.judging.controls import (
     Values,
     group_oracle,
+    mean_known,
     mixed_values,
     oracle,
     random_choice,
@@ -24,7 +25,7 @@ from hypernova.judging.controls import (
 )
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.folds import seed_of
-from hypernova.judging.verdict import points, tasks_to_decide, verdict
+from hypernova.judging.verdict import Point, points, tasks_to_decide, verdict
 from hypernova.training.describe import describe, success_at_centres
 
 if TYPE_CHECKING:
@@ -93,10 +94,12 @@ def compose(trial: Trial) -> dict[str, Any]:
     figures = _figures(trial, artifact, taken)
 
     gain = figures.gain("held_out", "best_single")
-    weighted = [
-        (weight, figures.gain(f"weight {i}", "best_single"))
+    over_shuffled = figures.gain("held_out", "shuffled_clusters")
+    pareto = [
+        Point(weight, figures.figure(f"weight {i}"), figures.gain(f"weight {i}", "best_single"))
         for i, weight in enumerate(trial.cost_weights)
     ]
+    rows = _models(figures, models, taken)
     singles = Counter(decided.single for decided in trial.decided)
     single = min(singles, key=lambda m: (-singles[m], m))
     report: dict[str, Any] = {
@@ -125,24 +128,21 @@ def compose(trial: Trial) -> dict[str, Any]:
             )
         },
         "gain": gain,
+        "gain_over_shuffled": {key: over_shuffled[key] for key in ("mean", "ci95", "tasks")},
         "pareto": [
             {
-                "cost_weight": weight,
-                **{
-                    key: value
-                    for key, value in figures.figure(f"weight {i}").items()
-                    if key in ("accuracy", "ci95", "cost_usd")
-                },
+                "cost_weight": point.cost_weight,
+                **{key: point.figure[key] for key in ("accuracy", "ci95", "cost_usd")},
             }
-            for i, weight in enumerate(trial.cost_weights)
+            for point in pareto
         ],
-        "models": _models(figures, models, taken),
+        "models": rows,
         "groups": figures.by_group("held_out", "best_single"),
         "leave_one_group_out": _leave_one_group_out(trial, figures) if trial.left_out else None,
         "complementarity": complementarity(table.score, models, hindsight),
         "settings": _settings(trial.decided),
         "clusters": _clusters(trial, artifact),
-        "verdict": verdict(gain, models[single], weighted),
+        "verdict": verdict(gain, over_shuffled, models[single], pareto, rows),
     }
     unscored = figures.unscored("held_out")
     report["notes"] = [*trial.notes, *_notes(trial, report, singles, unscored)]
@@ -162,6 +162,18 @@ def _fill(
     return filled
 
 
+def _shuffled(trial: Trial) -> Values:
+    """The expectation over the shuffles of each part."""
+    each = [
+        taken_values(trial.table, _fill(trial, [d.shuffled[i] for d in trial.decided]))
+        for i in range(len(trial.decided[0].shuffled))
+    ]
+    return Values(
+        mean_known(np.stack([values.score for values in each])),
+        mean_known(np.stack([values.cost for values in each])),
+    )
+
+
 def _figures(trial: Trial, artifact: Artifact, taken: Ints) -> Figures:
     table, decided = trial.table, trial.decided
     figures = Figures(trial.prompts, trial.groups, trial.group_names, seed_of(trial.seed, 3))
@@ -171,9 +183,10 @@ def _figures(trial: Trial, artifact: Artifact, taken: Ints) -> Figures:
 
     add("held_out", taken)
     add("best_single", _fill(trial, [d.single for d in decided]))
-    add("shuffled_clusters", _fill(trial, [d.shuffled for d in decided]))
+    figures.add("shuffled_clusters", _shuffled(trial))
     add("in_sample", artifact.decide_many(trial.vectors).model_indices[None])
     figures.pair("held_out", "best_single")
+    figures.pair("held_out", "shuffled_clusters")
     figures.add("random", random_choice(table))
     figures.add("oracle", oracle(table))
     if trial.group_names:

@@ -25,6 +25,7 @@ from hypernova.judging.folds import (
 from hypernova.judging.report import Report
 from hypernova.training.fit import embed_table
 from hypernova.training.learn import LEAST_TASKS, check_learnable
+from hypernova.training.target import cost_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from hypernova.judging.folds import Part
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Ints
-
-# Cost weights by what they say the whole cost of the best single model is worth, in
-# success: from a fiftieth, which hardly counts, to fifty, which leaves the cheapest.
-WORTHS = (0.0, *np.geomspace(0.02, 50.0, 23).tolist())
 
 
 def evaluate(
@@ -125,21 +122,6 @@ def evaluate(
         notes=notes,
     )
     return Report(compose(trial))
-
-
-def cost_weights(table: OutcomeTable) -> list[float]:
-    """The weights of the Pareto curve, in success per USD; empty where no cost is known.
-
-    They scale with what the model with the best mean score costs, of those tried at
-    least half as often as the most tried one.
-    """
-    n = (~np.isnan(table.score)).sum(axis=0)
-    cost = mean_known(table.cost_usd)
-    known = (cost > 0) & (2 * n >= n.max())
-    if not known.any():
-        return []
-    best = int(np.argmax(np.where(known, mean_known(table.score), -np.inf)))
-    return [worth / float(cost[best]) for worth in WORTHS]
 
 
 def _cores() -> int:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from hypernova.training.types import Floats, Ints
 
 
+# At least so many routers learn from shuffled vectors, over all parts.
+SHUFFLES = 50
+
+
 @dataclass(frozen=True)
 class Part:
     """One split of the tasks.
@@ -34,14 +38,14 @@ class Part:
         train: Indices of tasks.
         test: Indices of tasks; none has a prompt of ``train``.
         seed: Of learning.
-        shuffle_seed: Of the shuffled control; None leaves it out.
+        shuffle_seeds: Of the shuffled control, one for each shuffle.
     """
 
     row: int
     train: Ints
     test: Ints
     seed: int
-    shuffle_seed: int | None
+    shuffle_seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Decided:
         taken: (test,) the router's models, under its default policy.
         novel: (test,) which prompts it took for novel.
         by_weight: (weights, test) its models under each cost weight.
-        shuffled: (test,) models of a router that learned from shuffled vectors.
+        shuffled: (shuffles, test) models of routers that learned from shuffled vectors.
         single: The best single model of the training part.
         mix: The cost-matched mix of the training part.
         setting: Which the router chose.
@@ -61,7 +65,7 @@ class Decided:
     taken: Ints
     novel: Ints
     by_weight: Ints
-    shuffled: Ints | None
+    shuffled: Ints
     single: int
     mix: Mix | None
     setting: dict[str, Any]
@@ -95,6 +99,8 @@ def deal_parts(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[P
         repeats: How often all tasks are dealt.
         seed: Same seed, same folds.
     """
+    # One shuffle is a coin tossed for all tasks at once: a few parts need several each.
+    shuffles = -(-SHUFFLES // (folds * repeats))
     for r in range(repeats):
         fold = deal_folds(prompts, folds, np.random.default_rng(seed_of(seed, 0, r)))
         for f in range(folds):
@@ -103,7 +109,7 @@ def deal_parts(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[P
                 train=np.flatnonzero(fold != f),
                 test=np.flatnonzero(fold == f),
                 seed=seed_of(seed, 1, r, f),
-                shuffle_seed=seed_of(seed, 2, r, f),
+                shuffle_seeds=tuple(seed_of(seed, 2, r, f, i) for i in range(shuffles)),
             )
 
 
@@ -123,7 +129,6 @@ def group_parts(prompts: Ints, groups: Ints, seed: int) -> Iterator[Part]:
             train=np.flatnonzero(train),
             test=np.flatnonzero(test),
             seed=seed_of(seed, 4, group),
-            shuffle_seed=None,
         )
 
 
@@ -140,16 +145,16 @@ def decide_part(
     learned = learn(train, train_vectors, clusters=clusters, seed=part.seed)
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
-    shuffled = None
-    if part.shuffle_seed is not None:
+    shuffled = np.empty((len(part.shuffle_seeds), len(part.test)), dtype=np.int32)
+    for i, shuffle_seed in enumerate(part.shuffle_seeds):
         control = learn(
             train,
-            shuffle_vectors(train_vectors, train.prompt_groups(), part.shuffle_seed),
+            shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
             clusters=clusters,
             seed=part.seed,
             setting=learned.setting,
         ).artifact()
-        shuffled = control.decide_many(test_vectors).model_indices
+        shuffled[i] = control.decide_many(test_vectors).model_indices
     return Decided(
         taken=decisions.model_indices,
         novel=decisions.reason_codes == decisions.reasons.index("default_novel"),

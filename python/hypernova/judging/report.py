@@ -122,6 +122,11 @@ def _lines(values: dict[str, Any]) -> list[str]:
         lines += ["", f"gain {points(gain['mean'], 2)} points, 95% interval {low} to {high}"]
         if gain["macro"] is not None:
             lines[-1] += f"; mean over groups {points(gain['macro'], 2)}"
+    prompts = values["gain_over_shuffled"]
+    if prompts["ci95"] is not None:
+        low, high = (points(end, 2) for end in prompts["ci95"])
+        mean = points(prompts["mean"], 2)
+        lines.append(f"of it by prompts {mean} points, 95% interval {low} to {high}")
     left_out = values["leave_one_group_out"]
     if left_out is not None:
         lines += ["", "groups never seen (each left out in turn)"]

@@ -4,15 +4,17 @@ Not here: figures, or where they come from.
 
 The rule, in this order (docs/judging.md gives the reasons):
 
-1. The gain over the best single model is proven, its interval above 0: *Route*.
+1. The gain over the best single model is proven, its interval above 0, and so is the
+   gain over a router that learned from shuffled prompts: *Route*.
 2. Some cost weight is proven to save money and proven to lose no more than `MARGIN`
-   of accuracy: *Route for cost*.
+   of accuracy, and no single model does both as well: *Route for cost*.
 3. The gain may be real and worth having, but is not proven: *Do not route yet*.
 4. Otherwise: *Do not route*.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,15 +56,36 @@ def _saves(gain: dict[str, Any]) -> bool:
     return change is not None and change["ci95"] is not None and change["ci95"][1] < 0
 
 
+@dataclass(frozen=True)
+class Point:
+    """One cost weight.
+
+    Attributes:
+        cost_weight: Success per USD.
+        figure: Held-out, of `Figures.figure`.
+        gain: Over the best single model, of `Figures.gain`.
+    """
+
+    cost_weight: float
+    figure: dict[str, Any]
+    gain: dict[str, Any]
+
+
 def verdict(
-    gain: dict[str, Any], single: str, weighted: Sequence[tuple[float, dict[str, Any]]]
+    gain: dict[str, Any],
+    over_shuffled: dict[str, Any],
+    single: str,
+    pareto: Sequence[Point],
+    models: Sequence[dict[str, Any]],
 ) -> str:
     """Write the verdict.
 
     Args:
         gain: Over the best single model, of `Figures.gain`.
+        over_shuffled: The same over a router that learned from shuffled prompts.
         single: The best single model.
-        weighted: Cost weights and their gains, rising.
+        pareto: By rising cost weight.
+        models: Every single model, with ``model``, ``accuracy`` and ``cost_usd``.
     """
     if gain["ci95"] is None:
         return (
@@ -71,14 +94,30 @@ def verdict(
             "been run on the same tasks"
         )
     low, high = gain["ci95"]
-    if low > 0:
+    # Where several models are equally good, a router that takes them in turn beats a bet
+    # on one of them, whatever the prompts say.
+    by_prompts = over_shuffled["ci95"] is not None and over_shuffled["ci95"][0] > 0
+    if low > 0 and by_prompts:
         return f"Route: {_gain(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
-    place = cheaper_weight([each for _, each in weighted])
+    place = cheaper_weight([point.gain for point in pareto])
     if place is not None:
-        weight, cheap = weighted[place]
+        point = pareto[place]
+        plain = _as_good(point.figure, models)
+        if plain is not None:
+            return (
+                f"Do not route: use {plain['model']} for everything; at ${plain['cost_usd']:.3g} a "
+                f"task and an accuracy of {plain['accuracy']:.3f} no cost weight is better"
+            )
         return (
-            f"Route for cost: {_percent(cheap)} lower cost than {single} at a cost weight of "
-            f"{weight:.3g}, for {_gain(cheap)} of accuracy ({_interval(cheap)})"
+            f"Route for cost: {_percent(point.gain)} lower cost than {single} at a cost weight of "
+            f"{point.cost_weight:.3g}, for {_gain(point.gain)} of accuracy "
+            f"({_interval(point.gain)})"
+        )
+    if low > 0:
+        return (
+            f"Do not route yet: {_gain(gain)} over {single} ({_interval(gain)}), but a router that "
+            "learned from shuffled prompts is not proven to do worse, so the prompts may have no "
+            "part in it"
         )
     if low == high == 0:
         return (
@@ -94,6 +133,18 @@ def verdict(
         f"Do not route: use {single} for everything; routing changes accuracy by {_gain(gain)} "
         f"({_interval(gain)})"
     )
+
+
+def _as_good(figure: dict[str, Any], models: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Find the best single model that is as accurate as a point, and as cheap."""
+    found = [
+        model
+        for model in models
+        if model["cost_usd"] is not None
+        and model["cost_usd"] <= figure["cost_usd"]
+        and model["accuracy"] >= figure["accuracy"]
+    ]
+    return max(found, key=lambda model: model["accuracy"], default=None)
 
 
 def tasks_to_decide(gain: dict[str, Any]) -> int | None:

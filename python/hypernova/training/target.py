@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from hypernova.training.types import Floats
 
 # Cost weights by what they say the whole cost of the best single model is worth, in
-# success: from a fiftieth, which hardly counts, to fifty, which leaves the cheapest.
-WORTHS = (0.0, *np.geomspace(0.02, 50.0, 23).tolist())
+# success: from a fiftieth, which hardly counts, to four, which leaves the cheapest. Dense
+# enough not to jump where one model takes over from another.
+WORTHS = (0.0, *np.geomspace(0.02, 4.0, 30).tolist())
 
 
 @dataclass(frozen=True)
