@@ -46,7 +46,8 @@ def fit(
     Embeds the prompts, clusters them, and records each model's outcomes per cluster.
     Clusters (unless their number is given), shrinkage, lifts and guard are those with
     the least regret on held-out tasks (`hypernova.training.select`). Same input and
-    seed, same bytes, on one kind of machine and with the same versions of the libraries.
+    seed, same bytes, on one kind of machine, with as many threads and with the same
+    versions of the libraries.
 
     Args:
         table: Outcomes of at least two models. If it holds vectors, nothing is
