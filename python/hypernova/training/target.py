@@ -118,14 +118,14 @@ def find_cost_weight(
         meeting = [point for point in points if point.cost_usd <= cost_usd]
         if meeting:
             return max(meeting, key=lambda point: (point.accuracy, -point.cost_usd))
-        best = min(points, key=lambda point: point.cost_usd)
+        best = min(points, key=lambda point: (point.cost_usd, -point.accuracy))
         wish = f"costs at most ${cost_usd:g} a task"
     else:
         assert accuracy is not None
         meeting = [point for point in points if point.accuracy >= accuracy]
         if meeting:
             return min(meeting, key=lambda point: (point.cost_usd, -point.accuracy))
-        best = max(points, key=lambda point: point.accuracy)
+        best = max(points, key=lambda point: (point.accuracy, -point.cost_usd))
         wish = f"reaches an accuracy of {accuracy:g}"
     raise FitError(
         f"no cost weight {wish} on held-out tasks of {table.name}: the nearest is an accuracy of "
