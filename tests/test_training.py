@@ -1,4 +1,8 @@
-"""Clusters, profiles and the choice of settings, against oracles."""
+"""k-means, and `fit` from a table to an artifact.
+
+Not here: profiles, lifts, prototypes, the choice of a setting, targets (test_profile,
+test_lifts, test_prototypes, test_select, test_target).
+"""
 
 from __future__ import annotations
 
@@ -7,42 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from constructed import blobs, interleaved, make_table, two_kinds, unit
 from sklearn.cluster import KMeans
 
 import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.cluster import assign, kmeans
-from hypernova.training.profile import Evidence, estimate, sum_pairs, sum_up
-from hypernova.training.select import candidate_clusters, deal_folds
+from hypernova.training.select import best_single_setting
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def blobs(rng: np.random.Generator, centres: int, each: int, dim: int = 16, spread: float = 0.05):
-    """Unit vectors around well separated centres, and the centre of each."""
-    basis = np.eye(dim)[:centres]
-    labels = np.repeat(np.arange(centres), each)
-    return unit(basis[labels] + spread * rng.normal(size=(len(labels), dim))), labels
-
-
-def make_table(vectors, score, **columns) -> hypernova.OutcomeTable:
-    n, m = score.shape
-    arguments = {
-        "task_ids": [f"t{i}" for i in range(n)],
-        "prompts": [f"prompt {i}" for i in range(n)],
-        "models": [f"m{j}" for j in range(m)],
-        "score": score,
-        "embedding": vectors,
-        **columns,
-    }
-    return hypernova.OutcomeTable.from_arrays(**arguments)
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +33,17 @@ def prompt_vectors() -> np.ndarray:
 class TestClusters:
     @pytest.mark.parametrize("clusters", [4, 12, 40])
     def test_is_as_good_as_scikit_learn(self, prompt_vectors, clusters) -> None:
-        ours = kmeans(prompt_vectors, clusters, seed=0)
-        oracle = KMeans(clusters, n_init=4, random_state=0).fit(prompt_vectors)
-        similarity = (prompt_vectors @ ours.T).max(axis=1).mean()
-        expected = (prompt_vectors @ unit(oracle.cluster_centers_).T).max(axis=1).mean()
-        assert similarity > expected - 0.005
+        """Over three seeds: with eight prompts a cluster one seed is luckier than another."""
+
+        def similarity(centroids) -> float:
+            return float((prompt_vectors @ centroids.T).max(axis=1).mean())
+
+        ours, oracle = [], []
+        for seed in range(3):
+            ours.append(similarity(kmeans(prompt_vectors, clusters, seed=seed)))
+            found = KMeans(clusters, n_init=4, random_state=seed).fit(prompt_vectors)
+            oracle.append(similarity(unit(found.cluster_centers_)))
+        assert np.mean(ours) > np.mean(oracle) - 0.005
 
     def test_finds_separate_blobs_exactly(self) -> None:
         vectors, labels = blobs(np.random.default_rng(1), centres=5, each=40)
@@ -97,122 +81,6 @@ class TestClusters:
         np.testing.assert_allclose(distances, exact.min(axis=1), rtol=1e-6)
 
 
-scores = st.sampled_from([0.0, 0.25, 1.0, float("nan")])
-
-
-def outcomes(draw, n: int, m: int) -> np.ndarray:
-    return np.array(draw(st.lists(scores, min_size=n * m, max_size=n * m))).reshape(n, m)
-
-
-class TestProfiles:
-    @given(st.data())
-    def test_sums_equal_a_loop(self, data) -> None:
-        n, m, k = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
-        score, cost = outcomes(data.draw, n, m), outcomes(data.draw, n, m)
-        clusters = np.array(data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
-        sums = sum_up(score, cost, np.full((n, m), np.nan), clusters, k)
-        pairs = sum_pairs(score, 0, clusters, k)
-        for c in range(k + 1):
-            rows = np.flatnonzero(clusters == c) if c < k else np.arange(n)
-            for j in range(m):
-                known = [score[i, j] for i in rows if not np.isnan(score[i, j])]
-                assert sums.n[c, j] == len(known)
-                assert sums.score[c, j] == sum(known)
-                assert sums.score2[c, j] == sum(x * x for x in known)
-                costs = [cost[i, j] for i in rows if not np.isnan(cost[i, j])]
-                assert (sums.cost_n[c, j], sums.cost[c, j]) == (len(costs), sum(costs))
-                both = [score[i, j] - score[i, 0] for i in rows]
-                both = [d for d in both if not np.isnan(d)]
-                assert (pairs.n[c, j], pairs.gain[c, j]) == (len(both), sum(both))
-        assert not sums.latency_n.any()
-
-    def test_sums_of_parts_add_up_to_those_of_the_whole(self) -> None:
-        """DESIGN, *Scale*: training is a map and a sum."""
-        rng = np.random.default_rng(0)
-        score, clusters = rng.integers(0, 2, size=(90, 4)).astype(float), rng.integers(0, 5, 90)
-        none = np.full_like(score, np.nan)
-
-        def sums(rows: slice):
-            return sum_up(score[rows], none[rows], none[rows], clusters[rows], 5)
-
-        whole, added = sums(slice(None)), sums(slice(0, 37)) + sums(slice(37, None))
-        assert np.array_equal(whole.n, added.n)
-        assert np.array_equal(whole.score, added.score)
-        pairs = [sum_pairs(score[r], 1, clusters[r], 5) for r in (slice(0, 37), slice(37, None))]
-        assert np.array_equal((pairs[0] + pairs[1]).gain2, sum_pairs(score, 1, clusters, 5).gain2)
-
-    def test_shrinks_by_the_rule_of_the_design(self) -> None:
-        score = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, np.nan]])
-        table = make_table(np.eye(5, dtype=np.float32), score)
-        evidence = Evidence.of(table, np.array([0, 0, 1, 1, 1]), 3)
-        profiles = estimate(evidence, shrinkage=10.0)
-        # Overall rates lean on everyone's 4/9 with weight 20.
-        prior = (np.array([2.0, 2.0]) + 20 * 4 / 9) / (np.array([5.0, 4.0]) + 20)
-        expected = [
-            (np.array([2, 0]) + 10 * prior) / 12,
-            (np.array([0, 2]) + 10 * prior) / np.array([13, 12]),
-            prior,  # nothing was seen in cluster 2
-            prior,
-        ]
-        np.testing.assert_allclose(profiles.success, expected, rtol=1e-6)
-        assert profiles.counts.tolist() == [[2, 2], [3, 2], [0, 0], [5, 4]]
-        assert np.all(profiles.gain_error[:, profiles.default_model] == 0)
-
-    def test_one_of_one_is_not_a_hundred_per_cent(self) -> None:
-        """FIELD 7: a cell with few or no outcomes leans on what is known."""
-        score = np.full((101, 2), np.nan)
-        score[:100, 0] = np.arange(100) < 70
-        score[100, 1] = 1.0
-        table = make_table(unit(np.random.default_rng(0).normal(size=(101, 4))), score)
-        evidence = Evidence.of(table, np.arange(101) % 2, 2)
-        profiles = estimate(evidence, shrinkage=10.0)
-        assert evidence.default_model == 0
-        assert profiles.success[:, 1].max() < 0.75
-        assert profiles.gain_error[:, 1].min() > 0.1
-
-    def test_unknown_cost_is_not_free(self) -> None:
-        score = np.ones((4, 2))
-        cost = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan], [np.nan, np.nan]])
-        table = make_table(np.eye(4, dtype=np.float32), score, cost_usd=cost)
-        profiles = estimate(Evidence.of(table, np.array([0, 0, 1, 1]), 2), shrinkage=1.0)
-        assert profiles.cost[:, 0].tolist() == [2.0, 2.0, 2.0]  # cluster 1 leans on the whole
-        assert np.isnan(profiles.cost[:, 1]).all()
-
-    def test_errors_shrink_with_evidence(self) -> None:
-        rng = np.random.default_rng(0)
-        errors = []
-        for n in (20, 200, 2000):
-            score = rng.integers(0, 2, size=(n, 2)).astype(float)
-            table = make_table(unit(rng.normal(size=(n, 4))), score)
-            evidence = Evidence.of(table, np.zeros(n, dtype=int), 1)
-            errors.append(estimate(evidence, shrinkage=5.0).standard_error[0, 0])
-        assert errors[0] > errors[1] > errors[2]
-        assert errors[2] == pytest.approx(0.5 / np.sqrt(2005), rel=0.05)
-
-
-class TestSelection:
-    @given(st.lists(st.integers(0, 30), min_size=1, max_size=80), st.integers(0, 3))
-    def test_equal_prompts_share_a_fold(self, groups, seed) -> None:
-        fold = deal_folds(np.array(groups), 5, np.random.default_rng(seed))
-        folds_of = {g: {f for h, f in zip(groups, fold, strict=True) if h == g} for g in groups}
-        assert all(len(folds) == 1 for folds in folds_of.values())
-        sizes = np.bincount([fold[groups.index(g)] for g in set(groups)], minlength=5)
-        assert sizes.max() - sizes.min() <= 1
-
-    def test_small_tables_get_few_clusters(self) -> None:
-        assert candidate_clusters(12) == [1]
-        assert max(candidate_clusters(100)) <= 10
-        assert max(candidate_clusters(100_000)) == 96
-
-
-def two_kinds(rng: np.random.Generator, n: int = 240, swap: float = 0.1):
-    """Two kinds of task, and two models that are good at one each; optimum known."""
-    vectors, labels = blobs(rng, centres=2, each=n // 2)
-    score = np.where(labels[:, None] == np.arange(2), 1.0, 0.0)
-    flip = rng.random(score.shape) < swap
-    return make_table(vectors, np.where(flip, 1 - score, score)), labels
-
-
 class TestFit:
     def test_finds_a_known_optimum(self) -> None:
         """FIELD 12: settings are chosen by held-out outcomes, not by the look of clusters."""
@@ -223,20 +91,54 @@ class TestFit:
         notes = json.loads(artifact.metadata)
         assert notes["selection"]["accuracy"] > 0.85 > 0.6 > notes["selection"]["best_single"]
 
-    def test_with_no_signal_the_default_model_takes_nearly_all(self) -> None:
+    def test_with_no_signal_the_default_model_takes_all(self) -> None:
         """FIELD 12: outcomes that have nothing to do with the text give no routing."""
         rng = np.random.default_rng(0)
         vectors, _ = blobs(rng, centres=8, each=50)
-        score = (rng.random((400, 3)) < [0.5, 0.6, 0.5]).astype(float)
+        score = (rng.random((400, 3)) < [0.5, 0.7, 0.5]).astype(float)
         artifact = hypernova.fit(make_table(vectors, score))
-        reasons = artifact.decide_many(vectors)
-        default = reasons.models.index(artifact.default_model)
-        assert np.mean(reasons.model_indices == default) > 0.8
+        assert set(artifact.decide_many(vectors).model_indices) == {1}
+        notes = json.loads(artifact.metadata)
+        assert notes["selection"]["accuracy"] == notes["selection"]["best_single"]
+        assert notes["in_sample"]["accuracy"] == notes["in_sample"]["best_single"]
+        assert notes["in_sample"]["models_used"] == 1
 
     def test_same_input_same_bytes(self) -> None:
         table, _ = two_kinds(np.random.default_rng(3), swap=0.3)
         assert hypernova.fit(table, seed=1).sha256 == hypernova.fit(table, seed=1).sha256
         assert hypernova.fit(table, seed=1).sha256 != hypernova.fit(table, seed=2).sha256
+
+    def test_same_input_same_bytes_with_groups_holes_and_a_target(self) -> None:
+        rng = np.random.default_rng(0)
+        vectors, place, group = interleaved(rng)
+        score = ((place + group)[:, None] % 2 == np.arange(2)).astype(float)
+        score[rng.random(score.shape) < 0.1] = np.nan
+        score[np.isnan(score).all(axis=1)] = 1.0
+        table = make_table(
+            vectors,
+            score,
+            cost_usd=np.where(np.isnan(score), np.nan, [1.0, 0.2]),
+            groups=[f"{p}{g}" for p, g in zip(place, group, strict=True)],
+        )
+        first, second = (hypernova.fit(table, target_cost=0.7).to_bytes() for _ in range(2))
+        assert first == second
+        notes = json.loads(hypernova.Artifact.from_bytes(first).metadata)
+        assert notes["setting"]["source"] == "groups"
+
+    def test_metadata_holds_the_setting(self) -> None:
+        table, _ = two_kinds(np.random.default_rng(0))
+        routed = json.loads(hypernova.fit(table, seed=4).metadata)
+        assert routed["setting"].keys() == {
+            "source", "clusters", "shrinkage", "ridge", "guard_z",
+        }  # fmt: skip
+        assert (routed["seed"], routed["tasks"], routed["outcomes"]) == (4, 240, 480)
+        assert sum(routed["cluster_sizes"]) == 240
+        assert "target" not in routed
+        rng = np.random.default_rng(0)
+        plain = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.3]).astype(float))
+        artifact = hypernova.fit(plain, clusters=3)
+        assert json.loads(artifact.metadata)["setting"] == vars(best_single_setting(3))
+        assert artifact.clusters == 3
 
     def test_a_table_with_vectors_routes_vectors_only(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
