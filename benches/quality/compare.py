@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from hypernova.errors import JudgeError
 from hypernova.judging.controls import oracle, taken_values
 from hypernova.judging.figures import Figures
-from hypernova.judging.folds import deal_parts, in_processes, seed_of
+from hypernova.judging.folds import deal_parts, in_processes, seed_of, test_to_train
 from hypernova.training.learn import learn
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def compare(
     figures.add(ORACLE, oracle(table))
     others = [*RIVALS, HINDSIGHT, ORACLE]
     for other in others:
-        figures.pair(HYPERNOVA, other)
+        figures.pair(HYPERNOVA, other, test_to_train(parts))
     figures.draw()
     return Comparison(
         table=table.name,

@@ -8,12 +8,14 @@ bootstrap of Owen (2007), made for tables where two things vary at once. Tasks w
 same prompt are drawn together. A task is one piece of evidence however often it was
 dealt into folds: its value is its mean over the drawn repeats.
 
-What no interval from one table holds is that the training parts of all folds overlap:
-the variance of cross-validation has no unbiased estimate (Bengio and Grandvalet 2004).
+What the draws do not show is what another training part would have taught: those of all
+folds overlap, and the variance of cross-validation has no unbiased estimate (Bengio and
+Grandvalet 2004). `widened` corrects for the most of it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -106,3 +108,24 @@ def interval(draws: Floats) -> tuple[float, float] | None:
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(there, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def widened(
+    ends: tuple[float, float] | None, mean: float, test_to_train: float
+) -> tuple[float, float] | None:
+    """Widen an interval around its mean for the training parts that the folds share.
+
+    Nadeau and Bengio (2003), as used for repeated folds by Bouckaert and Frank (2004): with
+    many repeats the variance is that of the tasks times ``1 + test_to_train``. Without it
+    benches/coverage.py finds intervals of a gain that hold the truth 85 times of 100.
+
+    Args:
+        ends: Of `interval`.
+        mean: What they are the interval of.
+        test_to_train: Tasks of a test part over those of its training part.
+    """
+    if ends is None:
+        return None
+    stretch = math.sqrt(1 + test_to_train)
+    low, high = ends
+    return mean - stretch * (mean - low), mean + stretch * (high - mean)

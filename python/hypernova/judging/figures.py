@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.judging.bootstrap import draw_means, interval
+from hypernova.judging.bootstrap import draw_means, interval, widened
 from hypernova.judging.controls import Values, mean_known
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Figures:
         self._prompts, self._groups, self._names, self._seed = prompts, groups, names, seed
         self._rows: dict[tuple[str, ...], Floats] = {}
         self._values: dict[str, Values] = {}
+        self._test_to_train: dict[tuple[str, str], float] = {}
         self._drawn: dict[tuple[str, ...], Floats] = {}
 
     def add(self, name: str, values: Values) -> None:
@@ -44,8 +45,15 @@ class Figures:
     def __contains__(self, name: object) -> bool:
         return name in self._values
 
-    def pair(self, name: str, base: str) -> None:
-        """Ask for the gain of one over another, both added before."""
+    def pair(self, name: str, base: str, test_to_train: float) -> None:
+        """Ask for the gain of one over another, both added before.
+
+        Args:
+            name: What gains.
+            base: Over what.
+            test_to_train: As in `widened`.
+        """
+        self._test_to_train[name, base] = test_to_train
         ours, theirs = self._values[name], self._values[base]
         gain = ours.score - theirs.score
         both = ours.cost - theirs.cost
@@ -62,7 +70,7 @@ class Figures:
         tasks = mean_known(self._values[name].score)
         return {
             "accuracy": mean_known(tasks),
-            "ci95": self._interval("score", name),
+            "ci95": interval(self._drawn["score", name]),
             "cost_usd": mean_known(mean_known(self._values[name].cost)),
             "macro": self._macro(tasks),
             "n": int((~np.isnan(tasks)).sum()),
@@ -75,9 +83,11 @@ class Figures:
     def gain(self, name: str, base: str) -> dict[str, Any]:
         """Gain over ``base``, over the tasks that both have an outcome for."""
         tasks = self.gains(name, base)
+        mean = float(mean_known(tasks))
+        drawn = interval(self._drawn["gain", name, base])
         return {
-            "mean": mean_known(tasks),
-            "ci95": self._interval("gain", name, base),
+            "mean": mean,
+            "ci95": widened(drawn, mean, self._test_to_train[name, base]),
             "macro": self._macro(tasks),
             "tasks": int((~np.isnan(tasks)).sum()),
             "cost_change": self._cost_change(name, base),
@@ -106,9 +116,6 @@ class Figures:
             rows.append(row)
         return rows
 
-    def _interval(self, *key: str) -> tuple[float, float] | None:
-        return interval(self._drawn[key])
-
     def _macro(self, tasks: Floats) -> Floats | None:
         if not self._names:
             return None
@@ -117,15 +124,14 @@ class Figures:
 
     def _cost_change(self, name: str, base: str) -> dict[str, Any] | None:
         saved, spent = ("saved", name, base), ("spent", name, base)
-        mean = mean_known(mean_known(self._rows[spent]))
-        if not mean > 0:  # unknown, or nothing was spent
+        mean_spent = mean_known(mean_known(self._rows[spent]))
+        if not mean_spent > 0:  # unknown, or nothing was spent
             return None
+        mean = float(mean_known(mean_known(self._rows[saved])) / mean_spent)
         with np.errstate(invalid="ignore", divide="ignore"):
             drawn = self._drawn[saved] / self._drawn[spent]
-        return {
-            "mean": mean_known(mean_known(self._rows[saved])) / mean,
-            "ci95": interval(drawn[np.isfinite(drawn)]),
-        }
+        ends = interval(drawn[np.isfinite(drawn)])
+        return {"mean": mean, "ci95": widened(ends, mean, self._test_to_train[name, base])}
 
 
 def complementarity(score: Floats, models: tuple[str, ...], best: int) -> dict[str, Any]:

@@ -132,6 +132,11 @@ def group_parts(prompts: Ints, groups: Ints, seed: int) -> Iterator[Part]:
         )
 
 
+def test_to_train(parts: Sequence[Part]) -> float:
+    """Tasks of a test part over those of its training part, on average."""
+    return float(np.mean([len(part.test) / len(part.train) for part in parts]))
+
+
 def decide_part(
     table: OutcomeTable,
     vectors: Floats,
