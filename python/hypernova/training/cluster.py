@@ -6,6 +6,7 @@ Not here: the number of clusters (see ``select``), or what happened in them (see
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypernova._core import nearest_centroids
 from hypernova.errors import FitError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hypernova.training.types import Floats, Ints
 
@@ -22,6 +23,9 @@ ITERATIONS = 25
 STARTS = 16
 # Beyond this k-means samples: centroids do not get better, only later.
 POINTS_PER_CLUSTER = 65_536
+# Multiplications of one iteration below which threads cost more than they save: on a busy
+# machine they wait for each other: 2,000 prompts took 5 s instead of 0.1 s.
+WORTH_THREADS = 10**9
 
 
 def kmeans(
@@ -77,13 +81,28 @@ def kmeans(
             min_points_per_centroid=1,  # small tables are our business; faiss would warn
             max_points_per_centroid=POINTS_PER_CLUSTER,
         )
-        objective = float(model.train(vectors))
+        with _threads(vectors.size * clusters):
+            objective = float(model.train(vectors))
         if tick:
             tick(1)
         if objective > best_objective:
             best, best_objective = np.asarray(model.centroids, dtype=np.float32), objective
     centroids = np.unique(best, axis=0)  # sorted by coordinates: ties in size have an order
     return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
+
+
+@contextmanager
+def _threads(multiplications: int) -> Iterator[None]:
+    """Let faiss use one thread where more would only wait for each other."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    if multiplications < WORTH_THREADS:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def order_by_size(vectors: Floats, centroids: Floats) -> Ints:
