@@ -11,6 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Threads of numpy and faiss that share a busy core wait for each other: a test of 9 s took
+# 235 s. Read when the libraries load, so before any test imports them.
+for library in ("OMP", "OPENBLAS"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 settings.register_profile(
     "hypernova",
     deadline=None,

@@ -125,7 +125,8 @@ class Loops:
         gap = self.overall[j] - self.overall[self.default]
         paired = self.squared_error(self.gains(j), 0.5)[1]
         unpaired = sum(self.squared_error(self.known(x), 0.25)[1] for x in (j, self.default))
-        if gap == 0:
+        most = max(len(self.known(x)) for x in self.models)
+        if gap == 0 or len(self.known(j)) < min(most / 2, 100):
             return self.overall[j]
         all_shared = len(self.gains(j)) == len(self.known(j))
         noise = paired if all_shared else min(paired, unpaired)
@@ -263,7 +264,8 @@ class TestEstimate:
         score[np.flatnonzero(score[:, 0] == 0)[:few], 1] = 1.0
         evidence = evidence_of(score, np.zeros(200, dtype=int), 1)
         profiles = estimate(evidence, shrinkage=1e9)
-        assert pulled_success(evidence)[1] == pytest.approx(pulled_success(evidence)[0])
+        # Hardly tried, it is not pulled: it leans on what all models achieve.
+        assert pulled_success(evidence)[1] == overall_success(evidence.sums)[1]
         gain = profiles.success[:, 1] - profiles.success[:, 0]
         assert np.all(gain < profiles.gain_error[:, 1])
 

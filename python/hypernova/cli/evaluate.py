@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.fit import _clusters
+from hypernova.cli.fit import cluster_count
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
-    parser.add_argument("--clusters", type=_clusters, default="auto", metavar="auto|K")
+    parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
     parser.add_argument(
         "--leave-one-group-out",
         action="store_true",

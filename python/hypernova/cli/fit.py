@@ -21,7 +21,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
     parser.add_argument("-o", "--output", required=True, metavar="ROUTER.hnv")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
-    parser.add_argument("--clusters", type=_clusters, default="auto", metavar="auto|K")
+    parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
     parser.add_argument(
         "--structure",
         metavar="PROMPTS",
@@ -53,7 +53,8 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(run=_fit)
 
 
-def _clusters(text: str) -> int | str:
+def cluster_count(text: str) -> int | str:
+    """Read a number of clusters, or ``auto``, for a parser."""
     if text == "auto":
         return text
     if not text.isascii() or not text.isdigit() or int(text) < 1:

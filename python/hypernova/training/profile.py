@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
 
@@ -151,15 +153,20 @@ def overall_success(sums: Sums) -> Floats:
     return shrunk
 
 
+def often_tried(sums: Sums) -> NDArray[np.bool_]:
+    """Which models have outcomes enough to be the default model, (m,)."""
+    n = sums.n[-1]
+    enough: NDArray[np.bool_] = n >= min(n.max() / 2, ENOUGH_OUTCOMES)
+    return enough
+
+
 def best_single(sums: Sums) -> int:
     """Index of the best single model; of equal ones the lower.
 
     Only models that were tried often enough are asked: a handful of lucky outcomes
     makes no default model.
     """
-    n = sums.n[-1]
-    tried = n >= min(n.max() / 2, ENOUGH_OUTCOMES)
-    return int(np.argmax(np.where(tried, overall_success(sums), -np.inf)))
+    return int(np.argmax(np.where(often_tried(sums), overall_success(sums), -np.inf)))
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,8 @@ def pulled_success(evidence: Evidence) -> Floats:
 
     As far as the gap between the two may be noise (the positive-part estimator of James
     and Stein, as in Efron and Morris 1975): of two models that nothing tells apart
-    neither is preferred everywhere.
+    neither is preferred everywhere. Only a model that was tried as often as a default
+    model must be is pulled: one of which little is known is not as good for that.
     """
     sums, pairs, default = evidence.sums, evidence.pairs, evidence.default_model
     overall = overall_success(sums)
@@ -208,6 +216,7 @@ def pulled_success(evidence: Evidence) -> Floats:
     noise = np.where(pairs.n[-1] < sums.n[-1], np.minimum(paired, unpaired), paired)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
+    kept = np.where(often_tried(sums), kept, 1.0)
     pulled: Floats = overall[default] + kept * gap
     return pulled
 
