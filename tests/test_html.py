@@ -113,6 +113,10 @@ def simulated(
         "shuffled_clusters": figure(best - 0.008, 0.93 * top),
         "cost_matched_mix": figure(best - 0.02, 0.86 * top) if costs else None,
         "gain": gain,
+        "gain_over_shuffled": {
+            key: round(float(rng.normal(0.01, 0.002)), 6) if key == "mean" else gain[key]
+            for key in ("mean", "ci95", "tasks")
+        },
         "pareto": pareto if costs else [],
         "models": [single(i) for i in rng.permutation(models).tolist()],
         "groups": [group(i) for i in range(groups)],
@@ -290,6 +294,9 @@ class TestFigures:
             written = f"{abs(100 * group['gain']):.{decimals}f}"
             assert (sign + written if float(written) else written) in text
             assert group["group"] in text
+        part = 100 * report["gain_over_shuffled"]["mean"]
+        sign = "+" if part > 0 else "\N{MINUS SIGN}"
+        assert f"the prompts have {sign}{abs(part):.{decimals}f} points" in text
         facts = report["complementarity"]
         assert (
             f"{facts['model']} fails {facts['failed']:,} of {report['dataset']['tasks']:,} tasks; "

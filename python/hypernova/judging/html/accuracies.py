@@ -214,8 +214,23 @@ def against(report: Mapping[str, Any], figures: Figures) -> Markup:
             "model; hollow marks knew the answers.",
         ),
         el("table", el("thead", head), el("tbody", *body), class_="dots"),
+        _by_prompts(report, figures),
         el("p", f"Not shown: {'; '.join(missing)}.", class_="note") if missing else None,
         id="accuracy",
+    )
+
+
+def _by_prompts(report: Mapping[str, Any], figures: Figures) -> Markup:
+    """How much of the gain the prompts have: what no shuffle of them reaches."""
+    gain = report["gain_over_shuffled"]
+    interval = figures.points_interval(gain["ci95"])
+    return el(
+        "p",
+        "Of the gain, the prompts have ",
+        el("b", figures.points(gain["mean"]), " points"),
+        f" (95%: {interval})" if interval else "",
+        ": by so much the router beats one that learned from shuffled prompts.",
+        class_="note",
     )
 
 
