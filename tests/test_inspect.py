@@ -209,7 +209,7 @@ class TestDescriptions:
         assert all(row["prompts"] for row in full["descriptions"])
         assert full["profiles"] == plain["profiles"]
         bundled = json.loads(run(BUNDLED_ARTIFACT, "--json").stdout)
-        assert [row["words"] for row in bundled["descriptions"]] == [None, None]
+        assert [row["words"] for row in bundled["descriptions"]] == [None] * bundled["clusters"]
 
     def test_a_table_that_does_not_fit(self, fitted, tmp_path) -> None:
         assert "no-such" in fails(fitted, "--data", tmp_path / "no-such.jsonl")
