@@ -166,6 +166,8 @@ class TestCommand:
         notes = json.loads(hypernova.Artifact.open(path).metadata)
         assert notes["target"]["cost_usd"] <= 0.003
         weight = notes["target"]["cost_weight"]
+        assert f"{notes['target']['accuracy']:.4f} at $" in done.stdout
+        assert f"with a cost weight of {weight:.4g}" in done.stdout
         route = ("route", "-a", path, "--json", "Prove that the sum of two odd numbers is even")
         of_target, given, free = (
             json.loads(run(*route, *more).stdout)

@@ -45,6 +45,13 @@ def print_summary(artifact: Artifact) -> None:
             f"                          {figures['folds']} folds, {figures['repeats']} times; they "
             "also chose the setting, so slightly too good"
         )
+    if "target" in metadata:
+        figures = metadata["target"]
+        print(
+            f"held-out at the target    {figures['accuracy']:.4f} at ${figures['cost_usd']:.4f} a "
+            f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
+            "                          the same folds chose the weight, so slightly too good"
+        )
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:

@@ -129,5 +129,5 @@ def find_cost_weight(
         wish = f"reaches an accuracy of {accuracy:g}"
     raise FitError(
         f"no cost weight {wish} on held-out tasks of {table.name}: the nearest is an accuracy of "
-        f"{best.accuracy:.4f} at ${best.cost_usd:.4f}; ask for that or less"
+        f"{best.accuracy:.4f} at ${best.cost_usd:.4f}; choose a target that this meets"
     )
