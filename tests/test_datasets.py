@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from same import assert_same
 
 from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
@@ -37,16 +38,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=120,
     )
-
-
-def assert_same(left: OutcomeTable, right: OutcomeTable) -> None:
-    for name in ("task_ids", "prompts", "groups", "models"):
-        assert getattr(left, name) == getattr(right, name)
-    for name in ("score", "cost_usd", "latency_s"):
-        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
-    assert (left.embedding is None) == (right.embedding is None)
-    if left.embedding is not None and right.embedding is not None:
-        assert left.embedding.tobytes() == right.embedding.tobytes()
 
 
 def one_line(error: Exception, *parts: str) -> None:

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from same import assert_same
 
 import hypernova.table
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
@@ -122,19 +123,6 @@ def folder(
     parquet(path / "tasks.parquet", task_columns)
     parquet(path / "outcomes.parquet", outcome_columns)
     return path
-
-
-def assert_same(left: OutcomeTable, right: OutcomeTable, *, embedding: bool = True) -> None:
-    assert left.task_ids == right.task_ids
-    assert left.prompts == right.prompts
-    assert left.groups == right.groups
-    assert left.models == right.models
-    for name in ("score", "cost_usd", "latency_s"):
-        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
-    if embedding:
-        assert (left.embedding is None) == (right.embedding is None)
-        if left.embedding is not None and right.embedding is not None:
-            assert left.embedding.tobytes() == right.embedding.tobytes()
 
 
 # --- the same table in all forms --------------------------------------------------------

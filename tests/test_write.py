@@ -16,20 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from same import assert_same
 
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
-
-
-def assert_same(left: OutcomeTable, right: OutcomeTable) -> None:
-    for name in ("task_ids", "prompts", "groups", "models"):
-        assert getattr(left, name) == getattr(right, name)
-    for name in ("score", "cost_usd", "latency_s"):
-        np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
-    assert (left.embedding is None) == (right.embedding is None)
-    if left.embedding is not None and right.embedding is not None:
-        assert left.embedding.tobytes() == right.embedding.tobytes()
-
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
     lambda text: not text.isspace()

@@ -17,7 +17,6 @@ from hypernova.judging.bootstrap import DRAWS
 from hypernova.judging.controls import (
     Values,
     group_oracle,
-    mean_known,
     mixed_values,
     oracle,
     random_choice,
@@ -27,6 +26,7 @@ from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.folds import seed_of, test_to_train
 from hypernova.judging.verdict import Point, points, tasks_to_decide, verdict
 from hypernova.training.describe import describe, success_at_centres
+from hypernova.training.profile import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

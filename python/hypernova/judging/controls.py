@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.profile import mean_known
+
 if TYPE_CHECKING:
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
@@ -43,15 +45,6 @@ class Mix:
     cheap: int
     dear: int
     share: float
-
-
-def mean_known(values: Floats, axis: int = 0) -> Floats:
-    """Mean of what is not NaN along an axis; NaN where there is nothing."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    with np.errstate(invalid="ignore"):
-        mean: Floats = total / known.sum(axis=axis)
-    return mean
 
 
 def taken_values(table: OutcomeTable, taken: Ints) -> Values:

@@ -14,7 +14,6 @@ import numpy as np
 
 from hypernova.errors import JudgeError
 from hypernova.judging.compose import Trial, compose
-from hypernova.judging.controls import mean_known
 from hypernova.judging.folds import (
     deal_parts,
     decide_part,
@@ -25,6 +24,7 @@ from hypernova.judging.folds import (
 from hypernova.judging.report import Report
 from hypernova.training.fit import embed_table
 from hypernova.training.learn import LEAST_TASKS, check_learnable
+from hypernova.training.profile import mean_known
 from hypernova.training.target import cost_weights
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.judging.bootstrap import draw_means, interval, widened
-from hypernova.judging.controls import Values, mean_known
+from hypernova.training.profile import mean_known
 
 if TYPE_CHECKING:
+    from hypernova.judging.controls import Values
     from hypernova.training.types import Floats, Ints
 
 SOLVED = 0.5

@@ -125,6 +125,15 @@ def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums
     return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
 
 
+def mean_known(values: Floats, axis: int = 0) -> Floats:
+    """Mean of what is not NaN along an axis; NaN where there is nothing."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=axis)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = total / known.sum(axis=axis)
+    return mean
+
+
 def _ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(n > 0, total / n, otherwise)

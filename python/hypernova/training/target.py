@@ -12,6 +12,7 @@ import numpy as np
 
 from hypernova.errors import FitError
 from hypernova.training.learn import learn
+from hypernova.training.profile import mean_known
 from hypernova.training.select import Tally, inner_folds
 
 if TYPE_CHECKING:
@@ -51,20 +52,12 @@ def cost_weights(table: OutcomeTable) -> list[float]:
     least half as often as the most tried one. Empty where no cost is known.
     """
     n = (~np.isnan(table.score)).sum(axis=0)
-    cost = _mean_known(table.cost_usd)
+    cost = mean_known(table.cost_usd)
     known = (cost > 0) & (2 * n >= n.max())
     if not known.any():
         return []
-    best = int(np.argmax(np.where(known, _mean_known(table.score), -np.inf)))
+    best = int(np.argmax(np.where(known, mean_known(table.score), -np.inf)))
     return [worth / float(cost[best]) for worth in WORTHS]
-
-
-def _mean_known(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    n = known.sum(axis=0)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 0, total / n, np.nan)
 
 
 def find_cost_weight(
