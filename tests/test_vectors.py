@@ -30,7 +30,7 @@ DIM = 5
 NAN, INF = float("nan"), float("inf")
 VECTOR = np.array([0.25, 2.0, -0.5, 0.0, 1.0], np.float32)
 MATRIX = np.array([VECTOR, VECTOR + 1, VECTOR * 2], np.float32)
-LEVELS = ("scalar", "avx2", "avx512", "neon")
+LEVELS = ("scalar", "avx2", "avx512", "avx512vnni", "neon")
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,8 @@ class Artifact:
         sha256: Of the file's bytes, 64 hex digits.
         path: Where it was opened from, if anywhere.
         version: Of the format, major and minor.
-        level: The kernel that searches it: scalar, neon, avx2 or avx512.
+        level: The kernel that searches it: scalar, neon, avx2, avx512 or
+            avx512vnni.
         centroids: float32 (k, dim).
         counts: float64 (k + 1, models), outcomes counted.
         mean: float32 (k + 1, models), mean score; 0 where nothing was counted.

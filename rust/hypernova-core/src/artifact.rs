@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
-use crate::nearest::Level;
+use crate::nearest::{self, Few, Level, Nearest, Screen};
 use crate::write::{self, Parts};
 
 #[cfg(target_endian = "big")]
@@ -49,6 +49,8 @@ pub struct Artifact {
     layout: Layout,
     path: Option<PathBuf>,
     level: Level,
+    /// Rules most centroids out; `None` where that would not pay.
+    screen: Option<Screen>,
     sha256: OnceLock<String>,
 }
 
@@ -139,12 +141,31 @@ impl Artifact {
     }
 
     fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: Level) -> Self {
-        Self {
+        let mut this = Self {
             backing,
             layout,
             path,
             level,
+            screen: None,
             sha256: OnceLock::new(),
+        };
+        this.screen = Screen::new(level, this.centroids(), this.dim());
+        this
+    }
+
+    /// The nearest centroid to a finite vector of `dim` values.
+    pub(crate) fn nearest(&self, vector: &[f32]) -> Nearest {
+        match &self.screen {
+            Some(screen) => screen.nearest(self.level, vector, self.centroids()),
+            None => nearest::nearest(self.level, vector, self.centroids()),
+        }
+    }
+
+    /// The `count` nearest centroids to a finite vector of `dim` values.
+    pub(crate) fn nearest_few(&self, vector: &[f32], count: usize) -> Few {
+        match &self.screen {
+            Some(screen) => screen.nearest_few(self.level, vector, self.centroids(), count),
+            None => nearest::nearest_few(self.level, vector, self.centroids(), count),
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
-use crate::nearest::{Few, check_finite, nearest, nearest_few};
+use crate::nearest::{Few, check_finite};
 use crate::policy::{Entry, Reason, Wishes, choose, rank};
 
 /// What was decided for one vector.
@@ -61,10 +61,9 @@ impl Artifact {
         }
         check_finite(vector)?;
         let few = self.ranks_by_vector().then(|| self.few(vector));
-        let found = few.as_ref().map_or_else(
-            || nearest(self.level(), vector, self.centroids()),
-            |few| few.as_slice()[0],
-        );
+        let found = few
+            .as_ref()
+            .map_or_else(|| self.nearest(vector), |few| few.as_slice()[0]);
         let distance = found.squared.sqrt();
         let novelty = novelty(self.novelty_quantiles(), distance);
         let novel = f64::from(novelty) > self.policy().novelty_limit;
@@ -109,7 +108,7 @@ impl Artifact {
     /// The clusters whose profiles count for a vector that is not novel.
     fn few(&self, vector: &[f32]) -> Few {
         let count = self.soft().map_or(1, |soft| soft.nearest as usize);
-        nearest_few(self.level(), vector, self.centroids(), count)
+        self.nearest_few(vector, count)
     }
 
     /// Whether [`Self::rank`] needs the vector that was decided on: only where the

@@ -78,6 +78,7 @@ fn find_levels() -> Vec<Level> {
             "scalar" => "scalar code",
             "avx2" => "avx2",
             "avx512" => "avx512f",
+            "avx512vnni" => "avx512f and avx512vnni",
             "neon" => "neon",
             other => panic!("name the feature that {other} needs"),
         };

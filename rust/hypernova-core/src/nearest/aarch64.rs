@@ -46,7 +46,7 @@ fn offer<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-    first: usize,
+    indices: [usize; N],
     kept: &mut K,
 ) {
     let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
@@ -73,7 +73,7 @@ fn offer<K: Keep, const N: usize>(
         }
     }
     for (i, partial) in partial.into_iter().enumerate() {
-        kept.offer(first + i, sum(partial));
+        kept.offer(indices[i], sum(partial));
     }
 }
 
@@ -85,11 +85,17 @@ fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     let mut index = 0;
     for block in &mut blocks {
         let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-        offer::<K, ROWS>(query, &tail, rows, index, &mut kept);
+        offer::<K, ROWS>(
+            query,
+            &tail,
+            rows,
+            std::array::from_fn(|i| index + i),
+            &mut kept,
+        );
         index += ROWS;
     }
     for row in blocks.remainder().chunks_exact(dim) {
-        offer::<K, 1>(query, &tail, [row], index, &mut kept);
+        offer::<K, 1>(query, &tail, [row], [index], &mut kept);
         index += 1;
     }
     kept
@@ -99,4 +105,25 @@ pub(super) fn search_neon<K: Keep>(query: &[f32], centroids: &[f32], kept: K) ->
     assert!(super::Level::Neon.is_available());
     // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
     unsafe { walk(query, centroids, kept) }
+}
+
+#[target_feature(enable = "neon")]
+fn walk_named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+    let dim = query.len();
+    let tail = padded_tail(query);
+    let row = |index: u32| &centroids[index as usize * dim..][..dim];
+    let (blocks, rest) = named.as_chunks::<ROWS>();
+    for &block in blocks {
+        let indices = block.map(|index| index as usize);
+        offer::<K, ROWS>(query, &tail, block.map(row), indices, kept);
+    }
+    for &index in rest {
+        offer::<K, 1>(query, &tail, [row(index)], [index as usize], kept);
+    }
+}
+
+pub(super) fn score_neon<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+    assert!(super::Level::Neon.is_available());
+    // SAFETY: as in `search_neon`.
+    unsafe { walk_named(query, centroids, named, kept) }
 }

@@ -57,4 +57,12 @@ impl Keep for Few {
             self.insert(index, squared);
         }
     }
+
+    #[inline]
+    fn worst(&self) -> f32 {
+        if self.len < self.count {
+            return f32::INFINITY;
+        }
+        self.kept[self.count - 1].squared
+    }
 }

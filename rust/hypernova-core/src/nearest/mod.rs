@@ -17,12 +17,16 @@
 //! 1,000 x 1,536, where reading the centroids is most of the time.
 
 mod few;
+mod listed;
 mod scalar;
+mod screen;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64_codes;
 
 use std::env::VarError;
 
@@ -30,6 +34,7 @@ use crate::error::Error;
 
 pub use few::{Few, MAX_FEW};
 pub(crate) use scalar::sum;
+pub(crate) use screen::Screen;
 
 /// Partial sums of the definition.
 pub(crate) const LANES: usize = 16;
@@ -47,13 +52,21 @@ pub enum Level {
     Avx2,
     /// AVX-512F, on `x86_64`.
     Avx512,
+    /// AVX-512F with VNNI, on `x86_64`.
+    Avx512Vnni,
     /// NEON, on aarch64.
     Neon,
 }
 
 impl Level {
     /// All levels, from the lowest to the highest.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 5] = [
+        Self::Scalar,
+        Self::Neon,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Vnni,
+    ];
 
     /// The name that `HYPERNOVA_SIMD` takes.
     #[must_use]
@@ -62,6 +75,7 @@ impl Level {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Vnni => "avx512vnni",
             Self::Neon => "neon",
         }
     }
@@ -75,6 +89,10 @@ impl Level {
             Self::Avx2 => is_x86_feature_detected!("avx2"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni => {
+                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
+            }
             #[cfg(target_arch = "aarch64")]
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[allow(unreachable_patterns)]
@@ -180,7 +198,7 @@ fn search<K: Keep>(level: Level, query: &[f32], centroids: &[f32], kept: K) -> K
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => x86_64::search_avx2(query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => x86_64::search_avx512(query, centroids, kept),
+        Level::Avx512 | Level::Avx512Vnni => x86_64::search_avx512(query, centroids, kept),
         #[cfg(target_arch = "aarch64")]
         Level::Neon => aarch64::search_neon(query, centroids, kept),
         #[allow(unreachable_patterns)]
@@ -246,6 +264,9 @@ pub(crate) fn check_finite(vector: &[f32]) -> Result<(), Error> {
 /// and none is NaN.
 trait Keep {
     fn offer(&mut self, index: usize, squared: f32);
+
+    /// A distance above this one would not be kept; infinite as long as all would be.
+    fn worst(&self) -> f32;
 }
 
 /// The smallest; of equal ones the one seen first.
@@ -270,6 +291,11 @@ impl Keep for Best {
                 squared,
             };
         }
+    }
+
+    #[inline]
+    fn worst(&self) -> f32 {
+        self.0.squared
     }
 }
 

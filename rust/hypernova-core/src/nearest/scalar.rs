@@ -34,3 +34,12 @@ pub(super) fn search<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> 
     }
     kept
 }
+
+/// Offer the rows that are named.
+pub(super) fn score<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+    let dim = query.len();
+    for &index in named {
+        let row = &centroids[index as usize * dim..][..dim];
+        kept.offer(index as usize, squared_distance(query, row));
+    }
+}

@@ -63,7 +63,7 @@ fn offer_avx2<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-    first: usize,
+    indices: [usize; N],
     kept: &mut K,
 ) {
     let mut low = [_mm256_setzero_ps(); N];
@@ -91,7 +91,7 @@ fn offer_avx2<K: Keep, const N: usize>(
     }
     for i in 0..N {
         let squared = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
-        kept.offer(first + i, squared);
+        kept.offer(indices[i], squared);
     }
 }
 
@@ -102,7 +102,7 @@ fn offer_avx512<K: Keep, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
-    first: usize,
+    indices: [usize; N],
     kept: &mut K,
 ) {
     let mut partial = [_mm512_setzero_ps(); N];
@@ -127,13 +127,13 @@ fn offer_avx512<K: Keep, const N: usize>(
         let low = _mm512_castps512_ps256(partial);
         let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial));
         let squared = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
-        kept.offer(first + i, squared);
+        kept.offer(indices[i], squared);
     }
 }
 
 /// The walk over the rows, the same for both kernels.
 macro_rules! walk {
-    ($name:ident, $features:literal, $offer:ident) => {
+    ($name:ident, $named:ident, $features:literal, $offer:ident) => {
         #[target_feature(enable = $features)]
         fn $name<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
             let dim = query.len();
@@ -142,20 +142,41 @@ macro_rules! walk {
             let mut index = 0;
             for block in &mut blocks {
                 let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-                $offer::<K, ROWS>(query, &tail, rows, index, &mut kept);
+                $offer::<K, ROWS>(
+                    query,
+                    &tail,
+                    rows,
+                    std::array::from_fn(|i| index + i),
+                    &mut kept,
+                );
                 index += ROWS;
             }
             for row in blocks.remainder().chunks_exact(dim) {
-                $offer::<K, 1>(query, &tail, [row], index, &mut kept);
+                $offer::<K, 1>(query, &tail, [row], [index], &mut kept);
                 index += 1;
             }
             kept
         }
+
+        #[target_feature(enable = $features)]
+        fn $named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+            let dim = query.len();
+            let tail = padded_tail(query);
+            let row = |index: u32| &centroids[index as usize * dim..][..dim];
+            let (blocks, rest) = named.as_chunks::<ROWS>();
+            for &block in blocks {
+                let indices = block.map(|index| index as usize);
+                $offer::<K, ROWS>(query, &tail, block.map(row), indices, kept);
+            }
+            for &index in rest {
+                $offer::<K, 1>(query, &tail, [row(index)], [index as usize], kept);
+            }
+        }
     };
 }
 
-walk!(walk_avx2, "avx2", offer_avx2);
-walk!(walk_avx512, "avx512f,avx2", offer_avx512);
+walk!(walk_avx2, walk_named_avx2, "avx2", offer_avx2);
+walk!(walk_avx512, walk_named_avx512, "avx512f,avx2", offer_avx512);
 
 pub(super) fn search_avx2<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(super::Level::Avx2.is_available());
@@ -168,4 +189,16 @@ pub(super) fn search_avx512<K: Keep>(query: &[f32], centroids: &[f32], kept: K) 
     // SAFETY: the CPU has AVX-512F, and with it AVX2, the only demands of a safe
     // function with these target features.
     unsafe { walk_avx512(query, centroids, kept) }
+}
+
+pub(super) fn score_avx2<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+    assert!(super::Level::Avx2.is_available());
+    // SAFETY: as in `search_avx2`.
+    unsafe { walk_named_avx2(query, centroids, named, kept) }
+}
+
+pub(super) fn score_avx512<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+    assert!(super::Level::Avx512.is_available());
+    // SAFETY: as in `search_avx512`.
+    unsafe { walk_named_avx512(query, centroids, named, kept) }
 }

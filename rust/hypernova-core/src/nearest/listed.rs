@@ -1,0 +1,139 @@
+//! Call what is compiled for the level: the parts of [`super::screen`], and the
+//! definition's distance of rows that are named one by one.
+//!
+//! Not here: any choice of rows.
+
+#![allow(unsafe_code)]
+
+use super::screen::{self, Coded, Codes, Line, ROWS, Terms};
+use super::{Keep, Level, scalar};
+
+/// Rows that are scored in one call.
+const MANY: usize = 64;
+
+/// Compile the parts of the screen that are plain code once more, for a level. Their
+/// results are the same: they work on integers, or on sums in a stated order.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compiled {
+    ($module:ident, $features:literal) => {
+        mod $module {
+            use super::screen::{self, Coded, Codes, Terms};
+
+            #[target_feature(enable = $features)]
+            pub(super) fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+                screen::encode(row, codes)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn encode_query<const GROUPS: usize>(
+                query: &[f32],
+                narrow: bool,
+                codes: &mut Codes<GROUPS>,
+            ) -> Option<Coded> {
+                screen::encode_query(query, narrow, codes)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
+                screen::bound(terms, dots, bounds);
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+compiled!(avx2, "avx2");
+#[cfg(target_arch = "x86_64")]
+compiled!(avx512, "avx512f,avx2");
+
+macro_rules! by_level {
+    ($level:expr, $name:ident($($argument:expr),*)) => {
+        match $level {
+            // SAFETY (both): an artifact or a test holds a level only after
+            // `Level::is_available` has said that the CPU has what it needs; asserted.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => {
+                assert!(Level::Avx2.is_available());
+                // SAFETY: the CPU has AVX2, the only demand of the function.
+                unsafe { avx2::$name($($argument),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Vnni => {
+                assert!(Level::Avx512.is_available());
+                // SAFETY: the CPU has AVX-512F, and with it AVX2: all that it demands.
+                unsafe { avx512::$name($($argument),*) }
+            }
+            _ => screen::$name($($argument),*),
+        }
+    };
+}
+
+/// As [`screen::encode`].
+pub(super) fn encode(level: Level, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+    by_level!(level, encode(row, codes))
+}
+
+/// As [`screen::encode_query`].
+pub(super) fn encode_query<const GROUPS: usize>(
+    level: Level,
+    query: &[f32],
+    codes: &mut Codes<GROUPS>,
+) -> Option<Coded> {
+    // VNNI multiplies bytes: half of the work, for bounds that are less tight.
+    let narrow = level == Level::Avx512Vnni;
+    by_level!(level, encode_query(query, narrow, codes))
+}
+
+/// As [`screen::bound`].
+pub(super) fn bound(level: Level, terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
+    by_level!(level, bound(terms, dots, bounds));
+}
+
+/// As [`screen::dots`].
+pub(super) fn dots<const GROUPS: usize>(
+    level: Level,
+    query: &Codes<GROUPS>,
+    groups: usize,
+    codes: &[Line],
+    dots: &mut [[i32; ROWS]],
+) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 | Level::Avx512 => super::x86_64_codes::dots_avx2(query, groups, codes, dots),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Vnni => super::x86_64_codes::dots_vnni(query, groups, codes, dots),
+        _ => screen::dots(query, groups, codes, dots),
+    }
+}
+
+/// Offer the squared distances of the rows that are named, by rising index.
+pub(super) fn score<K: Keep>(
+    level: Level,
+    query: &[f32],
+    centroids: &[f32],
+    rows: impl IntoIterator<Item = u32>,
+    kept: &mut K,
+) {
+    let mut some = [0_u32; MANY];
+    let mut named = 0;
+    let mut flush = |some: &[u32]| match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => super::x86_64::score_avx2(query, centroids, some, kept),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 | Level::Avx512Vnni => {
+            super::x86_64::score_avx512(query, centroids, some, kept);
+        }
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => super::aarch64::score_neon(query, centroids, some, kept),
+        _ => scalar::score(query, centroids, some, kept),
+    };
+    for row in rows {
+        some[named] = row;
+        named += 1;
+        if named == MANY {
+            flush(&some);
+            named = 0;
+        }
+    }
+    flush(&some[..named]);
+}

@@ -1,0 +1,133 @@
+//! Sums of products of codes for `x86_64`: AVX2, and AVX-512 VNNI.
+//!
+//! Not here: what the codes mean (see [`super::screen`]). All sums are of integers and
+//! exact, in whatever order they are added; those that leave 32 bits on the way come back.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_set1_epi16, _mm256_set1_epi32, _mm256_srli_epi16, _mm256_storeu_si256,
+    _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
+};
+
+use super::Level;
+use super::screen::{Codes, Line, ROWS};
+
+/// Half of sixteen rows: what a register of AVX2 adds up.
+const HALF: usize = 8;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half(line: &Line, at: usize) -> __m256i {
+    let half: &[[u8; 4]; HALF] = &line.0.as_chunks().0[at];
+    // SAFETY: half a line is 32 bytes; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2")]
+fn walk_avx2<const GROUPS: usize>(
+    query: &Codes<GROUPS>,
+    groups: usize,
+    codes: &[Line],
+    dots: &mut [[i32; ROWS]],
+) {
+    let start = _mm256_set1_epi32(query.sum.wrapping_mul(-128));
+    let low_bytes = _mm256_set1_epi16(0xFF);
+    for (lines, dots) in codes.chunks_exact(groups).zip(dots) {
+        let mut sums = [start; 2];
+        let mut others = [_mm256_set1_epi32(0); 2];
+        for (k, line) in query.pairs.iter().zip(lines) {
+            let [a, b, c, d] = k.map(i16::cast_unsigned).map(u32::from);
+            let even = _mm256_set1_epi32((a | b << 16).cast_signed());
+            let odd = _mm256_set1_epi32((c | d << 16).cast_signed());
+            for at in 0..2 {
+                let bytes = half(line, at);
+                let evens = _mm256_madd_epi16(even, _mm256_and_si256(bytes, low_bytes));
+                let odds = _mm256_madd_epi16(odd, _mm256_srli_epi16::<8>(bytes));
+                sums[at] = _mm256_add_epi32(sums[at], evens);
+                others[at] = _mm256_add_epi32(others[at], odds);
+            }
+        }
+        let (halves, _) = dots.as_chunks_mut::<HALF>();
+        for at in 0..2 {
+            let sum = _mm256_add_epi32(sums[at], others[at]);
+            // SAFETY: half of the rows are eight values; the store needs no alignment.
+            unsafe { _mm256_storeu_si256(halves[at].as_mut_ptr().cast(), sum) };
+        }
+    }
+}
+
+/// `N` times sixteen rows at once: as many more chains of additions are under way.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn block_vnni<const N: usize, const GROUPS: usize>(
+    query: &Codes<GROUPS>,
+    lines: [&[Line]; N],
+    dots: &mut [[i32; ROWS]; N],
+) {
+    let start = _mm512_set1_epi32(query.sum.wrapping_mul(-128));
+    let mut sums = [start; N];
+    let groups = lines[0].len();
+    let bytes = &query.bytes[..groups];
+    let lines = lines.map(|l| &l[..groups]);
+    for at in 0..groups {
+        let k = _mm512_set1_epi32(i32::from_le_bytes(bytes[at].map(i8::cast_unsigned)));
+        for i in 0..N {
+            // SAFETY: a line is 64 bytes; the load needs no alignment.
+            let line = unsafe { _mm512_loadu_si512(lines[i][at].0.as_ptr().cast()) };
+            sums[i] = _mm512_dpbusd_epi32(sums[i], line, k);
+        }
+    }
+    for i in 0..N {
+        // SAFETY: sixteen values; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(dots[i].as_mut_ptr().cast(), sums[i]) };
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn walk_vnni<const GROUPS: usize>(
+    query: &Codes<GROUPS>,
+    groups: usize,
+    codes: &[Line],
+    dots: &mut [[i32; ROWS]],
+) {
+    let (fours, rest) = dots.as_chunks_mut::<4>();
+    let (codes, codes_rest) = codes.split_at(fours.len() * 4 * groups);
+    for (dots, lines) in fours.iter_mut().zip(codes.chunks_exact(4 * groups)) {
+        let (a, b) = lines.split_at(2 * groups);
+        let ((a, b), (c, d)) = (a.split_at(groups), b.split_at(groups));
+        block_vnni(query, [a, b, c, d], dots);
+    }
+    let (twos, last) = rest.as_chunks_mut::<2>();
+    let (codes, codes_last) = codes_rest.split_at(twos.len() * 2 * groups);
+    for (dots, lines) in twos.iter_mut().zip(codes.chunks_exact(2 * groups)) {
+        let (a, b) = lines.split_at(groups);
+        block_vnni(query, [a, b], dots);
+    }
+    for (dots, lines) in last.iter_mut().zip(codes_last.chunks_exact(groups)) {
+        block_vnni(query, [lines], std::array::from_mut(dots));
+    }
+}
+
+pub(super) fn dots_avx2<const GROUPS: usize>(
+    query: &Codes<GROUPS>,
+    groups: usize,
+    codes: &[Line],
+    dots: &mut [[i32; ROWS]],
+) {
+    assert!(Level::Avx2.is_available());
+    // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
+    unsafe { walk_avx2(query, groups, codes, dots) }
+}
+
+pub(super) fn dots_vnni<const GROUPS: usize>(
+    query: &Codes<GROUPS>,
+    groups: usize,
+    codes: &[Line],
+    dots: &mut [[i32; ROWS]],
+) {
+    assert!(Level::Avx512Vnni.is_available());
+    // SAFETY: the CPU has AVX-512F and VNNI, the only demands of the function.
+    unsafe { walk_vnni(query, groups, codes, dots) }
+}
