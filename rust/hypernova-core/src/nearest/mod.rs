@@ -235,8 +235,12 @@ pub fn nearest_many(
     for (row, vector) in rows.enumerate() {
         check_finite(vector).map_err(|e| e.at_row(row))?;
     }
+    let screen = Screen::new(level, centroids, dim);
     let one = |vector| {
-        let found = nearest(level, vector, centroids);
+        let found = match &screen {
+            Some(screen) => screen.nearest(level, vector, centroids),
+            None => nearest(level, vector, centroids),
+        };
         // A count of rows in memory; i32 is what NumPy users index with.
         #[allow(clippy::cast_possible_wrap)]
         let index = found.index as i32;
