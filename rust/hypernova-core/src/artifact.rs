@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
 
 use memmap2::Mmap;
 use sha2::{Digest as _, Sha256};
@@ -51,6 +52,8 @@ pub struct Artifact {
     level: Level,
     /// Rules most centroids out; `None` where that would not pay.
     screen: Option<Screen>,
+    /// What the defaults choose in each row of the profiles; see [`crate::decide`].
+    pub(crate) chosen: Box<[AtomicU32]>,
     sha256: OnceLock<String>,
 }
 
@@ -147,9 +150,11 @@ impl Artifact {
             path,
             level,
             screen: None,
+            chosen: Box::default(),
             sha256: OnceLock::new(),
         };
         this.screen = Screen::new(level, this.centroids(), this.dim());
+        this.chosen = (0..=this.clusters()).map(|_| AtomicU32::new(0)).collect();
         this
     }
 

@@ -3,6 +3,8 @@
 //! Not here: the search ([`crate::nearest`]), what is expected of each model
 //! (`estimate.rs`) and the rule ([`crate::policy`]).
 
+use std::sync::atomic::Ordering;
+
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
@@ -77,7 +79,7 @@ impl Artifact {
                 let blend = Blend::new(self, few.as_slice(), vector);
                 choose(self, &blend, novel, wishes)
             }
-            _ => choose(self, &Row::new(self, row as usize), novel, wishes),
+            _ => self.choose_in_row(row as usize, novel, wishes),
         };
         let (model, reason) = chosen.map_err(|e| match e {
             Error::NoCandidate {
@@ -103,6 +105,31 @@ impl Artifact {
             novelty,
             reason,
         })
+    }
+
+    /// The rule for one row of the profiles.
+    ///
+    /// Under the artifact's defaults the answer is always the same, so the first is kept
+    /// for all that follow: the model times 4, plus the reason's position, plus 1; 0 as
+    /// long as there is none. Threads may find it twice, and find the same.
+    fn choose_in_row(
+        &self,
+        row: usize,
+        novel: bool,
+        wishes: &Wishes,
+    ) -> Result<(u32, Reason), Error> {
+        const REASONS: u32 = Reason::ALL.len() as u32;
+        if !wishes.are_defaults(self.policy()) || self.models() as u32 >= u32::MAX / REASONS {
+            return choose(self, &Row::new(self, row), novel, wishes);
+        }
+        let kept = &self.chosen[row];
+        if let Some(code) = kept.load(Ordering::Relaxed).checked_sub(1) {
+            let reason = Reason::ALL[(code % REASONS) as usize];
+            return Ok((code / REASONS, reason));
+        }
+        let (model, reason) = choose(self, &Row::new(self, row), novel, wishes)?;
+        kept.store(model * REASONS + reason as u32 + 1, Ordering::Relaxed);
+        Ok((model, reason))
     }
 
     /// The clusters whose profiles count for a vector that is not novel.
@@ -149,6 +176,27 @@ impl Artifact {
     ///
     /// As [`Self::decide`].
     pub fn decide_many(&self, matrix: &[f32], wishes: &Wishes) -> Result<Vec<Decision>, Error> {
+        let mut decided = Vec::with_capacity(matrix.len() / self.dim());
+        self.decide_more(matrix, wishes, &mut decided)?;
+        Ok(decided)
+    }
+
+    /// As [`Self::decide_many`] for rows that come some at a time: what is decided is
+    /// added to `decided`, and errors count the rows from its first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::decide_many`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::decide`].
+    pub fn decide_more(
+        &self,
+        matrix: &[f32],
+        wishes: &Wishes,
+        decided: &mut Vec<Decision>,
+    ) -> Result<(), Error> {
         let rows = matrix.chunks_exact(self.dim());
         if !rows.remainder().is_empty() {
             return Err(Error::VectorDim {
@@ -156,8 +204,10 @@ impl Artifact {
                 found: rows.remainder().len(),
             });
         }
-        rows.enumerate()
-            .map(|(i, vector)| self.decide(vector, wishes).map_err(|e| e.at_row(i)))
-            .collect()
+        for vector in rows {
+            let one = self.decide(vector, wishes);
+            decided.push(one.map_err(|e| e.at_row(decided.len()))?);
+        }
+        Ok(())
     }
 }

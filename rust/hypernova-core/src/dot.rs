@@ -3,11 +3,48 @@
 //! Not here: what it is for (see [`crate::estimate`]). Its definition is that of the
 //! squared distance (`FORMAT.md`, *Meaning*) with `x[j] * y[j]` for `t * t`: sixteen
 //! partial sums in f32, nothing fused, so that all CPUs give the same bits.
+//!
+//! One plain function, compiled once for each level: the compiler keeps the order of
+//! every partial sum and only adds more of them at once.
 
-use crate::nearest::{LANES, sum};
+#![allow(unsafe_code)]
+
+use crate::nearest::{LANES, Level, sum};
 
 /// The dot product of two vectors of equal length.
-pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+pub(crate) fn dot(level: Level, x: &[f32], y: &[f32]) -> f32 {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => {
+            assert!(level.is_available());
+            // SAFETY: the CPU has AVX2, the only demand of the function.
+            unsafe { dot_avx2(x, y) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 | Level::Avx512Vnni => {
+            assert!(Level::Avx512.is_available());
+            // SAFETY: the CPU has AVX-512F, the only demand of the function.
+            unsafe { dot_avx512(x, y) }
+        }
+        _ => plain(x, y),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn dot_avx2(x: &[f32], y: &[f32]) -> f32 {
+    plain(x, y)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2")]
+fn dot_avx512(x: &[f32], y: &[f32]) -> f32 {
+    plain(x, y)
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // into functions with target features
+fn plain(x: &[f32], y: &[f32]) -> f32 {
     let mut partial = [0.0_f32; LANES];
     let (x_blocks, x_rest) = x.as_chunks::<LANES>();
     let (y_blocks, y_rest) = y.as_chunks::<LANES>();
@@ -20,4 +57,28 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
         *p += x * y;
     }
     sum(partial)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_level_gives_the_same_bits(
+            pairs in prop::collection::vec((-1e20_f32..1e20, -1e20_f32..1e20), 0..150)
+        ) {
+            let (x, y): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
+            let mut partial = [0.0_f32; LANES];
+            for j in 0..x.len() {
+                partial[j % LANES] += x[j] * y[j];
+            }
+            let expected = sum(partial).to_bits();
+            for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
+                prop_assert_eq!(dot(level, &x, &y).to_bits(), expected, "{:?}", level);
+            }
+        }
+    }
 }

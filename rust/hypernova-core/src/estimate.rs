@@ -5,7 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::dot::dot;
-use crate::nearest::{MAX_FEW, Nearest};
+use crate::nearest::{Level, MAX_FEW, Nearest};
 
 /// What the rule asks for, by index of a model.
 pub(crate) trait Estimates {
@@ -84,6 +84,7 @@ pub(crate) struct Blend<'a> {
 
 /// What is added to the success estimates: linear in the vector.
 struct Lift<'a> {
+    level: Level,
     vector: &'a [f32],
     offsets: &'a [f32],
     slopes: &'a [f32],
@@ -92,7 +93,11 @@ struct Lift<'a> {
 impl Lift<'_> {
     fn of(&self, model: usize) -> f64 {
         let dim = self.vector.len();
-        let product = dot(self.vector, &self.slopes[model * dim..(model + 1) * dim]);
+        let product = dot(
+            self.level,
+            self.vector,
+            &self.slopes[model * dim..(model + 1) * dim],
+        );
         if product.is_finite() {
             f64::from(self.offsets[model]) + f64::from(product)
         } else {
@@ -125,6 +130,7 @@ impl<'a> Blend<'a> {
             shares,
             clusters: nearest.len(),
             lift: lift.map(|(offsets, slopes)| Lift {
+                level: artifact.level(),
                 vector,
                 offsets,
                 slopes,

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::Estimates;
+use crate::format::Policy;
 
 /// What a caller asks for, by name. What is `None` is the artifact's default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,6 +107,17 @@ impl Wishes {
             allowed: None,
             prices: None,
         }
+    }
+
+    /// Whether they ask for nothing but what the policy says. By value: they may have
+    /// been made for another artifact.
+    pub(crate) fn are_defaults(&self, policy: &Policy) -> bool {
+        self.allowed.is_none()
+            && self.prices.is_none()
+            && self.cost_weight.to_bits() == policy.cost_weight.to_bits()
+            && self.latency_weight.to_bits() == policy.latency_weight.to_bits()
+            && self.max_cost_usd.map(f64::to_bits) == policy.max_cost_usd.map(f64::to_bits)
+            && self.min_success.to_bits() == policy.min_success.to_bits()
     }
 
     /// Check a request and resolve its names.

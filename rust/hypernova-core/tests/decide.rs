@@ -260,3 +260,34 @@ fn threads_share_an_artifact() {
     assert_eq!(together, alone);
     assert_ne!(alone[0].0, alone[1].0);
 }
+
+#[test]
+fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
+    let mut random = SplitMix(11);
+    for seed in 0..20 {
+        let mut parts = parts(40, 6, 9, seed);
+        parts.policy.novelty_limit = 0.9;
+        let cheap = Artifact::build(&parts).expect("the parts are valid");
+        parts.policy.cost_weight = 30.0;
+        let fresh = || Artifact::build(&parts).expect("the parts are valid");
+        let dear = fresh();
+        let explicit = Request {
+            cost_weight: Some(0.0),
+            ..Request::default()
+        };
+        let explicit = Wishes::resolve(&dear, &explicit).expect("a weight may be 0");
+        for _ in 0..50 {
+            let query: Vec<f32> = (0..6).map(|_| random.normal()).collect();
+            let first = decide(&fresh(), &query);
+            assert_eq!(decide(&dear, &query), first);
+            assert_eq!(decide(&dear, &query), first, "as kept");
+            let ranking = dear.rank(&first, &query, &Wishes::defaults(&dear));
+            assert_eq!(ranking[0].model, first.model);
+            // The other's wishes ask for what this one's policy does not say.
+            let under = |wishes| dear.decide(&query, &wishes).expect("a model is left");
+            let of_other = under(Wishes::defaults(&cheap));
+            assert_eq!(of_other, under(explicit.clone()));
+            assert_eq!(of_other, decide(&cheap, &query));
+        }
+    }
+}

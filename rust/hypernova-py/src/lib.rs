@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::array::{Fresh, matrix_f32, numbers, vector_f32};
+use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::raise;
 
@@ -59,8 +59,42 @@ where
 /// By name, so that the order of a dict does not matter.
 type Prices = std::collections::BTreeMap<String, f64>;
 
+/// Values of all centroids above which a single search releases the GIL: some 2 us.
+const FREE_ABOVE: usize = 200_000;
+/// Rows that are copied at a time: they stay in the nearest cache until they are decided.
+const ROWS_AT_A_TIME: usize = 16;
+
+/// Decide for every row of a matrix that others may write to; with it, what was decided
+/// on, if rankings will need it.
+fn decide_some_at_a_time(
+    artifact: &core::Artifact,
+    matrix: &Matrix,
+    wishes: &core::Wishes,
+) -> Result<(Vec<core::Decision>, Vec<f32>), core::Error> {
+    let mut decided = Vec::with_capacity(matrix.len() / artifact.dim());
+    let mut kept = Vec::new();
+    let mut some = vec![0.0; matrix.len().min(ROWS_AT_A_TIME * artifact.dim())];
+    for start in (0..matrix.len()).step_by(some.len().max(1)) {
+        let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
+        matrix.copy(start, some);
+        artifact.decide_more(some, wishes, &mut decided)?;
+        if artifact.ranks_by_vector() {
+            kept.extend_from_slice(some);
+        }
+    }
+    Ok((decided, kept))
+}
+
+/// The artifact, and the wishes of a caller who has none.
 #[pyclass(frozen, module = "hypernova._core")]
-struct Artifact(Arc<core::Artifact>);
+struct Artifact(Arc<core::Artifact>, Arc<core::Wishes>);
+
+impl From<core::Artifact> for Artifact {
+    fn from(artifact: core::Artifact) -> Self {
+        let defaults = core::Wishes::defaults(&artifact);
+        Self(Arc::new(artifact), Arc::new(defaults))
+    }
+}
 
 impl Artifact {
     fn wishes(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<core::Wishes> {
@@ -82,14 +116,14 @@ impl Artifact {
     #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
     fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         py.detach(|| core::Artifact::open(&path))
-            .map(|a| Self(Arc::new(a)))
+            .map(Self::from)
             .map_err(raise)
     }
 
     #[staticmethod]
     fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
         py.detach(|| core::Artifact::from_bytes(data))
-            .map(|a| Self(Arc::new(a)))
+            .map(Self::from)
             .map_err(raise)
     }
 
@@ -167,9 +201,7 @@ impl Artifact {
             }),
             lifts,
         };
-        core::Artifact::build(&parts)
-            .map(|a| Self(Arc::new(a)))
-            .map_err(raise)
+        core::Artifact::build(&parts).map(Self::from).map_err(raise)
     }
 
     #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
@@ -190,13 +222,20 @@ impl Artifact {
         vector: &Bound<'_, PyAny>,
         wishes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let wishes = self.wishes(wishes)?;
-        // Copied before the GIL is released: another thread may write to it.
+        let wishes = match wishes {
+            Some(_) => Arc::new(self.wishes(wishes)?),
+            None => Arc::clone(&self.1),
+        };
+        // Copied while the GIL is held: another thread may write to it.
         let vector = vector_f32(vector, self.0.dim())?;
-        let decided = py
-            .detach(|| self.0.decide(&vector, &wishes))
-            .map_err(raise)?;
-        Ok(Decision::new(&self.0, decided, &Arc::new(wishes), vector))
+        // To release the GIL and take it back costs about as much as a small search.
+        let decided = if self.0.clusters() * self.0.dim() > FREE_ABOVE {
+            py.detach(|| self.0.decide(&vector, &wishes))
+        } else {
+            self.0.decide(&vector, &wishes)
+        }
+        .map_err(raise)?;
+        Ok(Decision::new(&self.0, decided, &wishes, vector))
     }
 
     #[pyo3(signature = (matrix, **wishes), text_signature = "($self, matrix, *, cost_weight=None, \
@@ -209,11 +248,11 @@ impl Artifact {
         wishes: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decisions> {
         let wishes = self.wishes(wishes)?;
-        let matrix = matrix_f32(matrix, self.0.dim())?;
-        let decided = py
-            .detach(|| self.0.decide_many(&matrix, &wishes))
+        let matrix = Matrix::new(matrix, self.0.dim())?;
+        let (decided, kept) = py
+            .detach(|| decide_some_at_a_time(&self.0, &matrix, &wishes))
             .map_err(raise)?;
-        Decisions::new(py, &self.0, decided, wishes, matrix)
+        Decisions::new(py, &self.0, decided, wishes, kept)
     }
 
     #[getter]
