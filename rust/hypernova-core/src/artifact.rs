@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
-use crate::nearest::{self, Few, Level, Nearest, Screen};
+use crate::nearest::{self, FOUR, Few, Level, Nearest, Screen};
 use crate::write::{self, Parts};
 
 #[cfg(target_endian = "big")]
@@ -164,6 +164,12 @@ impl Artifact {
             Some(screen) => screen.nearest(self.level, vector, self.centroids()),
             None => nearest::nearest(self.level, vector, self.centroids()),
         }
+    }
+
+    /// The nearest centroids to four finite vectors, where it gains to search at once.
+    pub(crate) fn nearest_four(&self, vectors: &[f32]) -> Option<[Nearest; FOUR]> {
+        let screen = self.screen.as_ref()?;
+        screen.nearest_four(self.level, vectors, self.centroids())
     }
 
     /// The `count` nearest centroids to a finite vector of `dim` values.

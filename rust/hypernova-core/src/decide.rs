@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
-use crate::nearest::{Few, check_finite};
+use crate::nearest::{FOUR, Few, Nearest, check_finite};
 use crate::policy::{Entry, Reason, Wishes, choose, rank};
 
 /// What was decided for one vector.
@@ -66,6 +66,18 @@ impl Artifact {
         let found = few
             .as_ref()
             .map_or_else(|| self.nearest(vector), |few| few.as_slice()[0]);
+        self.decide_near(vector, found, few, wishes)
+    }
+
+    /// Decide for a vector whose nearest centroid was found, and the few nearest if they
+    /// count.
+    fn decide_near(
+        &self,
+        vector: &[f32],
+        found: Nearest,
+        few: Option<Few>,
+        wishes: &Wishes,
+    ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
         let novelty = novelty(self.novelty_quantiles(), distance);
         let novel = f64::from(novelty) > self.policy().novelty_limit;
@@ -204,10 +216,22 @@ impl Artifact {
                 found: rows.remainder().len(),
             });
         }
-        for vector in rows {
-            let one = self.decide(vector, wishes);
-            decided.push(one.map_err(|e| e.at_row(decided.len()))?);
+        for some in matrix.chunks(FOUR * self.dim()) {
+            let found = self.search_four(some);
+            for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
+                let one = match found {
+                    Some(found) => self.decide_near(vector, found[i], None, wishes),
+                    None => self.decide(vector, wishes),
+                };
+                decided.push(one.map_err(|e| e.at_row(decided.len()))?);
+            }
         }
         Ok(())
+    }
+
+    /// The nearest centroids to four vectors, if they can be searched for at once.
+    fn search_four(&self, vectors: &[f32]) -> Option<[Nearest; FOUR]> {
+        let four = vectors.len() == FOUR * self.dim() && !self.ranks_by_vector();
+        (four && check_finite(vectors).is_ok()).then(|| self.nearest_four(vectors))?
     }
 }

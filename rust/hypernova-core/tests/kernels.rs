@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use hypernova_core::nearest::{MAX_FEW, Nearest, nearest, nearest_few, nearest_many};
-use hypernova_core::{Error, Level};
+use hypernova_core::{Artifact, Error, Level, Wishes};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::SplitMix;
@@ -439,5 +439,40 @@ fn shapes_and_values_that_do_not_fit_are_refused() {
             }
         }
         assert!(nearest_many(&[0.0; 6], &[1.0, bad], 2).is_err());
+    }
+}
+
+/// Through the artifact, which rules most centroids out before it scores any.
+#[test]
+fn an_artifact_decides_by_the_definition_at_every_level() {
+    let mut random = SplitMix(5);
+    for (clusters, dim) in [(31, 8), (32, 8), (33, 100), (300, 3), (700, 33), (40, 700)] {
+        let parts = support::parts(clusters, dim, 3, u64::from(clusters));
+        let dim = dim as usize;
+        let matrix: Vec<f32> = (0..11 * dim).map(|_| random.normal()).collect();
+        for level in levels() {
+            let artifact = Artifact::build(&parts).unwrap().with_level(level).unwrap();
+            let wishes = Wishes::defaults(&artifact);
+            let many = artifact.decide_many(&matrix, &wishes).unwrap();
+            assert_eq!(many.len(), 11);
+            for (row, decided) in matrix.chunks(dim).zip(many) {
+                let expected = oracle(row, &parts.centroids);
+                assert_eq!(decided.cluster, expected.index, "{level:?}");
+                assert_eq!(
+                    decided.distance.to_bits(),
+                    expected.squared.sqrt().to_bits()
+                );
+                assert_eq!(artifact.decide(row, &wishes).unwrap(), decided);
+            }
+            for bad in 0..11 {
+                let mut matrix = matrix.clone();
+                matrix[bad * dim + dim / 2] = f32::NAN;
+                let refused = artifact.decide_many(&matrix, &wishes).unwrap_err();
+                let Error::VectorNotFinite { row, index, .. } = refused else {
+                    panic!("{refused}");
+                };
+                assert_eq!((row, index), (bad, dim / 2));
+            }
+        }
     }
 }

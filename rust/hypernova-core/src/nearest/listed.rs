@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)]
 
-use super::screen::{self, Coded, Codes, Line, ROWS, Terms};
+use super::screen::{self, Coded, Codes, FOUR, Line, ROWS, Terms};
 use super::{Keep, Level, scalar};
 
 /// Rows that are scored in one call.
@@ -103,6 +103,23 @@ pub(super) fn dots<const GROUPS: usize>(
         #[cfg(target_arch = "x86_64")]
         Level::Avx512Vnni => super::x86_64_codes::dots_vnni(query, groups, codes, dots),
         _ => screen::dots(query, groups, codes, dots),
+    }
+}
+
+/// As [`screen::dots`] for four queries and so many times sixteen rows; under
+/// [`Level::Avx512Vnni`] alone.
+pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
+    queries: &[Codes<GROUPS>; FOUR],
+    groups: usize,
+    codes: &[Line],
+    blocks: usize,
+    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+) {
+    #[cfg(target_arch = "x86_64")]
+    super::x86_64_codes::dots_four_vnni(queries, groups, codes, blocks, dots);
+    #[cfg(not(target_arch = "x86_64"))]
+    for (query, dots) in queries.iter().zip(dots) {
+        screen::dots(query, groups, codes, &mut dots[..blocks]);
     }
 }
 

@@ -34,7 +34,7 @@ use crate::error::Error;
 
 pub use few::{Few, MAX_FEW};
 pub(crate) use scalar::sum;
-pub(crate) use screen::Screen;
+pub(crate) use screen::{FOUR, Screen};
 
 /// Partial sums of the definition.
 pub(crate) const LANES: usize = 16;

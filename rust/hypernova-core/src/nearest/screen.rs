@@ -40,6 +40,8 @@ use super::{Few, Keep, LANES, Level, Nearest, listed, scalar};
 pub(super) const ROWS: usize = 16;
 /// Values of a row that are stored together.
 pub(super) const GROUP: usize = 4;
+/// Queries that are searched for together.
+pub(crate) const FOUR: usize = 4;
 /// Longest vectors that are screened: their codes are kept on the stack.
 const MAX_DIM: usize = 8_192;
 /// Rows whose bounds are computed before the first of them is scored.
@@ -161,7 +163,7 @@ pub(super) struct Codes<const GROUPS: usize> {
 }
 
 impl<const GROUPS: usize> Codes<GROUPS> {
-    fn new() -> Self {
+    const fn new() -> Self {
         Self {
             pairs: [[0; GROUP]; GROUPS],
             bytes: [[0; GROUP]; GROUPS],
@@ -367,93 +369,168 @@ impl Screen {
         mut kept: K,
         count: usize,
     ) -> K {
-        let dim = query.len();
         let mut codes = Codes::<GROUPS>::new();
         let Some(coded) = listed::encode_query(level, query, &mut codes) else {
             return super::search(level, query, centroids, kept);
         };
+        let query = Query::new(query, coded, self.longest);
+        let mut dots = [[0_i32; ROWS]; BLOCK / ROWS];
+        for start in (0..self.scales.len()).step_by(BLOCK) {
+            let (lines, blocks) = self.block(start);
+            listed::dots(level, &codes, self.groups, lines, &mut dots[..blocks]);
+            self.score(level, &query, centroids, start, &dots, &mut kept, count);
+        }
+        kept
+    }
+
+    /// As [`Self::nearest`] for four queries, one after the other in `queries`: each line
+    /// of codes is read once for all of them. `None` where that gains nothing.
+    pub(crate) fn nearest_four(
+        &self,
+        level: Level,
+        queries: &[f32],
+        centroids: &[f32],
+    ) -> Option<[Nearest; FOUR]> {
+        if level != Level::Avx512Vnni {
+            return None; // the others take longer to multiply than to read
+        }
+        match self.groups {
+            0..=96 => self.four_in::<96>(level, queries, centroids),
+            97..=384 => self.four_in::<384>(level, queries, centroids),
+            _ => None,
+        }
+    }
+
+    fn four_in<const GROUPS: usize>(
+        &self,
+        level: Level,
+        queries: &[f32],
+        centroids: &[f32],
+    ) -> Option<[Nearest; FOUR]> {
+        let dim = queries.len() / FOUR;
+        let mut codes = [const { Codes::<GROUPS>::new() }; FOUR];
+        let mut coded = [None; FOUR];
+        for i in 0..FOUR {
+            let query = &queries[i * dim..(i + 1) * dim];
+            let found = listed::encode_query(level, query, &mut codes[i])?;
+            coded[i] = Some(Query::new(query, found, self.longest));
+        }
+        let mut kept = [super::Best::new(); FOUR];
+        let mut dots = [[[0_i32; ROWS]; BLOCK / ROWS]; FOUR];
+        for start in (0..self.scales.len()).step_by(BLOCK) {
+            let (lines, blocks) = self.block(start);
+            listed::dots_four(&codes, self.groups, lines, blocks, &mut dots);
+            for i in 0..FOUR {
+                let query = coded[i].as_ref()?;
+                self.score(level, query, centroids, start, &dots[i], &mut kept[i], 1);
+            }
+        }
+        Some(kept.map(|best| best.0))
+    }
+
+    /// Lines of the rows that are bounded together, and how many times sixteen they are.
+    fn block(&self, start: usize) -> (&[Line], usize) {
+        let blocks = (self.scales.len() - start).min(BLOCK).div_ceil(ROWS);
+        let lines = &self.codes[start / ROWS * self.groups..][..blocks * self.groups];
+        (lines, blocks)
+    }
+
+    /// Score those rows of a block that their bounds do not rule out.
+    #[allow(clippy::too_many_arguments)]
+    fn score<K: Keep>(
+        &self,
+        level: Level,
+        query: &Query<'_>,
+        centroids: &[f32],
+        start: usize,
+        dots: &[[i32; ROWS]],
+        kept: &mut K,
+        count: usize,
+    ) {
+        let rows = start..self.scales.len().min(start + BLOCK);
+        let mut bounds = [0.0_f32; BLOCK];
+        let bounds = &mut bounds[..rows.len()];
+        let terms = Terms {
+            scales: &self.scales[rows.clone()],
+            norms: &self.norms[rows.clone()],
+            rests: &self.rests[rows],
+            scale: 2.0 * query.scale,
+            length: 2.0 * query.length,
+        };
+        listed::bound(level, terms, dots.as_flattened(), bounds);
+
+        let mut seed = None;
+        let mut distance = kept.worst();
+        if distance == f32::INFINITY {
+            // The apparent winners are scored first: the worst of their distances is one
+            // that the others have to reach.
+            let mut exact = Few::new(count);
+            if count == 1 {
+                let apparent = (start + lowest(bounds)) as u32;
+                listed::score(level, query.values, centroids, [apparent], &mut exact);
+                seed = Some(exact.as_slice()[0]);
+            } else {
+                let mut first = Few::new(count);
+                for (i, &bound) in bounds.iter().enumerate() {
+                    first.offer(start + i, bound);
+                }
+                let apparent = first.as_slice().iter().map(|n| n.index);
+                listed::score(level, query.values, centroids, apparent, &mut exact);
+            }
+            distance = exact.worst();
+        }
+        let most = query.most(distance);
+        // Where either is NaN the row is not ruled out.
+        let ruled_out = |bound: f32| bound > most;
+        let left = (0..bounds.len()).filter(|&at| !ruled_out(bounds[at]));
+        let mut left = left.peekable();
+        // Most often the apparent winner alone is left, and is not scored again.
+        if let Some(seed) = seed
+            && let Some(first) = left.next_if(|&at| start + at == seed.index as usize)
+        {
+            kept.offer(start + first, seed.squared);
+        }
+        let left = left.map(|at| (start + at) as u32);
+        listed::score(level, query.values, centroids, left, kept);
+    }
+}
+
+/// A query and what bounds need of it.
+#[derive(Clone, Copy)]
+struct Query<'a> {
+    values: &'a [f32],
+    scale: f32,
+    squared: f32,
+    /// Upper bound of its length.
+    length: f32,
+    /// Upper bound of what its own rest can change.
+    common: f32,
+}
+
+impl<'a> Query<'a> {
+    fn new(values: &'a [f32], coded: Coded, longest: f32) -> Self {
         let Coded {
             scale,
             squared,
             rest,
         } = coded;
-        let slack = slack(dim);
+        let slack = slack(values.len());
         let length = squared.sqrt() * (1.0 + slack);
         // Each value of the rest was rounded twice, by at most `u` of the value.
         let rest = rest.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
-        let common = 2.0 * rest * self.longest + TINY;
-        // What a bound may be at most of a row that could have this distance.
-        let most = |distance: f32| {
-            (distance - squared * (1.0 - slack)) + common + slack * (distance + squared)
-        };
-
-        let mut bounds = [0.0_f32; BLOCK];
-        let mut start = 0;
-        while start < self.scales.len() {
-            let end = self.scales.len().min(start + BLOCK);
-            let bounds = &mut bounds[..end - start];
-            self.bounds(level, &codes, start..end, 2.0 * scale, 2.0 * length, bounds);
-            let mut seed = None;
-            let mut distance = kept.worst();
-            if distance == f32::INFINITY {
-                // The apparent winners are scored first: the worst of their distances is
-                // one that the others have to reach.
-                let mut exact = Few::new(count);
-                if count == 1 {
-                    let apparent = (start + lowest(bounds)) as u32;
-                    listed::score(level, query, centroids, [apparent], &mut exact);
-                    seed = Some(exact.as_slice()[0]);
-                } else {
-                    let mut first = Few::new(count);
-                    for (i, &bound) in bounds.iter().enumerate() {
-                        first.offer(start + i, bound);
-                    }
-                    let apparent = first.as_slice().iter().map(|n| n.index);
-                    listed::score(level, query, centroids, apparent, &mut exact);
-                }
-                distance = exact.worst();
-            }
-            let most = most(distance);
-            // Where either is NaN the row is not ruled out.
-            let ruled_out = |bound: f32| bound > most;
-            let left = (0..bounds.len()).filter(|&at| !ruled_out(bounds[at]));
-            let mut left = left.peekable();
-            // Most often the apparent winner alone is left, and is not scored again.
-            if let Some(seed) = seed
-                && let Some(first) = left.next_if(|&at| start + at == seed.index as usize)
-            {
-                kept.offer(start + first, seed.squared);
-            }
-            let left = left.map(|at| (start + at) as u32);
-            listed::score(level, query, centroids, left, &mut kept);
-            start = end;
+        Self {
+            values,
+            scale,
+            squared,
+            length,
+            common: 2.0 * rest * longest + TINY,
         }
-        kept
     }
 
-    /// Bounds from below of the rows' squared distances, less what is the same for all.
-    fn bounds<const GROUPS: usize>(
-        &self,
-        level: Level,
-        query: &Codes<GROUPS>,
-        rows: std::ops::Range<usize>,
-        scale: f32,
-        length: f32,
-        bounds: &mut [f32],
-    ) {
-        let blocks = bounds.len().div_ceil(ROWS);
-        let mut dots = [[0_i32; ROWS]; BLOCK / ROWS];
-        let dots = &mut dots[..blocks];
-        let codes = &self.codes[rows.start / ROWS * self.groups..][..blocks * self.groups];
-        listed::dots(level, query, self.groups, codes, dots);
-        let terms = Terms {
-            scales: &self.scales[rows.clone()],
-            norms: &self.norms[rows.clone()],
-            rests: &self.rests[rows],
-            scale,
-            length,
-        };
-        listed::bound(level, terms, dots.as_flattened(), bounds);
+    /// What a bound may be at most of a row that could have this distance.
+    fn most(&self, distance: f32) -> f32 {
+        let slack = slack(self.values.len());
+        (distance - self.squared * (1.0 - slack)) + self.common + slack * (distance + self.squared)
     }
 }
 
@@ -500,6 +577,12 @@ mod tests {
             for query in queries {
                 let found = screen.nearest(level, query, centroids);
                 assert_eq!(found, nearest(Level::Scalar, query, centroids), "{level:?}");
+                let four: Vec<f32> = queries[..FOUR].concat();
+                if let Some(found) = screen.nearest_four(level, &four, centroids) {
+                    for (query, found) in queries.iter().zip(found) {
+                        assert_eq!(found, nearest(Level::Scalar, query, centroids), "four");
+                    }
+                }
                 for count in [2, 3, 8] {
                     let found = screen.nearest_few(level, query, centroids, count);
                     let few = nearest_few(Level::Scalar, query, centroids, count);
