@@ -66,6 +66,13 @@ bench: $(STAMP) ## criterion and pytest benchmarks
 	cargo bench --package hypernova-core --bench decide
 	$(BIN)/python -m pytest -q benches --benchmark-columns=min,median,iqr,rounds
 
+ROUTES ?= 50000000
+THREADS ?= 4
+
+.PHONY: soak
+soak: | need ## millions of routes from several threads [ROUTES=n] [THREADS=n]
+	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
+
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
 	$(BIN)/python -m benches.quality $(QUALITY)

@@ -1,0 +1,216 @@
+//! Route millions of vectors from several threads; fail on one wrong answer or if
+//! memory grows. Run: `make soak [ROUTES=50000000] [THREADS=4]`
+//!
+//! Not here: speed (`benches/`). What is right is computed beforehand by a plain loop
+//! over all centroids and the scalar level.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hypernova_core::format::{Policy, Soft};
+use hypernova_core::{Artifact, Decision, Level, Lifts, Parts, Request, Wishes};
+
+const CLUSTERS: usize = 100;
+const DIM: usize = 64;
+const MODELS: usize = 25;
+const QUERIES: usize = 4_096;
+/// What resident memory may grow by once all threads have started.
+const GROWTH: u64 = 1 << 20;
+const LONGEST: Duration = Duration::from_secs(20 * 60);
+
+/// The generator `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn fraction(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    fn many(&mut self, count: usize, low: f32, high: f32) -> Vec<f32> {
+        (0..count)
+            .map(|_| low + (high - low) * self.fraction())
+            .collect()
+    }
+}
+
+fn parts(blended: bool) -> Parts {
+    let mut random = Random(1);
+    let cells = (CLUSTERS + 1) * MODELS;
+    Parts {
+        clusters: CLUSTERS as u32,
+        dim: DIM as u32,
+        centroids: random.many(CLUSTERS * DIM, -0.2, 0.2),
+        counts: vec![40.0; cells],
+        mean: random.many(cells, 0.0, 1.0),
+        success: random.many(cells, 0.0, 1.0),
+        standard_error: random.many(cells, 0.0, 0.1),
+        gain_error: random.many(cells, 0.0, 0.1),
+        cost: random.many(cells, 0.0, 0.02),
+        latency: random.many(cells, 0.0, 20.0),
+        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
+        policy: Policy {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 1.0,
+            novelty_limit: 0.98,
+            shrinkage: 4.0,
+            default_model: 12,
+        },
+        embedder: format!(
+            r#"{{"name": "soak", "dim": {DIM}, "fingerprint": "{}", "kind": "vectors"}}"#,
+            "0".repeat(64)
+        ),
+        novelty: (0..101_u16).map(|q| f32::from(q) / 90.0).collect(),
+        metadata: "{}".into(),
+        soft: blended.then_some(Soft {
+            sharpness: 8.0,
+            nearest: 8,
+        }),
+        lifts: blended.then(|| Lifts {
+            offsets: vec![0.01; MODELS],
+            slopes: random.many(MODELS * DIM, -0.1, 0.1),
+        }),
+    }
+}
+
+fn request() -> Request {
+    Request {
+        cost_weight: Some(1.0),
+        latency_weight: Some(0.001),
+        max_cost_usd: Some(0.019),
+        min_success: Some(0.05),
+        deny: Some(vec!["vendor/model-3".into()]),
+        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
+        ..Request::default()
+    }
+}
+
+/// The nearest centroid by the words of `FORMAT.md`.
+fn plain_nearest(query: &[f32], centroids: &[f32]) -> u32 {
+    let mut best = (f32::INFINITY, 0);
+    for (index, row) in (0..).zip(centroids.chunks_exact(DIM)) {
+        let mut p = [0.0_f32; 16];
+        for (j, (x, y)) in query.iter().zip(row).enumerate() {
+            let t = x - y;
+            p[j % 16] += t * t;
+        }
+        for w in [8, 4, 2, 1] {
+            for i in 0..w {
+                p[i] += p[i + w];
+            }
+        }
+        if p[0] < best.0 {
+            best = (p[0], index);
+        }
+    }
+    best.1
+}
+
+/// An artifact, wishes, and what every query must give.
+struct Case {
+    artifact: Artifact,
+    wishes: Wishes,
+    expected: Vec<Decision>,
+}
+
+fn cases(queries: &[f32]) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for blended in [false, true] {
+        let parts = parts(blended);
+        for asked in [Request::default(), request()] {
+            let build = || Artifact::build(&parts).expect("the parts are valid");
+            let scalar = build().with_level(Level::Scalar).expect("on every CPU");
+            let wishes = Wishes::resolve(&scalar, &asked).expect("the request is valid");
+            let expected: Vec<Decision> = queries
+                .chunks_exact(DIM)
+                .map(|query| {
+                    let decided = scalar.decide(query, &wishes).expect("a model is left");
+                    assert_eq!(decided.cluster, plain_nearest(query, &parts.centroids));
+                    decided
+                })
+                .collect();
+            cases.push(Case {
+                artifact: build(),
+                wishes,
+                expected,
+            });
+        }
+    }
+    cases
+}
+
+/// Resident memory in bytes; 0 where the system does not tell.
+fn resident() -> u64 {
+    let Ok(text) = std::fs::read_to_string("/proc/self/statm") else {
+        return 0;
+    };
+    let pages = text.split_whitespace().nth(1).and_then(|p| p.parse().ok());
+    pages.unwrap_or(0_u64) * 4096
+}
+
+fn argument(at: usize, default: u64) -> u64 {
+    let given = std::env::args().nth(at);
+    given.map_or(default, |text| {
+        text.parse().expect("usage: soak [ROUTES [THREADS]]")
+    })
+}
+
+fn main() -> ExitCode {
+    let (routes, threads) = (argument(1, 50_000_000), argument(2, 4).max(1));
+    let queries = Random(7).many(QUERIES * DIM, -0.25, 0.25);
+    let cases = cases(&queries);
+    let (done, wrong) = (AtomicU64::new(0), AtomicU64::new(0));
+    let started = Instant::now();
+    let (mut first, mut most) = (0, 0);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (cases, queries, done, wrong) = (&cases, &queries, &done, &wrong);
+            let share = routes / threads + u64::from(thread < routes % threads);
+            scope.spawn(move || {
+                let mut left = share;
+                let mut turn = thread as usize;
+                while left > 0 && started.elapsed() < LONGEST {
+                    // Most requests have no wishes, and most artifacts no blend.
+                    let case = &cases[[0, 0, 0, 1, 0, 0, 2, 3][turn % 8]];
+                    turn += 1;
+                    let batch = left.min(QUERIES as u64) as usize;
+                    let rows = queries.chunks_exact(DIM).zip(&case.expected).take(batch);
+                    for (query, expected) in rows {
+                        let decided = case.artifact.decide(query, &case.wishes);
+                        if decided.ok().as_ref() != Some(expected) {
+                            wrong.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    left -= batch as u64;
+                    done.fetch_add(batch as u64, Ordering::Relaxed);
+                }
+            });
+        }
+        while done.load(Ordering::Relaxed) < routes && started.elapsed() < LONGEST {
+            std::thread::sleep(Duration::from_millis(100));
+            if first == 0 {
+                first = resident(); // all threads have started
+            }
+            most = most.max(resident());
+        }
+    });
+    let (done, wrong) = (done.into_inner(), wrong.into_inner());
+    println!(
+        "{done} routes from {threads} threads in {:.1} s, level {}: {wrong} wrong answers; \
+         resident memory {first} bytes at first, at most {most}",
+        started.elapsed().as_secs_f64(),
+        cases[0].artifact.level().name(),
+    );
+    if wrong > 0 || done < routes || most > first + GROWTH {
+        eprintln!("failed: a wrong answer, too few routes in time, or memory that grew");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
