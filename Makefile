@@ -61,8 +61,17 @@ format: $(STAMP) ## format all sources
 	$(BIN)/ruff check --fix --quiet || true
 	$(BIN)/ruff format --quiet
 
+.PHONY: bench-peers
+bench-peers: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+
+.PHONY: bench-compare
+bench-compare: $(STAMP) ## what changed between two records [A=old.csv B=new.csv]
+	@$(BIN)/python -m benches.speed --compare "$(A)" "$(B)"
+
 .PHONY: bench
-bench: $(STAMP) ## criterion and pytest benchmarks
+bench: bench-peers ## routing against other libraries, then criterion and pytest benchmarks
+	$(BIN)/python -m benches.speed
 	cargo bench --package hypernova-core --bench decide
 	$(BIN)/python -m pytest -q benches --benchmark-columns=min,median,iqr,rounds
 

@@ -1,0 +1,367 @@
+"""What routing from a vector costs from Python, against other libraries in the same run.
+
+Not here: text and embedding (`test_decide.py`), the Rust core alone (criterion), quality.
+Libraries take turns in every round, so that what disturbs one disturbs all; a row's ratio
+is the median over rounds of its time by hypernova's. Before anything is timed, all must
+give the same answer on all queries.
+
+    python -m benches.speed [-o FOLDER]        writes DATE-COMMIT-speed.csv and .md
+    python -m benches.speed --compare A.csv B.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from benches.test_decide import MODELS, SHAPES, make_artifact
+from threadpoolctl import threadpool_limits
+
+import hypernova
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+QUERIES, ROUNDS, BATCH = 64, 25, 1_024
+PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
+FIELDS = ("row", "library", "median_ns", "least_ns", "ratio")
+ROOT = Path(__file__).parents[1]
+
+
+def near_centroids(artifact: hypernova.Artifact, count: int) -> np.ndarray:
+    """Unit vectors (count, dim): a centroid and noise of the same length."""
+    rng = np.random.default_rng(1)
+    taken = artifact.centroids[rng.integers(0, artifact.clusters, count)]
+    noisy = taken + rng.normal(size=taken.shape) / np.sqrt(artifact.dim)
+    noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
+    return np.ascontiguousarray(noisy, dtype=np.float32)
+
+
+def nordlys_file(artifact: hypernova.Artifact) -> str:
+    """The same centroids and models, as nordlys-core reads them."""
+    success = artifact.success[:-1]
+    models = [
+        {"model_id": f"vendor/{name}", "scores": success[:, i].tolist()}
+        for i, name in enumerate(artifact.models)
+    ]
+    clustering = {"n_clusters": artifact.clusters, "random_state": 0, "max_iter": 1}
+    clustering |= {"n_init": 1, "algorithm": "lloyd", "normalization": "l2"}
+    whole = {"version": "2.0", "cluster_centers": artifact.centroids.tolist(), "models": models}
+    whole |= {"embedding": {"model": "none", "trust_remote_code": False}, "metrics": {}}
+    return json.dumps(whole | {"clustering": clustering, "reduction": {"kind": "none"}})
+
+
+def searchers(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], int]]:
+    """By library: the cluster of one vector. Those that are not installed are left out."""
+    centroids = artifact.centroids
+    squares = (centroids * centroids).sum(axis=1)
+    router = hypernova.Router(artifact)
+    found: dict[str, Callable[[np.ndarray], int]] = {
+        "hypernova": lambda v: router.decide(v).cluster,
+        "numpy": lambda v: (squares - 2 * (centroids @ v)).argmin(),
+    }
+    try:
+        import faiss
+
+        index = faiss.IndexFlatL2(artifact.dim)
+        index.add(centroids)
+        faiss.omp_set_num_threads(1)
+        found["faiss-cpu"] = lambda v: index.search(v[None], 1)[1][0, 0]
+    except ImportError:
+        pass
+    try:
+        import usearch.index
+
+        found["usearch"] = lambda v: usearch.index.search(
+            centroids, v, 1, "l2sq", exact=True, threads=1
+        ).keys[0]
+    except ImportError:
+        pass
+    try:
+        import nordlys_core
+
+        read = nordlys_core.NordlysCheckpoint.from_json_string(nordlys_file(artifact))
+        engine = nordlys_core.Nordlys.from_checkpoint(read)
+        found["nordlys-core"] = lambda v: engine.route(v).cluster_id
+    except ImportError:
+        pass
+    return found
+
+
+def batches(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], object]]:
+    """By library: the clusters of many vectors."""
+    centroids = artifact.centroids
+    squares = (centroids * centroids).sum(axis=1)
+    found: dict[str, Callable[[np.ndarray], object]] = {
+        "hypernova": lambda m: artifact.decide_many(m).clusters,
+        "numpy": lambda m: (squares - 2 * (m @ centroids.T)).argmin(axis=1),
+    }
+    try:
+        import faiss
+
+        index = faiss.IndexFlatL2(artifact.dim)
+        index.add(centroids)
+        found["faiss-cpu"] = lambda m: index.search(m, 1)[1][:, 0]
+    except ImportError:
+        pass
+    try:
+        import nordlys_core
+
+        read = nordlys_core.NordlysCheckpoint.from_json_string(nordlys_file(artifact))
+        engine = nordlys_core.Nordlys.from_checkpoint(read)
+        found["nordlys-core"] = lambda m: [r.cluster_id for r in engine.route_batch(m)]
+    except ImportError:
+        pass
+    return found
+
+
+def in_turns(
+    row: str, calls: dict[str, Callable[[], object]], each: int, rounds: int = ROUNDS
+) -> list[dict[str, object]]:
+    """Time each library once a round; the first is what ratios are to.
+
+    Args:
+        row: Name of the rows.
+        calls: What to time.
+        each: How many decisions a call makes.
+        rounds: How many rounds.
+    """
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    repeats = {}
+    for name, call in calls.items():
+        call()
+        start = time.perf_counter()
+        call()
+        repeats[name] = max(1, min(200, int(0.005 / (time.perf_counter() - start))))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            for _ in range(repeats[name]):
+                call()
+            passed = time.perf_counter() - start
+            times[name].append(passed / repeats[name] / each * 1e9)
+    ours = np.array(next(iter(times.values())))
+    return [
+        {
+            "row": row,
+            "library": name,
+            "median_ns": round(float(np.median(taken)), 1),
+            "least_ns": round(min(taken), 1),
+            "ratio": round(float(np.median(np.array(taken) / ours)), 3),
+        }
+        for name, taken in times.items()
+    ]
+
+
+def one_by_one(call: Callable[[np.ndarray], object], vectors: list[np.ndarray]) -> object:
+    for vector in vectors:
+        call(vector)
+    return None
+
+
+def bench_decide() -> list[dict[str, object]]:
+    rows = []
+    for clusters, dim in SHAPES:
+        artifact = make_artifact(clusters, dim)
+        vectors = list(near_centroids(artifact, QUERIES))
+        calls = searchers(artifact)
+        for vector in vectors:
+            answers = {name: int(call(vector)) for name, call in calls.items()}
+            assert len(set(answers.values())) == 1, answers
+        router = hypernova.Router(artifact)
+        timed: dict[str, Callable[[], object]] = {
+            "hypernova": lambda vs=vectors, f=router.decide: one_by_one(f, vs)
+        }
+        for name, call in list(calls.items())[1:]:
+            timed[name] = lambda vs=vectors, f=call: one_by_one(f, vs)
+        rows += in_turns(f"decide {clusters}x{dim}", timed, QUERIES)
+    return rows
+
+
+def bench_many() -> list[dict[str, object]]:
+    artifact = make_artifact(100, 384)
+    matrix = near_centroids(artifact, BATCH)
+    calls = batches(artifact)
+    expected = calls["hypernova"](matrix)
+    for name, call in calls.items():
+        assert np.array_equal(call(matrix), expected), name
+    timed: dict[str, Callable[[], object]] = {
+        name: lambda f=call: f(matrix) for name, call in calls.items()
+    }
+
+    def two_threads() -> None:
+        def work() -> None:
+            for _ in range(20):
+                artifact.decide_many(matrix)
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def one_thread() -> None:
+        for _ in range(40):
+            artifact.decide_many(matrix)
+
+    rows = in_turns(f"decide_many {BATCH} at 100x384, each", timed, BATCH)
+    threads = {"hypernova": one_thread, "hypernova, two threads": two_threads}
+    return rows + in_turns("decide_many from threads, each", threads, 40 * BATCH)
+
+
+def bench_wishes() -> list[dict[str, object]]:
+    artifact = make_artifact(100, 384)
+    vectors = list(near_centroids(artifact, QUERIES))
+    wishes = {
+        "cost_weight": {"cost_weight": 0.5},
+        "deny": {"deny": ["model-3"]},
+        "all": {
+            "cost_weight": 0.5,
+            "deny": ["model-3"],
+            "max_cost_usd": 0.9,
+            "min_success": 0.1,
+            "prices": {"model-7": 0.2},
+        },
+    }
+    timed: dict[str, Callable[[], object]] = {
+        "hypernova": lambda: one_by_one(artifact.decide, vectors)
+    }
+    for name, asked in wishes.items():
+        assert artifact.decide(vectors[0], **asked).model != "model-3"
+        timed[f"hypernova, {name}"] = lambda asked=asked: one_by_one(
+            lambda v: artifact.decide(v, **asked), vectors
+        )
+    return in_turns(f"wishes, {MODELS} models, 100x384", timed, QUERIES)
+
+
+def nordlys_openers(artifact: hypernova.Artifact) -> dict[str, Callable[[], object]]:
+    try:
+        import nordlys_core
+    except ImportError:
+        return {}
+    text = nordlys_file(artifact)
+    read = nordlys_core.NordlysCheckpoint
+    packed = read.from_json_string(text).to_msgpack_bytes()
+    load = nordlys_core.Nordlys.from_checkpoint
+    return {
+        "nordlys-core, JSON": lambda: load(read.from_json_string(text)),
+        "nordlys-core, msgpack": lambda: load(read.from_msgpack_bytes(packed)),
+    }
+
+
+def bench_open(folder: Path) -> list[dict[str, object]]:
+    rows = []
+    for clusters, dim in [(100, 384), (1_000, 1_536)]:
+        artifact = make_artifact(clusters, dim)
+        path = folder / f"{clusters}x{dim}.hnv"
+        artifact.save(path)
+        timed: dict[str, Callable[[], object]] = {
+            "hypernova": lambda p=path: hypernova.Artifact.open(p)
+        }
+        timed |= nordlys_openers(artifact)
+        rows += in_turns(f"open {clusters}x{dim}", timed, 1, rounds=9)
+    return rows
+
+
+def said(*command: str) -> str:
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT
+    ).stdout.strip()
+
+
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0] if named else 'unknown'}, {os.cpu_count()} cores"
+
+
+def write(rows: list[dict[str, object]], folder: Path) -> Path:
+    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
+    changed = said("git", "status", "--porcelain", "--untracked-files=no")
+    path = folder / f"{datetime.date.today()}-{commit}-speed.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    versions = []
+    for peer in PEERS:
+        try:
+            versions.append(f"{peer} {importlib.metadata.version(peer)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{peer} not installed")
+    level = make_artifact(2, 2).level
+    lines = [
+        f"# Routing from a vector, {datetime.date.today()}, commit {commit}",
+        "",
+        f"{processor()}, level {level}, Python {sys.version.split()[0]}, {', '.join(versions)}; "
+        f"uncommitted changes: {'yes' if changed else 'no'}. `python -m benches.speed`: "
+        f"median and least of {ROUNDS} rounds in which the libraries took turns on one thread, "
+        "nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
+        f"{MODELS} models; queries are a centroid and noise of the same length.",
+        "",
+        "| | library | median ns | least ns | ratio |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        median, least = float(str(row["median_ns"])), float(str(row["least_ns"]))
+        lines.append(
+            f"| {row['row']} | {row['library']} | {median:,.0f} | {least:,.0f} | {row['ratio']} |"
+        )
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    return path
+
+
+def compare(first: Path, second: Path) -> None:
+    """Print, for each row of both records, how the second's time and ratio differ."""
+    tables = []
+    for path in (first, second):
+        try:
+            with path.open(newline="") as file:
+                reader = csv.DictReader(file)
+                tables.append({(r["row"], r["library"]): r for r in reader})
+                if reader.fieldnames != list(FIELDS):
+                    sys.exit(f"{path}: expected the columns {', '.join(FIELDS)}")
+        except (OSError, UnicodeDecodeError) as error:
+            sys.exit(f"{path}: cannot be read: {error}")
+    for key in tables[0].keys() | tables[1].keys():
+        if key not in tables[0] or key not in tables[1]:
+            print(f"only in {first if key in tables[0] else second}: {' / '.join(key)}")
+    for key, a in tables[0].items():
+        if key in tables[1]:
+            b = tables[1][key]
+            times = float(b["median_ns"]) / float(a["median_ns"])
+            ratios = float(b["ratio"]) / float(a["ratio"])
+            mark = "  <-- over 10%" if abs(ratios - 1) > 0.1 else ""
+            print(f"{' / '.join(key)}: time x{times:.2f}, ratio x{ratios:.2f}{mark}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "benches" / "record")
+    parser.add_argument("--compare", type=Path, nargs=2, metavar=("A", "B"))
+    arguments = parser.parse_args()
+    if arguments.compare:
+        compare(*arguments.compare)
+        return
+    # One query is too small for more threads.
+    with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
+        rows = bench_decide() + bench_many() + bench_wishes() + bench_open(Path(folder))
+    path = write(rows, arguments.output)
+    print(path.with_suffix(".md").read_text())
+
+
+if __name__ == "__main__":
+    main()
