@@ -6,6 +6,7 @@ Not here: the file format (test_format.py), and queries that are refused (test_v
 from __future__ import annotations
 
 import json
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -378,11 +379,22 @@ def test_prices_out_of_range(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
-    [{"cost_weight": "1"}, {"allow": "cheap"}, {"allow": 3}, {"prices": [1.0]}, {"nobody": 1}],
+    ("wish", "named"),
+    [
+        ({"cost_weight": "1"}, "cost_weight: expected a number, got str"),
+        ({"min_success": [0.5]}, "min_success: expected a number, got list"),
+        ({"allow": "cheap"}, "allow: expected names of models.*got str"),
+        ({"deny": 3}, "deny: expected names of models.*got int"),
+        ({"allow": ["cheap", 3]}, "allow: expected names of models.*got int"),
+        ({"prices": [1.0]}, "prices: expected a mapping.*got list"),
+        ({"prices": {3: 1.0}}, "prices: expected a name.*got int"),
+        ({"prices": {"cheap": "1"}}, "prices: expected a number, got str"),
+        ({"prices": {"cheap": None}}, "prices: expected a number, got NoneType"),
+        ({"nobody": 1}, "unexpected keyword argument 'nobody'"),
+    ],
 )
-def test_wishes_of_the_wrong_type(wish: dict[str, Any]) -> None:
-    with pytest.raises((TypeError, errors.PolicyError)):
+def test_wishes_of_the_wrong_type(wish: dict[str, Any], named: str) -> None:
+    with pytest.raises(TypeError, match=named):
         three().decide(ORIGIN, **wish)
 
 
@@ -393,8 +405,11 @@ def test_wishes_are_given_by_name() -> None:
 
 def test_wishes_of_any_collection() -> None:
     artifact = three()
-    for allow in (["dear"], ("dear",), ["dear", "dear"]):
+    for allow in (["dear"], ("dear",), ["dear", "dear"], {"dear"}, {"dear": 1}.keys()):
         assert artifact.decide(ORIGIN, allow=allow).model == "dear"
+    for prices in ({"cheap": 9.0}, MappingProxyType({"cheap": 9.0})):
+        ranking = artifact.decide(ORIGIN, prices=prices).ranking
+        assert {entry.model: entry.cost_usd for entry in ranking}["cheap"] == 9.0
     assert artifact.decide(ORIGIN, deny=[], prices={}).model == "unknown"
 
 

@@ -1,7 +1,7 @@
 """The compiled core: artifact, nearest centroid, decision rule."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -177,8 +177,8 @@ class Artifact:
         latency_weight: float | None = None,
         max_cost_usd: float | None = None,
         min_success: float | None = None,
-        allow: Sequence[str] | None = None,
-        deny: Sequence[str] | None = None,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
         prices: Mapping[str, float] | None = None,
     ) -> Decision:
         """Decide for one vector; see `hypernova.Router.decide`."""
@@ -191,8 +191,8 @@ class Artifact:
         latency_weight: float | None = None,
         max_cost_usd: float | None = None,
         min_success: float | None = None,
-        allow: Sequence[str] | None = None,
-        deny: Sequence[str] | None = None,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
         prices: Mapping[str, float] | None = None,
     ) -> Decisions:
         """Decide for each row of a matrix; see `hypernova.Router.decide_many`."""

@@ -16,7 +16,7 @@ from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,8 +42,8 @@ class Wishes(TypedDict, total=False):
     latency_weight: float | None
     max_cost_usd: float | None
     min_success: float | None
-    allow: Sequence[str] | None
-    deny: Sequence[str] | None
+    allow: Collection[str] | None
+    deny: Collection[str] | None
     prices: Mapping[str, float] | None
 
 

@@ -54,6 +54,8 @@ pub struct Artifact {
     screen: Option<Screen>,
     /// What the defaults choose in each row of the profiles; see [`crate::decide`].
     pub(crate) chosen: Box<[AtomicU32]>,
+    /// Models in the order of their names, to find one by name.
+    by_name: Box<[u32]>,
     sha256: OnceLock<String>,
 }
 
@@ -151,10 +153,14 @@ impl Artifact {
             level,
             screen: None,
             chosen: Box::default(),
+            by_name: Box::default(),
             sha256: OnceLock::new(),
         };
         this.screen = Screen::new(level, this.centroids(), this.dim());
         this.chosen = (0..=this.clusters()).map(|_| AtomicU32::new(0)).collect();
+        let mut by_name: Box<[u32]> = (0..this.models() as u32).collect();
+        by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
+        this.by_name = by_name;
         this
     }
 
@@ -262,13 +268,19 @@ impl Artifact {
     #[must_use]
     pub fn model_name(&self, model: u32) -> &str {
         // Validated at open, so the empty string never shows.
-        std::str::from_utf8(self.part(&self.layout.names[model as usize])).unwrap_or_default()
+        std::str::from_utf8(self.name_bytes(model)).unwrap_or_default()
+    }
+
+    fn name_bytes(&self, model: u32) -> &[u8] {
+        self.part(&self.layout.names[model as usize])
     }
 
     /// Index of the model of that name.
     #[must_use]
     pub fn model_index(&self, name: &str) -> Option<u32> {
-        (0..self.models() as u32).find(|&m| self.model_name(m) == name)
+        let name = name.as_bytes();
+        let at = (self.by_name).binary_search_by(|&m| self.name_bytes(m).cmp(name));
+        at.ok().map(|at| self.by_name[at])
     }
 
     /// Defaults of the decision rule.

@@ -128,45 +128,123 @@ impl Wishes {
     /// name that the artifact does not hold.
     pub fn resolve(artifact: &Artifact, request: &Request) -> Result<Self, Error> {
         let mut wishes = Self::defaults(artifact);
-        if let Some(weight) = at_least_0("cost_weight", request.cost_weight)? {
-            wishes.cost_weight = weight;
+        if let Some(weight) = request.cost_weight {
+            wishes.cost_weight(weight)?;
         }
-        if let Some(weight) = at_least_0("latency_weight", request.latency_weight)? {
-            wishes.latency_weight = weight;
+        if let Some(weight) = request.latency_weight {
+            wishes.latency_weight(weight)?;
         }
-        if let Some(limit) = at_least_0("max_cost_usd", request.max_cost_usd)? {
-            wishes.max_cost_usd = Some(limit);
+        if let Some(limit) = request.max_cost_usd {
+            wishes.max_cost_usd(limit)?;
         }
-        if let Some(value) = request.min_success {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(Error::Wish {
-                    argument: "min_success".into(),
-                    value,
-                    rule: "a number from 0 to 1",
-                });
+        if let Some(least) = request.min_success {
+            wishes.min_success(least)?;
+        }
+        if let Some(names) = &request.allow {
+            wishes.allow_none(artifact);
+            for name in names {
+                wishes.allow(artifact, name)?;
             }
-            wishes.min_success = value;
         }
-        if request.allow.is_some() || request.deny.is_some() {
-            let mut allowed = vec![request.allow.is_none(); artifact.models()];
-            for name in request.allow.iter().flatten() {
-                allowed[index(artifact, "allow", name)?] = true;
-            }
-            for name in request.deny.iter().flatten() {
-                allowed[index(artifact, "deny", name)?] = false;
-            }
-            wishes.allowed = Some(allowed.into());
+        for name in request.deny.iter().flatten() {
+            wishes.deny(artifact, name)?;
         }
-        if let Some(given) = &request.prices {
-            let mut prices = vec![f64::NAN; artifact.models()];
-            for (name, price) in given {
-                let model = index(artifact, "prices", name)?;
-                at_least_0(&format!("prices[{name:?}]"), Some(*price))?;
-                prices[model] = *price;
-            }
-            wishes.prices = Some(prices.into());
+        for (name, usd) in request.prices.iter().flatten() {
+            wishes.price(artifact, name, *usd)?;
         }
         Ok(wishes)
+    }
+
+    /// Ask for this much success per USD.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wish`] unless it is finite and at least 0.
+    pub fn cost_weight(&mut self, weight: f64) -> Result<(), Error> {
+        self.cost_weight = at_least_0("cost_weight", weight)?;
+        Ok(())
+    }
+
+    /// Ask for this much success per second.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::cost_weight`].
+    pub fn latency_weight(&mut self, weight: f64) -> Result<(), Error> {
+        self.latency_weight = at_least_0("latency_weight", weight)?;
+        Ok(())
+    }
+
+    /// Take only models whose expected cost is known and not above this, in USD.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::cost_weight`].
+    pub fn max_cost_usd(&mut self, limit: f64) -> Result<(), Error> {
+        self.max_cost_usd = Some(at_least_0("max_cost_usd", limit)?);
+        Ok(())
+    }
+
+    /// Take only models whose shrunk success estimate is at least this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Wish`] unless it is from 0 to 1.
+    pub fn min_success(&mut self, least: f64) -> Result<(), Error> {
+        if !(0.0..=1.0).contains(&least) {
+            return Err(Error::Wish {
+                argument: "min_success".into(),
+                value: least,
+                rule: "a number from 0 to 1",
+            });
+        }
+        self.min_success = least;
+        Ok(())
+    }
+
+    /// Allow no model, but those that [`Self::allow`] names after this.
+    pub fn allow_none(&mut self, artifact: &Artifact) {
+        self.allowed = Some(vec![false; artifact.models()].into());
+    }
+
+    /// Allow a model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownModel`] if the artifact does not hold it.
+    pub fn allow(&mut self, artifact: &Artifact, name: &str) -> Result<(), Error> {
+        self.set_allowed(artifact, index(artifact, "allow", name)?, true);
+        Ok(())
+    }
+
+    /// Do not take a model, whether it was allowed before or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::allow`].
+    pub fn deny(&mut self, artifact: &Artifact, name: &str) -> Result<(), Error> {
+        self.set_allowed(artifact, index(artifact, "deny", name)?, false);
+        Ok(())
+    }
+
+    fn set_allowed(&mut self, artifact: &Artifact, model: usize, to: bool) {
+        let all = || vec![true; artifact.models()].into();
+        self.allowed.get_or_insert_with(all)[model] = to;
+    }
+
+    /// Reckon with this expected cost of a task, in USD, instead of the profile's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::allow`] and [`Self::cost_weight`].
+    pub fn price(&mut self, artifact: &Artifact, name: &str, usd: f64) -> Result<(), Error> {
+        let model = index(artifact, "prices", name)?;
+        if !is_at_least_0(usd) {
+            at_least_0(&format!("prices[{name:?}]"), usd)?;
+        }
+        let none = || vec![f64::NAN; artifact.models()].into();
+        self.prices.get_or_insert_with(none)[model] = usd;
+        Ok(())
     }
 
     /// How many models `allow` and `deny` leave.
@@ -192,15 +270,19 @@ impl Wishes {
     }
 }
 
-fn at_least_0(argument: &str, value: Option<f64>) -> Result<Option<f64>, Error> {
-    match value {
-        Some(value) if !(value.is_finite() && value >= 0.0) => Err(Error::Wish {
-            argument: argument.into(),
-            value,
-            rule: "a finite number, at least 0",
-        }),
-        value => Ok(value),
+fn is_at_least_0(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+fn at_least_0(argument: &str, value: f64) -> Result<f64, Error> {
+    if is_at_least_0(value) {
+        return Ok(value);
     }
+    Err(Error::Wish {
+        argument: argument.into(),
+        value,
+        rule: "a finite number, at least 0",
+    })
 }
 
 fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
@@ -335,6 +417,11 @@ struct Place {
 }
 
 impl Place {
+    /// Whether it goes before another one of a lower index.
+    fn is_before_lower(&self, other: &Self) -> bool {
+        self.part < other.part || (self.part == other.part && self.utility > other.utility)
+    }
+
     fn order(&self, other: &Self) -> Ordering {
         // No utility is NaN: what is subtracted is never negative. Unlike
         // `total_cmp`, this takes 0 and -0 for equal.
@@ -358,10 +445,10 @@ pub(crate) fn choose<E: Estimates>(
     let mut taken: Option<Place> = None;
     for model in 0..view.models {
         let place = view.place(model);
-        if first.is_none_or(|f| place.order(&f).is_lt()) {
+        if first.is_none_or(|f| place.is_before_lower(&f)) {
             first = Some(place);
         }
-        if taken.is_none_or(|t| place.order(&t).is_lt()) && view.is_candidate(&place) {
+        if taken.is_none_or(|t| place.is_before_lower(&t)) && view.is_candidate(&place) {
             taken = Some(place);
         }
     }

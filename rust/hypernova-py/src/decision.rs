@@ -30,13 +30,13 @@ impl Decision {
     pub(crate) fn new(
         artifact: &Arc<core::Artifact>,
         decided: core::Decision,
-        wishes: &Arc<core::Wishes>,
+        wishes: Arc<core::Wishes>,
         vector: Vec<f32>,
     ) -> Self {
         Self {
             artifact: Arc::clone(artifact),
             decided,
-            wishes: Arc::clone(wishes),
+            wishes,
             vector: kept(artifact, vector).into(),
             cluster: decided.cluster,
             distance: decided.distance,
@@ -148,7 +148,7 @@ impl Decisions {
         py: Python<'_>,
         artifact: &Arc<core::Artifact>,
         decided: Vec<core::Decision>,
-        wishes: core::Wishes,
+        wishes: Arc<core::Wishes>,
         matrix: Vec<f32>,
     ) -> PyResult<Self> {
         // Both counts come from u32 fields of the file; more than i32::MAX of
@@ -175,7 +175,7 @@ impl Decisions {
             reason_codes: Fresh(codes).flat(py)?.unbind(),
             artifact: Arc::clone(artifact),
             decided,
-            wishes: Arc::new(wishes),
+            wishes,
             matrix: kept(artifact, matrix),
         })
     }
@@ -188,7 +188,7 @@ impl Decisions {
         Some(Decision::new(
             &self.artifact,
             *decided,
-            &self.wishes,
+            Arc::clone(&self.wishes),
             vector,
         ))
     }

@@ -5,6 +5,7 @@
 mod array;
 mod decision;
 mod errors;
+mod wishes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,52 +13,12 @@ use std::sync::Arc;
 use hypernova_core as core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::raise;
-
-/// The keyword arguments that state a caller's wishes. Read from a dict, so that a
-/// call without any costs nothing.
-fn request(wishes: Option<&Bound<'_, PyDict>>) -> PyResult<core::Request> {
-    let mut request = core::Request::default();
-    for (name, value) in wishes.into_iter().flatten() {
-        let name: PyBackedStr = name.extract()?;
-        let taken = match &*name {
-            "cost_weight" => take(&mut request.cost_weight, &value),
-            "latency_weight" => take(&mut request.latency_weight, &value),
-            "max_cost_usd" => take(&mut request.max_cost_usd, &value),
-            "min_success" => take(&mut request.min_success, &value),
-            "allow" => take(&mut request.allow, &value),
-            "deny" => take(&mut request.deny, &value),
-            "prices" => value.extract().map(|prices: Option<Prices>| {
-                request.prices = prices.map(|prices| prices.into_iter().collect());
-            }),
-            _ => Err(PyTypeError::new_err("there is no such keyword argument")),
-        };
-        let py = value.py();
-        taken.map_err(|e| {
-            if e.is_instance_of::<PyTypeError>(py) {
-                return PyTypeError::new_err(format!("{name}: {}", e.value(py)));
-            }
-            e
-        })?;
-    }
-    Ok(request)
-}
-
-fn take<'py, T>(wish: &mut T, value: &Bound<'py, PyAny>) -> PyResult<()>
-where
-    T: for<'a> FromPyObject<'a, 'py, Error = PyErr>,
-{
-    *wish = value.extract()?;
-    Ok(())
-}
-
-/// By name, so that the order of a dict does not matter.
-type Prices = std::collections::BTreeMap<String, f64>;
+use crate::wishes::{Arguments, Given};
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
 const FREE_ABOVE: usize = 200_000;
@@ -97,10 +58,6 @@ impl From<core::Artifact> for Artifact {
 }
 
 impl Artifact {
-    fn wishes(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<core::Wishes> {
-        core::Wishes::resolve(&self.0, &request(given)?).map_err(raise)
-    }
-
     fn profile<'py, T: numpy::Element + Copy>(
         &self,
         py: Python<'py>,
@@ -213,19 +170,31 @@ impl Artifact {
         PyBytes::new(py, self.0.bytes())
     }
 
-    #[pyo3(signature = (vector, **wishes), text_signature = "($self, vector, *, cost_weight=None, \
-        latency_weight=None, max_cost_usd=None, min_success=None, allow=None, deny=None, \
-        prices=None)")]
+    #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
+        min_success=None, allow=None, deny=None, prices=None))]
+    #[allow(clippy::too_many_arguments)]
     fn decide(
         &self,
         py: Python<'_>,
         vector: &Bound<'_, PyAny>,
-        wishes: Option<&Bound<'_, PyDict>>,
+        cost_weight: Given<'_, '_>,
+        latency_weight: Given<'_, '_>,
+        max_cost_usd: Given<'_, '_>,
+        min_success: Given<'_, '_>,
+        allow: Given<'_, '_>,
+        deny: Given<'_, '_>,
+        prices: Given<'_, '_>,
     ) -> PyResult<Decision> {
-        let wishes = match wishes {
-            Some(_) => Arc::new(self.wishes(wishes)?),
-            None => Arc::clone(&self.1),
+        let given = Arguments {
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices,
         };
+        let wishes = given.resolve(&self.0, &self.1)?;
         // Copied while the GIL is held: another thread may write to it.
         let vector = vector_f32(vector, self.0.dim())?;
         // To release the GIL and take it back costs about as much as a small search.
@@ -235,19 +204,34 @@ impl Artifact {
             self.0.decide(&vector, &wishes)
         }
         .map_err(raise)?;
-        Ok(Decision::new(&self.0, decided, &wishes, vector))
+        Ok(Decision::new(&self.0, decided, wishes, vector))
     }
 
-    #[pyo3(signature = (matrix, **wishes), text_signature = "($self, matrix, *, cost_weight=None, \
-        latency_weight=None, max_cost_usd=None, min_success=None, allow=None, deny=None, \
-        prices=None)")]
+    #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
+        min_success=None, allow=None, deny=None, prices=None))]
+    #[allow(clippy::too_many_arguments)]
     fn decide_many(
         &self,
         py: Python<'_>,
         matrix: &Bound<'_, PyAny>,
-        wishes: Option<&Bound<'_, PyDict>>,
+        cost_weight: Given<'_, '_>,
+        latency_weight: Given<'_, '_>,
+        max_cost_usd: Given<'_, '_>,
+        min_success: Given<'_, '_>,
+        allow: Given<'_, '_>,
+        deny: Given<'_, '_>,
+        prices: Given<'_, '_>,
     ) -> PyResult<Decisions> {
-        let wishes = self.wishes(wishes)?;
+        let given = Arguments {
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices,
+        };
+        let wishes = given.resolve(&self.0, &self.1)?;
         let matrix = Matrix::new(matrix, self.0.dim())?;
         let (decided, kept) = py
             .detach(|| decide_some_at_a_time(&self.0, &matrix, &wishes))
