@@ -6,13 +6,17 @@
 //! Before anything is timed, all levels must give the scalar level's answer on
 //! the data that is timed.
 
+mod data;
+
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hypernova_core::format::{Policy, Soft};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hypernova_core::format::Soft;
 use hypernova_core::nearest::{nearest, nearest_few};
-use hypernova_core::{Artifact, Level, Lifts, Parts, Request, Wishes};
+use hypernova_core::{Artifact, Level, Lifts, Parts, Wishes};
+
+use data::{MODELS, SplitMix, artifact, far_queries, parts, queries, request, wishes};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -22,78 +26,6 @@ const SHAPES: [(usize, usize); 5] = [
     (100, 1536),
     (1000, 1536),
 ];
-const MODELS: usize = 25;
-/// Queries that take turns, so that the branches taken for one are not learnt.
-const QUERIES: usize = 64;
-
-/// Bits of the generator `SplitMix64`: the same data in every run.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn fraction(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
-    }
-
-    /// Vectors of unit length, as embedders give them.
-    fn unit_vectors(&mut self, rows: usize, dim: usize) -> Vec<f32> {
-        let mut matrix: Vec<f32> = (0..rows * dim).map(|_| self.fraction() - 0.5).collect();
-        for row in matrix.chunks_exact_mut(dim) {
-            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-            for v in row {
-                *v /= length;
-            }
-        }
-        matrix
-    }
-}
-
-fn artifact(clusters: usize, dim: usize) -> Artifact {
-    Artifact::build(&parts(clusters, dim)).expect("the parts are valid")
-}
-
-fn parts(clusters: usize, dim: usize) -> Parts {
-    let mut random = SplitMix(clusters as u64 ^ dim as u64);
-    let cells = (clusters + 1) * MODELS;
-    let centroids = random.unit_vectors(clusters, dim);
-    let mut draw =
-        |scale: f32| -> Vec<f32> { (0..cells).map(|_| random.fraction() * scale).collect() };
-    Parts {
-        clusters: clusters as u32,
-        dim: dim as u32,
-        centroids,
-        counts: vec![40.0; cells],
-        mean: draw(1.0),
-        success: draw(1.0),
-        standard_error: draw(0.1),
-        gain_error: draw(0.1),
-        cost: draw(0.02),
-        latency: draw(20.0),
-        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
-        policy: Policy {
-            cost_weight: 0.0,
-            latency_weight: 0.0,
-            max_cost_usd: None,
-            min_success: 0.0,
-            guard_z: 1.0,
-            novelty_limit: 1.0,
-            shrinkage: 4.0,
-            default_model: 12,
-        },
-        embedder: format!(
-            r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
-            "0".repeat(64)
-        ),
-        novelty: (0..101).map(|q| q as f32 / 50.0).collect(),
-        metadata: "{}".into(),
-        soft: None,
-        lifts: None,
-    }
-}
-
 /// The same with clusters blended, with estimates lifted, and with both.
 fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
     let soft = Some(Soft {
@@ -120,27 +52,6 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
     })
 }
 
-fn queries(dim: usize) -> Vec<f32> {
-    SplitMix(99).unit_vectors(QUERIES, dim)
-}
-
-/// Wishes of every kind.
-fn wishes(artifact: &Artifact) -> Wishes {
-    Wishes::resolve(artifact, &request()).expect("the request is valid")
-}
-
-fn request() -> Request {
-    Request {
-        cost_weight: Some(1.0),
-        latency_weight: Some(0.001),
-        max_cost_usd: Some(0.019),
-        min_success: Some(0.05),
-        allow: None,
-        deny: Some(vec!["vendor/model-3".into()]),
-        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
-    }
-}
-
 fn levels() -> Vec<Level> {
     let named = Level::ALL.map(|l| Level::from_name(l.name()).map_err(|_| l.name()));
     for missing in named.iter().filter_map(|l| l.as_ref().err()) {
@@ -153,7 +64,7 @@ fn levels() -> Vec<Level> {
 fn check(levels: &[Level]) {
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);
-        for query in queries(dim).chunks_exact(dim) {
+        for query in queries(&artifact).chunks_exact(dim) {
             let scalar = nearest(Level::Scalar, query, artifact.centroids());
             for &level in levels {
                 let found = nearest(level, query, artifact.centroids());
@@ -172,7 +83,7 @@ fn bench_nearest(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("nearest/{}", level.name()));
         for (clusters, dim) in SHAPES {
             let artifact = artifact(clusters, dim);
-            let queries = queries(dim);
+            let queries = queries(&artifact);
             let mut turns = queries.chunks_exact(dim).cycle();
             group.throughput(Throughput::Bytes(4 * (clusters * dim) as u64));
             group.bench_function(format!("{clusters}x{dim}"), |b| {
@@ -191,17 +102,18 @@ fn bench_decide(c: &mut Criterion) {
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);
         let wishes = Wishes::defaults(&artifact);
-        let queries = queries(dim);
-        let mut turns = queries.chunks_exact(dim).cycle();
-        group.bench_function(
-            BenchmarkId::from_parameter(format!("{clusters}x{dim}")),
-            |b| {
+        for (name, queries) in [("near", queries(&artifact)), ("far", far_queries(dim))] {
+            let mut turns = queries.chunks_exact(dim).cycle();
+            group.bench_function(format!("{clusters}x{dim}/{name}"), |b| {
                 b.iter(|| {
                     let query = turns.next().expect("it never ends");
                     artifact.decide(black_box(query), &wishes)
                 });
-            },
-        );
+            });
+            group.bench_function(format!("{clusters}x{dim}/{name}, each of 64"), |b| {
+                b.iter(|| artifact.decide_many(black_box(&queries), &wishes));
+            });
+        }
     }
     group.finish();
 }
@@ -215,7 +127,7 @@ fn bench_blends(c: &mut Criterion) {
                 ("defaults", Wishes::defaults(&artifact)),
                 ("wishes", wishes(&artifact)),
             ];
-            let queries = queries(dim);
+            let queries = queries(&artifact);
             for (asked, wishes) in wishes {
                 let mut turns = queries.chunks_exact(dim).cycle();
                 group.bench_function(format!("{clusters}x{dim}/{asked}"), |b| {

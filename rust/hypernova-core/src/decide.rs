@@ -61,12 +61,12 @@ impl Artifact {
                 found: vector.len(),
             });
         }
-        check_finite(vector)?;
-        let few = self.ranks_by_vector().then(|| self.few(vector));
-        let found = few
-            .as_ref()
-            .map_or_else(|| self.nearest(vector), |few| few.as_slice()[0]);
-        self.decide_near(vector, found, few, wishes)
+        check_finite(self.level(), vector)?;
+        if self.ranks_by_vector() {
+            let few = self.few(vector);
+            return self.decide_near(vector, few.as_slice()[0], Some(&few), wishes);
+        }
+        self.decide_near(vector, self.nearest(vector), None, wishes)
     }
 
     /// Decide for a vector whose nearest centroid was found, and the few nearest if they
@@ -75,7 +75,7 @@ impl Artifact {
         &self,
         vector: &[f32],
         found: Nearest,
-        few: Option<Few>,
+        few: Option<&Few>,
         wishes: &Wishes,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
@@ -131,7 +131,7 @@ impl Artifact {
         wishes: &Wishes,
     ) -> Result<(u32, Reason), Error> {
         const REASONS: u32 = Reason::ALL.len() as u32;
-        if !wishes.are_defaults(self.policy()) || self.models() as u32 >= u32::MAX / REASONS {
+        if !wishes.are_defaults(self.policy()) {
             return choose(self, &Row::new(self, row), novel, wishes);
         }
         let kept = &self.chosen[row];
@@ -140,7 +140,10 @@ impl Artifact {
             return Ok((code / REASONS, reason));
         }
         let (model, reason) = choose(self, &Row::new(self, row), novel, wishes)?;
-        kept.store(model * REASONS + reason as u32 + 1, Ordering::Relaxed);
+        let code = model.checked_mul(REASONS);
+        if let Some(code) = code.and_then(|c| c.checked_add(reason as u32 + 1)) {
+            kept.store(code, Ordering::Relaxed);
+        }
         Ok((model, reason))
     }
 
@@ -232,6 +235,6 @@ impl Artifact {
     /// The nearest centroids to four vectors, if they can be searched for at once.
     fn search_four(&self, vectors: &[f32]) -> Option<[Nearest; FOUR]> {
         let four = vectors.len() == FOUR * self.dim() && !self.ranks_by_vector();
-        (four && check_finite(vectors).is_ok()).then(|| self.nearest_four(vectors))?
+        (four && check_finite(self.level(), vectors).is_ok()).then(|| self.nearest_four(vectors))?
     }
 }

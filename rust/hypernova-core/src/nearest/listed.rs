@@ -34,6 +34,11 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
+            pub(super) fn are_finite(values: &[f32]) -> bool {
+                screen::are_finite(values)
+            }
+
+            #[target_feature(enable = $features)]
             pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
                 screen::bound(terms, dots, bounds);
             }
@@ -82,6 +87,11 @@ pub(super) fn encode_query<const GROUPS: usize>(
     // VNNI multiplies bytes: half of the work, for bounds that are less tight.
     let narrow = level == Level::Avx512Vnni;
     by_level!(level, encode_query(query, narrow, codes))
+}
+
+/// As [`screen::are_finite`].
+pub(super) fn are_finite(level: Level, values: &[f32]) -> bool {
+    by_level!(level, are_finite(values))
 }
 
 /// As [`screen::bound`].

@@ -233,7 +233,7 @@ pub fn nearest_many(
     }
     let rows = matrix.chunks_exact(dim).chain(centroids.chunks_exact(dim));
     for (row, vector) in rows.enumerate() {
-        check_finite(vector).map_err(|e| e.at_row(row))?;
+        check_finite(level, vector).map_err(|e| e.at_row(row))?;
     }
     let screen = Screen::new(level, centroids, dim);
     let one = |vector| {
@@ -250,9 +250,8 @@ pub fn nearest_many(
 }
 
 /// Refuse NaN and infinity.
-pub(crate) fn check_finite(vector: &[f32]) -> Result<(), Error> {
-    // Without leaving early, so that it vectorises.
-    if vector.iter().fold(true, |all, v| all & v.is_finite()) {
+pub(crate) fn check_finite(level: Level, vector: &[f32]) -> Result<(), Error> {
+    if listed::are_finite(level, vector) {
         return Ok(());
     }
     let culprit = vector.iter().enumerate().find(|(_, v)| !v.is_finite());

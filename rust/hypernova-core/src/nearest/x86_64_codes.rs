@@ -132,7 +132,42 @@ pub(super) fn dots_vnni<const GROUPS: usize>(
     unsafe { walk_vnni(query, groups, codes, dots) }
 }
 
-/// Two times sixteen rows and four queries at once: eight chains of additions.
+/// `N` times sixteen rows, from `block` on, and four queries at once: with two, eight
+/// chains of additions are under way.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn blocks_four_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
+    queries: &[Codes<GROUPS>; FOUR],
+    groups: usize,
+    codes: &[Line],
+    block: usize,
+    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+) {
+    let starts = [0, 1, 2, 3].map(|q: usize| queries[q].sum.wrapping_mul(-128));
+    let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes[..groups]);
+    let lines: [&[Line]; N] = std::array::from_fn(|i| &codes[(block + i) * groups..][..groups]);
+    let mut sums = [[_mm512_set1_epi32(0); N]; FOUR];
+    for at in 0..groups {
+        // SAFETY: a line is 64 bytes; the loads need no alignment.
+        let line = lines.map(|l| unsafe { _mm512_loadu_si512(l[at].0.as_ptr().cast()) });
+        for q in 0..FOUR {
+            let k = i32::from_le_bytes(bytes[q][at].map(i8::cast_unsigned));
+            let k = _mm512_set1_epi32(k);
+            for i in 0..N {
+                sums[q][i] = _mm512_dpbusd_epi32(sums[q][i], line[i], k);
+            }
+        }
+    }
+    for q in 0..FOUR {
+        for i in 0..N {
+            let sum = _mm512_add_epi32(sums[q][i], _mm512_set1_epi32(starts[q]));
+            let into = dots[q][block + i].as_mut_ptr();
+            // SAFETY: sixteen values; the store needs no alignment.
+            unsafe { _mm512_storeu_si512(into.cast(), sum) };
+        }
+    }
+}
+
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn walk_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
     queries: &[Codes<GROUPS>; FOUR],
@@ -141,33 +176,11 @@ fn walk_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
     blocks: usize,
     dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
 ) {
-    let starts = [0, 1, 2, 3].map(|q: usize| queries[q].sum.wrapping_mul(-128));
-    let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes[..groups]);
-    for block in (0..blocks).step_by(2) {
-        // The last one alone is computed twice.
-        let of = [block, (block + 1).min(blocks - 1)];
-        let lines = of.map(|b| &codes[b * groups..][..groups]);
-        let mut sums = [[_mm512_set1_epi32(0); 2]; FOUR];
-        for at in 0..groups {
-            // SAFETY: a line is 64 bytes; the loads need no alignment.
-            let first = unsafe { _mm512_loadu_si512(lines[0][at].0.as_ptr().cast()) };
-            // SAFETY: as above.
-            let second = unsafe { _mm512_loadu_si512(lines[1][at].0.as_ptr().cast()) };
-            for q in 0..FOUR {
-                let k = i32::from_le_bytes(bytes[q][at].map(i8::cast_unsigned));
-                let k = _mm512_set1_epi32(k);
-                sums[q][0] = _mm512_dpbusd_epi32(sums[q][0], first, k);
-                sums[q][1] = _mm512_dpbusd_epi32(sums[q][1], second, k);
-            }
-        }
-        for q in 0..FOUR {
-            for i in 0..2 {
-                let sum = _mm512_add_epi32(sums[q][i], _mm512_set1_epi32(starts[q]));
-                let into = dots[q][of[i]].as_mut_ptr();
-                // SAFETY: sixteen values; the store needs no alignment.
-                unsafe { _mm512_storeu_si512(into.cast(), sum) };
-            }
-        }
+    for block in (0..blocks / 2 * 2).step_by(2) {
+        blocks_four_vnni::<2, GROUPS, BLOCKS>(queries, groups, codes, block, dots);
+    }
+    if blocks % 2 == 1 {
+        blocks_four_vnni::<1, GROUPS, BLOCKS>(queries, groups, codes, blocks - 1, dots);
     }
 }
 

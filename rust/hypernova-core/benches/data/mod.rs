@@ -1,0 +1,111 @@
+//! The artifacts and queries that benchmarks are run on: the same in every run.
+
+use hypernova_core::format::Policy;
+use hypernova_core::{Artifact, Parts, Request, Wishes};
+
+pub const MODELS: usize = 25;
+/// Queries that take turns, so that the branches taken for one are not learnt.
+pub const QUERIES: usize = 64;
+
+/// Bits of the generator `SplitMix64`: the same data in every run.
+pub struct SplitMix(pub u64);
+
+impl SplitMix {
+    pub fn fraction(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    /// Vectors of unit length, as embedders give them.
+    pub fn unit_vectors(&mut self, rows: usize, dim: usize) -> Vec<f32> {
+        let mut matrix: Vec<f32> = (0..rows * dim).map(|_| self.fraction() - 0.5).collect();
+        for row in matrix.chunks_exact_mut(dim) {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            for v in row {
+                *v /= length;
+            }
+        }
+        matrix
+    }
+}
+
+pub fn artifact(clusters: usize, dim: usize) -> Artifact {
+    Artifact::build(&parts(clusters, dim)).expect("the parts are valid")
+}
+
+pub fn parts(clusters: usize, dim: usize) -> Parts {
+    let mut random = SplitMix(clusters as u64 ^ dim as u64);
+    let cells = (clusters + 1) * MODELS;
+    let centroids = random.unit_vectors(clusters, dim);
+    let mut draw =
+        |scale: f32| -> Vec<f32> { (0..cells).map(|_| random.fraction() * scale).collect() };
+    Parts {
+        clusters: clusters as u32,
+        dim: dim as u32,
+        centroids,
+        counts: vec![40.0; cells],
+        mean: draw(1.0),
+        success: draw(1.0),
+        standard_error: draw(0.1),
+        gain_error: draw(0.1),
+        cost: draw(0.02),
+        latency: draw(20.0),
+        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
+        policy: Policy {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 1.0,
+            novelty_limit: 1.0,
+            shrinkage: 4.0,
+            default_model: 12,
+        },
+        embedder: format!(
+            r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
+            "0".repeat(64)
+        ),
+        novelty: (0..101).map(|q| q as f32 / 50.0).collect(),
+        metadata: "{}".into(),
+        soft: None,
+        lifts: None,
+    }
+}
+
+/// About as far from all centroids: the search can rule few of them out.
+pub fn far_queries(dim: usize) -> Vec<f32> {
+    SplitMix(99).unit_vectors(QUERIES, dim)
+}
+
+/// A centroid and noise of the same length, as prompts are that belong to a cluster.
+pub fn queries(artifact: &Artifact) -> Vec<f32> {
+    let dim = artifact.dim();
+    let mut queries = far_queries(dim);
+    let centroids = artifact.centroids().chunks_exact(dim).cycle();
+    for (query, centroid) in queries.chunks_exact_mut(dim).zip(centroids) {
+        for (value, at) in query.iter_mut().zip(centroid) {
+            *value = (*value + at) * std::f32::consts::FRAC_1_SQRT_2;
+        }
+    }
+    queries
+}
+
+/// Wishes of every kind.
+pub fn wishes(artifact: &Artifact) -> Wishes {
+    Wishes::resolve(artifact, &request()).expect("the request is valid")
+}
+
+pub fn request() -> Request {
+    Request {
+        cost_weight: Some(1.0),
+        latency_weight: Some(0.001),
+        max_cost_usd: Some(0.019),
+        min_success: Some(0.05),
+        allow: None,
+        deny: Some(vec!["vendor/model-3".into()]),
+        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
+    }
+}
