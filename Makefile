@@ -70,9 +70,10 @@ bench-compare: $(STAMP) ## what changed between two records [A=old.csv B=new.csv
 	@$(BIN)/python -m benches.speed --compare "$(A)" "$(B)"
 
 .PHONY: bench
-bench: bench-peers ## routing against other libraries, then criterion and pytest benchmarks
-	$(BIN)/python -m benches.speed
+bench: bench-peers ## criterion, routing against other libraries, a record of both; text
+	rm -rf target/criterion
 	cargo bench --package hypernova-core --bench decide
+	$(BIN)/python -m benches.speed
 	$(BIN)/python -m pytest -q benches --benchmark-columns=min,median,iqr,rounds
 
 ROUTES ?= 50000000

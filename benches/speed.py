@@ -1,6 +1,7 @@
 """What routing from a vector costs from Python, against other libraries in the same run.
 
-Not here: text and embedding (`test_decide.py`), the Rust core alone (criterion), quality.
+Not here: text and embedding (`test_decide.py`), quality. The record also gets the rows of
+the Rust core alone (`core.py`).
 Libraries take turns in every round, so that what disturbs one disturbs all; a row's ratio
 is the median over rounds of its time by hypernova's. Before anything is timed, all must
 give the same answer on all queries.
@@ -12,13 +13,7 @@ give the same answer on all queries.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
-import importlib.metadata
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benches.core import counted_rows, criterion_rows
+from benches.record import compare, write
 from benches.test_decide import MODELS, SHAPES, make_artifact
 from threadpoolctl import threadpool_limits
 
@@ -35,9 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUERIES, ROUNDS, BATCH = 64, 25, 1_024
-PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
-FIELDS = ("row", "library", "median_ns", "least_ns", "ratio")
 ROOT = Path(__file__).parents[1]
+HOW = (
+    f"`make bench`: median and least of {ROUNDS} rounds in which the libraries took turns on one "
+    "thread, nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
+    f"{MODELS} models; queries are a centroid and noise of the same length. Rows of Rust are "
+    "criterion's, of the core alone, or instructions that valgrind counted, a decision (*many*: a "
+    "row of 64; *far*: queries about as far from all centroids)."
+)
 
 
 def near_centroids(artifact: hypernova.Artifact, count: int) -> np.ndarray:
@@ -275,77 +277,17 @@ def bench_open(folder: Path) -> list[dict[str, object]]:
     return rows
 
 
-def said(*command: str) -> str:
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT
-    ).stdout.strip()
-
-
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{named[0] if named else 'unknown'}, {os.cpu_count()} cores"
-
-
-def write(rows: list[dict[str, object]], folder: Path) -> Path:
-    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = said("git", "status", "--porcelain", "--untracked-files=no")
-    path = folder / f"{datetime.date.today()}-{commit}-speed.csv"
-    folder.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
-    versions = []
-    for peer in PEERS:
-        try:
-            versions.append(f"{peer} {importlib.metadata.version(peer)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(f"{peer} not installed")
-    level = make_artifact(2, 2).level
-    lines = [
-        f"# Routing from a vector, {datetime.date.today()}, commit {commit}",
-        "",
-        f"{processor()}, level {level}, Python {sys.version.split()[0]}, {', '.join(versions)}; "
-        f"uncommitted changes: {'yes' if changed else 'no'}. `python -m benches.speed`: "
-        f"median and least of {ROUNDS} rounds in which the libraries took turns on one thread, "
-        "nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
-        f"{MODELS} models; queries are a centroid and noise of the same length.",
-        "",
-        "| | library | median ns | least ns | ratio |",
-        "| --- | --- | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        median, least = float(str(row["median_ns"])), float(str(row["least_ns"]))
-        lines.append(
-            f"| {row['row']} | {row['library']} | {median:,.0f} | {least:,.0f} | {row['ratio']} |"
-        )
-    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    return path
-
-
-def compare(first: Path, second: Path) -> None:
-    """Print, for each row of both records, how the second's time and ratio differ."""
-    tables = []
-    for path in (first, second):
-        try:
-            with path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                tables.append({(r["row"], r["library"]): r for r in reader})
-                if reader.fieldnames != list(FIELDS):
-                    sys.exit(f"{path}: expected the columns {', '.join(FIELDS)}")
-        except (OSError, UnicodeDecodeError) as error:
-            sys.exit(f"{path}: cannot be read: {error}")
-    for key in tables[0].keys() | tables[1].keys():
-        if key not in tables[0] or key not in tables[1]:
-            print(f"only in {first if key in tables[0] else second}: {' / '.join(key)}")
-    for key, a in tables[0].items():
-        if key in tables[1]:
-            b = tables[1][key]
-            times = float(b["median_ns"]) / float(a["median_ns"])
-            ratios = float(b["ratio"]) / float(a["ratio"])
-            mark = "  <-- over 10%" if abs(ratios - 1) > 0.1 else ""
-            print(f"{' / '.join(key)}: time x{times:.2f}, ratio x{ratios:.2f}{mark}")
+def bench_floor() -> list[dict[str, object]]:
+    """What it takes to read the centroids once, for comparison: a sum over their bytes."""
+    rows = []
+    for clusters, dim in SHAPES:
+        for name, bytes_each in (("float32", 4), ("int8", 1)):
+            held = np.ones(clusters * dim * bytes_each // 8, dtype=np.uint64)
+            timed: dict[str, Callable[[], object]] = {
+                f"numpy, {name}": lambda held=held: np.bitwise_or.reduce(held)
+            }
+            rows += in_turns(f"read once {clusters}x{dim}", timed, 1)
+    return rows
 
 
 def main() -> None:
@@ -354,12 +296,14 @@ def main() -> None:
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("A", "B"))
     arguments = parser.parse_args()
     if arguments.compare:
-        compare(*arguments.compare)
+        print("\n".join(compare(*arguments.compare)))
         return
     # One query is too small for more threads.
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
-        rows = bench_decide() + bench_many() + bench_wishes() + bench_open(Path(folder))
-    path = write(rows, arguments.output)
+        rows = bench_decide() + bench_floor() + bench_many() + bench_wishes()
+        rows += bench_open(Path(folder))
+    rows += criterion_rows() + counted_rows()
+    path = write(rows, arguments.output, make_artifact(2, 2).level, HOW)
     print(path.with_suffix(".md").read_text())
 
 

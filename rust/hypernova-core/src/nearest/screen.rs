@@ -114,22 +114,6 @@ fn largest(row: &[f32]) -> f32 {
         .fold(0.0, |m, v| if v.abs() > m { v.abs() } else { m })
 }
 
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn squared_length(row: &[f32]) -> f32 {
-    let (blocks, rest) = row.as_chunks::<LANES>();
-    let mut partial = [0.0_f32; LANES];
-    for block in blocks {
-        for i in 0..LANES {
-            partial[i] += block[i] * block[i];
-        }
-    }
-    for (p, v) in partial.iter_mut().zip(rest) {
-        *p += v * v;
-    }
-    scalar::sum(partial)
-}
-
 /// Whether there is neither NaN nor infinity among them.
 #[inline(always)]
 #[allow(clippy::inline_always)]
@@ -146,24 +130,26 @@ pub(super) fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
     let scale = largest(row) / 127.0;
     // The inverse of a very small scale overflows; such a row is all rest.
     let inverse = if scale > 1e-30 { 1.0 / scale } else { 0.0 };
-    let mut partial = [0.0_f32; LANES];
-    let one = |v: f32, p: &mut f32| {
+    let mut squares = [0.0_f32; LANES];
+    let mut rests = [0.0_f32; LANES];
+    let one = |v: f32, square: &mut f32, sum: &mut f32| {
         let code = rounded(v * inverse);
         let rest = v - scale * code as f32;
-        *p += rest * rest;
+        *square += v * v;
+        *sum += rest * rest;
         (code + 128).cast_unsigned() as u8
     };
     let (blocks, tail) = row.as_chunks::<LANES>();
     let (pieces, piece) = codes[..row.len()].as_chunks_mut::<LANES>();
     for (block, piece) in blocks.iter().zip(pieces) {
         for i in 0..LANES {
-            piece[i] = one(block[i], &mut partial[i]);
+            piece[i] = one(block[i], &mut squares[i], &mut rests[i]);
         }
     }
-    for ((code, &v), p) in piece.iter_mut().zip(tail).zip(&mut partial) {
-        *code = one(v, p);
+    for (i, (code, &v)) in piece.iter_mut().zip(tail).enumerate() {
+        *code = one(v, &mut squares[i], &mut rests[i]);
     }
-    (scale, squared_length(row), scalar::sum(partial))
+    (scale, scalar::sum(squares), scalar::sum(rests))
 }
 
 /// The integers `k` of a query, as kernels take them.
