@@ -39,6 +39,16 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
+            pub(super) fn lowest(bounds: &[f32]) -> usize {
+                screen::lowest(bounds)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn count_left(bounds: &[f32], most: f32) -> u32 {
+                screen::count_left(bounds, most)
+            }
+
+            #[target_feature(enable = $features)]
             pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
                 screen::bound(terms, dots, bounds);
             }
@@ -92,6 +102,16 @@ pub(super) fn encode_query<const GROUPS: usize>(
 /// As [`screen::are_finite`].
 pub(super) fn are_finite(level: Level, values: &[f32]) -> bool {
     by_level!(level, are_finite(values))
+}
+
+/// As [`screen::lowest`].
+pub(super) fn lowest(level: Level, bounds: &[f32]) -> usize {
+    by_level!(level, lowest(bounds))
+}
+
+/// As [`screen::count_left`].
+pub(super) fn count_left(level: Level, bounds: &[f32], most: f32) -> u32 {
+    by_level!(level, count_left(bounds, most))
 }
 
 /// As [`screen::bound`].

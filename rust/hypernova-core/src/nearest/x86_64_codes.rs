@@ -69,7 +69,7 @@ fn block_vnni<const N: usize, const GROUPS: usize>(
     let start = _mm512_set1_epi32(query.sum.wrapping_mul(-128));
     let mut sums = [start; N];
     let groups = lines[0].len();
-    let bytes = &query.bytes[..groups];
+    let bytes = &query.bytes()[..groups];
     let lines = lines.map(|l| &l[..groups]);
     for at in 0..groups {
         let k = _mm512_set1_epi32(i32::from_le_bytes(bytes[at].map(i8::cast_unsigned)));
@@ -144,7 +144,7 @@ fn blocks_four_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
     dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
 ) {
     let starts = [0, 1, 2, 3].map(|q: usize| queries[q].sum.wrapping_mul(-128));
-    let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes[..groups]);
+    let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes()[..groups]);
     let lines: [&[Line]; N] = std::array::from_fn(|i| &codes[(block + i) * groups..][..groups]);
     let mut sums = [[_mm512_set1_epi32(0); N]; FOUR];
     for at in 0..groups {
