@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hypernova_core as core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping, PyString};
+use pyo3::types::{PyDict, PyList, PyMapping, PyString};
 
 use crate::errors::raise;
 
@@ -129,6 +129,11 @@ fn each_name(
     // A single name would be taken for its letters.
     if models.is_instance_of::<PyString>() {
         return Err(wrong(argument, expected, models));
+    }
+    // The usual case, without an iterator of Python's.
+    if let Ok(models) = models.cast::<PyList>() {
+        return (models.iter())
+            .try_for_each(|name| each(text(argument, expected, &name)?).map_err(raise));
     }
     for name in (models.try_iter()).map_err(|_| wrong(argument, expected, models))? {
         each(text(argument, expected, &name?)?).map_err(raise)?;
