@@ -83,6 +83,12 @@ THREADS ?= 4
 soak: | need ## millions of routes from several threads [ROUTES=n] [THREADS=n]
 	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
 
+.PHONY: check-memory
+check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --quiet --package hypernova-core \
+		--target x86_64-unknown-linux-gnu --target-dir target/asan --lib --test kernels \
+		--test decide --test rule --test blend --test format --test refused
+
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
 	$(BIN)/python -m benches.quality $(QUALITY)
