@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions")
+FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions", "p99_ns", "bytes")
 PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
 MOVED = 0.1
 
@@ -71,15 +71,15 @@ def write(rows: list[dict[str, object]], folder: Path, level: str, how: str) -> 
         f"{processor()}, level {level}, Python {sys.version.split()[0]}, {versions()}; "
         f"uncommitted changes: {'yes' if changed else 'no'}. {how}",
         "",
-        "| | library | median ns | least ns | ratio | instructions |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| | library | median ns | least ns | ratio | instructions | p99 ns | bytes |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        times = [row.get(field) for field in ("median_ns", "least_ns")]
         shown = [str(row["row"]), str(row["library"])]
-        shown += ["" if time is None else f"{float(str(time)):,.0f}" for time in times]
-        shown.append(str(row.get("ratio", "")))
-        shown.append(f"{row['instructions']:,}" if "instructions" in row else "")
+        for field in FIELDS[2:]:
+            number = row.get(field)
+            exact = field == "ratio" or number is None
+            shown.append(str(number or "") if exact else f"{float(str(number)):,.0f}")
         lines.append(f"| {' | '.join(shown)} |")
     path.with_suffix(".md").write_text("\n".join(lines) + "\n")
     return path
@@ -94,7 +94,7 @@ def read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         sys.exit(f"{path}: cannot be read: {error}")
-    # Earlier records have no instructions.
+    # Earlier records have fewer columns.
     if not set(FIELDS[:5]) <= set(fields):
         sys.exit(f"{path}: expected a record with the columns {', '.join(FIELDS)}")
     return {(row["row"], row["library"]): row for row in rows}
@@ -117,6 +117,7 @@ def compare(first: Path, second: Path) -> list[str]:
             ("median_ns", "time"),
             ("ratio", "ratio"),
             ("instructions", "instructions"),
+            ("bytes", "bytes"),
         ):
             old, new = a[key].get(field), b[key].get(field)
             if old and new and float(old):

@@ -24,6 +24,7 @@ import numpy as np
 from benches.core import counted_rows, criterion_rows
 from benches.record import compare, write
 from benches.test_decide import MODELS, SHAPES, make_artifact
+from benches.text import text_rows
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -301,7 +302,7 @@ def main() -> None:
     # One query is too small for more threads.
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         rows = bench_decide() + bench_floor() + bench_many() + bench_wishes()
-        rows += bench_open(Path(folder))
+        rows += bench_open(Path(folder)) + text_rows(Path(folder))
     rows += criterion_rows() + counted_rows()
     path = write(rows, arguments.output, make_artifact(2, 2).level, HOW)
     print(path.with_suffix(".md").read_text())

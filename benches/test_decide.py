@@ -23,7 +23,9 @@ LONG = (
 TEXTS = {"short": SHORT, "long": LONG, "1MB": LONG * 1_000}
 
 
-def make_artifact(clusters: int, dim: int) -> hypernova.Artifact:
+def make_artifact(
+    clusters: int, dim: int, identity: dict[str, object] | None = None
+) -> hypernova.Artifact:
     rng = np.random.default_rng(0)
     centroids = rng.normal(size=(clusters, dim)).astype(np.float32)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
@@ -31,7 +33,7 @@ def make_artifact(clusters: int, dim: int) -> hypernova.Artifact:
     def profile() -> np.ndarray:
         return rng.random((clusters + 1, MODELS)).astype(np.float32)
 
-    identity = {"kind": "vectors", "name": "bench", "dim": dim, "fingerprint": "0" * 64}
+    identity = identity or {"kind": "vectors", "name": "bench", "dim": dim, "fingerprint": "0" * 64}
     return hypernova.Artifact.build(
         models=[f"model-{i}" for i in range(MODELS)],
         centroids=centroids,

@@ -22,8 +22,8 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert rows["decide", "theirs"]["ratio"] == "3.0"
     assert rows["core", "ours"]["median_ns"] == ""
     table = path.with_suffix(".md").read_text()
-    assert "| decide | theirs | 300 | 290 | 3.0 |  |" in table
-    assert "| core | ours |  |  |  | 1,000 |" in table
+    assert "| decide | theirs | 300 | 290 | 3.0 |  |  |  |" in table
+    assert "| core | ours |  |  |  | 1,000 |  |  |" in table
     assert "level scalar" in table
 
 

@@ -32,6 +32,7 @@ from hypernova.embedder.files import (
     read_checked,
     read_settings,
 )
+from hypernova.embedder.words import Words
 from hypernova.errors import EmbedderError, TextError
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Embedder:
         self._has_mask, self._has_types = (name in inputs for name in INPUTS[1:])
         self._outputs = [session.get_outputs()[0].name]
         self._tokenizer = tokenizer
+        self._words = None
+        if not self._special and Words.fits(tokenizer):
+            self._words = Words(tokenizer)
         self._added = tokenizer.num_special_tokens_to_add(False) if self._special else 0
 
     @classmethod
@@ -283,6 +287,8 @@ class Embedder:
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
     def _encode(self, text: str) -> list[int]:
+        if self._words is not None and (tokens := self._words.encode(text)) is not None:
+            return tokens
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=self._special).ids

@@ -1,0 +1,148 @@
+"""Tokens put together word by word are the tokenizer's own, for any text and from any thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+
+import hypernova
+from hypernova.embedder import words as words_module
+from hypernova.embedder.words import Words
+
+TOKENIZER = Path(hypernova.__file__).parent / "bundled" / "static" / "tokenizer.json"
+# Blanks of all kinds, controls, marks that combine, ideographs, half-blank format characters.
+ODD = (
+    "\x00\x0b\x0c\x1c\x1f\x7f\x85\xa0\xad\u0301\u1680\u200b\u2003\u2028\u3000\ufeff\ufffdßİéA中文🙂"
+)
+PIECES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.text(st.sampled_from(ODD + " \t\r\n.,-_[]'"), max_size=12),
+    st.sampled_from(["the", "Scheduler", "don't", "x" * 40, "y" * 150, "[SEP]", "[sep]", "[CLS"]),
+)
+
+
+def fresh() -> Any:
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def whole(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+@pytest.fixture(scope="module")
+def words() -> Words:
+    return Words(fresh())
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=20))
+def test_tokens_are_those_of_the_whole_text(words: Words, pieces: list[str]) -> None:
+    text = "".join(pieces)
+    for _ in range(2):  # once learned, once known
+        tokens = words.encode(text)
+        if tokens is None:
+            assert any(added in text for added in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
+        else:
+            assert tokens == whole(words._tokenizer, text)
+
+
+def test_real_prompts(words: Words, shared: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    paths = sorted(shared.glob("data/*/tasks.parquet"))
+    assert paths
+    for path in paths:
+        for prompt in parquet.read_table(path)["prompt"].to_pylist()[:300]:
+            assert words.encode(prompt) == whole(words._tokenizer, prompt)
+
+
+def test_an_added_token_is_left_to_the_tokenizer(words: Words) -> None:
+    assert words.encode("a [SEP] b") is None
+    assert words.encode("a [SEP b") == whole(words._tokenizer, "a [SEP b")
+
+
+def test_it_forgets_rather_than_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_module, "_MOST_WORDS", 100)
+    words = Words(fresh())
+    for i in range(1_000):
+        text = f"word{i} of many {'z' * (i % 60)}"
+        assert words.encode(text) == whole(words._tokenizer, text)
+        assert len(words._known) <= 100
+        assert all(len(word) <= 32 for word in words._known)
+
+
+def test_one_text_of_more_words_than_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_module, "_MOST_WORDS", 10)
+    words = Words(fresh())
+    text = " ".join(f"w{i}" for i in range(50))
+    for _ in range(2):
+        assert words.encode(text) == whole(words._tokenizer, text)
+        assert len(words._known) <= 10
+
+
+def test_which_tokenizers_fit() -> None:
+    assert Words.fits(fresh())
+    other = fresh()
+    other.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    assert not Words.fits(other)
+    other = fresh()
+    other.normalizer = normalizers.Lowercase()
+    assert not Words.fits(other)
+    other = fresh()
+    other.enable_truncation(8)
+    assert not Words.fits(other)
+    other = fresh()
+    other.add_tokens([AddedToken("New York", normalized=True)])
+    assert not Words.fits(other)
+    other = fresh()
+    other.normalizer = None
+    assert not Words.fits(other)
+
+
+TEXTS = [
+    *("Fix the race in the scheduler", "Ünïcödé \u2014 naïve café", "def f(x):\n    return x[0]"),
+    *("数学の問題を解く", "\U0001f642 emoji and مرحبا", "a [SEP] b"),
+    *("x" * 5_000, "\ud800 half a pair"),
+    *(f"Task {i}: the {i * 7919} th of list {i % 13}, in {'SQL' * (i % 3)}" for i in range(40)),
+]
+
+
+def routed(router: hypernova.Router, text: str) -> tuple[object, ...]:
+    decision = router.route(text)
+    return decision.model, decision.cluster, decision.distance, decision.reason
+
+
+def test_sixteen_threads_get_what_one_gets() -> None:
+    expected = [routed(hypernova.Router.open(), text) for text in TEXTS]
+    router = hypernova.Router.open()
+    wrong: list[object] = []
+    start = threading.Barrier(16)
+
+    def work(first: int) -> None:
+        start.wait()
+        for turn in range(3 * len(TEXTS)):
+            i = (first * 7 + turn) % len(TEXTS)
+            if (found := routed(router, TEXTS[i])) != expected[i]:
+                wrong.append((TEXTS[i], found))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
