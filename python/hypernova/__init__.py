@@ -21,12 +21,14 @@ from hypernova.router import Router
 from hypernova.table import OutcomeTable
 
 if TYPE_CHECKING:
-    from hypernova.embedder import Embedder
+    from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.judging import Report, evaluate
     from hypernova.training import fit
 
 __all__ = [
     "Artifact",
+    "CachedEmbedder",
+    "CallableEmbedder",
     "Decision",
     "Decisions",
     "Embedder",
@@ -59,10 +61,10 @@ def __getattr__(name: str) -> object:
         from hypernova import judging
 
         return getattr(judging, name)
-    if name == "Embedder":
-        from hypernova.embedder import Embedder
+    if name in ("CachedEmbedder", "CallableEmbedder", "Embedder"):
+        from hypernova import embedder
 
-        return Embedder
+        return getattr(embedder, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

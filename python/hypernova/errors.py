@@ -50,6 +50,10 @@ class EmbedderMismatchError(EmbedderError):
     """The artifact was fitted with another embedder than the one at hand."""
 
 
+class DeviceError(HypernovaError, RuntimeError):
+    """The device that was asked for does not work here."""
+
+
 class TextError(HypernovaError, ValueError):
     """A text cannot be embedded: it is empty or holds no token."""
 

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from hypernova._core import Artifact, Decision, Decisions
-from hypernova.embedder import Embedder, bundled_embedders, find_bundled
+from hypernova.embedder import (
+    CachedEmbedder,
+    CacheInfo,
+    Embedder,
+    TextEmbedder,
+    bundled_embedders,
+    find_bundled,
+    open_embedder,
+)
+from hypernova.embedder.cache import check_size
+from hypernova.embedder.device import Device, check_device
+from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
@@ -56,43 +67,60 @@ class Router:
 
     Args:
         artifact: Of `hypernova.fit`, or `Artifact.open`.
-        embedder: Name of a bundled embedder, a folder, or an open `Embedder`; by
-            default the bundled one that the artifact was fitted with.
+        embedder: Name of a bundled embedder, a folder, or an open embedder (`Embedder`,
+            `CallableEmbedder`); by default the bundled one that the artifact was fitted
+            with.
         threads: Threads that embed one text.
+        device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
+            `Embedder.load`. An open embedder has its own.
+        cache: Keep the vectors of so many texts, those used last (`CachedEmbedder`); by
+            default none.
 
     Raises:
         EmbedderMismatchError: The embedder is not the artifact's.
         NotFoundError: There is no such embedder.
         EmbedderError: The embedder's folder is damaged.
+        MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none. Like the next,
+            raised when the embedder is loaded.
+        DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
+        ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
+            whole number from 1, or given for an embedder that has a cache.
     """
 
     def __init__(
         self,
         artifact: Artifact,
         *,
-        embedder: str | os.PathLike[str] | Embedder | None = None,
+        embedder: str | os.PathLike[str] | TextEmbedder | None = None,
         threads: int = 1,
+        device: Device = "cpu",
+        cache: int | None = None,
     ) -> None:
+        check_device(device)
+        if cache is not None:
+            check_size(cache)
         self._artifact = artifact
         self._threads = threads
+        self._device: Device = device
+        self._cache = cache
         self._lock = threading.Lock()
-        self._embedder: Embedder | None = None
+        self._embedder: TextEmbedder | None = None
         if type(self).decide is Router.decide:
             # The method of the core in place of ours, which only calls it: a call of
             # Python's costs a fifth of a whole decision.
             self.decide = artifact.decide  # type: ignore[method-assign]
         if embedder is not None:
-            if not isinstance(embedder, Embedder):
-                embedder = Embedder.load(embedder, threads=threads)
-            self._embedder = self._checked(embedder)
+            self._embedder = self._checked(open_embedder(embedder, device=device, threads=threads))
 
     @classmethod
     def open(
         cls,
         path: str | os.PathLike[str] | None = None,
         *,
-        embedder: str | os.PathLike[str] | Embedder | None = None,
+        embedder: str | os.PathLike[str] | TextEmbedder | None = None,
         threads: int = 1,
+        device: Device = "cpu",
+        cache: int | None = None,
     ) -> Router:
         """Open an artifact.
 
@@ -104,14 +132,24 @@ class Router:
                 SWE-bench Verified.
             embedder: As in `Router`.
             threads: As in `Router`.
+            device: As in `Router`.
+            cache: As in `Router`.
 
         Raises:
             NotFoundError: There is no such file.
             ArtifactError: It is not a valid artifact.
-            EmbedderMismatchError: As in `Router`.
+            EmbedderMismatchError: As in `Router`, like all that it raises.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open(cache=10_000)
+            >>> for _ in range(3):
+            ...     decision = router.route("Fix the race in the scheduler")
+            >>> router.cache_info()
+            CacheInfo(hits=2, misses=1, maxsize=10000, currsize=1)
         """
         artifact = Artifact.open(BUNDLED_ARTIFACT if path is None else Path(path))
-        return cls(artifact, embedder=embedder, threads=threads)
+        return cls(artifact, embedder=embedder, threads=threads, device=device, cache=cache)
 
     @property
     def artifact(self) -> Artifact:
@@ -119,8 +157,8 @@ class Router:
         return self._artifact
 
     @property
-    def embedder(self) -> Embedder:
-        """What turns text into vectors; loaded when first read.
+    def embedder(self) -> TextEmbedder:
+        """What turns text into vectors; loaded when first read. With the cache, if there is one.
 
         Raises:
             EmbedderMismatchError: The artifact routes vectors only, or was fitted with
@@ -132,7 +170,13 @@ class Router:
                     self._embedder = self._load()
         return self._embedder
 
-    def _load(self) -> Embedder:
+    def cache_info(self) -> CacheInfo | None:
+        """Tell hits, misses, and how full the cache is; None if there is no cache."""
+        if isinstance(self._embedder, CachedEmbedder):
+            return self._embedder.cache_info()
+        return None if self._cache is None else CacheInfo(0, 0, self._cache, 0)
+
+    def _load(self) -> TextEmbedder:
         identity = self._identity()
         if identity["kind"] == "vectors":
             raise EmbedderMismatchError(
@@ -140,15 +184,22 @@ class Router:
                 "decide_many with vectors of the same origin"
             )
         folder = find_bundled(str(identity["fingerprint"]))
+        if folder is None and identity.get("source") == CALLABLE:
+            raise EmbedderMismatchError(
+                f"the artifact was fitted with the callable embedder {_label(identity)}, which "
+                "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
+                f"name={identity['name']!r}, dim={identity['dim']})"
+            )
         if folder is None:
             raise EmbedderMismatchError(
                 f"the artifact was fitted with the embedder {_label(identity)}, which is none of "
                 f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
                 "pass embedder= with its folder"
             )
-        return self._checked(Embedder.load(folder, threads=self._threads))
+        return self._checked(Embedder.load(folder, threads=self._threads, device=self._device))
 
-    def _checked(self, embedder: Embedder) -> Embedder:
+    def _checked(self, embedder: TextEmbedder) -> TextEmbedder:
+        """The embedder, if it is the artifact's, with its cache."""
         identity = self._identity()
         if embedder.fingerprint != identity["fingerprint"]:
             given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
@@ -156,7 +207,7 @@ class Router:
                 f"the artifact was fitted with the embedder {_label(identity)}, and the one given "
                 f"is {_label(given)}: pass the former, or fit again with the latter"
             )
-        return embedder
+        return embedder if self._cache is None else CachedEmbedder(embedder, self._cache)
 
     def _identity(self) -> dict[str, object]:
         # Validated when the artifact was opened.

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.cli.device import add_device_to
 from hypernova.cli.fit import cluster_count
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
+    add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
     parser.add_argument(
         "--leave-one-group-out",
@@ -51,6 +53,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         repeats=arguments.repeats,
         seed=arguments.seed,
         embedder=arguments.embedder,
+        device=arguments.device,
         clusters=arguments.clusters,
         leave_one_group_out=arguments.leave_one_group_out,
         jobs=arguments.jobs,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.cli.device import add_device_to
 from hypernova.cli.summary import print_summary
 from hypernova.errors import NotFoundError
 
@@ -21,6 +22,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
     parser.add_argument("-o", "--output", required=True, metavar="ROUTER.hnv")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
+    add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
     parser.add_argument(
         "--structure",
@@ -74,6 +76,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
         embedder=arguments.embedder,
+        device=arguments.device,
         clusters=arguments.clusters,
         seed=arguments.seed,
         structure=structure,

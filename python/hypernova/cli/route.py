@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.cli.device import add_device_to
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def add_to(commands: Commands) -> None:
         "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
     )
     parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
+    add_device_to(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
     parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
@@ -68,7 +70,9 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
 
 
 def _route(arguments: argparse.Namespace) -> None:
-    router = hypernova.Router.open(arguments.artifact, embedder=arguments.embedder)
+    router = hypernova.Router.open(
+        arguments.artifact, embedder=arguments.embedder, device=arguments.device
+    )
     wishes = _wishes(arguments)
     if arguments.text != "-":
         decision = router.route(arguments.text, **wishes)

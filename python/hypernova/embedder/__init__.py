@@ -2,11 +2,32 @@
 
 Not here: training, downloading, or any model's name.
 
+- ``base``: what every embedder has in common
 - ``files``: the folder of an embedder, read and checked
-- ``embedder``: from text to vector
+- ``device``: where its model runs
+- ``embedder``: from text to vector with a model
+- ``function``: from text to vector with a function of the user's own
+- ``cache``: the vectors of the texts that came last
+- ``open``: any of these, from what names it
 """
 
+from hypernova.embedder.base import TextEmbedder
+from hypernova.embedder.cache import CachedEmbedder, CacheInfo
+from hypernova.embedder.device import DEVICES, Device
 from hypernova.embedder.embedder import Embedder
 from hypernova.embedder.files import bundled_embedders, find_bundled
+from hypernova.embedder.function import CallableEmbedder
+from hypernova.embedder.open import open_embedder
 
-__all__ = ["Embedder", "bundled_embedders", "find_bundled"]
+__all__ = [
+    "DEVICES",
+    "CacheInfo",
+    "CachedEmbedder",
+    "CallableEmbedder",
+    "Device",
+    "Embedder",
+    "TextEmbedder",
+    "bundled_embedders",
+    "find_bundled",
+    "open_embedder",
+]

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text, label
+from hypernova.embedder.device import Device, check_device
 from hypernova.embedder.files import (
     IDENTITY,
     INPUTS,
@@ -41,21 +43,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Ids = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("[\r\n]")
 
 # What one run may hold. 512 padded tokens keep a transformer's buffers in the caches: with 4096,
 # MiniLM took 1.6 times as long for the same texts, and one text at a time as long as with 512.
-_BATCH_TEXTS, _BATCH_TOKENS = 32, 512
+# A GPU is given more at a time, for it would wait most of the time; that was not measured.
+_BATCHES = {"cpu": (32, 512), "cuda": (256, 16_384)}
 # Texts tokenised, and then sorted by length, at a time: bounds the memory of a long sequence.
 _WINDOW = 2048
 _PROBE_TOKENS = 512
 _UNIT_TOLERANCE = 1e-3
 
 
-class Embedder:
+class Embedder(TextEmbedder):
     """An embedding model, loaded, checked and ready; made by ``Embedder.load``.
 
     It does not change after loading and may be used from many threads at once.
@@ -67,10 +69,17 @@ class Embedder:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], session: Any, tokenizer: Any
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        session: Any,
+        tokenizer: Any,
+        device: Literal["cpu", "cuda"] = "cpu",
     ) -> None:
         """Hold what ``load`` has read; not for direct use."""
         self._folder = folder
+        self._device = device
+        self._most_texts, self._most_tokens = _BATCHES[device]
         self._identity = {field: settings[field] for field in IDENTITY}
         self._fingerprint = fingerprint_of(settings)
         self._dim: int = settings["dim"]
@@ -92,7 +101,9 @@ class Embedder:
         self._added = tokenizer.num_special_tokens_to_add(False) if self._special else 0
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str], *, threads: int = 1) -> Embedder:
+    def load(
+        cls, source: str | os.PathLike[str], *, threads: int = 1, device: Device = "cpu"
+    ) -> Embedder:
         """Load an embedder and check all of it; nothing is downloaded and no code is run.
 
         Args:
@@ -100,6 +111,10 @@ class Embedder:
                 ``tokenizer.json`` and ``embedder.json``. A bundled name wins over a folder of
                 that name in the working directory: write ``./static`` for the folder.
             threads: how many threads one run of the model uses, from 1.
+            device: ``"cpu"``; ``"cuda"``, which takes the extra ``cuda`` and a GPU of NVIDIA;
+                or ``"auto"``, which is CUDA where that works and the processor where it does
+                not. The fingerprint is the same, and the vectors are up to
+                float rounding.
 
         Returns:
             The embedder.
@@ -108,16 +123,20 @@ class Embedder:
             NotFoundError: there is neither such a bundled embedder nor such a folder.
             EmbedderError: a file is missing, malformed, or not the one that
                 ``embedder.json`` names, or the model's inputs or outputs do not fit.
-            ValueError: ``threads`` is less than 1.
+            ValueError: ``threads`` is less than 1, or ``device`` is unknown.
+            MissingExtraError: ``device`` is ``"cuda"``, and the installed onnxruntime has none.
+            DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
         """
+        check_device(device)
         if threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1")
         folder = locate(source)
         settings = read_settings(folder)
         # Both files are hashed and loaded from the same bytes: what was checked is what runs.
-        session = load_session(folder, read_checked(folder, MODEL, settings), threads)
+        model = read_checked(folder, MODEL, settings)
+        session, used = load_session(folder, model, threads, device)
         tokenizer = load_tokenizer(folder, read_checked(folder, TOKENIZER, settings), settings)
-        embedder = cls(folder, settings, session, tokenizer)
+        embedder = cls(folder, settings, session, tokenizer, used)
         embedder._probe()
         return embedder
 
@@ -140,6 +159,11 @@ class Embedder:
     def identity(self) -> dict[str, object]:
         """Every setting that affects a vector; a copy."""
         return dict(self._identity)
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """Where the model runs."""
+        return self._device
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
@@ -170,32 +194,17 @@ class Embedder:
         vector = self._run_one(tokens)
         return vector if lead is None else self._mix(vector[None], self._run_one(lead)[None])[0]
 
-    def embed(
-        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    def _embed_at(
+        self,
+        texts: Sequence[str],
+        places: Sequence[int],
+        progress: Callable[[int], None] | None,
     ) -> Vectors:
-        """Embed many texts, in batches of similar length.
-
-        Args:
-            texts: the texts, each treated as ``embed_one`` treats it.
-            progress: called as the work goes on, each time with the number of texts that are
-                newly done.
-
-        Returns:
-            float32 of shape (len(texts), dim), C-contiguous, in the order of ``texts``, each row
-            of length 1 and, up to float rounding, the same as from ``embed_one``.
-
-        Raises:
-            TypeError: ``texts`` is one str, or one of the texts is not a str.
-            TextError: a text is empty, only whitespace, or holds no token; the message has its
-                index.
-            EmbedderError: the model fails, or a vector is not finite or has length 0.
-        """
-        if isinstance(texts, str):
-            raise TypeError("texts is a str, expected a sequence of str; use embed_one")
+        # In batches of similar length.
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), _WINDOW):
             window = texts[start : start + _WINDOW]
-            pairs = [self._tokenize(text, start + i) for i, text in enumerate(window)]
+            pairs = [self._tokenize(text, places[start + i]) for i, text in enumerate(window)]
             led = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
             # Leads first: a text that progress counts is then done but for the sum.
             leads = self._run(list(led.values()), None)
@@ -251,8 +260,8 @@ class Embedder:
         batch: list[int] = []
         for i in sorted(range(len(lengths)), key=lengths.__getitem__):
             if batch and (
-                len(batch) == _BATCH_TEXTS
-                or (len(batch) + 1) * lengths[i] > _BATCH_TOKENS
+                len(batch) == self._most_texts
+                or (len(batch) + 1) * lengths[i] > self._most_tokens
                 # Without a mask a model takes padding for text: only equal lengths may share.
                 or not (self._has_mask or lengths[i] == lengths[batch[0]])
             ):
@@ -262,21 +271,33 @@ class Embedder:
         if batch:
             yield batch
 
+    def cut(self, text: str) -> str:
+        """Cut a text by the stated rule, as ``embed_one`` does first; cutting again changes none.
+
+        Args:
+            text: any text.
+
+        Returns:
+            Its first ``head_chars`` and last ``tail_chars`` characters with a space between, or
+            the text if it is not longer than both together.
+        """
+        if len(text) <= self._head + self._tail:
+            return text
+        # The space keeps the two ends from making up a word that the text does not hold.
+        return text[: self._head] + (" " + text[-self._tail :] if self._tail else "")
+
     def _tokenize(self, text: str, index: int | None) -> tuple[list[int], list[int] | None]:
         """Tokens of a text and, where it counts, of its lead; ``index`` is for messages."""
-        if not isinstance(text, str):
-            raise TypeError(f"{_label(index)} is {type(text).__name__}, expected str")
-        if len(text) > self._head + self._tail:
-            # The space keeps the two ends from making up a word that the text does not hold.
-            text = text[: self._head] + (" " + text[-self._tail :] if self._tail else "")
+        check_is_text(text, index)
+        text = self.cut(text)
         if not text or text.isspace():
-            raise TextError(f"{_label(index)} is empty: expected at least one visible character")
+            raise TextError(f"{label(index)} is empty: expected at least one visible character")
         if not text.isascii():
             # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
             text = _SURROGATES.sub("\ufffd", text)
         tokens = self._encode(text)
         if len(tokens) <= self._added:
-            raise TextError(f"{_label(index)} holds no token that {self.name!r} knows of")
+            raise TextError(f"{label(index)} holds no token that {self.name!r} knows of")
         if not self._lead_weight:
             return tokens, None
         stripped = text.strip()
@@ -354,7 +375,3 @@ class Embedder:
                 f"{error} (a trial with {length} times token {max(ids)}, the highest in "
                 f"{TOKENIZER})"
             ) from error
-
-
-def _label(index: int | None) -> str:
-    return "the text" if index is None else f"text {index}"

@@ -11,9 +11,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from hypernova.errors import EmbedderError, NotFoundError
+from hypernova.embedder.base import fingerprint_of_identity
+from hypernova.embedder.device import Device, open_session
+from hypernova.errors import DeviceError, EmbedderError, MissingExtraError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
 FORMAT: Final = 1
@@ -144,9 +146,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
     """Give the sha256 of the identity's canonical JSON."""
-    identity = {field: settings[field] for field in IDENTITY}
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return fingerprint_of_identity({field: settings[field] for field in IDENTITY})
 
 
 def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
@@ -173,8 +173,10 @@ def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
     return tokenizer
 
 
-def load_session(folder: Path, model: bytes, threads: int) -> Any:
-    """An onnxruntime session for serving, with the model's inputs and output checked."""
+def load_session(
+    folder: Path, model: bytes, threads: int, device: Device
+) -> tuple[Any, Literal["cpu", "cuda"]]:
+    """An onnxruntime session with the model's inputs and output checked, and where it runs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -192,9 +194,9 @@ def load_session(folder: Path, model: bytes, threads: int) -> Any:
         "session.model_external_initializers_file_folder_path", str(path)
     )
     try:
-        session = onnxruntime.InferenceSession(
-            model, sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        session, used = open_session(model, options, device)
+    except (MissingExtraError, DeviceError):
+        raise
     except Exception as error:
         raise EmbedderError(
             f"{path}: not a model that onnxruntime can load: {first_line(error)}"
@@ -213,7 +215,7 @@ def load_session(folder: Path, model: bytes, threads: int) -> Any:
         raise EmbedderError(
             f"{path}: output {output.name}: expected tensor(float), found {output.type}"
         )
-    return session
+    return session, used
 
 
 def _show(value: object) -> str:

@@ -30,7 +30,7 @@ from hypernova.training.target import cost_weights
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.embedder import Embedder
+    from hypernova.embedder import Device, TextEmbedder
     from hypernova.judging.folds import Part
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Ints
@@ -42,8 +42,9 @@ def evaluate(
     folds: int = 5,
     repeats: int = 10,
     seed: int = 0,
-    embedder: str | Embedder = "static",
+    embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
+    device: Device = "cpu",
     leave_one_group_out: bool = False,
     jobs: int | None = None,
     progress: bool = False,
@@ -63,6 +64,7 @@ def evaluate(
         embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
             once.
         clusters: As in `fit`.
+        device: As in `fit`.
         leave_one_group_out: Hold out each named group as well: what happens on a kind of
             task never seen.
         jobs: Processes; by default as many as the cores this process may use. The report
@@ -73,7 +75,8 @@ def evaluate(
         JudgeError: The table is too small to hold anything out, or an option is out of
             range.
         FitError: ``clusters`` is out of range.
-        MissingExtraError: The extra ``train`` is not installed.
+        MissingExtraError: As in `fit`.
+        DeviceError: As in `fit`.
 
     Example:
         >>> import hypernova
@@ -93,7 +96,7 @@ def evaluate(
     left_out: list[Part] = []
     if leave_one_group_out:
         left_out = _left_out(prompts, groups, names, clusters, seed, notes)
-    vectors, _, identity = embed_table(table, embedder, None, progress)
+    vectors, _, identity = embed_table(table, embedder, None, progress, device=device)
     parts = list(deal_parts(prompts, folds, repeats, seed))
     weights = cost_weights(table)
     calls: list[Callable[[], Any]] = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
-from hypernova.embedder import Embedder
+from hypernova.embedder import open_embedder
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.assemble import vectors_identity
 from hypernova.training.describe import describe as describe_clusters
@@ -21,9 +21,11 @@ from hypernova.training.progress import bar
 from hypernova.training.target import cost_weights, find_cost_weight
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from hypernova._core import Artifact
+    from hypernova.embedder import Device, TextEmbedder
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats
 
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 def fit(
     table: OutcomeTable,
     *,
-    embedder: str | Embedder = "static",
+    embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
+    device: Device = "cpu",
     structure: Sequence[str] | None = None,
     cost_weight: float = 0.0,
     target_cost: float | None = None,
@@ -52,9 +55,12 @@ def fit(
     Args:
         table: Outcomes of at least two models. If it holds vectors, nothing is
             embedded, and the artifact routes vectors only.
-        embedder: ``"static"``, ``"minilm"``, a folder, or an open `Embedder`.
+        embedder: ``"static"``, ``"minilm"``, a folder, or an open embedder (`Embedder`,
+            `CallableEmbedder`).
         clusters: How many, or ``"auto"``.
         seed: Of folds and k-means.
+        device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
+            `Embedder.load`. An open embedder has its own; vectors of the table need none.
         structure: Prompts to fit the clusters on instead of the table's; no
             outcomes are needed for them.
         cost_weight: Default of the artifact, in success per USD.
@@ -74,7 +80,9 @@ def fit(
         FitError: The table is too small, has fewer prompts than clusters, or no cost
             weight meets the target.
         EmbedderMismatchError: ``structure`` is given and the table holds vectors.
-        MissingExtraError: The extra ``train`` is not installed.
+        MissingExtraError: The extra ``train`` is not installed, or ``device`` is ``"cuda"`` and
+            onnxruntime has none.
+        DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
 
     Example:
         >>> import hypernova
@@ -91,7 +99,9 @@ def fit(
             "add cost_usd to its outcomes, or leave the target out"
         )
     different = check_learnable(table, clusters)  # said before the prompts are embedded
-    vectors, structure_vectors, identity = embed_table(table, embedder, structure, progress)
+    vectors, structure_vectors, identity = embed_table(
+        table, embedder, structure, progress, device=device
+    )
     learned = learn(
         table,
         vectors,
@@ -157,9 +167,11 @@ def fit(
 
 def embed_table(
     table: OutcomeTable,
-    embedder: str | Embedder,
+    embedder: str | os.PathLike[str] | TextEmbedder,
     structure: Sequence[str] | None,
     progress: bool,
+    *,
+    device: Device = "cpu",
 ) -> tuple[Floats, Floats | None, Mapping[str, object]]:
     """Give the vectors of a table and of structure prompts, and who made them.
 
@@ -177,7 +189,7 @@ def embed_table(
         return table.embedding, None, vectors_identity(origin, table.embedding.shape[1])
     if structure is not None and not len(structure):
         raise FitError("structure holds no prompts; pass at least one")
-    used = embedder if isinstance(embedder, Embedder) else Embedder.load(embedder)
+    used = open_embedder(embedder, device=device)
     texts = [*table.prompts, *(structure or ())]
     with bar(len(texts), f"embedding with {used.name}", progress) as tick:
         vectors = used.embed(texts, progress=tick)

@@ -1,0 +1,116 @@
+"""What every embedder has in common: a name, a dimension, a fingerprint, and texts to vectors.
+
+Not here: how a vector is made (see ``embedder`` and ``function``) or kept (see ``cache``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Vectors = npt.NDArray[np.float32]
+
+
+class TextEmbedder(ABC):
+    """What turns texts into float32 vectors of unit length; accepted wherever an embedder is.
+
+    `Embedder` runs a model, `CallableEmbedder` calls a function, `CachedEmbedder` remembers.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called, in artifacts and in messages."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """The sha256 of the identity's canonical JSON, as 64 hex digits."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, object]:
+        """Every setting that affects a vector; a copy."""
+
+    @abstractmethod
+    def embed_one(self, text: str) -> Vectors:
+        """Embed one text.
+
+        Args:
+            text: At least one visible character.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only whitespace, or holds no token.
+            EmbedderError: The vector is not what was promised.
+        """
+
+    def embed(
+        self, texts: Sequence[str], *, progress: Callable[[int], None] | None = None
+    ) -> Vectors:
+        """Embed many texts, in batches.
+
+        Args:
+            texts: The texts, each treated as ``embed_one`` treats it.
+            progress: Called as the work goes on, each time with the number of texts that are
+                newly done.
+
+        Returns:
+            float32 of shape (len(texts), dim), C-contiguous, in the order of ``texts``, each row
+            of length 1 and, up to float rounding, the same as from ``embed_one``.
+
+        Raises:
+            TypeError: ``texts`` is one str, or one of the texts is not a str.
+            TextError: A text is empty, only whitespace, or holds no token; the message has its
+                index.
+            EmbedderError: A vector is not what was promised.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is a str, expected a sequence of str; use embed_one")
+        return self._embed_at(texts, range(len(texts)), progress)
+
+    @abstractmethod
+    def _embed_at(
+        self,
+        texts: Sequence[str],
+        places: Sequence[int],
+        progress: Callable[[int], None] | None,
+    ) -> Vectors:
+        """Do what ``embed`` does; ``places`` are the indices of the texts, for messages."""
+
+    def cut(self, text: str) -> str:
+        """Give what is left of a text after the stated cut: all that a vector depends on."""
+        return text
+
+
+def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
+    """Give the sha256 of an identity's canonical JSON."""
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_is_text(text: object, place: int | None) -> None:
+    """Refuse what is not a str."""
+    if not isinstance(text, str):
+        raise TypeError(f"{label(place)} is {type(text).__name__}, expected str")
+
+
+def label(place: int | None) -> str:
+    """Name a text in a message, by its index if it is one of several."""
+    return "the text" if place is None else f"text {place}"

@@ -1,0 +1,204 @@
+"""Remember the vectors of the texts that came last.
+
+Not here: how a vector is made; any embedder can be wrapped.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class CacheInfo(NamedTuple):
+    """How a cache does, as ``functools.lru_cache`` tells it.
+
+    Attributes:
+        hits: Texts whose vector was there, or was being made in the same call.
+        misses: Texts that had to be embedded, also those for which that failed.
+        maxsize: How many vectors are kept.
+        currsize: How many are there now.
+    """
+
+    hits: int
+    misses: int
+    maxsize: int
+    currsize: int
+
+
+class CachedEmbedder(TextEmbedder):
+    """An embedder that keeps the vectors of the texts used last; safe to share among threads.
+
+    It has the identity of the embedder that it wraps. A text that fails is not kept. Threads
+    that miss the same text at the same time each embed it: none waits for another. A kept
+    vector is the one made when its text came first, alone or in a batch, which is the same up
+    to float rounding.
+
+    A key is the text after the embedder's stated cut, so that its size is bounded where there
+    is such a cut; a `CallableEmbedder` has none. An entry takes the key, ``4 * dim`` bytes
+    and some 200 besides.
+
+    Args:
+        embedder: An open embedder.
+        size: How many vectors to keep, from 1; the one that was used longest ago makes room.
+
+    Raises:
+        TypeError: ``embedder`` is not an open embedder.
+        ValueError: ``size`` is not a whole number from 1, or ``embedder`` has a cache already.
+
+    Example:
+        >>> from hypernova.embedder import CachedEmbedder, Embedder
+        >>> embedder = CachedEmbedder(Embedder.load("static"), 1000)
+        >>> for text in ["Sort a list", "Join two tables", "Sort a list"]:
+        ...     _ = embedder.embed_one(text)
+        >>> embedder.cache_info()
+        CacheInfo(hits=1, misses=2, maxsize=1000, currsize=2)
+    """
+
+    def __init__(self, embedder: TextEmbedder, size: int) -> None:
+        check_size(size)
+        if isinstance(embedder, CachedEmbedder):
+            raise ValueError("the embedder has a cache already; give one size, in one place")
+        if not isinstance(embedder, TextEmbedder):
+            raise TypeError(f"embedder is {type(embedder).__name__}, expected an open embedder")
+        self._embedder = embedder
+        self._size = size
+        self._lock = threading.Lock()
+        # Bytes, which nobody can change; an array, even a read-only one, can be given another
+        # shape or dtype by whoever holds it.
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._hits = self._misses = 0
+
+    @property
+    def embedder(self) -> TextEmbedder:
+        """What makes the vectors."""
+        return self._embedder
+
+    @property
+    def name(self) -> str:
+        """The name of the embedder within, like what follows."""
+        return self._embedder.name
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self._embedder.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the embedder within: a cache changes no vector."""
+        return self._embedder.fingerprint
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """The identity of the embedder within; a copy."""
+        return self._embedder.identity
+
+    def __repr__(self) -> str:
+        return f"CachedEmbedder({self._embedder!r}, {self._size})"
+
+    def cache_info(self) -> CacheInfo:
+        """Tell hits, misses, and how full the cache is."""
+        with self._lock:
+            return CacheInfo(self._hits, self._misses, self._size, len(self._kept))
+
+    def cache_clear(self) -> None:
+        """Forget all vectors, and set hits and misses to 0."""
+        with self._lock:
+            self._kept.clear()
+            self._hits = self._misses = 0
+
+    def cut(self, text: str) -> str:
+        """Cut as the embedder within does."""
+        return self._embedder.cut(text)
+
+    def embed_one(self, text: str) -> Vectors:
+        """Give the vector of one text, from the cache if it is there.
+
+        Args:
+            text: As the embedder within takes it.
+
+        Returns:
+            float32 of shape (dim,) and length 1, read-only.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: As from the embedder within, like all that follows.
+            EmbedderError: As from the embedder within.
+        """
+        key = self._key(text, None)
+        with self._lock:
+            kept = self._look_up(key)
+        if kept is None:
+            kept = self._embedder.embed_one(key).tobytes()
+            with self._lock:
+                self._keep(key, kept)
+        return np.frombuffer(kept, dtype=np.float32)
+
+    def _embed_at(
+        self,
+        texts: Sequence[str],
+        places: Sequence[int],
+        progress: Callable[[int], None] | None,
+    ) -> Vectors:
+        keys = [self._key(text, place) for text, place in zip(texts, places, strict=True)]
+        vectors = np.empty((len(keys), self.dim), dtype=np.float32)
+        missing: dict[str, list[int]] = {}
+        with self._lock:
+            for row, key in enumerate(keys):
+                if key in missing:
+                    missing[key].append(row)
+                    self._hits += 1
+                elif (kept := self._look_up(key)) is None:
+                    missing[key] = [row]
+                else:
+                    vectors[row] = np.frombuffer(kept, dtype=np.float32)
+        if progress is not None and len(missing) < len(keys):
+            progress(len(keys) - len(missing))
+        if missing:
+            # The place of a text is that of its first row, so that messages name that one.
+            firsts = [places[rows[0]] for rows in missing.values()]
+            made = self._embedder._embed_at(list(missing), firsts, progress)
+            for vector, rows in zip(made, missing.values(), strict=True):
+                vectors[rows] = vector
+            with self._lock:
+                # No more than fit: a batch larger than the cache keeps its end.
+                for key, vector in list(zip(missing, made, strict=True))[-self._size :]:
+                    self._keep(key, vector.tobytes())
+        return vectors
+
+    def _key(self, text: str, place: int | None) -> str:
+        check_is_text(text, place)
+        # An exact str: a subclass may compare and hash as it likes, and change.
+        return self._embedder.cut(str.__str__(text))
+
+    def _look_up(self, key: str) -> bytes | None:
+        """Find a vector and count; the caller holds the lock."""
+        kept = self._kept.get(key)
+        if kept is None:
+            self._misses += 1
+        else:
+            self._hits += 1
+            self._kept.move_to_end(key)
+        return kept
+
+    def _keep(self, key: str, vector: bytes) -> None:
+        """Keep a vector as the one used last; the caller holds the lock."""
+        # Another thread may have been first: its vector stays.
+        self._kept.setdefault(key, vector)
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+
+def check_size(size: int) -> None:
+    """Refuse what is no size of a cache."""
+    if type(size) is not int or size < 1:
+        raise ValueError(f"the cache's size is {size!r}, expected a whole number from 1")

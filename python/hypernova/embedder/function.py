@@ -1,0 +1,196 @@
+"""Turn texts into vectors with a function of the user's own.
+
+Not here: what the function does; it may look vectors up, run a model, or ask a service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypernova.embedder.base import (
+    TextEmbedder,
+    Vectors,
+    check_is_text,
+    fingerprint_of_identity,
+    label,
+)
+from hypernova.embedder.files import first_line
+from hypernova.errors import EmbedderError, TextError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+SOURCE = "callable"
+
+
+class CallableEmbedder(TextEmbedder):
+    """An embedder made of a function; accepted wherever an embedder is.
+
+    Its identity is its name and dimension: nothing else of a function can be told. An artifact
+    is routed only with an embedder of the same name and dimension, so give a function that
+    gives other vectors another name, such as ``"ours-2"``.
+
+    It may be called from as many threads as use the router: the function has to bear that.
+
+    Args:
+        function: Takes a list of n texts, none of them blank, whole and as they were given;
+            returns finite numbers of shape (n, dim), none of the rows all zero: a NumPy array,
+            or what ``numpy.asarray`` makes one of. They are brought to length 1. What it raises
+            passes through unchanged.
+        name: What artifacts and messages call it.
+        dim: How many numbers a vector has.
+        batch: How many texts one call is given at most.
+
+    Raises:
+        TypeError: ``function`` cannot be called.
+        EmbedderError: ``name`` is empty or no valid text, or ``dim`` or ``batch`` is not a
+            whole number from 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypernova.embedder import CallableEmbedder
+        >>> def lengths(texts: list[str]) -> np.ndarray:
+        ...     return np.array([[len(text), 1.0] for text in texts])
+        >>> CallableEmbedder(lengths, name="lengths", dim=2).embed(["to", "three"]).shape
+        (2, 2)
+    """
+
+    def __init__(
+        self,
+        function: Callable[[list[str]], npt.ArrayLike],
+        *,
+        name: str,
+        dim: int,
+        batch: int = 256,
+    ) -> None:
+        if not callable(function):
+            raise TypeError(
+                f"function is {type(function).__name__}, expected a callable that takes a list "
+                "of texts"
+            )
+        if not isinstance(name, str) or not name or name != name.encode("utf-8", "ignore").decode():
+            raise EmbedderError(
+                f"name is {name!r}, expected a string that is not empty and holds no half of a "
+                "surrogate pair"
+            )
+        for what, value in (("dim", dim), ("batch", batch)):
+            if type(value) is not int or not 1 <= value < 2**31:
+                raise EmbedderError(f"{what} is {value!r}, expected an integer from 1, below 2**31")
+        self._function = function
+        self._batch = batch
+        self._identity: dict[str, object] = {
+            "format": 1,
+            "name": name,
+            "dim": dim,
+            "source": SOURCE,
+        }
+        self._name, self._dim = name, dim
+        self._fingerprint = fingerprint_of_identity(self._identity)
+
+    @property
+    def name(self) -> str:
+        """What artifacts and messages call it."""
+        return self._name
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        return self._dim
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the identity's canonical JSON, as 64 hex digits."""
+        return self._fingerprint
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Name and dimension, and that it is a callable; a copy."""
+        return dict(self._identity)
+
+    def __repr__(self) -> str:
+        return f"CallableEmbedder({self._function!r}, name={self._name!r}, dim={self._dim})"
+
+    def embed_one(self, text: str) -> Vectors:
+        """Embed one text, in a call of its own.
+
+        Args:
+            text: At least one visible character.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty or only whitespace; the function is not called.
+            EmbedderError: The function gave other than a finite (1, dim) that is not zero.
+        """
+        _check(text, None)
+        vector: Vectors = self._call([text], (None,))[0]
+        return vector
+
+    def _embed_at(
+        self,
+        texts: Sequence[str],
+        places: Sequence[int],
+        progress: Callable[[int], None] | None,
+    ) -> Vectors:
+        for text, place in zip(texts, places, strict=True):  # before the first call, not midway
+            _check(text, place)
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for start in range(0, len(texts), self._batch):
+            end = min(start + self._batch, len(texts))
+            vectors[start:end] = self._call(list(texts[start:end]), places[start:end])
+            if progress is not None:
+                progress(end - start)
+        return vectors
+
+    def _call(self, texts: list[str], places: Sequence[int | None]) -> Vectors:
+        """Call the function and check what it gives: float32 (len(texts), dim) of length 1."""
+        # Counted before the call: the list is the function's to change.
+        expected = (len(places), self._dim)
+        given: Any = self._function(texts)
+        try:
+            found = np.asarray(given)
+        except Exception as error:
+            raise EmbedderError(
+                f"the callable embedder {self._name!r} gave {type(given).__name__}, which is no "
+                f"array: {first_line(error)}; expected numbers of shape {expected}"
+            ) from error
+        if found.dtype.kind not in "fiu":
+            raise EmbedderError(
+                f"the callable embedder {self._name!r} gave {type(given).__name__} of dtype "
+                f"{found.dtype}, expected numbers that convert to float32, of shape {expected}"
+            )
+        if found.shape != expected:
+            raise EmbedderError(
+                f"the callable embedder {self._name!r} gave shape {found.shape} for "
+                f"{len(places)} texts, expected {expected}"
+            )
+        numbers = found.astype(np.float64)
+        # Scaled first, so that no square overflows or vanishes. NaN is the largest of its row.
+        largest = np.abs(numbers).max(axis=1, keepdims=True)
+        for what, wrong in (
+            ("a number that is not finite", ~np.isfinite(largest)),
+            ("only zeros", largest == 0.0),
+        ):
+            if wrong.any():
+                place = places[int(wrong.argmax())]
+                raise EmbedderError(
+                    f"the callable embedder {self._name!r} gave {what} for {label(place)}, "
+                    "expected a vector with a direction"
+                )
+        numbers /= largest
+        numbers /= np.sqrt(np.einsum("ij,ij->i", numbers, numbers))[:, None]
+        vectors: Vectors = numbers.astype(np.float32)
+        return vectors
+
+
+def _check(text: object, place: int | None) -> None:
+    check_is_text(text, place)
+    assert isinstance(text, str)
+    if not text or text.isspace():
+        raise TextError(f"{label(place)} is empty: expected at least one visible character")
