@@ -185,3 +185,18 @@ class TestThreads:
             sys.setswitchinterval(before)
             thread.join()
         assert turns > 10
+
+
+def test_many_prompts_show_a_bar_when_asked(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hypernova.progress.DELAY_S", 0.0)
+    router = hypernova.Router.open()
+    texts = [f"Sort list {i}" for i in range(50)]
+    silent = [d.model for d in router.route_many(texts)]
+    assert capfd.readouterr() == ("", "")
+    assert [d.model for d in router.route_many(texts, progress=True)] == silent
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "embedding with static" in err
+    assert "/50 " in err

@@ -24,6 +24,7 @@ from hypernova.embedder.cache import check_size
 from hypernova.embedder.device import Device, check_device
 from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.errors import EmbedderMismatchError
+from hypernova.progress import bar
 
 if TYPE_CHECKING:
     import os
@@ -241,13 +242,33 @@ class Router:
         """
         return self._artifact.decide(self.embedder.embed_one(text), **wishes)
 
-    def route_many(self, texts: Sequence[str], **wishes: Unpack[Wishes]) -> list[Decision]:
-        """Decide for each of many prompts; as `route`, in the order of ``texts``."""
+    def route_many(
+        self, texts: Sequence[str], *, progress: bool = False, **wishes: Unpack[Wishes]
+    ) -> list[Decision]:
+        """Decide for each of many prompts.
+
+        Args:
+            texts: The prompts; they are embedded in batches of similar length.
+            progress: Show a bar on standard error if it takes longer than a second.
+            **wishes: See `Wishes`.
+
+        Returns:
+            The decisions, in the order of ``texts``.
+
+        Raises:
+            TypeError: ``texts`` is one str.
+            TextError: A text is empty; the message has its index.
+            MissingExtraError: ``progress``, and the extra ``train`` is not installed.
+            UnknownModelError: As in `route`, like all that follows.
+        """
         if isinstance(texts, str):
             raise TypeError("texts is one str; pass a list of them, or call route")
         if not len(texts):
             return []
-        return list(self.decide_many(self.embedder.embed(texts), **wishes))
+        embedder = self.embedder
+        with bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
+            vectors = embedder.embed(texts, progress=tick)
+        return list(self.decide_many(vectors, **wishes))
 
     def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
         """Decide for one vector.

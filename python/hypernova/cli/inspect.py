@@ -52,8 +52,8 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     """Describe the artifact's clusters by the prompts of a table."""
     import numpy as np
 
+    from hypernova.progress import bar
     from hypernova.training.describe import describe
-    from hypernova.training.progress import bar
 
     table = hypernova.OutcomeTable.read(data)
     if json.loads(artifact.embedder)["kind"] == "vectors":

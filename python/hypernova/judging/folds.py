@@ -14,8 +14,8 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError
 from hypernova.judging.controls import Mix, cost_matched_mix
+from hypernova.progress import bar
 from hypernova.training.learn import learn
-from hypernova.training.progress import bar
 from hypernova.training.select import deal_folds
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import numpy as np
 from hypernova._core import __version__
 from hypernova.embedder import open_embedder
 from hypernova.errors import EmbedderMismatchError, FitError
+from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity
 from hypernova.training.describe import describe as describe_clusters
 from hypernova.training.learn import check_learnable, learn
-from hypernova.training.progress import bar
 from hypernova.training.target import cost_weights, find_cost_weight
 
 if TYPE_CHECKING:

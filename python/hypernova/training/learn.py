@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova.errors import FitError
+from hypernova.progress import bar
 from hypernova.training.assemble import assemble
 from hypernova.training.cluster import STARTS, assign
 from hypernova.training.lifts import Ridge, unexplained
 from hypernova.training.profile import Evidence
-from hypernova.training.progress import bar
 from hypernova.training.select import select, steps
 from hypernova.training.structure import find_structure
 
