@@ -170,6 +170,7 @@ impl<const GROUPS: usize> Codes<GROUPS> {
     }
 
     /// The groups of a narrow query.
+    #[cfg(target_arch = "x86_64")] // no other level takes one
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn bytes(&self) -> &[[i8; GROUP]] {
