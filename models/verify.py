@@ -12,6 +12,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +21,8 @@ import build_minilm
 from hypernova.embedder import Embedder
 from pack import BUNDLED, REPO, write_embedder
 
-Array = build_minilm.Array
+if TYPE_CHECKING:
+    from hypernova.export.graph import Array
 
 
 def reference(shared: Path) -> tuple[list[str], Array]:

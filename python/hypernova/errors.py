@@ -46,6 +46,10 @@ class EmbedderError(HypernovaError, ValueError):
     """An embedder folder is incomplete, inconsistent, or gives wrong shapes."""
 
 
+class ExportError(HypernovaError, ValueError):
+    """A model that cannot be turned into an embedder, or a place that is in use."""
+
+
 class EmbedderMismatchError(EmbedderError):
     """The artifact was fitted with another embedder than the one at hand."""
 

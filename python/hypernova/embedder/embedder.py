@@ -21,13 +21,13 @@ import numpy.typing as npt
 from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text, label
 from hypernova.embedder.device import Device, check_device
 from hypernova.embedder.files import (
-    IDENTITY,
     INPUTS,
     MODEL,
     SETTINGS,
     TOKENIZER,
     fingerprint_of,
     first_line,
+    identity_of,
     load_session,
     load_tokenizer,
     locate,
@@ -80,7 +80,7 @@ class Embedder(TextEmbedder):
         self._folder = folder
         self._device = device
         self._most_texts, self._most_tokens = _BATCHES[device]
-        self._identity = {field: settings[field] for field in IDENTITY}
+        self._identity = identity_of(settings)
         self._fingerprint = fingerprint_of(settings)
         self._dim: int = settings["dim"]
         self._pooling: str = settings["pooling"]
@@ -90,6 +90,7 @@ class Embedder(TextEmbedder):
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
         self._lead_weight: float = settings["lead_weight"]
+        self._prompt: str = settings.get("prompt", "")
         self._session = session
         inputs = {entry.name for entry in session.get_inputs()}
         self._has_mask, self._has_types = (name in inputs for name in INPUTS[1:])
@@ -98,7 +99,8 @@ class Embedder(TextEmbedder):
         self._words = None
         if not self._special and Words.fits(tokenizer):
             self._words = Words(tokenizer)
-        self._added = tokenizer.num_special_tokens_to_add(False) if self._special else 0
+        # A text with no more tokens than that has none of its own.
+        self._added = len(self._encode(self._prompt)) if self._special or self._prompt else 0
 
     @classmethod
     def load(
@@ -295,7 +297,7 @@ class Embedder(TextEmbedder):
         if not text.isascii():
             # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
             text = _SURROGATES.sub("\ufffd", text)
-        tokens = self._encode(text)
+        tokens = self._encode(self._prompt + text)
         if len(tokens) <= self._added:
             raise TextError(f"{label(index)} holds no token that {self.name!r} knows of")
         if not self._lead_weight:
@@ -304,7 +306,7 @@ class Embedder(TextEmbedder):
         lead = _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars]
         if len(lead) == len(stripped):
             return tokens, None
-        lead_tokens = self._encode(lead)
+        lead_tokens = self._encode(self._prompt + lead)
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
     def _encode(self, text: str) -> list[int]:

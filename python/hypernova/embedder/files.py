@@ -49,6 +49,10 @@ IDENTITY: dict[str, _Rule] = {
         lambda v: type(v) in (int, float) and 0 <= v <= 1000,
     ),
 }
+# Left out of the identity where it is left out of the file, which is older than the field.
+_OPTIONAL: dict[str, _Rule] = {
+    "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+}
 _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 
 
@@ -128,7 +132,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise EmbedderError(f"{path}: not JSON: {first_line(error)}") from error
     if not isinstance(settings, dict):
         raise EmbedderError(f"{path}: expected a JSON object, found {_show(settings)}")
-    known = IDENTITY | _INFORMATION
+    known = IDENTITY | _OPTIONAL | _INFORMATION
     for field in settings:
         if field not in known:
             raise EmbedderError(
@@ -144,9 +148,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that affect a vector."""
+    return {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+
+
 def fingerprint_of(settings: dict[str, Any]) -> str:
     """Give the sha256 of the identity's canonical JSON."""
-    return fingerprint_of_identity({field: settings[field] for field in IDENTITY})
+    return fingerprint_of_identity(identity_of(settings))
 
 
 def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:

@@ -1,0 +1,123 @@
+"""The graph of a BERT encoder with its pooling, written node by node from its weights.
+
+That takes no deep-learning framework, no tracing, and no optimiser whose output changes with its
+version: the same input gives the same bytes. RoBERTa and XLM-RoBERTa are the same graph, with
+positions that start later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto, helper
+
+from hypernova.export.graph import CONTRIB, Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hypernova.export.graph import Array
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A layer after the pooling: ``activation(weight @ x + bias)``."""
+
+    weight: Array  # (n, k)
+    bias: Array  # (n,)
+    tanh: bool
+
+
+@dataclass(frozen=True)
+class Bert:
+    """An encoder: its sizes, its weights by their names in BERT, and what follows it."""
+
+    layers: int
+    heads: int
+    epsilon: float
+    first_position: int  # of the first token, in the table of positions
+    max_tokens: int
+    pooling: str  # "mean" or "cls"
+    weights: Mapping[str, Array]
+    dense: tuple[Dense, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """How many numbers a vector has."""
+        width: int = self.weights["embeddings.word_embeddings.weight"].shape[1]
+        return self.dense[-1].weight.shape[0] if self.dense else width
+
+    @property
+    def positions(self) -> Array:
+        """What is added to the word vectors, (max_tokens, width): positions, and token type 0."""
+        table = self.weights["embeddings.position_embeddings.weight"]
+        table = table[self.first_position : self.first_position + self.max_tokens]
+        # Token type 0 is the only one that a single text has.
+        added: Array = table + self.weights["embeddings.token_type_embeddings.weight"][0]
+        return added
+
+    def part(self, name: str) -> tuple[Array, Array]:
+        """Weight and bias of a layer."""
+        return self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+
+
+def build(bert: Bert, *, int8: bool, title: str) -> bytes:
+    """The whole model: ids and mask (batch, seq) in, ``embedding`` (batch, dim) of length 1 out."""
+    g = Graph(int8=int8)
+    x = g.rows(bert.weights["embeddings.word_embeddings.weight"], "input_ids")
+    start, seq = g.const("start", np.array([0])), g.op("Shape", ["input_ids"], "seq", start=1)
+    positions = g.op("Slice", [g.const("positions", bert.positions), start, seq], "pos")
+    x = g.op("Add", [x, positions], "sum")
+    gain, shift = bert.part("embeddings.LayerNorm")
+    norm = [g.const("ln.weight", gain), g.const("ln.bias", shift)]
+    x = g.op("LayerNormalization", [x, *norm], "hidden", epsilon=bert.epsilon)
+    mask = g.op("Cast", ["attention_mask"], "mask", to=TensorProto.INT32)
+    for i in range(bert.layers):
+        x = _layer(g, bert, i, x, mask)
+    total = _pooled(g, bert, x, mask)
+    for i, dense in enumerate(bert.dense):
+        total = g.op("MatMul", [total, g.const(f"dense.{i}.w", dense.weight.T)], f"dense.{i}.x")
+        total = g.op("Add", [total, g.const(f"dense.{i}.b", dense.bias)], f"dense.{i}")
+        if dense.tanh:
+            total = g.op("Tanh", [total], f"dense.{i}.tanh")
+    return g.finish(total, bert.dim, title)
+
+
+def _layer(g: Graph, bert: Bert, i: int, x: str, mask: str) -> str:
+    def part(name: str) -> tuple[Array, Array]:
+        return bert.part(f"encoder.layer.{i}.{name}")
+
+    def add_and_norm(x: str, y: str, bias: Array, name: str, out: str) -> str:
+        gain, shift = part(f"{name}.LayerNorm")
+        extra = [g.const(f"{out}.{k}", v) for k, v in (("g", gain), ("b", shift), ("y", bias))]
+        return g.op("SkipLayerNormalization", [x, y, *extra], out, CONTRIB, epsilon=bert.epsilon)
+
+    qkv = [part(f"attention.self.{k}") for k in ("query", "key", "value")]
+    weight, bias = (np.concatenate(parts) for parts in zip(*qkv, strict=True))
+    y, bias = g.linear(x, weight, bias, f"{i}.qkv")
+    heads = [f"{i}.query", f"{i}.key", f"{i}.value"]
+    g.nodes.append(helper.make_node("Split", [y], heads, f"{i}.split", axis=-1, num_outputs=3))
+    heads += [g.const(f"{i}.qkv.bias", bias), mask]
+    y = g.op("MultiHeadAttention", heads, f"{i}.attention", CONTRIB, num_heads=bert.heads)
+    y, bias = g.linear(y, *part("attention.output.dense"), f"{i}.out")
+    x = add_and_norm(x, y, bias, "attention.output", f"{i}.mid")
+    y, bias = g.linear(x, *part("intermediate.dense"), f"{i}.up")
+    y = g.op("BiasGelu", [y, g.const(f"{i}.up.bias", bias)], f"{i}.gelu", CONTRIB)
+    y, bias = g.linear(y, *part("output.dense"), f"{i}.down", gelu=True)
+    return add_and_norm(x, y, bias, "output", f"{i}.hidden")
+
+
+def _pooled(g: Graph, bert: Bert, x: str, mask: str) -> str:
+    seq_axis = g.const("seq_axis", np.array([1]))
+    if bert.pooling == "cls":
+        first = g.const("first", np.array(0))
+        return g.op("Gather", [x, first], "first_token", axis=1)
+    column = g.op("Cast", [mask], "mask.float", to=TensorProto.FLOAT)
+    column = g.op("Unsqueeze", [column, g.const("last_axis", np.array([-1]))], "mask.column")
+    total = g.op("ReduceSum", [g.op("Mul", [x, column], "masked"), seq_axis], "total", keepdims=0)
+    if not bert.dense:
+        return total  # the mean's divisor cancels in the normalisation: a masked sum is enough
+    count = g.op("ReduceSum", [column, seq_axis], "count", keepdims=0)
+    return g.op("Div", [total, count], "mean")

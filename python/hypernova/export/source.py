@@ -1,0 +1,302 @@
+"""Read a sentence-transformers folder: what it computes, in its own words, or a refusal.
+
+Nothing in the folder is run, and an installed package is found but not imported. What is not
+understood is refused by name, never left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypernova.errors import ExportError, NotFoundError
+from hypernova.export.bert import Bert, Dense
+
+if TYPE_CHECKING:
+    from hypernova.export.graph import Array
+
+MODULES = "modules.json"
+# The first position of a text: RoBERTa's table begins with the padding's.
+FIRST_POSITION = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
+_POOLING = "pooling_mode_"
+_KNOWN_POOLING = {"mean_tokens": "mean", "cls_token": "cls"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a sentence-transformers folder says."""
+
+    folder: Path
+    model: Bert
+    tokenizer: str  # JSON, without truncation and padding
+    prompt: str  # put before every text
+
+
+def locate(source: str | Path) -> Path:
+    """The folder with ``modules.json`` that a path, or the name of an installed package, means."""
+    folder = Path(source)
+    if (folder / MODULES).is_file():
+        return folder
+    if folder.is_dir():
+        raise ExportError(
+            f"{folder}: {MODULES} is missing; expected a folder as sentence-transformers saves it"
+        )
+    name = str(source).replace("-", "_")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    for place in [] if spec is None else spec.submodule_search_locations or []:
+        found = sorted(Path(place).rglob(MODULES), key=lambda path: len(path.parts))
+        if len(found) == 1:
+            return found[0].parent
+        if found:
+            listed = ", ".join(str(path.parent) for path in found)
+            raise ExportError(f"package {name}: several models, name the folder of one: {listed}")
+        raise ExportError(f"package {name}: no {MODULES} in {place}")
+    raise NotFoundError(
+        f"no model {str(source)!r}: expected a folder as sentence-transformers saves it, or an "
+        "installed package that holds one"
+    )
+
+
+def read(source: str | Path, *, prompt: str | None = None) -> Source:
+    """Read a model.
+
+    Args:
+        source: A folder as sentence-transformers saves it, or a package that holds one.
+        prompt: The name of one of the model's prompts; None for the one it has as its default.
+
+    Raises:
+        NotFoundError: There is neither such a folder nor such a package.
+        ExportError: A file is missing or malformed, or something in it is not supported.
+    """
+    folder = locate(source)
+    modules = _json(folder / MODULES)
+    try:
+        listed = [(str(m["type"]).rpartition(".")[2], folder / m["path"]) for m in modules]
+    except (TypeError, KeyError) as error:
+        raise ExportError(f"{folder / MODULES}: expected a list of modules: {error!r}") from error
+    kinds = [kind for kind, _ in listed]
+    inner = [kind for kind in kinds[2:] if kind != "Dense"]
+    if (
+        kinds[:2] != ["Transformer", "Pooling"]
+        or inner not in ([], ["Normalize"])
+        or (inner and kinds[-1] != "Normalize")
+    ):
+        raise ExportError(
+            f"{folder / MODULES}: modules {', '.join(kinds)}: supported are Transformer, Pooling, "
+            "any number of Dense, and Normalize, in this order"
+        )
+    transformer = listed[0][1]
+    text, limit = _tokenizer(transformer)
+    model = _bert(transformer, _pooling(listed[1][1]), limit)
+    dense = tuple(_dense(path) for kind, path in listed if kind == "Dense")
+    model = Bert(**{**vars(model), "dense": dense})
+    _check(transformer, model)
+    return Source(folder, model, text, _prompt(folder, prompt, listed[1][1]))
+
+
+def _json(path: Path, default: Any = None) -> Any:
+    if default is not None and not path.exists():
+        return default
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ExportError(f"{path}: missing") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: not readable as JSON: {error}") from error
+
+
+def _object(path: Path, *, optional: bool = False) -> dict[str, Any]:
+    found = _json(path, {} if optional else None)
+    if not isinstance(found, dict):
+        raise ExportError(f"{path}: expected a JSON object, found {type(found).__name__}")
+    return found
+
+
+def _pooling(folder: Path) -> str:
+    path = folder / "config.json"
+    config = _object(path)
+    modes = [key[len(_POOLING) :] for key, on in config.items() if key.startswith(_POOLING) and on]
+    # Newer versions write the one mode as a word.
+    mode = config.get("pooling_mode")
+    modes += [{"mean": "mean_tokens", "cls": "cls_token"}.get(mode, str(mode))] if mode else []
+    if len(modes) != 1 or modes[0] not in _KNOWN_POOLING:
+        raise ExportError(
+            f"{path}: pooling {' with '.join(modes) or 'not stated'}: supported is one of "
+            f"{', '.join(_KNOWN_POOLING)}"
+        )
+    return _KNOWN_POOLING[modes[0]]
+
+
+def _prompt(folder: Path, name: str | None, pooling: Path) -> str:
+    path = folder / "config_sentence_transformers.json"
+    config = _object(path, optional=True)
+    prompts = config.get("prompts") or {}
+    name = config.get("default_prompt_name") if name is None else name
+    if name is None:
+        return ""
+    if not isinstance(prompts, dict) or not isinstance(prompts.get(name), str):
+        raise ExportError(
+            f"{path}: no prompt {name!r}; it has {', '.join(map(repr, prompts)) or 'none'}"
+        )
+    text: str = prompts[name]
+    if text and _object(pooling / "config.json").get("include_prompt", True) is False:
+        raise ExportError(
+            f"{pooling / 'config.json'}: include_prompt false, with the prompt {name!r}: pooling "
+            "that leaves out the prompt is not supported"
+        )
+    return text
+
+
+def _tokenizer(folder: Path) -> tuple[str, int | None]:
+    """The tokenizer as JSON, and how many tokens of a text count."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise ExportError(
+            f"{path}: missing; write it with transformers: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
+    tokenizer = _object(path)
+    tokenizer["truncation"] = tokenizer["padding"] = None
+    config = _object(folder / "sentence_bert_config.json", optional=True)
+    if config.get("do_lower_case"):
+        parts = [{"type": "Lowercase"}, tokenizer.get("normalizer")]
+        tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [p for p in parts if p]}
+    limit = config.get("max_seq_length")
+    if limit is None:
+        limit = _object(folder / "tokenizer_config.json", optional=True).get("model_max_length")
+    if not (limit is None or (type(limit) in (int, float) and limit >= 1)):
+        raise ExportError(
+            f"{folder / 'sentence_bert_config.json'}: max_seq_length {limit!r}: expected a number "
+            "from 1"
+        )
+    text = json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
+    return text, None if limit is None else int(min(limit, 2**30))
+
+
+def _bert(folder: Path, pooling: str, limit: int | None) -> Bert:
+    path = folder / "config.json"
+    config = _object(path)
+    kind = config.get("model_type")
+    if kind not in FIRST_POSITION:
+        raise ExportError(
+            f"{path}: model_type {kind!r}: supported are {', '.join(FIRST_POSITION)}; of another, "
+            "make model.onnx with its own exporter (see docs/embedders.md)"
+        )
+    for field, only in {
+        "hidden_act": "gelu",
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+        "add_cross_attention": False,
+    }.items():
+        if config.get(field, only) != only:
+            raise ExportError(f"{path}: {field} {config[field]!r}: supported is {only!r}")
+
+    def size(name: str) -> int:
+        found = config.get(name)
+        if type(found) is not int or found < 1:
+            raise ExportError(f"{path}: {name} {found!r}: expected an integer from 1")
+        return found
+
+    first = FIRST_POSITION[kind]
+    longest = size("max_position_embeddings") - first
+    return Bert(
+        layers=size("num_hidden_layers"),
+        heads=size("num_attention_heads"),
+        epsilon=float(config.get("layer_norm_eps", 1e-12)),
+        first_position=first,
+        max_tokens=longest if limit is None else min(limit, longest),
+        pooling=pooling,
+        weights=_weights(folder, kind.removeprefix("xlm-").replace("camembert", "roberta")),
+    )
+
+
+def _weights(folder: Path, prefix: str = "") -> dict[str, Array]:
+    """The tensors of model.safetensors as float32, by name, without the model's prefix."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = folder / "model.safetensors"
+    if not path.exists():
+        raise ExportError(
+            f"{path}: missing; weights are read from this one file only: save the model again "
+            "with a sentence-transformers of today"
+        )
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise ExportError(f"{path}: not readable as float weights: {error!r}") from error
+    named = {name.removeprefix(f"{prefix}."): tensor for name, tensor in tensors.items()}
+    return {
+        name: np.ascontiguousarray(tensor, np.float32)
+        for name, tensor in named.items()
+        if tensor.dtype.kind == "f"
+    }
+
+
+def _dense(folder: Path) -> Dense:
+    config, path = _object(folder / "config.json"), folder / "model.safetensors"
+    activation = str(config.get("activation_function", "")).rpartition(".")[2]
+    if activation not in ("Tanh", "Identity"):
+        raise ExportError(
+            f"{folder / 'config.json'}: activation_function {activation!r}: supported are Tanh "
+            "and Identity"
+        )
+    tensors = _weights(folder)
+    weight = tensors.get("linear.weight")
+    if weight is None or weight.ndim != 2:
+        raise ExportError(f"{path}: linear.weight is missing or not a matrix")
+    bias = tensors.get("linear.bias", np.zeros(len(weight), np.float32))
+    return Dense(weight, bias, tanh=activation == "Tanh")
+
+
+def _check(folder: Path, model: Bert) -> None:
+    """Refuse weights that are missing or do not fit each other."""
+    path, weights = folder / "model.safetensors", model.weights
+    words = weights.get("embeddings.word_embeddings.weight")
+    if words is None or words.ndim != 2:
+        raise ExportError(f"{path}: embeddings.word_embeddings.weight is missing or no matrix")
+    width = words.shape[1]
+    expected: dict[str, tuple[int | None, ...]] = {
+        "embeddings.position_embeddings.weight": (None, width),
+        "embeddings.token_type_embeddings.weight": (None, width),
+        "embeddings.LayerNorm": (width,),
+    }
+    for i in range(model.layers):
+        layer = f"encoder.layer.{i}"
+        inner = weights.get(f"{layer}.intermediate.dense.bias", np.zeros(0)).shape[0]
+        for part in ("attention.self.query", "attention.self.key", "attention.self.value"):
+            expected[f"{layer}.{part}"] = (width, width)
+        expected[f"{layer}.attention.output.dense"] = (width, width)
+        expected[f"{layer}.attention.output.LayerNorm"] = (width,)
+        expected[f"{layer}.intermediate.dense"] = (inner, width)
+        expected[f"{layer}.output.dense"] = (width, inner)
+        expected[f"{layer}.output.LayerNorm"] = (width,)
+    shapes: dict[str, tuple[int | None, ...]] = {}
+    for name, shape in expected.items():
+        if name.endswith(".weight"):
+            shapes[name] = shape
+        else:
+            shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
+    for name, shape in shapes.items():
+        if name not in weights:
+            raise ExportError(f"{path}: {name} is missing")
+        found = weights[name].shape
+        if len(found) != len(shape) or any(
+            e is not None and e != f for e, f in zip(shape, found, strict=True)
+        ):
+            raise ExportError(f"{path}: {name} has shape {found}, expected {shape}")
+    if width % model.heads:
+        raise ExportError(f"{folder / 'config.json'}: {model.heads} heads do not divide {width}")
+    if len(model.positions) < model.max_tokens:
+        raise ExportError(f"{path}: {len(model.positions)} positions for {model.max_tokens} tokens")
+    for dense in model.dense:
+        if dense.weight.shape[1] != width or dense.bias.shape != dense.weight.shape[:1]:
+            raise ExportError(
+                f"{folder}: a Dense of shape {dense.weight.shape} after a vector of {width}"
+            )
+        width = dense.weight.shape[0]
