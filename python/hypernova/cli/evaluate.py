@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
-from hypernova.cli.fit import cluster_count
+from hypernova.cli.fit import add_structure_to, cluster_count, read_structure
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +30,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
+    add_structure_to(parser)
     parser.add_argument(
         "--leave-one-group-out",
         action="store_true",
@@ -55,6 +56,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
+        structure=read_structure(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),

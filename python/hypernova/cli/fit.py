@@ -13,6 +13,8 @@ from hypernova.cli.summary import print_summary
 from hypernova.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypernova.cli import Commands
 
 
@@ -24,11 +26,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
-    parser.add_argument(
-        "--structure",
-        metavar="PROMPTS",
-        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
-    )
+    add_structure_to(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     weight = parser.add_mutually_exclusive_group()
     weight.add_argument(
@@ -65,21 +63,18 @@ def cluster_count(text: str) -> int | str:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from hypernova.table import read_prompts
-
     folder = Path(arguments.output).absolute().parent
     if not folder.is_dir():  # said before the work, not after it
         raise NotFoundError(
             f"{arguments.output}: the folder {folder} does not exist; make it first"
         )
-    structure = None if arguments.structure is None else read_prompts(arguments.structure)
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
         seed=arguments.seed,
-        structure=structure,
+        structure=read_structure(arguments),
         cost_weight=arguments.cost_weight,
         target_cost=arguments.target_cost,
         target_accuracy=arguments.target_accuracy,
@@ -89,3 +84,19 @@ def _fit(arguments: argparse.Namespace) -> None:
     artifact.save(arguments.output)
     print(f"wrote {arguments.output}")
     print_summary(artifact)
+
+
+def add_structure_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--structure``, the same for fit and evaluate."""
+    parser.add_argument(
+        "--structure",
+        metavar="PROMPTS",
+        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
+    )
+
+
+def read_structure(arguments: argparse.Namespace) -> Sequence[str] | None:
+    """The prompts that ``--structure`` names."""
+    from hypernova.table import read_prompts
+
+    return None if arguments.structure is None else read_prompts(arguments.structure)

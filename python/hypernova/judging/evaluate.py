@@ -28,7 +28,7 @@ from hypernova.training.profile import mean_known
 from hypernova.training.target import cost_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hypernova.embedder import Device, TextEmbedder
     from hypernova.judging.folds import Part
@@ -44,6 +44,7 @@ def evaluate(
     seed: int = 0,
     embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
+    structure: Sequence[str] | None = None,
     device: Device = "cpu",
     leave_one_group_out: bool = False,
     jobs: int | None = None,
@@ -64,6 +65,7 @@ def evaluate(
         embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
             once.
         clusters: As in `fit`.
+        structure: As in `fit`: the same prompts in every fold, none of them with an outcome.
         device: As in `fit`.
         leave_one_group_out: Hold out each named group as well: what happens on a kind of
             task never seen.
@@ -74,7 +76,8 @@ def evaluate(
     Raises:
         JudgeError: The table is too small to hold anything out, or an option is out of
             range.
-        FitError: ``clusters`` is out of range.
+        FitError: ``clusters`` is out of range, or ``structure`` is empty.
+        EmbedderMismatchError: As in `fit`.
         MissingExtraError: As in `fit`.
         DeviceError: As in `fit`.
 
@@ -96,13 +99,24 @@ def evaluate(
     left_out: list[Part] = []
     if leave_one_group_out:
         left_out = _left_out(prompts, groups, names, clusters, seed, notes)
-    vectors, _, identity = embed_table(table, embedder, None, progress, device=device)
+    vectors, structure_vectors, identity = embed_table(
+        table, embedder, structure, progress, device=device
+    )
+    if structure is not None:
+        notes.append(f"Clusters are found on {len(structure):,} other prompts.")
     parts = list(deal_parts(prompts, folds, repeats, seed))
     weights = cost_weights(table)
     calls: list[Callable[[], Any]] = [
-        partial(learn_whole, table, vectors, clusters, seed),  # first, because it takes longest
-        *(partial(decide_part, table, vectors, part, clusters, weights) for part in parts),
-        *(partial(decide_part, table, vectors, part, clusters, ()) for part in left_out),
+        # First, because it takes longest.
+        partial(learn_whole, table, vectors, clusters, seed, structure_vectors),
+        *(
+            partial(decide_part, table, vectors, part, clusters, weights, structure_vectors)
+            for part in parts
+        ),
+        *(
+            partial(decide_part, table, vectors, part, clusters, (), structure_vectors)
+            for part in left_out
+        ),
     ]
     whole, *decided = in_processes(calls, jobs, progress)
     trial = Trial(

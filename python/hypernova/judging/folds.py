@@ -143,11 +143,12 @@ def decide_part(
     part: Part,
     clusters: int | Literal["auto"],
     cost_weights: Sequence[float],
+    structure: Floats | None = None,
 ) -> Decided:
-    """Learn on ``part.train`` and route ``part.test``."""
+    """Learn on ``part.train`` and route ``part.test``; clusters of ``structure``, if any."""
     train = table.subset(part.train)
     train_vectors, test_vectors = vectors[part.train], vectors[part.test]
-    learned = learn(train, train_vectors, clusters=clusters, seed=part.seed)
+    learned = learn(train, train_vectors, clusters=clusters, seed=part.seed, structure=structure)
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
     shuffled = np.empty((len(part.shuffle_seeds), len(part.test)), dtype=np.int32)
@@ -157,6 +158,7 @@ def decide_part(
             shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
             clusters=clusters,
             seed=part.seed,
+            structure=structure,
             setting=learned.setting,
         ).artifact()
         shuffled[i] = control.decide_many(test_vectors).model_indices
@@ -175,10 +177,14 @@ def decide_part(
 
 
 def learn_whole(
-    table: OutcomeTable, vectors: Floats, clusters: int | Literal["auto"], seed: int
+    table: OutcomeTable,
+    vectors: Floats,
+    clusters: int | Literal["auto"],
+    seed: int,
+    structure: Floats | None = None,
 ) -> Whole:
     """Learn from all tasks, as ``fit`` with the same seed does."""
-    learned = learn(table, vectors, clusters=clusters, seed=seed)
+    learned = learn(table, vectors, clusters=clusters, seed=seed, structure=structure)
     return Whole(learned.artifact().to_bytes(), learned.evidence.default_model)
 
 
