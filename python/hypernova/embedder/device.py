@@ -81,9 +81,13 @@ def _session(model: bytes, options: Any, providers: list[Any]) -> Any:
     import onnxruntime
 
     # Without the fallback what fails is raised, not printed and tried again elsewhere.
-    return onnxruntime.InferenceSession(
+    session = onnxruntime.InferenceSession(
         model, sess_options=options, providers=providers, enable_fallback=0
     )
+    # Kept for that fallback, and as large as the model.
+    if hasattr(session, "_model_bytes"):
+        session._model_bytes = None
+    return session
 
 
 def _cuda_session(model: bytes, options: Any) -> Any:
