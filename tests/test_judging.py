@@ -8,6 +8,7 @@ import json
 import math
 import statistics
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.errors import FitError, JudgeError, NotFoundError
+from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFoundError
 from hypernova.judging import Report, bootstrap, controls, folds
 from hypernova.judging import verdict as rule
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.report import write_text
+from hypernova.table import read_prompts
+from hypernova.training.learn import learn
 from hypernova.training.target import cost_weights
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
 NAN = float("nan")
 
 
@@ -620,6 +624,41 @@ class TestEvaluate:
         assert in_sample["label"] == fitted["label"]
         decisions = [row["decision"] for row in report.to_dict()["clusters"]]
         assert decisions == [d.model for d in artifact.decide_many(artifact.centroids)]
+
+    def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
+        table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
+        prompts = read_prompts(EXAMPLES / "prompts.jsonl")
+        options = {"clusters": 4, "seed": 3, "structure": prompts}
+        report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1, **options).to_dict()
+        artifact = hypernova.fit(table, **options)
+        other = hypernova.fit(table, clusters=4, seed=3)
+        assert not np.array_equal(artifact.centroids, other.centroids)
+        fitted = json.loads(artifact.metadata)["in_sample"]
+        assert report["in_sample"]["accuracy"] == fitted["accuracy"]
+        assert "Clusters are found on 320 other prompts." in report["notes"]
+
+    def test_a_fold_learns_with_the_other_prompts(self, judged) -> None:
+        table, _ = judged
+        part = next(folds.deal_parts(table.prompt_groups(), 2, 1, 0))
+        train, vectors = table.subset(part.train), table.embedding[part.train]
+        taken = set()
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            noise = rng.normal(size=(40, table.embedding.shape[1])).astype(np.float32)
+            noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+            decided = folds.decide_part(table, table.embedding, part, 8, (), noise)
+            learned = learn(train, vectors, clusters=8, seed=part.seed, structure=noise)
+            expected = learned.artifact().decide_many(table.embedding[part.test])
+            assert np.array_equal(decided.taken, expected.model_indices)
+            taken.add(tuple(decided.taken))
+        assert len(taken) > 1, "what the clusters are makes no difference here"
+
+    def test_no_other_prompts(self, judged) -> None:
+        table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
+        with pytest.raises(FitError, match="structure holds no prompts"):
+            hypernova.evaluate(table, structure=[])
+        with pytest.raises(EmbedderMismatchError, match="brings vectors"):
+            hypernova.evaluate(judged[0], structure=["a prompt"])
 
     def test_does_not_depend_on_jobs(self, judged) -> None:
         table, report = judged
