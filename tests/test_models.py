@@ -145,4 +145,4 @@ def test_static_agrees_with_the_reference_on_what_is_similar(
     vectors = plain["static"].embed(texts)
     pairs = np.triu_indices(len(texts), 1)
     agreement = np.corrcoef((vectors @ vectors.T)[pairs], (expected @ expected.T)[pairs])[0, 1]
-    assert agreement >= 0.6
+    assert agreement >= 0.7

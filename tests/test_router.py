@@ -106,7 +106,7 @@ class TestRoute:
             router.route_many(["fine", text])
 
     def test_vectors_of_another_dimension(self, router) -> None:
-        with pytest.raises(VectorError, match="256"):
+        with pytest.raises(VectorError, match="512"):
             router.decide(np.zeros(384, dtype=np.float32))
 
 
