@@ -41,9 +41,14 @@ print(json.dumps([first, pages * 4096]))
 """
 
 
+def shared() -> Path:
+    """Where the tables are."""
+    return Path(os.environ.get("HYPERNOVA_SHARED") or ROOT.parent / "shared")
+
+
 def prompts() -> dict[str, list[str]]:
     """By name of a length: real prompts, from all tables in turn."""
-    folder = Path(os.environ.get("HYPERNOVA_SHARED") or ROOT.parent / "shared") / "data"
+    folder = shared() / "data"
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
     tokenizer = Embedder.load("static")._tokenizer
     for path in sorted(folder.glob("*/tasks.parquet")):
