@@ -9,18 +9,18 @@ the tables in `../shared`, or in the folder that HYPERNOVA_SHARED names.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
-
-import hypernova
 from benches.record import processor, said
 from benches.text import artifact_for, percentiles, prompts, shared
+
+import hypernova
 from hypernova.embedder import Embedder
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def agreement(cpu: Embedder, gpu: Embedder, texts: list[str]) -> list[str]:
     """A row: how far the vectors of both devices agree, in batches and alone."""
     ours, theirs = cpu.embed(texts), gpu.embed(texts)
     alone = np.array([gpu.embed_one(text) for text in texts])
-    worst = [float((a * b).sum(1, dtype=np.float64).min()) for a, b in ((ours, theirs), (theirs, alone))]
+    worst = [
+        float((a * b).sum(1, dtype=np.float64).min()) for a, b in ((ours, theirs), (theirs, alone))
+    ]
     largest = float(np.abs(ours - theirs).max())
     return [cpu.name, str(len(texts)), *(f"{w:.7f}" for w in worst), f"{largest:.1e}"]
 
@@ -55,18 +57,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("embedders", nargs="+", help="bundled names or folders")
     parser.add_argument("--commit", default=said("git", "rev-parse", "--short", "HEAD"))
+    parser.add_argument("--prompts", type=int, help="of the many; by default all of the table")
     arguments = parser.parse_args()
 
     import pyarrow.parquet
 
     path = shared() / "data" / MANY / "tasks.parquet"
-    many = pyarrow.parquet.read_table(path, columns=["prompt"])["prompt"].to_pylist()
+    many = pyarrow.parquet.read_table(path, columns=["prompt"])["prompt"].to_pylist()[
+        : arguments.prompts
+    ]
     singles = prompts()
     parity, single, throughput = [], [], []
     for source in arguments.embedders:
         print(source, file=sys.stderr)
         cpu, gpu = (Embedder.load(source, device=device) for device in ("cpu", "cuda"))
-        name = f"{gpu.name}, {os.path.basename(source)}" if os.path.isdir(source) else gpu.name
+        folder = Path(source)
+        name = f"{gpu.name}, {folder.name}" if folder.is_dir() else gpu.name
         parity.append([name, *agreement(cpu, gpu, many[:ON_CPU])[1:]])
         for length, texts in singles.items():
             figures = []
@@ -94,7 +100,9 @@ def main() -> None:
     print(f"{said(*query)}; {processor()}; onnxruntime {onnxruntime.__version__}, ", end="")
     print(f"Python {platform.python_version()}; one thread. `python -m benches.cuda`.\n")
     print(f"Vectors of prompts of `{MANY}`: worst cosines, largest difference of a number.\n")
-    print(table(["embedder", "prompts", "GPU to processor", "GPU alone to batch", "largest"], parity))
+    print(
+        table(["embedder", "prompts", "GPU to processor", "GPU alone to batch", "largest"], parity)
+    )
     print("One request, text to decision, 100 clusters and 25 models; ms.\n")
     head = ["embedder", "prompts of", "GPU median", "GPU p99", "processor median", "processor p99"]
     print(table(head, single))

@@ -5,6 +5,7 @@ Not here: the files that ship (test_models.py), and the text that they were trai
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -45,7 +46,7 @@ KEYS = known_keys()
 def definition(ids: list[int]) -> np.ndarray:
     """Sums of rows, one text at a time."""
     rows = [TRAINED[i] for i in ids]
-    for a, b in zip(ids, ids[1:], strict=False):
+    for a, b in itertools.pairwise(ids):
         bucket = (a * train_static.PRIMES[0] + b * train_static.PRIMES[1]) % BUCKETS
         if KEYS[bucket] == a * VOCABULARY + b:
             rows.append(TRAINED[VOCABULARY + bucket])

@@ -6,8 +6,8 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router = hypernova.Router.open()  # the bundled artifact
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
-`Router`, `Decision`, `Artifact` and `OutcomeTable` serve and read; `fit` trains and
-`evaluate` judges: they are loaded, with their libraries, when first used.
+`Router`, `Decision` and `Artifact` serve; `OutcomeTable` reads, `fit` trains and `evaluate`
+judges: these are loaded, with their libraries, when first used.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from hypernova._core import DEBUG_BUILD, Artifact, Decision, Decisions, RankingEntry, __version__
 from hypernova.errors import HypernovaError
 from hypernova.router import Router
-from hypernova.table import OutcomeTable
 
 if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.judging import Report, evaluate
+    from hypernova.table import OutcomeTable
     from hypernova.training import fit
 
 __all__ = [
@@ -57,6 +57,10 @@ def __getattr__(name: str) -> object:
         from hypernova.training import fit
 
         return fit
+    if name == "OutcomeTable":
+        from hypernova.table import OutcomeTable
+
+        return OutcomeTable
     if name in ("evaluate", "Report"):
         from hypernova import judging
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from importlib import metadata
+import re
 from typing import Any, Final, Literal
 
 from hypernova.errors import DeviceError, MissingExtraError
@@ -54,8 +54,8 @@ def open_session(model: bytes, options: Any, device: Device) -> tuple[Any, Liter
         try:
             session = _cuda_session(model, options)
         except Exception as failure:
-            lines = str(failure).strip().splitlines() or [type(failure).__name__]
-            error = DeviceError(f"device 'cuda': CUDA does not start here: {lines[0]}; {_CHECKS}")
+            reason = _reason(failure)
+            error = DeviceError(f"device 'cuda': CUDA does not start here: {reason}; {_CHECKS}")
         else:
             # Without a working driver or library onnxruntime goes on with the processor alone.
             if _CUDA in session.get_providers():
@@ -75,6 +75,14 @@ _CHECKS = (
     "check that nvidia-smi shows a GPU and that CUDA and cuDNN are those of the installed "
     "onnxruntime-gpu, or use device='cpu' or 'auto'"
 )
+
+
+def _reason(failure: BaseException) -> str:
+    """What CUDA says, without the C++ that onnxruntime puts around it."""
+    text = str(failure).strip()
+    said = re.search(r"(?:CUDA|CUDNN|CUBLAS) failure \d+: [^;]*", text)
+    lines = text.splitlines() or [type(failure).__name__]
+    return (said[0] if said else lines[0][:200]).strip()
 
 
 def _session(model: bytes, options: Any, providers: list[Any]) -> Any:
@@ -116,6 +124,8 @@ def _what_to_install(version: str) -> str:
 
 
 def _installed(name: str) -> bool:
+    from importlib import metadata  # 30 ms, which no request should wait for
+
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:

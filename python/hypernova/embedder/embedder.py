@@ -34,7 +34,7 @@ from hypernova.embedder.files import (
     read_checked,
     read_settings,
 )
-from hypernova.embedder.words import Words
+from hypernova.embedder.words import Tokens, Words
 from hypernova.errors import EmbedderError, TextError
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Embedder(TextEmbedder):
         """
         tokens, lead = self._tokenize(text, None)
         vector = self._run_one(tokens)
-        return vector if lead is None else self._mix(vector[None], self._run_one(lead)[None])[0]
+        return vector if lead is None else self._mix_one(vector, self._run_one(lead))
 
     def _embed_at(
         self,
@@ -215,9 +215,9 @@ class Embedder(TextEmbedder):
                 vectors[list(led)] = self._mix(vectors[list(led)], leads)
         return vectors
 
-    def _run_one(self, tokens: list[int]) -> Vectors:
+    def _run_one(self, tokens: Tokens) -> Vectors:
         """Vector of length 1, as a row of ``_run``, without the cost of arrays of one number."""
-        ids = np.array([tokens], dtype=np.int64)
+        ids = tokens[None]
         vector: Vectors = self._forward(ids, np.ones_like(ids))[0]
         length = self._length_of(vector)
         return vector / np.float32(length) if self._normalize else vector
@@ -228,7 +228,7 @@ class Embedder(TextEmbedder):
         self._check_lengths(length, length)
         return length
 
-    def _run(self, tokens: list[list[int]], progress: Callable[[int], None] | None) -> Vectors:
+    def _run(self, tokens: list[Tokens], progress: Callable[[int], None] | None) -> Vectors:
         """Vectors of length 1, (len(tokens), dim), in the order of ``tokens``."""
         vectors = np.empty((len(tokens), self._dim), dtype=np.float32)
         for batch in self._batches([len(ids) for ids in tokens]):
@@ -250,12 +250,23 @@ class Embedder(TextEmbedder):
         vectors = texts + np.float32(self._lead_weight) * leads
         length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         if not length.all():
-            raise EmbedderError(
-                f"{self._folder / MODEL}: the vector of a text and {self._lead_weight} times that "
-                "of its lead add up to 0"
-            )
+            raise self._cancelled()
         mixed: Vectors = vectors / length[:, None]
         return mixed
+
+    def _mix_one(self, text: Vectors, lead: Vectors) -> Vectors:
+        """One row of ``_mix``, without the cost of arrays of one number."""
+        vector: Vectors = text + np.float32(self._lead_weight) * lead
+        length = math.sqrt(np.vdot(vector, vector))
+        if not length:
+            raise self._cancelled()
+        return vector / np.float32(length)
+
+    def _cancelled(self) -> EmbedderError:
+        return EmbedderError(
+            f"{self._folder / MODEL}: the vector of a text and {self._lead_weight} times that "
+            "of its lead add up to 0"
+        )
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
         """Group indices by rising length; the last of a batch is its longest."""
@@ -288,7 +299,7 @@ class Embedder(TextEmbedder):
         # The space keeps the two ends from making up a word that the text does not hold.
         return text[: self._head] + (" " + text[-self._tail :] if self._tail else "")
 
-    def _tokenize(self, text: str, index: int | None) -> tuple[list[int], list[int] | None]:
+    def _tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Tokens of a text and, where it counts, of its lead; ``index`` is for messages."""
         check_is_text(text, index)
         text = self.cut(text)
@@ -309,13 +320,13 @@ class Embedder(TextEmbedder):
         lead_tokens = self._encode(self._prompt + lead)
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
-    def _encode(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> Tokens:
         if self._words is not None and (tokens := self._words.encode(text)) is not None:
             return tokens
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=self._special).ids
-        return ids
+        encoded = self._tokenizer.encode(text, add_special_tokens=self._special)
+        return np.array(encoded.ids, dtype=np.int64)
 
     def _forward(self, ids: Ids, mask: Ids) -> Vectors:
         """Run the model and pool: ids and mask (n, seq) to vectors (n, dim) of any length."""

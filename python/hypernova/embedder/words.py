@@ -11,8 +11,12 @@ not hold are left to the tokenizer.
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = npt.NDArray[np.int64]  # (tokens,)
 
 # Where BERT's tokenizer always cuts: at what it takes for a blank, and around ASCII punctuation,
 # each character of which is a word. Other blanks and punctuation stay inside, for the tokenizer.
@@ -33,7 +37,7 @@ class Words:
         """Take a tokenizer for which ``fits`` is true, and which does not change."""
         self._tokenizer = tokenizer
         self._added = [added.content for added in tokenizer.get_added_tokens_decoder().values()]
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[str, bytes] = {}  # of a word's tokens, as int64
 
     @staticmethod
     def fits(tokenizer: Any) -> bool:
@@ -47,7 +51,7 @@ class Words:
             and not any(a.normalized for a in tokenizer.get_added_tokens_decoder().values())
         )
 
-    def encode(self, text: str) -> list[int] | None:
+    def encode(self, text: str) -> Tokens | None:
         """Give the tokens of a text, without special ones; None if it has to be left whole.
 
         The text holds no lone surrogates.
@@ -59,10 +63,11 @@ class Words:
         found = list(map(self._known.get, words))
         if None in found:
             new = self._learn([word for word, ids in zip(words, found, strict=True) if ids is None])
-            found = [ids or new.get(word, ()) for word, ids in zip(words, found, strict=True)]
-        return list(chain.from_iterable(found))  # type: ignore[arg-type]
+            found = [ids or new.get(word, b"") for word, ids in zip(words, found, strict=True)]
+        # Bytes are put together in a third of the time that a list of numbers takes.
+        return np.frombuffer(b"".join(found), dtype=np.int64)  # type: ignore[arg-type]
 
-    def _learn(self, words: list[str]) -> dict[str, tuple[int, ...]]:
+    def _learn(self, words: list[str]) -> dict[str, bytes]:
         """The tokens of words that are not known; all of them in one run of the tokenizer."""
         words = list(dict.fromkeys(words))
         encoded = self._tokenizer.encode(" ".join(words), add_special_tokens=False)
@@ -73,7 +78,10 @@ class Words:
                 at += 1
                 end += 1 + len(words[at])
             tokens[at].append(token)
-        new = {word: tuple(ids) for word, ids in zip(words, tokens, strict=True)}
+        new = {
+            word: np.array(ids, dtype=np.int64).tobytes()
+            for word, ids in zip(words, tokens, strict=True)
+        }
         kept = [(word, ids) for word, ids in new.items() if len(word) <= _LONGEST][:_MOST_WORDS]
         if len(self._known) + len(kept) > _MOST_WORDS:
             self._known.clear()  # words of today are worth more than those of yesterday

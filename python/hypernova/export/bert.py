@@ -91,8 +91,12 @@ def _layer(g: Graph, bert: Bert, i: int, x: str, mask: str) -> str:
 
     def add_and_norm(x: str, y: str, bias: Array, name: str, out: str) -> str:
         gain, shift = part(f"{name}.LayerNorm")
-        extra = [g.const(f"{out}.{k}", v) for k, v in (("g", gain), ("b", shift), ("y", bias))]
-        return g.op("SkipLayerNormalization", [x, y, *extra], out, CONTRIB, epsilon=bert.epsilon)
+        y = g.op("Add", [y, g.const(f"{out}.y", bias)], f"{out}.biased")
+        y = g.op("Add", [y, x], f"{out}.sum")
+        norm = [g.const(f"{out}.g", gain), g.const(f"{out}.b", shift)]
+        # onnxruntime's SkipLayerNormalization does all three in one, and takes three times as
+        # long on a processor: 0.48 ms for 200 tokens where these take 0.13 ms.
+        return g.op("LayerNormalization", [y, *norm], out, epsilon=bert.epsilon)
 
     qkv = [part(f"attention.self.{k}") for k in ("query", "key", "value")]
     weight, bias = (np.concatenate(parts) for parts in zip(*qkv, strict=True))

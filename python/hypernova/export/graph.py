@@ -70,10 +70,10 @@ class Graph:
         token = self.op("Mul", [largest, self.const(f"step_{zero}", step)], f"{out}.token_scale")
         x = self.op("Div", [x, token], f"{out}.scaled")
         x = self.op("QuantizeLinear", [x, one, zero], f"{out}.x")  # round, offset and clip in one
-        y = self.op("MatMulInteger", [x, self.const(f"{out}.q", q.T), zero], f"{out}.int32")
-        y = self.op("Cast", [y], f"{out}.float", to=TensorProto.FLOAT)
-        y = self.op("Mul", [y, token], f"{out}.by_token")
-        return self.op("Mul", [y, self.const(f"{out}.scale", scale)], out), bias
+        # The product in integers, and its scaling in one; it knows no scales of tokens.
+        factors = [x, self.const(f"{out}.q", q.T), one, self.const(f"{out}.scale", scale), zero]
+        y = self.op("MatMulIntegerToFloat", factors, f"{out}.by_row", CONTRIB)
+        return self.op("Mul", [y, token], out), bias
 
     def rows(self, table: Array, ids: str) -> str:
         """Rows of an embedding table; as int8, with one scale for each row."""
