@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 CONTRIB = "com.microsoft"  # onnxruntime's own operators: fused attention, layer norm and gelu
 # Pairs of products are summed in saturating 16 bits by CPUs with AVX2 but without VNNI.
 # 2 * 255 * 64 = 32640 is the largest sum that fits, so that weights within +-64 give the same
-# integers on every CPU, and a vector made on one machine is valid on another.
+# integers on every CPU.
 WEIGHT_MAX = 64
 GELU_MIN = np.float32(0.17)  # gelu(x) > -0.17 everywhere, so gelu(x) + 0.17 needs no sign bit
 Array = npt.NDArray[Any]
