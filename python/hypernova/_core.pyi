@@ -180,6 +180,11 @@ class Artifact:
         allow: Collection[str] | None = None,
         deny: Collection[str] | None = None,
         prices: Mapping[str, float] | None = None,
+        previous_model: str | None = None,
+        switch_cost: float | None = None,
+        explore: float | None = None,
+        explore_seed: int | None = None,
+        on_novel: str | None = None,
     ) -> Decision:
         """Decide for one vector; see `hypernova.Router.decide`."""
 
@@ -194,6 +199,11 @@ class Artifact:
         allow: Collection[str] | None = None,
         deny: Collection[str] | None = None,
         prices: Mapping[str, float] | None = None,
+        previous_model: str | None = None,
+        switch_cost: float | None = None,
+        explore: float | None = None,
+        explore_seed: int | None = None,
+        on_novel: str | None = None,
     ) -> Decisions:
         """Decide for each row of a matrix; see `hypernova.Router.decide_many`."""
 
@@ -207,7 +217,11 @@ class Decision:
         cluster: Index of the nearest centroid.
         distance: Euclidean distance from it.
         novelty: Share of the training prompts that lie nearer to their centroids, 0 to 1.
-        reason: ``routed``, ``default_no_evidence``, ``default_novel`` or ``constrained``.
+        reason: ``routed``, ``default_no_evidence``, ``default_novel``, ``constrained``,
+            ``stayed``, ``explored``, ``fallback`` or ``best_overall``.
+        propensity: Chance with which the model was taken; 1 unless the caller explores.
+        id: 32 hex digits that no other decision has; given when first read.
+        artifact: sha256 of the artifact that decided, 64 hex digits.
     """
 
     @property
@@ -222,6 +236,25 @@ class Decision:
     def novelty(self) -> float: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def propensity(self) -> float: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def artifact(self) -> str: ...
+    def after_failure(self, model: str) -> Decision:
+        """Decide again without a model that failed, and those that failed before it.
+
+        The same wishes hold, but for ``previous_model`` and ``explore``, which have had
+        their say. The reason is ``fallback``, and the id is another one.
+
+        Args:
+            model: The one that failed, most often this decision's.
+
+        Raises:
+            UnknownModelError: The artifact does not hold it.
+            NoCandidateError: It was the last one that the wishes allow.
+        """
 
 @final
 class RankingEntry:

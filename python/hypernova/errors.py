@@ -62,6 +62,10 @@ class TextError(HypernovaError, ValueError):
     """A text cannot be embedded: it is empty or holds no token."""
 
 
+class MessagesError(HypernovaError, ValueError):
+    """The messages of a chat are malformed, or hold nothing that a user said."""
+
+
 class VectorError(HypernovaError, ValueError):
     """A vector or matrix has the wrong dtype, shape, strides, or a value that is not finite."""
 
@@ -80,6 +84,10 @@ class UnknownModelError(PolicyError):
 
 class NoCandidateError(PolicyError):
     """The caller's limits leave no model to choose from."""
+
+
+class NovelPromptError(HypernovaError, ValueError):
+    """A prompt is unlike all training prompts, and ``on_novel`` is ``"error"``."""
 
 
 class MissingExtraError(HypernovaError, ImportError):

@@ -14,7 +14,7 @@ from hypernova.errors import TextError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hypernova import Decision, Router
+    from hypernova import Decision
     from hypernova.cli import Commands
     from hypernova.router import Wishes
 
@@ -44,6 +44,10 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--price", nargs="+", action="extend", type=_price, metavar="M=USD", dest="prices"
     )
+    parser.add_argument("--previous-model", metavar="M", help="the conversation's")
+    parser.add_argument("--switch-cost", type=float, metavar="X", help="utility to gain by leaving")
+    parser.add_argument("--explore", type=float, metavar="P", help="chance of a model drawn")
+    parser.add_argument("--on-novel", choices=("default", "best_overall", "error"))
     parser.set_defaults(run=_route)
 
 
@@ -66,6 +70,10 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
         "allow": arguments.allow,
         "deny": arguments.deny,
         "prices": dict(arguments.prices) if arguments.prices else None,
+        "previous_model": arguments.previous_model,
+        "switch_cost": arguments.switch_cost,
+        "explore": arguments.explore,
+        "on_novel": arguments.on_novel,
     }
 
 
@@ -77,7 +85,7 @@ def _route(arguments: argparse.Namespace) -> None:
     if arguments.text != "-":
         decision = router.route(arguments.text, **wishes)
         if arguments.json:
-            print(_decision_json(router, decision))
+            print(decision_json(decision))
         else:
             _print_decision(decision)
         return
@@ -89,7 +97,7 @@ def _route(arguments: argparse.Namespace) -> None:
         except TextError as error:
             raise TextError(f"standard input, line {number}: {error}") from None
         plain = f"{decision.model}\t{decision.reason}\t{decision.cluster}\t{decision.novelty:.3f}"
-        print(_decision_json(router, decision) if arguments.json else plain, flush=True)
+        print(decision_json(decision) if arguments.json else plain, flush=True)
 
 
 def _lines() -> Iterable[str]:
@@ -98,7 +106,8 @@ def _lines() -> Iterable[str]:
         yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
-def _decision_json(router: Router, decision: Decision) -> str:
+def decision_json(decision: Decision) -> str:
+    """Write a decision as one line of JSON."""
     ranking = [
         {
             "model": entry.model,
@@ -118,7 +127,9 @@ def _decision_json(router: Router, decision: Decision) -> str:
             "distance": decision.distance,
             "novelty": decision.novelty,
             "ranking": ranking,
-            "artifact": router.artifact.sha256,
+            "artifact": decision.artifact,
+            "id": decision.id,
+            "propensity": decision.propensity,
         },
         ensure_ascii=False,
     )
@@ -141,4 +152,7 @@ _REASONS = {
     "default_no_evidence": "the default model; nothing is proven to beat it for prompts like it",
     "default_novel": "the prompt is unlike the training prompts, so the whole table decides",
     "constrained": "the first choice was not allowed",
+    "stayed": "another model does not gain enough to leave the conversation's",
+    "explored": "drawn, to learn how it does",
+    "best_overall": "the prompt is unlike the training prompts; the best of the whole table",
 }

@@ -9,7 +9,8 @@ use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
 use crate::nearest::{FOUR, Few, Nearest, check_finite};
-use crate::policy::{Entry, Reason, Wishes, choose, rank};
+use crate::policy::{Choice, Entry, Reason, choose, no_candidate, rank};
+use crate::wishes::{OnNovel, Wishes};
 
 /// What was decided for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Decision {
     pub novelty: f32,
     /// Why this model.
     pub reason: Reason,
+    /// Chance with which it was taken; 1 unless the caller explores.
+    pub propensity: f64,
 }
 
 /// Novelty of a distance, by the rule of `FORMAT.md`.
@@ -55,6 +58,10 @@ impl Artifact {
     ///
     /// If the wishes are another artifact's with another number of models.
     pub fn decide(&self, vector: &[f32], wishes: &Wishes) -> Result<Decision, Error> {
+        self.decide_at(0, vector, wishes)
+    }
+
+    fn decide_at(&self, at: usize, vector: &[f32], wishes: &Wishes) -> Result<Decision, Error> {
         if vector.len() != self.dim() {
             return Err(Error::VectorDim {
                 expected: self.dim(),
@@ -64,15 +71,16 @@ impl Artifact {
         check_finite(self.level(), vector)?;
         if self.ranks_by_vector() {
             let few = self.few(vector);
-            return self.decide_near(vector, few.as_slice()[0], Some(&few), wishes);
+            return self.decide_near(at, vector, few.as_slice()[0], Some(&few), wishes);
         }
-        self.decide_near(vector, self.nearest(vector), None, wishes)
+        self.decide_near(at, vector, self.nearest(vector), None, wishes)
     }
 
     /// Decide for a vector whose nearest centroid was found, and the few nearest if they
-    /// count.
+    /// count; `at` is its row.
     fn decide_near(
         &self,
+        at: usize,
         vector: &[f32],
         found: Nearest,
         few: Option<&Few>,
@@ -86,65 +94,63 @@ impl Artifact {
         } else {
             found.index
         };
+        if novel && wishes.on_novel == OnNovel::Error {
+            return Err(Error::Novel {
+                row: 0,
+                novelty: novelty.into(),
+                limit: self.policy().novelty_limit,
+            });
+        }
         let chosen = match few {
             Some(few) if !novel => {
                 let blend = Blend::new(self, few.as_slice(), vector);
-                choose(self, &blend, novel, wishes)
+                choose(self, &blend, novel, wishes, at)
             }
-            _ => self.choose_in_row(row as usize, novel, wishes),
+            _ => self.choose_in_row(row as usize, novel, wishes, at),
         };
-        let (model, reason) = chosen.map_err(|e| match e {
-            Error::NoCandidate {
-                row,
-                models,
-                allowed,
-                limits,
-                ..
-            } => Error::NoCandidate {
-                row,
-                cluster: found.index,
-                models,
-                allowed,
-                limits,
-            },
-            other => other,
-        })?;
+        let chosen = chosen.map_err(|e| e.in_cluster(found.index))?;
         Ok(Decision {
-            model,
+            model: chosen.model,
             cluster: found.index,
             row,
             distance,
             novelty,
-            reason,
+            reason: chosen.reason,
+            propensity: chosen.propensity,
         })
     }
 
     /// The rule for one row of the profiles.
     ///
     /// Under the artifact's defaults the answer is always the same, so the first is kept
-    /// for all that follow: the model times 4, plus the reason's position, plus 1; 0 as
+    /// for all that follow: the model times the
+    /// number of reasons, plus the reason's position, plus 1; 0 as
     /// long as there is none. Threads may find it twice, and find the same.
     fn choose_in_row(
         &self,
         row: usize,
         novel: bool,
         wishes: &Wishes,
-    ) -> Result<(u32, Reason), Error> {
+        at: usize,
+    ) -> Result<Choice, Error> {
         const REASONS: u32 = Reason::ALL.len() as u32;
         if !wishes.are_defaults(self.policy()) {
-            return choose(self, &Row::new(self, row), novel, wishes);
+            return choose(self, &Row::new(self, row), novel, wishes, at);
         }
         let kept = &self.chosen[row];
         if let Some(code) = kept.load(Ordering::Relaxed).checked_sub(1) {
-            let reason = Reason::ALL[(code % REASONS) as usize];
-            return Ok((code / REASONS, reason));
+            return Ok(Choice {
+                model: code / REASONS,
+                reason: Reason::ALL[(code % REASONS) as usize],
+                propensity: 1.0,
+            });
         }
-        let (model, reason) = choose(self, &Row::new(self, row), novel, wishes)?;
-        let code = model.checked_mul(REASONS);
-        if let Some(code) = code.and_then(|c| c.checked_add(reason as u32 + 1)) {
+        let chosen = choose(self, &Row::new(self, row), novel, wishes, at)?;
+        let code = chosen.model.checked_mul(REASONS);
+        if let Some(code) = code.and_then(|c| c.checked_add(chosen.reason as u32 + 1)) {
             kept.store(code, Ordering::Relaxed);
         }
-        Ok((model, reason))
+        Ok(chosen)
     }
 
     /// The clusters whose profiles count for a vector that is not novel.
@@ -171,13 +177,47 @@ impl Artifact {
     /// wishes are another artifact's with other numbers of clusters or models.
     #[must_use]
     pub fn rank(&self, decision: &Decision, vector: &[f32], wishes: &Wishes) -> Vec<Entry> {
-        let row = decision.row as usize;
-        if row == self.clusters() || !self.ranks_by_vector() {
-            return rank(self, &Row::new(self, row), wishes);
+        let (row, model) = (decision.row as usize, decision.model);
+        let novel = row == self.clusters();
+        if novel || !self.ranks_by_vector() {
+            return rank(self, &Row::new(self, row), novel, wishes, model);
         }
         assert_eq!(vector.len(), self.dim());
         let few = self.few(vector);
-        rank(self, &Blend::new(self, few.as_slice(), vector), wishes)
+        let blend = Blend::new(self, few.as_slice(), vector);
+        rank(self, &blend, novel, wishes, model)
+    }
+
+    /// The next model to try after one has failed, and the wishes without it, for the
+    /// failure after that. `vector` is what was decided on, as in [`Self::rank`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownModel`] if the artifact does not hold the model;
+    /// [`Error::NoCandidate`] if it was the last one that the wishes allow.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::rank`].
+    pub fn after_failure(
+        &self,
+        decision: &Decision,
+        vector: &[f32],
+        wishes: &Wishes,
+        failed: &str,
+    ) -> Result<(Decision, Wishes), Error> {
+        let left = wishes.without(self, failed)?;
+        let ranking = self.rank(decision, vector, &left);
+        let Some(next) = ranking.first() else {
+            return Err(no_candidate(self.models(), &left).in_cluster(decision.cluster));
+        };
+        let next = Decision {
+            model: next.model,
+            reason: Reason::Fallback,
+            propensity: 1.0,
+            ..*decision
+        };
+        Ok((next, left))
     }
 
     /// Decide for every row of a matrix, rows x `dim`.
@@ -223,8 +263,8 @@ impl Artifact {
             let found = self.search_four(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let one = match found {
-                    Some(found) => self.decide_near(vector, found[i], None, wishes),
-                    None => self.decide(vector, wishes),
+                    Some(found) => self.decide_near(decided.len(), vector, found[i], None, wishes),
+                    None => self.decide_at(decided.len(), vector, wishes),
                 };
                 decided.push(one.map_err(|e| e.at_row(decided.len()))?);
             }

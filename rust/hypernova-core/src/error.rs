@@ -240,7 +240,7 @@ pub enum Error {
         "{argument} names the model {name:?}, which the artifact does not hold; it holds {known}"
     )]
     UnknownModel {
-        /// The argument: `allow`, `deny` or `prices`.
+        /// The argument: `allow`, `deny`, `prices`, `previous_model` or `after_failure`.
         argument: &'static str,
         /// The name.
         name: String,
@@ -256,6 +256,24 @@ pub enum Error {
         value: f64,
         /// What it must be.
         rule: &'static str,
+    },
+    /// There is no such answer to a novel prompt.
+    #[error("on_novel is {0:?}; it must be \"default\", \"best_overall\" or \"error\"")]
+    OnNovel(String),
+    /// A prompt is novel, and the caller wants none.
+    #[error(
+        "vector {row} is novel: {:.1}% of the training prompts lay nearer to their cluster, and \
+         above {:.1}% a prompt is unlike them; send it elsewhere, or ask on_novel for a model",
+        novelty * 100.0,
+        limit * 100.0
+    )]
+    Novel {
+        /// Which vector of a batch; 0 for a single one.
+        row: usize,
+        /// Share of the training prompts that lie nearer, 0 to 1.
+        novelty: f64,
+        /// Share above which a prompt is novel.
+        limit: f64,
     },
     /// The limits leave no model.
     #[error(
@@ -303,6 +321,26 @@ impl Error {
         }
     }
 
+    /// The same error, for a vector in this cluster.
+    pub(crate) fn in_cluster(self, found: u32) -> Self {
+        match self {
+            Self::NoCandidate {
+                row,
+                models,
+                allowed,
+                limits,
+                ..
+            } => Self::NoCandidate {
+                row,
+                cluster: found,
+                models,
+                allowed,
+                limits,
+            },
+            other => other,
+        }
+    }
+
     /// The same error, for another vector of a batch.
     pub(crate) fn at_row(self, at: usize) -> Self {
         match self {
@@ -310,6 +348,11 @@ impl Error {
                 row: at,
                 index,
                 value,
+            },
+            Self::Novel { novelty, limit, .. } => Self::Novel {
+                row: at,
+                novelty,
+                limit,
             },
             Self::NoCandidate {
                 cluster,

@@ -19,8 +19,10 @@ mod dot;
 pub mod error;
 mod estimate;
 pub mod format;
+pub mod id;
 pub mod nearest;
 pub mod policy;
+pub mod wishes;
 pub mod write;
 
 /// The specification of the artifact.
@@ -31,5 +33,6 @@ pub use artifact::Artifact;
 pub use decide::Decision;
 pub use error::Error;
 pub use nearest::Level;
-pub use policy::{Entry, Reason, Request, Wishes};
+pub use policy::{Entry, Reason};
+pub use wishes::{OnNovel, Request, Wishes};
 pub use write::{Lifts, Parts};

@@ -1,46 +1,14 @@
 //! The rule that turns estimates and the caller's wishes into a ranking.
 //!
-//! Not here: the estimates (`estimate.rs`). The rule is stated in
-//! `FORMAT.md` under *Meaning*; all of it is computed in f64.
+//! Not here: the estimates (`estimate.rs`) and the wishes ([`crate::wishes`]). The rule is
+//! stated in `FORMAT.md` under *Meaning*; all of it is computed in f64.
 
 use std::cmp::Ordering;
 
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::Estimates;
-use crate::format::Policy;
-
-/// What a caller asks for, by name. What is `None` is the artifact's default.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Request {
-    /// Success per USD.
-    pub cost_weight: Option<f64>,
-    /// Success per second.
-    pub latency_weight: Option<f64>,
-    /// Dearest expected cost of a task, in USD.
-    pub max_cost_usd: Option<f64>,
-    /// Least shrunk success estimate.
-    pub min_success: Option<f64>,
-    /// Models to choose from.
-    pub allow: Option<Vec<String>>,
-    /// Models not to choose.
-    pub deny: Option<Vec<String>>,
-    /// Expected cost of a task by model, in USD, instead of the profile's.
-    pub prices: Option<Vec<(String, f64)>>,
-}
-
-/// A request that has been checked against an artifact, with names resolved.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Wishes {
-    cost_weight: f64,
-    latency_weight: f64,
-    max_cost_usd: Option<f64>,
-    min_success: f64,
-    /// One entry a model; `None` allows all.
-    allowed: Option<Box<[bool]>>,
-    /// One entry a model, NaN where the caller gave none; `None` gives none at all.
-    prices: Option<Box<[f64]>>,
-}
+use crate::wishes::{OnNovel, Wishes};
 
 /// A place in a ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,15 +39,27 @@ pub enum Reason {
     DefaultNovel,
     /// The first choice was not allowed.
     Constrained,
+    /// The conversation stays with its model: another one does not gain enough.
+    Stayed,
+    /// It was drawn, to learn how it does.
+    Explored,
+    /// A model that went before it has failed.
+    Fallback,
+    /// The prompt is novel, and this is the best of the whole table.
+    BestOverall,
 }
 
 impl Reason {
     /// All reasons; the position is the code in columnar results.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::Routed,
         Self::DefaultNoEvidence,
         Self::DefaultNovel,
         Self::Constrained,
+        Self::Stayed,
+        Self::Explored,
+        Self::Fallback,
+        Self::BestOverall,
     ];
 
     /// The name that users see.
@@ -90,219 +70,12 @@ impl Reason {
             Self::DefaultNoEvidence => "default_no_evidence",
             Self::DefaultNovel => "default_novel",
             Self::Constrained => "constrained",
+            Self::Stayed => "stayed",
+            Self::Explored => "explored",
+            Self::Fallback => "fallback",
+            Self::BestOverall => "best_overall",
         }
     }
-}
-
-impl Wishes {
-    /// The artifact's defaults. Allocates nothing.
-    #[must_use]
-    pub fn defaults(artifact: &Artifact) -> Self {
-        let policy = artifact.policy();
-        Self {
-            cost_weight: policy.cost_weight,
-            latency_weight: policy.latency_weight,
-            max_cost_usd: policy.max_cost_usd,
-            min_success: policy.min_success,
-            allowed: None,
-            prices: None,
-        }
-    }
-
-    /// Whether they ask for nothing but what the policy says. By value: they may have
-    /// been made for another artifact.
-    pub(crate) fn are_defaults(&self, policy: &Policy) -> bool {
-        self.allowed.is_none()
-            && self.prices.is_none()
-            && self.cost_weight.to_bits() == policy.cost_weight.to_bits()
-            && self.latency_weight.to_bits() == policy.latency_weight.to_bits()
-            && self.max_cost_usd.map(f64::to_bits) == policy.max_cost_usd.map(f64::to_bits)
-            && self.min_success.to_bits() == policy.min_success.to_bits()
-    }
-
-    /// Check a request and resolve its names.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Wish`] for a number out of range, [`Error::UnknownModel`] for a
-    /// name that the artifact does not hold.
-    pub fn resolve(artifact: &Artifact, request: &Request) -> Result<Self, Error> {
-        let mut wishes = Self::defaults(artifact);
-        if let Some(weight) = request.cost_weight {
-            wishes.cost_weight(weight)?;
-        }
-        if let Some(weight) = request.latency_weight {
-            wishes.latency_weight(weight)?;
-        }
-        if let Some(limit) = request.max_cost_usd {
-            wishes.max_cost_usd(limit)?;
-        }
-        if let Some(least) = request.min_success {
-            wishes.min_success(least)?;
-        }
-        if let Some(names) = &request.allow {
-            wishes.allow_none(artifact);
-            for name in names {
-                wishes.allow(artifact, name)?;
-            }
-        }
-        for name in request.deny.iter().flatten() {
-            wishes.deny(artifact, name)?;
-        }
-        for (name, usd) in request.prices.iter().flatten() {
-            wishes.price(artifact, name, *usd)?;
-        }
-        Ok(wishes)
-    }
-
-    /// Ask for this much success per USD.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Wish`] unless it is finite and at least 0.
-    pub fn cost_weight(&mut self, weight: f64) -> Result<(), Error> {
-        self.cost_weight = at_least_0("cost_weight", weight)?;
-        Ok(())
-    }
-
-    /// Ask for this much success per second.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::cost_weight`].
-    pub fn latency_weight(&mut self, weight: f64) -> Result<(), Error> {
-        self.latency_weight = at_least_0("latency_weight", weight)?;
-        Ok(())
-    }
-
-    /// Take only models whose expected cost is known and not above this, in USD.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::cost_weight`].
-    pub fn max_cost_usd(&mut self, limit: f64) -> Result<(), Error> {
-        self.max_cost_usd = Some(at_least_0("max_cost_usd", limit)?);
-        Ok(())
-    }
-
-    /// Take only models whose shrunk success estimate is at least this.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Wish`] unless it is from 0 to 1.
-    pub fn min_success(&mut self, least: f64) -> Result<(), Error> {
-        if !(0.0..=1.0).contains(&least) {
-            return Err(Error::Wish {
-                argument: "min_success".into(),
-                value: least,
-                rule: "a number from 0 to 1",
-            });
-        }
-        self.min_success = least;
-        Ok(())
-    }
-
-    /// Allow no model, but those that [`Self::allow`] names after this.
-    pub fn allow_none(&mut self, artifact: &Artifact) {
-        self.allowed = Some(vec![false; artifact.models()].into());
-    }
-
-    /// Allow a model.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownModel`] if the artifact does not hold it.
-    pub fn allow(&mut self, artifact: &Artifact, name: &str) -> Result<(), Error> {
-        self.set_allowed(artifact, index(artifact, "allow", name)?, true);
-        Ok(())
-    }
-
-    /// Do not take a model, whether it was allowed before or not.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allow`].
-    pub fn deny(&mut self, artifact: &Artifact, name: &str) -> Result<(), Error> {
-        self.set_allowed(artifact, index(artifact, "deny", name)?, false);
-        Ok(())
-    }
-
-    fn set_allowed(&mut self, artifact: &Artifact, model: usize, to: bool) {
-        let all = || vec![true; artifact.models()].into();
-        self.allowed.get_or_insert_with(all)[model] = to;
-    }
-
-    /// Reckon with this expected cost of a task, in USD, instead of the profile's.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::allow`] and [`Self::cost_weight`].
-    pub fn price(&mut self, artifact: &Artifact, name: &str, usd: f64) -> Result<(), Error> {
-        let model = index(artifact, "prices", name)?;
-        if !is_at_least_0(usd) {
-            at_least_0(&format!("prices[{name:?}]"), usd)?;
-        }
-        let none = || vec![f64::NAN; artifact.models()].into();
-        self.prices.get_or_insert_with(none)[model] = usd;
-        Ok(())
-    }
-
-    /// How many models `allow` and `deny` leave.
-    fn count_allowed(&self, models: usize) -> usize {
-        self.allowed
-            .as_ref()
-            .map_or(models, |a| a.iter().filter(|&&x| x).count())
-    }
-
-    /// The limits in force, for a message.
-    fn limits(&self) -> String {
-        let mut limits = Vec::new();
-        if let Some(limit) = self.max_cost_usd {
-            limits.push(format!("max_cost_usd={limit:?}"));
-        }
-        if self.min_success > 0.0 {
-            limits.push(format!("min_success={:?}", self.min_success));
-        }
-        if limits.is_empty() {
-            return "the caller's allow and deny".into();
-        }
-        limits.join(" and ")
-    }
-}
-
-fn is_at_least_0(value: f64) -> bool {
-    value.is_finite() && value >= 0.0
-}
-
-fn at_least_0(argument: &str, value: f64) -> Result<f64, Error> {
-    if is_at_least_0(value) {
-        return Ok(value);
-    }
-    Err(Error::Wish {
-        argument: argument.into(),
-        value,
-        rule: "a finite number, at least 0",
-    })
-}
-
-fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
-    /// Names that a message lists at most.
-    const SHOWN: u32 = 30;
-    if let Some(model) = artifact.model_index(name) {
-        return Ok(model as usize);
-    }
-    let models = artifact.models() as u32;
-    let mut known: Vec<_> = (0..models.min(SHOWN))
-        .map(|m| artifact.model_name(m).to_owned())
-        .collect();
-    if models > SHOWN {
-        known.push(format!("and {} more", models - SHOWN));
-    }
-    Err(Error::UnknownModel {
-        argument,
-        name: name.to_owned(),
-        known: known.join(", "),
-    })
 }
 
 /// What is expected of the models, seen through the caller's wishes.
@@ -311,6 +84,8 @@ struct View<'a, E> {
     wishes: &'a Wishes,
     models: usize,
     guard_z: f64,
+    /// Whether utility alone ranks.
+    unguarded: bool,
     /// What an unknown cost counts as under a cost weight.
     dearest: f64,
     /// What an unknown latency counts as under a latency weight.
@@ -326,7 +101,8 @@ const DEFAULT: Part = 1;
 const OTHER: Part = 2;
 
 impl<'a, E: Estimates> View<'a, E> {
-    fn new(artifact: &'a Artifact, estimates: &'a E, wishes: &'a Wishes) -> Self {
+    fn new(artifact: &'a Artifact, estimates: &'a E, novel: bool, wishes: &'a Wishes) -> Self {
+        let unguarded = novel && wishes.on_novel == OnNovel::BestOverall;
         let models = artifact.models();
         let policy = artifact.policy();
         let mut this = Self {
@@ -334,10 +110,11 @@ impl<'a, E: Estimates> View<'a, E> {
             wishes,
             models,
             guard_z: policy.guard_z,
+            unguarded,
             dearest: 0.0,
             slowest: 0.0,
             default: Place {
-                part: DEFAULT,
+                part: if unguarded { OTHER } else { DEFAULT },
                 success: 0.0,
                 utility: 0.0,
                 model: policy.default_model as usize,
@@ -385,7 +162,7 @@ impl<'a, E: Estimates> View<'a, E> {
         let success = self.estimates.success(model);
         let utility = self.utility(model, success);
         let bound = self.guard_z * self.estimates.gain_error(model);
-        let proven = utility - self.default.utility > bound;
+        let proven = !self.unguarded && utility - self.default.utility > bound;
         Place {
             part: if proven { PROVEN } else { OTHER },
             success,
@@ -433,14 +210,25 @@ impl Place {
     }
 }
 
-/// The model that the rule takes, and why. Allocates nothing.
+/// What the rule takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Choice {
+    pub(crate) model: u32,
+    pub(crate) reason: Reason,
+    /// Chance with which it was taken.
+    pub(crate) propensity: f64,
+}
+
+/// The model that the rule takes, and why. Allocates nothing. `at` is the row of the
+/// batch, which draws for itself.
 pub(crate) fn choose<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
     wishes: &Wishes,
-) -> Result<(u32, Reason), Error> {
-    let view = View::new(artifact, estimates, wishes);
+    at: usize,
+) -> Result<Choice, Error> {
+    let view = View::new(artifact, estimates, novel, wishes);
     let mut first: Option<Place> = None;
     let mut taken: Option<Place> = None;
     for model in 0..view.models {
@@ -453,16 +241,12 @@ pub(crate) fn choose<E: Estimates>(
         }
     }
     let (Some(first), Some(taken)) = (first, taken) else {
-        return Err(Error::NoCandidate {
-            row: 0,
-            cluster: 0, // the caller knows it
-            models: view.models,
-            allowed: wishes.count_allowed(view.models),
-            limits: wishes.limits(),
-        });
+        return Err(no_candidate(view.models, wishes));
     };
     let reason = if first.model != taken.model {
         Reason::Constrained
+    } else if view.unguarded {
+        Reason::BestOverall
     } else if novel {
         Reason::DefaultNovel
     } else if taken.part == PROVEN {
@@ -470,20 +254,80 @@ pub(crate) fn choose<E: Estimates>(
     } else {
         Reason::DefaultNoEvidence
     };
-    Ok((taken.model as u32, reason))
+    let (taken, reason) = view
+        .stay(taken)
+        .map_or((taken, reason), |previous| (previous, Reason::Stayed));
+    if wishes.explore > 0.0 {
+        return Ok(view.explore(taken, reason, at));
+    }
+    Ok(Choice {
+        model: taken.model as u32,
+        reason,
+        propensity: 1.0,
+    })
 }
 
-/// All models that the wishes allow, the best first.
+/// That nothing is left; the caller knows for which row of a batch, and which cluster.
+pub(crate) fn no_candidate(models: usize, wishes: &Wishes) -> Error {
+    Error::NoCandidate {
+        row: 0,
+        cluster: 0,
+        models,
+        allowed: wishes.count_allowed(models),
+        limits: wishes.limits(),
+    }
+}
+
+impl<E: Estimates> View<'_, E> {
+    /// The model that the conversation is with, if leaving it does not gain enough.
+    fn stay(&self, taken: Place) -> Option<Place> {
+        let previous = self.wishes.previous?;
+        if previous as usize == taken.model {
+            return None;
+        }
+        let place = self.place(previous as usize);
+        let gain = taken.utility - place.utility;
+        (self.is_candidate(&place) && gain <= self.wishes.switch_cost).then_some(place)
+    }
+
+    /// With the chance that the caller wishes, another candidate instead.
+    fn explore(&self, taken: Place, reason: Reason, at: usize) -> Choice {
+        let rate = self.wishes.explore;
+        let candidates = || (0..self.models).filter(|&m| self.is_candidate(&self.place(m)));
+        let count = candidates().count();
+        let share = rate / count as f64;
+        let draw = self.wishes.draw(at);
+        // A draw below the rate is spread evenly over the candidates.
+        #[allow(clippy::cast_sign_loss)] // no draw is negative
+        let drawn = (draw < rate).then(|| ((draw / share) as usize).min(count - 1));
+        let model = drawn
+            .and_then(|nth| candidates().nth(nth))
+            .unwrap_or(taken.model);
+        let was_first = model == taken.model;
+        Choice {
+            model: model as u32,
+            reason: if was_first { reason } else { Reason::Explored },
+            propensity: if was_first { 1.0 - rate + share } else { share },
+        }
+    }
+}
+
+/// All models that the wishes allow, the best first, but for `first`, which was decided.
 pub(crate) fn rank<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
+    novel: bool,
     wishes: &Wishes,
+    first: u32,
 ) -> Vec<Entry> {
-    let view = View::new(artifact, estimates, wishes);
+    let view = View::new(artifact, estimates, novel, wishes);
     let mut places = Vec::with_capacity(view.models);
     places.extend((0..view.models).map(|m| view.place(m)));
     places.retain(|place| view.is_candidate(place));
     places.sort_unstable_by(Place::order);
+    if let Some(at) = places.iter().position(|p| p.model == first as usize) {
+        places[..=at].rotate_right(1);
+    }
     let entry = |place: Place| Entry {
         model: place.model as u32,
         success: place.success,

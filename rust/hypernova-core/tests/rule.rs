@@ -12,7 +12,7 @@ mod support;
 
 use hypernova_core::format::Policy;
 use hypernova_core::policy::Entry;
-use hypernova_core::{Artifact, Decision, Error, Parts, Reason, Request, Wishes};
+use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, Wishes};
 use support::{embedder, in_row, neutral_policy, parts};
 
 const NAN: f32 = f32::NAN;
@@ -145,13 +145,15 @@ fn check(cases: impl IntoIterator<Item = Case>) {
             (artifact(other, case.row, novel), 20.0, true),
         ] {
             let wishes = Wishes::resolve(&artifact, &case.request).expect(clause);
-            let ranking = artifact.rank(&in_row(u32::from(is_novel)), &[], &wishes);
+            let decided = artifact.decide(&[query], &wishes);
+            let shown = decided.as_ref().map_or(in_row(u32::from(is_novel)), |d| *d);
+            let ranking = artifact.rank(&shown, &[], &wishes);
             assert_eq!(spell(&artifact, &ranking), case.ranking, "{clause}");
-            match artifact.decide(&[query], &wishes) {
+            match decided {
                 Ok(decision) => {
                     assert_eq!(ranking[0].model, decision.model, "{clause}");
                     let reason = match case.reason {
-                        Reason::Constrained => Reason::Constrained,
+                        Reason::Constrained | Reason::Stayed => case.reason,
                         _ if is_novel => Reason::DefaultNovel,
                         reason => reason,
                     };
@@ -612,4 +614,241 @@ fn an_unknown_model_is_named_with_those_there_are() {
     };
     let error = Wishes::resolve(&many, &unknown).unwrap_err().to_string();
     assert!(error.ends_with("model 29, and 10 more"), "{error}");
+}
+
+#[test]
+fn a_conversation_stays_unless_leaving_gains_enough() {
+    // The first choice is c, with a utility of 0.75; b has 0.625, a 0.5, d 0.25.
+    fn talk(clause: &'static str) -> Case {
+        case(clause).policy(|p| p.guard_z = 0.5)
+    }
+    check([
+        talk("without a price any gain is enough")
+            .asked(|r| r.previous_model = Some("a".into()))
+            .gives("c b a d", Reason::Routed),
+        talk("a gain of just the price is not enough")
+            .asked(|r| {
+                r.previous_model = Some("a".into());
+                r.switch_cost = Some(0.25);
+            })
+            .gives("a c b d", Reason::Stayed),
+        talk("a gain above the price is")
+            .asked(|r| {
+                r.previous_model = Some("d".into());
+                r.switch_cost = Some(0.25);
+            })
+            .gives("c b a d", Reason::Routed),
+        talk("the gain is one of utility")
+            .asked(|r| {
+                r.previous_model = Some("b".into());
+                r.switch_cost = Some(0.125);
+                r.prices = Some(prices(&[("a", 0.0), ("b", 0.0), ("c", 0.0625), ("d", 0.0)]));
+                r.cost_weight = Some(1.0);
+            })
+            // c is proven by 0.0625 only from a guard of 0.5 on: 0.0625 is just the bound.
+            .gives("b c a d", Reason::DefaultNoEvidence),
+        talk("the first choice itself stays for its own reason")
+            .asked(|r| {
+                r.previous_model = Some("c".into());
+                r.switch_cost = Some(1.0);
+            })
+            .gives("c b a d", Reason::Routed),
+        talk("a model that meets the limits no more is left")
+            .asked(|r| {
+                r.previous_model = Some("a".into());
+                r.switch_cost = Some(1.0);
+                r.deny = Some(names(&["a"]));
+            })
+            .gives("c b d", Reason::Routed),
+        case("a better model than the default stays, though it is not proven")
+            .asked(|r| r.previous_model = Some("c".into()))
+            .gives("c b a d", Reason::Stayed),
+    ]);
+}
+
+#[test]
+fn a_novel_prompt_gets_what_the_caller_says() {
+    let whole = Row {
+        success: [0.5, 0.625, 0.6875, 0.25],
+        ..ROW
+    };
+    let limit = Policy {
+        novelty_limit: 0.5,
+        ..policy()
+    };
+    let artifact = artifact(ROW, whole, limit);
+    let decide = |query: f32, on_novel: OnNovel| {
+        let request = Request {
+            on_novel,
+            ..Request::default()
+        };
+        let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
+        let decision = artifact.decide(&[query], &wishes)?;
+        let ranking = spell(&artifact, &artifact.rank(&decision, &[], &wishes));
+        Ok::<_, Error>((ranking, decision.reason))
+    };
+    for on_novel in [OnNovel::Default, OnNovel::BestOverall, OnNovel::Error] {
+        let near = decide(0.0, on_novel).expect("it is not novel");
+        assert_eq!(near, ("b c a d".into(), Reason::DefaultNoEvidence));
+    }
+    let found = decide(20.0, OnNovel::Default).expect("it has an answer");
+    assert_eq!(found, ("b c a d".into(), Reason::DefaultNovel));
+    let found = decide(20.0, OnNovel::BestOverall).expect("it has an answer");
+    assert_eq!(found, ("c b a d".into(), Reason::BestOverall));
+    let found = decide(20.0, OnNovel::Error).expect_err("it is novel");
+    assert!(
+        matches!(found, Error::Novel { row: 0, novelty, limit } if novelty == 1.0 && limit == 0.5)
+    );
+    let request = Request {
+        on_novel: OnNovel::Error,
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
+    let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &wishes);
+    assert!(matches!(found, Err(Error::Novel { row: 2, .. })));
+    assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
+}
+
+#[test]
+fn draws_are_as_likely_as_the_propensities_say() {
+    const N: usize = 40_000;
+    let artifact = artifact(ROW, ROW, policy());
+    let request = Request {
+        explore: Some(0.3),
+        seed: 7,
+        deny: Some(names(&["d"])),
+        ..Request::default()
+    };
+    let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
+    let decided = artifact
+        .decide_many(&[0.0; N], &wishes)
+        .expect("a model is left");
+    assert_eq!(
+        decided,
+        artifact.decide_many(&[0.0; N], &wishes).expect("again")
+    );
+    // The first choice is b; a and c are drawn once in ten.
+    let expected = [0.1, 0.8, 0.1, 0.0];
+    for (model, share) in expected.into_iter().enumerate() {
+        let taken: Vec<_> = decided.iter().filter(|d| d.model == model as u32).collect();
+        let error = (share * (1.0 - share) / N as f64).sqrt();
+        assert!(
+            (taken.len() as f64 / N as f64 - share).abs() <= 5.0 * error,
+            "{model}"
+        );
+        for decision in taken {
+            assert!((decision.propensity - share).abs() < 1e-12);
+            let first = model == 1;
+            assert_eq!(decision.reason == Reason::Explored, !first);
+            let ranking = artifact.rank(decision, &[], &wishes);
+            assert_eq!(ranking[0].model, decision.model);
+            assert_eq!(ranking.len(), 3);
+        }
+    }
+    let seeds = (0..50).map(|seed| {
+        let wishes = Wishes::resolve(
+            &artifact,
+            &Request {
+                seed,
+                ..request.clone()
+            },
+        );
+        artifact
+            .decide(&[0.0], &wishes.expect("nothing is out of range"))
+            .map(|d| d.model)
+    });
+    let models: Result<std::collections::BTreeSet<_>, _> = seeds.collect();
+    assert!(
+        models.expect("a model is left").len() > 1,
+        "another seed draws another"
+    );
+    let always = Wishes::resolve(
+        &artifact,
+        &Request {
+            explore: Some(1.0),
+            ..request
+        },
+    );
+    let decided = artifact.decide_many(&[0.0; 100], &always.expect("1 is in range"));
+    for decision in decided.expect("a model is left") {
+        assert!((decision.propensity - 1.0 / 3.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn after_failures_the_others_follow_in_order() {
+    let artifact = artifact(ROW, ROW, policy());
+    let request = Request {
+        previous_model: Some("a".into()),
+        switch_cost: Some(1.0),
+        explore: Some(0.5),
+        max_cost_usd: Some(2.0),
+        ..Request::default()
+    };
+    let mut wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
+    let mut decision = artifact.decide(&[0.0], &wishes).expect("a model is left");
+    let mut tried = vec![decision.model];
+    let failed = |model| artifact.model_name(model);
+    loop {
+        match artifact.after_failure(&decision, &[], &wishes, failed(decision.model)) {
+            Ok((next, left)) => {
+                assert_eq!((next.reason, next.propensity), (Reason::Fallback, 1.0));
+                assert_eq!((next.cluster, next.row), (decision.cluster, decision.row));
+                (decision, wishes) = (next, left);
+                tried.push(decision.model);
+            }
+            Err(Error::NoCandidate { allowed, .. }) => {
+                assert_eq!(allowed, 1, "d is allowed and its cost unknown");
+                break;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // Whatever was first, the others follow by the rule: b, c, a.
+    let rest: Vec<_> = [1, 2, 0].into_iter().filter(|m| *m != tried[0]).collect();
+    assert_eq!(tried[1..], rest);
+    let found = artifact.after_failure(&decision, &[], &wishes, "nobody");
+    assert!(matches!(
+        found,
+        Err(Error::UnknownModel {
+            argument: "after_failure",
+            ..
+        })
+    ));
+    // Of a model that was not taken, the taken one is left.
+    let plain = Wishes::defaults(&artifact);
+    let decision = artifact.decide(&[0.0], &plain).expect("a model is left");
+    let (next, _) = artifact
+        .after_failure(&decision, &[], &plain, "d")
+        .expect("three are left");
+    assert_eq!(next.model, decision.model);
+}
+
+#[test]
+fn wishes_of_a_service_are_checked() {
+    let artifact = artifact(ROW, ROW, policy());
+    let resolve = |request: Request| Wishes::resolve(&artifact, &request);
+    for value in [-0.5, f64::NAN, f64::INFINITY] {
+        let found = resolve(Request {
+            switch_cost: Some(value),
+            ..Request::default()
+        });
+        assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "switch_cost"));
+        let found = resolve(Request {
+            explore: Some(value),
+            ..Request::default()
+        });
+        assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "explore"));
+    }
+    let found = resolve(Request {
+        previous_model: Some("e".into()),
+        ..Request::default()
+    });
+    assert!(matches!(
+        found,
+        Err(Error::UnknownModel {
+            argument: "previous_model",
+            ..
+        })
+    ));
 }

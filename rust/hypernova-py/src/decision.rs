@@ -1,6 +1,6 @@
 //! Decisions as Python sees them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hypernova_core as core;
 use pyo3::exceptions::PyIndexError;
@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyTuple};
 
 use crate::array::Fresh;
+use crate::errors::raise;
 
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
@@ -24,6 +25,9 @@ pub(crate) struct Decision {
     novelty: f32,
     #[pyo3(get)]
     reason: &'static str,
+    #[pyo3(get)]
+    propensity: f64,
+    id: OnceLock<String>,
 }
 
 impl Decision {
@@ -42,6 +46,8 @@ impl Decision {
             distance: decided.distance,
             novelty: decided.novelty,
             reason: decided.reason.name(),
+            propensity: decided.propensity,
+            id: OnceLock::new(),
         }
     }
 }
@@ -74,6 +80,26 @@ impl Decision {
                 .into_iter()
                 .map(|entry| RankingEntry::new(&self.artifact, entry)),
         )
+    }
+
+    /// Given when it is asked for: it costs as much as a tenth of a decision.
+    #[getter]
+    fn id(&self) -> &str {
+        self.id.get_or_init(core::id::next)
+    }
+
+    #[getter]
+    fn artifact(&self) -> &str {
+        self.artifact.sha256()
+    }
+
+    fn after_failure(&self, model: &str) -> PyResult<Self> {
+        let (next, left) = self
+            .artifact
+            .after_failure(&self.decided, &self.vector, &self.wishes, model)
+            .map_err(raise)?;
+        let vector = self.vector.to_vec();
+        Ok(Self::new(&self.artifact, next, Arc::new(left), vector))
     }
 
     fn __repr__(&self) -> String {

@@ -12,6 +12,7 @@ mod python {
     pyo3::import_exception!(hypernova.errors, KernelError);
     pyo3::import_exception!(hypernova.errors, NoCandidateError);
     pyo3::import_exception!(hypernova.errors, NotFoundError);
+    pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
@@ -29,7 +30,8 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::VectorError::new_err(message)
         }
         Error::UnknownModel { .. } => python::UnknownModelError::new_err(message),
-        Error::Wish { .. } => python::PolicyError::new_err(message),
+        Error::Novel { .. } => python::NovelPromptError::new_err(message),
+        Error::Wish { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
         Error::Level { .. } => python::KernelError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),

@@ -172,7 +172,8 @@ impl Artifact {
     }
 
     #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
-        min_success=None, allow=None, deny=None, prices=None))]
+        min_success=None, allow=None, deny=None, prices=None, previous_model=None,
+        switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
     #[allow(clippy::too_many_arguments)]
     fn decide(
         &self,
@@ -185,6 +186,11 @@ impl Artifact {
         allow: Given<'_, '_>,
         deny: Given<'_, '_>,
         prices: Given<'_, '_>,
+        previous_model: Given<'_, '_>,
+        switch_cost: Given<'_, '_>,
+        explore: Given<'_, '_>,
+        explore_seed: Given<'_, '_>,
+        on_novel: Given<'_, '_>,
     ) -> PyResult<Decision> {
         let given = Arguments {
             cost_weight,
@@ -194,6 +200,11 @@ impl Artifact {
             allow,
             deny,
             prices,
+            previous_model,
+            switch_cost,
+            explore,
+            explore_seed,
+            on_novel,
         };
         let wishes = given.resolve(&self.0, &self.1)?;
         // Copied while the GIL is held: another thread may write to it.
@@ -209,7 +220,8 @@ impl Artifact {
     }
 
     #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
-        min_success=None, allow=None, deny=None, prices=None))]
+        min_success=None, allow=None, deny=None, prices=None, previous_model=None,
+        switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
     #[allow(clippy::too_many_arguments)]
     fn decide_many(
         &self,
@@ -222,6 +234,11 @@ impl Artifact {
         allow: Given<'_, '_>,
         deny: Given<'_, '_>,
         prices: Given<'_, '_>,
+        previous_model: Given<'_, '_>,
+        switch_cost: Given<'_, '_>,
+        explore: Given<'_, '_>,
+        explore_seed: Given<'_, '_>,
+        on_novel: Given<'_, '_>,
     ) -> PyResult<Decisions> {
         let given = Arguments {
             cost_weight,
@@ -231,6 +248,11 @@ impl Artifact {
             allow,
             deny,
             prices,
+            previous_model,
+            switch_cost,
+            explore,
+            explore_seed,
+            on_novel,
         };
         let wishes = given.resolve(&self.0, &self.1)?;
         let matrix = Matrix::new(matrix, self.0.dim())?;

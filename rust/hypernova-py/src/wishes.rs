@@ -24,6 +24,11 @@ pub(crate) struct Arguments<'a, 'py> {
     pub(crate) allow: Given<'a, 'py>,
     pub(crate) deny: Given<'a, 'py>,
     pub(crate) prices: Given<'a, 'py>,
+    pub(crate) previous_model: Given<'a, 'py>,
+    pub(crate) switch_cost: Given<'a, 'py>,
+    pub(crate) explore: Given<'a, 'py>,
+    pub(crate) explore_seed: Given<'a, 'py>,
+    pub(crate) on_novel: Given<'a, 'py>,
 }
 
 impl Arguments<'_, '_> {
@@ -41,6 +46,11 @@ impl Arguments<'_, '_> {
             allow: None,
             deny: None,
             prices: None,
+            previous_model: None,
+            switch_cost: None,
+            explore: None,
+            explore_seed: None,
+            on_novel: None,
         } = self
         else {
             return self.read(artifact).map(Arc::new);
@@ -75,6 +85,22 @@ impl Arguments<'_, '_> {
                 let usd = float("prices", &usd)?;
                 wishes.price(artifact, name, usd).map_err(raise)?;
             }
+        }
+        if let Some(model) = self.previous_model {
+            let name = text("previous_model", "the name of a model", model)?;
+            wishes.previous_model(artifact, name).map_err(raise)?;
+        }
+        if let Some(value) = number("switch_cost", self.switch_cost)? {
+            wishes.switch_cost(value).map_err(raise)?;
+        }
+        if let Some(rate) = number("explore", self.explore)? {
+            let seed = self.explore_seed.map(|seed| seed.extract());
+            let seed = seed.unwrap_or_else(|| Ok(core::id::seed()))?;
+            wishes.explore(rate, seed).map_err(raise)?;
+        }
+        if let Some(what) = self.on_novel {
+            let name = text("on_novel", "a str", what)?;
+            wishes.on_novel(core::OnNovel::named(name).map_err(raise)?);
         }
         Ok(wishes)
     }

@@ -107,5 +107,6 @@ pub fn request() -> Request {
         allow: None,
         deny: Some(vec!["vendor/model-3".into()]),
         prices: Some(vec![("vendor/model-7".into(), 0.001)]),
+        ..Request::default()
     }
 }

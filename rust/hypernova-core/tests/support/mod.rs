@@ -208,15 +208,17 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
     assert_eq!(lifts(found), lifts(expected));
 }
 
-/// A decision in that row of an artifact that neither blends nor lifts, to rank it by.
+/// A decision in that row of an artifact that neither blends nor lifts, to rank it by; for
+/// no model, so that none is put in front.
 pub fn in_row(row: u32) -> Decision {
     Decision {
-        model: 0,
+        model: u32::MAX,
         cluster: 0,
         row,
         distance: 0.0,
         novelty: 0.0,
         reason: Reason::Routed,
+        propensity: 1.0,
     }
 }
 

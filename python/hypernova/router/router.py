@@ -1,0 +1,380 @@
+"""Route text, conversations and vectors with an artifact, which may be replaced meanwhile.
+
+Not here: the embedder that belongs to an artifact (see ``serving``), and any decision.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from hypernova._core import Artifact, Decision, Decisions
+from hypernova.embedder import CachedEmbedder, CacheInfo, TextEmbedder, open_embedder
+from hypernova.embedder.cache import check_size
+from hypernova.embedder.device import Device, check_device
+from hypernova.errors import HypernovaError
+from hypernova.progress import bar
+from hypernova.router.conversation import text_of
+from hypernova.router.serving import Serving
+from hypernova.router.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hypernova.router.wishes import Wishes
+
+BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
+# Seconds between two looks at a watched file.
+WATCH_EVERY_S = 1.0
+# Threads that embed for `aroute`: more than cores only wait for each other.
+ASYNC_THREADS = min(8, os.cpu_count() or 1)
+
+_log = logging.getLogger("hypernova")
+
+
+class Router:
+    """Decide which model should answer a prompt. Safe to share among threads.
+
+    The embedder is loaded when the first text comes, or when `embedder` is first
+    read: do that at start-up to spare the first request. A router that is given
+    vectors only never loads it.
+
+    Args:
+        artifact: Of `hypernova.fit`, or `Artifact.open`.
+        embedder: Name of a bundled embedder, a folder, or an open embedder (`Embedder`,
+            `CallableEmbedder`); by default the bundled one that the artifact was fitted
+            with.
+        threads: Threads that embed one text.
+        device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
+            `Embedder.load`. An open embedder has its own.
+        cache: Keep the vectors of so many texts, those used last (`CachedEmbedder`); by
+            default none.
+
+    Raises:
+        EmbedderMismatchError: The embedder is not the artifact's.
+        NotFoundError: There is no such embedder.
+        EmbedderError: The embedder's folder is damaged.
+        MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none. Like the next,
+            raised when the embedder is loaded.
+        DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
+        ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
+            whole number from 1, or given for an embedder that has a cache.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        *,
+        embedder: str | os.PathLike[str] | TextEmbedder | None = None,
+        threads: int = 1,
+        device: Device = "cpu",
+        cache: int | None = None,
+    ) -> None:
+        check_device(device)
+        if cache is not None:
+            check_size(cache)
+        opened = None
+        if embedder is not None:
+            opened = open_embedder(embedder, device=device, threads=threads)
+        # All that a request sees hangs on this one reference, which `reload` replaces: a
+        # request reads it once, so that it never sees parts of two.
+        self._serving = Serving(artifact, opened, threads=threads, device=device, cache=cache)
+        self._given = opened
+        self._cache = cache
+        self._lock = threading.Lock()  # of reloads, one at a time
+        self._watch: Watch | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._is_plain = type(self).decide is Router.decide
+        self._serve(self._serving)
+
+    def _serve(self, serving: Serving) -> None:
+        self._serving = serving
+        if self._is_plain:
+            # The method of the core in place of ours, which only calls it: a call of
+            # Python's costs a fifth of a whole decision.
+            self.decide = serving.artifact.decide  # type: ignore[method-assign]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        embedder: str | os.PathLike[str] | TextEmbedder | None = None,
+        threads: int = 1,
+        device: Device = "cpu",
+        cache: int | None = None,
+        watch: bool | float = False,
+    ) -> Router:
+        """Open an artifact.
+
+        The file is mapped and validated whole. Replace it by renaming another over
+        it, as `Artifact.save` does; never write into it.
+
+        Args:
+            path: A ``.hnv`` file; by default the bundled artifact, fitted on
+                SWE-bench Verified.
+            embedder: As in `Router`.
+            threads: As in `Router`.
+            device: As in `Router`.
+            cache: As in `Router`.
+            watch: Look at the file from time to time, and `reload` when it was replaced: every
+                second, or every so many seconds. A thread does it until `close`; a process
+                that forks opens its router after that.
+
+        Raises:
+            ValueError: ``watch`` is no positive number, or ``path`` is left out with it.
+            NotFoundError: There is no such file.
+            ArtifactError: It is not a valid artifact.
+            EmbedderMismatchError: As in `Router`, like all that it raises.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open(cache=10_000)
+            >>> for _ in range(3):
+            ...     decision = router.route("Fix the race in the scheduler")
+            >>> router.cache_info()
+            CacheInfo(hits=2, misses=1, maxsize=10000, currsize=1)
+        """
+        if watch and path is None:
+            raise ValueError("watch takes a path: the bundled artifact is not replaced")
+        every_s = WATCH_EVERY_S if watch is True else float(watch)
+        if not 0 <= every_s < float("inf"):
+            raise ValueError(f"watch is {watch!r}, expected True or seconds above 0")
+        artifact = Artifact.open(BUNDLED_ARTIFACT if path is None else Path(path))
+        router = cls(artifact, embedder=embedder, threads=threads, device=device, cache=cache)
+        if every_s:
+            assert path is not None
+            router._watch = Watch(router, Path(path), every_s)
+        return router
+
+    def reload(self, path: str | os.PathLike[str] | None = None) -> Artifact:
+        """Take another artifact's file, or the same path's new file, while requests run.
+
+        The new file is opened and checked, and its embedder loaded if the old one's was,
+        before anything changes. A request that has begun ends with the artifact that it
+        began with; each `Decision` keeps its own. The old file is unmapped when the last of
+        them is gone. What cannot be taken is refused, and the old artifact goes on. Either is
+        logged as ``hypernova``.
+
+        Args:
+            path: A ``.hnv`` file; by default where the present artifact was opened from.
+
+        Returns:
+            The artifact that decides from now on.
+
+        Raises:
+            ValueError: ``path`` is left out, and the artifact was opened from no file.
+            NotFoundError: There is no such file.
+            ArtifactError: It is not a valid artifact.
+            EmbedderMismatchError: Its embedder is neither the one given nor a bundled one.
+        """
+        with self._lock:
+            old = self._serving
+            path = old.artifact.path if path is None else path
+            if path is None:
+                raise ValueError("reload takes a path: the artifact was opened from no file")
+            try:
+                artifact = Artifact.open(Path(path))
+                new = old.replaced_by(artifact, self._given)
+            except HypernovaError as error:
+                _log.warning("not reloaded, going on with %.12s: %s", old.artifact.sha256, error)
+                raise
+            self._serve(new)
+            _log.info("reloaded %s: %.12s for %.12s", path, artifact.sha256, old.artifact.sha256)
+            return artifact
+
+    def close(self) -> None:
+        """Stop watching, and end the threads of `aroute`; requests are still answered."""
+        if self._watch is not None:
+            self._watch.stop()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    @property
+    def artifact(self) -> Artifact:
+        """What it decides by now."""
+        return self._serving.artifact
+
+    @property
+    def embedder(self) -> TextEmbedder:
+        """What turns text into vectors; loaded when first read. With the cache, if there is one.
+
+        Raises:
+            EmbedderMismatchError: The artifact routes vectors only, or was fitted with
+                an embedder that is not bundled.
+        """
+        return self._serving.embedder
+
+    def cache_info(self) -> CacheInfo | None:
+        """Tell hits, misses, and how full the cache is; None if there is no cache."""
+        if isinstance(self._serving.loaded, CachedEmbedder):
+            return self._serving.loaded.cache_info()
+        return None if self._cache is None else CacheInfo(0, 0, self._cache, 0)
+
+    def route(
+        self,
+        text: str | None = None,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Decision:
+        """Decide which model should answer a prompt, or go on with a conversation.
+
+        Nothing is remembered between calls: a conversation says which model it was with
+        by ``previous_model``.
+
+        Args:
+            text: The prompt; cut by the embedder's stated rule if it is long.
+            messages: Instead: a chat. `text_of` says which of its turns are read.
+            **wishes: See `Wishes`.
+
+        Returns:
+            The decision: ``model``, ``ranking``, ``cluster``, ``distance``, ``novelty`` and
+            ``reason``; ``id``, ``artifact`` and ``propensity`` for a log; and
+            ``after_failure``, which gives the next model to try.
+
+        Raises:
+            TypeError: Neither or both of ``text`` and ``messages`` are given.
+            TextError: The text is empty.
+            MessagesError: The messages are malformed, or no user's turn holds text.
+            UnknownModelError: A wish names a model that the artifact does not hold.
+            NoCandidateError: The limits leave no model.
+            NovelPromptError: The prompt is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: A wish is out of range.
+            EmbedderMismatchError: As in `embedder`.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open()
+            >>> decision = router.route("Fix the race in the scheduler")
+            >>> decision.after_failure(decision.model).model == decision.ranking[1].model
+            True
+        """
+        if messages is not None:
+            if text is not None:
+                raise TypeError("route takes text or messages, not both")
+            text = text_of(messages)
+        elif text is None:
+            raise TypeError("route takes a text, or messages=")
+        serving = self._serving
+        return serving.artifact.decide(serving.embedder.embed_one(text), **wishes)
+
+    async def aroute(
+        self,
+        text: str | None = None,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Decision:
+        """Decide as `route` does, without keeping the event loop waiting.
+
+        Threads of the router's own embed, as many as there are cores and at most 8; more
+        requests wait in line. The first request loads the embedder, which holds the
+        interpreter for some tenths of a second: read `embedder` before the loop starts.
+
+        Args:
+            text: As in `route`.
+            messages: As in `route`.
+            **wishes: See `Wishes`.
+
+        Raises:
+            TypeError: As in `route`, like all that it raises.
+
+        Example:
+            >>> import asyncio, hypernova
+            >>> router = hypernova.Router.open()
+            >>> asyncio.run(router.aroute("Fix the race in the scheduler")).model
+            'Claude 4.5 Opus (20251101)'
+        """
+        import asyncio  # loaded already where a loop runs
+
+        call = partial(self.route, text, messages=messages, **wishes)
+        return await asyncio.get_running_loop().run_in_executor(self._threads_of_async(), call)
+
+    def _threads_of_async(self) -> ThreadPoolExecutor:
+        pool = self._pool
+        if pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with self._lock:
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(ASYNC_THREADS, "hypernova-aroute")
+                pool = self._pool
+        return pool
+
+    def route_many(
+        self, texts: Sequence[str], *, progress: bool = False, **wishes: Unpack[Wishes]
+    ) -> list[Decision]:
+        """Decide for each of many prompts.
+
+        Args:
+            texts: The prompts; they are embedded in batches of similar length.
+            progress: Show a bar on standard error if it takes longer than a second.
+            **wishes: See `Wishes`.
+
+        Returns:
+            The decisions, in the order of ``texts``.
+
+        Raises:
+            TypeError: ``texts`` is one str.
+            TextError: A text is empty; the message has its index.
+            MissingExtraError: ``progress``, and the extra ``train`` is not installed.
+            UnknownModelError: As in `route`, like all that follows.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is one str; pass a list of them, or call route")
+        if not len(texts):
+            return []
+        serving = self._serving
+        embedder = serving.embedder
+        with bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
+            vectors = embedder.embed(texts, progress=tick)
+        return list(serving.artifact.decide_many(vectors, **wishes))
+
+    def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
+        """Decide for one vector.
+
+        Args:
+            vector: float32 (dim,), contiguous and finite, made by the artifact's embedder.
+            **wishes: See `Wishes`.
+
+        Raises:
+            VectorError: Dtype, shape, strides or a value are wrong.
+            UnknownModelError: As in `route`, like what follows.
+            NoCandidateError: The limits leave no model.
+            PolicyError: A wish is out of range.
+        """
+        return self._serving.artifact.decide(vector, **wishes)
+
+    def decide_many(self, matrix: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decisions:
+        """Decide for each row of a matrix.
+
+        Args:
+            matrix: float32 (n, dim), C-contiguous and finite.
+            **wishes: See `Wishes`.
+
+        Returns:
+            Columns: ``model_indices`` into ``models``, ``clusters``, ``distances``,
+            ``novelties``, and ``reason_codes`` into ``reasons``, as read-only arrays
+            (n,); an index gives a single `Decision`.
+
+        Raises:
+            VectorError: As in `decide`, with the row.
+            UnknownModelError: As in `decide`, like what follows.
+            NoCandidateError: The limits leave no model for some row, which is named.
+            PolicyError: A wish is out of range.
+        """
+        return self._serving.artifact.decide_many(matrix, **wishes)
+
+    def __repr__(self) -> str:
+        return f"<hypernova.Router: {self.artifact!r}>"

@@ -1,0 +1,81 @@
+//! Numbers that no two decisions share, and draws.
+//!
+//! Not here: secrets; whoever has seen some can guess others.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+static COUNTER: AtomicU64 = AtomicU64::new(0);
+/// A process and its own random number: a child that was forked takes another.
+static PROCESS: Mutex<Option<(u32, u64)>> = Mutex::new(None);
+
+/// 32 hex digits that are given once: a process's random number and a count.
+#[must_use]
+pub fn next() -> String {
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}{count:016x}", of_process())
+}
+
+/// A seed that is given once.
+#[must_use]
+pub fn seed() -> u64 {
+    mixed(of_process(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn of_process() -> u64 {
+    let process = std::process::id();
+    let mut known = PROCESS
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    match *known {
+        Some((of, random)) if of == process => random,
+        _ => {
+            // The keys are the system's random numbers, which a fork copies.
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_u32(process);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            hasher.write_u128(now.map_or(0, |passed| passed.as_nanos()));
+            let random = hasher.finish();
+            *known = Some((process, random));
+            random
+        }
+    }
+}
+
+/// 64 bits of a seed's n-th draw: `SplitMix64` (Steele, Lea and Flood 2014), from n on.
+pub(crate) fn mixed(seed: u64, n: u64) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut x = seed.wrapping_add(STEP.wrapping_mul(n.wrapping_add(1)));
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_are_the_same() {
+        let threads: Vec<_> = (0..8)
+            .map(|_| std::thread::spawn(|| (0..2000).map(|_| next()).collect::<Vec<_>>()))
+            .collect();
+        let ids: Vec<_> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("it does not panic"))
+            .collect();
+        assert!(ids.iter().all(|id| id.len() == 32));
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 16_000);
+    }
+
+    #[test]
+    fn draws_are_those_of_splitmix64() {
+        // The first outputs for the seed 1234567, as Vigna's reference prints them.
+        let expected = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973];
+        assert_eq!([mixed(1_234_567, 0), mixed(1_234_567, 1)], expected);
+    }
+}
