@@ -721,11 +721,11 @@ fn draws_are_as_likely_as_the_propensities_say() {
     };
     let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
     let decided = artifact
-        .decide_many(&[0.0; N], &wishes)
+        .decide_many(&vec![0.0; N], &wishes)
         .expect("a model is left");
     assert_eq!(
         decided,
-        artifact.decide_many(&[0.0; N], &wishes).expect("again")
+        artifact.decide_many(&vec![0.0; N], &wishes).expect("again")
     );
     // The first choice is b; a and c are drawn once in ten.
     let expected = [0.1, 0.8, 0.1, 0.0];

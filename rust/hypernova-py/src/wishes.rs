@@ -94,8 +94,10 @@ impl Arguments<'_, '_> {
             wishes.switch_cost(value).map_err(raise)?;
         }
         if let Some(rate) = number("explore", self.explore)? {
-            let seed = self.explore_seed.map(|seed| seed.extract());
-            let seed = seed.unwrap_or_else(|| Ok(core::id::seed()))?;
+            let seed = match self.explore_seed {
+                Some(seed) => seed.extract()?,
+                None => core::id::seed(),
+            };
             wishes.explore(rate, seed).map_err(raise)?;
         }
         if let Some(what) = self.on_novel {
