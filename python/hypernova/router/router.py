@@ -185,7 +185,9 @@ class Router:
                 artifact = Artifact.open(Path(path))
                 new = old.replaced_by(artifact, self._given)
             except HypernovaError as error:
-                _log.warning("not reloaded, going on with %.12s: %s", old.artifact.sha256, error)
+                # As text: a record that is kept would keep the error's frames, and the old file.
+                said = str(error)
+                _log.warning("not reloaded, going on with %.12s: %s", old.artifact.sha256, said)
                 raise
             self._serve(new)
             _log.info("reloaded %s: %.12s for %.12s", path, artifact.sha256, old.artifact.sha256)
