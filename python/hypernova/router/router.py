@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.
 WATCH_EVERY_S = 1.0
-# Threads that embed for `aroute`: more than cores only wait for each other.
-ASYNC_THREADS = min(8, os.cpu_count() or 1)
+# Threads that embed for `aroute`: with one for each core the event loop has to wait for its own.
+ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))
 
 _log = logging.getLogger("hypernova")
 
@@ -280,7 +280,7 @@ class Router:
     ) -> Decision:
         """Decide as `route` does, without keeping the event loop waiting.
 
-        Threads of the router's own embed, as many as there are cores and at most 8; more
+        Threads of the router's own embed, one less than there are cores and at most 8; more
         requests wait in line. The first request loads the embedder, which holds the
         interpreter for some tenths of a second: read `embedder` before the loop starts.
 
