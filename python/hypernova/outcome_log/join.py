@@ -115,13 +115,15 @@ class LogReader:
     def _take(self, line: bytes | None, new: bool) -> Joined | None:
         self.tally.lines += new
         if line is None:
-            return self._skip("too_long", new)
+            self._skip("too_long", new)
+            return None
         if not line.strip():
             return None
         try:
             record = parse(line)
         except RecordError as error:
-            return self._skip(error.reason, new)
+            self._skip(error.reason, new)
+            return None
         if isinstance(record, LoggedDecision):
             return self._decided(record, new)
         return self._outcome(record, new)
@@ -129,7 +131,8 @@ class LogReader:
     def _decided(self, decision: LoggedDecision, new: bool) -> Joined | None:
         self.tally.decisions += new
         if decision.id in self._open or decision.id in self._scored:
-            return self._skip("decided_twice", new)
+            self._skip("decided_twice", new)
+            return None
         early = self._early.pop(decision.id, None)
         if early is None:
             self._open[decision.id] = (decision, new)
@@ -140,7 +143,8 @@ class LogReader:
     def _outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
         self.tally.outcomes += new
         if outcome.id in self._scored or outcome.id in self._early:
-            return self._skip("scored_twice", new)
+            self._skip("scored_twice", new)
+            return None
         decided = self._open.pop(outcome.id, None)
         if decided is None:
             self._early[outcome.id] = (outcome, new)

@@ -179,13 +179,13 @@ def _written(time: float) -> str:
 def _time(fields: Mapping[str, Any]) -> float:
     value = fields.get("time")
     try:
-        if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is not None:
-                return moment.timestamp()
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        seconds = moment.timestamp()
     except (ValueError, OverflowError):
-        pass
-    _refuse("time", value, "a time with its zone, as 2026-11-26T13:42:41.123Z")
+        moment, seconds = datetime.min, 0.0
+    if moment.tzinfo is None:
+        _refuse("time", value, "a time with its zone, as 2026-11-26T13:42:41.123Z")
+    return seconds
 
 
 def _id(fields: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ Not here: what a line says.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from hypernova.errors import NotFoundError, OutcomeLogError
 from hypernova.outcome_log.records import MAX_LINE
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 

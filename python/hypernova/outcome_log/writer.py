@@ -11,45 +11,17 @@ import time
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hypernova.errors import OutcomeError, OutcomeLogError
 from hypernova.outcome_log.records import MAX_LINE, LoggedDecision, LoggedOutcome, RecordError
 from hypernova.outcome_log.segments import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
     from typing import Any, Self
 
-    class Entry(Protocol):
-        """What the log reads of a `RankingEntry`."""
-
-        @property
-        def model(self) -> str: ...
-        @property
-        def success(self) -> float: ...
-
-    class Decided(Protocol):
-        """What the log reads of a `Decision`."""
-
-        @property
-        def id(self) -> str: ...
-        @property
-        def artifact(self) -> str: ...
-        @property
-        def model(self) -> str: ...
-        @property
-        def cluster(self) -> int: ...
-        @property
-        def propensity(self) -> float: ...
-        @property
-        def reason(self) -> str: ...
-        @property
-        def novelty(self) -> float: ...
-        @property
-        def ranking(self) -> Sequence[Entry]: ...
-
+    from hypernova.outcome_log.decided import Decided
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -161,15 +133,18 @@ class OutcomeLog:
             OutcomeError: A value is out of range, or the id is none.
             OutcomeLogError: It could not be written, or the log is closed.
         """
-        whole = not isinstance(decision, str)
+        known, estimated = decision, None
+        if not isinstance(decision, str):
+            known = decision.id
+            estimated = None if model is None else _success(decision, model)
         record = _checked(
             LoggedOutcome,
             {
-                "id": decision.id if whole else decision,
+                "id": known,
                 "time": _now(),
                 "score": _plain(score),
                 "model": model,
-                "success": _success(decision, model) if whole and model is not None else None,
+                "success": estimated,
                 "cost_usd": _plain(cost_usd),
                 "latency_s": _plain(latency_s),
             },
@@ -277,7 +252,7 @@ _logs: weakref.WeakSet[OutcomeLog] = weakref.WeakSet()
 
 def _after_fork_in_child() -> None:
     for log in list(_logs):
-        log._after_fork()  # noqa: SLF001
+        log._after_fork()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
