@@ -143,22 +143,6 @@ def outcome_variance(folded: Folded) -> Floats:
     return variance
 
 
-def default_model(base: Profiles, folded: Folded, moved: Shift, kept: float) -> int:
-    """The best single model by the rule of the fit, `best_single`.
-
-    Only a model whose place against the fitted default model the log has raised may take
-    its place.
-    """
-    n = kept * base.counts[-1] + folded.effective().sum(axis=0)
-    enough = n >= min(n.max() / 2, ENOUGH_OUTCOMES)
-    fitted = base.default_model
-    overall = base.success[-1].astype(np.float64) + moved.level
-    raised = moved.level > moved.level[fitted]
-    raised[fitted] = True
-    best = int(np.argmax(np.where(enough & raised, overall, -np.inf)))
-    return best if overall[best] > overall[fitted] else fitted
-
-
 def moved_profiles(base: Profiles, folded: Folded, shrinkage: float, kept: float) -> Profiles:
     """Fold a log into the fitted profiles.
 
@@ -169,7 +153,7 @@ def moved_profiles(base: Profiles, folded: Folded, shrinkage: float, kept: float
         kept: What decay leaves of the fitted outcomes, 0 to 1.
     """
     moved = shift(base, folded, shrinkage, kept)
-    default = default_model(base, folded, moved, kept)
+    default = _default_model(base, folded, moved, shrinkage, kept)
     errors = _Errors(base, folded, moved, shrinkage, kept, default)
     n = folded.effective()
     n = np.vstack([n[:-1], n.sum(axis=0)])
@@ -185,6 +169,25 @@ def moved_profiles(base: Profiles, folded: Folded, shrinkage: float, kept: float
         latency=_expense(base.latency, kept * base.counts, folded, "latency"),
         default_model=default,
     )
+
+
+def _default_model(
+    base: Profiles, folded: Folded, moved: Shift, shrinkage: float, kept: float
+) -> int:
+    """The best single model, among those tried often enough, as in the fit (`best_single`).
+
+    There is a default model to lose here: another one takes its place only if the log has
+    raised it against the fitted one, and to more than a standard error above it. Between
+    two that are as good as each other it would change with every log.
+    """
+    fitted = base.default_model
+    n = kept * base.counts[-1] + folded.effective().sum(axis=0)
+    overall = base.success[-1].astype(np.float64) + moved.level
+    error = _Errors(base, folded, moved, shrinkage, kept, fitted).overall_gain()
+    proven = (moved.level > moved.level[fitted]) & (overall - overall[fitted] > error)
+    proven &= n >= min(n.max() / 2, ENOUGH_OUTCOMES)
+    proven[fitted] = True
+    return int(np.argmax(np.where(proven, overall, -np.inf)))
 
 
 def _with_whole(folded: Folded, name: str, kind: str = "") -> Floats:
@@ -265,9 +268,7 @@ class _Errors:
         """
         paired = self._decayed(self._gain_error(), GAIN_VARIANCE)
         single = np.sqrt(self._decayed(self._base.standard_error, SCORE_VARIANCE))
-        sure = self._kept * self._base.counts[-1] + OVERALL_WEIGHT
-        share = self._all_n / (self._all_n + 2.0 * sure)
-        last = self._apart(np.sqrt(paired[-1]), single[-1], share, self._all_noise)
+        last = self.overall_gain() ** 2
         own = self._moved.own
         fitted = np.sqrt(self._leaned(paired, last))
         variance = np.empty_like(fitted)
@@ -278,6 +279,14 @@ class _Errors:
         error = np.sqrt(variance)
         error[:, self._default] = 0.0
         return error
+
+    def overall_gain(self) -> Floats:
+        """Of the gain over the default model on the whole table, float64 (m,)."""
+        paired = self._decayed(self._gain_error()[-1], GAIN_VARIANCE)
+        single = self._decayed(self._base.standard_error[-1], SCORE_VARIANCE)
+        sure = self._kept * self._base.counts[-1] + OVERALL_WEIGHT
+        share = self._all_n / (self._all_n + 2.0 * sure)
+        return np.sqrt(self._apart(np.sqrt(paired), np.sqrt(single), share, self._all_noise))
 
     def _apart(self, paired: Floats, single: Floats, share: Floats, noise: Floats) -> Floats:
         d = self._default
