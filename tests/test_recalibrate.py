@@ -323,9 +323,9 @@ class TestSteps:
         second = hypernova.recalibrate(first, late)
         assert second.outcomes == 3_000
         assert np.abs(second.artifact.success[:-1] - truth).max() < 0.1
-        newer = Log(2).serve(second.artifact, truth, 3_000, 0.3).write(tmp_path / "3.jsonl")
+        newer = Log(2).serve(second.artifact, truth, 9_000, 0.3).write(tmp_path / "3.jsonl")
         third = hypernova.recalibrate(second.artifact, newer)
-        assert third.outcomes == 3_000
+        assert third.outcomes == 9_000
         assert np.abs(third.artifact.success[:-1] - truth).max() < 0.08
         # And the first generation's are still known to the third.
         last = Log(3).serve(first, truth, 10, 0.3).write(tmp_path / "4.jsonl")
@@ -611,6 +611,19 @@ class TestCommand:
         assert report["skipped"] == {"torn": 1}
         assert [m["model"] for m in report["models"]] == ["m0", "m1", "m2"]
         assert report["artifact"] == hypernova.Artifact.open(tmp_path / "new.hnv").sha256
+
+    def test_figures_of_the_fit_are_labelled(self, tmp_path) -> None:
+        old = hypernova.Router.open().artifact
+        log = Log()
+        log.add(log.decision(old), 1.0)
+        new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"))
+        new.artifact.save(tmp_path / "new.hnv")
+        done = subprocess.run(
+            [sys.executable, "-m", "hypernova.cli", "inspect", str(tmp_path / "new.hnv")],
+            capture_output=True, text=True, check=True, timeout=120,
+        )  # fmt: skip
+        assert "recalibrated              with 1 logged outcomes" in done.stdout
+        assert done.stdout.index("recalibrated") < done.stdout.index("in-sample")
 
     def test_one_line_for_what_a_user_can_mend(self, tmp_path) -> None:
         fitted(THETA).save(tmp_path / "old.hnv")
