@@ -528,6 +528,26 @@ class TestShift:
         total = level + rest[: k + 1][:, None] + rest[k + 1 :].reshape(k + 1, m)
         np.testing.assert_allclose(moved.total, total, atol=1e-6)
 
+    @pytest.mark.parametrize("seed", range(12))
+    def test_whatever_is_folded_makes_an_artifact(self, seed) -> None:
+        """Cells without outcomes, no shrinkage, all decayed, one outcome or thousands."""
+        rng = np.random.default_rng(seed)
+        k, m = int(rng.integers(1, 6)), int(rng.integers(2, 6))
+        score = np.where(rng.random((30, m)) < 0.6, NAN, rng.random((30, m)).round())
+        score[0] = 1.0
+        table = make_table(unit(rng.normal(size=(30, 4))), score)
+        evidence = Evidence.of(table, rng.integers(0, k, 30), k)
+        shrinkage = float(rng.choice([0.0, 10.0, 1e9]))
+        base = estimate(evidence, shrinkage)
+        folded = random_sums(rng, k, m, int(rng.choice([1, 5, 5000])))
+        new = moved_profiles(base, folded, shrinkage, float(rng.choice([0.0, 1e-300, 0.3, 1.0])))
+        built = rebuilt(
+            assemble(table.models, np.eye(k, 8, dtype="f4"), evidence, shrinkage=1.0, guard_z=1.0),
+            **{name: getattr(new, name) for name in ARRAYS},
+            default_model=new.default_model,
+        )
+        assert built.gain_error[:, new.default_model].tolist() == [0.0] * (k + 1)
+
     def test_gain_errors_are_honest(self) -> None:
         """In 60 worlds as fitted: what was claimed is at least the error that was made."""
         rng = np.random.default_rng(0)

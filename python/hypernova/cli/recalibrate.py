@@ -32,9 +32,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--max-weight",
         type=float,
-        default=20.0,
         metavar="W",
-        help="heaviest weight of an outcome whose model had a small chance (default 20)",
+        help="heaviest weight of an outcome whose model had a small chance (default 5)",
     )
     parser.add_argument("--json", action="store_true", help="what changed, as one JSON object")
     parser.set_defaults(run=_recalibrate)
@@ -46,11 +45,9 @@ def _recalibrate(arguments: argparse.Namespace) -> None:
         raise NotFoundError(
             f"{arguments.output}: the folder {folder} does not exist; make it first"
         )
+    weight = {} if arguments.max_weight is None else {"max_weight": arguments.max_weight}
     done = hypernova.recalibrate(
-        arguments.artifact,
-        arguments.logs,
-        half_life=arguments.half_life,
-        max_weight=arguments.max_weight,
+        arguments.artifact, arguments.logs, half_life=arguments.half_life, **weight
     )
     done.artifact.save(arguments.output)
     if arguments.json:

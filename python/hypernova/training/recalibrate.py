@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from hypernova.training.types import Ints
 
 # The heaviest weight that one outcome may have. With 25 models and `explore=0.05` a model
-# that was drawn had a chance of 0.002: unbounded, the cell's estimate would hang on a few
-# such outcomes. The bound lets through some of the router's bias, but only in what the
-# estimate for the prompt, which every score is held against, got wrong.
-MAX_WEIGHT = 20.0
+# that was drawn had a chance of 0.002: unbounded, a cell would hang on a few such outcomes.
+# The residuals leave little of the router's bias to correct: the estimate for the prompt has
+# most of it. With 20 the accuracy was half a point lower (docs/learning-from-use.md).
+MAX_WEIGHT = 5.0
 BATCH = 65_536
 # Why a joined outcome may be left out, beside what `LogReader` says of lines.
 PAIR_REASONS = {
