@@ -682,3 +682,20 @@ def test_from_a_real_router_to_the_next_artifact(tmp_path) -> None:
         round(0.5 + 0.5 / k, 6),
         round(0.5 / k, 6),
     }
+
+
+@pytest.mark.skipif(not hasattr(hypernova.Decision, "id"), reason="decisions have no id yet")
+def test_a_real_fallback_is_a_decision_of_its_own(tmp_path) -> None:
+    router = hypernova.Router.open()
+    with hypernova.OutcomeLog(tmp_path) as log:
+        first = router.route("Fix the race in the scheduler", explore=0.5)
+        second = first.after_failure(first.model)
+        for decision in (first, second):
+            log.decided(decision)
+        log.scored(second, 1.0)
+    ((decision, _),) = hypernova.read_log(tmp_path)
+    assert (decision.id, decision.reason) == (second.id, "fallback")
+    assert decision.success == second.ranking[0].success
+    done = hypernova.recalibrate(router.artifact, tmp_path)
+    assert (done.outcomes, done.open, done.skipped) == (1, 1, {})
+    assert {m.model: m.effective for m in done.models if m.outcomes} == {second.model: 1.0}
