@@ -7,7 +7,8 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
 `Router`, `Decision` and `Artifact` serve; `OutcomeTable` reads, `fit` trains and `evaluate`
-judges: these are loaded, with their libraries, when first used.
+judges, `add_model` and its like change which models there are: these are loaded, with their
+libraries, when first used.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from hypernova.judging import Report, evaluate
     from hypernova.table import OutcomeTable
     from hypernova.training import fit
+    from hypernova.training.pool import (
+        Proposal,
+        add_model,
+        next_prompts,
+        remove_model,
+        rename_model,
+    )
 
 __all__ = [
     "Artifact",
@@ -34,12 +42,17 @@ __all__ = [
     "Embedder",
     "HypernovaError",
     "OutcomeTable",
+    "Proposal",
     "RankingEntry",
     "Report",
     "Router",
     "__version__",
+    "add_model",
     "evaluate",
     "fit",
+    "next_prompts",
+    "remove_model",
+    "rename_model",
 ]
 
 if DEBUG_BUILD:
@@ -57,6 +70,10 @@ def __getattr__(name: str) -> object:
         from hypernova.training import fit
 
         return fit
+    if name in ("Proposal", "add_model", "next_prompts", "remove_model", "rename_model"):
+        from hypernova.training import pool
+
+        return getattr(pool, name)
     if name == "OutcomeTable":
         from hypernova.table import OutcomeTable
 

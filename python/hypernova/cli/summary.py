@@ -52,6 +52,21 @@ def print_summary(artifact: Artifact) -> None:
             f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
             "                          the same folds chose the weight, so slightly too good"
         )
+    print_changes(metadata)
+
+
+def print_changes(metadata: dict[str, Any]) -> None:
+    """How the models were changed since the artifact was fitted, a line for each change."""
+    for change in metadata.get("changes", ()):
+        if change["what"] == "add_model":
+            told = ", ".join(
+                f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"]
+            )
+            print(f"since it was fitted       added {told}")
+        elif change["what"] == "remove_model":
+            print(f"since it was fitted       removed {', '.join(change['models'])}")
+        elif change["what"] == "rename_model":
+            print(f"since it was fitted       renamed {change['model']} to {change['to']}")
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:

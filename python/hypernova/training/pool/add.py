@@ -182,9 +182,7 @@ def add(
     return made, [_addition(made, name, scored[name], columns[name]) for name in names]
 
 
-def new_models(
-    artifact: Artifact, table: OutcomeTable, models: Sequence[str] | None
-) -> list[str]:
+def new_models(artifact: Artifact, table: OutcomeTable, models: Sequence[str] | None) -> list[str]:
     """Names to add, in the order of the table; raises as `add_model`."""
     default = artifact.default_model
     asked = [name for name in table.models if name != default] if models is None else list(models)
@@ -221,9 +219,7 @@ def scored_of(artifact: Artifact, table: OutcomeTable, placed: Placed, name: str
     default = artifact.default_model
     known = default in table.models
     return Scored(
-        placed=Placed(
-            placed.clusters[at], placed.novel[at], placed.rows[at], placed.vectors[at]
-        ),
+        placed=Placed(placed.clusters[at], placed.novel[at], placed.rows[at], placed.vectors[at]),
         score=_column(table, name)[at],
         default=_column(table, default)[at] if known else np.full(len(at), np.nan),
         cost_usd=table.cost_usd[at, table.models.index(name)],

@@ -104,9 +104,7 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
     # Figures of the fit stay true, under the names that they were found with.
     metadata = metadata_of(artifact)
     changes = noted(artifact, {"what": "rename_model", "model": old, "to": new})["changes"]
-    return rebuild(
-        artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes}
-    )
+    return rebuild(artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes})
 
 
 def _check_known(artifact: Artifact, name: str) -> None:

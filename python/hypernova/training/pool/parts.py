@@ -65,7 +65,7 @@ class Profile:
         return self._each(lambda mine, _, axis: np.take(mine, models, axis=axis), self)
 
     def _each(self, change: Any, other: Profile) -> Profile:
-        changed = {}
+        changed: dict[str, Any] = {}
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             axis = 0 if field.name in ("slopes", "offsets") else 1
@@ -83,19 +83,18 @@ def rebuild(
     metadata: Mapping[str, object],
 ) -> Artifact:
     """Make an artifact with other models and the same clusters, policy and embedder."""
-    policy = dict(artifact.policy)
-    policy["default_model"] = models.index(default_model)
-    soft = {} if artifact.nearest is None else {"nearest": artifact.nearest}
+    given: dict[str, Any] = {field.name: getattr(profile, field.name) for field in fields(profile)}
+    given.update(artifact.policy, default_model=models.index(default_model))
+    if artifact.nearest is not None:
+        given["nearest"] = artifact.nearest
     return Artifact.build(
         models=models,
         centroids=artifact.centroids,
-        **{field.name: getattr(profile, field.name) for field in fields(profile)},
         novelty=artifact.novelty_quantiles,
         embedder=artifact.embedder,
         metadata=canonical_json(metadata),
         sharpness=artifact.sharpness,
-        **soft,
-        **policy,
+        **given,
     )
 
 

@@ -98,6 +98,9 @@ class Prior:
     Args:
         artifact: Its models are the known ones.
         noise: Variance of an outcome around its expectation.
+
+    Attributes:
+        mix: Which features are the known models' differences from their mean.
     """
 
     def __init__(self, artifact: Artifact, noise: float = SCORE_VARIANCE) -> None:
@@ -107,11 +110,13 @@ class Prior:
         spread = success - self._level[:, None]
         # How good a model is over all is a feature of its own.
         spread = spread - spread[-1]
+        apart = float(success[-1].std(ddof=1)) if m > 1 else 0.0
         counts = artifact.counts[:-1].sum(axis=1)
         sizes = counts / counts.sum() if counts.any() else np.full(k, 1.0 / k)
         scales = [
-            # As a rate that leans on that of all models with so many outcomes.
-            np.full(1, np.sqrt(SCORE_VARIANCE / OVERALL_WEIGHT)),
+            # As far as the known models are apart, or as a rate that leans on that of all
+            # with so many outcomes, if they are not.
+            np.full(1, max(apart, np.sqrt(SCORE_VARIANCE / OVERALL_WEIGHT))),
             # The sample covariance of the known models; of a single one there is none.
             np.full(m, 1.0 / np.sqrt(max(m - 1, 1))),
             # As a cluster that leans on the overall rate with the artifact's shrinkage.
@@ -120,7 +125,7 @@ class Prior:
         self._scale = np.concatenate(scales)
         own = np.vstack([np.eye(k), sizes])
         self._rows = np.hstack([np.ones((k + 1, 1)), spread, own]) * self._scale
-        self._mix = slice(1, 1 + m)
+        self.mix = slice(1, 1 + m)
         self._slopes, self._offsets = artifact.slopes, artifact.offsets
 
     def rows(self) -> tuple[Floats, Floats]:
@@ -135,14 +140,14 @@ class Prior:
             lifts = np.where(placed.novel[:, None], 0.0, lifts + self._offsets)
             mean = lifts.mean(axis=1)
             expected = expected + mean
-            features[:, self._mix] += (lifts - mean[:, None]) * self._scale[self._mix]
+            features[:, self.mix] += (lifts - mean[:, None]) * self._scale[self.mix]
         return expected, features
 
     def lift(self, belief: Belief) -> tuple[Floats, Floats] | None:
         """Slope (1, dim) and offset (1,) of a newcomer, the mix of the known models'."""
         if self._slopes is None or self._offsets is None:
             return None
-        mix = belief.weights[self._mix] * self._scale[self._mix]
+        mix = belief.weights[self.mix] * self._scale[self.mix]
         # Around the mean of the known models.
         mix = mix - mix.mean() + 1.0 / len(mix)
         slope, offset = mix @ self._slopes, mix @ self._offsets

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import PoolError
-from hypernova.table.outcome_table import OutcomeTable
-from hypernova.training.pool.add import Scored, newcomer, scored_of
+from hypernova.training.pool.add import Scored, new_models, newcomer, scored_of
 from hypernova.training.pool.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.prior import Placed
 from hypernova.training.pool.vectors import embedded, vectors_of_table
@@ -25,13 +24,13 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
 
 # Of more prompts every n-th is looked at: a step costs their product.
-CANDIDATES, DECISIONS = 1000, 400
+CANDIDATES, DECISIONS = 1000, 250
 # A gap of so many standard deviations is never crossed.
 FARTHEST = 8.0
-_UNNAMED = "the new model"
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Proposal:
         index: Its place among the prompts that were given.
         cluster: Its nearest cluster.
         gain: How much success a decision is expected to gain, on average over the prompts,
-            from this outcome and those proposed before it.
+            from this outcome together with those proposed before it.
     """
 
     index: int
@@ -65,7 +64,7 @@ def next_prompts(
     An outcome is worth what decisions are expected to gain by it: it must be able to move the
     model's estimate, there and for prompts like it, across the utility of the model that
     is taken now. Each next prompt is chosen as if those before it had been scored (the
-    knowledge gradient of Frazier, Powell and Dayanik 2009, greedily).
+    knowledge gradient of Frazier, Powell and Dayanik 2009, greedily, looking ahead).
 
     Args:
         artifact: To be improved.
@@ -118,7 +117,7 @@ def next_prompts(
         known = _scored(artifact, scored, model, embedder, device)
         new = newcomer(artifact, known)
         features, covariance, noise = new.prior.prompts(placed)[1], new.belief.covariance, new.noise
-        name = model or _UNNAMED
+        name = model or _unused(artifact)
         whole = rebuild(
             artifact,
             [*artifact.models, name],
@@ -163,8 +162,6 @@ def _scored(
     device: Device,
 ) -> Scored:
     """Outcomes of the new model so far; none if no table is given."""
-    from hypernova.training.pool.add import new_models
-
     if scored is None:
         nothing = np.zeros(0)
         placed = Placed(
@@ -182,6 +179,13 @@ def _scored(
         )
     placed = Placed.of(artifact, vectors_of_table(artifact, scored, embedder, device))
     return scored_of(artifact, scored, placed, names[0])
+
+
+def _unused(artifact: Artifact) -> str:
+    name = "new"
+    while name in artifact.models:
+        name += "er"
+    return name
 
 
 def _of_known(artifact: Artifact, model: str, placed: Placed) -> tuple[Floats, Floats, float]:
@@ -215,18 +219,19 @@ def _greedy(
     own = np.einsum("np,np->n", reach, features)
     across = reach[decided] @ features.T  # covariance of decisions and candidates
     known = np.zeros(len(decided))  # variance that outcomes are going to explain
-    before, chosen, gains = 0.0, [], []
+    chosen: list[int] = []
+    gains: list[float] = []
     free = np.ones(len(features), dtype=bool)
     for _ in range(min(count, len(features))):
-        explained = known[:, None] + across**2 / (own + noise)
-        worth = np.where(free, _promise(gap[:, None], explained).mean(axis=0), -np.inf)
-        best = int(np.argmax(worth))
+        # A single outcome hardly ever turns a decision, so each is weighed as if all
+        # that are asked for went to prompts like it.
+        promised = _promise(gap[:, None], known[:, None] + across**2 / (own + noise / count))
+        best = int(np.argmax(np.where(free, promised.mean(axis=0), -np.inf)))
         free[best] = False
         chosen.append(best)
-        gains.append(max(float(worth[best]) - before, 0.0))
-        before = float(worth[best])
         # As if it had been scored.
-        known = explained[:, best]
+        known = known + across[:, best] ** 2 / (own[best] + noise)
+        gains.append(float(_promise(gap, known).mean()))
         step = reach @ features[best] / math.sqrt(own[best] + noise)
         projected = (features[best] @ covariance) / math.sqrt(own[best] + noise)
         covariance = covariance - np.outer(projected, projected)
