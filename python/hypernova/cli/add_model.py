@@ -69,9 +69,9 @@ def _print(made: Artifact, added: Addition) -> None:
     )
     z = made.policy["guard_z"]
     if added.clusters_proven:
-        allowed = f"lets it go before the default model in {added.clusters_proven} clusters"
+        allowed = f"at the centres of {added.clusters_proven} clusters"
     else:
-        allowed = "lets it go before the default model nowhere; score more prompts (next-prompts)"
-    print(f"  guard             {allowed} ({z:g} standard errors)")
+        allowed = "nowhere yet; hypernova next-prompts says which prompts to score"
+    print(f"  before default    {allowed} (guard of {z:g} standard errors)")
     if added.novel:
         print(f"  {added.novel} of the prompts are unlike all that the artifact was fitted on")

@@ -73,3 +73,8 @@ def _propose(arguments: argparse.Namespace) -> None:
             print(json.dumps(told, ensure_ascii=False))
         else:
             print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(prompt, 62)}")
+    if not arguments.json:
+        print(
+            f"expected of all {len(proposals)} together: {proposals[-1].gain:.5f} more success "
+            "a decision, on average over the prompts"
+        )

@@ -190,10 +190,10 @@ def new_models(artifact: Artifact, table: OutcomeTable, models: Sequence[str] | 
         if asked.count(name) > 1:
             raise PoolError(f"the model {name!r} is named twice; name it once")
         if name in artifact.models:
-            alone = "" if models is not None else ", leave its outcomes out, or name those to add"
+            others = "" if models is not None else "; or name the models to add, and only these"
             raise PoolError(
-                f"the artifact holds the model {name!r} already; fold its outcomes in with "
-                f"recalibrate, or remove-model first to start it anew{alone}"
+                f"the artifact holds the model {name!r} already: fold its outcomes in with "
+                f"recalibrate, or start it anew after remove-model{others}"
             )
         if name not in table.models or np.isnan(_column(table, name)).all():
             raise PoolError(

@@ -126,8 +126,8 @@ def next_prompts(
             metadata_of(artifact),
         )
     decided = _spread(np.arange(len(looked)), DECISIONS)
-    gap = _gaps(whole, vectors[decided], name)
-    chosen, gains = _greedy(features, covariance, noise, decided, gap, count)
+    gap, room = _gaps(whole, vectors[decided], name)
+    chosen, gains = _greedy(features, covariance, noise, decided, gap, room, count)
     return [
         Proposal(int(looked[i]), int(placed.clusters[i]), gain)
         for i, gain in zip(chosen, gains, strict=True)
@@ -200,19 +200,29 @@ def _of_known(artifact: Artifact, model: str, placed: Placed) -> tuple[Floats, F
     return placed.rows, np.diag(error**2), noise
 
 
-def _gaps(artifact: Artifact, vectors: Floats, model: str) -> Floats:
-    """Utility of a model less that of the one that is taken without it, (n,)."""
-    gaps = np.full(len(vectors), -np.inf)
+def _gaps(artifact: Artifact, vectors: Floats, model: str) -> tuple[Floats, Floats]:
+    """Utility of a model less that of the one that is taken without it, and its room.
+
+    Returns:
+        The gap, (n,), and how much higher the model's success could be, (n,).
+    """
+    gaps, rooms = np.full(len(vectors), -np.inf), np.zeros(len(vectors))
     for row, decision in enumerate(artifact.decide_many(vectors)):
-        mine = next((e.utility for e in decision.ranking if e.model == model), None)
+        mine = next((e for e in decision.ranking if e.model == model), None)
         other = next((e.utility for e in decision.ranking if e.model != model), None)
         if mine is not None and other is not None:
-            gaps[row] = mine - other
-    return gaps
+            gaps[row], rooms[row] = mine.utility - other, 1.0 - mine.success
+    return gaps, rooms
 
 
 def _greedy(
-    features: Floats, covariance: Floats, noise: float, decided: Ints, gap: Floats, count: int
+    features: Floats,
+    covariance: Floats,
+    noise: float,
+    decided: Ints,
+    gap: Floats,
+    room: Floats,
+    count: int,
 ) -> tuple[list[int], list[float]]:
     """Choose prompts one after the other by the gain that outcomes on all of them promise."""
     reach = features @ covariance
@@ -225,13 +235,14 @@ def _greedy(
     for _ in range(min(count, len(features))):
         # A single outcome hardly ever turns a decision, so each is weighed as if all
         # that are asked for went to prompts like it.
-        promised = _promise(gap[:, None], known[:, None] + across**2 / (own + noise / count))
+        variance = known[:, None] + across**2 / (own + noise / count)
+        promised = _promise(gap[:, None], room[:, None], variance)
         best = int(np.argmax(np.where(free, promised.mean(axis=0), -np.inf)))
         free[best] = False
         chosen.append(best)
         # As if it had been scored.
         known = known + across[:, best] ** 2 / (own[best] + noise)
-        gains.append(float(_promise(gap, known).mean()))
+        gains.append(float(_promise(gap, room, known).mean()))
         step = reach @ features[best] / math.sqrt(own[best] + noise)
         projected = (features[best] @ covariance) / math.sqrt(own[best] + noise)
         covariance = covariance - np.outer(projected, projected)
@@ -241,16 +252,20 @@ def _greedy(
     return chosen, gains
 
 
-def _promise(gap: Floats, variance: Floats) -> Floats:
+def _promise(gap: Floats, room: Floats, variance: Floats) -> Floats:
     """Expected gain of choosing by a gap that is going to be known better.
 
-    ``E[max(0, gap + s Z)] - max(0, gap)`` for a standard normal Z and ``s**2`` the
-    variance: ``s * (pdf(t) - t * (1 - cdf(t)))`` with ``t = |gap| / s``.
+    ``E[max(0, g + s Z)] - max(0, g)`` for a standard normal Z, ``g`` the gap and ``s**2``
+    the variance. Where ``g`` is below 0 nothing above ``g + room`` counts: where the model
+    that is taken hardly ever fails, no other can be much better.
     """
     deviation = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         at = np.where(deviation > 0.0, np.abs(gap) / deviation, np.inf)
-    promise: Floats = deviation * np.interp(at, _AT, _LOSS, right=0.0)
+        top = np.where((deviation > 0.0) & (gap < 0.0), room / deviation, np.inf)
+    # A room below the gap leaves nothing.
+    loss = np.interp(at, _AT, _LOSS, right=0.0) - np.interp(top, _AT, _LOSS, right=0.0)
+    promise: Floats = deviation * np.maximum(loss, 0.0)
     return promise
 
 
