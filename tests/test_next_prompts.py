@@ -93,7 +93,7 @@ class TestNextPrompts:
         clusters = artifact.decide_many(vectors).clusters
         assert all(one.cluster == clusters[one.index] for one in found)
         gains = [one.gain for one in found]
-        assert 0 < gains[0]
+        assert gains[0] > 0
         assert gains == sorted(gains)
 
     def test_of_a_model_that_the_artifact_holds(self) -> None:
