@@ -96,7 +96,7 @@ def level(artifact, new, scored):
     )
 
 
-def own_ridge(artifact, new, scored):
+def own_ridge(new, scored):
     """The column of `mix` with lifts of its own on top, held back as those of `fit`."""
     expected, features = new.prior.prompts(scored.placed)
     left = scored.score - expected - features @ new.belief.weights
@@ -174,7 +174,7 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
                         "overall": lambda a=artifact, b=new: overall(a, b),
                         "level": lambda a=artifact, b=new, c=few: level(a, b, c),
                         "mix": lambda b=new: b.column,
-                        "mix, own ridge": lambda a=artifact, b=new, c=few: own_ridge(a, b, c),
+                        "mix, own ridge": lambda b=new, c=few: own_ridge(b, c),
                         "mix, paired": lambda a=artifact, o=order, n=n, part=part_of: (
                             newcomer(a, part(o[:n], True)).column
                         ),

@@ -1,4 +1,4 @@
-"""Models that join, leave or are renamed: against loops, the core that serves, and made-up truth."""
+"""Models that join, leave or are renamed: against a kernel, the core, and made-up truth."""
 
 from __future__ import annotations
 
@@ -366,7 +366,7 @@ class TestRefused:
     def test_unknown_and_repeated_names(self) -> None:
         artifact, _ = fitted()
         table = scored(np.random.default_rng(0), 5)
-        with pytest.raises(PoolError, match="no outcome of the model 'nwe'.*'new'"):
+        with pytest.raises(PoolError, match=r"no outcome of the model 'nwe'.*'new'"):
             hypernova.add_model(artifact, table, models=["nwe"])
         with pytest.raises(PoolError, match="twice"):
             hypernova.add_model(artifact, table, models=["new", "new"])
@@ -391,7 +391,7 @@ class TestRefused:
         table = hypernova.OutcomeTable.from_arrays(
             task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], least_models=1
         )
-        with pytest.raises(EmbedderMismatchError, match="static.*minilm"):
+        with pytest.raises(EmbedderMismatchError, match=r"static.*minilm"):
             hypernova.add_model(BUNDLED, table, embedder="minilm")
 
     def test_a_table_to_learn_from_still_needs_two_models(self) -> None:

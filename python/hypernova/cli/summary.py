@@ -58,15 +58,17 @@ def print_summary(artifact: Artifact) -> None:
 def print_changes(metadata: dict[str, Any]) -> None:
     """How the models were changed since the artifact was fitted, a line for each change."""
     for change in metadata.get("changes", ()):
-        if change["what"] == "add_model":
-            told = ", ".join(
-                f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"]
-            )
-            print(f"since it was fitted       added {told}")
-        elif change["what"] == "remove_model":
-            print(f"since it was fitted       removed {', '.join(change['models'])}")
-        elif change["what"] == "rename_model":
-            print(f"since it was fitted       renamed {change['model']} to {change['to']}")
+        what = change.get("what")
+        if what == "add_model":
+            each = (f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"])
+            told = f"added {', '.join(each)}"
+        elif what == "remove_model":
+            told = f"removed {', '.join(change['models'])}"
+        elif what == "rename_model":
+            told = f"renamed {change['model']} to {change['to']}"
+        else:
+            continue  # something that another version did
+        print(f"since it was fitted       {told}")
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:
