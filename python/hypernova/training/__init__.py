@@ -7,6 +7,7 @@ Not here: anything that serving needs; nothing that routes imports this package.
 - ``select``: clusters, shrinkage and guard, chosen on held-out tasks
 - ``learn``: from vectors and outcomes to clusters and profiles
 - ``fit``: all of it, from a table to an artifact
+- ``pool``: models that join an artifact, leave it or are renamed, without fitting again
 """
 
 from hypernova.training.fit import fit

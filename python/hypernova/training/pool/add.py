@@ -336,7 +336,6 @@ def _expense(values: Floats, clusters: Ints, others: Floats) -> Floats:
 
 def _addition(made: Artifact, name: str, scored: Scored, new: Newcomer) -> Addition:
     place = made.models.index(name)
-    # No limits: a ranking leaves out what the artifact's defaults exclude.
     at_centres = made.decide_many(made.centroids)
     proven = 0
     for decision in at_centres:
