@@ -36,6 +36,7 @@ BATCH = 25
 # Clusters of groups, and lifts alone: what `fit` chooses on llmrouter_mixed and on small tables.
 SETTINGS = {
     "clusters": Setting("groups", 16, 10.0, None, 0.0),
+    "clusters, guarded": Setting("groups", 16, 10.0, None, 1.0),
     "lifts": Setting("prompts", 16, DROWNING, RIDGE, 0.0),
 }
 WAYS = {
@@ -253,10 +254,12 @@ def main() -> None:
         *(f"- *{way}*: {what}" for way, what in WAYS.items()),
     ]
     for name, setting in SETTINGS.items():
-        # Proposals for both would double the time.
+        # Proposals for all would double the time.
         ways = [way for way in WAYS if way != "mix, own ridge"]
         if name == "lifts":
             ways = ["overall", "level", "mix", "mix, own ridge"]
+        elif name != "clusters":
+            ways.remove("mix, proposed")
         taken = run(table, vectors, setting, ways, arguments.folds, arguments.draws)
         lines += ["", f"## {name}", "", f"`{setting}`", "", *told(table, taken, ways)]
     lines += ["", f"{time.process_time() - start:.0f} s of processor time."]
