@@ -7,12 +7,14 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
 `Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
-`OutcomeTable` reads, `fit` trains, `recalibrate` learns from the log and `evaluate` judges:
-these are loaded, with their libraries, when first used.
+`OutcomeTable` reads, `fit` trains, `evaluate` judges, `recalibrate` learns from the log, and
+`add_model` and its like change which models there are: these are loaded, with their
+libraries, when first used.
 """
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.table import OutcomeTable
     from hypernova.training import fit, recalibrate
+    from hypernova.training.pool import (
+        Proposal,
+        add_model,
+        next_prompts,
+        remove_model,
+        rename_model,
+    )
 
 __all__ = [
     "Artifact",
@@ -37,14 +46,19 @@ __all__ = [
     "HypernovaError",
     "OutcomeLog",
     "OutcomeTable",
+    "Proposal",
     "RankingEntry",
     "Report",
     "Router",
     "__version__",
+    "add_model",
     "evaluate",
     "fit",
+    "next_prompts",
     "read_log",
     "recalibrate",
+    "remove_model",
+    "rename_model",
 ]
 
 if DEBUG_BUILD:
@@ -56,29 +70,32 @@ if DEBUG_BUILD:
     )
 
 
+# What serving does not need, and where it is.
+_LATER = {
+    "CachedEmbedder": "embedder",
+    "CallableEmbedder": "embedder",
+    "Embedder": "embedder",
+    "OutcomeLog": "outcome_log",
+    "OutcomeTable": "table",
+    "Proposal": "training.pool",
+    "Report": "judging",
+    "add_model": "training.pool",
+    "evaluate": "judging",
+    "fit": "training",
+    "next_prompts": "training.pool",
+    "read_log": "outcome_log",
+    "recalibrate": "training",
+    "remove_model": "training.pool",
+    "rename_model": "training.pool",
+}
+
+
 def __getattr__(name: str) -> object:
     """Load what serving does not need when it is first asked for (PEP 562)."""
-    if name in ("fit", "recalibrate"):
-        from hypernova import training
-
-        return getattr(training, name)
-    if name in ("OutcomeLog", "read_log"):
-        from hypernova import outcome_log
-
-        return getattr(outcome_log, name)
-    if name == "OutcomeTable":
-        from hypernova.table import OutcomeTable
-
-        return OutcomeTable
-    if name in ("evaluate", "Report"):
-        from hypernova import judging
-
-        return getattr(judging, name)
-    if name in ("CachedEmbedder", "CallableEmbedder", "Embedder"):
-        from hypernova import embedder
-
-        return getattr(embedder, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 def __dir__() -> list[str]:

@@ -50,6 +50,10 @@ class FitError(HypernovaError, ValueError):
     """A table cannot be fitted with the options given."""
 
 
+class PoolError(HypernovaError, ValueError):
+    """A model cannot be added to an artifact, removed from it or renamed in it."""
+
+
 class JudgeError(HypernovaError, ValueError):
     """A table cannot be judged with the options given: nothing could be held out."""
 

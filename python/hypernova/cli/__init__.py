@@ -12,7 +12,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli import datasets, evaluate, export_embedder, fit, inspect, recalibrate, route
+from hypernova.cli import (
+    add_model,
+    change_models,
+    datasets,
+    evaluate,
+    export_embedder,
+    fit,
+    inspect,
+    next_prompts,
+    recalibrate,
+    route,
+)
 from hypernova.errors import HypernovaError
 
 if TYPE_CHECKING:
@@ -47,6 +58,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=hypernova.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (fit, evaluate, route, inspect, recalibrate, datasets, export_embedder):
+    for command in (
+        fit,
+        evaluate,
+        route,
+        inspect,
+        recalibrate,
+        add_model,
+        next_prompts,
+        change_models,
+        datasets,
+        export_embedder,
+    ):
         command.add_to(commands)
     return parser

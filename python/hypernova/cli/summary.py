@@ -58,6 +58,23 @@ def print_summary(artifact: Artifact) -> None:
             f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
             "                          the same folds chose the weight, so slightly too good"
         )
+    print_changes(metadata)
+
+
+def print_changes(metadata: dict[str, Any]) -> None:
+    """How the models were changed since the artifact was fitted, a line for each change."""
+    for change in metadata.get("changes", ()):
+        what = change.get("what")
+        if what == "add_model":
+            each = (f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"])
+            told = f"added {', '.join(each)}"
+        elif what == "remove_model":
+            told = f"removed {', '.join(change['models'])}"
+        elif what == "rename_model":
+            told = f"renamed {change['model']} to {change['to']}"
+        else:
+            continue  # something that another version did
+        print(f"since it was fitted       {told}")
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:

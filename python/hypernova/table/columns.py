@@ -268,19 +268,22 @@ def unit_vectors(tasks: Tasks) -> Vectors | None:
     return unit
 
 
-def outcome_arrays(tasks: Tasks, outcomes: Outcomes) -> tuple[list[str], Floats, Floats, Floats]:
+def outcome_arrays(
+    tasks: Tasks, outcomes: Outcomes, least_models: int = 2
+) -> tuple[list[str], Floats, Floats, Floats]:
     """Check every rule on outcomes and lay them out.
 
     Args:
         tasks: Tasks that passed `check_tasks`.
         outcomes: Their outcomes.
+        least_models: Models that there must be; 1 where nothing is learned from the table alone.
 
     Returns:
         Sorted model names, then score, cost in USD and latency in seconds, each (tasks, models)
         with NaN for holes and unknowns.
 
     Raises:
-        TableError: there are no outcomes, fewer than two models, a model without outcomes, a value
+        TableError: there are no outcomes, too few models, a model without outcomes, a value
             out of range, or two outcomes of one task and model that differ.
     """
     source = outcomes.source
@@ -303,7 +306,7 @@ def outcome_arrays(tasks: Tasks, outcomes: Outcomes) -> tuple[list[str], Floats,
 
     _check_ranges(outcomes, of)
     _check_repeats(outcomes, len(tasks.ids), of)
-    if len(outcomes.models) < 2:
+    if len(outcomes.models) < least_models:
         raise source.error(
             f"found outcomes of one model only, {shown(outcomes.models[0])}",
             "add those of a second model: there is nothing to route between",

@@ -94,7 +94,7 @@ class OutcomeTable:
         return len(self.models)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> OutcomeTable:
+    def read(cls, path: str | os.PathLike[str], *, least_models: int = 2) -> OutcomeTable:
         """Read and check an outcome table.
 
         Args:
@@ -107,6 +107,8 @@ class OutcomeTable:
                 - A `.csv` file with a header, one outcome a row: task_id, prompt, group?, model,
                   score, cost_usd?, latency_s?. It cannot hold an embedding.
                 - A `.parquet` file with the same columns, and embedding? (lists of numbers).
+            least_models: Models that there must be. A table to learn from needs two; the scored
+                prompts of a new model need one.
 
         Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
         Parquet, is read as its decimal string. A score of JSON or Parquet type boolean is 1 or 0.
@@ -131,7 +133,7 @@ class OutcomeTable:
         if there.is_dir():
             # "." and ".." have no name of their own.
             base = there.resolve().name if there.name in {"", ".."} else there.name
-            return cls.of_columns(*read_folder(there), name=base)
+            return cls.of_columns(*read_folder(there), name=base, least_models=least_models)
         reader = _READERS.get(there.suffix.lower())
         if reader is None:
             raise Source.of(there, "").error(
@@ -139,7 +141,7 @@ class OutcomeTable:
                 "give .jsonl, .csv or .parquet, or a folder with tasks.parquet and "
                 "outcomes.parquet",
             )
-        return cls.of_columns(*reader(there), name=there.stem)
+        return cls.of_columns(*reader(there), name=there.stem, least_models=least_models)
 
     @classmethod
     def from_arrays(
@@ -155,6 +157,7 @@ class OutcomeTable:
         embedding: npt.ArrayLike | None = None,
         name: str = "table",
         embedding_origin: str | None = None,
+        least_models: int = 2,
     ) -> OutcomeTable:
         """Make a table from arrays, under the same rules as `read`. Everything is copied.
 
@@ -170,6 +173,7 @@ class OutcomeTable:
             embedding: Vectors (tasks, dim) of any length above zero.
             name: Name of the table, for reports and messages.
             embedding_origin: Where the vectors come from; `embedding of NAME` if not given.
+            least_models: As in `read`.
 
         Raises:
             TableError: a shape does not fit, or a rule is broken. The message names the table, the
@@ -236,11 +240,18 @@ class OutcomeTable:
             ),
             name=name,
             embedding_origin=embedding_origin,
+            least_models=least_models,
         )
 
     @classmethod
     def of_columns(
-        cls, tasks: Tasks, outcomes: Outcomes, *, name: str, embedding_origin: str | None = None
+        cls,
+        tasks: Tasks,
+        outcomes: Outcomes,
+        *,
+        name: str,
+        embedding_origin: str | None = None,
+        least_models: int = 2,
     ) -> OutcomeTable:
         """Check what a reader of some form has read, and make the table of it.
 
@@ -249,13 +260,14 @@ class OutcomeTable:
             outcomes: Their outcomes.
             name: Name of the table.
             embedding_origin: Where the vectors come from; the embedding column if not given.
+            least_models: As in `read`.
 
         Raises:
             TableError: a rule is broken; the message names the source and the row.
         """
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
-        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes)
+        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, least_models)
         if embedding is None:
             embedding_origin = None
         elif embedding_origin is None:

@@ -46,17 +46,22 @@ class Structure:
 
     def shares(self, vectors: Floats) -> Floats:
         """Share of each cluster in each vector (FORMAT.md, *Rows and shares*), float64 (n, k)."""
-        points = vectors.astype(np.float64)
-        centres = self.centroids.astype(np.float64)
-        # Squared distances, up to what all clusters share.
-        squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
-        if self.k > NEAREST:
-            # Stable: of equally far clusters those of lower index, as in the core.
-            farther = np.argsort(squared, axis=1, kind="stable")[:, NEAREST:]
-            np.put_along_axis(squared, farther, np.inf, axis=1)
-        weights = np.exp(-0.5 * SHARPNESS * (squared - squared.min(axis=1, keepdims=True)))
-        shares: Floats = weights / weights.sum(axis=1, keepdims=True)
-        return shares
+        return shares(vectors, self.centroids, SHARPNESS, NEAREST)
+
+
+def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -> Floats:
+    """Share of each cluster in each vector (FORMAT.md, *Rows and shares*), float64 (n, k)."""
+    points = vectors.astype(np.float64)
+    centres = centroids.astype(np.float64)
+    # Squared distances, up to what all clusters share.
+    squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
+    if len(centroids) > nearest:
+        # Stable: of equally far clusters those of lower index, as in the core.
+        farther = np.argsort(squared, axis=1, kind="stable")[:, nearest:]
+        np.put_along_axis(squared, farther, np.inf, axis=1)
+    weights = np.exp(-0.5 * sharpness * (squared - squared.min(axis=1, keepdims=True)))
+    found: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return found
 
 
 def find_structure(

@@ -1,0 +1,77 @@
+"""`hypernova add-model`: a new model from some scored prompts, without fitting again.
+
+Not here: how it is placed (see `hypernova.training.pool`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import hypernova
+from hypernova.cli.device import add_device_to
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hypernova import Artifact
+    from hypernova.cli import Commands
+    from hypernova.training.pool import Addition
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("add-model", help="add a model from some scored prompts")
+    parser.add_argument("artifact", metavar="ROUTER.hnv")
+    parser.add_argument(
+        "outcomes", metavar="OUTCOMES", help="its outcomes: .jsonl, .csv, .parquet or folder"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
+    parser.add_argument(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="M",
+        help="which to add (may be repeated; default: all but the default model)",
+    )
+    parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
+    add_device_to(parser)
+    parser.set_defaults(run=_add)
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    from hypernova.training.pool import add
+
+    made, additions = add(
+        hypernova.Artifact.open(arguments.artifact),
+        hypernova.OutcomeTable.read(arguments.outcomes, least_models=1),
+        models=arguments.models,
+        embedder=arguments.embedder,
+        device=arguments.device,
+    )
+    made.save(arguments.output)
+    print(f"wrote {arguments.output}")
+    for addition in additions:
+        _print(made, addition)
+
+
+def _print(made: Artifact, added: Addition) -> None:
+    default = made.models.index(made.default_model)
+    success, error = made.success[-1, default], made.standard_error[-1, default]
+    pairs = f", {added.paired} of them also by {made.default_model}" if added.paired else ""
+    print(f"{added.model}: {added.prompts} scored prompts{pairs}")
+    print(
+        f"  success over all  {added.success:.4f} ± {added.error:.4f}; "
+        f"default {made.default_model} {success:.4f} ± {error:.4f}"
+    )
+    print(
+        f"  now taken         at the centres of {added.clusters_taken} of {made.clusters} "
+        f"clusters, for {added.prompts_taken} of {added.prompts} scored prompts"
+    )
+    z = made.policy["guard_z"]
+    if added.clusters_proven:
+        allowed = f"at the centres of {added.clusters_proven} clusters"
+    else:
+        allowed = "nowhere yet; hypernova next-prompts says which prompts to score"
+    print(f"  before default    {allowed} (guard of {z:g} standard errors)")
+    if added.novel:
+        print(f"  {added.novel} of the prompts are unlike all that the artifact was fitted on")

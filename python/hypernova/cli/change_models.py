@@ -1,0 +1,55 @@
+"""`hypernova remove-model` and `hypernova rename-model`.
+
+Not here: what they do to an artifact (see `hypernova.training.pool`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import hypernova
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hypernova.cli import Commands
+
+
+def add_to(commands: Commands) -> None:
+    """Add both commands to the parser."""
+    remove = commands.add_parser("remove-model", help="remove models from an artifact")
+    remove.add_argument("artifact", metavar="ROUTER.hnv")
+    remove.add_argument("models", nargs="+", metavar="M")
+    remove.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
+    remove.add_argument(
+        "--default", metavar="M", help="the new default model, where the old one is removed"
+    )
+    remove.set_defaults(run=_remove)
+    rename = commands.add_parser("rename-model", help="give a model another name")
+    rename.add_argument("artifact", metavar="ROUTER.hnv")
+    rename.add_argument("old", metavar="OLD")
+    rename.add_argument("new", metavar="NEW")
+    rename.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
+    rename.set_defaults(run=_rename)
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    before = hypernova.Artifact.open(arguments.artifact)
+    made = hypernova.remove_model(before, arguments.models, default=arguments.default)
+    made.save(arguments.output)
+    print(f"wrote {arguments.output}")
+    was = before.decide_many(before.centroids)
+    now = made.decide_many(made.centroids)
+    moved = sum(a.model != b.model for a, b in zip(was, now, strict=True))
+    print(
+        f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "
+        f"default {made.default_model}"
+    )
+    print(f"another model is taken at the centres of {moved} of {made.clusters} clusters")
+
+
+def _rename(arguments: argparse.Namespace) -> None:
+    before = hypernova.Artifact.open(arguments.artifact)
+    hypernova.rename_model(before, arguments.old, arguments.new).save(arguments.output)
+    print(f"wrote {arguments.output}")
+    print(f"{arguments.old} is now {arguments.new}; no decision is changed by that")

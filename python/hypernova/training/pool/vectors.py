@@ -1,0 +1,84 @@
+"""Prompts to vectors, with the embedder that an artifact was fitted with.
+
+Not here: routing; a router has its embedder.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.embedder import find_bundled, open_embedder
+from hypernova.errors import EmbedderMismatchError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from hypernova._core import Artifact
+    from hypernova.embedder import Device, TextEmbedder
+    from hypernova.table import OutcomeTable
+    from hypernova.training.types import Floats
+
+
+def vectors_of_table(
+    artifact: Artifact,
+    table: OutcomeTable,
+    embedder: str | os.PathLike[str] | TextEmbedder | None,
+    device: Device,
+) -> Floats:
+    """Vectors of a table's prompts, float32 (tasks, dim).
+
+    Of an artifact that routes vectors only the table must bring them. Any other embeds the
+    prompts, whether the table brings vectors or not: they may be of another origin.
+
+    Raises:
+        EmbedderMismatchError: The table brings no such vectors, or the embedder is not the
+            artifact's.
+    """
+    identity = json.loads(artifact.embedder)
+    if identity["kind"] == "text":
+        return embedded(artifact, table.prompts, embedder, device)
+    vectors = table.embedding
+    if vectors is None or vectors.shape[1] != artifact.dim:
+        found = "no embedding" if vectors is None else f"vectors of {vectors.shape[1]} dimensions"
+        raise EmbedderMismatchError(
+            f"the artifact routes vectors of {artifact.dim} dimensions only ({identity['name']}), "
+            f"and the table {table.name} brings {found}; add a column embedding of that origin"
+        )
+    return np.ascontiguousarray(vectors)
+
+
+def embedded(
+    artifact: Artifact,
+    texts: Sequence[str],
+    embedder: str | os.PathLike[str] | TextEmbedder | None,
+    device: Device,
+) -> Floats:
+    """Embed texts with the artifact's embedder, float32 (n, dim).
+
+    Raises:
+        EmbedderMismatchError: The artifact routes vectors only, or the embedder is not its own.
+    """
+    identity = json.loads(artifact.embedder)
+    label = f"{identity['name']} ({str(identity['fingerprint'])[:12]})"
+    if identity["kind"] != "text":
+        raise EmbedderMismatchError(
+            f"the artifact routes vectors only ({identity['name']}), so no text can be embedded "
+            "to match; pass vectors of that origin"
+        )
+    chosen = embedder if embedder is not None else find_bundled(str(identity["fingerprint"]))
+    if chosen is None:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the embedder {label}, which is not bundled; pass it "
+            "as embedder"
+        )
+    used = open_embedder(chosen, device=device)
+    if used.fingerprint != identity["fingerprint"]:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the embedder {label}, and the one given is "
+            f"{used.name} ({used.fingerprint[:12]}); pass the former"
+        )
+    return used.embed(list(texts))
