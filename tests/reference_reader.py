@@ -41,6 +41,10 @@ class FormatError(Exception):
         self.name = name
 
 
+class Novel(Exception):
+    """The prompt is unlike all training prompts."""
+
+
 class NoCandidate(Exception):
     """The limits leave no model."""
 
@@ -382,11 +386,15 @@ def decide(
     allow: Collection[str] | None = None,
     deny: Collection[str] | None = None,
     prices: Mapping[str, float] | None = None,
+    previous_model: str | None = None,
+    switch_cost: float = 0.0,
+    on_novel: str = "default",
 ) -> ReferenceDecision:
     """Decide by the page's section on meaning, in float64.
 
     Raises:
         NoCandidate: The limits leave no model.
+        Novel: The prompt is novel, and the caller wants none.
     """
 
     def wish(given: float | None, field: str) -> float:
@@ -395,6 +403,9 @@ def decide(
     cluster, distance = nearest(artifact, query)
     far = novelty(artifact, distance)
     novel = float(far) > artifact.policy["novelty_limit"]
+    if novel and on_novel == "error":
+        raise Novel
+    unguarded = novel and on_novel == "best_overall"
     row = len(artifact.centroids) if novel else cluster
     rows, models = shares(artifact, query, novel), range(len(artifact.models))
 
@@ -422,6 +433,8 @@ def decide(
     proven = [i != e and utility[i] - utility[e] > z * errors[i] for i in range(len(utility))]
 
     part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]
+    if unguarded:
+        part = [0] * len(utility)
     order = sorted(range(len(utility)), key=lambda i: (part[i], -utility[i], i))
     limit, floor = wish(max_cost_usd, "max_cost_usd"), wish(min_success, "min_success")
 
@@ -436,10 +449,19 @@ def decide(
         raise NoCandidate
     if left[0] != order[0]:
         reason = "constrained"
+    elif unguarded:
+        reason = "best_overall"
     elif novel:
         reason = "default_novel"
     else:
         reason = "routed" if proven[order[0]] else "default_no_evidence"
+    if previous_model is not None:
+        previous = artifact.models.index(previous_model)
+        gain = utility[left[0]] - utility[previous]
+        if previous in left[1:] and gain <= switch_cost:
+            left.remove(previous)
+            left.insert(0, previous)
+            reason = "stayed"
     counts = [mean(artifact.counts, i) for i in models]
     columns = list(zip(artifact.models, success, cost, late, counts, utility, strict=True))
     ranking = tuple(Entry(*columns[i]) for i in left)

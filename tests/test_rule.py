@@ -14,12 +14,15 @@ import pytest
 from golden.make_golden import decision_values
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from reference_reader import NoCandidate, ReferenceArtifact, decide, novelty, read
+from reference_reader import NoCandidate, Novel, ReferenceArtifact, decide, novelty, read
 
 from hypernova import Artifact, errors
 
 NAN, INF = float("nan"), float("inf")
-REASONS = ("routed", "default_no_evidence", "default_novel", "constrained")
+REASONS = (
+    *("routed", "default_no_evidence", "default_novel", "constrained"),
+    *("stayed", "best_overall"),
+)
 WEIGHTS = st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0, 0.3, 7.0, 1e-3, 1e300])
 LIMITS = st.sampled_from([0.0, 0.25, 0.5, 0.7, 1.0, 2.0, 1e9])
 SHARES = st.sampled_from([0.0, 0.0, 0.25, 0.5, float(np.float32(0.7)), 0.7, 1.0])
@@ -89,6 +92,9 @@ def wishes(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
         "allow": some,
         "deny": st.lists(st.sampled_from(models), max_size=2),
         "prices": st.dictionaries(st.sampled_from(models), st.sampled_from([0.0, 0.25, 0.7, 3.0])),
+        "previous_model": st.sampled_from(models),
+        "switch_cost": st.sampled_from([0.0, 0.25, 0.05, 1.0, 9.0]),
+        "on_novel": st.sampled_from(["default", "best_overall", "error"]),
     }
     return {name: draw(kind) for name, kind in kinds.items() if draw(st.booleans())}
 
@@ -124,12 +130,47 @@ def test_decisions_and_rankings_are_those_of_the_rule(
             with pytest.raises(errors.NoCandidateError):
                 artifact.decide(query, **wish)
             continue
+        except Novel:
+            with pytest.raises(errors.NovelPromptError):
+                artifact.decide(query, **wish)
+            continue
         decision = artifact.decide(query, **wish)
         assert decision_values(decision) == decision_values(expected)
         assert decision.ranking[0].model == decision.model
         assert decision.reason in REASONS
         assert np.float32(decision.novelty) == novelty(reference, expected.distance)
         assert len({e.model for e in decision.ranking}) == len(decision.ranking)
+
+
+@settings(max_examples=300)
+@given(question=questions(), data=st.data())
+def test_after_failures_the_rest_of_the_ranking_follows(
+    question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject
+) -> None:
+    arguments, queries, wish = question
+    artifact = Artifact.build(**arguments)
+    for query in queries:
+        try:
+            decision = artifact.decide(query, **wish)
+        except (errors.NoCandidateError, errors.NovelPromptError):
+            continue
+        # What the rule says without a conversation, in which the first choice has no head start.
+        plain = {k: v for k, v in wish.items() if k not in ("previous_model", "switch_cost")}
+        left = [entry.model for entry in artifact.decide(query, **plain).ranking]
+        while left:
+            failed = data.draw(st.sampled_from(left))
+            left.remove(failed)
+            if not left:
+                with pytest.raises(errors.NoCandidateError):
+                    decision.after_failure(failed)
+                break
+            following = decision.after_failure(failed)
+            assert following.reason == "fallback"
+            found = [entry.model for entry in following.ranking]
+            assert found[0] == following.model
+            first = decision.model if decision.model in left else left[0]
+            assert found == [first, *(model for model in left if model != first)]
+            decision = following
 
 
 @settings(max_examples=200)
@@ -143,8 +184,8 @@ def test_decide_many_is_decide_row_by_row(
     for row, query in enumerate(queries):
         try:
             singles.append(artifact.decide(query, **wish))
-        except errors.NoCandidateError:
-            with pytest.raises(errors.NoCandidateError, match=rf"vector {row}\b"):
+        except (errors.NoCandidateError, errors.NovelPromptError) as error:
+            with pytest.raises(type(error), match=rf"vector {row}\b"):
                 artifact.decide_many(queries, **wish)
             return
     many = artifact.decide_many(queries, **wish)

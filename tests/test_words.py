@@ -35,14 +35,25 @@ def fresh() -> Any:
     return tokenizer
 
 
-def encoded(words: Words, text: str) -> list[int] | None:
-    tokens = words.encode(text)
-    return None if tokens is None else tokens.tolist()
+def encoded(words: Words, text: str) -> list[int]:
+    tokens: list[int] = words.encode(text).tolist()
+    return tokens
 
 
 def whole(tokenizer: Any, text: str) -> list[int]:
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
     return ids
+
+
+def limited(limit: int) -> tuple[Any, Words]:
+    """A tokenizer that cuts and adds special tokens itself, and the same for words."""
+    cuts, ours = fresh(), fresh()
+    cuts.enable_truncation(limit)
+    ours.enable_truncation(limit)
+    return cuts, Words(ours, special=True)
+
+
+LIMITED = {limit: limited(limit) for limit in (3, 8, 256)}
 
 
 @pytest.fixture(scope="module")
@@ -55,24 +66,34 @@ def words() -> Words:
 def test_tokens_are_those_of_the_whole_text(words: Words, pieces: list[str]) -> None:
     text = "".join(pieces)
     for _ in range(2):  # once learned, once known
-        tokens = encoded(words, text)
-        if tokens is None:
-            assert any(added in text for added in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
-        else:
-            assert tokens == whole(words._tokenizer, text)
+        assert encoded(words, text) == whole(words._tokenizer, text)
+
+
+@pytest.mark.parametrize("limit", [3, 8, 256])
+@settings(max_examples=300, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
+def test_special_tokens_and_a_limit_are_those_of_the_tokenizer(
+    limit: int, pieces: list[str], times: int
+) -> None:
+    text = "".join(pieces) * times
+    cuts, ours = LIMITED[limit]
+    for _ in range(2):
+        assert encoded(ours, text) == cuts.encode(text).ids
 
 
 def test_real_prompts(words: Words, shared: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     paths = sorted(shared.glob("data/*/tasks.parquet"))
     assert paths
+    cuts, ours = LIMITED[256]
     for path in paths:
         for prompt in parquet.read_table(path)["prompt"].to_pylist()[:300]:
             assert encoded(words, prompt) == whole(words._tokenizer, prompt)
+            assert encoded(ours, prompt) == cuts.encode(prompt).ids
 
 
 def test_an_added_token_is_left_to_the_tokenizer(words: Words) -> None:
-    assert words.encode("a [SEP] b") is None
+    assert encoded(words, "a [SEP] b") == whole(words._tokenizer, "a [SEP] b")
     assert encoded(words, "a [SEP b") == whole(words._tokenizer, "a [SEP b")
 
 
@@ -105,6 +126,8 @@ def test_which_tokenizers_fit() -> None:
     assert not Words.fits(other)
     other = fresh()
     other.enable_truncation(8)
+    assert Words.fits(other)
+    other.enable_truncation(8, direction="left")
     assert not Words.fits(other)
     other = fresh()
     other.add_tokens([AddedToken("New York", normalized=True)])

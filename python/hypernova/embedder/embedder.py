@@ -97,8 +97,8 @@ class Embedder(TextEmbedder):
         self._outputs = [session.get_outputs()[0].name]
         self._tokenizer = tokenizer
         self._words = None
-        if not self._special and Words.fits(tokenizer):
-            self._words = Words(tokenizer)
+        if Words.fits(tokenizer):
+            self._words = Words(tokenizer, special=self._special)
         # A text with no more tokens than that has none of its own.
         self._added = len(self._encode(self._prompt)) if self._special or self._prompt else 0
 
@@ -321,8 +321,8 @@ class Embedder(TextEmbedder):
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
     def _encode(self, text: str) -> Tokens:
-        if self._words is not None and (tokens := self._words.encode(text)) is not None:
-            return tokens
+        if self._words is not None:
+            return self._words.encode(text)
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
         encoded = self._tokenizer.encode(text, add_special_tokens=self._special)

@@ -24,6 +24,7 @@ _WORD = re.compile(r"[^ \t\n\r!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
 
 # Some 5 MB of words; longer ones are rarely words at all.
 _MOST_WORDS, _LONGEST = 1 << 15, 32
+_SIZE = 8  # bytes of a token
 
 
 class Words:
@@ -33,39 +34,70 @@ class Words:
     memory alone.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
-        """Take a tokenizer for which ``fits`` is true, and which does not change."""
+    def __init__(self, tokenizer: Any, *, special: bool = False) -> None:
+        """Take a tokenizer for which ``fits`` is true, and which others do not use.
+
+        Args:
+            tokenizer: Its truncation is taken over.
+            special: Whether its special tokens are put around a text.
+        """
+        limit = (tokenizer.truncation or {}).get("max_length")
+        tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self._added = [added.content for added in tokenizer.get_added_tokens_decoder().values()]
         self._known: dict[str, bytes] = {}  # of a word's tokens, as int64
+        around = tokenizer.encode("", add_special_tokens=special).ids
+        before = tokenizer.encode("a", add_special_tokens=special).ids
+        before = before[: before.index(tokenizer.encode("a", add_special_tokens=False).ids[0])]
+        self._before, self._after = _bytes(before), _bytes(around[len(before) :])
+        # How many tokens of its own a text may have.
+        self._room: int | None = None if limit is None else limit - len(around)
 
     @staticmethod
     def fits(tokenizer: Any) -> bool:
-        """Whether a tokenizer cuts texts as BERT's does, and truncates nothing."""
+        """Whether a tokenizer cuts texts as BERT's does, and a long one after its beginning."""
         parts = tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model
         names = tuple(type(part).__name__ for part in parts)
         return (
             names == ("BertNormalizer", "BertPreTokenizer", "WordPiece")
-            and tokenizer.truncation is None
+            and (tokenizer.truncation or {"direction": "right"})["direction"] == "right"
             # One that is looked for in the normalised text may be there and not in the text.
             and not any(a.normalized for a in tokenizer.get_added_tokens_decoder().values())
+            and len(tokenizer.encode("a", add_special_tokens=False).ids) > 0
         )
 
-    def encode(self, text: str) -> Tokens | None:
-        """Give the tokens of a text, without special ones; None if it has to be left whole.
-
-        The text holds no lone surrogates.
-        """
+    def encode(self, text: str) -> Tokens:
+        """Give the tokens of a text that holds no lone surrogates, as the tokenizer would."""
         for added in self._added:
             if added in text:  # the tokenizer takes it for one token, blanks or not
-                return None
-        words = _WORD.findall(text)
+                own = _bytes(self._tokenizer.encode(text, add_special_tokens=False).ids)
+                break
+        else:
+            own = self._own(_WORD.findall(text))
+        if self._room is not None:
+            own = own[: _SIZE * self._room]
+        return np.frombuffer(self._before + own + self._after, dtype=np.int64)
+
+    def _own(self, words: list[str]) -> bytes:
+        """The tokens of words, at least as many as there is room for."""
+        if self._room is None or len(words) <= self._room:
+            return self._look_up(words)
+        # What follows the last token that counts need not be looked at. The tokenizer would
+        # tokenise all of it, and keep all other threads of Python waiting meanwhile.
+        own = b""
+        for at in range(0, len(words), self._room):
+            own += self._look_up(words[at : at + self._room])
+            if len(own) >= _SIZE * self._room:
+                break
+        return own
+
+    def _look_up(self, words: list[str]) -> bytes:
         found = list(map(self._known.get, words))
         if None in found:
             new = self._learn([word for word, ids in zip(words, found, strict=True) if ids is None])
             found = [ids or new.get(word, b"") for word, ids in zip(words, found, strict=True)]
         # Bytes are put together in a third of the time that a list of numbers takes.
-        return np.frombuffer(b"".join(found), dtype=np.int64)  # type: ignore[arg-type]
+        return b"".join(found)  # type: ignore[arg-type]
 
     def _learn(self, words: list[str]) -> dict[str, bytes]:
         """The tokens of words that are not known; all of them in one run of the tokenizer."""
@@ -78,12 +110,13 @@ class Words:
                 at += 1
                 end += 1 + len(words[at])
             tokens[at].append(token)
-        new = {
-            word: np.array(ids, dtype=np.int64).tobytes()
-            for word, ids in zip(words, tokens, strict=True)
-        }
+        new = {word: _bytes(ids) for word, ids in zip(words, tokens, strict=True)}
         kept = [(word, ids) for word, ids in new.items() if len(word) <= _LONGEST][:_MOST_WORDS]
         if len(self._known) + len(kept) > _MOST_WORDS:
             self._known.clear()  # words of today are worth more than those of yesterday
         self._known.update(kept)
         return new
+
+
+def _bytes(ids: list[int]) -> bytes:
+    return np.array(ids, dtype=np.int64).tobytes()

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.
 WATCH_EVERY_S = 1.0
-# Threads that embed for `aroute`: more than cores only wait for each other.
-ASYNC_THREADS = min(8, os.cpu_count() or 1)
+# Threads that embed for `aroute`: with one for each core the event loop has to wait for its own.
+ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))
 
 _log = logging.getLogger("hypernova")
 
@@ -184,8 +184,10 @@ class Router:
         try:
             artifact = self._replace(path)
         except HypernovaError as error:
-            _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, error)
-            tell(self._on_reload, Reloaded(self.artifact.sha256, str(error)))
+            # As text: a record that is kept would keep the error's frames, and the old file.
+            said = str(error)
+            _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, said)
+            tell(self._on_reload, Reloaded(self.artifact.sha256, said))
             raise
         tell(self._on_reload, Reloaded(artifact.sha256, None))
         return artifact
@@ -337,7 +339,7 @@ class Router:
     ) -> Decision:
         """Decide as `route` does, without keeping the event loop waiting.
 
-        Threads of the router's own embed, as many as there are cores and at most 8; more
+        Threads of the router's own embed, one less than there are cores and at most 8; more
         requests wait in line. The first request loads the embedder, which holds the
         interpreter for some tenths of a second: read `embedder` before the loop starts.
 
