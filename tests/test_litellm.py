@@ -149,6 +149,18 @@ class TestProxy:
         assert named in answer.text
         assert upstream.seen == []
 
+    @pytest.mark.parametrize(
+        ("path", "field"), [("/v1/responses", "input"), ("/v1/completions", "prompt")]
+    )
+    def test_other_protocols_are_routed_by_their_text(
+        self, proxy: httpx.Client, upstream: Upstream, ranking: list[str], path: str, field: str
+    ) -> None:
+        upstream.seen.clear()
+        answer = proxy.post(path, json={"model": "hypernova", field: MESSAGES[0]["content"]})
+        assert answer.status_code == 200, answer.text
+        assert f"from {ranking[0]}" in answer.text
+        assert upstream.seen == ranking[:1]
+
     def test_a_stream_has_the_ranking_too(
         self, proxy: httpx.Client, upstream: Upstream, ranking: list[str]
     ) -> None:

@@ -1,4 +1,4 @@
-"""A local server that speaks the OpenAI chat protocol, and fails when told to.
+"""A local server that speaks OpenAI's protocols for text, and fails when told to.
 
 Not here: a model.
 """
@@ -33,7 +33,8 @@ class Upstream:
                 elif asked.get("stream"):
                     self._send(200, "text/event-stream", _stream(asked["model"]))
                 else:
-                    self._send(200, "application/json", json.dumps(_whole(asked["model"])).encode())
+                    form = _FORMS[self.path]
+                    self._send(200, "application/json", json.dumps(form(asked["model"])).encode())
 
             def _send(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
@@ -57,7 +58,7 @@ class Upstream:
         self._server.server_close()
 
 
-def _whole(model: str) -> dict[str, Any]:
+def _chat(model: str) -> dict[str, Any]:
     return {
         "id": "x",
         "object": "chat.completion",
@@ -72,6 +73,35 @@ def _whole(model: str) -> dict[str, Any]:
         ],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
     }
+
+
+def _prompt(model: str) -> dict[str, Any]:
+    choice = {"index": 0, "text": f"from {model}", "finish_reason": "stop", "logprobs": None}
+    return {**_chat(model), "object": "text_completion", "choices": [choice]}
+
+
+def _response(model: str) -> dict[str, Any]:
+    content = {"type": "output_text", "text": f"from {model}", "annotations": []}
+    message = {"type": "message", "id": "m", "status": "completed", "role": "assistant"}
+    return {
+        "id": "x",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": model,
+        "output": [{**message, "content": [content]}],
+        "parallel_tool_calls": False,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
+    }
+
+
+_FORMS = {
+    "/v1/chat/completions": _chat,
+    "/v1/completions": _prompt,
+    "/v1/responses": _response,
+}
 
 
 def _stream(model: str) -> bytes:

@@ -6,12 +6,12 @@ Not here: what they do.
 from __future__ import annotations
 
 import asyncio
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from hypernova.integrations.server.faults import FaultError
+from hypernova.router.router import ASYNC_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,14 +28,15 @@ class Limits:
         max_batch: Most texts of a batch.
         max_in_flight: Requests that are worked on or wait for a thread; more are refused.
         timeout_s: Seconds within which a body must arrive, and then the answer be there.
-        threads: Threads that embed and decide.
+        threads: Threads that embed and decide; by default as many as `hypernova.Router.aroute`
+            has.
     """
 
     max_body_bytes: int = 4 << 20
     max_batch: int = 1024
     max_in_flight: int = 256
     timeout_s: float = 10.0
-    threads: int = min(4, os.cpu_count() or 1)
+    threads: int = ASYNC_THREADS
 
 
 class Workers:
