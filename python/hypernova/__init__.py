@@ -6,8 +6,9 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router = hypernova.Router.open()  # the bundled artifact
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
-`Router`, `Decision` and `Artifact` serve; `OutcomeTable` reads, `fit` trains and `evaluate`
-judges: these are loaded, with their libraries, when first used.
+`Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
+`OutcomeTable` reads, `fit` trains, `recalibrate` learns from the log and `evaluate` judges:
+these are loaded, with their libraries, when first used.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from hypernova.router import Router
 if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.judging import Report, evaluate
+    from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.table import OutcomeTable
-    from hypernova.training import fit
+    from hypernova.training import fit, recalibrate
 
 __all__ = [
     "Artifact",
@@ -33,6 +35,7 @@ __all__ = [
     "Decisions",
     "Embedder",
     "HypernovaError",
+    "OutcomeLog",
     "OutcomeTable",
     "RankingEntry",
     "Report",
@@ -40,6 +43,8 @@ __all__ = [
     "__version__",
     "evaluate",
     "fit",
+    "read_log",
+    "recalibrate",
 ]
 
 if DEBUG_BUILD:
@@ -53,10 +58,14 @@ if DEBUG_BUILD:
 
 def __getattr__(name: str) -> object:
     """Load what serving does not need when it is first asked for (PEP 562)."""
-    if name == "fit":
-        from hypernova.training import fit
+    if name in ("fit", "recalibrate"):
+        from hypernova import training
 
-        return fit
+        return getattr(training, name)
+    if name in ("OutcomeLog", "read_log"):
+        from hypernova import outcome_log
+
+        return getattr(outcome_log, name)
     if name == "OutcomeTable":
         from hypernova.table import OutcomeTable
 

@@ -34,6 +34,18 @@ class TableWriteError(HypernovaError, OSError):
     """An outcome table could not be written; what stood at the path before still stands."""
 
 
+class OutcomeError(HypernovaError, ValueError):
+    """A decision or an outcome cannot be logged: a value is missing or out of range."""
+
+
+class OutcomeLogError(HypernovaError, OSError):
+    """An outcome log cannot be written or read; the records before stand as they are."""
+
+
+class RecalibrateError(HypernovaError, ValueError):
+    """A log cannot be folded into an artifact with the options given."""
+
+
 class FitError(HypernovaError, ValueError):
     """A table cannot be fitted with the options given."""
 

@@ -12,7 +12,16 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli import datasets, evaluate, export_embedder, fit, inspect, route, serve
+from hypernova.cli import (
+    datasets,
+    evaluate,
+    export_embedder,
+    fit,
+    inspect,
+    recalibrate,
+    route,
+    serve,
+)
 from hypernova.errors import HypernovaError
 
 if TYPE_CHECKING:
@@ -47,6 +56,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=hypernova.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (fit, evaluate, route, serve, inspect, datasets, export_embedder):
+    for command in (
+        fit,
+        evaluate,
+        route,
+        serve,
+        inspect,
+        recalibrate,
+        datasets,
+        export_embedder,
+    ):
         command.add_to(commands)
     return parser

@@ -29,6 +29,12 @@ def print_summary(artifact: Artifact) -> None:
         f"{artifact.clusters} clusters, {len(artifact.models)} models, "
         f"default {artifact.default_model}, embedder {identity['name']}"
     )
+    folded = metadata.get("recalibration")
+    if isinstance(folded, dict) and folded.get("outcomes"):
+        print(
+            f"recalibrated              with {folded['outcomes']} logged outcomes; the figures "
+            "that follow\n                          are those of the fit, before that"
+        )
     if "in_sample" in metadata:
         figures = metadata["in_sample"]
         print(

@@ -7,8 +7,11 @@ Not here: anything that serving needs; nothing that routes imports this package.
 - ``select``: clusters, shrinkage and guard, chosen on held-out tasks
 - ``learn``: from vectors and outcomes to clusters and profiles
 - ``fit``: all of it, from a table to an artifact
+- ``folded``, ``shift``, ``lineage``: sums of an outcome log, what they move, what is remembered
+- ``recalibrate``: all of that, from an artifact and a log to the next artifact
 """
 
 from hypernova.training.fit import fit
+from hypernova.training.recalibrate import ModelChange, Recalibration, recalibrate
 
-__all__ = ["fit"]
+__all__ = ["ModelChange", "Recalibration", "fit", "recalibrate"]

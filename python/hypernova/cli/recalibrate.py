@@ -1,0 +1,105 @@
+"""`hypernova recalibrate`: fold the log of a service into an artifact."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hypernova
+from hypernova.errors import NotFoundError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from hypernova.cli import Commands
+    from hypernova.training.recalibrate import Recalibration
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("recalibrate", help="learn from the outcome log of a service")
+    parser.add_argument("artifact", metavar="ROUTER.hnv")
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="folder of segments, or a segment")
+    parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
+    parser.add_argument(
+        "--half-life",
+        type=float,
+        metavar="DAYS",
+        help="age at which an outcome counts half as much; by default none ages",
+    )
+    parser.add_argument(
+        "--max-weight",
+        type=float,
+        metavar="W",
+        help="heaviest weight of an outcome whose model had a small chance (default 5)",
+    )
+    parser.add_argument("--json", action="store_true", help="what changed, as one JSON object")
+    parser.set_defaults(run=_recalibrate)
+
+
+def _recalibrate(arguments: argparse.Namespace) -> None:
+    folder = Path(arguments.output).absolute().parent
+    if not folder.is_dir():  # said before the work, not after it
+        raise NotFoundError(
+            f"{arguments.output}: the folder {folder} does not exist; make it first"
+        )
+    weight = {} if arguments.max_weight is None else {"max_weight": arguments.max_weight}
+    done = hypernova.recalibrate(
+        arguments.artifact, arguments.logs, half_life=arguments.half_life, **weight
+    )
+    done.artifact.save(arguments.output)
+    if arguments.json:
+        print(json.dumps(_report(done), ensure_ascii=False))
+    else:
+        print("\n".join(_lines(done, arguments.output)))
+
+
+def _report(done: Recalibration) -> dict[str, Any]:
+    return {
+        "artifact": done.artifact.sha256,
+        "lines": done.lines,
+        "outcomes": done.outcomes,
+        "outcomes_before": done.outcomes_before,
+        "open": done.open,
+        "skipped": dict(done.skipped),
+        "kept": done.kept,
+        "clusters": done.clusters,
+        "clusters_changed": done.clusters_changed,
+        "default_before": done.default_before,
+        "default_after": done.default_after,
+        "models": [asdict(change) for change in done.models],
+    }
+
+
+def _lines(done: Recalibration, output: str) -> list[str]:
+    from hypernova.training.describe import one_line
+
+    lines = [f"wrote {output}"]
+    earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""
+    lines.append(f"folded {done.outcomes} outcomes{earlier}; {done.lines} lines read")
+    if done.open:
+        lines.append(f"{done.open} decisions have no outcome yet")
+    if done.kept < 1.0:
+        lines.append(f"decay leaves {100 * done.kept:.1f}% of the outcomes that were fitted")
+    for reason, count in done.skipped.items():
+        lines.append(f"skipped {count}: {done.REASONS[reason]}")
+    lines += ["", "outcomes  effective   score  estimate           model"]
+    for change in done.models:
+        score = "-" if change.mean_score is None else f"{change.mean_score:.4f}"
+        lines.append(
+            f"{change.outcomes:8d}  {change.effective:9.1f}  {score:>6}  "
+            f"{change.before:.4f} -> {change.after:.4f}   {one_line(change.model, 48)}"
+        )
+    lines.append("")
+    if done.clusters_changed is None:
+        lines.append("decisions in clusters: not compared, the artifact's limits leave no model")
+    else:
+        lines.append(
+            f"another model is taken in {done.clusters_changed} of {done.clusters} clusters"
+        )
+    same = done.default_before == done.default_after
+    was = "" if same else f", until now {one_line(done.default_before, 48)}"
+    lines.append(f"default model {one_line(done.default_after, 48)}{was}")
+    return lines

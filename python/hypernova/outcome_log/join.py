@@ -1,0 +1,190 @@
+"""Put each outcome of a log to its decision, in one pass, whatever came first.
+
+Not here: what the outcomes say of an artifact. What cannot be used is counted by reason;
+a line that is damaged costs no other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from hypernova.outcome_log.records import LoggedDecision, LoggedOutcome, RecordError, parse
+from hypernova.outcome_log.segments import find_segments
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hypernova.outcome_log.segments import Segment
+
+# Why something was skipped, and what that means.
+REASONS = {
+    "torn": "last line of a segment without its end; read next time if it was being written",
+    "not_json": "line that is not a JSON object",
+    "too_long": "line of more than 64 KiB",
+    "unknown_kind": "record of a kind or version that this hypernova does not know",
+    "malformed": "record with a value missing or out of range",
+    "no_decision": "outcome whose decision is in none of the segments given",
+    "scored_twice": "further outcome of a decision; the first counts",
+    "decided_twice": "further decision of the same id; the first counts",
+}
+# Ids of decisions scored last, to tell a second score from one without a decision. Older
+# ones are skipped just as well, as outcomes without a decision.
+REMEMBERED = 100_000
+
+
+class Joined(NamedTuple):
+    """A decision and what came of it."""
+
+    decision: LoggedDecision
+    outcome: LoggedOutcome
+
+
+@dataclass
+class Tally:
+    """What was read.
+
+    Attributes:
+        lines: Whole lines.
+        decisions: Records of decisions among them.
+        outcomes: Records of outcomes among them.
+        joined: Outcomes that were put to their decisions.
+        open: Decisions without an outcome so far.
+        skipped: How many lines were not used, by reason (`REASONS`).
+    """
+
+    lines: int = 0
+    decisions: int = 0
+    outcomes: int = 0
+    joined: int = 0
+    open: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+class LogReader:
+    """An iterator over the joined records of a log.
+
+    In memory are the decisions that have no outcome yet, the outcomes whose decision has
+    not come yet, and the ids of the decisions scored last; the log itself streams.
+
+    Args:
+        segments: Of `find_segments`.
+        folded: By the head of a segment, how many of its bytes were read before. Pairs
+            that lie in those bytes altogether are neither given nor counted again.
+
+    Attributes:
+        tally: What was read so far; complete once the iterator is at its end.
+    """
+
+    def __init__(
+        self, segments: Iterable[Segment], folded: Mapping[str, int] | None = None
+    ) -> None:
+        self.segments = list(segments)
+        self.tally = Tally()
+        self._folded = folded or {}
+        self._open: dict[str, tuple[LoggedDecision, bool]] = {}
+        self._early: dict[str, tuple[LoggedOutcome, bool]] = {}
+        self._scored: OrderedDict[str, None] = OrderedDict()
+        self._pairs = self._read()
+
+    def __iter__(self) -> Iterator[Joined]:
+        return self
+
+    def __next__(self) -> Joined:
+        return next(self._pairs)
+
+    def _read(self) -> Iterator[Joined]:
+        # What was read before goes first, in the same order: a second score must not
+        # overtake the first because its segment sorts before.
+        for new in (False, True):
+            for segment in self.segments:
+                before = self._folded.get(segment.head or "", 0)
+                lines = segment.lines(before) if new else segment.lines(0, before)
+                for line in lines:
+                    pair = self._take(line, new)
+                    if pair is not None:
+                        yield pair
+                if new and segment.torn:
+                    self.tally.skipped["torn"] += 1
+        self.tally.open = len(self._open)
+        self.tally.skipped["no_decision"] += sum(new for _, new in self._early.values())
+        self.tally.skipped = +self.tally.skipped  # drops reasons that did not occur
+
+    def _take(self, line: bytes | None, new: bool) -> Joined | None:
+        self.tally.lines += new
+        if line is None:
+            self._skip("too_long", new)
+            return None
+        if not line.strip():
+            return None
+        try:
+            record = parse(line)
+        except RecordError as error:
+            self._skip(error.reason, new)
+            return None
+        if isinstance(record, LoggedDecision):
+            return self._decided(record, new)
+        return self._outcome(record, new)
+
+    def _decided(self, decision: LoggedDecision, new: bool) -> Joined | None:
+        self.tally.decisions += new
+        if decision.id in self._open or decision.id in self._scored:
+            self._skip("decided_twice", new)
+            return None
+        early = self._early.pop(decision.id, None)
+        if early is None:
+            self._open[decision.id] = (decision, new)
+            return None
+        outcome, outcome_is_new = early
+        return self._pair(decision, outcome, new or outcome_is_new)
+
+    def _outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
+        self.tally.outcomes += new
+        if outcome.id in self._scored or outcome.id in self._early:
+            self._skip("scored_twice", new)
+            return None
+        decided = self._open.pop(outcome.id, None)
+        if decided is None:
+            self._early[outcome.id] = (outcome, new)
+            return None
+        decision, decision_is_new = decided
+        return self._pair(decision, outcome, new or decision_is_new)
+
+    def _pair(self, decision: LoggedDecision, outcome: LoggedOutcome, new: bool) -> Joined | None:
+        self._scored[decision.id] = None
+        if len(self._scored) > REMEMBERED:
+            self._scored.popitem(last=False)
+        if not new:
+            return None
+        self.tally.joined += 1
+        return Joined(decision, outcome)
+
+    def _skip(self, reason: str, new: bool) -> None:
+        self.tally.skipped[reason] += new
+
+
+def read_log(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> LogReader:
+    """Read an outcome log.
+
+    Args:
+        paths: A folder of segments, a segment, or several of them.
+
+    Returns:
+        An iterator over pairs of a `LoggedDecision` and its `LoggedOutcome`; its
+        ``tally`` says at the end what was read, what is open, and what was skipped.
+
+    Raises:
+        NotFoundError: There is no such file or folder.
+        OutcomeLogError: A file cannot be read, or two are copies of one segment.
+
+    Example:
+        >>> import hypernova
+        >>> log = hypernova.read_log("outcomes")  # doctest: +SKIP
+        >>> sum(outcome.score for _, outcome in log), log.tally.skipped  # doctest: +SKIP
+    """
+    several = [paths] if isinstance(paths, str) or hasattr(paths, "__fspath__") else paths
+    return LogReader(find_segments(several))  # type: ignore[arg-type]

@@ -1,0 +1,224 @@
+"""The two kinds of line of an outcome log: a decision, and the outcome of one.
+
+Not here: files. What is written is checked by the rules that it is read by.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+# Of a line with its end. A model's name is all that could make one long.
+MAX_LINE = 64 * 1024
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class RecordError(Exception):
+    """A line is no record that this version reads.
+
+    Attributes:
+        reason: The word that it is counted under, see `hypernova.outcome_log.join.REASONS`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDecision:
+    """What was decided for one prompt.
+
+    Attributes:
+        id: 32 hexadecimal digits, of this decision alone.
+        time: Seconds since 1970, UTC.
+        artifact: sha256 of the artifact that decided.
+        model: The model that was taken.
+        cluster: Index of the nearest centroid.
+        propensity: Chance with which the model was taken, above 0 and at most 1.
+        reason: Of the decision.
+        novelty: Of the prompt, 0 to 1.
+        success: What was estimated of the model for this prompt, 0 to 1.
+    """
+
+    id: str
+    time: float
+    artifact: str
+    model: str
+    cluster: int
+    propensity: float
+    reason: str
+    novelty: float
+    success: float
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> LoggedDecision:
+        """Check the fields of a line.
+
+        Raises:
+            RecordError: One is missing, of the wrong type or out of range.
+        """
+        cluster, artifact = fields.get("cluster"), fields.get("artifact")
+        if not isinstance(cluster, int) or isinstance(cluster, bool) or not 0 <= cluster < 2**32:
+            _refuse("cluster", cluster, "a whole number, at least 0")
+        if not isinstance(artifact, str) or not _SHA256.fullmatch(artifact):
+            _refuse("artifact", artifact, "64 hexadecimal digits in lower case")
+        propensity = _number(fields, "propensity", 1.0)
+        if propensity == 0.0:
+            _refuse("propensity", propensity, "a number above 0: what was taken had a chance")
+        return cls(
+            id=_id(fields),
+            time=_time(fields),
+            # Few different ones, and many decisions may be open at once.
+            artifact=sys.intern(artifact),
+            model=sys.intern(_name(fields, "model")),
+            cluster=cluster,
+            propensity=propensity,
+            reason=sys.intern(_name(fields, "reason")),
+            novelty=_number(fields, "novelty", 1.0),
+            success=_number(fields, "success", 1.0),
+        )
+
+    def line(self) -> bytes:
+        """The line that holds it, with its end."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return _line("decision", {**fields, "time": _written(self.time)})
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOutcome:
+    """What came of a decision.
+
+    Attributes:
+        id: Of the decision.
+        time: Seconds since 1970, UTC.
+        score: 0 to 1.
+        model: The model that answered, if not the one that was taken; else None.
+        success: What was estimated of ``model`` for this prompt, if known; else None.
+        cost_usd: What it cost; None if unknown.
+        latency_s: How long it took; None if unknown.
+    """
+
+    id: str
+    time: float
+    score: float
+    model: str | None = None
+    success: float | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> LoggedOutcome:
+        """Check the fields of a line.
+
+        Raises:
+            RecordError: One is missing, of the wrong type or out of range.
+        """
+
+        def known(name: str, largest: float) -> float | None:
+            return None if fields.get(name) is None else _number(fields, name, largest)
+
+        named = fields.get("model") is not None
+        return cls(
+            id=_id(fields),
+            time=_time(fields),
+            score=_number(fields, "score", 1.0),
+            model=sys.intern(_name(fields, "model")) if named else None,
+            success=known("success", 1.0),
+            cost_usd=known("cost_usd", sys.float_info.max),
+            latency_s=known("latency_s", sys.float_info.max),
+        )
+
+    def line(self) -> bytes:
+        """The line that holds it, with its end; what is unknown is left out."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        known = {name: value for name, value in fields.items() if value is not None}
+        return _line("outcome", {**known, "time": _written(self.time)})
+
+
+def parse(line: bytes) -> LoggedDecision | LoggedOutcome:
+    """Read one line.
+
+    Raises:
+        RecordError: It is not JSON, of another kind or version, or a value is malformed.
+    """
+    try:
+        fields = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RecordError("not_json", f"not JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise RecordError("not_json", "not a JSON object")
+    kind = fields.get("type")
+    if fields.get("v") != VERSION or kind not in ("decision", "outcome"):
+        raise RecordError("unknown_kind", f"type {kind!r} of version {fields.get('v')!r}")
+    return LoggedDecision.of(fields) if kind == "decision" else LoggedOutcome.of(fields)
+
+
+def _line(kind: str, fields: Mapping[str, Any]) -> bytes:
+    # ASCII: no name can hold an end of line, and none is cut inside a letter.
+    record = {"type": kind, "v": VERSION, **fields}
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def _written(time: float) -> str:
+    moment = datetime.fromtimestamp(time, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _time(fields: Mapping[str, Any]) -> float:
+    value = fields.get("time")
+    try:
+        moment = datetime.fromisoformat(value if isinstance(value, str) else "")
+        seconds = moment.timestamp()
+    except (ValueError, OverflowError):
+        moment, seconds = datetime.min, 0.0
+    if moment.tzinfo is None:
+        _refuse("time", value, "a time with its zone, as 2026-11-26T13:42:41.123Z")
+    return seconds
+
+
+def _id(fields: Mapping[str, Any]) -> str:
+    value = fields.get("id")
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        _refuse("id", value, "the 32 hexadecimal digits of a decision's id")
+    return value
+
+
+def _name(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        _refuse(name, value, "a name")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str, largest: float) -> float:
+    value = fields.get(name)
+    rule = f"a number from 0 to {largest:g}" if largest <= 1.0 else "a finite number, at least 0"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        _refuse(name, value, rule)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        _refuse(name, "a number too large", rule)
+    if not (math.isfinite(number) and 0.0 <= number <= largest):
+        _refuse(name, value, rule)
+    return number
+
+
+def _refuse(name: str, value: object, rule: str) -> NoReturn:
+    raise RecordError("malformed", f"{name} is {str(value)[:80]!r}; expected {rule}")
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON")

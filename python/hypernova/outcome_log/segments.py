@@ -1,0 +1,124 @@
+"""The files of a log, and their lines, of which the last may be torn.
+
+Not here: what a line says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hypernova.errors import NotFoundError, OutcomeLogError
+from hypernova.outcome_log.records import MAX_LINE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+SUFFIX = ".jsonl"
+
+
+@dataclass
+class Segment:
+    """One file of a log.
+
+    Attributes:
+        path: Where it is.
+        head: sha256 of its first line, which tells a segment from every other, wherever
+            it was moved to; None if it has no whole line.
+        end: Where the last whole line ends that was read, in bytes.
+        torn: Whether something follows that has no end of line.
+    """
+
+    path: Path
+    head: str | None
+    end: int = 0
+    torn: bool = False
+
+    def lines(self, start: int, stop: int | None = None) -> Iterator[bytes | None]:
+        """Give the whole lines from byte ``start``; None for one longer than a line may be.
+
+        What has no end of line yet is not given: its writer may be about to end it.
+
+        Args:
+            start: Where a line begins.
+            stop: Where to stop, where a line begins; by default the end of the file.
+
+        Raises:
+            OutcomeLogError: The file cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                self.end = start
+                while stop is None or self.end < stop:
+                    line, length = _line(file)
+                    self.torn = length > 0 and not line.endswith(b"\n")
+                    if length == 0 or self.torn:
+                        return
+                    self.end += length
+                    yield line if length <= MAX_LINE else None
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+
+def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
+    """Find the segments that are named, or lie in folders that are, the earliest first.
+
+    Raises:
+        NotFoundError: There is no such file or folder.
+        OutcomeLogError: One cannot be read, or two are copies of one segment.
+    """
+    found: dict[Path, Path] = {}
+    for given in paths:
+        path = Path(given)
+        if not path.exists():
+            raise NotFoundError(f"{path}: no such file or folder; name segments or their folder")
+        try:
+            inside = [path] if not path.is_dir() else list(path.glob(f"*{SUFFIX}"))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        for file in inside:
+            found.setdefault(file.resolve(), file)
+    # Their names begin with the time at which they were begun.
+    segments = [Segment(path, _head(path)) for path in found.values()]
+    segments.sort(key=lambda segment: (segment.path.name, str(segment.path)))
+    seen: dict[str, Path] = {}
+    for segment in segments:
+        if segment.head is not None:
+            first = seen.setdefault(segment.head, segment.path)
+            if first is not segment.path:
+                raise OutcomeLogError(
+                    f"{first} and {segment.path} begin with the same record: one is a copy of "
+                    "the other, so give only one"
+                )
+    return segments
+
+
+def _head(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            line = file.readline(MAX_LINE)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    whole = line.endswith(b"\n") or len(line) == MAX_LINE
+    return hashlib.sha256(line).hexdigest() if whole else None
+
+
+def _line(file: BinaryIO) -> tuple[bytes, int]:
+    """Read a line; of a long one only its end is given, and its length."""
+    line = file.readline(MAX_LINE)
+    length = len(line)
+    while len(line) == MAX_LINE and not line.endswith(b"\n"):
+        line = file.readline(MAX_LINE)
+        length += len(line)
+    return line, length
+
+
+def _unreadable(path: Path, error: OSError) -> OutcomeLogError:
+    return OutcomeLogError(
+        f"{path}: cannot be read ({error.strerror or error}); check the permissions"
+    )

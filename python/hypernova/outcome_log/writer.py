@@ -1,0 +1,295 @@
+"""Write decisions and their outcomes as they happen, so that no crash loses more than one.
+
+Not here: reading them back, and any thought about what they say.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from hypernova.errors import OutcomeError, OutcomeLogError
+from hypernova.outcome_log.records import MAX_LINE, LoggedDecision, LoggedOutcome, RecordError
+from hypernova.outcome_log.segments import SUFFIX
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self
+
+    from hypernova.outcome_log.decided import Decided
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class OutcomeLog:
+    """An append-only log of decisions and their outcomes. Safe to share among threads.
+
+    Each record is one line, handed to the operating system in one write before the call
+    returns: what a killed process had recorded is in the file, and at most the record
+    that it was just writing is cut short. A process writes to files of its own, also
+    after a fork, and never goes on with a file that another one began, so processes may
+    share the folder. No record holds the text of a prompt.
+
+    Args:
+        folder: Where the segments are; made if it is not there.
+        max_bytes: A segment that would grow larger is left for a new one.
+        fsync: ``"never"``: what was recorded survives a crash of the process, and the
+            last seconds may be lost with the machine; ``"always"``: each record is on
+            the disk before the call returns, which costs a write of the disk.
+
+    Raises:
+        OutcomeLogError: The folder cannot be made.
+        ValueError: ``max_bytes`` or ``fsync`` is none of these.
+
+    Example:
+        >>> import hypernova
+        >>> router = hypernova.Router.open()
+        >>> with hypernova.OutcomeLog("outcomes") as log:  # doctest: +SKIP
+        ...     decision = router.route("Fix the race", explore=0.05)
+        ...     log.decided(decision)
+        ...     log.scored(decision, 1.0, cost_usd=0.012)
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        max_bytes: int = MAX_BYTES,
+        fsync: Literal["never", "always"] = "never",
+    ) -> None:
+        if fsync not in ("never", "always"):
+            raise ValueError(f'fsync is {fsync!r}; expected "never" or "always"')
+        if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+            raise ValueError(f"max_bytes is {max_bytes!r}; expected a whole number from 1")
+        self._folder = Path(folder)
+        self._max_bytes = max_bytes
+        self._sync = fsync == "always"
+        self._opened = 0
+        self._closed = False
+        self._begin_anew()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._failed("the folder cannot be made", error) from error
+        _logs.add(self)
+
+    @property
+    def folder(self) -> Path:
+        """Where the segments are."""
+        return self._folder
+
+    def decided(self, decision: Decided) -> str:
+        """Record a decision.
+
+        Returns:
+            The decision's id, by which the outcome can be recorded later, elsewhere.
+
+        Raises:
+            OutcomeError: The decision has a value that cannot be logged.
+            OutcomeLogError: It could not be written, or the log is closed.
+        """
+        record = _checked(
+            LoggedDecision,
+            {
+                "id": decision.id,
+                "time": _now(),
+                "artifact": decision.artifact,
+                "model": decision.model,
+                "cluster": decision.cluster,
+                "propensity": decision.propensity,
+                "reason": decision.reason,
+                "novelty": decision.novelty,
+                "success": _success(decision, decision.model),
+            },
+        )
+        self._append(record.line())
+        return record.id
+
+    def scored(
+        self,
+        decision: Decided | str,
+        score: float,
+        *,
+        model: str | None = None,
+        cost_usd: float | None = None,
+        latency_s: float | None = None,
+    ) -> None:
+        """Record what came of a decision.
+
+        Args:
+            decision: The decision or its id. It may have been recorded by another process.
+            score: 0 to 1; True and False are 1 and 0.
+            model: The model that answered, if not the one that was taken. Given the
+                decision itself, what it estimated of that model is recorded, too.
+            cost_usd: What it cost, if known.
+            latency_s: How long it took, if known.
+
+        Raises:
+            OutcomeError: A value is out of range, or the id is none.
+            OutcomeLogError: It could not be written, or the log is closed.
+        """
+        known, estimated = decision, None
+        if not isinstance(decision, str):
+            known = decision.id
+            estimated = None if model is None else _success(decision, model)
+        record = _checked(
+            LoggedOutcome,
+            {
+                "id": known,
+                "time": _now(),
+                "score": _plain(score),
+                "model": model,
+                "success": estimated,
+                "cost_usd": _plain(cost_usd),
+                "latency_s": _plain(latency_s),
+            },
+        )
+        self._append(record.line())
+
+    def close(self) -> None:
+        """Close the segment; nothing can be recorded after that. Closing twice is no error."""
+        with self._lock:
+            self._closed = True
+            self._leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin_anew(self) -> None:
+        """Have no segment yet, and a lock that nobody holds."""
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._size = 0
+
+    def _append(self, line: bytes) -> None:
+        if len(line) > MAX_LINE:
+            raise OutcomeError(f"a record of {len(line)} bytes; at most {MAX_LINE} can be logged")
+        with self._lock:
+            if self._closed:
+                raise OutcomeLogError(
+                    f"{self._folder}: the log is closed; open another OutcomeLog on the folder"
+                )
+            try:
+                descriptor = self._segment_for(len(line))
+                self._write(descriptor, line)
+            except OSError as error:
+                raise self._failed("a record was not written", error) from error
+
+    def _segment_for(self, length: int) -> int:
+        if self._descriptor is not None and self._size + length > self._max_bytes:
+            self._leave()
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            while self._descriptor is None:
+                moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+                self._opened += 1
+                name = f"{moment}-{os.getpid()}-{self._opened}{SUFFIX}"
+                try:
+                    self._descriptor = os.open(self._folder / name, flags, 0o644)
+                except FileExistsError:  # two machines, or two containers, on one folder
+                    continue
+            self._size = 0
+            if self._sync:
+                _sync_folder(self._folder)
+        return self._descriptor
+
+    def _write(self, descriptor: int, line: bytes) -> None:
+        written = 0
+        try:
+            while written < len(line):  # a disk that is nearly full takes a part
+                written += os.write(descriptor, line[written:])
+            if self._sync:
+                os.fsync(descriptor)
+            self._size += len(line)
+        except OSError:
+            # The next record must not go on where this one broke off.
+            try:
+                os.ftruncate(descriptor, self._size)
+            except OSError:
+                self._leave()
+            raise
+        except BaseException:  # a signal's: how much was written is not known
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _failed(self, what: str, error: OSError) -> OutcomeLogError:
+        why = error.strerror or error
+        return OutcomeLogError(
+            f"{self._folder}: {what} ({why}); check the space and the permissions there"
+        )
+
+    def _after_fork(self) -> None:
+        """Leave the parent's segment to the parent, and a lock that some thread held there."""
+        descriptor = self._descriptor
+        self._begin_anew()
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def __repr__(self) -> str:
+        return f"<hypernova.OutcomeLog: {self._folder}>"
+
+
+_logs: weakref.WeakSet[OutcomeLog] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for log in list(_logs):
+        log._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+
+
+_Record = TypeVar("_Record", LoggedDecision, LoggedOutcome)
+
+
+def _checked(kind: type[_Record], fields: dict[str, Any]) -> _Record:
+    try:
+        return kind.of(fields)
+    except RecordError as error:
+        raise OutcomeError(f"the record was not logged: {error}") from None
+
+
+def _plain(number: float | None) -> float | None:
+    """A number of NumPy, or a truth value, as the number that it is."""
+    if number is None or isinstance(number, str):  # the record's rule refuses a str by name
+        return number
+    try:
+        return float(number)
+    except (TypeError, ValueError, OverflowError):
+        return number
+
+
+def _success(decision: Decided, model: str) -> float | None:
+    """What was estimated of a model; None if the ranking does not have it."""
+    return next((entry.success for entry in decision.ranking if entry.model == model), None)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
