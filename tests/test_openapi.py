@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
-from tests.served import serving
+from served import serving
 
 import hypernova
 

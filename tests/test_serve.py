@@ -22,7 +22,7 @@ import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.served import Server, serving
+from served import Server, serving
 
 import hypernova
 from hypernova.integrations.server import Limits, create_app
@@ -327,6 +327,8 @@ class TestOutcomes:
                 {"id": alone["id"], "score": 1, "cost_usd": -1},
             ):
                 refused(client.post("/v1/outcomes", json=body), 400, "bad_request")
+            unlogged = {"id": alone["id"], "score": 1, "model": "x" * 70_000}
+            refused(client.post("/v1/outcomes", json=unlogged), 400, "bad_outcome")
             server.process.kill()  # and nothing that was answered is lost
             server.process.wait(30)
         found = {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.upstream import Upstream
+from upstream import Upstream
 
 import hypernova
 
