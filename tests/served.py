@@ -1,4 +1,4 @@
-"""Start `hypernova serve` as a process, and stop it. Not here: any test."""
+"""Start `hypernova serve` as a process, stop it, and read its errors. Not here: any test."""
 
 from __future__ import annotations
 
@@ -72,3 +72,15 @@ def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Ser
     finally:
         if server.process.poll() is None:
             server.stop()
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> str:
+    """An error in its one form; gives its message."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    fault = answer.json()
+    assert set(fault) == {"error", "message"}
+    assert fault["error"] == code
+    assert fault["message"]
+    assert "\n" not in fault["message"]
+    return str(fault["message"])

@@ -1,12 +1,11 @@
 """`hypernova serve` as a process: what it answers, what it refuses, how it ends.
 
-Not here: load (`benches/serve_load.py`), and the document of the interface
-(`test_openapi.py`).
+Not here: its limits (`test_serve_limits.py`), the document of its interface
+(`test_openapi.py`), and load (`benches/serve_load.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -18,17 +17,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from served import Server, serving
+from served import Server, refused, serving
 
 import hypernova
-from hypernova.integrations.server import Limits, create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 TABLE = Path(__file__).parent.parent / "examples" / "simulated.jsonl"
 TEXTS = ["Join two tables", "Prove that the sum of two odd numbers is even", "Write a sonnet"]
@@ -54,18 +52,6 @@ def server(artifacts: list[Path]) -> Iterator[Server]:
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
-
-
-def refused(answer: httpx.Response, status: int, code: str) -> str:
-    """An error in its one form; gives its message."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    fault = answer.json()
-    assert set(fault) == {"error", "message"}
-    assert fault["error"] == code
-    assert fault["message"]
-    assert "\n" not in fault["message"]
-    return str(fault["message"])
 
 
 def metrics(client: httpx.Client) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -460,89 +446,6 @@ class TestReload:
         assert counts["hypernova_reloads_total", (("result", "ok"),)] == 2
         assert counts["hypernova_reloads_total", (("result", "refused"),)] == 1
         assert artifact["sha256"] == hypernova.Artifact.open(artifacts[0]).sha256
-
-
-class TestLimits:
-    """The application without a socket, with an embedder that waits until it may go on."""
-
-    @pytest.fixture
-    def gate(self) -> threading.Event:
-        return threading.Event()
-
-    @pytest.fixture
-    def waiting(self, gate: threading.Event) -> hypernova.Router:
-        def embed(texts: list[str]) -> np.ndarray:
-            if "WAIT" in texts:
-                assert gate.wait(20)
-            return np.full((len(texts), 4), 0.5, dtype=np.float32)
-
-        embedder = hypernova.CallableEmbedder(embed, name="waits", dim=4)
-        table = hypernova.OutcomeTable.read(TABLE)
-        return hypernova.Router(
-            hypernova.fit(table, embedder=embedder, clusters=1), embedder=embedder
-        )
-
-    def test_more_than_may_be_in_flight_is_refused(
-        self, waiting: hypernova.Router, gate: threading.Event
-    ) -> None:
-        app = create_app(waiting, limits=Limits(max_in_flight=2, threads=1))
-
-        async def main() -> None:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://app"
-            ) as client:
-                held = [
-                    asyncio.create_task(client.post("/v1/route", json={"text": "WAIT"}))
-                    for _ in range(2)
-                ]
-                while (await samples(client))["hypernova_in_flight"] < 2:
-                    await asyncio.sleep(0.005)
-                answer = await client.post("/v1/route", json={"text": "now"})
-                refused(answer, 503, "overloaded")
-                assert answer.headers["retry-after"] == "1"
-                # The loop is free all the while.
-                assert (await client.get("/healthz")).status_code == 200
-                gate.set()
-                assert [(await task).status_code for task in held] == [200, 200]
-                assert (await client.post("/v1/route", json={"text": "now"})).status_code == 200
-
-        asyncio.run(asyncio.wait_for(main(), 20))
-
-    def test_what_takes_too_long_is_given_up_and_still_counts(
-        self, waiting: hypernova.Router, gate: threading.Event
-    ) -> None:
-        app = create_app(waiting, limits=Limits(max_in_flight=2, threads=1, timeout_s=0.1))
-
-        async def main() -> None:
-            async with httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://app"
-            ) as client:
-                answer = await client.post("/v1/route", json={"text": "WAIT"})
-                refused(answer, 503, "timeout")
-                # Its thread is not free before the embedder gives up the text.
-                assert (await samples(client))["hypernova_in_flight"] == 1
-                gate.set()
-                while (await samples(client))["hypernova_in_flight"]:
-                    await asyncio.sleep(0.005)
-                assert (await client.post("/v1/route", json={"text": "now"})).status_code == 200
-
-        asyncio.run(asyncio.wait_for(main(), 20))
-
-    @pytest.mark.parametrize("token", ["", "a\nb", "naïve"])
-    def test_a_token_that_no_header_holds(self, waiting: hypernova.Router, token: str) -> None:
-        with pytest.raises(ValueError, match="printable ASCII"):
-            create_app(waiting, token=token)
-
-
-async def samples(client: httpx.AsyncClient) -> dict[str, float]:
-    """The samples without labels."""
-    text = (await client.get("/metrics")).text
-    return {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if not sample.labels
-    }
 
 
 class TestLife:

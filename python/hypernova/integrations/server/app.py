@@ -248,7 +248,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], object]) -> Callable[..
         try:
             return wire.encode(call(body))
         except HypernovaError as error:
-            raise fault_of(error) or error from error
+            if (fault := fault_of(error)) is None:
+                raise
+            raise fault from error
 
     async def endpoint(request: Request) -> Response:
         body = await read_body(request, most=limits.max_body_bytes, seconds=limits.timeout_s)
