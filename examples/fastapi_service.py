@@ -1,0 +1,86 @@
+"""A service that answers a chat with the model that is routed to, and the next if that fails.
+
+Not here: keys, retries, streaming. What came of each decision goes to an outcome log, from
+which `hypernova recalibrate` learns. With the extra server, and httpx:
+
+    ROUTER=router.hnv UPSTREAM=https://.../v1 OUTCOMES=outcomes \
+        uvicorn --app-dir examples fastapi_service:app
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+import hypernova
+
+
+class Chat(BaseModel):
+    """A conversation, and the model that it was with."""
+
+    messages: list[dict[str, Any]]
+    previous_model: str | None = None
+
+
+class Score(BaseModel):
+    """How an answer was."""
+
+    id: str
+    score: float
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open what the service needs, and close it."""
+    router = hypernova.Router.open(os.environ["ROUTER"], watch=True)
+    _ = router.embedder  # loaded before the first request
+    async with httpx.AsyncClient(base_url=os.environ["UPSTREAM"], timeout=60) as upstream:
+        with hypernova.OutcomeLog(os.environ["OUTCOMES"]) as log:
+            app.state.router, app.state.upstream, app.state.log = router, upstream, log
+            yield
+    router.close()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.post("/chat")
+async def chat(asked: Chat) -> dict[str, Any]:
+    """Answer with the best model that is up."""
+    decision = await app.state.router.aroute(
+        messages=asked.messages,
+        previous_model=asked.previous_model,
+        switch_cost=0.05,  # a change of model has to gain as much
+        explore=0.05,  # what is never taken is never learned
+    )
+    while True:
+        app.state.log.decided(decision)
+        start = time.monotonic()
+        body = {"model": decision.model, "messages": asked.messages}
+        try:
+            answer = await app.state.upstream.post("chat/completions", json=body)
+            answer.raise_for_status()
+        except httpx.HTTPError:
+            app.state.log.scored(decision, 0.0, latency_s=time.monotonic() - start)
+            try:
+                decision = decision.after_failure(decision.model)
+            except hypernova.errors.NoCandidateError:
+                raise HTTPException(502, "no model answers") from None
+        else:
+            return {
+                "id": decision.id,
+                "model": decision.model,
+                "reason": decision.reason,
+                "message": answer.json()["choices"][0]["message"],
+            }
+
+
+@app.post("/score")
+async def score(found: Score) -> None:
+    """Tell how an answer was: by the user, a judge, or tests."""
+    app.state.log.scored(found.id, found.score)

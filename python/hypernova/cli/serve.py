@@ -1,0 +1,117 @@
+"""`hypernova serve`: decide over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypernova
+from hypernova.cli.device import add_device_to
+from hypernova.errors import HypernovaError, NotFoundError
+
+if TYPE_CHECKING:
+    from hypernova.cli import Commands
+
+TOKEN_VARIABLE = "HYPERNOVA_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "serve",
+        help="decide over HTTP (extra server)",
+        epilog=f"A token may also come from the variable {TOKEN_VARIABLE}. "
+        "SIGHUP opens the artifact's file again; SIGTERM ends.",
+    )
+    parser.add_argument(
+        "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
+    )
+    parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
+    add_device_to(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="by default this machine alone")
+    parser.add_argument("--port", type=port_number, default=8484, help="0 for a free one")
+    parser.add_argument("--watch", action="store_true", help="take a new artifact file by itself")
+    parser.add_argument("--log", metavar="FOLDER", help="where decisions and outcomes are written")
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="holds the token that callers must send"
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="that embed and decide")
+    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="S")
+    parser.add_argument("--max-body-bytes", type=positive, default=4 << 20, metavar="N")
+    parser.add_argument("--max-batch", type=positive, default=1024, metavar="N")
+    parser.add_argument("--max-in-flight", type=positive, default=256, metavar="N")
+    parser.set_defaults(run=_serve)
+
+
+def positive(text: str) -> int:
+    """Read a whole number from 1, for a parser."""
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+
+
+def port_number(text: str) -> int:
+    """Read a port, for a parser."""
+    if text.isascii() and text.isdigit() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+
+
+def seconds(text: str) -> float:
+    """Read a time above 0, for a parser."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if 0.0 < found <= 3600.0:
+        return found
+    raise argparse.ArgumentTypeError(f"expected seconds, above 0 and up to 3600, got {text!r}")
+
+
+def _token(arguments: argparse.Namespace) -> str | None:
+    # Not an argument: the arguments of a process are there for all to read.
+    if arguments.token_file is None:
+        return os.environ.get(TOKEN_VARIABLE)
+    try:
+        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise NotFoundError(f"{arguments.token_file}: there is no such token file") from None
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from hypernova.integrations.server import Limits, create_app, is_token, serve
+
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    if arguments.watch and arguments.artifact is None:
+        raise HypernovaError("--watch takes --artifact: the bundled one is not replaced")
+    token = _token(arguments)
+    if token is not None and not is_token(token):
+        raise HypernovaError("the token is empty or not printable ASCII: set another one")
+    limits = Limits(
+        max_body_bytes=arguments.max_body_bytes,
+        max_batch=arguments.max_batch,
+        max_in_flight=arguments.max_in_flight,
+        timeout_s=arguments.timeout,
+        **({} if arguments.threads is None else {"threads": arguments.threads}),
+    )
+    router = hypernova.Router.open(
+        arguments.artifact,
+        embedder=arguments.embedder,
+        device=arguments.device,
+        watch=arguments.watch,
+    )
+    log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
+    app = create_app(router, log=log, limits=limits, token=token)
+    try:
+        serve(app, router, host=arguments.host, port=arguments.port)
+    finally:
+        router.close()
+        if log is not None:
+            log.close()

@@ -1,0 +1,86 @@
+"""Spans of decisions for OpenTelemetry. The extra ``otel``.
+
+Not here: exporters and sampling; the program that sets up OpenTelemetry chooses them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypernova.errors import MissingExtraError
+
+try:
+    from opentelemetry import trace
+except ImportError:
+    raise MissingExtraError(
+        "hypernova.integrations.otel needs opentelemetry: pip install 'hypernova-router[otel]'"
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypernova.observe import Observed
+    from hypernova.router import Router
+
+NANOSECONDS = 1_000_000_000
+
+
+def trace_decisions(
+    router: Router, *, tracer_provider: trace.TracerProvider | None = None
+) -> Callable[[], None]:
+    """Make a span of each decision from text: ``hypernova.route`` in the caller's span.
+
+    It has two spans within, ``hypernova.embed`` and ``hypernova.decide``, and the attributes
+    ``hypernova.model``, ``.reason``, ``.cluster``, ``.novelty``, ``.propensity``,
+    ``.decision_id`` and ``.artifact``. A call of ``route_many`` is one span, which has
+    ``hypernova.decisions``, their number, instead. No span holds the text of a prompt.
+
+    Args:
+        router: Whose decisions.
+        tracer_provider: Where spans go; by default the program's global one.
+
+    Returns:
+        A function that ends it.
+
+    Example:
+        >>> import hypernova
+        >>> from hypernova.integrations.otel import trace_decisions
+        >>> router = hypernova.Router.open()
+        >>> end = trace_decisions(router)
+        >>> decision = router.route("Fix the race in the scheduler")  # with its span
+        >>> end()
+    """
+    tracer = trace.get_tracer("hypernova", tracer_provider=tracer_provider)
+
+    def on_decision(observed: Observed) -> None:
+        start = observed.started_ns
+        embedded = start + round(observed.embed_s * NANOSECONDS)
+        end = embedded + round(observed.decide_s * NANOSECONDS)
+        # Made afterwards, with the times that were taken: a decision waits for no span.
+        span = tracer.start_span(
+            "hypernova.route", start_time=start, attributes=_attributes(observed)
+        )
+        context = trace.set_span_in_context(span)
+        for name, begin, finish in (
+            ("hypernova.embed", start, embedded),
+            ("hypernova.decide", embedded, end),
+        ):
+            tracer.start_span(name, context, start_time=begin).end(finish)
+        span.end(end)
+
+    return router.observe(on_decision)
+
+
+def _attributes(observed: Observed) -> dict[str, str | int | float]:
+    if len(observed.decisions) != 1:
+        return {"hypernova.decisions": len(observed.decisions)}
+    (decision,) = observed.decisions
+    return {
+        "hypernova.model": decision.model,
+        "hypernova.reason": decision.reason,
+        "hypernova.cluster": decision.cluster,
+        "hypernova.novelty": decision.novelty,
+        "hypernova.propensity": decision.propensity,
+        "hypernova.decision_id": decision.id,
+        "hypernova.artifact": decision.artifact,
+    }

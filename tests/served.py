@@ -1,0 +1,86 @@
+"""Start `hypernova serve` as a process, stop it, and read its errors. Not here: any test."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_S = 60
+
+
+class Server:
+    """A process, the port that it chose, and what it logged so far."""
+
+    def __init__(self, *options: object, env: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0"]
+        self.process = subprocess.Popen(
+            [*command, *map(str, options)], stderr=subprocess.PIPE, text=True, env=env
+        )
+        self.lines: list[str] = []
+        self._came = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            line = self.wait_for("serving at")
+        except BaseException:
+            self.process.kill()
+            raise
+        self.url = line.rsplit(" ", 1)[-1].strip()
+        self.port = int(self.url.rsplit(":", 1)[-1])
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as stream:
+            for line in stream:
+                with self._came:
+                    self.lines.append(line)
+                    self._came.notify_all()
+
+    def wait_for(self, text: str, count: int = 1) -> str:
+        """The line of the log in which a text stands for the ``count``-th time."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self._came:
+            if not self._came.wait_for(lambda: len(found()) >= count, START_S):
+                raise AssertionError(f"no line with {text!r} in {self.lines}")
+            return found()[count - 1]
+
+    def client(self, **options: object) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, **options)  # type: ignore[arg-type]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """A server for the time of a block."""
+    server = Server(*options, env=env)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> str:
+    """An error in its one form; gives its message."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    fault = answer.json()
+    assert set(fault) == {"error", "message"}
+    assert fault["error"] == code
+    assert fault["message"]
+    assert "\n" not in fault["message"]
+    return str(fault["message"])
