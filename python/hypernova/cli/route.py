@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.errors import TextError
+from hypernova.router import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +86,7 @@ def _route(arguments: argparse.Namespace) -> None:
     if arguments.text != "-":
         decision = router.route(arguments.text, **wishes)
         if arguments.json:
-            print(decision_json(decision))
+            print(_json(decision))
         else:
             _print_decision(decision)
         return
@@ -97,7 +98,7 @@ def _route(arguments: argparse.Namespace) -> None:
         except TextError as error:
             raise TextError(f"standard input, line {number}: {error}") from None
         plain = f"{decision.model}\t{decision.reason}\t{decision.cluster}\t{decision.novelty:.3f}"
-        print(decision_json(decision) if arguments.json else plain, flush=True)
+        print(_json(decision) if arguments.json else plain, flush=True)
 
 
 def _lines() -> Iterable[str]:
@@ -106,33 +107,8 @@ def _lines() -> Iterable[str]:
         yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
-def decision_json(decision: Decision) -> str:
-    """Write a decision as one line of JSON."""
-    ranking = [
-        {
-            "model": entry.model,
-            "success": entry.success,
-            "cost_usd": entry.cost_usd,
-            "latency_s": entry.latency_s,
-            "n": entry.n,
-            "utility": entry.utility,
-        }
-        for entry in decision.ranking
-    ]
-    return json.dumps(
-        {
-            "model": decision.model,
-            "reason": decision.reason,
-            "cluster": decision.cluster,
-            "distance": decision.distance,
-            "novelty": decision.novelty,
-            "ranking": ranking,
-            "artifact": decision.artifact,
-            "id": decision.id,
-            "propensity": decision.propensity,
-        },
-        ensure_ascii=False,
-    )
+def _json(decision: Decision) -> str:
+    return json.dumps(as_dict(decision), ensure_ascii=False)
 
 
 def _print_decision(decision: Decision) -> None:

@@ -117,9 +117,6 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         decision = await self._router.aroute(messages=messages, **asked)
         # Two of the artifact's models may be one for LiteLLM, say at two efforts.
         order = list(dict.fromkeys(self._name(entry.model) for entry in decision.ranking))
-        # What was explored is asked first, though it is not ranked first.
-        first = self._name(decision.model)
-        rest = [name for name in order if name != first]
         note = {
             "id": decision.id,
             "model": decision.model,
@@ -127,8 +124,8 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
             "artifact": decision.artifact,
         }
         return {
-            "model": first,
-            "fallbacks": rest[: self._fallbacks],
+            "model": order[0],
+            "fallbacks": order[1 : self._fallbacks + 1],
             "metadata": {DECISION: note},
         }
 

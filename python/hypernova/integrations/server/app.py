@@ -18,6 +18,7 @@ from hypernova.integrations.server.faults import FaultError, fault_of
 from hypernova.integrations.server.gate import Gate, is_token, read_body
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.work import Limits, Workers
+from hypernova.router import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -165,7 +166,7 @@ class _Service:
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
         decision = self.router.route(asked.text, messages=messages, **asked.wishes())
         self._write([decision])
-        return wire.decision_json(decision)
+        return as_dict(decision)
 
     def route_batch(self, body: bytes) -> object:
         """Decide for each of many prompts."""
@@ -175,7 +176,7 @@ class _Service:
             raise FaultError(413, "too_large", message)
         decisions = self.router.route_many(asked.texts, **asked.wishes())
         self._write(decisions)
-        return {"decisions": [wire.decision_json(decision) for decision in decisions]}
+        return {"decisions": [as_dict(decision) for decision in decisions]}
 
     def outcome(self, body: bytes) -> object:
         """Write to the log how a decision turned out."""

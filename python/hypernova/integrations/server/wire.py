@@ -12,8 +12,6 @@ from hypernova.integrations.server.faults import FaultError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hypernova import Decision
-
 # Larger numbers mean nothing, and their products would not be numbers of JSON any more.
 Amount = Annotated[float, Field(ge=0, le=1e12)]
 Name = Annotated[str, StringConstraints(min_length=1)]
@@ -157,31 +155,6 @@ def parse(kind: type[Body], body: bytes) -> Body:
         place = ".".join(map(str, first["loc"]))
         message = f"{place}: {first['msg']}" if place else first["msg"]
         raise FaultError(400, "bad_request", " ".join(message.split())) from None
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """What is sent of a decision."""
-    return {
-        "id": decision.id,
-        "model": decision.model,
-        "reason": decision.reason,
-        "propensity": decision.propensity,
-        "cluster": decision.cluster,
-        "distance": decision.distance,
-        "novelty": decision.novelty,
-        "ranking": [
-            {
-                "model": entry.model,
-                "success": entry.success,
-                "cost_usd": entry.cost_usd,
-                "latency_s": entry.latency_s,
-                "n": entry.n,
-                "utility": entry.utility,
-            }
-            for entry in decision.ranking
-        ],
-        "artifact": decision.artifact,
-    }
 
 
 def encode(answer: object) -> bytes:
