@@ -9,21 +9,12 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from hypernova.embedder import (
-    CachedEmbedder,
-    Embedder,
-    TextEmbedder,
-    bundled_embedders,
-    find_bundled,
-)
-from hypernova.embedder.function import SOURCE as CALLABLE
-from hypernova.errors import EmbedderMismatchError
+from hypernova.embedder import CachedEmbedder
+from hypernova.embedder.of_artifact import check_is_of, load_bundled_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hypernova._core import Artifact
-    from hypernova.embedder import Device
+    from hypernova.embedder import Device, TextEmbedder
 
 
 class Serving:
@@ -54,7 +45,10 @@ class Serving:
         self._device: Device = device
         self._cache = cache
         self._lock = threading.Lock()
-        self._embedder = None if embedder is None else self._checked(embedder)
+        self._embedder: TextEmbedder | None = None
+        if embedder is not None:
+            check_is_of(identity_of(artifact), embedder)
+            self._embedder = self._cached(embedder)
 
     @property
     def embedder(self) -> TextEmbedder:
@@ -99,35 +93,9 @@ class Serving:
 
     def _load(self) -> TextEmbedder:
         identity = identity_of(self.artifact)
-        if identity["kind"] == "vectors":
-            raise EmbedderMismatchError(
-                f"this artifact routes vectors only ({identity['name']}): call decide or "
-                "decide_many with vectors of the same origin"
-            )
-        folder = find_bundled(str(identity["fingerprint"]))
-        if folder is None and identity.get("source") == CALLABLE:
-            raise EmbedderMismatchError(
-                f"the artifact was fitted with the callable embedder {_label(identity)}, which "
-                "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
-                f"name={identity['name']!r}, dim={identity['dim']})"
-            )
-        if folder is None:
-            raise EmbedderMismatchError(
-                f"the artifact was fitted with the embedder {_label(identity)}, which is none of "
-                f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
-                "pass embedder= with its folder"
-            )
-        return self._checked(Embedder.load(folder, threads=self._threads, device=self._device))
+        return self._cached(load_bundled_for(identity, threads=self._threads, device=self._device))
 
-    def _checked(self, embedder: TextEmbedder) -> TextEmbedder:
-        """The embedder, if it is the artifact's, with its cache."""
-        identity = identity_of(self.artifact)
-        if embedder.fingerprint != identity["fingerprint"]:
-            given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
-            raise EmbedderMismatchError(
-                f"the artifact was fitted with the embedder {_label(identity)}, and the one given "
-                f"is {_label(given)}: pass the former, or fit again with the latter"
-            )
+    def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
         return embedder if self._cache is None else CachedEmbedder(embedder, self._cache)
 
 
@@ -136,8 +104,3 @@ def identity_of(artifact: Artifact) -> dict[str, object]:
     # Validated when the artifact was opened.
     identity: dict[str, object] = json.loads(artifact.embedder)
     return identity
-
-
-def _label(identity: Mapping[str, object]) -> str:
-    """Name and fingerprint: two embedders may share a name."""
-    return f"{identity['name']} ({str(identity['fingerprint'])[:12]})"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.embedder import find_bundled, open_embedder
+from hypernova.embedder import open_embedder
+from hypernova.embedder.of_artifact import check_is_of, load_bundled_for
 from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
@@ -63,22 +64,9 @@ def embedded(
         EmbedderMismatchError: The artifact routes vectors only, or the embedder is not its own.
     """
     identity = json.loads(artifact.embedder)
-    label = f"{identity['name']} ({str(identity['fingerprint'])[:12]})"
-    if identity["kind"] != "text":
-        raise EmbedderMismatchError(
-            f"the artifact routes vectors only ({identity['name']}), so no text can be embedded "
-            "to match; pass vectors of that origin"
-        )
-    chosen = embedder if embedder is not None else find_bundled(str(identity["fingerprint"]))
-    if chosen is None:
-        raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {label}, which is not bundled; pass it "
-            "as embedder"
-        )
-    used = open_embedder(chosen, device=device)
-    if used.fingerprint != identity["fingerprint"]:
-        raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {label}, and the one given is "
-            f"{used.name} ({used.fingerprint[:12]}); pass the former"
-        )
+    if embedder is None:
+        used: TextEmbedder = load_bundled_for(identity, device=device)
+    else:
+        used = open_embedder(embedder, device=device)
+        check_is_of(identity, used)
     return used.embed(list(texts))
