@@ -24,9 +24,9 @@ from hypernova.embedder import Embedder
 from hypernova.judging.folds import deal_parts
 from hypernova.training.learn import learn
 from hypernova.training.lifts import Ridge
+from hypernova.training.parts import Profile, rebuild
 from hypernova.training.pool import next_prompts
 from hypernova.training.pool.add import newcomer, scored_of
-from hypernova.training.pool.parts import Profile, rebuild
 from hypernova.training.pool.prior import Placed, Prior
 from hypernova.training.select import DROWNING, RIDGE, Setting
 

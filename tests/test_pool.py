@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import EmbedderMismatchError, PoolError, TableError, UnknownModelError
 from hypernova.training.learn import learn
+from hypernova.training.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool import add
-from hypernova.training.pool.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.prior import novel
 from hypernova.training.select import Setting
 

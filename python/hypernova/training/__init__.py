@@ -9,6 +9,7 @@ Not here: anything that serving needs; nothing that routes imports this package.
 - ``fit``: all of it, from a table to an artifact
 - ``folded``, ``shift``, ``lineage``: sums of an outcome log, what they move, what is remembered
 - ``recalibrate``: all of that, from an artifact and a log to the next artifact
+- ``parts``: an artifact taken apart, changed and put together again
 - ``pool``: models that join an artifact, leave it or are renamed, without fitting again
 """
 

@@ -18,9 +18,9 @@ from hypernova._core import Artifact
 from hypernova.errors import NoCandidateError, RecalibrateError
 from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
-from hypernova.training.assemble import canonical_json
 from hypernova.training.folded import DAY_S, Batch, Folded
 from hypernova.training.lineage import KEY, Lineage, notes_of
+from hypernova.training.parts import Profile, rebuild
 from hypernova.training.shift import moved_profiles
 
 if TYPE_CHECKING:
@@ -275,12 +275,8 @@ class _Fold:
 
 
 def _rebuilt(artifact: Artifact, profiles: Profiles, lineage: Lineage) -> Artifact:
-    policy = dict(artifact.policy)
-    del policy["default_model"]
     metadata = {**notes_of(artifact), KEY: lineage.written(artifact, profiles)}
-    return Artifact.build(
-        models=artifact.models,
-        centroids=artifact.centroids,
+    profile = Profile(
         counts=np.ascontiguousarray(profiles.counts, dtype=np.float64),
         mean=profiles.mean,
         success=profiles.success,
@@ -288,16 +284,11 @@ def _rebuilt(artifact: Artifact, profiles: Profiles, lineage: Lineage) -> Artifa
         gain_error=profiles.gain_error,
         cost=profiles.cost,
         latency=profiles.latency,
-        novelty=artifact.novelty_quantiles,
-        embedder=artifact.embedder,
-        metadata=canonical_json(metadata),
-        default_model=profiles.default_model,
-        sharpness=artifact.sharpness,
-        nearest=artifact.nearest or 1,
         slopes=artifact.slopes,
         offsets=artifact.offsets,
-        **policy,
     )
+    models = list(artifact.models)
+    return rebuild(artifact, models, profile, models[profiles.default_model], metadata)
 
 
 def _changes(old: Artifact, new: Artifact, folded: Folded) -> tuple[ModelChange, ...]:

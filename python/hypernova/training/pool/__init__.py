@@ -2,7 +2,6 @@
 
 Not here: clusters, which stay as they are, and what the known models achieved.
 
-- ``parts``: an artifact taken apart, changed and put together
 - ``prior``: what the known models say of one that is hardly tried
 - ``vectors``: prompts to vectors, with the artifact's embedder
 - ``add``, ``change``: add, remove and rename models

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypernova.errors import PoolError
 from hypernova.table.source import listed
-from hypernova.training.pool.parts import Profile, noted, rebuild
+from hypernova.training.parts import Profile, noted, rebuild
 from hypernova.training.pool.prior import Placed, Prior, error_of
 from hypernova.training.pool.vectors import vectors_of_table
 from hypernova.training.profile import OVERALL_WEIGHT, SCORE_VARIANCE

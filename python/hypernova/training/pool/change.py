@@ -13,7 +13,7 @@ import numpy as np
 
 from hypernova.errors import PoolError, UnknownModelError
 from hypernova.table.source import listed, shown
-from hypernova.training.pool.parts import Profile, metadata_of, noted, rebuild
+from hypernova.training.parts import Profile, metadata_of, noted, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import PoolError
+from hypernova.training.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.add import Scored, new_models, newcomer, scored_of
-from hypernova.training.pool.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.prior import Placed
 from hypernova.training.pool.vectors import embedded, vectors_of_table
 from hypernova.training.profile import SCORE_VARIANCE
