@@ -173,6 +173,7 @@ class TestCommand:
             json.loads(run(*route, *more).stdout)
             for more in ([], ["--cost-weight", weight], ["--cost-weight", 0])
         )
+        assert of_target.pop("id") != given.pop("id")
         assert of_target == given
         assert of_target["ranking"][0]["cost_usd"] < free["ranking"][0]["cost_usd"]
         for entry in of_target["ranking"]:
