@@ -99,6 +99,18 @@ class TestAsync:
         assert asyncio.run(main()).model.startswith("m-")
         router.close()
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_child_has_threads_of_its_own(self) -> None:
+        router = hypernova.Router.open()
+        expected = asyncio.run(router.aroute(TEXTS[0])).model
+        child = os.fork()
+        if child == 0:
+            found = asyncio.run(asyncio.wait_for(router.aroute(TEXTS[0]), 30)).model
+            os._exit(int(found != expected))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        router.close()
+
     def test_errors_reach_the_task(self) -> None:
         router = hypernova.Router.open()
         with pytest.raises(errors.TextError):
@@ -342,6 +354,7 @@ class TestIds:
         assert decision.after_failure(decision.model).id != decision.id
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_forked_child_gives_others(self) -> None:
         artifact = hypernova.Router.open().artifact
         vector = artifact.centroids[0]

@@ -93,7 +93,8 @@ class Router:
         self._cache = cache
         self._lock = threading.Lock()  # of reloads, one at a time
         self._watch: Watch | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        # Of `aroute`, and the process whose threads they are: a fork leaves them behind.
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
         # Replaced, never changed: a request that runs goes on with those it began with.
         self._on_decision: tuple[Callable[[Observed], None], ...] = ()
         self._on_reload: tuple[Callable[[Reloaded], None], ...] = ()
@@ -251,8 +252,8 @@ class Router:
             self._watch.stop()
         with self._lock:
             pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=False)
+        if pool is not None and pool[0] == os.getpid():
+            pool[1].shutdown(wait=False)
 
     @property
     def artifact(self) -> Artifact:
@@ -367,15 +368,16 @@ class Router:
         return await asyncio.get_running_loop().run_in_executor(self._threads_of_async(), call)
 
     def _threads_of_async(self) -> ThreadPoolExecutor:
-        pool = self._pool
-        if pool is None:
+        process, pool = os.getpid(), self._pool
+        if pool is None or pool[0] != process:
             from concurrent.futures import ThreadPoolExecutor
 
             with self._lock:
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(ASYNC_THREADS, "hypernova-aroute")
                 pool = self._pool
-        return pool
+                if pool is None or pool[0] != process:
+                    pool = process, ThreadPoolExecutor(ASYNC_THREADS, "hypernova-aroute")
+                    self._pool = pool
+        return pool[1]
 
     def route_many(
         self, texts: Sequence[str], *, progress: bool = False, **wishes: Unpack[Wishes]
