@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 
+TOKENS = 256  # of the reference
+
+
 def reference(shared: Path) -> tuple[list[str], Array]:
     """The reference's texts, and what sentence-transformers makes of them: (n, 384)."""
     with np.load(shared / "reference" / "minilm_l6_v2_vectors.npz") as stored:
@@ -39,14 +42,17 @@ def reference(shared: Path) -> tuple[list[str], Array]:
 
 
 def without_lead(name: str, folder: Path) -> Embedder:
-    """A bundled embedder with ``lead_weight`` 0, copied to ``folder``.
+    """A bundled embedder as the reference is, copied to ``folder``.
 
-    The reference is of whole texts, and says nothing of what the lead adds.
+    That is of whole texts, up to 256 tokens, and says nothing of what the lead adds.
     """
     shutil.copytree(BUNDLED / name, folder)
     path = folder / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(settings | {"lead_weight": 0}), encoding="utf-8")
+    settings |= {"lead_weight": 0}
+    if settings["max_tokens"] is not None:
+        settings |= {"max_tokens": TOKENS}
+    path.write_text(json.dumps(settings), encoding="utf-8")
     return Embedder.load(folder)
 
 
@@ -73,7 +79,7 @@ def main() -> None:
     texts, expected = reference(parser.parse_args().shared)
     with tempfile.TemporaryDirectory() as temporary:
         folders = Path(temporary)
-        settings = build_minilm.SETTINGS | {"lead_weight": 0}
+        settings = build_minilm.SETTINGS | {"lead_weight": 0, "max_tokens": TOKENS}
         write_embedder(folders / "float32", build_minilm.build(int8=False), **settings)
         float32 = one_by_one(Embedder.load(folders / "float32"), texts)
         plain = {name: without_lead(name, folders / name) for name in ("minilm", "static")}
