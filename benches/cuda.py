@@ -38,14 +38,14 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def agreement(cpu: Embedder, gpu: Embedder, texts: list[str]) -> list[str]:
-    """A row: how far the vectors of both devices agree, in batches and alone."""
+    """How far the vectors of both devices agree, in batches and alone."""
     ours, theirs = cpu.embed(texts), gpu.embed(texts)
     alone = np.array([gpu.embed_one(text) for text in texts])
     worst = [
         float((a * b).sum(1, dtype=np.float64).min()) for a, b in ((ours, theirs), (theirs, alone))
     ]
     largest = float(np.abs(ours - theirs).max())
-    return [cpu.name, str(len(texts)), *(f"{w:.7f}" for w in worst), f"{largest:.1e}"]
+    return [str(len(texts)), *(f"{w:.7f}" for w in worst), f"{largest:.1e}"]
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -73,7 +73,7 @@ def main() -> None:
         cpu, gpu = (Embedder.load(source, device=device) for device in ("cpu", "cuda"))
         folder = Path(source)
         name = f"{gpu.name}, {folder.name}" if folder.is_dir() else gpu.name
-        parity.append([name, *agreement(cpu, gpu, many[:ON_CPU])[1:]])
+        parity.append([name, *agreement(cpu, gpu, many[:ON_CPU])])
         for length, texts in singles.items():
             figures = []
             for embedder, rounds in ((gpu, 5), (cpu, 1)):

@@ -19,6 +19,7 @@ import pytest
 import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder
+from hypernova.router.watch import Watch, state_of
 
 TEXTS = [
     f"Task {i}: sort the list of {name}"
@@ -289,6 +290,34 @@ class TestWatch:
         artifact_of("newer", static, 3).save(path)
         time.sleep(0.1)
         assert router.artifact.sha256 == new.sha256, "a closed router looks no more"
+
+    def test_it_takes_the_file_that_it_watches(self, tmp_path, static) -> None:
+        path, other = tmp_path / "router.hnv", tmp_path / "other.hnv"
+        artifact_of("old", static, 1).save(path)
+        artifact_of("other", static, 2).save(other)
+        router = hypernova.Router.open(path, watch=0.01)
+        router.reload(other)
+        new = artifact_of("new", static, 3)
+        new.save(path)
+        deadline = time.monotonic() + 30
+        while router.artifact.sha256 != new.sha256:
+            assert time.monotonic() < deadline, "another file was taken, or none"
+            time.sleep(0.005)
+        router.close()
+
+    def test_what_replaces_the_file_while_it_is_opened_is_taken(self, tmp_path, static) -> None:
+        path = tmp_path / "router.hnv"
+        artifact_of("old", static, 1).save(path)
+        router = hypernova.Router.open(path)
+        seen = state_of(path)
+        new = artifact_of("new", static, 2)
+        new.save(path)
+        watch = Watch(router, path, 0.01, seen)
+        deadline = time.monotonic() + 30
+        while router.artifact.sha256 != new.sha256:
+            assert time.monotonic() < deadline, "the file was taken for the one that was read"
+            time.sleep(0.005)
+        watch.stop()
 
     def test_watching_keeps_no_router_alive(self, tmp_path, static) -> None:
         path = tmp_path / "router.hnv"

@@ -22,7 +22,7 @@ from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import text_of
 from hypernova.router.serving import Serving
-from hypernova.router.watch import Watch
+from hypernova.router.watch import Watch, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +91,8 @@ class Router:
         self._serving = Serving(artifact, opened, threads=threads, device=device, cache=cache)
         self._given = opened
         self._cache = cache
-        self._lock = threading.Lock()  # of reloads, one at a time
+        self._reloading = threading.Lock()  # one at a time; held while files are read
+        self._lock = threading.Lock()  # of what follows; held for moments, so a loop may wait
         self._watch: Watch | None = None
         # Of `aroute`, and the process whose threads they are: a fork leaves them behind.
         self._pool: tuple[int, ThreadPoolExecutor] | None = None
@@ -154,11 +155,13 @@ class Router:
         every_s = WATCH_EVERY_S if watch is True else float(watch)
         if not 0 <= every_s < float("inf"):
             raise ValueError(f"watch is {watch!r}, expected True or seconds above 0")
-        artifact = Artifact.open(BUNDLED_ARTIFACT if path is None else Path(path))
+        file = BUNDLED_ARTIFACT if path is None else Path(path)
+        # Looked at before it is read: what replaces it in between is then taken, not missed.
+        seen = state_of(file) if every_s else None
+        artifact = Artifact.open(file)
         router = cls(artifact, embedder=embedder, threads=threads, device=device, cache=cache)
         if every_s:
-            assert path is not None
-            router._watch = Watch(router, Path(path), every_s)
+            router._watch = Watch(router, file, every_s, seen)
         return router
 
     def reload(self, path: str | os.PathLike[str] | None = None) -> Artifact:
@@ -194,7 +197,7 @@ class Router:
         return artifact
 
     def _replace(self, path: str | os.PathLike[str] | None) -> Artifact:
-        with self._lock:
+        with self._reloading:
             old = self._serving
             path = old.artifact.path if path is None else path
             if path is None:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 State = tuple[int, int, int] | None
 
 
+def state_of(path: Path) -> State:
+    """What there is at a path now."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 class Watch:
     """A thread that looks at a file from time to time, as long as its router lives.
 
@@ -28,13 +37,14 @@ class Watch:
     ones included. A file that was refused is not tried again before it changes.
     """
 
-    def __init__(self, router: Router, path: Path, every_s: float) -> None:
+    def __init__(self, router: Router, path: Path, every_s: float, seen: State) -> None:
+        """Begin to look; ``seen`` is the state that the file had before the router read it."""
         self._path = path
         self._every_s = every_s
         self._stop = threading.Event()
         # Else the thread would keep the router, and its mapping, alive for ever.
         self._router = weakref.ref(router)
-        self._seen = self._state()
+        self._seen = seen
         thread = threading.Thread(target=self._run, name="hypernova-watch", daemon=True)
         thread.start()
 
@@ -42,16 +52,9 @@ class Watch:
         """Look no more."""
         self._stop.set()
 
-    def _state(self) -> State:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
-
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            state = self._state()
+            state = state_of(self._path)
             router = self._router()
             if router is None:
                 return
@@ -60,5 +63,5 @@ class Watch:
                 self._seen = state
                 # What is refused the router has logged; it goes on with what it has.
                 with contextlib.suppress(HypernovaError, OSError):
-                    router.reload()
+                    router.reload(self._path)
             del router

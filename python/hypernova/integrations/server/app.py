@@ -148,8 +148,10 @@ class _Service:
             self.metrics.decided(decision)
 
     def _reloaded(self, reloaded: Reloaded) -> None:
-        self.metrics.reloaded(taken=reloaded.refused is None)
-        self._look_at_embedder()
+        taken = reloaded.refused is None
+        self.metrics.reloaded(taken=taken)
+        if taken:
+            self._look_at_embedder()
 
     def _look_at_embedder(self) -> None:
         embedder = self.router.embedder  # loaded now: the first request does not wait for it
