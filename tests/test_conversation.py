@@ -1,13 +1,24 @@
-"""Which turns of a conversation are read, and how it stays with its model."""
+"""Which turns of a conversation are read, how they count, and how it stays with its model."""
 
 from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import hypernova
-from hypernova.errors import MessagesError, PolicyError, UnknownModelError
-from hypernova.router import text_of
+from hypernova.embedder import CallableEmbedder, Embedder
+from hypernova.errors import MessagesError, PolicyError, TextError, UnknownModelError
+from hypernova.router import turns_of
+from hypernova.router.conversation import embed_turns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hypernova.observe import Observed
 
 TALK = [
     {"role": "system", "content": "You are a careful engineer."},
@@ -20,19 +31,49 @@ TALK = [
 ]
 
 
+# As agents of the responses protocol send them: the user's words among what has no role.
+ITEMS: list[dict[str, Any]] = [
+    {"role": "developer", "content": "You are a careful engineer."},
+    {"type": "message", "role": "user", "content": "Fix the race in the scheduler"},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+    {"type": "function_call", "call_id": "c1", "name": "ls", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c1", "output": "3 tests failed"},
+    {"type": "item_reference", "id": "msg_7"},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "No"}]},
+    {"type": "custom_item_of_next_year", "role": None, "content": {"text": 3}},
+    {"role": "user", "content": [{"type": "input_text", "text": "Now write a test"}]},
+    {"type": "function_call_output", "call_id": "c2", "output": [{"type": "input_text"}]},
+]
+
+
 def test_the_first_and_the_last_turn_of_the_user_are_read() -> None:
-    assert text_of(TALK) == "Fix the race in the scheduler\n\nNow write a test"
-    assert text_of(TALK[:4]) == "Fix the race in the scheduler"
-    assert text_of(tuple(TALK[:5])) == "Fix the race in the scheduler\n\nIt still fails"
+    assert turns_of(TALK) == ("Fix the race in the scheduler", "Now write a test")
+    assert turns_of(TALK[:4]) == ("Fix the race in the scheduler",)
+    assert turns_of(tuple(TALK[:5])) == ("Fix the race in the scheduler", "It still fails")
+    assert turns_of([OrderedDict(TALK[1])]) == ("Fix the race in the scheduler",)
+
+
+def test_items_of_the_responses_protocol_are_passed_over() -> None:
+    assert turns_of(ITEMS) == ("Fix the race in the scheduler", "Now write a test")
+    assert turns_of(ITEMS[:-2]) == ("Fix the race in the scheduler",)
+    router = hypernova.Router.open()
+    by_items = router.route(messages=ITEMS)
+    assert by_items.ranking[0].utility == router.route(messages=TALK).ranking[0].utility
+    assert asyncio.run(router.aroute(messages=ITEMS)).model == by_items.model
+    router.close()
+    with pytest.raises(MessagesError, match="3 turns and no text of role 'user'"):
+        turns_of(ITEMS[2:5])
 
 
 def test_parts_that_are_no_text_are_passed_over() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
     parts = [{"type": "text", "text": "What is"}, image, {"type": "input_text", "text": "this?"}]
-    assert text_of([{"role": "user", "content": parts}]) == "What is\nthis?"
+    assert turns_of([{"role": "user", "content": parts}]) == ("What is\nthis?",)
     # A turn without text says nothing, so that the one before it is the last.
-    talk = [*TALK[:5], {"role": "user", "content": [image]}, {"role": "user", "content": " \n"}]
-    assert text_of(talk) == "Fix the race in the scheduler\n\nIt still fails"
+    silent = ([image], [], " \n", None, [{"type": "tool_result", "content": "3 tests failed"}])
+    talk = [*TALK[:5], *({"role": "user", "content": content} for content in silent)]
+    assert turns_of(talk) == ("Fix the race in the scheduler", "It still fails")
+    assert turns_of([*talk, {"role": "user"}]) == turns_of(talk)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +88,9 @@ def test_parts_that_are_no_text_are_passed_over() -> None:
         (["Fix it"], r"messages\[0\] is of type str, expected a dict"),
         ([TALK[1], {"content": "Fix it"}], r"messages\[1\]: role is missing"),
         ([{"role": 1, "content": "Fix it"}], r"messages\[0\]: role is of type int"),
-        ([{"role": "user"}], r"messages\[0\]: content is None, expected a str or a list"),
+        ([TALK[1], {"role": None, "type": 3}], r"messages\[1\]: role is missing"),
+        ([{"role": 1, "type": "message"}], r"messages\[0\]: role is of type int"),
+        ([{"role": "user"}], "1 turns and no text of role 'user'"),
         ([{"role": "user", "content": 5}], r"messages\[0\]: content is of type int"),
         ([{"role": "user", "content": ["Fix"]}], r"content\[0\] is no part with a type"),
         ([{"role": "user", "content": [{"type": "text"}]}], r"content\[0\]: text is None"),
@@ -60,15 +103,102 @@ def test_malformed_messages_are_refused(messages: object, message: str) -> None:
             router.route(messages=messages)
 
 
-def test_messages_are_routed_by_their_text() -> None:
+def test_messages_are_routed_by_the_mean_of_their_turns() -> None:
     router = hypernova.Router.open()
-    by_text, by_messages = router.route(text_of(TALK)), router.route(messages=TALK)
-    assert by_text.distance == by_messages.distance
-    assert by_text.ranking[0].utility == by_messages.ranking[0].utility
+    first, last = (router.embedder.embed_one(text) for text in turns_of(TALK))
+    mean = (first + last) / np.linalg.norm(first + last)
+    by_vector, by_messages = router.decide(mean), router.route(messages=TALK)
+    assert by_messages.distance == pytest.approx(by_vector.distance, abs=1e-6)
+    assert by_messages.ranking[0].utility == pytest.approx(by_vector.ranking[0].utility, abs=1e-6)
+    alone = router.route(messages=TALK[:2])
+    assert alone.distance == router.route(turns_of(TALK)[0]).distance
     with pytest.raises(TypeError, match="not both"):
         router.route("Fix it", messages=TALK)
     with pytest.raises(TypeError, match="takes a text"):
         router.route()
+
+
+def said(*texts: str) -> list[dict[str, str]]:
+    """Give a conversation in which the user said this, with an answer after each."""
+    answer = {"role": "assistant", "content": "Done."}
+    return [turn for text in texts for turn in ({"role": "user", "content": text}, answer)]
+
+
+ABOUT = "The scheduler loses jobs when two workers start at once. " * 40
+ASKS = (
+    "Write a SQL query that joins both tables",
+    "Prove that the square root of 2 is no fraction",
+)
+
+
+@pytest.mark.parametrize("name", ["static", "minilm"])
+def test_the_last_turn_has_half_of_the_weight_whatever_comes_before(name: str) -> None:
+    """After a first turn of 2,000 characters, of which minilm reads 96 tokens."""
+    embedder = Embedder.load(name)
+    prompts = [f"Sort {i} lists" if i % 2 else f"Cook {i} eggs" for i in range(12)]
+    table = hypernova.OutcomeTable.from_arrays(
+        task_ids=prompts, prompts=prompts, models=["a", "b"], score=[[1, 0], [0, 1]] * 6
+    )
+    artifact = hypernova.fit(table, embedder=embedder, clusters=2, describe=False)
+    router = hypernova.Router(artifact, embedder=embedder)
+    about = embedder.embed_one(ABOUT)
+    distances = set()
+    for ask in ASKS:
+        mean = about + embedder.embed_one(ask)
+        mean /= np.linalg.norm(mean)
+        decision = router.route(messages=said(ABOUT, "Go on", ask))
+        assert decision.distance == pytest.approx(router.decide(mean).distance, abs=1e-6)
+        distances.add(decision.distance)
+    assert len(distances) == 2
+
+
+def test_the_same_turn_twice_is_embedded_once() -> None:
+    router = hypernova.Router.open(cache=10)
+    once = router.route(messages=said("Fix it"))
+    again = router.route(messages=said("Fix it", "Go on", "Fix it"))
+    assert again.distance == once.distance
+    assert router.cache_info() == (1, 1, 10, 1)  # a hit for each conversation, not for each turn
+
+
+def test_as_a_conversation_goes_on_only_its_last_turn_is_embedded() -> None:
+    router = hypernova.Router.open(cache=10)
+    asked = ["Fix the race", "It still fails", "Now write a test"]
+    for count in (1, 2, 3):
+        router.route(messages=said(*asked[:count]))
+    assert router.cache_info()[:2] == (2, 3)
+
+
+def test_a_turn_that_no_embedder_can_read_does_not_count() -> None:
+    router = hypernova.Router.open()
+    alone = router.route("Fix the race in the scheduler").distance
+    blank = "\u200b"  # visible for Python, and no token
+    for texts in (
+        ("Fix the race in the scheduler", blank),
+        (blank, "Fix the race in the scheduler"),
+    ):
+        assert router.route(messages=said(*texts)).distance == alone
+    with pytest.raises(TextError, match="no token"):
+        router.route(messages=said(blank, blank + blank))
+
+
+def test_of_two_turns_that_cancel_the_last_is_taken() -> None:
+    def opposite(texts: list[str]) -> NDArray[np.float32]:
+        return np.array([[1.0, 1e-7] if "yes" in text else [-1.0, 0.0] for text in texts])
+
+    embedder = CallableEmbedder(opposite, name="opposite", dim=2)
+    assert embed_turns(embedder, ("yes", "no")).tolist() == [-1.0, 0.0]
+    assert embed_turns(embedder, ("no", "yes"))[0] == 1.0
+    assert np.linalg.norm(embed_turns(embedder, ("yes", "yes!"))) == pytest.approx(1.0)
+
+
+def test_observers_are_told_of_both_turns_in_one_decision() -> None:
+    router = hypernova.Router.open()
+    told: list[Observed] = []
+    router.observe(told.append)
+    decision = router.route(messages=TALK)
+    assert told[0].decisions == (decision,)
+    assert len(told) == 1
+    assert told[0].embed_s > 0 < told[0].decide_s
 
 
 def test_a_conversation_stays_with_its_model_until_leaving_pays() -> None:

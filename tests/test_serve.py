@@ -105,6 +105,21 @@ class TestRoute:
         answer = client.post("/v1/route", json=body).json()
         assert (answer["model"], answer["reason"]) == ("simulated-small", "stayed")
 
+    def test_items_of_the_responses_protocol_are_passed_over(self, client: httpx.Client) -> None:
+        items = [
+            {"role": "developer", "content": "Be brief."},
+            {"type": "message", "role": "user", "content": TEXTS[0]},
+            {"type": "reasoning", "id": "r", "summary": [], "content": None},
+            {"type": "function_call", "call_id": "c", "name": "ls", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": "3 tests failed"},
+            {"type": "item_reference", "id": "m"},
+        ]
+        answer = client.post("/v1/route", json={"messages": items})
+        assert answer.status_code == 200, answer.text
+        alone = client.post("/v1/route", json={"text": TEXTS[0]}).json()
+        assert answer.json()["distance"] == alone["distance"]
+        refused(client.post("/v1/route", json={"messages": items[2:]}), 400, "bad_messages")
+
     def test_exploring_says_its_propensity(self, client: httpx.Client) -> None:
         answer = client.post("/v1/route", json={"text": TEXTS[0], "explore": 1.0}).json()
         assert answer["propensity"] == pytest.approx(1 / 5)
@@ -148,7 +163,8 @@ class TestRoute:
             ({"text": "a", "allow": []}, 409, "no_candidate", "left"),
             ({"text": "a", "max_cost_usd": 0}, 409, "no_candidate", "max_cost_usd"),
             ({"messages": []}, 400, "bad_request", "messages"),
-            ({"messages": [{"content": "a"}]}, 400, "bad_request", "role"),
+            ({"messages": [{"content": "a"}]}, 400, "bad_request", "role is missing"),
+            ({"messages": [{"type": 1}]}, 400, "bad_request", "type"),
             ({"messages": [{"role": "system", "content": "a"}]}, 400, "bad_messages", "user"),
             (
                 {"messages": [{"role": "user", "content": [{"text": 1}]}]},

@@ -20,7 +20,7 @@ from hypernova.embedder.device import Device, check_device
 from hypernova.errors import HypernovaError
 from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
-from hypernova.router.conversation import text_of
+from hypernova.router.conversation import embed_turns, turns_of
 from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch, state_of
 
@@ -293,7 +293,8 @@ class Router:
 
         Args:
             text: The prompt; cut by the embedder's stated rule if it is long.
-            messages: Instead: a chat. `text_of` says which of its turns are read.
+            messages: Instead: a conversation. Its first and its last user turn are read, each
+                as a prompt of its own, and count alike; see `turns_of`.
             **wishes: See `Wishes`.
 
         Returns:
@@ -303,7 +304,7 @@ class Router:
 
         Raises:
             TypeError: Neither or both of ``text`` and ``messages`` are given.
-            TextError: The text is empty.
+            TextError: The text is empty, or no turn that is read holds a token.
             MessagesError: The messages are malformed, or no user's turn holds text.
             UnknownModelError: A wish names a model that the artifact does not hold.
             NoCandidateError: The limits leave no model.
@@ -321,8 +322,8 @@ class Router:
         if messages is not None:
             if text is not None:
                 raise TypeError("route takes text or messages, not both")
-            text = text_of(messages)
-        elif text is None:
+            return self._route_turns(turns_of(messages), wishes)
+        if text is None:
             raise TypeError("route takes a text, or messages=")
         serving = self._serving
         if self._on_decision:
@@ -333,6 +334,16 @@ class Router:
             tell(self._on_decision, begun.decided((decision,)))
             return decision
         return serving.artifact.decide(serving.embedder.embed_one(text), **wishes)
+
+    def _route_turns(self, turns: tuple[str, ...], wishes: Wishes) -> Decision:
+        serving = self._serving
+        begun = Begun()
+        vector = embed_turns(serving.embedder, turns)
+        begun.embedded()
+        decision = serving.artifact.decide(vector, **wishes)
+        if self._on_decision:
+            tell(self._on_decision, begun.decided((decision,)))
+        return decision
 
     async def aroute(
         self,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import to_json
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, to_json
 
 from hypernova.integrations.server.faults import FaultError
 
@@ -25,12 +32,27 @@ class Strict(BaseModel):
 
 
 class Turn(BaseModel):
-    """A turn of a conversation, as the OpenAI chat protocol has it; other fields are ignored."""
+    """A turn of a conversation, as the OpenAI chat protocol has it; other fields are ignored.
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    Items of the responses protocol that are no messages have a type and no role.
+    """
 
-    role: Name
+    model_config = ConfigDict(
+        extra="allow",
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra={"anyOf": [{"required": ["role"]}, {"required": ["type"]}]},
+    )
+
+    role: Name | None = None
+    type: Name | None = Field(None, description="of an item without a role, which is not read")
     content: str | list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _is_a_turn(self) -> Self:
+        if self.role is None and self.type is None:
+            raise PydanticCustomError("no_role", "role is missing, expected a str such as 'user'")
+        return self
 
 
 class WishesBody(Strict):
