@@ -16,20 +16,27 @@ class Upstream:
 
     Attributes:
         failing: Models that answer 500.
+        too_long: Models for which every prompt is longer than what they read.
         seen: Models in the order in which they were asked.
+        bodies: Of the requests, in the same order.
     """
 
     def __init__(self) -> None:
         self.failing: set[str] = set()
+        self.too_long: set[str] = set()
         self.seen: list[str] = []
+        self.bodies: list[dict[str, Any]] = []
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 upstream.seen.append(asked["model"])
+                upstream.bodies.append(asked)
                 if asked["model"] in upstream.failing:
                     self._send(500, "application/json", b'{"error": {"message": "down"}}')
+                elif asked["model"] in upstream.too_long:
+                    self._send(400, "application/json", _TOO_LONG)
                 elif asked.get("stream"):
                     self._send(200, "text/event-stream", _stream(asked["model"]))
                 else:
@@ -49,6 +56,12 @@ class Upstream:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def forget(self) -> None:
+        """Set all to what it was at the start."""
+        self.failing, self.too_long = set(), set()
+        self.seen.clear()
+        self.bodies.clear()
 
     def __enter__(self) -> Upstream:
         return self
@@ -96,6 +109,17 @@ def _response(model: str) -> dict[str, Any]:
         "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
     }
 
+
+_TOO_LONG = json.dumps(
+    {
+        "error": {
+            "message": "This model's maximum context length is 10 tokens.",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+        }
+    }
+).encode()
 
 _FORMS = {
     "/v1/chat/completions": _chat,

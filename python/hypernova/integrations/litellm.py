@@ -7,9 +7,21 @@ Its hooks before routing can name one model. The call hook of its proxy may set 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from hypernova.errors import HypernovaError, MissingExtraError, UnknownModelError
+from hypernova.errors import (
+    MessagesError,
+    MissingExtraError,
+    NoCandidateError,
+    NovelPromptError,
+    PolicyError,
+    TextError,
+    UnknownModelError,
+)
+from hypernova.integrations.bounds import narrow
+from hypernova.integrations.gateway import OnUnreadable, messages_in, rank
 
 try:
     from litellm.integrations.custom_logger import CustomLogger
@@ -19,7 +31,7 @@ except ImportError:
     ) from None
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection
 
     from hypernova import Router
     from hypernova.router import Wishes
@@ -27,6 +39,28 @@ if TYPE_CHECKING:
 # Where a request's metadata may hold wishes, and where the decision is noted for LiteLLM's logs.
 WISHES = "hypernova"
 DECISION = "hypernova_decision"
+# LiteLLM's own fields beside a request. In some protocols ``metadata`` goes on to the provider,
+# and the proxy keeps its notes in the other one.
+_METADATA = ("metadata", "litellm_metadata")
+# Lists of models that a request may bring along.
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+# Calls that language models answer with text. The proxy names the function that it will call.
+_ROUTED = frozenset(
+    {
+        "acompletion",
+        "completion",
+        "atext_completion",
+        "text_completion",
+        "aresponses",
+        "responses",
+        "anthropic_messages",
+        "aanthropic_messages",
+        "agenerate_content",
+        "generate_content",
+        "agenerate_content_stream",
+        "generate_content_stream",
+    }
+)
 
 
 class Plan(TypedDict):
@@ -35,12 +69,16 @@ class Plan(TypedDict):
     Attributes:
         model: LiteLLM's name of the first.
         fallbacks: Of those after it, the best first.
+        context_window_fallbacks: None: no other list has a say.
+        content_policy_fallbacks: None, either.
         metadata: The decision under ``hypernova_decision``: ``id``, ``model``, ``reason``,
             ``artifact``.
     """
 
     model: str
     fallbacks: list[str]
+    context_window_fallbacks: list[str]
+    content_policy_fallbacks: list[str]
     metadata: dict[str, Any]
 
 
@@ -54,11 +92,17 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
             models that LiteLLM serves are candidates.
         fallbacks: Most models to try after the first. LiteLLM's own limit,
             ``router_settings.max_fallbacks``, holds as well: 5 unless set.
-        **wishes: For every request; see `hypernova.router.Wishes`. A request may have its own
-            in ``metadata: {"hypernova": {...}}``, which take their place one by one.
+        on_unreadable: What a request gets that holds no text of a user's. ``"default"``: the
+            artifact's default model, then the others by what the whole table says of them.
+            ``"error"``: 400.
+        **wishes: For every request; see `hypernova.router.Wishes`. They are bounds: a request
+            may have its own in ``metadata: {"hypernova": {...}}``, which can narrow them, and
+            which choose among what they leave.
 
     Raises:
-        UnknownModelError: ``names`` has a model that the artifact does not hold.
+        UnknownModelError: ``names`` or a wish has a model that the artifact does not hold.
+        PolicyError: A wish is out of range.
+        ValueError: ``fallbacks`` is below 0, or ``on_unreadable`` is unknown.
 
     Example:
         >>> import hypernova
@@ -75,6 +119,7 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         alias: str = "hypernova",
         names: Mapping[str, str] | None = None,
         fallbacks: int = 5,
+        on_unreadable: OnUnreadable = "default",
         **wishes: Unpack[Wishes],
     ) -> None:
         super().__init__()
@@ -84,10 +129,18 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
                 f"names has the model {unknown[0]!r}, which the artifact does not hold; "
                 f"it holds {', '.join(router.artifact.models)}"
             )
+        if fallbacks < 0:
+            raise ValueError(f"fallbacks is {fallbacks}, expected at least 0")
+        if on_unreadable not in ("default", "error"):
+            raise ValueError(f"on_unreadable is {on_unreadable!r}, expected 'default' or 'error'")
+        # Decided once, so that a wrong wish is the operator's error now, and not each caller's.
+        with contextlib.suppress(NoCandidateError):
+            router.artifact.decide(router.artifact.centroids[0], **wishes)
         self._router = router
         self._alias = alias
         self._names = names
         self._fallbacks = fallbacks
+        self._on_unreadable: OnUnreadable = on_unreadable
         self._wishes = wishes
         _ = router.embedder  # loaded now: the first request does not wait for it
 
@@ -98,34 +151,44 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         served: Collection[str] | None = None,
         **wishes: Unpack[Wishes],
     ) -> Plan:
-        """Rank the models for a chat.
+        """Rank the models for a conversation.
 
         Args:
             messages: As `hypernova.Router.route` takes them.
             served: LiteLLM's names of the models that it serves, as its ``get_model_names``
                 gives them; by default every model of the artifact is.
-            **wishes: For this request, in place of those for all.
+            **wishes: For this request, within those for all.
 
         Raises:
-            HypernovaError: What `hypernova.Router.route` raises.
+            PolicyError: A wish is unknown, out of range, or the operator's alone.
+            UnknownModelError: A wish names a model that the artifact does not hold.
+            NoCandidateError: The wishes leave no model.
+            MessagesError: Nothing can be read, and ``on_unreadable`` is ``"error"``.
+            HypernovaError: What `hypernova.Router.route` raises besides.
         """
-        asked: dict[str, Any] = {**self._wishes, **wishes}
+        return await self._plan(messages, served, wishes)
+
+    async def _plan(self, messages: Any, served: Collection[str] | None, asked: object) -> Plan:
+        artifact = self._router.artifact
         if served is not None:
-            unserved = {m for m in self._router.artifact.models if self._name(m) not in served}
-            # Denied, not left out of what is allowed: an unknown name is still an error.
-            asked["deny"] = [*(asked.get("deny") or ()), *sorted(unserved)]
-        decision = await self._router.aroute(messages=messages, **asked)
+            served = [model for model in artifact.models if self._name(model) in served]
+        wishes = narrow(artifact, self._wishes, asked, served=served)
+        ranking = await rank(self._router, messages, wishes, on_unreadable=self._on_unreadable)
         # Two of the artifact's models may be one for LiteLLM, say at two efforts.
-        order = list(dict.fromkeys(self._name(entry.model) for entry in decision.ranking))
+        order = list(dict.fromkeys(map(self._name, ranking.models)))
         note = {
-            "id": decision.id,
-            "model": decision.model,
-            "reason": decision.reason,
-            "artifact": decision.artifact,
+            "id": ranking.id,
+            "model": ranking.models[0],
+            "reason": ranking.reason,
+            "artifact": ranking.artifact,
         }
         return {
             "model": order[0],
             "fallbacks": order[1 : self._fallbacks + 1],
+            # Empty rather than left out: else those of LiteLLM's settings, or of the request,
+            # would be asked where the ranking ends.
+            "context_window_fallbacks": [],
+            "content_policy_fallbacks": [],
             "metadata": {DECISION: note},
         }
 
@@ -137,34 +200,79 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         user_api_key_dict: Any,  # noqa: ARG002
         cache: Any,  # noqa: ARG002
         data: dict[str, Any],
-        call_type: str,  # noqa: ARG002
+        call_type: str,
     ) -> dict[str, Any]:
         """Put the ranking in place of the alias; LiteLLM's proxy calls this.
 
         The proxy has checked the caller's key against the alias by then: who may ask for the
-        alias may be answered by any model that the wishes allow.
+        alias may be answered by any model that the operator's wishes allow.
         """
         if data.get("model") != self._alias:
+            if self._is_among_others(data):
+                raise _refused(
+                    f"{self._alias!r} stands for several models already: ask for it as the only "
+                    "model, neither in a list of models nor as a fallback"
+                )
             return data
-        from fastapi import HTTPException  # the proxy has it
+        if call_type not in _ROUTED:
+            raise _refused(
+                f"{self._alias!r} stands for models that answer with text, and this is a call of "
+                f"{call_type!r}: ask for a model by its name"
+            )
         from litellm.proxy.proxy_server import llm_router
 
-        metadata = dict(data.get("metadata") or {})
+        asked: dict[str, Any] = {}
+        kept: dict[str, Any] = {}
         try:
-            wishes = metadata.pop(WISHES, None) or {}
-            plan = await self.plan(
-                _messages(data),
-                served=llm_router.get_model_names() if llm_router else None,
-                **wishes,
+            for field in _METADATA:
+                metadata = data.get(field)
+                if isinstance(metadata, Mapping):
+                    kept[field] = {k: v for k, v in metadata.items() if k != WISHES}
+                    asked |= _wishes_of(metadata.get(WISHES), field)
+            plan = await self._plan(
+                messages_in(data), llm_router.get_model_names() if llm_router else None, asked
             )
-        except (HypernovaError, TypeError) as error:
-            detail = {"error": f"hypernova: {error}"}
-            raise HTTPException(status_code=400, detail=detail) from None
-        return {**data, **plan, "metadata": {**metadata, **plan["metadata"]}}
+        except (PolicyError, NovelPromptError, MessagesError, TextError) as error:
+            raise _refused(str(error)) from None
+        noted = _METADATA[1] if _METADATA[1] in kept else _METADATA[0]
+        kept[noted] = {**kept.get(noted, {}), **plan["metadata"]}
+        return {**data, **plan, **kept}
+
+    def _is_among_others(self, data: Mapping[str, Any]) -> bool:
+        """Whether the alias is one of several models that a request names."""
+        model = data.get("model")
+        if isinstance(model, str):
+            # So the proxy reads it: each of them is asked.
+            model = [part.strip() for part in model.split(",")] if "," in model else None
+        return _holds(model, self._alias) or any(
+            _holds(data[field], self._alias) for field in _FALLBACKS if data.get(field)
+        )
 
 
-def _messages(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The chat of a request, in whichever of the proxy's protocols it came."""
-    # The responses protocol has ``input``, the one before chats ``prompt``.
-    found: Any = next((data[k] for k in ("messages", "input", "prompt") if data.get(k)), [])
-    return [{"role": "user", "content": found}] if isinstance(found, str) else found
+def _wishes_of(wishes: object, field: str) -> Mapping[str, Any]:
+    if wishes is None:
+        return {}
+    if not isinstance(wishes, Mapping):
+        raise PolicyError(
+            f"{field}.{WISHES} is of type {type(wishes).__name__}, expected an object of wishes"
+        )
+    return wishes
+
+
+def _holds(value: object, name: str) -> bool:
+    """Whether a name is anywhere in a list of models, which may have lists and objects in it."""
+    if isinstance(value, Mapping):
+        # Of a fallback with settings of its own only these name models: not what is said.
+        if isinstance(value.get("model"), str):
+            value = [value.get(field) for field in ("model", *_FALLBACKS)]
+        else:
+            value = list(value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return any(_holds(item, name) for item in value)
+    return value == name
+
+
+def _refused(message: str) -> Exception:
+    from fastapi import HTTPException  # the proxy has it
+
+    return HTTPException(status_code=400, detail={"error": f"hypernova: {message}"})
