@@ -21,6 +21,7 @@ from hypernova.errors import HypernovaError
 from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import text_of
+from hypernova.router.explanation import Explanation, ReadText, explanation_of
 from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch, state_of
 
@@ -415,6 +416,45 @@ class Router:
         if self._on_decision:
             tell(self._on_decision, begun.decided(tuple(decisions)))
         return decisions
+
+    def explain(
+        self,
+        text: str | None = None,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Explanation:
+        """Decide as `route` does, and say what the decision rests on.
+
+        It takes several times as long, and is not observed.
+
+        Args:
+            text: As in `route`.
+            messages: As in `route`.
+            **wishes: See `Wishes`.
+
+        Returns:
+            What was read and what was cut, the nearest clusters with their words, and each
+            model's estimate in its parts; ``print`` it, or take ``to_dict()``.
+
+        Raises:
+            TypeError: As in `route`, like all that it raises.
+
+        Example:
+            >>> import hypernova
+            >>> said = hypernova.Router.open().explain("Fix the race in the scheduler")
+            >>> said.decision.model == said.estimates[0].model
+            True
+            >>> said.texts[0].cut
+            ()
+        """
+        texts = _texts("explain", text, messages)
+        serving = self._serving
+        artifact, embedder = serving.artifact, serving.embedder
+        vector = _vector_of(embedder, texts)
+        read = tuple(ReadText(text, tuple(embedder.read_spans(text))) for text in texts)
+        decision = artifact.decide(vector, **wishes)
+        return explanation_of(artifact, decision, read, artifact.explain(vector, **wishes))
 
     def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
         """Decide for one vector.

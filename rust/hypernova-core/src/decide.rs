@@ -87,8 +87,7 @@ impl Artifact {
         wishes: &Wishes,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
-        let novelty = novelty(self.novelty_quantiles(), distance);
-        let novel = f64::from(novelty) > self.policy().novelty_limit;
+        let (novelty, novel) = self.novelty_of(distance);
         let row = if novel {
             self.clusters() as u32
         } else {
@@ -118,6 +117,13 @@ impl Artifact {
             reason: chosen.reason,
             propensity: chosen.propensity,
         })
+    }
+
+    /// Novelty of a vector at this distance from its nearest centroid, and whether it is
+    /// above the limit.
+    pub(crate) fn novelty_of(&self, distance: f32) -> (f32, bool) {
+        let novelty = novelty(self.novelty_quantiles(), distance);
+        (novelty, f64::from(novelty) > self.policy().novelty_limit)
     }
 
     /// The rule for one row of the profiles.

@@ -27,6 +27,37 @@ pub struct Entry {
     pub utility: f64,
 }
 
+/// Where the rule puts a model, and the parts of what puts it there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Index of the model.
+    pub model: u32,
+    /// Success by the profiles: of the cluster, blended with others where the artifact
+    /// blends, or of the whole table if the prompt is novel.
+    pub profile: f64,
+    /// What the linear correction adds to that.
+    pub correction: f64,
+    /// Both together, within 0 and 1: the success estimate.
+    pub success: f64,
+    /// Expected cost of a task in USD, the caller's price if given.
+    pub cost_usd: Option<f64>,
+    /// Expected latency in seconds.
+    pub latency_s: Option<f64>,
+    /// Outcomes counted in the cluster, blended as the profiles are.
+    pub n: f64,
+    /// Success less weighted cost and latency.
+    pub utility: f64,
+    /// Utility less that of the default model.
+    pub gain: f64,
+    /// The gain that the guard asks for before a model may go before the default one.
+    pub bound: f64,
+    /// Whether it goes before the default model; false for that model itself.
+    pub proven: bool,
+    /// Whether it meets the caller's limits.
+    pub candidate: bool,
+}
+
 /// Why the first entry of a ranking is the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,14 +192,18 @@ impl<'a, E: Estimates> View<'a, E> {
         }
         let success = self.estimates.success(model);
         let utility = self.utility(model, success);
-        let bound = self.guard_z * self.estimates.gain_error(model);
-        let proven = !self.unguarded && utility - self.default.utility > bound;
+        let proven = !self.unguarded && utility - self.default.utility > self.bound(model);
         Place {
             part: if proven { PROVEN } else { OTHER },
             success,
             utility,
             model,
         }
+    }
+
+    /// The gain over the default model above which a model is proven.
+    fn bound(&self, model: usize) -> f64 {
+        self.guard_z * self.estimates.gain_error(model)
     }
 
     fn is_candidate(&self, place: &Place) -> bool {
@@ -337,4 +372,31 @@ pub(crate) fn rank<E: Estimates>(
         utility: place.utility,
     };
     places.into_iter().map(entry).collect()
+}
+
+/// Where every model stands, in the order of the rule, whether it meets the limits or not.
+pub(crate) fn standings<E: Estimates>(
+    artifact: &Artifact,
+    estimates: &E,
+    novel: bool,
+    wishes: &Wishes,
+) -> Vec<Standing> {
+    let view = View::new(artifact, estimates, novel, wishes);
+    let mut places: Vec<_> = (0..view.models).map(|m| view.place(m)).collect();
+    places.sort_unstable_by(Place::order);
+    let standing = |place: Place| Standing {
+        model: place.model as u32,
+        profile: estimates.profile(place.model),
+        correction: estimates.correction(place.model),
+        success: place.success,
+        cost_usd: view.cost(place.model),
+        latency_s: estimates.latency(place.model),
+        n: estimates.count(place.model),
+        utility: place.utility,
+        gain: place.utility - view.default.utility,
+        bound: view.bound(place.model),
+        proven: place.part == PROVEN,
+        candidate: view.is_candidate(&place),
+    };
+    places.into_iter().map(standing).collect()
 }

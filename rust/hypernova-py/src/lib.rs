@@ -5,6 +5,7 @@
 mod array;
 mod decision;
 mod errors;
+mod explanation;
 mod wishes;
 
 use std::path::PathBuf;
@@ -260,6 +261,22 @@ impl Artifact {
             .detach(|| decide_some_at_a_time(&self.0, &matrix, &wishes))
             .map_err(raise)?;
         Decisions::new(py, &self.0, decided, wishes, kept)
+    }
+
+    #[pyo3(signature = (vector, **wishes))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        vector: &Bound<'py, PyAny>,
+        wishes: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let wishes = match wishes {
+            Some(given) => Arguments::resolve_dict(given, &self.0, &self.1)?,
+            None => Arc::clone(&self.1),
+        };
+        let vector = vector_f32(vector, self.0.dim())?;
+        let said = self.0.explain(&vector, &wishes).map_err(raise)?;
+        explanation::rows(py, &self.0, &said)
     }
 
     #[getter]
