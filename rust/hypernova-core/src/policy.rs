@@ -325,6 +325,28 @@ impl<E: Estimates> View<'_, E> {
         (self.is_candidate(&place) && gain <= self.wishes.switch_cost).then_some(place)
     }
 
+    /// The models that meet the limits in the order of the rule, but for the one at the
+    /// place that `first` tells, which goes before all.
+    fn rank(&self, first: impl FnOnce(&Self, &[Place]) -> usize) -> Vec<Entry> {
+        let mut places = Vec::with_capacity(self.models);
+        places.extend((0..self.models).map(|m| self.place(m)));
+        places.retain(|place| self.is_candidate(place));
+        places.sort_unstable_by(Place::order);
+        if !places.is_empty() {
+            let at = first(self, &places);
+            places[..=at].rotate_right(1);
+        }
+        let entry = |place: Place| Entry {
+            model: place.model as u32,
+            success: place.success,
+            cost_usd: self.cost(place.model),
+            latency_s: self.estimates.latency(place.model),
+            n: self.estimates.count(place.model),
+            utility: place.utility,
+        };
+        places.into_iter().map(entry).collect()
+    }
+
     /// With the chance that the caller wishes, another candidate instead.
     fn explore(&self, taken: Place, reason: Reason, at: usize) -> Choice {
         let rate = self.wishes.explore;
@@ -355,23 +377,26 @@ pub(crate) fn rank<E: Estimates>(
     wishes: &Wishes,
     first: u32,
 ) -> Vec<Entry> {
-    let view = View::new(artifact, estimates, novel, wishes);
-    let mut places = Vec::with_capacity(view.models);
-    places.extend((0..view.models).map(|m| view.place(m)));
-    places.retain(|place| view.is_candidate(place));
-    places.sort_unstable_by(Place::order);
-    if let Some(at) = places.iter().position(|p| p.model == first as usize) {
-        places[..=at].rotate_right(1);
-    }
-    let entry = |place: Place| Entry {
-        model: place.model as u32,
-        success: place.success,
-        cost_usd: view.cost(place.model),
-        latency_s: estimates.latency(place.model),
-        n: estimates.count(place.model),
-        utility: place.utility,
-    };
-    places.into_iter().map(entry).collect()
+    View::new(artifact, estimates, novel, wishes).rank(|_, places| {
+        let decided = |place: &Place| place.model == first as usize;
+        places.iter().position(decided).unwrap_or(0)
+    })
+}
+
+/// All models that the wishes allow where there is no vector to decide on: the
+/// conversation's model if leaving it does not gain enough, else the default model if it
+/// is allowed, then the others as the rule has them.
+pub(crate) fn rank_unread<E: Estimates>(
+    artifact: &Artifact,
+    estimates: &E,
+    wishes: &Wishes,
+) -> Vec<Entry> {
+    View::new(artifact, estimates, true, wishes).rank(|view, places| {
+        let at = |model| places.iter().position(|place| place.model == model);
+        let first = at(view.default.model).unwrap_or(0);
+        let stayed = places.get(first).and_then(|&place| view.stay(place));
+        stayed.and_then(|place| at(place.model)).unwrap_or(first)
+    })
 }
 
 /// Where every model stands, in the order of the rule, whether it meets the limits or not.

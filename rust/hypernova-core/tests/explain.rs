@@ -8,7 +8,7 @@ mod support;
 
 use hypernova_core::explain::LISTED;
 use hypernova_core::{Artifact, Request, Wishes};
-use support::{SplitMix, blended, parts, variant};
+use support::{SplitMix, blended, in_row, parts, variant};
 
 fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
     (0..dim).map(|_| random.normal() * scale).collect()
@@ -97,4 +97,54 @@ fn a_vector_of_another_dimension_or_with_nan_is_refused() {
     assert_eq!(variant(&short), "VectorDim");
     let nan = artifact.explain(&[f32::NAN; 6], &wishes).expect_err("NaN");
     assert_eq!(variant(&nan), "VectorNotFinite");
+}
+
+#[test]
+fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
+    let mut random = SplitMix(9);
+    let (mut default_denied, mut stayed) = (0, 0);
+    for artifact in artifacts() {
+        let models = artifact.models();
+        let default = artifact.policy().default_model;
+        for round in 0..30 {
+            let denied = random.below(models) as u32;
+            let previous = random.below(models) as u32;
+            let request = Request {
+                cost_weight: Some(2.0),
+                deny: (round % 2 == 0).then(|| vec![artifact.model_name(denied).to_owned()]),
+                previous_model: (round % 3 == 0).then(|| artifact.model_name(previous).to_owned()),
+                switch_cost: Some(0.2),
+                explore: Some(0.9), // no one draws without a prompt
+                ..Request::default()
+            };
+            let wishes = Wishes::resolve(&artifact, &request).expect("valid");
+            let ranking = artifact.rank_unread(&wishes);
+            let row = artifact.clusters() * models;
+            let mut seen: Vec<_> = ranking.iter().map(|entry| entry.model).collect();
+            for entry in &ranking {
+                let whole = artifact.success()[row + entry.model as usize];
+                assert_eq!(entry.success, f64::from(whole));
+                assert!(round % 2 == 1 || entry.model != denied);
+            }
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), models - usize::from(round % 2 == 0));
+            let Some(first) = ranking.first() else {
+                continue;
+            };
+            if round % 3 == 0 && first.model == previous && previous != default {
+                stayed += 1;
+            } else if round % 2 == 0 && denied == default {
+                default_denied += 1;
+                let in_row = in_row(artifact.clusters() as u32);
+                assert_eq!(artifact.rank(&in_row, &[], &wishes)[1..], ranking[1..]);
+            } else {
+                assert_eq!(first.model, default);
+            }
+        }
+    }
+    assert!(
+        default_denied > 20 && stayed > 20,
+        "{default_denied}, {stayed}"
+    );
 }
