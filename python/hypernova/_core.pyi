@@ -207,6 +207,63 @@ class Artifact:
     ) -> Decisions:
         """Decide for each row of a matrix; see `hypernova.Router.decide_many`."""
 
+    def explain(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        cost_weight: float | None = None,
+        latency_weight: float | None = None,
+        max_cost_usd: float | None = None,
+        min_success: float | None = None,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
+        prices: Mapping[str, float] | None = None,
+        previous_model: str | None = None,
+        switch_cost: float | None = None,
+        explore: float | None = None,
+        explore_seed: int | None = None,
+        on_novel: str | None = None,
+    ) -> tuple[bool, list[Any], list[Any]]:
+        """Whether a vector is novel, the clusters near it, and each model's estimate, as rows.
+
+        `hypernova.Router.explain` names their fields. Limits that leave no model are no error.
+
+        Raises:
+            VectorError: As in `decide`.
+            UnknownModelError: As in `decide`.
+            PolicyError: As in `decide`.
+        """
+
+    def rank_unread(
+        self,
+        *,
+        cost_weight: float | None = None,
+        latency_weight: float | None = None,
+        max_cost_usd: float | None = None,
+        min_success: float | None = None,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] | None = None,
+        prices: Mapping[str, float] | None = None,
+        previous_model: str | None = None,
+        switch_cost: float | None = None,
+        explore: float | None = None,
+        explore_seed: int | None = None,
+        on_novel: str | None = None,
+    ) -> tuple[RankingEntry, ...]:
+        """Rank the models for a prompt of which nothing can be read, such as an image.
+
+        The default model comes first if it is allowed, or ``previous_model`` if leaving it
+        does not gain more than ``switch_cost``; then the others as the rule has them. Success,
+        cost and latency are those of the whole table, and nothing is drawn.
+
+        Returns:
+            The models that meet the limits, the first to ask first; empty if there is none.
+
+        Raises:
+            UnknownModelError: As in `decide`.
+            PolicyError: As in `decide`.
+        """
+
 @final
 class Decision:
     """Which model, and why.

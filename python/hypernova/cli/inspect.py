@@ -11,8 +11,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.cli.summary import heat_map, print_summary, words_of
+from hypernova.cli.summary import heat_map, print_summary
 from hypernova.errors import EmbedderMismatchError
+from hypernova.router.explanation import words_of
 
 if TYPE_CHECKING:
     import argparse

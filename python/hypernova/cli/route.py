@@ -11,6 +11,7 @@ import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.errors import TextError
 from hypernova.router import as_dict
+from hypernova.router.explanation import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,11 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
     add_device_to(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="say what was read, the nearest clusters, and each model's estimate",
+    )
     parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
     parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
     parser.add_argument("--max-cost-usd", type=float, metavar="USD")
@@ -113,7 +119,7 @@ def _json(decision: Decision) -> str:
 
 def _print_decision(decision: Decision) -> None:
     print(decision.model)
-    print(f"  {decision.reason}: {_REASONS[decision.reason]}")
+    print(f"  {decision.reason}: {REASONS[decision.reason]}")
     print(f"  cluster {decision.cluster}, novelty {decision.novelty:.3f}\n")
     print(f"  {'success':>7} {'cost USD':>9} {'n':>5}  model")
     for entry in decision.ranking[:SHOWN_MODELS]:
@@ -122,13 +128,3 @@ def _print_decision(decision: Decision) -> None:
     if len(decision.ranking) > SHOWN_MODELS:
         print(f"  and {len(decision.ranking) - SHOWN_MODELS} more")
 
-
-_REASONS = {
-    "routed": "the outcomes of prompts like it say that this model beats the default one",
-    "default_no_evidence": "the default model; nothing is proven to beat it for prompts like it",
-    "default_novel": "the prompt is unlike the training prompts, so the whole table decides",
-    "constrained": "the first choice was not allowed",
-    "stayed": "another model does not gain enough to leave the conversation's",
-    "explored": "drawn, to learn how it does",
-    "best_overall": "the prompt is unlike the training prompts; the best of the whole table",
-}

@@ -77,19 +77,6 @@ def print_changes(metadata: dict[str, Any]) -> None:
         print(f"since it was fitted       {told}")
 
 
-def words_of(artifact: Artifact) -> list[list[str]] | None:
-    """The telling words of each cluster; None if the artifact holds none."""
-    words = json.loads(artifact.metadata or "{}").get("words")
-    # Metadata is free: another program may have written something else there.
-    if (
-        isinstance(words, list)
-        and len(words) == artifact.clusters
-        and all(isinstance(row, list) and all(isinstance(w, str) for w in row) for row in words)
-    ):
-        return words
-    return None
-
-
 def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     """Lines of a table of clusters by models: estimated success, its error, n.
 

@@ -4,8 +4,19 @@ Not here: how an artifact comes to be; serving imports nothing of training.
 """
 
 from hypernova.router.conversation import turns_of
+from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
 from hypernova.router.form import as_dict
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
 from hypernova.router.wishes import Wishes
 
-__all__ = ["BUNDLED_ARTIFACT", "Router", "Wishes", "as_dict", "turns_of"]
+__all__ = [
+    "BUNDLED_ARTIFACT",
+    "Explanation",
+    "ModelEstimate",
+    "NearCluster",
+    "ReadText",
+    "Router",
+    "Wishes",
+    "as_dict",
+    "turns_of",
+]

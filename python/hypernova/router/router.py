@@ -21,6 +21,7 @@ from hypernova.errors import HypernovaError
 from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import embed_turns, turns_of
+from hypernova.router.explanation import Explanation, explanation_of, read_by
 from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch, state_of
 
@@ -319,12 +320,8 @@ class Router:
             >>> decision.after_failure(decision.model).model == decision.ranking[1].model
             True
         """
-        if messages is not None:
-            if text is not None:
-                raise TypeError("route takes text or messages, not both")
-            return self._route_turns(turns_of(messages), wishes)
-        if text is None:
-            raise TypeError("route takes a text, or messages=")
+        if messages is not None or text is None:
+            return self._route_turns(_turns(text, messages), wishes)
         serving = self._serving
         if self._on_decision:
             begun = Begun()
@@ -427,6 +424,45 @@ class Router:
             tell(self._on_decision, begun.decided(tuple(decisions)))
         return decisions
 
+    def explain(
+        self,
+        text: str | None = None,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> Explanation:
+        """Decide as `route` does, and say what the decision rests on.
+
+        It takes several times as long, and is not observed.
+
+        Args:
+            text: As in `route`.
+            messages: As in `route`.
+            **wishes: See `Wishes`.
+
+        Returns:
+            What was read and what was cut, the nearest clusters with their words, and each
+            model's estimate in its parts; ``print`` it, or take ``to_dict()``.
+
+        Raises:
+            TypeError: As in `route`, like all that it raises.
+
+        Example:
+            >>> import hypernova
+            >>> said = hypernova.Router.open().explain("Fix the race in the scheduler")
+            >>> said.decision.model == said.estimates[0].model
+            True
+            >>> said.texts[0].cut
+            ()
+        """
+        turns = _turns(text, messages)
+        serving = self._serving
+        artifact, embedder = serving.artifact, serving.embedder
+        vector = embed_turns(embedder, turns)
+        decision = artifact.decide(vector, **wishes)
+        texts = tuple(read_by(embedder, turn) for turn in turns)
+        return explanation_of(artifact, decision, texts, artifact.explain(vector, **wishes))
+
     def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
         """Decide for one vector.
 
@@ -464,3 +500,14 @@ class Router:
 
     def __repr__(self) -> str:
         return f"<hypernova.Router: {self.artifact!r}>"
+
+
+def _turns(text: str | None, messages: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """The texts to read, of a caller who gives either a text or messages."""
+    if messages is None:
+        if text is None:
+            raise TypeError("neither text nor messages= is given: expected one of them")
+        return (text,)
+    if text is not None:
+        raise TypeError("text and messages are both given: expected one of them")
+    return turns_of(messages)

@@ -9,7 +9,7 @@ use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
 use crate::nearest::{FOUR, Few, Nearest, check_finite};
-use crate::policy::{Choice, Entry, Reason, choose, no_candidate, rank};
+use crate::policy::{Choice, Entry, Reason, choose, no_candidate, rank, rank_unread};
 use crate::wishes::{OnNovel, Wishes};
 
 /// What was decided for one vector.
@@ -87,8 +87,7 @@ impl Artifact {
         wishes: &Wishes,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
-        let novelty = novelty(self.novelty_quantiles(), distance);
-        let novel = f64::from(novelty) > self.policy().novelty_limit;
+        let (novelty, novel) = self.novelty_of(distance);
         let row = if novel {
             self.clusters() as u32
         } else {
@@ -118,6 +117,13 @@ impl Artifact {
             reason: chosen.reason,
             propensity: chosen.propensity,
         })
+    }
+
+    /// Novelty of a vector at this distance from its nearest centroid, and whether it is
+    /// above the limit.
+    pub(crate) fn novelty_of(&self, distance: f32) -> (f32, bool) {
+        let novelty = novelty(self.novelty_quantiles(), distance);
+        (novelty, f64::from(novelty) > self.policy().novelty_limit)
     }
 
     /// The rule for one row of the profiles.
@@ -186,6 +192,18 @@ impl Artifact {
         let few = self.few(vector);
         let blend = Blend::new(self, few.as_slice(), vector);
         rank(self, &blend, novel, wishes, model)
+    }
+
+    /// All models that the wishes allow for a prompt of which nothing can be read, by the
+    /// whole table: the default model first if it is allowed, or the conversation's if
+    /// leaving it does not gain enough. Empty if the wishes leave no model.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::rank`].
+    #[must_use]
+    pub fn rank_unread(&self, wishes: &Wishes) -> Vec<Entry> {
+        rank_unread(self, &Row::new(self, self.clusters()), wishes)
     }
 
     /// The next model to try after one has failed, and the wishes without it, for the

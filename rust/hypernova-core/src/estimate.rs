@@ -9,7 +9,13 @@ use crate::nearest::{Level, MAX_FEW, Nearest};
 
 /// What the rule asks for, by index of a model.
 pub(crate) trait Estimates {
-    fn success(&self, model: usize) -> f64;
+    fn success(&self, model: usize) -> f64 {
+        (self.profile(model) + self.correction(model)).clamp(0.0, 1.0)
+    }
+    /// What the profiles say of its success.
+    fn profile(&self, model: usize) -> f64;
+    /// What the vector adds to that.
+    fn correction(&self, model: usize) -> f64;
     /// Standard error of the paired gain over the default model.
     fn gain_error(&self, model: usize) -> f64;
     /// In USD, if known.
@@ -45,7 +51,15 @@ impl<'a> Row<'a> {
 
 impl Estimates for Row<'_> {
     fn success(&self, model: usize) -> f64 {
+        self.profile(model)
+    }
+
+    fn profile(&self, model: usize) -> f64 {
         f64::from(self.success[model])
+    }
+
+    fn correction(&self, _: usize) -> f64 {
+        0.0
     }
 
     fn gain_error(&self, model: usize) -> f64 {
@@ -138,6 +152,11 @@ impl<'a> Blend<'a> {
         }
     }
 
+    /// The share of each cluster.
+    pub(crate) fn shares(&self) -> impl Iterator<Item = f64> + '_ {
+        self.shares[..self.clusters].iter().map(|&(_, share)| share)
+    }
+
     /// Share and value of each cluster, for one model.
     fn values<'b, T: Copy + Into<f64>>(
         &'b self,
@@ -180,10 +199,12 @@ fn weight(sharpness: f64, squared: f32, nearest: f32) -> f64 {
 }
 
 impl Estimates for Blend<'_> {
-    fn success(&self, model: usize) -> f64 {
-        let mean = self.mean(self.success, model);
-        let lift = self.lift.as_ref().map_or(0.0, |lift| lift.of(model));
-        (mean + lift).clamp(0.0, 1.0)
+    fn profile(&self, model: usize) -> f64 {
+        self.mean(self.success, model)
+    }
+
+    fn correction(&self, model: usize) -> f64 {
+        self.lift.as_ref().map_or(0.0, |lift| lift.of(model))
     }
 
     fn gain_error(&self, model: usize) -> f64 {

@@ -18,6 +18,7 @@ pub mod decide;
 mod dot;
 pub mod error;
 mod estimate;
+pub mod explain;
 pub mod format;
 pub mod id;
 pub mod nearest;
@@ -32,7 +33,8 @@ pub mod specification {}
 pub use artifact::Artifact;
 pub use decide::Decision;
 pub use error::Error;
+pub use explain::Explanation;
 pub use nearest::Level;
-pub use policy::{Entry, Reason};
+pub use policy::{Entry, Reason, Standing};
 pub use wishes::{OnNovel, Request, Wishes};
 pub use write::{Lifts, Parts};

@@ -27,6 +27,37 @@ pub struct Entry {
     pub utility: f64,
 }
 
+/// Where the rule puts a model, and the parts of what puts it there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Index of the model.
+    pub model: u32,
+    /// Success by the profiles: of the cluster, blended with others where the artifact
+    /// blends, or of the whole table if the prompt is novel.
+    pub profile: f64,
+    /// What the linear correction adds to that.
+    pub correction: f64,
+    /// Both together, within 0 and 1: the success estimate.
+    pub success: f64,
+    /// Expected cost of a task in USD, the caller's price if given.
+    pub cost_usd: Option<f64>,
+    /// Expected latency in seconds.
+    pub latency_s: Option<f64>,
+    /// Outcomes counted in the cluster, blended as the profiles are.
+    pub n: f64,
+    /// Success less weighted cost and latency.
+    pub utility: f64,
+    /// Utility less that of the default model.
+    pub gain: f64,
+    /// The gain that the guard asks for before a model may go before the default one.
+    pub bound: f64,
+    /// Whether it goes before the default model; false for that model itself.
+    pub proven: bool,
+    /// Whether it meets the caller's limits.
+    pub candidate: bool,
+}
+
 /// Why the first entry of a ranking is the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,14 +192,18 @@ impl<'a, E: Estimates> View<'a, E> {
         }
         let success = self.estimates.success(model);
         let utility = self.utility(model, success);
-        let bound = self.guard_z * self.estimates.gain_error(model);
-        let proven = !self.unguarded && utility - self.default.utility > bound;
+        let proven = !self.unguarded && utility - self.default.utility > self.bound(model);
         Place {
             part: if proven { PROVEN } else { OTHER },
             success,
             utility,
             model,
         }
+    }
+
+    /// The gain over the default model above which a model is proven.
+    fn bound(&self, model: usize) -> f64 {
+        self.guard_z * self.estimates.gain_error(model)
     }
 
     fn is_candidate(&self, place: &Place) -> bool {
@@ -290,6 +325,28 @@ impl<E: Estimates> View<'_, E> {
         (self.is_candidate(&place) && gain <= self.wishes.switch_cost).then_some(place)
     }
 
+    /// The models that meet the limits in the order of the rule, but for the one at the
+    /// place that `first` tells, which goes before all.
+    fn rank(&self, first: impl FnOnce(&Self, &[Place]) -> usize) -> Vec<Entry> {
+        let mut places = Vec::with_capacity(self.models);
+        places.extend((0..self.models).map(|m| self.place(m)));
+        places.retain(|place| self.is_candidate(place));
+        places.sort_unstable_by(Place::order);
+        if !places.is_empty() {
+            let at = first(self, &places);
+            places[..=at].rotate_right(1);
+        }
+        let entry = |place: Place| Entry {
+            model: place.model as u32,
+            success: place.success,
+            cost_usd: self.cost(place.model),
+            latency_s: self.estimates.latency(place.model),
+            n: self.estimates.count(place.model),
+            utility: place.utility,
+        };
+        places.into_iter().map(entry).collect()
+    }
+
     /// With the chance that the caller wishes, another candidate instead.
     fn explore(&self, taken: Place, reason: Reason, at: usize) -> Choice {
         let rate = self.wishes.explore;
@@ -320,21 +377,51 @@ pub(crate) fn rank<E: Estimates>(
     wishes: &Wishes,
     first: u32,
 ) -> Vec<Entry> {
+    View::new(artifact, estimates, novel, wishes).rank(|_, places| {
+        let decided = |place: &Place| place.model == first as usize;
+        places.iter().position(decided).unwrap_or(0)
+    })
+}
+
+/// All models that the wishes allow where there is no vector to decide on: the
+/// conversation's model if leaving it does not gain enough, else the default model if it
+/// is allowed, then the others as the rule has them.
+pub(crate) fn rank_unread<E: Estimates>(
+    artifact: &Artifact,
+    estimates: &E,
+    wishes: &Wishes,
+) -> Vec<Entry> {
+    View::new(artifact, estimates, true, wishes).rank(|view, places| {
+        let at = |model| places.iter().position(|place| place.model == model);
+        let first = at(view.default.model).unwrap_or(0);
+        let stayed = places.get(first).and_then(|&place| view.stay(place));
+        stayed.and_then(|place| at(place.model)).unwrap_or(first)
+    })
+}
+
+/// Where every model stands, in the order of the rule, whether it meets the limits or not.
+pub(crate) fn standings<E: Estimates>(
+    artifact: &Artifact,
+    estimates: &E,
+    novel: bool,
+    wishes: &Wishes,
+) -> Vec<Standing> {
     let view = View::new(artifact, estimates, novel, wishes);
-    let mut places = Vec::with_capacity(view.models);
-    places.extend((0..view.models).map(|m| view.place(m)));
-    places.retain(|place| view.is_candidate(place));
+    let mut places: Vec<_> = (0..view.models).map(|m| view.place(m)).collect();
     places.sort_unstable_by(Place::order);
-    if let Some(at) = places.iter().position(|p| p.model == first as usize) {
-        places[..=at].rotate_right(1);
-    }
-    let entry = |place: Place| Entry {
+    let standing = |place: Place| Standing {
         model: place.model as u32,
+        profile: estimates.profile(place.model),
+        correction: estimates.correction(place.model),
         success: place.success,
         cost_usd: view.cost(place.model),
         latency_s: estimates.latency(place.model),
         n: estimates.count(place.model),
         utility: place.utility,
+        gain: place.utility - view.default.utility,
+        bound: view.bound(place.model),
+        proven: place.part == PROVEN,
+        candidate: view.is_candidate(&place),
     };
-    places.into_iter().map(entry).collect()
+    places.into_iter().map(standing).collect()
 }

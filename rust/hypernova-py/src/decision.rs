@@ -124,7 +124,7 @@ pub(crate) struct RankingEntry {
 }
 
 impl RankingEntry {
-    fn new(artifact: &core::Artifact, entry: core::Entry) -> Self {
+    pub(crate) fn new(artifact: &core::Artifact, entry: core::Entry) -> Self {
         Self {
             model: artifact.model_name(entry.model).to_owned(),
             success: entry.success,

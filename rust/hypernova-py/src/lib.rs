@@ -5,6 +5,7 @@
 mod array;
 mod decision;
 mod errors;
+mod explanation;
 mod wishes;
 
 use std::path::PathBuf;
@@ -59,6 +60,13 @@ impl From<core::Artifact> for Artifact {
 }
 
 impl Artifact {
+    fn wishes(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<core::Wishes>> {
+        match given {
+            Some(given) => Arguments::resolve_dict(given, &self.0, &self.1),
+            None => Ok(Arc::clone(&self.1)),
+        }
+    }
+
     fn profile<'py, T: numpy::Element + Copy>(
         &self,
         py: Python<'py>,
@@ -260,6 +268,30 @@ impl Artifact {
             .detach(|| decide_some_at_a_time(&self.0, &matrix, &wishes))
             .map_err(raise)?;
         Decisions::new(py, &self.0, decided, wishes, kept)
+    }
+
+    #[pyo3(signature = (vector, **wishes))]
+    fn explain<'py>(
+        &self,
+        py: Python<'py>,
+        vector: &Bound<'py, PyAny>,
+        wishes: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let wishes = self.wishes(wishes)?;
+        let vector = vector_f32(vector, self.0.dim())?;
+        let said = self.0.explain(&vector, &wishes).map_err(raise)?;
+        explanation::rows(py, &self.0, &said)
+    }
+
+    #[pyo3(signature = (**wishes))]
+    fn rank_unread<'py>(
+        &self,
+        py: Python<'py>,
+        wishes: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let entries = self.0.rank_unread(&*self.wishes(wishes)?);
+        let entry = |entry| RankingEntry::new(&self.0, entry);
+        PyTuple::new(py, entries.into_iter().map(entry))
     }
 
     #[getter]

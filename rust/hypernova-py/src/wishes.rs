@@ -58,6 +58,68 @@ impl Arguments<'_, '_> {
         Ok(Arc::clone(defaults))
     }
 
+    /// As [`Self::resolve`], for arguments that came as a dict.
+    pub(crate) fn resolve_dict(
+        given: &Bound<'_, PyDict>,
+        artifact: &core::Artifact,
+        defaults: &Arc<core::Wishes>,
+    ) -> PyResult<Arc<core::Wishes>> {
+        const NAMES: [&str; 12] = [
+            "cost_weight",
+            "latency_weight",
+            "max_cost_usd",
+            "min_success",
+            "allow",
+            "deny",
+            "prices",
+            "previous_model",
+            "switch_cost",
+            "explore",
+            "explore_seed",
+            "on_novel",
+        ];
+        let mut values = NAMES.map(|_| None);
+        for (name, value) in given {
+            let at = NAMES
+                .iter()
+                .position(|known| name.eq(known).unwrap_or(false));
+            let Some(at) = at else {
+                let message = format!("unexpected keyword argument {}", name.repr()?);
+                return Err(PyTypeError::new_err(message));
+            };
+            values[at] = (!value.is_none()).then_some(value);
+        }
+        let [
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices,
+            previous_model,
+            switch_cost,
+            explore,
+            explore_seed,
+            on_novel,
+        ] = values.each_ref().map(Option::as_ref);
+        let given = Arguments {
+            cost_weight,
+            latency_weight,
+            max_cost_usd,
+            min_success,
+            allow,
+            deny,
+            prices,
+            previous_model,
+            switch_cost,
+            explore,
+            explore_seed,
+            on_novel,
+        };
+        given.resolve(artifact, defaults)
+    }
+
     fn read(&self, artifact: &core::Artifact) -> PyResult<core::Wishes> {
         let mut wishes = core::Wishes::defaults(artifact);
         if let Some(value) = number("cost_weight", self.cost_weight)? {

@@ -1,0 +1,225 @@
+"""This version beside another one: the same work in turns, and the ratio of each pair of turns.
+
+Not here: other libraries (`speed.py`). Each version has a process of its own, and one of them
+works while the other waits. Artifacts are blended and corrected, as `fit` makes them, unless a
+row says *plain*. What disturbs the machine for longer than a turn disturbs both, so the median
+of the ratios says more than either time.
+
+    python3 -m venv build/before && build/before/bin/pip install hypernova-router==0.1.0
+    python -m benches.versions build/before/bin/python [-o FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+
+import numpy as np
+from benches.record import processor, said
+from benches.text import prompts
+
+import hypernova
+
+ROUNDS, TURN_S = 41, 0.04
+SHAPES = [(100, 384), (16, 512), (1_000, 1_536)]
+MODELS, QUERIES, BATCH = 24, 64, 1_024
+
+# Reads a setup as JSON, answers with its version, and then each line, the name of a row, with the
+# nanoseconds that one of its calls took.
+WORKER = """
+import itertools, json, sys, time
+import numpy as np
+import hypernova
+
+setup = json.loads(sys.stdin.readline())
+work = {}
+
+def cycle(call, arguments):
+    given = itertools.cycle(arguments)
+    return lambda: call(next(given))
+
+for name, path in setup["artifacts"].items():
+    artifact = hypernova.Artifact.open(path)
+    rng = np.random.default_rng(1)
+    near = artifact.centroids[rng.integers(0, artifact.clusters, setup["batch"])]
+    rows = near + rng.normal(size=near.shape) / np.sqrt(artifact.dim)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows = np.ascontiguousarray(rows, dtype=np.float32)
+    router = hypernova.Router(artifact)
+    some = list(rows[: setup["queries"]])
+    work[f"decide, {name}"] = cycle(router.decide, some)
+    options = {"cost_weight": 0.1, "deny": [artifact.models[1]]}
+    work[f"decide with options, {name}"] = cycle(
+        lambda v, decide=router.decide: decide(v, **options), some
+    )
+    work[f"decide_many, {setup['batch']} rows, {name}"] = cycle(router.decide_many, [rows])
+    work[f"open, {name}"] = cycle(hypernova.Artifact.open, [path])
+router = hypernova.Router.open()
+for name, texts in setup["texts"].items():
+    work[f"route, static, {name}"] = cycle(router.route, texts)
+minilm = hypernova.Embedder.load("minilm")
+for name, texts in setup["texts"].items():
+    work[f"embed, minilm, {name}"] = cycle(minilm.embed_one, texts)
+calls = {}
+for name, call in work.items():
+    start = time.perf_counter()
+    for _ in range(3):
+        call()
+    calls[name] = max(1, round(setup["turn_s"] * 3 / (time.perf_counter() - start)))
+print(json.dumps({"version": hypernova.__version__, "rows": list(work)}), flush=True)
+for line in sys.stdin:
+    call, count = work[line.strip()], calls[line.strip()]
+    start = time.perf_counter_ns()
+    for _ in range(count):
+        call()
+    print((time.perf_counter_ns() - start) / count, flush=True)
+"""
+FRESH = "import hypernova; hypernova.Router.open().route('Fix the race in the scheduler')"
+
+
+class Worker:
+    """A process of one version."""
+
+    def __init__(self, python: str, setup: dict[str, object], path: str | None) -> None:
+        self.python = python
+        self.environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        if path is not None:
+            self.environment["PYTHONPATH"] = path
+        self._process = subprocess.Popen(
+            [python, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+        hello = json.loads(self._ask(json.dumps(setup)))
+        self.version: str = hello["version"]
+        self.rows: list[str] = hello["rows"]
+
+    def _ask(self, line: str) -> str:
+        into, out = self._process.stdin, self._process.stdout
+        assert into is not None
+        assert out is not None
+        into.write(line + "\n")
+        into.flush()
+        return out.readline()
+
+    def nanoseconds(self, row: str) -> float:
+        """What one call took, in a turn of some hundredths of a second."""
+        return float(self._ask(row))
+
+    def fresh(self) -> float:
+        """Nanoseconds of a fresh process that routes one text."""
+        start = perf_counter_ns()
+        subprocess.run([self.python, "-c", FRESH], check=True, env=self.environment)
+        return float(perf_counter_ns() - start)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
+    """Random values in the shape of what `fit` makes."""
+    rng = np.random.default_rng(0)
+    centroids = rng.normal(size=(clusters, dim)).astype(np.float32)
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
+
+    def profile() -> np.ndarray:
+        return rng.random((clusters + 1, MODELS)).astype(np.float32)
+
+    identity = {"kind": "vectors", "name": "bench", "dim": dim, "fingerprint": "0" * 64}
+    slopes = (rng.normal(size=(MODELS, dim)) * 0.01).astype(np.float32)
+    more = {"sharpness": 8.0, "nearest": 8, "slopes": slopes, "offsets": slopes[:, 0].copy()}
+    return hypernova.Artifact.build(
+        models=[f"model-{i}" for i in range(MODELS)],
+        centroids=centroids,
+        counts=np.ones((clusters + 1, MODELS)),
+        mean=profile(),
+        success=profile(),
+        standard_error=profile(),
+        gain_error=profile() * np.float32(0.1),
+        cost=profile(),
+        latency=profile(),
+        novelty=np.array([0, 4], dtype=np.float32),
+        embedder=json.dumps(identity),
+        metadata="{}",
+        default_model=0,
+        guard_z=1.0,
+        **({} if plain else more),
+    )
+
+
+def texts() -> dict[str, list[str]]:
+    """Real prompts by length; without the tables, those of the examples."""
+    found = prompts()
+    if found:
+        return {name: some[:24] for name, some in found.items()}
+    lines = (Path(__file__).parents[1] / "examples" / "prompts.jsonl").read_text().splitlines()
+    return {"examples": [json.loads(line)["prompt"] for line in lines]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("python", help="of the environment that has the other version")
+    parser.add_argument("--pythonpath", help="where the other version's package lies, if apart")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rows", default="", help="only rows that hold this")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the record")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        made = {}
+        for clusters, dim in SHAPES:
+            for plain in (False, True):
+                name = f"{clusters} x {dim}" + ", plain" * plain
+                made[name] = f"{folder}/{len(made)}.hnv"
+                artifact(clusters, dim, plain=plain).save(made[name])
+        setup = {"artifacts": made, "texts": texts(), "queries": QUERIES, "batch": BATCH}
+        setup["turn_s"] = TURN_S
+        here = str(Path(hypernova.__file__).parents[1])
+        new = Worker(sys.executable, setup, here)
+        old = Worker(arguments.python, setup, arguments.pythonpath)
+        lines = [
+            f"Milliseconds or microseconds of a call, median of {arguments.rounds} turns that the "
+            f"versions took one after the other; ratio: median of (before / now) over the turns, "
+            f"and its quartiles. {processor()}, {datetime.date.today()}, "
+            f"commit {said('git', 'rev-parse', '--short', 'HEAD')}, one thread, "
+            f"`python -m benches.versions`.\n",
+            f"| row | before ({old.version}) | now ({new.version}) | ratio | quartiles |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        print("\n".join(lines), flush=True)
+        for row in [r for r in new.rows if r in old.rows] + ["fresh process to first decision"]:
+            if arguments.rows not in row:
+                continue
+            fresh = row.startswith("fresh")
+            pairs = []
+            for turn in range(9 if fresh else arguments.rounds):
+                two = [old, new] if turn % 2 else [new, old]
+                took = [w.fresh() if fresh else w.nanoseconds(row) for w in two]
+                pairs.append(took if turn % 2 else took[::-1])
+            low, middle, high = np.percentile([a / b for a, b in pairs], (25, 50, 75))
+            times = [median(pair[i] for pair in pairs) for i in (0, 1)]
+            shown = " | ".join(
+                f"{t / 1e3:.2f} us" if t < 1e6 else f"{t / 1e6:.2f} ms" for t in times
+            )
+            lines.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+            print(lines[-1], flush=True)
+        new.close()
+        old.close()
+    if arguments.output is not None:
+        commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
+        path = arguments.output / f"{datetime.date.today()}-{commit}-versions.md"
+        path.write_text("\n".join(lines) + "\n")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

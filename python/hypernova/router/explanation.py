@@ -1,0 +1,253 @@
+"""An explanation of a decision: what was read, the nearest clusters, each model's estimate.
+
+Not here: any computation; the core explains with the code that decides.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hypernova.errors import TextError
+from hypernova.router.form import as_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hypernova._core import Artifact, Decision
+    from hypernova.embedder import TextEmbedder
+
+REASONS = {
+    "routed": "the outcomes of prompts like it say that this model beats the default one",
+    "default_no_evidence": "the default model; nothing is proven to beat it for prompts like it",
+    "default_novel": "the prompt is unlike the training prompts, so the whole table decides",
+    "constrained": "the first choice was not allowed",
+    "stayed": "another model does not gain enough to leave the conversation's",
+    "explored": "drawn, to learn how it does",
+    "fallback": "a model that went before it has failed",
+    "best_overall": "the prompt is unlike the training prompts; the best of the whole table",
+}
+# Characters of a piece of text, and models, that the printed form shows.
+SHOWN_CHARS, SHOWN_MODELS = 60, 8
+
+
+class ReadText(NamedTuple):
+    """A text, and the parts of it that its vector depends on.
+
+    Attributes:
+        text: As it was given; of a conversation, one of the turns that are read.
+        spans: The parts that are read, as (start, end) in characters, rising and disjoint.
+    """
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The parts that are read."""
+        return tuple(self.text[start:end] for start, end in self.spans)
+
+    @property
+    def cut(self) -> tuple[str, ...]:
+        """The parts that are not read; blank ones at the beginning and the end are left out."""
+        edges = [0, *(edge for span in self.spans for edge in span), len(self.text)]
+        gaps = zip(edges[::2], edges[1::2], strict=True)
+        pieces = [self.text[start:end] for start, end in gaps]
+        return tuple(piece for piece in pieces if piece and not piece.isspace())
+
+
+class NearCluster(NamedTuple):
+    """A cluster near the prompt.
+
+    Attributes:
+        cluster: Its index.
+        distance: Euclidean distance from its centroid.
+        share: Its share of the profiles that are blended, 0 to 1; 0 if it does not count.
+        tasks: Outcomes behind it: the most that any model has there.
+        words: Its most telling words; empty if the artifact holds none.
+    """
+
+    cluster: int
+    distance: float
+    share: float
+    tasks: float
+    words: tuple[str, ...]
+
+
+class ModelEstimate(NamedTuple):
+    """What is expected of a model, in its parts.
+
+    Attributes:
+        model: Name.
+        success: Success estimate: ``profile`` plus ``correction``, within 0 and 1.
+        profile: Success in the clusters that count, by their shares; over the whole table if
+            the prompt is novel.
+        correction: What the linear correction adds for this vector; 0 if there is none.
+        n: Outcomes that were counted there; may be fractional.
+        cost_usd: Expected cost of a task, the caller's price if given; None if unknown.
+        latency_s: Expected latency of a task; None if unknown.
+        utility: Success less weighted cost and latency: what the ranking goes by.
+        gain: Utility less that of the default model.
+        bound: The gain above which the guard lets the model go before the default one.
+        proven: Whether it goes before the default model.
+        candidate: Whether it meets the caller's limits.
+    """
+
+    model: str
+    success: float
+    profile: float
+    correction: float
+    n: float
+    cost_usd: float | None
+    latency_s: float | None
+    utility: float
+    gain: float
+    bound: float
+    proven: bool
+    candidate: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a decision rests on; ``str`` gives it in words.
+
+    Attributes:
+        decision: The decision itself.
+        texts: What was read; the first and the last turn of a conversation.
+        novel: Whether the prompt is unlike the training prompts, so that the whole table
+            decides and no cluster counts.
+        novelty_limit: Novelty above which a prompt is novel.
+        default_model: The model that the others have to beat.
+        clusters: The nearest clusters, the nearest first: those that count, and at least three
+            where there are as many.
+        estimates: Every model, in the order of the rule, whether it meets the limits or not.
+    """
+
+    decision: Decision
+    texts: tuple[ReadText, ...]
+    novel: bool
+    novelty_limit: float
+    default_model: str
+    clusters: tuple[NearCluster, ...]
+    estimates: tuple[ModelEstimate, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain values, for JSON; texts as spans alone, without their words."""
+        return {
+            "decision": as_dict(self.decision),
+            "texts": [
+                {"characters": len(text.text), "read": [list(span) for span in text.spans]}
+                for text in self.texts
+            ],
+            "novel": self.novel,
+            "novelty_limit": self.novelty_limit,
+            "default_model": self.default_model,
+            "clusters": [{**near._asdict(), "words": list(near.words)} for near in self.clusters],
+            "estimates": [estimate._asdict() for estimate in self.estimates],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        decision = self.decision
+        yield decision.model
+        yield f"  {decision.reason}: {REASONS[decision.reason]}"
+        for text in self.texts:
+            yield from _reading(text)
+        above = "above" if self.novel else "up to"
+        judge = "the whole table decides" if self.novel else "its clusters decide"
+        yield f"\nnovelty {decision.novelty:.3f}, {above} {self.novelty_limit:g}: {judge}"
+        yield "\n  share  distance  tasks  nearest clusters"
+        for near in self.clusters:
+            words = " ".join(near.words) or "(no words)"
+            yield (
+                f"  {near.share:5.2f}  {near.distance:8.3f}  {near.tasks:5g}  "
+                f"{near.cluster}: {_shown(words)}"
+            )
+        yield "\n  success = profile + correction  cost USD      n    gain  needed  model"
+        for estimate in self.estimates[:SHOWN_MODELS]:
+            cost = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:.4f}"
+            yield (
+                f"  {estimate.success:7.3f}   {estimate.profile:7.3f}   {estimate.correction:+10.3f}"
+                f"  {cost:>8}  {estimate.n:5.4g}  {estimate.gain:+6.3f}  {self._needed(estimate)}"
+                f"  {estimate.model}{'' if estimate.candidate else ' (beyond the limits)'}"
+            )
+        if len(self.estimates) > SHOWN_MODELS:
+            yield f"  and {len(self.estimates) - SHOWN_MODELS} more"
+
+    def _needed(self, estimate: ModelEstimate) -> str:
+        return "default" if estimate.model == self.default_model else f"{estimate.bound:+6.3f} "
+
+
+def _reading(text: ReadText) -> Iterator[str]:
+    length = len(text.text)
+    if not text.cut:
+        yield f"\nread: all of {length} characters"
+        return
+    spans = " and ".join(f"{start} to {end}" for start, end in text.spans)
+    yield f"\nread: characters {spans} of {length}"
+    for piece in text.cut:
+        yield f"not read: {len(piece)} characters: {_shown(piece)!r}"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def read_by(embedder: TextEmbedder, text: str) -> ReadText:
+    """Tell what an embedder reads of a text; nothing, if it knows no token of it."""
+    try:
+        return ReadText(text, embedder.read_spans(text))
+    except TextError:
+        return ReadText(text, ())
+
+
+def words_of(artifact: Artifact) -> list[list[str]] | None:
+    """Give the telling words of each cluster; None if the artifact holds none."""
+    words = json.loads(artifact.metadata or "{}").get("words")
+    # Metadata is free: another program may have written something else there.
+    if (
+        isinstance(words, list)
+        and len(words) == artifact.clusters
+        and all(isinstance(row, list) and all(isinstance(w, str) for w in row) for row in words)
+    ):
+        return words
+    return None
+
+
+def explanation_of(
+    artifact: Artifact,
+    decision: Decision,
+    texts: tuple[ReadText, ...],
+    rows: tuple[bool, list[Any], list[Any]],
+) -> Explanation:
+    """Name the values of the core's explanation.
+
+    Args:
+        artifact: What decided.
+        decision: What it decided.
+        texts: What was read.
+        rows: Of `Artifact.explain`, for the same vector and wishes.
+    """
+    novel, clusters, estimates = rows
+    words, counts = words_of(artifact), artifact.counts
+    return Explanation(
+        decision=decision,
+        texts=texts,
+        novel=novel,
+        novelty_limit=artifact.policy["novelty_limit"],
+        default_model=artifact.default_model,
+        clusters=tuple(
+            NearCluster(
+                cluster,
+                distance,
+                share,
+                float(counts[cluster].max()),
+                () if words is None else tuple(words[cluster]),
+            )
+            for cluster, distance, share in clusters
+        ),
+        estimates=tuple(ModelEstimate(*row) for row in estimates),
+    )

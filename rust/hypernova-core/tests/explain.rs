@@ -1,0 +1,150 @@
+//! An explanation says what the decision does: same clusters, same estimates, same order.
+//!
+//! Not here: whether these are right (`blend.rs`, `rule.rs`).
+
+#![allow(clippy::float_cmp)] // the same computation, so the same bits
+
+mod support;
+
+use hypernova_core::explain::LISTED;
+use hypernova_core::{Artifact, Request, Wishes};
+use support::{SplitMix, blended, in_row, parts, variant};
+
+fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
+    (0..dim).map(|_| random.normal() * scale).collect()
+}
+
+/// Artifacts of every kind: plain, blended, with a guard, with clusters fewer than listed.
+fn artifacts() -> Vec<Artifact> {
+    let mut made = Vec::new();
+    for seed in 0..12 {
+        let (clusters, models) = (1 + 3 * (seed % 4), 1 + seed % 5);
+        let plain = parts(clusters as u32, 6, models as u32, seed);
+        made.push(Artifact::build(&plain).expect("valid"));
+        made.push(Artifact::build(&blended(plain, seed)).expect("valid"));
+    }
+    made
+}
+
+#[test]
+fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
+    let mut random = SplitMix(3);
+    let (mut novel, mut limited) = (0, 0);
+    for artifact in artifacts() {
+        for round in 0..40 {
+            let scale = [0.2, 1.0, 6.0][round % 3];
+            let vector = vector(&mut random, artifact.dim(), scale);
+            let request = Request {
+                cost_weight: (round % 2 == 0).then_some(3.0),
+                max_cost_usd: (round % 5 == 0).then_some(0.01),
+                min_success: (round % 7 == 0).then_some(0.4),
+                ..Request::default()
+            };
+            let wishes = Wishes::resolve(&artifact, &request).expect("valid");
+            let said = artifact.explain(&vector, &wishes).expect("finite");
+            assert_eq!(said.models.len(), artifact.models());
+            let decision = match artifact.decide(&vector, &wishes) {
+                Ok(decision) => decision,
+                Err(error) => {
+                    assert_eq!(variant(&error), "NoCandidate");
+                    assert!(said.models.iter().all(|m| !m.candidate));
+                    continue;
+                }
+            };
+            let ranking = artifact.rank(&decision, &vector, &wishes);
+            let left: Vec<_> = said.models.iter().filter(|m| m.candidate).collect();
+            limited += usize::from(left.len() < artifact.models());
+            assert_eq!(left.len(), ranking.len());
+            for (entry, standing) in ranking.iter().zip(left) {
+                assert_eq!(standing.model, entry.model);
+                assert_eq!(standing.success, entry.success);
+                assert_eq!(standing.cost_usd, entry.cost_usd);
+                assert_eq!(standing.latency_s, entry.latency_s);
+                assert_eq!(standing.n, entry.n);
+                assert_eq!(standing.utility, entry.utility);
+                let sum = (standing.profile + standing.correction).clamp(0.0, 1.0);
+                assert_eq!(sum, standing.success);
+                let default = artifact.policy().default_model;
+                let proven = standing.model != default && standing.gain > standing.bound;
+                assert_eq!(standing.proven, proven);
+            }
+            assert_eq!(said.clusters[0].cluster, decision.cluster);
+            assert_eq!(said.clusters[0].distance, decision.distance);
+            assert_eq!(said.novelty, decision.novelty);
+            assert_eq!(said.novel, decision.row as usize == artifact.clusters());
+            novel += usize::from(said.novel);
+            let shares: f64 = said.clusters.iter().map(|near| near.share).sum();
+            let expected = if said.novel { 0.0 } else { 1.0 };
+            assert!((shares - expected).abs() < 1e-9);
+            let blended = artifact.soft().map_or(1, |soft| soft.nearest as usize);
+            let listed = blended.max(LISTED).min(artifact.clusters());
+            assert_eq!(said.clusters.len(), listed);
+            assert!(said.clusters.is_sorted_by(|a, b| a.distance <= b.distance));
+            assert!(said.clusters.iter().skip(blended).all(|n| n.share == 0.0));
+        }
+    }
+    assert!(
+        novel > 20 && limited > 20,
+        "the cases occur: {novel}, {limited}"
+    );
+}
+
+#[test]
+fn a_vector_of_another_dimension_or_with_nan_is_refused() {
+    let artifact = Artifact::build(&parts(4, 6, 3, 1)).expect("valid");
+    let wishes = Wishes::defaults(&artifact);
+    let short = artifact.explain(&[0.0; 5], &wishes).expect_err("too short");
+    assert_eq!(variant(&short), "VectorDim");
+    let nan = artifact.explain(&[f32::NAN; 6], &wishes).expect_err("NaN");
+    assert_eq!(variant(&nan), "VectorNotFinite");
+}
+
+#[test]
+fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
+    let mut random = SplitMix(9);
+    let (mut default_denied, mut stayed) = (0, 0);
+    for artifact in artifacts() {
+        let models = artifact.models();
+        let default = artifact.policy().default_model;
+        for round in 0..30 {
+            let denied = random.below(models) as u32;
+            let previous = random.below(models) as u32;
+            let request = Request {
+                cost_weight: Some(2.0),
+                deny: (round % 2 == 0).then(|| vec![artifact.model_name(denied).to_owned()]),
+                previous_model: (round % 3 == 0).then(|| artifact.model_name(previous).to_owned()),
+                switch_cost: Some(0.2),
+                explore: Some(0.9), // no one draws without a prompt
+                ..Request::default()
+            };
+            let wishes = Wishes::resolve(&artifact, &request).expect("valid");
+            let ranking = artifact.rank_unread(&wishes);
+            let row = artifact.clusters() * models;
+            let mut seen: Vec<_> = ranking.iter().map(|entry| entry.model).collect();
+            for entry in &ranking {
+                let whole = artifact.success()[row + entry.model as usize];
+                assert_eq!(entry.success, f64::from(whole));
+                assert!(round % 2 == 1 || entry.model != denied);
+            }
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), models - usize::from(round % 2 == 0));
+            let Some(first) = ranking.first() else {
+                continue;
+            };
+            if round % 3 == 0 && first.model == previous && previous != default {
+                stayed += 1;
+            } else if round % 2 == 0 && denied == default {
+                default_denied += 1;
+                let in_row = in_row(artifact.clusters() as u32);
+                assert_eq!(artifact.rank(&in_row, &[], &wishes)[1..], ranking[1..]);
+            } else {
+                assert_eq!(first.model, default);
+            }
+        }
+    }
+    assert!(
+        default_denied > 20 && stayed > 20,
+        "{default_denied}, {stayed}"
+    );
+}
