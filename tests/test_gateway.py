@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
 from hypernova.integrations.bounds import narrow
-from hypernova.integrations.gateway import Ranking, messages_in, rank, rank_unread
+from hypernova.integrations.gateway import Ranking, messages_in, rank
 
 TABLE = Path(__file__).resolve().parent.parent / "examples" / "simulated.jsonl"
 LARGE, CODER, MATHS, WRITER, SMALL = (
@@ -82,6 +82,10 @@ def meets(artifact: hypernova.Artifact, limits: dict[str, Any], entry: Any) -> b
         and (dearest is None or dearest == math.inf or entry.cost_usd <= dearest)
         and (least is None or entry.success >= least)
     )
+
+
+def rank_unread(artifact: hypernova.Artifact, wishes: Any) -> tuple[str, ...]:
+    return tuple(entry.model for entry in artifact.rank_unread(**wishes))
 
 
 class TestNarrow:
@@ -253,10 +257,11 @@ class TestUnread:
         denied: Any = {"previous_model": SMALL, "switch_cost": 1.0, "deny": [SMALL]}
         assert rank_unread(artifact, denied)[0] == artifact.default_model
 
-    def test_limits_that_leave_nothing_are_an_error(self, artifact: hypernova.Artifact) -> None:
+    def test_limits_that_leave_nothing_are_an_error(self, router: hypernova.Router) -> None:
         for limits in ({"allow": []}, {"max_cost_usd": 0.0}, {"min_success": 1.0}):
+            assert rank_unread(router.artifact, limits) == ()
             with pytest.raises(NoCandidateError, match="no model is left for a request without"):
-                rank_unread(artifact, limits)  # type: ignore[arg-type]
+                ranked(router, {}, wishes=limits)
 
 
 UNREADABLE: list[dict[str, Any]] = [

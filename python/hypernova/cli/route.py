@@ -127,4 +127,3 @@ def _print_decision(decision: Decision) -> None:
         print(f"  {entry.success:7.3f} {cost:>9} {entry.n:5g}  {entry.model}")
     if len(decision.ranking) > SHOWN_MODELS:
         print(f"  and {len(decision.ranking) - SHOWN_MODELS} more")
-

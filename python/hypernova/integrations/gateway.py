@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hypernova import Artifact, Router
+    from hypernova import Router
     from hypernova.router import Wishes
 
 OnUnreadable = Literal["default", "error"]
@@ -49,7 +45,7 @@ async def rank(
         messages: As `hypernova.Router.route` takes them; anything else cannot be read.
         wishes: For this request.
         on_unreadable: What a request gets that holds no text of a user's, or is malformed:
-            `rank_unread`, or an error.
+            the ranking of `Artifact.rank_unread`, or an error.
 
     Raises:
         MessagesError: Nothing can be read, and ``on_unreadable`` is ``"error"``.
@@ -63,72 +59,16 @@ async def rank(
         if on_unreadable == "error":
             raise
         artifact = router.artifact
-        return Ranking(rank_unread(artifact, wishes), None, UNREAD, artifact.sha256)
+        unread = artifact.rank_unread(**wishes)
+        if not unread:
+            raise NoCandidateError(
+                "no model is left for a request without text: loosen allow, deny, max_cost_usd "
+                "or min_success"
+            ) from None
+        models = tuple(entry.model for entry in unread)
+        return Ranking(models, None, UNREAD, artifact.sha256)
     models = tuple(entry.model for entry in decision.ranking)
     return Ranking(models, decision.id, decision.reason, decision.artifact)
-
-
-def rank_unread(artifact: Artifact, wishes: Wishes) -> tuple[str, ...]:
-    """Rank the models without a prompt: the default model, then the others by overall utility.
-
-    Success, cost and latency are those of the whole table. The limits hold, and a conversation
-    stays with its ``previous_model`` as it does with text. Nothing is drawn.
-
-    Args:
-        artifact: Whose default model answers.
-        wishes: For this request.
-
-    Returns:
-        The models that meet the limits, at least one.
-
-    Raises:
-        NoCandidateError: The limits leave no model.
-    """
-    policy: dict[str, Any] = {
-        **artifact.policy,
-        **{k: v for k, v in wishes.items() if v is not None},
-    }
-    names = artifact.models
-    prices = policy.get("prices") or {}
-    success = artifact.success[-1].astype(np.float64)
-    known = artifact.cost[-1].astype(np.float64)
-    cost = np.array([prices.get(name, usd) for name, usd in zip(names, known, strict=True)])
-    utility = success - _loss(policy["cost_weight"], cost)
-    utility -= _loss(policy["latency_weight"], artifact.latency[-1].astype(np.float64))
-
-    allowed = set(names if policy.get("allow") is None else policy["allow"])
-    allowed -= set(policy.get("deny") or ())
-    limit = np.inf if policy["max_cost_usd"] is None else policy["max_cost_usd"]
-    default = artifact.default_model
-    places = sorted(
-        (
-            i
-            for i, name in enumerate(names)
-            if name in allowed
-            and success[i] >= policy["min_success"]
-            # An unknown cost meets no limit but none.
-            and (limit == np.inf or cost[i] <= limit)
-        ),
-        key=lambda i: (names[i] != default, -utility[i], i),
-    )
-    if not places:
-        raise NoCandidateError(
-            f"no model is left for a request without text: of {len(names)} models allow and deny "
-            f"leave {len(allowed)}, and of these none meets max_cost_usd={limit:g} and "
-            f"min_success={policy['min_success']:g}; loosen the limits"
-        )
-    stays = [i for i in places if names[i] == policy.get("previous_model")]
-    if stays and utility[places[0]] - utility[stays[0]] <= policy.get("switch_cost", 0.0):
-        places.remove(stays[0])
-        places.insert(0, stays[0])
-    return tuple(names[i] for i in places)
-
-
-def _loss(weight: float, amount: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weigh costs or latencies; an unknown one counts as the worst that is known."""
-    known = amount[~np.isnan(amount)]
-    worst = known.max() if len(known) else 0.0
-    return weight * np.where(np.isnan(amount), worst, amount)
 
 
 def messages_in(data: Mapping[str, Any]) -> Any:

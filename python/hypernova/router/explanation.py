@@ -168,17 +168,20 @@ class Explanation:
             )
         yield "\n  success = profile + correction  cost USD      n    gain  needed  model"
         for estimate in self.estimates[:SHOWN_MODELS]:
-            cost = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:.4f}"
-            yield (
-                f"  {estimate.success:7.3f}   {estimate.profile:7.3f}   {estimate.correction:+10.3f}"
-                f"  {cost:>8}  {estimate.n:5.4g}  {estimate.gain:+6.3f}  {self._needed(estimate)}"
-                f"  {estimate.model}{'' if estimate.candidate else ' (beyond the limits)'}"
-            )
+            yield self._line(estimate)
         if len(self.estimates) > SHOWN_MODELS:
             yield f"  and {len(self.estimates) - SHOWN_MODELS} more"
 
-    def _needed(self, estimate: ModelEstimate) -> str:
-        return "default" if estimate.model == self.default_model else f"{estimate.bound:+6.3f} "
+    def _line(self, estimate: ModelEstimate) -> str:
+        cost = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:.4f}"
+        is_default = estimate.model == self.default_model
+        needed = "default" if is_default else f"{estimate.bound:+6.3f} "
+        limits = "" if estimate.candidate else " (beyond the limits)"
+        return (
+            f"  {estimate.success:7.3f}   {estimate.profile:7.3f}   {estimate.correction:+10.3f}  "
+            f"{cost:>8}  {estimate.n:5.4g}  {estimate.gain:+6.3f}  {needed} "
+            f"{estimate.model}{limits}"
+        )
 
 
 def _reading(text: ReadText) -> Iterator[str]:
