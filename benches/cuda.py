@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from benches.record import processor, said
 from benches.text import artifact_for, percentiles, prompts, shared
 
 import hypernova
 from hypernova.embedder import Embedder
+from hypernova.embedder.runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,8 @@ def main() -> None:
             )
     query = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     print(f"# A GPU beside the processor, commit {arguments.commit}\n")
-    print(f"{said(*query)}; {processor()}; onnxruntime {onnxruntime.__version__}, ", end="")
+    version = import_onnxruntime().__version__
+    print(f"{said(*query)}; {processor()}; onnxruntime {version}, ", end="")
     print(f"Python {platform.python_version()}; one thread. `python -m benches.cuda`.\n")
     print(f"Vectors of prompts of `{MANY}`: worst cosines, largest difference of a number.\n")
     print(

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
+from hypernova.embedder.runtime import import_onnxruntime
 from pack import BUNDLED, stateless_tokenizer
 
 Array = np.ndarray[Any, Any]
@@ -25,6 +25,7 @@ TEXTS, TOKENS = 16, 256  # of a batch, of a text
 
 def run(batches: list[list[list[int]]]) -> list[Array]:
     """The vectors of each batch of token ids, padded within the batch."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a fixed order of summation
     session = onnxruntime.InferenceSession(

@@ -10,9 +10,9 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 
 from build_minilm import build
+from hypernova.embedder.runtime import import_onnxruntime
 from pack import stateless_tokenizer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ A = 1e-4  # of the smooth inverse frequency
 
 def teacher_vectors(vocabulary: list[str]) -> Array:
     """Each token, between [CLS] and [SEP], through float32 MiniLM: (len(vocabulary), 384)."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a fixed order of summation: the same bytes each time
     session = onnxruntime.InferenceSession(

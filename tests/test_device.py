@@ -7,18 +7,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder, device
+from hypernova.embedder.runtime import import_onnxruntime
 from hypernova.export import export_embedder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+HAS_CUDA = "CUDAExecutionProvider" in import_onnxruntime().get_available_providers()
 no_cuda = pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has CUDA")
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFoundError
-from hypernova.judging import Report, bootstrap, controls, folds
+from hypernova.judging import Report, bootstrap, controls, folds, processes
 from hypernova.judging import verdict as rule
 from hypernova.judging.figures import Figures, complementarity, rounded
 from hypernova.judging.report import write_text
@@ -409,7 +409,7 @@ class TestParts:
                 partial(folds.decide_part, each, table.embedding, part, "auto", weights)
                 for each in (table, other)
             ]
-            decided = folds.in_processes(calls, jobs=1, progress=False)
+            decided = processes.in_processes(calls, jobs=1, progress=False)
             first, second = map(dataclasses.asdict, decided)
             assert first.keys() == second.keys()
             for name in first:

@@ -542,3 +542,22 @@ def test_the_router_takes_the_plan(artifact: Path, upstream: Upstream, ranking: 
     assert len(found["refused"]) == len(named)
     for message, name in zip(found["refused"], named, strict=True):
         assert name in message
+
+
+def test_importing_the_integration_reaches_nobody(artifact: Path, upstream: Upstream) -> None:
+    """LiteLLM's own import fetches a list of prices, and goes on trying in a thread."""
+    program = """
+import sys, threading
+outwards = {"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}
+reached = []
+sys.addaudithook(lambda event, _: event in outwards and reached.append(event))
+import hypernova.integrations.litellm
+assert not reached, reached
+assert threading.enumerate() == [threading.main_thread()]
+"""
+    env = environment(artifact, upstream)
+    del env["LITELLM_LOCAL_MODEL_COST_MAP"]
+    done = subprocess.run(
+        [str(PYTHON), "-c", program], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

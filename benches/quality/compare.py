@@ -20,7 +20,8 @@ from threadpoolctl import threadpool_limits
 from hypernova.errors import JudgeError
 from hypernova.judging.controls import oracle, taken_values
 from hypernova.judging.figures import Figures
-from hypernova.judging.folds import deal_parts, in_processes, seed_of, test_to_train
+from hypernova.judging.folds import deal_parts, seed_of, test_to_train
+from hypernova.judging.processes import in_processes
 from hypernova.training.learn import learn
 
 if TYPE_CHECKING:

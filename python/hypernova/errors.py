@@ -58,6 +58,10 @@ class JudgeError(HypernovaError, ValueError):
     """A table cannot be judged with the options given: nothing could be held out."""
 
 
+class WorkerError(HypernovaError, RuntimeError):
+    """A process that works for this one was ended by something else, as when memory runs out."""
+
+
 class EmbedderError(HypernovaError, ValueError):
     """An embedder folder is incomplete, inconsistent, or gives wrong shapes."""
 

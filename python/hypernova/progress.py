@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,5 +27,11 @@ def bar(total: int, what: str, show: bool) -> Iterator[Callable[[int], None]]:
         raise MissingExtraError(
             'progress bars need tqdm: pip install "hypernova-router[train]"'
         ) from error
-    with tqdm(total=total, desc=what, delay=DELAY_S, leave=False) as shown:
+
+    class Bar(tqdm):  # type: ignore[misc]  # it has no types
+        # tqdm's own have a thread that watches them, and a lock that is a named semaphore.
+        monitor_interval = 0
+        _lock = threading.RLock()
+
+    with Bar(total=total, desc=what, delay=DELAY_S, leave=False) as shown:
         yield shown.update

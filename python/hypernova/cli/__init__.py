@@ -1,7 +1,8 @@
 """The command ``hypernova``, a module for each of its commands.
 
 Not here: anything that the Python interface cannot do. Exit codes: 0 done; 2 bad
-usage; 1 anything else, with one line on standard error.
+usage; 130, 143 and 129 told to end by SIGINT, SIGTERM and SIGHUP; 1 anything else, with one
+line on standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hypernova.cli import (
     add_model,
     change_models,
     datasets,
+    ending,
     evaluate,
     export_embedder,
     fit,
@@ -38,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        with ending.raising():
+            arguments.run(arguments)
     except (HypernovaError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             # The reader of our output is gone, as with `| head`: not an error. Python
@@ -49,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except ending.Ended as ended:
+        return ended.exit_code
     return 0
 
 

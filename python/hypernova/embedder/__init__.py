@@ -5,6 +5,7 @@ Not here: training, downloading, or any model's name.
 - ``base``: what every embedder has in common
 - ``files``: the folder of an embedder, read and checked
 - ``device``: where its model runs
+- ``runtime``: onnxruntime, with its telemetry off
 - ``embedder``: from text to vector with a model
 - ``function``: from text to vector with a function of the user's own
 - ``cache``: the vectors of the texts that came last

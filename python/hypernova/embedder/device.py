@@ -10,6 +10,7 @@ import io
 import re
 from typing import Any, Final, Literal
 
+from hypernova.embedder.runtime import import_onnxruntime
 from hypernova.errors import DeviceError, MissingExtraError
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -43,7 +44,7 @@ def open_session(model: bytes, options: Any, device: Device) -> tuple[Any, Liter
         DeviceError: ``"cuda"``, and CUDA does not start.
         Exception: what onnxruntime raises for a model that it cannot load.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     if device == "cpu":
         return _session(model, options, [_CPU]), "cpu"
@@ -86,7 +87,7 @@ def _reason(failure: BaseException) -> str:
 
 
 def _session(model: bytes, options: Any, providers: list[Any]) -> Any:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     # Without the fallback what fails is raised, not printed and tried again elsewhere.
     session = onnxruntime.InferenceSession(
@@ -99,7 +100,7 @@ def _session(model: bytes, options: Any, providers: list[Any]) -> Any:
 
 
 def _cuda_session(model: bytes, options: Any) -> Any:
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     if hasattr(onnxruntime, "preload_dlls"):
         # Finds the CUDA libraries that pip has installed. It prints what it does not find, and

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.embedder.device import Device, open_session
+from hypernova.embedder.runtime import import_onnxruntime
 from hypernova.errors import DeviceError, EmbedderError, MissingExtraError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
@@ -186,8 +187,7 @@ def load_session(
     folder: Path, model: bytes, threads: int, device: Device
 ) -> tuple[Any, Literal["cpu", "cuda"]]:
     """An onnxruntime session with the model's inputs and output checked, and where it runs."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

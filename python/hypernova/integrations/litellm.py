@@ -8,6 +8,8 @@ Its hooks before routing can name one model. The call hook of its proxy may set 
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -23,6 +25,11 @@ from hypernova.errors import (
 from hypernova.integrations.bounds import narrow
 from hypernova.integrations.gateway import OnUnreadable, messages_in, rank
 
+_LOCAL = "LITELLM_LOCAL_MODEL_COST_MAP"
+if "litellm" not in sys.modules and not os.environ.get(_LOCAL):
+    # Else its import fetches a list of prices. Where the program has imported it, as the proxy has,
+    # that is done, and what it does later is the program's.
+    os.environ[_LOCAL] = "True"
 try:
     from litellm.integrations.custom_logger import CustomLogger
 except ImportError:

@@ -3,6 +3,7 @@
 Not here: learning or routing of its own; each fold runs what users run.
 
 - ``folds``: learn on a training part, route the test part, choose the controls
+- ``processes``: several parts at a time
 - ``controls``: what the router is compared with
 - ``bootstrap``: how far a mean may be off
 - ``figures``: from decisions to figures with intervals

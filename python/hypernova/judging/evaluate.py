@@ -18,9 +18,9 @@ from hypernova.judging.folds import (
     deal_parts,
     decide_part,
     group_parts,
-    in_processes,
     learn_whole,
 )
+from hypernova.judging.processes import in_processes
 from hypernova.judging.report import Report
 from hypernova.training.fit import embed_table
 from hypernova.training.learn import LEAST_TASKS, check_learnable
@@ -28,7 +28,7 @@ from hypernova.training.profile import mean_known
 from hypernova.training.target import cost_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hypernova.embedder import Device, TextEmbedder
     from hypernova.judging.folds import Part
@@ -80,6 +80,7 @@ def evaluate(
         EmbedderMismatchError: As in `fit`.
         MissingExtraError: As in `fit`.
         DeviceError: As in `fit`.
+        WorkerError: A process of its own was ended by something else, as when memory runs out.
 
     Example:
         >>> import hypernova
@@ -106,7 +107,7 @@ def evaluate(
         notes.append(f"Clusters are found on {len(structure):,} other prompts.")
     parts = list(deal_parts(prompts, folds, repeats, seed))
     weights = cost_weights(table)
-    calls: list[Callable[[], Any]] = [
+    calls: list[partial[Any]] = [
         # First, because it takes longest.
         partial(learn_whole, table, vectors, clusters, seed, structure_vectors),
         *(

@@ -6,20 +6,17 @@ the test part: it is passed vectors of the test part and outcomes of the trainin
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.errors import MissingExtraError
 from hypernova.judging.controls import Mix, cost_matched_mix
-from hypernova.progress import bar
 from hypernova.training.learn import learn
 from hypernova.training.select import deal_folds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
@@ -193,47 +190,3 @@ def shuffle_vectors(vectors: Floats, prompts: Ints, seed: int) -> Floats:
     different, first = np.unique(prompts, return_index=True)
     given = np.random.default_rng(seed).permutation(len(different))
     return vectors[first[given][np.searchsorted(different, prompts)]]
-
-
-def in_processes(calls: Sequence[Callable[[], Any]], jobs: int, progress: bool) -> list[Any]:
-    """Call all of ``calls``, which pickle, in so many processes; results in order.
-
-    Each process uses one thread: more than there are cores wait for each other, and k-means
-    on small parts slows down manyfold. With one job nothing leaves this process.
-    """
-    jobs = min(jobs, len(calls))
-    with bar(len(calls), "judging", progress) as tick, _one_thread():
-        results = []
-        for result in _results(calls, jobs):
-            results.append(result)
-            tick(1)
-    return results
-
-
-def _results(calls: Sequence[Callable[[], Any]], jobs: int) -> Iterator[Any]:
-    if jobs == 1:
-        yield from (call() for call in calls)
-        return
-    try:
-        from joblib import Parallel, delayed, parallel_config
-    except ImportError as error:
-        raise MissingExtraError(
-            'several jobs need joblib: pip install "hypernova-router[train]", or ask for one job'
-        ) from error
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        yield from Parallel(n_jobs=jobs, return_as="generator")(delayed(call)() for call in calls)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    try:
-        import faiss
-    except ImportError:
-        yield  # clustering will name what is missing
-        return
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
