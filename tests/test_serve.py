@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from served import Server, refused, serving
+from served import Server, metrics, refused, resident, serving
 
 import hypernova
 
@@ -52,16 +51,6 @@ def server(artifacts: list[Path]) -> Iterator[Server]:
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
-
-
-def metrics(client: httpx.Client) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every sample, by name and labels."""
-    text = client.get("/metrics").raise_for_status().text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 class TestRoute:
@@ -213,12 +202,12 @@ class TestBodies:
             )
             chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
             try:
-                while sent < 100 << 20:
+                while sent < 200 << 20:
                     connection.sendall(chunk)
                     sent += 0x10000
             except OSError:  # the server has closed the connection
                 pass
-        assert sent < 20 << 20  # what the buffers of both ends take, and no more
+        assert sent < 90 << 20  # 64 MiB, for clients that read late, and the buffers of both ends
         assert resident(server.process.pid) < before + (20 << 20)
         with server.client() as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
@@ -235,14 +224,6 @@ class TestBodies:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 408")
         assert b'"slow_body"' in answer
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,10 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--max-body-bytes", type=positive, default=4 << 20, metavar="N")
     parser.add_argument("--max-batch", type=positive, default=1024, metavar="N")
     parser.add_argument("--max-in-flight", type=positive, default=256, metavar="N")
+    parser.add_argument("--max-head-bytes", type=positive, default=16 << 10, metavar="N")
+    parser.add_argument("--max-connections", type=positive, default=512, metavar="N")
+    parser.add_argument("--head-timeout", type=seconds, default=10.0, metavar="S")
+    parser.add_argument("--idle-timeout", type=seconds, default=60.0, metavar="S")
     parser.set_defaults(run=_serve)
 
 
@@ -74,12 +78,19 @@ def seconds(text: str) -> float:
 
 def _token(arguments: argparse.Namespace) -> str | None:
     # Not an argument: the arguments of a process are there for all to read.
-    if arguments.token_file is None:
+    file = arguments.token_file
+    if file is None:
         return os.environ.get(TOKEN_VARIABLE)
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise NotFoundError(f"{arguments.token_file}: there is no such token file") from None
+        raise NotFoundError(f"{file}: there is no such token file") from None
+    except OSError as error:
+        raise HypernovaError(f"{file}: cannot read the token file: {error.strerror}") from None
+    except ValueError:
+        raise HypernovaError(
+            f"{file}: the token file is not UTF-8 text: write printable ASCII into it"
+        ) from None
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -88,7 +99,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Its warnings are of clients' malformed requests: a line for each is a way to fill a disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     if arguments.watch and arguments.artifact is None:
         raise HypernovaError("--watch takes --artifact: the bundled one is not replaced")
     token = _token(arguments)
@@ -99,6 +111,10 @@ def _serve(arguments: argparse.Namespace) -> None:
         max_batch=arguments.max_batch,
         max_in_flight=arguments.max_in_flight,
         timeout_s=arguments.timeout,
+        max_head_bytes=arguments.max_head_bytes,
+        max_connections=arguments.max_connections,
+        head_timeout_s=arguments.head_timeout,
+        idle_timeout_s=arguments.idle_timeout,
         **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
     router = hypernova.Router.open(

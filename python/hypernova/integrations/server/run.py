@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("hypernova.server")
 GRACE_S = 10
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-MAX_HEAD_BYTES = 16 << 10
 
 
 def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 8484) -> None:
@@ -54,7 +53,9 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        http=app.state.connections().protocol(),
+        ws="none",
+        proxy_headers=False,
         lifespan="on",
     )
     # At its end uvicorn raises again what it caught, which would end us before our callers can.
