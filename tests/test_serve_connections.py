@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import socket
 import time
 from pathlib import Path
@@ -315,8 +316,7 @@ class TestRequests:
             )
             answer = rest(connection)
         assert answer.startswith(b"HTTP/1.1 200 ")
-        assert b"connection: close" in answer
-        assert answer.count(b"HTTP/1.1 ") == 1
+        assert answer.count(b"HTTP/1.1 ") == 1  # and the connection ended
 
     def test_http_1_0(self, server: Server) -> None:
         with connect(server) as connection:
@@ -355,6 +355,29 @@ class TestRequests:
             assert answer.startswith(b"HTTP/1.1 " + status)
             # Not told to send it, the client does not: its next bytes would be taken for it.
             assert b"connection: close" in answer
+
+
+def test_no_more_connections_than_the_process_may_open_files(artifact: Path) -> None:
+    options = ("-a", artifact, "--max-connections", "1000")
+    with contextlib.ExitStack() as stack:
+        with few_files(128):
+            server = stack.enter_context(serving(*options))
+        server.wait_for("at most 64 connections")
+        held = [stack.enter_context(connect(server)) for _ in range(200)]
+        with server.client() as client:
+            assert client.get("/healthz").status_code == 200
+        assert rest(held[0]) == b""
+
+
+@contextlib.contextmanager
+def few_files(number: int) -> Iterator[None]:
+    """A limit of open files for the processes that are started in a block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_it_ends_while_clients_hold_connections(artifact: Path) -> None:

@@ -40,14 +40,20 @@ def add_to(commands: Commands) -> None:
         "--token-file", metavar="FILE", help="holds the token that callers must send"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="that embed and decide")
-    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="S")
-    parser.add_argument("--max-body-bytes", type=positive, default=4 << 20, metavar="N")
-    parser.add_argument("--max-batch", type=positive, default=1024, metavar="N")
-    parser.add_argument("--max-in-flight", type=positive, default=256, metavar="N")
-    parser.add_argument("--max-head-bytes", type=positive, default=16 << 10, metavar="N")
-    parser.add_argument("--max-connections", type=positive, default=512, metavar="N")
-    parser.add_argument("--head-timeout", type=seconds, default=10.0, metavar="S")
-    parser.add_argument("--idle-timeout", type=seconds, default=60.0, metavar="S")
+    limits = parser.add_argument_group("limits")
+    for name, kind, default, metavar, text in (
+        ("timeout", seconds, "10", "S", "for a body to arrive, and then for its answer"),
+        ("head-timeout", seconds, "10", "S", "for the head of a request to arrive"),
+        ("idle-timeout", seconds, "60", "S", "between the requests of a connection"),
+        ("max-body-bytes", positive, "4194304", "N", "of a request"),
+        ("max-head-bytes", positive, "16384", "N", "of a request"),
+        ("max-batch", positive, "1024", "N", "texts of a batch"),
+        ("max-in-flight", positive, "256", "N", "requests that are worked on or wait"),
+        ("max-connections", positive, "512", "N", "that are open"),
+    ):
+        limits.add_argument(
+            f"--{name}", type=kind, default=default, metavar=metavar, help=f"{text} ({default})"
+        )
     parser.set_defaults(run=_serve)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
+from hypernova.embedder import CallableEmbedder, Embedder, TextEmbedder
 from hypernova.errors import TextError
 from hypernova.observe import Observed, tell
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hypernova import Decision, Router
-    from hypernova.embedder import TextEmbedder
 
 # A step starts with so few texts that any model is done with them soon; the next has as many as
 # the last one's speed lets hope for.
@@ -109,8 +108,8 @@ class Batch:
 
 def _least_of(embedder: TextEmbedder) -> int:
     """How many texts it takes at a time for the price of one."""
-    if isinstance(embedder, CachedEmbedder):
-        embedder = embedder.embedder
+    while isinstance(within := getattr(embedder, "embedder", None), TextEmbedder):
+        embedder = within
     if isinstance(embedder, Embedder):
         return 1 if embedder.device == "cpu" else embedder._most_texts
     # A function may ask a service, for which a call of many texts takes as long as one of few.

@@ -51,7 +51,7 @@ def create_app(
     Args:
         router: What decides. It is observed for the metrics, and not closed.
         log: Where decisions and outcomes are written; without it outcomes are refused.
-        limits: See `Limits`.
+        limits: See `Limits`. Those of connections hold where `serve` runs the application.
         token: What callers must send as ``Authorization: Bearer``; None lets everyone in.
 
     Returns:
@@ -87,7 +87,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = lambda: Connections(limits, service.metrics.refused)
+    app.state.connections = Connections(limits, service.metrics.refused)
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, wire.RouteBody, wire.Answer, (409,)),
         ("/v1/route/batch", service.route_batch, wire.BatchBody, wire.BatchAnswer, (409,)),
@@ -99,23 +99,29 @@ def create_app(
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
-            responses=_responses(answer, 400, 401, 408, 413, 415, 503, *statuses),
+            responses=_responses(answer, 400, 401, 408, 413, 415, 431, 503, *statuses),
             openapi_extra=_takes(body),
         )
     app.add_api_route(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
-            wire.ArtifactAnswer, 401
+            wire.ArtifactAnswer, 400, 401, 408, 431, 503
         ),
     )  # fmt: skip
     app.add_api_route(
-        "/healthz", service.health, response_model=None, responses=_responses(wire.HealthAnswer)
+        "/healthz",
+        service.health,
+        response_model=None,
+        responses=_responses(wire.HealthAnswer, 400, 408, 431, 503),
     )
     app.add_api_route(
         "/metrics",
         service.scrape,
         response_model=None,
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}, **_responses(None, 401)},
+        responses={
+            200: {"content": {"text/plain": {}}},
+            **_responses(None, 400, 401, 408, 431, 503),
+        },
     )
     app.add_exception_handler(FaultError, _fault)
     app.add_exception_handler(HTTPException, _http_fault)

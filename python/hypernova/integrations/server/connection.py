@@ -44,6 +44,7 @@ class Connections:
     def __init__(self, limits: Limits, refused: Callable[[int], None]) -> None:
         self.limits = limits
         self.refused = refused
+        self.open = 0
         self.head = Deadlines(limits.head_timeout_s, Connection.head_is_late)
         self.idle = Deadlines(limits.idle_timeout_s, Connection.give_up)
         self.drained = Deadlines(limits.timeout_s, Connection.give_up)
@@ -55,12 +56,17 @@ class Connections:
         return type("Connection", (Connection,), {"shared": self})
 
     def make_room(self) -> bool:
-        """Close the connection that has held no request for the longest time, if there is one."""
+        """Close what has held no request for the longest time until the number is allowed.
+
+        Returns:
+            Whether it is; not where too many hold requests.
+        """
         waits = (self.lingering, self.idle, self.head, self.drained)
-        longest = min((w for w in waits if w), key=Deadlines.since, default=None)
-        if longest is None:
-            return False
-        longest.first().give_up()
+        while self.open > self.limits.max_connections:
+            longest = min((w for w in waits if w), key=Deadlines.since, default=None)
+            if longest is None:
+                return False
+            longest.first().give_up()
         return True
 
 
@@ -129,10 +135,12 @@ class Connection(HttpToolsProtocol):
         self._deaf = False  # bytes that come are dropped
         self._lingering = False
         self._left = LINGER_BYTES
+        self._is_open = True  # and counted
         self._offers = False  # the head that was read last offers another protocol
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         most = self.shared.limits.max_connections
-        if len(self.connections) > most and not self.shared.make_room():
+        self.shared.open += 1
+        if not self.shared.make_room():
             message = f"{most} connections hold requests already: try again later"
             self._refuse(FaultError(503, "overloaded", message, {"retry-after": "1"}))
         else:
@@ -141,7 +149,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End what waits."""
         self._deaf = self._lingering = True
-        self._leave()
+        self._end()
         self.shared.stalled.discard(self)
         self.pipeline.clear()
         super().connection_lost(exc)
@@ -219,9 +227,13 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is whole: the next request, or the time of one that may come."""
-        super().on_response_complete()
-        self._unset_keepalive_if_required()  # ours is shared, and holds in all states
-        self._settle()
+        if self.pipeline:
+            super().on_response_complete()
+        else:  # the same but for its timer: ours is shared, and holds in all states
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+        if not self._below.is_closing():
+            self._settle()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -251,7 +263,7 @@ class Connection(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """Close at once."""
-        self._leave()
+        self._end()
         self._below.abort()
 
     def close(self) -> None:
@@ -287,6 +299,12 @@ class Connection(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self._feed(b"".join((*head, b"\r\n")))
         self._feed(rest)
+
+    def _end(self) -> None:
+        self._leave()
+        if self._is_open:
+            self._is_open = False
+            self.shared.open -= 1
 
     def _settle(self) -> None:
         """Start the time of the state that the connection has come to."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A body that nobody reads is read and dropped for the next request's sake if it is so small.
 DROP_BYTES = 64 << 10
+# Set in the scope of a request whose body was read to its end.
+READ = "hypernova.read"
 
 
 class Edge:
@@ -36,27 +38,20 @@ class Edge:
             return
         start = time.perf_counter()
         status = 500
-        read = False  # the body, to its end
         if scope["method"] == "HEAD":
             # The server sends no body: it goes by its own scope.
             scope = {**scope, "method": "GET"}
-
-        async def received() -> Message:
-            nonlocal read
-            message = await receive()
-            read = read or not message.get("more_body", False)
-            return message
 
         async def noted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if not read and (status == 408 or _is_left(scope)):
+                if READ not in scope and (status == 408 or _is_left(scope)):
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         try:
-            await self._app(scope, received, noted)
+            await self._app(scope, receive, noted)
         finally:
             route = scope.get("route")
             # A path that nobody made is not a label: a scanner would make thousands of them.

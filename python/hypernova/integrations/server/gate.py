@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
+from hypernova.integrations.server.edge import READ
 from hypernova.integrations.server.faults import FaultError, hung_up
 
 if TYPE_CHECKING:
@@ -99,4 +100,5 @@ async def read_body(request: Request, *, most: int, seconds: float) -> bytes:
         raise FaultError(408, "slow_body", message) from None
     except ClientDisconnect:
         raise hung_up() from None
+    request.scope[READ] = True
     return bytes(body)
