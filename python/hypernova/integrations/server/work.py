@@ -116,6 +116,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         watch = asyncio.ensure_future(gone())
         call: Future[T | None] | None = None
+        answer: asyncio.Future[T | None] | None = None
         try:
             async with asyncio.timeout(self._limits.timeout_s):
                 while True:
@@ -131,6 +132,8 @@ class Workers:
             raise self._too_slow(lane) from None
         finally:
             watch.cancel()
+            if answer is not None and not answer.cancel() and not answer.cancelled():
+                answer.exception()  # taken note of, if the time was up in the same moment
             # One that waits for a thread is forgotten; one that runs goes on to its end.
             if call is None or call.done() or self._line.drop(lane, call):
                 self.in_flight -= 1
