@@ -6,6 +6,7 @@ Not here: sockets and processes (`test_serve.py`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from pathlib import Path
 
@@ -103,6 +104,31 @@ class TestLimits:
 
         asyncio.run(asyncio.wait_for(main(), 20))
         assert "the embedder's own" in caplog.text
+
+    def test_what_fails_after_its_time_was_up_is_not_told_at_all(
+        self,
+        waiting: hypernova.Router,
+        gate: threading.Event,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        app = create_app(waiting, limits=Limits(threads=1, timeout_s=0.1))
+
+        async def main() -> None:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://app"
+            ) as client:
+                refused(
+                    await client.post("/v1/route/batch", json={"texts": ["WAIT", "FAIL"]}),
+                    503,
+                    "timeout",
+                )
+                gate.set()
+                while (await samples(client))["hypernova_in_flight"]:
+                    await asyncio.sleep(0.005)
+
+        asyncio.run(asyncio.wait_for(main(), 20))
+        gc.collect()
+        assert caplog.text == ""
 
     @pytest.mark.parametrize("token", ["", "a\nb", "naïve"])
     def test_a_token_that_no_header_holds(self, waiting: hypernova.Router, token: str) -> None:

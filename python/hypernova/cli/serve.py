@@ -40,10 +40,20 @@ def add_to(commands: Commands) -> None:
         "--token-file", metavar="FILE", help="holds the token that callers must send"
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="that embed and decide")
-    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="S")
-    parser.add_argument("--max-body-bytes", type=positive, default=4 << 20, metavar="N")
-    parser.add_argument("--max-batch", type=positive, default=1024, metavar="N")
-    parser.add_argument("--max-in-flight", type=positive, default=256, metavar="N")
+    limits = parser.add_argument_group("limits")
+    for name, kind, default, metavar, text in (
+        ("timeout", seconds, "10", "S", "for a body to arrive, and then for its answer"),
+        ("head-timeout", seconds, "10", "S", "for the head of a request to arrive"),
+        ("idle-timeout", seconds, "60", "S", "between the requests of a connection"),
+        ("max-body-bytes", positive, "4194304", "N", "of a request"),
+        ("max-head-bytes", positive, "16384", "N", "of a request"),
+        ("max-batch", positive, "1024", "N", "texts of a batch"),
+        ("max-in-flight", positive, "256", "N", "requests that are worked on or wait"),
+        ("max-connections", positive, "512", "N", "that are open"),
+    ):
+        limits.add_argument(
+            f"--{name}", type=kind, default=default, metavar=metavar, help=f"{text} ({default})"
+        )
     parser.set_defaults(run=_serve)
 
 
@@ -74,12 +84,19 @@ def seconds(text: str) -> float:
 
 def _token(arguments: argparse.Namespace) -> str | None:
     # Not an argument: the arguments of a process are there for all to read.
-    if arguments.token_file is None:
+    file = arguments.token_file
+    if file is None:
         return os.environ.get(TOKEN_VARIABLE)
     try:
-        return Path(arguments.token_file).read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise NotFoundError(f"{arguments.token_file}: there is no such token file") from None
+        raise NotFoundError(f"{file}: there is no such token file") from None
+    except OSError as error:
+        raise HypernovaError(f"{file}: cannot read the token file: {error.strerror}") from None
+    except ValueError:
+        raise HypernovaError(
+            f"{file}: the token file is not UTF-8 text: write printable ASCII into it"
+        ) from None
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -88,7 +105,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Its warnings are of clients' malformed requests: a line for each is a way to fill a disk.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     if arguments.watch and arguments.artifact is None:
         raise HypernovaError("--watch takes --artifact: the bundled one is not replaced")
     token = _token(arguments)
@@ -99,6 +117,10 @@ def _serve(arguments: argparse.Namespace) -> None:
         max_batch=arguments.max_batch,
         max_in_flight=arguments.max_in_flight,
         timeout_s=arguments.timeout,
+        max_head_bytes=arguments.max_head_bytes,
+        max_connections=arguments.max_connections,
+        head_timeout_s=arguments.head_timeout,
+        idle_timeout_s=arguments.idle_timeout,
         **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
     router = hypernova.Router.open(

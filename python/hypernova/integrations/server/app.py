@@ -14,16 +14,17 @@ from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
 from hypernova.integrations.server import wire
+from hypernova.integrations.server.connection import Connections
+from hypernova.integrations.server.edge import Edge
 from hypernova.integrations.server.faults import FaultError, fault_of
 from hypernova.integrations.server.gate import Gate, is_token, read_body
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.work import Limits, Workers
 from hypernova.router import as_dict
+from hypernova.router.batch import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
@@ -50,7 +51,7 @@ def create_app(
     Args:
         router: What decides. It is observed for the metrics, and not closed.
         log: Where decisions and outcomes are written; without it outcomes are refused.
-        limits: See `Limits`.
+        limits: See `Limits`. Those of connections hold where `serve` runs the application.
         token: What callers must send as ``Authorization: Bearer``; None lets everyone in.
 
     Returns:
@@ -86,6 +87,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
+    app.state.connections = Connections(limits, service.metrics.refused)
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, wire.RouteBody, wire.Answer, (409,)),
         ("/v1/route/batch", service.route_batch, wire.BatchBody, wire.BatchAnswer, (409,)),
@@ -97,29 +99,35 @@ def create_app(
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
-            responses=_responses(answer, 400, 401, 408, 413, 415, 503, *statuses),
+            responses=_responses(answer, 400, 401, 408, 413, 415, 431, 503, *statuses),
             openapi_extra=_takes(body),
         )
     app.add_api_route(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
-            wire.ArtifactAnswer, 401
+            wire.ArtifactAnswer, 400, 401, 408, 431, 503
         ),
     )  # fmt: skip
     app.add_api_route(
-        "/healthz", service.health, response_model=None, responses=_responses(wire.HealthAnswer)
+        "/healthz",
+        service.health,
+        response_model=None,
+        responses=_responses(wire.HealthAnswer, 400, 408, 431, 503),
     )
     app.add_api_route(
         "/metrics",
         service.scrape,
         response_model=None,
         response_class=Response,
-        responses={200: {"content": {"text/plain": {}}}, **_responses(None, 401)},
+        responses={
+            200: {"content": {"text/plain": {}}},
+            **_responses(None, 400, 401, 408, 431, 503),
+        },
     )
     app.add_exception_handler(FaultError, _fault)
     app.add_exception_handler(HTTPException, _http_fault)
     app.add_exception_handler(Exception, _internal)
     app.add_middleware(Gate, token=token, max_body_bytes=limits.max_body_bytes)
-    app.add_middleware(_Measured, metrics=service.metrics)
+    app.add_middleware(Edge, metrics=service.metrics)
     _describe(app, token is not None)
     return app
 
@@ -170,15 +178,18 @@ class _Service:
         self._write([decision])
         return as_dict(decision)
 
-    def route_batch(self, body: bytes) -> object:
+    def route_batch(self, body: bytes) -> Iterator[object]:
         """Decide for each of many prompts."""
         asked = wire.parse(wire.BatchBody, body)
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise FaultError(413, "too_large", message)
-        decisions = self.router.route_many(asked.texts, **asked.wishes())
+        batch = Batch(self.router, asked.texts, asked.wishes())
+        while batch.step():
+            yield None
+        decisions = batch.decide()
         self._write(decisions)
-        return {"decisions": [as_dict(decision) for decision in decisions]}
+        yield {"decisions": [as_dict(decision) for decision in decisions]}
 
     def outcome(self, body: bytes) -> object:
         """Write to the log how a decision turned out."""
@@ -240,10 +251,11 @@ def _seconds(embedder: TextEmbedder, size: int, number: int) -> float:
     return time.perf_counter() - start
 
 
-def _endpoint(service: _Service, call: Callable[[bytes], object]) -> Callable[..., Any]:
+def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
     """Read the body, and do the rest in a thread: parsing a large body takes its time, too.
 
-    What takes less than handing it to a thread and back is done at once.
+    What takes less than handing it to a thread and back is done at once; what takes long, in
+    slices.
     """
     limits = service.limits
 
@@ -255,11 +267,29 @@ def _endpoint(service: _Service, call: Callable[[bytes], object]) -> Callable[..
                 raise
             raise fault from error
 
+    def slices(body: bytes) -> Iterator[bytes | None]:
+        try:
+            for found in call(body):
+                yield None if found is None else wire.encode(found)
+        except HypernovaError as error:
+            if (fault := fault_of(error)) is None:
+                raise
+            raise fault from error
+
     async def endpoint(request: Request) -> Response:
         body = await read_body(request, most=limits.max_body_bytes, seconds=limits.timeout_s)
         if call == service.route and len(body) <= service.quick_bytes:
             return Response(work(body), media_type=JSON)
-        return Response(await service.workers.run(lambda: work(body)), media_type=JSON)
+
+        async def gone() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+        if call == service.route_batch:
+            answer = await service.workers.run_slices(slices(body), gone)
+        else:
+            answer = await service.workers.run(lambda: work(body), gone)
+        return Response(answer, media_type=JSON)
 
     # FastAPI resolves the names of annotations in the function's module.
     endpoint.__annotations__ = {"request": Request}
@@ -268,47 +298,22 @@ def _endpoint(service: _Service, call: Callable[[bytes], object]) -> Callable[..
 
 async def _fault(_: Request, error: Exception) -> Response:
     assert isinstance(error, FaultError)
+    _log.debug("%d %s: %s", error.status, error.code, error.message)
     return error.response()
 
 
 async def _http_fault(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
-    return FaultError(error.status_code, code, str(error.detail), error.headers).response()
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
+    return FaultError(error.status_code, code, str(error.detail), headers).response()
 
 
 async def _internal(_: Request, error: Exception) -> Response:
     _log.error("a request failed", exc_info=error)
     return FaultError(500, "internal", "the server failed; its log says why").response()
-
-
-class _Measured:
-    """Count requests by path and status, and time them."""
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start = time.perf_counter()
-        status = 500
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noted)
-        finally:
-            route = scope.get("route")
-            # A path that nobody made is not a label: a scanner would make thousands of them.
-            path = getattr(route, "path", None) or "other"
-            self._metrics.answered(path, status, time.perf_counter() - start)
 
 
 def _takes(body: type[wire.Strict]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class FaultError(Exception):
         return Response(self.body(), self.status, self.headers, "application/json")
 
 
+def hung_up() -> FaultError:
+    """A client that closed its connection: nobody reads the answer, and metrics count it."""
+    return FaultError(499, "hung_up", "the client closed the connection before its answer")
+
+
 def fault_of(error: errors.HypernovaError) -> FaultError | None:
     """What an error of hypernova is over HTTP; None if it is not the caller's to mend."""
     for kind, status, code in _CODES:

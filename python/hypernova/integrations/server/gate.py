@@ -9,12 +9,16 @@ import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
-from hypernova.integrations.server.faults import FaultError
+from starlette.requests import ClientDisconnect
+
+from hypernova.integrations.server.edge import READ
+from hypernova.integrations.server.faults import FaultError, hung_up
 
 if TYPE_CHECKING:
     from fastapi import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+_MOST_DIGITS = 18
 OPEN_PATHS = frozenset({"/healthz"})  # a probe of liveness holds no secret
 
 
@@ -54,7 +58,7 @@ class Gate:
                     {"www-authenticate": "Bearer"},
                 )
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._most:
+        if length.isdigit() and (len(length) > _MOST_DIGITS or int(length) > self._most):
             raise too_large(self._most)
 
 
@@ -64,22 +68,26 @@ def is_token(token: str) -> bool:
 
 
 def too_large(most: int) -> FaultError:
-    """A body has more than ``most`` bytes. The connection is closed: the rest is not read."""
+    """A body has more than ``most`` bytes."""
     message = f"the body is larger than {most} bytes: send less, or raise --max-body-bytes"
-    return FaultError(413, "too_large", message, {"connection": "close"})
+    return FaultError(413, "too_large", message)
 
 
 async def read_body(request: Request, *, most: int, seconds: float) -> bytes:
     """Read a JSON body, counting what comes.
 
     Raises:
-        FaultError: It is not said to be JSON, is larger than ``most`` bytes, or takes longer
-            than ``seconds``.
+        FaultError: It is not said to be JSON, is compressed, is larger than ``most`` bytes, takes
+            longer than ``seconds``, or the client hangs up before its end.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     # A page in a browser may post anything but this to another origin without asking first.
     if kind != "application/json":
         raise FaultError(415, "not_json", "send JSON with 'Content-Type: application/json'")
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", ""):
+        message = f"Content-Encoding is {coding!r}: send the JSON as it is, not compressed"
+        raise FaultError(415, "encoded", message)
     body = bytearray()
     try:
         async with asyncio.timeout(seconds):
@@ -89,5 +97,8 @@ async def read_body(request: Request, *, most: int, seconds: float) -> bytes:
                     raise too_large(most)
     except TimeoutError:
         message = f"the body did not arrive within {seconds:g} s"
-        raise FaultError(408, "slow_body", message, {"connection": "close"}) from None
+        raise FaultError(408, "slow_body", message) from None
+    except ClientDisconnect:
+        raise hung_up() from None
+    request.scope[READ] = True
     return bytes(body)

@@ -89,6 +89,10 @@ class Metrics:
         self._requests.labels(path, str(status)).inc()
         self._request.labels(path).observe(seconds)
 
+    def refused(self, status: int) -> None:
+        """Count a request that no path saw."""
+        self._requests.labels("other", str(status)).inc()
+
     def reloaded(self, *, taken: bool) -> None:
         """Count a reload."""
         self._reloads.labels("ok" if taken else "refused").inc()

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from hypernova import Router
+    from hypernova.integrations.server.connection import Connections
 
 _log = logging.getLogger("hypernova.server")
 GRACE_S = 10
+# Files that are open besides connections: libraries, the log, the artifact, the loop's own.
+OTHER_FILES = 64
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-MAX_HEAD_BYTES = 16 << 10
 
 
 def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 8484) -> None:
     """Answer until SIGTERM or SIGINT; SIGHUP opens the artifact's file again.
 
-    At the end no new request is taken, and those that run have ten seconds.
+    At the end no new request is taken, and those that run have ten seconds. Heads, idle
+    connections and their number are bounded by the `Limits` that the application was made with;
+    the number also by the files that the process may open.
 
     Args:
         app: Of `create_app`.
@@ -54,7 +59,9 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        http=_within_files(app.state.connections).protocol(),
+        ws="none",
+        proxy_headers=False,
         lifespan="on",
     )
     # At its end uvicorn raises again what it caught, which would end us before our callers can.
@@ -65,6 +72,20 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
     finally:
         for number, handler in endings.items():
             signal.signal(number, handler)
+
+
+def _within_files(connections: Connections) -> Connections:
+    """Bound the number of connections by that of files which the process may open."""
+    try:
+        import resource
+    except ImportError:  # where there is no such limit
+        return connections
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(1, files - OTHER_FILES)
+    if files != resource.RLIM_INFINITY and most < connections.limits.max_connections:
+        _log.warning("at most %d connections: the process may open %d files", most, files)
+        connections.limits = replace(connections.limits, max_connections=most)
+    return connections
 
 
 async def _run(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 Amount = Annotated[float, Field(ge=0, le=1e12)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 Body = TypeVar("Body", bound="Strict")
+
+# Each key of a body has one of these behind it, and a text may hold more.
+_BEFORE_VALUE = (b'":', b" :", b"\n:", b"\r:", b"\t:")
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
+_PROMPTS = {"text", "texts", "messages"}
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Strict(BaseModel):
@@ -167,16 +177,82 @@ class Fault(BaseModel):
 def parse(kind: type[Body], body: bytes) -> Body:
     """Read a body.
 
+    Half a surrogate pair in a prompt, which is no character, is read as U+FFFD, as the embedder
+    reads it.
+
     Raises:
-        FaultError: It is not JSON, or not what ``kind`` says.
+        FaultError: It is not JSON, or not what ``kind`` says, or an object in it has two values
+            for one key.
     """
     try:
-        return kind.model_validate_json(body)
+        found = kind.model_validate_json(body)
+        # Most bodies are told to hold no key twice without being read again.
+        if sum(map(body.count, _BEFORE_VALUE)) > len(found.model_fields_set):
+            _read(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        message = f"{place}: {first['msg']}" if place else first["msg"]
-        raise FaultError(400, "bad_request", " ".join(message.split())) from None
+        if _HALF_PAIR.search(body) and _is_no_json(error):
+            return _parse_with_halves(kind, body)
+        raise _malformed(error, body) from None
+    return found
+
+
+def _parse_with_halves(kind: type[Body], body: bytes) -> Body:
+    """Read a body with halves of surrogate pairs, which the quick reader takes for no JSON."""
+    found = _read(body)
+    if isinstance(found, dict):
+        for name in _PROMPTS & found.keys():
+            found[name] = _whole(found[name])
+    try:
+        return kind.model_validate(found)
+    except ValidationError as error:
+        raise _malformed(error, body) from None
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise FaultError(400, "bad_request", f"Invalid JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _whole(value: Any) -> Any:
+    """The same with each half of a surrogate pair replaced."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_whole(name): _whole(entry) for name, entry in value.items()}
+    return value
+
+
+def _is_no_json(error: ValidationError) -> bool:
+    return error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
+
+
+def _malformed(error: ValidationError, body: bytes) -> FaultError:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    message = f"{place}: {first['msg']}" if place else first["msg"]
+    if body.startswith(_MARKS) or b"\0" in body[:4]:
+        message = "Invalid JSON: send UTF-8 without a byte order mark"
+    return FaultError(400, "bad_request", " ".join(message.split()))
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def encode(answer: object) -> bytes:
