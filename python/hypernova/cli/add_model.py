@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
+from hypernova.paths import check_file
 
 if TYPE_CHECKING:
     import argparse
@@ -41,6 +42,7 @@ def add_to(commands: Commands) -> None:
 def _add(arguments: argparse.Namespace) -> None:
     from hypernova.training.pool import add
 
+    check_file(arguments.output, inputs=[arguments.outcomes])  # said before the work
     made, additions = add(
         hypernova.Artifact.open(arguments.artifact),
         hypernova.OutcomeTable.read(arguments.outcomes, least_models=1),

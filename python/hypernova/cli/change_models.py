@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.paths import check_file
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +35,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
+    check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
     made = hypernova.remove_model(before, arguments.models, default=arguments.default)
     made.save(arguments.output)
@@ -49,6 +51,7 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _rename(arguments: argparse.Namespace) -> None:
+    check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
     hypernova.rename_model(before, arguments.old, arguments.new).save(arguments.output)
     print(f"wrote {arguments.output}")
