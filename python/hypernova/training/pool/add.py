@@ -13,6 +13,7 @@ import numpy as np
 from hypernova.errors import PoolError
 from hypernova.table.source import listed
 from hypernova.training.parts import Profile, noted, rebuild
+from hypernova.training.pool.change import check_new_name
 from hypernova.training.pool.prior import Placed, Prior, error_of
 from hypernova.training.pool.vectors import vectors_of_table
 from hypernova.training.profile import OVERALL_WEIGHT, SCORE_VARIANCE
@@ -200,6 +201,7 @@ def new_models(artifact: Artifact, table: OutcomeTable, models: Sequence[str] | 
                 f"the table {table.name} has no outcome of the model {name!r}; it has some of "
                 f"{listed(table.models)}"
             )
+        check_new_name(artifact, name)
     if not asked:
         raise PoolError(
             f"the table {table.name} has outcomes of {default!r} only, the default model, which "
