@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypernova
 from hypernova.cli.streams import colours, print_json
-from hypernova.cli.summary import heat_map, print_summary, words_of
+from hypernova.cli.summary import heat_map, metadata_of, print_summary, words_of
 from hypernova.errors import EmbedderMismatchError
 from hypernova.router import BUNDLED_ARTIFACT
 
@@ -108,7 +108,7 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "nearest": artifact.nearest,
         "lifted": artifact.slopes is not None,
         "embedder": json.loads(artifact.embedder),
-        "metadata": json.loads(artifact.metadata or "{}"),
+        "metadata": metadata_of(artifact),
         "profiles": {
             "n": rows(artifact.counts),
             "mean": rows(artifact.mean),

@@ -96,14 +96,12 @@ def evaluate(
         >>> print(hypernova.evaluate(table).verdict)  # doctest: +SKIP
     """
     check_table(table, JudgeError)
-    check_count("folds", folds, 2, JudgeError)
-    check_count("repeats", repeats, 1, JudgeError, MOST_REPEATS)
-    check_count("seed", seed, 0, JudgeError)
-    check_clusters(clusters, FitError)
+    folds = check_count("folds", folds, 2, JudgeError)
+    repeats = check_count("repeats", repeats, 1, JudgeError, MOST_REPEATS)
+    seed = check_count("seed", seed, 0, JudgeError)
+    clusters = check_clusters(clusters, FitError)
     check_structure(structure, FitError)
-    if jobs is None:
-        jobs = _cores()
-    check_count("jobs", jobs, 1, JudgeError)
+    jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, JudgeError)
     notes: list[str] = []
     table = _with_outcomes(table, notes)
     prompts = table.prompt_groups()

@@ -279,8 +279,12 @@ def _checked(kind: type[_Record], fields: dict[str, Any]) -> _Record:
 
 
 def _is_truth(value: object) -> bool:
-    kind = getattr(getattr(value, "dtype", None), "kind", None)
-    return isinstance(value, bool) or (kind == "b" and not getattr(value, "ndim", 0))
+    return isinstance(value, bool) or (_kind(value) == "b" and not getattr(value, "ndim", 0))
+
+
+def _kind(value: object) -> str:
+    """The letter for what a value of NumPy holds; empty for any other value."""
+    return str(getattr(getattr(value, "dtype", None), "kind", ""))
 
 
 def _plain(number: Any) -> Any:
@@ -292,7 +296,8 @@ def _plain(number: Any) -> Any:
     if (
         number is None
         or isinstance(number, str | bytes | bytearray)
-        or _is_truth(number)
+        or isinstance(number, bool)
+        or _kind(number) in set("bOSU")
         or getattr(number, "ndim", 0) > 0
     ):
         return number

@@ -97,14 +97,14 @@ def fit(
         >>> hypernova.fit(table, seed=0).save("router.hnv")  # doctest: +SKIP
     """
     check_table(table, FitError)
-    check_clusters(clusters, FitError)
-    check_count("seed", seed, 0, FitError)
+    clusters = check_clusters(clusters, FitError)
+    seed = check_count("seed", seed, 0, FitError)
     check_structure(structure, FitError)
-    check_number("cost_weight", cost_weight, FitError)
+    cost_weight = check_number("cost_weight", cost_weight, FitError)
     if target_cost is not None:
-        check_number("target_cost", target_cost, FitError)
+        target_cost = check_number("target_cost", target_cost, FitError)
     if target_accuracy is not None:
-        check_number("target_accuracy", target_accuracy, FitError, most=1.0)
+        target_accuracy = check_number("target_accuracy", target_accuracy, FitError, most=1.0)
     if (target_cost is not None) + (target_accuracy is not None) + (cost_weight != 0.0) > 1:
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"

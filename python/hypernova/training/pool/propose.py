@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import PoolError
-from hypernova.training.options import check_count
+from hypernova.table.source import shown
+from hypernova.training.options import check_count, check_table
 from hypernova.training.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.add import Scored, new_models, newcomer, scored_of
 from hypernova.training.pool.change import check_new_name
@@ -94,7 +95,14 @@ def next_prompts(
         >>> len(found)
         1
     """
-    check_count("count", count, 1, PoolError)
+    count = check_count("count", count, 1, PoolError)
+    if isinstance(prompts, str):  # its letters would pass for prompts
+        raise PoolError(
+            f"prompts is {shown(prompts)}; expected a sequence of prompts: "
+            "hypernova.table.read_prompts(path) reads some"
+        )
+    if scored is not None:
+        check_table(scored, PoolError)
     if model is not None and model not in artifact.models:
         check_new_name(artifact, model)
     texts = None if isinstance(prompts, np.ndarray) else list(prompts)
