@@ -154,8 +154,8 @@ class TestRecords:
                     log.scored("0" * 32, odd)
             with pytest.raises(OutcomeError, match="cost_usd is"):
                 log.scored("0" * 32, 1.0, cost_usd=np.bool_(True))
-            log.decided(Decision(model=np.str_("one"), propensity=np.float32(0.5)))
-            log.scored(np.str_(Decision().id), np.bool_(True), model=np.str_("two"))
+            known = log.decided(Decision(model=np.str_("one"), propensity=np.float32(0.5)))
+            log.scored(np.str_(known), np.bool_(True), model=np.str_("two"))
         ((decision, outcome),) = hypernova.read_log(tmp_path)
         assert (decision.model, decision.propensity) == ("one", 0.5)
         assert (outcome.model, outcome.score) == ("two", 1.0)

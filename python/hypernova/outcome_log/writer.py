@@ -295,8 +295,7 @@ def _plain(number: Any) -> Any:
     """
     if (
         number is None
-        or isinstance(number, str | bytes | bytearray)
-        or isinstance(number, bool)
+        or isinstance(number, str | bytes | bytearray | bool)
         or _kind(number) in set("bOSU")
         or getattr(number, "ndim", 0) > 0
     ):
