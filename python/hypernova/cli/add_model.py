@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
-from hypernova.paths import check_file
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
@@ -51,7 +51,7 @@ def _add(arguments: argparse.Namespace) -> None:
         device=arguments.device,
     )
     made.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     for addition in additions:
         _print(made, addition)
 

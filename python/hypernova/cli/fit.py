@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.cli.summary import print_summary
-from hypernova.paths import check_file
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     artifact.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     print_summary(artifact)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypernova
 from hypernova.cli.streams import print_json
-from hypernova.paths import check_file
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +71,7 @@ def _report(done: Recalibration) -> dict[str, Any]:
 def _lines(done: Recalibration, output: str) -> list[str]:
     from hypernova.training.describe import one_line
 
-    lines = [f"wrote {output}"]
+    lines = [f"wrote {path_label(output)}"]
     earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""
     lines.append(f"folded {done.outcomes} outcomes{earlier}; {done.lines} lines read")
     if done.open:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hypernova.judging.verdict import points
-from hypernova.paths import write_file
+from hypernova.paths import escaped, write_file
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +55,8 @@ class Report:
         return f"<Report {self.values['dataset']['name']}: {self.verdict}>"
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self.values))
+        # Names of groups and tables are free, and this goes to a terminal.
+        return "\n".join(escaped(line) for line in _lines(self.values))
 
 
 _ROWS = (
