@@ -108,11 +108,30 @@ class TestRoute:
         assert plain.stdout.split("\t")[0] == expected[0]
         assert run("route", "-a", fitted, "-", stdin=b"caf\xe9 \xff\n").returncode == 0
 
-    def test_an_empty_line_is_named(self, fitted) -> None:
-        done = run("route", "-a", fitted, "-", stdin="fine\n\nfine\n")
+    def test_a_line_without_an_answer_has_its_own_and_the_others_are_answered(self, fitted) -> None:
+        done = run("route", "-a", fitted, "-", stdin="fine\n\nfine\n \t\nfine")
         assert done.returncode == 1
-        assert len(done.stdout.splitlines()) == 1
-        assert "line 2" in done.stderr
+        named = [line.partition("\t")[0] for line in done.stdout.split("\n")]
+        model = hypernova.Router.open(fitted).route("fine").model
+        assert named == [model, "", model, "", model, ""]
+        assert [line[:35] for line in done.stderr.splitlines()] == [
+            "hypernova: standard input, line 2: ",
+            "hypernova: standard input, line 4: ",
+        ]
+        done = run("route", "-a", fitted, "-", "--json", stdin="fine\n\nfine\n")
+        assert done.returncode == 1
+        first, second, third = map(json.loads, done.stdout.splitlines())
+        assert first["model"] == third["model"] == model
+        assert set(second) == {"error"}
+        assert "empty" in second["error"]
+
+    def test_a_line_that_no_model_may_answer_ends_nothing(self, fitted) -> None:
+        done = run("route", "-a", fitted, "-", "--max-cost-usd", 0, stdin="one\ntwo\n")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "\n\n", 2), done
+        novel = run("route", "-a", fitted, "-", "--on-novel", "error", stdin="zzz\nqqq\n")
+        assert (novel.returncode, novel.stdout) == (1, "\n\n"), novel
+        # What is wrong with the options is wrong for every line, and said once.
+        assert "GPT-9" in fails("route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n")
 
     def test_wishes(self, fitted) -> None:
         text = "Prove it"

@@ -20,6 +20,7 @@ from hypernova.cli.summary import heat_map, words_of
 from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.describe import one_line
 from hypernova.training.learn import learn
+from hypernova.training.parts import Profile, rebuild
 
 TABLE = Path(__file__).parent.parent / "examples" / "simulated.jsonl"
 ESCAPE = "\x1b"
@@ -224,3 +225,31 @@ class TestDescriptions:
         path = tmp_path / "vectors.hnv"
         hypernova.fit(own, clusters=2).save(path)
         assert "5 dimensions" in fails(path, "--data", TABLE)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"in_sample": 5},
+        {"in_sample": {}, "selection": [], "target": {"accuracy": "x"}},
+        {"changes": 5},
+        {"changes": [5, None, {"what": "add_model"}, {"what": "add_model", "models": [3]}]},
+        {"changes": [{"what": "rename_model", "model": "a\x1b[31m", "to": "b\nc"}]},
+        {"recalibration": {"outcomes": "x\n\x1b[31m"}},
+        {"words": [1], "changes": None},
+        {"in_sample": {"accuracy": float("nan")}},
+    ],
+    ids=str,
+)
+def test_metadata_that_another_program_wrote_end_nothing(metadata, fitted, tmp_path) -> None:
+    artifact = hypernova.Artifact.open(fitted)
+    odd = rebuild(
+        artifact, list(artifact.models), Profile.of(artifact), artifact.default_model, metadata
+    )
+    odd.save(tmp_path / "odd.hnv")
+    done = run(tmp_path / "odd.hnv")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert ESCAPE not in done.stdout
+    assert done.stdout.startswith("4 clusters, 5 models, default simulated-large")
+    if "in_sample" in metadata:
+        assert "form that this version does not know" in done.stdout

@@ -115,6 +115,56 @@ class TestRecords:
                 log.decided(Decision(model="m" * 70_000))
         assert segments(tmp_path) == []
 
+    @pytest.mark.parametrize("odd", [None, 5, 1.5, b"0" * 32, {}, ["0" * 32], object()])
+    def test_what_is_no_decision_is_refused_in_one_line(self, tmp_path, odd) -> None:
+        with hypernova.OutcomeLog(tmp_path) as log:
+            for call in (log.decided, lambda odd: log.scored(odd, 1.0)):
+                with pytest.raises(OutcomeError, match=r"decision is .*; expected a Decision") as e:
+                    call(odd)
+                assert str(e.value).isprintable()
+            with pytest.raises(OutcomeError, match="decision is"):
+                log.decided("0" * 32)
+        assert segments(tmp_path) == []
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("score", b"1"),
+            ("score", 1j),
+            ("score", [1]),
+            ("cost_usd", True),
+            ("latency_s", "1"),
+            ("model", 5),
+            ("model", b"m"),
+            ("model", "m\ud800"),
+        ],
+    )
+    def test_a_value_of_another_type_is_refused_by_name(self, tmp_path, name, value) -> None:
+        with hypernova.OutcomeLog(tmp_path) as log:
+            with pytest.raises(OutcomeError, match=f"{name} is ") as caught:
+                log.scored("0" * 32, **{"score": 1.0, name: value})
+            assert str(caught.value).isprintable()
+        assert segments(tmp_path) == []
+
+    def test_arrays_are_no_numbers_and_strings_of_numpy_are_names(self, tmp_path) -> None:
+        np = pytest.importorskip("numpy")
+        with hypernova.OutcomeLog(tmp_path) as log:
+            for odd in (np.array([0.5]), np.array([0.5, 1.0]), np.array("1")):
+                with pytest.raises(OutcomeError, match="score is"):
+                    log.scored("0" * 32, odd)
+            with pytest.raises(OutcomeError, match="cost_usd is"):
+                log.scored("0" * 32, 1.0, cost_usd=np.bool_(True))
+            known = log.decided(Decision(model=np.str_("one"), propensity=np.float32(0.5)))
+            log.scored(np.str_(known), np.bool_(True), model=np.str_("two"))
+        ((decision, outcome),) = hypernova.read_log(tmp_path)
+        assert (decision.model, decision.propensity) == ("one", 0.5)
+        assert (outcome.model, outcome.score) == ("two", 1.0)
+
+    def test_half_a_surrogate_pair_is_read_as_malformed(self, tmp_path) -> None:
+        reader = read(outcome_line(1, model="m\ud800"), folder=tmp_path)
+        assert list(reader) == []
+        assert reader.tally.skipped == {"malformed": 1}
+
     def test_numbers_of_numpy(self, tmp_path) -> None:
         np = pytest.importorskip("numpy")
         with hypernova.OutcomeLog(tmp_path) as log:

@@ -31,6 +31,7 @@ from same import assert_same
 import hypernova.table
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
+from hypernova.table.names import alike, fault_of_name
 
 # --- helpers ----------------------------------------------------------------------------
 
@@ -153,10 +154,15 @@ _names = st.text(
 _amounts = st.none() | st.floats(0, 1e9, allow_nan=False)
 
 
+_models = st.lists(
+    _names.filter(lambda name: fault_of_name(name) is None), min_size=2, max_size=4, unique=True
+).filter(lambda names: alike(names) is None)
+
+
 @st.composite
 def examples(draw: st.DrawFn) -> Example:
     ids = draw(st.lists(_names, min_size=1, max_size=5, unique=True))
-    models = draw(st.lists(_names, min_size=2, max_size=4, unique=True))
+    models = draw(_models)
     # From a small pool, so that prompts repeat.
     pool = draw(st.lists(_prompts, min_size=1, max_size=3))
     # A long form cannot hold a task or a model without outcomes.
@@ -461,10 +467,10 @@ def test_missing_path(tmp_path: Path) -> None:
 
 
 def test_unknown_suffix(tmp_path: Path) -> None:
-    path = tmp_path / "table.xlsx"
+    path = tmp_path / "table.log"
     path.touch()
-    refused(path, "'.xlsx'", ".jsonl", ".csv", ".parquet", "tasks.parquet")
-    prompts_refused(path, "'.xlsx'", ".txt", ".jsonl", ".csv", ".parquet")
+    refused(path, "'.log'", ".jsonl", ".csv", ".parquet", "tasks.parquet")
+    prompts_refused(path, "'.log'", ".txt", ".jsonl", ".csv", ".parquet")
 
 
 def test_folder_without_its_files(tmp_path: Path) -> None:
@@ -706,7 +712,7 @@ def test_csv_row_is_refused(row: str, parts: list[str], tmp_path: Path) -> None:
     ("lines", "parts"),
     [
         (["task_id,prompt,score", "t,p,1"], ["line 1: lacks 'model'", "'task_id', 'prompt', 'sco"]),
-        (["task_id;prompt;model;score"], ["line 1: lacks 'task_id'", "'task_id;prompt;model;"]),
+        (["task_id|prompt|model|score"], ["line 1: lacks 'task_id'", "'task_id|prompt|model|"]),
         (["task_id,prompt,model,score,score"], ["line 1, column 'score'", "twice"]),
         (["task_id,prompt,model,score,embedding"], ["line 1, column 'embedding'", ".jsonl"]),
         (["task_id,prompt,model,score", "t,p,a"], ["line 2: found 3 cells", "header has 4"]),

@@ -20,6 +20,7 @@ from same import assert_same
 
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
+from hypernova.table.names import alike, fault_of_name
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
     lambda text: not text.isspace()
@@ -31,10 +32,15 @@ _names = st.text(
 ).filter(lambda text: not text.isspace())
 
 
+_models = st.lists(
+    _names.filter(lambda name: fault_of_name(name) is None), min_size=2, max_size=4, unique=True
+).filter(lambda names: alike(names) is None)
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> OutcomeTable:
     ids = draw(st.lists(_names, min_size=1, max_size=5, unique=True))
-    models = draw(st.lists(_names, min_size=2, max_size=4, unique=True))
+    models = draw(_models)
 
     def matrix(values: st.SearchStrategy[float]) -> Any:
         row = st.lists(values, min_size=len(models), max_size=len(models))

@@ -163,7 +163,8 @@ class Artifact:
         """Write the file: a temporary one beside it, synced, then renamed.
 
         Raises:
-            ArtifactWriteError: It could not be written; what stood there still stands.
+            ArtifactWriteError: It could not be written, or a device or a pipe is there;
+                what stood there still stands.
         """
 
     def to_bytes(self) -> bytes:

@@ -18,11 +18,15 @@ class NotFoundError(HypernovaError, FileNotFoundError):
     """A file or folder that was named does not exist."""
 
 
+class WriteError(HypernovaError, OSError):
+    """A file or a stream could not be written; what stood at a path before still stands."""
+
+
 class ArtifactError(HypernovaError, ValueError):
     """A file is not a valid routing artifact, or not one this version reads."""
 
 
-class ArtifactWriteError(HypernovaError, OSError):
+class ArtifactWriteError(WriteError):
     """An artifact could not be written; what stood at the path before still stands."""
 
 
@@ -30,7 +34,7 @@ class TableError(HypernovaError, ValueError):
     """An outcome table is malformed; the message names file, row and column."""
 
 
-class TableWriteError(HypernovaError, OSError):
+class TableWriteError(WriteError):
     """An outcome table could not be written; what stood at the path before still stands."""
 
 

@@ -8,7 +8,6 @@ line on standard error.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from hypernova.cli import (
     recalibrate,
     route,
     serve,
+    streams,
 )
 from hypernova.errors import HypernovaError
 
@@ -38,23 +38,28 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    code: int | None = None
     try:
-        with ending.raising():
-            arguments.run(arguments)
+        streams.prepare()
+        try:
+            arguments = _parser().parse_args(argv)
+            with ending.raising():
+                code = arguments.run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return code or 0  # the reader of our output is gone, as with `| head`: not an error
+    except MemoryError:
+        streams.complain("there is not enough memory for that")
+        return 1
     except (HypernovaError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of our output is gone, as with `| head`: not an error. Python
-            # would complain once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"hypernova: {error}", file=sys.stderr)
+        streams.complain(error)
         return 1
     except KeyboardInterrupt:
         return 130
     except ending.Ended as ended:
         return ended.exit_code
-    return 0
+    return code or 0
 
 
 def _parser() -> argparse.ArgumentParser:

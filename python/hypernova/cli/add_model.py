@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
@@ -41,6 +42,7 @@ def add_to(commands: Commands) -> None:
 def _add(arguments: argparse.Namespace) -> None:
     from hypernova.training.pool import add
 
+    check_file(arguments.output, inputs=[arguments.outcomes])  # said before the work
     made, additions = add(
         hypernova.Artifact.open(arguments.artifact),
         hypernova.OutcomeTable.read(arguments.outcomes, least_models=1),
@@ -49,7 +51,7 @@ def _add(arguments: argparse.Namespace) -> None:
         device=arguments.device,
     )
     made.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     for addition in additions:
         _print(made, addition)
 

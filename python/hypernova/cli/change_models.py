@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
@@ -34,10 +35,11 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
+    check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
     made = hypernova.remove_model(before, arguments.models, default=arguments.default)
     made.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     was = before.decide_many(before.centroids)
     now = made.decide_many(made.centroids)
     moved = sum(a.model != b.model for a, b in zip(was, now, strict=True))
@@ -49,7 +51,8 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _rename(arguments: argparse.Namespace) -> None:
+    check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
     hypernova.rename_model(before, arguments.old, arguments.new).save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     print(f"{arguments.old} is now {arguments.new}; no decision is changed by that")

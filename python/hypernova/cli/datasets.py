@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.paths import path_label
 from hypernova.table.public import PUBLIC_SOURCES, read_routerbench, read_swebench
 from hypernova.table.write import check_target
 
@@ -101,7 +102,8 @@ def _write(loaded: PublicTable, output: str) -> None:
     table = loaded.table
     table.save(output)
     outcomes = int(np.count_nonzero(~np.isnan(table.score)))
-    print(f"wrote {output}: {table.n_tasks} tasks x {table.n_models} models, {outcomes} outcomes")
+    size = f"{table.n_tasks} tasks x {table.n_models} models, {outcomes} outcomes"
+    print(f"wrote {path_label(output)}: {size}")
     if loaded.without_outcomes:
         print(f"without results by task, and so not in it: {len(loaded.without_outcomes)} entries")
     if not loaded.discrepancies:

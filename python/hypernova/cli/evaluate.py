@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.cli.fit import add_structure_to, cluster_count, read_structure
+from hypernova.cli.streams import complain
+from hypernova.errors import HypernovaError, WriteError
+from hypernova.paths import check_file, write_file
 
 if TYPE_CHECKING:
     import argparse
 
+    from hypernova import Report
     from hypernova.cli import Commands
 
 
@@ -43,11 +48,11 @@ def add_to(commands: Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from hypernova.judging.report import check_folder, write_text
-
-    for path in (arguments.json, arguments.html):
-        if path is not None:
-            check_folder(path)  # said before the work, not after it
+    for path, other in ((arguments.json, None), (arguments.html, arguments.json)):
+        if path is not None:  # said before the work, not after it
+            check_file(path, inputs=[arguments.data, arguments.structure], stream=True)
+            if other is not None and Path(path).absolute() == Path(other).absolute():
+                raise WriteError(f"{path}: is named by both --json and --html; name two files")
     report = hypernova.evaluate(
         hypernova.OutcomeTable.read(arguments.data),
         folds=arguments.folds,
@@ -61,9 +66,33 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )
+    # The verdict first: it took the longest, and a full disk must not cost it. Each place is
+    # tried, whatever became of the others.
+    failed: list[HypernovaError | OSError] = []
+    for write in (_print, _write_json, _write_html):
+        try:
+            write(report, arguments)
+        except (HypernovaError, OSError) as error:
+            failed.append(error)
+    # A reader that has read enough is no failure, unless it is all that failed.
+    failed.sort(key=lambda error: not isinstance(error, BrokenPipeError))
+    for earlier in failed[:-1]:
+        if not isinstance(earlier, BrokenPipeError):
+            complain(earlier)
+    if failed:
+        raise failed[-1]
+
+
+def _print(report: Report, _: argparse.Namespace) -> None:
+    print(report, flush=True)
+
+
+def _write_json(report: Report, arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         text = json.dumps(report.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
-        write_text(arguments.json, text + "\n")
+        write_file(arguments.json, (text + "\n").encode("utf-8"))
+
+
+def _write_html(report: Report, arguments: argparse.Namespace) -> None:
     if arguments.html is not None:
         report.to_html(arguments.html)
-    print(report)

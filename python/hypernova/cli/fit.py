@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.cli.summary import print_summary
-from hypernova.errors import NotFoundError
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,11 +62,8 @@ def cluster_count(text: str) -> int | str:
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.output).absolute().parent
-    if not folder.is_dir():  # said before the work, not after it
-        raise NotFoundError(
-            f"{arguments.output}: the folder {folder} does not exist; make it first"
-        )
+    # Said before the work, not after it.
+    check_file(arguments.output, inputs=[arguments.data, arguments.structure])
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
         embedder=arguments.embedder,
@@ -82,7 +78,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     artifact.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    print(f"wrote {path_label(arguments.output)}")
     print_summary(artifact)
 
 

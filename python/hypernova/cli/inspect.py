@@ -6,14 +6,15 @@ Not here: how it does on tasks it has not seen; that takes outcomes, and `evalua
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import hypernova
+from hypernova.cli.streams import colours, print_json
 from hypernova.cli.summary import heat_map, print_summary
 from hypernova.errors import EmbedderMismatchError
-from hypernova.router.explanation import words_of
+from hypernova.router import BUNDLED_ARTIFACT
+from hypernova.router.metadata import metadata_of, words_of
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("inspect", help="show what an artifact holds")
-    parser.add_argument("artifact", metavar="ROUTER.hnv")
+    parser.add_argument(
+        "artifact", metavar="ROUTER.hnv", nargs="?", help="by default the bundled artifact"
+    )
     parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
     parser.add_argument(
         "--data",
@@ -37,15 +40,14 @@ def add_to(commands: Commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    artifact = hypernova.Artifact.open(arguments.artifact)
+    artifact = hypernova.Artifact.open(arguments.artifact or BUNDLED_ARTIFACT)
     described = None if arguments.data is None else _described(artifact, arguments.data)
     if arguments.json:
-        print(json.dumps(_inspection(artifact, described), ensure_ascii=False))
+        print_json(_inspection(artifact, described))
         return
     print_summary(artifact)
     print()
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    print("\n".join(heat_map(artifact, colour=colour)))
+    print("\n".join(heat_map(artifact, colour=colours())))
     _print_descriptions(artifact, described)
 
 
@@ -107,7 +109,7 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "nearest": artifact.nearest,
         "lifted": artifact.slopes is not None,
         "embedder": json.loads(artifact.embedder),
-        "metadata": json.loads(artifact.metadata or "{}"),
+        "metadata": metadata_of(artifact),
         "profiles": {
             "n": rows(artifact.counts),
             "mean": rows(artifact.mean),

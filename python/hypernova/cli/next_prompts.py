@@ -6,11 +6,11 @@ Not here: how they are chosen (see `hypernova.training.pool.propose`).
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
+from hypernova.cli.streams import print_json
 
 if TYPE_CHECKING:
     from hypernova.cli import Commands
@@ -70,7 +70,7 @@ def _propose(arguments: argparse.Namespace) -> None:
                 "cluster": proposal.cluster,
                 "gain": proposal.gain,
             }
-            print(json.dumps(told, ensure_ascii=False))
+            print_json(told)
         else:
             print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(prompt, 62)}")
     if not arguments.json:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.errors import NotFoundError
+from hypernova.cli.streams import print_json
+from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
@@ -40,18 +39,14 @@ def add_to(commands: Commands) -> None:
 
 
 def _recalibrate(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.output).absolute().parent
-    if not folder.is_dir():  # said before the work, not after it
-        raise NotFoundError(
-            f"{arguments.output}: the folder {folder} does not exist; make it first"
-        )
+    check_file(arguments.output, inputs=arguments.logs)  # said before the work, not after it
     weight = {} if arguments.max_weight is None else {"max_weight": arguments.max_weight}
     done = hypernova.recalibrate(
         arguments.artifact, arguments.logs, half_life=arguments.half_life, **weight
     )
     done.artifact.save(arguments.output)
     if arguments.json:
-        print(json.dumps(_report(done), ensure_ascii=False))
+        print_json(_report(done))
     else:
         print("\n".join(_lines(done, arguments.output)))
 
@@ -76,7 +71,7 @@ def _report(done: Recalibration) -> dict[str, Any]:
 def _lines(done: Recalibration, output: str) -> list[str]:
     from hypernova.training.describe import one_line
 
-    lines = [f"wrote {output}"]
+    lines = [f"wrote {path_label(output)}"]
     earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""
     lines.append(f"folded {done.outcomes} outcomes{earlier}; {done.lines} lines read")
     if done.open:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
-from hypernova.errors import TextError
+from hypernova.cli.streams import complain, print_json
+from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
 from hypernova.router import as_dict
 from hypernova.router.explanation import REASONS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hypernova import Decision
     from hypernova.cli import Commands
-    from hypernova.router import Wishes
+    from hypernova.router import Explanation, Wishes
 
 SHOWN_MODELS = 5
 
@@ -84,37 +84,70 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
     }
 
 
-def _route(arguments: argparse.Namespace) -> None:
+def _route(arguments: argparse.Namespace) -> int:
     router = hypernova.Router.open(
         arguments.artifact, embedder=arguments.embedder, device=arguments.device
     )
     wishes = _wishes(arguments)
-    if arguments.text != "-":
-        decision = router.route(arguments.text, **wishes)
-        if arguments.json:
-            print(_json(decision))
-        else:
-            _print_decision(decision)
-        return
-    # Each line is answered before the next is read, so that a process that waits
-    # for its answer gets it.
+    if arguments.text == "-":
+        return _route_lines(router, arguments, wishes)
+    if arguments.explain:
+        _print_explanation(router.explain(arguments.text, **wishes), json=arguments.json)
+        return 0
+    decision = router.route(arguments.text, **wishes)
+    if arguments.json:
+        print_json(as_dict(decision))
+    else:
+        _print_decision(decision)
+    return 0
+
+
+def _route_lines(router: hypernova.Router, arguments: argparse.Namespace, wishes: Wishes) -> int:
+    """Print a line for each line of standard input, and return the exit code.
+
+    A line that has no answer has an empty one, or an object with ``error``; so line n of the
+    output is always that of line n of the input, but for explanations in words. Each line is
+    answered before the next is read, so that a process that waits for its answer gets it.
+    """
+    code = 0
     for number, line in enumerate(_lines(), start=1):
         try:
+            if arguments.explain:
+                _print_explanation(router.explain(line, **wishes), json=arguments.json)
+                continue
             decision = router.route(line, **wishes)
-        except TextError as error:
-            raise TextError(f"standard input, line {number}: {error}") from None
-        plain = f"{decision.model}\t{decision.reason}\t{decision.cluster}\t{decision.novelty:.3f}"
-        print(_json(decision) if arguments.json else plain, flush=True)
+        except (TextError, NoCandidateError, NovelPromptError) as error:
+            # What is wrong with this prompt alone; a wish out of range is so for all of them.
+            complain(f"standard input, line {number}: {error}")
+            code = 1
+            if arguments.json:
+                print_json({"error": str(error)})
+            else:
+                print()
+        else:
+            if arguments.json:
+                print_json(as_dict(decision))
+            else:
+                where = f"{decision.cluster}\t{decision.novelty:.3f}"
+                print(f"{decision.model}\t{decision.reason}\t{where}")
+        sys.stdout.flush()
+    return code
 
 
 def _lines() -> Iterable[str]:
+    if sys.stdin is None:
+        raise HypernovaError("standard input is closed; send prompts to it, one a line")
     # Bytes that are not UTF-8 become U+FFFD: a prompt is for reading, not for decoding.
     for line in sys.stdin.buffer:
         yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
-def _json(decision: Decision) -> str:
-    return json.dumps(as_dict(decision), ensure_ascii=False)
+def _print_explanation(said: Explanation, *, json: bool) -> None:
+    if json:
+        print_json(said.to_dict())
+    else:
+        print(said)
+    sys.stdout.flush()
 
 
 def _print_decision(decision: Decision) -> None:

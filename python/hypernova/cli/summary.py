@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova.paths import escaped
+from hypernova.router.metadata import metadata_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypernova import Artifact
 
 COLUMNS = 80
@@ -23,58 +28,88 @@ RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 
 def print_summary(artifact: Artifact) -> None:
     """What an artifact is and how it did, each figure labelled."""
-    metadata: dict[str, Any] = json.loads(artifact.metadata or "{}")
-    identity = json.loads(artifact.embedder)
+    metadata = metadata_of(artifact)
     print(
         f"{artifact.clusters} clusters, {len(artifact.models)} models, "
-        f"default {artifact.default_model}, embedder {identity['name']}"
+        f"default {escaped(artifact.default_model)}, embedder "
+        f"{escaped(str(json.loads(artifact.embedder)['name']))}"
     )
-    folded = metadata.get("recalibration")
-    if isinstance(folded, dict) and folded.get("outcomes"):
-        print(
-            f"recalibrated              with {folded['outcomes']} logged outcomes; the figures "
-            "that follow\n                          are those of the fit, before that"
-        )
-    if "in_sample" in metadata:
-        figures = metadata["in_sample"]
-        print(
-            f"in-sample accuracy        {figures['accuracy']:.4f} with {figures['models_used']} "
-            f"models; best single {figures['best_single']:.4f} ({figures['best_single_model']})\n"
-            "                          rates and test are the same tasks: "
-            "this says nothing about new ones"
-        )
-    if "selection" in metadata:
-        figures = metadata["selection"]
-        print(
-            f"cross-validated accuracy  {figures['accuracy']:.4f}; "
-            f"best single of each fold {figures['best_single']:.4f}\n"
-            f"                          {figures['folds']} folds, {figures['repeats']} times; they "
-            "also chose the setting, so slightly too good"
-        )
-    if "target" in metadata:
-        figures = metadata["target"]
-        print(
-            f"held-out at the target    {figures['accuracy']:.4f} at ${figures['cost_usd']:.4f} a "
-            f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
-            "                          the same folds chose the weight, so slightly too good"
-        )
+    for name, told in (
+        ("recalibration", _recalibrated),
+        ("in_sample", _in_sample),
+        ("selection", _selected),
+        ("target", _target),
+    ):
+        if metadata.get(name):
+            _print_known(name, told, metadata[name])
     print_changes(metadata)
+
+
+def _print_known(name: str, told: Callable[[Any], str], value: Any) -> None:
+    """Print what the metadata say; they are free, and another program may have written them."""
+    try:
+        lines = told(value).splitlines()
+    except (AttributeError, LookupError, TypeError, ValueError):
+        lines = [f"{name:24}  is of a form that this version does not know"]
+    for line in lines:
+        print(escaped(line))
+
+
+def _recalibrated(folded: Any) -> str:
+    if not folded["outcomes"]:
+        return ""
+    return (
+        f"recalibrated              with {folded['outcomes']:d} logged outcomes; the figures "
+        "that follow\n                          are those of the fit, before that"
+    )
+
+
+def _in_sample(figures: Any) -> str:
+    return (
+        f"in-sample accuracy        {figures['accuracy']:.4f} with {figures['models_used']:d} "
+        f"models; best single {figures['best_single']:.4f} "
+        f"({escaped(figures['best_single_model'])})\n"
+        "                          rates and test are the same tasks: "
+        "this says nothing about new ones"
+    )
+
+
+def _selected(figures: Any) -> str:
+    return (
+        f"cross-validated accuracy  {figures['accuracy']:.4f}; "
+        f"best single of each fold {figures['best_single']:.4f}\n"
+        f"                          {figures['folds']:d} folds, {figures['repeats']:d} times; they "
+        "also chose the setting, so slightly too good"
+    )
+
+
+def _target(figures: Any) -> str:
+    return (
+        f"held-out at the target    {figures['accuracy']:.4f} at ${figures['cost_usd']:.4f} a "
+        f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
+        "                          the same folds chose the weight, so slightly too good"
+    )
 
 
 def print_changes(metadata: dict[str, Any]) -> None:
     """How the models were changed since the artifact was fitted, a line for each change."""
-    for change in metadata.get("changes", ()):
-        what = change.get("what")
-        if what == "add_model":
-            each = (f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"])
-            told = f"added {', '.join(each)}"
-        elif what == "remove_model":
-            told = f"removed {', '.join(change['models'])}"
-        elif what == "rename_model":
-            told = f"renamed {change['model']} to {change['to']}"
-        else:
-            continue  # something that another version did
-        print(f"since it was fitted       {told}")
+    changes = metadata.get("changes") or []
+    for change in changes if isinstance(changes, list) else [changes]:
+        _print_known("changes", _changed, change)
+
+
+def _changed(change: Any) -> str:
+    what = change.get("what")
+    if what == "add_model":
+        each = (f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"])
+        told = f"added {', '.join(each)}"
+    elif what == "remove_model":
+        told = f"removed {', '.join(change['models'])}"
+    elif what == "rename_model":
+        told = f"renamed {change['model']} to {change['to']}"
+    else:
+        return ""  # something that another version did
+    return f"since it was fitted       {escaped(told)}"
 
 
 def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:

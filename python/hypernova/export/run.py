@@ -14,7 +14,8 @@ import numpy as np
 
 from hypernova.embedder import Embedder
 from hypernova.embedder.files import load_tokenizer
-from hypernova.errors import ExportError, MissingExtraError
+from hypernova.errors import ExportError, HypernovaError, MissingExtraError
+from hypernova.paths import cannot_write, check_folder, escaped, path_label
 
 # What an export is tried on: short and long, prose, code, a log, other scripts, odd characters.
 SAMPLES = (
@@ -83,6 +84,7 @@ def export_embedder(
         NotFoundError: There is neither such a folder nor such a package.
         ExportError: The source is not supported or damaged, ``out`` is in use, or the export
             is not the model.
+        WriteError: The folder cannot be made.
         MissingExtraError: The extra ``export`` is not installed.
     """
     try:
@@ -95,11 +97,18 @@ def export_embedder(
         ) from error
 
     target = Path(out)
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise ExportError(f"{target}: exists already; name a folder that does not")
+    try:
+        taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    if taken:
+        raise ExportError(f"{path_label(target)}: exists already; name a folder that does not")
+    check_folder(target)  # said before the work, not after it
     read = reader.read(os.fspath(source), prompt=prompt)
     if name is None:
-        name = Path(source).resolve().name
+        name = escaped(Path(source).resolve().name)
+    if not name.strip() or not name.isprintable():
+        raise ExportError(f"{name!r} is no name of an embedder; give one line of text")
     model, tokenizer = build(read.model, int8=int8, title=name), read.tokenizer.encode()
     settings: dict[str, object] = {
         "format": 1,
@@ -118,9 +127,12 @@ def export_embedder(
         settings["prompt"] = read.prompt
     settings["model_sha256"] = hashlib.sha256(model).hexdigest()
     settings["tokenizer_sha256"] = hashlib.sha256(tokenizer).hexdigest()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Made and checked beside its place, then moved there whole.
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Made and checked beside its place, then moved there whole.
+        made = Path(tempfile.mkdtemp(prefix=".hypernova-", dir=target.parent))
+    except OSError as error:
+        raise cannot_write(target, error) from error
     try:
         made.chmod(0o755)
         (made / "model.onnx").write_bytes(model)
@@ -141,6 +153,10 @@ def export_embedder(
         (made / "embedder.json").write_text(_dump(settings), encoding="utf-8")
         embedder = Embedder.load(made)
         made.replace(target)
+    except OSError as error:
+        if isinstance(error, HypernovaError):
+            raise
+        raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Exported(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.errors import JudgeError
+from hypernova.errors import FitError, JudgeError
 from hypernova.judging.compose import Trial, compose
 from hypernova.judging.folds import (
     deal_parts,
@@ -24,6 +24,12 @@ from hypernova.judging.processes import in_processes
 from hypernova.judging.report import Report
 from hypernova.training.fit import embed_table
 from hypernova.training.learn import LEAST_TASKS, check_learnable
+from hypernova.training.options import (
+    check_clusters,
+    check_count,
+    check_structure,
+    check_table,
+)
 from hypernova.training.profile import mean_known
 from hypernova.training.target import cost_weights
 
@@ -34,6 +40,9 @@ if TYPE_CHECKING:
     from hypernova.judging.folds import Part
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Ints
+
+# What each repeat decides is kept until the end; the figures move no more long before this.
+MOST_REPEATS = 10_000
 
 
 def evaluate(
@@ -60,7 +69,7 @@ def evaluate(
     Args:
         table: Outcomes of at least two models.
         folds: Number of folds, at least 2.
-        repeats: How often the tasks are dealt into folds.
+        repeats: How often the tasks are dealt into folds, at most 10,000 times.
         seed: Same table, options and seed, same report.
         embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
             once.
@@ -87,11 +96,13 @@ def evaluate(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> print(hypernova.evaluate(table).verdict)  # doctest: +SKIP
     """
-    jobs = _cores() if jobs is None else jobs
-    limits = {"folds": (folds, 2), "repeats": (repeats, 1), "jobs": (jobs, 1), "seed": (seed, 0)}
-    for name, (value, least) in limits.items():
-        if value < least:
-            raise JudgeError(f"{name} is {value}; expected a whole number from {least}")
+    check_table(table, JudgeError)
+    folds = check_count("folds", folds, 2, JudgeError)
+    repeats = check_count("repeats", repeats, 1, JudgeError, MOST_REPEATS)
+    seed = check_count("seed", seed, 0, JudgeError)
+    clusters = check_clusters(clusters, FitError)
+    check_structure(structure, FitError)
+    jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, JudgeError)
     notes: list[str] = []
     table = _with_outcomes(table, notes)
     prompts = table.prompt_groups()

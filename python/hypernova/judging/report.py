@@ -6,14 +6,15 @@ Not here: how it was found.
 from __future__ import annotations
 
 import copy
-import os
 import textwrap
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hypernova.errors import NotFoundError
 from hypernova.judging.verdict import points
+from hypernova.paths import escaped, write_file
+
+if TYPE_CHECKING:
+    import os
 
 
 @dataclass(frozen=True)
@@ -39,52 +40,23 @@ class Report:
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs no other file and no network.
 
+        The page is complete or not there at all, and what stood there before still stands
+        then. A device or a pipe, such as /dev/stdout, is written to as it is.
+
         Raises:
             NotFoundError: The folder does not exist.
+            WriteError: The page cannot be written.
         """
         from hypernova.judging.html import render
 
-        write_text(path, render(self.values))
+        write_file(path, render(self.values).encode("utf-8"))
 
     def __repr__(self) -> str:
         return f"<Report {self.values['dataset']['name']}: {self.verdict}>"
 
     def __str__(self) -> str:
-        return "\n".join(_lines(self.values))
-
-
-def check_folder(path: str | os.PathLike[str]) -> Path:
-    """Check that a file can be made at the path.
-
-    Raises:
-        NotFoundError: Its folder does not exist.
-        IsADirectoryError: It is a folder.
-    """
-    place = Path(path)
-    folder = place.absolute().parent
-    if not folder.is_dir():
-        raise NotFoundError(f"{place}: the folder {folder} does not exist; make it first")
-    if place.is_dir():
-        raise IsADirectoryError(f"{place} is a folder; name a file in it")
-    return place
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file whole or not at all: a temporary one beside it, then renamed.
-
-    Raises:
-        NotFoundError: The folder does not exist.
-    """
-    place = check_folder(path)
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
-    finally:
-        temporary.unlink(missing_ok=True)
+        # Names of groups and tables are free, and this goes to a terminal.
+        return "\n".join(escaped(line) for line in _lines(self.values))
 
 
 _ROWS = (

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hypernova.paths import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -81,7 +83,7 @@ class LoggedDecision:
             id=_id(fields),
             time=_time(fields),
             # Few different ones, and many decisions may be open at once.
-            artifact=sys.intern(artifact),
+            artifact=sys.intern(str(artifact)),
             model=sys.intern(_name(fields, "model")),
             cluster=cluster,
             propensity=propensity,
@@ -192,14 +194,16 @@ def _id(fields: Mapping[str, Any]) -> str:
     value = fields.get("id")
     if not isinstance(value, str) or not _ID.fullmatch(value):
         _refuse("id", value, "the 32 hexadecimal digits of a decision's id")
-    return value
+    return str(value)
 
 
 def _name(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
         _refuse(name, value, "a name")
-    return value
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        _refuse(name, value, "a name without half of a surrogate pair")
+    return str(value)  # NumPy's strings cannot be interned
 
 
 def _number(fields: Mapping[str, Any], name: str, largest: float) -> float:
@@ -210,14 +214,14 @@ def _number(fields: Mapping[str, Any], name: str, largest: float) -> float:
     try:
         number = float(value)
     except OverflowError:  # an integer of hundreds of digits
-        _refuse(name, "a number too large", rule)
+        raise RecordError("malformed", f"{name} is a number too large; expected {rule}") from None
     if not (math.isfinite(number) and 0.0 <= number <= largest):
         _refuse(name, value, rule)
     return number
 
 
 def _refuse(name: str, value: object, rule: str) -> NoReturn:
-    raise RecordError("malformed", f"{name} is {str(value)[:80]!r}; expected {rule}")
+    raise RecordError("malformed", f"{name} is {escaped(repr(value)[:80])}; expected {rule}")
 
 
 def _no_constant(word: str) -> NoReturn:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hypernova.errors import NotFoundError, OutcomeLogError
 from hypernova.outcome_log.records import MAX_LINE
+from hypernova.paths import path_label
 
 if TYPE_CHECKING:
     import os
@@ -76,7 +77,9 @@ def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
     for given in paths:
         path = Path(given)
         if not path.exists():
-            raise NotFoundError(f"{path}: no such file or folder; name segments or their folder")
+            raise NotFoundError(
+                f"{path_label(path)}: no such file or folder; name segments or their folder"
+            )
         try:
             inside = [path] if not path.is_dir() else list(path.glob(f"*{SUFFIX}"))
         except OSError as error:
@@ -92,8 +95,8 @@ def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
             first = seen.setdefault(segment.head, segment.path)
             if first is not segment.path:
                 raise OutcomeLogError(
-                    f"{first} and {segment.path} begin with the same record: one is a copy of "
-                    "the other, so give only one"
+                    f"{path_label(first)} and {path_label(segment.path)} begin with the same "
+                    "record: one is a copy of the other, so give only one"
                 )
     return segments
 
@@ -120,5 +123,5 @@ def _line(file: BinaryIO) -> tuple[bytes, int]:
 
 def _unreadable(path: Path, error: OSError) -> OutcomeLogError:
     return OutcomeLogError(
-        f"{path}: cannot be read ({error.strerror or error}); check the permissions"
+        f"{path_label(path)}: cannot be read ({error.strerror or error}); check the permissions"
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from hypernova.errors import OutcomeError, OutcomeLogError
 from hypernova.outcome_log.records import MAX_LINE, LoggedDecision, LoggedOutcome, RecordError
 from hypernova.outcome_log.segments import SUFFIX
+from hypernova.paths import escaped, path_label
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -90,23 +91,24 @@ class OutcomeLog:
             The decision's id, by which the outcome can be recorded later, elsewhere.
 
         Raises:
-            OutcomeError: The decision has a value that cannot be logged.
+            OutcomeError: It is no decision, or has a value that cannot be logged.
             OutcomeLogError: It could not be written, or the log is closed.
         """
-        record = _checked(
-            LoggedDecision,
-            {
+        try:
+            fields = {
                 "id": decision.id,
                 "time": _now(),
                 "artifact": decision.artifact,
                 "model": decision.model,
                 "cluster": decision.cluster,
-                "propensity": decision.propensity,
+                "propensity": _plain(decision.propensity),
                 "reason": decision.reason,
-                "novelty": decision.novelty,
-                "success": _success(decision, decision.model),
-            },
-        )
+                "novelty": _plain(decision.novelty),
+                "success": _plain(_success(decision, decision.model)),
+            }
+        except (AttributeError, TypeError):
+            raise _no_decision(decision, "a Decision") from None
+        record = _checked(LoggedDecision, fields)
         self._append(record.line())
         return record.id
 
@@ -130,19 +132,22 @@ class OutcomeLog:
             latency_s: How long it took, if known.
 
         Raises:
-            OutcomeError: A value is out of range, or the id is none.
+            OutcomeError: A value is out of range or of another type, or the id is none.
             OutcomeLogError: It could not be written, or the log is closed.
         """
         known, estimated = decision, None
         if not isinstance(decision, str):
-            known = decision.id
-            estimated = None if model is None else _success(decision, model)
+            try:
+                known = decision.id
+                estimated = None if model is None else _plain(_success(decision, model))
+            except (AttributeError, TypeError):
+                raise _no_decision(decision, "a Decision or its id") from None
         record = _checked(
             LoggedOutcome,
             {
                 "id": known,
                 "time": _now(),
-                "score": _plain(score),
+                "score": float(score) if _is_truth(score) else _plain(score),
                 "model": model,
                 "success": estimated,
                 "cost_usd": _plain(cost_usd),
@@ -180,7 +185,8 @@ class OutcomeLog:
         with self._lock:
             if self._closed:
                 raise OutcomeLogError(
-                    f"{self._folder}: the log is closed; open another OutcomeLog on the folder"
+                    f"{path_label(self._folder)}: the log is closed; open another OutcomeLog on "
+                    "the folder"
                 )
             try:
                 descriptor = self._segment_for(len(line))
@@ -233,7 +239,7 @@ class OutcomeLog:
     def _failed(self, what: str, error: OSError) -> OutcomeLogError:
         why = error.strerror or error
         return OutcomeLogError(
-            f"{self._folder}: {what} ({why}); check the space and the permissions there"
+            f"{path_label(self._folder)}: {what} ({why}); check the space and the permissions there"
         )
 
     def _after_fork(self) -> None:
@@ -272,14 +278,38 @@ def _checked(kind: type[_Record], fields: dict[str, Any]) -> _Record:
         raise OutcomeError(f"the record was not logged: {error}") from None
 
 
-def _plain(number: float | None) -> float | None:
-    """A number of NumPy, or a truth value, as the number that it is."""
-    if number is None or isinstance(number, str):  # the record's rule refuses a str by name
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool) or (_kind(value) == "b" and not getattr(value, "ndim", 0))
+
+
+def _kind(value: object) -> str:
+    """The letter for what a value of NumPy holds; empty for any other value."""
+    return str(getattr(getattr(value, "dtype", None), "kind", ""))
+
+
+def _plain(number: Any) -> Any:
+    """A number of NumPy as the number that it is.
+
+    The record's rule refuses what is no number by name, so that it goes there as it is: a
+    truth value, text, which `float` would read, and an array, even of one number.
+    """
+    if (
+        number is None
+        or isinstance(number, str | bytes | bytearray | bool)
+        or _kind(number) in set("bOSU")
+        or getattr(number, "ndim", 0) > 0
+    ):
         return number
     try:
         return float(number)
     except (TypeError, ValueError, OverflowError):
         return number
+
+
+def _no_decision(given: object, expected: str) -> OutcomeError:
+    return OutcomeError(
+        f"the record was not logged: decision is {escaped(repr(given)[:80])}; expected {expected}"
+    )
 
 
 def _success(decision: Decided, model: str) -> float | None:

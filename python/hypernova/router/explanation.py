@@ -5,12 +5,12 @@ Not here: any computation; the core explains with the code that decides.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypernova.errors import TextError
 from hypernova.router.form import as_dict
+from hypernova.router.metadata import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,19 +205,6 @@ def read_by(embedder: TextEmbedder, text: str) -> ReadText:
         return ReadText(text, embedder.read_spans(text))
     except TextError:
         return ReadText(text, ())
-
-
-def words_of(artifact: Artifact) -> list[list[str]] | None:
-    """Give the telling words of each cluster; None if the artifact holds none."""
-    words = json.loads(artifact.metadata or "{}").get("words")
-    # Metadata is free: another program may have written something else there.
-    if (
-        isinstance(words, list)
-        and len(words) == artifact.clusters
-        and all(isinstance(row, list) and all(isinstance(w, str) for w in row) for row in words)
-    ):
-        return words
-    return None
 
 
 def explanation_of(

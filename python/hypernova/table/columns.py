@@ -6,13 +6,13 @@ came from, and the checks below name that row. One definition of each rule serve
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from hypernova.table.names import CONTROL, alike, fault_of_name, spellings
 from hypernova.table.source import Source, shown
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
 
-# What str.isprintable would refuse is too much (a non-breaking space is harmless); these characters
-# break one-line output, terminals and logs.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # float32 rounding moves the length of a unit vector by far less than this.
 _UNIT_TOLERANCE = 1e-6
 _BLOCK_ROWS = 8192
@@ -183,7 +180,7 @@ def check_tasks(tasks: Tasks) -> None:
 
 
 def check_name(name: str, source: Source, row: int | None, column: str) -> None:
-    """Refuse a task id or model name that is empty, blank, or holds control characters.
+    """Refuse a task id that is empty, blank, or holds control characters.
 
     Raises:
         TableError: the name is one of these.
@@ -192,7 +189,7 @@ def check_name(name: str, source: Source, row: int | None, column: str) -> None:
         raise source.error(
             f"found {shown(name)}, an empty name", "fill it in", at=row, column=column
         )
-    if _CONTROL.search(name):
+    if CONTROL.search(name):
         raise source.error(
             f"found {shown(name)}, which holds a control character",
             "remove line breaks, tabs and the like from it",
@@ -200,6 +197,35 @@ def check_name(name: str, source: Source, row: int | None, column: str) -> None:
             column=column,
         )
     _check_unicode(name, source, row, column)
+
+
+def check_models(names: list[str], rows: list[int], source: Source, column: str) -> None:
+    """Check the distinct names of models, once for all their outcomes.
+
+    Args:
+        names: The names.
+        rows: Row number of the first outcome of each, -1 where it has none.
+        source: Where they were read.
+        column: What the source calls the column.
+
+    Raises:
+        TableError: a name breaks a rule of `names`, or two look the same.
+    """
+    place = {name: row for name, row in zip(names, rows, strict=True) if row >= 0}
+    for name in names:
+        fault = fault_of_name(name)
+        if fault:
+            raise source.error(*fault, at=place.get(name), column=column)
+    pair = alike(names)
+    if pair:
+        later, earlier = sorted(pair, key=lambda name: -place.get(name, -1))
+        at = {name: f"{source.unit} {row}" for name, row in place.items()}
+        raise source.error(
+            spellings(later, earlier, at),
+            "spell one model one way, or give two models two names",
+            at=place.get(later),
+            column=column,
+        )
 
 
 def _check_unicode(text: str, source: Source, row: int | None, column: str) -> None:
@@ -283,16 +309,17 @@ def outcome_arrays(
         with NaN for holes and unknowns.
 
     Raises:
-        TableError: there are no outcomes, too few models, a model without outcomes, a value
-            out of range, or two outcomes of one task and model that differ.
+        TableError: there are no outcomes, too few models, a model without outcomes or with a
+            name that breaks a rule, a value out of range, or two outcomes of one task and model
+            that differ.
     """
     source = outcomes.source
     if not len(outcomes.rows):
         raise source.error("holds no outcomes", "give every task at least one scored model")
     model_rows = np.full(len(outcomes.models), -1, dtype=np.int64)
     model_rows[outcomes.model[::-1]] = outcomes.rows[::-1]
+    check_models(outcomes.models, model_rows.tolist(), source, "model")
     for name, row in zip(outcomes.models, model_rows.tolist(), strict=True):
-        check_name(name, source, None if row < 0 else row, "model")
         if row < 0:
             raise source.error(
                 f"model {shown(name)} has no outcomes",

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hypernova.paths import escaped
 from hypernova.table.columns import (
     Floats,
     Ints,
     Outcomes,
     Tasks,
     Vectors,
-    check_name,
+    check_models,
     check_tasks,
     outcome_arrays,
     unit_vectors,
 )
+from hypernova.table.delimited import read_csv
 from hypernova.table.parquet import read_folder, read_long
-from hypernova.table.source import Source, existing, shown
-from hypernova.table.text import read_csv, read_jsonl
+from hypernova.table.source import Source, existing, form_of, shown
+from hypernova.table.text import read_jsonl
 from hypernova.table.write import save_table
 
 if TYPE_CHECKING:
@@ -98,20 +100,24 @@ class OutcomeTable:
         """Read and check an outcome table.
 
         Args:
-            path: One of four forms.
+            path: One of four forms. A text file may be packed with gzip, and has `.gz` after its
+                suffix then.
 
                 - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
                   `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?).
-                - A `.jsonl` file, one task a line: `{"task_id", "prompt", "group"?, "embedding"?,
-                  "outcomes": {model: {"score", "cost_usd"?, "latency_s"?} | score}}`.
-                - A `.csv` file with a header, one outcome a row: task_id, prompt, group?, model,
-                  score, cost_usd?, latency_s?. It cannot hold an embedding.
+                - A `.jsonl` or `.ndjson` file, one task a line: `{"task_id", "prompt", "group"?,
+                  "embedding"?, "outcomes": {model: {"score", "cost_usd"?, "latency_s"?} |
+                  score}}`.
+                - A `.csv` or `.tsv` file with a header, one outcome a row: task_id, prompt, group?,
+                  model, score, cost_usd?, latency_s?. Commas, semicolons or tabs separate its
+                  cells. It cannot hold an embedding.
                 - A `.parquet` file with the same columns, and embedding? (lists of numbers).
             least_models: Models that there must be. A table to learn from needs two; the scored
                 prompts of a new model need one.
 
         Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
-        Parquet, is read as its decimal string. A score of JSON or Parquet type boolean is 1 or 0.
+        Parquet, is read as its decimal string. A score of JSON or Parquet type boolean is 1 or 0,
+        and so is `true`, `false`, `yes` or `no` in CSV.
         A null, empty or (in Parquet) NaN cost or latency is unknown; a null or empty group is none.
         An outcome that is not there is a hole; one that is given twice with the same values counts
         once. A vector is scaled to unit length, and left as it is where it has that already.
@@ -134,14 +140,14 @@ class OutcomeTable:
             # "." and ".." have no name of their own.
             base = there.resolve().name if there.name in {"", ".."} else there.name
             return cls.of_columns(*read_folder(there), name=base, least_models=least_models)
-        reader = _READERS.get(there.suffix.lower())
-        if reader is None:
-            raise Source.of(there, "").error(
-                f"the suffix {there.suffix!r} is not one of an outcome table",
-                "give .jsonl, .csv or .parquet, or a folder with tasks.parquet and "
-                "outcomes.parquet",
-            )
-        return cls.of_columns(*reader(there), name=there.stem, least_models=least_models)
+        form, base = form_of(
+            there,
+            _READERS,
+            "an outcome table",
+            "give .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet and "
+            "outcomes.parquet",
+        )
+        return cls.of_columns(*_READERS[form](there), name=base, least_models=least_models)
 
     @classmethod
     def from_arrays(
@@ -200,12 +206,12 @@ class OutcomeTable:
         named = [group or None for group in _texts(filled, "groups", n_tasks, source)]
         seen: set[str] = set()
         for index, model in enumerate(texts["models"]):
-            check_name(model, source, index, "models")
             if model in seen:
                 raise source.error(
                     f"found {shown(model)} twice", "keep one", at=index, column="models"
                 )
             seen.add(model)
+        check_models(texts["models"], list(range(len(texts["models"]))), source, "models")
         shape = (n_tasks, len(texts["models"]))
         scores = _matrix(score, "score", shape, source).astype(np.float64)
         task, column = np.nonzero(~np.isnan(scores))
@@ -265,6 +271,7 @@ class OutcomeTable:
         Raises:
             TableError: a rule is broken; the message names the source and the row.
         """
+        name = escaped(name)  # of a file it may hold line breaks, or bytes that are no text
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
         models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, least_models)

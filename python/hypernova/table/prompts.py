@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypernova.table.delimited import prompts_of_csv
 from hypernova.table.parquet import prompts_of_parquet
-from hypernova.table.source import Source, existing
-from hypernova.table.text import prompts_of_csv, prompts_of_jsonl, prompts_of_txt
+from hypernova.table.source import Source, existing, form_of
+from hypernova.table.text import prompts_of_jsonl, prompts_of_txt
 
 if TYPE_CHECKING:
     import os
@@ -26,9 +27,10 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     """Read unlabelled prompts, in the order of the file and with their repeats.
 
     Args:
-        path: A `.txt` file with one prompt a line (blank lines are skipped), a `.jsonl` file of
-            objects with a `prompt`, a `.csv` or `.parquet` file with a `prompt` column, or a folder
-            with `tasks.parquet`. Other keys and columns are ignored.
+        path: A `.txt` file with one prompt a line (blank lines are skipped), a `.jsonl` or
+            `.ndjson` file of objects with a `prompt`, a `.csv`, `.tsv` or `.parquet` file with a
+            `prompt` column, or a folder with `tasks.parquet`. A text file may be packed with gzip
+            (`.csv.gz`). Other keys and columns are ignored.
 
     Returns:
         At least one prompt; none is empty or blank.
@@ -44,13 +46,11 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     """
     there = existing(path)
     source = Source.of(there, "line")
-    suffix = ".parquet" if there.is_dir() else there.suffix.lower()
-    if suffix not in _READERS:
-        raise source.error(
-            f"the suffix {there.suffix!r} is not one of prompts",
-            "give .txt, .jsonl, .csv or .parquet, or a folder with tasks.parquet",
-        )
-    prompts = _READERS[suffix](there)
+    form = ".parquet"
+    if not there.is_dir():
+        remedy = "give .txt, .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet"
+        form, _ = form_of(there, _READERS, "prompts", remedy)
+    prompts = _READERS[form](there)
     if not prompts:
         raise source.error("holds no prompts", "give at least one")
     return prompts

@@ -5,17 +5,34 @@ Not here: the rules themselves; readers and checks know what is wrong and pass i
 
 from __future__ import annotations
 
+import gzip
+import io
+import re
+import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hypernova.errors import NotFoundError, TableError
+from hypernova.paths import path_label
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _SHOWN = 60
+# Far above any prompt. A packed file can unpack to a line of a thousand times its size.
+MAX_LINE = 256 * 1024 * 1024
+_ALIASES = {".ndjson": ".jsonl", ".tsv": ".csv"}
+_UNPACK = "unpack it first: of packed files only .gz is read"
+_SHEET = "save it as CSV in UTF-8"
+_REMEDIES = {
+    **dict.fromkeys((".7z", ".bz2", ".lz4", ".tar", ".tgz", ".xz", ".zip", ".zst"), _UNPACK),
+    **dict.fromkeys((".ods", ".xls", ".xlsx", ".numbers"), _SHEET),
+    ".json": "write one object a line and name it .jsonl, as in: jq -c '.[]' FILE.json",
+    ".parquet.gz": "unpack it first: gunzip FILE; Parquet is packed inside",
+}
 
 
 def shown(value: object) -> str:
@@ -54,8 +71,7 @@ class Source:
     @classmethod
     def of(cls, path: Path, unit: str, spelled: Mapping[str, str] | None = None) -> Source:
         """Return the source for a path; a path with line breaks is escaped."""
-        label = str(path)
-        return cls(label if label.isprintable() else repr(label), unit, spelled or {})
+        return cls(path_label(path), unit, spelled or {})
 
     def error(
         self,
@@ -85,12 +101,32 @@ class Source:
         return TableError(f"{where}: {problem}; {remedy}")
 
     def missing(
-        self, missing: Iterable[str], found: Iterable[str], *, at: int | None = None
+        self,
+        missing: Iterable[str],
+        found: Iterable[str],
+        *,
+        at: int | None = None,
+        remedy: str | None = None,
     ) -> TableError:
-        """Build the error for absent columns; it names those missing and those found."""
+        """Build the error for absent columns; it names those missing and those found.
+
+        Args:
+            missing: Columns that are not there.
+            found: Columns that are.
+            at: Row number in this source's unit.
+            remedy: What to do, where that is known better than by the names.
+        """
+        missing, found = list(missing), list(found)
+        # "Task ID" and "task-id" for "task_id".
+        near = {re.sub(r"[\s_-]+", "_", name.strip().casefold()): name for name in found}
+        renamed = [
+            f"rename {shown(near[name])} to {shown(name)}" for name in missing if name in near
+        ]
         return self.error(
             f"lacks {listed(missing)}, found {listed(found)}",
-            "add what is missing or rename the column that holds it",
+            ", ".join(renamed)
+            or remedy
+            or "add what is missing or rename the column that holds it",
             at=at,
         )
 
@@ -108,18 +144,77 @@ def existing(path: str | os.PathLike[str]) -> Path:
     return there
 
 
-def opened(path: Path, source: Source) -> BinaryIO:
-    """Open `path` for reading bytes.
+def form_of(path: Path, forms: Collection[str], kind: str, remedy: str) -> tuple[str, str]:
+    """Tell the form of a file by its name.
+
+    Args:
+        path: The file. Its suffix may be followed by `.gz`, and have capitals.
+        forms: The suffixes that are read; `.csv` stands for `.tsv`, and `.jsonl` for `.ndjson`.
+        kind: What the file is to be, for the message.
+        remedy: What to give instead, for the message.
+
+    Returns:
+        One of `forms`, and the base name without suffixes.
 
     Raises:
-        TableError: the file cannot be opened, for instance for lack of permission.
+        TableError: the suffix is another one.
+    """
+    packed = path.suffix.lower() == ".gz"
+    inner = Path(path.stem if packed else path.name)
+    suffix = inner.suffix.lower()
+    form = _ALIASES.get(suffix, suffix)
+    if form in forms and not (packed and form == ".parquet"):
+        return form, inner.stem
+    ending = inner.suffix + path.suffix * packed
+    raise Source.of(path, "").error(
+        f"the suffix {ending!r} is not one of {kind}", _REMEDIES.get(ending.lower(), remedy)
+    )
+
+
+def opened(path: Path, source: Source) -> BinaryIO:
+    """Open `path` for reading bytes; those of a `.gz` file are unpacked as they are read.
+
+    Raises:
+        TableError: the file cannot be opened, for instance for lack of permission; later, while
+            it is read, a packed file is damaged or cut short.
     """
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except OSError as error:
         raise source.error(
             f"cannot be opened ({error.strerror})", "check the file and its permissions"
         ) from error
+    if path.suffix.lower() == ".gz":
+        return io.BufferedReader(_Unpacked(file, source), 1 << 18)
+    return file
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a file that is packed with gzip, whose errors name the file."""
+
+    def __init__(self, file: BinaryIO, source: Source) -> None:
+        self._file = file
+        self._content = gzip.GzipFile(fileobj=file, mode="rb")
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            data = self._content.read1(len(buffer))
+        except (EOFError, OSError, zlib.error) as error:
+            raise self._source.error(
+                f"is not a readable gzip file ({error})",
+                "pack it again; it may have been cut short",
+            ) from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._content.close()
+        self._file.close()
+        super().close()
 
 
 def text_lines(file: BinaryIO, source: Source) -> Iterator[str]:
@@ -129,9 +224,17 @@ def text_lines(file: BinaryIO, source: Source) -> Iterator[str]:
     that Python counts as line breaks. Decoding line by line is what gives an invalid byte its line.
 
     Raises:
-        TableError: a line is not valid UTF-8.
+        TableError: a line is not valid UTF-8, or longer than `MAX_LINE`.
     """
-    for number, raw in enumerate(file, 1):
+    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE), b""), 1):
+        if number == 1:
+            _check_text(raw, source)
+        if len(raw) == MAX_LINE and not raw.endswith(b"\n"):
+            raise source.error(
+                f"is longer than {MAX_LINE >> 20} MiB",
+                "write a task or an outcome a line",
+                at=number,
+            )
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -141,3 +244,13 @@ def text_lines(file: BinaryIO, source: Source) -> Iterator[str]:
                 at=number,
             ) from error
         yield line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _check_text(first: bytes, source: Source) -> None:
+    """Refuse files of another kind that bear the suffix of a text form."""
+    if first.startswith(b"\x1f\x8b"):
+        raise source.error("is packed with gzip", "add .gz to its name, or unpack it")
+    if first.startswith(b"PK\x03\x04"):
+        raise source.error("is a ZIP archive or a spreadsheet", f"unpack it, or {_SHEET}")
+    if first.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise source.error("is not valid UTF-8 but UTF-16", "save the file as UTF-8", at=1)

@@ -1,4 +1,4 @@
-"""Read tables and prompts from JSON Lines, CSV and plain text.
+"""Read tables and prompts from JSON Lines and plain text.
 
 Not here: rules that hold for every form; `columns` has them. These readers loop over rows in
 Python: for millions of outcomes use Parquet.
@@ -6,26 +6,20 @@ Python: for millions of outcomes use Parquet.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
-import re
-import threading
 from array import array
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from hypernova.table.columns import (
-    Encoded,
     Floats,
     Ints,
     Outcomes,
     Tasks,
     check_prompt,
     common_length,
-    tasks_of_long,
 )
 from hypernova.table.source import Source, listed, opened, shown, text_lines
 
@@ -33,10 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-# float() also takes "nan", "1_000" and the digits of other scripts: none of them is meant here.
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_MEASURES = ("cost_usd", "latency_s")
-_csv_limit_lock = threading.RLock()
+MEASURES = ("cost_usd", "latency_s")
 
 
 class JsonObject(dict[str, Any]):
@@ -74,9 +65,9 @@ class OutcomeRows:
         values = np.array(self.values, dtype=np.float64).reshape(-1, 3)
         return Outcomes(
             source=source,
-            rows=_ints(self.rows),
-            task=_ints(self.task),
-            model=_ints(self.model),
+            rows=ints(self.rows),
+            task=ints(self.task),
+            model=ints(self.model),
             models=list(self.models),
             score=values[:, 0],
             cost_usd=values[:, 1],
@@ -84,7 +75,8 @@ class OutcomeRows:
         )
 
 
-def _ints(values: Iterable[int]) -> Ints:
+def ints(values: Iterable[int]) -> Ints:
+    """Return whole numbers as int64."""
     return np.fromiter(values, dtype=np.int64)
 
 
@@ -133,8 +125,8 @@ def read_jsonl(path: Path) -> tuple[Tasks, Outcomes]:
                 None if group is None else json_text(group, source, line, "group") or None
             )
             vectors.append(_json_vector(task.get("embedding"), source, line, of))
-    tasks = Tasks(source, _ints(rows), ids, prompts, groups, None)
-    lengths = _ints(-1 if vector is None else len(vector) for vector in vectors)
+    tasks = Tasks(source, ints(rows), ids, prompts, groups, None)
+    lengths = ints(-1 if vector is None else len(vector) for vector in vectors)
     if common_length(lengths, source, tasks.rows, lambda task: f"task {shown(ids[task])}") >= 0:
         given = [vector for vector in vectors if vector is not None]
         tasks = dataclasses.replace(tasks, embedding=np.stack(given))
@@ -200,14 +192,14 @@ def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[fl
             column="outcomes",
             of=of,
         )
-    repeated = entry.repeated(("score", *_MEASURES))
+    repeated = entry.repeated(("score", *MEASURES))
     if repeated:
         raise source.error("the key stands twice", "keep one", at=line, column=repeated, of=of)
     cost, latency = (
         np.nan
         if entry.get(column) is None
         else json_number(entry[column], source, line, column, of)
-        for column in _MEASURES
+        for column in MEASURES
     )
     return json_number(entry["score"], source, line, "score", of), cost, latency
 
@@ -250,147 +242,6 @@ def _json_vector(value: object, source: Source, line: int, of: str) -> Floats | 
     )
 
 
-def read_csv(path: Path) -> tuple[Tasks, Outcomes]:
-    """Read the long CSV form, one outcome a row.
-
-    Raises:
-        TableError: the file is not UTF-8 or not CSV, a column is missing, or a cell is wrong.
-    """
-    source = Source.of(path, "line")
-    lines = array("q")
-    codes: dict[str, array[int]] = {name: array("q") for name in ("task_id", "prompt", "group")}
-    values: dict[str, dict[str, int]] = {name: {} for name in codes}
-    outcomes = OutcomeRows()
-    with any_cell_size(), opened(path, source) as file:
-        required = ("task_id", "prompt", "model", "score")
-        places, rows = csv_table(file, source, required, once=(*required, "group", *_MEASURES))
-        if "embedding" in places:
-            # Ignoring it as an extra column would fit other vectors than the ones given.
-            raise source.error(
-                "found vectors, which this form cannot hold",
-                "use .jsonl or .parquet, or drop the column to embed the prompts",
-                at=1,
-                column="embedding",
-            )
-        for line, cells in rows:
-            lines.append(line)
-            for name in codes:
-                text = cells[places[name]] if name in places else ""
-                known = values[name]
-                codes[name].append(known.setdefault(text, len(known)))
-            model = cells[places["model"]]
-            of = f"task {shown(cells[places['task_id']])}, model {shown(model)}"
-            numbers = [
-                csv_number(cells[places[name]], source, line, name, of)
-                if name in places
-                else np.nan
-                for name in ("score", *_MEASURES)
-            ]
-            outcomes.add(line, codes["task_id"][-1], model, numbers)
-    encoded = {name: Encoded(_ints(codes[name]), list(values[name])) for name in codes}
-    tasks = tasks_of_long(
-        source, _ints(lines), encoded["task_id"], encoded["prompt"], encoded["group"]
-    )
-    return tasks, outcomes.columns(source)
-
-
-@contextmanager
-def any_cell_size() -> Iterator[None]:
-    """Let the csv module read cells of any size while inside."""
-    # The csv module refuses cells over 128 KiB by a limit of the whole process. Prompts may be
-    # longer; the lock keeps two reads in two threads from restoring it under each other.
-    with _csv_limit_lock:
-        before = csv.field_size_limit(2**31 - 1)
-        try:
-            yield
-        finally:
-            csv.field_size_limit(before)
-
-
-def csv_table(
-    file: BinaryIO, source: Source, required: Sequence[str], *, once: Sequence[str] | None = None
-) -> tuple[dict[str, int], Iterator[tuple[int, list[str]]]]:
-    """Read the header of a CSV file; call inside `any_cell_size`.
-
-    Args:
-        file: The open file.
-        source: Where it is, for messages.
-        required: Columns that must be there.
-        once: Columns that must not stand twice; None is all of them.
-
-    Returns:
-        The place of each column, and the rows below the header with the line that each starts on.
-
-    Raises:
-        TableError: the header is missing or breaks one of these rules; later, while rows are read,
-            a row is not UTF-8, not CSV, or not as wide as the header.
-    """
-    rows = _csv_rows(file, source)
-    line, names = next(rows, (1, []))
-    names = [name.strip() for name in names]
-    if not names:
-        raise source.error("holds no tasks, not even a header", "write a header and rows")
-    missing = [name for name in required if name not in names]
-    if missing:
-        raise source.missing(missing, names, at=line)
-    for name in names if once is None else once:
-        if names.count(name) > 1:
-            raise source.error("the column stands twice", "keep one", at=line, column=name)
-    places = {name: place for place, name in enumerate(names)}
-    return places, _full_rows(rows, source, len(names))
-
-
-def _csv_rows(file: BinaryIO, source: Source) -> Iterator[tuple[int, list[str]]]:
-    # Not strict, an unclosed quote would swallow the rest of the file as one prompt.
-    reader = csv.reader(text_lines(file, source), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise source.error(
-                f"is not valid CSV ({error})",
-                "quote cells that hold commas, quotes or line breaks, and double quotes inside",
-                at=line,
-            ) from error
-        if cells:
-            yield line, cells
-
-
-def _full_rows(
-    rows: Iterator[tuple[int, list[str]]], source: Source, width: int
-) -> Iterator[tuple[int, list[str]]]:
-    for line, cells in rows:
-        if len(cells) != width:
-            raise source.error(
-                f"found {len(cells)} cells, but the header has {width}",
-                "quote cells that hold commas or line breaks",
-                at=line,
-            )
-        yield line, cells
-
-
-def csv_number(cell: str, source: Source, line: int, column: str, of: str) -> float:
-    """Return the number in a cell; NaN for an empty one, which no `score` column may have.
-
-    Raises:
-        TableError: the cell holds something else.
-    """
-    text = cell.strip()
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    if not text and column != "score":
-        return np.nan
-    remedy = (
-        "write a number in 0..1, or leave the row out where there is no score"
-        if column == "score"
-        else "write a number, or leave the cell empty where it is not known"
-    )
-    raise source.error(f"found {shown(cell)}", remedy, at=line, column=column, of=of)
-
-
 def prompts_of_txt(path: Path) -> list[str]:
     """Read one prompt a line; blank lines are skipped.
 
@@ -416,23 +267,6 @@ def prompts_of_jsonl(path: Path) -> list[str]:
             if "prompt" not in row:
                 raise source.missing(["prompt"], row, at=line)
             prompt = json_text(row["prompt"], source, line, "prompt")
-            check_prompt(prompt, source, line)
-            prompts.append(prompt)
-    return prompts
-
-
-def prompts_of_csv(path: Path) -> list[str]:
-    """Read the `prompt` column.
-
-    Raises:
-        TableError: the file is not UTF-8 or not CSV, or a row has no prompt with text.
-    """
-    source = Source.of(path, "line")
-    prompts = []
-    with any_cell_size(), opened(path, source) as file:
-        places, rows = csv_table(file, source, ("prompt",), once=("prompt",))
-        for line, cells in rows:
-            prompt = cells[places["prompt"]]
             check_prompt(prompt, source, line)
             prompts.append(prompt)
     return prompts

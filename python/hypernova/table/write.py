@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.errors import MissingExtraError, NotFoundError, TableWriteError
+from hypernova.errors import MissingExtraError, TableWriteError, WriteError
+from hypernova.paths import cannot_write, check_file, part_of
 from hypernova.table.source import Source, shown
 
 if TYPE_CHECKING:
     from hypernova.table.outcome_table import OutcomeTable
 
+# A folder of such a name would be taken for a file of that form.
+NOT_WRITTEN = frozenset({
+    ".bz2", ".csv", ".gz", ".json", ".ndjson", ".parquet", ".tsv", ".txt", ".xlsx", ".xz", ".zip",
+    ".zst",
+})  # fmt: skip
 _MEASURES = ("cost_usd", "latency_s")
 
 
@@ -27,13 +33,22 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     """Return the path if a table can be written there; a command asks before it works.
 
     Raises:
-        TableError: the suffix is `.csv` or `.parquet`.
-        TableWriteError: something is there already.
+        TableError: the suffix is that of a file which is not written, such as `.csv`.
+        TableWriteError: something is there already, or nothing can be written there.
         NotFoundError: the folder that it is in does not exist.
     """
+    target = _free(path)
+    try:
+        check_file(target)
+    except WriteError as error:
+        raise TableWriteError(str(error)) from error
+    return target
+
+
+def _free(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     source = Source.of(target, "")
-    if target.suffix.lower() in {".csv", ".parquet"}:
+    if target.suffix.lower() in NOT_WRITTEN:
         raise source.error(
             f"tables are not written as {target.suffix}", "name a folder or a .jsonl file"
         )
@@ -41,9 +56,6 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         raise TableWriteError(
             f"{source.label}: exists already and is left as it is; remove it or name another path"
         )
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise NotFoundError(f"{source.label}: the folder {parent} does not exist; make it first")
     return target
 
 
@@ -59,26 +71,23 @@ def save_table(table: OutcomeTable, path: str | os.PathLike[str]) -> None:
         )
     target = check_target(path)
     write = _write_jsonl if target.suffix.lower() == ".jsonl" else _write_folder
-    # In the same folder, so that the rename stays on one file system.
-    part = target.absolute().parent / f".{target.name}.{secrets.token_hex(4)}.part"
+    part = part_of(target)
     try:
         write(table, part)
         # On POSIX a rename would replace a file that has appeared meanwhile.
-        check_target(target)
+        _free(target)
         part.rename(target)
         _sync(part.parent)
     except OSError as error:
-        if isinstance(error, TableWriteError | NotFoundError):
+        if isinstance(error, TableWriteError):
             raise
-        raise TableWriteError(
-            f"{Source.of(target, '').label}: cannot be written ({error.strerror or error}); "
-            "check the space and the permissions there"
-        ) from error
+        raise cannot_write(target, error, TableWriteError) from error
     finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 def _write_jsonl(table: OutcomeTable, path: Path) -> None:

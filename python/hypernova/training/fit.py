@@ -18,6 +18,13 @@ from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity
 from hypernova.training.describe import describe as describe_clusters
 from hypernova.training.learn import check_learnable, learn
+from hypernova.training.options import (
+    check_clusters,
+    check_count,
+    check_number,
+    check_structure,
+    check_table,
+)
 from hypernova.training.target import cost_weights, find_cost_weight
 
 if TYPE_CHECKING:
@@ -77,8 +84,8 @@ def fit(
         The artifact, in memory; ``.save(path)`` writes it.
 
     Raises:
-        FitError: The table is too small, has fewer prompts than clusters, or no cost
-            weight meets the target.
+        FitError: The table is too small, has fewer prompts than clusters, no cost weight
+            meets the target, or an option is of the wrong type or out of range.
         EmbedderMismatchError: ``structure`` is given and the table holds vectors.
         MissingExtraError: The extra ``train`` is not installed, or ``device`` is ``"cuda"`` and
             onnxruntime has none.
@@ -89,6 +96,15 @@ def fit(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> hypernova.fit(table, seed=0).save("router.hnv")  # doctest: +SKIP
     """
+    check_table(table, FitError)
+    clusters = check_clusters(clusters, FitError)
+    seed = check_count("seed", seed, 0, FitError)
+    check_structure(structure, FitError)
+    cost_weight = check_number("cost_weight", cost_weight, FitError)
+    if target_cost is not None:
+        target_cost = check_number("target_cost", target_cost, FitError)
+    if target_accuracy is not None:
+        target_accuracy = check_number("target_accuracy", target_accuracy, FitError, most=1.0)
     if (target_cost is not None) + (target_accuracy is not None) + (cost_weight != 0.0) > 1:
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"

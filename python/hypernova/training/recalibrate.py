@@ -20,6 +20,7 @@ from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
 from hypernova.training.folded import DAY_S, Batch, Folded
 from hypernova.training.lineage import KEY, Lineage, notes_of
+from hypernova.training.options import is_number
 from hypernova.training.parts import Profile, rebuild
 from hypernova.training.shift import moved_profiles
 
@@ -141,9 +142,9 @@ def recalibrate(
         >>> new = hypernova.recalibrate("router.hnv", "outcomes")  # doctest: +SKIP
         >>> new.artifact.save("router.hnv")  # doctest: +SKIP
     """
-    if half_life is not None and not (math.isfinite(half_life) and half_life > 0):
+    if half_life is not None and not (is_number(half_life) and 0 < half_life < math.inf):
         raise RecalibrateError(f"half_life is {half_life!r}; expected days, above 0")
-    if not max_weight >= 1:
+    if not (is_number(max_weight) and max_weight >= 1):
         raise RecalibrateError(f"max_weight is {max_weight!r}; expected a number from 1")
     if not isinstance(artifact, Artifact):
         artifact = Artifact.open(Path(artifact))

@@ -3,7 +3,7 @@
 //! Not here: checks of the values. The bytes that are made are parsed like
 //! anyone's ([`crate::Artifact::build`]), so that there is one set of rules.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -186,13 +186,23 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
 /// # Errors
 ///
 /// [`Error::Write`] in [`Error::InFile`]; the temporary file is gone and what stood
-/// at `path` is as it was.
+/// at `path` is as it was: it may be a device, or the disk may be full.
 pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
     let fail = |action| move |source: io::Error| Error::Write { action, source }.in_file(path);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    // A rename would put a file in the place of a device or a pipe, such as /dev/null, or of
+    // the link /dev/stdout.
+    if let Ok(there) = fs::metadata(path) {
+        let open_already = ["/dev", "/dev/fd"].contains(&folder.to_str().unwrap_or_default())
+            || folder.starts_with("/proc");
+        if open_already || !(there.is_file() || there.is_dir()) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+            return Err(fail("replace")(source));
+        }
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hypernova-").suffix(".tmp");
     // A temporary file is private by default; an artifact has the mode that the

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.table.columns import Ints, Outcomes, Tasks
+from hypernova.table.delimited import CsvTable, any_cell_size
 from hypernova.table.outcome_table import OutcomeTable
 from hypernova.table.parquet import Columns
 from hypernova.table.public.headline import PublicTable
-from hypernova.table.source import Source, existing, listed, opened, shown
-from hypernova.table.text import OutcomeRows, any_cell_size, csv_number, csv_table
+from hypernova.table.source import Source, existing, form_of, listed, opened, shown
+from hypernova.table.text import OutcomeRows
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +48,7 @@ def read_routerbench(
     them. The form states no headline rates, so there is nothing to check the outcomes against.
 
     Args:
-        path: A `.csv` or `.parquet` file.
+        path: A `.csv`, `.tsv` or `.parquet` file; the first two may be packed with gzip.
         models: Names of the models wanted; by default all.
 
     Returns:
@@ -63,19 +64,15 @@ def read_routerbench(
         >>> table = read_routerbench("routerbench_0shot.csv").table  # doctest: +SKIP
     """
     there = existing(path)
-    suffix = there.suffix.lower()
-    if suffix in {".pkl", ".pickle"}:
+    if there.suffix.lower() in {".pkl", ".pickle"}:
         raise Source.of(there, "").error(
             "is a pickle, which can run any code when it is opened",
             'if you trust it, convert it: python -c "import pandas; '
             f"pandas.read_pickle('{there.name}').to_csv('{there.stem}.csv', index=False)\"",
         )
-    if suffix not in {".csv", ".parquet"}:
-        raise Source.of(there, "").error(
-            f"the suffix {there.suffix!r} is not one of a wide table", "give .csv or .parquet"
-        )
-    tasks, outcomes = (_read_csv if suffix == ".csv" else _read_parquet)(there, models)
-    return PublicTable(OutcomeTable.of_columns(tasks, outcomes, name=there.stem))
+    form, base = form_of(there, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet")
+    tasks, outcomes = (_read_csv if form == ".csv" else _read_parquet)(there, models)
+    return PublicTable(OutcomeTable.of_columns(tasks, outcomes, name=base))
 
 
 def _models(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:
@@ -121,16 +118,17 @@ def _read_csv(path: Path, wanted: Sequence[str] | None) -> tuple[Tasks, Outcomes
     groups: list[str] = []
     outcomes = OutcomeRows()
     with any_cell_size(), opened(path, source) as file:
-        places, lines = csv_table(file, source, _REQUIRED)
+        table = CsvTable(file, source, _REQUIRED)
+        places = table.places
         models = _models(list(places), source, wanted)
         # All of them now: a model without any score is for the checks to refuse.
         outcomes.models.update((model, index) for index, model in enumerate(models))
-        for line, cells in lines:
+        for line, cells in table:
             task_id = cells[places["sample_id"]]
             for model in models:
                 of = f"task {shown(task_id)}, model {shown(model)}"
                 score, cost = (
-                    csv_number(cells[places[column]], source, line, column, of)
+                    table.number(cells[places[column]], line, column, of, truth=column == model)
                     for column in (model, model + _COST)
                 )
                 if score == score:

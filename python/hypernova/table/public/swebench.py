@@ -16,7 +16,7 @@ from hypernova.table.columns import Ints, Outcomes, Tasks, check_tasks
 from hypernova.table.outcome_table import OutcomeTable
 from hypernova.table.parquet import Columns
 from hypernova.table.public.headline import Discrepancy, PublicTable, discrepancy
-from hypernova.table.source import Source, existing, listed, opened, shown
+from hypernova.table.source import Source, existing, form_of, listed, opened, shown
 from hypernova.table.text import JsonObject, OutcomeRows, json_number, json_objects, json_text
 
 if TYPE_CHECKING:
@@ -369,23 +369,21 @@ def _of_tried(tasks: Tasks, outcomes: Outcomes) -> tuple[Tasks, Outcomes]:
 
 
 def _problems(path: Path) -> Tasks:
-    suffix = path.suffix.lower()
-    if suffix == ".parquet":
+    form, _ = form_of(
+        path, (".json", ".jsonl", ".parquet"), "problems", "give .parquet, .jsonl or .json"
+    )
+    if form == ".parquet":
         file = Columns(path, tuple(_PROBLEM.values()), ())
         texts = [file.texts(key) for key in _PROBLEM.values()]
         ids, prompts, repos = ([text.values[code] for code in text.codes] for text in texts)
         return _tasks(Source.of(path, "row", _PROBLEM), file.rows, ids, prompts, repos)
-    if suffix == ".jsonl":
+    if form == ".jsonl":
         source = Source.of(path, "line", _PROBLEM)
         with opened(path, source) as lines:
             return _tasks_of_objects(json_objects(lines, source), source)
-    if suffix == ".json":
-        source = Source.of(path, "entry", _PROBLEM)
-        problems = _objects(_read_json(path, source), source)
-        return _tasks_of_objects(enumerate(problems, 1), source)
-    raise Source.of(path, "").error(
-        f"the suffix {path.suffix!r} is not one of problems", "give .parquet, .jsonl or .json"
-    )
+    source = Source.of(path, "entry", _PROBLEM)
+    problems = _objects(_read_json(path, source), source)
+    return _tasks_of_objects(enumerate(problems, 1), source)
 
 
 def _tasks_of_objects(problems: Iterable[tuple[int, JsonObject]], source: Source) -> Tasks:

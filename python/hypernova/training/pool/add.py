@@ -12,7 +12,9 @@ import numpy as np
 
 from hypernova.errors import PoolError
 from hypernova.table.source import listed
+from hypernova.training.options import check_table
 from hypernova.training.parts import Profile, noted, rebuild
+from hypernova.training.pool.change import check_new_name
 from hypernova.training.pool.prior import Placed, Prior, error_of
 from hypernova.training.pool.vectors import vectors_of_table
 from hypernova.training.profile import OVERALL_WEIGHT, SCORE_VARIANCE
@@ -103,7 +105,7 @@ def add_model(
     artifact: Artifact,
     table: OutcomeTable,
     *,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     embedder: str | os.PathLike[str] | TextEmbedder | None = None,
     device: Device = "cpu",
 ) -> Artifact:
@@ -147,11 +149,12 @@ def add(
     artifact: Artifact,
     table: OutcomeTable,
     *,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     embedder: str | os.PathLike[str] | TextEmbedder | None = None,
     device: Device = "cpu",
 ) -> tuple[Artifact, list[Addition]]:
     """Do what `add_model` does, and say what it came to."""
+    check_table(table, PoolError)
     names = new_models(artifact, table, models)
     placed = Placed.of(artifact, vectors_of_table(artifact, table, embedder, device))
     scored = {name: scored_of(artifact, table, placed, name) for name in names}
@@ -182,9 +185,13 @@ def add(
     return made, [_addition(made, name, scored[name], columns[name]) for name in names]
 
 
-def new_models(artifact: Artifact, table: OutcomeTable, models: Sequence[str] | None) -> list[str]:
+def new_models(
+    artifact: Artifact, table: OutcomeTable, models: str | Sequence[str] | None
+) -> list[str]:
     """Names to add, in the order of the table; raises as `add_model`."""
     default = artifact.default_model
+    if isinstance(models, str):
+        models = [models]
     asked = [name for name in table.models if name != default] if models is None else list(models)
     for name in asked:
         if asked.count(name) > 1:
@@ -200,6 +207,7 @@ def new_models(artifact: Artifact, table: OutcomeTable, models: Sequence[str] | 
                 f"the table {table.name} has no outcome of the model {name!r}; it has some of "
                 f"{listed(table.models)}"
             )
+        check_new_name(artifact, name)
     if not asked:
         raise PoolError(
             f"the table {table.name} has outcomes of {default!r} only, the default model, which "

@@ -5,13 +5,13 @@ Not here: what is stored of the models that stay; it stays as it is.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.errors import PoolError, UnknownModelError
+from hypernova.table.names import alike, fault_of_name, spellings
 from hypernova.table.source import listed, shown
 from hypernova.training.parts import Profile, metadata_of, noted, rebuild
 
@@ -82,11 +82,11 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
     Args:
         artifact: That holds it.
         old: Its name.
-        new: Its new name, without control characters.
+        new: Its new name, under the rules for names in a table.
 
     Raises:
         UnknownModelError: The artifact does not hold ``old``.
-        PoolError: It holds ``new`` already, or that is no name.
+        PoolError: It holds ``new``, or another spelling of it, already, or that is no name.
 
     Example:
         >>> import hypernova
@@ -95,8 +95,7 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
         'mine'
     """
     _check_known(artifact, old)
-    if not new.strip() or any(unicodedata.category(c) in ("Cc", "Cs") for c in new):
-        raise PoolError(f"{shown(new)} is no name of a model; give one line of text")
+    check_new_name(artifact, new, but=old)
     if new in artifact.models:
         raise PoolError(f"the artifact holds a model {new!r} already; choose another name")
     names = [new if name == old else name for name in artifact.models]
@@ -105,6 +104,30 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
     metadata = metadata_of(artifact)
     changes = noted(artifact, {"what": "rename_model", "model": old, "to": new})["changes"]
     return rebuild(artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes})
+
+
+def check_new_name(artifact: Artifact, name: str, *, but: str | None = None) -> None:
+    """Refuse a name for a model that no table may hold, or that looks like one at hand.
+
+    Args:
+        artifact: Whose models there are.
+        name: The new name.
+        but: The model that gives its name up.
+
+    Raises:
+        PoolError: The name is one of these.
+    """
+    if not isinstance(name, str):
+        raise PoolError(f"{shown(name)} is no name of a model; give one line of text")
+    fault = fault_of_name(name)
+    if fault:
+        raise PoolError(f"{shown(name)} is no name of a model: {'; '.join(fault)}")
+    pair = alike([name], [known for known in artifact.models if known != but])
+    if pair:
+        raise PoolError(
+            f"the artifact holds another spelling of that model: {spellings(*pair)}; "
+            "choose another name"
+        )
 
 
 def _check_known(artifact: Artifact, name: str) -> None:

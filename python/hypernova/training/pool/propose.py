@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import PoolError
+from hypernova.table.source import shown
+from hypernova.training.options import check_count, check_table
 from hypernova.training.parts import Profile, metadata_of, rebuild
 from hypernova.training.pool.add import Scored, new_models, newcomer, scored_of
+from hypernova.training.pool.change import check_new_name
 from hypernova.training.pool.prior import Placed
 from hypernova.training.pool.vectors import embedded, vectors_of_table
 from hypernova.training.profile import SCORE_VARIANCE
@@ -81,8 +84,8 @@ def next_prompts(
         At most ``count`` proposals; none repeats the text, or the vector, of another.
 
     Raises:
-        PoolError: There is nothing to propose, ``count`` is below 1, or outcomes are given of
-            a model that the artifact holds.
+        PoolError: There is nothing to propose, ``count`` is below 1, ``model`` is no name, or
+            outcomes are given of a model that the artifact holds.
         EmbedderMismatchError: As in `add_model`.
 
     Example:
@@ -92,8 +95,16 @@ def next_prompts(
         >>> len(found)
         1
     """
-    if count < 1:
-        raise PoolError(f"count is {count}; ask for at least one prompt")
+    count = check_count("count", count, 1, PoolError)
+    if isinstance(prompts, str):  # its letters would pass for prompts
+        raise PoolError(
+            f"prompts is {shown(prompts)}; expected a sequence of prompts: "
+            "hypernova.table.read_prompts(path) reads some"
+        )
+    if scored is not None:
+        check_table(scored, PoolError)
+    if model is not None and model not in artifact.models:
+        check_new_name(artifact, model)
     texts = None if isinstance(prompts, np.ndarray) else list(prompts)
     past = set() if scored is None else set(scored.prompts)
     fresh = _fresh(prompts, past)
