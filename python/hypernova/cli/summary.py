@@ -6,6 +6,8 @@ Not here: what a report says; that is in `hypernova.judging`.
 from __future__ import annotations
 
 import json
+import textwrap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +53,7 @@ def print_summary(artifact: Artifact) -> None:
             f"                          {figures['folds']} folds, {figures['repeats']} times; they "
             "also chose the setting, so slightly too good"
         )
+    _print_shared(metadata, identity)
     if "target" in metadata:
         figures = metadata["target"]
         print(
@@ -59,6 +62,29 @@ def print_summary(artifact: Artifact) -> None:
             "                          the same folds chose the weight, so slightly too good"
         )
     print_changes(metadata)
+
+
+def _print_shared(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
+    """What the prompts of the table share, and what of it every request loses."""
+    if not (metadata.keys() & {"shared_text", "alike_prompts"} or "skip" in identity):
+        return
+    from hypernova.training.shared_text import alike_sentence, shared_sentence, skipped_sentence
+
+    said = []
+    for key, sentence in (("shared_text", shared_sentence), ("alike_prompts", alike_sentence)):
+        # Metadata is free: another program may have written something else there.
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            if key in metadata:
+                said.append(sentence(metadata[key]))
+    if "skip" in identity and not said:
+        said.append(skipped_sentence(identity))
+    for name, text in zip(["shared text"] + [""] * len(said), said, strict=False):
+        print(
+            textwrap.fill(
+                text, COLUMNS + 8, initial_indent=f"{name:26}", subsequent_indent=" " * 26,
+                break_on_hyphens=False,
+            )
+        )  # fmt: skip
 
 
 def print_changes(metadata: dict[str, Any]) -> None:
