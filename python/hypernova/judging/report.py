@@ -128,7 +128,7 @@ def _lines(values: dict[str, Any]) -> list[str]:
         mean = points(prompts["mean"], 2)
         lines.append(f"of it by prompts {mean} points, 95% interval {low} to {high}")
     for key in ("shared_text", "alike_prompts"):
-        if values[key] is not None:
+        if values.get(key) is not None:  # a report of an older version has none
             lines += ["", *_wrapped(values[key]["text"])]
     left_out = values["leave_one_group_out"]
     if left_out is not None:

@@ -72,7 +72,7 @@ def overview(report: Mapping[str, Any], figures: Figures) -> Markup:
         *(
             el("p", report[key]["text"], class_="note")
             for key in ("shared_text", "alike_prompts")
-            if report[key] is not None
+            if report.get(key) is not None  # a report of an older version has none
         ),
     )
 
