@@ -542,6 +542,8 @@ FIELDS = {
     "shuffled_clusters": FIGURE,
     "cost_matched_mix": FIGURE,
     "gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
+    "shared_text": None,
+    "alike_prompts": None,
     "gain_over_shuffled": {"mean", "ci95", "tasks"},
     "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd"}],
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],

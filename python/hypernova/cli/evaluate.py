@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
-from hypernova.cli.fit import add_structure_to, cluster_count, read_structure
+from hypernova.cli.fit import add_skip_shared_to, add_structure_to, cluster_count, read_structure
 from hypernova.cli.streams import complain
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
@@ -41,6 +41,7 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="hold out each group as well: kinds of task never seen",
     )
+    add_skip_shared_to(parser)
     parser.add_argument("--jobs", type=int, metavar="N", help="processes; by default all cores")
     parser.add_argument("--json", metavar="PATH", help="write all figures")
     parser.add_argument("--html", metavar="PATH", help="write a page to look at, one offline file")
@@ -63,6 +64,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         clusters=arguments.clusters,
         structure=read_structure(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
+        skip_shared=arguments.skip_shared,
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )

@@ -43,6 +43,7 @@ def add_to(commands: Commands) -> None:
         metavar="P",
         help="instead: the cheapest weight that is at least so accurate on held-out tasks",
     )
+    add_skip_shared_to(parser)
     parser.add_argument(
         "--no-describe",
         dest="describe",
@@ -75,6 +76,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         target_cost=arguments.target_cost,
         target_accuracy=arguments.target_accuracy,
         describe=arguments.describe,
+        skip_shared=arguments.skip_shared,
         progress=sys.stderr.isatty(),
     )
     artifact.save(arguments.output)
@@ -88,6 +90,15 @@ def add_structure_to(parser: argparse.ArgumentParser) -> None:
         "--structure",
         metavar="PROMPTS",
         help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
+    )
+
+
+def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--skip-shared``, the same for fit and evaluate."""
+    parser.add_argument(
+        "--skip-shared",
+        action="store_true",
+        help="leave out beginnings and ends that many prompts share, here and in every request",
     )
 
 

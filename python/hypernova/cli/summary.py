@@ -6,6 +6,8 @@ Not here: what a report says; that is in `hypernova.judging`.
 from __future__ import annotations
 
 import json
+import textwrap
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,10 +31,11 @@ RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 def print_summary(artifact: Artifact) -> None:
     """What an artifact is and how it did, each figure labelled."""
     metadata = metadata_of(artifact)
+    identity = json.loads(artifact.embedder)
     print(
         f"{artifact.clusters} clusters, {len(artifact.models)} models, "
         f"default {escaped(artifact.default_model)}, embedder "
-        f"{escaped(str(json.loads(artifact.embedder)['name']))}"
+        f"{escaped(str(identity['name']))}"
     )
     for name, told in (
         ("recalibration", _recalibrated),
@@ -42,6 +45,7 @@ def print_summary(artifact: Artifact) -> None:
     ):
         if metadata.get(name):
             _print_known(name, told, metadata[name])
+    _print_shared(metadata, identity)
     print_changes(metadata)
 
 
@@ -89,6 +93,29 @@ def _target(figures: Any) -> str:
         f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
         "                          the same folds chose the weight, so slightly too good"
     )
+
+
+def _print_shared(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
+    """What the prompts of the table share, and what of it every request loses."""
+    if not (metadata.keys() & {"shared_text", "alike_prompts"} or "skip" in identity):
+        return
+    from hypernova.training.shared_text import alike_sentence, shared_sentence, skipped_sentence
+
+    said = []
+    for key, sentence in (("shared_text", shared_sentence), ("alike_prompts", alike_sentence)):
+        # Metadata is free: another program may have written something else there.
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            if key in metadata:
+                said.append(sentence(metadata[key]))
+    if "skip" in identity and not said:
+        said.append(skipped_sentence(identity))
+    for name, text in zip(["shared text"] + [""] * len(said), said, strict=False):
+        print(
+            textwrap.fill(
+                text, COLUMNS + 8, initial_indent=f"{name:26}", subsequent_indent=" " * 26,
+                break_on_hyphens=False,
+            )
+        )  # fmt: skip
 
 
 def print_changes(metadata: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ Not here: training, downloading, or any model's name.
 - ``runtime``: onnxruntime, with its telemetry off
 - ``embedder``: from text to vector with a model
 - ``function``: from text to vector with a function of the user's own
+- ``skip``: the same without the beginnings and ends that many prompts shared
 - ``cache``: the vectors of the texts that came last
 - ``open``: any of these, from what names it
 - ``of_artifact``: the one that an artifact was fitted with
@@ -20,6 +21,7 @@ from hypernova.embedder.embedder import Embedder
 from hypernova.embedder.files import bundled_embedders, find_bundled
 from hypernova.embedder.function import CallableEmbedder
 from hypernova.embedder.open import open_embedder
+from hypernova.embedder.skip import SharedPart, SharedParts, SkipSharedEmbedder
 
 __all__ = [
     "DEVICES",
@@ -28,6 +30,9 @@ __all__ = [
     "CallableEmbedder",
     "Device",
     "Embedder",
+    "SharedPart",
+    "SharedParts",
+    "SkipSharedEmbedder",
     "TextEmbedder",
     "bundled_embedders",
     "find_bundled",

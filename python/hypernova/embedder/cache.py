@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
+from hypernova.embedder.skip import SkipSharedEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,7 +65,8 @@ class CachedEmbedder(TextEmbedder):
 
     def __init__(self, embedder: TextEmbedder, size: int) -> None:
         check_size(size)
-        if isinstance(embedder, CachedEmbedder):
+        within = embedder.embedder if isinstance(embedder, SkipSharedEmbedder) else embedder
+        if isinstance(within, CachedEmbedder):
             raise ValueError("the embedder has a cache already; give one size, in one place")
         if not isinstance(embedder, TextEmbedder):
             raise TypeError(f"embedder is {type(embedder).__name__}, expected an open embedder")
@@ -137,7 +139,8 @@ class CachedEmbedder(TextEmbedder):
         with self._lock:
             kept = self._look_up(key)
         if kept is None:
-            kept = self._embedder.embed_one(key).tobytes()
+            # The text and not its key: what cutting leaves may not be cut to itself again.
+            kept = self._embedder.embed_one(str.__str__(text)).tobytes()
             with self._lock:
                 self._keep(key, kept)
         return np.frombuffer(kept, dtype=np.float32)
@@ -163,9 +166,14 @@ class CachedEmbedder(TextEmbedder):
         if progress is not None and len(missing) < len(keys):
             progress(len(keys) - len(missing))
         if missing:
-            # The place of a text is that of its first row, so that messages name that one.
-            firsts = [places[rows[0]] for rows in missing.values()]
-            made = self._embedder._embed_at(list(missing), firsts, progress)
+            # Texts and not their keys, as in `embed_one`; the place of a text is that of its
+            # first row, so that messages name that one.
+            rows_of = [rows[0] for rows in missing.values()]
+            made = self._embedder._embed_at(
+                [str.__str__(texts[row]) for row in rows_of],
+                [places[row] for row in rows_of],
+                progress,
+            )
             for vector, rows in zip(made, missing.values(), strict=True):
                 vectors[rows] = vector
             with self._lock:

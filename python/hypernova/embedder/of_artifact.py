@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.embedder.embedder import Embedder
 from hypernova.embedder.files import bundled_embedders, find_bundled
 from hypernova.embedder.function import SOURCE as CALLABLE
-from hypernova.errors import EmbedderMismatchError
+from hypernova.embedder.skip import FIELD, SharedParts, SkipSharedEmbedder
+from hypernova.errors import ArtifactError, EmbedderMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 def load_bundled_for(
     identity: Mapping[str, object], *, threads: int = 1, device: Device = "cpu"
 ) -> TextEmbedder:
-    """Load the bundled embedder that an identity names.
+    """Load the bundled embedder that an identity names, and let it skip what the artifact skips.
 
     Raises:
         EmbedderMismatchError: The artifact routes vectors only, or its embedder is not bundled.
+        ArtifactError: The shared parts that it skips are malformed.
         EmbedderError: As in `Embedder.load`, like all that follows.
         MissingExtraError: As in `Embedder.load`.
         DeviceError: As in `Embedder.load`.
@@ -35,34 +38,71 @@ def load_bundled_for(
             f"this artifact routes vectors only ({identity['name']}): no text can be embedded to "
             "match; give vectors of the same origin, to a router by decide or decide_many"
         )
-    folder = find_bundled(str(identity["fingerprint"]))
+    parts = SharedParts.of_identity(identity)
+    within = _fingerprint_within(identity)
+    named = _label({"name": identity["name"], "fingerprint": within})
+    folder = find_bundled(within)
     if folder is None and identity.get("source") == CALLABLE:
         raise EmbedderMismatchError(
-            f"the artifact was fitted with the callable embedder {_label(identity)}, which "
+            f"the artifact was fitted with the callable embedder {named}, which "
             "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
             f"name={identity['name']!r}, dim={identity['dim']})"
         )
     if folder is None:
         raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {_label(identity)}, which is none of "
+            f"the artifact was fitted with the embedder {named}, which is none of "
             f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
             "pass embedder= with its folder"
         )
-    return Embedder.load(folder, threads=threads, device=device)
+    embedder = Embedder.load(folder, threads=threads, device=device)
+    return embedder if parts is None else _skipping(identity, embedder, parts)
 
 
-def check_is_of(identity: Mapping[str, object], embedder: TextEmbedder) -> None:
+def adapted_to(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEmbedder:
     """Refuse an embedder that is another one than an identity names.
 
+    Returns:
+        The embedder; within one that skips shared parts, where the artifact skips any and the
+        embedder does not.
+
     Raises:
-        EmbedderMismatchError: It is, and the message names both.
+        EmbedderMismatchError: It is another one, and the message names both.
+        ArtifactError: The shared parts that the artifact skips are malformed.
     """
-    if embedder.fingerprint != identity["fingerprint"]:
-        given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
-        raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {_label(identity)}, and the one given "
-            f"is {_label(given)}: pass the former, or fit again with the latter"
+    if embedder.fingerprint == identity["fingerprint"]:
+        return embedder
+    parts = SharedParts.of_identity(identity)
+    if parts is not None and embedder.fingerprint == _fingerprint_within(identity):
+        return _skipping(identity, embedder, parts)
+    named = {"name": identity["name"], "fingerprint": _fingerprint_within(identity)}
+    given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
+    raise EmbedderMismatchError(
+        f"the artifact was fitted with the embedder {_label(named)}, and the one given "
+        f"is {_label(given)}: pass the former, or fit again with the latter"
+    )
+
+
+def _fingerprint_within(identity: Mapping[str, object]) -> str:
+    """The fingerprint of the embedder that reads what is left without the shared parts."""
+    if FIELD not in identity:
+        return str(identity["fingerprint"])
+    within = {
+        key: value for key, value in identity.items() if key not in ("kind", "fingerprint", FIELD)
+    }
+    return fingerprint_of_identity(within)
+
+
+def _skipping(
+    identity: Mapping[str, object], embedder: TextEmbedder, parts: SharedParts
+) -> SkipSharedEmbedder:
+    skipping = SkipSharedEmbedder(embedder, parts)
+    if skipping.fingerprint != identity["fingerprint"]:
+        raise ArtifactError(
+            f"section EMBD: the fingerprint {str(identity['fingerprint'])[:12]} is not that of "
+            f"the embedder {_label({'name': embedder.name, 'fingerprint': embedder.fingerprint})} "
+            f"with the field {FIELD!r}; fit the artifact again"
         )
+    return skipping
 
 
 def _label(identity: Mapping[str, object]) -> str:

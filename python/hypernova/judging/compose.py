@@ -64,6 +64,9 @@ class Trial:
         left_out: Groups that were held out.
         left_out_decided: For each of ``left_out``.
         notes: What is to be said besides.
+        texts: (tasks,) what of each prompt was embedded.
+        shared_text: What prompts share, and what is at stake; None if there is nothing to say.
+        alike_prompts: Which prompts have one vector; None if there is nothing to say.
     """
 
     table: OutcomeTable
@@ -83,6 +86,9 @@ class Trial:
     left_out: Sequence[Part]
     left_out_decided: Sequence[Decided]
     notes: list[str]
+    texts: Sequence[str]
+    shared_text: dict[str, Any] | None
+    alike_prompts: dict[str, Any] | None
 
 
 def compose(trial: Trial) -> dict[str, Any]:
@@ -128,6 +134,8 @@ def compose(trial: Trial) -> dict[str, Any]:
             )
         },
         "gain": gain,
+        "shared_text": trial.shared_text,
+        "alike_prompts": trial.alike_prompts,
         "gain_over_shuffled": {key: over_shuffled[key] for key in ("mean", "ci95", "tasks")},
         "pareto": [
             {
@@ -285,7 +293,7 @@ def _settings(decided: Sequence[Decided]) -> list[dict[str, Any]]:
 def _clusters(trial: Trial, artifact: Artifact) -> list[dict[str, Any]]:
     """The clusters of the artifact that was learned from all tasks: in-sample."""
     nearest = artifact.decide_many(trial.vectors).clusters
-    described = describe(trial.table.prompts, trial.vectors, artifact.centroids, nearest)
+    described = describe(trial.texts, trial.vectors, artifact.centroids, nearest)
     n, mean, cost = artifact.counts, artifact.mean, artifact.cost
     success = success_at_centres(artifact)
     reach = NORMAL_95 * artifact.standard_error

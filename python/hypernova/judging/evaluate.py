@@ -7,6 +7,7 @@ Not here: what is learned (see ``hypernova.training``), or how figures come of d
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +23,8 @@ from hypernova.judging.folds import (
 )
 from hypernova.judging.processes import in_processes
 from hypernova.judging.report import Report
-from hypernova.training.fit import embed_table
+from hypernova.judging.shared import alike_field, shared_field, vectors_unseen
+from hypernova.training.fit import embed_left, embed_table, open_for
 from hypernova.training.learn import LEAST_TASKS, check_learnable
 from hypernova.training.options import (
     check_clusters,
@@ -31,6 +33,7 @@ from hypernova.training.options import (
     check_table,
 )
 from hypernova.training.profile import mean_known
+from hypernova.training.shared_text import texts_read
 from hypernova.training.target import cost_weights
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ def evaluate(
     structure: Sequence[str] | None = None,
     device: Device = "cpu",
     leave_one_group_out: bool = False,
+    skip_shared: bool = False,
     jobs: int | None = None,
     progress: bool = False,
 ) -> Report:
@@ -78,6 +82,9 @@ def evaluate(
         device: As in `fit`.
         leave_one_group_out: Hold out each named group as well: what happens on a kind of
             task never seen.
+        skip_shared: As in `fit`. What is shared is found once, in the texts of all prompts;
+            a group that is left out is no part of that. By default nothing is left out, and
+            where many prompts share some, the first deal is run without it as well.
         jobs: Processes; by default as many as the cores this process may use. The report
             does not depend on it.
         progress: Show a progress bar for what takes longer than a second.
@@ -87,6 +94,7 @@ def evaluate(
             range.
         FitError: ``clusters`` is out of range, or ``structure`` is empty.
         EmbedderMismatchError: As in `fit`.
+        ValueError: As in `fit`.
         MissingExtraError: As in `fit`.
         DeviceError: As in `fit`.
         WorkerError: A process of its own was ended by something else, as when memory runs out.
@@ -111,8 +119,9 @@ def evaluate(
     left_out: list[Part] = []
     if leave_one_group_out:
         left_out = _left_out(prompts, groups, names, clusters, seed, notes)
+    used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
     vectors, structure_vectors, identity = embed_table(
-        table, embedder, structure, progress, device=device
+        table, embedder if used is None else used, structure, progress
     )
     if structure is not None:
         notes.append(f"Clusters are found on {len(structure):,} other prompts.")
@@ -126,11 +135,29 @@ def evaluate(
             for part in parts
         ),
         *(
-            partial(decide_part, table, vectors, part, clusters, (), structure_vectors)
+            partial(
+                decide_part,
+                table,
+                vectors_unseen(table, used, vectors, part),
+                part,
+                clusters,
+                (),
+                structure_vectors,
+            )
             for part in left_out
         ),
     ]
+    first_deal = [replace(part, shuffle_seeds=()) for part in parts if part.row == 0]
+    if used is not None and not skip_shared and shared.to_say is not None:
+        left, structure_left = embed_left(
+            table, used, shared.to_say, structure, vectors, structure_vectors, progress
+        )
+        calls += [
+            partial(decide_part, table, left, part, clusters, (), structure_left)
+            for part in first_deal
+        ]
     whole, *decided = in_processes(calls, jobs, progress)
+    texts = table.prompts if used is None else list(map(texts_read(used), table.prompts))
     trial = Trial(
         table=table,
         vectors=vectors,
@@ -147,8 +174,18 @@ def evaluate(
         parts=parts,
         decided=decided[: len(parts)],
         left_out=left_out,
-        left_out_decided=decided[len(parts) :],
+        left_out_decided=decided[len(parts) :][: len(left_out)],
         notes=notes,
+        texts=texts,
+        shared_text=shared_field(
+            table,
+            shared,
+            first_deal,
+            decided[: len(first_deal)],
+            decided[len(parts) + len(left_out) :],
+            skipped=skip_shared,
+        ),
+        alike_prompts=None if used is None else alike_field(table, texts, vectors),
     )
     return Report(compose(trial))
 

@@ -99,6 +99,9 @@ def _lines(values: dict[str, Any]) -> list[str]:
         low, high = (points(end, 2) for end in prompts["ci95"])
         mean = points(prompts["mean"], 2)
         lines.append(f"of it by prompts {mean} points, 95% interval {low} to {high}")
+    for key in ("shared_text", "alike_prompts"):
+        if values.get(key) is not None:  # a report of an older version has none
+            lines += ["", *_wrapped(values[key]["text"])]
     left_out = values["leave_one_group_out"]
     if left_out is not None:
         lines += ["", "groups never seen (each left out in turn)"]

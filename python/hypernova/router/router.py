@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from hypernova._core import Artifact, Decision, Decisions
-from hypernova.embedder import CachedEmbedder, CacheInfo, TextEmbedder, open_embedder
+from hypernova.embedder import (
+    CachedEmbedder,
+    CacheInfo,
+    SkipSharedEmbedder,
+    TextEmbedder,
+    open_embedder,
+)
 from hypernova.embedder.cache import check_size
 from hypernova.embedder.device import Device, check_device
 from hypernova.errors import HypernovaError
@@ -276,8 +282,11 @@ class Router:
 
     def cache_info(self) -> CacheInfo | None:
         """Tell hits, misses, and how full the cache is; None if there is no cache."""
-        if isinstance(self._serving.loaded, CachedEmbedder):
-            return self._serving.loaded.cache_info()
+        loaded = self._serving.loaded
+        if isinstance(loaded, SkipSharedEmbedder):
+            loaded = loaded.embedder  # given with a cache: that is within
+        if isinstance(loaded, CachedEmbedder):
+            return loaded.cache_info()
         return None if self._cache is None else CacheInfo(0, 0, self._cache, 0)
 
     def route(

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import CachedEmbedder
-from hypernova.embedder.of_artifact import check_is_of, load_bundled_for
+from hypernova.embedder.of_artifact import adapted_to, load_bundled_for
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
@@ -47,8 +47,7 @@ class Serving:
         self._lock = threading.Lock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
-            check_is_of(identity_of(artifact), embedder)
-            self._embedder = self._cached(embedder)
+            self._embedder = self._cached(adapted_to(identity_of(artifact), embedder))
 
     @property
     def embedder(self) -> TextEmbedder:

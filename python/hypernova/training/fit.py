@@ -12,18 +12,27 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
-from hypernova.embedder import open_embedder
+from hypernova.embedder import SkipSharedEmbedder, open_embedder
+from hypernova.embedder.skip import FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity
 from hypernova.training.describe import describe as describe_clusters
-from hypernova.training.learn import check_learnable, learn
+from hypernova.training.learn import check_learnable, choose, learn
 from hypernova.training.options import (
     check_clusters,
     check_count,
     check_number,
     check_structure,
     check_table,
+)
+from hypernova.training.shared_text import (
+    SharedText,
+    at_stake,
+    find_alike,
+    find_shared,
+    texts_read,
+    vectors_left,
 )
 from hypernova.training.target import cost_weights, find_cost_weight
 
@@ -32,9 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova._core import Artifact
-    from hypernova.embedder import Device, TextEmbedder
+    from hypernova.embedder import Device, SharedParts, TextEmbedder
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats
+
+SELECTED = "cross-validated on the folds that chose the setting: slightly too good"
 
 
 def fit(
@@ -49,6 +60,7 @@ def fit(
     target_cost: float | None = None,
     target_accuracy: float | None = None,
     describe: bool = True,
+    skip_shared: bool = False,
     progress: bool = False,
 ) -> Artifact:
     """Learn a routing artifact from an outcome table.
@@ -78,6 +90,10 @@ def fit(
         describe: Keep each cluster's most telling words in the metadata, for people to
             read. Each stands in at least three different prompts of its cluster; no
             text of a prompt is kept either way.
+        skip_shared: Leave beginnings and ends that many prompts of the table share out of
+            every prompt, here and in every request of the artifact (docs/fitting.md, *Shared
+            text*). By default nothing is left out, and where many prompts share some, what it
+            would change is measured: the metadata has it under ``shared_text``.
         progress: Show a progress bar for what takes longer than a second.
 
     Returns:
@@ -86,7 +102,9 @@ def fit(
     Raises:
         FitError: The table is too small, has fewer prompts than clusters, no cost weight
             meets the target, or an option is of the wrong type or out of range.
-        EmbedderMismatchError: ``structure`` is given and the table holds vectors.
+        EmbedderMismatchError: ``structure`` or ``skip_shared`` is given and the table holds
+            vectors.
+        ValueError: ``skip_shared``, and the embedder skips shared text already.
         MissingExtraError: The extra ``train`` is not installed, or ``device`` is ``"cuda"`` and
             onnxruntime has none.
         DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
@@ -115,8 +133,9 @@ def fit(
             "add cost_usd to its outcomes, or leave the target out"
         )
     different = check_learnable(table, clusters)  # said before the prompts are embedded
+    used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
     vectors, structure_vectors, identity = embed_table(
-        table, embedder, structure, progress, device=device
+        table, embedder if used is None else used, structure, progress
     )
     learned = learn(
         table,
@@ -154,7 +173,7 @@ def fit(
         "cluster_sizes": np.bincount(learned.clusters).tolist(),
         "setting": asdict(learned.setting),
         "selection": {
-            "label": "cross-validated on the folds that chose the setting: slightly too good",
+            "label": SELECTED,
             "folds": chosen.folds,
             "repeats": chosen.repeats,
             "accuracy": round(chosen.held_out.accuracy, 6),
@@ -172,13 +191,59 @@ def fit(
         }
     unnamed = learned.artifact(cost_weight=cost_weight)
     figures = _in_sample(table, unnamed, vectors)
+    texts: Sequence[str] = table.prompts
+    if used is not None:
+        texts = list(map(texts_read(used), table.prompts))
+        if skip_shared:
+            metadata["shared_text"] = shared.facts(skipped=True)
+        elif (parts := shared.to_say) is not None:
+            left = embed_left(table, used, parts, structure, vectors, structure_vectors, progress)
+            without = choose(table, *left, clusters=clusters, seed=seed, progress=progress)
+            stake = at_stake(chosen.held_out, without.held_out, SELECTED)
+            metadata["shared_text"] = {**shared.facts(skipped=False), "at_stake": stake}
+        alike = find_alike(table, texts, vectors)
+        if alike is not None:
+            metadata["alike_prompts"] = alike
     if describe:
         centroids = learned.structure.centroids
-        described = describe_clusters(table.prompts, vectors, centroids, learned.clusters)
+        described = describe_clusters(texts, vectors, centroids, learned.clusters)
         metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}
     )
+
+
+def open_for(
+    table: OutcomeTable,
+    embedder: str | os.PathLike[str] | TextEmbedder,
+    *,
+    skip_shared: bool,
+    device: Device = "cpu",
+) -> tuple[TextEmbedder | None, SharedText]:
+    """Open the embedder of a table, and find what its prompts share.
+
+    Returns:
+        The embedder, None if the table holds vectors; with ``skip_shared`` it leaves out what
+        was found. And what was found: nothing, where the embedder skips shared text already.
+
+    Raises:
+        EmbedderMismatchError: ``skip_shared``, and the table holds vectors.
+        ValueError: ``skip_shared``, and the embedder skips shared text already.
+    """
+    if table.embedding is not None:
+        if skip_shared:
+            raise EmbedderMismatchError(
+                f"the table {table.name} brings vectors, so nothing can be left out of its "
+                "prompts; leave skip_shared out or drop the embedding column"
+            )
+        return None, SharedText(None, table.n_tasks)
+    opened = open_embedder(embedder, device=device)
+    if not skip_shared and FIELD in opened.identity:
+        return opened, SharedText(None, table.n_tasks)
+    shared = find_shared(table.prompts)
+    if skip_shared and shared.parts is not None:
+        return SkipSharedEmbedder(opened, shared.parts), shared
+    return opened, shared
 
 
 def embed_table(
@@ -212,6 +277,25 @@ def embed_table(
     identity = {**used.identity, "kind": "text", "fingerprint": used.fingerprint}
     n = table.n_tasks
     return vectors[:n], None if structure is None else vectors[n:], identity
+
+
+def embed_left(
+    table: OutcomeTable,
+    embedder: TextEmbedder,
+    parts: SharedParts,
+    structure: Sequence[str] | None,
+    vectors: Floats,
+    structure_vectors: Floats | None,
+    progress: bool,
+) -> tuple[Floats, Floats | None]:
+    """Give the vectors of `embed_table` as they are without the shared parts."""
+    texts, before = [*table.prompts, *(structure or ())], vectors
+    if structure_vectors is not None:
+        before = np.concatenate([vectors, structure_vectors])
+    with bar(len(texts), "embedding without the shared text", progress) as tick:
+        left = vectors_left(embedder, texts, before, parts, tick)
+    n = table.n_tasks
+    return left[:n], None if structure_vectors is None else left[n:]
 
 
 def _in_sample(table: OutcomeTable, artifact: Artifact, vectors: Floats) -> dict[str, object]:

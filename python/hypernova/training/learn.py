@@ -105,19 +105,16 @@ def learn(
     different = check_learnable(table, clusters)
     selection = None
     if setting is None:
-        given = None if clusters == "auto" else clusters
-        total = steps(table, given, structure is not None)
-        with bar(total, "choosing on held-out tasks", progress) as tick:
-            try:
-                selection = select(
-                    table, vectors, seed, clusters=given, structure=structure, tick=tick
-                )
-            except FitError:
-                # A fold has fewer prompts than the table: with about as many clusters as
-                # prompts there is nothing to hold out.
-                raise FitError(
-                    f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
-                ) from None
+        try:
+            selection = choose(
+                table, vectors, structure, clusters=clusters, seed=seed, progress=progress
+            )
+        except FitError:
+            # A fold has fewer prompts than the table: with about as many clusters as
+            # prompts there is nothing to hold out.
+            raise FitError(
+                f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
+            ) from None
         setting = selection.setting
     with bar(STARTS, "clustering", progress) as tick:
         found = find_structure(
@@ -139,6 +136,22 @@ def learn(
         setting=setting,
         selection=selection,
     )
+
+
+def choose(
+    table: OutcomeTable,
+    vectors: Floats,
+    structure: Floats | None = None,
+    *,
+    clusters: int | Literal["auto"],
+    seed: int,
+    progress: bool,
+) -> Selection:
+    """Choose a setting with `select`, and show a bar; arguments as in `learn`."""
+    given = None if clusters == "auto" else clusters
+    total = steps(table, given, structure is not None)
+    with bar(total, "choosing on held-out tasks", progress) as tick:
+        return select(table, vectors, seed, clusters=given, structure=structure, tick=tick)
 
 
 def _lifts(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Figures that hold for the models that the table was fitted with, and for no others.
-FIGURES = ("in_sample", "selection", "target")
+FIGURES = ("in_sample", "selection", "target", "shared_text", "alike_prompts")
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,11 @@ def overview(report: Mapping[str, Any], figures: Figures) -> Markup:
         el("p", verdict, class_="verdict"),
         el("ul", *(el("li", fact) for fact in facts), class_="facts"),
         _tiles(report, figures),
+        *(
+            el("p", report[key]["text"], class_="note")
+            for key in ("shared_text", "alike_prompts")
+            if report.get(key) is not None  # a report of an older version has none
+        ),
     )
 
 
