@@ -149,7 +149,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
             )
     if "tail_tokens" in settings and settings["max_tokens"] is None:
         raise EmbedderError(
-            f"{path}: tail_tokens is set, but max_tokens, of which it is a part, is null"
+            f"{path}: tail_tokens is {settings['tail_tokens']}, but max_tokens, of which it is a "
+            "part, is null"
         )
     return settings
 
