@@ -137,7 +137,9 @@ def test_threads_do_not_change_the_vector(minilm: Embedder) -> None:
 # --- texts -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\t \u00a0\u2003"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\t \u00a0\u2003", "\x00", "\x01\x02", "\u200b \ufeff", "\u2028\u202e"]
+)
 def test_an_empty_text_is_refused_with_its_index(static: Embedder, text: str) -> None:
     with pytest.raises(TextError, match="the text is empty"):
         static.embed_one(text)
@@ -150,7 +152,7 @@ def test_the_index_is_of_the_sequence_and_not_of_the_window(static: Embedder) ->
         static.embed(["a"] * 3000 + [""])
 
 
-@pytest.mark.parametrize("text", ["\x00", "\u200b", "\x01\x02"])
+@pytest.mark.parametrize("text", ["\ue000", "\ufffd"])
 def test_a_text_without_a_token_is_refused(embedder: Embedder, text: str) -> None:
     with pytest.raises(TextError, match="text 1 holds no token"):
         embedder.embed(["a", text])
@@ -417,7 +419,11 @@ def test_a_setting_changes_the_fingerprint_and_a_note_does_not(
     for field, value in [("head_chars", 1537), ("lead_chars", 199), ("lead_weight", 0)]:
         change(broken, **{field: value})
         found.add(Embedder.load(broken).fingerprint)
-    assert len(found) == 4
+    change(broken, max_tokens=96)
+    found.add(Embedder.load(broken).fingerprint)
+    change(broken, tail_tokens=32)
+    found.add(Embedder.load(broken).fingerprint)
+    assert len(found) == 6
 
 
 def test_importing_the_module_loads_neither_onnxruntime_nor_tokenizers() -> None:
@@ -529,6 +535,8 @@ def test_settings_that_are_no_object(broken: Path) -> None:
         ("normalize", 1, "true or false"),
         ("max_tokens", 0, "null, or an integer from 1, below 2**31"),
         ("max_tokens", 10**30, "null, or an integer from 1, below 2**31"),
+        ("tail_tokens", 0, "an integer from 1, below 2**31"),
+        ("tail_tokens", None, "an integer from 1, below 2**31"),
         ("tail_chars", False, "0, or an integer from 1, below 2**31"),
         ("head_chars", 0, "an integer from 1, below 2**31"),
         ("tail_chars", -1, "0, or an integer from 1, below 2**31"),
@@ -621,6 +629,15 @@ def test_more_tokens_than_the_model_has_positions(tmp_path: Path) -> None:
 def test_no_room_beside_the_special_tokens(broken: Path, special: bool) -> None:
     change(broken, special_tokens=special, max_tokens=2)
     assert "max_tokens is 2, expected more than the 2 special tokens" in message(broken)
+
+
+def test_no_room_for_the_last_tokens(broken: Path) -> None:
+    change(broken, max_tokens=8, tail_tokens=6)
+    assert "tail_tokens is 6, expected less than the 6 that max_tokens leaves" in message(broken)
+    change(broken, max_tokens=8, tail_tokens=5)
+    Embedder.load(broken)
+    change(broken, max_tokens=None, tail_tokens=5)
+    assert "tail_tokens is 5, but max_tokens, of which it is a part, is null" in message(broken)
 
 
 def test_padding_and_truncation_in_the_tokenizer_have_no_effect(
@@ -737,7 +754,7 @@ def test_special_tokens_are_added_where_asked(broken: Path) -> None:
     embedder = Embedder.load(tiny(broken, pooling="cls", special_tokens=True))
     np.testing.assert_allclose(embedder.embed_one("the"), unit(102, 2), rtol=1e-5)
     with pytest.raises(TextError, match="holds no token"):
-        embedder.embed_one("\x01")
+        embedder.embed_one("\ue000")
 
 
 def test_max_tokens_truncates(broken: Path) -> None:
@@ -746,6 +763,17 @@ def test_max_tokens_truncates(broken: Path) -> None:
         embedder.embed_one("the the the hello"), embedder.embed_one("the the the"), rtol=1e-6
     )
     assert embedder.embed_one("the the hello")[0] > embedder.embed_one("the the the")[0]
+
+
+def test_the_last_tokens_count_where_there_is_no_room_for_all(broken: Path) -> None:
+    fields = {"max_tokens": 4, "tail_tokens": 1, "special_tokens": True, "lead_weight": 0}
+    embedder = Embedder.load(tiny(broken, **fields))
+    # [CLS], one of the beginning, one of the end, [SEP]: 101, 1996, 7592, 102, each plus one.
+    expected = unit((102 + 1997 + 7593 + 103) / 4, 2)
+    for text in ("the hello", "the the hello", "the" + " a cat" * 200 + " hello"):
+        np.testing.assert_allclose(embedder.embed_one(text), expected, rtol=1e-6)
+        np.testing.assert_allclose(embedder.embed([text, "hello"])[0], expected, rtol=1e-6)
+    assert not np.allclose(embedder.embed_one("the hello the"), expected)
 
 
 def test_an_input_that_is_unknown(broken: Path) -> None:

@@ -53,6 +53,14 @@ def limited(limit: int) -> tuple[Any, Words]:
     return cuts, Words(ours, special=True)
 
 
+def tailed(limit: int, tail: int) -> tuple[Any, Words]:
+    """A tokenizer that cuts nothing, and words that keep the last tokens of a text."""
+    ours = fresh()
+    ours.enable_truncation(limit)
+    return fresh(), Words(ours, special=True, tail=tail)
+
+
+TAILED = {both: tailed(*both) for both in ((8, 1), (8, 5), (12, 4), (256, 96))}
 LIMITED = {limit: limited(limit) for limit in (3, 8, 256)}
 
 
@@ -79,6 +87,31 @@ def test_special_tokens_and_a_limit_are_those_of_the_tokenizer(
     cuts, ours = LIMITED[limit]
     for _ in range(2):
         assert encoded(ours, text) == cuts.encode(text).ids
+
+
+@pytest.mark.parametrize(("limit", "tail"), [(8, 1), (8, 5), (12, 4), (256, 96)])
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
+def test_a_tail_is_the_last_tokens_of_the_whole_text(
+    limit: int, tail: int, pieces: list[str], times: int
+) -> None:
+    text = "".join(pieces) * times
+    plain, ours = TAILED[limit, tail]
+    cls, *own, sep = plain.encode(text).ids
+    room = limit - 2
+    if len(own) > room:
+        own = own[: room - tail] + own[-tail:]
+    for _ in range(2):
+        assert encoded(ours, text) == [cls, *own, sep]
+
+
+def test_a_tail_is_had_without_the_tokens_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = tailed(96, 32)[1]
+    looked_up: list[str] = []
+    learn = ours._learn
+    monkeypatch.setattr(ours, "_learn", lambda words: looked_up.extend(words) or learn(words))
+    encoded(ours, " ".join(f"w{i}" for i in range(100_000)))
+    assert len(looked_up) < 200
 
 
 def test_real_prompts(words: Words, shared: Path) -> None:

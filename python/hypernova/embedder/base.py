@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hypernova.embedder.cut import is_blank
+from hypernova.errors import TextError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -57,7 +60,7 @@ class TextEmbedder(ABC):
 
         Raises:
             TypeError: ``text`` is not a str.
-            TextError: The text is empty, only whitespace, or holds no token.
+            TextError: The text is empty, only blanks, or holds no token.
             EmbedderError: The vector is not what was promised.
         """
 
@@ -77,7 +80,7 @@ class TextEmbedder(ABC):
 
         Raises:
             TypeError: ``texts`` is one str, or one of the texts is not a str.
-            TextError: A text is empty, only whitespace, or holds no token; the message has its
+            TextError: A text is empty, only blanks, or holds no token; the message has its
                 index.
             EmbedderError: A vector is not what was promised.
         """
@@ -98,6 +101,39 @@ class TextEmbedder(ABC):
         """Give what is left of a text after the stated cut: all that a vector depends on."""
         return text
 
+    def key_of(self, text: str) -> bytes:
+        """Give a key of what a text's vector depends on; equal keys mean equal vectors.
+
+        Args:
+            text: As for ``embed_one``.
+
+        Returns:
+            32 bytes, by default a sha256 of the text after the cut. Texts of one key have the
+            same vector, to the bit, each embedded alone.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+        check_has_text(text, None)
+        return hashlib.sha256(self.cut(text).encode("utf-8", "surrogatepass")).digest()
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Tell which characters of a text its vector depends on; by default all.
+
+        Args:
+            text: As for ``embed_one``.
+
+        Returns:
+            Spans (first character, the one after the last), rising and disjoint.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+        check_has_text(text, None)
+        return ((0, len(text)),)
+
 
 def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
     """Give the sha256 of an identity's canonical JSON."""
@@ -109,6 +145,19 @@ def check_is_text(text: object, place: int | None) -> None:
     """Refuse what is not a str."""
     if not isinstance(text, str):
         raise TypeError(f"{label(place)} is {type(text).__name__}, expected str")
+
+
+def check_has_text(text: object, place: int | None) -> None:
+    """Refuse what is not a str, or holds blanks alone."""
+    check_is_text(text, place)
+    assert isinstance(text, str)
+    if is_blank(text):
+        raise empty(place)
+
+
+def empty(place: int | None) -> TextError:
+    """The error for a text of blanks alone."""
+    return TextError(f"{label(place)} is empty: expected at least one visible character")
 
 
 def label(place: int | None) -> str:

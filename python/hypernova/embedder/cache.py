@@ -121,6 +121,14 @@ class CachedEmbedder(TextEmbedder):
         """Cut as the embedder within does."""
         return self._embedder.cut(text)
 
+    def key_of(self, text: str) -> bytes:
+        """Give the key that the embedder within gives; no vector is made or looked up."""
+        return self._embedder.key_of(text)
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Tell what the embedder within reads; no vector is made or looked up."""
+        return self._embedder.read_spans(text)
+
     def embed_one(self, text: str) -> Vectors:
         """Give the vector of one text, from the cache if it is there.
 

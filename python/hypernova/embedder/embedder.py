@@ -11,6 +11,7 @@ onnxruntime and tokenizers are imported by ``Embedder.load``, not by importing t
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text, label
+from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text, empty, label
+from hypernova.embedder.cut import cut, cut_spans, is_blank, longest, visible_span
 from hypernova.embedder.device import Device, check_device
 from hypernova.embedder.files import (
     INPUTS,
@@ -34,6 +36,7 @@ from hypernova.embedder.files import (
     read_checked,
     read_settings,
 )
+from hypernova.embedder.reading import in_the_text, merge, spans_of_tokens
 from hypernova.embedder.words import Tokens, Words
 from hypernova.errors import EmbedderError, TextError
 
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from hypernova.embedder.cut import Span
 
 Ids = npt.NDArray[np.int64]
 
@@ -87,6 +92,8 @@ class Embedder(TextEmbedder):
         self._normalize: bool = settings["normalize"]
         self._head: int = settings["head_chars"]
         self._tail: int = settings["tail_chars"]
+        self._longest = longest(self._head, self._tail)
+        self._tail_tokens: int = settings.get("tail_tokens", 0)
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
         self._lead_weight: float = settings["lead_weight"]
@@ -96,11 +103,16 @@ class Embedder(TextEmbedder):
         self._has_mask, self._has_types = (name in inputs for name in INPUTS[1:])
         self._outputs = [session.get_outputs()[0].name]
         self._tokenizer = tokenizer
+        # How many tokens a text may have, without special ones.
+        self._room: int | None = settings["max_tokens"]
+        if self._room is not None and self._special:
+            self._room -= tokenizer.num_special_tokens_to_add(False)
         self._words = None
         if Words.fits(tokenizer):
-            self._words = Words(tokenizer, special=self._special)
+            self._words = Words(tokenizer, special=self._special, tail=self._tail_tokens)
+        tokenizer.no_truncation()
         # A text with no more tokens than that has none of its own.
-        self._added = len(self._encode(self._prompt)) if self._special or self._prompt else 0
+        self._added = len(self._encode("")) if self._special or self._prompt else 0
 
     @classmethod
     def load(
@@ -174,9 +186,9 @@ class Embedder(TextEmbedder):
         """Embed one text; the path of least latency.
 
         Args:
-            text: longer than ``head_chars + tail_chars`` characters, it is cut to its first
-                ``head_chars`` and last ``tail_chars``, with a space between, before anything
-                else looks at it.
+            text: cut by the rule of ``cut`` before anything else looks at it. Of more than
+                ``max_tokens`` tokens, special ones among them, the last ``tail_tokens`` count
+                and as many of the first as there is room for.
 
                 Of what is left, the lead is the first line that is not blank, stripped and then
                 cut to ``lead_chars`` characters; a line ends with a line feed or a carriage
@@ -189,7 +201,7 @@ class Embedder(TextEmbedder):
 
         Raises:
             TypeError: ``text`` is not a str.
-            TextError: the text is empty, only whitespace, or holds no token.
+            TextError: the text is empty, only blanks, or holds no token.
             EmbedderError: the model fails, or its vector is not finite or has length 0.
         """
         tokens, lead = self._tokenize(text, None)
@@ -285,48 +297,143 @@ class Embedder(TextEmbedder):
             yield batch
 
     def cut(self, text: str) -> str:
-        """Cut a text by the stated rule, as ``embed_one`` does first; cutting again changes none.
+        r"""Cut a text by the stated rule, as ``embed_one`` does first; cutting again changes none.
+
+        A blank is what shows nothing: what ``str.isspace`` accepts, a control, or an invisible
+        mark (U+00AD, U+061C, U+180E, U+200B to U+200F, U+202A to U+202E, U+2060 to U+206F,
+        U+FEFF).
 
         Args:
-            text: any text.
+            text: Any text.
 
         Returns:
-            Its first ``head_chars`` and last ``tail_chars`` characters with a space between, or
-            the text if it is not longer than both together.
+            The text, if it has at most ``head_chars + tail_chars`` characters, and one more where
+            ``tail_chars`` is not 0. Else the text without the blanks around it, and if that is
+            too long, with runs of more than 64 blanks shortened to 64 (a line end among them
+            stays), and if that is too long, its first ``head_chars`` and last ``tail_chars``
+            characters with a space between.
         """
-        if len(text) <= self._head + self._tail:
-            return text
-        # The space keeps the two ends from making up a word that the text does not hold.
-        return text[: self._head] + (" " + text[-self._tail :] if self._tail else "")
+        return text if len(text) <= self._longest else cut(text, self._head, self._tail)
+
+    def key_of(self, text: str) -> bytes:
+        """Give a key that two texts share if, and only if, the model is given the same tokens.
+
+        Args:
+            text: As for ``embed_one``, like what it raises.
+
+        Returns:
+            32 bytes: a sha256 of the tokens of the text and of its lead.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+        tokens, lead = self._tokenize(text, None)
+        key = hashlib.sha256(len(tokens).to_bytes(8, "little") + tokens.tobytes())
+        if lead is not None:
+            key.update(lead.tobytes())
+        return key.digest()
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Tell which characters of a text its vector depends on.
+
+        Those that the cut leaves out are not among them, nor those of the tokens for which there
+        is no room: other visible characters in place of theirs leave the vector as it is, to the
+        bit, and so does other whitespace in place of whitespace, if neither ends a line.
+
+        Args:
+            text: As for ``embed_one``, like what it raises.
+
+        Returns:
+            Spans (first character, the one after the last), rising and disjoint, in the text as
+            it was given. A word that counts in part is read whole, with what might go on with it.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+        self._tokenize(text, None)  # refuses what has no vector
+        first, last = cut_spans(text, self._head, self._tail)
+        left = _without_surrogates(self.cut(text))
+        spans = self._spans_of(left)
+        stripped, lead = self._lead_of(left)
+        if self._lead_weight and len(lead) < len(stripped):
+            start = len(left) - len(left.lstrip())
+            spans += [(start + a, start + b) for a, b in self._spans_of(lead)]
+            # Blanks behind the lead, and the line end: others would be a part of it.
+            line_end = _LINE_END.search(stripped)
+            end = len(stripped) if line_end is None else line_end.end()
+            spans.append((start + len(lead), start + max(len(lead), min(end, self._lead_chars))))
+        return tuple(in_the_text(merge(spans), first, last))
+
+    def _spans_of(self, text: str) -> list[Span]:
+        """The spans of a cut text, or of a lead, that ``_encode`` gives tokens of."""
+        if self._room is None:
+            return [(0, len(text))]
+        whole, encoded = self._encoded(text, special=False)
+        spans = spans_of_tokens(
+            whole,
+            encoded,
+            self._room - self._tail_tokens,
+            self._tail_tokens,
+            beside=0 if self._words else 1,
+            added=[a.content for a in self._tokenizer.get_added_tokens_decoder().values()],
+        )
+        before = len(self._prompt)
+        start = visible_span(text)[0] if len(whole) < before + len(text) else 0
+        return [(max(a - before, 0) + start, b - before + start) for a, b in spans if b > before]
 
     def _tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Tokens of a text and, where it counts, of its lead; ``index`` is for messages."""
         check_is_text(text, index)
         text = self.cut(text)
         if not text or text.isspace():
-            raise TextError(f"{label(index)} is empty: expected at least one visible character")
-        if not text.isascii():
-            # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
-            text = _SURROGATES.sub("\ufffd", text)
-        tokens = self._encode(self._prompt + text)
+            raise empty(index)
+        text = _without_surrogates(text)
+        tokens = self._encode(text)
         if len(tokens) <= self._added:
+            if is_blank(text):
+                raise empty(index)
             raise TextError(f"{label(index)} holds no token that {self.name!r} knows of")
         if not self._lead_weight:
             return tokens, None
-        stripped = text.strip()
-        lead = _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars]
+        stripped, lead = self._lead_of(text)
         if len(lead) == len(stripped):
             return tokens, None
-        lead_tokens = self._encode(self._prompt + lead)
+        lead_tokens = self._encode(lead)
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
+    def _lead_of(self, text: str) -> tuple[str, str]:
+        """A text without the blanks around it, and its lead."""
+        stripped = text.strip()
+        return stripped, _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars]
+
     def _encode(self, text: str) -> Tokens:
+        """The tokens that the model is given for a cut text or a lead."""
         if self._words is not None:
-            return self._words.encode(text)
+            return self._words.encode(self._prompt + text)
+        _, encoded = self._encoded(text, special=self._special)
+        ids = np.array(encoded.ids, dtype=np.int64)
+        if self._room is None:
+            return ids
+        own = np.flatnonzero(np.array(encoded.special_tokens_mask) == 0)
+        if len(own) <= self._room:
+            return ids
+        return np.delete(ids, own[self._room - self._tail_tokens : len(own) - self._tail_tokens])
+
+    def _encoded(self, text: str, *, special: bool) -> tuple[str, Any]:
+        """What is tokenised for a cut text or a lead, and all its tokens."""
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
-        encoded = self._tokenizer.encode(text, add_special_tokens=self._special)
-        return np.array(encoded.ids, dtype=np.int64)
+        whole = self._prompt + text
+        encoded = self._tokenizer.encode(whole, add_special_tokens=special)
+        if self._room is not None and encoded.special_tokens_mask.count(0) > self._room:
+            # Not every tokenizer drops blanks: around a text they leave no room for the text.
+            start, stop = visible_span(text)
+            if stop - start < len(text):
+                stripped = self._prompt + text[start:stop]
+                return stripped, self._tokenizer.encode(stripped, add_special_tokens=special)
+        return whole, encoded
 
     def _forward(self, ids: Ids, mask: Ids) -> Vectors:
         """Run the model and pool: ids and mask (n, seq) to vectors (n, dim) of any length."""
@@ -388,3 +495,8 @@ class Embedder(TextEmbedder):
                 f"{error} (a trial with {length} times token {max(ids)}, the highest in "
                 f"{TOKENIZER})"
             ) from error
+
+
+def _without_surrogates(text: str) -> str:
+    # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -52,6 +52,8 @@ IDENTITY: dict[str, _Rule] = {
 }
 # Left out of the identity where it is left out of the file, which is older than the field.
 _OPTIONAL: dict[str, _Rule] = {
+    # Of max_tokens, how many are the last of a text that has more; without the field, none.
+    "tail_tokens": _COUNT,
     "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
 }
 _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
@@ -146,6 +148,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise EmbedderError(
                 f"{path}: field {field!r}: expected {expected}, found {_show(settings[field])}"
             )
+    if "tail_tokens" in settings and settings["max_tokens"] is None:
+        raise EmbedderError(
+            f"{path}: tail_tokens is {settings['tail_tokens']}, but max_tokens, of which it is a "
+            "part, is null"
+        )
     return settings
 
 
@@ -178,6 +185,12 @@ def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
             raise EmbedderError(
                 f"{folder / SETTINGS}: max_tokens is {limit}, expected more than the {special} "
                 "special tokens of a text"
+            )
+        tail = settings.get("tail_tokens", 0)
+        if tail and limit - special <= tail:
+            raise EmbedderError(
+                f"{folder / SETTINGS}: tail_tokens is {tail}, expected less than the "
+                f"{limit - special} that max_tokens leaves beside the special tokens"
             )
         tokenizer.enable_truncation(limit)
     return tokenizer

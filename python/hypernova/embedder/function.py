@@ -12,12 +12,12 @@ import numpy as np
 from hypernova.embedder.base import (
     TextEmbedder,
     Vectors,
-    check_is_text,
+    check_has_text,
     fingerprint_of_identity,
     label,
 )
 from hypernova.embedder.files import first_line
-from hypernova.errors import EmbedderError, TextError
+from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -125,10 +125,10 @@ class CallableEmbedder(TextEmbedder):
 
         Raises:
             TypeError: ``text`` is not a str.
-            TextError: The text is empty or only whitespace; the function is not called.
+            TextError: The text is empty or only blanks; the function is not called.
             EmbedderError: The function gave other than a finite (1, dim) that is not zero.
         """
-        _check(text, None)
+        check_has_text(text, None)
         vector: Vectors = self._call([text], (None,))[0]
         return vector
 
@@ -139,7 +139,7 @@ class CallableEmbedder(TextEmbedder):
         progress: Callable[[int], None] | None,
     ) -> Vectors:
         for text, place in zip(texts, places, strict=True):  # before the first call, not midway
-            _check(text, place)
+            check_has_text(text, place)
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), self._batch):
             end = min(start + self._batch, len(texts))
@@ -187,10 +187,3 @@ class CallableEmbedder(TextEmbedder):
         numbers /= np.sqrt(np.einsum("ij,ij->i", numbers, numbers))[:, None]
         vectors: Vectors = numbers.astype(np.float32)
         return vectors
-
-
-def _check(text: object, place: int | None) -> None:
-    check_is_text(text, place)
-    assert isinstance(text, str)
-    if not text or text.isspace():
-        raise TextError(f"{label(place)} is empty: expected at least one visible character")

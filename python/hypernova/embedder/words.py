@@ -34,12 +34,14 @@ class Words:
     memory alone.
     """
 
-    def __init__(self, tokenizer: Any, *, special: bool = False) -> None:
+    def __init__(self, tokenizer: Any, *, special: bool = False, tail: int = 0) -> None:
         """Take a tokenizer for which ``fits`` is true, and which others do not use.
 
         Args:
             tokenizer: Its truncation is taken over.
             special: Whether its special tokens are put around a text.
+            tail: Of the tokens that a text may have, how many are its last where it has more;
+                the others are its first.
         """
         limit = (tokenizer.truncation or {}).get("max_length")
         tokenizer.no_truncation()
@@ -52,6 +54,7 @@ class Words:
         self._before, self._after = _bytes(before), _bytes(around[len(before) :])
         # How many tokens of its own a text may have.
         self._room: int | None = None if limit is None else limit - len(around)
+        self._tail = tail
 
     @staticmethod
     def fits(tokenizer: Any) -> bool:
@@ -74,22 +77,32 @@ class Words:
                 break
         else:
             own = self._own(_WORD.findall(text))
-        if self._room is not None:
-            own = own[: _SIZE * self._room]
+        if self._room is not None and len(own) > _SIZE * self._room:
+            last = own[len(own) - _SIZE * self._tail :]
+            own = own[: _SIZE * (self._room - self._tail)] + last
         return np.frombuffer(self._before + own + self._after, dtype=np.int64)
 
     def _own(self, words: list[str]) -> bytes:
-        """The tokens of words, at least as many as there is room for."""
+        """The tokens of words; where there is no room for all, more than there is room for.
+
+        Of those, the first and the last that there is room for are those of the words.
+        """
         if self._room is None or len(words) <= self._room:
             return self._look_up(words)
-        # What follows the last token that counts need not be looked at. The tokenizer would
-        # tokenise all of it, and keep all other threads of Python waiting meanwhile.
-        own = b""
-        for at in range(0, len(words), self._room):
+        # What does not count need not be looked at. The tokenizer would tokenise all of it, and
+        # keep all other threads of Python waiting meanwhile.
+        own, at = b"", 0
+        while len(own) <= _SIZE * self._room:
+            if at >= len(words):
+                return own
             own += self._look_up(words[at : at + self._room])
-            if len(own) >= _SIZE * self._room:
-                break
-        return own
+            at += self._room
+        last, end = b"", len(words)
+        while len(last) < _SIZE * self._tail and end > at:
+            begin = max(at, end - self._tail)
+            last = self._look_up(words[begin:end]) + last
+            end = begin
+        return own + last
 
     def _look_up(self, words: list[str]) -> bytes:
         found = list(map(self._known.get, words))

@@ -1,0 +1,110 @@
+"""The cut of a long text is the stated rule, and its spans are what it keeps.
+
+Not here: what an embedder makes of a cut text; that is in test_embedder.py and test_reading.py.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hypernova.embedder.cut import cut, cut_spans, is_blank, longest
+
+ALL = [chr(code) for code in range(0x110000)]
+BLANKS = "".join(c for c in ALL if not c.isalnum() and is_blank(c))
+
+
+def by_hand(text: str, head: int, tail: int) -> str:
+    """The rule, over the whole text."""
+    limit = head + 1 + tail if tail else head
+    if len(text) <= limit:
+        return text
+    text = text.strip(BLANKS)
+    if len(text) <= limit:
+        return text
+
+    def shorter(run: re.Match[str]) -> str:
+        rest = run[0][63:]
+        return run[0][:63] + next((c for c in rest if c in "\r\n"), rest[-1])
+
+    text = re.sub(f"[{re.escape(BLANKS)}]{{65,}}", shorter, text)
+    if len(text) <= limit:
+        return text
+    return text[:head] + (" " + text[-tail:] if tail else "")
+
+
+PIECES = st.one_of(
+    st.sampled_from(["x", "word", "a, b", "é", "\ud800", "🙂"]),
+    st.sampled_from([" ", "\n", "\t", "\u200b", "\ufeff", "\x00", "\r\n"]),
+    st.tuples(st.sampled_from(BLANKS), st.integers(1, 200)).map(lambda p: p[0] * p[1]),
+    st.tuples(st.integers(0, 130), st.integers(0, 130)).map(lambda p: " " * p[0] + "\n" * p[1]),
+    st.tuples(st.sampled_from("xyz"), st.integers(60, 70)).map(lambda p: p[0] * p[1]),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    pieces=st.lists(PIECES, max_size=12),
+    head=st.integers(1, 300),
+    tail=st.one_of(st.just(0), st.integers(1, 300)),
+)
+def test_the_cut_is_the_stated_rule_and_cutting_again_changes_nothing(
+    pieces: list[str], head: int, tail: int
+) -> None:
+    text = "".join(pieces)
+    found = cut(text, head, tail)
+    assert found == by_hand(text, head, tail)
+    assert cut(found, head, tail) == found
+    assert len(found) <= longest(head, tail)
+    assert is_blank(found) == is_blank(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pieces=st.lists(PIECES, max_size=12),
+    head=st.integers(1, 300),
+    tail=st.one_of(st.just(0), st.integers(1, 300)),
+)
+def test_the_spans_are_rising_disjoint_and_what_is_kept(
+    pieces: list[str], head: int, tail: int
+) -> None:
+    text = "".join(pieces)
+    first, last = cut_spans(text, head, tail)
+    kept = ["".join(text[a:b] for a, b in spans) for spans in (first, last)]
+    assert (" ".join(kept) if last else kept[0]) == cut(text, head, tail)
+    for spans in (first, last):
+        assert all(a < b for a, b in spans)
+        assert all(b < c for (_, b), (c, _) in pairwise(spans))
+    if first and last:
+        assert first[-1][1] <= last[0][0]
+
+
+def test_blanks_are_what_shows_nothing() -> None:
+    assert {c for c in ALL if c.isspace()} <= set(BLANKS)
+    for character in BLANKS:
+        kind = unicodedata.category(character)
+        assert character.isspace() or kind in ("Cc", "Cf") or character == "\u2065", character
+    invisible = "\x00\xad\u200b\u200c\u200d\u200e\u200f\u202e\u2060\ufeff"
+    assert set(invisible) <= set(BLANKS)
+    assert is_blank("")
+    assert not is_blank(" \ufeff.")
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\u200b", " \ufeff\t"])
+def test_ten_megabytes_of_blanks_take_little_time(blank: str) -> None:
+    blanks = blank * (10_000_000 // len(blank))
+    began = time.perf_counter()
+    assert cut(blanks, 1536, 512) == ""
+    assert cut(blanks + "a", 1536, 512) == "a"
+    assert cut("a" + blanks, 1536, 512) == "a"
+    found = cut("a" + blanks + "b", 1536, 512)
+    assert (found[0], found[-1], len(found)) == ("a", "b", 66)
+    assert is_blank(blanks)
+    # 0.4 s on two old cores; an expression over the whole text takes seconds.
+    assert time.perf_counter() - began < 10
