@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
 
+ROOT = Path(__file__).resolve().parent.parent
 TEXT = "QuerySet.union() drops the ordering of the second query"
 
 
@@ -41,8 +43,10 @@ def test_an_explanation_holds_the_decision_that_route_gives(router: hypernova.Ro
     assert not next(e for e in said.estimates if e.model == options["deny"][0]).candidate
 
 
-def test_clusters_have_their_share_their_count_and_their_words(router: hypernova.Router) -> None:
-    artifact = router.artifact
+def test_clusters_have_their_share_their_count_and_their_words() -> None:
+    table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
+    artifact = hypernova.fit(table, clusters=4)
+    router = hypernova.Router(artifact)
     said = router.explain(TEXT)
     words = json.loads(artifact.metadata)["words"]
     distances = np.linalg.norm(artifact.centroids - router.embedder.embed_one(TEXT), axis=1)
@@ -55,6 +59,13 @@ def test_clusters_have_their_share_their_count_and_their_words(router: hypernova
     assert len(said.clusters) >= 3
     shares = sum(near.share for near in said.clusters)
     assert shares == pytest.approx(0.0 if said.novel else 1.0)
+    assert " ".join(said.clusters[0].words)[:20] in str(said)
+
+
+def test_an_artifact_without_words_is_explained_without_them(router: hypernova.Router) -> None:
+    said = router.explain(TEXT)
+    assert all(near.words == () for near in said.clusters)
+    assert "(no words)" in str(said)
 
 
 def test_it_says_what_was_read_and_what_was_cut(router: hypernova.Router) -> None:
@@ -70,7 +81,8 @@ def test_it_says_what_was_read_and_what_was_cut(router: hypernova.Router) -> Non
     assert len(text.cut) == 1
     assert "".join([text.read[0], *text.cut, text.read[-1]]) == long
     # An answer that depends on no character that is said to be cut.
-    other = long.replace(text.cut[0], text.cut[0].replace("filler", "unread"))
+    other = text.read[0] + text.cut[0].replace("filler", "unread") + text.read[-1]
+    assert other != long
     assert router.embedder.embed_one(long).tobytes() == router.embedder.embed_one(other).tobytes()
     assert "not read: " in str(router.explain(long))
 

@@ -217,6 +217,18 @@ class SkipSharedEmbedder(TextEmbedder):
         """Leave the shared parts out, and cut what is left as the embedder within does."""
         return self._embedder.cut(self._parts.left(text))
 
+    def key_of(self, text: str) -> bytes:
+        """Give the key of what is left of a text, by the embedder within."""
+        check_is_text(text, None)
+        return self._embedder.key_of(self._parts.left(text))
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Tell which characters of a text count: those of what is left, by the embedder within."""
+        check_is_text(text, None)
+        start, end = self._parts.span(text)
+        inner = self._embedder.read_spans(text[start:end])
+        return tuple((start + first, start + last) for first, last in inner)
+
     def embed_one(self, text: str) -> Vectors:
         """Embed what is left of one text.
 
