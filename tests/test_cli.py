@@ -128,8 +128,13 @@ class TestRoute:
     def test_a_line_that_no_model_may_answer_ends_nothing(self, fitted) -> None:
         done = run("route", "-a", fitted, "-", "--max-cost-usd", 0, stdin="one\ntwo\n")
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "\n\n", 2), done
-        novel = run("route", "-a", fitted, "-", "--on-novel", "error", stdin="zzz\nqqq\n")
-        assert (novel.returncode, novel.stdout) == (1, "\n\n"), novel
+        texts = ["qqq", "Join two tables", "\N{ROCKET}"]
+        done = run("route", "-a", fitted, "-", "--on-novel", "error", stdin="\n".join(texts))
+        router = hypernova.Router.open(fitted)
+        novel = [router.route(text).reason == "default_novel" for text in texts]
+        assert any(novel)
+        assert [line == "" for line in done.stdout.splitlines()] == novel
+        assert (done.returncode, done.stderr.count("\n")) == (1, sum(novel))
         # What is wrong with the options is wrong for every line, and said once.
         assert "GPT-9" in fails("route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n")
 

@@ -20,7 +20,6 @@ from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFou
 from hypernova.judging import Report, bootstrap, controls, folds, processes
 from hypernova.judging import verdict as rule
 from hypernova.judging.figures import Figures, complementarity, rounded
-from hypernova.judging.report import write_text
 from hypernova.table import read_prompts
 from hypernova.training.learn import learn
 from hypernova.training.target import cost_weights
@@ -735,14 +734,6 @@ class TestEvaluate:
         assert "points over m" in (tmp_path / "report.html").read_text(encoding="utf-8")
         with pytest.raises(NotFoundError, match="make it first"):
             report.to_html(tmp_path / "none" / "report.html")
-
-    def test_a_file_is_written_whole_or_not_at_all(self, tmp_path) -> None:
-        path = tmp_path / "report.json"
-        write_text(path, "first")
-        with pytest.raises(UnicodeEncodeError):
-            write_text(path, "second \ud800")
-        assert path.read_text() == "first"
-        assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
 class TestRealTable:

@@ -143,7 +143,7 @@ class TestNextPrompts:
 
     def test_refused(self) -> None:
         artifact, vectors, _ = lopsided()
-        with pytest.raises(PoolError, match="at least one"):
+        with pytest.raises(PoolError, match="whole number from 1"):
             hypernova.next_prompts(artifact, vectors, count=0)
         rng = np.random.default_rng(0)
         with pytest.raises(PoolError, match="leave scored out"):
