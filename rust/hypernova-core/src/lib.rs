@@ -15,6 +15,7 @@
 
 pub mod artifact;
 pub mod decide;
+pub mod detached;
 mod dot;
 pub mod error;
 mod estimate;
@@ -31,6 +32,7 @@ pub mod specification {}
 
 pub use artifact::Artifact;
 pub use decide::Decision;
+pub use detached::DetachedDecision;
 pub use error::Error;
 pub use nearest::Level;
 pub use policy::{Entry, Reason};
