@@ -9,6 +9,7 @@ Not here: training, downloading, or any model's name.
 - ``function``: from text to vector with a function of the user's own
 - ``cache``: the vectors of the texts that came last
 - ``open``: any of these, from what names it
+- ``pickled``: one that came with a pickle, loaded once in a process
 - ``of_artifact``: the one that an artifact was fitted with
 """
 
