@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
     from hypernova import OutcomeLog, Router
 
 
@@ -17,6 +20,11 @@ def ones(texts: list[str]) -> np.ndarray:
 
 def powers(power: float, texts: list[str]) -> np.ndarray:
     return np.array([[len(text) ** power, 1.0, 0.0, 0.0] for text in texts])
+
+
+def answer(data: bytes, prompt: str, answers: SimpleQueue[str]) -> None:
+    """Unpickle a router and route."""
+    answers.put(pickle.loads(data).route(prompt).model)
 
 
 def where(router: Router, prompt: str) -> tuple[int, int, str]:

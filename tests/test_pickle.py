@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from elsewhere import log_one, ones, powers, where
+from elsewhere import answer, log_one, ones, powers, where
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_rule import questions
@@ -539,6 +539,22 @@ class TestPools:
         assert os.getpid() not in embedders
         assert all(len(of_one) == 1 for of_one in embedders.values())
         assert [model for _, _, model in ran] == [d.model for d in router.route_many(PROMPTS)]
+
+    def test_a_forked_child_is_not_held_up_by_models_that_its_parent_unpickled(self) -> None:
+        data = pickle.dumps(Router(build("forked"), embedder="static", threads=2))
+        there = pickle.loads(data)
+        expected = there.route(PROMPTS[0]).model  # with threads that a child does not have
+        del there
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        child = context.Process(target=answer, args=(data, PROMPTS[0], answers))
+        child.start()
+        child.join(60)
+        try:
+            assert child.exitcode == 0
+            assert answers.get() == expected
+        finally:
+            child.kill()
 
     def test_batches_of_vectors_and_errors_come_back(self, pool: ProcessPoolExecutor) -> None:
         artifact = build(offsets=np.zeros(3, np.float32), slopes=np.ones((3, 512), np.float32))
