@@ -7,6 +7,8 @@ import gc
 import json
 import logging
 import os
+import queue
+import shutil
 import threading
 import time
 from collections import Counter
@@ -18,7 +20,7 @@ import pytest
 
 import hypernova
 from hypernova import errors
-from hypernova.embedder import Embedder
+from hypernova.embedder import Embedder, files
 from hypernova.router.watch import Watch, state_of
 
 TEXTS = [
@@ -52,6 +54,27 @@ def artifact_of(name: str, embedder: hypernova.Embedder, seed: int) -> hypernova
         gain_error=profile(),
         cost=profile(),
         latency=profile(),
+        novelty=np.array([0, 99], dtype=np.float32),
+        embedder=json.dumps(identity),
+        metadata="{}",
+        default_model=0,
+    )
+
+
+VECTORS = {"kind": "vectors", "name": "a column", "dim": 4, "fingerprint": "2" * 64}
+
+
+def of_identity(identity: dict[str, object], name: str = "old") -> hypernova.Artifact:
+    """One model, which an embedder of that identity leads to."""
+    one = np.ones((2, 1), np.float32)
+    dim = identity["dim"]
+    assert isinstance(dim, int)
+    return hypernova.Artifact.build(
+        models=[f"{name}-0"],
+        centroids=np.ones((1, dim), np.float32),
+        counts=one.astype(np.float64),
+        **dict.fromkeys(["mean", "success", "standard_error", "gain_error", "cost"], one),
+        latency=one,
         novelty=np.array([0, 99], dtype=np.float32),
         embedder=json.dumps(identity),
         metadata="{}",
@@ -191,6 +214,105 @@ class TestReload:
         given = hypernova.Router.open(tmp_path / "a.hnv", embedder=static)
         with pytest.raises(errors.EmbedderMismatchError):
             given.reload(tmp_path / "b.hnv")
+
+    @pytest.mark.parametrize("routed", [False, True])
+    def test_an_embedder_that_is_not_at_hand_is_refused_before_any_text_too(
+        self, tmp_path, static, routed
+    ) -> None:
+        ours = hypernova.CallableEmbedder(lambda t: np.ones((len(t), 4)), name="ours", dim=4)
+        artifact_of("old", static, 1).save(tmp_path / "old.hnv")
+        new = {
+            "ours": artifact_of("new", ours, 2),
+            "other": of_identity({"kind": "text", "name": "o", "dim": 4, "fingerprint": "0" * 64}),
+            "vectors": of_identity(VECTORS),
+        }
+        for name, artifact in new.items():
+            artifact.save(tmp_path / "new.hnv")
+            router = hypernova.Router.open(tmp_path / "old.hnv")
+            if routed:
+                router.route(TEXTS[0])
+            with pytest.raises(errors.EmbedderMismatchError):
+                router.reload(tmp_path / "new.hnv")
+            assert router.route(TEXTS[0]).model.startswith("old-"), name
+            given = hypernova.Router.open(tmp_path / "old.hnv", embedder=static)
+            with pytest.raises(errors.EmbedderMismatchError):
+                given.reload(tmp_path / "new.hnv")
+
+    def test_a_bundled_embedder_is_looked_at_and_not_loaded_before_any_text(
+        self, tmp_path, static, monkeypatch
+    ) -> None:
+        minilm = Embedder.load("minilm")
+        artifact_of("old", static, 1).save(tmp_path / "old.hnv")
+        artifact_of("new", minilm, 2).save(tmp_path / "new.hnv")
+        router = hypernova.Router.open(tmp_path / "old.hnv")
+        router.reload(tmp_path / "new.hnv")
+        assert router._serving.loaded is None
+        assert router.route(TEXTS[0]).model.startswith("new-")
+
+        # The same in an installation whose minilm is damaged.
+        bundled = tmp_path / "bundled"
+        shutil.copytree(files.BUNDLED, bundled)
+        for damage in (b"cut", None):
+            model = bundled / "minilm" / "model.onnx"
+            model.unlink() if damage is None else model.write_bytes(damage)
+            monkeypatch.setattr(files, "BUNDLED", bundled)
+            router = hypernova.Router.open(tmp_path / "old.hnv")
+            with pytest.raises(errors.EmbedderError, match=r"model\.onnx"):
+                router.reload(tmp_path / "new.hnv")
+            assert router._serving.loaded is None
+            assert router.route(TEXTS[0]).model.startswith("old-")
+
+    def test_a_router_of_vectors_takes_artifacts_of_the_same_vectors_alone(
+        self, tmp_path, static
+    ) -> None:
+        path = tmp_path / "router.hnv"
+        theirs = {"kind": "text", "name": "theirs", "dim": 4, "fingerprint": "1" * 64}
+        vector = np.ones(4, np.float32)
+
+        def taken(old: dict[str, object], new: hypernova.Artifact) -> bool:
+            of_identity(old).save(path)
+            router = hypernova.Router.open(path)
+            before = router.decide(vector)
+            new.save(path)
+            try:
+                router.reload()
+            except errors.EmbedderMismatchError:
+                assert seen(router.decide(vector)) == seen(before)
+                return False
+            assert router.decide(vector).model.startswith("new")
+            return True
+
+        assert taken(VECTORS, of_identity(VECTORS, "new"))
+        assert taken(VECTORS, of_identity(VECTORS | {"name": "w", "fingerprint": "3" * 64}, "new"))
+        assert taken(theirs, of_identity(theirs, "new"))  # an embedder that only the caller has
+        assert not taken(VECTORS, of_identity(VECTORS | {"dim": 5}, "new"))
+        assert not taken(VECTORS, of_identity(theirs, "new"))
+        assert not taken(VECTORS, artifact_of("new", static, 2))
+        assert not taken(theirs, of_identity(theirs | {"fingerprint": "4" * 64}, "new"))
+        assert not taken(theirs, artifact_of("new", static, 2))
+        assert not taken(theirs, of_identity(VECTORS, "new"))
+
+    def test_a_watched_file_whose_embedder_is_not_at_hand_is_not_taken(
+        self, tmp_path, static
+    ) -> None:
+        path = tmp_path / "router.hnv"
+        artifact_of("old", static, 1).save(path)
+        router = hypernova.Router.open(path, watch=0.01)
+        told: queue.Queue[hypernova.observe.Reloaded] = queue.Queue()
+        router.observe(on_reload=told.put)
+        of_identity(VECTORS).save(path)
+        assert "vectors only" in str(told.get(timeout=30).refused)
+        assert router.route(TEXTS[0]).model.startswith("old-")
+        router.close()
+
+    def test_a_router_is_opened_without_its_embedder(self, tmp_path) -> None:
+        """A router of vectors needs none; text says what is missing."""
+        for artifact in (of_identity(VECTORS), of_identity(VECTORS | {"kind": "text"})):
+            artifact.save(tmp_path / "router.hnv")
+            router = hypernova.Router.open(tmp_path / "router.hnv")
+            assert router.decide(np.ones(4, np.float32)).model == "old-0"
+            with pytest.raises(errors.EmbedderMismatchError):
+                router.route(TEXTS[0])
 
     def test_requests_of_16_threads_never_see_a_mix_of_two(self, tmp_path, static) -> None:
         """200 swaps, every fourth of them corrupt, under requests of all kinds."""

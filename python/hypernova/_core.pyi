@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ __all__ = [
     "Decisions",
     "RankingEntry",
     "__version__",
+    "_artifact",
+    "_decision",
+    "_decisions",
+    "_ranking_entry",
     "nearest_centroids",
 ]
 
@@ -23,6 +27,8 @@ DEBUG_BUILD: bool
 @final
 class Artifact:
     """Everything that routing needs: immutable, validated, safe to share among threads.
+
+    It pickles by value, with its path made absolute; a copy is the object itself.
 
     Profile arrays have a row for each cluster and a last one for the whole table,
     and a column for each model. All arrays are read-only copies.
@@ -265,9 +271,16 @@ class Artifact:
             PolicyError: As in `decide`.
         """
 
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
 @final
 class Decision:
     """Which model, and why.
+
+    It pickles with its ranking and its id, and without the artifact that made it; a copy is the
+    object itself.
 
     Attributes:
         model: Name of the model to call: the first of ``ranking``.
@@ -314,9 +327,13 @@ class Decision:
             NoCandidateError: It was the last one that the wishes allow.
         """
 
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
 @final
 class RankingEntry:
-    """A model's place in a ranking.
+    """A model's place in a ranking; equal to one with the same values.
 
     Attributes:
         model: Name.
@@ -340,10 +357,17 @@ class RankingEntry:
     def n(self) -> float: ...
     @property
     def utility(self) -> float: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
 
 @final
 class Decisions:
     """Columns of many decisions; arrays are read-only, (n,).
+
+    They pickle with their artifact, by value; a copy is the object itself.
 
     Attributes:
         model_indices: int32, into ``models``.
@@ -372,6 +396,9 @@ class Decisions:
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Decision]: ...
     def __getitem__(self, index: int, /) -> Decision: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]
@@ -385,3 +412,9 @@ def nearest_centroids(
     Raises:
         VectorError: Dtype, shape, strides or a value are wrong.
     """
+
+# By these a pickle makes an object again; they check what they are given.
+def _artifact(*state: Any) -> Artifact: ...
+def _decision(*state: Any) -> Decision: ...
+def _decisions(*state: Any) -> Decisions: ...
+def _ranking_entry(*state: Any) -> RankingEntry: ...

@@ -102,6 +102,10 @@ class PolicyError(HypernovaError, ValueError):
     """A wish of the caller is out of range."""
 
 
+class StateError(HypernovaError, ValueError):
+    """What a pickle holds is damaged, or another version of hypernova wrote it."""
+
+
 class UnknownModelError(PolicyError):
     """A model was named that the artifact does not hold."""
 

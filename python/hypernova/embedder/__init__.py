@@ -11,6 +11,7 @@ Not here: training, downloading, or any model's name.
 - ``skip``: the same without the beginnings and ends that many prompts shared
 - ``cache``: the vectors of the texts that came last
 - ``open``: any of these, from what names it
+- ``pickled``: one that came with a pickle, loaded once in a process
 - ``of_artifact``: the one that an artifact was fitted with
 """
 

@@ -17,7 +17,7 @@ from hypernova.embedder.cut import is_blank
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
 Vectors = npt.NDArray[np.float32]
 
@@ -96,6 +96,10 @@ class TextEmbedder(ABC):
         progress: Callable[[int], None] | None,
     ) -> Vectors:
         """Do what ``embed`` does; ``places`` are the indices of the texts, for messages."""
+
+    def _key_of_pickle(self) -> Hashable:
+        """Give what is equal if this is the same embedder, unpickled twice in a process."""
+        return self
 
     def cut(self, text: str) -> str:
         """Give what is left of a text after the stated cut: all that a vector depends on."""

@@ -15,7 +15,7 @@ from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
 from hypernova.embedder.skip import SkipSharedEmbedder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 
 class CacheInfo(NamedTuple):
@@ -102,6 +102,12 @@ class CachedEmbedder(TextEmbedder):
     def identity(self) -> dict[str, object]:
         """The identity of the embedder within; a copy."""
         return self._embedder.identity
+
+    def __reduce__(self) -> tuple[type[CachedEmbedder], tuple[TextEmbedder, int]]:
+        return type(self), (self._embedder, self._size)  # the texts of one process stay there
+
+    def _key_of_pickle(self) -> Hashable:
+        return type(self), self._embedder._key_of_pickle(), self._size
 
     def __repr__(self) -> str:
         return f"CachedEmbedder({self._embedder!r}, {self._size})"

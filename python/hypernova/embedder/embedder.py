@@ -30,12 +30,14 @@ from hypernova.embedder.files import (
     fingerprint_of,
     first_line,
     identity_of,
+    is_bundled,
     load_session,
     load_tokenizer,
     locate,
     read_checked,
     read_settings,
 )
+from hypernova.embedder.pickled import load_again
 from hypernova.embedder.reading import in_the_text, merge, spans_of_tokens
 from hypernova.embedder.words import Tokens, Words
 from hypernova.errors import EmbedderError, TextError
@@ -83,6 +85,8 @@ class Embedder(TextEmbedder):
     ) -> None:
         """Hold what ``load`` has read; not for direct use."""
         self._folder = folder
+        self._place = folder.absolute()  # now: the process may go to another folder
+        self._options: tuple[int, Device] = 1, device
         self._device = device
         self._most_texts, self._most_tokens = _BATCHES[device]
         self._identity = identity_of(settings)
@@ -151,6 +155,7 @@ class Embedder(TextEmbedder):
         session, used = load_session(folder, model, threads, device)
         tokenizer = load_tokenizer(folder, read_checked(folder, TOKENIZER, settings), settings)
         embedder = cls(folder, settings, session, tokenizer, used)
+        embedder._options = threads, device
         embedder._probe()
         return embedder
 
@@ -178,6 +183,17 @@ class Embedder(TextEmbedder):
     def device(self) -> Literal["cpu", "cuda"]:
         """Where the model runs."""
         return self._device
+
+    def __reduce__(self) -> tuple[Callable[..., Embedder], tuple[object, ...]]:
+        # The model stays where it is: what is sent says where, and how to tell it from another.
+        place = None if is_bundled(self._place) else str(self._place)
+        return load_again, (type(self), place, self.name, self._fingerprint, *self._options)
+
+    def __copy__(self) -> Embedder:
+        return self  # nothing of it changes
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Embedder:
+        return self
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"

@@ -88,6 +88,11 @@ def find_bundled(fingerprint: str) -> Path | None:
     return None
 
 
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is one of the package's own."""
+    return folder.resolve().parent == BUNDLED.resolve()
+
+
 def locate(source: str | os.PathLike[str]) -> Path:
     """The folder that ``source`` means."""
     bundled = bundled_embedders()

@@ -20,7 +20,7 @@ from hypernova.embedder.files import first_line
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -110,6 +110,10 @@ class CallableEmbedder(TextEmbedder):
     def identity(self) -> dict[str, object]:
         """Name and dimension, and that it is a callable; a copy."""
         return dict(self._identity)
+
+    def _key_of_pickle(self) -> Hashable:
+        # A function that pickles by its name is the same object each time.
+        return type(self), self._fingerprint, self._batch, self._function
 
     def __repr__(self) -> str:
         return f"CallableEmbedder({self._function!r}, name={self._name!r}, dim={self._dim})"

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING
 
 from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.embedder.embedder import Embedder
-from hypernova.embedder.files import bundled_embedders, find_bundled
+from hypernova.embedder.files import (
+    MODEL,
+    TOKENIZER,
+    bundled_embedders,
+    find_bundled,
+    read_checked,
+    read_settings,
+)
 from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.embedder.skip import FIELD, SharedParts, SkipSharedEmbedder
 from hypernova.errors import ArtifactError, EmbedderMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from hypernova.embedder.base import TextEmbedder
     from hypernova.embedder.device import Device
@@ -33,14 +41,41 @@ def load_bundled_for(
         MissingExtraError: As in `Embedder.load`.
         DeviceError: As in `Embedder.load`.
     """
+    parts = SharedParts.of_identity(identity)
+    embedder = Embedder.load(_bundled_for(identity), threads=threads, device=device)
+    return embedder if parts is None else _skipping(identity, embedder, parts)
+
+
+def check_bundled_for(identity: Mapping[str, object]) -> None:
+    """Refuse an identity whose embedder `load_bundled_for` would not load; load no model.
+
+    The files are read and compared with their sha256; onnxruntime is not imported.
+
+    Raises:
+        EmbedderMismatchError: As in `load_bundled_for`.
+        ArtifactError: As in `load_bundled_for`.
+        EmbedderError: A file of the embedder is missing or damaged.
+    """
+    _ = SharedParts.of_identity(identity)
+    folder = _bundled_for(identity)
+    settings = read_settings(folder)
+    for name in (MODEL, TOKENIZER):
+        read_checked(folder, name, settings)
+
+
+def is_bundled(identity: Mapping[str, object]) -> bool:
+    """Whether the embedder that an identity names, or the one that it adapts, is bundled."""
+    return find_bundled(_fingerprint_within(identity)) is not None
+
+
+def _bundled_for(identity: Mapping[str, object]) -> Path:
     if identity["kind"] == "vectors":
         raise EmbedderMismatchError(
             f"this artifact routes vectors only ({identity['name']}): no text can be embedded to "
             "match; give vectors of the same origin, to a router by decide or decide_many"
         )
-    parts = SharedParts.of_identity(identity)
     within = _fingerprint_within(identity)
-    named = _label({"name": identity["name"], "fingerprint": within})
+    named = label_of({"name": identity["name"], "fingerprint": within})
     folder = find_bundled(within)
     if folder is None and identity.get("source") == CALLABLE:
         raise EmbedderMismatchError(
@@ -54,8 +89,7 @@ def load_bundled_for(
             f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
             "pass embedder= with its folder"
         )
-    embedder = Embedder.load(folder, threads=threads, device=device)
-    return embedder if parts is None else _skipping(identity, embedder, parts)
+    return folder
 
 
 def adapted_to(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEmbedder:
@@ -77,8 +111,8 @@ def adapted_to(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEm
     named = {"name": identity["name"], "fingerprint": _fingerprint_within(identity)}
     given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
     raise EmbedderMismatchError(
-        f"the artifact was fitted with the embedder {_label(named)}, and the one given "
-        f"is {_label(given)}: pass the former, or fit again with the latter"
+        f"the artifact was fitted with the embedder {label_of(named)}, and the one given "
+        f"is {label_of(given)}: pass the former, or fit again with the latter"
     )
 
 
@@ -97,14 +131,15 @@ def _skipping(
 ) -> SkipSharedEmbedder:
     skipping = SkipSharedEmbedder(embedder, parts)
     if skipping.fingerprint != identity["fingerprint"]:
+        named = label_of({"name": embedder.name, "fingerprint": embedder.fingerprint})
         raise ArtifactError(
             f"section EMBD: the fingerprint {str(identity['fingerprint'])[:12]} is not that of "
-            f"the embedder {_label({'name': embedder.name, 'fingerprint': embedder.fingerprint})} "
+            f"the embedder {named} "
             f"with the field {FIELD!r}; fit the artifact again"
         )
     return skipping
 
 
-def _label(identity: Mapping[str, object]) -> str:
-    """Name and fingerprint: two embedders may share a name."""
+def label_of(identity: Mapping[str, object]) -> str:
+    """Give name and fingerprint: two embedders may share a name."""
     return f"{identity['name']} ({str(identity['fingerprint'])[:12]})"

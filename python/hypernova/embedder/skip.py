@@ -19,7 +19,7 @@ from hypernova.embedder.base import (
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 # The field of an identity that lists the parts.
 FIELD: Final = "skip"
@@ -209,6 +209,9 @@ class SkipSharedEmbedder(TextEmbedder):
     def identity(self) -> dict[str, object]:
         """The identity of the embedder within, and the parts; a copy."""
         return {**self._identity, FIELD: self._parts.listed()}
+
+    def _key_of_pickle(self) -> Hashable:
+        return type(self), self._embedder._key_of_pickle(), self._parts
 
     def __repr__(self) -> str:
         return f"SkipSharedEmbedder({self._embedder!r}, {len(self._parts.parts)} parts)"

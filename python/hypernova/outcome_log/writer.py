@@ -17,8 +17,10 @@ from hypernova.errors import OutcomeError, OutcomeLogError
 from hypernova.outcome_log.records import MAX_LINE, LoggedDecision, LoggedOutcome, RecordError
 from hypernova.outcome_log.segments import SUFFIX
 from hypernova.paths import escaped, path_label
+from hypernova.unpickled import Unpickled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self
 
@@ -34,7 +36,9 @@ class OutcomeLog:
     returns: what a killed process had recorded is in the file, and at most the record
     that it was just writing is cut short. A process writes to files of its own, also
     after a fork, and never goes on with a file that another one began, so processes may
-    share the folder. No record holds the text of a prompt.
+    share the folder. No record holds the text of a prompt. A log that is pickled writes to the
+    same folder in the other process, where all that came with pickles are one; copying gives
+    the log itself.
 
     Args:
         folder: Where the segments are; made if it is not there.
@@ -173,6 +177,24 @@ class OutcomeLog:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[Callable[..., OutcomeLog], tuple[object, ...]]:
+        fsync = "always" if self._sync else "never"
+        place = str(self._folder.absolute())
+        return _of_process, (type(self), place, self._max_bytes, fsync, self._closed)
+
+    def __copy__(self) -> Self:
+        return self  # as an open file: two that write to one segment would be no use
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Of one that nobody closed; it has none if the arguments were refused. Bound early: as
+        # the interpreter ends, modules are emptied first.
+        descriptor: int | None = getattr(self, "_descriptor", None)
+        if descriptor is not None:
+            close(descriptor)
+
     def _begin_anew(self) -> None:
         """Have no segment yet, and a lock that nobody holds."""
         self._lock = threading.Lock()
@@ -262,6 +284,27 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+_unpickled: Unpickled[tuple[object, ...], OutcomeLog] = Unpickled()
+
+
+def _of_process(
+    kind: type[OutcomeLog],
+    folder: str,
+    max_bytes: int,
+    fsync: Literal["never", "always"],
+    closed: bool,
+) -> OutcomeLog:
+    """Give this process's log on a folder: one for all pickles, else each would begin a file."""
+    log = _unpickled.get(
+        (kind, folder, max_bytes, fsync, closed),
+        lambda _: kind(folder, max_bytes=max_bytes, fsync=fsync),
+        usable=lambda log: log._closed == closed,
+    )
+    if closed:
+        log.close()
+    return log
 
 
 def _now() -> str:

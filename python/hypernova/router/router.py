@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 from contextvars import copy_context
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder import (
@@ -23,12 +24,12 @@ from hypernova.embedder import (
 )
 from hypernova.embedder.cache import check_size
 from hypernova.embedder.device import Device, check_device
-from hypernova.errors import HypernovaError
+from hypernova.errors import HypernovaError, StateError
 from hypernova.observe import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import embed_turns, turns_of
 from hypernova.router.explanation import Explanation, explanation_of, read_by
-from hypernova.router.serving import Serving
+from hypernova.router.serving import Serving, serving_of_pickle
 from hypernova.router.watch import Watch, state_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _log = logging.getLogger("hypernova")
 
 
 class Router:
-    """Decide which model should answer a prompt. Safe to share among threads.
+    """Decide which model should answer a prompt. Safe to share among threads; pickles.
 
     The embedder is loaded when the first text comes, or when `embedder` is first
     read: do that at start-up to spare the first request. A router that is given
@@ -93,11 +94,14 @@ class Router:
         opened = None
         if embedder is not None:
             opened = open_embedder(embedder, device=device, threads=threads)
+        self._begin(Serving(artifact, opened, threads=threads, device=device, cache=cache), opened)
+
+    def _begin(self, serving: Serving, given: TextEmbedder | None) -> None:
+        """Set every attribute; what is added here is either in `__getstate__` or begun anew."""
         # All that a request sees hangs on this one reference, which `reload` replaces: a
         # request reads it once, so that it never sees parts of two.
-        self._serving = Serving(artifact, opened, threads=threads, device=device, cache=cache)
-        self._given = opened
-        self._cache = cache
+        self._serving = serving
+        self._given = given
         self._reloading = threading.Lock()  # one at a time; held while files are read
         self._lock = threading.Lock()  # of what follows; held for moments, so a loop may wait
         self._watch: Watch | None = None
@@ -174,10 +178,10 @@ class Router:
     def reload(self, path: str | os.PathLike[str] | None = None) -> Artifact:
         """Take another artifact's file, or the same path's new file, while requests run.
 
-        The new file is opened and checked, and its embedder loaded if the old one's was,
-        before anything changes. A request that has begun ends with the artifact that it
-        began with; each `Decision` keeps its own. The old file is unmapped when the last of
-        them is gone. What cannot be taken is refused, and the old artifact goes on. Either is
+        The new file is opened and checked, and its embedder loaded if the old one's was, or
+        else looked at, before anything changes. A request that has begun ends with the artifact
+        that it began with; each `Decision` keeps its own. The old file is unmapped when the last
+        of them is gone. What cannot be taken is refused, and the old artifact goes on. Either is
         logged as ``hypernova``.
 
         Args:
@@ -190,7 +194,9 @@ class Router:
             ValueError: ``path`` is left out, and the artifact was opened from no file.
             NotFoundError: There is no such file.
             ArtifactError: It is not a valid artifact.
-            EmbedderMismatchError: Its embedder is neither the one given nor a bundled one.
+            EmbedderMismatchError: Its embedder is neither the one given nor a bundled one, or
+                the present artifact takes vectors alone, and this one takes others.
+            EmbedderError: Its embedder is bundled, and a file of it is missing or damaged.
         """
         try:
             artifact = self._replace(path)
@@ -287,7 +293,8 @@ class Router:
             loaded = loaded.embedder  # given with a cache: that is within
         if isinstance(loaded, CachedEmbedder):
             return loaded.cache_info()
-        return None if self._cache is None else CacheInfo(0, 0, self._cache, 0)
+        size = self._serving.cache
+        return None if size is None else CacheInfo(0, 0, size, 0)
 
     def route(
         self,
@@ -507,6 +514,54 @@ class Router:
         """
         return self._serving.artifact.decide_many(matrix, **wishes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what another process needs; observers, kept vectors and the watch stay here."""
+        serving = self._serving
+        return {
+            "artifact": serving.artifact,
+            "embedder": self._given,
+            "threads": serving.threads,
+            "device": serving.device,
+            "cache": serving.cache,
+            "added": self._added(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Serve as others do that came with a pickle and are alike."""
+        try:
+            artifact, given, added = (state[key] for key in ("artifact", "embedder", "added"))
+            options = {key: state[key] for key in ("threads", "device", "cache")}
+            serving = serving_of_pickle(artifact, given, **options)
+            self._begin(serving, given)
+            self._add(added)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StateError(
+                f"not what a pickled router holds: {type(error).__name__}: {error}; pickle it "
+                "again, with this version of hypernova"
+            ) from error
+
+    def __copy__(self) -> Self:
+        return self._copied(self._added())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copied(deepcopy(self._added(), memo))
+
+    def _copied(self, added: dict[str, Any]) -> Self:
+        new = type(self).__new__(type(self))
+        new._begin(self._serving, self._given)
+        new._add(added)
+        return new
+
+    def _add(self, added: dict[str, Any]) -> None:
+        for name, value in added.items():
+            setattr(self, name, value)
+
+    def _added(self) -> dict[str, Any]:
+        """The attributes of a subclass, those in slots as well."""
+        state: Any = object.__getstate__(self)
+        attributes, slots = state if type(state) is tuple else (state, {})
+        return {name: v for name, v in {**attributes, **slots}.items() if name not in _OWN}
+
     def __repr__(self) -> str:
         return f"<hypernova.Router: {self.artifact!r}>"
 
@@ -520,3 +575,12 @@ def _turns(text: str | None, messages: Sequence[Mapping[str, Any]] | None) -> tu
     if text is not None:
         raise TypeError("text and messages are both given: expected one of them")
     return turns_of(messages)
+
+
+# Attributes that `Router._begin` sets.
+_OWN = frozenset(
+    {
+        *("_serving", "_given", "_reloading", "_lock", "_watch", "_pool"),
+        *("_on_decision", "_on_reload", "_is_plain", "decide"),
+    }
+)

@@ -230,6 +230,13 @@ impl Artifact {
         self.path.as_deref()
     }
 
+    /// The same artifact, as if it had been opened from `path`.
+    #[must_use]
+    pub fn with_path(mut self, path: PathBuf) -> Self {
+        self.path = Some(path);
+        self
+    }
+
     /// The kernel that searches it.
     #[must_use]
     pub fn level(&self) -> Level {

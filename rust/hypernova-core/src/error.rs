@@ -292,6 +292,17 @@ pub enum Error {
         /// The limits in force.
         limits: String,
     },
+    /// The bytes of a decision, for another process, are not what was written.
+    #[error(
+        "not the bytes of a {of}: {what} is wrong; they are damaged, or another version of \
+         hypernova wrote them: write them again with this one"
+    )]
+    State {
+        /// What the bytes should hold.
+        of: &'static str,
+        /// What is wrong with them.
+        what: &'static str,
+    },
     /// A kernel was asked for that is unknown, or that this CPU lacks.
     #[error("HYPERNOVA_SIMD asks for {name:?}, which this CPU does not have; it has {available}")]
     Level {

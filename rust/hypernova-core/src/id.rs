@@ -18,6 +18,12 @@ pub fn next() -> String {
     format!("{:016x}{count:016x}", of_process())
 }
 
+/// Whether a text has the form of what [`next`] gives.
+#[must_use]
+pub fn is_one(text: &str) -> bool {
+    crate::detached::is_hex(text, 32)
+}
+
 /// A seed that is given once.
 #[must_use]
 pub fn seed() -> u64 {

@@ -15,6 +15,7 @@
 
 pub mod artifact;
 pub mod decide;
+pub mod detached;
 mod dot;
 pub mod error;
 mod estimate;
@@ -32,6 +33,7 @@ pub mod specification {}
 
 pub use artifact::Artifact;
 pub use decide::Decision;
+pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
 pub use nearest::Level;

@@ -304,12 +304,17 @@ pub(crate) fn choose<E: Estimates>(
 
 /// That nothing is left; the caller knows for which row of a batch, and which cluster.
 pub(crate) fn no_candidate(models: usize, wishes: &Wishes) -> Error {
+    no_candidate_of(models, wishes.count_allowed(models), wishes.limits())
+}
+
+/// As [`no_candidate`], where the wishes themselves are not at hand.
+pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> Error {
     Error::NoCandidate {
         row: 0,
         cluster: 0,
         models,
-        allowed: wishes.count_allowed(models),
-        limits: wishes.limits(),
+        allowed,
+        limits,
     }
 }
 

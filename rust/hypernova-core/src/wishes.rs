@@ -350,21 +350,31 @@ fn from_0_to_1(argument: &str, value: f64) -> Result<f64, Error> {
 }
 
 fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
-    /// Names that a message lists at most.
-    const SHOWN: u32 = 30;
     if let Some(model) = artifact.model_index(name) {
         return Ok(model as usize);
     }
-    let models = artifact.models() as u32;
-    let mut known: Vec<_> = (0..models.min(SHOWN))
-        .map(|m| artifact.model_name(m).to_owned())
-        .collect();
+    let name_of = |m| artifact.model_name(m);
+    Err(unknown_model(argument, name, artifact.models(), name_of))
+}
+
+/// That none of so many models has that name.
+pub(crate) fn unknown_model<'a>(
+    argument: &'static str,
+    name: &str,
+    models: usize,
+    name_of: impl Fn(u32) -> &'a str,
+) -> Error {
+    /// Names that a message lists at most.
+    const SHOWN: u32 = 30;
+    let models = models as u32;
+    let mut known: Vec<_> = (0..models.min(SHOWN)).map(name_of).collect();
+    let more = format!("and {} more", models.saturating_sub(SHOWN));
     if models > SHOWN {
-        known.push(format!("and {} more", models - SHOWN));
+        known.push(&more);
     }
-    Err(Error::UnknownModel {
+    Error::UnknownModel {
         argument,
         name: name.to_owned(),
         known: known.join(", "),
-    })
+    }
 }

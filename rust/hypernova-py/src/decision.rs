@@ -5,18 +5,16 @@ use std::sync::{Arc, OnceLock};
 use hypernova_core as core;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 
+use crate::Artifact;
 use crate::array::Fresh;
 use crate::errors::raise;
+use crate::pickle::{Reduced, reduced};
 
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
-    artifact: Arc<core::Artifact>,
-    decided: core::Decision,
-    wishes: Arc<core::Wishes>,
-    /// What was decided on; empty unless the ranking needs it.
-    vector: Box<[f32]>,
+    kind: Kind,
     #[pyo3(get)]
     cluster: u32,
     #[pyo3(get)]
@@ -30,6 +28,20 @@ pub(crate) struct Decision {
     id: OnceLock<String>,
 }
 
+/// Where a decision's ranking is from.
+enum Kind {
+    /// Of an artifact of this process.
+    Attached {
+        artifact: Arc<core::Artifact>,
+        decided: core::Decision,
+        wishes: Arc<core::Wishes>,
+        /// What was decided on; empty unless the ranking needs it.
+        vector: Box<[f32]>,
+    },
+    /// Out of a pickle, which holds it.
+    Detached(Box<core::DetachedDecision>),
+}
+
 impl Decision {
     pub(crate) fn new(
         artifact: &Arc<core::Artifact>,
@@ -38,16 +50,30 @@ impl Decision {
         vector: Vec<f32>,
     ) -> Self {
         Self {
-            artifact: Arc::clone(artifact),
-            decided,
-            wishes,
-            vector: kept(artifact, vector).into(),
+            kind: Kind::Attached {
+                artifact: Arc::clone(artifact),
+                decided,
+                wishes,
+                vector: kept(artifact, vector).into(),
+            },
             cluster: decided.cluster,
             distance: decided.distance,
             novelty: decided.novelty,
             reason: decided.reason.name(),
             propensity: decided.propensity,
             id: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn detached(detached: core::DetachedDecision, id: Option<String>) -> Self {
+        Self {
+            cluster: detached.cluster(),
+            distance: detached.distance(),
+            novelty: detached.novelty(),
+            reason: detached.reason().name(),
+            propensity: detached.propensity(),
+            kind: Kind::Detached(Box::new(detached)),
+            id: id.map_or_else(OnceLock::new, OnceLock::from),
         }
     }
 }
@@ -65,21 +91,34 @@ fn kept(artifact: &core::Artifact, vectors: Vec<f32>) -> Vec<f32> {
 impl Decision {
     #[getter]
     fn model(&self) -> &str {
-        self.artifact.model_name(self.decided.model)
+        match &self.kind {
+            Kind::Attached {
+                artifact, decided, ..
+            } => artifact.model_name(decided.model),
+            Kind::Detached(detached) => detached.model(),
+        }
     }
 
     /// Built when it is asked for.
     #[getter]
     fn ranking<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let entries = self
-            .artifact
-            .rank(&self.decided, &self.vector, &self.wishes);
-        PyTuple::new(
-            py,
-            entries
-                .into_iter()
-                .map(|entry| RankingEntry::new(&self.artifact, entry)),
-        )
+        match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                wishes,
+                vector,
+            } => {
+                let entries = artifact.rank(decided, vector, wishes).into_iter();
+                let name = |entry: &core::Entry| artifact.model_name(entry.model);
+                PyTuple::new(py, entries.map(|e| RankingEntry::new(name(&e), &e)))
+            }
+            Kind::Detached(detached) => {
+                let entries = detached.ranking().iter();
+                let name = |entry: &core::Entry| detached.model_name(entry.model);
+                PyTuple::new(py, entries.map(|e| RankingEntry::new(name(e), e)))
+            }
+        }
     }
 
     /// Given when it is asked for: it costs as much as a tenth of a decision.
@@ -90,16 +129,53 @@ impl Decision {
 
     #[getter]
     fn artifact(&self) -> &str {
-        self.artifact.sha256()
+        match &self.kind {
+            Kind::Attached { artifact, .. } => artifact.sha256(),
+            Kind::Detached(detached) => detached.artifact_sha256(),
+        }
     }
 
     fn after_failure(&self, model: &str) -> PyResult<Self> {
-        let (next, left) = self
-            .artifact
-            .after_failure(&self.decided, &self.vector, &self.wishes, model)
-            .map_err(raise)?;
-        let vector = self.vector.to_vec();
-        Ok(Self::new(&self.artifact, next, Arc::new(left), vector))
+        match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                wishes,
+                vector,
+            } => {
+                let (next, left) = artifact
+                    .after_failure(decided, vector, wishes, model)
+                    .map_err(raise)?;
+                Ok(Self::new(artifact, next, Arc::new(left), vector.to_vec()))
+            }
+            Kind::Detached(detached) => {
+                let next = detached.after_failure(model).map_err(raise)?;
+                Ok(Self::detached(next, None))
+            }
+        }
+    }
+
+    /// With its ranking, and without the artifact: a pool sends one for each prompt.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let data = match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                wishes,
+                vector,
+            } => artifact.detach(decided, vector, wishes).to_bytes(),
+            Kind::Detached(detached) => detached.to_bytes(),
+        };
+        let state = (PyBytes::new(py, &data), self.id());
+        reduced("_decision", state.into_pyobject(py)?)
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self) -> String {
@@ -113,7 +189,8 @@ impl Decision {
     }
 }
 
-#[pyclass(frozen, get_all, module = "hypernova._core")]
+#[derive(PartialEq)]
+#[pyclass(frozen, get_all, eq, module = "hypernova._core")]
 pub(crate) struct RankingEntry {
     model: String,
     success: f64,
@@ -123,10 +200,13 @@ pub(crate) struct RankingEntry {
     utility: f64,
 }
 
+/// The values of a [`RankingEntry`], in order.
+type Values<'a> = (&'a str, f64, Option<f64>, Option<f64>, f64, f64);
+
 impl RankingEntry {
-    pub(crate) fn new(artifact: &core::Artifact, entry: core::Entry) -> Self {
+    pub(crate) fn new(model: &str, entry: &core::Entry) -> Self {
         Self {
-            model: artifact.model_name(entry.model).to_owned(),
+            model: model.to_owned(),
             success: entry.success,
             cost_usd: entry.cost_usd,
             latency_s: entry.latency_s,
@@ -134,10 +214,49 @@ impl RankingEntry {
             utility: entry.utility,
         }
     }
+
+    pub(crate) fn of(values: (String, f64, Option<f64>, Option<f64>, f64, f64)) -> Self {
+        let (model, success, cost_usd, latency_s, n, utility) = values;
+        Self {
+            model,
+            success,
+            cost_usd,
+            latency_s,
+            n,
+            utility,
+        }
+    }
+
+    fn values(&self) -> Values<'_> {
+        (
+            &self.model,
+            self.success,
+            self.cost_usd,
+            self.latency_s,
+            self.n,
+            self.utility,
+        )
+    }
 }
 
 #[pymethods]
 impl RankingEntry {
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.values().into_pyobject(py)?.hash()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        reduced("_ranking_entry", self.values().into_pyobject(py)?)
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     fn __repr__(&self) -> String {
         let cost = self
             .cost_usd
@@ -152,7 +271,8 @@ impl RankingEntry {
 /// Columns of many decisions; read-only arrays.
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decisions {
-    artifact: Arc<core::Artifact>,
+    /// The object itself, so that a pickle of several batches holds it once.
+    artifact: Py<Artifact>,
     decided: Vec<core::Decision>,
     wishes: Arc<core::Wishes>,
     /// What was decided on, row by row; empty unless rankings need it.
@@ -172,7 +292,7 @@ pub(crate) struct Decisions {
 impl Decisions {
     pub(crate) fn new(
         py: Python<'_>,
-        artifact: &Arc<core::Artifact>,
+        artifact: Py<Artifact>,
         decided: Vec<core::Decision>,
         wishes: Arc<core::Wishes>,
         matrix: Vec<f32>,
@@ -199,24 +319,21 @@ impl Decisions {
             distances: float(|d| d.distance)?,
             novelties: float(|d| d.novelty)?,
             reason_codes: Fresh(codes).flat(py)?.unbind(),
-            artifact: Arc::clone(artifact),
+            matrix: kept(artifact.get().core(), matrix),
+            artifact,
             decided,
             wishes,
-            matrix: kept(artifact, matrix),
         })
     }
 
     fn at(&self, at: usize) -> Option<Decision> {
         let decided = self.decided.get(at)?;
-        let dim = self.artifact.dim();
+        let artifact = self.artifact.get().core();
+        let dim = artifact.dim();
         let vector = self.matrix.get(at * dim..(at + 1) * dim).unwrap_or(&[]);
         let vector = vector.to_vec();
-        Some(Decision::new(
-            &self.artifact,
-            *decided,
-            Arc::clone(&self.wishes),
-            vector,
-        ))
+        let wishes = Arc::clone(&self.wishes);
+        Some(Decision::new(artifact, *decided, wishes, vector))
     }
 }
 
@@ -224,8 +341,9 @@ impl Decisions {
 impl Decisions {
     #[getter]
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let models = self.artifact.models() as u32;
-        PyTuple::new(py, (0..models).map(|m| self.artifact.model_name(m)))
+        let artifact = self.artifact.get().core();
+        let models = artifact.models() as u32;
+        PyTuple::new(py, (0..models).map(|m| artifact.model_name(m)))
     }
 
     #[getter]
@@ -252,6 +370,23 @@ impl Decisions {
         at.ok()
             .and_then(|at| self.at(at))
             .ok_or_else(|| PyIndexError::new_err("no such decision"))
+    }
+
+    /// With its artifact, which rankings need; the vectors only where they do.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let rows = core::detached::batch_to_bytes(&self.decided, &self.wishes);
+        let vectors = core::detached::vectors_to_bytes(&self.matrix);
+        let [rows, vectors] = [rows, vectors].map(|bytes| PyBytes::new(py, &bytes));
+        let state = (self.artifact.bind(py), rows, vectors);
+        reduced("_decisions", state.into_pyobject(py)?)
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
     }
 
     fn __repr__(&self) -> String {

@@ -14,11 +14,12 @@ mod python {
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
+    pyo3::import_exception!(hypernova.errors, StateError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
-pub(crate) use python::VectorError;
+pub(crate) use python::{StateError, VectorError};
 
 #[allow(clippy::needless_pass_by_value)] // the form that `map_err` takes
 pub(crate) fn raise(error: Error) -> PyErr {
@@ -33,6 +34,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
         Error::Novel { .. } => python::NovelPromptError::new_err(message),
         Error::Wish { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
         Error::Level { .. } => python::KernelError::new_err(message),
+        Error::State { .. } => python::StateError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
     }

@@ -6,6 +6,7 @@ mod array;
 mod decision;
 mod errors;
 mod explanation;
+mod pickle;
 mod wishes;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::raise;
+use crate::pickle::{Reduced, reduced};
 use crate::wishes::{Arguments, Given};
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
@@ -54,8 +56,7 @@ struct Artifact(Arc<core::Artifact>, Arc<core::Wishes>);
 
 impl From<core::Artifact> for Artifact {
     fn from(artifact: core::Artifact) -> Self {
-        let defaults = core::Wishes::defaults(&artifact);
-        Self(Arc::new(artifact), Arc::new(defaults))
+        Self::of(Arc::new(artifact))
     }
 }
 
@@ -65,6 +66,15 @@ impl Artifact {
             Some(given) => Arguments::resolve_dict(given, &self.0, &self.1),
             None => Ok(Arc::clone(&self.1)),
         }
+    }
+
+    fn of(artifact: Arc<core::Artifact>) -> Self {
+        let defaults = core::Wishes::defaults(&artifact);
+        Self(artifact, Arc::new(defaults))
+    }
+
+    fn core(&self) -> &Arc<core::Artifact> {
+        &self.0
     }
 
     fn profile<'py, T: numpy::Element + Copy>(
@@ -232,7 +242,7 @@ impl Artifact {
         switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
     #[allow(clippy::too_many_arguments)]
     fn decide_many(
-        &self,
+        slf: &Bound<'_, Self>,
         py: Python<'_>,
         matrix: &Bound<'_, PyAny>,
         cost_weight: Given<'_, '_>,
@@ -262,12 +272,13 @@ impl Artifact {
             explore_seed,
             on_novel,
         };
-        let wishes = given.resolve(&self.0, &self.1)?;
-        let matrix = Matrix::new(matrix, self.0.dim())?;
+        let Self(artifact, defaults) = slf.get();
+        let wishes = given.resolve(artifact, defaults)?;
+        let matrix = Matrix::new(matrix, artifact.dim())?;
         let (decided, kept) = py
-            .detach(|| decide_some_at_a_time(&self.0, &matrix, &wishes))
+            .detach(|| decide_some_at_a_time(artifact, &matrix, &wishes))
             .map_err(raise)?;
-        Decisions::new(py, &self.0, decided, wishes, kept)
+        Decisions::new(py, slf.clone().unbind(), decided, wishes, kept)
     }
 
     #[pyo3(signature = (vector, **wishes))]
@@ -290,8 +301,8 @@ impl Artifact {
         wishes: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let entries = self.0.rank_unread(&*self.wishes(wishes)?);
-        let entry = |entry| RankingEntry::new(&self.0, entry);
-        PyTuple::new(py, entries.into_iter().map(entry))
+        let named = |entry: &core::Entry| RankingEntry::new(self.0.model_name(entry.model), entry);
+        PyTuple::new(py, entries.iter().map(named))
     }
 
     #[getter]
@@ -430,6 +441,22 @@ impl Artifact {
         self.0.offsets().map(flat).transpose()
     }
 
+    /// By value, and not by its path alone: the file may have been replaced. The path is made
+    /// absolute, for the other process may be in another folder.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
+        let path = self.0.path();
+        let path = path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.into()));
+        reduced("_artifact", (self.to_bytes(py), path).into_pyobject(py)?)
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "<hypernova.Artifact: {} clusters of dimension {}, {} models, default {:?}>",
@@ -461,6 +488,8 @@ fn nearest_centroids<'py>(
 /// The compiled core of hypernova.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::pickle::{artifact, decision, decisions, ranking_entry};
     #[pymodule_export]
     use super::{Artifact, Decision, Decisions, RankingEntry, nearest_centroids};
 

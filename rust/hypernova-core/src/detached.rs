@@ -1,0 +1,524 @@
+//! Decisions as bytes, for another process of the same version.
+//!
+//! Not here: the artifact's own file, which is for keeping ([`crate::format`]). The layout of
+//! these bytes is nobody's but this module's, and may change with every version.
+//!
+//! One decision travels without its artifact, as a [`DetachedDecision`]; the decisions of a
+//! batch travel as rows of fixed length beside it. All numbers are little-endian.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::artifact::Artifact;
+use crate::decide::Decision;
+use crate::error::Error;
+use crate::nearest::check_finite;
+use crate::policy::{Entry, Reason, no_candidate_of};
+use crate::wishes::{OnNovel, Wishes, unknown_model};
+
+/// Of both layouts; whoever changes one counts up.
+const VERSION: u8 = 1;
+/// Bytes of a row of a batch.
+const ROW: usize = 26;
+
+/// A decision that holds its ranking, and not the artifact that it was made with.
+///
+/// It answers as the artifact did: the ranking is the same, and what is left of it after a
+/// failure. See [`Artifact::detach`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetachedDecision {
+    origin: Arc<Origin>,
+    /// One entry a model: whether the wishes allow it, and it has not failed.
+    allowed: Box<[bool]>,
+    /// Never empty: the first is the decision.
+    ranking: Vec<Entry>,
+    cluster: u32,
+    distance: f32,
+    novelty: f32,
+    reason: Reason,
+    propensity: f64,
+}
+
+/// What all decisions share that follow from one.
+#[derive(Debug, PartialEq)]
+struct Origin {
+    /// Of the artifact's file.
+    sha256: String,
+    /// Of all models of the artifact.
+    names: Vec<String>,
+    /// The limits in force, for a message.
+    limits: String,
+}
+
+impl Artifact {
+    /// The decision with all that follows from it, without the artifact.
+    ///
+    /// `vector` is what was decided on, as in [`Self::rank`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::rank`].
+    #[must_use]
+    pub fn detach(&self, decision: &Decision, vector: &[f32], wishes: &Wishes) -> DetachedDecision {
+        let models = 0..self.models() as u32;
+        DetachedDecision {
+            origin: Arc::new(Origin {
+                sha256: self.sha256().to_owned(),
+                names: models.map(|m| self.model_name(m).to_owned()).collect(),
+                limits: wishes.limits(),
+            }),
+            allowed: (wishes.allowed.clone()).unwrap_or_else(|| vec![true; self.models()].into()),
+            ranking: self.rank(decision, vector, wishes),
+            cluster: decision.cluster,
+            distance: decision.distance,
+            novelty: decision.novelty,
+            reason: decision.reason,
+            propensity: decision.propensity,
+        }
+    }
+}
+
+impl DetachedDecision {
+    /// Name of the model that was decided for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.model_name(self.ranking[0].model)
+    }
+
+    /// Name of a model of the ranking.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such model.
+    #[must_use]
+    pub fn model_name(&self, model: u32) -> &str {
+        &self.origin.names[model as usize]
+    }
+
+    /// All models that the wishes allow, the best first, as [`Artifact::rank`] gives them.
+    #[must_use]
+    pub fn ranking(&self) -> &[Entry] {
+        &self.ranking
+    }
+
+    /// SHA-256 of the artifact's file, in hexadecimal digits.
+    #[must_use]
+    pub fn artifact_sha256(&self) -> &str {
+        &self.origin.sha256
+    }
+
+    /// Index of the nearest centroid.
+    #[must_use]
+    pub fn cluster(&self) -> u32 {
+        self.cluster
+    }
+
+    /// Euclidean distance from it.
+    #[must_use]
+    pub fn distance(&self) -> f32 {
+        self.distance
+    }
+
+    /// Share of the training prompts that lie nearer to their centroids.
+    #[must_use]
+    pub fn novelty(&self) -> f32 {
+        self.novelty
+    }
+
+    /// Why this model.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Chance with which it was taken.
+    #[must_use]
+    pub fn propensity(&self) -> f64 {
+        self.propensity
+    }
+
+    /// The next model to try after one has failed, as [`Artifact::after_failure`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Artifact::after_failure`].
+    pub fn after_failure(&self, failed: &str) -> Result<Self, Error> {
+        let names = &self.origin.names;
+        let Some(failed) = names.iter().position(|name| name == failed) else {
+            let name_of = |m: u32| self.model_name(m);
+            return Err(unknown_model("after_failure", failed, names.len(), name_of));
+        };
+        let mut left = self.clone();
+        left.allowed[failed] = false;
+        // No place in the ranking depends on which other models may be taken.
+        left.ranking.retain(|entry| entry.model as usize != failed);
+        if left.ranking.is_empty() {
+            let allowed = left.allowed.iter().filter(|&&allowed| allowed).count();
+            let limits = self.origin.limits.clone();
+            return Err(no_candidate_of(names.len(), allowed, limits).in_cluster(self.cluster));
+        }
+        left.reason = Reason::Fallback;
+        left.propensity = 1.0;
+        Ok(left)
+    }
+
+    /// Bytes that [`Self::from_bytes`] reads.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut to = Vec::new();
+        to.push(VERSION);
+        put_text(&mut to, &self.origin.sha256);
+        put_text(&mut to, &self.origin.limits);
+        to.extend(self.cluster.to_le_bytes());
+        to.extend(self.distance.to_le_bytes());
+        to.extend(self.novelty.to_le_bytes());
+        to.push(code(self.reason));
+        to.extend(self.propensity.to_le_bytes());
+        to.extend((self.origin.names.len() as u32).to_le_bytes());
+        for (name, &allowed) in self.origin.names.iter().zip(&self.allowed) {
+            put_text(&mut to, name);
+            to.push(allowed.into());
+        }
+        to.extend((self.ranking.len() as u32).to_le_bytes());
+        for entry in &self.ranking {
+            to.extend(entry.model.to_le_bytes());
+            let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+            let (cost, latency) = (known(entry.cost_usd), known(entry.latency_s));
+            for value in [entry.success, cost, latency, entry.n, entry.utility] {
+                to.extend(value.to_le_bytes());
+            }
+        }
+        to
+    }
+
+    /// Check bytes of [`Self::to_bytes`] and take the decision from them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] if they are of another version, cut short, or hold what no decision
+    /// does.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let mut from = Reader {
+            of: "decision",
+            left: bytes,
+        };
+        from.version()?;
+        let sha256 = from.text()?;
+        from.check(is_hex(&sha256, 64), "the artifact's sha256")?;
+        let limits = from.text()?;
+        let (cluster, distance, novelty) = (from.u32()?, from.f32()?, from.f32()?);
+        from.check(distance >= 0.0, "the distance")?;
+        from.check((0.0..=1.0).contains(&novelty), "the novelty")?;
+        let reason = from.reason()?;
+        let propensity = from.propensity()?;
+        // A name takes at least 5 bytes, and an entry 44: a forged count asks for no memory.
+        let models = from.count(5)?;
+        let (mut names, mut allowed) = (Vec::with_capacity(models), vec![false; models]);
+        for allowed in &mut allowed {
+            names.push(from.text()?);
+            *allowed = from.flag()?;
+        }
+        // A failed model is found by its name, and has to be the one that was ranked.
+        let distinct = names.iter().collect::<HashSet<_>>().len() == models;
+        from.check(distinct, "a name")?;
+        let ranked = from.count(44)?;
+        from.check(ranked > 0, "an empty ranking")?;
+        let (mut ranking, mut may_be_ranked) = (Vec::with_capacity(ranked), allowed.clone());
+        for _ in 0..ranked {
+            let model = from.u32()?;
+            let may = may_be_ranked.get_mut(model as usize);
+            let may = may.is_some_and(|may| std::mem::replace(may, false));
+            from.check(may, "a model of the ranking")?;
+            let success = from.f64()?;
+            let (cost, latency) = (from.f64()?, from.f64()?);
+            let (n, utility) = (from.f64()?, from.f64()?);
+            let are_numbers = ![success, n, utility].iter().any(|value| value.is_nan());
+            from.check(are_numbers, "an estimate")?;
+            let known = |value: f64| (!value.is_nan()).then_some(value);
+            ranking.push(Entry {
+                model,
+                success,
+                cost_usd: known(cost),
+                latency_s: known(latency),
+                n,
+                utility,
+            });
+        }
+        from.check(from.left.is_empty(), "the length")?;
+        Ok(Self {
+            origin: Arc::new(Origin {
+                sha256,
+                names,
+                limits,
+            }),
+            allowed: allowed.into(),
+            ranking,
+            cluster,
+            distance,
+            novelty,
+            reason,
+            propensity,
+        })
+    }
+}
+
+/// Decisions of a batch and the wishes that they followed, as bytes that
+/// [`Artifact::batch_from_bytes`] reads.
+#[must_use]
+pub fn batch_to_bytes(decisions: &[Decision], wishes: &Wishes) -> Vec<u8> {
+    let mut to = Vec::with_capacity(128 + ROW * decisions.len());
+    to.push(VERSION);
+    put_wishes(&mut to, wishes);
+    for one in decisions {
+        to.extend(one.model.to_le_bytes());
+        to.extend(one.cluster.to_le_bytes());
+        to.push((one.row != one.cluster).into());
+        to.extend(one.distance.to_le_bytes());
+        to.extend(one.novelty.to_le_bytes());
+        to.push(code(one.reason));
+        to.extend(one.propensity.to_le_bytes());
+    }
+    to
+}
+
+/// Vectors that were decided on, as bytes that [`Artifact::batch_from_bytes`] reads.
+#[must_use]
+pub fn vectors_to_bytes(vectors: &[f32]) -> Vec<u8> {
+    vectors.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// Decisions, the wishes that they followed, and the vectors where rankings need them.
+pub type Batch = (Vec<Decision>, Wishes, Vec<f32>);
+
+impl Artifact {
+    /// Check bytes of [`batch_to_bytes`], and the vectors that were decided on, as bytes of
+    /// their f32 values: none unless [`Self::ranks_by_vector`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] if they are of another version, cut short, or not of this artifact;
+    /// [`Error::VectorNotFinite`] for a value that is not finite.
+    pub fn batch_from_bytes(&self, bytes: &[u8], vectors: &[u8]) -> Result<Batch, Error> {
+        let mut from = Reader {
+            of: "batch of decisions",
+            left: bytes,
+        };
+        from.version()?;
+        let wishes = from.wishes(self)?;
+        from.check(from.left.len().is_multiple_of(ROW), "the length")?;
+        let mut decisions = Vec::with_capacity(from.left.len() / ROW);
+        while !from.left.is_empty() {
+            let (model, cluster) = (from.u32()?, from.u32()?);
+            from.check((model as usize) < self.models(), "a model")?;
+            from.check((cluster as usize) < self.clusters(), "a cluster")?;
+            let row = if from.flag()? {
+                self.clusters() as u32
+            } else {
+                cluster
+            };
+            let (distance, novelty) = (from.f32()?, from.f32()?);
+            from.check(distance >= 0.0, "a distance")?;
+            from.check((0.0..=1.0).contains(&novelty), "a novelty")?;
+            decisions.push(Decision {
+                model,
+                cluster,
+                row,
+                distance,
+                novelty,
+                reason: from.reason()?,
+                propensity: from.propensity()?,
+            });
+        }
+        let kept = if self.ranks_by_vector() {
+            decisions.len()
+        } else {
+            0
+        };
+        let length = size_of::<f32>() * kept * self.dim();
+        from.check(vectors.len() == length, "the length of the vectors")?;
+        let (values, _) = vectors.as_chunks();
+        let values: Vec<f32> = values.iter().map(|&v| f32::from_le_bytes(v)).collect();
+        for (row, vector) in values.chunks_exact(self.dim()).enumerate() {
+            check_finite(self.level(), vector).map_err(|e| e.at_row(row))?;
+        }
+        Ok((decisions, wishes, values))
+    }
+}
+
+fn put_wishes(to: &mut Vec<u8>, wishes: &Wishes) {
+    // By name, so that whoever adds one is told that it is missing here.
+    let Wishes {
+        cost_weight,
+        latency_weight,
+        max_cost_usd,
+        min_success,
+        allowed,
+        prices,
+        previous,
+        switch_cost,
+        explore,
+        seed,
+        on_novel,
+    } = wishes;
+    for value in [
+        *cost_weight,
+        *latency_weight,
+        max_cost_usd.unwrap_or(f64::NAN),
+        *min_success,
+        *switch_cost,
+        *explore,
+    ] {
+        to.extend(value.to_le_bytes());
+    }
+    to.extend(seed.to_le_bytes());
+    to.extend(previous.unwrap_or(u32::MAX).to_le_bytes());
+    to.push(match on_novel {
+        OnNovel::Default => 0,
+        OnNovel::BestOverall => 1,
+        OnNovel::Error => 2,
+    });
+    to.push(allowed.is_some().into());
+    to.extend((allowed.iter().flatten()).map(|&allowed| u8::from(allowed)));
+    to.push(prices.is_some().into());
+    to.extend((prices.iter().flatten()).flat_map(|usd| usd.to_le_bytes()));
+}
+
+fn code(reason: Reason) -> u8 {
+    let position = Reason::ALL.iter().position(|r| *r == reason);
+    position.unwrap_or_default() as u8
+}
+
+/// Whether a text is so many hexadecimal digits, none of them a capital letter.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    to.extend((text.len() as u32).to_le_bytes());
+    to.extend(text.as_bytes());
+}
+
+/// Bytes that were not read so far.
+struct Reader<'a> {
+    /// For messages.
+    of: &'static str,
+    left: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn check(&self, holds: bool, what: &'static str) -> Result<(), Error> {
+        if holds { Ok(()) } else { Err(self.wrong(what)) }
+    }
+
+    fn wrong(&self, what: &'static str) -> Error {
+        Error::State { of: self.of, what }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let Some((taken, left)) = self.left.split_first_chunk() else {
+            return Err(self.wrong("the length"));
+        };
+        self.left = left;
+        Ok(*taken)
+    }
+
+    fn version(&mut self) -> Result<(), Error> {
+        let [version] = self.take()?;
+        self.check(version == VERSION, "the version")
+    }
+
+    fn u32(&mut self) -> Result<u32, Error> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn f32(&mut self) -> Result<f32, Error> {
+        self.take().map(f32::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Result<f64, Error> {
+        self.take().map(f64::from_le_bytes)
+    }
+
+    fn flag(&mut self) -> Result<bool, Error> {
+        let [flag] = self.take()?;
+        self.check(flag < 2, "a flag")?;
+        Ok(flag == 1)
+    }
+
+    /// A number of things of at least so many bytes each, no more than are left.
+    fn count(&mut self, each: usize) -> Result<usize, Error> {
+        let count = self.u32()? as usize;
+        self.check(count <= self.left.len() / each, "a count")?;
+        Ok(count)
+    }
+
+    fn text(&mut self) -> Result<String, Error> {
+        let length = self.count(1)?;
+        let (text, left) = self.left.split_at(length);
+        let text = std::str::from_utf8(text);
+        self.check(text.is_ok(), "a text")?;
+        self.left = left;
+        Ok(text.unwrap_or_default().to_owned())
+    }
+
+    fn reason(&mut self) -> Result<Reason, Error> {
+        let [code] = self.take()?;
+        let reason = Reason::ALL.get(usize::from(code)).copied();
+        reason.ok_or_else(|| self.wrong("a reason"))
+    }
+
+    fn weight(&mut self) -> Result<f64, Error> {
+        let weight = self.f64()?;
+        self.check(weight.is_finite() && weight >= 0.0, "an option")?;
+        Ok(weight)
+    }
+
+    fn wishes(&mut self, artifact: &Artifact) -> Result<Wishes, Error> {
+        let models = artifact.models();
+        let (cost_weight, latency_weight) = (self.weight()?, self.weight()?);
+        let max_cost_usd = self.f64()?;
+        let (min_success, switch_cost) = (self.weight()?, self.weight()?);
+        let (explore, seed) = (self.propensity()?, self.take().map(u64::from_le_bytes)?);
+        let previous = self.u32()?;
+        let known = previous == u32::MAX || (previous as usize) < models;
+        self.check(known, "the previous model")?;
+        let on_novel = match self.take()? {
+            [0] => OnNovel::Default,
+            [1] => OnNovel::BestOverall,
+            [2] => OnNovel::Error,
+            _ => return Err(self.wrong("on_novel")),
+        };
+        let mut allowed = None;
+        if self.flag()? {
+            let flags: Result<Box<[bool]>, _> = (0..models).map(|_| self.flag()).collect();
+            allowed = Some(flags?);
+        }
+        let mut prices = None;
+        if self.flag()? {
+            let usd: Result<Box<[f64]>, _> = (0..models).map(|_| self.f64()).collect();
+            let usd = usd?;
+            let are_prices = usd.iter().all(|usd| usd.is_nan() || *usd >= 0.0);
+            self.check(are_prices, "a price")?;
+            prices = Some(usd);
+        }
+        Ok(Wishes {
+            cost_weight,
+            latency_weight,
+            max_cost_usd: (!max_cost_usd.is_nan()).then_some(max_cost_usd),
+            min_success,
+            allowed,
+            prices,
+            previous: (previous != u32::MAX).then_some(previous),
+            switch_cost,
+            explore,
+            seed,
+            on_novel,
+        })
+    }
+
+    fn propensity(&mut self) -> Result<f64, Error> {
+        let propensity = self.f64()?;
+        self.check((0.0..=1.0).contains(&propensity), "a propensity")?;
+        Ok(propensity)
+    }
+}

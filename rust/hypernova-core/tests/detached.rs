@@ -1,0 +1,225 @@
+//! A decision without its artifact answers as the artifact does, and bytes that are not its own
+//! are refused.
+//!
+//! Not here: pickles (`tests/test_pickle.py`).
+
+mod support;
+
+use hypernova_core::detached::batch_to_bytes;
+use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, Wishes};
+use support::{SplitMix, blended, parts};
+
+/// An artifact, which blends if `seed` is odd, of up to 40 models: more than a message names.
+fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
+    let models = [1, 2, 5, 40][random.below(4)];
+    let mut plain = parts(4, 3, models, seed);
+    if random.below(4) == 0 {
+        plain.policy.max_cost_usd = Some(0.015);
+    }
+    let parts = if seed % 2 == 1 {
+        blended(plain, seed)
+    } else {
+        plain
+    };
+    Artifact::build(&parts).expect("the parts are valid")
+}
+
+#[allow(clippy::field_reassign_with_default)] // a literal would name every field there may be
+fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
+    let name = |random: &mut SplitMix| {
+        let model = random.below(artifact.models()) as u32;
+        artifact.model_name(model).to_owned()
+    };
+    let names = |random: &mut SplitMix, share: usize| -> Option<Vec<String>> {
+        (random.below(share) == 0).then(|| (0..6).map(|_| name(random)).collect())
+    };
+    let maybe = |random: &mut SplitMix, scale: f64| {
+        (random.below(2) == 0).then(|| f64::from(random.fraction()) * scale)
+    };
+    let mut request = Request::default();
+    request.cost_weight = maybe(random, 50.0);
+    request.latency_weight = maybe(random, 0.1);
+    request.max_cost_usd = maybe(random, 0.04);
+    request.min_success = maybe(random, 0.5);
+    request.allow = names(random, 3);
+    request.deny = names(random, 3);
+    request.prices = (random.below(2) == 0).then(|| vec![(name(random), 0.01)]);
+    request.previous_model = (random.below(3) == 0).then(|| name(random));
+    request.switch_cost = maybe(random, 0.2);
+    request.explore = maybe(random, 1.0);
+    request.seed = random.bits();
+    request.on_novel = [OnNovel::Default, OnNovel::BestOverall][random.below(2)];
+    request
+}
+
+/// Decisions of random artifacts under random wishes, with what they were decided on.
+fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &Wishes, Decision)) {
+    let mut random = SplitMix(15);
+    let mut seen = 0;
+    for seed in 0..300 {
+        let artifact = artifact(&mut random, seed);
+        let wishes = Wishes::resolve(&artifact, &request(&mut random, &artifact)).unwrap();
+        let query: Vec<f32> = (0..3).map(|_| random.normal() * 3.0).collect();
+        if let Ok(decision) = artifact.decide(&query, &wishes) {
+            see(&mut random, &artifact, &query, &wishes, decision);
+            seen += 1;
+        }
+    }
+    assert!(seen > 150, "{seen}");
+}
+
+fn assert_says_the_same(
+    artifact: &Artifact,
+    vector: &[f32],
+    wishes: &Wishes,
+    decision: &Decision,
+    detached: &DetachedDecision,
+) {
+    assert_eq!(detached.artifact_sha256(), artifact.sha256());
+    assert_eq!(detached.model(), artifact.model_name(decision.model));
+    assert_eq!(detached.cluster(), decision.cluster);
+    assert_eq!(detached.distance().to_bits(), decision.distance.to_bits());
+    assert_eq!(detached.novelty().to_bits(), decision.novelty.to_bits());
+    assert_eq!(detached.reason(), decision.reason);
+    assert_eq!(
+        detached.propensity().to_bits(),
+        decision.propensity.to_bits()
+    );
+    let ranking = artifact.rank(decision, vector, wishes);
+    assert_eq!(detached.ranking(), ranking);
+    for entry in ranking {
+        let expected = artifact.model_name(entry.model);
+        assert_eq!(detached.model_name(entry.model), expected);
+    }
+}
+
+#[test]
+fn it_answers_as_its_artifact_until_no_model_is_left() {
+    let mut ends = 0;
+    each_decision(|random, artifact, vector, wishes, decision| {
+        let (mut decision, mut wishes) = (decision, wishes.clone());
+        let mut detached = artifact.detach(&decision, vector, &wishes);
+        let unknown = detached.after_failure("model 99").unwrap_err().to_string();
+        let expected = artifact.after_failure(&decision, vector, &wishes, "model 99");
+        assert_eq!(unknown, expected.unwrap_err().to_string());
+        loop {
+            let bytes = detached.to_bytes();
+            let again = DetachedDecision::from_bytes(&bytes).expect("they are its own");
+            assert_eq!(again, detached);
+            detached = again;
+            assert_says_the_same(artifact, vector, &wishes, &decision, &detached);
+            // Most often the model that was taken, else any, allowed or not.
+            let failed = match random.below(3) {
+                0 => artifact.model_name(random.below(artifact.models()) as u32),
+                _ => artifact.model_name(decision.model),
+            };
+            let expected = artifact.after_failure(&decision, vector, &wishes, failed);
+            match (expected, detached.after_failure(failed)) {
+                (Ok((next, left)), Ok(found)) => {
+                    (decision, wishes, detached) = (next, left, found);
+                }
+                (Err(expected), Err(found)) => {
+                    assert!(matches!(found, Error::NoCandidate { .. }), "{found:?}");
+                    assert_eq!(found.to_string(), expected.to_string());
+                    ends += 1;
+                    break;
+                }
+                (expected, found) => panic!("{found:?}, not {expected:?}"),
+            }
+        }
+    });
+    assert!(ends > 150, "{ends}");
+}
+
+#[test]
+fn a_batch_is_read_as_it_was_written() {
+    let mut random = SplitMix(3);
+    let mut read = 0;
+    for seed in 0..12 {
+        let artifact = artifact(&mut random, seed);
+        let wishes = request(&mut random, &artifact);
+        let wishes = Wishes::resolve(&artifact, &wishes).unwrap();
+        let matrix: Vec<f32> = (0..7 * 3).map(|_| random.normal() * 3.0).collect();
+        let Ok(decisions) = artifact.decide_many(&matrix, &wishes) else {
+            continue;
+        };
+        let kept: &[f32] = if artifact.ranks_by_vector() {
+            &matrix
+        } else {
+            &[]
+        };
+        let vectors: Vec<u8> = kept.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let rows = batch_to_bytes(&decisions, &wishes);
+        let (found, options, values) = artifact.batch_from_bytes(&rows, &vectors).unwrap();
+        assert_eq!(found, decisions);
+        // As text: a price that nobody gave is NaN, which equals nothing.
+        assert_eq!(format!("{options:?}"), format!("{wishes:?}"));
+        assert_eq!(values, kept);
+        read += 1;
+
+        // Whatever the bytes are, what is taken can be ranked.
+        let use_all = |rows: &[u8], vectors: &[u8]| match artifact.batch_from_bytes(rows, vectors) {
+            Ok((decisions, wishes, values)) => {
+                for (i, decision) in decisions.iter().enumerate() {
+                    let vector = values.get(3 * i..3 * i + 3).unwrap_or(&[]);
+                    let _ = artifact.rank(decision, vector, &wishes);
+                    let _ = artifact.detach(decision, vector, &wishes);
+                }
+            }
+            Err(error) => assert!(
+                matches!(error, Error::State { .. } | Error::VectorNotFinite { .. }),
+                "{error:?}"
+            ),
+        };
+        for at in 0..rows.len() {
+            use_all(&rows[..at], &vectors);
+            let mut flipped = rows.clone();
+            flipped[at] ^= 1 << random.below(8);
+            use_all(&flipped, &vectors);
+        }
+        for at in 0..vectors.len() {
+            assert!(artifact.batch_from_bytes(&rows, &vectors[..at]).is_err());
+        }
+        if let Some(last) = vectors.len().checked_sub(4) {
+            let mut infinite = vectors.clone();
+            infinite[last..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+            let error = artifact.batch_from_bytes(&rows, &infinite).unwrap_err();
+            assert!(matches!(error, Error::VectorNotFinite { row: 6, .. }));
+        }
+    }
+    assert!(read > 4, "{read}");
+}
+
+#[test]
+fn bytes_that_are_damaged_are_refused_and_never_panic() {
+    let mut random = SplitMix(4);
+    let artifact = artifact(&mut random, 1);
+    let wishes = Wishes::defaults(&artifact);
+    let vector = [0.5, -1.0, 2.0];
+    let decision = artifact.decide(&vector, &wishes).unwrap();
+    let bytes = artifact.detach(&decision, &vector, &wishes).to_bytes();
+    let refuse = |bytes: &[u8]| {
+        let error = DetachedDecision::from_bytes(bytes).unwrap_err();
+        assert!(matches!(error, Error::State { .. }), "{error:?}");
+        assert!(!error.to_string().contains('\n'));
+    };
+    for at in 0..bytes.len() {
+        refuse(&bytes[..at]);
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            // What is still a decision has to behave as one to its end.
+            let mut left = DetachedDecision::from_bytes(&flipped).ok();
+            while let Some(one) = left {
+                left = one.after_failure(one.model()).ok();
+            }
+        }
+    }
+    refuse(&[bytes.as_slice(), &[0]].concat());
+    refuse(&[&[2], &bytes[1..]].concat()); // of another version
+    // A count of 4 billion models asks for no memory.
+    let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8;
+    let mut many = bytes.clone();
+    many[models..models + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    refuse(&many);
+}

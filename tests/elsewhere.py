@@ -1,0 +1,36 @@
+"""Functions that run in the processes of a pool, which import no test. Not here: any test."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+    from hypernova import OutcomeLog, Router
+
+
+def ones(texts: list[str]) -> np.ndarray:
+    return np.ones((len(texts), 4))
+
+
+def powers(power: float, texts: list[str]) -> np.ndarray:
+    return np.array([[len(text) ** power, 1.0, 0.0, 0.0] for text in texts])
+
+
+def answer(data: bytes, prompt: str, answers: SimpleQueue[str]) -> None:
+    """Unpickle a router and route."""
+    answers.put(pickle.loads(data).route(prompt).model)
+
+
+def where(router: Router, prompt: str) -> tuple[int, int, str]:
+    """The process, the embedder in it, and what was decided."""
+    return os.getpid(), id(router.embedder), router.route(prompt).model
+
+
+def log_one(router: Router, log: OutcomeLog, prompt: str) -> tuple[int, str]:
+    return os.getpid(), log.decided(router.route(prompt))
