@@ -777,7 +777,7 @@ class TestBadInput:
         assert "\n" not in str(found.value)
 
     def test_clusters_out_of_range(self) -> None:
-        with pytest.raises(FitError, match="0 clusters"):
+        with pytest.raises(FitError, match="clusters is 0"):
             hypernova.evaluate(two_kinds(), clusters=0)
 
     @pytest.mark.parametrize("n", [13, 20, 21])

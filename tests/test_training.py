@@ -181,7 +181,7 @@ class TestFit:
         ("arguments", "message"),
         [
             ({"clusters": 241}, "241 clusters were asked for; .* has 240 different"),
-            ({"clusters": 0}, "0 clusters"),
+            ({"clusters": 0}, "clusters is 0"),
             ({"clusters": 239}, "leave no prompt to hold out"),
             ({"clusters": "many"}, "'many'; expected a whole number"),
         ],

@@ -6,7 +6,6 @@ Not here: the form of a file; each layer writes its own.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -134,7 +133,7 @@ def part_of(place: Path) -> Path:
 
     It is short, because a name that is as long as the system allows must do for `place`.
     """
-    return place.absolute().parent / f".hypernova-{secrets.token_hex(6)}.part"
+    return place.absolute().parent / f".hypernova-{os.urandom(6).hex()}.part"
 
 
 def cannot_write(path: AnyPath, error: OSError, kind: type[WriteError] = WriteError) -> WriteError:
