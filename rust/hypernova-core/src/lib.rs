@@ -14,6 +14,7 @@
 //! ```
 
 pub mod artifact;
+mod backing;
 pub mod decide;
 mod dot;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod write;
 pub mod specification {}
 
 pub use artifact::Artifact;
+pub use backing::Mmap;
 pub use decide::Decision;
 pub use error::Error;
 pub use nearest::Level;

@@ -11,14 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hypernova_core as core;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::raise;
-use crate::wishes::{Arguments, Given};
+use crate::wishes::{Arguments, Given, wrong};
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
 const FREE_ABOVE: usize = 200_000;
@@ -47,6 +47,34 @@ fn decide_some_at_a_time(
     Ok((decided, kept))
 }
 
+/// The argument `mmap`: `"auto"`, True or False.
+struct Mmap(core::Mmap);
+
+impl<'py> FromPyObject<'_, 'py> for Mmap {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(map) = value.extract::<bool>() {
+            return Ok(Self(if map {
+                core::Mmap::Always
+            } else {
+                core::Mmap::Never
+            }));
+        }
+        let expected = "\"auto\", True or False";
+        let text = value
+            .cast::<PyString>()
+            .map_err(|_| wrong("mmap", expected, &value))?;
+        if text.to_string_lossy() == "auto" {
+            return Ok(Self(core::Mmap::Auto));
+        }
+        let found = text.repr()?;
+        Err(PyValueError::new_err(format!(
+            "mmap is {found}; it must be {expected}"
+        )))
+    }
+}
+
 /// The artifact, and the wishes of a caller who has none.
 #[pyclass(frozen, module = "hypernova._core")]
 struct Artifact(Arc<core::Artifact>, Arc<core::Wishes>);
@@ -71,9 +99,13 @@ impl Artifact {
 #[pymethods]
 impl Artifact {
     #[staticmethod]
+    #[pyo3(signature = (path, *, mmap=Mmap(core::Mmap::Auto)), text_signature = "(path, *, mmap='auto')")]
+    #[allow(unsafe_code)]
     #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| core::Artifact::open(&path))
+    fn open(py: Python<'_>, path: PathBuf, mmap: Mmap) -> PyResult<Self> {
+        // SAFETY: Python has no word for it, so the documentation of `mmap` asks the user
+        // not to write to a mapped file. A small one is mapped only if the user wishes it.
+        py.detach(|| unsafe { core::Artifact::open_with(&path, mmap.0) })
             .map(Self::from)
             .map_err(raise)
     }
@@ -323,6 +355,11 @@ impl Artifact {
     #[getter]
     fn path(&self) -> Option<&std::path::Path> {
         self.0.path()
+    }
+
+    #[getter]
+    fn mapped(&self) -> bool {
+        self.0.is_mapped()
     }
 
     #[getter]

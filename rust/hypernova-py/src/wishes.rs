@@ -108,7 +108,7 @@ impl Arguments<'_, '_> {
     }
 }
 
-fn wrong(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn wrong(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let found = value.get_type().name();
     let found = found.map_or_else(|_| "another object".into(), |name| name.to_string());
     PyTypeError::new_err(format!("{argument}: expected {expected}, got {found}"))

@@ -192,8 +192,9 @@ struct Section {
     checksum: u32,
 }
 
-/// Checks 1 to 7: the header. Returns the number of sections.
-fn check_header(bytes: &[u8]) -> Result<u32, Error> {
+/// Checks 1 to 4: an artifact of this version begins here. Returns the length that it
+/// states, which the bytes at hand need not have.
+pub(crate) fn stated_length(bytes: &[u8]) -> Result<u64, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
@@ -203,11 +204,10 @@ fn check_header(bytes: &[u8]) -> Result<u32, Error> {
             found: start.to_vec(),
         });
     }
-    let found = bytes.len() as u64;
     if bytes.len() < HEADER_LEN {
         return Err(Error::Truncated {
             expected: HEADER_LEN as u64,
-            found,
+            found: bytes.len() as u64,
         });
     }
     let major = u16_at(bytes, 8);
@@ -217,7 +217,13 @@ fn check_header(bytes: &[u8]) -> Result<u32, Error> {
             supported: MAJOR,
         });
     }
-    let expected = u64_at(bytes, 16);
+    Ok(u64_at(bytes, 16))
+}
+
+/// Checks 1 to 7: the header. Returns the number of sections.
+fn check_header(bytes: &[u8]) -> Result<u32, Error> {
+    let expected = stated_length(bytes)?;
+    let found = bytes.len() as u64;
     if found < expected {
         return Err(Error::Truncated { expected, found });
     }
