@@ -12,6 +12,7 @@ import hypernova
 if TYPE_CHECKING:
     import argparse
 
+    from hypernova._core import Decision
     from hypernova.cli import Commands
 
 
@@ -34,18 +35,24 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
+    from hypernova.training.taken import decisions
+
     before = hypernova.Artifact.open(arguments.artifact)
     made = hypernova.remove_model(before, arguments.models, default=arguments.default)
     made.save(arguments.output)
     print(f"wrote {arguments.output}")
-    was = before.decide_many(before.centroids)
-    now = made.decide_many(made.centroids)
-    moved = sum(a.model != b.model for a, b in zip(was, now, strict=True))
+    # Under the artifact's own limits, which may leave no model, before or now.
+    was, now = (decisions(a, a.centroids) for a in (before, made))
+    moved = sum(_model(a) != _model(b) for a, b in zip(was, now, strict=True))
     print(
         f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "
         f"default {made.default_model}"
     )
     print(f"another model is taken at the centres of {moved} of {made.clusters} clusters")
+
+
+def _model(decision: Decision | None) -> str | None:
+    return None if decision is None else decision.model
 
 
 def _rename(arguments: argparse.Namespace) -> None:

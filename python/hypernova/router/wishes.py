@@ -18,7 +18,7 @@ class Wishes(TypedDict, total=False):
         cost_weight: Success per USD, at least 0.
         latency_weight: Success per second, at least 0.
         max_cost_usd: Dearest expected cost of a task. A model whose cost is unknown
-            does not meet it.
+            does not meet it. ``inf`` is no limit, also where the artifact's default is one.
         min_success: Least shrunk success estimate, 0 to 1.
         allow: Models to choose from.
         deny: Models not to choose.

@@ -13,7 +13,7 @@ pub struct Request {
     pub cost_weight: Option<f64>,
     /// Success per second.
     pub latency_weight: Option<f64>,
-    /// Dearest expected cost of a task, in USD.
+    /// Dearest expected cost of a task, in USD; infinity lifts the artifact's limit.
     pub max_cost_usd: Option<f64>,
     /// Least shrunk success estimate.
     pub min_success: Option<f64>,
@@ -69,6 +69,7 @@ impl OnNovel {
 pub struct Wishes {
     pub(crate) cost_weight: f64,
     pub(crate) latency_weight: f64,
+    /// `None` is no limit.
     pub(crate) max_cost_usd: Option<f64>,
     pub(crate) min_success: f64,
     /// One entry a model; `None` allows all.
@@ -181,13 +182,24 @@ impl Wishes {
         Ok(())
     }
 
-    /// Take only models whose expected cost is known and not above this, in USD.
+    /// Take only models whose expected cost is known and not above this, in USD. Infinity
+    /// is no limit: then models of unknown cost are taken, too.
     ///
     /// # Errors
     ///
-    /// As [`Self::cost_weight`].
+    /// [`Error::Wish`] unless it is at least 0.
     pub fn max_cost_usd(&mut self, limit: f64) -> Result<(), Error> {
-        self.max_cost_usd = Some(at_least_0("max_cost_usd", limit)?);
+        self.max_cost_usd = if limit == f64::INFINITY {
+            None
+        } else if is_at_least_0(limit) {
+            Some(limit)
+        } else {
+            return Err(Error::Wish {
+                argument: "max_cost_usd".into(),
+                value: limit,
+                rule: "a number, at least 0; inf is no limit",
+            });
+        };
         Ok(())
     }
 

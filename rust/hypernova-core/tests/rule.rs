@@ -341,6 +341,9 @@ fn limits() {
             .policy(|p| p.max_cost_usd = Some(0.25))
             .asked(|r| r.max_cost_usd = Some(0.5))
             .gives("b a", DefaultNoEvidence),
+        case("an infinite cost limit lifts the policy's, and takes what is unknown")
+            .policy(|p| p.max_cost_usd = Some(0.25))
+            .asked(|r| r.max_cost_usd = Some(f64::INFINITY)),
         case("a cost limit of 0 leaves what costs nothing")
             .row(|r| r.cost = [0.0, 0.5, NAN, 0.0])
             .asked(|r| r.max_cost_usd = Some(0.0))
@@ -550,6 +553,7 @@ fn a_wish_out_of_range_is_named() {
         ];
         for (name, request) in cases {
             match Wishes::resolve(&artifact, &request) {
+                Ok(_) if name == "max_cost_usd" && value == f64::INFINITY => {} // no limit
                 Err(Error::Wish {
                     argument,
                     value: found,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic_core import to_json
 
 from hypernova.integrations.server.faults import FaultError
@@ -14,6 +23,14 @@ if TYPE_CHECKING:
 
 # Larger numbers mean nothing, and their products would not be numbers of JSON any more.
 Amount = Annotated[float, Field(ge=0, le=1e12)]
+# JSON has no infinity: as a text it lifts the artifact's default limit.
+Limit = Annotated[
+    Amount,
+    WrapValidator(lambda value, check: math.inf if value == "inf" else check(value)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e12}, {"const": "inf"}]}
+    ),
+]
 Name = Annotated[str, StringConstraints(min_length=1)]
 Body = TypeVar("Body", bound="Strict")
 
@@ -38,7 +55,7 @@ class WishesBody(Strict):
 
     cost_weight: Amount | None = Field(None, description="success per USD")
     latency_weight: Amount | None = Field(None, description="success per second")
-    max_cost_usd: Amount | None = None
+    max_cost_usd: Limit | None = Field(None, description='"inf" is no limit')
     min_success: float | None = Field(None, ge=0, le=1)
     allow: list[Name] | None = Field(None, description="models to choose from")
     deny: list[Name] | None = Field(None, description="models not to choose")
