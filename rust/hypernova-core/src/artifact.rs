@@ -76,7 +76,7 @@ impl Artifact {
     /// # Errors
     ///
     /// As [`Self::open`].
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
     pub unsafe fn map(path: &Path) -> Result<Self, Error> {
         // SAFETY: the caller vouches for the file.
         unsafe { Self::open_with(path, Mmap::Always) }
@@ -92,7 +92,7 @@ impl Artifact {
     /// # Errors
     ///
     /// As [`Self::open`].
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
     pub unsafe fn open_with(path: &Path, mmap: Mmap) -> Result<Self, Error> {
         let level = Level::from_env()?;
         let limit = match mmap {
@@ -188,13 +188,10 @@ impl Artifact {
     }
 
     /// The same artifact, searched by another kernel.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Level`] if this CPU does not have it.
-    pub fn with_level(mut self, level: Level) -> Result<Self, Error> {
-        self.level = level.available()?;
-        Ok(self)
+    #[must_use]
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
     }
 
     /// Write the artifact to `path`, atomically.

@@ -34,20 +34,37 @@ impl Mmap {
     pub const AUTO_LIMIT: u64 = 4 << 20;
 }
 
-/// The bytes. Both kinds start at a multiple of 8, and sections at a multiple of 64 from
-/// there, so that f32 and f64 arrays are aligned.
-pub(crate) enum Backing {
+/// A line of the cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+const LINE: usize = 64;
+
+#[expect(unsafe_code, reason = "bytes, whatever they are aligned to")]
+// SAFETY: all bytes zero are a line.
+unsafe impl bytemuck::Zeroable for Line {}
+
+#[expect(unsafe_code, reason = "bytes, whatever they are aligned to")]
+// SAFETY: a line is 64 bytes, each of any value, of its own and without padding.
+unsafe impl bytemuck::Pod for Line {}
+
+/// The bytes. Both kinds start at a multiple of 64, and sections at a multiple of 64 from
+/// there: f32 and f64 arrays are aligned, and no load of a kernel crosses a line of the cache.
+pub(crate) struct Backing(Kind);
+
+enum Kind {
     Mapped(memmap2::Mmap),
-    /// Length in bytes, and words that hold them.
-    Owned(usize, Vec<u64>),
+    /// Length in bytes, and lines that hold them.
+    Owned(usize, Vec<Line>),
 }
 
 impl Backing {
     /// A copy of `bytes`.
     pub(crate) fn copied(bytes: &[u8]) -> Self {
-        let mut words = vec![0_u64; bytes.len().div_ceil(8)];
-        as_bytes_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Self::Owned(bytes.len(), words)
+        let mut lines = vec![Line([0; LINE]); bytes.len().div_ceil(LINE)];
+        as_bytes_mut(&mut lines)[..bytes.len()].copy_from_slice(bytes);
+        Self(Kind::Owned(bytes.len(), lines))
     }
 
     /// The file at `path`, in memory.
@@ -64,7 +81,7 @@ impl Backing {
     /// # Safety
     ///
     /// As [`crate::Artifact::map`].
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
     pub(crate) unsafe fn map_above(path: &Path, limit: Option<u64>) -> Result<Self, Error> {
         let (file, len) = open(path)?;
         if limit.is_some_and(|limit| len <= limit) {
@@ -76,23 +93,23 @@ impl Backing {
         // SAFETY: the mapping is read-only, and the caller vouches that the file is not
         // written or cut as long as it lives.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(refused("map it"))?;
-        Ok(Self::Mapped(map))
+        Ok(Self(Kind::Mapped(map)))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(len, words) => &bytemuck::must_cast_slice::<u64, u8>(words)[..*len],
+        match &self.0 {
+            Kind::Mapped(map) => map,
+            Kind::Owned(len, lines) => &bytemuck::must_cast_slice::<Line, u8>(lines)[..*len],
         }
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self, Self::Mapped(_))
+        matches!(self.0, Kind::Mapped(_))
     }
 }
 
-fn as_bytes_mut(words: &mut [u64]) -> &mut [u8] {
-    bytemuck::must_cast_slice_mut(words)
+fn as_bytes_mut(lines: &mut [Line]) -> &mut [u8] {
+    bytemuck::must_cast_slice_mut(lines)
 }
 
 fn refused(action: &'static str) -> impl Fn(io::Error) -> Error {
@@ -121,17 +138,17 @@ fn read_from(mut file: File, len: u64) -> Result<Backing, Error> {
     let mut head = [0; HEADER_LEN];
     let mut filled = fill(&mut file, &mut head)?;
     let stated = format::stated_length(&head[..filled])?;
-    let mut words = Vec::new();
-    reserve(&mut words, len.min(stated))?;
-    words.resize(HEADER_LEN / 8, 0);
-    as_bytes_mut(&mut words).copy_from_slice(&head);
+    let mut lines = Vec::new();
+    reserve(&mut lines, len.min(stated))?;
+    lines.resize(HEADER_LEN / LINE, Line([0; LINE]));
+    as_bytes_mut(&mut lines).copy_from_slice(&head);
     // A byte more than is stated shows that more is there; all of it need not be read.
     let most = usize::try_from(stated).map_or(usize::MAX, |stated| stated.saturating_add(1));
     while filled < most {
         let end = most.min(filled.saturating_add(PIECE));
-        reserve(&mut words, end as u64)?;
-        words.resize(end.div_ceil(8), 0);
-        let read = fill(&mut file, &mut as_bytes_mut(&mut words)[filled..end])?;
+        reserve(&mut lines, end as u64)?;
+        lines.resize(end.div_ceil(LINE), Line([0; LINE]));
+        let read = fill(&mut file, &mut as_bytes_mut(&mut lines)[filled..end])?;
         filled += read;
         if filled < end {
             break;
@@ -144,14 +161,14 @@ fn read_from(mut file: File, len: u64) -> Result<Backing, Error> {
             found: now.max(filled as u64),
         });
     }
-    Ok(Backing::Owned(filled, words))
+    Ok(Backing(Kind::Owned(filled, lines)))
 }
 
 /// Make place for so many bytes, or say that there is none: a header may state any length.
-fn reserve(words: &mut Vec<u64>, bytes: u64) -> Result<(), Error> {
-    let to = usize::try_from(bytes.div_ceil(8)).unwrap_or(usize::MAX);
-    let more = to.saturating_sub(words.len());
-    words.try_reserve(more).map_err(|_| Error::Read {
+fn reserve(lines: &mut Vec<Line>, bytes: u64) -> Result<(), Error> {
+    let to = usize::try_from(bytes.div_ceil(LINE as u64)).unwrap_or(usize::MAX);
+    let more = to.saturating_sub(lines.len());
+    lines.try_reserve(more).map_err(|_| Error::Read {
         action: "read it into memory",
         source: io::ErrorKind::OutOfMemory.into(),
     })

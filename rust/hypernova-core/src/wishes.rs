@@ -7,7 +7,10 @@ use crate::error::Error;
 use crate::format::Policy;
 
 /// What a caller asks for, by name. What is `None` is the artifact's default.
+///
+/// [`Request::default`] asks for nothing; set the fields.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Request {
     /// Success per USD.
     pub cost_weight: Option<f64>,

@@ -2,8 +2,9 @@
 //!
 //! Not here: the rule that ranks models (`rule.rs`).
 
-#![allow(clippy::float_cmp)]
+#![expect(clippy::float_cmp, reason = "answers are equal bit by bit")]
 
+#[macro_use]
 mod support;
 
 use hypernova_core::{Artifact, Decision, Error, Reason, Request, Wishes};
@@ -133,14 +134,13 @@ fn the_decision_is_the_first_of_the_ranking() {
         let maybe = |random: &mut SplitMix, scale: f64| {
             (random.below(2) == 0).then(|| f64::from(random.fraction()) * scale)
         };
-        let request = Request {
+        let request = with!(Request::default(), {
             cost_weight: maybe(&mut random, 50.0),
             latency_weight: maybe(&mut random, 0.1),
             max_cost_usd: maybe(&mut random, 0.02),
             min_success: maybe(&mut random, 0.5),
             deny: Some(vec!["model 2".into()]),
-            ..Request::default()
-        };
+        });
         let wishes = Wishes::resolve(&artifact, &request).unwrap();
         for _ in 0..20 {
             let query = [random.normal() * 3.0, random.normal() * 3.0];
@@ -169,11 +169,10 @@ fn no_candidate_says_where_and_why() {
     parts.cost[4..8].fill(1.0); // cluster 1 is dear
     parts.novelty = vec![100.0, 100.0];
     let artifact = Artifact::build(&parts).unwrap();
-    let request = Request {
+    let request = with!(Request::default(), {
         max_cost_usd: Some(0.5),
         deny: Some(vec!["model 0".into()]),
-        ..Request::default()
-    };
+    });
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
     let expect = |found: Result<Vec<Decision>, Error>, at: usize| match found {
         Err(Error::NoCandidate {
@@ -271,10 +270,7 @@ fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
         parts.policy.cost_weight = 30.0;
         let fresh = || Artifact::build(&parts).expect("the parts are valid");
         let dear = fresh();
-        let explicit = Request {
-            cost_weight: Some(0.0),
-            ..Request::default()
-        };
+        let explicit = with!(Request::default(), { cost_weight: Some(0.0) });
         let explicit = Wishes::resolve(&dear, &explicit).expect("a weight may be 0");
         for _ in 0..50 {
             let query: Vec<f32> = (0..6).map(|_| random.normal()).collect();

@@ -3,8 +3,9 @@
 //! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
 //! what another reader says of the same files (`tests/test_format.py`).
 
-#![allow(unsafe_code)] // files are mapped
+#![expect(unsafe_code, reason = "files are mapped")]
 
+#[macro_use]
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -114,8 +115,11 @@ fn a_file_is_the_same_artifact_read_or_mapped() {
             let opened = opened_with(&path, mmap).unwrap();
             assert_eq!(opened.is_mapped(), mapped);
             assert!(opened.bytes() == built.bytes(), "{mmap:?}");
+            // No load of a kernel crosses a line of the cache.
+            assert_eq!(opened.bytes().as_ptr().align_offset(64), 0);
         }
         assert!(!Artifact::open(&path).unwrap().is_mapped());
+        assert_eq!(built.bytes().as_ptr().align_offset(64), 0);
     }
 }
 
@@ -218,7 +222,7 @@ fn the_bounds_themselves_are_accepted() {
     parts.novelty = vec![0.0, 0.0];
     parts.counts[7] = f64::MIN_POSITIVE;
     parts.centroids[2] = -f32::MAX;
-    parts.policy = Policy {
+    parts.policy = with!(Policy::new(3), {
         cost_weight: f64::MAX,
         latency_weight: f64::MAX,
         max_cost_usd: Some(0.0),
@@ -226,8 +230,7 @@ fn the_bounds_themselves_are_accepted() {
         guard_z: f64::MAX,
         novelty_limit: 0.0,
         shrinkage: 0.0,
-        default_model: 3,
-    };
+    });
     let artifact = Artifact::build(&parts).unwrap();
     assert_same(&parts_of(&artifact), &parts);
     exercise(&artifact);

@@ -1,6 +1,6 @@
 //! Arrays in and out. A wrong dtype, shape or stride is refused, never guessed at.
 
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "arrays are read where NumPy keeps them")]
 
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::buffer::{Element, PyBuffer};
@@ -134,7 +134,7 @@ impl Matrix {
 
 /// Copy words that others may write to meanwhile: each is read whole.
 ///
-/// To hold the GIL would not keep writers out, for NumPy's loops run without it; and to take
+/// To hold the GIL would not keep writers out, for loops of `numpy` run without it; and to take
 /// it back for each piece of a matrix can last as long as another thread computes. An
 /// ordinary copy would be a data race. The instruction here is one that the compiler assumes
 /// nothing about, and is what `memcpy` itself comes to for pieces of 6 KB: 71 ns both, where

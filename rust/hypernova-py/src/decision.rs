@@ -177,9 +177,11 @@ impl Decisions {
         wishes: Arc<core::Wishes>,
         matrix: Vec<f32>,
     ) -> PyResult<Self> {
-        // Both counts come from u32 fields of the file; more than i32::MAX of
-        // either would be a file of terabytes.
-        #[allow(clippy::cast_possible_wrap)]
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "both counts come from u32 fields of the file; more than i32::MAX of either \
+                      would be a file of terabytes"
+        )]
         let signed = |of: fn(&core::Decision) -> u32| -> PyResult<Py<PyAny>> {
             let column: Vec<i32> = decided.iter().map(|d| of(d) as i32).collect();
             Ok(Fresh(column).flat(py)?.unbind())
@@ -229,7 +231,7 @@ impl Decisions {
     }
 
     #[getter]
-    #[allow(clippy::unused_self)]
+    #[expect(clippy::unused_self, reason = "a getter")]
     fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, core::Reason::ALL.map(core::Reason::name))
     }

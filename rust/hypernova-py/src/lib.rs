@@ -100,8 +100,11 @@ impl Artifact {
 impl Artifact {
     #[staticmethod]
     #[pyo3(signature = (path, *, mmap=Mmap(core::Mmap::Auto)), text_signature = "(path, *, mmap='auto')")]
-    #[allow(unsafe_code)]
-    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
+    #[expect(unsafe_code, reason = "may map a file")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the form that conversion gives"
+    )]
     fn open(py: Python<'_>, path: PathBuf, mmap: Mmap) -> PyResult<Self> {
         // SAFETY: Python has no word for it, so the documentation of `mmap` asks the user
         // not to write to a mapped file. A small one is mapped only if the user wishes it.
@@ -122,7 +125,7 @@ impl Artifact {
         cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0,
         latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0,
         shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn build(
         models: Vec<String>,
         centroids: &Bound<'_, PyAny>,
@@ -158,43 +161,41 @@ impl Artifact {
             (None, None) => None,
             _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
         };
-        let parts = core::Parts {
-            clusters: u32::try_from(rows)?,
-            dim: u32::try_from(dim)?,
-            centroids: numbers("centroids", centroids)?,
-            counts: numbers("counts", counts)?,
-            mean: numbers("mean", mean)?,
-            success: numbers("success", success)?,
-            standard_error: numbers("standard_error", standard_error)?,
-            gain_error: numbers("gain_error", gain_error)?,
-            cost: numbers("cost", cost)?,
-            latency: numbers("latency", latency)?,
-            models,
-            policy: core::format::Policy {
-                cost_weight,
-                latency_weight,
-                max_cost_usd,
-                min_success,
-                guard_z,
-                novelty_limit,
-                shrinkage,
-                // Whatever is no index is no index of a model either, and is refused so.
-                default_model: u32::try_from(default_model).unwrap_or(u32::MAX),
-            },
-            embedder,
-            novelty: numbers("novelty", novelty)?,
-            metadata,
-            soft: sharpness.map(|sharpness| core::format::Soft {
-                sharpness,
-                // What is no count is refused as one that is too large.
-                nearest: u32::try_from(nearest).unwrap_or(u32::MAX),
-            }),
-            lifts,
-        };
+        // Whatever is no index is no index of a model either, and is refused so.
+        let default_model = u32::try_from(default_model).unwrap_or(u32::MAX);
+        let mut policy = core::format::Policy::new(default_model);
+        policy.cost_weight = cost_weight;
+        policy.latency_weight = latency_weight;
+        policy.max_cost_usd = max_cost_usd;
+        policy.min_success = min_success;
+        policy.guard_z = guard_z;
+        policy.novelty_limit = novelty_limit;
+        policy.shrinkage = shrinkage;
+        let (rows, dim) = (u32::try_from(rows)?, u32::try_from(dim)?);
+        let mut parts = core::Parts::new(rows, dim, models, policy, embedder);
+        parts.centroids = numbers("centroids", centroids)?;
+        parts.counts = numbers("counts", counts)?;
+        parts.mean = numbers("mean", mean)?;
+        parts.success = numbers("success", success)?;
+        parts.standard_error = numbers("standard_error", standard_error)?;
+        parts.gain_error = numbers("gain_error", gain_error)?;
+        parts.cost = numbers("cost", cost)?;
+        parts.latency = numbers("latency", latency)?;
+        parts.novelty = numbers("novelty", novelty)?;
+        parts.metadata = metadata;
+        parts.soft = sharpness.map(|sharpness| core::format::Soft {
+            sharpness,
+            // What is no count is refused as one that is too large.
+            nearest: u32::try_from(nearest).unwrap_or(u32::MAX),
+        });
+        parts.lifts = lifts;
         core::Artifact::build(&parts).map(Self::from).map_err(raise)
     }
 
-    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the form that conversion gives"
+    )]
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         py.detach(|| self.0.save(&path)).map_err(raise)
     }
@@ -206,7 +207,7 @@ impl Artifact {
     #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
         min_success=None, allow=None, deny=None, prices=None, previous_model=None,
         switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn decide(
         &self,
         py: Python<'_>,
@@ -254,7 +255,7 @@ impl Artifact {
     #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
         min_success=None, allow=None, deny=None, prices=None, previous_model=None,
         switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn decide_many(
         &self,
         py: Python<'_>,

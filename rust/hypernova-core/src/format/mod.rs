@@ -86,6 +86,7 @@ pub(crate) mod tag {
 
 /// Defaults of the decision rule; the caller's wishes go before them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Success per USD.
     pub cost_weight: f64,
@@ -103,6 +104,24 @@ pub struct Policy {
     pub shrinkage: f64,
     /// Index of the best single model.
     pub default_model: u32,
+}
+
+impl Policy {
+    /// A policy that takes what has the highest estimate: no weights, no limits, no guard, and
+    /// nothing is novel.
+    #[must_use]
+    pub fn new(default_model: u32) -> Self {
+        Self {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 0.0,
+            novelty_limit: 1.0,
+            shrinkage: 0.0,
+            default_model,
+        }
+    }
 }
 
 /// How the profiles of several clusters are blended.
