@@ -34,7 +34,7 @@ def state_of(path: Path) -> State:
     """Give the state of the file at a path now."""
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a path with a null byte is that of no file
         return None
     # `cp -p` and `touch -d` set the time of modification, but not that of the status.
     times = status.st_mtime_ns, status.st_ctime_ns

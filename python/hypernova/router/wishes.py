@@ -31,7 +31,7 @@ class Wishes(TypedDict, total=False):
         explore: With this chance, 0 to 1, any model that meets the limits is drawn, each as
             likely as the others, so that what is never taken is learned, too. The
             decision's ``propensity`` says how likely its model was.
-        explore_seed: Whole number from 0 that the draws follow from; by default another one for
+        explore_seed: Whole number, 0 to 2**64 - 1, that the draws follow from; by default another for
             each call.
         on_novel: What a prompt gets that is unlike all training prompts. ``"default"``: what
             the whole table proves, most often the default model. ``"best_overall"``: the

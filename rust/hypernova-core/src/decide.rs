@@ -121,7 +121,7 @@ impl Artifact {
         };
         if novel && wishes.on_novel == OnNovel::Error {
             return Err(Error::Novel {
-                row: 0,
+                row: None,
                 novelty: novelty.into(),
                 limit: self.policy().novelty_limit,
             });

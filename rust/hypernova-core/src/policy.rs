@@ -271,7 +271,7 @@ pub(crate) fn choose<E: Estimates>(
 /// That nothing is left; the caller knows for which row of a batch, and which cluster.
 pub(crate) fn no_candidate(models: usize, wishes: &Wishes) -> Error {
     Error::NoCandidate {
-        row: 0,
+        row: None,
         cluster: 0,
         models,
         allowed: wishes.count_allowed(models),

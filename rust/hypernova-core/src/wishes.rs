@@ -365,11 +365,15 @@ fn from_0_to_1(argument: &str, value: f64) -> Result<f64, Error> {
 }
 
 fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
+    let found = artifact.model_index(name).map(|model| model as usize);
+    found.ok_or_else(|| unknown_model(artifact, argument, name))
+}
+
+/// The error for a name that the artifact does not hold, in the argument that gave it.
+#[must_use]
+pub fn unknown_model(artifact: &Artifact, argument: &'static str, name: &str) -> Error {
     /// Names that a message lists at most.
     const SHOWN: u32 = 30;
-    if let Some(model) = artifact.model_index(name) {
-        return Ok(model as usize);
-    }
     let models = artifact.models() as u32;
     let mut known: Vec<_> = (0..models.min(SHOWN))
         .map(|m| artifact.model_name(m).to_owned())
@@ -377,9 +381,9 @@ fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usiz
     if models > SHOWN {
         known.push(format!("and {} more", models - SHOWN));
     }
-    Err(Error::UnknownModel {
+    Error::UnknownModel {
         argument,
         name: name.to_owned(),
         known: known.join(", "),
-    })
+    }
 }

@@ -174,7 +174,7 @@ fn no_candidate_says_where_and_why() {
         deny: Some(vec!["model 0".into()]),
     });
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let expect = |found: Result<Vec<Decision>, Error>, at: usize| match found {
+    let expect = |found: Result<Vec<Decision>, Error>, at: Option<usize>| match found {
         Err(Error::NoCandidate {
             row,
             cluster,
@@ -188,8 +188,11 @@ fn no_candidate_says_where_and_why() {
         other => panic!("{other:?}"),
     };
     assert!(artifact.decide(&[1.0], &wishes).is_ok());
-    expect(artifact.decide(&[9.0], &wishes).map(|d| vec![d]), 0);
-    expect(artifact.decide_many(&[1.0, 2.0, 9.0, 9.0], &wishes), 2);
+    expect(artifact.decide(&[9.0], &wishes).map(|d| vec![d]), None);
+    expect(
+        artifact.decide_many(&[1.0, 2.0, 9.0, 9.0], &wishes),
+        Some(2),
+    );
 }
 
 #[test]
@@ -210,7 +213,7 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
         for at in 0..15 {
             let mut matrix = [0.0; 15];
             matrix[at] = bad;
-            let expect = |found: Error, expected: (usize, usize)| match found {
+            let expect = |found: Error, expected: (Option<usize>, usize)| match found {
                 Error::VectorNotFinite { row, index, value } => {
                     assert_eq!((row, index), expected);
                     assert_eq!(value.to_bits(), bad.to_bits());
@@ -219,9 +222,9 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
             };
             let (row, index) = (at / 5, at % 5);
             let vector = &matrix[5 * row..5 * row + 5];
-            expect(artifact.decide(vector, &wishes).unwrap_err(), (0, index));
+            expect(artifact.decide(vector, &wishes).unwrap_err(), (None, index));
             let many = artifact.decide_many(&matrix, &wishes);
-            expect(many.unwrap_err(), (row, index));
+            expect(many.unwrap_err(), (Some(row), index));
         }
     }
 }

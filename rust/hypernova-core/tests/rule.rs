@@ -627,12 +627,12 @@ fn a_novel_prompt_gets_what_the_caller_says() {
     assert_eq!(found, ("c b a d".into(), Reason::BestOverall));
     let found = decide(20.0, OnNovel::Error).expect_err("it is novel");
     assert!(
-        matches!(found, Error::Novel { row: 0, novelty, limit } if novelty == 1.0 && limit == 0.5)
+        matches!(found, Error::Novel { row: None, novelty, limit } if novelty == 1.0 && limit == 0.5)
     );
     let request = with!(Request::default(), { on_novel: OnNovel::Error });
     let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
     let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &wishes);
-    assert!(matches!(found, Err(Error::Novel { row: 2, .. })));
+    assert!(matches!(found, Err(Error::Novel { row: Some(2), .. })));
     assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
 }
 

@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use hypernova_core as core;
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyTuple};
 
 use crate::array::Fresh;
 use crate::errors::raise;
+use crate::wishes;
 
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
@@ -93,7 +94,9 @@ impl Decision {
         self.artifact.sha256()
     }
 
-    fn after_failure(&self, model: &str) -> PyResult<Self> {
+    fn after_failure(&self, model: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let expected = "the name of a model";
+        let model = wishes::model(&self.artifact, "after_failure", expected, model)?;
         let (next, left) = self
             .artifact
             .after_failure(&self.decided, &self.vector, &self.wishes, model)
@@ -248,12 +251,20 @@ impl Decisions {
         PyList::new(py, all?)?.try_iter()
     }
 
-    fn __getitem__(&self, index: isize) -> PyResult<Decision> {
-        let from_end = index + isize::try_from(self.decided.len())?;
-        let at = usize::try_from(if index < 0 { from_end } else { index });
-        at.ok()
-            .and_then(|at| self.at(at))
-            .ok_or_else(|| PyIndexError::new_err("no such decision"))
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Decision> {
+        let none = || PyIndexError::new_err("no such decision");
+        let index: isize = index.extract().map_err(|e: PyErr| {
+            if e.is_instance_of::<PyOverflowError>(index.py()) {
+                return none();
+            }
+            e
+        })?;
+        let at = if index < 0 {
+            self.decided.len().checked_sub(index.unsigned_abs())
+        } else {
+            Some(index.unsigned_abs())
+        };
+        at.and_then(|at| self.at(at)).ok_or_else(none)
     }
 
     fn __repr__(&self) -> String {

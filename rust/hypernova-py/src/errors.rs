@@ -17,7 +17,7 @@ mod python {
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
-pub(crate) use python::VectorError;
+pub(crate) use python::{ArtifactWriteError, NotFoundError, PolicyError, VectorError};
 
 #[expect(
     clippy::needless_pass_by_value,

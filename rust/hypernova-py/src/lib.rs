@@ -3,22 +3,23 @@
 //! Not here: any decision; what this module returns is what the core said.
 
 mod array;
+mod convert;
 mod decision;
 mod errors;
 mod wishes;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use hypernova_core as core;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
+use crate::convert::{Index, Mmap, Number};
 use crate::decision::{Decision, Decisions, RankingEntry};
-use crate::errors::raise;
-use crate::wishes::{Arguments, Given, wrong};
+use crate::errors::{ArtifactWriteError, NotFoundError, raise};
+use crate::wishes::{Arguments, Given};
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
 const FREE_ABOVE: usize = 200_000;
@@ -45,34 +46,6 @@ fn decide_some_at_a_time(
         }
     }
     Ok((decided, kept))
-}
-
-/// The argument `mmap`: `"auto"`, True or False.
-struct Mmap(core::Mmap);
-
-impl<'py> FromPyObject<'_, 'py> for Mmap {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(map) = value.extract::<bool>() {
-            return Ok(Self(if map {
-                core::Mmap::Always
-            } else {
-                core::Mmap::Never
-            }));
-        }
-        let expected = "\"auto\", True or False";
-        let text = value
-            .cast::<PyString>()
-            .map_err(|_| wrong("mmap", expected, &value))?;
-        if text.to_string_lossy() == "auto" {
-            return Ok(Self(core::Mmap::Auto));
-        }
-        let found = text.repr()?;
-        Err(PyValueError::new_err(format!(
-            "mmap is {found}; it must be {expected}"
-        )))
-    }
 }
 
 /// The artifact, and the wishes of a caller who has none.
@@ -105,7 +78,8 @@ impl Artifact {
         clippy::needless_pass_by_value,
         reason = "the form that conversion gives"
     )]
-    fn open(py: Python<'_>, path: PathBuf, mmap: Mmap) -> PyResult<Self> {
+    fn open(py: Python<'_>, path: &Bound<'_, PyAny>, mmap: Mmap) -> PyResult<Self> {
+        let path = convert::path(path, NotFoundError::new_err)?;
         // SAFETY: Python has no word for it, so the documentation of `mmap` asks the user
         // not to write to a mapped file. A small one is mapped only if the user wishes it.
         py.detach(|| unsafe { core::Artifact::open_with(&path, mmap.0) })
@@ -121,13 +95,23 @@ impl Artifact {
     }
 
     #[staticmethod]
+    #[pyo3(
+        text_signature = "(*, models, centroids, counts, mean, success, standard_error, \
+        gain_error, cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0, \
+        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0, \
+        shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None)"
+    )]
     #[pyo3(signature = (*, models, centroids, counts, mean, success, standard_error, gain_error,
-        cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0,
-        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0,
-        shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
+        cost, latency, novelty, embedder, metadata, default_model, cost_weight=Number(0.0),
+        latency_weight=Number(0.0), max_cost_usd=None, min_success=Number(0.0), guard_z=Number(0.0),
+        novelty_limit=Number(1.0), shrinkage=Number(0.0), sharpness=None, nearest=Index(8), slopes=None, offsets=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "keyword arguments in Python, in the form that conversion gives"
+    )]
     fn build(
-        models: Vec<String>,
+        models: Vec<Bound<'_, PyString>>,
         centroids: &Bound<'_, PyAny>,
         counts: &Bound<'_, PyAny>,
         mean: &Bound<'_, PyAny>,
@@ -137,18 +121,18 @@ impl Artifact {
         cost: &Bound<'_, PyAny>,
         latency: &Bound<'_, PyAny>,
         novelty: &Bound<'_, PyAny>,
-        embedder: String,
-        metadata: String,
-        default_model: i64,
-        cost_weight: f64,
-        latency_weight: f64,
-        max_cost_usd: Option<f64>,
-        min_success: f64,
-        guard_z: f64,
-        novelty_limit: f64,
-        shrinkage: f64,
-        sharpness: Option<f64>,
-        nearest: i64,
+        embedder: &Bound<'_, PyString>,
+        metadata: &Bound<'_, PyString>,
+        default_model: Index,
+        cost_weight: Number,
+        latency_weight: Number,
+        max_cost_usd: Option<Number>,
+        min_success: Number,
+        guard_z: Number,
+        novelty_limit: Number,
+        shrinkage: Number,
+        sharpness: Option<Number>,
+        nearest: Index,
         slopes: Option<&Bound<'_, PyAny>>,
         offsets: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -161,18 +145,24 @@ impl Artifact {
             (None, None) => None,
             _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
         };
-        // Whatever is no index is no index of a model either, and is refused so.
-        let default_model = u32::try_from(default_model).unwrap_or(u32::MAX);
-        let mut policy = core::format::Policy::new(default_model);
-        policy.cost_weight = cost_weight;
-        policy.latency_weight = latency_weight;
-        policy.max_cost_usd = max_cost_usd;
-        policy.min_success = min_success;
-        policy.guard_z = guard_z;
-        policy.novelty_limit = novelty_limit;
-        policy.shrinkage = shrinkage;
+        let models: Result<Vec<String>, _> = (models.iter().enumerate())
+            .map(|(index, name)| {
+                let rule = "it must be UTF-8";
+                convert::utf8(name, |_| core::Error::ModelNames { index, rule })
+            })
+            .collect();
+        let embedder = convert::utf8(embedder, |detail| core::Error::Embedder { detail });
+        let metadata = convert::utf8(metadata, |detail| core::Error::Metadata { detail });
+        let mut policy = core::format::Policy::new(default_model.0);
+        policy.cost_weight = cost_weight.0;
+        policy.latency_weight = latency_weight.0;
+        policy.max_cost_usd = max_cost_usd.map(|limit| limit.0);
+        policy.min_success = min_success.0;
+        policy.guard_z = guard_z.0;
+        policy.novelty_limit = novelty_limit.0;
+        policy.shrinkage = shrinkage.0;
         let (rows, dim) = (u32::try_from(rows)?, u32::try_from(dim)?);
-        let mut parts = core::Parts::new(rows, dim, models, policy, embedder);
+        let mut parts = core::Parts::new(rows, dim, models?, policy, embedder?);
         parts.centroids = numbers("centroids", centroids)?;
         parts.counts = numbers("counts", counts)?;
         parts.mean = numbers("mean", mean)?;
@@ -182,21 +172,17 @@ impl Artifact {
         parts.cost = numbers("cost", cost)?;
         parts.latency = numbers("latency", latency)?;
         parts.novelty = numbers("novelty", novelty)?;
-        parts.metadata = metadata;
+        parts.metadata = metadata?;
         parts.soft = sharpness.map(|sharpness| core::format::Soft {
-            sharpness,
-            // What is no count is refused as one that is too large.
-            nearest: u32::try_from(nearest).unwrap_or(u32::MAX),
+            sharpness: sharpness.0,
+            nearest: nearest.0,
         });
         parts.lifts = lifts;
         core::Artifact::build(&parts).map(Self::from).map_err(raise)
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "the form that conversion gives"
-    )]
-    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    fn save(&self, py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path = convert::path(path, ArtifactWriteError::new_err)?;
         py.detach(|| self.0.save(&path)).map_err(raise)
     }
 

@@ -141,7 +141,7 @@ pub(crate) fn check_finite(level: Level, vector: &[f32]) -> Result<(), Error> {
     let culprit = vector.iter().enumerate().find(|(_, v)| !v.is_finite());
     let (index, &value) = culprit.unwrap_or((0, &f32::NAN));
     Err(Error::VectorNotFinite {
-        row: 0,
+        row: None,
         index,
         value,
     })
