@@ -441,7 +441,9 @@ def decide(
     def stays(i: int) -> bool:
         price, name = cost[i], artifact.models[i]
         allowed = (allow is None or name in allow) and name not in (deny or ())
-        affordable = bool(np.isnan(limit)) or (price is not None and price <= limit)
+        affordable = (
+            bool(np.isnan(limit)) or limit == np.inf or (price is not None and price <= limit)
+        )
         return allowed and affordable and success[i] >= floor
 
     left = [i for i in order if stays(i)]

@@ -87,7 +87,7 @@ def wishes(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "cost_weight": WEIGHTS,
         "latency_weight": WEIGHTS,
-        "max_cost_usd": LIMITS,
+        "max_cost_usd": LIMITS | st.just(INF),
         "min_success": SHARES,
         "allow": some,
         "deny": st.lists(st.sampled_from(models), max_size=2),
@@ -398,7 +398,8 @@ BAD_NUMBERS = [NAN, INF, -INF, -1.0, -1e-300]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((n, v) for n in ("cost_weight", "latency_weight", "max_cost_usd") for v in BAD_NUMBERS),
+        *((n, v) for n in ("cost_weight", "latency_weight") for v in BAD_NUMBERS),
+        *(("max_cost_usd", v) for v in BAD_NUMBERS if v != INF),
         *(("min_success", v) for v in (*BAD_NUMBERS, 1.2, float(np.nextafter(1.0, 2.0)))),
     ],
 )

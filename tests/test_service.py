@@ -153,7 +153,7 @@ class TestReload:
         assert before.model.startswith("old-")
         embedder = router.embedder
         artifact_of("new", static, 2).save(path)
-        assert router.route(TEXTS[0]).model.startswith("old-"), "a mapped file does not change"
+        assert router.route(TEXTS[0]).model.startswith("old-"), "an open artifact does not change"
         with caplog.at_level(logging.INFO, "hypernova"):
             taken = router.reload()
         assert taken.sha256 == router.artifact.sha256 != before.artifact
@@ -330,7 +330,7 @@ class TestReload:
         assert len(expected) == 3
         files = {name: artifact.to_bytes() for name, artifact in made.items()}
         made["a"].save(path)
-        router = hypernova.Router.open(path)
+        router = hypernova.Router.open(path, mmap=True)
         router.route(TEXTS[0])
         del made
         done, failures, counts = threading.Event(), [], Counter()

@@ -1,4 +1,4 @@
-"""Processes that open the same artifact share its pages."""
+"""Processes that map the same artifact share its pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPENER = """
 import sys
 import numpy as np
 import hypernova
-artifact = hypernova.Artifact.open(sys.argv[1])
+artifact = hypernova.Artifact.open(sys.argv[1], mmap=True)
 artifact.decide(artifact.centroids[7])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -10,8 +10,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -389,3 +390,34 @@ def test_threads_on_one_artifact_agree(name: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         for found in pool.map(work, (1, -1)):
             assert found == expected * 3
+
+
+@pytest.mark.parametrize("blended", [False, True])
+def test_a_matrix_that_is_written_meanwhile_gives_old_or_new_values(blended: bool) -> None:
+    """Rows of one value each, so that a distance says which value was read, and whole."""
+    artifact = with_centroids(
+        np.zeros((2, 1), np.float32), **({"sharpness": 1.0} if blended else {})
+    )
+    old, new = np.float32(1.2345678), np.float32(-7.6543217)  # no byte in common
+    rows = 100_003
+    matrix = np.full((rows, 1), old)
+    done = Event()
+
+    def write() -> None:
+        values = [np.full((rows, 1), value) for value in (new, old)]
+        while not done.is_set():
+            for some in values:
+                np.copyto(matrix, some)  # NumPy's loop holds no lock
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        mixed, deadline = 0, time.monotonic() + 20
+        while mixed < 5 and time.monotonic() < deadline:
+            decided = artifact.decide_many(matrix)
+            found = set(decided.distances.tolist())
+            assert found <= {float(old), -float(new)}
+            mixed += len(found) == 2
+            assert decided[rows - 1].ranking[0].model == "only"
+        done.set()
+        writing.result(timeout=30)
+    assert mixed, "nothing was written meanwhile"

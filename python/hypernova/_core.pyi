@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class Artifact:
         metadata: How the artifact was made, JSON; empty if the file does not say.
         sha256: Of the file's bytes, 64 hex digits.
         path: Where it was opened from, if anywhere.
+        mapped: Whether that file is mapped, and must not be written in place.
         version: Of the format, major and minor.
         level: The kernel that searches it: scalar, neon, avx2, avx512 or
             avx512vnni.
@@ -84,6 +85,8 @@ class Artifact:
     @property
     def path(self) -> os.PathLike[str] | None: ...
     @property
+    def mapped(self) -> bool: ...
+    @property
     def version(self) -> tuple[int, int]: ...
     @property
     def level(self) -> str: ...
@@ -114,10 +117,20 @@ class Artifact:
     @property
     def offsets(self) -> NDArray[np.float32] | None: ...
     @staticmethod
-    def open(path: str | os.PathLike[str]) -> Artifact:
-        """Map a file and validate all of it.
+    def open(path: str | os.PathLike[str], *, mmap: bool | Literal["auto"] = "auto") -> Artifact:
+        """Read or map a file and validate all of it.
+
+        Args:
+            path: A ``.hnv`` file.
+            mmap: ``"auto"`` reads a file of up to 4 MiB into memory, where nobody can cut
+                or change it, and maps a larger one; True maps, and False reads, any file.
+                A mapped file must not be written to or cut while the artifact lives: what
+                was validated is so no more, and a page that is gone ends the process. To
+                rename another file over it, as `save` does, is safe.
 
         Raises:
+            ValueError: ``mmap`` is a str other than ``"auto"``.
+            TypeError: ``mmap`` is neither a str nor a bool.
             NotFoundError: There is no such file.
             ArtifactError: It cannot be read or breaks a rule of FORMAT.md.
             KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.

@@ -73,14 +73,12 @@ fn read(artifact: &Artifact) {
 
 /// The decision is the first of the ranking, whatever the wishes.
 fn decide(artifact: &Artifact) {
-    let request = Request {
-        cost_weight: Some(1.0),
-        latency_weight: Some(0.5),
-        min_success: Some(0.0),
-        deny: Some(vec![artifact.model_name(0).to_owned()]),
-        prices: Some(vec![(artifact.model_name(0).to_owned(), 0.25)]),
-        ..Request::default()
-    };
+    let mut request = Request::default();
+    request.cost_weight = Some(1.0);
+    request.latency_weight = Some(0.5);
+    request.min_success = Some(0.0);
+    request.deny = Some(vec![artifact.model_name(0).to_owned()]);
+    request.prices = Some(vec![(artifact.model_name(0).to_owned(), 0.25)]);
     let asked = Wishes::resolve(artifact, &request).expect("the request is valid");
     for wishes in [Wishes::defaults(artifact), asked] {
         for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {

@@ -13,6 +13,7 @@ from hypernova.paths import check_file, path_label
 if TYPE_CHECKING:
     import argparse
 
+    from hypernova._core import Decision
     from hypernova.cli import Commands
 
 
@@ -35,19 +36,25 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
+    from hypernova.training.taken import decisions
+
     check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
     made = hypernova.remove_model(before, arguments.models, default=arguments.default)
     made.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
-    was = before.decide_many(before.centroids)
-    now = made.decide_many(made.centroids)
-    moved = sum(a.model != b.model for a, b in zip(was, now, strict=True))
+    # Under the artifact's own limits, which may leave no model, before or now.
+    was, now = (decisions(a, a.centroids) for a in (before, made))
+    moved = sum(_model(a) != _model(b) for a, b in zip(was, now, strict=True))
     print(
         f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "
         f"default {made.default_model}"
     )
     print(f"another model is taken at the centres of {moved} of {made.clusters} clusters")
+
+
+def _model(decision: Decision | None) -> str | None:
+    return None if decision is None else decision.model
 
 
 def _rename(arguments: argparse.Namespace) -> None:

@@ -57,6 +57,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
 
     from hypernova.progress import bar
     from hypernova.training.describe import describe
+    from hypernova.training.taken import NO_LIMITS
 
     table = hypernova.OutcomeTable.read(data)
     if json.loads(artifact.embedder)["kind"] == "vectors":
@@ -71,7 +72,8 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
         what = f"embedding with {embedder.name}"
         with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
-    clusters = artifact.decide_many(np.ascontiguousarray(vectors)).clusters
+    # The nearest clusters are asked for, whatever the artifact's limits leave there.
+    clusters = artifact.decide_many(np.ascontiguousarray(vectors), **NO_LIMITS).clusters
     return describe(table.prompts, vectors, artifact.centroids, clusters)
 
 
@@ -95,8 +97,11 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
     def rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
+    from hypernova.training.taken import decisions
+
     words = words_of(artifact) if described is None else [d.words for d in described]
-    chosen = artifact.decide_many(artifact.centroids)
+    # Under the artifact's own limits: what a caller without wishes gets.
+    chosen = decisions(artifact, artifact.centroids)
     return {
         "version": list(artifact.version),
         "sha256": artifact.sha256,
@@ -122,8 +127,8 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "descriptions": [
             {
                 "cluster": cluster,
-                "model": decision.model,
-                "reason": decision.reason,
+                "model": None if decision is None else decision.model,
+                "reason": "no_candidate" if decision is None else decision.reason,
                 "words": None if words is None else words[cluster],
                 "prompts": None if described is None else described[cluster].prompts,
             }

@@ -44,7 +44,9 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
     parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
-    parser.add_argument("--max-cost-usd", type=float, metavar="USD")
+    parser.add_argument(
+        "--max-cost-usd", type=float, metavar="USD", help="inf lifts the artifact's own limit"
+    )
     parser.add_argument("--min-success", type=float, metavar="P")
     parser.add_argument("--allow", nargs="+", action="extend", metavar="M")
     parser.add_argument("--deny", nargs="+", action="extend", metavar="M")

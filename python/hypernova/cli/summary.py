@@ -150,9 +150,11 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         colour: Colour the cells, for a terminal.
     """
     from hypernova.training.describe import one_line, success_at_centres
+    from hypernova.training.taken import NONE, models_taken
 
     k = artifact.clusters
-    taken = artifact.decide_many(artifact.centroids).model_indices
+    # Under the artifact's own limits: what a caller without wishes gets.
+    taken = models_taken(artifact, artifact.centroids)
     shown = _worth_showing(artifact, taken)
     success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])
     error, counts = artifact.standard_error, artifact.counts
@@ -187,6 +189,8 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     rest = len(artifact.models) - len(shown)
     if rest:
         lines.append(f"  and {rest} more models (--json)")
+    if left_out := int((taken == NONE).sum()):
+        lines.append(f"  the artifact's own limits leave no model in {left_out} of {k} clusters")
     return lines
 
 
@@ -202,7 +206,7 @@ def _beyond_the_cluster(artifact: Artifact) -> list[str]:
 
 def _worth_showing(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
     """Models, the most often taken first, then by overall success, as many as fit."""
-    times = np.bincount(taken, minlength=len(artifact.models))
+    times = np.bincount(taken[taken >= 0], minlength=len(artifact.models))
     # The last key is the first to sort by.
     order = np.lexsort((-artifact.success[-1], -times))
     return [int(model) for model in order[: (COLUMNS - MARGIN) // CELL]]

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder import (
@@ -96,12 +96,18 @@ class Router:
             opened = open_embedder(embedder, device=device, threads=threads)
         self._begin(Serving(artifact, opened, threads=threads, device=device, cache=cache), opened)
 
-    def _begin(self, serving: Serving, given: TextEmbedder | None) -> None:
+    def _begin(
+        self,
+        serving: Serving,
+        given: TextEmbedder | None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> None:
         """Set every attribute; what is added here is either in `__getstate__` or begun anew."""
         # All that a request sees hangs on this one reference, which `reload` replaces: a
         # request reads it once, so that it never sees parts of two.
         self._serving = serving
         self._given = given
+        self._mmap: bool | Literal["auto"] = mmap  # how `reload` opens a file
         self._reloading = threading.Lock()  # one at a time; held while files are read
         self._lock = threading.Lock()  # of what follows; held for moments, so a loop may wait
         self._watch: Watch | None = None
@@ -130,11 +136,13 @@ class Router:
         device: Device = "cpu",
         cache: int | None = None,
         watch: bool | float = False,
+        mmap: bool | Literal["auto"] = "auto",
     ) -> Router:
         """Open an artifact.
 
-        The file is mapped and validated whole. Replace it by renaming another over
-        it, as `Artifact.save` does; never write into it.
+        The file is validated whole. A file of up to 4 MiB is read into memory, and what is
+        done to it later changes nothing; a larger one is mapped, and must not be written to
+        or cut meanwhile. Replace it by renaming another over it, as `Artifact.save` does.
 
         Args:
             path: A ``.hnv`` file; by default the bundled artifact, fitted on
@@ -145,10 +153,13 @@ class Router:
             cache: As in `Router`.
             watch: Look at the file from time to time, and `reload` when it was replaced: every
                 second, or every so many seconds. A thread does it until `close`; a process
-                that forks opens its router after that.
+                that forks opens its router after that. A file that is written in place is
+                taken once it is whole.
+            mmap: As in `Artifact.open`; what `reload` opens is treated the same.
 
         Raises:
-            ValueError: ``watch`` is no positive number, or ``path`` is left out with it.
+            ValueError: ``watch`` is no positive number, or ``path`` is left out with it, or
+                ``mmap`` is a str other than ``"auto"``.
             NotFoundError: There is no such file.
             ArtifactError: It is not a valid artifact.
             EmbedderMismatchError: As in `Router`, like all that it raises.
@@ -169,8 +180,9 @@ class Router:
         file = BUNDLED_ARTIFACT if path is None else Path(path)
         # Looked at before it is read: what replaces it in between is then taken, not missed.
         seen = state_of(file) if every_s else None
-        artifact = Artifact.open(file)
+        artifact = Artifact.open(file, mmap=mmap)
         router = cls(artifact, embedder=embedder, threads=threads, device=device, cache=cache)
+        router._mmap = mmap
         if every_s:
             router._watch = Watch(router, file, every_s, seen)
         return router
@@ -180,9 +192,9 @@ class Router:
 
         The new file is opened and checked, and its embedder loaded if the old one's was, or
         else looked at, before anything changes. A request that has begun ends with the artifact
-        that it began with; each `Decision` keeps its own. The old file is unmapped when the last
-        of them is gone. What cannot be taken is refused, and the old artifact goes on. Either is
-        logged as ``hypernova``.
+        that it began with; each `Decision` keeps its own. The old file, if it was mapped, is
+        unmapped when the last of them is gone. What cannot be taken is refused, and the old
+        artifact goes on. Either is logged as ``hypernova``.
 
         Args:
             path: A ``.hnv`` file; by default where the present artifact was opened from.
@@ -198,26 +210,37 @@ class Router:
                 the present artifact takes vectors alone, and this one takes others.
             EmbedderError: Its embedder is bundled, and a file of it is missing or damaged.
         """
+
+        def opened() -> Artifact:
+            file = self._serving.artifact.path if path is None else path
+            if file is None:
+                raise ValueError("reload takes a path: the artifact was opened from no file")
+            return Artifact.open(Path(file), mmap=self._mmap)
+
+        return self._take(opened)
+
+    def _take(self, opened: Callable[[], Artifact]) -> Artifact:
         try:
-            artifact = self._replace(path)
+            artifact = self._replace(opened)
         except HypernovaError as error:
-            # As text: a record that is kept would keep the error's frames, and the old file.
-            said = str(error)
-            _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, said)
-            tell(self._on_reload, Reloaded(self.artifact.sha256, said))
+            self._refused(error)
             raise
         tell(self._on_reload, Reloaded(artifact.sha256, None))
         return artifact
 
-    def _replace(self, path: str | os.PathLike[str] | None) -> Artifact:
+    def _refused(self, error: HypernovaError) -> None:
+        # As text: a record that is kept would keep the error's frames, and the old file.
+        said = str(error)
+        _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, said)
+        tell(self._on_reload, Reloaded(self.artifact.sha256, said))
+
+    def _replace(self, opened: Callable[[], Artifact]) -> Artifact:
         with self._reloading:
             old = self._serving
-            path = old.artifact.path if path is None else path
-            if path is None:
-                raise ValueError("reload takes a path: the artifact was opened from no file")
-            artifact = Artifact.open(Path(path))
+            artifact = opened()
             self._serve(old.replaced_by(artifact, self._given))
-            _log.info("reloaded %s: %.12s for %.12s", path, artifact.sha256, old.artifact.sha256)
+            told = (artifact.path, artifact.sha256, old.artifact.sha256)
+            _log.info("reloaded %s: %.12s for %.12s", *told)
             return artifact
 
     def observe(
@@ -523,6 +546,7 @@ class Router:
             "threads": serving.threads,
             "device": serving.device,
             "cache": serving.cache,
+            "mmap": self._mmap,
             "added": self._added(),
         }
 
@@ -532,7 +556,7 @@ class Router:
             artifact, given, added = (state[key] for key in ("artifact", "embedder", "added"))
             options = {key: state[key] for key in ("threads", "device", "cache")}
             serving = serving_of_pickle(artifact, given, **options)
-            self._begin(serving, given)
+            self._begin(serving, given, state["mmap"])
             self._add(added)
         except (KeyError, TypeError, AttributeError) as error:
             raise StateError(
@@ -548,7 +572,7 @@ class Router:
 
     def _copied(self, added: dict[str, Any]) -> Self:
         new = type(self).__new__(type(self))
-        new._begin(self._serving, self._given)
+        new._begin(self._serving, self._given, self._mmap)
         new._add(added)
         return new
 
@@ -580,7 +604,7 @@ def _turns(text: str | None, messages: Sequence[Mapping[str, Any]] | None) -> tu
 # Attributes that `Router._begin` sets.
 _OWN = frozenset(
     {
-        *("_serving", "_given", "_reloading", "_lock", "_watch", "_pool"),
+        *("_serving", "_given", "_mmap", "_reloading", "_lock", "_watch", "_pool"),
         *("_on_decision", "_on_reload", "_is_plain", "decide"),
     }
 )

@@ -18,7 +18,7 @@ class Wishes(TypedDict, total=False):
         cost_weight: Success per USD, at least 0.
         latency_weight: Success per second, at least 0.
         max_cost_usd: Dearest expected cost of a task. A model whose cost is unknown
-            does not meet it.
+            does not meet it. ``inf`` is no limit, also where the artifact's default is one.
         min_success: Least shrunk success estimate, 0 to 1.
         allow: Models to choose from.
         deny: Models not to choose.
@@ -31,8 +31,8 @@ class Wishes(TypedDict, total=False):
         explore: With this chance, 0 to 1, any model that meets the limits is drawn, each as
             likely as the others, so that what is never taken is learned, too. The
             decision's ``propensity`` says how likely its model was.
-        explore_seed: Whole number from 0 that the draws follow from; by default another one for
-            each call.
+        explore_seed: Whole number, 0 to 2**64 - 1, that the draws follow from; by default
+            another for each call.
         on_novel: What a prompt gets that is unlike all training prompts. ``"default"``: what
             the whole table proves, most often the default model. ``"best_overall"``: the
             highest utility over the whole table, proven or not. ``"error"``:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.taken import NO_LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -82,8 +84,8 @@ def success_at_centres(artifact: Artifact) -> Floats:
     clusters, and lifted, if the artifact does so.
     """
     place = {model: m for m, model in enumerate(artifact.models)}
-    # No limits: a ranking leaves out what the artifact's defaults exclude.
-    decisions = artifact.decide_many(artifact.centroids, min_success=0.0, max_cost_usd=None)
+    # A ranking leaves out what the artifact's own limits exclude.
+    decisions = artifact.decide_many(artifact.centroids, **NO_LIMITS)
     found = artifact.success[:-1].astype(np.float64)
     for cluster, decision in enumerate(decisions):
         if decision.reason == "default_novel":

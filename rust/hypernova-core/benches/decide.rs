@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hypernova_core::format::Soft;
 use hypernova_core::nearest::{nearest, nearest_few};
-use hypernova_core::{Artifact, Level, Lifts, Parts, Wishes};
+use hypernova_core::{Artifact, Level, Lifts, Wishes};
 
 use data::{MODELS, SplitMix, artifact, far_queries, parts, queries, request, wishes};
 
@@ -42,18 +42,14 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
         ("both", soft, lifts),
     ]
     .map(|(name, soft, lifts)| {
-        let plain = parts(clusters, dim);
-        let parts = Parts {
-            soft,
-            lifts,
-            ..plain
-        };
+        let mut parts = parts(clusters, dim);
+        (parts.soft, parts.lifts) = (soft, lifts);
         (name, Artifact::build(&parts).expect("the parts are valid"))
     })
 }
 
 fn levels() -> Vec<Level> {
-    let named = Level::ALL.map(|l| Level::from_name(l.name()).map_err(|_| l.name()));
+    let named = Level::NAMES.map(|name| Level::from_name(name).map_err(|_| name));
     for missing in named.iter().filter_map(|l| l.as_ref().err()) {
         eprintln!("skipped: this CPU has no {missing}");
     }

@@ -41,55 +41,46 @@ impl Random {
 fn parts(blended: bool) -> Parts {
     let mut random = Random(1);
     let cells = (CLUSTERS + 1) * MODELS;
-    Parts {
-        clusters: CLUSTERS as u32,
-        dim: DIM as u32,
-        centroids: random.many(CLUSTERS * DIM, -0.2, 0.2),
-        counts: vec![40.0; cells],
-        mean: random.many(cells, 0.0, 1.0),
-        success: random.many(cells, 0.0, 1.0),
-        standard_error: random.many(cells, 0.0, 0.1),
-        gain_error: random.many(cells, 0.0, 0.1),
-        cost: random.many(cells, 0.0, 0.02),
-        latency: random.many(cells, 0.0, 20.0),
-        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
-        policy: Policy {
-            cost_weight: 0.0,
-            latency_weight: 0.0,
-            max_cost_usd: None,
-            min_success: 0.0,
-            guard_z: 1.0,
-            novelty_limit: 0.98,
-            shrinkage: 4.0,
-            default_model: 12,
-        },
-        embedder: format!(
-            r#"{{"name": "soak", "dim": {DIM}, "fingerprint": "{}", "kind": "vectors"}}"#,
-            "0".repeat(64)
-        ),
-        novelty: (0..101_u16).map(|q| f32::from(q) / 90.0).collect(),
-        metadata: "{}".into(),
-        soft: blended.then_some(Soft {
-            sharpness: 8.0,
-            nearest: 8,
-        }),
-        lifts: blended.then(|| Lifts {
-            offsets: vec![0.01; MODELS],
-            slopes: random.many(MODELS * DIM, -0.1, 0.1),
-        }),
-    }
+    let mut policy = Policy::new(12);
+    policy.guard_z = 1.0;
+    policy.novelty_limit = 0.98;
+    policy.shrinkage = 4.0;
+    let models = (0..MODELS).map(|m| format!("vendor/model-{m}")).collect();
+    let embedder = format!(
+        r#"{{"name": "soak", "dim": {DIM}, "fingerprint": "{}", "kind": "vectors"}}"#,
+        "0".repeat(64)
+    );
+    let mut parts = Parts::new(CLUSTERS as u32, DIM as u32, models, policy, embedder);
+    parts.centroids = random.many(CLUSTERS * DIM, -0.2, 0.2);
+    parts.counts = vec![40.0; cells];
+    parts.mean = random.many(cells, 0.0, 1.0);
+    parts.success = random.many(cells, 0.0, 1.0);
+    parts.standard_error = random.many(cells, 0.0, 0.1);
+    parts.gain_error = random.many(cells, 0.0, 0.1);
+    parts.cost = random.many(cells, 0.0, 0.02);
+    parts.latency = random.many(cells, 0.0, 20.0);
+    parts.novelty = (0..101_u16).map(|q| f32::from(q) / 90.0).collect();
+    parts.metadata = "{}".into();
+    parts.soft = blended.then_some(Soft {
+        sharpness: 8.0,
+        nearest: 8,
+    });
+    parts.lifts = blended.then(|| Lifts {
+        offsets: vec![0.01; MODELS],
+        slopes: random.many(MODELS * DIM, -0.1, 0.1),
+    });
+    parts
 }
 
 fn request() -> Request {
-    Request {
-        cost_weight: Some(1.0),
-        latency_weight: Some(0.001),
-        max_cost_usd: Some(0.019),
-        min_success: Some(0.05),
-        deny: Some(vec!["vendor/model-3".into()]),
-        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
-        ..Request::default()
-    }
+    let mut request = Request::default();
+    request.cost_weight = Some(1.0);
+    request.latency_weight = Some(0.001);
+    request.max_cost_usd = Some(0.019);
+    request.min_success = Some(0.05);
+    request.deny = Some(vec!["vendor/model-3".into()]);
+    request.prices = Some(vec![("vendor/model-7".into(), 0.001)]);
+    request
 }
 
 /// The nearest centroid by the words of `FORMAT.md`.
@@ -126,7 +117,7 @@ fn cases(queries: &[f32]) -> Vec<Case> {
         let parts = parts(blended);
         for asked in [Request::default(), request()] {
             let build = || Artifact::build(&parts).expect("the parts are valid");
-            let scalar = build().with_level(Level::Scalar).expect("on every CPU");
+            let scalar = build().with_level(Level::Scalar);
             let wishes = Wishes::resolve(&scalar, &asked).expect("the request is valid");
             let expected: Vec<Decision> = queries
                 .chunks_exact(DIM)

@@ -1,18 +1,16 @@
-//! An artifact that has been validated, mapped from a file or held in memory.
+//! An artifact that has been validated, held in memory or mapped from a file.
 //!
-//! Not here: the rules (see [`crate::format`]) and decisions (see
-//! [`crate::decide`]).
+//! Not here: the reading and mapping of files (`backing.rs`), the rules (see
+//! [`crate::format`]) and decisions (see [`crate::decide`]).
 
-use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
-use memmap2::Mmap;
 use sha2::{Digest as _, Sha256};
 
+use crate::backing::{Backing, Mmap};
 use crate::error::Error;
 use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
 use crate::nearest::{self, FOUR, Few, Level, Nearest, Screen};
@@ -20,29 +18,6 @@ use crate::write::{self, Parts};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
-
-/// Where the bytes are. Both start at a multiple of 8, and sections at a
-/// multiple of 64 from there, so that f32 and f64 arrays are aligned.
-enum Backing {
-    Mapped(Mmap),
-    /// Length in bytes, and words that hold them.
-    Owned(usize, Vec<u64>),
-}
-
-impl Backing {
-    fn owned(bytes: &[u8]) -> Self {
-        let mut words = vec![0_u64; bytes.len().div_ceil(8)];
-        bytemuck::must_cast_slice_mut::<u64, u8>(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Self::Owned(bytes.len(), words)
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Owned(len, words) => &bytemuck::must_cast_slice::<u64, u8>(words)[..*len],
-        }
-    }
-}
 
 /// Everything that routing needs, immutable, and safe to share among threads.
 pub struct Artifact {
@@ -72,10 +47,10 @@ impl std::fmt::Debug for Artifact {
 }
 
 impl Artifact {
-    /// Map the file at `path` and validate all of it.
+    /// Read the file at `path` into memory and validate all of it.
     ///
-    /// The file must not be written in place while it is mapped; [`Self::save`]
-    /// never does that.
+    /// Nothing that is done to the file later changes the artifact. If the file is written
+    /// while it is read, the checksums do not match, and it is refused.
     ///
     /// # Errors
     ///
@@ -84,31 +59,57 @@ impl Artifact {
     /// asks for a kernel that is not to be had.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let level = Level::from_env()?;
-        let fail = |action| {
-            move |source: io::Error| match source.kind() {
-                io::ErrorKind::NotFound => Error::NotFound,
-                _ => Error::Read { action, source },
-            }
+        Self::opened(path, level, Backing::read(path))
+    }
+
+    /// Map the file at `path` and validate all of it.
+    ///
+    /// Processes that map the same file share its pages, and none has to hold it.
+    ///
+    /// # Safety
+    ///
+    /// As long as the artifact lives, nobody may write to the file or cut it, in this
+    /// process or another: all that was validated would be so no more, and a page that is
+    /// gone ends the process (`SIGBUS`). To rename another file over it is safe, and
+    /// [`Self::save`] does that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
+    pub unsafe fn map(path: &Path) -> Result<Self, Error> {
+        // SAFETY: the caller vouches for the file.
+        unsafe { Self::open_with(path, Mmap::Always) }
+    }
+
+    /// Read or map the file at `path`, as `mmap` says, and validate all of it.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::map`], wherever the file is mapped: with [`Mmap::Always`], and with
+    /// [`Mmap::Auto`] if it is larger than [`Mmap::AUTO_LIMIT`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
+    pub unsafe fn open_with(path: &Path, mmap: Mmap) -> Result<Self, Error> {
+        let level = Level::from_env()?;
+        let limit = match mmap {
+            Mmap::Auto => Some(Mmap::AUTO_LIMIT),
+            Mmap::Always => None,
+            Mmap::Never => return Self::opened(path, level, Backing::read(path)),
         };
-        let map = || -> Result<(Backing, Layout), Error> {
-            let file = File::open(path).map_err(fail("open it"))?;
-            let meta = file.metadata().map_err(fail("read its length"))?;
-            if meta.is_dir() {
-                let source = io::Error::from(io::ErrorKind::IsADirectory);
-                return Err(fail("read it")(source));
-            }
-            if meta.len() == 0 {
-                return Err(Error::Empty); // an empty file cannot be mapped
-            }
-            #[allow(unsafe_code)]
-            // SAFETY: the mapping is read-only, and artifacts are replaced by
-            // renaming, never written in place; whoever writes into a mapped file
-            // all the same breaks the contract that the documentation states.
-            let map = unsafe { Mmap::map(&file) }.map_err(fail("map it"))?;
-            let layout = format::parse(&map)?;
-            Ok((Backing::Mapped(map), layout))
-        };
-        let (backing, layout) = map().map_err(|e| e.in_file(path))?;
+        // SAFETY: the caller vouches for the file.
+        Self::opened(path, level, unsafe { Backing::map_above(path, limit) })
+    }
+
+    fn opened(path: &Path, level: Level, backing: Result<Backing, Error>) -> Result<Self, Error> {
+        let parsed = backing.and_then(|backing| {
+            let layout = format::parse(backing.bytes())?;
+            Ok((backing, layout))
+        });
+        let (backing, layout) = parsed.map_err(|e| e.in_file(path))?;
         Ok(Self::new(backing, layout, Some(path.to_owned()), level))
     }
 
@@ -120,7 +121,7 @@ impl Artifact {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let level = Level::from_env()?;
         let layout = format::parse(bytes)?;
-        Ok(Self::new(Backing::owned(bytes), layout, None, level))
+        Ok(Self::new(Backing::copied(bytes), layout, None, level))
     }
 
     /// Make an artifact of `parts`, in memory.
@@ -187,13 +188,10 @@ impl Artifact {
     }
 
     /// The same artifact, searched by another kernel.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Level`] if this CPU does not have it.
-    pub fn with_level(mut self, level: Level) -> Result<Self, Error> {
-        self.level = level.available()?;
-        Ok(self)
+    #[must_use]
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
     }
 
     /// Write the artifact to `path`, atomically.
@@ -235,6 +233,12 @@ impl Artifact {
     pub fn with_path(mut self, path: PathBuf) -> Self {
         self.path = Some(path);
         self
+    }
+
+    /// Whether it lies in a mapped file, which must then not be written in place.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        self.backing.is_mapped()
     }
 
     /// The kernel that searches it.

@@ -14,6 +14,7 @@ use crate::wishes::{OnNovel, Wishes};
 
 /// What was decided for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Decision {
     /// Index of the model.
     pub model: u32,
@@ -30,6 +31,30 @@ pub struct Decision {
     pub reason: Reason,
     /// Chance with which it was taken; 1 unless the caller explores.
     pub propensity: f64,
+}
+
+impl Decision {
+    /// A decision of its values, as when one that was kept comes back.
+    #[must_use]
+    pub fn new(
+        model: u32,
+        cluster: u32,
+        row: u32,
+        distance: f32,
+        novelty: f32,
+        reason: Reason,
+        propensity: f64,
+    ) -> Self {
+        Self {
+            model,
+            cluster,
+            row,
+            distance,
+            novelty,
+            reason,
+            propensity,
+        }
+    }
 }
 
 /// Novelty of a distance, by the rule of `FORMAT.md`.
@@ -95,7 +120,7 @@ impl Artifact {
         };
         if novel && wishes.on_novel == OnNovel::Error {
             return Err(Error::Novel {
-                row: 0,
+                row: None,
                 novelty: novelty.into(),
                 limit: self.policy().novelty_limit,
             });

@@ -14,7 +14,7 @@ use crate::decide::Decision;
 use crate::error::Error;
 use crate::nearest::check_finite;
 use crate::policy::{Entry, Reason, no_candidate_of};
-use crate::wishes::{OnNovel, Wishes, unknown_model};
+use crate::wishes::{OnNovel, Wishes, unknown_among};
 
 /// Of both layouts; whoever changes one counts up.
 const VERSION: u8 = 1;
@@ -145,8 +145,7 @@ impl DetachedDecision {
     pub fn after_failure(&self, failed: &str) -> Result<Self, Error> {
         let names = &self.origin.names;
         let Some(failed) = names.iter().position(|name| name == failed) else {
-            let name_of = |m: u32| self.model_name(m);
-            return Err(unknown_model("after_failure", failed, names.len(), name_of));
+            return Err(self.unknown_model(failed));
         };
         let mut left = self.clone();
         left.allowed[failed] = false;
@@ -160,6 +159,13 @@ impl DetachedDecision {
         left.reason = Reason::Fallback;
         left.propensity = 1.0;
         Ok(left)
+    }
+
+    /// The error for a model that failed and that the artifact does not hold.
+    #[must_use]
+    pub fn unknown_model(&self, failed: &str) -> Error {
+        let name_of = |m: u32| self.model_name(m);
+        unknown_among("after_failure", failed, self.origin.names.len(), name_of)
     }
 
     /// Bytes that [`Self::from_bytes`] reads.

@@ -2,7 +2,7 @@
 //!
 //! Not here: advice that depends on the caller's language; the binding adds that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::format::Tag;
 
@@ -14,7 +14,7 @@ use crate::format::Tag;
 #[non_exhaustive]
 pub enum Error {
     /// An error in the file at `path`.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
@@ -226,10 +226,10 @@ pub enum Error {
         found: usize,
     },
     /// A vector holds NaN or infinity.
-    #[error("vector {row} holds {value} at position {index}; every value must be finite")]
+    #[error("{} holds {value} at position {index}; every value must be finite", vector(*row))]
     VectorNotFinite {
-        /// Which vector of a batch; 0 for a single one.
-        row: usize,
+        /// Which vector of a batch; `None` for a single one.
+        row: Option<usize>,
         /// Position in the vector.
         index: usize,
         /// NaN or an infinity.
@@ -262,14 +262,15 @@ pub enum Error {
     OnNovel(String),
     /// A prompt is novel, and the caller wants none.
     #[error(
-        "vector {row} is novel: {:.1}% of the training prompts lay nearer to their cluster, and \
+        "{} is novel: {:.1}% of the training prompts lay nearer to their cluster, and \
          above {:.1}% a prompt is unlike them; send it elsewhere, or ask on_novel for a model",
+        row.map_or_else(|| "the prompt".into(), |row| format!("vector {row}")),
         novelty * 100.0,
         limit * 100.0
     )]
     Novel {
-        /// Which vector of a batch; 0 for a single one.
-        row: usize,
+        /// Which vector of a batch; `None` for a single one.
+        row: Option<usize>,
         /// Share of the training prompts that lie nearer, 0 to 1.
         novelty: f64,
         /// Share above which a prompt is novel.
@@ -277,12 +278,13 @@ pub enum Error {
     },
     /// The limits leave no model.
     #[error(
-        "no model is left for vector {row} in cluster {cluster}: of {models} models {allowed} are \
-         allowed, and none of these meets {limits}; loosen the limits"
+        "no model is left{} in cluster {cluster}: of {models} models {allowed} are allowed, and \
+         none of these meets {limits}; loosen the limits",
+        row.map_or_else(String::new, |row| format!(" for vector {row}"))
     )]
     NoCandidate {
-        /// Which vector of a batch; 0 for a single one.
-        row: usize,
+        /// Which vector of a batch; `None` for a single one.
+        row: Option<usize>,
         /// Its nearest centroid.
         cluster: u32,
         /// Models in the artifact.
@@ -311,6 +313,23 @@ pub enum Error {
         /// What is to be had.
         available: String,
     },
+}
+
+/// The vector that a message is about.
+fn vector(row: Option<usize>) -> String {
+    row.map_or_else(|| "the vector".into(), |row| format!("vector {row}"))
+}
+
+/// A path in one line, whatever characters it has.
+fn shown(path: &Path) -> String {
+    let escaped = |c: char| -> String {
+        if c.is_control() {
+            c.escape_default().collect()
+        } else {
+            c.into()
+        }
+    };
+    path.to_string_lossy().chars().map(escaped).collect()
 }
 
 impl Error {
@@ -356,12 +375,12 @@ impl Error {
     pub(crate) fn at_row(self, at: usize) -> Self {
         match self {
             Self::VectorNotFinite { index, value, .. } => Self::VectorNotFinite {
-                row: at,
+                row: Some(at),
                 index,
                 value,
             },
             Self::Novel { novelty, limit, .. } => Self::Novel {
-                row: at,
+                row: Some(at),
                 novelty,
                 limit,
             },
@@ -372,7 +391,7 @@ impl Error {
                 limits,
                 ..
             } => Self::NoCandidate {
-                row: at,
+                row: Some(at),
                 cluster,
                 models,
                 allowed,

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod artifact;
+mod backing;
 pub mod decide;
 pub mod detached;
 mod dot;
@@ -32,6 +33,7 @@ pub mod write;
 pub mod specification {}
 
 pub use artifact::Artifact;
+pub use backing::Mmap;
 pub use decide::Decision;
 pub use detached::DetachedDecision;
 pub use error::Error;

@@ -12,6 +12,7 @@ use crate::wishes::{OnNovel, Wishes};
 
 /// A place in a ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Index of the model.
     pub model: u32,
@@ -310,7 +311,7 @@ pub(crate) fn no_candidate(models: usize, wishes: &Wishes) -> Error {
 /// As [`no_candidate`], where the wishes themselves are not at hand.
 pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> Error {
     Error::NoCandidate {
-        row: 0,
+        row: None,
         cluster: 0,
         models,
         allowed,
@@ -360,7 +361,7 @@ impl<E: Estimates> View<'_, E> {
         let share = rate / count as f64;
         let draw = self.wishes.draw(at);
         // A draw below the rate is spread evenly over the candidates.
-        #[allow(clippy::cast_sign_loss)] // no draw is negative
+        #[expect(clippy::cast_sign_loss, reason = "no draw is negative")]
         let drawn = (draw < rate).then(|| ((draw / share) as usize).min(count - 1));
         let model = drawn
             .and_then(|nth| candidates().nth(nth))

@@ -7,13 +7,16 @@ use crate::error::Error;
 use crate::format::Policy;
 
 /// What a caller asks for, by name. What is `None` is the artifact's default.
+///
+/// [`Request::default`] asks for nothing; set the fields.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Request {
     /// Success per USD.
     pub cost_weight: Option<f64>,
     /// Success per second.
     pub latency_weight: Option<f64>,
-    /// Dearest expected cost of a task, in USD.
+    /// Dearest expected cost of a task, in USD; infinity lifts the artifact's limit.
     pub max_cost_usd: Option<f64>,
     /// Least shrunk success estimate.
     pub min_success: Option<f64>,
@@ -69,6 +72,7 @@ impl OnNovel {
 pub struct Wishes {
     pub(crate) cost_weight: f64,
     pub(crate) latency_weight: f64,
+    /// `None` is no limit.
     pub(crate) max_cost_usd: Option<f64>,
     pub(crate) min_success: f64,
     /// One entry a model; `None` allows all.
@@ -181,13 +185,24 @@ impl Wishes {
         Ok(())
     }
 
-    /// Take only models whose expected cost is known and not above this, in USD.
+    /// Take only models whose expected cost is known and not above this, in USD. Infinity
+    /// is no limit: then models of unknown cost are taken, too.
     ///
     /// # Errors
     ///
-    /// As [`Self::cost_weight`].
+    /// [`Error::Wish`] unless it is at least 0.
     pub fn max_cost_usd(&mut self, limit: f64) -> Result<(), Error> {
-        self.max_cost_usd = Some(at_least_0("max_cost_usd", limit)?);
+        self.max_cost_usd = if limit == f64::INFINITY {
+            None
+        } else if is_at_least_0(limit) {
+            Some(limit)
+        } else {
+            return Err(Error::Wish {
+                argument: "max_cost_usd".into(),
+                value: limit,
+                rule: "a number, at least 0; inf is no limit",
+            });
+        };
         Ok(())
     }
 
@@ -350,15 +365,20 @@ fn from_0_to_1(argument: &str, value: f64) -> Result<f64, Error> {
 }
 
 fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usize, Error> {
-    if let Some(model) = artifact.model_index(name) {
-        return Ok(model as usize);
-    }
-    let name_of = |m| artifact.model_name(m);
-    Err(unknown_model(argument, name, artifact.models(), name_of))
+    let found = artifact.model_index(name).map(|model| model as usize);
+    found.ok_or_else(|| unknown_model(artifact, argument, name))
 }
 
-/// That none of so many models has that name.
-pub(crate) fn unknown_model<'a>(
+/// The error for a name that the artifact does not hold, in the argument that gave it.
+#[must_use]
+pub fn unknown_model(artifact: &Artifact, argument: &'static str, name: &str) -> Error {
+    unknown_among(argument, name, artifact.models(), |m| {
+        artifact.model_name(m)
+    })
+}
+
+/// The error for a name that none of some models has.
+pub(crate) fn unknown_among<'a>(
     argument: &'static str,
     name: &str,
     models: usize,

@@ -14,7 +14,10 @@ use crate::format::{
 };
 
 /// The values of an artifact. Names, shapes and rules are those of `FORMAT.md`.
+///
+/// [`Parts::new`] makes them without profiles; fill in the fields.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Parts {
     /// Number of clusters, `k`.
     pub clusters: u32,
@@ -50,6 +53,39 @@ pub struct Parts {
     pub soft: Option<Soft>,
     /// What is added to the blended success estimates; `None` adds nothing.
     pub lifts: Option<Lifts>,
+}
+
+impl Parts {
+    /// Parts of that shape, whose arrays and metadata are still empty; nothing is blended or
+    /// lifted.
+    #[must_use]
+    pub fn new(
+        clusters: u32,
+        dim: u32,
+        models: Vec<String>,
+        policy: Policy,
+        embedder: String,
+    ) -> Self {
+        Self {
+            clusters,
+            dim,
+            centroids: Vec::new(),
+            counts: Vec::new(),
+            mean: Vec::new(),
+            success: Vec::new(),
+            standard_error: Vec::new(),
+            gain_error: Vec::new(),
+            cost: Vec::new(),
+            latency: Vec::new(),
+            models,
+            policy,
+            embedder,
+            novelty: Vec::new(),
+            metadata: String::new(),
+            soft: None,
+            lifts: None,
+        }
+    }
 }
 
 /// A linear function of the vector for each model.

@@ -3,8 +3,9 @@
 //! Not here: anything else. The allocator that counts is this test binary's only.
 
 // A global allocator cannot be written without it.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "an allocator that counts")]
 
+#[macro_use]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -75,7 +76,7 @@ fn queries(artifact: &Artifact) -> Vec<Vec<f32>> {
 }
 
 fn levels() -> impl Iterator<Item = Level> {
-    Level::ALL.into_iter().filter(|l| l.is_available())
+    Level::available()
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn a_decision_allocates_nothing() {
             .flat_map(|p| levels().map(move |l| (p, l)))
         {
             let artifact = Artifact::build(parts).unwrap();
-            let artifact = artifact.with_level(level).unwrap();
+            let artifact = artifact.with_level(level);
             let queries = queries(&artifact);
             let mut reasons = Vec::with_capacity(queries.len());
             let counted = allocations(|| {
@@ -132,14 +133,13 @@ fn wishes_are_allocated_once_and_not_by_a_decision() {
 }
 
 fn wishes_are_allocated_once(artifact: &Artifact) {
-    let request = Request {
+    let request = with!(Request::default(), {
         cost_weight: Some(0.5),
         latency_weight: Some(0.001),
         min_success: Some(0.0),
         deny: Some(vec!["model 3".into()]),
         prices: Some(vec![("model 1".into(), 0.01)]),
-        ..Request::default()
-    };
+    });
     let wishes = Wishes::resolve(artifact, &request).unwrap();
     let queries = queries(artifact);
     let counted = allocations(|| {

@@ -5,14 +5,14 @@
 //! The oracle below is written from `FORMAT.md` alone, with a vector for each thing
 //! that it names. It takes `exp` from the same library, so all must be equal bit for bit.
 
-#![allow(clippy::float_cmp)]
+#![expect(clippy::float_cmp, reason = "answers are equal bit by bit")]
 
+#[macro_use]
 mod support;
 
 use hypernova_core::format::Soft;
-use hypernova_core::policy::Entry;
 use hypernova_core::{Artifact, Level, Lifts, Parts, Reason, Request, Wishes};
-use support::{SplitMix, blended, neutral_policy, parts};
+use support::{SplitMix, Values, blended, neutral_policy, parts, values};
 
 const NAN: f32 = f32::NAN;
 
@@ -103,7 +103,7 @@ fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
 }
 
 /// The ranking without limits, under two weights.
-fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Entry> {
+fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Values> {
     let models = parts.models.len();
     let all: Vec<Expected> = (0..models).map(|m| expected(parts, vector, m)).collect();
     let largest = |of: fn(&Expected) -> Option<f64>| all.iter().filter_map(of).fold(0.0, f64::max);
@@ -126,13 +126,9 @@ fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Entry> {
         let falling = utility(&all[b]).partial_cmp(&utility(&all[a])).unwrap();
         part(a).cmp(&part(b)).then(falling).then(a.cmp(&b))
     });
-    let entry = |m: usize| Entry {
-        model: m as u32,
-        success: all[m].success,
-        cost_usd: all[m].cost,
-        latency_s: all[m].latency,
-        n: all[m].n,
-        utility: utility(&all[m]),
+    let entry = |m: usize| {
+        let e = &all[m];
+        (m as u32, e.success, e.cost, e.latency, e.n, utility(e))
     };
     order.into_iter().map(entry).collect()
 }
@@ -162,21 +158,22 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
         }
         let queries: Vec<f32> = (0..5 * dim).map(|_| random.normal()).collect();
         let weights = [[0.0, 0.0], [5.0, 0.01]][random.below(2)];
-        let request = Request {
+        let request = with!(Request::default(), {
             cost_weight: Some(weights[0]),
             latency_weight: Some(weights[1]),
-            ..Request::default()
-        };
-        for level in Level::ALL.into_iter().filter(|l| l.is_available()) {
-            let artifact = Artifact::build(&parts).unwrap().with_level(level).unwrap();
+        });
+        for level in Level::available() {
+            let artifact = Artifact::build(&parts).unwrap().with_level(level);
             let wishes = Wishes::resolve(&artifact, &request).unwrap();
             let many = artifact.decide_many(&queries, &wishes).unwrap();
             for (query, decision) in queries.chunks(dim as usize).zip(many) {
                 assert_eq!(artifact.decide(query, &wishes).unwrap(), decision);
                 let right = ranking(&parts, query, weights);
                 let case = format!("{level:?}, {shape:?}, seed {seed}");
-                assert_eq!(artifact.rank(&decision, query, &wishes), right, "{case}");
-                assert_eq!(decision.model, right[0].model, "{case}");
+                let found = artifact.rank(&decision, query, &wishes);
+                let found: Vec<Values> = found.iter().map(values).collect();
+                assert_eq!(found, right, "{case}");
+                assert_eq!(decision.model, right[0].0, "{case}");
                 assert_eq!(
                     decision.cluster as usize,
                     shares(&parts, query)[0].0,
@@ -196,7 +193,7 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
 
 /// Two clusters at -1 and 1 on a line, two models; what is not set is 0 or unknown.
 fn line() -> Parts {
-    Parts {
+    with!(parts(2, 1, 2, 1), {
         centroids: vec![-1.0, 1.0],
         counts: vec![2.0, 4.0, 6.0, 8.0, 100.0, 100.0],
         mean: vec![0.0; 6],
@@ -210,29 +207,21 @@ fn line() -> Parts {
             sharpness: 1.0,
             nearest: 2,
         }),
-        ..parts(2, 1, 2, 1)
-    }
+    })
 }
 
 /// Model 0's place in the ranking of a vector on the line.
-fn entry_of_0(parts: &Parts, x: f32) -> Entry {
+fn entry_of_0(parts: &Parts, x: f32) -> Values {
     let artifact = Artifact::build(parts).unwrap();
     let wishes = Wishes::defaults(&artifact);
     let decision = artifact.decide(&[x], &wishes).unwrap();
     let ranking = artifact.rank(&decision, &[x], &wishes);
     assert_eq!(ranking[0].model, decision.model);
-    *ranking.iter().find(|e| e.model == 0).unwrap()
+    values(ranking.iter().find(|e| e.model == 0).unwrap())
 }
 
-fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> Entry {
-    Entry {
-        model: 0,
-        success,
-        cost_usd,
-        latency_s: None,
-        n,
-        utility: success,
-    }
+fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> Values {
+    (0, success, cost_usd, None, n, success)
 }
 
 #[test]
@@ -271,7 +260,7 @@ fn the_largest_and_the_smallest_sharpness_are_usable() {
             sharpness,
             nearest: 2,
         });
-        entry_of_0(&parts, x).success
+        entry_of_0(&parts, x).1
     };
     assert_eq!(at(f64::MAX, -1.0), 0.25);
     assert_eq!(at(f64::from_bits(1), -1.0), 0.5);
@@ -280,7 +269,7 @@ fn the_largest_and_the_smallest_sharpness_are_usable() {
         sharpness: f64::from_bits(1),
         nearest: 2,
     });
-    assert_eq!(entry_of_0(&parts, 0.0).success, 0.25);
+    assert_eq!(entry_of_0(&parts, 0.0).1, 0.25);
 }
 
 #[test]
@@ -306,8 +295,7 @@ fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
         offsets: vec![0.5, 0.5],
         slopes: vec![1.0, 1.0],
     });
-    let mut right = entry(0.125, None, 100.0);
-    right.latency_s = Some(1.0);
+    let right = (0, 0.125, None, Some(1.0), 100.0, 0.125);
     assert_eq!(entry_of_0(&parts, 20.0), right);
 }
 
@@ -319,7 +307,7 @@ fn a_lift_is_added_and_bounded() {
             offsets: vec![offset, 0.0],
             slopes: vec![slope, 0.0],
         });
-        entry_of_0(parts, x).success
+        entry_of_0(parts, x).1
     };
     assert_eq!(lifted(&mut parts, 0.125, 0.0, 0.0), 0.625);
     assert_eq!(lifted(&mut parts, -1.0, 0.0, 0.0), 0.0);
@@ -357,11 +345,10 @@ fn the_rule_goes_by_the_estimates() {
     parts.policy.guard_z = 1.0;
     let taken = |parts: &Parts, min_success| {
         let artifact = Artifact::build(parts).unwrap();
-        let request = Request {
+        let request = with!(Request::default(), {
             min_success,
             max_cost_usd: Some(3.0),
-            ..Request::default()
-        };
+        });
         let wishes = Wishes::resolve(&artifact, &request).unwrap();
         let decision = artifact.decide(&[0.0], &wishes).unwrap();
         (decision.model, decision.reason)

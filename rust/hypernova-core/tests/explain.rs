@@ -2,7 +2,7 @@
 //!
 //! Not here: whether these are right (`blend.rs`, `rule.rs`).
 
-#![allow(clippy::float_cmp)] // the same computation, so the same bits
+#![expect(clippy::float_cmp, reason = "the same computation, so the same bits")]
 
 mod support;
 
@@ -34,12 +34,10 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
         for round in 0..40 {
             let scale = [0.2, 1.0, 6.0][round % 3];
             let vector = vector(&mut random, artifact.dim(), scale);
-            let request = Request {
-                cost_weight: (round % 2 == 0).then_some(3.0),
-                max_cost_usd: (round % 5 == 0).then_some(0.01),
-                min_success: (round % 7 == 0).then_some(0.4),
-                ..Request::default()
-            };
+            let mut request = Request::default();
+            request.cost_weight = (round % 2 == 0).then_some(3.0);
+            request.max_cost_usd = (round % 5 == 0).then_some(0.01);
+            request.min_success = (round % 7 == 0).then_some(0.4);
             let wishes = Wishes::resolve(&artifact, &request).expect("valid");
             let said = artifact.explain(&vector, &wishes).expect("finite");
             assert_eq!(said.models.len(), artifact.models());
@@ -109,14 +107,13 @@ fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
         for round in 0..30 {
             let denied = random.below(models) as u32;
             let previous = random.below(models) as u32;
-            let request = Request {
-                cost_weight: Some(2.0),
-                deny: (round % 2 == 0).then(|| vec![artifact.model_name(denied).to_owned()]),
-                previous_model: (round % 3 == 0).then(|| artifact.model_name(previous).to_owned()),
-                switch_cost: Some(0.2),
-                explore: Some(0.9), // no one draws without a prompt
-                ..Request::default()
-            };
+            let mut request = Request::default();
+            request.cost_weight = Some(2.0);
+            request.deny = (round % 2 == 0).then(|| vec![artifact.model_name(denied).to_owned()]);
+            request.previous_model =
+                (round % 3 == 0).then(|| artifact.model_name(previous).to_owned());
+            request.switch_cost = Some(0.2);
+            request.explore = Some(0.9); // no one draws without a prompt
             let wishes = Wishes::resolve(&artifact, &request).expect("valid");
             let ranking = artifact.rank_unread(&wishes);
             let row = artifact.clusters() * models;

@@ -3,12 +3,15 @@
 //! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
 //! what another reader says of the same files (`tests/test_format.py`).
 
+#![expect(unsafe_code, reason = "files are mapped")]
+
+#[macro_use]
 mod support;
 
 use std::path::{Path, PathBuf};
 
 use hypernova_core::format::{EmbedderKind, Policy};
-use hypernova_core::{Artifact, Error, Parts};
+use hypernova_core::{Artifact, Error, Mmap, Parts};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section};
@@ -70,12 +73,20 @@ fn the_same_values_give_the_same_bytes() {
     assert_eq!(file(&small()), file(&other_nan));
 }
 
+/// Of a file that nobody but this test knows.
+fn opened_with(path: &Path, mmap: Mmap) -> Result<Artifact, Error> {
+    // SAFETY: the tests do not write to a file while an artifact is mapped from it.
+    unsafe { Artifact::open_with(path, mmap) }
+}
+
 #[test]
 fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
     Artifact::build(&small()).unwrap().save(&path).unwrap();
-    let old = Artifact::open(&path).unwrap();
+    // SAFETY: it is only replaced, never written to.
+    let old = unsafe { Artifact::map(&path) }.unwrap();
+    assert!(old.is_mapped());
     let new = parts(4, 6, 2, 9);
     Artifact::build(&new).unwrap().save(&path).unwrap();
     assert_same(&parts_of(&old), &small());
@@ -84,6 +95,77 @@ fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
     assert_same(&parts_of(&Artifact::open(&path).unwrap()), &small());
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_file_is_the_same_artifact_read_or_mapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.hnv");
+    // Smaller than what is read at a time, larger, and larger than what `Auto` reads.
+    for clusters in [3, 5_000, 20_000] {
+        let built = Artifact::build(&parts(clusters, 64, 2, 9)).unwrap();
+        built.save(&path).unwrap();
+        let large = built.bytes().len() as u64 > Mmap::AUTO_LIMIT;
+        assert_eq!(large, clusters == 20_000);
+        for (mmap, mapped) in [
+            (Mmap::Never, false),
+            (Mmap::Always, true),
+            (Mmap::Auto, large),
+        ] {
+            let opened = opened_with(&path, mmap).unwrap();
+            assert_eq!(opened.is_mapped(), mapped);
+            assert!(opened.bytes() == built.bytes(), "{mmap:?}");
+            // No load of a kernel crosses a line of the cache.
+            assert_eq!(opened.bytes().as_ptr().align_offset(64), 0);
+        }
+        assert!(!Artifact::open(&path).unwrap().is_mapped());
+        assert_eq!(built.bytes().as_ptr().align_offset(64), 0);
+    }
+}
+
+#[test]
+fn what_is_read_stays_when_the_file_is_cut_or_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.hnv");
+    Artifact::build(&small()).unwrap().save(&path).unwrap();
+    let opened = Artifact::open(&path).unwrap();
+    std::fs::write(&path, b"nothing").unwrap();
+    assert_same(&parts_of(&opened), &small());
+}
+
+#[test]
+fn a_file_of_another_length_than_it_states_is_refused_alike_read_or_mapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("router.hnv");
+    let whole = file(&parts(5_000, 64, 2, 9));
+    let with_length = |stated: u64| {
+        let mut file = whole.clone();
+        file[16..24].copy_from_slice(&stated.to_le_bytes());
+        file
+    };
+    let files = [
+        whole[..40].to_vec(),
+        whole[..64].to_vec(),
+        whole[..1 << 20].to_vec(),
+        whole[..whole.len() - 1].to_vec(),
+        [&whole[..], &[0]].concat(),
+        [&whole[..], &vec![7; 3 << 20]].concat(),
+        with_length(0),
+        with_length(63),
+        with_length(64),
+        with_length(1 << 20),
+        with_length((1 << 20) - 1),
+        with_length(u64::MAX),
+        with_length(u64::MAX - 1),
+    ];
+    for (at, file) in files.iter().enumerate() {
+        std::fs::write(&path, file).unwrap();
+        let said = |opened: Result<Artifact, Error>| opened.unwrap_err().to_string();
+        let expected = said(opened_with(&path, Mmap::Always));
+        assert_eq!(said(Artifact::open(&path)), expected, "file {at}");
+        let alone = said(Artifact::from_bytes(file));
+        assert_eq!(expected, format!("{}: {alone}", path.display()));
+    }
 }
 
 #[test]
@@ -140,7 +222,7 @@ fn the_bounds_themselves_are_accepted() {
     parts.novelty = vec![0.0, 0.0];
     parts.counts[7] = f64::MIN_POSITIVE;
     parts.centroids[2] = -f32::MAX;
-    parts.policy = Policy {
+    parts.policy = with!(Policy::new(3), {
         cost_weight: f64::MAX,
         latency_weight: f64::MAX,
         max_cost_usd: Some(0.0),
@@ -148,8 +230,7 @@ fn the_bounds_themselves_are_accepted() {
         guard_z: f64::MAX,
         novelty_limit: 0.0,
         shrinkage: 0.0,
-        default_model: 3,
-    };
+    });
     let artifact = Artifact::build(&parts).unwrap();
     assert_same(&parts_of(&artifact), &parts);
     exercise(&artifact);

@@ -5,6 +5,7 @@
 //! The oracle below is written from `FORMAT.md` alone. The scalar level must
 //! equal it, and every other level, asked for by name, must equal the scalar one.
 
+#[macro_use]
 mod support;
 
 use std::io::Write as _;
@@ -73,8 +74,8 @@ fn levels() -> Vec<Level> {
 
 fn find_levels() -> Vec<Level> {
     let mut levels = Vec::new();
-    for level in Level::ALL {
-        let feature = match level.name() {
+    for name in Level::NAMES {
+        let feature = match name {
             "scalar" => "scalar code",
             "avx2" => "avx2",
             "avx512" => "avx512f",
@@ -82,8 +83,8 @@ fn find_levels() -> Vec<Level> {
             "neon" => "neon",
             other => panic!("name the feature that {other} needs"),
         };
-        if let Ok(found) = Level::from_name(level.name()) {
-            assert_eq!(found, level);
+        if let Ok(found) = Level::from_name(name) {
+            assert_eq!(found.name(), name);
             levels.push(found);
         } else {
             // Not eprintln!, which the harness holds back where a test passes.
@@ -378,11 +379,11 @@ fn the_data_tell_kernels_apart() {
 #[test]
 fn a_level_is_asked_for_by_name() {
     let available = levels();
-    for level in Level::ALL {
-        assert_eq!(level.is_available(), available.contains(&level));
-        match Level::from_name(level.name()) {
-            Ok(found) => assert_eq!(found, level),
-            Err(error) => assert_names_levels(&error, level.name(), &available),
+    assert_eq!(available, Level::available().collect::<Vec<_>>());
+    for name in Level::NAMES {
+        match Level::from_name(name) {
+            Ok(found) => assert_eq!(found.name(), name),
+            Err(error) => assert_names_levels(&error, name, &available),
         }
     }
     for unknown in ["", "AVX2", "sse2", "avx2 ", "avx512f"] {
@@ -432,7 +433,7 @@ fn shapes_and_values_that_do_not_fit_are_refused() {
             matrix[at] = bad;
             match nearest_many(&matrix, &[1.0; 4], 2) {
                 Err(Error::VectorNotFinite { row, index, value }) => {
-                    assert_eq!((row, index), (at / 2, at % 2));
+                    assert_eq!((row, index), (Some(at / 2), at % 2));
                     assert_eq!(value.to_bits(), bad.to_bits());
                 }
                 other => panic!("{other:?}"),
@@ -451,7 +452,7 @@ fn an_artifact_decides_by_the_definition_at_every_level() {
         let dim = dim as usize;
         let matrix: Vec<f32> = (0..11 * dim).map(|_| random.normal()).collect();
         for level in levels() {
-            let artifact = Artifact::build(&parts).unwrap().with_level(level).unwrap();
+            let artifact = Artifact::build(&parts).unwrap().with_level(level);
             let wishes = Wishes::defaults(&artifact);
             let many = artifact.decide_many(&matrix, &wishes).unwrap();
             assert_eq!(many.len(), 11);
@@ -471,7 +472,7 @@ fn an_artifact_decides_by_the_definition_at_every_level() {
                 let Error::VectorNotFinite { row, index, .. } = refused else {
                     panic!("{refused}");
                 };
-                assert_eq!((row, index), (bad, dim / 2));
+                assert_eq!((row, index), (Some(bad), dim / 2));
             }
         }
     }

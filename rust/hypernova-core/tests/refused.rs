@@ -2,6 +2,7 @@
 //!
 //! Not here: valid files (`format.rs`), and arguments of a decision (`decide.rs`).
 
+#[macro_use]
 mod support;
 
 use std::collections::BTreeSet;

@@ -6,14 +6,15 @@
 //! The numbers are sums of powers of two, so that every step is exact and a tie
 //! is a tie.
 
-#![allow(clippy::float_cmp)]
+#![expect(clippy::float_cmp, reason = "answers are equal bit by bit")]
 
+#[macro_use]
 mod support;
 
 use hypernova_core::format::Policy;
 use hypernova_core::policy::Entry;
 use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, Wishes};
-use support::{embedder, in_row, neutral_policy, parts};
+use support::{embedder, in_row, neutral_policy, parts, values};
 
 const NAN: f32 = f32::NAN;
 
@@ -39,9 +40,8 @@ const ROW: Row = Row {
 /// than 16 from it is novel where the policy has a limit below 1.
 fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
     let both = |values: fn(&Row) -> [f32; 4]| [values(&cluster), values(&whole)].concat();
-    let parts = Parts {
-        clusters: 1,
-        dim: 1,
+    let models = ["a", "b", "c", "d"].map(String::from).into();
+    let parts = with!(Parts::new(1, 1, models, policy, embedder(1)), {
         centroids: vec![0.0],
         counts: vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.5],
         mean: vec![0.0; 8],
@@ -50,23 +50,16 @@ fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
         gain_error: both(|r| r.gain_error),
         cost: both(|r| r.cost),
         latency: both(|r| r.latency),
-        models: ["a", "b", "c", "d"].map(String::from).into(),
-        policy,
-        embedder: embedder(1),
         novelty: vec![8.0, 16.0],
-        metadata: String::new(),
-        soft: None,
-        lifts: None,
-    };
+    });
     Artifact::build(&parts).expect("the parts are valid")
 }
 
 fn policy() -> Policy {
-    Policy {
+    with!(neutral_policy(), {
         guard_z: 1.0,
         default_model: 1,
-        ..neutral_policy()
-    }
+    })
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -135,10 +128,7 @@ fn check(cases: impl IntoIterator<Item = Case>) {
             success: [0.0, 0.0, 0.0, 1.0],
             ..ROW
         };
-        let novel = Policy {
-            novelty_limit: 0.5,
-            ..case.policy
-        };
+        let novel = with!(case.policy, { novelty_limit: 0.5 });
         // As a cluster's row, and as the whole table's for a novel prompt.
         for (artifact, query, is_novel) in [
             (artifact(case.row, other, case.policy), 0.0, false),
@@ -341,6 +331,9 @@ fn limits() {
             .policy(|p| p.max_cost_usd = Some(0.25))
             .asked(|r| r.max_cost_usd = Some(0.5))
             .gives("b a", DefaultNoEvidence),
+        case("an infinite cost limit lifts the policy's, and takes what is unknown")
+            .policy(|p| p.max_cost_usd = Some(0.25))
+            .asked(|r| r.max_cost_usd = Some(f64::INFINITY)),
         case("a cost limit of 0 leaves what costs nothing")
             .row(|r| r.cost = [0.0, 0.5, NAN, 0.0])
             .asked(|r| r.max_cost_usd = Some(0.0))
@@ -426,11 +419,10 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
     // c is proven in the cluster, a in the whole table.
     let mut whole = ROW;
     whole.success = [0.875, 0.625, 0.5, 0.25];
-    let policy = Policy {
+    let policy = with!(policy(), {
         guard_z: 0.5,
         novelty_limit: 0.5,
-        ..policy()
-    };
+    });
     let artifact = artifact(ROW, whole, policy);
     let defaults = Wishes::defaults(&artifact);
     let near = artifact.decide(&[12.0], &defaults).unwrap(); // novelty 0.5
@@ -446,10 +438,7 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
     );
     assert_eq!((far.cluster, far.distance, far.novelty), (0, 13.0, 0.625));
 
-    let request = Request {
-        deny: Some(names(&["a"])),
-        ..Request::default()
-    };
+    let request = with!(Request::default(), { deny: Some(names(&["a"])) });
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
     let far = artifact.decide(&[-13.0], &wishes).unwrap();
     assert_eq!((model(far), far.reason), ("b", Reason::Constrained));
@@ -458,29 +447,21 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
 #[test]
 fn a_ranking_says_what_it_goes_by() {
     let artifact = artifact(ROW, ROW, policy());
-    let request = Request {
+    let request = with!(Request::default(), {
         cost_weight: Some(0.5),
         latency_weight: Some(0.125),
         prices: Some(prices(&[("a", 2.0)])),
-        ..Request::default()
-    };
+    });
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let entry = |model, success, cost_usd, latency_s, n, utility| Entry {
-        model,
-        success,
-        cost_usd,
-        latency_s,
-        n,
-        utility,
-    };
     let expected = [
-        entry(1, 0.625, Some(0.5), Some(2.0), 2.0, 0.625 - 0.25 - 0.25),
-        entry(2, 0.75, Some(1.0), Some(4.0), 3.0, 0.75 - 0.5 - 0.5),
-        entry(0, 0.5, Some(2.0), Some(1.0), 1.0, 0.5 - 1.0 - 0.125),
+        (1, 0.625, Some(0.5), Some(2.0), 2.0, 0.625 - 0.25 - 0.25),
+        (2, 0.75, Some(1.0), Some(4.0), 3.0, 0.75 - 0.5 - 0.5),
+        (0, 0.5, Some(2.0), Some(1.0), 1.0, 0.5 - 1.0 - 0.125),
         // The dearest is a's price, the slowest is c.
-        entry(3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
+        (3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
     ];
-    assert_eq!(artifact.rank(&in_row(0), &[], &wishes), expected);
+    let found = artifact.rank(&in_row(0), &[], &wishes);
+    assert_eq!(found.iter().map(values).collect::<Vec<_>>(), expected);
     let whole = artifact.rank(&in_row(1), &[], &wishes);
     let whole: Vec<f64> = whole.iter().map(|e| e.n).collect();
     assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
@@ -491,11 +472,10 @@ fn utility_is_computed_in_f64_from_left_to_right() {
     let mut row = ROW;
     (row.success[2], row.cost[2], row.latency[2]) = (0.7, 0.1, 0.3);
     let artifact = artifact(row, row, policy());
-    let request = Request {
+    let request = with!(Request::default(), {
         cost_weight: Some(0.3),
         latency_weight: Some(0.7),
-        ..Request::default()
-    };
+    });
     let wishes = Wishes::resolve(&artifact, &request).unwrap();
     let ranking = artifact.rank(&in_row(0), &[], &wishes);
     let found = ranking.iter().find(|e| e.model == 2).unwrap().utility;
@@ -512,44 +492,18 @@ fn a_wish_out_of_range_is_named() {
     for value in [f64::NAN, f64::INFINITY, -f64::INFINITY, -1e-300] {
         let some = Some(value);
         let cases = [
-            (
-                "cost_weight",
-                Request {
-                    cost_weight: some,
-                    ..request()
-                },
-            ),
-            (
-                "latency_weight",
-                Request {
-                    latency_weight: some,
-                    ..request()
-                },
-            ),
-            (
-                "max_cost_usd",
-                Request {
-                    max_cost_usd: some,
-                    ..request()
-                },
-            ),
-            (
-                "min_success",
-                Request {
-                    min_success: some,
-                    ..request()
-                },
-            ),
+            ("cost_weight", with!(request(), { cost_weight: some })),
+            ("latency_weight", with!(request(), { latency_weight: some })),
+            ("max_cost_usd", with!(request(), { max_cost_usd: some })),
+            ("min_success", with!(request(), { min_success: some })),
             (
                 "prices[\"c\"]",
-                Request {
-                    prices: Some(prices(&[("c", value)])),
-                    ..request()
-                },
+                with!(request(), { prices: Some(prices(&[("c", value)])) }),
             ),
         ];
         for (name, request) in cases {
             match Wishes::resolve(&artifact, &request) {
+                Ok(_) if name == "max_cost_usd" && value == f64::INFINITY => {} // no limit
                 Err(Error::Wish {
                     argument,
                     value: found,
@@ -564,10 +518,7 @@ fn a_wish_out_of_range_is_named() {
             }
         }
     }
-    let above_1 = Request {
-        min_success: Some(1.0_f64.next_up()),
-        ..request()
-    };
+    let above_1 = with!(request(), { min_success: Some(1.0_f64.next_up()) });
     let error = Wishes::resolve(&artifact, &above_1).unwrap_err();
     assert!(matches!(error, Error::Wish { .. }), "{error:?}");
 }
@@ -579,24 +530,12 @@ fn an_unknown_model_is_named_with_those_there_are() {
     let cases = [
         (
             "allow",
-            Request {
-                allow: Some(names(&["a", "e"])),
-                ..request()
-            },
+            with!(request(), { allow: Some(names(&["a", "e"])) }),
         ),
-        (
-            "deny",
-            Request {
-                deny: Some(names(&["e"])),
-                ..request()
-            },
-        ),
+        ("deny", with!(request(), { deny: Some(names(&["e"])) })),
         (
             "prices",
-            Request {
-                prices: Some(prices(&[("b", 1.0), ("e", 1.0)])),
-                ..request()
-            },
+            with!(request(), { prices: Some(prices(&[("b", 1.0), ("e", 1.0)])) }),
         ),
     ];
     for (argument, request) in cases {
@@ -608,10 +547,7 @@ fn an_unknown_model_is_named_with_those_there_are() {
         assert!(error.ends_with("it holds a, b, c, d"), "{error}");
     }
     let many = Artifact::build(&parts(1, 1, 40, 1)).unwrap();
-    let unknown = Request {
-        deny: Some(names(&["e"])),
-        ..request()
-    };
+    let unknown = with!(request(), { deny: Some(names(&["e"])) });
     let error = Wishes::resolve(&many, &unknown).unwrap_err().to_string();
     assert!(error.ends_with("model 29, and 10 more"), "{error}");
 }
@@ -672,16 +608,10 @@ fn a_novel_prompt_gets_what_the_caller_says() {
         success: [0.5, 0.625, 0.6875, 0.25],
         ..ROW
     };
-    let limit = Policy {
-        novelty_limit: 0.5,
-        ..policy()
-    };
+    let limit = with!(policy(), { novelty_limit: 0.5 });
     let artifact = artifact(ROW, whole, limit);
     let decide = |query: f32, on_novel: OnNovel| {
-        let request = Request {
-            on_novel,
-            ..Request::default()
-        };
+        let request = with!(Request::default(), { on_novel });
         let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
         let decision = artifact.decide(&[query], &wishes)?;
         let ranking = spell(&artifact, &artifact.rank(&decision, &[], &wishes));
@@ -697,15 +627,12 @@ fn a_novel_prompt_gets_what_the_caller_says() {
     assert_eq!(found, ("c b a d".into(), Reason::BestOverall));
     let found = decide(20.0, OnNovel::Error).expect_err("it is novel");
     assert!(
-        matches!(found, Error::Novel { row: 0, novelty, limit } if novelty == 1.0 && limit == 0.5)
+        matches!(found, Error::Novel { row: None, novelty, limit } if novelty == 1.0 && limit == 0.5)
     );
-    let request = Request {
-        on_novel: OnNovel::Error,
-        ..Request::default()
-    };
+    let request = with!(Request::default(), { on_novel: OnNovel::Error });
     let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
     let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &wishes);
-    assert!(matches!(found, Err(Error::Novel { row: 2, .. })));
+    assert!(matches!(found, Err(Error::Novel { row: Some(2), .. })));
     assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
 }
 
@@ -713,12 +640,11 @@ fn a_novel_prompt_gets_what_the_caller_says() {
 fn draws_are_as_likely_as_the_propensities_say() {
     const N: usize = 40_000;
     let artifact = artifact(ROW, ROW, policy());
-    let request = Request {
+    let request = with!(Request::default(), {
         explore: Some(0.3),
         seed: 7,
         deny: Some(names(&["d"])),
-        ..Request::default()
-    };
+    });
     let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
     let decided = artifact
         .decide_many(&vec![0.0; N], &wishes)
@@ -746,13 +672,7 @@ fn draws_are_as_likely_as_the_propensities_say() {
         }
     }
     let seeds = (0..50).map(|seed| {
-        let wishes = Wishes::resolve(
-            &artifact,
-            &Request {
-                seed,
-                ..request.clone()
-            },
-        );
+        let wishes = Wishes::resolve(&artifact, &with!(request.clone(), { seed }));
         artifact
             .decide(&[0.0], &wishes.expect("nothing is out of range"))
             .map(|d| d.model)
@@ -762,13 +682,7 @@ fn draws_are_as_likely_as_the_propensities_say() {
         models.expect("a model is left").len() > 1,
         "another seed draws another"
     );
-    let always = Wishes::resolve(
-        &artifact,
-        &Request {
-            explore: Some(1.0),
-            ..request
-        },
-    );
+    let always = Wishes::resolve(&artifact, &with!(request, { explore: Some(1.0) }));
     let decided = artifact.decide_many(&[0.0; 100], &always.expect("1 is in range"));
     for decision in decided.expect("a model is left") {
         assert!((decision.propensity - 1.0 / 3.0).abs() < 1e-12);
@@ -778,13 +692,12 @@ fn draws_are_as_likely_as_the_propensities_say() {
 #[test]
 fn after_failures_the_others_follow_in_order() {
     let artifact = artifact(ROW, ROW, policy());
-    let request = Request {
+    let request = with!(Request::default(), {
         previous_model: Some("a".into()),
         switch_cost: Some(1.0),
         explore: Some(0.5),
         max_cost_usd: Some(2.0),
-        ..Request::default()
-    };
+    });
     let mut wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
     let mut decision = artifact.decide(&[0.0], &wishes).expect("a model is left");
     let mut tried = vec![decision.model];
@@ -829,21 +742,12 @@ fn wishes_of_a_service_are_checked() {
     let artifact = artifact(ROW, ROW, policy());
     let resolve = |request: Request| Wishes::resolve(&artifact, &request);
     for value in [-0.5, f64::NAN, f64::INFINITY] {
-        let found = resolve(Request {
-            switch_cost: Some(value),
-            ..Request::default()
-        });
+        let found = resolve(with!(Request::default(), { switch_cost: Some(value) }));
         assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "switch_cost"));
-        let found = resolve(Request {
-            explore: Some(value),
-            ..Request::default()
-        });
+        let found = resolve(with!(Request::default(), { explore: Some(value) }));
         assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "explore"));
     }
-    let found = resolve(Request {
-        previous_model: Some("e".into()),
-        ..Request::default()
-    });
+    let found = resolve(with!(Request::default(), { previous_model: Some("e".into()) }));
     assert!(matches!(
         found,
         Err(Error::UnknownModel {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use hypernova_core as core;
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 
@@ -11,6 +11,7 @@ use crate::Artifact;
 use crate::array::Fresh;
 use crate::errors::raise;
 use crate::pickle::{Reduced, reduced};
+use crate::wishes;
 
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
@@ -135,7 +136,9 @@ impl Decision {
         }
     }
 
-    fn after_failure(&self, model: &str) -> PyResult<Self> {
+    fn after_failure(&self, model: &Bound<'_, PyAny>) -> PyResult<Self> {
+        const ARGUMENT: &str = "after_failure";
+        let expected = "the name of a model";
         match &self.kind {
             Kind::Attached {
                 artifact,
@@ -143,12 +146,15 @@ impl Decision {
                 wishes,
                 vector,
             } => {
+                let model = wishes::model(artifact, ARGUMENT, expected, model)?;
                 let (next, left) = artifact
                     .after_failure(decided, vector, wishes, model)
                     .map_err(raise)?;
                 Ok(Self::new(artifact, next, Arc::new(left), vector.to_vec()))
             }
             Kind::Detached(detached) => {
+                let unknown = |name: &str| detached.unknown_model(name);
+                let model = wishes::name(ARGUMENT, expected, model, unknown)?;
                 let next = detached.after_failure(model).map_err(raise)?;
                 Ok(Self::detached(next, None))
             }
@@ -297,9 +303,11 @@ impl Decisions {
         wishes: Arc<core::Wishes>,
         matrix: Vec<f32>,
     ) -> PyResult<Self> {
-        // Both counts come from u32 fields of the file; more than i32::MAX of
-        // either would be a file of terabytes.
-        #[allow(clippy::cast_possible_wrap)]
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "both counts come from u32 fields of the file; more than i32::MAX of either \
+                      would be a file of terabytes"
+        )]
         let signed = |of: fn(&core::Decision) -> u32| -> PyResult<Py<PyAny>> {
             let column: Vec<i32> = decided.iter().map(|d| of(d) as i32).collect();
             Ok(Fresh(column).flat(py)?.unbind())
@@ -347,7 +355,7 @@ impl Decisions {
     }
 
     #[getter]
-    #[allow(clippy::unused_self)]
+    #[expect(clippy::unused_self, reason = "a getter")]
     fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, core::Reason::ALL.map(core::Reason::name))
     }
@@ -364,12 +372,20 @@ impl Decisions {
         PyList::new(py, all?)?.try_iter()
     }
 
-    fn __getitem__(&self, index: isize) -> PyResult<Decision> {
-        let from_end = index + isize::try_from(self.decided.len())?;
-        let at = usize::try_from(if index < 0 { from_end } else { index });
-        at.ok()
-            .and_then(|at| self.at(at))
-            .ok_or_else(|| PyIndexError::new_err("no such decision"))
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Decision> {
+        let none = || PyIndexError::new_err("no such decision");
+        let index: isize = index.extract().map_err(|e: PyErr| {
+            if e.is_instance_of::<PyOverflowError>(index.py()) {
+                return none();
+            }
+            e
+        })?;
+        let at = if index < 0 {
+            self.decided.len().checked_sub(index.unsigned_abs())
+        } else {
+            Some(index.unsigned_abs())
+        };
+        at.and_then(|at| self.at(at)).ok_or_else(none)
     }
 
     /// With its artifact, which rankings need; the vectors only where they do.

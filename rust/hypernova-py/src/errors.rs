@@ -6,7 +6,6 @@ use pyo3::PyErr;
 /// The classes themselves live in `hypernova/errors.py`, so that they are
 /// ordinary Python and pickle.
 mod python {
-    #![allow(missing_docs)]
     pyo3::import_exception!(hypernova.errors, ArtifactError);
     pyo3::import_exception!(hypernova.errors, ArtifactWriteError);
     pyo3::import_exception!(hypernova.errors, KernelError);
@@ -19,9 +18,12 @@ mod python {
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
-pub(crate) use python::{StateError, VectorError};
+pub(crate) use python::{ArtifactWriteError, NotFoundError, PolicyError, StateError, VectorError};
 
-#[allow(clippy::needless_pass_by_value)] // the form that `map_err` takes
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that `map_err` takes"
+)]
 pub(crate) fn raise(error: Error) -> PyErr {
     let message = error.to_string();
     match error.root() {

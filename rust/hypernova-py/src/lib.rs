@@ -3,23 +3,24 @@
 //! Not here: any decision; what this module returns is what the core said.
 
 mod array;
+mod convert;
 mod decision;
 mod errors;
 mod explanation;
 mod pickle;
 mod wishes;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use hypernova_core as core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
+use crate::convert::{Index, Mmap, Number};
 use crate::decision::{Decision, Decisions, RankingEntry};
-use crate::errors::raise;
+use crate::errors::{ArtifactWriteError, NotFoundError, raise};
 use crate::pickle::{Reduced, reduced};
 use crate::wishes::{Arguments, Given};
 
@@ -89,9 +90,17 @@ impl Artifact {
 #[pymethods]
 impl Artifact {
     #[staticmethod]
-    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| core::Artifact::open(&path))
+    #[pyo3(signature = (path, *, mmap=Mmap(core::Mmap::Auto)), text_signature = "(path, *, mmap='auto')")]
+    #[expect(unsafe_code, reason = "may map a file")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the form that conversion gives"
+    )]
+    fn open(py: Python<'_>, path: &Bound<'_, PyAny>, mmap: Mmap) -> PyResult<Self> {
+        let path = convert::path(path, NotFoundError::new_err)?;
+        // SAFETY: Python has no word for it, so the documentation of `mmap` asks the user
+        // not to write to a mapped file. A small one is mapped only if the user wishes it.
+        py.detach(|| unsafe { core::Artifact::open_with(&path, mmap.0) })
             .map(Self::from)
             .map_err(raise)
     }
@@ -104,13 +113,23 @@ impl Artifact {
     }
 
     #[staticmethod]
+    #[pyo3(
+        text_signature = "(*, models, centroids, counts, mean, success, standard_error, \
+        gain_error, cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0, \
+        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0, \
+        shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None)"
+    )]
     #[pyo3(signature = (*, models, centroids, counts, mean, success, standard_error, gain_error,
-        cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0,
-        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0,
-        shrinkage=0.0, sharpness=None, nearest=8, slopes=None, offsets=None))]
-    #[allow(clippy::too_many_arguments)]
+        cost, latency, novelty, embedder, metadata, default_model, cost_weight=Number(0.0),
+        latency_weight=Number(0.0), max_cost_usd=None, min_success=Number(0.0), guard_z=Number(0.0),
+        novelty_limit=Number(1.0), shrinkage=Number(0.0), sharpness=None, nearest=Index(8), slopes=None, offsets=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "keyword arguments in Python, in the form that conversion gives"
+    )]
     fn build(
-        models: Vec<String>,
+        models: Vec<Bound<'_, PyString>>,
         centroids: &Bound<'_, PyAny>,
         counts: &Bound<'_, PyAny>,
         mean: &Bound<'_, PyAny>,
@@ -120,18 +139,18 @@ impl Artifact {
         cost: &Bound<'_, PyAny>,
         latency: &Bound<'_, PyAny>,
         novelty: &Bound<'_, PyAny>,
-        embedder: String,
-        metadata: String,
-        default_model: i64,
-        cost_weight: f64,
-        latency_weight: f64,
-        max_cost_usd: Option<f64>,
-        min_success: f64,
-        guard_z: f64,
-        novelty_limit: f64,
-        shrinkage: f64,
-        sharpness: Option<f64>,
-        nearest: i64,
+        embedder: &Bound<'_, PyString>,
+        metadata: &Bound<'_, PyString>,
+        default_model: Index,
+        cost_weight: Number,
+        latency_weight: Number,
+        max_cost_usd: Option<Number>,
+        min_success: Number,
+        guard_z: Number,
+        novelty_limit: Number,
+        shrinkage: Number,
+        sharpness: Option<Number>,
+        nearest: Index,
         slopes: Option<&Bound<'_, PyAny>>,
         offsets: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -144,44 +163,44 @@ impl Artifact {
             (None, None) => None,
             _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
         };
-        let parts = core::Parts {
-            clusters: u32::try_from(rows)?,
-            dim: u32::try_from(dim)?,
-            centroids: numbers("centroids", centroids)?,
-            counts: numbers("counts", counts)?,
-            mean: numbers("mean", mean)?,
-            success: numbers("success", success)?,
-            standard_error: numbers("standard_error", standard_error)?,
-            gain_error: numbers("gain_error", gain_error)?,
-            cost: numbers("cost", cost)?,
-            latency: numbers("latency", latency)?,
-            models,
-            policy: core::format::Policy {
-                cost_weight,
-                latency_weight,
-                max_cost_usd,
-                min_success,
-                guard_z,
-                novelty_limit,
-                shrinkage,
-                // Whatever is no index is no index of a model either, and is refused so.
-                default_model: u32::try_from(default_model).unwrap_or(u32::MAX),
-            },
-            embedder,
-            novelty: numbers("novelty", novelty)?,
-            metadata,
-            soft: sharpness.map(|sharpness| core::format::Soft {
-                sharpness,
-                // What is no count is refused as one that is too large.
-                nearest: u32::try_from(nearest).unwrap_or(u32::MAX),
-            }),
-            lifts,
-        };
+        let models: Result<Vec<String>, _> = (models.iter().enumerate())
+            .map(|(index, name)| {
+                let rule = "it must be UTF-8";
+                convert::utf8(name, |_| core::Error::ModelNames { index, rule })
+            })
+            .collect();
+        let embedder = convert::utf8(embedder, |detail| core::Error::Embedder { detail });
+        let metadata = convert::utf8(metadata, |detail| core::Error::Metadata { detail });
+        let mut policy = core::format::Policy::new(default_model.0);
+        policy.cost_weight = cost_weight.0;
+        policy.latency_weight = latency_weight.0;
+        policy.max_cost_usd = max_cost_usd.map(|limit| limit.0);
+        policy.min_success = min_success.0;
+        policy.guard_z = guard_z.0;
+        policy.novelty_limit = novelty_limit.0;
+        policy.shrinkage = shrinkage.0;
+        let (rows, dim) = (u32::try_from(rows)?, u32::try_from(dim)?);
+        let mut parts = core::Parts::new(rows, dim, models?, policy, embedder?);
+        parts.centroids = numbers("centroids", centroids)?;
+        parts.counts = numbers("counts", counts)?;
+        parts.mean = numbers("mean", mean)?;
+        parts.success = numbers("success", success)?;
+        parts.standard_error = numbers("standard_error", standard_error)?;
+        parts.gain_error = numbers("gain_error", gain_error)?;
+        parts.cost = numbers("cost", cost)?;
+        parts.latency = numbers("latency", latency)?;
+        parts.novelty = numbers("novelty", novelty)?;
+        parts.metadata = metadata?;
+        parts.soft = sharpness.map(|sharpness| core::format::Soft {
+            sharpness: sharpness.0,
+            nearest: nearest.0,
+        });
+        parts.lifts = lifts;
         core::Artifact::build(&parts).map(Self::from).map_err(raise)
     }
 
-    #[allow(clippy::needless_pass_by_value)] // the form that conversion gives
-    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    fn save(&self, py: Python<'_>, path: &Bound<'_, PyAny>) -> PyResult<()> {
+        let path = convert::path(path, ArtifactWriteError::new_err)?;
         py.detach(|| self.0.save(&path)).map_err(raise)
     }
 
@@ -192,7 +211,7 @@ impl Artifact {
     #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
         min_success=None, allow=None, deny=None, prices=None, previous_model=None,
         switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn decide(
         &self,
         py: Python<'_>,
@@ -240,7 +259,7 @@ impl Artifact {
     #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
         min_success=None, allow=None, deny=None, prices=None, previous_model=None,
         switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn decide_many(
         slf: &Bound<'_, Self>,
         py: Python<'_>,
@@ -366,6 +385,11 @@ impl Artifact {
     #[getter]
     fn path(&self) -> Option<&std::path::Path> {
         self.0.path()
+    }
+
+    #[getter]
+    fn mapped(&self) -> bool {
+        self.0.is_mapped()
     }
 
     #[getter]

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use hypernova_core as core;
-use pyo3::exceptions::PyTypeError;
+use hypernova_core::wishes::unknown_model;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString};
 
-use crate::errors::raise;
+use crate::errors::{PolicyError, raise};
 
 /// An argument that was given, unless it was `None`.
 pub(crate) type Given<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
@@ -136,41 +137,45 @@ impl Arguments<'_, '_> {
         }
         if let Some(models) = self.allow {
             wishes.allow_none(artifact);
-            each_name("allow", models, |name| wishes.allow(artifact, name))?;
+            each_name(artifact, "allow", models, |name| {
+                wishes.allow(artifact, name)
+            })?;
         }
         if let Some(models) = self.deny {
-            each_name("deny", models, |name| wishes.deny(artifact, name))?;
+            each_name(artifact, "deny", models, |name| wishes.deny(artifact, name))?;
         }
         if let Some(prices) = self.prices {
             for (name, usd) in dict("prices", prices)? {
-                let name = text("prices", "a name of a model as key", &name)?;
+                let name = model(artifact, "prices", "a name of a model as key", &name)?;
                 let usd = float("prices", &usd)?;
                 wishes.price(artifact, name, usd).map_err(raise)?;
             }
         }
-        if let Some(model) = self.previous_model {
-            let name = text("previous_model", "the name of a model", model)?;
+        if let Some(name) = self.previous_model {
+            let name = model(artifact, "previous_model", "the name of a model", name)?;
             wishes.previous_model(artifact, name).map_err(raise)?;
         }
         if let Some(value) = number("switch_cost", self.switch_cost)? {
             wishes.switch_cost(value).map_err(raise)?;
         }
+        let seed = self.explore_seed.map(seed).transpose()?;
         if let Some(rate) = number("explore", self.explore)? {
-            let seed = match self.explore_seed {
-                Some(seed) => seed.extract()?,
-                None => core::id::seed(),
-            };
+            let seed = seed.unwrap_or_else(core::id::seed);
             wishes.explore(rate, seed).map_err(raise)?;
         }
         if let Some(what) = self.on_novel {
             let name = text("on_novel", "a str", what)?;
-            wishes.on_novel(core::OnNovel::named(name).map_err(raise)?);
+            let named = name.to_str().map_or_else(
+                |_| Err(core::Error::OnNovel(escaped(name))),
+                core::OnNovel::named,
+            );
+            wishes.on_novel(named.map_err(raise)?);
         }
         Ok(wishes)
     }
 }
 
-fn wrong(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn wrong(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let found = value.get_type().name();
     let found = found.map_or_else(|_| "another object".into(), |name| name.to_string());
     PyTypeError::new_err(format!("{argument}: expected {expected}, got {found}"))
@@ -188,13 +193,69 @@ fn float(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
         if e.is_instance_of::<PyTypeError>(value.py()) {
             return wrong(argument, "a number", value);
         }
+        if e.is_instance_of::<PyOverflowError>(value.py()) {
+            let rule = "is beyond the range of a float; it must be a number within it";
+            return PolicyError::new_err(format!("{argument} {rule}"));
+        }
         e
     })
 }
 
-fn text<'a>(argument: &str, expected: &str, value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
-    let name = value.cast::<PyString>();
-    name.map_err(|_| wrong(argument, expected, value))?.to_str()
+fn seed(value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    let range = format!("a whole number from 0 to {}", u64::MAX);
+    value.extract().map_err(|e: PyErr| {
+        if e.is_instance_of::<PyOverflowError>(value.py()) {
+            let digits = value.str().map(|digits| digits.to_string());
+            // Python itself does not write thousands of digits.
+            let found = (digits.ok().filter(|digits| digits.len() <= 40))
+                .unwrap_or_else(|| "an int of many digits".into());
+            return PolicyError::new_err(format!("explore_seed is {found}; it must be {range}"));
+        }
+        wrong("explore_seed", &range, value)
+    })
+}
+
+fn text<'a, 'py>(
+    argument: &str,
+    expected: &str,
+    value: &'a Bound<'py, PyAny>,
+) -> PyResult<&'a Bound<'py, PyString>> {
+    value
+        .cast::<PyString>()
+        .map_err(|_| wrong(argument, expected, value))
+}
+
+/// A text that is not UTF-8, for a message: Python's strings may hold lone surrogates.
+pub(crate) fn escaped(text: &Bound<'_, PyString>) -> String {
+    let bytes = text.call_method1("encode", ("utf-8", "backslashreplace"));
+    bytes
+        .and_then(|bytes| bytes.extract::<Vec<u8>>())
+        .map_or_else(
+            |_| text.to_string_lossy().into_owned(),
+            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+        )
+}
+
+/// The name of a model. One that is not UTF-8 is a name that no artifact holds.
+pub(crate) fn model<'a>(
+    artifact: &core::Artifact,
+    argument: &'static str,
+    expected: &str,
+    value: &'a Bound<'_, PyAny>,
+) -> PyResult<&'a str> {
+    let unknown = |name: &str| unknown_model(artifact, argument, name);
+    name(argument, expected, value, unknown)
+}
+
+/// As [`model`], with the error for a name that is held by none.
+pub(crate) fn name<'a>(
+    argument: &str,
+    expected: &str,
+    value: &'a Bound<'_, PyAny>,
+    unknown: impl FnOnce(&str) -> core::Error,
+) -> PyResult<&'a str> {
+    let name = text(argument, expected, value)?;
+    name.to_str().map_err(|_| raise(unknown(&escaped(name))))
 }
 
 /// A dict as it is, and another mapping as a dict.
@@ -211,7 +272,8 @@ fn dict<'py>(argument: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
 }
 
 fn each_name(
-    argument: &str,
+    artifact: &core::Artifact,
+    argument: &'static str,
     models: &Bound<'_, PyAny>,
     mut each: impl FnMut(&str) -> Result<(), core::Error>,
 ) -> PyResult<()> {
@@ -223,10 +285,10 @@ fn each_name(
     // The usual case, without an iterator of Python's.
     if let Ok(models) = models.cast::<PyList>() {
         return (models.iter())
-            .try_for_each(|name| each(text(argument, expected, &name)?).map_err(raise));
+            .try_for_each(|name| each(model(artifact, argument, expected, &name)?).map_err(raise));
     }
     for name in (models.try_iter()).map_err(|_| wrong(argument, expected, models))? {
-        each(text(argument, expected, &name?)?).map_err(raise)?;
+        each(model(artifact, argument, expected, &name?)?).map_err(raise)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
@@ -13,6 +14,8 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, to_json
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
 
 # Larger numbers mean nothing, and their products would not be numbers of JSON any more.
 Amount = Annotated[float, Field(ge=0, le=1e12)]
+# JSON has no infinity: as a text it lifts the artifact's default limit.
+Limit = Annotated[
+    Amount,
+    WrapValidator(lambda value, check: math.inf if value == "inf" else check(value)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e12}, {"const": "inf"}]}
+    ),
+]
 Name = Annotated[str, StringConstraints(min_length=1)]
 Body = TypeVar("Body", bound="Strict")
 
@@ -70,7 +81,7 @@ class WishesBody(Strict):
 
     cost_weight: Amount | None = Field(None, description="success per USD")
     latency_weight: Amount | None = Field(None, description="success per second")
-    max_cost_usd: Amount | None = None
+    max_cost_usd: Limit | None = Field(None, description='"inf" is no limit')
     min_success: float | None = Field(None, ge=0, le=1)
     allow: list[Name] | None = Field(None, description="models to choose from")
     deny: list[Name] | None = Field(None, description="models not to choose")

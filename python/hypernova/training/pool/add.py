@@ -18,6 +18,7 @@ from hypernova.training.pool.change import check_new_name
 from hypernova.training.pool.prior import Placed, Prior, error_of
 from hypernova.training.pool.vectors import vectors_of_table
 from hypernova.training.profile import OVERALL_WEIGHT, SCORE_VARIANCE
+from hypernova.training.taken import NO_LIMITS, models_taken
 
 if TYPE_CHECKING:
     import os
@@ -344,13 +345,12 @@ def _expense(values: Floats, clusters: Ints, others: Floats) -> Floats:
 
 def _addition(made: Artifact, name: str, scored: Scored, new: Newcomer) -> Addition:
     place = made.models.index(name)
-    at_centres = made.decide_many(made.centroids)
     proven = 0
-    for decision in at_centres:
+    # What is proven does not hang on the artifact's own limits; what is taken does.
+    for decision in made.decide_many(made.centroids, **NO_LIMITS):
         order = [entry.model for entry in decision.ranking]
         default = order.index(made.default_model) if made.default_model in order else len(order)
         proven += name in order[:default]
-    taken = made.decide_many(scored.placed.vectors).model_indices
     return Addition(
         model=name,
         prompts=len(scored.score),
@@ -359,7 +359,7 @@ def _addition(made: Artifact, name: str, scored: Scored, new: Newcomer) -> Addit
         success=float(made.success[-1, place]),
         error=float(made.standard_error[-1, place]),
         shared_luck=new.shared_luck,
-        clusters_taken=int((at_centres.model_indices == place).sum()),
+        clusters_taken=int((models_taken(made, made.centroids) == place).sum()),
         clusters_proven=proven,
-        prompts_taken=int((taken == place).sum()),
+        prompts_taken=int((models_taken(made, scored.placed.vectors) == place).sum()),
     )

@@ -20,6 +20,7 @@ from hypernova.training.pool.change import check_new_name
 from hypernova.training.pool.prior import Placed
 from hypernova.training.pool.vectors import embedded, vectors_of_table
 from hypernova.training.profile import SCORE_VARIANCE
+from hypernova.training.taken import decisions
 
 if TYPE_CHECKING:
     import os
@@ -218,7 +219,10 @@ def _gaps(artifact: Artifact, vectors: Floats, model: str) -> tuple[Floats, Floa
         The gap, (n,), and how much higher the model's success could be, (n,).
     """
     gaps, rooms = np.full(len(vectors), -np.inf), np.zeros(len(vectors))
-    for row, decision in enumerate(artifact.decide_many(vectors)):
+    # Under the artifact's own limits: an outcome of a model that they exclude decides nothing.
+    for row, decision in enumerate(decisions(artifact, vectors)):
+        if decision is None:
+            continue
         mine = next((e for e in decision.ranking if e.model == model), None)
         other = next((e.utility for e in decision.ranking if e.model != model), None)
         if mine is not None and other is not None:

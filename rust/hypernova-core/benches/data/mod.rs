@@ -42,37 +42,26 @@ pub fn parts(clusters: usize, dim: usize) -> Parts {
     let centroids = random.unit_vectors(clusters, dim);
     let mut draw =
         |scale: f32| -> Vec<f32> { (0..cells).map(|_| random.fraction() * scale).collect() };
-    Parts {
-        clusters: clusters as u32,
-        dim: dim as u32,
-        centroids,
-        counts: vec![40.0; cells],
-        mean: draw(1.0),
-        success: draw(1.0),
-        standard_error: draw(0.1),
-        gain_error: draw(0.1),
-        cost: draw(0.02),
-        latency: draw(20.0),
-        models: (0..MODELS).map(|m| format!("vendor/model-{m}")).collect(),
-        policy: Policy {
-            cost_weight: 0.0,
-            latency_weight: 0.0,
-            max_cost_usd: None,
-            min_success: 0.0,
-            guard_z: 1.0,
-            novelty_limit: 1.0,
-            shrinkage: 4.0,
-            default_model: 12,
-        },
-        embedder: format!(
-            r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
-            "0".repeat(64)
-        ),
-        novelty: (0..101).map(|q| q as f32 / 50.0).collect(),
-        metadata: "{}".into(),
-        soft: None,
-        lifts: None,
-    }
+    let mut policy = Policy::new(12);
+    policy.guard_z = 1.0;
+    policy.shrinkage = 4.0;
+    let models = (0..MODELS).map(|m| format!("vendor/model-{m}")).collect();
+    let embedder = format!(
+        r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
+        "0".repeat(64)
+    );
+    let mut parts = Parts::new(clusters as u32, dim as u32, models, policy, embedder);
+    parts.centroids = centroids;
+    parts.counts = vec![40.0; cells];
+    parts.mean = draw(1.0);
+    parts.success = draw(1.0);
+    parts.standard_error = draw(0.1);
+    parts.gain_error = draw(0.1);
+    parts.cost = draw(0.02);
+    parts.latency = draw(20.0);
+    parts.novelty = (0..101).map(|q| q as f32 / 50.0).collect();
+    parts.metadata = "{}".into();
+    parts
 }
 
 /// About as far from all centroids: the search can rule few of them out.
@@ -99,14 +88,12 @@ pub fn wishes(artifact: &Artifact) -> Wishes {
 }
 
 pub fn request() -> Request {
-    Request {
-        cost_weight: Some(1.0),
-        latency_weight: Some(0.001),
-        max_cost_usd: Some(0.019),
-        min_success: Some(0.05),
-        allow: None,
-        deny: Some(vec!["vendor/model-3".into()]),
-        prices: Some(vec![("vendor/model-7".into(), 0.001)]),
-        ..Request::default()
-    }
+    let mut request = Request::default();
+    request.cost_weight = Some(1.0);
+    request.latency_weight = Some(0.001);
+    request.max_cost_usd = Some(0.019);
+    request.min_success = Some(0.05);
+    request.deny = Some(vec!["vendor/model-3".into()]);
+    request.prices = Some(vec![("vendor/model-7".into(), 0.001)]);
+    request
 }

@@ -86,6 +86,7 @@ pub(crate) mod tag {
 
 /// Defaults of the decision rule; the caller's wishes go before them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Success per USD.
     pub cost_weight: f64,
@@ -103,6 +104,24 @@ pub struct Policy {
     pub shrinkage: f64,
     /// Index of the best single model.
     pub default_model: u32,
+}
+
+impl Policy {
+    /// A policy that takes what has the highest estimate: no weights, no limits, no guard, and
+    /// nothing is novel.
+    #[must_use]
+    pub fn new(default_model: u32) -> Self {
+        Self {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 0.0,
+            novelty_limit: 1.0,
+            shrinkage: 0.0,
+            default_model,
+        }
+    }
 }
 
 /// How the profiles of several clusters are blended.
@@ -192,8 +211,9 @@ struct Section {
     checksum: u32,
 }
 
-/// Checks 1 to 7: the header. Returns the number of sections.
-fn check_header(bytes: &[u8]) -> Result<u32, Error> {
+/// Checks 1 to 4: an artifact of this version begins here. Returns the length that it
+/// states, which the bytes at hand need not have.
+pub(crate) fn stated_length(bytes: &[u8]) -> Result<u64, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
     }
@@ -203,11 +223,10 @@ fn check_header(bytes: &[u8]) -> Result<u32, Error> {
             found: start.to_vec(),
         });
     }
-    let found = bytes.len() as u64;
     if bytes.len() < HEADER_LEN {
         return Err(Error::Truncated {
             expected: HEADER_LEN as u64,
-            found,
+            found: bytes.len() as u64,
         });
     }
     let major = u16_at(bytes, 8);
@@ -217,7 +236,13 @@ fn check_header(bytes: &[u8]) -> Result<u32, Error> {
             supported: MAJOR,
         });
     }
-    let expected = u64_at(bytes, 16);
+    Ok(u64_at(bytes, 16))
+}
+
+/// Checks 1 to 7: the header. Returns the number of sections.
+fn check_header(bytes: &[u8]) -> Result<u32, Error> {
+    let expected = stated_length(bytes)?;
+    let found = bytes.len() as u64;
     if found < expected {
         return Err(Error::Truncated { expected, found });
     }

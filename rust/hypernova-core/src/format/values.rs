@@ -2,8 +2,10 @@
 //!
 //! Not here: where sections lie, and how long they are.
 
-// Both sides are looked at, so that it vectorises.
-#![allow(clippy::needless_bitwise_bool)]
+#![expect(
+    clippy::needless_bitwise_bool,
+    reason = "both sides are looked at, so that it vectorises"
+)]
 
 use std::ops::Range;
 
@@ -25,6 +27,7 @@ pub enum EmbedderKind {
 
 /// What the core reads of an embedder's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Embedder {
     /// Name, for people.
     pub name: String,

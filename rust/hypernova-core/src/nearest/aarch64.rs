@@ -5,13 +5,16 @@
 //! Sixteen partial sums are four registers; two rows at once use eight of them
 //! for sums and leave the rest for what is loaded.
 
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "loads, stores, and calls of what the level proves"
+)]
 
 use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Keep, LANES, blocks, padded_tail};
+use super::{Keep, LANES, Neon, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 2;
@@ -101,8 +104,7 @@ fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     kept
 }
 
-pub(super) fn search_neon<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
-    assert!(super::Level::Neon.is_available());
+pub(super) fn search_neon<K: Keep>(_: Neon, query: &[f32], centroids: &[f32], kept: K) -> K {
     // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
     unsafe { walk(query, centroids, kept) }
 }
@@ -122,8 +124,13 @@ fn walk_named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &m
     }
 }
 
-pub(super) fn score_neon<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
-    assert!(super::Level::Neon.is_available());
+pub(super) fn score_neon<K: Keep>(
+    _: Neon,
+    query: &[f32],
+    centroids: &[f32],
+    named: &[u32],
+    kept: &mut K,
+) {
     // SAFETY: as in `search_neon`.
     unsafe { walk_named(query, centroids, named, kept) }
 }

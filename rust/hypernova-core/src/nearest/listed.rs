@@ -3,10 +3,13 @@
 //!
 //! Not here: any choice of rows.
 
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "calls what is compiled for a level; an expectation would fail where there is none"
+)]
 
 use super::screen::{self, Coded, Codes, FOUR, Line, ROWS, Terms};
-use super::{Keep, Level, scalar};
+use super::{Avx512Vnni, Keep, Level, scalar};
 
 /// Rows that are scored in one call.
 const MANY: usize = 64;
@@ -64,18 +67,15 @@ compiled!(avx512, "avx512f,avx2");
 macro_rules! by_level {
     ($level:expr, $name:ident($($argument:expr),*)) => {
         match $level {
-            // SAFETY (both): an artifact or a test holds a level only after
-            // `Level::is_available` has said that the CPU has what it needs; asserted.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => {
-                assert!(Level::Avx2.is_available());
-                // SAFETY: the CPU has AVX2, the only demand of the function.
+            Level::Avx2(_) => {
+                // SAFETY: the level proves that the CPU has AVX2, all that the function demands.
                 unsafe { avx2::$name($($argument),*) }
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Vnni => {
-                assert!(Level::Avx512.is_available());
-                // SAFETY: the CPU has AVX-512F, and with it AVX2: all that it demands.
+            Level::Avx512(_) | Level::Avx512Vnni(_) => {
+                // SAFETY: either level proves that the CPU has AVX-512F and AVX2, all that the
+                // function demands.
                 unsafe { avx512::$name($($argument),*) }
             }
             _ => screen::$name($($argument),*),
@@ -95,7 +95,7 @@ pub(super) fn encode_query<const GROUPS: usize>(
     codes: &mut Codes<GROUPS>,
 ) -> Option<Coded> {
     // VNNI multiplies bytes: half of the work, for bounds that are less tight.
-    let narrow = level == Level::Avx512Vnni;
+    let narrow = matches!(level, Level::Avx512Vnni(_));
     by_level!(level, encode_query(query, narrow, codes))
 }
 
@@ -129,9 +129,13 @@ pub(super) fn dots<const GROUPS: usize>(
 ) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 | Level::Avx512 => super::x86_64_codes::dots_avx2(query, groups, codes, dots),
+        Level::Avx2(cpu) => super::x86_64_codes::dots_avx2(cpu, query, groups, codes, dots),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Vnni => super::x86_64_codes::dots_vnni(query, groups, codes, dots),
+        Level::Avx512(cpu) => {
+            super::x86_64_codes::dots_avx2(cpu.into(), query, groups, codes, dots);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Vnni(cpu) => super::x86_64_codes::dots_vnni(cpu, query, groups, codes, dots),
         _ => screen::dots(query, groups, codes, dots),
     }
 }
@@ -139,6 +143,7 @@ pub(super) fn dots<const GROUPS: usize>(
 /// As [`screen::dots`] for four queries and so many times sixteen rows; under
 /// [`Level::Avx512Vnni`] alone.
 pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
+    cpu: Avx512Vnni,
     queries: &[Codes<GROUPS>; FOUR],
     groups: usize,
     codes: &[Line],
@@ -146,9 +151,10 @@ pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
     dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
 ) {
     #[cfg(target_arch = "x86_64")]
-    super::x86_64_codes::dots_four_vnni(queries, groups, codes, blocks, dots);
+    super::x86_64_codes::dots_four_vnni(cpu, queries, groups, codes, blocks, dots);
     #[cfg(not(target_arch = "x86_64"))]
     for (query, dots) in queries.iter().zip(dots) {
+        let _ = cpu; // of another architecture: never called
         screen::dots(query, groups, codes, &mut dots[..blocks]);
     }
 }
@@ -165,13 +171,15 @@ pub(super) fn score<K: Keep>(
     let mut named = 0;
     let mut flush = |some: &[u32]| match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => super::x86_64::score_avx2(query, centroids, some, kept),
+        Level::Avx2(cpu) => super::x86_64::score_avx2(cpu, query, centroids, some, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 | Level::Avx512Vnni => {
-            super::x86_64::score_avx512(query, centroids, some, kept);
+        Level::Avx512(cpu) => super::x86_64::score_avx512(cpu, query, centroids, some, kept),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Vnni(cpu) => {
+            super::x86_64::score_avx512(cpu.into(), query, centroids, some, kept);
         }
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => super::aarch64::score_neon(query, centroids, some, kept),
+        Level::Neon(cpu) => super::aarch64::score_neon(cpu, query, centroids, some, kept),
         _ => scalar::score(query, centroids, some, kept),
     };
     for row in rows {

@@ -17,6 +17,7 @@
 //! 1,000 x 1,536, where reading the centroids is most of the time.
 
 mod few;
+mod level;
 mod listed;
 mod scalar;
 mod screen;
@@ -28,135 +29,15 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64_codes;
 
-use std::env::VarError;
-
 use crate::error::Error;
 
 pub use few::{Few, MAX_FEW};
+pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Level, Neon};
 pub(crate) use scalar::sum;
 pub(crate) use screen::{FOUR, Screen};
 
 /// Partial sums of the definition.
 pub(crate) const LANES: usize = 16;
-
-/// Environment variable that asks for a lower level than the CPU has.
-pub const LEVEL_VARIABLE: &str = "HYPERNOVA_SIMD";
-
-/// A kernel. All of them give the same answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Level {
-    /// The definition, on any CPU.
-    Scalar,
-    /// AVX2, on `x86_64`.
-    Avx2,
-    /// AVX-512F, on `x86_64`.
-    Avx512,
-    /// AVX-512F with VNNI, on `x86_64`.
-    Avx512Vnni,
-    /// NEON, on aarch64.
-    Neon,
-}
-
-impl Level {
-    /// All levels, from the lowest to the highest.
-    pub const ALL: [Self; 5] = [
-        Self::Scalar,
-        Self::Neon,
-        Self::Avx2,
-        Self::Avx512,
-        Self::Avx512Vnni,
-    ];
-
-    /// The name that `HYPERNOVA_SIMD` takes.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Scalar => "scalar",
-            Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
-            Self::Avx512Vnni => "avx512vnni",
-            Self::Neon => "neon",
-        }
-    }
-
-    /// Whether this CPU has what the kernel needs.
-    #[must_use]
-    pub fn is_available(self) -> bool {
-        match self {
-            Self::Scalar => true,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => is_x86_feature_detected!("avx512f"),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni => {
-                is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
-            }
-            #[cfg(target_arch = "aarch64")]
-            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
-            #[allow(unreachable_patterns)]
-            _ => false,
-        }
-    }
-
-    /// The level itself, if this CPU has it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Level`] if not.
-    pub fn available(self) -> Result<Self, Error> {
-        if self.is_available() {
-            Ok(self)
-        } else {
-            Err(Self::refuse(self.name()))
-        }
-    }
-
-    /// The highest level that this CPU has.
-    #[must_use]
-    pub fn detect() -> Self {
-        let mut levels = Self::ALL.into_iter().rev();
-        levels.find(|l| l.is_available()).unwrap_or(Self::Scalar)
-    }
-
-    /// The level that `HYPERNOVA_SIMD` names, or else the highest.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Level`] if the variable names none that is to be had.
-    pub fn from_env() -> Result<Self, Error> {
-        match std::env::var(LEVEL_VARIABLE) {
-            Ok(name) if !name.is_empty() => Self::from_name(&name),
-            Err(VarError::NotUnicode(name)) => Err(Self::refuse(&name.to_string_lossy())),
-            _ => Ok(Self::detect()),
-        }
-    }
-
-    /// The level of that name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Level`] if there is none, or this CPU does not have it.
-    pub fn from_name(name: &str) -> Result<Self, Error> {
-        let named = Self::ALL.into_iter().find(|l| l.name() == name);
-        named
-            .ok_or_else(|| Self::refuse(name))
-            .and_then(Self::available)
-    }
-
-    fn refuse(name: &str) -> Error {
-        let available: Vec<_> = Self::ALL
-            .into_iter()
-            .filter(|l| l.is_available())
-            .map(Self::name)
-            .collect();
-        Error::Level {
-            name: name.to_owned(),
-            available: available.join(", "),
-        }
-    }
-}
 
 /// A centroid and its squared distance from the query.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,7 +53,7 @@ pub struct Nearest {
 /// # Panics
 ///
 /// If `query` is empty, `centroids` is empty, or the length of the second is no
-/// multiple of the length of the first; or if the CPU does not have `level`.
+/// multiple of the length of the first.
 #[must_use]
 pub fn nearest(level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
     search(level, query, centroids, Best::new()).0
@@ -194,15 +75,16 @@ fn search<K: Keep>(level: Level, query: &[f32], centroids: &[f32], kept: K) -> K
     assert!(!query.is_empty() && !centroids.is_empty());
     assert!(centroids.len().is_multiple_of(query.len()));
     match level {
-        Level::Scalar => scalar::search(query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => x86_64::search_avx2(query, centroids, kept),
+        Level::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 | Level::Avx512Vnni => x86_64::search_avx512(query, centroids, kept),
+        Level::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, kept),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512Vnni(cpu) => x86_64::search_avx512(cpu.into(), query, centroids, kept),
         #[cfg(target_arch = "aarch64")]
-        Level::Neon => aarch64::search_neon(query, centroids, kept),
-        #[allow(unreachable_patterns)]
-        other => panic!("{} is for another architecture", other.name()),
+        Level::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, kept),
+        // The level that every CPU has; those of other architectures cannot be made here.
+        _ => scalar::search(query, centroids, kept),
     }
 }
 
@@ -241,8 +123,10 @@ pub fn nearest_many(
             Some(screen) => screen.nearest(level, vector, centroids),
             None => nearest(level, vector, centroids),
         };
-        // A count of rows in memory; i32 is what NumPy users index with.
-        #[allow(clippy::cast_possible_wrap)]
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "a count of rows in memory; i32 is what NumPy users index with"
+        )]
         let index = found.index as i32;
         (index, found.squared.sqrt())
     };
@@ -257,7 +141,7 @@ pub(crate) fn check_finite(level: Level, vector: &[f32]) -> Result<(), Error> {
     let culprit = vector.iter().enumerate().find(|(_, v)| !v.is_finite());
     let (index, &value) = culprit.unwrap_or((0, &f32::NAN));
     Err(Error::VectorNotFinite {
-        row: 0,
+        row: None,
         index,
         value,
     })

@@ -34,7 +34,7 @@
 //! where anything could overflow nothing is screened. A bound that comes out as NaN
 //! proves nothing.
 
-use super::{Few, Keep, LANES, Level, Nearest, listed, scalar};
+use super::{Avx512Vnni, Few, Keep, LANES, Level, Nearest, listed, scalar};
 
 /// Rows whose codes are stored together.
 pub(super) const ROWS: usize = 16;
@@ -51,7 +51,7 @@ const BLOCK: usize = 128;
 /// each of 64 rows.
 const fn least_rows(level: Level) -> usize {
     match level {
-        Level::Avx512Vnni => 16,
+        Level::Avx512Vnni(_) => 16,
         _ => 32,
     }
 }
@@ -93,13 +93,13 @@ fn slack(dim: usize) -> f32 {
 
 /// Nearest integer of a value below `2^22`, halves to even.
 #[inline(always)]
-#[allow(clippy::inline_always)] // into functions with target features
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 fn rounded(value: f32) -> i32 {
     (value + ROUNDER).to_bits().cast_signed() - ROUNDER.to_bits().cast_signed()
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 fn largest(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
     let mut most = [0.0_f32; LANES];
@@ -117,7 +117,7 @@ fn largest(row: &[f32]) -> f32 {
 
 /// Whether there is neither NaN nor infinity among them.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn are_finite(values: &[f32]) -> bool {
     // Without leaving early, so that it vectorises.
     values.iter().fold(true, |all, v| all & v.is_finite())
@@ -126,7 +126,7 @@ pub(super) fn are_finite(values: &[f32]) -> bool {
 /// Codes of a row, each plus 128; its scale, its squared length, and the squared length
 /// of the rest.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
     let scale = largest(row) / 127.0;
     // The inverse of a very small scale overflows; such a row is all rest.
@@ -172,7 +172,7 @@ impl<const GROUPS: usize> Codes<GROUPS> {
     /// The groups of a narrow query.
     #[cfg(target_arch = "x86_64")] // no other level takes one
     #[inline(always)]
-    #[allow(clippy::inline_always)]
+    #[expect(clippy::inline_always, reason = "into functions with target features")]
     pub(super) fn bytes(&self) -> &[[i8; GROUP]] {
         bytemuck::must_cast_slice(self.pairs.as_flattened())
             .as_chunks()
@@ -192,7 +192,7 @@ pub(super) struct Coded {
 
 /// Code a query, in 8 bits a value if it is to be `narrow`; `None` if it is not screened.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn encode_query<const GROUPS: usize>(
     query: &[f32],
     narrow: bool,
@@ -260,7 +260,7 @@ pub(super) fn encode_query<const GROUPS: usize>(
 
 /// `k . c` for sixteen rows at a time.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn dots<const GROUPS: usize>(
     query: &Codes<GROUPS>,
     groups: usize,
@@ -281,7 +281,7 @@ pub(super) fn dots<const GROUPS: usize>(
 
 /// Where the smallest is; anywhere if one is NaN.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn lowest(bounds: &[f32]) -> usize {
     let (blocks, rest) = bounds.as_chunks::<LANES>();
     let mut least = [f32::INFINITY; LANES];
@@ -296,7 +296,10 @@ pub(super) fn lowest(bounds: &[f32]) -> usize {
     }
     let least = folded(least, |a, b| if a < b { a } else { b });
     // By blocks: to look at one after the other takes longer than all else here.
-    #[allow(clippy::needless_bitwise_bool)] // without leaving early, so that it vectorises
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without leaving early it vectorises"
+    )]
     let holds = |block: &[f32]| block.iter().fold(false, |any, &b| any | (b <= least));
     let block = bounds.chunks(LANES).position(holds).unwrap_or(0) * LANES;
     let within = bounds[block..].iter().position(|&b| b <= least);
@@ -306,7 +309,7 @@ pub(super) fn lowest(bounds: &[f32]) -> usize {
 /// All of them by an operation for which their order does not matter: of halves, so that
 /// no step waits for more than three others.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 fn folded(mut lanes: [f32; LANES], of: impl Fn(f32, f32) -> f32) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
@@ -320,7 +323,7 @@ fn folded(mut lanes: [f32; LANES], of: impl Fn(f32, f32) -> f32) -> f32 {
 
 /// How many bounds rule nothing out: those that are not above `most`.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn count_left(bounds: &[f32], most: f32) -> u32 {
     // Where either is NaN the row is not ruled out.
     let ruled_out: u32 = bounds.iter().map(|&b| u32::from(b > most)).sum();
@@ -432,22 +435,23 @@ impl Screen {
         queries: &[f32],
         centroids: &[f32],
     ) -> Option<[Nearest; FOUR]> {
-        if level != Level::Avx512Vnni {
+        let Level::Avx512Vnni(cpu) = level else {
             return None; // the others take longer to multiply than to read
-        }
+        };
         match self.groups {
-            0..=96 => self.four_in::<96>(level, queries, centroids),
-            97..=384 => self.four_in::<384>(level, queries, centroids),
+            0..=96 => self.four_in::<96>(cpu, queries, centroids),
+            97..=384 => self.four_in::<384>(cpu, queries, centroids),
             _ => None,
         }
     }
 
     fn four_in<const GROUPS: usize>(
         &self,
-        level: Level,
+        cpu: Avx512Vnni,
         queries: &[f32],
         centroids: &[f32],
     ) -> Option<[Nearest; FOUR]> {
+        let level = Level::Avx512Vnni(cpu);
         let dim = queries.len() / FOUR;
         let mut codes = [const { Codes::<GROUPS>::new() }; FOUR];
         let mut coded = [None; FOUR];
@@ -460,7 +464,7 @@ impl Screen {
         let mut dots = [[[0_i32; ROWS]; BLOCK / ROWS]; FOUR];
         for start in (0..self.scales.len()).step_by(BLOCK) {
             let (lines, blocks) = self.block(start);
-            listed::dots_four(&codes, self.groups, lines, blocks, &mut dots);
+            listed::dots_four(cpu, &codes, self.groups, lines, blocks, &mut dots);
             for i in 0..FOUR {
                 let query = coded[i].as_ref()?;
                 self.score(level, query, centroids, start, &dots[i], &mut kept[i], 1);
@@ -477,7 +481,10 @@ impl Screen {
     }
 
     /// Score those rows of a block that their bounds do not rule out.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state of a loop, shared by two"
+    )]
     fn score<K: Keep>(
         &self,
         level: Level,
@@ -594,7 +601,7 @@ pub(super) struct Terms<'a> {
 
 /// The bound of each row from its `k . c`.
 #[inline(always)]
-#[allow(clippy::inline_always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
     let rows = terms.norms.iter().zip(terms.scales).zip(terms.rests);
     for ((bound, &dot), ((&norm, &scale), &rest)) in bounds.iter_mut().zip(dots).zip(rows) {
@@ -610,7 +617,7 @@ mod tests {
     use crate::nearest::{nearest, nearest_few};
 
     fn levels() -> impl Iterator<Item = Level> {
-        Level::ALL.into_iter().filter(|l| l.is_available())
+        Level::available()
     }
 
     /// Fails unless every level's screened answers are those of the definition.

@@ -5,7 +5,10 @@
 //! Four rows are scored at once, so that each part of the query is loaded once
 //! for four centroids and four chains of additions are under way.
 
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "loads, stores, and calls of what the level proves"
+)]
 
 use std::arch::x86_64::{
     __m128, __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
@@ -15,7 +18,7 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{Keep, LANES, blocks, padded_tail};
+use super::{Avx2, Avx512, Keep, LANES, blocks, padded_tail};
 
 /// Rows that are scored at once.
 const ROWS: usize = 4;
@@ -178,27 +181,35 @@ macro_rules! walk {
 walk!(walk_avx2, walk_named_avx2, "avx2", offer_avx2);
 walk!(walk_avx512, walk_named_avx512, "avx512f,avx2", offer_avx512);
 
-pub(super) fn search_avx2<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
-    assert!(super::Level::Avx2.is_available());
+pub(super) fn search_avx2<K: Keep>(_: Avx2, query: &[f32], centroids: &[f32], kept: K) -> K {
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
     unsafe { walk_avx2(query, centroids, kept) }
 }
 
-pub(super) fn search_avx512<K: Keep>(query: &[f32], centroids: &[f32], kept: K) -> K {
-    assert!(super::Level::Avx512.is_available());
-    // SAFETY: the CPU has AVX-512F, and with it AVX2, the only demands of a safe
-    // function with these target features.
+pub(super) fn search_avx512<K: Keep>(_: Avx512, query: &[f32], centroids: &[f32], kept: K) -> K {
+    // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
+    // target features.
     unsafe { walk_avx512(query, centroids, kept) }
 }
 
-pub(super) fn score_avx2<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
-    assert!(super::Level::Avx2.is_available());
+pub(super) fn score_avx2<K: Keep>(
+    _: Avx2,
+    query: &[f32],
+    centroids: &[f32],
+    named: &[u32],
+    kept: &mut K,
+) {
     // SAFETY: as in `search_avx2`.
     unsafe { walk_named_avx2(query, centroids, named, kept) }
 }
 
-pub(super) fn score_avx512<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
-    assert!(super::Level::Avx512.is_available());
+pub(super) fn score_avx512<K: Keep>(
+    _: Avx512,
+    query: &[f32],
+    centroids: &[f32],
+    named: &[u32],
+    kept: &mut K,
+) {
     // SAFETY: as in `search_avx512`.
     unsafe { walk_named_avx512(query, centroids, named, kept) }
 }

@@ -3,7 +3,10 @@
 //! Not here: what the codes mean (see [`super::screen`]). All sums are of integers and
 //! exact, in whatever order they are added; those that leave 32 bits on the way come back.
 
-#![allow(unsafe_code)]
+#![expect(
+    unsafe_code,
+    reason = "loads, stores, and calls of what the level proves"
+)]
 
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256, _mm256_madd_epi16,
@@ -11,8 +14,8 @@ use std::arch::x86_64::{
     _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::Level;
 use super::screen::{Codes, FOUR, Line, ROWS};
+use super::{Avx2, Avx512Vnni};
 
 /// Half of sixteen rows: what a register of AVX2 adds up.
 const HALF: usize = 8;
@@ -111,23 +114,23 @@ fn walk_vnni<const GROUPS: usize>(
 }
 
 pub(super) fn dots_avx2<const GROUPS: usize>(
+    _: Avx2,
     query: &Codes<GROUPS>,
     groups: usize,
     codes: &[Line],
     dots: &mut [[i32; ROWS]],
 ) {
-    assert!(Level::Avx2.is_available());
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
     unsafe { walk_avx2(query, groups, codes, dots) }
 }
 
 pub(super) fn dots_vnni<const GROUPS: usize>(
+    _: Avx512Vnni,
     query: &Codes<GROUPS>,
     groups: usize,
     codes: &[Line],
     dots: &mut [[i32; ROWS]],
 ) {
-    assert!(Level::Avx512Vnni.is_available());
     // SAFETY: the CPU has AVX-512F and VNNI, the only demands of the function.
     unsafe { walk_vnni(query, groups, codes, dots) }
 }
@@ -185,13 +188,13 @@ fn walk_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
 }
 
 pub(super) fn dots_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
+    _: Avx512Vnni,
     queries: &[Codes<GROUPS>; FOUR],
     groups: usize,
     codes: &[Line],
     blocks: usize,
     dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
 ) {
-    assert!(Level::Avx512Vnni.is_available());
     // SAFETY: the CPU has AVX-512F and VNNI, the only demands of the function.
     unsafe { walk_four_vnni(queries, groups, codes, blocks, dots) }
 }

@@ -2,12 +2,23 @@
 //!
 //! Not here: tests. Each test file is a crate of its own that uses some of this.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses some of it")]
 
 pub mod forge;
 
+/// A value with other values in some fields: what may gain fields is not written out.
+macro_rules! with {
+    ($base:expr, { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
+        let mut made = $base;
+        $(made.$field = with!(@ $field $(, $value)?);)*
+        made
+    }};
+    (@ $field:ident) => { $field };
+    (@ $field:ident, $value:expr) => { $value };
+}
+
 use hypernova_core::format::{Policy, Soft};
-use hypernova_core::{Artifact, Decision, Error, Lifts, Parts, Reason, Wishes};
+use hypernova_core::{Artifact, Decision, Entry, Error, Lifts, Parts, Reason, Wishes};
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
 pub struct SplitMix(pub u64);
@@ -48,16 +59,7 @@ pub fn embedder(dim: u32) -> String {
 
 /// Defaults under which only the success estimates count.
 pub fn neutral_policy() -> Policy {
-    Policy {
-        cost_weight: 0.0,
-        latency_weight: 0.0,
-        max_cost_usd: None,
-        min_success: 0.0,
-        guard_z: 0.0,
-        novelty_limit: 1.0,
-        shrinkage: 2.0,
-        default_model: 0,
-    }
+    with!(Policy::new(0), { shrinkage: 2.0 })
 }
 
 /// Valid parts of that shape, with values drawn by `seed`.
@@ -80,9 +82,14 @@ pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
             })
             .collect()
     };
-    Parts {
-        clusters,
-        dim,
+    let policy = with!(neutral_policy(), {
+        guard_z: 1.0,
+        novelty_limit: 0.95,
+        default_model: models / 2,
+    });
+    let names = (0..models).map(|m| format!("model {m}")).collect();
+    let made = Parts::new(clusters, dim, names, policy, embedder(dim));
+    with!(made, {
         centroids,
         counts,
         mean,
@@ -91,19 +98,9 @@ pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
         gain_error: draw(0.1, 0),
         cost: draw(0.02, 4),
         latency: draw(20.0, 4),
-        models: (0..models).map(|m| format!("model {m}")).collect(),
-        policy: Policy {
-            guard_z: 1.0,
-            novelty_limit: 0.95,
-            default_model: models / 2,
-            ..neutral_policy()
-        },
-        embedder: embedder(dim),
         novelty: vec![0.25, 0.5, 1.0, 2.0, 8.0],
         metadata: r#"{"made": "by a test"}"#.into(),
-        soft: None,
-        lifts: None,
-    }
+    })
 }
 
 /// A small artifact: 3 clusters, dimension 5, 4 models.
@@ -115,21 +112,19 @@ pub fn small() -> Parts {
 }
 
 /// The same parts with clusters blended and estimates lifted.
-pub fn blended(parts: Parts, seed: u64) -> Parts {
+pub fn blended(mut parts: Parts, seed: u64) -> Parts {
     let mut random = SplitMix(seed);
     let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
     let models = parts.models.len();
-    Parts {
-        lifts: Some(Lifts {
-            offsets: draw(models),
-            slopes: draw(models * parts.dim as usize),
-        }),
-        soft: Some(Soft {
-            sharpness: 0.75,
-            nearest: 1 + (seed % 16) as u32,
-        }),
-        ..parts
-    }
+    parts.lifts = Some(Lifts {
+        offsets: draw(models),
+        slopes: draw(models * parts.dim as usize),
+    });
+    parts.soft = Some(Soft {
+        sharpness: 0.75,
+        nearest: 1 + (seed % 16) as u32,
+    });
+    parts
 }
 
 pub fn file(parts: &Parts) -> Vec<u8> {
@@ -149,9 +144,14 @@ pub fn variant(error: &Error) -> String {
 /// What an artifact holds, taken out through its accessors.
 pub fn parts_of(artifact: &Artifact) -> Parts {
     let name = |m| artifact.model_name(m).to_owned();
-    Parts {
-        clusters: artifact.clusters() as u32,
-        dim: artifact.dim() as u32,
+    let made = Parts::new(
+        artifact.clusters() as u32,
+        artifact.dim() as u32,
+        (0..artifact.models() as u32).map(name).collect(),
+        *artifact.policy(),
+        artifact.embedder_json().to_owned(),
+    );
+    with!(made, {
         centroids: artifact.centroids().to_vec(),
         counts: artifact.counts().to_vec(),
         mean: artifact.mean().to_vec(),
@@ -160,9 +160,6 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
         gain_error: artifact.gain_error().to_vec(),
         cost: artifact.cost().to_vec(),
         latency: artifact.latency().to_vec(),
-        models: (0..artifact.models() as u32).map(name).collect(),
-        policy: *artifact.policy(),
-        embedder: artifact.embedder_json().to_owned(),
         novelty: artifact.novelty_quantiles().to_vec(),
         metadata: artifact.metadata().to_owned(),
         soft: artifact.soft(),
@@ -170,7 +167,7 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
             offsets: offsets.to_vec(),
             slopes: artifact.slopes().expect("they go together").to_vec(),
         }),
-    }
+    })
 }
 
 /// Equal values, bit for bit, so that NaN equals NaN and -0 is not 0.
@@ -208,18 +205,26 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
     assert_eq!(lifts(found), lifts(expected));
 }
 
+/// Model, success, cost, latency, n and utility of an entry.
+pub type Values = (u32, f64, Option<f64>, Option<f64>, f64, f64);
+
+/// All that an entry says, to compare it with what is expected.
+pub fn values(entry: &Entry) -> Values {
+    let (cost, latency) = (entry.cost_usd, entry.latency_s);
+    (
+        entry.model,
+        entry.success,
+        cost,
+        latency,
+        entry.n,
+        entry.utility,
+    )
+}
+
 /// A decision in that row of an artifact that neither blends nor lifts, to rank it by; for
 /// no model, so that none is put in front.
 pub fn in_row(row: u32) -> Decision {
-    Decision {
-        model: u32::MAX,
-        cluster: 0,
-        row,
-        distance: 0.0,
-        novelty: 0.0,
-        reason: Reason::Routed,
-        propensity: 1.0,
-    }
+    Decision::new(u32::MAX, 0, row, 0.0, 0.0, Reason::Routed, 1.0)
 }
 
 /// Read every value and decide: nothing that was accepted may panic.
