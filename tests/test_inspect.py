@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import hypernova
-from hypernova.cli.summary import heat_map, words_of
+from hypernova.cli.summary import heat_map
 from hypernova.router import BUNDLED_ARTIFACT
+from hypernova.router.metadata import words_of
 from hypernova.training.describe import one_line
 from hypernova.training.learn import learn
 from hypernova.training.parts import Profile, rebuild
