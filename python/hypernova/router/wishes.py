@@ -32,7 +32,7 @@ class Wishes(TypedDict, total=False):
             likely as the others, so that what is never taken is learned, too. The
             decision's ``propensity`` says how likely its model was.
         explore_seed: Whole number, 0 to 2**64 - 1, that the draws follow from; by default
-            another for each call.
+            another one for each call.
         on_novel: What a prompt gets that is unlike all training prompts. ``"default"``: what
             the whole table proves, most often the default model. ``"best_overall"``: the
             highest utility over the whole table, proven or not. ``"error"``:

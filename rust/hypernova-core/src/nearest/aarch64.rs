@@ -43,6 +43,7 @@ fn sum(p: [float32x4_t; PARTS]) -> f32 {
 }
 
 /// Offer the squared distances of `N` rows, scored at once.
+#[expect(clippy::needless_range_loop, reason = "one part of several arrays")]
 #[inline]
 #[target_feature(enable = "neon")]
 fn offer<K: Keep, const N: usize>(
