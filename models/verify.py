@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 
-TOKENS = 256  # of the reference
+# Of the reference: whole texts, up to 256 tokens of the beginning, without a lead.
+TOKENS = 256
+AS_THE_REFERENCE = {"lead_weight": 0, "max_tokens": TOKENS, "head_chars": 8192, "tail_chars": 0}
 
 
 def reference(shared: Path) -> tuple[list[str], Array]:
@@ -49,9 +51,9 @@ def without_lead(name: str, folder: Path) -> Embedder:
     shutil.copytree(BUNDLED / name, folder)
     path = folder / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    settings |= {"lead_weight": 0}
-    if settings["max_tokens"] is not None:
-        settings |= {"max_tokens": TOKENS}
+    if settings.pop("tail_tokens", None) is not None:
+        settings |= AS_THE_REFERENCE
+    settings["lead_weight"] = 0
     path.write_text(json.dumps(settings), encoding="utf-8")
     return Embedder.load(folder)
 
@@ -79,7 +81,8 @@ def main() -> None:
     texts, expected = reference(parser.parse_args().shared)
     with tempfile.TemporaryDirectory() as temporary:
         folders = Path(temporary)
-        settings = build_minilm.SETTINGS | {"lead_weight": 0, "max_tokens": TOKENS}
+        settings = build_minilm.SETTINGS | AS_THE_REFERENCE
+        del settings["tail_tokens"]
         write_embedder(folders / "float32", build_minilm.build(int8=False), **settings)
         float32 = one_by_one(Embedder.load(folders / "float32"), texts)
         plain = {name: without_lead(name, folders / name) for name in ("minilm", "static")}

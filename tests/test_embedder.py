@@ -193,7 +193,13 @@ def test_the_middle_of_a_long_text_is_cut(static: Embedder, minilm: Embedder) ->
     assert cut @ static.embed_one(head + "middle " * 5000 + tail) > 0.99999
     assert cut @ static.embed_one(head + tail.replace("end", "sea")) < 0.99
     long = "A prompt about many things. " * 500
-    assert np.array_equal(minilm.embed_one(long), minilm.embed_one(long + "And one more."))
+    end = (
+        "Here it is, at the end of all, after many things: where is the city of {} today, dear sir?"
+    )
+    found = minilm.embed_one(long + end.format("Lima"))
+    other = long + "More of them. " * 5_000 + "A prompt about many things. " + end.format("Lima")
+    assert np.array_equal(found, minilm.embed_one(other))
+    assert not np.array_equal(found, minilm.embed_one(long + end.format("Rome")))
 
 
 def test_the_cut_makes_up_no_word(static: Embedder) -> None:
@@ -250,12 +256,15 @@ def fuzzed() -> Embedder:
 ISSUE = "Scheduler drops a job\n\nSteps to reproduce: start two workers and wait.\n"
 
 
+BLANKS = " \t\r\n\u2003\x00\x01\u200b\ufeff"
+
+
 def by_hand(plain: Embedder, text: str, chars: int = 200, weight: float = 2.0) -> np.ndarray:
     """The vector of ``text`` under the rule, from an embedder that lacks it."""
     vector = plain.embed_one(text).astype(np.float64)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lead = next(line.strip() for line in lines if line.strip())[:chars]
-    if lead != text.strip():
+    text = text.strip(BLANKS)
+    lead = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[0].rstrip()[:chars]
+    if lead != text:
         try:
             vector += weight * plain.embed_one(lead)
         except TextError:
@@ -282,6 +291,7 @@ LED = [
     pytest.param(ISSUE.replace("\n", "\r\n"), id="lines end with CRLF"),
     pytest.param(ISSUE.replace("\n", "\r"), id="lines end with CR"),
     pytest.param(" \n\t\n\u2003\r\n   " + ISSUE, id="blank lines first"),
+    pytest.param("\ufeff\u200b\n\x00\nTitle\nbody", id="lines of invisible marks first"),
     pytest.param("Title  \t \nbody", id="blanks at the end of the lead"),
     pytest.param(
         "Sort the numbers. " * 11 + "Bake some bread. " * 20 + "\nEnd.",
@@ -337,7 +347,7 @@ def test_texts_with_and_without_a_lead_share_a_sequence(
     embedder: Embedder, plain: dict[str, Embedder]
 ) -> None:
     led = [param.values[0] for param in LED]
-    texts = [text for pair in zip(led, [*TEXTS, "Title"], strict=True) for text in pair]
+    texts = [text for pair in zip(led, [*TEXTS, "Title", "Body"], strict=True) for text in pair]
     found = embedder.embed(texts)
     assert found.flags["C_CONTIGUOUS"]
     # atol: what padding changes in minilm, see models/README.md.
@@ -374,7 +384,7 @@ def test_any_texts_are_mixed_as_by_hand(plain: dict[str, Embedder], texts: list[
     for text in texts:
         try:
             expected.append(by_hand(plain["static"], text))
-        except (TextError, StopIteration):
+        except TextError:
             with pytest.raises(TextError):
                 embedder.embed_one(text)
         else:
@@ -389,10 +399,11 @@ def test_any_texts_are_mixed_as_by_hand(plain: dict[str, Embedder], texts: list[
 
 def test_the_fingerprint_is_the_sha256_of_the_canonical_identity(embedder: Embedder) -> None:
     identity = embedder.identity
-    assert set(identity) == {
+    fields = {
         "format", "name", "dim", "model_sha256", "tokenizer_sha256", "pooling", "normalize",
         "max_tokens", "head_chars", "tail_chars", "special_tokens", "lead_chars", "lead_weight",
     }  # fmt: skip
+    assert set(identity) == fields | ({"tail_tokens"} if embedder.name == "minilm" else set())
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert embedder.fingerprint == hashlib.sha256(text.encode()).hexdigest()
     assert find_bundled(embedder.fingerprint) == bundled_embedders()[embedder.name]

@@ -36,14 +36,14 @@ ROBERTA = Path(__file__).parent / "golden" / "export" / "roberta-mean" / "tokeni
 # Settings by name; all run the model of ``static``, which takes any tokens and little time.
 KINDS: dict[str, dict[str, Any]] = {
     "static": {},
-    "short": {"head_chars": 90, "tail_chars": 40},
-    "head alone": {"head_chars": 90, "tail_chars": 0},
+    "short": {"head_chars": 400, "tail_chars": 90},
+    "head alone": {"head_chars": 400, "tail_chars": 0},
     "tokens": {"max_tokens": 12, "special_tokens": True},
     "tail tokens": {"max_tokens": 14, "tail_tokens": 4, "special_tokens": True},
-    "both": {"max_tokens": 9, "tail_tokens": 3, "head_chars": 90, "tail_chars": 40},
+    "both": {"max_tokens": 9, "tail_tokens": 3, "head_chars": 400, "tail_chars": 90},
     "no lead": {"max_tokens": 9, "tail_tokens": 3, "lead_weight": 0},
     "long lead": {"max_tokens": 9, "tail_tokens": 6, "head_chars": 90, "lead_chars": 60},
-    "prompt": {"max_tokens": 12, "tail_tokens": 4, "prompt": "query: ", "head_chars": 90},
+    "prompt": {"max_tokens": 12, "tail_tokens": 4, "prompt": "query: ", "head_chars": 400},
     "bytes": {"max_tokens": 14, "tail_tokens": 4, "special_tokens": True},
     "bytes, prompt": {"max_tokens": 12, "prompt": "query: ", "tail_chars": 9},
 }
@@ -107,7 +107,18 @@ PIECES = st.one_of(
                 "\x00",
                 "x" * 120,
             ),
-            *(" ", " ", " ", "  ", "\t", "\n", "\r\n", " " * 70, "\n" * 90, " " * 40 + "\n" * 40),
+            *(
+                " ",
+                " ",
+                " ",
+                "  ",
+                "\t",
+                "\n",
+                "\r\n",
+                " " * 70,
+                "\n" * 300,
+                " " * 200 + "\n" * 200,
+            ),
         ]
     ),
     st.text(max_size=6),
@@ -186,19 +197,27 @@ def test_what_is_read_of_a_long_text() -> None:
     )
     text = "The first line\n" + "one two three " * 4 + "and so on " * 9 + "x y z"
     assert read(made("no lead"), text) == "The first line\none two three | x y z"
-    assert read(made("short"), "a" * 100 + "b" * 100) == "a" * 90 + "|" + "b" * 40
+    assert read(made("short"), "a" * 500 + "b" * 500) == "a" * 400 + "|" + "b" * 90
 
 
-def test_the_end_of_a_long_prompt_is_read() -> None:
+def test_the_end_of_a_long_prompt_is_read_by_both_that_ship() -> None:
     preamble = "You are a helpful assistant. Answer the question at the end. " * 40
-    for embedder in (made("static"), made("tail tokens")):
-        for end in ("of France?", "7 divides n"):
-            text = preamble + end
-            assert text[embedder.read_spans(text)[-1][0] :].endswith(end)
-            assert embedder.read_spans(text)[-1][1] == len(text)
-        asked = [preamble + f"What is the capital of {land}?" for land in ("France", "Peru")]
-        assert embedder.key_of(asked[0]) != embedder.key_of(asked[1])
-        assert not np.array_equal(*map(embedder.embed_one, asked))
+    end = " What is the capital of {}? Give the name of one city, and no more than that."
+    for embedder in (made("static"), minilm()):
+        texts = [preamble + end.format(land) for land in ("France", "Peru")]
+        for text, land in zip(texts, ("France", "Peru"), strict=True):
+            begin, stop = embedder.read_spans(text)[-1]
+            assert text[begin:stop].endswith(end.format(land))
+            assert stop == len(text)
+        assert embedder.key_of(texts[0]) != embedder.key_of(texts[1])
+        assert not np.array_equal(*map(embedder.embed_one, texts))
+
+
+def test_what_minilm_reads_of_a_long_prompt() -> None:
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"] * 100
+    kept = read(minilm(), "\n".join(words)).split("|")
+    assert kept[0].split() == words[:62]
+    assert kept[1].split() == words[-32:]
 
 
 @settings(max_examples=25, deadline=None)
@@ -219,15 +238,15 @@ def test_blanks_around_a_long_text_do_not_hide_it() -> None:
             for text in (blanks + question, question + blanks, blanks + question + blanks):
                 assert np.array_equal(embedder.embed_one(text), expected)
                 assert np.array_equal(embedder.embed([text])[0], embedder.embed([question])[0])
-                assert embedder.cut(text) == question
+                assert len(embedder.cut(text)) <= len(question) + 2 * 256
                 assert embedder.key_of(text) == embedder.key_of(question)
-                at = text.index(question)
-                assert embedder.read_spans(text)[0][0] == at
+                if embedder is not made("both"):
+                    assert question in read(embedder, text)
 
 
 def test_blanks_within_a_long_text_do_not_hide_what_follows() -> None:
     code = "def f(x):" + " " * 3_000 + "return x + 1  # the answer" + "\n" * 3_000 + "f(1)"
-    shorter = "def f(x):" + " " * 64 + "return x + 1  # the answer" + "\n" * 64 + "f(1)"
+    shorter = "def f(x):" + " " * 256 + "return x + 1  # the answer" + "\n" * 256 + "f(1)"
     for embedder in (made("static"), minilm()):
         assert np.array_equal(embedder.embed_one(code), embedder.embed_one(shorter))
         kept = read(embedder, code)
@@ -241,7 +260,14 @@ def test_blanks_leave_room_where_they_are_tokens() -> None:
     assert not np.array_equal(embedder.embed_one(" hi"), embedder.embed_one("hi"))
     for text in ("\n" * 500 + question, question + "\n" * 500, "\n\t " * 99 + question + " " * 99):
         assert np.array_equal(embedder.embed_one(text), embedder.embed_one(question))
-        assert read(embedder, text) == question
+        assert question in read(embedder, text)
+
+
+def test_a_text_of_blanks_is_empty_for_any_tokenizer() -> None:
+    for blanks in ("\u200b", "\x00\ufeff", " " * 5_000, "\u200e\n" * 5_000):
+        for embedder in (made("static"), minilm(), made("bytes")):
+            with pytest.raises(TextError, match="the text is empty: expected at least one visible"):
+                embedder.embed_one(blanks)
 
 
 def test_a_cache_reads_what_the_embedder_within_reads() -> None:

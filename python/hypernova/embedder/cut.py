@@ -8,11 +8,12 @@ to U+206F and U+FEFF. BERT's tokenizer makes no token of any of them.
 
 The rule, for a text of more than ``head_chars + tail_chars`` characters:
 
-1. the blanks around it are left out; a text that fits then is not cut any further;
-2. a run of more than 64 blanks counts as 64: its first 63, and of the others the first line end
+1. a run of more than 256 blanks counts as 256: its first 255, and of the others the first line end
    (``\n`` or ``\r``), or the last where none is a line end;
-3. a text that is still longer is its first ``head_chars`` characters, a space, and its last
+2. a text that is still longer is its first ``head_chars`` characters, a space, and its last
    ``tail_chars``; or the first ``head_chars`` alone where ``tail_chars`` is 0.
+
+So blanks around a text, or within, take no more than 256 of the characters that are left at a time.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ import re
 _BLANKS = (
     "\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 )
-_MOST_BLANKS = 64
+_MOST_BLANKS = 256
 _VISIBLE = re.compile(f"[^{_BLANKS}]")
 _RUN = re.compile(f"[{_BLANKS}]{{{_MOST_BLANKS + 1},}}")
 _LINE_END = re.compile("[\r\n]")
-# A run of 65 blanks holds at least four of each sixteenth character.
-_SIXTEENTHS = re.compile(f"[{_BLANKS}]{{4}}")
+# A long run holds at least eight of the characters that stand 32 apart.
+_STEP = 32
+_SAMPLED_RUN = re.compile(f"[{_BLANKS}]{{{(_MOST_BLANKS + 1) // _STEP}}}")
 _FIRST_PIECE, _LARGEST_PIECE = 256, 65_536
 
 Span = tuple[int, int]  # from the first character to the one after the last
@@ -54,9 +56,9 @@ def cut(text: str, head: int, tail: int) -> str:
         tail: How many of the end, from 0.
 
     Returns:
-        The text where it is no longer than what the rule may give, else what the rule gives.
+        What the rule gives.
     """
-    if len(text) <= longest(head, tail):
+    if len(text) <= head + tail or _is_cut(text, head, tail):
         return text
     first, last = _kept(text, head, tail)
     # The space keeps the two ends from making up a word that the text does not hold.
@@ -75,36 +77,34 @@ def cut_spans(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
         The spans of the text before the space that ``cut`` puts in, rising, none empty and none
         next to another, and those after it; the latter is empty where no space is put in.
     """
-    if len(text) <= longest(head, tail):
+    if len(text) <= head + tail or _is_cut(text, head, tail):
         return ([(0, len(text))] if text else []), []
     return _kept(text, head, tail)
 
 
-def longest(head: int, tail: int) -> int:
-    """How many characters a cut text has at most."""
-    return head + 1 + tail if tail else head
+def _is_cut(text: str, head: int, tail: int) -> bool:
+    """Whether a long text is what the rule gives: blanks beside its space may look like a run."""
+    return tail > 0 and len(text) == head + 1 + tail and text[head] == " "
 
 
 def _kept(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
-    limit = longest(head, tail)
-    start, stop = visible_span(text)
-    if stop - start <= limit:
-        return ([(start, stop)] if stop > start else []), []
+    limit, stop = head + tail, len(text)
     # Nearly no text has long runs; to look for them takes as long as a tenth of a vector.
-    if not _SIXTEENTHS.search(text[start : start + limit + 1 : 16]) and not _SIXTEENTHS.search(
-        text[max(start, stop - tail - _MOST_BLANKS) : stop : 16]
+    if not _SAMPLED_RUN.search(text[: limit + 1 : _STEP]) and not _SAMPLED_RUN.search(
+        text[max(0, stop - tail - _MOST_BLANKS) :: _STEP]
     ):
-        return [(start, start + head)], [(stop - tail, stop)] if tail else []
+        return [(0, head)], [(stop - tail, stop)] if tail else []
     # One more than the limit, to see whether the text goes on.
-    first = _forward(text, start, stop, limit + 1)
+    first = _forward(text, limit + 1)
     if _length(first) <= limit:
         return first, []
-    return _first_of(first, head), _backward(text, start, stop, tail)
+    return _first_of(first, head), _backward(text, tail)
 
 
-def _forward(text: str, at: int, stop: int, room: int) -> list[Span]:
-    """The first ``room`` characters of ``text[at:stop]``, long runs of blanks shortened."""
+def _forward(text: str, room: int) -> list[Span]:
+    """The first ``room`` characters of a text, long runs of blanks shortened."""
     spans: list[Span] = []
+    at, stop = 0, len(text)
     while room and at < stop:
         run = _RUN.search(text, at, min(stop, at + room + 1))
         if run is None:
@@ -119,18 +119,19 @@ def _forward(text: str, at: int, stop: int, room: int) -> list[Span]:
     return spans
 
 
-def _backward(text: str, start: int, stop: int, room: int) -> list[Span]:
-    """The last ``room`` characters of ``text[start:stop]``, long runs of blanks shortened."""
+def _backward(text: str, room: int) -> list[Span]:
+    """The last ``room`` characters of a text, long runs of blanks shortened."""
     found: list[Span] = []  # from the last to the first
-    while room > 0 and start < stop:
-        begin = max(start, stop - room)
+    stop = len(text)
+    while room > 0 and stop:
+        begin = max(0, stop - room)
         # So far back that a run of which one blank has room is seen to be long.
-        runs = list(_RUN.finditer(text, max(start, begin - _MOST_BLANKS), stop))
+        runs = list(_RUN.finditer(text, max(0, begin - _MOST_BLANKS), stop))
         if not runs:
             found.append((begin, stop))
             break
         end = runs[-1].end()
-        begin = _last_visible(text, start, end)
+        begin = _last_visible(text, 0, end)
         found += [(end, stop), _last_of_run(text, begin, end), (begin, begin + _MOST_BLANKS - 1)]
         room -= stop - end + _MOST_BLANKS
         stop = begin
@@ -143,7 +144,7 @@ def _backward(text: str, start: int, stop: int, room: int) -> list[Span]:
 
 
 def _last_of_run(text: str, begin: int, end: int) -> Span:
-    """The one character that stands for all of a long run but its first 63."""
+    """The one character that stands for all of a long run but its first 255."""
     line_end = _LINE_END.search(text, begin + _MOST_BLANKS - 1, end)
     at = end - 1 if line_end is None else line_end.start()
     return at, at + 1

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text, empty, label
-from hypernova.embedder.cut import cut, cut_spans, is_blank, longest, visible_span
+from hypernova.embedder.cut import cut, cut_spans, is_blank, visible_span
 from hypernova.embedder.device import Device, check_device
 from hypernova.embedder.files import (
     INPUTS,
@@ -96,7 +96,7 @@ class Embedder(TextEmbedder):
         self._normalize: bool = settings["normalize"]
         self._head: int = settings["head_chars"]
         self._tail: int = settings["tail_chars"]
-        self._longest = longest(self._head, self._tail)
+        self._longest = self._head + self._tail
         self._tail_tokens: int = settings.get("tail_tokens", 0)
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
@@ -323,11 +323,10 @@ class Embedder(TextEmbedder):
             text: Any text.
 
         Returns:
-            The text, if it has at most ``head_chars + tail_chars`` characters, and one more where
-            ``tail_chars`` is not 0. Else the text without the blanks around it, and if that is
-            too long, with runs of more than 64 blanks shortened to 64 (a line end among them
-            stays), and if that is too long, its first ``head_chars`` and last ``tail_chars``
-            characters with a space between.
+            The text, if it has at most ``head_chars + tail_chars`` characters. Else the text with
+            runs of more than 256 blanks shortened to 256 (a line end among them stays), and if that
+            is too long, its first ``head_chars`` and last ``tail_chars`` characters with a space
+            between.
         """
         return text if len(text) <= self._longest else cut(text, self._head, self._tail)
 
@@ -372,9 +371,8 @@ class Embedder(TextEmbedder):
         first, last = cut_spans(text, self._head, self._tail)
         left = _without_surrogates(self.cut(text))
         spans = self._spans_of(left)
-        stripped, lead = self._lead_of(left)
+        start, stripped, lead = self._lead_of(left)
         if self._lead_weight and len(lead) < len(stripped):
-            start = len(left) - len(left.lstrip())
             spans += [(start + a, start + b) for a, b in self._spans_of(lead)]
             # Blanks behind the lead, and the line end: others would be a part of it.
             line_end = _LINE_END.search(stripped)
@@ -396,14 +394,18 @@ class Embedder(TextEmbedder):
             added=[a.content for a in self._tokenizer.get_added_tokens_decoder().values()],
         )
         before = len(self._prompt)
-        start = visible_span(text)[0] if len(whole) < before + len(text) else 0
-        return [(max(a - before, 0) + start, b - before + start) for a, b in spans if b > before]
+        if len(whole) == before + len(text):
+            return [(max(a - before, 0), b - before) for a, b in spans if b > before]
+        # The blanks around it were left out, and would not have been if they had been fewer.
+        start, stop = visible_span(text)
+        spans = [(a - before + start, b - before + start) for a, b in spans if b > before]
+        return merge([(0, start), *((max(a, 0), b) for a, b in spans), (stop, len(text))])
 
     def _tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Tokens of a text and, where it counts, of its lead; ``index`` is for messages."""
         check_is_text(text, index)
         text = self.cut(text)
-        if not text or text.isspace():
+        if not text or text.isspace() or (self._words is None and is_blank(text)):
             raise empty(index)
         text = _without_surrogates(text)
         tokens = self._encode(text)
@@ -413,16 +415,24 @@ class Embedder(TextEmbedder):
             raise TextError(f"{label(index)} holds no token that {self.name!r} knows of")
         if not self._lead_weight:
             return tokens, None
-        stripped, lead = self._lead_of(text)
+        _, stripped, lead = self._lead_of(text)
         if len(lead) == len(stripped):
             return tokens, None
         lead_tokens = self._encode(lead)
         return tokens, lead_tokens if len(lead_tokens) > self._added else None
 
-    def _lead_of(self, text: str) -> tuple[str, str]:
-        """A text without the blanks around it, and its lead."""
+    def _lead_of(self, text: str) -> tuple[int, str, str]:
+        """Where a text begins, the text without the blanks around it, and its lead."""
         stripped = text.strip()
-        return stripped, _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars]
+        start = 0 if len(stripped) == len(text) else len(text) - len(text.lstrip())
+        if not (stripped[0].isprintable() and stripped[-1].isprintable()):
+            begin, end = visible_span(stripped)  # invisible marks are no whitespace
+            start, stripped = start + begin, stripped[begin:end]
+        return (
+            start,
+            stripped,
+            _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars],
+        )
 
     def _encode(self, text: str) -> Tokens:
         """The tokens that the model is given for a cut text or a lead."""
