@@ -49,6 +49,8 @@ LONG = (
     "Seventh, currencies are converted at the rate of the manuscript's own date. Eighth, poems "
     "are never shortened. Here is the request that came in this morning from the desk:"
 )
+# As long: an embedder that reads both ends of a text reads nothing between the two.
+CLOSING = " ".join(sentence for sentence in reversed(LONG.split(". ")) if "," in sentence) + "."
 OTHER = "Mathematics desk. " + LONG[59:]
 QUESTIONS = [
     "Write a sonnet about the first snow",
@@ -73,7 +75,7 @@ def table(prompt=lambda row: row["prompt"], rows=ROWS) -> hypernova.OutcomeTable
 def behind_both(row) -> str:
     """Two preambles that say nothing of the kind of prompt."""
     before = LONG if len(row["prompt"]) % 2 else OTHER
-    return f"{before}\n\n{row['prompt']}"
+    return f"{before}\n\n{row['prompt']}\n\n{CLOSING}"
 
 
 def metadata(artifact: hypernova.Artifact) -> dict:
@@ -128,6 +130,7 @@ class TestSaid:
         shared = metadata(hidden)["shared_text"]
         assert shared["sharing"] == shared["prompts"] == len({row["prompt"] for row in ROWS})
         assert {start["chars"] for start in shared["starts"]} == {len(LONG), len(OTHER)}
+        assert [end["chars"] for end in shared["ends"]] == [len(CLOSING)]
         assert not shared["skipped"]
         stake = shared["at_stake"]
         assert stake["accuracy"] < 0.6 < 0.7 < stake["accuracy_left_out"]
@@ -572,13 +575,15 @@ class TestCommands:
     def test_fit_says_it_and_inspect_too(self, data, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         said = " ".join(run("fit", data, "-o", out, "--clusters", 3).stdout.split())
-        lengths = f"{len(OTHER)} or {len(LONG)}"
-        assert f"different prompts share a beginning of {lengths} characters" in said
+        assert (
+            f"different prompts share a beginning of {len(OTHER)} or {len(LONG)} characters or an "
+            f"end of {len(CLOSING)} characters"
+        ) in said
         assert "without it held-out accuracy is 0." in said
         skipped = run("fit", data, "-o", out, "--clusters", 3, "--skip-shared").stdout
         assert "it is left out, in training and in every request" in " ".join(skipped.split())
         assert "it is left out" in " ".join(run("inspect", out).stdout.split())
-        assert len(json.loads(run("inspect", "--json", out).stdout)["embedder"]["skip"]) == 2
+        assert len(json.loads(run("inspect", "--json", out).stdout)["embedder"]["skip"]) == 3
         one = run("route", "-a", out, "--json", f"{LONG} {QUESTIONS[0]}").stdout
         other = run("route", "-a", out, "--json", QUESTIONS[0]).stdout
         assert json.loads(one)["ranking"] == json.loads(other)["ranking"]
@@ -587,7 +592,7 @@ class TestCommands:
         path = tmp_path / "bare_metadata.hnv"
         forged(skipping, json.loads(skipping.embedder)).save(path)
         said = " ".join(run("inspect", path).stdout.split())
-        assert f"beginnings of {len(OTHER)}, {len(LONG)} characters" in said
+        assert f"beginnings of {len(OTHER)}, {len(LONG)}; ends of {len(CLOSING)} char" in said
 
     def test_evaluate_takes_the_option(self, data, tmp_path) -> None:
         out = tmp_path / "report.json"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hypernova.embedder import SkipSharedEmbedder
 from hypernova.training.select import Tally
 from hypernova.training.shared_text import (
@@ -16,6 +14,7 @@ from hypernova.training.shared_text import (
     at_stake,
     find_alike,
     find_shared,
+    keys_of,
     shared_sentence,
 )
 
@@ -98,7 +97,7 @@ def alike_field(
     table: OutcomeTable, texts: Sequence[str], vectors: Floats
 ) -> dict[str, Any] | None:
     """Make the field ``alike_prompts`` of a report; None where there is nothing to say."""
-    facts = find_alike(table, texts, np.asarray(vectors))
+    facts = find_alike(table, texts, keys_of(vectors))
     return None if facts is None else {**facts, "text": _sentence(alike_sentence(facts))}
 
 

@@ -31,6 +31,7 @@ from hypernova.training.shared_text import (
     at_stake,
     find_alike,
     find_shared,
+    keys_of,
     texts_read,
     vectors_left,
 )
@@ -201,7 +202,7 @@ def fit(
             without = choose(table, *left, clusters=clusters, seed=seed, progress=progress)
             stake = at_stake(chosen.held_out, without.held_out, SELECTED)
             metadata["shared_text"] = {**shared.facts(skipped=False), "at_stake": stake}
-        alike = find_alike(table, texts, vectors)
+        alike = find_alike(table, texts, keys_of(vectors))
         if alike is not None:
             metadata["alike_prompts"] = alike
     if describe:

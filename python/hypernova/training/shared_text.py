@@ -182,7 +182,16 @@ def at_stake(whole: Tally, left: Tally, label: str) -> dict[str, Any]:
     }
 
 
-def find_alike(table: OutcomeTable, texts: Sequence[str], vectors: Floats) -> dict[str, Any] | None:
+def keys_of(vectors: Floats) -> list[bytes]:
+    """Give a key for each row, equal where the rows are equal bit for bit."""
+    return [
+        hashlib.blake2b(row.data, digest_size=16).digest() for row in np.ascontiguousarray(vectors)
+    ]
+
+
+def find_alike(
+    table: OutcomeTable, texts: Sequence[str], keys: Sequence[bytes]
+) -> dict[str, Any] | None:
     """Find different prompts with the same vector, bit for bit: no router can part them.
 
     Prompts that differ in case or blanks alone are not different here.
@@ -190,15 +199,14 @@ def find_alike(table: OutcomeTable, texts: Sequence[str], vectors: Floats) -> di
     Args:
         table: Outcomes.
         texts: (tasks,) what was embedded.
-        vectors: float32 (tasks, dim).
+        keys: (tasks,) equal where the vectors are.
 
     Returns:
         Numbers without any text; None where such prompts are few.
     """
     by_vector: dict[bytes, list[int]] = {}
-    for task, row in enumerate(np.ascontiguousarray(vectors)):
-        digest = hashlib.blake2b(row.data, digest_size=16).digest()
-        by_vector.setdefault(digest, []).append(task)
+    for task, key in enumerate(keys):
+        by_vector.setdefault(key, []).append(task)
     plain = ["".join(text.casefold().split()) for text in texts]
     prompts = sets = tasks = 0
     lost = 0.0
