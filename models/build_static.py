@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from build_minilm import SETTINGS as MINILM
 from hypernova.export.graph import Array, Graph
 from pack import BUNDLED, write_embedder, write_sums
 from train_static import PRIMES, Settings, read, train
@@ -21,9 +20,10 @@ from words import word_rows
 
 HALF = 256  # of the words; the trained half has Settings.dim
 SETTINGS = {
-    **MINILM,
     "name": "static",
     "dim": Settings.dim + HALF,
+    "pooling": "model",
+    "normalize": True,
     "max_tokens": None,
     "head_chars": 1536,
     "tail_chars": 512,

@@ -5,6 +5,7 @@ Not here: how an Embedder behaves; that is in test_embedder.py.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.util
 import json
@@ -88,6 +89,29 @@ def test_the_folder_is_complete_and_small(name: str) -> None:
     assert (settings["lead_chars"], settings["lead_weight"]) == (200, 2), "see models/README.md"
     assert settings["licence"] == "Apache-2.0"
     assert "all-MiniLM-L6-v2" in settings["source"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recipe_has_the_settings_that_ship(name: str) -> None:
+    source = (REPO / "models" / f"build_{name}.py").read_text(encoding="utf-8")
+    stated = next(
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict)
+    )
+    assert all(isinstance(key, ast.Constant) for key in stated.keys)  # nothing is taken over
+    recipe = {
+        ast.literal_eval(key): ast.literal_eval(value)
+        for key, value in zip(stated.keys, stated.values, strict=True)
+        if key is not None and isinstance(value, ast.Constant)  # all but a sum
+    }
+    shipped = json.loads((BUNDLED / name / "embedder.json").read_text(encoding="utf-8"))
+    made = {"format", "model_sha256", "tokenizer_sha256", "licence", "source"}
+    assert recipe == {
+        field: value
+        for field, value in shipped.items()
+        if field not in made and (field != "dim" or name == "minilm")
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -60,8 +60,10 @@ def cut(text: str, head: int, tail: int) -> str:
     """
     if len(text) <= head + tail or _is_cut(text, head, tail):
         return text
-    first, last = _kept(text, head, tail)
     # The space keeps the two ends from making up a word that the text does not hold.
+    if not _may_have_run(text, head + tail, tail):
+        return text[:head] + " " + text[-tail:] if tail else text[:head]
+    first, last = _kept(text, head, tail)
     return _of(text, first) + " " + _of(text, last) if last else _of(text, first)
 
 
@@ -89,16 +91,21 @@ def _is_cut(text: str, head: int, tail: int) -> bool:
 
 def _kept(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
     limit, stop = head + tail, len(text)
-    # Nearly no text has long runs; to look for them takes as long as a tenth of a vector.
-    if not _SAMPLED_RUN.search(text[: limit + 1 : _STEP]) and not _SAMPLED_RUN.search(
-        text[max(0, stop - tail - _MOST_BLANKS) :: _STEP]
-    ):
+    if not _may_have_run(text, limit, tail):
         return [(0, head)], [(stop - tail, stop)] if tail else []
     # One more than the limit, to see whether the text goes on.
     first = _forward(text, limit + 1)
     if _length(first) <= limit:
         return first, []
     return _first_of(first, head), _backward(text, tail)
+
+
+def _may_have_run(text: str, limit: int, tail: int) -> bool:
+    """Whether a long run of blanks may matter; nearly no text has any, and that is seen soon."""
+    return (
+        _SAMPLED_RUN.search(text[: limit + 1 : _STEP]) is not None
+        or _SAMPLED_RUN.search(text[max(0, len(text) - tail - _MOST_BLANKS) :: _STEP]) is not None
+    )
 
 
 def _forward(text: str, room: int) -> list[Span]:
@@ -160,9 +167,6 @@ def _add(spans: list[Span], first: int, last: int) -> None:
 
 def _of(text: str, spans: list[Span]) -> str:
     """What spans of a text hold."""
-    if len(spans) == 1:
-        first, last = spans[0]
-        return text[first:last]
     return "".join([text[first:last] for first, last in spans])
 
 
