@@ -256,7 +256,7 @@ def shared_sentence(facts: Mapping[str, Any]) -> str:
         return said + "--skip-shared leaves it out"
     if gain < -CLEAR * error:
         return said + "it tells kinds of prompt apart, and --skip-shared would lose that"
-    return said + "no clear difference; --skip-shared leaves it out"
+    return said + "no clear difference in accuracy; --skip-shared leaves it out"
 
 
 def skipped_sentence(identity: Mapping[str, object]) -> str:
