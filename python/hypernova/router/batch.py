@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.embedder import CallableEmbedder, Embedder, TextEmbedder
-from hypernova.errors import TextError
+from hypernova.embedder.base import check_has_text
 from hypernova.observe import Observed, tell
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ class Batch:
         step_s: float = 0.05,
     ) -> None:
         for place, text in enumerate(texts):  # before the first step, and the first one by index
-            if not text or text.isspace():
-                raise TextError(f"text {place} is empty: expected at least one visible character")
+            check_has_text(text, place)
         self._router = router
         self._serving = router._serving
         self._wishes = wishes
