@@ -3,7 +3,8 @@
 Not here: other libraries (`speed.py`). Each version has a process of its own, and one of them
 works while the other waits. Artifacts are blended and corrected, as `fit` makes them, unless a
 row says *plain*. What disturbs the machine for longer than a turn disturbs both, so the median
-of the ratios says more than either time.
+of the ratios says more than either time. Where a process finds its memory decides some percent for
+as long as it lives, so both are started several times.
 
     python3 -m venv build/before && build/before/bin/pip install hypernova-router==0.1.0
     python -m benches.versions build/before/bin/python [-o FOLDER]
@@ -28,7 +29,7 @@ from benches.text import prompts
 
 import hypernova
 
-ROUNDS, TURN_S = 41, 0.04
+STARTS, ROUNDS, TURN_S = 5, 9, 0.04
 SHAPES = [(100, 384), (16, 512), (1_000, 1_536)]
 MODELS, QUERIES, BATCH = 24, 64, 1_024
 
@@ -166,11 +167,42 @@ def texts() -> dict[str, list[str]]:
     return {"examples": [json.loads(line)["prompt"] for line in lines]}
 
 
+Pairs = dict[str, list[tuple[float, float]]]
+
+
+def compared(old: Worker, new: Worker, rounds: int, rows: str) -> Pairs:
+    """By row: nanoseconds before and now, of turns that the two took one after the other."""
+    found: Pairs = {}
+    fresh = "fresh process to first decision"
+    for row in [*(row for row in new.rows if row in old.rows), fresh]:
+        if rows not in row:
+            continue
+        found[row] = []
+        for turn in range(3 if row == fresh else rounds):
+            took = {}
+            for worker in (old, new) if turn % 2 else (new, old):
+                took[worker] = worker.fresh() if row == fresh else worker.nanoseconds(row)
+            found[row].append((took[old], took[new]))
+    return found
+
+
+def lines(pairs: Pairs) -> list[str]:
+    """A line of the table for each row."""
+    said = []
+    for row, turns in pairs.items():
+        low, middle, high = np.percentile([before / now for before, now in turns], (25, 50, 75))
+        times = [median(turn[i] for turn in turns) for i in (0, 1)]
+        shown = " | ".join(f"{t / 1e3:.2f} us" if t < 1e6 else f"{t / 1e6:.2f} ms" for t in times)
+        said.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+    return said
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("python", help="of the environment that has the other version")
     parser.add_argument("--pythonpath", help="where the other version's package lies, if apart")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--starts", type=int, default=STARTS, help="of both processes")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each start")
     parser.add_argument("--rows", default="", help="only rows that hold this")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
@@ -184,40 +216,29 @@ def main() -> None:
         setup = {"artifacts": made, "texts": texts(), "queries": QUERIES, "batch": BATCH}
         setup["turn_s"] = TURN_S
         here = str(Path(hypernova.__file__).parents[1])
-        new = Worker(sys.executable, setup, here)
-        old = Worker(arguments.python, setup, arguments.pythonpath)
-        lines = [
-            f"Milliseconds or microseconds of a call, median of {arguments.rounds} turns that the "
-            f"versions took one after the other; ratio: median of (before / now) over the turns, "
-            f"and its quartiles. {processor()}, {datetime.date.today()}, "
-            f"commit {said('git', 'rev-parse', '--short', 'HEAD')}, one thread, "
-            f"`python -m benches.versions`.\n",
-            f"| row | before ({old.version}) | now ({new.version}) | ratio | quartiles |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        print("\n".join(lines), flush=True)
-        for row in [r for r in new.rows if r in old.rows] + ["fresh process to first decision"]:
-            if arguments.rows not in row:
-                continue
-            fresh = row.startswith("fresh")
-            pairs = []
-            for turn in range(9 if fresh else arguments.rounds):
-                two = [old, new] if turn % 2 else [new, old]
-                took = [w.fresh() if fresh else w.nanoseconds(row) for w in two]
-                pairs.append(took if turn % 2 else took[::-1])
-            low, middle, high = np.percentile([a / b for a, b in pairs], (25, 50, 75))
-            times = [median(pair[i] for pair in pairs) for i in (0, 1)]
-            shown = " | ".join(
-                f"{t / 1e3:.2f} us" if t < 1e6 else f"{t / 1e6:.2f} ms" for t in times
-            )
-            lines.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} |")
-            print(lines[-1], flush=True)
-        new.close()
-        old.close()
+        pairs: Pairs = {}
+        for _ in range(arguments.starts):
+            new = Worker(sys.executable, setup, here)
+            old = Worker(arguments.python, setup, arguments.pythonpath)
+            for row, turns in compared(old, new, arguments.rounds, arguments.rows).items():
+                pairs.setdefault(row, []).extend(turns)
+            new.close()
+            old.close()
+    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
+    record = [
+        f"Medians of {arguments.starts} starts of both processes with {arguments.rounds} turns "
+        "each, which the versions took one after the other. Ratio: median of before / now over "
+        f"the turns, and its quartiles. {processor()}, {datetime.date.today()}, commit {commit}, "
+        "one thread, `python -m benches.versions`.",
+        "",
+        f"| row | before ({old.version}) | now ({new.version}) | ratio | quartiles |",
+        "| --- | --- | --- | --- | --- |",
+        *lines(pairs),
+    ]
+    print("\n".join(record))
     if arguments.output is not None:
-        commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
         path = arguments.output / f"{datetime.date.today()}-{commit}-versions.md"
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text("\n".join(record) + "\n")
         print(f"wrote {path}")
 
 
