@@ -107,7 +107,8 @@ soak: $(STAMP) ## millions of routes from several threads; load on the server [R
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --quiet --package hypernova-core \
 		--target x86_64-unknown-linux-gnu --target-dir target/asan --lib --test kernels \
-		--test decide --test rule --test blend --test format --test refused
+		--test decide --test rule --test blend --test explain --test detached --test format \
+		--test refused
 
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
