@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova.embedder.cut import is_blank
 from hypernova.errors import MessagesError, TextError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         if not isinstance(role, str):
             found = "is missing" if role is None else f"is {_kind(role)}"
             raise MessagesError(f"messages[{i}]: role {found}, expected a str such as 'user'")
-        if role == "user" and (text := _content(message.get("content"), i)).strip():
+        if role == "user" and not is_blank(text := _content(message.get("content"), i)):
             turns.append(text)
     if not turns:
         raise MessagesError(
