@@ -339,5 +339,11 @@ class TestRank:
             {"role": "user", "content": "b"},
         ]
 
+    def test_no_messages_at_all_are_nothing_to_read(self, router: hypernova.Router) -> None:
+        found = asyncio.run(rank(router, None, {}, on_unreadable="default"))
+        assert (found.models[0], found.reason) == (router.artifact.default_model, "unread")
+        with pytest.raises(MessagesError):
+            asyncio.run(rank(router, None, {}, on_unreadable="error"))
+
     def test_half_a_surrogate_pair_is_read(self, router: hypernova.Router) -> None:
         assert ranked(router, {"prompt": f"{TEXT} \ud83d"}).reason != "unread"
