@@ -1,4 +1,4 @@
-"""What is no argument: one line that says which one and why, of a class that users catch.
+"""Arguments that are none: one line that says which one and why, of a class that users catch.
 
 Not here: numbers out of range and wrong types (test_rule.py), and arrays (test_vectors.py).
 """

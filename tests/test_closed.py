@@ -100,7 +100,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Ran(NamedTuple):
-    """What a way did, and where."""
+    """The traces of one way in, and the places that it was given."""
 
     done: subprocess.CompletedProcess[str]
     folder: Path
@@ -198,7 +198,7 @@ def test_a_way_in_writes_only_where_it_was_told(ran: Ran) -> None:
 
 
 def changed_paths(trace: list[str], folder: Path) -> set[Path]:
-    """What was opened for writing, made, renamed or removed by a process in a folder."""
+    """The paths that a process in a folder opened for writing, made, renamed or removed."""
     paths = set()
     for line in trace:
         found = CALL.match(line)

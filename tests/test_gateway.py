@@ -202,7 +202,7 @@ class TestNarrow:
 
 
 class Place:
-    """What the whole table says of a model."""
+    """The estimates that the whole table gives for a model."""
 
     def __init__(self, model: str, success: float, cost_usd: float) -> None:
         self.model, self.success, self.cost_usd = model, success, cost_usd
