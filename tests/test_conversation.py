@@ -112,9 +112,9 @@ def test_messages_are_routed_by_the_mean_of_their_turns() -> None:
     assert by_messages.ranking[0].utility == pytest.approx(by_vector.ranking[0].utility, abs=1e-6)
     alone = router.route(messages=TALK[:2])
     assert alone.distance == router.route(turns_of(TALK)[0]).distance
-    with pytest.raises(TypeError, match="both given: expected one"):
+    with pytest.raises(TypeError, match="both given"):
         router.route("Fix it", messages=TALK)
-    with pytest.raises(TypeError, match="neither text nor messages= is given"):
+    with pytest.raises(TypeError, match="neither text nor"):
         router.route()
 
 
@@ -171,25 +171,21 @@ def test_as_a_conversation_goes_on_only_its_last_turn_is_embedded() -> None:
 def test_a_turn_that_no_embedder_can_read_does_not_count() -> None:
     router = hypernova.Router.open()
     alone = router.route("Fix the race in the scheduler").distance
-    blank = "\ufffd"  # visible, and no token
+    unknown = "\ue000"  # of private use: no blank, and no token
     for texts in (
-        ("Fix the race in the scheduler", blank),
-        (blank, "Fix the race in the scheduler"),
+        ("Fix the race in the scheduler", unknown),
+        (unknown, "Fix the race in the scheduler"),
     ):
         assert router.route(messages=said(*texts)).distance == alone
     with pytest.raises(TextError, match="no token"):
-        router.route(messages=said("\ufffd", "\ufffd \ufffd"))
+        router.route(messages=said(unknown, unknown + unknown))
 
 
-def test_a_turn_of_invisible_marks_is_a_turn_without_text() -> None:
-    blank = "\u200b \ufeff\0"
-    assert turns_of(said("Fix the race", "It still fails", blank)) == (
+def test_a_turn_of_invisible_marks_is_no_turn() -> None:
+    assert turns_of(said("Fix the race", "\u200b\ufeff", "Go on", "\n ")) == (
         "Fix the race",
-        "It still fails",
+        "Go on",
     )
-    assert turns_of(said(blank, "Fix the race")) == ("Fix the race",)
-    with pytest.raises(MessagesError, match="no text of role 'user'"):
-        turns_of(said(blank, "\u200b"))
 
 
 def test_of_two_turns_that_cancel_the_last_is_taken() -> None:
