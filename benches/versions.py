@@ -114,7 +114,7 @@ class Worker:
         return out.readline()
 
     def nanoseconds(self, row: str) -> float:
-        """What one call took, in a turn of some hundredths of a second."""
+        """The seconds that one call took, in a turn of some hundredths of a second."""
         return float(self._ask(row))
 
     def fresh(self) -> float:

@@ -1,4 +1,4 @@
-"""What is no argument: one line that says which one and why, of a class that users catch.
+"""Arguments that are none: one line that says which one and why, of a class that users catch.
 
 Not here: numbers out of range and wrong types (test_rule.py), and arrays (test_vectors.py).
 """
@@ -6,6 +6,7 @@ Not here: numbers out of range and wrong types (test_rule.py), and arrays (test_
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -222,6 +223,13 @@ class TestPaths:
         )
         artifact.save(path)
         assert Artifact.open(path).sha256 == artifact.sha256
+
+
+@pytest.mark.parametrize("watch", ["yes", None, "1", [1.0], -1, math.nan, math.inf])
+def test_watch_that_is_no_number_of_seconds(artifact: Artifact, watch: Any, tmp_path: Path) -> None:
+    artifact.save(tmp_path / "r.hnv")
+    with pytest.raises(ValueError, match=r"watch is .*, expected True or seconds above 0"):
+        hypernova.Router.open(tmp_path / "r.hnv", watch=watch)
 
 
 class TestBuild:

@@ -100,7 +100,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Ran(NamedTuple):
-    """What a way did, and where."""
+    """The traces of one way in, and the places that it was given."""
 
     done: subprocess.CompletedProcess[str]
     folder: Path
@@ -198,7 +198,7 @@ def test_a_way_in_writes_only_where_it_was_told(ran: Ran) -> None:
 
 
 def changed_paths(trace: list[str], folder: Path) -> set[Path]:
-    """What was opened for writing, made, renamed or removed by a process in a folder."""
+    """The paths that a process in a folder opened for writing, made, renamed or removed."""
     paths = set()
     for line in trace:
         found = CALL.match(line)
@@ -258,7 +258,11 @@ def open_sockets(pid: int) -> dict[str, str]:
     """The local address of each socket of the internet that a process has, by its inode."""
     there = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", str(entry.readlink())):
+        try:
+            target = os.readlink(entry)
+        except FileNotFoundError:  # closed since it was listed, as a client's is that hung up
+            continue
+        if found := re.fullmatch(r"socket:\[(\d+)\]", target):
             there[found[1]] = ""
     of_internet = {}
     for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):

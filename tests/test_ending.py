@@ -213,7 +213,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 def test_an_ending_that_python_loses_comes_again() -> None:
-    """What is raised while an object is freed goes nowhere; what cleans up is left alone."""
+    """An error raised while an object is freed goes nowhere; what cleans up is left alone."""
     program = """
 import os, signal, time
 from hypernova.cli import ending

@@ -1,4 +1,4 @@
-"""What an explanation says: what was read, the clusters, the estimates, in Python and the command.
+"""An explanation: what was read, the clusters, the estimates, in Python and the command.
 
 Not here: that the core explains what it decides (see the core's own tests).
 """
@@ -16,6 +16,7 @@ import pytest
 import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
+from hypernova.training.parts import Profile, rebuild
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "QuerySet.union() drops the ordering of the second query"
@@ -41,6 +42,15 @@ def test_an_explanation_holds_the_decision_that_route_gives(router: hypernova.Ro
         for estimate in said.estimates:
             assert estimate.success == pytest.approx(estimate.profile + estimate.correction)
     assert not next(e for e in said.estimates if e.model == options["deny"][0]).candidate
+
+
+def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Router) -> None:
+    artifact = router.artifact
+    profile, metadata = Profile.of(artifact), {"words": [["a\x1b[2Jb", "\u202ec"]] * 16}
+    odd = rebuild(artifact, list(artifact.models), profile, artifact.default_model, metadata)
+    said = str(hypernova.Router(odd).explain(TEXT))
+    assert r"a\x1b[2Jb \u202ec" in said
+    assert said.replace("\n", "").isprintable()
 
 
 def test_clusters_have_their_share_their_count_and_their_words() -> None:

@@ -1,4 +1,4 @@
-"""What is done to an artifact's file while a process routes with it.
+"""Changes to an artifact's file while a process routes with it.
 
 Not here: reloading under load (test_service.py), and files that break a rule (test_format.py).
 """

@@ -202,7 +202,7 @@ class TestNarrow:
 
 
 class Place:
-    """What the whole table says of a model."""
+    """The estimates that the whole table gives for a model."""
 
     def __init__(self, model: str, success: float, cost_usd: float) -> None:
         self.model, self.success, self.cost_usd = model, success, cost_usd
@@ -338,6 +338,12 @@ class TestRank:
             {"role": "user", "content": "a"},
             {"role": "user", "content": "b"},
         ]
+
+    def test_no_messages_at_all_are_nothing_to_read(self, router: hypernova.Router) -> None:
+        found = asyncio.run(rank(router, None, {}, on_unreadable="default"))
+        assert (found.models[0], found.reason) == (router.artifact.default_model, "unread")
+        with pytest.raises(MessagesError):
+            asyncio.run(rank(router, None, {}, on_unreadable="error"))
 
     def test_half_a_surrogate_pair_is_read(self, router: hypernova.Router) -> None:
         assert ranked(router, {"prompt": f"{TEXT} \ud83d"}).reason != "unread"

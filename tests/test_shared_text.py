@@ -591,6 +591,18 @@ class TestCommands:
         assert len(router.embedder.parts.parts) == 3
         assert same(router.route(f"{LONG} {QUESTIONS[0]}"), router.route(QUESTIONS[0]))
 
+    def test_prompts_are_shown_by_what_tells_them_apart(self, skipping, data, tmp_path) -> None:
+        path = tmp_path / "r.hnv"
+        skipping.save(path)
+        shown = run("inspect", path, "--data", data).stdout.partition("most typical prompts")[2]
+        proposed = run("next-prompts", path, data, "-n", 3).stdout
+        for text in (shown, proposed):
+            assert any(row["prompt"][:30] in text for row in ROWS)
+            assert LONG[:40] not in text
+            assert OTHER[:40] not in text
+        full = run("next-prompts", path, data, "-n", 1, "--json").stdout
+        assert json.loads(full)["prompt"].startswith((LONG, OTHER))
+
     def test_an_artifact_of_another_program_says_what_it_skips(self, skipping, capsys) -> None:
         print_summary(forged(skipping, json.loads(skipping.embedder)))
         said = " ".join(capsys.readouterr().out.split())

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from same import assert_same
 
 import hypernova.table
+from hypernova.embedder.cut import is_blank
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
 from hypernova.table.names import alike, fault_of_name
@@ -144,7 +145,7 @@ class Example:
 # Whatever a file can hold: line breaks, quotes, commas and NUL in prompts; no control characters
 # in names.
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
-    lambda text: not text.isspace()
+    lambda text: not is_blank(text)
 )
 _names = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Cs")),
@@ -577,6 +578,7 @@ def _python(code: str, *arguments: str, first: Path | None = None) -> str:
         ({"task_id": 1.5}, ["'task_id'", "1.5"]),
         ({"prompt": ""}, ["'prompt'", "without text"]),
         ({"prompt": " \n\t"}, ["'prompt'", r"' \n\t'", "without text"]),
+        ({"prompt": "\u200b\ufeff"}, ["'prompt'", r"'\u200b\ufeff'", "without text"]),
         ({"prompt": 5}, ["'prompt'", "5", "string"]),
         ({"prompt": "half \udc00"}, ["'prompt'", "surrogate", "character 5"]),
         ({"group": 5}, ["'group'", "5", "string"]),
@@ -687,6 +689,7 @@ def test_long_values_are_cut_in_the_message(tmp_path: Path) -> None:
         (",two,,a,1,,", ["'task_id'", "empty name"]),
         ("t1,,,a,1,,", ["'prompt'", "without text"]),
         ("t1,  ,,a,1,,", ["'prompt'", "without text"]),
+        ("t1,\u200b,,a,1,,", ["'prompt'", "without text"]),
         ("t1,two,, ,1,,", ["'model'", "empty name"]),
         ("t1,two,,a\tb,1,,", ["'model'", r"'a\tb'", "control character"]),
         ("t\x00,two,,a,1,,", ["'task_id'", r"'t\x00'", "control character"]),

@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from same import assert_same
 
+from hypernova.embedder.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.names import alike, fault_of_name
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
-    lambda text: not text.isspace()
+    lambda text: not is_blank(text)
 )
 _names = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Cs")),

@@ -103,7 +103,7 @@ class PolicyError(HypernovaError, ValueError):
 
 
 class StateError(HypernovaError, ValueError):
-    """What a pickle holds is damaged, or another version of hypernova wrote it."""
+    """The state in a pickle is damaged, or another version of hypernova wrote it."""
 
 
 class UnknownModelError(PolicyError):

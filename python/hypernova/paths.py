@@ -53,9 +53,11 @@ def check_file(
 
     Raises:
         NotFoundError: Its folder does not exist.
-        WriteError: It is a folder or an input, or nothing can be written there.
+        WriteError: It is a folder, or named as one, or an input, or nothing can be written there.
     """
     place, label = Path(path), path_label(path)
+    if os.fsdecode(path).endswith(os.sep):
+        raise WriteError(f"{label} is the name of a folder; name a file")
     folder = place.absolute().parent
     if not folder.exists():
         raise NotFoundError(

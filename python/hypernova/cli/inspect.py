@@ -57,9 +57,11 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
 
     from hypernova.progress import bar
     from hypernova.training.describe import describe
+    from hypernova.training.shared_text import texts_read
     from hypernova.training.taken import NO_LIMITS
 
     table = hypernova.OutcomeTable.read(data)
+    texts = table.prompts
     if json.loads(artifact.embedder)["kind"] == "vectors":
         vectors = table.embedding
         if vectors is None or vectors.shape[1] != artifact.dim:
@@ -69,12 +71,13 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
             )
     else:
         embedder = hypernova.Router(artifact).embedder
+        texts = tuple(map(texts_read(embedder), table.prompts))
         what = f"embedding with {embedder.name}"
         with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
     # The nearest clusters are asked for, whatever the artifact's limits leave there.
     clusters = artifact.decide_many(np.ascontiguousarray(vectors), **NO_LIMITS).clusters
-    return describe(table.prompts, vectors, artifact.centroids, clusters)
+    return describe(texts, vectors, artifact.centroids, clusters)
 
 
 def _print_descriptions(artifact: Artifact, described: list[Description] | None) -> None:

@@ -6,11 +6,13 @@ Not here: how they are chosen (see `hypernova.training.pool.propose`).
 from __future__ import annotations
 
 import argparse
+import json
 from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.cli.streams import print_json
+from hypernova.embedder.skip import SharedParts
 
 if TYPE_CHECKING:
     from hypernova.cli import Commands
@@ -50,8 +52,10 @@ def _propose(arguments: argparse.Namespace) -> None:
 
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
+    artifact = hypernova.Artifact.open(arguments.artifact)
+    skipped = SharedParts.of_identity(json.loads(artifact.embedder))
     proposals = hypernova.next_prompts(
-        hypernova.Artifact.open(arguments.artifact),
+        artifact,
         prompts,
         model=arguments.model,
         scored=None if scored is None else hypernova.OutcomeTable.read(scored, least_models=1),
@@ -72,7 +76,9 @@ def _propose(arguments: argparse.Namespace) -> None:
             }
             print_json(told)
         else:
-            print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(prompt, 62)}")
+            # The line's room is for what tells prompts apart.
+            told_apart = prompt if skipped is None else skipped.left(prompt)
+            print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(told_apart, 62)}")
     if not arguments.json:
         print(
             f"expected of all {len(proposals)} together: {proposals[-1].gain:.5f} more success "

@@ -96,7 +96,7 @@ def _target(figures: Any) -> str:
 
 
 def _print_shared(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
-    """What the prompts of the table share, and what of it every request loses."""
+    """Print what the prompts of the table share, and what of it every request loses."""
     if not (metadata.keys() & {"shared_text", "alike_prompts"} or "skip" in identity):
         return
     from hypernova.training.shared_text import alike_sentence, shared_sentence, skipped_sentence

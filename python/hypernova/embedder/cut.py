@@ -166,7 +166,7 @@ def _add(spans: list[Span], first: int, last: int) -> None:
 
 
 def _of(text: str, spans: list[Span]) -> str:
-    """What spans of a text hold."""
+    """The characters that spans of a text hold."""
     return "".join([text[first:last] for first, last in spans])
 
 

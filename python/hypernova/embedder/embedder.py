@@ -448,7 +448,7 @@ class Embedder(TextEmbedder):
         return np.delete(ids, own[self._room - self._tail_tokens : len(own) - self._tail_tokens])
 
     def _encoded(self, text: str, *, special: bool) -> tuple[str, Any]:
-        """What is tokenised for a cut text or a lead, and all its tokens."""
+        """The text that is tokenised for a cut text or a lead, and all its tokens."""
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
         whole = self._prompt + text

@@ -53,6 +53,8 @@ async def rank(
         NoCandidateError: The wishes leave no model.
         HypernovaError: As `hypernova.Router.route`.
     """
+    if messages is None:  # which would be no argument at all to the router
+        messages = ()
     try:
         decision = await router.aroute(messages=messages, **wishes)  # type: ignore[arg-type]
     except (MessagesError, TextError):

@@ -129,7 +129,7 @@ class _Worker:
             self._ended()
 
     def receive(self) -> Any:
-        """What a call returned; raises what it raised."""
+        """The value that a call returned; raises what the call raised."""
         try:
             done, result = pickle.loads(self.answers.recv_bytes())  # noqa: S301 - of our process
         except (EOFError, OSError):

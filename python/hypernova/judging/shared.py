@@ -1,4 +1,4 @@
-"""What the prompts of a table share, as a report has it: what it is, what is at stake.
+"""The field of a report on what a table's prompts share: what it is, what is at stake.
 
 Not here: finding it, or leaving it out (see ``hypernova.training.shared_text``).
 """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypernova.errors import TextError
+from hypernova.paths import escaped
 from hypernova.router.form import as_dict
 from hypernova.router.metadata import words_of
 
@@ -76,7 +77,7 @@ class NearCluster(NamedTuple):
 
 
 class ModelEstimate(NamedTuple):
-    """What is expected of a model, in its parts.
+    """The expectation of a model, in its parts.
 
     Attributes:
         model: Name.
@@ -110,7 +111,7 @@ class ModelEstimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a decision rests on; ``str`` gives it in words.
+    """The grounds of a decision; ``str`` gives them in words.
 
     Attributes:
         decision: The decision itself.
@@ -161,7 +162,8 @@ class Explanation:
         yield f"\nnovelty {decision.novelty:.3f}, {above} {self.novelty_limit:g}: {judge}"
         yield "\n  share  distance  tasks  nearest clusters"
         for near in self.clusters:
-            words = " ".join(near.words) or "(no words)"
+            # An artifact's metadata is free: another program may have written anything there.
+            words = escaped(" ".join(near.words)) or "(no words)"
             yield (
                 f"  {near.share:5.2f}  {near.distance:8.3f}  {near.tasks:5g}  "
                 f"{near.cluster}: {_shown(words)}"

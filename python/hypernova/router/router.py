@@ -11,6 +11,7 @@ import threading
 from contextvars import copy_context
 from copy import deepcopy
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -174,9 +175,9 @@ class Router:
         """
         if watch and path is None:
             raise ValueError("watch takes a path: the bundled artifact is not replaced")
-        every_s = WATCH_EVERY_S if watch is True else float(watch)
-        if not 0 <= every_s < float("inf"):
+        if not (isinstance(watch, Real) and 0 <= watch < float("inf")):
             raise ValueError(f"watch is {watch!r}, expected True or seconds above 0")
+        every_s = WATCH_EVERY_S if watch is True else float(watch)
         file = BUNDLED_ARTIFACT if path is None else Path(path)
         # Looked at before it is read: what replaces it in between is then taken, not missed.
         seen = state_of(file) if every_s else None

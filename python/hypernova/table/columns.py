@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from hypernova.embedder.cut import is_blank
 from hypernova.table.names import CONTROL, alike, fault_of_name, spellings
 from hypernova.table.source import Source, shown
 
@@ -136,12 +137,12 @@ def tasks_of_long(
 
 
 def check_prompt(prompt: str, source: Source, row: int, of: str | None = None) -> None:
-    """Refuse a prompt that is empty, blank, or not Unicode text.
+    """Refuse a prompt that is empty, blank as embedders see it, or not Unicode text.
 
     Raises:
         TableError: the prompt is one of these.
     """
-    if not prompt or prompt.isspace():
+    if is_blank(prompt):
         raise source.error(
             f"found {shown(prompt)}, a prompt without text",
             "fill it in or leave the row out",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from hypernova.embedder.cut import is_blank
 from hypernova.table.columns import (
     Floats,
     Ints,
@@ -251,7 +252,7 @@ def prompts_of_txt(path: Path) -> list[str]:
     source = Source.of(path, "line")
     with opened(path, source) as file:
         lines = (line.rstrip("\r\n") for line in text_lines(file, source))
-        return [line for line in lines if line and not line.isspace()]
+        return [line for line in lines if not is_blank(line)]
 
 
 def prompts_of_jsonl(path: Path) -> list[str]:

@@ -9,6 +9,7 @@ import math
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
 
+from hypernova.embedder.cut import is_blank
 from hypernova.table import OutcomeTable
 from hypernova.table.source import shown
 
@@ -91,5 +92,5 @@ def check_structure(structure: object, error: type[HypernovaError]) -> None:
             "hypernova.table.read_prompts(path) reads some"
         )
     for index, prompt in enumerate(structure):  # type: ignore[arg-type, var-annotated]
-        if not isinstance(prompt, str) or not prompt.strip():
+        if not isinstance(prompt, str) or is_blank(prompt):
             raise error(f"structure holds {shown(prompt)} at index {index}; expected a text")
