@@ -259,7 +259,7 @@ def open_sockets(pid: int) -> dict[str, str]:
     there = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            target = os.readlink(entry)
+            target = str(entry.readlink())
         except FileNotFoundError:  # closed since it was listed, as a client's is that hung up
             continue
         if found := re.fullmatch(r"socket:\[(\d+)\]", target):
