@@ -258,7 +258,11 @@ def open_sockets(pid: int) -> dict[str, str]:
     """The local address of each socket of the internet that a process has, by its inode."""
     there = {}
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", str(entry.readlink())):
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:  # closed since it was listed, as a client's is that hung up
+            continue
+        if found := re.fullmatch(r"socket:\[(\d+)\]", target):
             there[found[1]] = ""
     of_internet = {}
     for kind in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):
