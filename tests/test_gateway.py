@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
 from hypernova.integrations.bounds import narrow
-from hypernova.integrations.gateway import Ranking, messages_in, rank
+from hypernova.integrations.gateway import Ranking, messages_in, rank, rank_within
 
 TABLE = Path(__file__).resolve().parent.parent / "examples" / "simulated.jsonl"
 LARGE, CODER, MATHS, WRITER, SMALL = (
@@ -308,6 +308,31 @@ READABLE: list[dict[str, Any]] = [
 def ranked(router: hypernova.Router, data: dict[str, Any], **settings: Any) -> Ranking:
     settings = {"on_unreadable": "default", "wishes": {}, **settings}
     return asyncio.run(rank(router, messages_in(data), **settings))
+
+
+def test_the_bounds_are_those_of_the_artifact_that_decides(
+    artifact: hypernova.Artifact, tmp_path: Path
+) -> None:
+    renamed = hypernova.rename_model(artifact, artifact.default_model, "brand-new")
+    dearer = limited(renamed, max_cost_usd=0.003)
+    dearer.save(tmp_path / "new.hnv")
+    router = hypernova.Router(artifact)
+
+    def is_served(model: str) -> bool:
+        # Another artifact takes over when the bounds of the first have been read.
+        if router.artifact is artifact:
+            router.reload(tmp_path / "new.hnv")
+        return model != "brand-new"
+
+    asked = {"max_cost_usd": 0.01}
+    call = rank_within(
+        router, messages_in(READABLE[0]), {}, asked, is_served=is_served, on_unreadable="error"
+    )
+    found = asyncio.run(call)
+    assert found.artifact == dearer.sha256
+    assert "brand-new" not in found.models
+    costs = {e.model: e.cost_usd for e in router.route(TEXT, max_cost_usd=math.inf).ranking}
+    assert all(costs[model] <= 0.003 for model in found.models)
 
 
 class TestRank:

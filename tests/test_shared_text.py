@@ -269,6 +269,22 @@ class TestLeftOut:
         assert cached.embed_one(twice).tobytes() == embedder.embed_one(twice).tobytes()
         assert cached.embed([twice]).tobytes() == embedder.embed_one(twice).tobytes()
 
+    def test_marks_that_show_nothing_before_a_preamble_hide_it_not(self, skipping) -> None:
+        embedder = hypernova.Router(skipping).embedder
+        bare_vector = embedder.embed_one(QUESTIONS[0])
+        for marks in ("\ufeff", "\x00 \u200b"):
+            marked = f"{marks}{LONG}\n\n{QUESTIONS[0]}\n\n{CLOSING}{marks}"
+            assert embedder.embed_one(marked).tobytes() == bare_vector.tobytes()
+
+    def test_a_given_embedder_serves_artifacts_that_skip_other_parts_or_none(
+        self, skipping, bare, tmp_path
+    ) -> None:
+        router = hypernova.Router(skipping, embedder=hypernova.Router(skipping).embedder)
+        bare.save(tmp_path / "bare.hnv")
+        router.reload(tmp_path / "bare.hnv")
+        asked = f"{LONG}\n\n{QUESTIONS[0]}"
+        assert same(router.route(asked), hypernova.Router(bare).route(asked))
+
     def test_it_holds_in_a_server(self, skipping, bare, tmp_path) -> None:
         skipping.save(tmp_path / "skip.hnv")
         plain = hypernova.Router(bare).route(QUESTIONS[1])
@@ -291,8 +307,9 @@ class TestLeftOut:
             hypernova.Router(skipping, embedder=CachedEmbedder(minilm, 5), cache=5)
         with pytest.raises(EmbedderMismatchError, match=r"minilm \(.*static \("):
             hypernova.Router(skipping, embedder="static")
-        with pytest.raises(EmbedderMismatchError, match="minilm"):
-            hypernova.Router(bare, embedder=wrapped)
+        # Of an artifact that skips nothing it is the embedder within that counts.
+        assert same(hypernova.Router(bare, embedder=wrapped).route(QUESTIONS[2]), plain)
+        assert hypernova.Router(bare, embedder=wrapped).embedder is wrapped.embedder
 
     def test_models_join_and_logs_are_folded_in_by_what_is_left(
         self, skipping, bare, tmp_path

@@ -96,8 +96,8 @@ def adapted_to(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEm
     """Refuse an embedder that is another one than an identity names.
 
     Returns:
-        The embedder; within one that skips shared parts, where the artifact skips any and the
-        embedder does not.
+        The embedder; within one that skips the shared parts that the artifact skips, if any, in
+        place of those that it has skipped so far.
 
     Raises:
         EmbedderMismatchError: It is another one, and the message names both.
@@ -105,6 +105,10 @@ def adapted_to(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEm
     """
     if embedder.fingerprint == identity["fingerprint"]:
         return embedder
+    if isinstance(embedder, SkipSharedEmbedder):  # of another artifact, which skips other parts
+        embedder = embedder.embedder
+        if embedder.fingerprint == identity["fingerprint"]:
+            return embedder
     parts = SharedParts.of_identity(identity)
     if parts is not None and embedder.fingerprint == _fingerprint_within(identity):
         return _skipping(identity, embedder, parts)

@@ -16,6 +16,7 @@ from hypernova.embedder.base import (
     check_is_text,
     fingerprint_of_identity,
 )
+from hypernova.embedder.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -287,5 +288,5 @@ def _bytes(text: str) -> bytes:
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     """The bounds of a part of a text without the blanks at its ends."""
-    part = text[start:end].lstrip()
-    return end - len(part), end - len(part) + len(part.rstrip())
+    first, last = visible_span(text[start:end])
+    return start + first, start + last

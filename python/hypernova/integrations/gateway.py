@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from hypernova.errors import MessagesError, NoCandidateError, TextError
+from hypernova.errors import HypernovaError, MessagesError, NoCandidateError, TextError
+from hypernova.integrations.bounds import narrow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hypernova import Router
     from hypernova.router import Wishes
 
@@ -33,6 +36,46 @@ class Ranking(NamedTuple):
     id: str | None
     reason: str
     artifact: str
+
+
+async def rank_within(
+    router: Router,
+    messages: object,
+    bounds: Wishes,
+    asked: object,
+    *,
+    is_served: Callable[[str], bool] | None = None,
+    on_unreadable: OnUnreadable,
+) -> Ranking:
+    """Rank the models for a request within the operator's bounds, by one artifact.
+
+    Where another artifact takes over in between, the bounds are read again: its models and its
+    limits may be others.
+
+    Args:
+        router: As in `rank`.
+        messages: As in `rank`.
+        bounds: The operator's wishes.
+        asked: The request's, as `hypernova.integrations.bounds.narrow` takes them.
+        is_served: Whether a model of the artifact can be asked at all; by default each can.
+        on_unreadable: As in `rank`.
+
+    Raises:
+        PolicyError: As in `hypernova.integrations.bounds.narrow`.
+        HypernovaError: As in `rank`.
+    """
+    while True:
+        artifact = router.artifact
+        served = None if is_served is None else [m for m in artifact.models if is_served(m)]
+        try:
+            wishes = narrow(artifact, bounds, asked, served=served)
+            ranking = await rank(router, messages, wishes, on_unreadable=on_unreadable)
+        except HypernovaError:
+            if router.artifact is artifact:
+                raise
+        else:
+            if ranking.artifact == artifact.sha256:
+                return ranking
 
 
 async def rank(

@@ -22,8 +22,7 @@ from hypernova.errors import (
     TextError,
     UnknownModelError,
 )
-from hypernova.integrations.bounds import narrow
-from hypernova.integrations.gateway import OnUnreadable, messages_in, rank
+from hypernova.integrations.gateway import OnUnreadable, messages_in, rank_within
 
 _LOCAL = "LITELLM_LOCAL_MODEL_COST_MAP"
 if "litellm" not in sys.modules and not os.environ.get(_LOCAL):
@@ -176,11 +175,14 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         return await self._plan(messages, served, wishes)
 
     async def _plan(self, messages: Any, served: Collection[str] | None, asked: object) -> Plan:
-        artifact = self._router.artifact
-        if served is not None:
-            served = [model for model in artifact.models if self._name(model) in served]
-        wishes = narrow(artifact, self._wishes, asked, served=served)
-        ranking = await rank(self._router, messages, wishes, on_unreadable=self._on_unreadable)
+        ranking = await rank_within(
+            self._router,
+            messages,
+            self._wishes,
+            asked,
+            is_served=None if served is None else lambda model: self._name(model) in served,
+            on_unreadable=self._on_unreadable,
+        )
         # Two of the artifact's models may be one for LiteLLM, say at two efforts.
         order = list(dict.fromkeys(map(self._name, ranking.models)))
         note = {

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.embedder import SharedPart, SharedParts, SkipSharedEmbedder
+from hypernova.embedder.cut import visible_span
 from hypernova.embedder.skip import MAX_PARTS
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def find_shared(prompts: Sequence[str]) -> SharedText:
     Returns:
         What was found: at most 64 parts, those first that take away the most.
     """
-    texts = list(dict.fromkeys(prompt.strip() for prompt in prompts))
+    texts = list(dict.fromkeys(prompt[slice(*visible_span(prompt))] for prompt in prompts))
     least = max(LEAST_PROMPTS, round(LEAST_SHARE * len(texts)))
     starts = _beginnings(texts, least)
     left = texts
