@@ -356,7 +356,8 @@ def test_a_token_file_that_holds_none_is_one_line(tmp_path: Path, content: bytes
         token.mkdir()
     else:
         token.write_bytes(content)
-    command = ["hypernova", "serve", "--port", "0", "--token-file", str(token)]
+    command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0"]
+    command += ["--token-file", str(token)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("hypernova: ")
