@@ -13,7 +13,8 @@ use std::process::ExitCode;
 
 use hypernova_core::{Artifact, Wishes};
 
-const USAGE: &str = "usage: count decide|far|wishes|many|open CLUSTERS DIM TIMES";
+const USAGE: &str =
+    "usage: count decide|far|wishes|fitted|fitted-wishes|many|open CLUSTERS DIM TIMES";
 
 fn main() -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -22,17 +23,20 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
-    let artifact = data::artifact(clusters, dim);
+    let artifact = match work.as_str() {
+        "fitted" | "fitted-wishes" => data::fitted(clusters, dim),
+        _ => data::artifact(clusters, dim),
+    };
     let queries = match work.as_str() {
         "far" => data::far_queries(dim),
         _ => data::queries(&artifact),
     };
     let wishes = match work.as_str() {
-        "wishes" => data::wishes(&artifact),
+        "wishes" | "fitted-wishes" => data::wishes(&artifact),
         _ => Wishes::defaults(&artifact),
     };
     match work.as_str() {
-        "decide" | "far" | "wishes" => {
+        "decide" | "far" | "wishes" | "fitted" | "fitted-wishes" => {
             for query in queries.chunks_exact(dim).cycle().take(times) {
                 black_box(artifact.decide(black_box(query), &wishes)).expect("a model is left");
             }

@@ -1,7 +1,7 @@
 //! The artifacts and queries that benchmarks are run on: the same in every run.
 
-use hypernova_core::format::Policy;
-use hypernova_core::{Artifact, Parts, Request, Wishes};
+use hypernova_core::format::{Policy, Soft};
+use hypernova_core::{Artifact, Lifts, Parts, Request, Wishes};
 
 pub const MODELS: usize = 25;
 /// Queries that take turns, so that the branches taken for one are not learnt.
@@ -34,6 +34,23 @@ impl SplitMix {
 
 pub fn artifact(clusters: usize, dim: usize) -> Artifact {
     Artifact::build(&parts(clusters, dim)).expect("the parts are valid")
+}
+
+/// Blended and corrected, as `fit` makes them.
+#[allow(dead_code, reason = "not every crate that shares this module uses it")]
+pub fn fitted(clusters: usize, dim: usize) -> Artifact {
+    let mut parts = parts(clusters, dim);
+    let mut random = SplitMix(7);
+    let mut draw = |n: usize| (0..n).map(|_| random.fraction() * 0.02 - 0.01).collect();
+    parts.lifts = Some(Lifts {
+        offsets: draw(MODELS),
+        slopes: draw(MODELS * dim),
+    });
+    parts.soft = Some(Soft {
+        sharpness: 8.0,
+        nearest: 8,
+    });
+    Artifact::build(&parts).expect("the parts are valid")
 }
 
 pub fn parts(clusters: usize, dim: usize) -> Parts {
