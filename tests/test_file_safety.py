@@ -108,8 +108,10 @@ def test_200_copies_over_the_file_neither_end_a_router_nor_change_an_answer(
     tmp_path: Path, static: Embedder
 ) -> None:
     """One process watches the file and one does not, while a third writes to it."""
-    made = [artifact_of(name, static, seed) for seed, name in enumerate(["old", "new"])]
-    files = [tmp_path / name for name in ("old.hnv", "new.hnv")]
+    # The last one comes once, so that a router that has it has taken the last file.
+    names = ("old", "new", "end")
+    made = [artifact_of(name, static, seed) for seed, name in enumerate(names)]
+    files = [tmp_path / f"{name}.hnv" for name in names]
     for artifact, file in zip(made, files, strict=True):
         artifact.save(file)
     contents = [file.read_bytes() for file in files]
@@ -153,8 +155,8 @@ def test_200_copies_over_the_file_neither_end_a_router_nor_change_an_answer(
             else:
                 os.truncate(path, 0)
             time.sleep(0.01)
-        subprocess.run(["cp", files[1], path], check=True, timeout=60)
-        expected = made[1].sha256
+        subprocess.run(["cp", files[2], path], check=True, timeout=60)
+        expected = made[2].sha256
         until(lambda: last_line["watched"].strip() == expected, "the last file was not taken")
     finally:
         errors_of = {}
@@ -173,7 +175,7 @@ def test_200_copies_over_the_file_neither_end_a_router_nor_change_an_answer(
     codes = {name: process.returncode for name, process in children.items()}
     assert codes == dict.fromkeys(children, 0), errors_of
     found = {name: json.loads(line) for name, line in last_line.items()}
-    assert found["watched"]["last"] == made[1].sha256
+    assert found["watched"]["last"] == made[2].sha256
     assert found["not watched"]["last"] == made[0].sha256
     assert set(found["watched"]["said"]) == {a.sha256 for a in made}
     assert set(found["not watched"]["said"]) == {made[0].sha256}
