@@ -62,6 +62,13 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    before = children(os.getpid())  # of other tests: multiprocessing keeps some of its own
+    yield
+    assert children(os.getpid()) <= before
+
+
 def busy(pid: int) -> float:
     """Seconds of the processor that a process has used."""
     try:
@@ -250,7 +257,6 @@ def test_evaluate_of_the_library_sets_no_signal() -> None:
     thread.join()
     assert reports
     assert before == {number: signal.getsignal(number) for number in signal.valid_signals()}
-    assert not children(os.getpid())
 
 
 class TestProcesses:
@@ -259,7 +265,6 @@ class TestProcesses:
     def test_results_are_in_the_order_of_the_calls(self) -> None:
         calls = [partial(divmod, i, 7) for i in range(20)]
         assert in_processes(calls, 3, False) == [divmod(i, 7) for i in range(20)]
-        assert not children(os.getpid())
 
     def test_they_are_processes_of_one_thread(self) -> None:
         pids = in_processes([partial(os.getpid) for _ in range(4)], 2, False)
@@ -278,7 +283,6 @@ class TestProcesses:
         with pytest.raises(ValueError, match="invalid literal") as caught:
             in_processes([partial(int, text) for text in ("1", "x", "2")], 2, False)
         assert "Traceback" in caught.value.__notes__[0]
-        assert not children(os.getpid())
 
     def test_a_result_that_does_not_pickle_is_said(self) -> None:
         with pytest.raises(RuntimeError, match="does not pickle"):
@@ -309,7 +313,6 @@ class TestProcesses:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        assert not children(os.getpid())
 
     def test_they_import_nothing_of_the_working_directory(self, tmp_path: Path) -> None:
         for name in ("pickle", "numpy", "hypernova"):
