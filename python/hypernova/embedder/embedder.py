@@ -184,7 +184,7 @@ class Embedder(TextEmbedder):
         """Where the model runs."""
         return self._device
 
-    def __reduce__(self) -> tuple[Callable[..., Embedder], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., TextEmbedder], tuple[object, ...]]:
         # The model stays where it is: what is sent says where, and how to tell it from another.
         place = None if is_bundled(self._place) else str(self._place)
         return load_again, (type(self), place, self.name, self._fingerprint, *self._options)

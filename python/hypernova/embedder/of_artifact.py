@@ -63,7 +63,7 @@ def check_bundled_for(identity: Mapping[str, object]) -> None:
         read_checked(folder, name, settings)
 
 
-def is_bundled(identity: Mapping[str, object]) -> bool:
+def has_bundled(identity: Mapping[str, object]) -> bool:
     """Whether the embedder that an identity names, or the one that it adapts, is bundled."""
     return find_bundled(_fingerprint_within(identity)) is not None
 

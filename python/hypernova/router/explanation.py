@@ -5,7 +5,6 @@ Not here: any computation; the core explains with the code that decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypernova.errors import TextError
@@ -109,8 +108,7 @@ class ModelEstimate(NamedTuple):
     candidate: bool
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """The grounds of a decision; ``str`` gives them in words.
 
     Attributes:

@@ -13,7 +13,7 @@ from hypernova.embedder import CachedEmbedder
 from hypernova.embedder.of_artifact import (
     adapted_to,
     check_bundled_for,
-    is_bundled,
+    has_bundled,
     label_of,
     load_bundled_for,
 )
@@ -96,7 +96,7 @@ class Serving:
         if same and loaded is not None:
             new._embedder = loaded  # with what its cache holds
         elif not same and given is None:
-            if not is_bundled(old):
+            if not has_bundled(old):
                 _check_takes_vectors_of(old, identity)
             elif loaded is None:
                 check_bundled_for(identity)
