@@ -20,9 +20,9 @@ COUNTED = [
     ("decide", 1_000, 384),
     ("decide", 100, 1_536),
     ("far", 100, 384),
-    ("wishes", 100, 384),
+    ("options", 100, 384),
     ("fitted", 100, 384),
-    ("fitted-wishes", 100, 384),
+    ("fitted-options", 100, 384),
     ("many", 100, 384),
     ("open", 100, 384),
 ]

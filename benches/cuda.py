@@ -21,7 +21,7 @@ from benches.text import artifact_for, percentiles, prompts, shared
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.embedder.runtime import import_onnxruntime
+from hypernova.embedder.onnx.runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,15 +20,15 @@ import numpy as np
 from benches.record import ROOT, processor, said
 
 import hypernova
+from hypernova.artifact.profile import Profile, rebuild
 from hypernova.embedder import Embedder
-from hypernova.judging.folds import deal_parts
-from hypernova.training.learn import learn
-from hypernova.training.lifts import Ridge
-from hypernova.training.parts import Profile, rebuild
-from hypernova.training.pool import next_prompts
-from hypernova.training.pool.add import newcomer, scored_of
-from hypernova.training.pool.prior import Placed, Prior
-from hypernova.training.select import DROWNING, RIDGE, Setting
+from hypernova.evaluation.protocol import deal_parts
+from hypernova.training.estimates.linear_correction import Ridge
+from hypernova.training.model_pool import next_prompts
+from hypernova.training.model_pool.add import newcomer, scored_of
+from hypernova.training.model_pool.prior import Placed, Prior
+from hypernova.training.model_selection import DROWNING, RIDGE, Setting
+from hypernova.training.trainer import learn
 
 PROMPTS = (25, 50, 100, 200)
 # Prompts are proposed in so many at a time, each time with the outcomes of those before.
@@ -58,7 +58,7 @@ def columns(table, keep: list[int]):
         models=[table.models[j] for j in keep],
         score=table.score[:, keep],
         name=table.name,
-        least_models=1,
+        min_models=1,
     )
 
 

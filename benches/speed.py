@@ -46,7 +46,7 @@ HOW = (
 def near_centroids(artifact: hypernova.Artifact, count: int) -> np.ndarray:
     """Unit vectors (count, dim): a centroid and noise of the same length."""
     rng = np.random.default_rng(1)
-    taken = artifact.centroids[rng.integers(0, artifact.clusters, count)]
+    taken = artifact.centroids[rng.integers(0, artifact.n_clusters, count)]
     noisy = taken + rng.normal(size=taken.shape) / np.sqrt(artifact.dim)
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
     return np.ascontiguousarray(noisy, dtype=np.float32)
@@ -59,7 +59,7 @@ def nordlys_file(artifact: hypernova.Artifact) -> str:
         {"model_id": f"vendor/{name}", "scores": success[:, i].tolist()}
         for i, name in enumerate(artifact.models)
     ]
-    clustering = {"n_clusters": artifact.clusters, "random_state": 0, "max_iter": 1}
+    clustering = {"n_clusters": artifact.n_clusters, "random_state": 0, "max_iter": 1}
     clustering |= {"n_init": 1, "algorithm": "lloyd", "normalization": "l2"}
     whole = {"version": "2.0", "cluster_centers": artifact.centroids.tolist(), "models": models}
     whole |= {"embedding": {"model": "none", "trust_remote_code": False}, "metrics": {}}
@@ -224,7 +224,7 @@ def bench_many() -> list[dict[str, object]]:
     return rows + in_turns("decide_many from threads, each", threads, 40 * BATCH)
 
 
-def bench_wishes() -> list[dict[str, object]]:
+def bench_options() -> list[dict[str, object]]:
     """With keywords written out, as callers write them."""
     artifact = make_artifact(100, 384)
     vectors = list(near_centroids(artifact, QUERIES))
@@ -246,7 +246,7 @@ def bench_wishes() -> list[dict[str, object]]:
     timed: dict[str, Callable[[], object]] = {
         name: lambda f=call: one_by_one(f, vectors) for name, call in calls.items()
     }
-    return in_turns(f"wishes, {MODELS} models, 100x384", timed, QUERIES)
+    return in_turns(f"options, {MODELS} models, 100x384", timed, QUERIES)
 
 
 def nordlys_openers(artifact: hypernova.Artifact) -> dict[str, Callable[[], object]]:
@@ -301,7 +301,7 @@ def main() -> None:
         return
     # One query is too small for more threads.
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
-        rows = bench_decide() + bench_floor() + bench_many() + bench_wishes()
+        rows = bench_decide() + bench_floor() + bench_many() + bench_options()
         rows += bench_open(Path(folder)) + text_rows(Path(folder))
     rows += criterion_rows() + counted_rows()
     path = write(rows, arguments.output, make_artifact(2, 2).level, HOW)

@@ -16,10 +16,10 @@ import numpy as np
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.judging.folds import deal_parts
+from hypernova.evaluation.protocol import deal_parts
 from hypernova.table import read_prompts
-from hypernova.training.learn import learn
-from hypernova.training.select import Setting
+from hypernova.training.model_selection import Setting
+from hypernova.training.trainer import learn
 
 CLUSTERS = (8, 16, 32, 64)
 SHRINKAGE = 30.0

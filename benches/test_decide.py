@@ -68,12 +68,12 @@ def test_decide(benchmark, clusters: int, dim: int) -> None:
     benchmark(artifact.decide, vector)
 
 
-def test_decide_with_wishes(benchmark) -> None:
+def test_decide_with_options(benchmark) -> None:
     artifact = make_artifact(100, 384)
     vector = np.random.default_rng(1).normal(size=384).astype(np.float32)
-    wishes = {"cost_weight": 0.5, "deny": ["model-3"], "max_cost_usd": 0.9}
-    assert artifact.decide(vector, **wishes).model != "model-3"
-    benchmark(artifact.decide, vector, **wishes)
+    options = {"cost_weight": 0.5, "deny": ["model-3"], "max_cost_usd": 0.9}
+    assert artifact.decide(vector, **options).model != "model-3"
+    benchmark(artifact.decide, vector, **options)
 
 
 def test_decide_many_1024(benchmark) -> None:

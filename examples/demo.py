@@ -52,7 +52,7 @@ def run(data: str, embedder: str, output: Path, prompt: str | None) -> None:
     label = " (simulated)" if simulated else ""
     held_out, in_sample = notes["selection"], notes["in_sample"]
     print(
-        f"   {artifact.clusters} clusters, saved as {output} ({output.stat().st_size} bytes)\n"
+        f"   {artifact.n_clusters} clusters, saved as {output} ({output.stat().st_size} bytes)\n"
         f"   accuracy{label}       router  best single\n"
         f"   cross-validated   {held_out['accuracy']:9.4f}  {held_out['best_single']:11.4f}"
         "   its folds also chose the setting: slightly too good\n"
@@ -72,7 +72,7 @@ def run(data: str, embedder: str, output: Path, prompt: str | None) -> None:
     first = router.route(text).model
     frugal, without = router.route(text, cost_weight=100.0), router.route(text, deny=[first])
     print(
-        "\n4. the first prompt again, under wishes; nothing is refitted\n"
+        "\n4. the first prompt again, under options; nothing is refitted\n"
         f"   cost_weight=100: {frugal.model}   {frugal.reason}\n"
         f"   deny={[first]}: {without.model}   {without.reason}"
     )

@@ -59,14 +59,14 @@ async def chat(asked: Chat) -> dict[str, Any]:
         explore=0.05,  # what is never taken is never learned
     )
     while True:
-        app.state.log.decided(decision)
+        app.state.log.record_decision(decision)
         start = time.monotonic()
         body = {"model": decision.model, "messages": asked.messages}
         try:
             answer = await app.state.upstream.post("chat/completions", json=body)
             answer.raise_for_status()
         except httpx.HTTPError:
-            app.state.log.scored(decision, 0.0, latency_s=time.monotonic() - start)
+            app.state.log.record_outcome(decision, 0.0, latency_s=time.monotonic() - start)
             try:
                 decision = decision.after_failure(decision.model)
             except hypernova.errors.NoCandidateError:
@@ -83,4 +83,4 @@ async def chat(asked: Chat) -> dict[str, Any]:
 @app.post("/score")
 async def score(found: Score) -> None:
     """Tell how an answer was: by the user, a judge, or tests."""
-    app.state.log.scored(found.id, found.score)
+    app.state.log.record_outcome(found.id, found.score)

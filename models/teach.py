@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from hypernova.embedder.runtime import import_onnxruntime
+from hypernova.embedder.onnx.runtime import import_onnxruntime
 from pack import BUNDLED, stateless_tokenizer
 
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from build_minilm import build
-from hypernova.embedder.runtime import import_onnxruntime
+from hypernova.embedder.onnx.runtime import import_onnxruntime
 from pack import stateless_tokenizer
 
 if TYPE_CHECKING:

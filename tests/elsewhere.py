@@ -33,4 +33,4 @@ def where(router: Router, prompt: str) -> tuple[int, int, str]:
 
 
 def log_one(router: Router, log: OutcomeLog, prompt: str) -> tuple[int, str]:
-    return os.getpid(), log.decided(router.route(prompt))
+    return os.getpid(), log.record_decision(router.route(prompt))

@@ -159,12 +159,12 @@ class TestWishes:
 class TestRows:
     """A message names the row of a batch, and no row where there is one vector."""
 
-    def both(self, artifact: Artifact, kind: type[Exception], vector: Any, **wishes: Any):
+    def both(self, artifact: Artifact, kind: type[Exception], vector: Any, **options: Any):
         good = artifact.centroids[0]
         assert artifact.decide(good)
-        one = refusal(kind, artifact.decide, vector, **wishes)
+        one = refusal(kind, artifact.decide, vector, **options)
         matrix = np.stack([vector, vector])
-        return one, refusal(kind, artifact.decide_many, matrix, **wishes)
+        return one, refusal(kind, artifact.decide_many, matrix, **options)
 
     def test_a_value_that_is_not_finite(self, artifact: Artifact) -> None:
         bad = artifact.centroids[0].copy()
@@ -191,9 +191,9 @@ class TestRows:
     def test_one_text(self) -> None:
         router = hypernova.Router.open()
         text = "Quelle est la couleur du ciel ?" * 9
-        for wishes in ({"on_novel": "error"}, {"max_cost_usd": 0.0}):
+        for options in ({"on_novel": "error"}, {"max_cost_usd": 0.0}):
             with pytest.raises(errors.HypernovaError) as caught:
-                router.route(text, **wishes)
+                router.route(text, **options)
             assert "vector" not in str(caught.value)
         with pytest.raises(errors.NovelPromptError, match="vector 0 is novel"):
             router.route_many([text, text], on_novel="error")

@@ -138,7 +138,7 @@ class TestRoute:
         # What is wrong with the options is wrong for every line, and said once.
         assert "GPT-9" in fails("route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n")
 
-    def test_wishes(self, fitted) -> None:
+    def test_options(self, fitted) -> None:
         text = "Prove it"
         allowed = run("route", text, "-a", fitted, "--allow", "simulated-small", "simulated-coder")
         assert allowed.stdout.splitlines()[0] in {"simulated-small", "simulated-coder"}

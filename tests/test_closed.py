@@ -313,4 +313,4 @@ class TestTelemetry:
         sources = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
         assert len(sources) > 100
         found = [path for path in sources if pattern.search(path.read_text(encoding="utf-8"))]
-        assert found == [ROOT / "python/hypernova/embedder/runtime.py"]
+        assert found == [ROOT / "python/hypernova/embedder/onnx/runtime.py"]

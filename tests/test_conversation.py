@@ -18,7 +18,7 @@ from hypernova.router.conversation import embed_turns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hypernova.observe import Observed
+    from hypernova.events import Observed
 
 TALK = [
     {"role": "system", "content": "You are a careful engineer."},
@@ -233,7 +233,7 @@ def test_turn_by_turn_a_talk_changes_models_only_where_it_pays() -> None:
     """Walk through random prompts: what is bought by each change is more than its price."""
     router = hypernova.Router.open()
     rng = np.random.default_rng(0)
-    vectors = router.artifact.centroids[rng.integers(0, router.artifact.clusters, 200)]
+    vectors = router.artifact.centroids[rng.integers(0, router.artifact.n_clusters, 200)]
     vectors = vectors + rng.normal(scale=0.02, size=vectors.shape).astype(np.float32)
     changes = {}
     for price in (0.0, 0.02, 1.0):
@@ -248,7 +248,7 @@ def test_turn_by_turn_a_talk_changes_models_only_where_it_pays() -> None:
     assert changes[0.0] > changes[0.02] >= changes[1.0] == 0
 
 
-def test_wishes_of_a_conversation_are_checked() -> None:
+def test_options_of_a_conversation_are_checked() -> None:
     router = hypernova.Router.open()
     with pytest.raises(UnknownModelError, match='previous_model names the model "gpt-9"'):
         router.route("Fix it", previous_model="gpt-9")

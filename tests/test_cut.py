@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypernova.embedder.cut import cut, cut_spans, is_blank, visible_span
+from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
 
 ALL = [chr(code) for code in range(0x110000)]
 BLANKS = "".join(c for c in ALL if not c.isalnum() and is_blank(c))

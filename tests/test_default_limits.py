@@ -19,11 +19,11 @@ from served import refused, serving
 
 import hypernova
 from hypernova import Artifact, errors
+from hypernova.artifact.profile import Profile
 from hypernova.cli.summary import heat_map
-from hypernova.training.describe import success_at_centres
-from hypernova.training.parts import Profile
-from hypernova.training.pool import add
-from hypernova.training.taken import NONE, models_taken
+from hypernova.training.choices import NONE, models_taken
+from hypernova.training.clustering.describe import success_at_centres
+from hypernova.training.model_pool import add
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,9 +146,9 @@ class TestDescriptions:
     def test_inspect_says_where_no_model_is_left(self, artifact: Artifact, path: Path) -> None:
         taken = models_taken(artifact, artifact.centroids)
         none = int((taken == NONE).sum())
-        assert 0 < none < artifact.clusters
+        assert 0 < none < artifact.n_clusters
         shown = run("inspect", path)
-        assert f"leave no model in {none} of {artifact.clusters} clusters" in shown
+        assert f"leave no model in {none} of {artifact.n_clusters} clusters" in shown
         assert "leave no model" not in "\n".join(heat_map(BUNDLED, colour=False))
         described = json.loads(run("inspect", path, "--json"))["descriptions"]
         for cluster, entry in enumerate(described):
@@ -170,7 +170,7 @@ class TestDescriptions:
     def test_inspect_shows_an_artifact_of_which_no_cluster_has_a_model(self, tmp_path) -> None:
         for policy in ({"max_cost_usd": 0.0}, {"min_success": 1.0}):
             limited(BUNDLED, **policy).save(tmp_path / "r.hnv")
-            k = BUNDLED.clusters
+            k = BUNDLED.n_clusters
             assert f"leave no model in {k} of {k} clusters" in run("inspect", tmp_path / "r.hnv")
 
     def test_models_are_removed_renamed_and_added(self, artifact: Artifact, path: Path) -> None:

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.training.cluster import assign, kmeans
-from hypernova.training.describe import LINE, describe, one_line
+from hypernova.training.clustering.describe import LINE, describe, one_line
+from hypernova.training.clustering.kmeans import assign, kmeans
 
 
 def of(prompts: list[str], clusters: list[int], vectors: np.ndarray | None = None):

@@ -11,8 +11,9 @@ import pytest
 
 import hypernova
 from hypernova import errors
-from hypernova.embedder import Embedder, device
-from hypernova.embedder.runtime import import_onnxruntime
+from hypernova.embedder import Embedder
+from hypernova.embedder.onnx import device
+from hypernova.embedder.onnx.runtime import import_onnxruntime
 from hypernova.export import export_embedder
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import pytest
 
 import hypernova
 from hypernova.errors import WorkerError
-from hypernova.judging.processes import in_processes
+from hypernova.evaluation.processes import in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -321,7 +321,7 @@ class TestProcesses:
         program.parent.mkdir()
         program.write_text(
             "from functools import partial\n"
-            "from hypernova.judging.processes import in_processes\n"
+            "from hypernova.evaluation.processes import in_processes\n"
             "print(in_processes([partial(int, '1'), partial(int, '2')], 2, False))\n"
         )
         done = subprocess.run(

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import hypernova
+from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
-from hypernova.training.parts import Profile, rebuild
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = "QuerySet.union() drops the ordering of the second query"

@@ -341,7 +341,7 @@ class TestWatch:
         old = artifact_of("old", static, 1)
         old.save(path)
         router = hypernova.Router.open(path, watch=0.01)
-        told: list[hypernova.observe.Reloaded] = []
+        told: list[hypernova.events.Reloaded] = []
         router.observe(on_reload=told.append)
         with caplog.at_level(logging.INFO, "hypernova"):
             path.write_bytes(old.to_bytes()[:-9])

@@ -169,7 +169,7 @@ def test_both_readers_and_the_json_agree(golden: tuple[Path, dict[str, Any]]) ->
         assert artifact.embedder == reference.embedder == values["embedder"]
         assert artifact.metadata == reference.metadata == values["metadata"]
         assert artifact.sha256 == document["sha256"]
-        assert (artifact.clusters, artifact.dim) == reference.centroids.shape
+        assert (artifact.n_clusters, artifact.dim) == reference.centroids.shape
         policy = dict(artifact.policy)
         assert policy.pop("default_model") == artifact.default_model
         assert policy == {name: values[name] for name in policy}
@@ -190,10 +190,10 @@ def test_golden_decisions(golden: tuple[Path, dict[str, Any]]) -> None:
     artifact, reference = Artifact.open(path), read(path.read_bytes())
     assert len(document["queries"]) >= 12
     for query in document["queries"]:
-        vector, wishes = query["vector"], query["wishes"]
-        for decision in (decided(artifact, vector, wishes), stated(reference, vector, wishes)):
+        vector, options = query["vector"], query["options"]
+        for decision in (decided(artifact, vector, options), stated(reference, vector, options)):
             if artifact.sharpness is None:
-                assert decision == query["decision"], wishes
+                assert decision == query["decision"], options
             else:
                 assert_close(decision, query["decision"])
 
@@ -243,13 +243,13 @@ BY_HAND: list[tuple[str, int, float, float, str, list[tuple[str, float]]] | None
 def test_decisions_worked_out_by_hand() -> None:
     """FIELD 6, FIELD 7: exact ties go to the lower index, and a cell without outcomes is usable."""
     artifact = Artifact.open(GOLDEN / "v1_0_small.hnv")
-    for (vector, wishes), expected in zip(small()[1], BY_HAND, strict=True):
+    for (vector, options), expected in zip(small()[1], BY_HAND, strict=True):
         query = np.array(vector, np.float32)
         if expected is None:
             with pytest.raises(errors.NoCandidateError, match="max_cost_usd"):
-                artifact.decide(query, **wishes)
+                artifact.decide(query, **options)
             continue
-        decision = artifact.decide(query, **wishes)
+        decision = artifact.decide(query, **options)
         model, cluster, distance, novelty, reason, ranking = expected
         assert (decision.model, decision.cluster, decision.reason) == (model, cluster, reason)
         assert decision.distance == distance
@@ -349,8 +349,8 @@ def test_each_section_of_1_1_stands_alone(left: bytes) -> None:
         left == b"SLOP",
         left == b"SOFT",
     )
-    for vector, wishes in small_blended()[1]:
-        assert decided(artifact, vector, wishes) == stated(reference, vector, wishes)
+    for vector, options in small_blended()[1]:
+        assert decided(artifact, vector, options) == stated(reference, vector, options)
     without(left)(draft)
     draft.parts.reverse()
     draft.version = (1, 0)
@@ -412,8 +412,8 @@ def test_an_unknown_optional_section_is_skipped(at: int) -> None:
     for name in ARRAYS:
         assert same_bits(getattr(artifact, name), getattr(reference, name))
         assert same_bits(getattr(artifact, name), getattr(old, name))
-    for vector, wishes in small()[1]:
-        assert decided(artifact, vector, wishes) == decided(old, vector, wishes)
+    for vector, options in small()[1]:
+        assert decided(artifact, vector, options) == decided(old, vector, options)
     assert artifact.to_bytes() == draft.bytes()
 
 

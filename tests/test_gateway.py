@@ -57,7 +57,7 @@ def limited(artifact: hypernova.Artifact, **limits: float) -> hypernova.Artifact
 MODELS = [LARGE, CODER, MATHS, WRITER, SMALL]
 some = st.none() | st.lists(st.sampled_from(MODELS), max_size=5)
 price = st.none() | st.sampled_from([0.0, 0.0005, 0.001, 0.003, 0.012, 1.0, math.inf])
-wishes = st.fixed_dictionaries(
+options = st.fixed_dictionaries(
     {},
     optional={
         "allow": some,
@@ -84,12 +84,12 @@ def meets(artifact: hypernova.Artifact, limits: dict[str, Any], entry: Any) -> b
     )
 
 
-def rank_unread(artifact: hypernova.Artifact, wishes: Any) -> tuple[str, ...]:
-    return tuple(entry.model for entry in artifact.rank_unread(**wishes))
+def rank_unread(artifact: hypernova.Artifact, options: Any) -> tuple[str, ...]:
+    return tuple(entry.model for entry in artifact.rank_unread(**options))
 
 
 class TestNarrow:
-    @given(operator=wishes, request=wishes, on_table=st.booleans(), text=st.booleans())
+    @given(operator=options, request=options, on_table=st.booleans(), text=st.booleans())
     def test_what_answers_is_within_both_whatever_a_request_asks_for(
         self,
         router: hypernova.Router,
@@ -158,8 +158,8 @@ class TestNarrow:
     @pytest.mark.parametrize(
         ("asked", "message"),
         [
-            ("x", "wishes are of type str, expected an object"),
-            ([{"allow": []}], "wishes are of type list"),
+            ("x", "options are of type str, expected an object"),
+            ([{"allow": []}], "options are of type list"),
             ({"cost_wieght": 1}, "'cost_wieght' is no wish; a request may have allow, deny"),
             ({1: 1}, "1 is no wish"),
             ({"allow": LARGE}, "allow is of type str, expected a list"),
@@ -261,7 +261,7 @@ class TestUnread:
         for limits in ({"allow": []}, {"max_cost_usd": 0.0}, {"min_success": 1.0}):
             assert rank_unread(router.artifact, limits) == ()
             with pytest.raises(NoCandidateError, match="no model is left for a request without"):
-                ranked(router, {}, wishes=limits)
+                ranked(router, {}, options=limits)
 
 
 UNREADABLE: list[dict[str, Any]] = [
@@ -306,7 +306,7 @@ READABLE: list[dict[str, Any]] = [
 
 
 def ranked(router: hypernova.Router, data: dict[str, Any], **settings: Any) -> Ranking:
-    settings = {"on_unreadable": "default", "wishes": {}, **settings}
+    settings = {"on_unreadable": "default", "options": {}, **settings}
     return asyncio.run(rank(router, messages_in(data), **settings))
 
 
@@ -354,7 +354,7 @@ class TestRank:
         assert found.models == rank_unread(router.artifact, {})
         assert (found.id, found.reason) == (None, "unread")
         without = [router.artifact.default_model]
-        assert ranked(router, data, wishes={"deny": without}).models == found.models[1:]
+        assert ranked(router, data, options={"deny": without}).models == found.models[1:]
         with pytest.raises((MessagesError, hypernova.errors.TextError)):
             ranked(router, data, on_unreadable="error")
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hypernova.judging.html import render
-from hypernova.judging.html.frontier import NARROW, WIDE
-from hypernova.judging.html.plot import Label, Scale, place
+from hypernova.evaluation.html import render
+from hypernova.evaluation.html.frontier import NARROW, WIDE
+from hypernova.evaluation.html.plot import Label, Scale, place
 
 HOSTILE = "</script></style></title><img src=x onerror=alert(1)>\"'&\x1b[31m\u202e"
 
@@ -33,7 +33,7 @@ def simulated(
     seed: int = 0,
     name: str = "simulated",
 ) -> dict[str, Any]:
-    """A report of the form that `hypernova.judging.Report.to_dict` has."""
+    """A report of the form that `hypernova.evaluation.Report.to_dict` has."""
     rng = np.random.default_rng(seed)
     names = [
         f"Simulated {'Large' if i % 3 else 'Small'} {i}.5 (2025110{i % 10})" for i in range(models)

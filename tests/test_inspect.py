@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import hypernova
+from hypernova.artifact.metadata import words_of
+from hypernova.artifact.profile import Profile, rebuild
 from hypernova.cli.summary import heat_map
 from hypernova.router import BUNDLED_ARTIFACT
-from hypernova.router.metadata import words_of
-from hypernova.training.describe import one_line
-from hypernova.training.learn import learn
-from hypernova.training.parts import Profile, rebuild
+from hypernova.training.clustering.describe import one_line
+from hypernova.training.trainer import learn
 
 TABLE = Path(__file__).parent.parent / "examples" / "simulated.jsonl"
 ESCAPE = "\x1b"
@@ -106,18 +106,18 @@ class TestHeatMap:
         models = [artifact.models.index(name) for name in shown_models(text)]
         assert len(models) == min(5, len(artifact.models))
         table = rows(text)
-        assert list(table) == [*map(str, range(artifact.clusters)), "all"]
+        assert list(table) == [*map(str, range(artifact.n_clusters)), "all"]
         taken = artifact.decide_many(artifact.centroids).model_indices
         for number, cells in enumerate(table.values()):
             assert len(cells) == len(models)
             estimated = artifact.success[-1]
-            if number < artifact.clusters:
+            if number < artifact.n_clusters:
                 estimated = estimates(artifact, artifact.centroids[number])
             for (mark, success, error), model in zip(cells, models, strict=True):
                 assert success == pytest.approx(100 * estimated[model], abs=0.051)
                 expected = 100 * artifact.standard_error[number, model]
                 assert error == pytest.approx(expected, abs=0.051)
-                assert mark == (number < artifact.clusters and taken[number] == model)
+                assert mark == (number < artifact.n_clusters and taken[number] == model)
 
     def test_taken_models_come_first_and_the_rest_is_counted(self) -> None:
         text = run(BUNDLED_ARTIFACT).stdout

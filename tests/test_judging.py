@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFoundError
-from hypernova.judging import Report, bootstrap, controls, folds, processes
-from hypernova.judging import verdict as rule
-from hypernova.judging.figures import Figures, complementarity, rounded
+from hypernova.evaluation import Report, baselines, intervals, processes, protocol
+from hypernova.evaluation import verdict as rule
+from hypernova.evaluation.figures import Figures, complementarity, rounded
 from hypernova.table import read_prompts
-from hypernova.training.learn import learn
-from hypernova.training.target import cost_weights
+from hypernova.training.cost_weight import cost_weights
+from hypernova.training.trainer import learn
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAN = float("nan")
@@ -94,14 +94,14 @@ def near(value, expected) -> bool:
 class TestControls:
     @given(tables())
     def test_random_is_the_mean_over_models(self, table) -> None:
-        found = controls.random_choice(table)
+        found = baselines.random_choice(table)
         for t in range(table.n_tasks):
             assert near(found.score[0, t], mean(table.score[t]))
             assert near(found.cost[0, t], mean(table.cost_usd[t]))
 
     @given(tables())
     def test_oracle_takes_the_best_and_then_the_cheapest(self, table) -> None:
-        found = controls.oracle(table)
+        found = baselines.oracle(table)
         for t in range(table.n_tasks):
             pairs = [
                 (score, cost)
@@ -116,7 +116,7 @@ class TestControls:
     @given(tables())
     def test_group_oracle_takes_one_model_for_a_group(self, table) -> None:
         groups, _ = numbers(table.groups)
-        found = controls.group_oracle(table, groups)
+        found = baselines.group_oracle(table, groups)
         for group in set(groups.tolist()):
             members = [t for t in range(table.n_tasks) if groups[t] == group]
             outcomes = {
@@ -146,7 +146,7 @@ class TestControls:
     def test_no_mix_of_two_models_beats_the_hull(self, models, budget) -> None:
         """Against all pairs of models: the best accuracy that a budget buys."""
         cost, accuracy = np.array(models, dtype=float).T
-        hull = controls.upper_hull(cost, accuracy)
+        hull = baselines.upper_hull(cost, accuracy)
         known = [(c, a) for c, a in models if not math.isnan(c)]
         assert bool(hull) == bool(known)
         if not hull or budget < cost[hull[0]]:
@@ -168,7 +168,7 @@ class TestControls:
                 )
             )
         )
-        mix = controls.cost_matched_mix(table, taken)
+        mix = baselines.cost_matched_mix(table, taken)
         spent = mean(table.cost_usd[t, taken[t]] for t in range(table.n_tasks))
         n = (~np.isnan(table.score)).sum(axis=0)
         usual = [mean(table.cost_usd[:, m]) for m in range(table.n_models) if 2 * n[m] >= n.max()]
@@ -192,7 +192,7 @@ class TestControls:
         cheap, dear = (np.array(data.draw(models)).reshape(shape) for _ in range(2))
         share = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0]), **cells)))
         share = share.reshape(shape)
-        found = controls.mixed_values(table, cheap, dear, share)
+        found = baselines.mixed_values(table, cheap, dear, share)
         for r, t in np.ndindex(shape):
             s = share[r, t]
             for values, got in ((table.score, found.score), (table.cost_usd, found.cost)):
@@ -212,8 +212,8 @@ class TestFigures:
         )
         groups, names = numbers(table.groups)
         figures = Figures(table.prompt_groups(), groups, names, seed=0)
-        figures.add("ours", controls.taken_values(table, ours))
-        figures.add("theirs", controls.taken_values(table, theirs))
+        figures.add("ours", baselines.taken_values(table, ours))
+        figures.add("theirs", baselines.taken_values(table, theirs))
         figures.pair("ours", "theirs", test_to_train=0.25)
         figures.draw()
 
@@ -298,7 +298,7 @@ class TestBootstrap:
             values[:, 0] = NAN
             weight, of_repeat = rng.integers(0, 3, (20, 6)), rng.integers(0, 2, (20, 3))
             known = ~np.isnan(values)
-            found = bootstrap.weighted_means(
+            found = intervals.weighted_means(
                 np.where(known, values, 0.0), known, weight.astype(float), of_repeat.astype(float)
             )
             for b in range(20):
@@ -310,29 +310,29 @@ class TestBootstrap:
 
     def test_spread_is_that_of_a_mean(self) -> None:
         values = np.random.default_rng(0).normal(size=(1, 300))
-        draws = bootstrap.draw_means({"x": values}, np.arange(300), seed=1)["x"]
+        draws = intervals.draw_means({"x": values}, np.arange(300), seed=1)["x"]
         assert draws.std() == pytest.approx(values.std() / np.sqrt(300), rel=0.05)
-        low, high = bootstrap.interval(draws)
+        low, high = intervals.interval(draws)
         assert (high - low) / 2 == pytest.approx(1.96 * values.std() / np.sqrt(300), rel=0.06)
 
     def test_repeats_of_a_task_are_no_more_tasks(self) -> None:
         values = np.random.default_rng(0).normal(size=(1, 200))
-        alone = bootstrap.draw_means({"x": values}, np.arange(200), seed=0)["x"]
-        often = bootstrap.draw_means({"x": np.repeat(values, 10, 0)}, np.arange(200), seed=0)["x"]
+        alone = intervals.draw_means({"x": values}, np.arange(200), seed=0)["x"]
+        often = intervals.draw_means({"x": np.repeat(values, 10, 0)}, np.arange(200), seed=0)["x"]
         assert often.std() == pytest.approx(alone.std(), rel=0.06)
 
     def test_repeats_that_differ_widen_the_interval(self) -> None:
         """Two things vary: their variances add up (Owen 2007)."""
         rng = np.random.default_rng(0)
         task, repeat = rng.normal(size=300), rng.normal(size=(8, 1))
-        draws = bootstrap.draw_means({"x": task + repeat}, np.arange(300), seed=0)["x"]
+        draws = intervals.draw_means({"x": task + repeat}, np.arange(300), seed=0)["x"]
         expected = np.sqrt(task.var() / 300 + repeat.var() / 8)
         assert draws.std() == pytest.approx(expected, rel=0.05)
 
     def test_equal_prompts_are_drawn_together(self) -> None:
         values = np.random.default_rng(0).normal(size=100)
-        alone = bootstrap.draw_means({"x": values[None]}, np.arange(100), seed=0)["x"]
-        copies = bootstrap.draw_means(
+        alone = intervals.draw_means({"x": values[None]}, np.arange(100), seed=0)["x"]
+        copies = intervals.draw_means(
             {"x": np.tile(values, 4)[None]}, np.tile(np.arange(100), 4), seed=0
         )["x"]
         np.testing.assert_allclose(copies, alone)
@@ -341,29 +341,29 @@ class TestBootstrap:
         """400 tables of 80 tasks: the interval holds the true rate about 95 times of 100."""
         rng = np.random.default_rng(0)
         tables = {i: (rng.random((1, 80)) < 0.7).astype(float) for i in range(400)}
-        drawn = bootstrap.draw_means(tables, np.arange(80), seed=0)
-        intervals = [bootstrap.interval(draws) for draws in drawn.values()]
-        covered = np.mean([low <= 0.7 <= high for low, high in intervals])
+        drawn = intervals.draw_means(tables, np.arange(80), seed=0)
+        ranges = [intervals.interval(draws) for draws in drawn.values()]
+        covered = np.mean([low <= 0.7 <= high for low, high in ranges])
         assert 0.92 <= covered <= 0.98
 
     def test_widened_is_the_variance_of_nadeau_and_bengio(self) -> None:
         """Five folds: a quarter more variance, for each end by itself."""
-        low, high = bootstrap.widened((0.01, 0.04), 0.02, 0.25)
+        low, high = intervals.widened((0.01, 0.04), 0.02, 0.25)
         assert (0.02 - low) ** 2 == pytest.approx(1.25 * 0.01**2)
         assert (high - 0.02) ** 2 == pytest.approx(1.25 * 0.02**2)
-        assert bootstrap.widened((0.0, 0.0), 0.0, 0.25) == (0.0, 0.0)
-        assert bootstrap.widened(None, NAN, 0.25) is None
+        assert intervals.widened((0.0, 0.0), 0.0, 0.25) == (0.0, 0.0)
+        assert intervals.widened(None, NAN, 0.25) is None
 
     def test_nothing_known_gives_no_interval(self) -> None:
-        drawn = bootstrap.draw_means({"x": np.full((2, 5), NAN)}, np.arange(5), seed=0)["x"]
-        assert bootstrap.interval(drawn) is None
+        drawn = intervals.draw_means({"x": np.full((2, 5), NAN)}, np.arange(5), seed=0)["x"]
+        assert intervals.interval(drawn) is None
 
 
 class TestParts:
     @given(st.lists(st.integers(0, 20), min_size=10, max_size=60), st.integers(2, 4))
     def test_each_task_is_held_out_once_a_repeat_and_no_prompt_leaks(self, prompts, k) -> None:
         prompts = np.array(prompts)
-        parts = list(folds.deal_parts(prompts, k, 3, seed=1))
+        parts = list(protocol.deal_parts(prompts, k, 3, seed=1))
         assert len(parts) == 3 * k
         for r in range(3):
             held_out = np.concatenate([part.test for part in parts if part.row == r])
@@ -377,7 +377,7 @@ class TestParts:
     def test_a_group_left_out_leaves_no_prompt_behind(self, table) -> None:
         groups, names = numbers(table.groups)
         prompts = table.prompt_groups()
-        parts = list(folds.group_parts(prompts, groups, seed=0))
+        parts = list(protocol.group_parts(prompts, groups, seed=0))
         assert len(parts) == len(names)
         for part, name in zip(parts, names, strict=True):
             assert [t for t in range(table.n_tasks) if table.groups[t] == name] == list(part.test)
@@ -390,7 +390,7 @@ class TestParts:
     def test_shuffled_vectors_are_the_same_ones_for_equal_prompts(self, prompts, seed) -> None:
         prompts = np.array(prompts)
         vectors = prompts[:, None] * np.ones((1, 3))
-        shuffled = folds.shuffle_vectors(vectors, prompts, seed)
+        shuffled = protocol.shuffle_vectors(vectors, prompts, seed)
         given_to = {int(p): int(row[0]) for p, row in zip(prompts, shuffled, strict=True)}
         assert sorted(given_to) == sorted(given_to.values())
         assert all(given_to[int(p)] == row[0] for p, row in zip(prompts, shuffled, strict=True))
@@ -399,13 +399,13 @@ class TestParts:
         """The outcomes of the test part are replaced; nothing that was decided may change."""
         table = two_kinds(swap=0.3, cost_usd=np.random.default_rng(1).random((100, 2)))
         weights = cost_weights(table)
-        for part in itertools.islice(folds.deal_parts(table.prompt_groups(), 4, 1, 0), 2):
+        for part in itertools.islice(protocol.deal_parts(table.prompt_groups(), 4, 1, 0), 2):
             score, cost = table.score.copy(), table.cost_usd.copy()
             score[part.test] = 1 - score[part.test]
             cost[part.test] = 100 - cost[part.test]
             other = dataclasses.replace(table, score=score, cost_usd=cost)
             calls = [
-                partial(folds.decide_part, each, table.embedding, part, "auto", weights)
+                partial(protocol.decide_part, each, table.embedding, part, "auto", weights)
                 for each in (table, other)
             ]
             decided = processes.in_processes(calls, jobs=1, progress=False)
@@ -640,14 +640,14 @@ class TestEvaluate:
 
     def test_a_fold_learns_with_the_other_prompts(self, judged) -> None:
         table, _ = judged
-        part = next(folds.deal_parts(table.prompt_groups(), 2, 1, 0))
+        part = next(protocol.deal_parts(table.prompt_groups(), 2, 1, 0))
         train, vectors = table.subset(part.train), table.embedding[part.train]
         taken = set()
         for seed in range(5):
             rng = np.random.default_rng(seed)
             noise = rng.normal(size=(40, table.embedding.shape[1])).astype(np.float32)
             noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-            decided = folds.decide_part(table, table.embedding, part, 8, (), noise)
+            decided = protocol.decide_part(table, table.embedding, part, 8, (), noise)
             learned = learn(train, vectors, clusters=8, seed=part.seed, structure=noise)
             expected = learned.artifact().decide_many(table.embedding[part.test])
             assert np.array_equal(decided.taken, expected.model_indices)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as Oracle
 
 from hypernova._core import Artifact
-from hypernova.training.assemble import assemble, canonical_json, vectors_identity
-from hypernova.training.lifts import Ridge, unexplained
-from hypernova.training.profile import Evidence, estimate
-from hypernova.training.structure import NEAREST, SHARPNESS, Structure
+from hypernova.canonical import canonical_json
+from hypernova.training.assemble import assemble, vectors_identity
+from hypernova.training.clustering.structure import NEAREST, SHARPNESS, Structure
+from hypernova.training.estimates.linear_correction import Ridge, unexplained
+from hypernova.training.estimates.profile import Evidence, estimate
 
 NAN = float("nan")
 

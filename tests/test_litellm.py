@@ -160,7 +160,7 @@ class TestProxy:
         assert ask(proxy, model="simulated-small").status_code == 200
         assert upstream.seen == ["simulated-small"]
 
-    def test_a_request_may_have_wishes(self, proxy: httpx.Client, upstream: Upstream) -> None:
+    def test_a_request_may_have_options(self, proxy: httpx.Client, upstream: Upstream) -> None:
         only = {"hypernova": {"allow": ["simulated-writer", "simulated-maths"]}}
         assert ask(proxy, metadata=only).status_code == 200
         assert ask(proxy, litellm_metadata=only).status_code == 200
@@ -182,7 +182,7 @@ class TestProxy:
             ({"litellm_metadata": {"hypernova": {"explore": 1}}}, "operator"),
         ],
     )
-    def test_bad_wishes_are_the_callers_error(
+    def test_bad_options_are_the_callers_error(
         self, proxy: httpx.Client, upstream: Upstream, body: dict[str, Any], named: str
     ) -> None:
         answer = ask(proxy, **body)
@@ -226,7 +226,7 @@ class TestProxy:
         assert answer.status_code == 200, answer.text
         assert upstream.seen == ranking[:1]
 
-    def test_neither_wishes_nor_the_decision_go_to_a_provider(
+    def test_neither_options_nor_the_decision_go_to_a_provider(
         self, proxy: httpx.Client, upstream: Upstream
     ) -> None:
         """The metadata of the responses protocol does, and its values are text."""

@@ -134,7 +134,7 @@ def test_changed_models_have_names_by_the_same_rules() -> None:
     renamed = hypernova.rename_model(artifact, COMPOSED, DECOMPOSED)  # gives the other one up
     assert DECOMPOSED in renamed.models
     scored = OutcomeTable.from_arrays(
-        task_ids=["t"], prompts=["sum 3"], models=[DECOMPOSED], score=[[1]], least_models=1
+        task_ids=["t"], prompts=["sum 3"], models=[DECOMPOSED], score=[[1]], min_models=1
     )
     with pytest.raises(PoolError, match="another spelling"):
         hypernova.add_model(artifact, scored)

@@ -13,9 +13,9 @@ from test_pool import BUNDLED, fitted, scored
 
 import hypernova
 from hypernova.errors import PoolError
-from hypernova.training.learn import learn
-from hypernova.training.pool import propose
-from hypernova.training.select import Setting
+from hypernova.training.model_pool import propose
+from hypernova.training.model_selection import Setting
+from hypernova.training.trainer import learn
 
 
 class TestPromise:
@@ -102,7 +102,7 @@ class TestNextPrompts:
         known = np.flatnonzero(labels == 0)[:60]
         table = hypernova.OutcomeTable.from_arrays(
             task_ids=[f"n{i}" for i in known], prompts=[f"n{i}" for i in known],
-            models=["new"], score=np.ones((60, 1)), embedding=vectors[known], least_models=1,
+            models=["new"], score=np.ones((60, 1)), embedding=vectors[known], min_models=1,
         )  # fmt: skip
         made = hypernova.add_model(artifact, table)
         found = hypernova.next_prompts(made, vectors, model="new", count=5)
@@ -120,7 +120,7 @@ class TestNextPrompts:
     def test_neither_twice_nor_again(self) -> None:
         prompts = ["Fix the race", "Add a test", "Fix the race", "Drop the column"]
         table = hypernova.OutcomeTable.from_arrays(
-            task_ids=["a"], prompts=["Add a test"], models=["new"], score=[[1.0]], least_models=1
+            task_ids=["a"], prompts=["Add a test"], models=["new"], score=[[1.0]], min_models=1
         )
         found = hypernova.next_prompts(BUNDLED, prompts, scored=table)
         assert sorted(one.index for one in found) == [0, 3]

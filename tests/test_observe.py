@@ -24,7 +24,7 @@ from hypernova.router import BUNDLED_ARTIFACT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hypernova.observe import Observed, Reloaded
+    from hypernova.events import Observed, Reloaded
 
 TEXTS = ["Join two tables", "Fix the race", "Write a sonnet"]
 

@@ -1,6 +1,6 @@
 """Options of the wrong type or out of range: one line, before any work is done.
 
-Not here: the wishes of one decision (test_rule), and what a table must hold (test_table).
+Not here: the options of one decision (test_rule), and what a table must hold (test_table).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def nothing_is_embedded(monkeypatch) -> None:
         raise AssertionError("the options were not looked at before the work")
 
     # By name: the functions of these names hide their modules.
-    for module in ("hypernova.training.fit", "hypernova.judging.evaluate"):
+    for module in ("hypernova.training.fit", "hypernova.evaluation.evaluate"):
         monkeypatch.setattr(importlib.import_module(module), "embed_table", work)
 
 

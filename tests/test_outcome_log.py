@@ -64,10 +64,10 @@ class TestRecords:
         first = Decision(model="größt \n model", cluster=3, propensity=0.05, success=0.625)
         second = Decision(others=(Entry("m1", 0.375),), reason="explored", novelty=1.0)
         with hypernova.OutcomeLog(tmp_path / "log") as log:
-            assert log.decided(first) == first.id
-            log.decided(second)
-            log.scored(second, False, model="m1", cost_usd=0, latency_s=2)
-            log.scored(first.id, 0.75)
+            assert log.record_decision(first) == first.id
+            log.record_decision(second)
+            log.record_outcome(second, False, model="m1", cost_usd=0, latency_s=2)
+            log.record_outcome(first.id, 0.75)
         pairs = list(hypernova.read_log(tmp_path / "log"))
         assert [d.id for d, _ in pairs] == [second.id, first.id]
         (_, fallback), (decision, outcome) = pairs
@@ -80,7 +80,7 @@ class TestRecords:
 
     def test_the_fields_of_a_line(self, tmp_path) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
-            log.scored(log.decided(Decision()), 1)
+            log.record_outcome(log.record_decision(Decision()), 1)
         (path,) = segments(tmp_path)
         decision, outcome = map(json.loads, path.read_bytes().splitlines())
         assert list(decision) == [
@@ -108,22 +108,22 @@ class TestRecords:
     def test_what_could_not_be_read_is_not_written(self, tmp_path, arguments, named) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
             with pytest.raises(OutcomeError, match=f"{named} is"):
-                log.scored(**{"decision": "0" * 32, **arguments})
+                log.record_outcome(**{"decision": "0" * 32, **arguments})
             with pytest.raises(OutcomeError, match="propensity"):
-                log.decided(Decision(propensity=0.0))
+                log.record_decision(Decision(propensity=0.0))
             with pytest.raises(OutcomeError, match="bytes"):
-                log.decided(Decision(model="m" * 70_000))
+                log.record_decision(Decision(model="m" * 70_000))
         assert segments(tmp_path) == []
 
     @pytest.mark.parametrize("odd", [None, 5, 1.5, b"0" * 32, {}, ["0" * 32], object()])
     def test_what_is_no_decision_is_refused_in_one_line(self, tmp_path, odd) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
-            for call in (log.decided, lambda odd: log.scored(odd, 1.0)):
+            for call in (log.record_decision, lambda odd: log.record_outcome(odd, 1.0)):
                 with pytest.raises(OutcomeError, match=r"decision is .*; expected a Decision") as e:
                     call(odd)
                 assert str(e.value).isprintable()
             with pytest.raises(OutcomeError, match="decision is"):
-                log.decided("0" * 32)
+                log.record_decision("0" * 32)
         assert segments(tmp_path) == []
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestRecords:
     def test_a_value_of_another_type_is_refused_by_name(self, tmp_path, name, value) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
             with pytest.raises(OutcomeError, match=f"{name} is ") as caught:
-                log.scored("0" * 32, **{"score": 1.0, name: value})
+                log.record_outcome("0" * 32, **{"score": 1.0, name: value})
             assert str(caught.value).isprintable()
         assert segments(tmp_path) == []
 
@@ -151,11 +151,11 @@ class TestRecords:
         with hypernova.OutcomeLog(tmp_path) as log:
             for odd in (np.array([0.5]), np.array([0.5, 1.0]), np.array("1")):
                 with pytest.raises(OutcomeError, match="score is"):
-                    log.scored("0" * 32, odd)
+                    log.record_outcome("0" * 32, odd)
             with pytest.raises(OutcomeError, match="cost_usd is"):
-                log.scored("0" * 32, 1.0, cost_usd=np.bool_(True))
-            known = log.decided(Decision(model=np.str_("one"), propensity=np.float32(0.5)))
-            log.scored(np.str_(known), np.bool_(True), model=np.str_("two"))
+                log.record_outcome("0" * 32, 1.0, cost_usd=np.bool_(True))
+            known = log.record_decision(Decision(model=np.str_("one"), propensity=np.float32(0.5)))
+            log.record_outcome(np.str_(known), np.bool_(True), model=np.str_("two"))
         ((decision, outcome),) = hypernova.read_log(tmp_path)
         assert (decision.model, decision.propensity) == ("one", 0.5)
         assert (outcome.model, outcome.score) == ("two", 1.0)
@@ -168,7 +168,9 @@ class TestRecords:
     def test_numbers_of_numpy(self, tmp_path) -> None:
         np = pytest.importorskip("numpy")
         with hypernova.OutcomeLog(tmp_path) as log:
-            log.scored(log.decided(Decision()), np.float32(0.5), cost_usd=np.int64(2))
+            log.record_outcome(
+                log.record_decision(Decision()), np.float32(0.5), cost_usd=np.int64(2)
+            )
         ((_, outcome),) = hypernova.read_log(tmp_path)
         assert (outcome.score, outcome.cost_usd) == (0.5, 2.0)
 
@@ -248,7 +250,7 @@ class TestBadLines:
         folder = tmp_path / "log"
         with hypernova.OutcomeLog(folder) as log:
             for i in range(4):
-                log.scored(log.decided(Decision(cluster=i)), i / 4, cost_usd=0.5)
+                log.record_outcome(log.record_decision(Decision(cluster=i)), i / 4, cost_usd=0.5)
         (path,) = segments(folder)
         whole = path.read_bytes()
         for length in range(len(whole) + 1):
@@ -269,27 +271,27 @@ class TestWriting:
         with hypernova.OutcomeLog(tmp_path, max_bytes=1000) as log:
             decisions = [Decision(cluster=i) for i in range(50)]
             for decision in decisions:
-                log.decided(decision)
+                log.record_decision(decision)
             for decision in decisions:
-                log.scored(decision, 1.0)
+                log.record_outcome(decision, 1.0)
         assert len(segments(tmp_path)) > 10
         assert all(path.stat().st_size <= 1000 for path in segments(tmp_path))
         assert [d.cluster for d, _ in hypernova.read_log(tmp_path)] == list(range(50))
 
     def test_a_record_larger_than_a_segment_has_one_of_its_own(self, tmp_path) -> None:
         with hypernova.OutcomeLog(tmp_path, max_bytes=1) as log:
-            log.scored(log.decided(Decision()), 1.0)
+            log.record_outcome(log.record_decision(Decision()), 1.0)
         assert len(segments(tmp_path)) == 2
         assert len(list(hypernova.read_log(tmp_path))) == 1
 
     def test_nobody_goes_on_with_an_old_segment(self, tmp_path) -> None:
         for _ in range(3):
             with hypernova.OutcomeLog(tmp_path) as log:
-                log.decided(Decision())
+                log.record_decision(Decision())
         for path in segments(tmp_path)[:2]:  # what a crash may leave
             path.write_bytes(path.read_bytes() + b'{"type":"outc')
         with hypernova.OutcomeLog(tmp_path) as log:
-            log.scored(log.decided(Decision()), 1.0)
+            log.record_outcome(log.record_decision(Decision()), 1.0)
         reader = hypernova.read_log(tmp_path)
         assert len(list(reader)) == 1
         assert (reader.tally.open, reader.tally.skipped) == (3, {"torn": 2})
@@ -300,8 +302,8 @@ class TestWriting:
         def work(number: int) -> None:
             for _ in range(200):
                 decision = Decision(cluster=number, model="m" * (1 + 40 * number))
-                log.decided(decision)
-                log.scored(decision.id, number / 8)
+                log.record_decision(decision)
+                log.record_outcome(decision.id, number / 8)
 
         threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
         for thread in threads:
@@ -325,7 +327,7 @@ log = hypernova.OutcomeLog({str(tmp_path)!r})
 stop = threading.Event()
 def work():
     while not stop.is_set():
-        log.scored(log.decided(Decision(cluster=0)), 1.0)
+        log.record_outcome(log.record_decision(Decision(cluster=0)), 1.0)
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 children = []
@@ -333,13 +335,13 @@ for number in range(1, 11):
     child = os.fork()
     if child == 0:
         for _ in range(20):
-            log.scored(log.decided(Decision(cluster=number)), 1.0)
+            log.record_outcome(log.record_decision(Decision(cluster=number)), 1.0)
         os._exit(0)
     children.append(child)
 codes = [os.waitpid(child, 0)[1] for child in children]
 stop.set()
 for thread in threads: thread.join()
-log.scored(log.decided(Decision(cluster=99)), 1.0)
+log.record_outcome(log.record_decision(Decision(cluster=99)), 1.0)
 sys.exit(any(codes))
 """
         done = subprocess.run(
@@ -365,7 +367,7 @@ from logged import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path / "log")!r}, max_bytes=5000, fsync={fsync!r})
 while True:
-    id = log.decided(Decision(model="m" * 500))
+    id = log.record_decision(Decision(model="m" * 500))
     sys.stdout.write(id + "\\n")
     sys.stdout.flush()
 """
@@ -382,7 +384,7 @@ while True:
             said += [line[:-1] for line in lines if len(line) == 33]
         with hypernova.OutcomeLog(tmp_path / "log") as log:
             for id_ in said:
-                log.scored(id_, 1.0)
+                log.record_outcome(id_, 1.0)
         reader = hypernova.read_log(tmp_path / "log")
         assert [d.id for d, _ in reader] == said
         assert set(reader.tally.skipped) <= {"torn"}
@@ -398,18 +400,18 @@ from logged import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path)!r})
 decisions = [Decision(cluster=i, model="m" * 300) for i in range(10)]
-log.decided(decisions[0])
+log.record_decision(decisions[0])
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
 refused = []
 for decision in decisions[1:]:
     try:
-        log.decided(decision)
+        log.record_decision(decision)
     except hypernova.HypernovaError as error:
         assert isinstance(error, OSError) and "not written" in str(error), error
         refused.append(decision.cluster)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 for decision in decisions:
-    log.scored(decision, 1.0)
+    log.record_outcome(decision, 1.0)
 print(refused)
 """
         done = subprocess.run(
@@ -429,9 +431,9 @@ print(refused)
         log = hypernova.OutcomeLog(folder)
         folder.rmdir()
         with pytest.raises(OutcomeLogError, match="No such file"):
-            log.decided(Decision())
+            log.record_decision(Decision())
         folder.mkdir()
-        log.scored(log.decided(Decision()), 1.0)
+        log.record_outcome(log.record_decision(Decision()), 1.0)
         assert len(list(hypernova.read_log(folder))) == 1
 
     def test_closed_and_bad_arguments(self, tmp_path) -> None:
@@ -439,7 +441,7 @@ print(refused)
         log.close()
         log.close()
         with pytest.raises(OutcomeLogError, match="closed"):
-            log.decided(Decision())
+            log.record_decision(Decision())
         (tmp_path / "file").write_text("")
         with pytest.raises(OutcomeLogError, match="file"):
             hypernova.OutcomeLog(tmp_path / "file")
@@ -453,7 +455,7 @@ print(refused)
         before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(20):
             with hypernova.OutcomeLog(tmp_path, max_bytes=10) as log:
-                log.scored(log.decided(Decision()), 1.0)
+                log.record_outcome(log.record_decision(Decision()), 1.0)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -474,8 +476,8 @@ def test_a_real_decision(tmp_path) -> None:
     router = hypernova.Router.open()
     decision = router.route("Fix the race in the scheduler", explore=0.5)
     with hypernova.OutcomeLog(tmp_path) as log:
-        log.decided(decision)
-        log.scored(decision.id, 0.5)
+        log.record_decision(decision)
+        log.record_outcome(decision.id, 0.5)
     ((logged, outcome),) = hypernova.read_log(tmp_path)
     assert outcome.score == 0.5
     for name in ("id", "artifact", "model", "cluster", "propensity", "reason"):

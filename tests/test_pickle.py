@@ -102,8 +102,8 @@ class Named(Router):
         super().__init__(artifact)
         self.slotted = [label]
 
-    def decide(self, vector: np.ndarray, **wishes: Any) -> Decision:
-        return super().decide(vector, **{"deny": ["m-0"], **wishes})
+    def decide(self, vector: np.ndarray, **options: Any) -> Decision:
+        return super().decide(vector, **{"deny": ["m-0"], **options})
 
 
 class TestDecisions:
@@ -112,10 +112,10 @@ class TestDecisions:
     def test_a_pickled_decision_says_what_the_live_one_says_until_none_is_left(
         self, question: Any, data: st.DataObject
     ) -> None:
-        arguments, queries, wishes = question
+        arguments, queries, options = question
         artifact = Artifact.build(**arguments)
         with contextlib.suppress(errors.PolicyError, errors.NovelPromptError):
-            live = artifact.decide(queries[0], **wishes)
+            live = artifact.decide(queries[0], **options)
             pickled = again(live)
             assert pickled.id == live.id
             while True:
@@ -136,10 +136,10 @@ class TestDecisions:
     @settings(max_examples=40)
     @given(question=questions())
     def test_a_pickled_batch_gives_the_same_decisions(self, question: Any) -> None:
-        arguments, queries, wishes = question
+        arguments, queries, options = question
         artifact = Artifact.build(**arguments)
         with contextlib.suppress(errors.PolicyError, errors.NovelPromptError):
-            live = artifact.decide_many(queries, **wishes)
+            live = artifact.decide_many(queries, **options)
             pickled = again(live)
             assert len(pickled) == len(live) == len(queries)
             assert (pickled.models, pickled.reasons) == (live.models, live.reasons)
@@ -404,7 +404,7 @@ class TestEmbedders:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data = pickle.dumps(Embedder.load("static", threads=3))
-        monkeypatch.setattr("hypernova.embedder.files.BUNDLED", tmp_path)
+        monkeypatch.setattr("hypernova.embedder.onnx.files.BUNDLED", tmp_path)
         with pytest.raises(errors.EmbedderMismatchError, match="static"):
             pickle.loads(data)
 
@@ -476,9 +476,9 @@ class TestEverythingElse:
             there = pickle.loads(data)
             assert there is not log
             if score is None:
-                there.decided(decision)
+                there.record_decision(decision)
             else:
-                there.scored(decision, score)
+                there.record_outcome(decision, score)
             del there
         assert len(list((tmp_path / "outcomes").iterdir())) == 1
         [(decided, outcome)] = hypernova.read_log(tmp_path / "outcomes")
@@ -573,7 +573,7 @@ class TestPools:
         ran = list(pool.map(partial(log_one, Router(build("logged")), log), PROMPTS))
         with log:
             for _, decided in ran:
-                log.scored(decided, 1.0)
+                log.record_outcome(decided, 1.0)
         reader = hypernova.read_log(log.folder)
         assert {pair.decision.id for pair in reader} == {decided for _, decided in ran}
         assert not reader.tally.skipped

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hypernova
+from hypernova.artifact.profile import Profile, metadata_of, rebuild
 from hypernova.errors import EmbedderMismatchError, PoolError, TableError, UnknownModelError
-from hypernova.training.learn import learn
-from hypernova.training.parts import Profile, metadata_of, rebuild
-from hypernova.training.pool import add
-from hypernova.training.pool.prior import novel
-from hypernova.training.select import Setting
+from hypernova.training.model_pool import add
+from hypernova.training.model_pool.prior import novel
+from hypernova.training.model_selection import Setting
+from hypernova.training.trainer import learn
 
 NAN = float("nan")
 BUNDLED = hypernova.Router.open().artifact
@@ -50,7 +50,7 @@ def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):
         prompts=[f"scored {i}" for i in range(n)],
         models=list(names),
         embedding=rng.permutation(vectors)[:n],
-        least_models=1,
+        min_models=1,
         **given_columns,
     )
 
@@ -166,7 +166,7 @@ class TestAdd:
         table = scored(np.random.default_rng(1), 40)
         made = hypernova.add_model(artifact, table)
         clusters = artifact.decide_many(table.embedding).clusters
-        for c in range(artifact.clusters):
+        for c in range(artifact.n_clusters):
             here = table.score[clusters == c, 0]
             assert made.counts[c, -1] == len(here)
             assert made.mean[c, -1] == pytest.approx(here.mean() if len(here) else 0)
@@ -192,7 +192,7 @@ class TestAdd:
         few = make_table(vectors[easy], np.ones((len(easy), 2)))
         few = hypernova.OutcomeTable.from_arrays(
             task_ids=few.task_ids, prompts=few.prompts, models=["new"],
-            score=np.ones((len(easy), 1)), embedding=few.embedding, least_models=1,
+            score=np.ones((len(easy), 1)), embedding=few.embedding, min_models=1,
         )  # fmt: skip
         made = hypernova.add_model(artifact, few)
         place = {c: labels[artifact.decide_many(vectors).clusters == c][0] for c in range(3)}
@@ -217,7 +217,7 @@ class TestAdd:
         at = np.arange(0, 400, 2)
         joined = hypernova.OutcomeTable.from_arrays(
             task_ids=[f"n{i}" for i in at], prompts=[f"n{i}" for i in at], models=["m3"],
-            score=score[at][:, 3:], embedding=vectors[at], least_models=1,
+            score=score[at][:, 3:], embedding=vectors[at], min_models=1,
         )  # fmt: skip
         made = hypernova.add_model(artifact, joined)
         taken = np.array(made.models)[made.decide_many(vectors).model_indices] == "m3"
@@ -253,7 +253,7 @@ class TestAdd:
         table = hypernova.OutcomeTable.from_arrays(
             task_ids=["a", "b"], prompts=prompts, models=["new"], score=[[1.0], [0.0]],
             # Of another origin: not read.
-            embedding=np.eye(2, 7), least_models=1,
+            embedding=np.eye(2, 7), min_models=1,
         )  # fmt: skip
         made = hypernova.add_model(BUNDLED, table)
         router = hypernova.Router(BUNDLED)
@@ -277,7 +277,7 @@ class TestPairs:
         unpaired = hypernova.OutcomeTable.from_arrays(
             task_ids=table.task_ids, prompts=table.prompts, models=["new"],
             score=table.score[:, [table.models.index("new")]], embedding=table.embedding,
-            least_models=1,
+            min_models=1,
         )  # fmt: skip
         alone, (other,) = add(artifact, unpaired)
         assert (report.paired, other.paired) == (200, 0)
@@ -374,12 +374,12 @@ class TestRefused:
     def test_vectors_only(self) -> None:
         artifact, _ = fitted()
         texts = hypernova.OutcomeTable.from_arrays(
-            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], least_models=1
+            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], min_models=1
         )
         with pytest.raises(EmbedderMismatchError, match="no embedding; add a column"):
             hypernova.add_model(artifact, texts)
         other = hypernova.OutcomeTable.from_arrays(
-            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], least_models=1,
+            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], min_models=1,
             embedding=np.eye(1, 5),
         )  # fmt: skip
         with pytest.raises(EmbedderMismatchError, match="vectors of 5 dimensions"):
@@ -389,7 +389,7 @@ class TestRefused:
 
     def test_another_embedder(self) -> None:
         table = hypernova.OutcomeTable.from_arrays(
-            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], least_models=1
+            task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], min_models=1
         )
         with pytest.raises(EmbedderMismatchError, match=r"static.*minilm"):
             hypernova.add_model(BUNDLED, table, embedder="minilm")

@@ -48,7 +48,7 @@ def joined(fitted, outcomes, tmp_path_factory) -> Path:
 
 class TestAddModel:
     def test_the_file_is_that_of_python(self, fitted, outcomes, joined) -> None:
-        table = hypernova.OutcomeTable.read(outcomes, least_models=1)
+        table = hypernova.OutcomeTable.read(outcomes, min_models=1)
         artifact = hypernova.Artifact.open(fitted)
         assert hypernova.add_model(artifact, table).to_bytes() == joined.read_bytes()
 
@@ -56,7 +56,7 @@ class TestAddModel:
         """Forty of forty: it is taken, and what is printed is what is routed."""
         done = run("add-model", fitted, outcomes, "-o", tmp_path / "again.hnv")
         router = hypernova.Router.open(joined)
-        prompts = hypernova.OutcomeTable.read(outcomes, least_models=1).prompts
+        prompts = hypernova.OutcomeTable.read(outcomes, min_models=1).prompts
         taken = sum(d.model == "brand-new" for d in router.route_many(prompts))
         assert taken > 0
         assert f"for {taken} of 40 scored prompts" in done.stdout
@@ -124,7 +124,7 @@ class TestNextPrompts:
         done = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert done.returncode == 0, done.stderr
         prompts = hypernova.OutcomeTable.read(TABLE).prompts
-        past = hypernova.OutcomeTable.read(outcomes, least_models=1).prompts
+        past = hypernova.OutcomeTable.read(outcomes, min_models=1).prompts
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         assert len(rows) == 5
         for row in rows:

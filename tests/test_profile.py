@@ -10,7 +10,7 @@ from constructed import make_table, unit
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hypernova.training.profile import (
+from hypernova.training.estimates.profile import (
     Evidence,
     best_single,
     estimate,

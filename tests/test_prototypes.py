@@ -12,15 +12,15 @@ import pytest
 from constructed import blobs, interleaved, unit
 from scipy.optimize import minimize
 
-from hypernova.training.cluster import assign, kmeans
-from hypernova.training.prototypes import (
+from hypernova.training.clustering.kmeans import assign, kmeans
+from hypernova.training.clustering.prototypes import (
     LEAST_GROUP,
     PENALTY,
     TASKS_PER_PROTOTYPE,
     group_indices,
     train_prototypes,
 )
-from hypernova.training.structure import SHARPNESS, find_structure
+from hypernova.training.clustering.structure import SHARPNESS, find_structure
 
 
 class TestGroups:
@@ -150,7 +150,7 @@ class TestStructure:
 PROGRAM = """
 import hashlib, numpy as np
 from constructed import interleaved
-from hypernova.training.prototypes import train_prototypes
+from hypernova.training.clustering.prototypes import train_prototypes
 vectors, _, groups = interleaved(np.random.default_rng(0), {n})
 print(hashlib.sha256(train_prototypes(vectors, groups, 7, 30.0).centroids.tobytes()).hexdigest())
 """

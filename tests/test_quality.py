@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import hypernova
 from hypernova.errors import JudgeError
-from hypernova.judging.folds import deal_parts
+from hypernova.evaluation.protocol import deal_parts
 
 ROOT = Path(__file__).resolve().parent.parent
 CENTRES, DIM, MODELS = 24, 32, 4

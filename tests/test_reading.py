@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder, bundled_embedders
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:

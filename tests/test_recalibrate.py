@@ -17,10 +17,10 @@ import hypernova
 from hypernova.errors import ArtifactError, NotFoundError, RecalibrateError
 from hypernova.outcome_log import LoggedDecision, LoggedOutcome
 from hypernova.training.assemble import assemble
-from hypernova.training.folded import DAY_S, Batch, Folded
-from hypernova.training.profile import Evidence, estimate
-from hypernova.training.recalibrate import Recalibration
-from hypernova.training.shift import moved_profiles, outcome_variance, shift
+from hypernova.training.estimates.profile import Evidence, estimate
+from hypernova.training.online.recalibrate import Recalibration
+from hypernova.training.online.sums import DAY_S, Batch, Folded
+from hypernova.training.online.update import moved_profiles, outcome_variance, shift
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class Log:
 
     def serve(self, artifact, truth, n: int, explore: float) -> Log:
         """Route n prompts; ``truth(labels, vectors)`` gives each model's rate, (n, m)."""
-        m, k = len(artifact.models), artifact.clusters
+        m, k = len(artifact.models), artifact.n_clusters
         labels = self.rng.integers(0, k, n)
         vectors = unit(np.eye(16)[labels] + 0.05 * self.rng.normal(size=(n, 16)))
         rates = truth(labels, vectors) if callable(truth) else np.asarray(truth)[labels]
@@ -672,8 +672,8 @@ def test_from_a_real_router_to_the_next_artifact(tmp_path) -> None:
     with hypernova.OutcomeLog(tmp_path) as log:
         for i in range(60):
             decision = router.route(f"Fix the race in scheduler {i}", explore=0.5)
-            log.decided(decision)
-            log.scored(decision, i % 2, cost_usd=0.25)
+            log.record_decision(decision)
+            log.record_outcome(decision, i % 2, cost_usd=0.25)
     done = hypernova.recalibrate(router.artifact, tmp_path)
     assert (done.outcomes, done.skipped, done.open) == (60, {}, 0)
     decided = [d for d, _ in hypernova.read_log(tmp_path)]
@@ -691,8 +691,8 @@ def test_a_real_fallback_is_a_decision_of_its_own(tmp_path) -> None:
         first = router.route("Fix the race in the scheduler", explore=0.5)
         second = first.after_failure(first.model)
         for decision in (first, second):
-            log.decided(decision)
-        log.scored(second, 1.0)
+            log.record_decision(decision)
+        log.record_outcome(second, 1.0)
     ((decision, _),) = hypernova.read_log(tmp_path)
     assert (decision.id, decision.reason) == (second.id, "fallback")
     assert decision.success == second.ranking[0].success

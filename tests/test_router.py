@@ -42,7 +42,7 @@ class TestRoute:
         assert decision.model in router.artifact.models
         assert decision.ranking[0].model == decision.model
         assert {e.model for e in decision.ranking} == set(router.artifact.models)
-        assert 0 <= decision.cluster < router.artifact.clusters
+        assert 0 <= decision.cluster < router.artifact.n_clusters
         assert decision.distance >= 0
         assert 0 <= decision.novelty <= 1
         assert decision.reason in {"routed", "default_no_evidence", "default_novel"}
@@ -65,7 +65,7 @@ class TestRoute:
         with pytest.raises(TypeError, match="route"):
             router.route_many("one text")
 
-    def test_wishes_reach_the_rule(self, router) -> None:
+    def test_options_reach_the_rule(self, router) -> None:
         first, second, *_ = router.route(TEXTS[1]).ranking
         denied = router.route(TEXTS[1], deny=[first.model])
         assert (denied.model, denied.reason) == (second.model, "constrained")
@@ -80,7 +80,7 @@ class TestRoute:
         assert slow.model == first.model
 
     @pytest.mark.parametrize(
-        ("wishes", "error", "message"),
+        ("options", "error", "message"),
         [
             ({"allow": ["GPT-9"]}, UnknownModelError, "allow names the model .GPT-9."),
             ({"deny": [""]}, UnknownModelError, "deny names"),
@@ -94,9 +94,9 @@ class TestRoute:
             ({"colour": "red"}, TypeError, "colour"),
         ],
     )
-    def test_bad_wishes(self, router, wishes, error, message) -> None:
+    def test_bad_options(self, router, options, error, message) -> None:
         with pytest.raises(error, match=message):
-            router.route(TEXTS[0], **wishes)
+            router.route(TEXTS[0], **options)
 
     @pytest.mark.parametrize("text", ["", " \n\t"])
     def test_empty_text(self, router, text) -> None:

@@ -81,7 +81,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
     return {**drawn, **fixed}
 
 
-def wishes(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
+def options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
     """Draw what a caller may ask for; each wish is left out half of the time."""
     some = st.lists(st.sampled_from(models), max_size=len(models) + 1)
     kinds: dict[str, st.SearchStrategy[Any]] = {
@@ -101,10 +101,10 @@ def wishes(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
 
 @st.composite
 def questions(draw: st.DrawFn, **fixed: Any) -> tuple[dict[str, Any], np.ndarray, dict[str, Any]]:
-    """Draw an artifact's values, a matrix of queries near and far, and a caller's wishes."""
+    """Draw an artifact's values, a matrix of queries near and far, and a caller's options."""
     drawn = draw(values(**fixed))
     queries = table(draw, [0.0, 1.0, -1.0, 0.3, 0.5, 2.0], 3, drawn["centroids"].shape[1])
-    return drawn, queries, wishes(draw, drawn["models"])
+    return drawn, queries, options(draw, drawn["models"])
 
 
 def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
@@ -117,7 +117,7 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
 def test_decisions_and_rankings_are_those_of_the_rule(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all wishes.
+    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all options.
 
     With blended clusters too: both sides take ``exp`` from the platform's C library.
     """
@@ -404,7 +404,7 @@ BAD_NUMBERS = [NAN, INF, -INF, -1.0, -1e-300]
     ],
 )
 @pytest.mark.parametrize("many", [False, True])
-def test_wishes_out_of_range(name: str, value: float, many: bool) -> None:
+def test_options_out_of_range(name: str, value: float, many: bool) -> None:
     artifact = three()
     ask = artifact.decide_many if many else artifact.decide
     with pytest.raises(errors.PolicyError, match=name) as caught:
@@ -435,17 +435,17 @@ def test_prices_out_of_range(value: float) -> None:
         ({"nobody": 1}, "unexpected keyword argument 'nobody'"),
     ],
 )
-def test_wishes_of_the_wrong_type(wish: dict[str, Any], named: str) -> None:
+def test_options_of_the_wrong_type(wish: dict[str, Any], named: str) -> None:
     with pytest.raises(TypeError, match=named):
         three().decide(ORIGIN, **wish)
 
 
-def test_wishes_are_given_by_name() -> None:
+def test_options_are_given_by_name() -> None:
     with pytest.raises(TypeError):
         three().decide(ORIGIN, 0.5)  # type: ignore[misc]
 
 
-def test_wishes_of_any_collection() -> None:
+def test_options_of_any_collection() -> None:
     artifact = three()
     for allow in (["dear"], ("dear",), ["dear", "dear"], {"dear"}, {"dear": 1}.keys()):
         assert artifact.decide(ORIGIN, allow=allow).model == "dear"

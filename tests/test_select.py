@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.training.learn import learn
-from hypernova.training.select import (
+from hypernova.training.model_selection import (
     CLUSTERS,
     DROWNING,
     FOLDS,
@@ -27,6 +26,7 @@ from hypernova.training.select import (
     select,
     steps,
 )
+from hypernova.training.trainer import learn
 
 NAN = float("nan")
 GRID = [("prompts", k) for k in CLUSTERS]

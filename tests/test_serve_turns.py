@@ -160,7 +160,7 @@ class TestBatch:
     ) -> None:
         texts = ["a" * (1 + i * 7 % 50) for i in range(50)]
         expected = router.route_many(texts)
-        told: list[hypernova.observe.Observed] = []
+        told: list[hypernova.events.Observed] = []
         end = router.observe(told.append)
         batch = Batch(router, texts, {})
         assert batch.step()

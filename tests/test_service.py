@@ -20,7 +20,8 @@ import pytest
 
 import hypernova
 from hypernova import errors
-from hypernova.embedder import Embedder, files
+from hypernova.embedder import Embedder
+from hypernova.embedder.onnx import files
 from hypernova.router.watch import Watch, state_of
 
 TEXTS = [
@@ -298,7 +299,7 @@ class TestReload:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         router = hypernova.Router.open(path, watch=0.01)
-        told: queue.Queue[hypernova.observe.Reloaded] = queue.Queue()
+        told: queue.Queue[hypernova.events.Reloaded] = queue.Queue()
         router.observe(on_reload=told.put)
         of_identity(VECTORS).save(path)
         assert "vectors only" in str(told.get(timeout=30).refused)

@@ -28,8 +28,8 @@ from hypernova.embedder import (
 )
 from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.errors import ArtifactError, EmbedderMismatchError, HypernovaError
-from hypernova.judging.folds import Part
-from hypernova.judging.shared import vectors_unseen
+from hypernova.evaluation.protocol import Part
+from hypernova.evaluation.shared_text import vectors_unseen
 from hypernova.training.shared_text import (
     LEAST_CHARS,
     find_shared,
@@ -320,7 +320,7 @@ class TestLeftOut:
                 prompts=[prompt(row) for row in ROWS[:60]],
                 models=["new"],
                 score=[[float(GROUPS.index(row["group"]) % 2)] for row in ROWS[:60]],
-                least_models=1,
+                min_models=1,
             )
             return hypernova.add_model(artifact, scored)
 
@@ -335,8 +335,8 @@ class TestLeftOut:
         with hypernova.OutcomeLog(tmp_path / "log") as log:
             for row in ROWS[:30]:
                 decision = router.route(behind_both(row))
-                log.decided(decision)
-                log.scored(decision.id, 1.0)
+                log.record_decision(decision)
+                log.record_outcome(decision.id, 1.0)
         child = hypernova.recalibrate(skipping, tmp_path / "log").artifact
         assert child.embedder == skipping.embedder
 
@@ -444,7 +444,7 @@ class TestMalformed:
 
 def forged(artifact: hypernova.Artifact, identity: dict, notes: dict | None = None):
     """The same artifact with another identity of its embedder."""
-    from hypernova.training.parts import Profile
+    from hypernova.artifact.profile import Profile
 
     profile = Profile.of(artifact)
     return hypernova.Artifact.build(

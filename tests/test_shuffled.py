@@ -12,8 +12,8 @@ import numpy as np
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.training.learn import learn
-from hypernova.training.select import deal_folds
+from hypernova.training.model_selection import deal_folds
+from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

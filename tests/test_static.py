@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypernova.embedder.runtime import import_onnxruntime
+from hypernova.embedder.onnx.runtime import import_onnxruntime
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 if str(MODELS) not in sys.path:

@@ -131,10 +131,10 @@ def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
 
 
 def test_json_holds_no_infinity(fitted) -> None:
-    for wishes in ("--cost-weight 1e308 --price simulated-small=1e308",
+    for options in ("--cost-weight 1e308 --price simulated-small=1e308",
                    "--latency-weight 1e308 --cost-weight 1e308"):  # fmt: skip
-        for line in (f"hypernova route hi --json -a {fitted} {wishes}",
-                     f"hypernova route - --json -a {fitted} {wishes} <<< hi"):  # fmt: skip
+        for line in (f"hypernova route hi --json -a {fitted} {options}",
+                     f"hypernova route - --json -a {fitted} {options} <<< hi"):  # fmt: skip
             done = shell(line)
             assert done.returncode == 0, done
 

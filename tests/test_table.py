@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from same import assert_same
 
 import hypernova.table
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
 from hypernova.table.names import alike, fault_of_name

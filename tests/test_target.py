@@ -14,8 +14,8 @@ from constructed import blobs, make_table, two_kinds
 
 import hypernova
 from hypernova.errors import FitError
-from hypernova.training.select import FOLDS, Setting, count_repeats
-from hypernova.training.target import cost_weights, find_cost_weight
+from hypernova.training.cost_weight import cost_weights, find_cost_weight
+from hypernova.training.model_selection import FOLDS, Setting, count_repeats
 
 NAN = float("nan")
 TABLE = Path(__file__).parent.parent / "examples" / "simulated.jsonl"
@@ -124,16 +124,16 @@ class TestFit:
         assert tight.policy["cost_weight"] > artifact.policy["cost_weight"]
 
     @pytest.mark.parametrize(
-        "wishes",
+        "options",
         [
             {"target_cost": 0.5, "target_accuracy": 0.5},
             {"target_cost": 0.5, "cost_weight": 0.1},
             {"target_accuracy": 0.5, "cost_weight": 0.1},
         ],
     )
-    def test_one_wish_at_a_time(self, wishes) -> None:
+    def test_one_wish_at_a_time(self, options) -> None:
         with pytest.raises(FitError, match="give one of cost_weight, target_cost and target"):
-            hypernova.fit(dear_and_cheap(), **wishes)
+            hypernova.fit(dear_and_cheap(), **options)
 
     @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
     def test_a_table_without_costs(self, target) -> None:

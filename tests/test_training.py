@@ -17,8 +17,8 @@ from sklearn.cluster import KMeans
 import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
-from hypernova.training.cluster import assign, kmeans
-from hypernova.training.select import best_single_setting
+from hypernova.training.clustering.kmeans import assign, kmeans
+from hypernova.training.model_selection import best_single_setting
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -138,7 +138,7 @@ class TestFit:
         plain = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.3]).astype(float))
         artifact = hypernova.fit(plain, clusters=3)
         assert json.loads(artifact.metadata)["setting"] == vars(best_single_setting(3))
-        assert artifact.clusters == 3
+        assert artifact.n_clusters == 3
 
     def test_a_table_with_vectors_routes_vectors_only(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from same import assert_same
 
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.names import alike, fault_of_name

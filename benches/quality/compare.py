@@ -18,16 +18,16 @@ from benches.quality import rivals
 from threadpoolctl import threadpool_limits
 
 from hypernova.errors import JudgeError
-from hypernova.judging.controls import oracle, taken_values
-from hypernova.judging.figures import Figures
-from hypernova.judging.folds import deal_parts, seed_of, test_to_train
-from hypernova.judging.processes import in_processes
-from hypernova.training.learn import learn
+from hypernova.evaluation.baselines import oracle, taken_values
+from hypernova.evaluation.figures import Figures
+from hypernova.evaluation.processes import in_processes
+from hypernova.evaluation.protocol import deal_parts, seed_of, test_to_train
+from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.judging.folds import Part
+    from hypernova.evaluation.protocol import Part
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
 
@@ -208,7 +208,7 @@ def choose(table: OutcomeTable, vectors: Floats, part: Part, router: str) -> Cho
         if router == HYPERNOVA:
             artifact = learn(train, vectors[part.train], seed=part.seed).artifact()
             train_s = time.process_time() - start
-            taken, knob = artifact.decide_many(test_vectors).model_indices, artifact.clusters
+            taken, knob = artifact.decide_many(test_vectors).model_indices, artifact.n_clusters
         else:
             fitted = RIVALS[router](
                 rivals.Training(vectors[part.train], train.score, train.prompt_groups(), part.seed)

@@ -24,11 +24,12 @@ from hypernova.router import Router
 
 if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
-    from hypernova.judging import Report, evaluate
+    from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
+    from hypernova.router.options import RouteOptions
     from hypernova.table import OutcomeTable
     from hypernova.training import fit, recalibrate
-    from hypernova.training.pool import (
+    from hypernova.training.model_pool import (
         Proposal,
         add_model,
         next_prompts,
@@ -49,6 +50,7 @@ __all__ = [
     "Proposal",
     "RankingEntry",
     "Report",
+    "RouteOptions",
     "Router",
     "__version__",
     "add_model",
@@ -77,16 +79,17 @@ _LATER = {
     "Embedder": "embedder",
     "OutcomeLog": "outcome_log",
     "OutcomeTable": "table",
-    "Proposal": "training.pool",
-    "Report": "judging",
-    "add_model": "training.pool",
-    "evaluate": "judging",
+    "Proposal": "training.model_pool",
+    "Report": "evaluation",
+    "RouteOptions": "router.options",
+    "add_model": "training.model_pool",
+    "evaluate": "evaluation",
     "fit": "training",
-    "next_prompts": "training.pool",
+    "next_prompts": "training.model_pool",
     "read_log": "outcome_log",
     "recalibrate": "training",
-    "remove_model": "training.pool",
-    "rename_model": "training.pool",
+    "remove_model": "training.model_pool",
+    "rename_model": "training.model_pool",
 }
 
 

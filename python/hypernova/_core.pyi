@@ -35,7 +35,7 @@ class Artifact:
 
     Attributes:
         models: Names; an index into it means the same model everywhere.
-        clusters: Number of clusters, k.
+        n_clusters: Number of clusters, k.
         dim: Dimension of a vector.
         default_model: The best single model of the table.
         policy: Defaults of the decision rule.
@@ -69,7 +69,7 @@ class Artifact:
     @property
     def models(self) -> tuple[str, ...]: ...
     @property
-    def clusters(self) -> int: ...
+    def n_clusters(self) -> int: ...
     @property
     def dim(self) -> int: ...
     @property
@@ -297,7 +297,7 @@ class Decision:
 
     Attributes:
         model: Name of the model to call: the first of ``ranking``.
-        ranking: All models that the wishes allow, the best first; built when read.
+        ranking: All models that the options allow, the best first; built when read.
         cluster: Index of the nearest centroid.
         distance: Euclidean distance from it.
         novelty: Share of the training prompts that lie nearer to their centroids, 0 to 1.
@@ -329,7 +329,7 @@ class Decision:
     def after_failure(self, model: str) -> Decision:
         """Decide again without a model that failed, and those that failed before it.
 
-        The same wishes hold, but for ``previous_model`` and ``explore``, which have had
+        The same options hold, but for ``previous_model`` and ``explore``, which have had
         their say. The reason is ``fallback``, and the id is another one.
 
         Args:
@@ -337,7 +337,7 @@ class Decision:
 
         Raises:
             UnknownModelError: The artifact does not hold it.
-            NoCandidateError: It was the last one that the wishes allow.
+            NoCandidateError: It was the last one that the options allow.
         """
 
     def __copy__(self) -> Self: ...

@@ -2,7 +2,7 @@
 //!
 //! Not here: where the bytes come from (`fuzz_targets/`).
 
-use hypernova_core::{Artifact, Error, Request, Wishes};
+use hypernova_core::{Artifact, Error, Request, RouteOptions};
 
 /// Open a file that may be anything; if it is an artifact, read all of it and
 /// decide with it. Whatever the bytes are, this must not panic.
@@ -24,7 +24,7 @@ pub fn open(bytes: &[u8]) {
 
 /// Every accessor: shapes and values are as the format demands.
 fn read(artifact: &Artifact) {
-    let (k, d, m) = (artifact.clusters(), artifact.dim(), artifact.models());
+    let (k, d, m) = (artifact.n_clusters(), artifact.dim(), artifact.n_models());
     let cells = (k + 1) * m;
     assert_eq!(artifact.centroids().len(), k * d);
     assert!(artifact.centroids().iter().all(|v| v.is_finite()));
@@ -71,7 +71,7 @@ fn read(artifact: &Artifact) {
     assert!(!format!("{artifact:?}").is_empty());
 }
 
-/// The decision is the first of the ranking, whatever the wishes.
+/// The decision is the first of the ranking, whatever the options.
 fn decide(artifact: &Artifact) {
     let mut request = Request::default();
     request.cost_weight = Some(1.0);
@@ -79,17 +79,17 @@ fn decide(artifact: &Artifact) {
     request.min_success = Some(0.0);
     request.deny = Some(vec![artifact.model_name(0).to_owned()]);
     request.prices = Some(vec![(artifact.model_name(0).to_owned(), 0.25)]);
-    let asked = Wishes::resolve(artifact, &request).expect("the request is valid");
-    for wishes in [Wishes::defaults(artifact), asked] {
+    let asked = RouteOptions::resolve(artifact, &request).expect("the request is valid");
+    for options in [RouteOptions::defaults(artifact), asked] {
         for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {
-            match artifact.decide(&vector, &wishes) {
+            match artifact.decide(&vector, &options) {
                 Ok(decision) => {
-                    let ranking = artifact.rank(&decision, &vector, &wishes);
+                    let ranking = artifact.rank(&decision, &vector, &options);
                     assert_eq!(ranking[0].model, decision.model);
                     let mut estimates = ranking.iter().map(|e| e.success);
                     assert!(estimates.all(|v| (0.0..=1.0).contains(&v)));
                     assert!(ranking.iter().all(|e| !e.utility.is_nan()));
-                    assert!((decision.cluster as usize) < artifact.clusters());
+                    assert!((decision.cluster as usize) < artifact.n_clusters());
                     assert!((0.0..=1.0).contains(&decision.novelty));
                     assert!(decision.distance >= 0.0);
                 }

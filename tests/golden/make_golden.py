@@ -169,7 +169,7 @@ def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
         ),
         "metadata": json.dumps({"seed": 2026, "note": "random values: no data, no model"}),
     }
-    wishes: list[dict[str, Any]] = [
+    options: list[dict[str, Any]] = [
         {},
         {},
         {},
@@ -185,7 +185,7 @@ def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
         {},
     ]
     queries = []
-    for i, wish in enumerate(wishes):
+    for i, wish in enumerate(options):
         near = centroids[i % k] + random.normal(size=d) * (0.02, 0.05, 0.07, 0.3)[i % 4]
         vector = centroids[i] if i == 2 else near.astype(np.float32)
         queries.append((plain(vector), wish))
@@ -232,18 +232,18 @@ def text_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, An
     return values, queries + more
 
 
-def stated(reference: ReferenceArtifact, vector: list[float], wishes: dict[str, Any]) -> Any:
+def stated(reference: ReferenceArtifact, vector: list[float], options: dict[str, Any]) -> Any:
     """Give what the reference reader decides, or ``"no candidate"``."""
     try:
-        return decision_values(decide(reference, np.array(vector, np.float32), **wishes))
+        return decision_values(decide(reference, np.array(vector, np.float32), **options))
     except NoCandidate:
         return "no candidate"
 
 
-def decided(artifact: Artifact, vector: list[float], wishes: dict[str, Any]) -> Any:
+def decided(artifact: Artifact, vector: list[float], options: dict[str, Any]) -> Any:
     """Give what the Rust core decides, or ``"no candidate"``."""
     try:
-        return decision_values(artifact.decide(np.array(vector, np.float32), **wishes))
+        return decision_values(artifact.decide(np.array(vector, np.float32), **options))
     except errors.NoCandidateError:
         return "no candidate"
 
@@ -283,11 +283,11 @@ def main() -> None:
         data = artifact.to_bytes()
         reference = read(data)
         entries = []
-        for vector, wishes in queries:
-            decision = stated(reference, vector, wishes)
-            if decided(artifact, vector, wishes) != decision:
-                sys.exit(f"{name}: the readers disagree on {vector} with {wishes}")
-            entries.append({"vector": vector, "wishes": wishes, "decision": decision})
+        for vector, options in queries:
+            decision = stated(reference, vector, options)
+            if decided(artifact, vector, options) != decision:
+                sys.exit(f"{name}: the readers disagree on {vector} with {options}")
+            entries.append({"vector": vector, "options": options, "decision": decision})
         document = {
             "version": list(artifact.version),
             "bytes": len(data),

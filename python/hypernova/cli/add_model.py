@@ -1,6 +1,6 @@
 """`hypernova add-model`: a new model from some scored prompts, without fitting again.
 
-Not here: how it is placed (see `hypernova.training.pool`).
+Not here: how it is placed (see `hypernova.training.model_pool`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hypernova import Artifact
     from hypernova.cli import Commands
-    from hypernova.training.pool import Addition
+    from hypernova.training.model_pool import Addition
 
 
 def add_to(commands: Commands) -> None:
@@ -40,12 +40,12 @@ def add_to(commands: Commands) -> None:
 
 
 def _add(arguments: argparse.Namespace) -> None:
-    from hypernova.training.pool import add
+    from hypernova.training.model_pool import add
 
     check_file(arguments.output, inputs=[arguments.outcomes])  # said before the work
     made, additions = add(
         hypernova.Artifact.open(arguments.artifact),
-        hypernova.OutcomeTable.read(arguments.outcomes, least_models=1),
+        hypernova.OutcomeTable.read(arguments.outcomes, min_models=1),
         models=arguments.models,
         embedder=arguments.embedder,
         device=arguments.device,
@@ -66,7 +66,7 @@ def _print(made: Artifact, added: Addition) -> None:
         f"default {made.default_model} {success:.4f} ± {error:.4f}"
     )
     print(
-        f"  now taken         at the centres of {added.clusters_taken} of {made.clusters} "
+        f"  now taken         at the centres of {added.clusters_taken} of {made.n_clusters} "
         f"clusters, for {added.prompts_taken} of {added.prompts} scored prompts"
     )
     z = made.policy["guard_z"]

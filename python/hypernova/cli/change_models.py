@@ -1,6 +1,6 @@
 """`hypernova remove-model` and `hypernova rename-model`.
 
-Not here: what they do to an artifact (see `hypernova.training.pool`).
+Not here: what they do to an artifact (see `hypernova.training.model_pool`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    from hypernova.training.taken import decisions
+    from hypernova.training.choices import decisions
 
     check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
@@ -50,7 +50,7 @@ def _remove(arguments: argparse.Namespace) -> None:
         f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "
         f"default {made.default_model}"
     )
-    print(f"another model is taken at the centres of {moved} of {made.clusters} clusters")
+    print(f"another model is taken at the centres of {moved} of {made.n_clusters} clusters")
 
 
 def _model(decision: Decision | None) -> str | None:

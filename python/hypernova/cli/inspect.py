@@ -10,18 +10,18 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import hypernova
+from hypernova.artifact.metadata import metadata_of, words_of
 from hypernova.cli.streams import colours, print_json
 from hypernova.cli.summary import heat_map, print_summary
 from hypernova.errors import EmbedderMismatchError
 from hypernova.router import BUNDLED_ARTIFACT
-from hypernova.router.metadata import metadata_of, words_of
 
 if TYPE_CHECKING:
     import argparse
 
     from hypernova import Artifact
     from hypernova.cli import Commands
-    from hypernova.training.describe import Description
+    from hypernova.training.clustering.describe import Description
 
 
 def add_to(commands: Commands) -> None:
@@ -56,9 +56,9 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     import numpy as np
 
     from hypernova.progress import bar
-    from hypernova.training.describe import describe
+    from hypernova.training.choices import NO_LIMITS
+    from hypernova.training.clustering.describe import describe
     from hypernova.training.shared_text import texts_read
-    from hypernova.training.taken import NO_LIMITS
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
@@ -81,7 +81,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
 
 
 def _print_descriptions(artifact: Artifact, described: list[Description] | None) -> None:
-    from hypernova.training.describe import one_line
+    from hypernova.training.clustering.describe import one_line
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     if words is None:
@@ -100,15 +100,15 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
     def rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
-    from hypernova.training.taken import decisions
+    from hypernova.training.choices import decisions
 
     words = words_of(artifact) if described is None else [d.words for d in described]
-    # Under the artifact's own limits: what a caller without wishes gets.
+    # Under the artifact's own limits: what a caller without options gets.
     chosen = decisions(artifact, artifact.centroids)
     return {
         "version": list(artifact.version),
         "sha256": artifact.sha256,
-        "clusters": artifact.clusters,
+        "clusters": artifact.n_clusters,
         "dim": artifact.dim,
         "models": list(artifact.models),
         "default_model": artifact.default_model,

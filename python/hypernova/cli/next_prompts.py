@@ -1,6 +1,6 @@
 """`hypernova next-prompts`: which prompts to score next for a model.
 
-Not here: how they are chosen (see `hypernova.training.pool.propose`).
+Not here: how they are chosen (see `hypernova.training.model_pool.propose`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _count(text: str) -> int:
 
 def _propose(arguments: argparse.Namespace) -> None:
     from hypernova.table import read_prompts
-    from hypernova.training.describe import one_line
+    from hypernova.training.clustering.describe import one_line
 
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
@@ -58,7 +58,7 @@ def _propose(arguments: argparse.Namespace) -> None:
         artifact,
         prompts,
         model=arguments.model,
-        scored=None if scored is None else hypernova.OutcomeTable.read(scored, least_models=1),
+        scored=None if scored is None else hypernova.OutcomeTable.read(scored, min_models=1),
         count=arguments.count,
         embedder=arguments.embedder,
         device=arguments.device,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from hypernova.cli import Commands
-    from hypernova.training.recalibrate import Recalibration
+    from hypernova.training.online.recalibrate import Recalibration
 
 
 def add_to(commands: Commands) -> None:
@@ -69,7 +69,7 @@ def _report(done: Recalibration) -> dict[str, Any]:
 
 
 def _lines(done: Recalibration, output: str) -> list[str]:
-    from hypernova.training.describe import one_line
+    from hypernova.training.clustering.describe import one_line
 
     lines = [f"wrote {path_label(output)}"]
     earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hypernova import Decision
     from hypernova.cli import Commands
-    from hypernova.router import Explanation, Wishes
+    from hypernova.router import Explanation, RouteOptions
 
 SHOWN_MODELS = 5
 
@@ -70,7 +70,7 @@ def _price(text: str) -> tuple[str, float]:
     raise argparse.ArgumentTypeError(f"expected MODEL=USD, got {text!r}")
 
 
-def _wishes(arguments: argparse.Namespace) -> Wishes:
+def _options(arguments: argparse.Namespace) -> RouteOptions:
     return {
         "cost_weight": arguments.cost_weight,
         "latency_weight": arguments.latency_weight,
@@ -90,13 +90,13 @@ def _route(arguments: argparse.Namespace) -> int:
     router = hypernova.Router.open(
         arguments.artifact, embedder=arguments.embedder, device=arguments.device
     )
-    wishes = _wishes(arguments)
+    options = _options(arguments)
     if arguments.text == "-":
-        return _route_lines(router, arguments, wishes)
+        return _route_lines(router, arguments, options)
     if arguments.explain:
-        _print_explanation(router.explain(arguments.text, **wishes), json=arguments.json)
+        _print_explanation(router.explain(arguments.text, **options), json=arguments.json)
         return 0
-    decision = router.route(arguments.text, **wishes)
+    decision = router.route(arguments.text, **options)
     if arguments.json:
         print_json(as_dict(decision))
     else:
@@ -104,7 +104,9 @@ def _route(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _route_lines(router: hypernova.Router, arguments: argparse.Namespace, wishes: Wishes) -> int:
+def _route_lines(
+    router: hypernova.Router, arguments: argparse.Namespace, options: RouteOptions
+) -> int:
     """Print a line for each line of standard input, and return the exit code.
 
     A line that has no answer has an empty one, or an object with ``error``; so line n of the
@@ -115,9 +117,9 @@ def _route_lines(router: hypernova.Router, arguments: argparse.Namespace, wishes
     for number, line in enumerate(_lines(), start=1):
         try:
             if arguments.explain:
-                _print_explanation(router.explain(line, **wishes), json=arguments.json)
+                _print_explanation(router.explain(line, **options), json=arguments.json)
                 continue
-            decision = router.route(line, **wishes)
+            decision = router.route(line, **options)
         except (TextError, NoCandidateError, NovelPromptError) as error:
             # What is wrong with this prompt alone; a wish out of range is so for all of them.
             complain(f"standard input, line {number}: {error}")

@@ -1,6 +1,6 @@
 """What commands print of an artifact: how it did, what it holds.
 
-Not here: what a report says; that is in `hypernova.judging`.
+Not here: what a report says; that is in `hypernova.evaluation`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova.artifact.metadata import metadata_of
 from hypernova.paths import escaped
-from hypernova.router.metadata import metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def print_summary(artifact: Artifact) -> None:
     metadata = metadata_of(artifact)
     identity = json.loads(artifact.embedder)
     print(
-        f"{artifact.clusters} clusters, {len(artifact.models)} models, "
+        f"{artifact.n_clusters} clusters, {len(artifact.models)} models, "
         f"default {escaped(artifact.default_model)}, embedder "
         f"{escaped(str(identity['name']))}"
     )
@@ -149,11 +149,11 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: To show.
         colour: Colour the cells, for a terminal.
     """
-    from hypernova.training.describe import one_line, success_at_centres
-    from hypernova.training.taken import NONE, models_taken
+    from hypernova.training.choices import NONE, models_taken
+    from hypernova.training.clustering.describe import one_line, success_at_centres
 
-    k = artifact.clusters
-    # Under the artifact's own limits: what a caller without wishes gets.
+    k = artifact.n_clusters
+    # Under the artifact's own limits: what a caller without options gets.
     taken = models_taken(artifact, artifact.centroids)
     shown = _worth_showing(artifact, taken)
     success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])

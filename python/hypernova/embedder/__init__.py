@@ -17,10 +17,10 @@ Not here: training, downloading, or any model's name.
 
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.cache import CachedEmbedder, CacheInfo
-from hypernova.embedder.device import DEVICES, Device
-from hypernova.embedder.embedder import Embedder
-from hypernova.embedder.files import bundled_embedders, find_bundled
 from hypernova.embedder.function import CallableEmbedder
+from hypernova.embedder.onnx.device import DEVICES, Device
+from hypernova.embedder.onnx.embedder import Embedder
+from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
 from hypernova.embedder.open import open_embedder
 from hypernova.embedder.skip import SharedPart, SharedParts, SkipSharedEmbedder
 

@@ -6,14 +6,14 @@ Not here: how a vector is made (see ``embedder`` and ``function``) or kept (see 
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.embedder.cut import is_blank
+from hypernova.canonical import canonical_json
+from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class TextEmbedder(ABC):
 
 def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
     """Give the sha256 of an identity's canonical JSON."""
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = canonical_json(identity)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

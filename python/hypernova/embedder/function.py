@@ -16,7 +16,7 @@ from hypernova.embedder.base import (
     fingerprint_of_identity,
     label,
 )
-from hypernova.embedder.files import first_line
+from hypernova.embedder.onnx.files import first_line
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:

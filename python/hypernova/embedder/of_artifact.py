@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.embedder.base import fingerprint_of_identity
-from hypernova.embedder.embedder import Embedder
-from hypernova.embedder.files import (
+from hypernova.embedder.function import SOURCE as CALLABLE
+from hypernova.embedder.onnx.embedder import Embedder
+from hypernova.embedder.onnx.files import (
     MODEL,
     TOKENIZER,
     bundled_embedders,
@@ -17,7 +18,6 @@ from hypernova.embedder.files import (
     read_checked,
     read_settings,
 )
-from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.embedder.skip import FIELD, SharedParts, SkipSharedEmbedder
 from hypernova.errors import ArtifactError, EmbedderMismatchError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernova.embedder.base import TextEmbedder
-    from hypernova.embedder.device import Device
+    from hypernova.embedder.onnx.device import Device
 
 
 def load_bundled_for(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from hypernova.embedder.base import TextEmbedder
-from hypernova.embedder.device import Device, check_device
-from hypernova.embedder.embedder import Embedder
+from hypernova.embedder.onnx.device import Device, check_device
+from hypernova.embedder.onnx.embedder import Embedder
 
 
 def open_embedder(

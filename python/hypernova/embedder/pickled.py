@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hypernova.embedder.files import find_bundled
+from hypernova.embedder.onnx.files import find_bundled
 from hypernova.errors import EmbedderMismatchError
 from hypernova.unpickled import Unpickled
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hypernova.embedder.base import TextEmbedder
-    from hypernova.embedder.device import Device
+    from hypernova.embedder.onnx.device import Device
 
 _loaded: Unpickled[tuple[object, ...], TextEmbedder] = Unpickled()
 

@@ -16,7 +16,7 @@ from hypernova.embedder.base import (
     check_is_text,
     fingerprint_of_identity,
 )
-from hypernova.embedder.cut import visible_span
+from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Hold a request's wishes within the operator's.
+"""Hold a request's options within the operator's.
 
 Not here: the decision, and where either come from.
 """
@@ -13,7 +13,7 @@ from hypernova.errors import PolicyError, UnknownModelError
 
 if TYPE_CHECKING:
     from hypernova import Artifact
-    from hypernova.router import Wishes
+    from hypernova.router import RouteOptions
 
 # What only the operator may set. A price is what `max_cost_usd` is compared with, and a draw
 # whose chance or seed a caller picks is none to learn from.
@@ -23,12 +23,12 @@ _INF = float("inf")
 
 def narrow(
     artifact: Artifact,
-    bounds: Wishes,
+    bounds: RouteOptions,
     asked: object,
     *,
     served: Collection[str] | None = None,
-) -> Wishes:
-    """Put a request's wishes together with the operator's, which they can only narrow.
+) -> RouteOptions:
+    """Put a request's options together with the operator's, which they can only narrow.
 
     ``allow`` is what both allow, ``deny`` what either denies, ``max_cost_usd`` the lower and
     ``min_success`` the higher, where the artifact's default is the operator's if they set none.
@@ -43,7 +43,7 @@ def narrow(
         served: Models of the artifact that can be asked at all; by default every one.
 
     Returns:
-        Wishes for `hypernova.Router.route`; ``allow`` names models of the artifact alone, and
+        RouteOptions for `hypernova.Router.route`; ``allow`` names models of the artifact alone, and
         there is no ``deny``.
 
     Raises:
@@ -54,36 +54,38 @@ def narrow(
     if asked is None:
         asked = {}
     if not isinstance(asked, Mapping):
-        raise PolicyError(f"the wishes are of type {type(asked).__name__}, expected an object")
+        raise PolicyError(f"the options are of type {type(asked).__name__}, expected an object")
     given = {name: _checked(artifact, name, value) for name, value in asked.items()}
     given = {name: value for name, value in given.items() if value is not None}
-    wishes: dict[str, Any] = {k: v for k, v in bounds.items() if v is not None}
+    options: dict[str, Any] = {k: v for k, v in bounds.items() if v is not None}
     for name in ("allow", "deny"):
-        _check_held(artifact, f"the operator's {name}", wishes.get(name) or ())
+        _check_held(artifact, f"the operator's {name}", options.get(name) or ())
 
     allowed = set(artifact.models if served is None else served)
-    for one in (wishes, given):
+    for one in (options, given):
         allowed &= set(one.pop("allow", artifact.models))
         allowed -= set(one.pop("deny", ()))
     models = [model for model in artifact.models if model in allowed]
     if len(models) < len(artifact.models):
-        wishes["allow"] = models
+        options["allow"] = models
 
     policy = artifact.policy
     if (limit := given.pop("max_cost_usd", None)) is not None:
-        own = wishes.get("max_cost_usd", policy["max_cost_usd"])
+        own = options.get("max_cost_usd", policy["max_cost_usd"])
         limit = limit if own is None else min(float(own), limit)
         if limit < _INF:  # or there is none, and none is asked for
-            wishes["max_cost_usd"] = limit
+            options["max_cost_usd"] = limit
     if (least := given.pop("min_success", None)) is not None:
-        wishes["min_success"] = max(float(wishes.get("min_success", policy["min_success"])), least)
-    if wishes.get("on_novel") == "error":
+        options["min_success"] = max(
+            float(options.get("min_success", policy["min_success"])), least
+        )
+    if options.get("on_novel") == "error":
         given.pop("on_novel", None)
-    return cast("Wishes", {**wishes, **given})
+    return cast("RouteOptions", {**options, **given})
 
 
 def _checked(artifact: Artifact, name: object, value: object) -> Any:
-    """Check one of a request's wishes: its name, its type and its range."""
+    """Check one of a request's options: its name, its type and its range."""
     if name in OPERATORS:
         raise PolicyError(f"{name} is the operator's alone: leave it out of the request")
     if name not in _CHECKS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypernova import Router
-    from hypernova.router import Wishes
+    from hypernova.router import RouteOptions
 
 OnUnreadable = Literal["default", "error"]
 # The reason of a ranking that no text was read for.
@@ -26,7 +26,7 @@ class Ranking(NamedTuple):
     """The models to try, and what to note of the decision.
 
     Attributes:
-        models: Those that the wishes allow, the best first; at least one.
+        models: Those that the options allow, the best first; at least one.
         id: Of the decision; None where nothing was read.
         reason: Of the decision, or ``unread``.
         artifact: sha256 of the artifact that decided.
@@ -41,7 +41,7 @@ class Ranking(NamedTuple):
 async def rank_within(
     router: Router,
     messages: object,
-    bounds: Wishes,
+    bounds: RouteOptions,
     asked: object,
     *,
     is_served: Callable[[str], bool] | None = None,
@@ -55,7 +55,7 @@ async def rank_within(
     Args:
         router: As in `rank`.
         messages: As in `rank`.
-        bounds: The operator's wishes.
+        bounds: The operator's options.
         asked: The request's, as `hypernova.integrations.bounds.narrow` takes them.
         is_served: Whether a model of the artifact can be asked at all; by default each can.
         on_unreadable: As in `rank`.
@@ -68,8 +68,8 @@ async def rank_within(
         artifact = router.artifact
         served = None if is_served is None else [m for m in artifact.models if is_served(m)]
         try:
-            wishes = narrow(artifact, bounds, asked, served=served)
-            ranking = await rank(router, messages, wishes, on_unreadable=on_unreadable)
+            options = narrow(artifact, bounds, asked, served=served)
+            ranking = await rank(router, messages, options, on_unreadable=on_unreadable)
         except HypernovaError:
             if router.artifact is artifact:
                 raise
@@ -79,32 +79,32 @@ async def rank_within(
 
 
 async def rank(
-    router: Router, messages: object, wishes: Wishes, *, on_unreadable: OnUnreadable
+    router: Router, messages: object, options: RouteOptions, *, on_unreadable: OnUnreadable
 ) -> Ranking:
     """Rank the models for a conversation, or without one where nothing can be read.
 
     Args:
         router: What decides.
         messages: As `hypernova.Router.route` takes them; anything else cannot be read.
-        wishes: For this request.
+        options: For this request.
         on_unreadable: What a request gets that holds no text of a user's, or is malformed:
             the ranking of `Artifact.rank_unread`, or an error.
 
     Raises:
         MessagesError: Nothing can be read, and ``on_unreadable`` is ``"error"``.
         TextError: As `MessagesError`, where no token is known to the embedder.
-        NoCandidateError: The wishes leave no model.
+        NoCandidateError: The options leave no model.
         HypernovaError: As `hypernova.Router.route`.
     """
     if messages is None:  # which would be no argument at all to the router
         messages = ()
     try:
-        decision = await router.aroute(messages=messages, **wishes)  # type: ignore[arg-type]
+        decision = await router.aroute(messages=messages, **options)  # type: ignore[arg-type]
     except (MessagesError, TextError):
         if on_unreadable == "error":
             raise
         artifact = router.artifact
-        unread = artifact.rank_unread(**wishes)
+        unread = artifact.rank_unread(**options)
         if not unread:
             raise NoCandidateError(
                 "no model is left for a request without text: loosen allow, deny, max_cost_usd "

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from hypernova import Router
-    from hypernova.router import Wishes
+    from hypernova.router import RouteOptions
 
-# Where a request's metadata may hold wishes, and where the decision is noted for LiteLLM's logs.
-WISHES = "hypernova"
+# Where a request's metadata may hold options, and where the decision is noted for LiteLLM's logs.
+OPTIONS = "hypernova"
 DECISION = "hypernova_decision"
 # LiteLLM's own fields beside a request. In some protocols ``metadata`` goes on to the provider,
 # and the proxy keeps its notes in the other one.
@@ -101,7 +101,7 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         on_unreadable: What a request gets that holds no text of a user's. ``"default"``: the
             artifact's default model, then the others by what the whole table says of them.
             ``"error"``: 400.
-        **wishes: For every request; see `hypernova.router.Wishes`. They are bounds: a request
+        **options: For every request; see `hypernova.RouteOptions`. They are bounds: a request
             may have its own in ``metadata: {"hypernova": {...}}``, which can narrow them, and
             which choose among what they leave.
 
@@ -126,7 +126,7 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         names: Mapping[str, str] | None = None,
         fallbacks: int = 5,
         on_unreadable: OnUnreadable = "default",
-        **wishes: Unpack[Wishes],
+        **options: Unpack[RouteOptions],
     ) -> None:
         super().__init__()
         names = dict(names or {})
@@ -141,13 +141,13 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
             raise ValueError(f"on_unreadable is {on_unreadable!r}, expected 'default' or 'error'")
         # Decided once, so that a wrong wish is the operator's error now, and not each caller's.
         with contextlib.suppress(NoCandidateError):
-            router.artifact.decide(router.artifact.centroids[0], **wishes)
+            router.artifact.decide(router.artifact.centroids[0], **options)
         self._router = router
         self._alias = alias
         self._names = names
         self._fallbacks = fallbacks
         self._on_unreadable: OnUnreadable = on_unreadable
-        self._wishes = wishes
+        self._options = options
         _ = router.embedder  # loaded now: the first request does not wait for it
 
     async def plan(
@@ -155,7 +155,7 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         messages: Sequence[Mapping[str, Any]],
         *,
         served: Collection[str] | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[RouteOptions],
     ) -> Plan:
         """Rank the models for a conversation.
 
@@ -163,22 +163,22 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
             messages: As `hypernova.Router.route` takes them.
             served: LiteLLM's names of the models that it serves, as its ``get_model_names``
                 gives them; by default every model of the artifact is.
-            **wishes: For this request, within those for all.
+            **options: For this request, within those for all.
 
         Raises:
             PolicyError: A wish is unknown, out of range, or the operator's alone.
             UnknownModelError: A wish names a model that the artifact does not hold.
-            NoCandidateError: The wishes leave no model.
+            NoCandidateError: The options leave no model.
             MessagesError: Nothing can be read, and ``on_unreadable`` is ``"error"``.
             HypernovaError: What `hypernova.Router.route` raises besides.
         """
-        return await self._plan(messages, served, wishes)
+        return await self._plan(messages, served, options)
 
     async def _plan(self, messages: Any, served: Collection[str] | None, asked: object) -> Plan:
         ranking = await rank_within(
             self._router,
             messages,
-            self._wishes,
+            self._options,
             asked,
             is_served=None if served is None else lambda model: self._name(model) in served,
             on_unreadable=self._on_unreadable,
@@ -214,7 +214,7 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         """Put the ranking in place of the alias; LiteLLM's proxy calls this.
 
         The proxy has checked the caller's key against the alias by then: who may ask for the
-        alias may be answered by any model that the operator's wishes allow.
+        alias may be answered by any model that the operator's options allow.
         """
         if data.get("model") != self._alias:
             if self._is_among_others(data):
@@ -236,8 +236,8 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
             for field in _METADATA:
                 metadata = data.get(field)
                 if isinstance(metadata, Mapping):
-                    kept[field] = {k: v for k, v in metadata.items() if k != WISHES}
-                    asked |= _wishes_of(metadata.get(WISHES), field)
+                    kept[field] = {k: v for k, v in metadata.items() if k != OPTIONS}
+                    asked |= _options_of(metadata.get(OPTIONS), field)
             plan = await self._plan(
                 messages_in(data), llm_router.get_model_names() if llm_router else None, asked
             )
@@ -258,14 +258,14 @@ class Ranked(CustomLogger):  # type: ignore[misc]  # its base has no types
         )
 
 
-def _wishes_of(wishes: object, field: str) -> Mapping[str, Any]:
-    if wishes is None:
+def _options_of(options: object, field: str) -> Mapping[str, Any]:
+    if options is None:
         return {}
-    if not isinstance(wishes, Mapping):
+    if not isinstance(options, Mapping):
         raise PolicyError(
-            f"{field}.{WISHES} is of type {type(wishes).__name__}, expected an object of wishes"
+            f"{field}.{OPTIONS} is of type {type(options).__name__}, expected an object of options"
         )
-    return wishes
+    return options
 
 
 def _holds(value: object, name: str) -> bool:

@@ -19,7 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.observe import Observed
+    from hypernova.events import Observed
     from hypernova.router import Router
 
 NANOSECONDS = 1_000_000_000

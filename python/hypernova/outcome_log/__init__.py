@@ -1,6 +1,6 @@
 """The outcome log: what was decided and how it went, one JSON line a record.
 
-Not here: learning from it (see ``hypernova.training.recalibrate``), and the text of any
+Not here: learning from it (see ``hypernova.training.online.recalibrate``), and the text of any
 prompt: no record holds one.
 
 - ``records``: the two kinds of line, checked the same way when written and when read

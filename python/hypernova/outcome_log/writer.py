@@ -56,8 +56,8 @@ class OutcomeLog:
         >>> router = hypernova.Router.open()
         >>> with hypernova.OutcomeLog("outcomes") as log:  # doctest: +SKIP
         ...     decision = router.route("Fix the race", explore=0.05)
-        ...     log.decided(decision)
-        ...     log.scored(decision, 1.0, cost_usd=0.012)
+        ...     log.record_decision(decision)
+        ...     log.record_outcome(decision, 1.0, cost_usd=0.012)
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class OutcomeLog:
         """Where the segments are."""
         return self._folder
 
-    def decided(self, decision: Decided) -> str:
+    def record_decision(self, decision: Decided) -> str:
         """Record a decision.
 
         Returns:
@@ -116,7 +116,7 @@ class OutcomeLog:
         self._append(record.line())
         return record.id
 
-    def scored(
+    def record_outcome(
         self,
         decision: Decided | str,
         score: float,

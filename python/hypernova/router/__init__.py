@@ -6,8 +6,8 @@ Not here: how an artifact comes to be; serving imports nothing of training.
 from hypernova.router.conversation import turns_of
 from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
 from hypernova.router.form import as_dict
+from hypernova.router.options import RouteOptions
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
-from hypernova.router.wishes import Wishes
 
 __all__ = [
     "BUNDLED_ARTIFACT",
@@ -15,8 +15,8 @@ __all__ = [
     "ModelEstimate",
     "NearCluster",
     "ReadText",
+    "RouteOptions",
     "Router",
-    "Wishes",
     "as_dict",
     "turns_of",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypernova.embedder import CallableEmbedder, Embedder, TextEmbedder
 from hypernova.embedder.base import check_has_text
-from hypernova.observe import Observed, tell
+from hypernova.events import Observed, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _GROWTH = 4
 
 
 class Batch:
-    """Prompts under the same wishes, embedded in steps of a bounded time.
+    """Prompts under the same options, embedded in steps of a bounded time.
 
     All steps use the artifact and the embedder that the router had at the start. The decisions
     are those of `hypernova.Router.route_many`, whose vectors are the same up to float rounding.
@@ -35,7 +35,7 @@ class Batch:
     Args:
         router: What decides; its observers are told once, of all decisions.
         texts: The prompts.
-        wishes: As `hypernova.Router.route` takes them.
+        options: As `hypernova.Router.route` takes them.
         step_s: Seconds that a step should take.
 
     Raises:
@@ -46,7 +46,7 @@ class Batch:
         self,
         router: Router,
         texts: Sequence[str],
-        wishes: Mapping[str, Any],
+        options: Mapping[str, Any],
         *,
         step_s: float = 0.05,
     ) -> None:
@@ -54,7 +54,7 @@ class Batch:
             check_has_text(text, place)
         self._router = router
         self._serving = router._serving
-        self._wishes = wishes
+        self._options = options
         self._texts = texts
         # The longest first: texts of similar length share a step, as they do a run of the model,
         # and a step is hardly slower than the one whose speed it was measured by.
@@ -97,7 +97,7 @@ class Batch:
             UnknownModelError: As in `hypernova.Router.route`, like all that it raises.
         """
         start = time.perf_counter()
-        decisions = list(self._serving.artifact.decide_many(self._vectors, **self._wishes))
+        decisions = list(self._serving.artifact.decide_many(self._vectors, **self._options))
         if self._router._on_decision:
             took = time.perf_counter() - start
             told = Observed(tuple(decisions), self._started_ns, self._embed_s, took)

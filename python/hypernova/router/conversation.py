@@ -1,6 +1,6 @@
 """The turns of a conversation that are routed by, and their vector.
 
-Not here: the model that the conversation was with before (see ``Wishes.previous_model``).
+Not here: the model that the conversation was with before (see ``RouteOptions.previous_model``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import MessagesError, TextError
 
 if TYPE_CHECKING:

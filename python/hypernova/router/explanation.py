@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hypernova.artifact.metadata import words_of
 from hypernova.errors import TextError
 from hypernova.paths import escaped
 from hypernova.router.form import as_dict
-from hypernova.router.metadata import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,7 +219,7 @@ def explanation_of(
         artifact: What decided.
         decision: What it decided.
         texts: What was read.
-        rows: Of `Artifact.explain`, for the same vector and wishes.
+        rows: Of `Artifact.explain`, for the same vector and options.
     """
     novel, clusters, estimates = rows
     words, counts = words_of(artifact), artifact.counts

@@ -24,9 +24,9 @@ from hypernova.embedder import (
     open_embedder,
 )
 from hypernova.embedder.cache import check_size
-from hypernova.embedder.device import Device, check_device
+from hypernova.embedder.onnx.device import Device, check_device
 from hypernova.errors import HypernovaError, StateError
-from hypernova.observe import Begun, Observed, Reloaded, tell
+from hypernova.events import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import embed_turns, turns_of
 from hypernova.router.explanation import Explanation, explanation_of, read_by
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hypernova.router.wishes import Wishes
+    from hypernova.router.options import RouteOptions
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.
@@ -325,7 +325,7 @@ class Router:
         text: str | None = None,
         *,
         messages: Sequence[Mapping[str, Any]] | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[RouteOptions],
     ) -> Decision:
         """Decide which model should answer a prompt, or go on with a conversation.
 
@@ -336,7 +336,7 @@ class Router:
             text: The prompt; cut by the embedder's stated rule if it is long.
             messages: Instead: a conversation. Its first and its last user turn are read, each
                 as a prompt of its own, and count alike; see `turns_of`.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Returns:
             The decision: ``model``, ``ranking``, ``cluster``, ``distance``, ``novelty`` and
@@ -361,23 +361,23 @@ class Router:
             True
         """
         if messages is not None or text is None:
-            return self._route_turns(_turns(text, messages), wishes)
+            return self._route_turns(_turns(text, messages), options)
         serving = self._serving
         if self._on_decision:
             begun = Begun()
             vector = serving.embedder.embed_one(text)
             begun.embedded()
-            decision = serving.artifact.decide(vector, **wishes)
+            decision = serving.artifact.decide(vector, **options)
             tell(self._on_decision, begun.decided((decision,)))
             return decision
-        return serving.artifact.decide(serving.embedder.embed_one(text), **wishes)
+        return serving.artifact.decide(serving.embedder.embed_one(text), **options)
 
-    def _route_turns(self, turns: tuple[str, ...], wishes: Wishes) -> Decision:
+    def _route_turns(self, turns: tuple[str, ...], options: RouteOptions) -> Decision:
         serving = self._serving
         begun = Begun()
         vector = embed_turns(serving.embedder, turns)
         begun.embedded()
-        decision = serving.artifact.decide(vector, **wishes)
+        decision = serving.artifact.decide(vector, **options)
         if self._on_decision:
             tell(self._on_decision, begun.decided((decision,)))
         return decision
@@ -387,7 +387,7 @@ class Router:
         text: str | None = None,
         *,
         messages: Sequence[Mapping[str, Any]] | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[RouteOptions],
     ) -> Decision:
         """Decide as `route` does, without keeping the event loop waiting.
 
@@ -398,7 +398,7 @@ class Router:
         Args:
             text: As in `route`.
             messages: As in `route`.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Raises:
             TypeError: As in `route`, like all that it raises.
@@ -412,7 +412,7 @@ class Router:
         """
         import asyncio  # loaded already where a loop runs
 
-        call = partial(self.route, text, messages=messages, **wishes)
+        call = partial(self.route, text, messages=messages, **options)
         if self._on_decision:
             # A span's parent is in the caller's context, which a thread does not have.
             call = partial(copy_context().run, call)
@@ -431,14 +431,14 @@ class Router:
         return pool[1]
 
     def route_many(
-        self, texts: Sequence[str], *, progress: bool = False, **wishes: Unpack[Wishes]
+        self, texts: Sequence[str], *, progress: bool = False, **options: Unpack[RouteOptions]
     ) -> list[Decision]:
         """Decide for each of many prompts.
 
         Args:
             texts: The prompts; they are embedded in batches of similar length.
             progress: Show a bar on standard error if it takes longer than a second.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Returns:
             The decisions, in the order of ``texts``.
@@ -459,7 +459,7 @@ class Router:
         with bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
             vectors = embedder.embed(texts, progress=tick)
         begun.embedded()
-        decisions = list(serving.artifact.decide_many(vectors, **wishes))
+        decisions = list(serving.artifact.decide_many(vectors, **options))
         if self._on_decision:
             tell(self._on_decision, begun.decided(tuple(decisions)))
         return decisions
@@ -469,7 +469,7 @@ class Router:
         text: str | None = None,
         *,
         messages: Sequence[Mapping[str, Any]] | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[RouteOptions],
     ) -> Explanation:
         """Decide as `route` does, and say what the decision rests on.
 
@@ -478,7 +478,7 @@ class Router:
         Args:
             text: As in `route`.
             messages: As in `route`.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Returns:
             What was read and what was cut, the nearest clusters with their words, and each
@@ -499,16 +499,16 @@ class Router:
         serving = self._serving
         artifact, embedder = serving.artifact, serving.embedder
         vector = embed_turns(embedder, turns)
-        decision = artifact.decide(vector, **wishes)
+        decision = artifact.decide(vector, **options)
         texts = tuple(read_by(embedder, turn) for turn in turns)
-        return explanation_of(artifact, decision, texts, artifact.explain(vector, **wishes))
+        return explanation_of(artifact, decision, texts, artifact.explain(vector, **options))
 
-    def decide(self, vector: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decision:
+    def decide(self, vector: NDArray[np.float32], **options: Unpack[RouteOptions]) -> Decision:
         """Decide for one vector.
 
         Args:
             vector: float32 (dim,), contiguous and finite, made by the artifact's embedder.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Raises:
             VectorError: Dtype, shape, strides or a value are wrong.
@@ -516,14 +516,16 @@ class Router:
             NoCandidateError: The limits leave no model.
             PolicyError: A wish is out of range.
         """
-        return self._serving.artifact.decide(vector, **wishes)
+        return self._serving.artifact.decide(vector, **options)
 
-    def decide_many(self, matrix: NDArray[np.float32], **wishes: Unpack[Wishes]) -> Decisions:
+    def decide_many(
+        self, matrix: NDArray[np.float32], **options: Unpack[RouteOptions]
+    ) -> Decisions:
         """Decide for each row of a matrix.
 
         Args:
             matrix: float32 (n, dim), C-contiguous and finite.
-            **wishes: See `Wishes`.
+            **options: See `RouteOptions`.
 
         Returns:
             Columns: ``model_indices`` into ``models``, ``clusters``, ``distances``,
@@ -536,7 +538,7 @@ class Router:
             NoCandidateError: The limits leave no model for some row, which is named.
             PolicyError: A wish is out of range.
         """
-        return self._serving.artifact.decide_many(matrix, **wishes)
+        return self._serving.artifact.decide_many(matrix, **options)
 
     def __getstate__(self) -> dict[str, Any]:
         """Give what another process needs; observers, kept vectors and the watch stay here."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.table.names import CONTROL, alike, fault_of_name, spellings
 from hypernova.table.source import Source, shown
 
@@ -296,14 +296,14 @@ def unit_vectors(tasks: Tasks) -> Vectors | None:
 
 
 def outcome_arrays(
-    tasks: Tasks, outcomes: Outcomes, least_models: int = 2
+    tasks: Tasks, outcomes: Outcomes, min_models: int = 2
 ) -> tuple[list[str], Floats, Floats, Floats]:
     """Check every rule on outcomes and lay them out.
 
     Args:
         tasks: Tasks that passed `check_tasks`.
         outcomes: Their outcomes.
-        least_models: Models that there must be; 1 where nothing is learned from the table alone.
+        min_models: Models that there must be; 1 where nothing is learned from the table alone.
 
     Returns:
         Sorted model names, then score, cost in USD and latency in seconds, each (tasks, models)
@@ -334,7 +334,7 @@ def outcome_arrays(
 
     _check_ranges(outcomes, of)
     _check_repeats(outcomes, len(tasks.ids), of)
-    if len(outcomes.models) < least_models:
+    if len(outcomes.models) < min_models:
         raise source.error(
             f"found outcomes of one model only, {shown(outcomes.models[0])}",
             "add those of a second model: there is nothing to route between",

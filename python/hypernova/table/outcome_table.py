@@ -96,7 +96,7 @@ class OutcomeTable:
         return len(self.models)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str], *, least_models: int = 2) -> OutcomeTable:
+    def read(cls, path: str | os.PathLike[str], *, min_models: int = 2) -> OutcomeTable:
         """Read and check an outcome table.
 
         Args:
@@ -112,7 +112,7 @@ class OutcomeTable:
                   model, score, cost_usd?, latency_s?. Commas, semicolons or tabs separate its
                   cells. It cannot hold an embedding.
                 - A `.parquet` file with the same columns, and embedding? (lists of numbers).
-            least_models: Models that there must be. A table to learn from needs two; the scored
+            min_models: Models that there must be. A table to learn from needs two; the scored
                 prompts of a new model need one.
 
         Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
@@ -139,7 +139,7 @@ class OutcomeTable:
         if there.is_dir():
             # "." and ".." have no name of their own.
             base = there.resolve().name if there.name in {"", ".."} else there.name
-            return cls.of_columns(*read_folder(there), name=base, least_models=least_models)
+            return cls.of_columns(*read_folder(there), name=base, min_models=min_models)
         form, base = form_of(
             there,
             _READERS,
@@ -147,7 +147,7 @@ class OutcomeTable:
             "give .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet and "
             "outcomes.parquet",
         )
-        return cls.of_columns(*_READERS[form](there), name=base, least_models=least_models)
+        return cls.of_columns(*_READERS[form](there), name=base, min_models=min_models)
 
     @classmethod
     def from_arrays(
@@ -163,7 +163,7 @@ class OutcomeTable:
         embedding: npt.ArrayLike | None = None,
         name: str = "table",
         embedding_origin: str | None = None,
-        least_models: int = 2,
+        min_models: int = 2,
     ) -> OutcomeTable:
         """Make a table from arrays, under the same rules as `read`. Everything is copied.
 
@@ -179,7 +179,7 @@ class OutcomeTable:
             embedding: Vectors (tasks, dim) of any length above zero.
             name: Name of the table, for reports and messages.
             embedding_origin: Where the vectors come from; `embedding of NAME` if not given.
-            least_models: As in `read`.
+            min_models: As in `read`.
 
         Raises:
             TableError: a shape does not fit, or a rule is broken. The message names the table, the
@@ -246,7 +246,7 @@ class OutcomeTable:
             ),
             name=name,
             embedding_origin=embedding_origin,
-            least_models=least_models,
+            min_models=min_models,
         )
 
     @classmethod
@@ -257,7 +257,7 @@ class OutcomeTable:
         *,
         name: str,
         embedding_origin: str | None = None,
-        least_models: int = 2,
+        min_models: int = 2,
     ) -> OutcomeTable:
         """Check what a reader of some form has read, and make the table of it.
 
@@ -266,7 +266,7 @@ class OutcomeTable:
             outcomes: Their outcomes.
             name: Name of the table.
             embedding_origin: Where the vectors come from; the embedding column if not given.
-            least_models: As in `read`.
+            min_models: As in `read`.
 
         Raises:
             TableError: a rule is broken; the message names the source and the row.
@@ -274,7 +274,7 @@ class OutcomeTable:
         name = escaped(name)  # of a file it may hold line breaks, or bytes that are no text
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
-        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, least_models)
+        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, min_models)
         if embedding is None:
             embedding_origin = None
         elif embedding_origin is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from hypernova.embedder.cut import is_blank
+from hypernova.embedder.text.cut import is_blank
 from hypernova.table.columns import (
     Floats,
     Ints,

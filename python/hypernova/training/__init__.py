@@ -14,6 +14,6 @@ Not here: anything that serving needs; nothing that routes imports this package.
 """
 
 from hypernova.training.fit import fit
-from hypernova.training.recalibrate import ModelChange, Recalibration, recalibrate
+from hypernova.training.online.recalibrate import ModelChange, Recalibration, recalibrate
 
 __all__ = ["ModelChange", "Recalibration", "fit", "recalibrate"]

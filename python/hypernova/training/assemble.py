@@ -7,31 +7,26 @@ through here, so that a figure is that of the thing that is shipped.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova._core import Artifact
-from hypernova.training.profile import estimate
-from hypernova.training.structure import NEAREST, SHARPNESS
+from hypernova.canonical import canonical_json
+from hypernova.training.clustering.structure import NEAREST, SHARPNESS
+from hypernova.training.estimates.profile import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.training.lifts import Lifts
-    from hypernova.training.profile import Evidence
+    from hypernova.training.estimates.linear_correction import Lifts
+    from hypernova.training.estimates.profile import Evidence
     from hypernova.training.types import Floats
 
 NOVELTY_LIMIT = 0.99
 NOVELTY_STEPS = 256
 # Farther than any two unit vectors: nothing is novel.
 _NOTHING_IS_NOVEL = np.array([4.0, 4.0], dtype=np.float32)
-
-
-def canonical_json(value: object) -> str:
-    """Write JSON in the one form that the same values always have."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def vectors_identity(origin: str, dim: int) -> dict[str, object]:

@@ -17,15 +17,15 @@ from hypernova.embedder.skip import FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity
-from hypernova.training.describe import describe as describe_clusters
-from hypernova.training.learn import check_learnable, choose, learn
-from hypernova.training.options import (
+from hypernova.training.checks import (
     check_clusters,
     check_count,
     check_number,
     check_structure,
     check_table,
 )
+from hypernova.training.clustering.describe import describe as describe_clusters
+from hypernova.training.cost_weight import cost_weights, find_cost_weight
 from hypernova.training.shared_text import (
     SharedText,
     at_stake,
@@ -35,7 +35,7 @@ from hypernova.training.shared_text import (
     texts_read,
     vectors_left,
 )
-from hypernova.training.target import cost_weights, find_cost_weight
+from hypernova.training.trainer import check_learnable, choose, learn
 
 if TYPE_CHECKING:
     import os
@@ -68,7 +68,7 @@ def fit(
 
     Embeds the prompts, clusters them, and records each model's outcomes per cluster.
     Clusters (unless their number is given), shrinkage, lifts and guard are those with
-    the least regret on held-out tasks (`hypernova.training.select`). Same input and
+    the least regret on held-out tasks (`hypernova.training.model_selection`). Same input and
     seed, same bytes, on one kind of machine, with as many threads and with the same
     versions of the libraries.
 

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.embedder import SharedPart, SharedParts, SkipSharedEmbedder
-from hypernova.embedder.cut import visible_span
 from hypernova.embedder.skip import MAX_PARTS
+from hypernova.embedder.text.cut import visible_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hypernova.embedder import TextEmbedder
     from hypernova.table import OutcomeTable
-    from hypernova.training.select import Tally
+    from hypernova.training.model_selection import Tally
     from hypernova.training.types import Floats
 
 # A part counts from this many characters, and if this many different prompts share it.

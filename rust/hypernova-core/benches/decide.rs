@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hypernova_core::format::Soft;
-use hypernova_core::nearest::{nearest, nearest_few};
-use hypernova_core::{Artifact, Level, Lifts, Wishes};
+use hypernova_core::nearest::{nearest, nearest_k};
+use hypernova_core::{Artifact, LinearCorrection, RouteOptions, SimdLevel};
 
-use data::{MODELS, SplitMix, artifact, far_queries, parts, queries, request, wishes};
+use data::{MODELS, SplitMix, artifact, far_queries, options, parts, queries, request};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -32,24 +32,24 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
         sharpness: 8.0,
         nearest: 8,
     });
-    let lifts = Some(Lifts {
+    let correction = Some(LinearCorrection {
         offsets: vec![0.01; MODELS],
         slopes: SplitMix(5).unit_vectors(MODELS, dim),
     });
     [
         ("blend", soft, None),
-        ("lift", None, lifts.clone()),
-        ("both", soft, lifts),
+        ("lift", None, correction.clone()),
+        ("both", soft, correction),
     ]
-    .map(|(name, soft, lifts)| {
+    .map(|(name, soft, correction)| {
         let mut parts = parts(clusters, dim);
-        (parts.soft, parts.lifts) = (soft, lifts);
+        (parts.soft, parts.correction) = (soft, correction);
         (name, Artifact::build(&parts).expect("the parts are valid"))
     })
 }
 
-fn levels() -> Vec<Level> {
-    let named = Level::NAMES.map(|name| Level::from_name(name).map_err(|_| name));
+fn levels() -> Vec<SimdLevel> {
+    let named = SimdLevel::NAMES.map(|name| SimdLevel::from_name(name).map_err(|_| name));
     for missing in named.iter().filter_map(|l| l.as_ref().err()) {
         eprintln!("skipped: this CPU has no {missing}");
     }
@@ -57,15 +57,15 @@ fn levels() -> Vec<Level> {
 }
 
 /// Panics unless all levels agree on what is about to be timed.
-fn check(levels: &[Level]) {
+fn check(levels: &[SimdLevel]) {
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);
         for query in queries(&artifact).chunks_exact(dim) {
-            let scalar = nearest(Level::Scalar, query, artifact.centroids());
+            let scalar = nearest(SimdLevel::Scalar, query, artifact.centroids());
             for &level in levels {
                 let found = nearest(level, query, artifact.centroids());
                 assert_eq!(found, scalar, "{level:?} at {clusters}x{dim}");
-                let few = nearest_few(level, query, artifact.centroids(), 8);
+                let few = nearest_k(level, query, artifact.centroids(), 8);
                 assert_eq!(few.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
             }
         }
@@ -97,39 +97,39 @@ fn bench_decide(c: &mut Criterion) {
     let mut group = c.benchmark_group("decide");
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);
-        let wishes = Wishes::defaults(&artifact);
+        let options = RouteOptions::defaults(&artifact);
         for (name, queries) in [("near", queries(&artifact)), ("far", far_queries(dim))] {
             let mut turns = queries.chunks_exact(dim).cycle();
             group.bench_function(format!("{clusters}x{dim}/{name}"), |b| {
                 b.iter(|| {
                     let query = turns.next().expect("it never ends");
-                    artifact.decide(black_box(query), &wishes)
+                    artifact.decide(black_box(query), &options)
                 });
             });
             group.bench_function(format!("{clusters}x{dim}/{name}, each of 64"), |b| {
-                b.iter(|| artifact.decide_many(black_box(&queries), &wishes));
+                b.iter(|| artifact.decide_many(black_box(&queries), &options));
             });
         }
     }
     group.finish();
 }
 
-/// A whole decision where the artifact blends clusters or lifts estimates.
+/// A whole decision where the artifact blends clusters or corrects estimates.
 fn bench_blends(c: &mut Criterion) {
     for (clusters, dim) in [(20, 384), (100, 384)] {
         for (name, artifact) in blends(clusters, dim) {
             let mut group = c.benchmark_group(format!("decide/{name}"));
-            let wishes = [
-                ("defaults", Wishes::defaults(&artifact)),
-                ("wishes", wishes(&artifact)),
+            let options = [
+                ("defaults", RouteOptions::defaults(&artifact)),
+                ("options", options(&artifact)),
             ];
             let queries = queries(&artifact);
-            for (asked, wishes) in wishes {
+            for (asked, options) in options {
                 let mut turns = queries.chunks_exact(dim).cycle();
                 group.bench_function(format!("{clusters}x{dim}/{asked}"), |b| {
                     b.iter(|| {
                         let query = turns.next().expect("it never ends");
-                        artifact.decide(black_box(query), &wishes)
+                        artifact.decide(black_box(query), &options)
                     });
                 });
             }
@@ -141,20 +141,20 @@ fn bench_blends(c: &mut Criterion) {
 /// The rule without the search: one cluster of dimension 1, 25 models.
 fn bench_policy(c: &mut Criterion) {
     let artifact = artifact(1, 1);
-    let (defaults, wishes) = (Wishes::defaults(&artifact), wishes(&artifact));
-    let decision = artifact.decide(&[1.0], &wishes).expect("a model is left");
+    let (defaults, options) = (RouteOptions::defaults(&artifact), options(&artifact));
+    let decision = artifact.decide(&[1.0], &options).expect("a model is left");
     let mut group = c.benchmark_group("policy");
-    for (name, wishes) in [("defaults", &defaults), ("wishes", &wishes)] {
+    for (name, options) in [("defaults", &defaults), ("options", &options)] {
         group.bench_function(format!("choose/{name}"), |b| {
-            b.iter(|| artifact.decide(black_box(&[1.0]), black_box(wishes)));
+            b.iter(|| artifact.decide(black_box(&[1.0]), black_box(options)));
         });
         group.bench_function(format!("rank/{name}"), |b| {
-            b.iter(|| artifact.rank(black_box(&decision), &[], black_box(wishes)));
+            b.iter(|| artifact.rank(black_box(&decision), &[], black_box(options)));
         });
     }
     let request = request();
-    group.bench_function("resolve/wishes", |b| {
-        b.iter(|| Wishes::resolve(&artifact, black_box(&request)));
+    group.bench_function("resolve/options", |b| {
+        b.iter(|| RouteOptions::resolve(&artifact, black_box(&request)));
     });
     group.finish();
 }

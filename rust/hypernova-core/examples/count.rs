@@ -11,10 +11,10 @@ mod data;
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use hypernova_core::{Artifact, Wishes};
+use hypernova_core::{Artifact, RouteOptions};
 
 const USAGE: &str =
-    "usage: count decide|far|wishes|fitted|fitted-wishes|many|open CLUSTERS DIM TIMES";
+    "usage: count decide|far|options|fitted|fitted-options|many|open CLUSTERS DIM TIMES";
 
 fn main() -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -24,27 +24,27 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let artifact = match work.as_str() {
-        "fitted" | "fitted-wishes" => data::fitted(clusters, dim),
+        "fitted" | "fitted-options" => data::fitted(clusters, dim),
         _ => data::artifact(clusters, dim),
     };
     let queries = match work.as_str() {
         "far" => data::far_queries(dim),
         _ => data::queries(&artifact),
     };
-    let wishes = match work.as_str() {
-        "wishes" | "fitted-wishes" => data::wishes(&artifact),
-        _ => Wishes::defaults(&artifact),
+    let options = match work.as_str() {
+        "options" | "fitted-options" => data::options(&artifact),
+        _ => RouteOptions::defaults(&artifact),
     };
     match work.as_str() {
-        "decide" | "far" | "wishes" | "fitted" | "fitted-wishes" => {
+        "decide" | "far" | "options" | "fitted" | "fitted-options" => {
             for query in queries.chunks_exact(dim).cycle().take(times) {
-                black_box(artifact.decide(black_box(query), &wishes)).expect("a model is left");
+                black_box(artifact.decide(black_box(query), &options)).expect("a model is left");
             }
         }
         // As many rows as times.
         "many" => {
             for _ in 0..times / data::QUERIES {
-                black_box(artifact.decide_many(black_box(&queries), &wishes)).expect("valid");
+                black_box(artifact.decide_many(black_box(&queries), &options)).expect("valid");
             }
         }
         "open" => {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hypernova_core::format::{Policy, Soft};
-use hypernova_core::{Artifact, Decision, Level, Lifts, Parts, Request, Wishes};
+use hypernova_core::{
+    Artifact, Decision, LinearCorrection, Parts, Request, RouteOptions, SimdLevel,
+};
 
 const CLUSTERS: usize = 100;
 const DIM: usize = 64;
@@ -65,7 +67,7 @@ fn parts(blended: bool) -> Parts {
         sharpness: 8.0,
         nearest: 8,
     });
-    parts.lifts = blended.then(|| Lifts {
+    parts.correction = blended.then(|| LinearCorrection {
         offsets: vec![0.01; MODELS],
         slopes: random.many(MODELS * DIM, -0.1, 0.1),
     });
@@ -104,10 +106,10 @@ fn plain_nearest(query: &[f32], centroids: &[f32]) -> u32 {
     best.1
 }
 
-/// An artifact, wishes, and what every query must give.
+/// An artifact, options, and what every query must give.
 struct Case {
     artifact: Artifact,
-    wishes: Wishes,
+    options: RouteOptions,
     expected: Vec<Decision>,
 }
 
@@ -117,19 +119,19 @@ fn cases(queries: &[f32]) -> Vec<Case> {
         let parts = parts(blended);
         for asked in [Request::default(), request()] {
             let build = || Artifact::build(&parts).expect("the parts are valid");
-            let scalar = build().with_level(Level::Scalar);
-            let wishes = Wishes::resolve(&scalar, &asked).expect("the request is valid");
+            let scalar = build().with_level(SimdLevel::Scalar);
+            let options = RouteOptions::resolve(&scalar, &asked).expect("the request is valid");
             let expected: Vec<Decision> = queries
                 .chunks_exact(DIM)
                 .map(|query| {
-                    let decided = scalar.decide(query, &wishes).expect("a model is left");
+                    let decided = scalar.decide(query, &options).expect("a model is left");
                     assert_eq!(decided.cluster, plain_nearest(query, &parts.centroids));
                     decided
                 })
                 .collect();
             cases.push(Case {
                 artifact: build(),
-                wishes,
+                options,
                 expected,
             });
         }
@@ -168,13 +170,13 @@ fn main() -> ExitCode {
                 let mut left = share;
                 let mut turn = thread as usize;
                 while left > 0 && started.elapsed() < LONGEST {
-                    // Most requests have no wishes, and most artifacts no blend.
+                    // Most requests have no options, and most artifacts no blend.
                     let case = &cases[[0, 0, 0, 1, 0, 0, 2, 3][turn % 8]];
                     turn += 1;
                     let batch = left.min(QUERIES as u64) as usize;
                     let rows = queries.chunks_exact(DIM).zip(&case.expected).take(batch);
                     for (query, expected) in rows {
-                        let decided = case.artifact.decide(query, &case.wishes);
+                        let decided = case.artifact.decide(query, &case.options);
                         if decided.ok().as_ref() != Some(expected) {
                             wrong.fetch_add(1, Ordering::Relaxed);
                         }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::backing::{Backing, Mmap};
 use crate::error::Error;
 use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
-use crate::nearest::{self, FOUR, Few, Level, Nearest, Screen};
+use crate::nearest::{self, FOUR, Nearest, Pruner, SimdLevel, TopK};
 use crate::write::{self, Parts};
 
 #[cfg(target_endian = "big")]
@@ -24,9 +24,9 @@ pub struct Artifact {
     backing: Backing,
     layout: Layout,
     path: Option<PathBuf>,
-    level: Level,
+    level: SimdLevel,
     /// Rules most centroids out; `None` where that would not pay.
-    screen: Option<Screen>,
+    screen: Option<Pruner>,
     /// What the defaults choose in each row of the profiles; see [`crate::decide`].
     pub(crate) chosen: Box<[AtomicU32]>,
     /// Models in the order of their names, to find one by name.
@@ -38,9 +38,9 @@ impl std::fmt::Debug for Artifact {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Artifact")
             .field("path", &self.path)
-            .field("clusters", &self.clusters())
+            .field("clusters", &self.n_clusters())
             .field("dim", &self.dim())
-            .field("models", &self.models())
+            .field("models", &self.n_models())
             .field("level", &self.level)
             .finish_non_exhaustive()
     }
@@ -55,10 +55,10 @@ impl Artifact {
     /// # Errors
     ///
     /// [`Error::InFile`] around what the operating system said or the first rule
-    /// of `FORMAT.md` that the file breaks; [`Error::Level`] if `HYPERNOVA_SIMD`
+    /// of `FORMAT.md` that the file breaks; [`Error::SimdLevel`] if `HYPERNOVA_SIMD`
     /// asks for a kernel that is not to be had.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let level = Level::from_env()?;
+        let level = SimdLevel::from_env()?;
         Self::opened(path, level, Backing::read(path))
     }
 
@@ -94,7 +94,7 @@ impl Artifact {
     /// As [`Self::open`].
     #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
     pub unsafe fn open_with(path: &Path, mmap: Mmap) -> Result<Self, Error> {
-        let level = Level::from_env()?;
+        let level = SimdLevel::from_env()?;
         let limit = match mmap {
             Mmap::Auto => Some(Mmap::AUTO_LIMIT),
             Mmap::Always => None,
@@ -104,7 +104,11 @@ impl Artifact {
         Self::opened(path, level, unsafe { Backing::map_above(path, limit) })
     }
 
-    fn opened(path: &Path, level: Level, backing: Result<Backing, Error>) -> Result<Self, Error> {
+    fn opened(
+        path: &Path,
+        level: SimdLevel,
+        backing: Result<Backing, Error>,
+    ) -> Result<Self, Error> {
         let parsed = backing.and_then(|backing| {
             let layout = format::parse(backing.bytes())?;
             Ok((backing, layout))
@@ -119,7 +123,7 @@ impl Artifact {
     ///
     /// As [`Self::open`], without the file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let level = Level::from_env()?;
+        let level = SimdLevel::from_env()?;
         let layout = format::parse(bytes)?;
         Ok(Self::new(Backing::copied(bytes), layout, None, level))
     }
@@ -130,23 +134,23 @@ impl Artifact {
     ///
     /// The first rule of `FORMAT.md` that the values break.
     pub fn build(parts: &Parts) -> Result<Self, Error> {
-        if let Some(lifts) = &parts.lifts {
+        if let Some(correction) = &parts.correction {
             // The file holds both in one section: its length alone does not tell
             // that a value too many of one makes up for a missing one of the other.
             let (models, dim) = (parts.models.len(), parts.dim as usize);
             let lengths = [models, models.saturating_mul(dim)];
-            if [lifts.offsets.len(), lifts.slopes.len()] != lengths {
+            if [correction.offsets.len(), correction.slopes.len()] != lengths {
                 return Err(Error::SectionLength {
                     tag: tag::SLOPES,
                     expected: format!("4 x {models} and 4 x {models} x {dim}"),
-                    found: 4 * (lifts.offsets.len() + lifts.slopes.len()) as u64,
+                    found: 4 * (correction.offsets.len() + correction.slopes.len()) as u64,
                 });
             }
         }
         Self::from_bytes(&write::encode(parts))
     }
 
-    fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: Level) -> Self {
+    fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: SimdLevel) -> Self {
         let mut this = Self {
             backing,
             layout,
@@ -157,9 +161,9 @@ impl Artifact {
             by_name: Box::default(),
             sha256: OnceLock::new(),
         };
-        this.screen = Screen::new(level, this.centroids(), this.dim());
-        this.chosen = (0..=this.clusters()).map(|_| AtomicU32::new(0)).collect();
-        let mut by_name: Box<[u32]> = (0..this.models() as u32).collect();
+        this.screen = Pruner::new(level, this.centroids(), this.dim());
+        this.chosen = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
+        let mut by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
         by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
         this.by_name = by_name;
         this
@@ -180,16 +184,16 @@ impl Artifact {
     }
 
     /// The `count` nearest centroids to a finite vector of `dim` values.
-    pub(crate) fn nearest_few(&self, vector: &[f32], count: usize) -> Few {
+    pub(crate) fn nearest_k(&self, vector: &[f32], count: usize) -> TopK {
         match &self.screen {
-            Some(screen) => screen.nearest_few(self.level, vector, self.centroids(), count),
-            None => nearest::nearest_few(self.level, vector, self.centroids(), count),
+            Some(screen) => screen.nearest_k(self.level, vector, self.centroids(), count),
+            None => nearest::nearest_k(self.level, vector, self.centroids(), count),
         }
     }
 
     /// The same artifact, searched by another kernel.
     #[must_use]
-    pub fn with_level(mut self, level: Level) -> Self {
+    pub fn with_level(mut self, level: SimdLevel) -> Self {
         self.level = level;
         self
     }
@@ -243,7 +247,7 @@ impl Artifact {
 
     /// The kernel that searches it.
     #[must_use]
-    pub fn level(&self) -> Level {
+    pub fn level(&self) -> SimdLevel {
         self.level
     }
 
@@ -255,7 +259,7 @@ impl Artifact {
 
     /// Number of clusters.
     #[must_use]
-    pub fn clusters(&self) -> usize {
+    pub fn n_clusters(&self) -> usize {
         self.layout.clusters
     }
 
@@ -267,7 +271,7 @@ impl Artifact {
 
     /// Number of models.
     #[must_use]
-    pub fn models(&self) -> usize {
+    pub fn n_models(&self) -> usize {
         self.layout.models
     }
 
@@ -383,13 +387,13 @@ impl Artifact {
     /// What is added to the success estimates where the vector is 0, one value a model.
     #[must_use]
     pub fn offsets(&self) -> Option<&[f32]> {
-        self.layout.lifts.as_ref().map(|[o, _]| self.f32s(o))
+        self.layout.correction.as_ref().map(|[o, _]| self.f32s(o))
     }
 
     /// How it changes with the vector, models x dim.
     #[must_use]
     pub fn slopes(&self) -> Option<&[f32]> {
-        self.layout.lifts.as_ref().map(|[_, s]| self.f32s(s))
+        self.layout.correction.as_ref().map(|[_, s]| self.f32s(s))
     }
 
     fn part(&self, range: &Range<usize>) -> &[u8] {

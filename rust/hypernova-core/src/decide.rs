@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
-use crate::nearest::{FOUR, Few, Nearest, check_finite};
+use crate::nearest::{FOUR, Nearest, TopK, check_finite};
+use crate::options::{OnNovel, RouteOptions};
 use crate::policy::{Choice, Entry, Reason, choose, no_candidate, rank, rank_unread};
-use crate::wishes::{OnNovel, Wishes};
 
 /// What was decided for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,16 +77,21 @@ impl Artifact {
     /// # Errors
     ///
     /// [`Error::VectorDim`] or [`Error::VectorNotFinite`] for a vector that is
-    /// not `dim` finite values; [`Error::NoCandidate`] if the wishes leave no model.
+    /// not `dim` finite values; [`Error::NoCandidate`] if the options leave no model.
     ///
     /// # Panics
     ///
-    /// If the wishes are another artifact's with another number of models.
-    pub fn decide(&self, vector: &[f32], wishes: &Wishes) -> Result<Decision, Error> {
-        self.decide_at(0, vector, wishes)
+    /// If the options are another artifact's with another number of models.
+    pub fn decide(&self, vector: &[f32], options: &RouteOptions) -> Result<Decision, Error> {
+        self.decide_at(0, vector, options)
     }
 
-    fn decide_at(&self, at: usize, vector: &[f32], wishes: &Wishes) -> Result<Decision, Error> {
+    fn decide_at(
+        &self,
+        at: usize,
+        vector: &[f32],
+        options: &RouteOptions,
+    ) -> Result<Decision, Error> {
         if vector.len() != self.dim() {
             return Err(Error::VectorDim {
                 expected: self.dim(),
@@ -96,9 +101,9 @@ impl Artifact {
         check_finite(self.level(), vector)?;
         if self.ranks_by_vector() {
             let few = self.few(vector);
-            return self.decide_near(at, vector, few.as_slice()[0], Some(&few), wishes);
+            return self.decide_near(at, vector, few.as_slice()[0], Some(&few), options);
         }
-        self.decide_near(at, vector, self.nearest(vector), None, wishes)
+        self.decide_near(at, vector, self.nearest(vector), None, options)
     }
 
     /// Decide for a vector whose nearest centroid was found, and the few nearest if they
@@ -108,17 +113,17 @@ impl Artifact {
         at: usize,
         vector: &[f32],
         found: Nearest,
-        few: Option<&Few>,
-        wishes: &Wishes,
+        few: Option<&TopK>,
+        options: &RouteOptions,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
         let (novelty, novel) = self.novelty_of(distance);
         let row = if novel {
-            self.clusters() as u32
+            self.n_clusters() as u32
         } else {
             found.index
         };
-        if novel && wishes.on_novel == OnNovel::Error {
+        if novel && options.on_novel == OnNovel::Error {
             return Err(Error::Novel {
                 row: None,
                 novelty: novelty.into(),
@@ -128,9 +133,9 @@ impl Artifact {
         let chosen = match few {
             Some(few) if !novel => {
                 let blend = Blend::new(self, few.as_slice(), vector);
-                choose(self, &blend, novel, wishes, at)
+                choose(self, &blend, novel, options, at)
             }
-            _ => self.choose_in_row(row as usize, novel, wishes, at),
+            _ => self.choose_in_row(row as usize, novel, options, at),
         };
         let chosen = chosen.map_err(|e| e.in_cluster(found.index))?;
         Ok(Decision {
@@ -161,12 +166,12 @@ impl Artifact {
         &self,
         row: usize,
         novel: bool,
-        wishes: &Wishes,
+        options: &RouteOptions,
         at: usize,
     ) -> Result<Choice, Error> {
         const REASONS: u32 = Reason::ALL.len() as u32;
-        if !wishes.are_defaults(self.policy()) {
-            return choose(self, &Row::new(self, row), novel, wishes, at);
+        if !options.are_defaults(self.policy()) {
+            return choose(self, &Row::new(self, row), novel, options, at);
         }
         let kept = &self.chosen[row];
         if let Some(code) = kept.load(Ordering::Relaxed).checked_sub(1) {
@@ -176,7 +181,7 @@ impl Artifact {
                 propensity: 1.0,
             });
         }
-        let chosen = choose(self, &Row::new(self, row), novel, wishes, at)?;
+        let chosen = choose(self, &Row::new(self, row), novel, options, at)?;
         let code = chosen.model.checked_mul(REASONS);
         if let Some(code) = code.and_then(|c| c.checked_add(chosen.reason as u32 + 1)) {
             kept.store(code, Ordering::Relaxed);
@@ -185,19 +190,19 @@ impl Artifact {
     }
 
     /// The clusters whose profiles count for a vector that is not novel.
-    fn few(&self, vector: &[f32]) -> Few {
+    fn few(&self, vector: &[f32]) -> TopK {
         let count = self.soft().map_or(1, |soft| soft.nearest as usize);
-        self.nearest_few(vector, count)
+        self.nearest_k(vector, count)
     }
 
     /// Whether [`Self::rank`] needs the vector that was decided on: only where the
-    /// artifact blends clusters or lifts estimates.
+    /// artifact blends clusters or corrects estimates.
     #[must_use]
     pub fn ranks_by_vector(&self) -> bool {
         self.soft().is_some() || self.slopes().is_some()
     }
 
-    /// All models that the wishes allow, the best first; the first is the decision.
+    /// All models that the options allow, the best first; the first is the decision.
     ///
     /// `vector` is what was decided on. Unless [`Self::ranks_by_vector`] it is not
     /// looked at and may be empty.
@@ -205,39 +210,39 @@ impl Artifact {
     /// # Panics
     ///
     /// If the vector is needed and has another dimension, or the decision or the
-    /// wishes are another artifact's with other numbers of clusters or models.
+    /// options are another artifact's with other numbers of clusters or models.
     #[must_use]
-    pub fn rank(&self, decision: &Decision, vector: &[f32], wishes: &Wishes) -> Vec<Entry> {
+    pub fn rank(&self, decision: &Decision, vector: &[f32], options: &RouteOptions) -> Vec<Entry> {
         let (row, model) = (decision.row as usize, decision.model);
-        let novel = row == self.clusters();
+        let novel = row == self.n_clusters();
         if novel || !self.ranks_by_vector() {
-            return rank(self, &Row::new(self, row), novel, wishes, model);
+            return rank(self, &Row::new(self, row), novel, options, model);
         }
         assert_eq!(vector.len(), self.dim());
         let few = self.few(vector);
         let blend = Blend::new(self, few.as_slice(), vector);
-        rank(self, &blend, novel, wishes, model)
+        rank(self, &blend, novel, options, model)
     }
 
-    /// All models that the wishes allow for a prompt of which nothing can be read, by the
+    /// All models that the options allow for a prompt of which nothing can be read, by the
     /// whole table: the default model first if it is allowed, or the conversation's if
-    /// leaving it does not gain enough. Empty if the wishes leave no model.
+    /// leaving it does not gain enough. Empty if the options leave no model.
     ///
     /// # Panics
     ///
     /// As [`Self::rank`].
     #[must_use]
-    pub fn rank_unread(&self, wishes: &Wishes) -> Vec<Entry> {
-        rank_unread(self, &Row::new(self, self.clusters()), wishes)
+    pub fn rank_unread(&self, options: &RouteOptions) -> Vec<Entry> {
+        rank_unread(self, &Row::new(self, self.n_clusters()), options)
     }
 
-    /// The next model to try after one has failed, and the wishes without it, for the
+    /// The next model to try after one has failed, and the options without it, for the
     /// failure after that. `vector` is what was decided on, as in [`Self::rank`].
     ///
     /// # Errors
     ///
     /// [`Error::UnknownModel`] if the artifact does not hold the model;
-    /// [`Error::NoCandidate`] if it was the last one that the wishes allow.
+    /// [`Error::NoCandidate`] if it was the last one that the options allow.
     ///
     /// # Panics
     ///
@@ -246,13 +251,13 @@ impl Artifact {
         &self,
         decision: &Decision,
         vector: &[f32],
-        wishes: &Wishes,
+        options: &RouteOptions,
         failed: &str,
-    ) -> Result<(Decision, Wishes), Error> {
-        let left = wishes.without(self, failed)?;
+    ) -> Result<(Decision, RouteOptions), Error> {
+        let left = options.without(self, failed)?;
         let ranking = self.rank(decision, vector, &left);
         let Some(next) = ranking.first() else {
-            return Err(no_candidate(self.models(), &left).in_cluster(decision.cluster));
+            return Err(no_candidate(self.n_models(), &left).in_cluster(decision.cluster));
         };
         let next = Decision {
             model: next.model,
@@ -273,9 +278,13 @@ impl Artifact {
     /// # Panics
     ///
     /// As [`Self::decide`].
-    pub fn decide_many(&self, matrix: &[f32], wishes: &Wishes) -> Result<Vec<Decision>, Error> {
+    pub fn decide_many(
+        &self,
+        matrix: &[f32],
+        options: &RouteOptions,
+    ) -> Result<Vec<Decision>, Error> {
         let mut decided = Vec::with_capacity(matrix.len() / self.dim());
-        self.decide_more(matrix, wishes, &mut decided)?;
+        self.decide_more(matrix, options, &mut decided)?;
         Ok(decided)
     }
 
@@ -292,7 +301,7 @@ impl Artifact {
     pub fn decide_more(
         &self,
         matrix: &[f32],
-        wishes: &Wishes,
+        options: &RouteOptions,
         decided: &mut Vec<Decision>,
     ) -> Result<(), Error> {
         let rows = matrix.chunks_exact(self.dim());
@@ -306,8 +315,8 @@ impl Artifact {
             let found = self.search_four(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let one = match found {
-                    Some(found) => self.decide_near(decided.len(), vector, found[i], None, wishes),
-                    None => self.decide_at(decided.len(), vector, wishes),
+                    Some(found) => self.decide_near(decided.len(), vector, found[i], None, options),
+                    None => self.decide_at(decided.len(), vector, options),
                 };
                 decided.push(one.map_err(|e| e.at_row(decided.len()))?);
             }

@@ -13,8 +13,8 @@ use crate::artifact::Artifact;
 use crate::decide::Decision;
 use crate::error::Error;
 use crate::nearest::check_finite;
+use crate::options::{OnNovel, RouteOptions, unknown_among};
 use crate::policy::{Entry, Reason, no_candidate_of};
-use crate::wishes::{OnNovel, Wishes, unknown_among};
 
 /// Of both layouts; whoever changes one counts up.
 const VERSION: u8 = 1;
@@ -28,7 +28,7 @@ const ROW: usize = 26;
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetachedDecision {
     origin: Arc<Origin>,
-    /// One entry a model: whether the wishes allow it, and it has not failed.
+    /// One entry a model: whether the options allow it, and it has not failed.
     allowed: Box<[bool]>,
     /// Never empty: the first is the decision.
     ranking: Vec<Entry>,
@@ -59,16 +59,22 @@ impl Artifact {
     ///
     /// As [`Self::rank`].
     #[must_use]
-    pub fn detach(&self, decision: &Decision, vector: &[f32], wishes: &Wishes) -> DetachedDecision {
-        let models = 0..self.models() as u32;
+    pub fn detach(
+        &self,
+        decision: &Decision,
+        vector: &[f32],
+        options: &RouteOptions,
+    ) -> DetachedDecision {
+        let models = 0..self.n_models() as u32;
         DetachedDecision {
             origin: Arc::new(Origin {
                 sha256: self.sha256().to_owned(),
                 names: models.map(|m| self.model_name(m).to_owned()).collect(),
-                limits: wishes.limits(),
+                limits: options.limits(),
             }),
-            allowed: (wishes.allowed.clone()).unwrap_or_else(|| vec![true; self.models()].into()),
-            ranking: self.rank(decision, vector, wishes),
+            allowed: (options.allowed.clone())
+                .unwrap_or_else(|| vec![true; self.n_models()].into()),
+            ranking: self.rank(decision, vector, options),
             cluster: decision.cluster,
             distance: decision.distance,
             novelty: decision.novelty,
@@ -95,7 +101,7 @@ impl DetachedDecision {
         &self.origin.names[model as usize]
     }
 
-    /// All models that the wishes allow, the best first, as [`Artifact::rank`] gives them.
+    /// All models that the options allow, the best first, as [`Artifact::rank`] gives them.
     #[must_use]
     pub fn ranking(&self) -> &[Entry] {
         &self.ranking
@@ -268,13 +274,13 @@ impl DetachedDecision {
     }
 }
 
-/// Decisions of a batch and the wishes that they followed, as bytes that
+/// Decisions of a batch and the options that they followed, as bytes that
 /// [`Artifact::batch_from_bytes`] reads.
 #[must_use]
-pub fn batch_to_bytes(decisions: &[Decision], wishes: &Wishes) -> Vec<u8> {
+pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8> {
     let mut to = Vec::with_capacity(128 + ROW * decisions.len());
     to.push(VERSION);
-    put_wishes(&mut to, wishes);
+    put_options(&mut to, options);
     for one in decisions {
         to.extend(one.model.to_le_bytes());
         to.extend(one.cluster.to_le_bytes());
@@ -293,8 +299,8 @@ pub fn vectors_to_bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Decisions, the wishes that they followed, and the vectors where rankings need them.
-pub type Batch = (Vec<Decision>, Wishes, Vec<f32>);
+/// Decisions, the options that they followed, and the vectors where rankings need them.
+pub type Batch = (Vec<Decision>, RouteOptions, Vec<f32>);
 
 impl Artifact {
     /// Check bytes of [`batch_to_bytes`], and the vectors that were decided on, as bytes of
@@ -310,15 +316,15 @@ impl Artifact {
             left: bytes,
         };
         from.version()?;
-        let wishes = from.wishes(self)?;
+        let options = from.options(self)?;
         from.check(from.left.len().is_multiple_of(ROW), "the length")?;
         let mut decisions = Vec::with_capacity(from.left.len() / ROW);
         while !from.left.is_empty() {
             let (model, cluster) = (from.u32()?, from.u32()?);
-            from.check((model as usize) < self.models(), "a model")?;
-            from.check((cluster as usize) < self.clusters(), "a cluster")?;
+            from.check((model as usize) < self.n_models(), "a model")?;
+            from.check((cluster as usize) < self.n_clusters(), "a cluster")?;
             let row = if from.flag()? {
-                self.clusters() as u32
+                self.n_clusters() as u32
             } else {
                 cluster
             };
@@ -347,13 +353,13 @@ impl Artifact {
         for (row, vector) in values.chunks_exact(self.dim()).enumerate() {
             check_finite(self.level(), vector).map_err(|e| e.at_row(row))?;
         }
-        Ok((decisions, wishes, values))
+        Ok((decisions, options, values))
     }
 }
 
-fn put_wishes(to: &mut Vec<u8>, wishes: &Wishes) {
+fn put_options(to: &mut Vec<u8>, options: &RouteOptions) {
     // By name, so that whoever adds one is told that it is missing here.
-    let Wishes {
+    let RouteOptions {
         cost_weight,
         latency_weight,
         max_cost_usd,
@@ -365,7 +371,7 @@ fn put_wishes(to: &mut Vec<u8>, wishes: &Wishes) {
         explore,
         seed,
         on_novel,
-    } = wishes;
+    } = options;
     for value in [
         *cost_weight,
         *latency_weight,
@@ -479,8 +485,8 @@ impl Reader<'_> {
         Ok(weight)
     }
 
-    fn wishes(&mut self, artifact: &Artifact) -> Result<Wishes, Error> {
-        let models = artifact.models();
+    fn options(&mut self, artifact: &Artifact) -> Result<RouteOptions, Error> {
+        let models = artifact.n_models();
         let (cost_weight, latency_weight) = (self.weight()?, self.weight()?);
         let max_cost_usd = self.f64()?;
         let (min_success, switch_cost) = (self.weight()?, self.weight()?);
@@ -507,7 +513,7 @@ impl Reader<'_> {
             self.check(are_prices, "a price")?;
             prices = Some(usd);
         }
-        Ok(Wishes {
+        Ok(RouteOptions {
             cost_weight,
             latency_weight,
             max_cost_usd: (!max_cost_usd.is_nan()).then_some(max_cost_usd),

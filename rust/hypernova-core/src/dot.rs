@@ -12,18 +12,18 @@
     reason = "calls what is compiled for a level; an expectation would fail where there is none"
 )]
 
-use crate::nearest::{LANES, Level, sum};
+use crate::nearest::{LANES, SimdLevel, sum};
 
 /// The dot product of two vectors of equal length.
-pub(crate) fn dot(level: Level, x: &[f32], y: &[f32]) -> f32 {
+pub(crate) fn dot(level: SimdLevel, x: &[f32], y: &[f32]) -> f32 {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(_) => {
+        SimdLevel::Avx2(_) => {
             // SAFETY: the level proves that the CPU has AVX2, all that the function demands.
             unsafe { dot_avx2(x, y) }
         }
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) | Level::Avx512Vnni(_) => {
+        SimdLevel::Avx512(_) | SimdLevel::Avx512Vnni(_) => {
             // SAFETY: either level proves that the CPU has AVX-512F and AVX2, all that the
             // function demands.
             unsafe { dot_avx512(x, y) }
@@ -78,7 +78,7 @@ mod tests {
                 partial[j % LANES] += x[j] * y[j];
             }
             let expected = sum(partial).to_bits();
-            for level in Level::available() {
+            for level in SimdLevel::available() {
                 prop_assert_eq!(dot(level, &x, &y).to_bits(), expected, "{:?}", level);
             }
         }

@@ -249,7 +249,7 @@ pub enum Error {
     },
     /// A wish is out of range.
     #[error("{argument} is {value:?}; it must be {rule}")]
-    Wish {
+    Option {
         /// Name of the argument.
         argument: String,
         /// Its value.
@@ -307,7 +307,7 @@ pub enum Error {
     },
     /// A kernel was asked for that is unknown, or that this CPU lacks.
     #[error("HYPERNOVA_SIMD asks for {name:?}, which this CPU does not have; it has {available}")]
-    Level {
+    SimdLevel {
         /// What was asked for.
         name: String,
         /// What is to be had.

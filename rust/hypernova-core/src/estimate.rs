@@ -5,7 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::dot::dot;
-use crate::nearest::{Level, MAX_FEW, Nearest};
+use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel};
 
 /// What the rule asks for, by index of a model.
 pub(crate) trait Estimates {
@@ -37,7 +37,7 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Row<'a> {
     pub(crate) fn new(artifact: &'a Artifact, row: usize) -> Self {
-        let models = artifact.models();
+        let models = artifact.n_models();
         let range = row * models..(row + 1) * models;
         Self {
             success: &artifact.success()[range.clone()],
@@ -91,14 +91,14 @@ pub(crate) struct Blend<'a> {
     latency: &'a [f32],
     counts: &'a [f64],
     /// Where each cluster's row starts, and its share.
-    shares: [(usize, f64); MAX_FEW],
+    shares: [(usize, f64); MAX_TOP_K],
     clusters: usize,
     lift: Option<Lift<'a>>,
 }
 
 /// What is added to the success estimates: linear in the vector.
 struct Lift<'a> {
-    level: Level,
+    level: SimdLevel,
     vector: &'a [f32],
     offsets: &'a [f32],
     slopes: &'a [f32],
@@ -124,11 +124,11 @@ impl<'a> Blend<'a> {
     /// Of the `nearest` clusters, the nearest first.
     pub(crate) fn new(artifact: &'a Artifact, nearest: &[Nearest], vector: &'a [f32]) -> Self {
         let sharpness = artifact.soft().map_or(0.0, |soft| soft.sharpness);
-        let mut shares = [(0, 0.0); MAX_FEW];
+        let mut shares = [(0, 0.0); MAX_TOP_K];
         let mut sum = 0.0;
         for (share, cluster) in shares.iter_mut().zip(nearest) {
             let weight = weight(sharpness, cluster.squared, nearest[0].squared);
-            *share = (cluster.index as usize * artifact.models(), weight);
+            *share = (cluster.index as usize * artifact.n_models(), weight);
             sum += weight;
         }
         for (_, share) in &mut shares[..nearest.len()] {

@@ -6,9 +6,9 @@
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Blend, Row};
-use crate::nearest::{MAX_FEW, check_finite};
+use crate::nearest::{MAX_TOP_K, check_finite};
+use crate::options::RouteOptions;
 use crate::policy::{Standing, standings};
-use crate::wishes::Wishes;
 
 /// Clusters that an explanation lists at least, where there are as many.
 pub const LISTED: usize = 3;
@@ -51,7 +51,7 @@ impl Artifact {
     /// # Panics
     ///
     /// As [`Self::decide`].
-    pub fn explain(&self, vector: &[f32], wishes: &Wishes) -> Result<Explanation, Error> {
+    pub fn explain(&self, vector: &[f32], options: &RouteOptions) -> Result<Explanation, Error> {
         if vector.len() != self.dim() {
             return Err(Error::VectorDim {
                 expected: self.dim(),
@@ -60,21 +60,21 @@ impl Artifact {
         }
         check_finite(self.level(), vector)?;
         let blended = self.soft().map_or(1, |soft| soft.nearest as usize);
-        let listed = blended.clamp(LISTED, MAX_FEW);
-        let few = self.nearest_few(vector, listed);
+        let listed = blended.clamp(LISTED, MAX_TOP_K);
+        let few = self.nearest_k(vector, listed);
         let near = few.as_slice();
         let counted = &near[..blended.min(near.len())];
         let (novelty, novel) = self.novelty_of(near[0].squared.sqrt());
         let (shares, models) = if novel {
-            let row = Row::new(self, self.clusters());
-            (Vec::new(), standings(self, &row, novel, wishes))
+            let row = Row::new(self, self.n_clusters());
+            (Vec::new(), standings(self, &row, novel, options))
         } else if self.ranks_by_vector() {
             let blend = Blend::new(self, counted, vector);
             let shares = blend.shares().collect();
-            (shares, standings(self, &blend, novel, wishes))
+            (shares, standings(self, &blend, novel, options))
         } else {
             let row = Row::new(self, near[0].index as usize);
-            (vec![1.0], standings(self, &row, novel, wishes))
+            (vec![1.0], standings(self, &row, novel, options))
         };
         let shares = shares.into_iter().chain(std::iter::repeat(0.0));
         let clusters = near.iter().zip(shares).map(|(near, share)| Near {

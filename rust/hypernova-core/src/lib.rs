@@ -4,11 +4,11 @@
 //! Not here: Python, text, embedders and training.
 //!
 //! ```no_run
-//! use hypernova_core::{Artifact, Wishes};
+//! use hypernova_core::{Artifact, RouteOptions};
 //!
 //! let artifact = Artifact::open("router.hnv".as_ref())?;
 //! let vector = vec![0.0; artifact.dim()];
-//! let decision = artifact.decide(&vector, &Wishes::defaults(&artifact))?;
+//! let decision = artifact.decide(&vector, &RouteOptions::defaults(&artifact))?;
 //! println!("{}", artifact.model_name(decision.model));
 //! # Ok::<(), hypernova_core::Error>(())
 //! ```
@@ -24,8 +24,8 @@ pub mod explain;
 pub mod format;
 pub mod id;
 pub mod nearest;
+pub mod options;
 pub mod policy;
-pub mod wishes;
 pub mod write;
 
 /// The specification of the artifact.
@@ -38,7 +38,7 @@ pub use decide::Decision;
 pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
-pub use nearest::Level;
+pub use nearest::SimdLevel;
+pub use options::{OnNovel, Request, RouteOptions};
 pub use policy::{Entry, Reason, Standing};
-pub use wishes::{OnNovel, Request, Wishes};
-pub use write::{Lifts, Parts};
+pub use write::{LinearCorrection, Parts};

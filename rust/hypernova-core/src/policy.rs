@@ -1,6 +1,6 @@
-//! The rule that turns estimates and the caller's wishes into a ranking.
+//! The rule that turns estimates and the caller's options into a ranking.
 //!
-//! Not here: the estimates (`estimate.rs`) and the wishes ([`crate::wishes`]). The rule is
+//! Not here: the estimates (`estimate.rs`) and the options ([`crate::options`]). The rule is
 //! stated in `FORMAT.md` under *Meaning*; all of it is computed in f64.
 
 use std::cmp::Ordering;
@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::Estimates;
-use crate::wishes::{OnNovel, Wishes};
+use crate::options::{OnNovel, RouteOptions};
 
 /// A place in a ranking.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,10 +110,10 @@ impl Reason {
     }
 }
 
-/// What is expected of the models, seen through the caller's wishes.
+/// What is expected of the models, seen through the caller's options.
 struct View<'a, E> {
     estimates: &'a E,
-    wishes: &'a Wishes,
+    options: &'a RouteOptions,
     models: usize,
     guard_z: f64,
     /// Whether utility alone ranks.
@@ -133,13 +133,18 @@ const DEFAULT: Part = 1;
 const OTHER: Part = 2;
 
 impl<'a, E: Estimates> View<'a, E> {
-    fn new(artifact: &'a Artifact, estimates: &'a E, novel: bool, wishes: &'a Wishes) -> Self {
-        let unguarded = novel && wishes.on_novel == OnNovel::BestOverall;
-        let models = artifact.models();
+    fn new(
+        artifact: &'a Artifact,
+        estimates: &'a E,
+        novel: bool,
+        options: &'a RouteOptions,
+    ) -> Self {
+        let unguarded = novel && options.on_novel == OnNovel::BestOverall;
+        let models = artifact.n_models();
         let policy = artifact.policy();
         let mut this = Self {
             estimates,
-            wishes,
+            options,
             models,
             guard_z: policy.guard_z,
             unguarded,
@@ -152,10 +157,10 @@ impl<'a, E: Estimates> View<'a, E> {
                 model: policy.default_model as usize,
             },
         };
-        if wishes.cost_weight != 0.0 {
+        if options.cost_weight != 0.0 {
             this.dearest = (0..models).filter_map(|m| this.cost(m)).fold(0.0, f64::max);
         }
-        if wishes.latency_weight != 0.0 {
+        if options.latency_weight != 0.0 {
             this.slowest = (0..models)
                 .filter_map(|m| estimates.latency(m))
                 .fold(0.0, f64::max);
@@ -166,7 +171,7 @@ impl<'a, E: Estimates> View<'a, E> {
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
-        let price = self.wishes.prices.as_ref().map_or(f64::NAN, |p| p[model]);
+        let price = self.options.prices.as_ref().map_or(f64::NAN, |p| p[model]);
         if price.is_nan() {
             self.estimates.cost(model)
         } else {
@@ -176,12 +181,12 @@ impl<'a, E: Estimates> View<'a, E> {
 
     fn utility(&self, model: usize, success: f64) -> f64 {
         let mut utility = success;
-        if self.wishes.cost_weight != 0.0 {
-            utility -= self.wishes.cost_weight * self.cost(model).unwrap_or(self.dearest);
+        if self.options.cost_weight != 0.0 {
+            utility -= self.options.cost_weight * self.cost(model).unwrap_or(self.dearest);
         }
-        if self.wishes.latency_weight != 0.0 {
+        if self.options.latency_weight != 0.0 {
             let latency = self.estimates.latency(model);
-            utility -= self.wishes.latency_weight * latency.unwrap_or(self.slowest);
+            utility -= self.options.latency_weight * latency.unwrap_or(self.slowest);
         }
         utility
     }
@@ -211,15 +216,15 @@ impl<'a, E: Estimates> View<'a, E> {
 
     fn is_candidate(&self, place: &Place) -> bool {
         let model = place.model;
-        if self.wishes.allowed.as_ref().is_some_and(|a| !a[model]) {
+        if self.options.allowed.as_ref().is_some_and(|a| !a[model]) {
             return false;
         }
-        if let Some(limit) = self.wishes.max_cost_usd
+        if let Some(limit) = self.options.max_cost_usd
             && self.cost(model).is_none_or(|cost| cost > limit)
         {
             return false;
         }
-        place.success >= self.wishes.min_success
+        place.success >= self.options.min_success
     }
 }
 
@@ -263,10 +268,10 @@ pub(crate) fn choose<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
-    wishes: &Wishes,
+    options: &RouteOptions,
     at: usize,
 ) -> Result<Choice, Error> {
-    let view = View::new(artifact, estimates, novel, wishes);
+    let view = View::new(artifact, estimates, novel, options);
     let mut first: Option<Place> = None;
     let mut taken: Option<Place> = None;
     for model in 0..view.models {
@@ -279,7 +284,7 @@ pub(crate) fn choose<E: Estimates>(
         }
     }
     let (Some(first), Some(taken)) = (first, taken) else {
-        return Err(no_candidate(view.models, wishes));
+        return Err(no_candidate(view.models, options));
     };
     let reason = if first.model != taken.model {
         Reason::Constrained
@@ -295,7 +300,7 @@ pub(crate) fn choose<E: Estimates>(
     let (taken, reason) = view
         .stay(taken)
         .map_or((taken, reason), |previous| (previous, Reason::Stayed));
-    if wishes.explore > 0.0 {
+    if options.explore > 0.0 {
         return Ok(view.explore(taken, reason, at));
     }
     Ok(Choice {
@@ -306,11 +311,11 @@ pub(crate) fn choose<E: Estimates>(
 }
 
 /// That nothing is left; the caller knows for which row of a batch, and which cluster.
-pub(crate) fn no_candidate(models: usize, wishes: &Wishes) -> Error {
-    no_candidate_of(models, wishes.count_allowed(models), wishes.limits())
+pub(crate) fn no_candidate(models: usize, options: &RouteOptions) -> Error {
+    no_candidate_of(models, options.count_allowed(models), options.limits())
 }
 
-/// As [`no_candidate`], where the wishes themselves are not at hand.
+/// As [`no_candidate`], where the options themselves are not at hand.
 pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> Error {
     Error::NoCandidate {
         row: None,
@@ -324,13 +329,13 @@ pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> 
 impl<E: Estimates> View<'_, E> {
     /// The model that the conversation is with, if leaving it does not gain enough.
     fn stay(&self, taken: Place) -> Option<Place> {
-        let previous = self.wishes.previous?;
+        let previous = self.options.previous?;
         if previous as usize == taken.model {
             return None;
         }
         let place = self.place(previous as usize);
         let gain = taken.utility - place.utility;
-        (self.is_candidate(&place) && gain <= self.wishes.switch_cost).then_some(place)
+        (self.is_candidate(&place) && gain <= self.options.switch_cost).then_some(place)
     }
 
     /// The models that meet the limits in the order of the rule, but for the one at the
@@ -355,13 +360,13 @@ impl<E: Estimates> View<'_, E> {
         places.into_iter().map(entry).collect()
     }
 
-    /// With the chance that the caller wishes, another candidate instead.
+    /// With the chance that the caller options, another candidate instead.
     fn explore(&self, taken: Place, reason: Reason, at: usize) -> Choice {
-        let rate = self.wishes.explore;
+        let rate = self.options.explore;
         let candidates = || (0..self.models).filter(|&m| self.is_candidate(&self.place(m)));
         let count = candidates().count();
         let share = rate / count as f64;
-        let draw = self.wishes.draw(at);
+        let draw = self.options.draw(at);
         // A draw below the rate is spread evenly over the candidates.
         #[expect(clippy::cast_sign_loss, reason = "no draw is negative")]
         let drawn = (draw < rate).then(|| ((draw / share) as usize).min(count - 1));
@@ -377,29 +382,29 @@ impl<E: Estimates> View<'_, E> {
     }
 }
 
-/// All models that the wishes allow, the best first, but for `first`, which was decided.
+/// All models that the options allow, the best first, but for `first`, which was decided.
 pub(crate) fn rank<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
-    wishes: &Wishes,
+    options: &RouteOptions,
     first: u32,
 ) -> Vec<Entry> {
-    View::new(artifact, estimates, novel, wishes).rank(|_, places| {
+    View::new(artifact, estimates, novel, options).rank(|_, places| {
         let decided = |place: &Place| place.model == first as usize;
         places.iter().position(decided).unwrap_or(0)
     })
 }
 
-/// All models that the wishes allow where there is no vector to decide on: the
+/// All models that the options allow where there is no vector to decide on: the
 /// conversation's model if leaving it does not gain enough, else the default model if it
 /// is allowed, then the others as the rule has them.
 pub(crate) fn rank_unread<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
-    wishes: &Wishes,
+    options: &RouteOptions,
 ) -> Vec<Entry> {
-    View::new(artifact, estimates, true, wishes).rank(|view, places| {
+    View::new(artifact, estimates, true, options).rank(|view, places| {
         let at = |model| places.iter().position(|place| place.model == model);
         let first = at(view.default.model).unwrap_or(0);
         let stayed = places.get(first).and_then(|&place| view.stay(place));
@@ -412,9 +417,9 @@ pub(crate) fn standings<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
-    wishes: &Wishes,
+    options: &RouteOptions,
 ) -> Vec<Standing> {
-    let view = View::new(artifact, estimates, novel, wishes);
+    let view = View::new(artifact, estimates, novel, options);
     let mut places: Vec<_> = (0..view.models).map(|m| view.place(m)).collect();
     places.sort_unstable_by(Place::order);
     let standing = |place: Place| Standing {

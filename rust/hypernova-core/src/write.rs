@@ -52,7 +52,7 @@ pub struct Parts {
     /// How the profiles of several clusters are blended; `None` takes the nearest alone.
     pub soft: Option<Soft>,
     /// What is added to the blended success estimates; `None` adds nothing.
-    pub lifts: Option<Lifts>,
+    pub correction: Option<LinearCorrection>,
 }
 
 impl Parts {
@@ -83,14 +83,14 @@ impl Parts {
             novelty: Vec::new(),
             metadata: String::new(),
             soft: None,
-            lifts: None,
+            correction: None,
         }
     }
 }
 
 /// A linear function of the vector for each model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lifts {
+pub struct LinearCorrection {
     /// Its value where the vector is 0, `m`.
     pub offsets: Vec<f32>,
     /// Its slope, `m` x `d`.
@@ -167,7 +167,7 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
         (tag::METADATA, 0, parts.metadata.as_bytes().to_vec()),
     ];
     // A file that holds neither is one of version 1.0, byte for byte.
-    let minor = if parts.soft.is_some() || parts.lifts.is_some() {
+    let minor = if parts.soft.is_some() || parts.correction.is_some() {
         MINOR
     } else {
         0
@@ -175,9 +175,9 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
     if let Some(soft) = parts.soft {
         sections.push((tag::SOFT, required, soft_bytes(soft)));
     }
-    if let Some(lifts) = &parts.lifts {
-        let mut bytes = f32_bytes(&lifts.offsets);
-        bytes.extend(f32_bytes(&lifts.slopes));
+    if let Some(correction) = &parts.correction {
+        let mut bytes = f32_bytes(&correction.offsets);
+        bytes.extend(f32_bytes(&correction.slopes));
         sections.push((tag::SLOPES, required, bytes));
     }
     let aligned = |x| align(x).expect("a length in memory is far from overflow");

@@ -11,7 +11,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use hypernova_core::{Artifact, Level, Reason, Request, Wishes};
+use hypernova_core::{Artifact, Reason, Request, RouteOptions, SimdLevel};
 use support::{SplitMix, blended, in_row, parts};
 
 thread_local! {
@@ -75,8 +75,8 @@ fn queries(artifact: &Artifact) -> Vec<Vec<f32>> {
     queries
 }
 
-fn levels() -> impl Iterator<Item = Level> {
-    Level::available()
+fn levels() -> impl Iterator<Item = SimdLevel> {
+    SimdLevel::available()
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn a_decision_allocates_nothing() {
             let queries = queries(&artifact);
             let mut reasons = Vec::with_capacity(queries.len());
             let counted = allocations(|| {
-                let wishes = Wishes::defaults(&artifact);
+                let options = RouteOptions::defaults(&artifact);
                 for query in &queries {
-                    let decision = artifact.decide(query, &wishes).unwrap();
+                    let decision = artifact.decide(query, &options).unwrap();
                     // What a caller reads of it allocates nothing either.
                     assert!(!artifact.model_name(decision.model).is_empty());
                     assert!(!decision.reason.name().is_empty());
@@ -117,22 +117,22 @@ fn a_mapped_file_is_the_same() {
     let artifact = Artifact::open(&path).unwrap();
     let queries = queries(&artifact);
     let counted = allocations(|| {
-        let wishes = Wishes::defaults(&artifact);
+        let options = RouteOptions::defaults(&artifact);
         for query in &queries {
-            artifact.decide(query, &wishes).unwrap();
+            artifact.decide(query, &options).unwrap();
         }
     });
     assert_eq!(counted, 0);
 }
 
 #[test]
-fn wishes_are_allocated_once_and_not_by_a_decision() {
+fn options_are_allocated_once_and_not_by_a_decision() {
     for parts in [parts(20, 48, 9, 3), blended(parts(20, 48, 9, 3), 7)] {
-        wishes_are_allocated_once(&Artifact::build(&parts).unwrap());
+        options_are_allocated_once(&Artifact::build(&parts).unwrap());
     }
 }
 
-fn wishes_are_allocated_once(artifact: &Artifact) {
+fn options_are_allocated_once(artifact: &Artifact) {
     let request = with!(Request::default(), {
         cost_weight: Some(0.5),
         latency_weight: Some(0.001),
@@ -140,11 +140,11 @@ fn wishes_are_allocated_once(artifact: &Artifact) {
         deny: Some(vec!["model 3".into()]),
         prices: Some(vec![("model 1".into(), 0.01)]),
     });
-    let wishes = Wishes::resolve(artifact, &request).unwrap();
+    let options = RouteOptions::resolve(artifact, &request).unwrap();
     let queries = queries(artifact);
     let counted = allocations(|| {
         for query in &queries {
-            artifact.decide(query, &wishes).unwrap();
+            artifact.decide(query, &options).unwrap();
         }
     });
     assert_eq!(counted, 0);
@@ -153,10 +153,10 @@ fn wishes_are_allocated_once(artifact: &Artifact) {
 #[test]
 fn the_counter_counts() {
     let artifact = Artifact::build(&parts(2, 3, 4, 4)).unwrap();
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
     assert_eq!(allocations(|| drop(vec![0_u8; 100])), 1);
-    assert!(allocations(|| drop(artifact.rank(&in_row(0), &[], &wishes))) > 0);
-    let refused = allocations(|| drop(artifact.decide(&[f32::NAN; 3], &wishes)));
+    assert!(allocations(|| drop(artifact.rank(&in_row(0), &[], &options))) > 0);
+    let refused = allocations(|| drop(artifact.decide(&[f32::NAN; 3], &options)));
     assert_eq!(refused, 0, "a refused vector is no allocation");
 }

@@ -11,7 +11,7 @@
 mod support;
 
 use hypernova_core::format::Soft;
-use hypernova_core::{Artifact, Level, Lifts, Parts, Reason, Request, Wishes};
+use hypernova_core::{Artifact, LinearCorrection, Parts, Reason, Request, RouteOptions, SimdLevel};
 use support::{SplitMix, Values, blended, neutral_policy, parts, values};
 
 const NAN: f32 = f32::NAN;
@@ -86,11 +86,11 @@ fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
         terms.sum()
     };
     let mut success = mean(&parts.success);
-    if let Some(lifts) = &parts.lifts {
-        let slope = &lifts.slopes[model * vector.len()..][..vector.len()];
+    if let Some(correction) = &parts.correction {
+        let slope = &correction.slopes[model * vector.len()..][..vector.len()];
         let dot = partial_sums(vector, slope, |x, y| x * y);
         if dot.is_finite() {
-            success += f64::from(lifts.offsets[model]) + f64::from(dot);
+            success += f64::from(correction.offsets[model]) + f64::from(dot);
         }
     }
     Expected {
@@ -153,7 +153,7 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
         }
         match random.below(6) {
             0 => parts.soft = None,
-            1 => parts.lifts = None,
+            1 => parts.correction = None,
             _ => (),
         }
         let queries: Vec<f32> = (0..5 * dim).map(|_| random.normal()).collect();
@@ -162,15 +162,15 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
             cost_weight: Some(weights[0]),
             latency_weight: Some(weights[1]),
         });
-        for level in Level::available() {
+        for level in SimdLevel::available() {
             let artifact = Artifact::build(&parts).unwrap().with_level(level);
-            let wishes = Wishes::resolve(&artifact, &request).unwrap();
-            let many = artifact.decide_many(&queries, &wishes).unwrap();
+            let options = RouteOptions::resolve(&artifact, &request).unwrap();
+            let many = artifact.decide_many(&queries, &options).unwrap();
             for (query, decision) in queries.chunks(dim as usize).zip(many) {
-                assert_eq!(artifact.decide(query, &wishes).unwrap(), decision);
+                assert_eq!(artifact.decide(query, &options).unwrap(), decision);
                 let right = ranking(&parts, query, weights);
                 let case = format!("{level:?}, {shape:?}, seed {seed}");
-                let found = artifact.rank(&decision, query, &wishes);
+                let found = artifact.rank(&decision, query, &options);
                 let found: Vec<Values> = found.iter().map(values).collect();
                 assert_eq!(found, right, "{case}");
                 assert_eq!(decision.model, right[0].0, "{case}");
@@ -213,9 +213,9 @@ fn line() -> Parts {
 /// Model 0's place in the ranking of a vector on the line.
 fn entry_of_0(parts: &Parts, x: f32) -> Values {
     let artifact = Artifact::build(parts).unwrap();
-    let wishes = Wishes::defaults(&artifact);
-    let decision = artifact.decide(&[x], &wishes).unwrap();
-    let ranking = artifact.rank(&decision, &[x], &wishes);
+    let options = RouteOptions::defaults(&artifact);
+    let decision = artifact.decide(&[x], &options).unwrap();
+    let ranking = artifact.rank(&decision, &[x], &options);
     assert_eq!(ranking[0].model, decision.model);
     values(ranking.iter().find(|e| e.model == 0).unwrap())
 }
@@ -291,7 +291,7 @@ fn one_nearest_is_the_row_itself() {
 fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
     let mut parts = line();
     parts.policy.novelty_limit = 0.5;
-    parts.lifts = Some(Lifts {
+    parts.correction = Some(LinearCorrection {
         offsets: vec![0.5, 0.5],
         slopes: vec![1.0, 1.0],
     });
@@ -303,7 +303,7 @@ fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
 fn a_lift_is_added_and_bounded() {
     let mut parts = line();
     let lifted = |parts: &mut Parts, offset: f32, slope: f32, x: f32| {
-        parts.lifts = Some(Lifts {
+        parts.correction = Some(LinearCorrection {
             offsets: vec![offset, 0.0],
             slopes: vec![slope, 0.0],
         });
@@ -327,15 +327,15 @@ fn a_product_of_two_infinities_is_no_lift() {
     parts.success = vec![0.25; 2];
     parts.novelty = vec![0.0, 1.0];
     parts.policy.novelty_limit = 1.0;
-    parts.lifts = Some(Lifts {
+    parts.correction = Some(LinearCorrection {
         offsets: vec![0.5],
         slopes: vec![f32::MAX, -f32::MAX],
     });
     let artifact = Artifact::build(&parts).unwrap();
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     let query = [1e30, 1e30];
-    let decision = artifact.decide(&query, &wishes).unwrap();
-    assert_eq!(artifact.rank(&decision, &query, &wishes)[0].success, 0.25);
+    let decision = artifact.decide(&query, &options).unwrap();
+    assert_eq!(artifact.rank(&decision, &query, &options)[0].success, 0.25);
 }
 
 /// The guard and the limits go by the blended and lifted numbers.
@@ -349,14 +349,14 @@ fn the_rule_goes_by_the_estimates() {
             min_success,
             max_cost_usd: Some(3.0),
         });
-        let wishes = Wishes::resolve(&artifact, &request).unwrap();
-        let decision = artifact.decide(&[0.0], &wishes).unwrap();
+        let options = RouteOptions::resolve(&artifact, &request).unwrap();
+        let decision = artifact.decide(&[0.0], &options).unwrap();
         (decision.model, decision.reason)
     };
     // Both are at 0.5; model 1's gain error is 0.375.
     assert_eq!(taken(&parts, None), (0, Reason::DefaultNoEvidence));
     let lift = |parts: &mut Parts, of_1: f32| {
-        parts.lifts = Some(Lifts {
+        parts.correction = Some(LinearCorrection {
             offsets: vec![0.0, of_1],
             slopes: vec![0.0; 2],
         });
@@ -372,7 +372,7 @@ fn the_rule_goes_by_the_estimates() {
 #[should_panic(expected = "assertion")]
 fn a_ranking_that_needs_the_vector_refuses_another_length() {
     let artifact = Artifact::build(&line()).unwrap();
-    let wishes = Wishes::defaults(&artifact);
-    let decision = artifact.decide(&[0.0], &wishes).unwrap();
-    let _ = artifact.rank(&decision, &[], &wishes);
+    let options = RouteOptions::defaults(&artifact);
+    let decision = artifact.decide(&[0.0], &options).unwrap();
+    let _ = artifact.rank(&decision, &[], &options);
 }

@@ -7,7 +7,7 @@
 #[macro_use]
 mod support;
 
-use hypernova_core::{Artifact, Decision, Error, Reason, Request, Wishes};
+use hypernova_core::{Artifact, Decision, Error, Reason, Request, RouteOptions};
 use support::{SplitMix, in_row, neutral_policy, parts};
 
 const NAN: f32 = f32::NAN;
@@ -23,8 +23,8 @@ fn with_quantiles(quantiles: &[f32], novelty_limit: f64) -> Artifact {
 }
 
 fn decide(artifact: &Artifact, query: &[f32]) -> Decision {
-    let wishes = Wishes::defaults(artifact);
-    artifact.decide(query, &wishes).expect("a model is left")
+    let options = RouteOptions::defaults(artifact);
+    artifact.decide(query, &options).expect("a model is left")
 }
 
 #[test]
@@ -120,10 +120,10 @@ fn the_nearest_cluster_gives_the_row() {
         );
     }
     let queries: Vec<f32> = cases.iter().flat_map(|c| c.0).collect();
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     let alone: Vec<_> = cases.iter().map(|c| decide(&artifact, &c.0)).collect();
-    assert_eq!(artifact.decide_many(&queries, &wishes).unwrap(), alone);
-    assert_eq!(artifact.decide_many(&[], &wishes).unwrap(), []);
+    assert_eq!(artifact.decide_many(&queries, &options).unwrap(), alone);
+    assert_eq!(artifact.decide_many(&[], &options).unwrap(), []);
 }
 
 #[test]
@@ -141,19 +141,19 @@ fn the_decision_is_the_first_of_the_ranking() {
             min_success: maybe(&mut random, 0.5),
             deny: Some(vec!["model 2".into()]),
         });
-        let wishes = Wishes::resolve(&artifact, &request).unwrap();
+        let options = RouteOptions::resolve(&artifact, &request).unwrap();
         for _ in 0..20 {
             let query = [random.normal() * 3.0, random.normal() * 3.0];
-            match artifact.decide(&query, &wishes) {
+            match artifact.decide(&query, &options) {
                 Ok(decision) => {
-                    let ranking = artifact.rank(&decision, &query, &wishes);
+                    let ranking = artifact.rank(&decision, &query, &options);
                     assert_eq!(ranking[0].model, decision.model);
                     assert!(ranking.iter().all(|e| e.model != 2));
                 }
                 Err(error) => {
                     assert!(matches!(error, Error::NoCandidate { .. }), "{error:?}");
                     let rows =
-                        (0..=3).filter(|&r| artifact.rank(&in_row(r), &[], &wishes).is_empty());
+                        (0..=3).filter(|&r| artifact.rank(&in_row(r), &[], &options).is_empty());
                     assert!(rows.count() > 0);
                 }
             }
@@ -173,7 +173,7 @@ fn no_candidate_says_where_and_why() {
         max_cost_usd: Some(0.5),
         deny: Some(vec!["model 0".into()]),
     });
-    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let options = RouteOptions::resolve(&artifact, &request).unwrap();
     let expect = |found: Result<Vec<Decision>, Error>, at: Option<usize>| match found {
         Err(Error::NoCandidate {
             row,
@@ -187,10 +187,10 @@ fn no_candidate_says_where_and_why() {
         }
         other => panic!("{other:?}"),
     };
-    assert!(artifact.decide(&[1.0], &wishes).is_ok());
-    expect(artifact.decide(&[9.0], &wishes).map(|d| vec![d]), None);
+    assert!(artifact.decide(&[1.0], &options).is_ok());
+    expect(artifact.decide(&[9.0], &options).map(|d| vec![d]), None);
     expect(
-        artifact.decide_many(&[1.0, 2.0, 9.0, 9.0], &wishes),
+        artifact.decide_many(&[1.0, 2.0, 9.0, 9.0], &options),
         Some(2),
     );
 }
@@ -198,15 +198,15 @@ fn no_candidate_says_where_and_why() {
 #[test]
 fn vectors_that_are_not_dim_finite_values_are_refused() {
     let artifact = Artifact::build(&parts(3, 5, 2, 1)).unwrap();
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     for length in [0, 4, 6, 10] {
-        match artifact.decide(&vec![0.0; length], &wishes) {
+        match artifact.decide(&vec![0.0; length], &options) {
             Err(Error::VectorDim { expected: 5, found }) => assert_eq!(found, length),
             other => panic!("{other:?}"),
         }
     }
     for length in [1, 4, 6, 14] {
-        let error = artifact.decide_many(&vec![0.0; length], &wishes);
+        let error = artifact.decide_many(&vec![0.0; length], &options);
         assert!(matches!(error, Err(Error::VectorDim { expected: 5, .. })));
     }
     for bad in [NAN, INF, -INF] {
@@ -222,8 +222,11 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
             };
             let (row, index) = (at / 5, at % 5);
             let vector = &matrix[5 * row..5 * row + 5];
-            expect(artifact.decide(vector, &wishes).unwrap_err(), (None, index));
-            let many = artifact.decide_many(&matrix, &wishes);
+            expect(
+                artifact.decide(vector, &options).unwrap_err(),
+                (None, index),
+            );
+            let many = artifact.decide_many(&matrix, &options);
             expect(many.unwrap_err(), (Some(row), index));
         }
     }
@@ -232,7 +235,7 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
 /// What compiles only for what threads may share and send.
 const fn shared_among_threads<T: Send + Sync>() {}
 const _: () = shared_among_threads::<Artifact>();
-const _: () = shared_among_threads::<Wishes>();
+const _: () = shared_among_threads::<RouteOptions>();
 const _: () = shared_among_threads::<Error>();
 
 #[test]
@@ -245,11 +248,11 @@ fn threads_share_an_artifact() {
         .save(&path)
         .unwrap();
     let artifact = Artifact::open(&path).unwrap();
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     let decisions = |seed| -> (Vec<Decision>, String) {
         let mut random = SplitMix(seed);
         let matrix: Vec<f32> = (0..500 * 48).map(|_| random.normal()).collect();
-        let decisions = artifact.decide_many(&matrix, &wishes).unwrap();
+        let decisions = artifact.decide_many(&matrix, &options).unwrap();
         (decisions, artifact.sha256().to_owned())
     };
     let together: Vec<_> = std::thread::scope(|scope| {
@@ -274,17 +277,17 @@ fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
         let fresh = || Artifact::build(&parts).expect("the parts are valid");
         let dear = fresh();
         let explicit = with!(Request::default(), { cost_weight: Some(0.0) });
-        let explicit = Wishes::resolve(&dear, &explicit).expect("a weight may be 0");
+        let explicit = RouteOptions::resolve(&dear, &explicit).expect("a weight may be 0");
         for _ in 0..50 {
             let query: Vec<f32> = (0..6).map(|_| random.normal()).collect();
             let first = decide(&fresh(), &query);
             assert_eq!(decide(&dear, &query), first);
             assert_eq!(decide(&dear, &query), first, "as kept");
-            let ranking = dear.rank(&first, &query, &Wishes::defaults(&dear));
+            let ranking = dear.rank(&first, &query, &RouteOptions::defaults(&dear));
             assert_eq!(ranking[0].model, first.model);
-            // The other's wishes ask for what this one's policy does not say.
-            let under = |wishes| dear.decide(&query, &wishes).expect("a model is left");
-            let of_other = under(Wishes::defaults(&cheap));
+            // The other's options ask for what this one's policy does not say.
+            let under = |options| dear.decide(&query, &options).expect("a model is left");
+            let of_other = under(RouteOptions::defaults(&cheap));
             assert_eq!(of_other, under(explicit.clone()));
             assert_eq!(of_other, decide(&cheap, &query));
         }

@@ -6,7 +6,7 @@
 mod support;
 
 use hypernova_core::detached::batch_to_bytes;
-use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, Wishes};
+use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, RouteOptions};
 use support::{SplitMix, blended, parts};
 
 /// An artifact, which blends if `seed` is odd, of up to 40 models: more than a message names.
@@ -26,7 +26,7 @@ fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
 
 fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
     let name = |random: &mut SplitMix| {
-        let model = random.below(artifact.models()) as u32;
+        let model = random.below(artifact.n_models()) as u32;
         artifact.model_name(model).to_owned()
     };
     let names = |random: &mut SplitMix, share: usize| -> Option<Vec<String>> {
@@ -51,16 +51,16 @@ fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
     request
 }
 
-/// Decisions of random artifacts under random wishes, with what they were decided on.
-fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &Wishes, Decision)) {
+/// Decisions of random artifacts under random options, with what they were decided on.
+fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &RouteOptions, Decision)) {
     let mut random = SplitMix(15);
     let mut seen = 0;
     for seed in 0..300 {
         let artifact = artifact(&mut random, seed);
-        let wishes = Wishes::resolve(&artifact, &request(&mut random, &artifact)).unwrap();
+        let options = RouteOptions::resolve(&artifact, &request(&mut random, &artifact)).unwrap();
         let query: Vec<f32> = (0..3).map(|_| random.normal() * 3.0).collect();
-        if let Ok(decision) = artifact.decide(&query, &wishes) {
-            see(&mut random, &artifact, &query, &wishes, decision);
+        if let Ok(decision) = artifact.decide(&query, &options) {
+            see(&mut random, &artifact, &query, &options, decision);
             seen += 1;
         }
     }
@@ -70,7 +70,7 @@ fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &Wishes, 
 fn assert_says_the_same(
     artifact: &Artifact,
     vector: &[f32],
-    wishes: &Wishes,
+    options: &RouteOptions,
     decision: &Decision,
     detached: &DetachedDecision,
 ) {
@@ -84,7 +84,7 @@ fn assert_says_the_same(
         detached.propensity().to_bits(),
         decision.propensity.to_bits()
     );
-    let ranking = artifact.rank(decision, vector, wishes);
+    let ranking = artifact.rank(decision, vector, options);
     assert_eq!(detached.ranking(), ranking);
     for entry in ranking {
         let expected = artifact.model_name(entry.model);
@@ -95,27 +95,27 @@ fn assert_says_the_same(
 #[test]
 fn it_answers_as_its_artifact_until_no_model_is_left() {
     let mut ends = 0;
-    each_decision(|random, artifact, vector, wishes, decision| {
-        let (mut decision, mut wishes) = (decision, wishes.clone());
-        let mut detached = artifact.detach(&decision, vector, &wishes);
+    each_decision(|random, artifact, vector, options, decision| {
+        let (mut decision, mut options) = (decision, options.clone());
+        let mut detached = artifact.detach(&decision, vector, &options);
         let unknown = detached.after_failure("model 99").unwrap_err().to_string();
-        let expected = artifact.after_failure(&decision, vector, &wishes, "model 99");
+        let expected = artifact.after_failure(&decision, vector, &options, "model 99");
         assert_eq!(unknown, expected.unwrap_err().to_string());
         loop {
             let bytes = detached.to_bytes();
             let again = DetachedDecision::from_bytes(&bytes).expect("they are its own");
             assert_eq!(again, detached);
             detached = again;
-            assert_says_the_same(artifact, vector, &wishes, &decision, &detached);
+            assert_says_the_same(artifact, vector, &options, &decision, &detached);
             // Most often the model that was taken, else any, allowed or not.
             let failed = match random.below(3) {
-                0 => artifact.model_name(random.below(artifact.models()) as u32),
+                0 => artifact.model_name(random.below(artifact.n_models()) as u32),
                 _ => artifact.model_name(decision.model),
             };
-            let expected = artifact.after_failure(&decision, vector, &wishes, failed);
+            let expected = artifact.after_failure(&decision, vector, &options, failed);
             match (expected, detached.after_failure(failed)) {
                 (Ok((next, left)), Ok(found)) => {
-                    (decision, wishes, detached) = (next, left, found);
+                    (decision, options, detached) = (next, left, found);
                 }
                 (Err(expected), Err(found)) => {
                     assert!(matches!(found, Error::NoCandidate { .. }), "{found:?}");
@@ -136,10 +136,10 @@ fn a_batch_is_read_as_it_was_written() {
     let mut read = 0;
     for seed in 0..12 {
         let artifact = artifact(&mut random, seed);
-        let wishes = request(&mut random, &artifact);
-        let wishes = Wishes::resolve(&artifact, &wishes).unwrap();
+        let options = request(&mut random, &artifact);
+        let options = RouteOptions::resolve(&artifact, &options).unwrap();
         let matrix: Vec<f32> = (0..7 * 3).map(|_| random.normal() * 3.0).collect();
-        let Ok(decisions) = artifact.decide_many(&matrix, &wishes) else {
+        let Ok(decisions) = artifact.decide_many(&matrix, &options) else {
             continue;
         };
         let kept: &[f32] = if artifact.ranks_by_vector() {
@@ -148,21 +148,21 @@ fn a_batch_is_read_as_it_was_written() {
             &[]
         };
         let vectors: Vec<u8> = kept.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let rows = batch_to_bytes(&decisions, &wishes);
+        let rows = batch_to_bytes(&decisions, &options);
         let (found, options, values) = artifact.batch_from_bytes(&rows, &vectors).unwrap();
         assert_eq!(found, decisions);
         // As text: a price that nobody gave is NaN, which equals nothing.
-        assert_eq!(format!("{options:?}"), format!("{wishes:?}"));
+        assert_eq!(format!("{options:?}"), format!("{options:?}"));
         assert_eq!(values, kept);
         read += 1;
 
         // Whatever the bytes are, what is taken can be ranked.
         let use_all = |rows: &[u8], vectors: &[u8]| match artifact.batch_from_bytes(rows, vectors) {
-            Ok((decisions, wishes, values)) => {
+            Ok((decisions, options, values)) => {
                 for (i, decision) in decisions.iter().enumerate() {
                     let vector = values.get(3 * i..3 * i + 3).unwrap_or(&[]);
-                    let _ = artifact.rank(decision, vector, &wishes);
-                    let _ = artifact.detach(decision, vector, &wishes);
+                    let _ = artifact.rank(decision, vector, &options);
+                    let _ = artifact.detach(decision, vector, &options);
                 }
             }
             Err(error) => assert!(
@@ -193,10 +193,10 @@ fn a_batch_is_read_as_it_was_written() {
 fn bytes_that_are_damaged_are_refused_and_never_panic() {
     let mut random = SplitMix(4);
     let artifact = artifact(&mut random, 1);
-    let wishes = Wishes::defaults(&artifact);
+    let options = RouteOptions::defaults(&artifact);
     let vector = [0.5, -1.0, 2.0];
-    let decision = artifact.decide(&vector, &wishes).unwrap();
-    let bytes = artifact.detach(&decision, &vector, &wishes).to_bytes();
+    let decision = artifact.decide(&vector, &options).unwrap();
+    let bytes = artifact.detach(&decision, &vector, &options).to_bytes();
     let refuse = |bytes: &[u8]| {
         let error = DetachedDecision::from_bytes(bytes).unwrap_err();
         assert!(matches!(error, Error::State { .. }), "{error:?}");

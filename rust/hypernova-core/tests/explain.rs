@@ -7,7 +7,7 @@
 mod support;
 
 use hypernova_core::explain::LISTED;
-use hypernova_core::{Artifact, Request, Wishes};
+use hypernova_core::{Artifact, Request, RouteOptions};
 use support::{SplitMix, blended, in_row, parts, variant};
 
 fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
@@ -38,10 +38,10 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
             request.cost_weight = (round % 2 == 0).then_some(3.0);
             request.max_cost_usd = (round % 5 == 0).then_some(0.01);
             request.min_success = (round % 7 == 0).then_some(0.4);
-            let wishes = Wishes::resolve(&artifact, &request).expect("valid");
-            let said = artifact.explain(&vector, &wishes).expect("finite");
-            assert_eq!(said.models.len(), artifact.models());
-            let decision = match artifact.decide(&vector, &wishes) {
+            let options = RouteOptions::resolve(&artifact, &request).expect("valid");
+            let said = artifact.explain(&vector, &options).expect("finite");
+            assert_eq!(said.models.len(), artifact.n_models());
+            let decision = match artifact.decide(&vector, &options) {
                 Ok(decision) => decision,
                 Err(error) => {
                     assert_eq!(variant(&error), "NoCandidate");
@@ -49,9 +49,9 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
                     continue;
                 }
             };
-            let ranking = artifact.rank(&decision, &vector, &wishes);
+            let ranking = artifact.rank(&decision, &vector, &options);
             let left: Vec<_> = said.models.iter().filter(|m| m.candidate).collect();
-            limited += usize::from(left.len() < artifact.models());
+            limited += usize::from(left.len() < artifact.n_models());
             assert_eq!(left.len(), ranking.len());
             for (entry, standing) in ranking.iter().zip(left) {
                 assert_eq!(standing.model, entry.model);
@@ -69,13 +69,13 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
             assert_eq!(said.clusters[0].cluster, decision.cluster);
             assert_eq!(said.clusters[0].distance, decision.distance);
             assert_eq!(said.novelty, decision.novelty);
-            assert_eq!(said.novel, decision.row as usize == artifact.clusters());
+            assert_eq!(said.novel, decision.row as usize == artifact.n_clusters());
             novel += usize::from(said.novel);
             let shares: f64 = said.clusters.iter().map(|near| near.share).sum();
             let expected = if said.novel { 0.0 } else { 1.0 };
             assert!((shares - expected).abs() < 1e-9);
             let blended = artifact.soft().map_or(1, |soft| soft.nearest as usize);
-            let listed = blended.max(LISTED).min(artifact.clusters());
+            let listed = blended.max(LISTED).min(artifact.n_clusters());
             assert_eq!(said.clusters.len(), listed);
             assert!(said.clusters.is_sorted_by(|a, b| a.distance <= b.distance));
             assert!(said.clusters.iter().skip(blended).all(|n| n.share == 0.0));
@@ -90,10 +90,12 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
 #[test]
 fn a_vector_of_another_dimension_or_with_nan_is_refused() {
     let artifact = Artifact::build(&parts(4, 6, 3, 1)).expect("valid");
-    let wishes = Wishes::defaults(&artifact);
-    let short = artifact.explain(&[0.0; 5], &wishes).expect_err("too short");
+    let options = RouteOptions::defaults(&artifact);
+    let short = artifact
+        .explain(&[0.0; 5], &options)
+        .expect_err("too short");
     assert_eq!(variant(&short), "VectorDim");
-    let nan = artifact.explain(&[f32::NAN; 6], &wishes).expect_err("NaN");
+    let nan = artifact.explain(&[f32::NAN; 6], &options).expect_err("NaN");
     assert_eq!(variant(&nan), "VectorNotFinite");
 }
 
@@ -102,7 +104,7 @@ fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
     let mut random = SplitMix(9);
     let (mut default_denied, mut stayed) = (0, 0);
     for artifact in artifacts() {
-        let models = artifact.models();
+        let models = artifact.n_models();
         let default = artifact.policy().default_model;
         for round in 0..30 {
             let denied = random.below(models) as u32;
@@ -114,9 +116,9 @@ fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
                 (round % 3 == 0).then(|| artifact.model_name(previous).to_owned());
             request.switch_cost = Some(0.2);
             request.explore = Some(0.9); // no one draws without a prompt
-            let wishes = Wishes::resolve(&artifact, &request).expect("valid");
-            let ranking = artifact.rank_unread(&wishes);
-            let row = artifact.clusters() * models;
+            let options = RouteOptions::resolve(&artifact, &request).expect("valid");
+            let ranking = artifact.rank_unread(&options);
+            let row = artifact.n_clusters() * models;
             let mut seen: Vec<_> = ranking.iter().map(|entry| entry.model).collect();
             for entry in &ranking {
                 let whole = artifact.success()[row + entry.model as usize];
@@ -133,8 +135,8 @@ fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
                 stayed += 1;
             } else if round % 2 == 0 && denied == default {
                 default_denied += 1;
-                let in_row = in_row(artifact.clusters() as u32);
-                assert_eq!(artifact.rank(&in_row, &[], &wishes)[1..], ranking[1..]);
+                let in_row = in_row(artifact.n_clusters() as u32);
+                assert_eq!(artifact.rank(&in_row, &[], &options)[1..], ranking[1..]);
             } else {
                 assert_eq!(first.model, default);
             }

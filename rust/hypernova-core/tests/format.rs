@@ -36,7 +36,7 @@ fn what_was_saved_is_opened() {
     two.policy.max_cost_usd = Some(0.25);
     two.embedder = two.embedder.replace("vectors", "text");
     let mut soft = blended(small(), 4);
-    soft.lifts = None;
+    soft.correction = None;
     let mut lifted = blended(parts(7, 83, 25, 5), 5);
     lifted.soft = None;
     let both = blended(two.clone(), 6);
@@ -46,7 +46,7 @@ fn what_was_saved_is_opened() {
         assert_same(&parts_of(&opened), &parts);
         assert_eq!(built.bytes(), opened.bytes());
         assert_eq!(built.sha256(), opened.sha256());
-        let newer = parts.soft.is_some() || parts.lifts.is_some();
+        let newer = parts.soft.is_some() || parts.correction.is_some();
         assert_eq!(opened.version(), (1, u16::from(newer)));
         assert_eq!(opened.ranks_by_vector(), newer);
         assert_eq!(opened.embedder().name, "test");
@@ -324,7 +324,7 @@ proptest! {
             parts.soft = None;
         }
         if seed & 64 == 0 {
-            parts.lifts = None;
+            parts.correction = None;
         }
         let artifact = Artifact::build(&parts).unwrap();
         assert_same(&parts_of(&artifact), &parts);

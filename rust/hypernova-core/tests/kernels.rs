@@ -11,8 +11,8 @@ mod support;
 use std::io::Write as _;
 use std::sync::OnceLock;
 
-use hypernova_core::nearest::{MAX_FEW, Nearest, nearest, nearest_few, nearest_many};
-use hypernova_core::{Artifact, Error, Level, Wishes};
+use hypernova_core::nearest::{MAX_TOP_K, Nearest, nearest, nearest_k, nearest_many};
+use hypernova_core::{Artifact, Error, RouteOptions, SimdLevel};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::SplitMix;
@@ -67,14 +67,14 @@ fn few_oracle(query: &[f32], centroids: &[f32], count: usize) -> Vec<Nearest> {
 }
 
 /// The levels of this CPU. Those that it lacks are named, once.
-fn levels() -> Vec<Level> {
-    static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
+fn levels() -> Vec<SimdLevel> {
+    static LEVELS: OnceLock<Vec<SimdLevel>> = OnceLock::new();
     LEVELS.get_or_init(find_levels).clone()
 }
 
-fn find_levels() -> Vec<Level> {
+fn find_levels() -> Vec<SimdLevel> {
     let mut levels = Vec::new();
-    for name in Level::NAMES {
+    for name in SimdLevel::NAMES {
         let feature = match name {
             "scalar" => "scalar code",
             "avx2" => "avx2",
@@ -83,7 +83,7 @@ fn find_levels() -> Vec<Level> {
             "neon" => "neon",
             other => panic!("name the feature that {other} needs"),
         };
-        if let Ok(found) = Level::from_name(name) {
+        if let Ok(found) = SimdLevel::from_name(name) {
             assert_eq!(found.name(), name);
             levels.push(found);
         } else {
@@ -92,7 +92,7 @@ fn find_levels() -> Vec<Level> {
             std::io::stderr().write_all(note.as_bytes()).unwrap();
         }
     }
-    assert!(levels.contains(&Level::Scalar));
+    assert!(levels.contains(&SimdLevel::Scalar));
     levels
 }
 
@@ -107,7 +107,7 @@ enum Values {
     /// Around 1e19, of whose squares a few sum up to infinity.
     Brink,
     /// From a few, so that ties and zeros of both signs are common.
-    Few,
+    TopK,
     /// Any finite bit pattern.
     Any,
 }
@@ -118,7 +118,7 @@ impl Values {
         Self::Tiny,
         Self::Huge,
         Self::Brink,
-        Self::Few,
+        Self::TopK,
         Self::Any,
     ];
 
@@ -129,7 +129,7 @@ impl Values {
             Self::Tiny => random.normal() * f32::from_bits(1 << random.below(25)),
             Self::Huge => random.normal() * 1e30,
             Self::Brink => random.normal() * 1e19,
-            Self::Few => FEW[random.below(FEW.len())],
+            Self::TopK => FEW[random.below(FEW.len())],
             Self::Any => loop {
                 let value = f32::from_bits(random.bits() as u32);
                 if value.is_finite() {
@@ -222,11 +222,11 @@ impl Case {
     }
 
     /// Panics unless the scalar level equals the oracle and all levels the scalar one.
-    fn check(&self, levels: &[Level]) {
+    fn check(&self, levels: &[SimdLevel]) {
         let (query, centroids) = (self.query(), self.centroids());
         assert_eq!(query.len(), self.dim);
         let bits = |n: Nearest| (n.index, n.squared.to_bits());
-        let scalar = nearest(Level::Scalar, query, centroids);
+        let scalar = nearest(SimdLevel::Scalar, query, centroids);
         assert_eq!(
             bits(scalar),
             bits(oracle(query, centroids)),
@@ -236,11 +236,11 @@ impl Case {
             let found = nearest(level, query, centroids);
             assert_eq!(bits(found), bits(scalar), "{level:?}: {found:?}");
         }
-        for count in [1, 2, 3, 8, MAX_FEW] {
+        for count in [1, 2, 3, 8, MAX_TOP_K] {
             let right = few_oracle(query, centroids, count).into_iter().map(bits);
             let right: Vec<_> = right.collect();
             for &level in levels {
-                let few = nearest_few(level, query, centroids, count);
+                let few = nearest_k(level, query, centroids, count);
                 let few: Vec<_> = few.as_slice().iter().copied().map(bits).collect();
                 assert_eq!(few, right, "{level:?}, {count} nearest");
             }
@@ -323,9 +323,9 @@ fn ties_go_to_the_lower_index() {
                         (first as u32, 0.0),
                         "{level:?}"
                     );
-                    let few = nearest_few(level, &query, &centroids, MAX_FEW);
+                    let few = nearest_k(level, &query, &centroids, MAX_TOP_K);
                     let few: Vec<_> = few.as_slice().iter().map(|n| n.index as usize).collect();
-                    let right: Vec<_> = (first..rows).chain(0..first).take(MAX_FEW).collect();
+                    let right: Vec<_> = (first..rows).chain(0..first).take(MAX_TOP_K).collect();
                     assert_eq!(few, right, "{level:?}");
                 }
             }
@@ -343,7 +343,7 @@ fn distances_that_overflow_are_a_tie_too() {
             (0, f32::INFINITY),
             "{level:?}"
         );
-        let few = nearest_few(level, &query, &[-f32::MAX; 20 * 7], 3);
+        let few = nearest_k(level, &query, &[-f32::MAX; 20 * 7], 3);
         let few: Vec<_> = few.as_slice().iter().map(|n| n.index).collect();
         assert_eq!(few, [0, 1, 2], "{level:?}");
         let mut centroids = [-f32::MAX; 20 * 7];
@@ -379,23 +379,23 @@ fn the_data_tell_kernels_apart() {
 #[test]
 fn a_level_is_asked_for_by_name() {
     let available = levels();
-    assert_eq!(available, Level::available().collect::<Vec<_>>());
-    for name in Level::NAMES {
-        match Level::from_name(name) {
+    assert_eq!(available, SimdLevel::available().collect::<Vec<_>>());
+    for name in SimdLevel::NAMES {
+        match SimdLevel::from_name(name) {
             Ok(found) => assert_eq!(found.name(), name),
             Err(error) => assert_names_levels(&error, name, &available),
         }
     }
     for unknown in ["", "AVX2", "sse2", "avx2 ", "avx512f"] {
-        let error = Level::from_name(unknown).expect_err("there is no such level");
+        let error = SimdLevel::from_name(unknown).expect_err("there is no such level");
         assert_names_levels(&error, unknown, &available);
     }
-    assert_eq!(available.last(), Some(&Level::detect()));
+    assert_eq!(available.last(), Some(&SimdLevel::detect()));
 }
 
-fn assert_names_levels(error: &Error, asked: &str, available: &[Level]) {
+fn assert_names_levels(error: &Error, asked: &str, available: &[SimdLevel]) {
     let message = error.to_string();
-    assert!(matches!(error, Error::Level { .. }), "{error:?}");
+    assert!(matches!(error, Error::SimdLevel { .. }), "{error:?}");
     assert!(message.contains(&format!("{asked:?}")), "{message}");
     let names: Vec<_> = available.iter().map(|l| l.name()).collect();
     assert!(message.ends_with(&names.join(", ")), "{message}");
@@ -453,8 +453,8 @@ fn an_artifact_decides_by_the_definition_at_every_level() {
         let matrix: Vec<f32> = (0..11 * dim).map(|_| random.normal()).collect();
         for level in levels() {
             let artifact = Artifact::build(&parts).unwrap().with_level(level);
-            let wishes = Wishes::defaults(&artifact);
-            let many = artifact.decide_many(&matrix, &wishes).unwrap();
+            let options = RouteOptions::defaults(&artifact);
+            let many = artifact.decide_many(&matrix, &options).unwrap();
             assert_eq!(many.len(), 11);
             for (row, decided) in matrix.chunks(dim).zip(many) {
                 let expected = oracle(row, &parts.centroids);
@@ -463,12 +463,12 @@ fn an_artifact_decides_by_the_definition_at_every_level() {
                     decided.distance.to_bits(),
                     expected.squared.sqrt().to_bits()
                 );
-                assert_eq!(artifact.decide(row, &wishes).unwrap(), decided);
+                assert_eq!(artifact.decide(row, &options).unwrap(), decided);
             }
             for bad in 0..11 {
                 let mut matrix = matrix.clone();
                 matrix[bad * dim + dim / 2] = f32::NAN;
-                let refused = artifact.decide_many(&matrix, &wishes).unwrap_err();
+                let refused = artifact.decide_many(&matrix, &options).unwrap_err();
                 let Error::VectorNotFinite { row, index, .. } = refused else {
                     panic!("{refused}");
                 };

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use hypernova_core::format::Soft;
-use hypernova_core::{Artifact, Error, Lifts, Parts};
+use hypernova_core::{Artifact, Error, LinearCorrection, Parts};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section, fix_checksums, u32_at};
@@ -25,8 +25,11 @@ fn set_soft(parts: &mut Parts, sharpness: f64, nearest: u32) {
     parts.soft = Some(Soft { sharpness, nearest });
 }
 
-fn lifts(parts: &mut Parts) -> &mut Lifts {
-    parts.lifts.as_mut().expect("the parts have lifts")
+fn correction(parts: &mut Parts) -> &mut LinearCorrection {
+    parts
+        .correction
+        .as_mut()
+        .expect("the parts have correction")
 }
 
 /// The small artifact with both sections of format 1.1.
@@ -128,18 +131,22 @@ const BROKEN_PARTS: &[Broken] = &[
     ("Value", "SOFT", |p| set_soft(p, 1.0, 0)),
     ("Value", "SOFT", |p| set_soft(p, 1.0, 17)),
     ("Value", "SOFT", |p| set_soft(p, 1.0, u32::MAX)),
-    ("Value", "SLOP", |p| lifts(p).offsets[3] = NAN),
-    ("Value", "SLOP", |p| lifts(p).offsets[0] = INF),
-    ("Value", "SLOP", |p| lifts(p).slopes[0] = -INF),
-    ("Value", "SLOP", |p| lifts(p).slopes[19] = NAN),
-    ("SectionLength", "SLOP", |p| short(&mut lifts(p).offsets)),
-    ("SectionLength", "SLOP", |p| short(&mut lifts(p).slopes)),
+    ("Value", "SLOP", |p| correction(p).offsets[3] = NAN),
+    ("Value", "SLOP", |p| correction(p).offsets[0] = INF),
+    ("Value", "SLOP", |p| correction(p).slopes[0] = -INF),
+    ("Value", "SLOP", |p| correction(p).slopes[19] = NAN),
+    ("SectionLength", "SLOP", |p| {
+        short(&mut correction(p).offsets);
+    }),
+    ("SectionLength", "SLOP", |p| {
+        short(&mut correction(p).slopes);
+    }),
     ("SectionLength", "SLOP", |p| {
         // One in all: as many as there must be.
-        short(&mut lifts(p).offsets);
-        lifts(p).slopes.push(0.0);
+        short(&mut correction(p).offsets);
+        correction(p).slopes.push(0.0);
     }),
-    ("SectionLength", "SLOP", |p| lifts(p).slopes.clear()),
+    ("SectionLength", "SLOP", |p| correction(p).slopes.clear()),
     ("Dimensions", "", |p| p.clusters = 0),
     ("Dimensions", "", |p| p.dim = 0),
     ("Dimensions", "", |p| p.models.clear()),

@@ -13,7 +13,7 @@ mod support;
 
 use hypernova_core::format::Policy;
 use hypernova_core::policy::Entry;
-use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, Wishes};
+use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, RouteOptions};
 use support::{embedder, in_row, neutral_policy, parts, values};
 
 const NAN: f32 = f32::NAN;
@@ -134,10 +134,10 @@ fn check(cases: impl IntoIterator<Item = Case>) {
             (artifact(case.row, other, case.policy), 0.0, false),
             (artifact(other, case.row, novel), 20.0, true),
         ] {
-            let wishes = Wishes::resolve(&artifact, &case.request).expect(clause);
-            let decided = artifact.decide(&[query], &wishes);
+            let options = RouteOptions::resolve(&artifact, &case.request).expect(clause);
+            let decided = artifact.decide(&[query], &options);
             let shown = decided.as_ref().map_or(in_row(u32::from(is_novel)), |d| *d);
-            let ranking = artifact.rank(&shown, &[], &wishes);
+            let ranking = artifact.rank(&shown, &[], &options);
             assert_eq!(spell(&artifact, &ranking), case.ranking, "{clause}");
             match decided {
                 Ok(decision) => {
@@ -424,7 +424,7 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
         novelty_limit: 0.5,
     });
     let artifact = artifact(ROW, whole, policy);
-    let defaults = Wishes::defaults(&artifact);
+    let defaults = RouteOptions::defaults(&artifact);
     let near = artifact.decide(&[12.0], &defaults).unwrap(); // novelty 0.5
     let far = artifact.decide(&[-13.0], &defaults).unwrap();
     let model = |d: Decision| artifact.model_name(d.model);
@@ -439,8 +439,8 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
     assert_eq!((far.cluster, far.distance, far.novelty), (0, 13.0, 0.625));
 
     let request = with!(Request::default(), { deny: Some(names(&["a"])) });
-    let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let far = artifact.decide(&[-13.0], &wishes).unwrap();
+    let options = RouteOptions::resolve(&artifact, &request).unwrap();
+    let far = artifact.decide(&[-13.0], &options).unwrap();
     assert_eq!((model(far), far.reason), ("b", Reason::Constrained));
 }
 
@@ -452,7 +452,7 @@ fn a_ranking_says_what_it_goes_by() {
         latency_weight: Some(0.125),
         prices: Some(prices(&[("a", 2.0)])),
     });
-    let wishes = Wishes::resolve(&artifact, &request).unwrap();
+    let options = RouteOptions::resolve(&artifact, &request).unwrap();
     let expected = [
         (1, 0.625, Some(0.5), Some(2.0), 2.0, 0.625 - 0.25 - 0.25),
         (2, 0.75, Some(1.0), Some(4.0), 3.0, 0.75 - 0.5 - 0.5),
@@ -460,9 +460,9 @@ fn a_ranking_says_what_it_goes_by() {
         // The dearest is a's price, the slowest is c.
         (3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
     ];
-    let found = artifact.rank(&in_row(0), &[], &wishes);
+    let found = artifact.rank(&in_row(0), &[], &options);
     assert_eq!(found.iter().map(values).collect::<Vec<_>>(), expected);
-    let whole = artifact.rank(&in_row(1), &[], &wishes);
+    let whole = artifact.rank(&in_row(1), &[], &options);
     let whole: Vec<f64> = whole.iter().map(|e| e.n).collect();
     assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
 }
@@ -476,8 +476,8 @@ fn utility_is_computed_in_f64_from_left_to_right() {
         cost_weight: Some(0.3),
         latency_weight: Some(0.7),
     });
-    let wishes = Wishes::resolve(&artifact, &request).unwrap();
-    let ranking = artifact.rank(&in_row(0), &[], &wishes);
+    let options = RouteOptions::resolve(&artifact, &request).unwrap();
+    let ranking = artifact.rank(&in_row(0), &[], &options);
     let found = ranking.iter().find(|e| e.model == 2).unwrap().utility;
     let [success, cost, latency] = [0.7_f32, 0.1, 0.3].map(f64::from);
     let terms = (0.3 * cost, 0.7 * latency);
@@ -502,9 +502,9 @@ fn a_wish_out_of_range_is_named() {
             ),
         ];
         for (name, request) in cases {
-            match Wishes::resolve(&artifact, &request) {
+            match RouteOptions::resolve(&artifact, &request) {
                 Ok(_) if name == "max_cost_usd" && value == f64::INFINITY => {} // no limit
-                Err(Error::Wish {
+                Err(Error::Option {
                     argument,
                     value: found,
                     ..
@@ -519,8 +519,8 @@ fn a_wish_out_of_range_is_named() {
         }
     }
     let above_1 = with!(request(), { min_success: Some(1.0_f64.next_up()) });
-    let error = Wishes::resolve(&artifact, &above_1).unwrap_err();
-    assert!(matches!(error, Error::Wish { .. }), "{error:?}");
+    let error = RouteOptions::resolve(&artifact, &above_1).unwrap_err();
+    assert!(matches!(error, Error::Option { .. }), "{error:?}");
 }
 
 #[test]
@@ -539,7 +539,7 @@ fn an_unknown_model_is_named_with_those_there_are() {
         ),
     ];
     for (argument, request) in cases {
-        let error = Wishes::resolve(&artifact, &request)
+        let error = RouteOptions::resolve(&artifact, &request)
             .unwrap_err()
             .to_string();
         let expected = format!("{argument} names the model \"e\"");
@@ -548,7 +548,9 @@ fn an_unknown_model_is_named_with_those_there_are() {
     }
     let many = Artifact::build(&parts(1, 1, 40, 1)).unwrap();
     let unknown = with!(request(), { deny: Some(names(&["e"])) });
-    let error = Wishes::resolve(&many, &unknown).unwrap_err().to_string();
+    let error = RouteOptions::resolve(&many, &unknown)
+        .unwrap_err()
+        .to_string();
     assert!(error.ends_with("model 29, and 10 more"), "{error}");
 }
 
@@ -612,9 +614,9 @@ fn a_novel_prompt_gets_what_the_caller_says() {
     let artifact = artifact(ROW, whole, limit);
     let decide = |query: f32, on_novel: OnNovel| {
         let request = with!(Request::default(), { on_novel });
-        let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
-        let decision = artifact.decide(&[query], &wishes)?;
-        let ranking = spell(&artifact, &artifact.rank(&decision, &[], &wishes));
+        let options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
+        let decision = artifact.decide(&[query], &options)?;
+        let ranking = spell(&artifact, &artifact.rank(&decision, &[], &options));
         Ok::<_, Error>((ranking, decision.reason))
     };
     for on_novel in [OnNovel::Default, OnNovel::BestOverall, OnNovel::Error] {
@@ -630,8 +632,8 @@ fn a_novel_prompt_gets_what_the_caller_says() {
         matches!(found, Error::Novel { row: None, novelty, limit } if novelty == 1.0 && limit == 0.5)
     );
     let request = with!(Request::default(), { on_novel: OnNovel::Error });
-    let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
-    let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &wishes);
+    let options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
+    let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &options);
     assert!(matches!(found, Err(Error::Novel { row: Some(2), .. })));
     assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
 }
@@ -645,13 +647,15 @@ fn draws_are_as_likely_as_the_propensities_say() {
         seed: 7,
         deny: Some(names(&["d"])),
     });
-    let wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
+    let options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
     let decided = artifact
-        .decide_many(&vec![0.0; N], &wishes)
+        .decide_many(&vec![0.0; N], &options)
         .expect("a model is left");
     assert_eq!(
         decided,
-        artifact.decide_many(&vec![0.0; N], &wishes).expect("again")
+        artifact
+            .decide_many(&vec![0.0; N], &options)
+            .expect("again")
     );
     // The first choice is b; a and c are drawn once in ten.
     let expected = [0.1, 0.8, 0.1, 0.0];
@@ -666,15 +670,15 @@ fn draws_are_as_likely_as_the_propensities_say() {
             assert!((decision.propensity - share).abs() < 1e-12);
             let first = model == 1;
             assert_eq!(decision.reason == Reason::Explored, !first);
-            let ranking = artifact.rank(decision, &[], &wishes);
+            let ranking = artifact.rank(decision, &[], &options);
             assert_eq!(ranking[0].model, decision.model);
             assert_eq!(ranking.len(), 3);
         }
     }
     let seeds = (0..50).map(|seed| {
-        let wishes = Wishes::resolve(&artifact, &with!(request.clone(), { seed }));
+        let options = RouteOptions::resolve(&artifact, &with!(request.clone(), { seed }));
         artifact
-            .decide(&[0.0], &wishes.expect("nothing is out of range"))
+            .decide(&[0.0], &options.expect("nothing is out of range"))
             .map(|d| d.model)
     });
     let models: Result<std::collections::BTreeSet<_>, _> = seeds.collect();
@@ -682,7 +686,7 @@ fn draws_are_as_likely_as_the_propensities_say() {
         models.expect("a model is left").len() > 1,
         "another seed draws another"
     );
-    let always = Wishes::resolve(&artifact, &with!(request, { explore: Some(1.0) }));
+    let always = RouteOptions::resolve(&artifact, &with!(request, { explore: Some(1.0) }));
     let decided = artifact.decide_many(&[0.0; 100], &always.expect("1 is in range"));
     for decision in decided.expect("a model is left") {
         assert!((decision.propensity - 1.0 / 3.0).abs() < 1e-12);
@@ -698,16 +702,16 @@ fn after_failures_the_others_follow_in_order() {
         explore: Some(0.5),
         max_cost_usd: Some(2.0),
     });
-    let mut wishes = Wishes::resolve(&artifact, &request).expect("nothing is out of range");
-    let mut decision = artifact.decide(&[0.0], &wishes).expect("a model is left");
+    let mut options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
+    let mut decision = artifact.decide(&[0.0], &options).expect("a model is left");
     let mut tried = vec![decision.model];
     let failed = |model| artifact.model_name(model);
     loop {
-        match artifact.after_failure(&decision, &[], &wishes, failed(decision.model)) {
+        match artifact.after_failure(&decision, &[], &options, failed(decision.model)) {
             Ok((next, left)) => {
                 assert_eq!((next.reason, next.propensity), (Reason::Fallback, 1.0));
                 assert_eq!((next.cluster, next.row), (decision.cluster, decision.row));
-                (decision, wishes) = (next, left);
+                (decision, options) = (next, left);
                 tried.push(decision.model);
             }
             Err(Error::NoCandidate { allowed, .. }) => {
@@ -720,7 +724,7 @@ fn after_failures_the_others_follow_in_order() {
     // Whatever was first, the others follow by the rule: b, c, a.
     let rest: Vec<_> = [1, 2, 0].into_iter().filter(|m| *m != tried[0]).collect();
     assert_eq!(tried[1..], rest);
-    let found = artifact.after_failure(&decision, &[], &wishes, "nobody");
+    let found = artifact.after_failure(&decision, &[], &options, "nobody");
     assert!(matches!(
         found,
         Err(Error::UnknownModel {
@@ -729,7 +733,7 @@ fn after_failures_the_others_follow_in_order() {
         })
     ));
     // Of a model that was not taken, the taken one is left.
-    let plain = Wishes::defaults(&artifact);
+    let plain = RouteOptions::defaults(&artifact);
     let decision = artifact.decide(&[0.0], &plain).expect("a model is left");
     let (next, _) = artifact
         .after_failure(&decision, &[], &plain, "d")
@@ -738,14 +742,14 @@ fn after_failures_the_others_follow_in_order() {
 }
 
 #[test]
-fn wishes_of_a_service_are_checked() {
+fn options_of_a_service_are_checked() {
     let artifact = artifact(ROW, ROW, policy());
-    let resolve = |request: Request| Wishes::resolve(&artifact, &request);
+    let resolve = |request: Request| RouteOptions::resolve(&artifact, &request);
     for value in [-0.5, f64::NAN, f64::INFINITY] {
         let found = resolve(with!(Request::default(), { switch_cost: Some(value) }));
-        assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "switch_cost"));
+        assert!(matches!(found, Err(Error::Option { argument, .. }) if argument == "switch_cost"));
         let found = resolve(with!(Request::default(), { explore: Some(value) }));
-        assert!(matches!(found, Err(Error::Wish { argument, .. }) if argument == "explore"));
+        assert!(matches!(found, Err(Error::Option { argument, .. }) if argument == "explore"));
     }
     let found = resolve(with!(Request::default(), { previous_model: Some("e".into()) }));
     assert!(matches!(

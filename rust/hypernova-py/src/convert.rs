@@ -1,4 +1,4 @@
-//! Arguments that are neither arrays nor wishes: paths, texts, and numbers of a file.
+//! Arguments that are neither arrays nor options: paths, texts, and numbers of a file.
 //!
 //! Not here: the rules for their values, which the core knows.
 
@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::errors::raise;
-use crate::wishes::{escaped, wrong};
+use crate::options::{escaped, wrong};
 
 /// The argument `mmap`: `"auto"`, True or False.
 pub(crate) struct Mmap(pub(crate) core::Mmap);

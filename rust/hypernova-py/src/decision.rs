@@ -10,8 +10,8 @@ use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 use crate::Artifact;
 use crate::array::Fresh;
 use crate::errors::raise;
+use crate::options;
 use crate::pickle::{Reduced, reduced};
-use crate::wishes;
 
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
@@ -35,7 +35,7 @@ enum Kind {
     Attached {
         artifact: Arc<core::Artifact>,
         decided: core::Decision,
-        wishes: Arc<core::Wishes>,
+        options: Arc<core::RouteOptions>,
         /// What was decided on; empty unless the ranking needs it.
         vector: Box<[f32]>,
     },
@@ -47,14 +47,14 @@ impl Decision {
     pub(crate) fn new(
         artifact: &Arc<core::Artifact>,
         decided: core::Decision,
-        wishes: Arc<core::Wishes>,
+        options: Arc<core::RouteOptions>,
         vector: Vec<f32>,
     ) -> Self {
         Self {
             kind: Kind::Attached {
                 artifact: Arc::clone(artifact),
                 decided,
-                wishes,
+                options,
                 vector: kept(artifact, vector).into(),
             },
             cluster: decided.cluster,
@@ -107,10 +107,10 @@ impl Decision {
             Kind::Attached {
                 artifact,
                 decided,
-                wishes,
+                options,
                 vector,
             } => {
-                let entries = artifact.rank(decided, vector, wishes).into_iter();
+                let entries = artifact.rank(decided, vector, options).into_iter();
                 let name = |entry: &core::Entry| artifact.model_name(entry.model);
                 PyTuple::new(py, entries.map(|e| RankingEntry::new(name(&e), &e)))
             }
@@ -143,18 +143,18 @@ impl Decision {
             Kind::Attached {
                 artifact,
                 decided,
-                wishes,
+                options,
                 vector,
             } => {
-                let model = wishes::model(artifact, ARGUMENT, expected, model)?;
+                let model = options::model(artifact, ARGUMENT, expected, model)?;
                 let (next, left) = artifact
-                    .after_failure(decided, vector, wishes, model)
+                    .after_failure(decided, vector, options, model)
                     .map_err(raise)?;
                 Ok(Self::new(artifact, next, Arc::new(left), vector.to_vec()))
             }
             Kind::Detached(detached) => {
                 let unknown = |name: &str| detached.unknown_model(name);
-                let model = wishes::name(ARGUMENT, expected, model, unknown)?;
+                let model = options::name(ARGUMENT, expected, model, unknown)?;
                 let next = detached.after_failure(model).map_err(raise)?;
                 Ok(Self::detached(next, None))
             }
@@ -167,9 +167,9 @@ impl Decision {
             Kind::Attached {
                 artifact,
                 decided,
-                wishes,
+                options,
                 vector,
-            } => artifact.detach(decided, vector, wishes).to_bytes(),
+            } => artifact.detach(decided, vector, options).to_bytes(),
             Kind::Detached(detached) => detached.to_bytes(),
         };
         let state = (PyBytes::new(py, &data), self.id());
@@ -280,7 +280,7 @@ pub(crate) struct Decisions {
     /// The object itself, so that a pickle of several batches holds it once.
     artifact: Py<Artifact>,
     decided: Vec<core::Decision>,
-    wishes: Arc<core::Wishes>,
+    options: Arc<core::RouteOptions>,
     /// What was decided on, row by row; empty unless rankings need it.
     matrix: Vec<f32>,
     #[pyo3(get)]
@@ -300,7 +300,7 @@ impl Decisions {
         py: Python<'_>,
         artifact: Py<Artifact>,
         decided: Vec<core::Decision>,
-        wishes: Arc<core::Wishes>,
+        options: Arc<core::RouteOptions>,
         matrix: Vec<f32>,
     ) -> PyResult<Self> {
         #[expect(
@@ -330,7 +330,7 @@ impl Decisions {
             matrix: kept(artifact.get().core(), matrix),
             artifact,
             decided,
-            wishes,
+            options,
         })
     }
 
@@ -340,8 +340,8 @@ impl Decisions {
         let dim = artifact.dim();
         let vector = self.matrix.get(at * dim..(at + 1) * dim).unwrap_or(&[]);
         let vector = vector.to_vec();
-        let wishes = Arc::clone(&self.wishes);
-        Some(Decision::new(artifact, *decided, wishes, vector))
+        let options = Arc::clone(&self.options);
+        Some(Decision::new(artifact, *decided, options, vector))
     }
 }
 
@@ -350,7 +350,7 @@ impl Decisions {
     #[getter]
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let artifact = self.artifact.get().core();
-        let models = artifact.models() as u32;
+        let models = artifact.n_models() as u32;
         PyTuple::new(py, (0..models).map(|m| artifact.model_name(m)))
     }
 
@@ -390,7 +390,7 @@ impl Decisions {
 
     /// With its artifact, which rankings need; the vectors only where they do.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
-        let rows = core::detached::batch_to_bytes(&self.decided, &self.wishes);
+        let rows = core::detached::batch_to_bytes(&self.decided, &self.options);
         let vectors = core::detached::vectors_to_bytes(&self.matrix);
         let [rows, vectors] = [rows, vectors].map(|bytes| PyBytes::new(py, &bytes));
         let state = (self.artifact.bind(py), rows, vectors);

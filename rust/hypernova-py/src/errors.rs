@@ -34,8 +34,8 @@ pub(crate) fn raise(error: Error) -> PyErr {
         }
         Error::UnknownModel { .. } => python::UnknownModelError::new_err(message),
         Error::Novel { .. } => python::NovelPromptError::new_err(message),
-        Error::Wish { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
-        Error::Level { .. } => python::KernelError::new_err(message),
+        Error::Option { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
+        Error::SimdLevel { .. } => python::KernelError::new_err(message),
         Error::State { .. } => python::StateError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),

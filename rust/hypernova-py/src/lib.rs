@@ -7,8 +7,8 @@ mod convert;
 mod decision;
 mod errors;
 mod explanation;
+mod options;
 mod pickle;
-mod wishes;
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::array::{Fresh, Matrix, matrix_f32, numbers, vector_f32};
 use crate::convert::{Index, Mmap, Number};
 use crate::decision::{Decision, Decisions, RankingEntry};
 use crate::errors::{ArtifactWriteError, NotFoundError, raise};
+use crate::options::{Arguments, Given};
 use crate::pickle::{Reduced, reduced};
-use crate::wishes::{Arguments, Given};
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
 const FREE_ABOVE: usize = 200_000;
@@ -35,7 +35,7 @@ const ROWS_AT_A_TIME: usize = 4;
 fn decide_some_at_a_time(
     artifact: &core::Artifact,
     matrix: &Matrix,
-    wishes: &core::Wishes,
+    options: &core::RouteOptions,
 ) -> Result<(Vec<core::Decision>, Vec<f32>), core::Error> {
     let mut decided = Vec::with_capacity(matrix.len() / artifact.dim());
     let mut kept = Vec::new();
@@ -43,7 +43,7 @@ fn decide_some_at_a_time(
     for start in (0..matrix.len()).step_by(some.len().max(1)) {
         let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
         matrix.copy(start, some);
-        artifact.decide_more(some, wishes, &mut decided)?;
+        artifact.decide_more(some, options, &mut decided)?;
         if artifact.ranks_by_vector() {
             kept.extend_from_slice(some);
         }
@@ -51,9 +51,9 @@ fn decide_some_at_a_time(
     Ok((decided, kept))
 }
 
-/// The artifact, and the wishes of a caller who has none.
+/// The artifact, and the options of a caller who has none.
 #[pyclass(frozen, module = "hypernova._core")]
-struct Artifact(Arc<core::Artifact>, Arc<core::Wishes>);
+struct Artifact(Arc<core::Artifact>, Arc<core::RouteOptions>);
 
 impl From<core::Artifact> for Artifact {
     fn from(artifact: core::Artifact) -> Self {
@@ -62,7 +62,7 @@ impl From<core::Artifact> for Artifact {
 }
 
 impl Artifact {
-    fn wishes(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<core::Wishes>> {
+    fn options(&self, given: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<core::RouteOptions>> {
         match given {
             Some(given) => Arguments::resolve_dict(given, &self.0, &self.1),
             None => Ok(Arc::clone(&self.1)),
@@ -70,7 +70,7 @@ impl Artifact {
     }
 
     fn of(artifact: Arc<core::Artifact>) -> Self {
-        let defaults = core::Wishes::defaults(&artifact);
+        let defaults = core::RouteOptions::defaults(&artifact);
         Self(artifact, Arc::new(defaults))
     }
 
@@ -83,7 +83,7 @@ impl Artifact {
         py: Python<'py>,
         values: &[T],
     ) -> PyResult<Bound<'py, PyAny>> {
-        Fresh(values.to_vec()).shaped(py, [self.0.clusters() + 1, self.0.models()])
+        Fresh(values.to_vec()).shaped(py, [self.0.n_clusters() + 1, self.0.n_models()])
     }
 }
 
@@ -99,7 +99,7 @@ impl Artifact {
     fn open(py: Python<'_>, path: &Bound<'_, PyAny>, mmap: Mmap) -> PyResult<Self> {
         let path = convert::path(path, NotFoundError::new_err)?;
         // SAFETY: Python has no word for it, so the documentation of `mmap` asks the user
-        // not to write to a mapped file. A small one is mapped only if the user wishes it.
+        // not to write to a mapped file. A small one is mapped only if the user options it.
         py.detach(|| unsafe { core::Artifact::open_with(&path, mmap.0) })
             .map(Self::from)
             .map_err(raise)
@@ -155,8 +155,8 @@ impl Artifact {
         offsets: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (rows, dim) = array::shape2("centroids", centroids)?;
-        let lifts = match (slopes, offsets) {
-            (Some(slopes), Some(offsets)) => Some(core::Lifts {
+        let correction = match (slopes, offsets) {
+            (Some(slopes), Some(offsets)) => Some(core::LinearCorrection {
                 offsets: numbers("offsets", offsets)?,
                 slopes: numbers("slopes", slopes)?,
             }),
@@ -195,7 +195,7 @@ impl Artifact {
             sharpness: sharpness.0,
             nearest: nearest.0,
         });
-        parts.lifts = lifts;
+        parts.correction = correction;
         core::Artifact::build(&parts).map(Self::from).map_err(raise)
     }
 
@@ -243,17 +243,17 @@ impl Artifact {
             explore_seed,
             on_novel,
         };
-        let wishes = given.resolve(&self.0, &self.1)?;
+        let options = given.resolve(&self.0, &self.1)?;
         // Copied while the GIL is held: another thread may write to it.
         let vector = vector_f32(vector, self.0.dim())?;
         // To release the GIL and take it back costs about as much as a small search.
-        let decided = if self.0.clusters() * self.0.dim() > FREE_ABOVE {
-            py.detach(|| self.0.decide(&vector, &wishes))
+        let decided = if self.0.n_clusters() * self.0.dim() > FREE_ABOVE {
+            py.detach(|| self.0.decide(&vector, &options))
         } else {
-            self.0.decide(&vector, &wishes)
+            self.0.decide(&vector, &options)
         }
         .map_err(raise)?;
-        Ok(Decision::new(&self.0, decided, wishes, vector))
+        Ok(Decision::new(&self.0, decided, options, vector))
     }
 
     #[pyo3(signature = (matrix, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
@@ -292,34 +292,34 @@ impl Artifact {
             on_novel,
         };
         let Self(artifact, defaults) = slf.get();
-        let wishes = given.resolve(artifact, defaults)?;
+        let options = given.resolve(artifact, defaults)?;
         let matrix = Matrix::new(matrix, artifact.dim())?;
         let (decided, kept) = py
-            .detach(|| decide_some_at_a_time(artifact, &matrix, &wishes))
+            .detach(|| decide_some_at_a_time(artifact, &matrix, &options))
             .map_err(raise)?;
-        Decisions::new(py, slf.clone().unbind(), decided, wishes, kept)
+        Decisions::new(py, slf.clone().unbind(), decided, options, kept)
     }
 
-    #[pyo3(signature = (vector, **wishes))]
+    #[pyo3(signature = (vector, **options))]
     fn explain<'py>(
         &self,
         py: Python<'py>,
         vector: &Bound<'py, PyAny>,
-        wishes: Option<&Bound<'py, PyDict>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let wishes = self.wishes(wishes)?;
+        let options = self.options(options)?;
         let vector = vector_f32(vector, self.0.dim())?;
-        let said = self.0.explain(&vector, &wishes).map_err(raise)?;
+        let said = self.0.explain(&vector, &options).map_err(raise)?;
         explanation::rows(py, &self.0, &said)
     }
 
-    #[pyo3(signature = (**wishes))]
+    #[pyo3(signature = (**options))]
     fn rank_unread<'py>(
         &self,
         py: Python<'py>,
-        wishes: Option<&Bound<'py, PyDict>>,
+        options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let entries = self.0.rank_unread(&*self.wishes(wishes)?);
+        let entries = self.0.rank_unread(&*self.options(options)?);
         let named = |entry: &core::Entry| RankingEntry::new(self.0.model_name(entry.model), entry);
         PyTuple::new(py, entries.iter().map(named))
     }
@@ -328,7 +328,7 @@ impl Artifact {
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(
             py,
-            (0..self.0.models() as u32).map(|m| self.0.model_name(m)),
+            (0..self.0.n_models() as u32).map(|m| self.0.model_name(m)),
         )
     }
 
@@ -353,8 +353,8 @@ impl Artifact {
     }
 
     #[getter]
-    fn clusters(&self) -> usize {
-        self.0.clusters()
+    fn n_clusters(&self) -> usize {
+        self.0.n_clusters()
     }
 
     #[getter]
@@ -399,7 +399,7 @@ impl Artifact {
 
     #[getter]
     fn centroids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Fresh(self.0.centroids().to_vec()).shaped(py, [self.0.clusters(), self.0.dim()])
+        Fresh(self.0.centroids().to_vec()).shaped(py, [self.0.n_clusters(), self.0.dim()])
     }
 
     #[getter]
@@ -454,7 +454,7 @@ impl Artifact {
 
     #[getter]
     fn slopes<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let shape = [self.0.models(), self.0.dim()];
+        let shape = [self.0.n_models(), self.0.dim()];
         let shaped = |values: &[f32]| Fresh(values.to_vec()).shaped(py, shape);
         self.0.slopes().map(shaped).transpose()
     }
@@ -484,9 +484,9 @@ impl Artifact {
     fn __repr__(&self) -> String {
         format!(
             "<hypernova.Artifact: {} clusters of dimension {}, {} models, default {:?}>",
-            self.clusters(),
+            self.n_clusters(),
             self.dim(),
-            self.0.models(),
+            self.0.n_models(),
             self.default_model()
         )
     }

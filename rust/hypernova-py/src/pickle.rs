@@ -88,8 +88,8 @@ pub(crate) fn ranking_entry(state: &Bound<'_, PyTuple>) -> PyResult<RankingEntry
 pub(crate) fn decisions(py: Python<'_>, state: &Bound<'_, PyTuple>) -> PyResult<Decisions> {
     let (artifact, rows, vectors): (Py<Artifact>, Bound<'_, PyBytes>, Bound<'_, PyBytes>) =
         parts("batch of decisions", state)?;
-    let (decided, wishes, vectors) = (artifact.get().core())
+    let (decided, options, vectors) = (artifact.get().core())
         .batch_from_bytes(rows.as_bytes(), vectors.as_bytes())
         .map_err(raise)?;
-    Decisions::new(py, artifact, decided, Arc::new(wishes), vectors)
+    Decisions::new(py, artifact, decided, Arc::new(options), vectors)
 }

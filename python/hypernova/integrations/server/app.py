@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
-    from hypernova.observe import Observed, Reloaded
+    from hypernova.events import Observed, Reloaded
 
 _log = logging.getLogger("hypernova.server")
 JSON = "application/json"
@@ -174,7 +174,7 @@ class _Service:
         if (asked.text is None) == (asked.messages is None):
             raise FaultError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
-        decision = self.router.route(asked.text, messages=messages, **asked.wishes())
+        decision = self.router.route(asked.text, messages=messages, **asked.options())
         self._write([decision])
         return as_dict(decision)
 
@@ -184,7 +184,7 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise FaultError(413, "too_large", message)
-        batch = Batch(self.router, asked.texts, asked.wishes())
+        batch = Batch(self.router, asked.texts, asked.options())
         while batch.step():
             yield None
         decisions = batch.decide()
@@ -197,7 +197,7 @@ class _Service:
         if self.log is None:
             raise FaultError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
         try:
-            self.log.scored(
+            self.log.record_outcome(
                 found.id,
                 found.score,
                 model=found.model,
@@ -215,7 +215,7 @@ class _Service:
             return
         try:
             for decision in decisions:
-                self.log.decided(decision)
+                self.log.record_decision(decision)
         except OSError as error:
             # A full disk costs what could be learned of a decision, not the decision.
             _log.error("a decision was not written: %s", error)
@@ -228,7 +228,7 @@ class _Service:
             "sha256": artifact.sha256,
             "models": list(artifact.models),
             "default_model": artifact.default_model,
-            "clusters": artifact.clusters,
+            "clusters": artifact.n_clusters,
             "embedder": self.router.embedder.name,
             "policy": artifact.policy,
             "format": ".".join(map(str, artifact.version)),

@@ -76,7 +76,7 @@ class Turn(BaseModel):
         return self
 
 
-class WishesBody(Strict):
+class OptionsBody(Strict):
     """What a caller may ask for; what is left out, or null, is the artifact's default."""
 
     cost_weight: Amount | None = Field(None, description="success per USD")
@@ -89,14 +89,14 @@ class WishesBody(Strict):
     explore: float | None = Field(None, ge=0, le=1, description="chance of a model drawn by lot")
     on_novel: Literal["default", "best_overall", "error"] | None = None
 
-    def wishes(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """Those that were sent, as `hypernova.Router.route` takes them."""
         return self.model_dump(
             exclude={"text", "texts", "messages"}, exclude_none=True, exclude_unset=True
         )
 
 
-class RouteBody(WishesBody):
+class RouteBody(OptionsBody):
     """One prompt: ``text`` or ``messages``."""
 
     text: str | None = Field(None, min_length=1)
@@ -105,8 +105,8 @@ class RouteBody(WishesBody):
     switch_cost: Amount | None = Field(None, description="success that a switch must gain")
 
 
-class BatchBody(WishesBody):
-    """Many prompts under the same wishes."""
+class BatchBody(OptionsBody):
+    """Many prompts under the same options."""
 
     texts: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
 

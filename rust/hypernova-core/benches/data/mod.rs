@@ -1,7 +1,7 @@
 //! The artifacts and queries that benchmarks are run on: the same in every run.
 
 use hypernova_core::format::{Policy, Soft};
-use hypernova_core::{Artifact, Lifts, Parts, Request, Wishes};
+use hypernova_core::{Artifact, LinearCorrection, Parts, Request, RouteOptions};
 
 pub const MODELS: usize = 25;
 /// Queries that take turns, so that the branches taken for one are not learnt.
@@ -42,7 +42,7 @@ pub fn fitted(clusters: usize, dim: usize) -> Artifact {
     let mut parts = parts(clusters, dim);
     let mut random = SplitMix(7);
     let mut draw = |n: usize| (0..n).map(|_| random.fraction() * 0.02 - 0.01).collect();
-    parts.lifts = Some(Lifts {
+    parts.correction = Some(LinearCorrection {
         offsets: draw(MODELS),
         slopes: draw(MODELS * dim),
     });
@@ -99,9 +99,9 @@ pub fn queries(artifact: &Artifact) -> Vec<f32> {
     queries
 }
 
-/// Wishes of every kind.
-pub fn wishes(artifact: &Artifact) -> Wishes {
-    Wishes::resolve(artifact, &request()).expect("the request is valid")
+/// Route options of every kind.
+pub fn options(artifact: &Artifact) -> RouteOptions {
+    RouteOptions::resolve(artifact, &request()).expect("the request is valid")
 }
 
 pub fn request() -> Request {

@@ -84,7 +84,7 @@ pub(crate) mod tag {
     pub const OPTIONAL: [Tag; 3] = [METADATA, SOFT, SLOPES];
 }
 
-/// Defaults of the decision rule; the caller's wishes go before them.
+/// Defaults of the decision rule; the caller's options go before them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
@@ -163,8 +163,8 @@ pub struct Layout {
     pub(crate) embedder_json: Range<usize>,
     pub(crate) novelty: Range<usize>,
     pub(crate) metadata: Option<Range<usize>>,
-    /// Offsets and then slopes of the linear lifts.
-    pub(crate) lifts: Option<[Range<usize>; 2]>,
+    /// Offsets and then slopes of the linear correction.
+    pub(crate) correction: Option<[Range<usize>; 2]>,
 }
 
 /// Smallest multiple of 64 that is at least `x`.
@@ -443,7 +443,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         .map(|s| s.range.clone());
     let soft = sized_if_there(&sections, tag::SOFT, [1, values::SOFT_LEN], 1)?;
     let slope = [models, dim.saturating_add(1)];
-    let lifts = sized_if_there(&sections, tag::SLOPES, slope, size_of::<f32>())?;
+    let correction = sized_if_there(&sections, tag::SLOPES, slope, size_of::<f32>())?;
 
     let part = |range: &Range<usize>| &bytes[range.clone()];
     values::finite(tag::CENTROIDS, part(&centroids))?;
@@ -466,10 +466,10 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     }
 
     let soft = soft.map(|range| values::soft(part(&range))).transpose()?;
-    if let Some(range) = &lifts {
+    if let Some(range) = &correction {
         values::finite(tag::SLOPES, part(range))?;
     }
-    let lifts = lifts.map(|range| {
+    let correction = correction.map(|range| {
         let slopes = range.start + models * size_of::<f32>();
         [range.start..slopes, slopes..range.end]
     });
@@ -494,6 +494,6 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         embedder_json,
         novelty,
         metadata,
-        lifts,
+        correction,
     })
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::{Policy, Soft, Tag, f64_at, tag, u32_at};
 use crate::error::Error;
-use crate::nearest::MAX_FEW;
+use crate::nearest::MAX_TOP_K;
 
 pub(super) const POLICY_LEN: usize = 64;
 pub(super) const SOFT_LEN: usize = 16;
@@ -268,7 +268,7 @@ pub(super) fn soft(bytes: &[u8]) -> Result<Soft, Error> {
         return refuse(0, sharpness, "it must be finite and above 0");
     }
     let (nearest, reserved) = (u32_at(bytes, 8), u32_at(bytes, 12));
-    if !(1..=MAX_FEW as u32).contains(&nearest) {
+    if !(1..=MAX_TOP_K as u32).contains(&nearest) {
         let rule = "the number of nearest clusters must be 1 to 16";
         return refuse(1, f64::from(nearest), rule);
     }

@@ -1,6 +1,6 @@
 //! The kernel for aarch64: NEON.
 //!
-//! Not here: the choice of it (see [`super::Level`]).
+//! Not here: the choice of it (see [`super::SimdLevel`]).
 //!
 //! Sixteen partial sums are four registers; two rows at once use eight of them
 //! for sums and leave the rest for what is loaded.

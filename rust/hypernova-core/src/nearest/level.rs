@@ -75,20 +75,20 @@ impl From<Avx512> for Avx2 {
 /// There is no other way to a level than to ask for it:
 ///
 /// ```
-/// use hypernova_core::Level;
+/// use hypernova_core::SimdLevel;
 ///
-/// assert!(Level::from_name("scalar").is_ok());
-/// assert!(Level::available().any(|level| level == Level::detect()));
+/// assert!(SimdLevel::from_name("scalar").is_ok());
+/// assert!(SimdLevel::available().any(|level| level == SimdLevel::detect()));
 /// ```
 ///
 /// ```compile_fail,E0423
-/// use hypernova_core::nearest::{Avx512, Level};
+/// use hypernova_core::nearest::{Avx512, SimdLevel};
 ///
-/// let level = Level::Avx512(Avx512(())); // on a CPU that may lack it
+/// let level = SimdLevel::Avx512(Avx512(())); // on a CPU that may lack it
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Level {
+pub enum SimdLevel {
     /// The definition, on any CPU.
     Scalar,
     /// NEON, on aarch64.
@@ -101,13 +101,13 @@ pub enum Level {
     Avx512Vnni(Avx512Vnni),
 }
 
-impl fmt::Debug for Level {
+impl fmt::Debug for SimdLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-impl Level {
+impl SimdLevel {
     /// Names of all levels there are, on this CPU or another, from the lowest to the highest.
     pub const NAMES: [&str; 5] = ["scalar", "neon", "avx2", "avx512", "avx512vnni"];
 
@@ -145,7 +145,7 @@ impl Level {
     ///
     /// # Errors
     ///
-    /// [`Error::Level`] if the variable names none that is to be had.
+    /// [`Error::SimdLevel`] if the variable names none that is to be had.
     pub fn from_env() -> Result<Self, Error> {
         match std::env::var(LEVEL_VARIABLE) {
             Ok(name) if !name.is_empty() => Self::from_name(&name),
@@ -158,7 +158,7 @@ impl Level {
     ///
     /// # Errors
     ///
-    /// [`Error::Level`] if there is none, or this CPU does not have it.
+    /// [`Error::SimdLevel`] if there is none, or this CPU does not have it.
     pub fn from_name(name: &str) -> Result<Self, Error> {
         let found = Self::available().find(|level| level.name() == name);
         found.ok_or_else(|| Self::refuse(name))
@@ -166,7 +166,7 @@ impl Level {
 
     fn refuse(name: &str) -> Error {
         let available: Vec<_> = Self::available().map(Self::name).collect();
-        Error::Level {
+        Error::SimdLevel {
             name: name.to_owned(),
             available: available.join(", "),
         }

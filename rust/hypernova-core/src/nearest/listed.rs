@@ -9,7 +9,7 @@
 )]
 
 use super::screen::{self, Coded, Codes, FOUR, Line, ROWS, Terms};
-use super::{Avx512Vnni, Keep, Level, scalar};
+use super::{Avx512Vnni, Keep, SimdLevel, scalar};
 
 /// Rows that are scored in one call.
 const MANY: usize = 64;
@@ -68,12 +68,12 @@ macro_rules! by_level {
     ($level:expr, $name:ident($($argument:expr),*)) => {
         match $level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(_) => {
+            SimdLevel::Avx2(_) => {
                 // SAFETY: the level proves that the CPU has AVX2, all that the function demands.
                 unsafe { avx2::$name($($argument),*) }
             }
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) | Level::Avx512Vnni(_) => {
+            SimdLevel::Avx512(_) | SimdLevel::Avx512Vnni(_) => {
                 // SAFETY: either level proves that the CPU has AVX-512F and AVX2, all that the
                 // function demands.
                 unsafe { avx512::$name($($argument),*) }
@@ -84,44 +84,44 @@ macro_rules! by_level {
 }
 
 /// As [`screen::encode`].
-pub(super) fn encode(level: Level, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+pub(super) fn encode(level: SimdLevel, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
     by_level!(level, encode(row, codes))
 }
 
 /// As [`screen::encode_query`].
 pub(super) fn encode_query<const GROUPS: usize>(
-    level: Level,
+    level: SimdLevel,
     query: &[f32],
     codes: &mut Codes<GROUPS>,
 ) -> Option<Coded> {
     // VNNI multiplies bytes: half of the work, for bounds that are less tight.
-    let narrow = matches!(level, Level::Avx512Vnni(_));
+    let narrow = matches!(level, SimdLevel::Avx512Vnni(_));
     by_level!(level, encode_query(query, narrow, codes))
 }
 
 /// As [`screen::are_finite`].
-pub(super) fn are_finite(level: Level, values: &[f32]) -> bool {
+pub(super) fn are_finite(level: SimdLevel, values: &[f32]) -> bool {
     by_level!(level, are_finite(values))
 }
 
 /// As [`screen::lowest`].
-pub(super) fn lowest(level: Level, bounds: &[f32]) -> usize {
+pub(super) fn lowest(level: SimdLevel, bounds: &[f32]) -> usize {
     by_level!(level, lowest(bounds))
 }
 
 /// As [`screen::count_left`].
-pub(super) fn count_left(level: Level, bounds: &[f32], most: f32) -> u32 {
+pub(super) fn count_left(level: SimdLevel, bounds: &[f32], most: f32) -> u32 {
     by_level!(level, count_left(bounds, most))
 }
 
 /// As [`screen::bound`].
-pub(super) fn bound(level: Level, terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
+pub(super) fn bound(level: SimdLevel, terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
     by_level!(level, bound(terms, dots, bounds));
 }
 
 /// As [`screen::dots`].
 pub(super) fn dots<const GROUPS: usize>(
-    level: Level,
+    level: SimdLevel,
     query: &Codes<GROUPS>,
     groups: usize,
     codes: &[Line],
@@ -129,19 +129,21 @@ pub(super) fn dots<const GROUPS: usize>(
 ) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(cpu) => super::x86_64_codes::dots_avx2(cpu, query, groups, codes, dots),
+        SimdLevel::Avx2(cpu) => super::x86_64_codes::dots_avx2(cpu, query, groups, codes, dots),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(cpu) => {
+        SimdLevel::Avx512(cpu) => {
             super::x86_64_codes::dots_avx2(cpu.into(), query, groups, codes, dots);
         }
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Vnni(cpu) => super::x86_64_codes::dots_vnni(cpu, query, groups, codes, dots),
+        SimdLevel::Avx512Vnni(cpu) => {
+            super::x86_64_codes::dots_vnni(cpu, query, groups, codes, dots);
+        }
         _ => screen::dots(query, groups, codes, dots),
     }
 }
 
 /// As [`screen::dots`] for four queries and so many times sixteen rows; under
-/// [`Level::Avx512Vnni`] alone.
+/// [`SimdLevel::Avx512Vnni`] alone.
 pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
     cpu: Avx512Vnni,
     queries: &[Codes<GROUPS>; FOUR],
@@ -161,7 +163,7 @@ pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
 
 /// Offer the squared distances of the rows that are named, by rising index.
 pub(super) fn score<K: Keep>(
-    level: Level,
+    level: SimdLevel,
     query: &[f32],
     centroids: &[f32],
     rows: impl IntoIterator<Item = u32>,
@@ -171,15 +173,15 @@ pub(super) fn score<K: Keep>(
     let mut named = 0;
     let mut flush = |some: &[u32]| match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(cpu) => super::x86_64::score_avx2(cpu, query, centroids, some, kept),
+        SimdLevel::Avx2(cpu) => super::x86_64::score_avx2(cpu, query, centroids, some, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(cpu) => super::x86_64::score_avx512(cpu, query, centroids, some, kept),
+        SimdLevel::Avx512(cpu) => super::x86_64::score_avx512(cpu, query, centroids, some, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Vnni(cpu) => {
+        SimdLevel::Avx512Vnni(cpu) => {
             super::x86_64::score_avx512(cpu.into(), query, centroids, some, kept);
         }
         #[cfg(target_arch = "aarch64")]
-        Level::Neon(cpu) => super::aarch64::score_neon(cpu, query, centroids, some, kept),
+        SimdLevel::Neon(cpu) => super::aarch64::score_neon(cpu, query, centroids, some, kept),
         _ => scalar::score(query, centroids, some, kept),
     };
     for row in rows {

@@ -16,11 +16,11 @@
 //! 2.74 us against 3.03 and 3.13 at 100 x 384, 127 and 130 us against 128 and 138 at
 //! 1,000 x 1,536, where reading the centroids is most of the time.
 
-mod few;
 mod level;
 mod listed;
 mod scalar;
 mod screen;
+mod top_k;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -31,10 +31,10 @@ mod x86_64_codes;
 
 use crate::error::Error;
 
-pub use few::{Few, MAX_FEW};
-pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Level, Neon};
+pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Neon, SimdLevel};
 pub(crate) use scalar::sum;
-pub(crate) use screen::{FOUR, Screen};
+pub(crate) use screen::{FOUR, Pruner};
+pub use top_k::{MAX_TOP_K, TopK};
 
 /// Partial sums of the definition.
 pub(crate) const LANES: usize = 16;
@@ -55,7 +55,7 @@ pub struct Nearest {
 /// If `query` is empty, `centroids` is empty, or the length of the second is no
 /// multiple of the length of the first.
 #[must_use]
-pub fn nearest(level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
+pub fn nearest(level: SimdLevel, query: &[f32], centroids: &[f32]) -> Nearest {
     search(level, query, centroids, Best::new()).0
 }
 
@@ -64,25 +64,25 @@ pub fn nearest(level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
 ///
 /// # Panics
 ///
-/// As [`nearest`], and if `count` is 0 or more than [`MAX_FEW`].
+/// As [`nearest`], and if `count` is 0 or more than [`MAX_TOP_K`].
 #[must_use]
-pub fn nearest_few(level: Level, query: &[f32], centroids: &[f32], count: usize) -> Few {
-    search(level, query, centroids, Few::new(count))
+pub fn nearest_k(level: SimdLevel, query: &[f32], centroids: &[f32], count: usize) -> TopK {
+    search(level, query, centroids, TopK::new(count))
 }
 
 /// Offer the squared distance of every row, in order, to what shall be kept.
-fn search<K: Keep>(level: Level, query: &[f32], centroids: &[f32], kept: K) -> K {
+fn search<K: Keep>(level: SimdLevel, query: &[f32], centroids: &[f32], kept: K) -> K {
     assert!(!query.is_empty() && !centroids.is_empty());
     assert!(centroids.len().is_multiple_of(query.len()));
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, kept),
+        SimdLevel::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, kept),
+        SimdLevel::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, kept),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512Vnni(cpu) => x86_64::search_avx512(cpu.into(), query, centroids, kept),
+        SimdLevel::Avx512Vnni(cpu) => x86_64::search_avx512(cpu.into(), query, centroids, kept),
         #[cfg(target_arch = "aarch64")]
-        Level::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, kept),
+        SimdLevel::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, kept),
         // The level that every CPU has; those of other architectures cannot be made here.
         _ => scalar::search(query, centroids, kept),
     }
@@ -94,13 +94,13 @@ fn search<K: Keep>(level: Level, query: &[f32], centroids: &[f32], kept: K) -> K
 /// # Errors
 ///
 /// [`Error::VectorDim`] for shapes that do not fit, [`Error::VectorNotFinite`] for
-/// a value that is not finite, [`Error::Level`] as [`Level::from_env`].
+/// a value that is not finite, [`Error::SimdLevel`] as [`SimdLevel::from_env`].
 pub fn nearest_many(
     matrix: &[f32],
     centroids: &[f32],
     dim: usize,
 ) -> Result<Vec<(i32, f32)>, Error> {
-    let level = Level::from_env()?;
+    let level = SimdLevel::from_env()?;
     if dim == 0 || centroids.is_empty() || !centroids.len().is_multiple_of(dim) {
         return Err(Error::VectorDim {
             expected: dim,
@@ -117,7 +117,7 @@ pub fn nearest_many(
     for (row, vector) in rows.enumerate() {
         check_finite(level, vector).map_err(|e| e.at_row(row))?;
     }
-    let screen = Screen::new(level, centroids, dim);
+    let screen = Pruner::new(level, centroids, dim);
     let one = |vector| {
         let found = match &screen {
             Some(screen) => screen.nearest(level, vector, centroids),
@@ -134,7 +134,7 @@ pub fn nearest_many(
 }
 
 /// Refuse NaN and infinity.
-pub(crate) fn check_finite(level: Level, vector: &[f32]) -> Result<(), Error> {
+pub(crate) fn check_finite(level: SimdLevel, vector: &[f32]) -> Result<(), Error> {
     if listed::are_finite(level, vector) {
         return Ok(());
     }

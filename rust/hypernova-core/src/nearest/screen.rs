@@ -34,7 +34,7 @@
 //! where anything could overflow nothing is screened. A bound that comes out as NaN
 //! proves nothing.
 
-use super::{Avx512Vnni, Few, Keep, LANES, Level, Nearest, listed, scalar};
+use super::{Avx512Vnni, Keep, LANES, Nearest, SimdLevel, TopK, listed, scalar};
 
 /// Rows whose codes are stored together.
 pub(super) const ROWS: usize = 16;
@@ -49,9 +49,9 @@ const BLOCK: usize = 128;
 /// Fewer rows are scored as quickly by the definition. A whole decision at 20 x 384, screened
 /// and not: 0.64 and 0.53 us with AVX2; with VNNI 0.45 and 0.52 us, and 0.37 and 0.56 us for
 /// each of 64 rows.
-const fn least_rows(level: Level) -> usize {
+const fn least_rows(level: SimdLevel) -> usize {
     match level {
-        Level::Avx512Vnni(_) => 16,
+        SimdLevel::Avx512Vnni(_) => 16,
         _ => 32,
     }
 }
@@ -72,7 +72,7 @@ pub(super) struct Line(pub(super) [[u8; GROUP]; ROWS]);
 
 /// Bounds from below for all rows of a matrix of centroids. Made when an artifact is
 /// opened, so that no file can lie about it; a quarter of the size of the centroids.
-pub(crate) struct Screen {
+pub(crate) struct Pruner {
     /// Groups of a row.
     groups: usize,
     /// Groups of sixteen rows, then of the next sixteen.
@@ -330,10 +330,10 @@ pub(super) fn count_left(bounds: &[f32], most: f32) -> u32 {
     bounds.len() as u32 - ruled_out
 }
 
-impl Screen {
+impl Pruner {
     /// Of `centroids`, rows of `dim` finite values; `None` where screening them does not
     /// pay or could overflow.
-    pub(crate) fn new(level: Level, centroids: &[f32], dim: usize) -> Option<Self> {
+    pub(crate) fn new(level: SimdLevel, centroids: &[f32], dim: usize) -> Option<Self> {
         let rows = centroids.len() / dim;
         if rows < least_rows(level) || dim > MAX_DIM {
             return None;
@@ -370,25 +370,25 @@ impl Screen {
     }
 
     /// As [`super::nearest`].
-    pub(crate) fn nearest(&self, level: Level, query: &[f32], centroids: &[f32]) -> Nearest {
+    pub(crate) fn nearest(&self, level: SimdLevel, query: &[f32], centroids: &[f32]) -> Nearest {
         self.search(level, query, centroids, super::Best::new(), 1)
             .0
     }
 
-    /// As [`super::nearest_few`].
-    pub(crate) fn nearest_few(
+    /// As [`super::nearest_k`].
+    pub(crate) fn nearest_k(
         &self,
-        level: Level,
+        level: SimdLevel,
         query: &[f32],
         centroids: &[f32],
         count: usize,
-    ) -> Few {
-        self.search(level, query, centroids, Few::new(count), count)
+    ) -> TopK {
+        self.search(level, query, centroids, TopK::new(count), count)
     }
 
     fn search<K: Keep>(
         &self,
-        level: Level,
+        level: SimdLevel,
         query: &[f32],
         centroids: &[f32],
         kept: K,
@@ -407,7 +407,7 @@ impl Screen {
 
     fn search_in<K: Keep, const GROUPS: usize>(
         &self,
-        level: Level,
+        level: SimdLevel,
         query: &[f32],
         centroids: &[f32],
         mut kept: K,
@@ -431,11 +431,11 @@ impl Screen {
     /// of codes is read once for all of them. `None` where that gains nothing.
     pub(crate) fn nearest_four(
         &self,
-        level: Level,
+        level: SimdLevel,
         queries: &[f32],
         centroids: &[f32],
     ) -> Option<[Nearest; FOUR]> {
-        let Level::Avx512Vnni(cpu) = level else {
+        let SimdLevel::Avx512Vnni(cpu) = level else {
             return None; // the others take longer to multiply than to read
         };
         match self.groups {
@@ -451,7 +451,7 @@ impl Screen {
         queries: &[f32],
         centroids: &[f32],
     ) -> Option<[Nearest; FOUR]> {
-        let level = Level::Avx512Vnni(cpu);
+        let level = SimdLevel::Avx512Vnni(cpu);
         let dim = queries.len() / FOUR;
         let mut codes = [const { Codes::<GROUPS>::new() }; FOUR];
         let mut coded = [None; FOUR];
@@ -487,7 +487,7 @@ impl Screen {
     )]
     fn score<K: Keep>(
         &self,
-        level: Level,
+        level: SimdLevel,
         query: &Query<'_>,
         centroids: &[f32],
         start: usize,
@@ -512,13 +512,13 @@ impl Screen {
         if distance == f32::INFINITY {
             // The apparent winners are scored first: the worst of their distances is one
             // that the others have to reach.
-            let mut exact = Few::new(count);
+            let mut exact = TopK::new(count);
             if count == 1 {
                 let apparent = (start + listed::lowest(level, bounds)) as u32;
                 listed::score(level, query.values, centroids, [apparent], &mut exact);
                 seed = Some(exact.as_slice()[0]);
             } else {
-                let mut first = Few::new(count);
+                let mut first = TopK::new(count);
                 for (i, &bound) in bounds.iter().enumerate() {
                     first.offer(start + i, bound);
                 }
@@ -614,31 +614,35 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::nearest::{nearest, nearest_few};
+    use crate::nearest::{nearest, nearest_k};
 
-    fn levels() -> impl Iterator<Item = Level> {
-        Level::available()
+    fn levels() -> impl Iterator<Item = SimdLevel> {
+        SimdLevel::available()
     }
 
     /// Fails unless every level's screened answers are those of the definition.
     fn agree(centroids: &[f32], queries: &[Vec<f32>], dim: usize) {
         for level in levels() {
-            let Some(screen) = Screen::new(level, centroids, dim) else {
+            let Some(screen) = Pruner::new(level, centroids, dim) else {
                 assert!(centroids.len() / dim < least_rows(level) || dim > MAX_DIM);
                 continue;
             };
             for query in queries {
                 let found = screen.nearest(level, query, centroids);
-                assert_eq!(found, nearest(Level::Scalar, query, centroids), "{level:?}");
+                assert_eq!(
+                    found,
+                    nearest(SimdLevel::Scalar, query, centroids),
+                    "{level:?}"
+                );
                 let four: Vec<f32> = queries[..FOUR].concat();
                 if let Some(found) = screen.nearest_four(level, &four, centroids) {
                     for (query, found) in queries.iter().zip(found) {
-                        assert_eq!(found, nearest(Level::Scalar, query, centroids), "four");
+                        assert_eq!(found, nearest(SimdLevel::Scalar, query, centroids), "four");
                     }
                 }
                 for count in [2, 3, 8] {
-                    let found = screen.nearest_few(level, query, centroids, count);
-                    let few = nearest_few(Level::Scalar, query, centroids, count);
+                    let found = screen.nearest_k(level, query, centroids, count);
+                    let few = nearest_k(SimdLevel::Scalar, query, centroids, count);
                     assert_eq!(found.as_slice(), few.as_slice(), "{level:?}, {count}");
                 }
             }
@@ -715,10 +719,10 @@ mod tests {
             .map(|i| centroids[123 * dim + i] + draw())
             .collect();
         for level in levels() {
-            let screen = Screen::new(level, &centroids, dim).unwrap();
+            let screen = Pruner::new(level, &centroids, dim).unwrap();
             let kept = Counted(super::super::Best::new(), 0);
             let kept = screen.search(level, &query, &centroids, kept, 1);
-            assert_eq!(kept.0.0, nearest(Level::Scalar, &query, &centroids));
+            assert_eq!(kept.0.0, nearest(SimdLevel::Scalar, &query, &centroids));
             assert!(kept.1 < rows / 10, "{level:?} scored {} rows", kept.1);
         }
     }
@@ -740,9 +744,9 @@ mod tests {
             let rows = (values.len() / dim - 1).min(300);
             let (query, centroids) = values[..(rows + 1) * dim].split_at(dim);
             for level in levels() {
-                if let Some(screen) = Screen::new(level, centroids, dim) {
+                if let Some(screen) = Pruner::new(level, centroids, dim) {
                     let found = screen.nearest(level, query, centroids);
-                    prop_assert_eq!(found, nearest(Level::Scalar, query, centroids));
+                    prop_assert_eq!(found, nearest(SimdLevel::Scalar, query, centroids));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Kernels for `x86_64`: AVX2 and AVX-512F.
 //!
-//! Not here: the choice between them (see [`super::Level`]).
+//! Not here: the choice between them (see [`super::SimdLevel`]).
 //!
 //! Four rows are scored at once, so that each part of the query is loaded once
 //! for four centroids and four chains of additions are under way.

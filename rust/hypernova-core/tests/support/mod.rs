@@ -18,7 +18,9 @@ macro_rules! with {
 }
 
 use hypernova_core::format::{Policy, Soft};
-use hypernova_core::{Artifact, Decision, Entry, Error, Lifts, Parts, Reason, Wishes};
+use hypernova_core::{
+    Artifact, Decision, Entry, Error, LinearCorrection, Parts, Reason, RouteOptions,
+};
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
 pub struct SplitMix(pub u64);
@@ -116,7 +118,7 @@ pub fn blended(mut parts: Parts, seed: u64) -> Parts {
     let mut random = SplitMix(seed);
     let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
     let models = parts.models.len();
-    parts.lifts = Some(Lifts {
+    parts.correction = Some(LinearCorrection {
         offsets: draw(models),
         slopes: draw(models * parts.dim as usize),
     });
@@ -145,9 +147,9 @@ pub fn variant(error: &Error) -> String {
 pub fn parts_of(artifact: &Artifact) -> Parts {
     let name = |m| artifact.model_name(m).to_owned();
     let made = Parts::new(
-        artifact.clusters() as u32,
+        artifact.n_clusters() as u32,
         artifact.dim() as u32,
-        (0..artifact.models() as u32).map(name).collect(),
+        (0..artifact.n_models() as u32).map(name).collect(),
         *artifact.policy(),
         artifact.embedder_json().to_owned(),
     );
@@ -163,7 +165,7 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
         novelty: artifact.novelty_quantiles().to_vec(),
         metadata: artifact.metadata().to_owned(),
         soft: artifact.soft(),
-        lifts: artifact.offsets().map(|offsets| Lifts {
+        correction: artifact.offsets().map(|offsets| LinearCorrection {
             offsets: offsets.to_vec(),
             slopes: artifact.slopes().expect("they go together").to_vec(),
         }),
@@ -198,11 +200,14 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
     assert_eq!(found.embedder, expected.embedder);
     assert_eq!(found.metadata, expected.metadata);
     assert_eq!(found.soft, expected.soft);
-    let lifts = |p: &Parts| -> Option<[Vec<u32>; 2]> {
-        let lifts = p.lifts.as_ref()?;
-        Some([&lifts.offsets, &lifts.slopes].map(|v| v.iter().map(|v| v.to_bits()).collect()))
+    let correction = |p: &Parts| -> Option<[Vec<u32>; 2]> {
+        let correction = p.correction.as_ref()?;
+        Some(
+            [&correction.offsets, &correction.slopes]
+                .map(|v| v.iter().map(|v| v.to_bits()).collect()),
+        )
     };
-    assert_eq!(lifts(found), lifts(expected));
+    assert_eq!(correction(found), correction(expected));
 }
 
 /// Model, success, cost, latency, n and utility of an entry.
@@ -221,7 +226,7 @@ pub fn values(entry: &Entry) -> Values {
     )
 }
 
-/// A decision in that row of an artifact that neither blends nor lifts, to rank it by; for
+/// A decision in that row of an artifact that neither blends nor correction, to rank it by; for
 /// no model, so that none is put in front.
 pub fn in_row(row: u32) -> Decision {
     Decision::new(u32::MAX, 0, row, 0.0, 0.0, Reason::Routed, 1.0)
@@ -230,12 +235,12 @@ pub fn in_row(row: u32) -> Decision {
 /// Read every value and decide: nothing that was accepted may panic.
 pub fn exercise(artifact: &Artifact) {
     let parts = parts_of(artifact);
-    assert_eq!(parts.models.len(), artifact.models());
-    let wishes = Wishes::defaults(artifact);
+    assert_eq!(parts.models.len(), artifact.n_models());
+    let options = RouteOptions::defaults(artifact);
     let vector = vec![0.0; artifact.dim()];
-    match artifact.decide(&vector, &wishes) {
+    match artifact.decide(&vector, &options) {
         Ok(decision) => {
-            let ranking = artifact.rank(&decision, &vector, &wishes);
+            let ranking = artifact.rank(&decision, &vector, &options);
             assert_eq!(ranking[0].model, decision.model);
         }
         Err(error) => assert_eq!(variant(&error), "NoCandidate"),

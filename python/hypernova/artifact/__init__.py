@@ -1,0 +1,1 @@
+"""Read what an artifact says of itself, and make changed copies of it."""

@@ -1,0 +1,1 @@
+"""Run embedding models that are ONNX files."""

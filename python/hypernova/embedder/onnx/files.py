@@ -1,0 +1,257 @@
+"""The three files of an embedder: found, read and checked.
+
+Not here: what is done with them (see ``embedder``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from hypernova.embedder.base import fingerprint_of_identity
+from hypernova.embedder.onnx.device import Device, open_session
+from hypernova.embedder.onnx.runtime import import_onnxruntime
+from hypernova.errors import DeviceError, EmbedderError, MissingExtraError, NotFoundError
+
+MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
+FORMAT: Final = 1
+BUNDLED = Path(__file__).parents[2] / "bundled"
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+_Rule = tuple[str, Callable[[Any], bool]]  # what a field must be, in words, and the check of it
+_FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
+_TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
+_COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
+_SHA256: _Rule = (
+    "64 hex digits",
+    lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) is not None,
+)
+IDENTITY: dict[str, _Rule] = {
+    "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
+    "name": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    "dim": _COUNT,
+    "model_sha256": _SHA256,
+    "tokenizer_sha256": _SHA256,
+    "pooling": ("'model', 'mean' or 'cls'", lambda v: v in ("model", "mean", "cls")),
+    "normalize": _FLAG,
+    "max_tokens": ("null, or " + _COUNT[0], lambda v: v is None or _COUNT[1](v)),
+    "head_chars": _COUNT,
+    "tail_chars": ("0, or " + _COUNT[0], lambda v: _COUNT[1](v) or (type(v) is int and v == 0)),
+    "special_tokens": _FLAG,
+    "lead_chars": _COUNT,
+    # The limit is far from where a float32 overflows, and above it only the lead would count.
+    "lead_weight": (
+        "a number from 0 to 1000",
+        lambda v: type(v) in (int, float) and 0 <= v <= 1000,
+    ),
+}
+# Left out of the identity where it is left out of the file, which is older than the field.
+_OPTIONAL: dict[str, _Rule] = {
+    # Of max_tokens, how many are the last of a text that has more; without the field, none.
+    "tail_tokens": _COUNT,
+    "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+}
+_INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
+
+
+def bundled_embedders() -> dict[str, Path]:
+    """List the embedders that ship with the package.
+
+    Returns:
+        The folder of each by name, in order of name.
+    """
+    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob(f"*/{SETTINGS}"))}
+
+
+def find_bundled(fingerprint: str) -> Path | None:
+    """Find the bundled embedder with this fingerprint.
+
+    Only the ``embedder.json`` files are read: ``Embedder.load`` is what checks the models.
+
+    Args:
+        fingerprint: 64 hex digits, as in ``Embedder.fingerprint``.
+
+    Returns:
+        Its folder, or None if no bundled embedder has that fingerprint.
+
+    Raises:
+        EmbedderError: an ``embedder.json`` of the package is damaged.
+    """
+    for folder in bundled_embedders().values():
+        if fingerprint_of(read_settings(folder)) == fingerprint:
+            return folder
+    return None
+
+
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is one of the package's own."""
+    return folder.resolve().parent == BUNDLED.resolve()
+
+
+def locate(source: str | os.PathLike[str]) -> Path:
+    """The folder that ``source`` means."""
+    bundled = bundled_embedders()
+    if isinstance(source, str) and source in bundled:
+        return bundled[source]
+    folder = Path(source)
+    if not folder.is_dir():
+        raise NotFoundError(
+            f"no embedder {os.fspath(source)!r}: expected a bundled one "
+            f"({', '.join(bundled) or 'none is installed'}) or a folder with {MODEL}, "
+            f"{TOKENIZER} and {SETTINGS}"
+        )
+    return folder
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise EmbedderError(
+            f"{folder}: {name} is missing; an embedder folder has {MODEL}, {TOKENIZER} and "
+            f"{SETTINGS}"
+        ) from None
+    except OSError as error:
+        raise EmbedderError(f"{folder / name}: cannot be read: {error.strerror}") from error
+
+
+def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
+    """Read the model or the tokenizer, and check its sha256."""
+    data = _read(folder, name)
+    expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise EmbedderError(
+            f"{folder / name}: expected sha256 {expected}, as {SETTINGS} says, found {found}"
+        )
+    return data
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read ``embedder.json`` and check every field of it."""
+    path, data = folder / SETTINGS, _read(folder, SETTINGS)
+    try:
+        settings = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise EmbedderError(f"{path}: not JSON: {first_line(error)}") from error
+    if not isinstance(settings, dict):
+        raise EmbedderError(f"{path}: expected a JSON object, found {_show(settings)}")
+    known = IDENTITY | _OPTIONAL | _INFORMATION
+    for field in settings:
+        if field not in known:
+            raise EmbedderError(
+                f"{path}: unknown field {_show(field)}, expected {', '.join(known)}"
+            )
+    for field, (expected, holds) in known.items():
+        if field not in settings and field in IDENTITY:
+            raise EmbedderError(f"{path}: field {field!r} is missing, expected {expected}")
+        if field in settings and not holds(settings[field]):
+            raise EmbedderError(
+                f"{path}: field {field!r}: expected {expected}, found {_show(settings[field])}"
+            )
+    if "tail_tokens" in settings and settings["max_tokens"] is None:
+        raise EmbedderError(
+            f"{path}: tail_tokens is {settings['tail_tokens']}, but max_tokens, of which it is a "
+            "part, is null"
+        )
+    return settings
+
+
+def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that affect a vector."""
+    return {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+
+
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """Give the sha256 of the identity's canonical JSON."""
+    return fingerprint_of_identity(identity_of(settings))
+
+
+def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
+    """The tokenizer with its final state: it is never changed again, so threads may share it."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_buffer(data)
+    except Exception as error:
+        raise EmbedderError(
+            f"{folder / TOKENIZER}: not a tokenizer: {first_line(error)}"
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    limit = settings["max_tokens"]
+    if limit is not None:
+        special = tokenizer.num_special_tokens_to_add(False)
+        if limit <= special:
+            raise EmbedderError(
+                f"{folder / SETTINGS}: max_tokens is {limit}, expected more than the {special} "
+                "special tokens of a text"
+            )
+        tail = settings.get("tail_tokens", 0)
+        if tail and limit - special <= tail:
+            raise EmbedderError(
+                f"{folder / SETTINGS}: tail_tokens is {tail}, expected less than the "
+                f"{limit - special} that max_tokens leaves beside the special tokens"
+            )
+        tokenizer.enable_truncation(limit)
+    return tokenizer
+
+
+def load_session(
+    folder: Path, model: bytes, threads: int, device: Device
+) -> tuple[Any, Literal["cpu", "cuda"]]:
+    """An onnxruntime session with the model's inputs and output checked, and where it runs."""
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # All that fuses operators. Beyond it are layouts for images, which cost 10 ms to look for.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3
+    # A spinning thread burns a core between requests.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    path = folder / MODEL
+    # Weights outside the file would escape its sha256. A file cannot be a folder, so that they
+    # are not found, wherever the model says that they are.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(path)
+    )
+    try:
+        session, used = open_session(model, options, device)
+    except (MissingExtraError, DeviceError):
+        raise
+    except Exception as error:
+        raise EmbedderError(
+            f"{path}: not a model that onnxruntime can load: {first_line(error)}"
+        ) from error
+    inputs = {entry.name: entry.type for entry in session.get_inputs()}
+    if "input_ids" not in inputs or not set(inputs) <= set(INPUTS):
+        raise EmbedderError(
+            f"{path}: expected the input input_ids, and at most {' and '.join(INPUTS[1:])} "
+            f"besides, found {', '.join(inputs) or 'none'}"
+        )
+    for name, kind in inputs.items():
+        if kind != "tensor(int64)":
+            raise EmbedderError(f"{path}: input {name}: expected tensor(int64), found {kind}")
+    output = session.get_outputs()[0]
+    if output.type != "tensor(float)":
+        raise EmbedderError(
+            f"{path}: output {output.name}: expected tensor(float), found {output.type}"
+        )
+    return session, used
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of an error's message: libraries add pages to it."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

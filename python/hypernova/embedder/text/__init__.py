@@ -1,0 +1,1 @@
+"""Cut texts, split them into words, and find what of them was read."""

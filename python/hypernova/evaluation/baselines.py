@@ -1,0 +1,165 @@
+"""What a router is compared with: random choice, mixes of two models, and oracles.
+
+Not here: the best single model (training names it), or shuffled clusters (see
+``folds``: they are learned).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.training.estimates.profile import mean_known
+
+if TYPE_CHECKING:
+    from hypernova.table import OutcomeTable
+    from hypernova.training.types import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a way of choosing achieved.
+
+    Attributes:
+        score: float64 (repeats, tasks), one row if all repeats are equal; NaN where the
+            model taken has no outcome.
+        cost: USD, the same shape; NaN where unknown.
+    """
+
+    score: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Two models, and the share of tasks that the dearer one gets; they may be one.
+
+    Attributes:
+        cheap: Index of a model.
+        dear: Index of a model.
+        share: Of ``dear``, 0 to 1.
+    """
+
+    cheap: int
+    dear: int
+    share: float
+
+
+def taken_values(table: OutcomeTable, taken: Ints) -> Values:
+    """Look up the outcomes of the models taken, (repeats, tasks); -1 takes none."""
+    tasks = np.arange(table.n_tasks)
+    none = taken < 0
+    return Values(
+        np.where(none, np.nan, table.score[tasks, taken]),
+        np.where(none, np.nan, table.cost_usd[tasks, taken]),
+    )
+
+
+def random_choice(table: OutcomeTable) -> Values:
+    """The expectation of a model drawn evenly from those with an outcome for the task."""
+    return Values(mean_known(table.score, 1)[None], mean_known(table.cost_usd, 1)[None])
+
+
+def oracle(table: OutcomeTable) -> Values:
+    """The best outcome of each task; of equal ones the one with the least known cost."""
+    scored = ~np.isnan(table.score)
+    best = np.where(scored, table.score, -np.inf).max(axis=1)
+    cost = np.where(table.score == best[:, None], table.cost_usd, np.nan)
+    least = np.where(np.isnan(cost), np.inf, cost).min(axis=1)
+    return Values(
+        np.where(scored.any(axis=1), best, np.nan)[None],
+        np.where(np.isinf(least), np.nan, least)[None],
+    )
+
+
+def group_oracle(table: OutcomeTable, groups: Ints) -> Values:
+    """The best model of each group, in hindsight.
+
+    Models with less than half as many outcomes in the group as the most tried one
+    are not asked: a few lucky outcomes are no rate.
+
+    Args:
+        table: Outcomes.
+        groups: (tasks,) group numbers; tasks without a group share -1, and a best model.
+    """
+    taken = np.zeros(table.n_tasks, dtype=np.int64)
+    for group in np.unique(groups):
+        members = groups == group
+        score = table.score[members]
+        n = (~np.isnan(score)).sum(axis=0)
+        rate = np.where(2 * n >= max(n.max(), 1), mean_known(score), -np.inf)
+        taken[members] = int(np.argmax(rate))
+    return taken_values(table, taken[None])
+
+
+def upper_hull(cost: Floats, accuracy: Floats) -> list[int]:
+    """The models whose random mixes reach the best accuracy for each cost.
+
+    Args:
+        cost: (m,) mean cost of each model, NaN where unknown.
+        accuracy: (m,) mean score, NaN where the model is no candidate.
+
+    Returns:
+        Indices by rising cost and rising accuracy; empty if no model has both.
+    """
+    known = [m for m in range(len(cost)) if not np.isnan(cost[m] + accuracy[m])]
+    hull: list[int] = []
+    for m in sorted(known, key=lambda m: (cost[m], -accuracy[m], m)):
+        if hull and accuracy[m] <= accuracy[hull[-1]]:
+            continue
+        while len(hull) > 1:
+            a, b = hull[-2], hull[-1]
+            rise_to_b = (accuracy[b] - accuracy[a]) * (cost[m] - cost[a])
+            rise_to_m = (accuracy[m] - accuracy[a]) * (cost[b] - cost[a])
+            if rise_to_b > rise_to_m:
+                break
+            hull.pop()
+        hull.append(m)
+    return hull
+
+
+def cost_matched_mix(train: OutcomeTable, taken: Ints) -> Mix | None:
+    """Find the random mix of two models that costs what a router costs.
+
+    Chosen on the training part alone, so that it may be scored on the test part. A
+    router dearer than the most accurate model is matched with that model; one cheaper
+    than the cheapest, with the cheapest.
+
+    Args:
+        train: The training part.
+        taken: (tasks,) the models that the router takes for it.
+
+    Returns:
+        The mix; None where costs are unknown.
+    """
+    target = float(mean_known(taken_values(train, taken[None]).cost[0]))
+    n = (~np.isnan(train.score)).sum(axis=0)
+    accuracy = np.where(2 * n >= n.max(), mean_known(train.score), np.nan)
+    cost = mean_known(train.cost_usd)
+    hull = upper_hull(cost, accuracy)
+    if not hull or np.isnan(target):
+        return None
+    place = int(np.searchsorted(cost[hull], target))
+    if place in (0, len(hull)):
+        only = hull[min(place, len(hull) - 1)]
+        return Mix(only, only, 1.0)
+    cheap, dear = hull[place - 1], hull[place]
+    return Mix(cheap, dear, float((target - cost[cheap]) / (cost[dear] - cost[cheap])))
+
+
+def mixed_values(table: OutcomeTable, cheap: Ints, dear: Ints, share: Floats) -> Values:
+    """The expectation of a mix, nothing being drawn.
+
+    Args:
+        table: Outcomes.
+        cheap: (repeats, tasks), -1 where there is no mix.
+        dear: The same shape.
+        share: Of ``dear``; the same shape.
+    """
+    low, high = taken_values(table, cheap), taken_values(table, dear)
+    # A model that is never taken need not have an outcome.
+    score = np.where(share == 1, high.score, (1 - share) * low.score + share * high.score)
+    cost = np.where(share == 1, high.cost, (1 - share) * low.cost + share * high.cost)
+    return Values(score, cost)

@@ -1,0 +1,158 @@
+"""Single models: what each achieves alone, and what the best one's failures leave to others.
+
+Not here: models by cluster (see ``clusters``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypernova.evaluation.html.figures import Figures, count, known, plural, usd
+from hypernova.evaluation.html.markup import Markup, el, join
+from hypernova.evaluation.html.tables import bar, note, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RESCUERS = 10
+
+
+def models(report: Mapping[str, Any], figures: Figures) -> Markup:
+    """List the single models in hindsight, the best first."""
+    rows = sorted(
+        report["models"],
+        key=lambda m: -1.0 if m["accuracy"] is None else m["accuracy"],
+        reverse=True,
+    )
+    priced = any(row["cost_usd"] is not None for row in rows)
+    return el(
+        "section",
+        el("h2", "Models"),
+        el(
+            "p",
+            "Each model alone on all tasks it has an outcome for, in hindsight. ",
+            el("b", "Taken"),
+            " is the share of held-out decisions that chose it.",
+        ),
+        table(
+            "Models",
+            [
+                "Model",
+                "Accuracy, 95% interval",
+                *(["Cost a task"] * priced),
+                "n",
+                "Taken",
+            ],
+            (
+                [
+                    el("bdi", row["model"]),
+                    join(
+                        [
+                            known(figures.percent(row["accuracy"])),
+                            note(figures.interval(row["ci95"]) or "no interval"),
+                        ]
+                    ),
+                    *([known(usd(row["cost_usd"]))] * priced),
+                    count(row["n"]),
+                    _taken(row["taken"]),
+                ]
+                for row in rows
+            ),
+        ),
+        id="models",
+    )
+
+
+def _taken(share: float | None) -> Markup:
+    if not share:
+        return known("unknown" if share is None else "never")
+    return el("span", bar(share), f"{100 * share:.1f}%", class_="barred")
+
+
+def complementarity(report: Mapping[str, Any], figures: Figures) -> Markup:
+    """Show how many failures of the best model some other model solves, and which."""
+    facts = report["complementarity"]
+    n, failed, rescued = (
+        report["best_single_hindsight"]["n"],
+        facts["failed"],
+        facts["solved_by_another"],
+    )
+    parts = (
+        ("solved", "solved by it", n - failed),
+        ("rescued", "failed, some other model solves it", rescued),
+        ("lost", "failed by all", failed - rescued),
+    )
+    return el(
+        "section",
+        el("h2", "Complementarity"),
+        el(
+            "p",
+            el("bdi", facts["model"], class_="strong"),
+            f" fails {count(failed)} of {plural(n, 'task')}; {count(rescued)} of those some other "
+            "model solves. Only those can a router win, and only if the prompts tell which.",
+            class_="lead",
+        ),
+        el("figure", _stack(parts), _shares(parts, n, figures)),
+        _rescuers(facts["rescuers"], failed),
+        el("p", "A task is solved at a score of 0.5 or more.", class_="note"),
+        id="complementarity",
+    )
+
+
+def _stack(parts: Sequence[tuple[str, str, int]]) -> Markup:
+    total = sum(part[2] for part in parts) or 1
+    drawn, start = [], 0.0
+    for kind, meaning, size in parts:
+        width = 100 * size / total
+        drawn.append(
+            el("rect", el("title", f"{meaning}: {count(size)}"), class_=kind, x=f"{start:.3f}%",
+               y=0, width=f"{width:.3f}%", height=34)
+        )  # fmt: skip
+        start += width
+    said = "; ".join(f"{meaning}: {count(size)}" for _, meaning, size in parts)
+    return el("svg", *drawn, class_="stack", width="100%", height=34, role="img", aria_label=said)
+
+
+def _shares(parts: Sequence[tuple[str, str, int]], n: int, figures: Figures) -> Markup:
+    return el(
+        "figcaption",
+        *(
+            el(
+                "span",
+                el("i", class_=f"swatch {kind}"),
+                el("b", count(size)),
+                f" {meaning}" + (f" ({figures.percent(size / n)})" if n else ""),
+            )
+            for kind, meaning, size in parts
+        ),
+        class_="legend",
+    )
+
+
+def _rescuers(rescuers: Sequence[Mapping[str, Any]], failed: int) -> Markup:
+    helpful = [row for row in rescuers if row["solves"]]
+    if not helpful:
+        return el("p", "No other model solves any of them.")
+
+    def listed(rows: Sequence[Mapping[str, Any]]) -> Markup:
+        return el(
+            "ol",
+            *(
+                el(
+                    "li",
+                    el("bdi", row["model"]),
+                    el("b", count(row["solves"])),
+                    bar(row["solves"] / failed, "rescued"),
+                )
+                for row in rows
+            ),
+            class_="rescuers",
+        )
+
+    first, rest = helpful[:RESCUERS], helpful[RESCUERS:]
+    return el(
+        "div",
+        el("h3", f"Who solves the {count(failed)}"),
+        listed(first),
+        el("details", el("summary", f"{len(rest)} more"), listed(rest)) if rest else None,
+    )

@@ -1,0 +1,1 @@
+"""Find clusters of prompts, and describe them."""

@@ -1,0 +1,136 @@
+"""Clusters for tables whose tasks name their kind: centroids that tell the kinds apart.
+
+Not here: routing by kind. A prompt's group is read in training only; at request time
+the nearest centroids decide, as with any other clusters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.errors import MissingExtraError
+from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypernova.training.types import Floats, Ints
+
+# Groups with fewer tasks are one group, "the rest".
+LEAST_GROUP = 20
+TASKS_PER_PROTOTYPE = 120
+MOST_PROTOTYPES = 64
+STARTS = 2
+ITERATIONS = 25
+# Weight of the squared distance of a prototype from where it started: keeps it among
+# the prompts that it stands for. On `llmrouter_mixed` a third and three times of it
+# routed as well.
+PENALTY = 3e-3
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Centroids, each of one group.
+
+    Attributes:
+        centroids: float32 (k, dim).
+        groups: Group of each centroid, (k,) in 0..groups-1.
+    """
+
+    centroids: Floats
+    groups: Ints
+
+
+def group_indices(groups: Sequence[str | None]) -> Ints | None:
+    """Number the groups that are large enough to learn from, (tasks,).
+
+    Tasks without a group and of small groups share the last number.
+
+    Returns:
+        None if fewer than two groups are large enough.
+    """
+    names, inverse, sizes = np.unique(
+        ["" if group is None else f"g{group}" for group in groups],
+        return_inverse=True,
+        return_counts=True,
+    )
+    large = (sizes >= LEAST_GROUP) & (names != "")
+    if large.sum() < 2:
+        return None
+    numbers = np.where(large, np.cumsum(large) - 1, large.sum())
+    return numbers[inverse]
+
+
+def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float) -> Prototypes:
+    """Move the k-means centroids of each group to where they tell the groups apart.
+
+    Robust soft learning vector quantization (Seo and Obermayer 2003): maximises the
+    likelihood of each task's group under the soft assignment that serves, with
+    L-BFGS from the centroids of each group, and a penalty on leaving them.
+
+    Args:
+        vectors: float32 (n, dim), rows of unit length.
+        groups: (n,) of `group_indices`.
+        seed: Of k-means.
+        sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import minimize
+    except ImportError as error:
+        raise MissingExtraError(
+            'learning clusters from groups needs scipy: pip install "hypernova-router[train]"'
+        ) from error
+    start, owner = _start(vectors, groups, seed)
+    mine = owner[None, :] == groups[:, None]
+    n, shape = np.float32(len(vectors)), start.shape
+    sharp, penalty = np.float32(sharpness), np.float32(PENALTY)
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        centroids = flat.reshape(shape).astype(np.float32)
+        # Squared distances up to what all centroids share.
+        logits = sharp * (vectors @ centroids.T - 0.5 * (centroids**2).sum(axis=1))
+        logits -= logits.max(axis=1, keepdims=True)
+        weights = np.exp(logits)
+        own = weights * mine
+        total, total_own = weights.sum(axis=1), own.sum(axis=1)
+        # The nearest own centroid may be so far that its weight is zero in float32.
+        total_own = np.maximum(total_own, np.finfo(np.float32).tiny)
+        slope = (weights / total[:, None] - own / total_own[:, None]) / n
+        gradient = sharp * (slope.T @ vectors - slope.sum(axis=0)[:, None] * centroids)
+        moved = centroids - start
+        gradient += penalty * moved
+        value = float((np.log(total) - np.log(total_own)).mean())
+        value += float(penalty) / 2 * float((moved**2).sum())
+        return value, gradient.astype(np.float64).ravel()
+
+    found = minimize(
+        loss,
+        start.astype(np.float64).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS},
+    )
+    centroids = found.x.reshape(shape).astype(np.float32)
+    order = order_by_size(vectors, centroids)
+    return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
+
+
+def _start(vectors: Floats, groups: Ints, seed: int) -> tuple[Floats, Ints]:
+    """Means of the clusters inside each group, and the group of each."""
+    share = max(TASKS_PER_PROTOTYPE, len(vectors) / MOST_PROTOTYPES)
+    centroids, owner = [], []
+    for group in np.unique(groups).tolist():
+        own = vectors[groups == group]
+        k = max(1, round(len(own) / share))
+        found = kmeans(own, min(k, len(own)), seed, starts=STARTS)
+        nearest, _ = assign(own, found)
+        means = [own[nearest == c].mean(axis=0) for c in range(len(found))]
+        centroids.append(np.array(means, dtype=np.float32))
+        owner += [group] * len(means)
+    return np.concatenate(centroids), np.array(owner)

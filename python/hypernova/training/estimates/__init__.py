@@ -1,0 +1,1 @@
+"""Estimate each model's success in each cluster, with its errors."""

@@ -1,0 +1,1 @@
+"""Learn from the log of a running service."""
