@@ -59,7 +59,7 @@ $(LITELLM_VENV)/.installed: Makefile | need
 
 .PHONY: test-litellm
 test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
-	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/test_litellm.py
+	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/integrations/test_litellm.py
 
 .PHONY: lint
 lint: $(STAMP) ## formatting, lints, types, stubs, import order

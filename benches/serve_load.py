@@ -1,6 +1,6 @@
 """Load on a real `hypernova serve`: so many requests a second, and how long each took.
 
-Not here: limits under test; `tests/test_serve.py` has them. Run by ``make soak``:
+Not here: limits under test; `tests/integrations/test_serve.py` has them. Run by ``make soak``:
 
     python -m benches.serve_load --rate 500 --seconds 60 --p99-ms 5
 

@@ -1,6 +1,6 @@
 """Print how close the embedders are to their source, and how much a batch changes a vector.
 
-Not a test: ``tests/test_models.py`` holds the limits that the shipped files have to keep.
+Not a test: ``tests/embedder/test_models.py`` holds the limits that the shipped files have to keep.
 
     python models/verify.py --shared ../shared
 """

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, SOFT, read
+
+from support.reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, SOFT, read
 
 GOLDEN = Path(__file__).resolve().parent
 NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reference_reader import NoCandidate, ReferenceArtifact, decide, read
 
 from hypernova import Artifact, errors
+from support.reference_reader import NoCandidate, ReferenceArtifact, decide, read
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")

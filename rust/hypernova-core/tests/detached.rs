@@ -1,7 +1,7 @@
 //! A decision without its artifact answers as the artifact does, and bytes that are not its own
 //! are refused.
 //!
-//! Not here: pickles (`tests/test_pickle.py`).
+//! Not here: pickles (`tests/router/test_pickle.py`).
 
 mod support;
 

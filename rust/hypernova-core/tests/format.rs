@@ -1,7 +1,7 @@
 //! Files that obey `FORMAT.md` are read as they were written.
 //!
 //! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
-//! what another reader says of the same files (`tests/test_format.py`).
+//! what another reader says of the same files (`tests/core/test_format.py`).
 
 #![expect(unsafe_code, reason = "files are mapped")]
 

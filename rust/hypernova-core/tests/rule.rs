@@ -1,7 +1,7 @@
 //! The decision rule, clause by clause, with decisions worked out by hand.
 //!
 //! Not here: random artifacts against a second implementation of the rule
-//! (`tests/test_rule.py`), and the search for the nearest centroid (`kernels.rs`).
+//! (`tests/core/test_rule.py`), and the search for the nearest centroid (`kernels.rs`).
 //!
 //! The numbers are sums of powers of two, so that every step is exact and a tie
 //! is a tie.

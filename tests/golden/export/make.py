@@ -1,7 +1,7 @@
 """Write the models of this folder and their vectors, with sentence-transformers itself.
 
-Run once, in an environment of its own; what it wrote is committed, and `tests/test_export.py`
-holds `hypernova export-embedder` to it:
+Run once, in an environment of its own; what it wrote is committed, and
+`tests/export/test_export.py` holds `hypernova export-embedder` to it:
 
     pip install sentence-transformers==6.2.0 transformers==5.24.0 torch==2.15.0
     python tests/golden/export/make.py

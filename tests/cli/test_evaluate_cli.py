@@ -1,0 +1,143 @@
+"""`hypernova evaluate` in real processes: output, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import hypernova
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TABLE = EXAMPLES / "simulated.jsonl"
+QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hypernova.cli", "evaluate", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+def fails(*arguments: object) -> str:
+    """One line on standard error, nothing else, exit code 1; returns the line."""
+    done = run(*arguments)
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("hypernova: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def rows(path: Path, count: int, groups: str = "") -> Path:
+    """A table of two models that solve one kind of prompt each."""
+    kinds = ["sum the numbers", "rhyme the verses"]
+    lines = [
+        json.dumps(
+            {
+                "task_id": i,
+                "prompt": f"{kinds[i % 2]} of case {i}",
+                "group": groups[i % len(groups)] if groups else None,
+                "outcomes": {
+                    "adder": {"score": 1 - i % 2, "cost_usd": 0.5},
+                    "poet": {"score": i % 2, "cost_usd": 0.25},
+                },
+            }
+        )
+        for i in range(count)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    folder = tmp_path_factory.mktemp("evaluate")
+    table = rows(folder / "table.jsonl", 60, "abc")
+    found = run(table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html")
+    assert found.returncode == 0, found.stderr
+    return found, folder
+
+
+def test_the_verdict_comes_first(done) -> None:
+    found, folder = done
+    values = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert found.stderr == ""
+    assert found.stdout.splitlines()[0] == values["verdict"]
+    assert f"{values['held_out']['accuracy']:.4f}" in found.stdout
+    assert "in-sample" in found.stdout
+
+
+def test_the_files_are_those_of_python(done) -> None:
+    _, folder = done
+    table = hypernova.OutcomeTable.read(folder / "table.jsonl")
+    report = hypernova.evaluate(table, folds=3, repeats=1, clusters=3, jobs=1)
+    assert json.loads((folder / "out.json").read_text(encoding="utf-8")) == report.to_dict()
+    report.to_html(folder / "again.html")
+    assert (folder / "again.html").read_bytes() == (folder / "out.html").read_bytes()
+    HTMLParser().feed((folder / "out.html").read_text(encoding="utf-8"))
+
+
+def test_exit_code_is_0_either_way(tmp_path) -> None:
+    worth = run(rows(tmp_path / "worth.jsonl", 40), *QUICK)
+    assert (worth.returncode, worth.stderr) == (0, "")
+    assert worth.stdout.startswith("Route: +")
+    table = tmp_path / "not.csv"
+    # One model solves three of four tasks, the other only tasks that the first solves too.
+    lines = [f"{i},prompt {i},m{m},{int(i % 4 > m)}" for i in range(40) for m in range(2)]
+    table.write_text("\n".join(["task_id,prompt,model,score", *lines]))
+    found = run(table, *QUICK)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("Do not route: use m0 for everything")
+
+
+def test_leave_one_group_out(tmp_path) -> None:
+    one = rows(tmp_path / "one.jsonl", 40, "a")
+    found = run(one, *QUICK, "--leave-one-group-out")
+    assert found.returncode == 0
+    assert "the table has one, a" in " ".join(found.stdout.split())
+    found = run(rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
+    assert "groups never seen" in found.stdout
+
+
+def test_too_small(tmp_path) -> None:
+    line = fails(rows(tmp_path / "t.jsonl", 9))
+    assert "9 different prompts" in line
+    assert "fewer folds" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--folds", 1), "folds is 1"),
+        (("--repeats", 0), "repeats is 0"),
+        (("--clusters", 1000), "1000 clusters"),
+        (("--embedder", "no-such"), "no-such"),
+    ],
+)
+def test_bad_options(arguments, message) -> None:
+    assert message in fails(TABLE, *arguments)
+
+
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option) -> None:
+    assert "make it first" in fails("no-such-table", option, tmp_path / "none" / "out")
+    assert "is a folder" in fails("no-such-table", option, tmp_path)
+
+
+def test_a_missing_table() -> None:
+    assert "no-such-table" in fails("no-such-table")
+
+
+def test_bad_usage() -> None:
+    found = run(TABLE, "--clusters", "many")
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,264 @@
+"""The comparison with other routers: each router against an oracle of its own, and no leak.
+
+Not here: how good they are on real tables; `make bench-quality` says that.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="the other routers use scikit-learn")
+
+from benches.quality import rivals
+from benches.quality.compare import HINDSIGHT, HYPERNOVA, ORACLE, RIVALS, check, choose, compare
+from sklearn.linear_model import LogisticRegression, Ridge
+
+import hypernova
+from hypernova.errors import JudgeError
+from hypernova.evaluation.protocol import deal_parts
+
+ROOT = Path(__file__).resolve().parents[2]
+CENTRES, DIM, MODELS = 24, 32, 4
+
+
+def make_table(*, each: int = 12, noise: float = 0.1, seed: int = 0) -> hypernova.OutcomeTable:
+    """Prompts around centres; the model `centre % MODELS` solves what lies around a centre.
+
+    The others solve a third of it, model 0 a little more; `noise` flips outcomes. Some prompts
+    stand there twice.
+    """
+    rng = np.random.default_rng(seed)
+    centre = np.repeat(np.arange(CENTRES), each)
+    n = len(centre)
+    vectors = np.eye(DIM)[centre] + 0.05 * rng.normal(size=(n, DIM))
+    solves = rng.random((n, MODELS)) < np.array([0.4, 0.3, 0.3, 0.3])
+    solves[np.arange(n), centre % MODELS] = True
+    score = np.where(rng.random((n, MODELS)) < noise, ~solves, solves).astype(np.float64)
+    prompts = [f"prompt {i}" for i in range(n)]
+    for i in range(0, n, 12):
+        prompts[i + 1], vectors[i + 1] = prompts[i], vectors[i]
+    return hypernova.OutcomeTable.from_arrays(
+        task_ids=[f"t{i}" for i in range(n)],
+        prompts=prompts,
+        models=[f"m{j}" for j in range(MODELS)],
+        score=score,
+        cost_usd=np.tile([0.4, 0.3, 0.2, 0.1], (n, 1)),
+        embedding=vectors,
+        name="constructed",
+    )
+
+
+def training(table: hypernova.OutcomeTable) -> rivals.Training:
+    return rivals.Training(table.embedding, table.score, table.prompt_groups(), seed=5)
+
+
+@pytest.fixture(scope="module")
+def table() -> hypernova.OutcomeTable:
+    return make_table()
+
+
+class TestRouters:
+    def brute_force(self, train: rivals.Training, vector, k: int, but: int | None = None) -> int:
+        """The model with the most solved among the k nearest prompts, by sorting them all."""
+        cosine = train.vectors.astype(np.float64) @ vector.astype(np.float64)
+        near = [i for i in np.argsort(-cosine, kind="stable") if train.prompts[i] != but][:k]
+        total = train.score[near].sum(axis=0)
+        rates = train.score.mean(axis=0)
+        return max(range(MODELS), key=lambda m: (total[m], rates[m], -m))
+
+    def test_knn_leaves_out_the_prompt_itself(self, table) -> None:
+        # Ten pairs of neighbours are given one prompt each. Their vectors stay different:
+        # with equal ones, chance would decide which of two is the k-th.
+        different = np.unique(table.prompt_groups(), return_index=True)[1]
+        single = table.subset(different)
+        prompts = np.arange(len(different))
+        prompts[1:200:20] = prompts[0:200:20]
+        train = rivals.Training(single.embedding, single.score, prompts, seed=0)
+        tried = [1, 5, 20, 90]
+        for k, accuracy in zip(tried, rivals.knn_accuracy(train, tried), strict=True):
+            taken = [
+                self.brute_force(train, vector, k, but=prompt)
+                for vector, prompt in zip(train.vectors, prompts, strict=True)
+            ]
+            assert accuracy == pytest.approx(
+                train.score[np.arange(len(taken)), taken].mean(), abs=1e-12
+            )
+
+    def test_knn_chooses_as_brute_force_does(self, table) -> None:
+        different = np.unique(table.prompt_groups(), return_index=True)[1]
+        train = training(table.subset(different))
+        fitted = rivals.knn(train)
+        queries = make_table(seed=1).embedding
+        expected = [self.brute_force(train, query, int(fitted.knob)) for query in queries]
+        assert fitted.choose(queries).tolist() == expected
+
+    @pytest.mark.parametrize("penalty", [1.0, 31.6, 10_000.0])
+    def test_ridge_is_the_closed_form_and_that_of_scikit_learn(self, table, penalty) -> None:
+        rows, score = table.embedding.astype(np.float64), table.score
+        (fitted,) = rivals.ridge_path(table.embedding, score, [penalty])
+        ones = np.hstack([rows, np.ones((len(rows), 1))])
+        unpenalised_intercept = penalty * np.diag([1.0] * DIM + [0.0])
+        solved = np.linalg.solve(ones.T @ ones + unpenalised_intercept, ones.T @ score)
+        assert fitted.weights == pytest.approx(solved[:-1], abs=1e-6)
+        assert fitted.intercepts == pytest.approx(solved[-1], abs=1e-6)
+        theirs = Ridge(alpha=penalty).fit(rows, score).predict(rows)
+        assert fitted.predict(table.embedding) == pytest.approx(theirs, abs=1e-6)
+
+    def test_logistic_is_that_of_scikit_learn(self, table) -> None:
+        rng = np.random.default_rng(3)
+        score = np.where(rng.random(table.score.shape) < 0.2, 0.25, table.score)
+        rows = table.embedding.astype(np.float64)
+        penalties = [100.0, 10.0, 1.0]
+        for penalty, fitted in zip(
+            penalties, rivals.logistic_path(table.embedding, score, penalties), strict=True
+        ):
+            logits = fitted.predict(table.embedding)
+            for m in range(MODELS):
+                # A score of 0.25 is a quarter of a success and three quarters of a failure.
+                theirs = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000).fit(
+                    np.vstack([rows, rows]),
+                    np.repeat([1, 0], len(rows)),
+                    sample_weight=np.concatenate([score[:, m], 1 - score[:, m]]),
+                )
+                assert logits[:, m] == pytest.approx(theirs.decision_function(rows), abs=0.02)
+
+    def test_nordlys_takes_the_best_raw_rate_of_a_cluster(self) -> None:
+        # As many well separated centres as the recipe has clusters: k-means must find them.
+        table = make_table()
+        known = np.flatnonzero(np.arange(table.n_tasks) // 12 < rivals.CLUSTERS)
+        train = training(table.subset(known))
+        of_centre = train.score.reshape(rivals.CLUSTERS, 12, MODELS).mean(axis=1)
+        rates = train.score.mean(axis=0)
+        expected = [
+            max(range(MODELS), key=lambda m, row=row: (row[m], rates[m], -m)) for row in of_centre
+        ]
+        taken = rivals.nordlys(train).choose(np.eye(DIM, dtype=np.float32)[: rivals.CLUSTERS])
+        assert taken.tolist() == expected
+
+    def test_a_draw_goes_to_the_better_model_overall(self) -> None:
+        score = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+        train = rivals.Training(np.eye(2, dtype=np.float32), score, np.arange(2), seed=0)
+        assert rivals.best_of(np.array([[1, 1, 1], [1, 1, 0], [2, 1, 1]]), train).tolist() == [
+            2,
+            1,
+            0,
+        ]
+        assert rivals.best_single(train).choose(train.vectors).tolist() == [2, 2]
+
+    @pytest.mark.parametrize("router", ["kNN", "ridge per model", "logistic per model"])
+    def test_finds_the_known_optimum(self, router) -> None:
+        table, new = make_table(noise=0.0), make_table(noise=0.0, seed=1)
+        taken = RIVALS[router](training(table)).choose(new.embedding)
+        right = taken == np.repeat(np.arange(CENTRES), 12) % MODELS
+        assert right.mean() > 0.97
+
+    @pytest.mark.parametrize("router", ["ridge per model", "logistic per model"])
+    def test_a_large_penalty_wins_where_vectors_say_nothing(self, table, router) -> None:
+        # The same outcomes with vectors of their own: only the best single model is left.
+        rng = np.random.default_rng(9)
+        vectors = rng.normal(size=(table.n_tasks, DIM)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        score = np.tile([0.6, 0.5, 0.5, 0.5], (table.n_tasks, 1))
+        score = (rng.random(score.shape) < score).astype(np.float64)
+        fitted = RIVALS[router](rivals.Training(vectors, score, np.arange(len(vectors)), seed=0))
+        best = score.mean(axis=0).argmax()
+        assert (fitted.choose(vectors) == best).mean() > 0.9
+
+
+class TestComparison:
+    @pytest.mark.parametrize("router", [HYPERNOVA, *RIVALS])
+    def test_no_outcome_of_the_test_part_reaches_a_decision(self, table, router) -> None:
+        part = next(iter(deal_parts(table.prompt_groups(), 3, 1, 0)))
+        assert not set(table.subset(part.train).prompts) & set(table.subset(part.test).prompts)
+
+        def decided(rows: np.ndarray) -> list[int]:
+            score = table.score.copy()
+            score[rows] = 1 - score[rows]
+            altered = hypernova.OutcomeTable.from_arrays(
+                task_ids=table.task_ids,
+                prompts=table.prompts,
+                models=table.models,
+                score=score,
+                embedding=table.embedding,
+            )
+            return choose(altered, altered.embedding, part, router).taken.tolist()
+
+        as_it_is = decided(np.array([], dtype=np.int64))
+        assert decided(part.test) == as_it_is
+        assert decided(part.train) != as_it_is
+
+    def test_hypernova_and_best_single_are_those_of_the_judge(self, table) -> None:
+        comparison = compare(
+            table, table.embedding, embedder="made", folds=3, repeats=2, seed=7, jobs=1
+        )
+        report = hypernova.evaluate(table, folds=3, repeats=2, seed=7, jobs=1).to_dict()
+        rows = {row.router: row for row in comparison.rows}
+        pairs = {
+            HYPERNOVA: "held_out",
+            "best single model": "best_single",
+            HINDSIGHT: "best_single_hindsight",
+            ORACLE: "oracle",
+        }
+        for router, name in pairs.items():
+            assert rows[router].accuracy == pytest.approx(report[name]["accuracy"], abs=1e-6)
+            assert rows[router].ci95 == pytest.approx(report[name]["ci95"], abs=1e-6)
+            assert rows[router].cost_usd == pytest.approx(report[name]["cost_usd"], abs=1e-6)
+        single = rows["best single model"]
+        assert single.lead == pytest.approx(report["gain"]["mean"], abs=1e-6)
+        assert single.lead_ci95 == pytest.approx(report["gain"]["ci95"], abs=1e-6)
+
+    def test_holes_and_small_tables_are_refused(self, table) -> None:
+        score = table.score.copy()
+        score[3, 1] = np.nan
+        holed = hypernova.OutcomeTable.from_arrays(
+            task_ids=table.task_ids, prompts=table.prompts, models=table.models, score=score
+        )
+        with pytest.raises(JudgeError, match="1 hole"):
+            check(holed, 5)
+        with pytest.raises(JudgeError, match="20 for as many clusters"):
+            check(table.subset(np.arange(24)), 5)
+
+
+class TestCommand:
+    def run(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "benches.quality", *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def test_writes_a_record_and_all_digits_beside_it(self, table, tmp_path) -> None:
+        table.save(tmp_path / "made.jsonl")
+        done = self.run(
+            tmp_path / "made.jsonl", "--folds", 3, "--repeats", 9, "--repeats", "made=1",
+            "--jobs", 2, "--record", tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (record,) = tmp_path.glob("*-quality.md")
+        text = record.read_text(encoding="utf-8")
+        assert str(tmp_path) not in text
+        assert "3 folds, dealt once, seed 0" in text
+        with record.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        assert [line["router"] for line in lines] == [HYPERNOVA, *RIVALS, HINDSIGHT, ORACLE]
+        for line in lines:
+            accuracy = f"{float(line['accuracy']):.4f}"
+            assert re.search(rf"^\| (\*\*)?{line['router']}(\*\*)? \| {accuracy} \|", text, re.M)
+
+    def test_says_what_is_not_there(self, tmp_path) -> None:
+        done = self.run("--record", tmp_path, HYPERNOVA_SHARED=str(tmp_path))
+        assert done.returncode == 1
+        assert done.stderr.count("skipped") == 3
+        assert "no table to compare on" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr

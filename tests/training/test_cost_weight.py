@@ -1,0 +1,206 @@
+"""Targets of cost and accuracy, on costs whose frontier is known, and from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hypernova
+from hypernova.errors import FitError
+from hypernova.training.cost_weight import cost_weights, find_cost_weight
+from hypernova.training.model_selection import FOLDS, Setting, count_repeats
+from support.factories import blobs, make_table, two_kinds
+
+NAN = float("nan")
+TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+TWO_CLUSTERS = Setting("prompts", 2, 10.0, None, 0.0)
+
+
+def dear_and_cheap(**columns) -> hypernova.OutcomeTable:
+    """Half of the tasks are easy. m0 solves all for $1, m1 only the easy ones for $0.10.
+
+    The frontier has three points: m0 for all (1.0 at $1), m1 for the easy (1.0 at $0.55),
+    m1 for all (0.5 at $0.10).
+    """
+    vectors, hard = blobs(np.random.default_rng(0), centres=2, each=60)
+    score = np.stack([np.ones(120), 1.0 - hard], axis=1)
+    cost = np.tile([1.0, 0.1], (120, 1))
+    return make_table(vectors, score, **{"cost_usd": cost, **columns})
+
+
+def find(table: hypernova.OutcomeTable, **target):
+    return find_cost_weight(table, table.embedding, 0, TWO_CLUSTERS, **target)
+
+
+class TestWeights:
+    def test_scale_with_the_cost_of_the_best_model_whose_cost_is_known(self) -> None:
+        weights = np.array(cost_weights(dear_and_cheap()))
+        assert weights[0] == 0
+        assert np.all(np.diff(weights) > 0)
+        dearer = dear_and_cheap(cost_usd=np.tile([7.0, 0.1], (120, 1)))
+        np.testing.assert_allclose(np.array(cost_weights(dearer)) * 7, weights)
+        unknown = dear_and_cheap(cost_usd=np.tile([NAN, 0.1], (120, 1)))
+        np.testing.assert_allclose(np.array(cost_weights(unknown)) * 0.1, weights)
+
+    def test_none_where_no_cost_is_known(self) -> None:
+        assert cost_weights(dear_and_cheap(cost_usd=None)) == []
+        assert cost_weights(dear_and_cheap(cost_usd=np.zeros((120, 2)))) == []
+
+
+class TestTargets:
+    @pytest.mark.parametrize(
+        ("target", "accuracy", "cost"),
+        [
+            ({"cost_usd": 0.56}, 1.0, 0.55),
+            ({"cost_usd": 5.0}, 1.0, 0.55),  # of equally accurate ones the cheapest
+            ({"cost_usd": 0.3}, 0.5, 0.1),
+            ({"accuracy": 1.0}, 1.0, 0.55),
+            ({"accuracy": 0.51}, 1.0, 0.55),
+            ({"accuracy": 0.5}, 0.5, 0.1),
+        ],
+    )
+    def test_a_known_frontier(self, target, accuracy, cost) -> None:
+        found = find(dear_and_cheap(), **target)
+        assert (found.accuracy, found.cost_usd) == pytest.approx((accuracy, cost))
+        assert found.cost_weight > 0
+
+    @pytest.mark.parametrize(
+        ("target", "message"),
+        [
+            ({"cost_usd": 0.05}, r"costs at most \$0\.05 a task on held-out .* 0\.5000 at \$0\.10"),
+            ({"accuracy": 1.01}, r"reaches an accuracy of 1\.01 on held-out .* 1\.0000 at \$0\.55"),
+        ],
+    )
+    def test_what_no_weight_reaches(self, target, message) -> None:
+        with pytest.raises(FitError, match=message) as raised:
+            find(dear_and_cheap(), **target)
+        assert "\n" not in str(raised.value)
+
+    def test_unknown_costs_are_not_zero(self) -> None:
+        """Half of the costs are unknown: the mean is that of the others."""
+        cost = np.tile([1.0, 0.1], (120, 1))
+        cost[::2] = NAN
+        found = find(dear_and_cheap(cost_usd=cost), cost_usd=0.6)
+        assert found.accuracy == 1.0
+        assert found.cost_usd == pytest.approx(0.55, abs=0.02)
+
+    def test_a_model_of_unknown_cost_is_taken_as_the_dearest(self) -> None:
+        """So it cannot be had for less: the cheap model alone meets the target."""
+        cost = np.tile([NAN, 0.1, 1.0], (120, 1))
+        table = dear_and_cheap()
+        score = np.hstack([table.score, 0.9 * np.ones((120, 1))])
+        found = find(make_table(table.embedding, score, cost_usd=cost), cost_usd=0.3)
+        assert found.cost_usd == pytest.approx(0.1)
+
+    def test_ticks_once_a_fold(self) -> None:
+        ticks: list[int] = []
+        find(dear_and_cheap(), cost_usd=1.0, tick=ticks.append)
+        assert sum(ticks) == FOLDS * count_repeats(120)
+
+
+class TestFit:
+    def test_the_weight_becomes_the_default(self) -> None:
+        """Models with a kind each, one of them five times as dear."""
+        cost = np.tile([1.0, 0.2], (240, 1))
+        table, labels = two_kinds(np.random.default_rng(0), cost_usd=cost)
+        artifact = hypernova.fit(table, target_cost=0.61)
+        target = json.loads(artifact.metadata)["target"]
+        assert target["label"].startswith("held-out")
+        assert target["asked"] == {"cost_usd": 0.61, "accuracy": None}
+        assert target["cost_usd"] == pytest.approx(0.6, abs=0.01)
+        assert target["accuracy"] > 0.85
+        assert artifact.policy["cost_weight"] == target["cost_weight"]
+        taken = artifact.decide_many(table.embedding).model_indices
+        assert np.mean(taken == labels) > 0.97
+        # A tighter one leaves little to the dear model: 6% of the tasks bring it to 0.25.
+        tight = hypernova.fit(table, target_cost=0.25)
+        assert np.mean(tight.decide_many(table.embedding).model_indices == 0) < 0.08
+        assert tight.policy["cost_weight"] > artifact.policy["cost_weight"]
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"target_cost": 0.5, "target_accuracy": 0.5},
+            {"target_cost": 0.5, "cost_weight": 0.1},
+            {"target_accuracy": 0.5, "cost_weight": 0.1},
+        ],
+    )
+    def test_one_wish_at_a_time(self, options) -> None:
+        with pytest.raises(FitError, match="give one of cost_weight, target_cost and target"):
+            hypernova.fit(dear_and_cheap(), **options)
+
+    @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
+    def test_a_table_without_costs(self, target) -> None:
+        with pytest.raises(FitError, match="knows no cost above zero"):
+            hypernova.fit(dear_and_cheap(cost_usd=None), **{target: 0.5})
+
+    @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
+    def test_a_cost_that_is_known_only_of_a_model_never_taken(self, target) -> None:
+        table = dear_and_cheap(cost_usd=np.tile([NAN, 0.1], (120, 1)))
+        worse = make_table(table.embedding, np.tile([1.0, 0.0], (120, 1)), cost_usd=table.cost_usd)
+        with pytest.raises(FitError, match="no cost of the models that are taken"):
+            hypernova.fit(worse, **{target: 0.05})
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        timeout=300,
+    )
+
+
+class TestCommand:
+    def test_route_goes_by_the_weight_that_meets_the_target(self, tmp_path) -> None:
+        path = tmp_path / "router.hnv"
+        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-cost", 0.003)
+        assert done.returncode == 0, done.stderr
+        notes = json.loads(hypernova.Artifact.open(path).metadata)
+        assert notes["target"]["cost_usd"] <= 0.003
+        weight = notes["target"]["cost_weight"]
+        assert f"{notes['target']['accuracy']:.4f} at $" in done.stdout
+        assert f"with a cost weight of {weight:.4g}" in done.stdout
+        route = ("route", "-a", path, "--json", "Prove that the sum of two odd numbers is even")
+        of_target, given, free = (
+            json.loads(run(*route, *more).stdout)
+            for more in ([], ["--cost-weight", weight], ["--cost-weight", 0])
+        )
+        assert of_target.pop("id") != given.pop("id")
+        assert of_target == given
+        assert of_target["ranking"][0]["cost_usd"] < free["ranking"][0]["cost_usd"]
+        for entry in of_target["ranking"]:
+            expected = entry["success"] - weight * entry["cost_usd"]
+            assert entry["utility"] == pytest.approx(expected)
+
+    def test_an_accuracy(self, tmp_path) -> None:
+        path = tmp_path / "router.hnv"
+        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
+        assert done.returncode == 0, done.stderr
+        target = json.loads(hypernova.Artifact.open(path).metadata)["target"]
+        assert target["accuracy"] >= 0.65
+        assert target["cost_usd"] < 0.0115  # what the best single model costs
+
+    def test_out_of_reach(self, tmp_path) -> None:
+        """One line that says what is nearest, and no artifact."""
+        path = tmp_path / "router.hnv"
+        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.99)
+        assert (done.returncode, done.stdout) == (1, "")
+        line = r"hypernova: no cost weight reaches an accuracy of 0\.99 on held-out tasks of simul"
+        assert re.match(line, done.stderr)
+        assert "the nearest is an accuracy of 0.7" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not path.exists()
+
+    def test_both_is_bad_usage(self, tmp_path) -> None:
+        both = ("--target-cost", 1, "--target-accuracy", 0.5)
+        done = run("fit", TABLE, "-o", tmp_path / "r.hnv", *both)
+        assert done.returncode == 2
+        assert "not allowed with" in done.stderr

@@ -1,0 +1,340 @@
+"""Sums and estimates of what models achieved, against loops over single outcomes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hypernova.training.estimates.profile import (
+    Evidence,
+    best_single,
+    estimate,
+    overall_success,
+    pulled_success,
+    sum_pairs,
+    sum_up,
+)
+from support.factories import make_table, unit
+
+NAN = float("nan")
+scores = st.sampled_from([0.0, 0.25, 1.0, NAN])
+
+
+def outcomes(draw, n: int, m: int) -> np.ndarray:
+    return np.array(draw(st.lists(scores, min_size=n * m, max_size=n * m))).reshape(n, m)
+
+
+def evidence_of(score: np.ndarray, clusters, k: int, groups=None) -> Evidence:
+    """Evidence without a table: the sums must not mind a model without outcomes."""
+    clusters, unknown = np.asarray(clusters), np.full_like(score, NAN)
+    sums = sum_up(score, unknown, unknown, clusters, k)
+    default = best_single(sums)
+    return Evidence(sums, default, sum_pairs(score, default, clusters, k), groups)
+
+
+class TestSums:
+    @given(st.data())
+    def test_equal_a_loop(self, data) -> None:
+        n, m, k = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
+        score, cost = outcomes(data.draw, n, m), outcomes(data.draw, n, m)
+        clusters = np.array(data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
+        sums = sum_up(score, cost, np.full((n, m), NAN), clusters, k)
+        pairs = sum_pairs(score, 0, clusters, k)
+        for c in range(k + 1):
+            rows = np.flatnonzero(clusters == c) if c < k else np.arange(n)
+            for j in range(m):
+                known = [score[i, j] for i in rows if not np.isnan(score[i, j])]
+                assert sums.n[c, j] == len(known)
+                assert sums.score[c, j] == sum(known)
+                assert sums.score2[c, j] == sum(x * x for x in known)
+                costs = [cost[i, j] for i in rows if not np.isnan(cost[i, j])]
+                assert (sums.cost_n[c, j], sums.cost[c, j]) == (len(costs), sum(costs))
+                both = [score[i, j] - score[i, 0] for i in rows]
+                both = [d for d in both if not np.isnan(d)]
+                assert (pairs.n[c, j], pairs.gain[c, j]) == (len(both), sum(both))
+        assert not sums.latency_n.any()
+
+    def test_those_of_parts_add_up_to_those_of_the_whole(self) -> None:
+        """DESIGN, *Scale*: training is a map and a sum."""
+        rng = np.random.default_rng(0)
+        score, clusters = rng.integers(0, 2, size=(90, 4)).astype(float), rng.integers(0, 5, 90)
+        none = np.full_like(score, NAN)
+
+        def sums(rows: slice):
+            return sum_up(score[rows], none[rows], none[rows], clusters[rows], 5)
+
+        whole, added = sums(slice(None)), sums(slice(0, 37)) + sums(slice(37, None))
+        assert np.array_equal(whole.n, added.n)
+        assert np.array_equal(whole.score, added.score)
+        pairs = [sum_pairs(score[r], 1, clusters[r], 5) for r in (slice(0, 37), slice(37, None))]
+        both, at_once = pairs[0] + pairs[1], sum_pairs(score, 1, clusters, 5)
+        assert np.array_equal(both.gain2, at_once.gain2)
+        default = best_single(whole)
+        parts = [sum_pairs(score[r], default, clusters[r], 5) for r in (slice(37), slice(37, None))]
+        estimates = [
+            estimate(Evidence(s, default, p), 10.0).success
+            for s, p in (
+                (whole, sum_pairs(score, default, clusters, 5)),
+                (added, parts[0] + parts[1]),
+            )
+        ]
+        assert np.array_equal(*estimates)
+
+
+class Loops:
+    """The estimates of the design, from single outcomes, one (cluster, model) at a time."""
+
+    def __init__(self, score: np.ndarray, clusters, groups, shrinkage: float) -> None:
+        self.score, self.clusters, self.groups, self.a = score, clusters, groups, shrinkage
+        self.models = range(score.shape[1])
+        every = [x for j in self.models for x in self.known(j)]
+        everyone = sum(every) / len(every)
+        self.overall = [
+            (sum(self.known(j)) + 20 * everyone) / (len(self.known(j)) + 20) for j in self.models
+        ]
+        enough = min(max(len(self.known(j)) for j in self.models) / 2, 100)
+        asked = [j for j in self.models if len(self.known(j)) >= enough]
+        self.default = max(asked, key=lambda j: (self.overall[j], -j))
+        self.pulled = [self.pull(j) for j in self.models]
+
+    def rows(self, of: set[int] | None) -> list[int]:
+        return [i for i, c in enumerate(self.clusters) if of is None or c in of]
+
+    def known(self, j: int, of: set[int] | None = None) -> list[float]:
+        return [x for x in self.score[self.rows(of), j].tolist() if not np.isnan(x)]
+
+    def gains(self, j: int, of: set[int] | None = None) -> list[float]:
+        gains = [self.score[i, j] - self.score[i, self.default] for i in self.rows(of)]
+        return [g for g in gains if not np.isnan(g)]
+
+    @staticmethod
+    def variance(values: list[float]) -> float:
+        mean = sum(values) / max(len(values), 1)
+        return sum((x - mean) ** 2 for x in values) / max(len(values), 1)
+
+    def squared_error(self, values: list[float], largest: float) -> tuple[float, float]:
+        """Variance over the whole table, and the squared error of a mean."""
+        variance = max(self.variance(values), largest / (len(values) + 1))
+        return variance, variance / max(len(values), 1)
+
+    def pull(self, j: int) -> float:
+        gap = self.overall[j] - self.overall[self.default]
+        paired = self.squared_error(self.gains(j), 0.5)[1]
+        unpaired = sum(self.squared_error(self.known(x), 0.25)[1] for x in (j, self.default))
+        most = max(len(self.known(x)) for x in self.models)
+        if gap == 0 or len(self.known(j)) < min(most / 2, 100):
+            return self.overall[j]
+        all_shared = len(self.gains(j)) == len(self.known(j))
+        noise = paired if all_shared else min(paired, unpaired)
+        kept = max(0.0, 1 - noise / gap**2)
+        return self.overall[self.default] + kept * gap
+
+    def success(self, c: int, j: int) -> float:
+        # An outcome counts for what it is less what the pull took off the model's rate.
+        off = self.overall[j] - self.pulled[j]
+        prior = self.pulled[j]
+        if self.groups is not None:
+            alike = {d for d, g in enumerate(self.groups) if g == self.groups[c]}
+            group = [x - off for x in self.known(j, alike)]
+            prior = (sum(group) + 20 * self.pulled[j]) / (len(group) + 20)
+        here = [x - off for x in self.known(j, {c})]
+        if not here:
+            return prior
+        rate = (sum(here) + self.a * prior) / (len(here) + self.a)
+        return min(max(rate, 0.0), 1.0)
+
+    def error(self, values: list[float], overall: list[float], largest: float) -> float:
+        """Standard error in a cluster of a mean that leans on that of the whole table."""
+        weight, n = max(self.a, 1.0), len(values)
+        variance, squared = self.squared_error(overall, largest)
+        pooled = (n * self.variance(values) + weight * variance) / (n + weight)
+        return math.sqrt(pooled / (n + weight) + (weight / (n + weight)) ** 2 * squared)
+
+    def standard_error(self, c: int, j: int) -> float:
+        return self.error(self.known(j, {c}), self.known(j), 0.25)
+
+    def gain_error(self, c: int, j: int) -> float:
+        if j == self.default:
+            return 0.0
+        return self.error(self.gains(j, {c}), self.gains(j), 0.5)
+
+
+class TestEstimate:
+    @given(st.data())
+    def test_equals_a_loop(self, data) -> None:
+        n, m, k = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 4), st.integers(1, 5)))
+        score = outcomes(data.draw, n, m)
+        assume(not np.isnan(score).all())
+        clusters = data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))
+        given_groups = st.lists(st.integers(0, 2), min_size=k, max_size=k).map(np.array)
+        groups = data.draw(st.none() | given_groups)
+        a = data.draw(st.sampled_from([0.0, 0.5, 10.0, 40.0, 1e9]))
+        # Copies of a table: where there are many outcomes the pull lets go.
+        copies = data.draw(st.sampled_from([1, 60]))
+        score, clusters = np.tile(score, (copies, 1)), clusters * copies
+
+        loops = Loops(score, clusters, groups, a)
+        evidence = evidence_of(score, clusters, k, groups)
+        assert evidence.default_model == loops.default
+        np.testing.assert_allclose(pulled_success(evidence), loops.pulled, atol=1e-12)
+        profiles = estimate(evidence, a)
+        for name in ("success", "standard_error", "gain_error"):
+            loop = [[getattr(loops, name)(c, j) for j in range(m)] for c in range(k)]
+            seen = getattr(profiles, name)[:-1]
+            np.testing.assert_allclose(seen, loop, atol=2e-7, err_msg=name)
+        # The last row is the whole table's, and is not pulled.
+        np.testing.assert_allclose(profiles.success[-1], loops.overall, atol=2e-7)
+        for j in range(m):
+            squared = loops.squared_error(loops.known(j), 0.25)[1]
+            assert profiles.standard_error[-1, j] == pytest.approx(math.sqrt(squared), abs=2e-7)
+            squared = loops.squared_error(loops.gains(j), 0.5)[1] * (j != loops.default)
+            assert profiles.gain_error[-1, j] == pytest.approx(math.sqrt(squared), abs=2e-7)
+
+    def test_a_worked_example(self) -> None:
+        score = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, NAN]])
+        table = make_table(np.eye(5, dtype=np.float32), score)
+        profiles = estimate(Evidence.of(table, np.array([0, 0, 1, 1, 1]), 3), shrinkage=10.0)
+        # Overall rates lean on everyone's 4/9 with weight 20; their gap is noise.
+        overall = (np.array([2.0, 2.0]) + 20 * 4 / 9) / (np.array([5.0, 4.0]) + 20)
+        prior = overall[1]
+        off = overall - prior
+        expected = [
+            (np.array([2, 0]) - 2 * off + 10 * prior) / 12,
+            (np.array([0, 2]) - np.array([3, 2]) * off + 10 * prior) / np.array([13, 12]),
+            [prior, prior],  # nothing was seen in cluster 2
+            overall,
+        ]
+        assert profiles.default_model == 1
+        np.testing.assert_allclose(profiles.success, expected, rtol=1e-6)
+        assert profiles.counts.tolist() == [[2, 2], [3, 2], [0, 0], [5, 4]]
+        assert profiles.mean[2].tolist() == [0, 0]
+        assert np.all(profiles.gain_error[:, 1] == 0)
+
+    def test_a_cluster_leans_on_its_group_first(self) -> None:
+        """Model 1 is good in group 1: an empty cluster of that group expects it to be."""
+        rng = np.random.default_rng(0)
+        clusters = np.repeat([0, 1], 300)
+        rates = np.array([[0.7, 0.3], [0.3, 0.9]])
+        score = (rng.random((600, 2)) < rates[clusters]).astype(float)
+        grouped = evidence_of(score, clusters, 4, np.array([0, 1, 0, 1]))
+        success = estimate(grouped, 10.0).success
+        np.testing.assert_allclose(success[2], rates[0], atol=0.08)
+        np.testing.assert_allclose(success[3], rates[1], atol=0.08)
+        alone = estimate(evidence_of(score, clusters, 4), 10.0).success
+        np.testing.assert_allclose(alone[2], alone[3])
+
+    def test_unknown_cost_is_not_free(self) -> None:
+        cost = np.array([[1.0, NAN], [3.0, NAN], [NAN, NAN], [NAN, NAN]])
+        table = make_table(np.eye(4, dtype=np.float32), np.ones((4, 2)), cost_usd=cost)
+        profiles = estimate(Evidence.of(table, np.array([0, 0, 1, 1]), 2), shrinkage=1.0)
+        assert profiles.cost[:, 0].tolist() == [2.0, 2.0, 2.0]  # cluster 1 leans on the whole
+        assert np.isnan(profiles.cost[:, 1]).all()
+
+    def test_errors_shrink_with_evidence(self) -> None:
+        rng = np.random.default_rng(0)
+        errors = []
+        for n in (20, 200, 2000):
+            score = rng.integers(0, 2, size=(n, 2)).astype(float)
+            table = make_table(unit(rng.normal(size=(n, 4))), score)
+            evidence = Evidence.of(table, np.zeros(n, dtype=int), 1)
+            errors.append(estimate(evidence, shrinkage=5.0).standard_error[0, 0])
+        assert errors[0] > errors[1] > errors[2]
+        assert errors[2] == pytest.approx(0.5 / np.sqrt(2005), rel=0.05)
+
+    def test_one_of_one_is_not_a_hundred_per_cent(self) -> None:
+        """FIELD 7: a cell with few or no outcomes leans on what is known."""
+        score = np.full((101, 2), NAN)
+        score[:100, 0] = np.arange(100) < 70
+        score[100, 1] = 1.0
+        evidence = evidence_of(score, np.arange(101) % 2, 2)
+        profiles = estimate(evidence, shrinkage=10.0)
+        assert evidence.default_model == 0
+        assert profiles.success[:, 1].max() < 0.75
+        assert profiles.gain_error[:, 1].min() > 0.1
+
+    @pytest.mark.parametrize("few", [1, 2, 4])
+    def test_a_few_equal_outcomes_are_no_proof(self, few) -> None:
+        """FIELD 7: each beat the default model, and all of their differences are equal."""
+        score = np.full((200, 2), NAN)
+        score[:, 0] = np.arange(200) % 10 < 7
+        score[np.flatnonzero(score[:, 0] == 0)[:few], 1] = 1.0
+        evidence = evidence_of(score, np.zeros(200, dtype=int), 1)
+        profiles = estimate(evidence, shrinkage=1e9)
+        # Hardly tried, it is not pulled: it leans on what all models achieve.
+        assert pulled_success(evidence)[1] == overall_success(evidence.sums)[1]
+        gain = profiles.success[:, 1] - profiles.success[:, 0]
+        assert np.all(gain < profiles.gain_error[:, 1])
+
+
+class TestPull:
+    def rates(self, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        evidence = evidence_of(score, np.zeros(len(score), dtype=int), 1)
+        return overall_success(evidence.sums), pulled_success(evidence)
+
+    def test_no_gap(self) -> None:
+        overall, pulled = self.rates(np.tile([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], (5, 1)))
+        assert overall[0] == overall[1]
+        assert np.array_equal(pulled, overall)
+
+    def test_a_gap_within_noise_is_gone(self) -> None:
+        score = np.ones((100, 2))
+        score[:29, 0], score[-31:, 1] = 0.0, 0.0
+        overall, pulled = self.rates(score)
+        assert overall[0] > overall[1]
+        assert pulled[1] == pulled[0] == overall[0]
+
+    def test_a_gap_far_beyond_noise_is_left(self) -> None:
+        rng = np.random.default_rng(0)
+        overall, pulled = self.rates((rng.random((3000, 3)) < [0.9, 0.6, 0.2]).astype(float))
+        np.testing.assert_allclose(pulled, overall, atol=1e-3)
+        # The estimator of James and Stein takes at most all, and never overshoots.
+        assert pulled[0] == overall[0]
+        assert np.all(pulled[1:] >= overall[1:])
+
+    def test_what_outcomes_agree_on_is_less_noise(self) -> None:
+        """The same two rates: where one model solves all that the other does, it is better."""
+        nested, crossed = np.zeros((200, 2)), np.zeros((200, 2))
+        nested[:110, 0], nested[:98, 1] = 1.0, 1.0
+        crossed[:110, 0], crossed[-98:, 1] = 1.0, 1.0
+        (overall, kept), (same, taken) = self.rates(nested), self.rates(crossed)
+        assert np.array_equal(overall, same)
+        assert kept[1] < 0.5 * (overall[0] + overall[1])
+        assert taken[1] == overall[0]
+
+    def test_models_that_share_no_task(self) -> None:
+        """A log with one model a task: hundreds of outcomes tell models apart all the same."""
+        rng = np.random.default_rng(0)
+        asked = np.arange(900) % 3
+        score = (rng.random((900, 3)) < [0.85, 0.85, 0.3]).astype(float)
+        score[asked[:, None] != np.arange(3)] = NAN
+        overall, pulled = self.rates(score)
+        assert pulled[2] == pytest.approx(overall[2], abs=0.01)
+        assert pulled[0] == pytest.approx(pulled[1], abs=0.01)
+
+    def test_clusters_do_not_say_again_what_the_pull_took(self) -> None:
+        """Two clusters, alike in both: neither may prefer the luckier model."""
+        score = np.ones((200, 2))
+        score[:58:2, 0], score[1:63:2, 1] = 0.0, 0.0
+        evidence = evidence_of(np.vstack([score, score]), np.repeat([0, 1], 200), 2)
+        overall, pulled = overall_success(evidence.sums), pulled_success(evidence)
+        assert pulled[0] == pulled[1] == overall[0] > overall[1] + 0.009
+        gap = np.diff(estimate(evidence, 10.0).success, axis=1)
+        # All but the part of a rate's distance from everyone's that 20 outcomes stand for.
+        np.testing.assert_allclose(gap[:-1, 0], -0.01 * (20 / 420) * (200 / 210), atol=1e-6)
+
+
+class TestBestSingle:
+    def test_only_models_that_were_tried_often_enough_are_asked(self) -> None:
+        score = np.full((400, 3), NAN)
+        score[:, 0] = np.arange(400) % 2
+        score[:99, 1] = 1.0
+        score[:100, 2] = np.arange(100) < 90
+        assert evidence_of(score, np.zeros(400, dtype=int), 1).default_model == 2
+
+    def test_of_equal_ones_the_lower_index(self) -> None:
+        score = np.tile([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]], (20, 1))
+        assert evidence_of(score, np.zeros(40, dtype=int), 1).default_model == 1
