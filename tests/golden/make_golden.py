@@ -287,7 +287,7 @@ def main() -> None:
             decision = stated(reference, vector, options)
             if decided(artifact, vector, options) != decision:
                 sys.exit(f"{name}: the readers disagree on {vector} with {options}")
-            entries.append({"vector": vector, "options": options, "decision": decision})
+            entries.append({"vector": vector, "wishes": options, "decision": decision})
         document = {
             "version": list(artifact.version),
             "bytes": len(data),
