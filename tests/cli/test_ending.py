@@ -209,6 +209,27 @@ def test_a_command_that_waits_for_input_ends_when_told_to(start: Callable[..., C
     assert command.ended() == (143, b"", b"")
 
 
+def test_a_line_is_printed_once_if_the_signal_comes_as_it_is_written() -> None:
+    program = """
+import os, signal, sys
+from hypernova.cli import ending, streams
+def end_at_the_write(frame, event, called):
+    if event == "c_return" and called is os.write:
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+streams.prepare()
+try:
+    with ending.raising():
+        sys.setprofile(end_at_the_write)
+        print("one line", flush=True)
+        os.write(2, b"no signal came")
+except ending.Ended as ended:
+    sys.exit(ended.exit_code)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, b"one line\n", b"")
+
+
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As under nohup, or in the background of a script."""
     program = (

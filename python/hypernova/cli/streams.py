@@ -81,6 +81,11 @@ class _Output(io.RawIOBase):
                     f"standard output cannot be written ({error.strerror or error}); "
                     "check the space where it goes"
                 ) from error
+            except BaseException:
+                # A signal that ends the command. Whether these bytes were written is not known:
+                # the flush at exit would write them again.
+                self._failed = True
+                raise
         return len(data)
 
 
