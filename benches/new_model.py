@@ -89,12 +89,12 @@ def level(artifact, new, scored):
     belief = prior.believe(features, scored.score - expected, noises)
     rows_expected, rows = prior.rows()
     success = rows_expected + rows @ belief.weights
-    lift = prior.lift(belief)
+    correction = prior.lift(belief)
     return replace(
         new.column,
         success=np.clip(success, 0, 1)[:, None].astype(np.float32),
-        slopes=None if lift is None else lift[0],
-        offsets=None if lift is None else lift[1],
+        slopes=None if correction is None else correction[0],
+        offsets=None if correction is None else correction[1],
     )
 
 
@@ -103,11 +103,11 @@ def own_ridge(new, scored):
     expected, features = new.prior.prompts(scored.placed)
     left = scored.score - expected - features @ new.belief.weights
     x = scored.placed.vectors
-    lifts = Ridge(x, np.ones((len(x), 1), dtype=bool)).lifts(left[:, None], RIDGE)
+    correction = Ridge(x, np.ones((len(x), 1), dtype=bool)).lifts(left[:, None], RIDGE)
     return replace(
         new.column,
-        slopes=new.column.slopes + lifts.slopes,
-        offsets=new.column.offsets + lifts.offsets,
+        slopes=new.column.slopes + correction.slopes,
+        offsets=new.column.offsets + correction.offsets,
     )
 
 

@@ -189,7 +189,7 @@ def train(corpus: Corpus, token_vectors: Array, settings: Settings, seed: int = 
         scale = np.sqrt(variance / (1 - 0.99 ** (step + 1))) + 1e-4
         rows -= rate / (1 - 0.9 ** (step + 1)) * momentum / scale
     return Trained(
-        rows, keys, judge(bag[held_out] @ rows, target[held_out], corpus.teacher[held_out])
+        rows, keys, score_vectors(bag[held_out] @ rows, target[held_out], corpus.teacher[held_out])
     )
 
 
@@ -203,7 +203,7 @@ def principal_axes(vectors: Array, dim: int) -> Array:
     return kept
 
 
-def judge(found: Array, target: Array, teacher: Array) -> dict[str, float]:
+def score_vectors(found: Array, target: Array, teacher: Array) -> dict[str, float]:
     """Compare held-out vectors with the teacher's.
 
     cosine: to the teacher's vector in the directions kept; agreement: correlation of the cosines

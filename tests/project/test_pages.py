@@ -160,6 +160,10 @@ def test_the_reference_has_every_public_name_once() -> None:
     assert sorted(listed) == sorted(public - {"hypernova.HypernovaError", "hypernova.__version__"})
 
 
+def test_the_citation_names_the_version_of_the_package() -> None:
+    assert f"\nversion: {hypernova.__version__}\n" in text_of("CITATION.cff")
+
+
 WALKS = ("From a text to a decision", "From a table to a file")
 
 
