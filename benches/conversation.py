@@ -1,10 +1,11 @@
-"""How a conversation is read: by its last turn, its first, both as one text, or their mean vector.
+"""Compare ways to read a conversation: last turn, first turn, one text, or mean vector.
 
 Not here: how the turns are found (`hypernova.router.conversation`).
-One half of a table is fitted. Each prompt of the other half is the last turn of a conversation
-that another one of the same kind, or of another kind, began, and is scored as the last one's task;
-or it is the first turn, a reply that names no subject is the last, and it is scored as the first
-one's task. The turns are put together in each way, and everything else is equal.
+One half of a table is fitted. From each prompt of the other half come conversations of three
+kinds: another prompt of the same group is the first turn and this prompt the last; the same with
+a prompt of another group; or this prompt is the first turn, and a reply that names no subject is
+the last. A conversation is scored by the outcomes of the prompt that names its task. Nothing but
+the way of reading differs.
 
     python -m benches.conversation DATA [--embedder static] [--limit 1500] [--seed 0]
 """
@@ -23,13 +24,13 @@ WEIGHTS = (0.3, 0.5, 0.7)
 
 
 def mean(first, last, weight: float):
-    """The mean of unit vectors, `weight` of it the last turn's, brought to length 1."""
+    """Average unit vectors, with `weight` for the last turn, and scale to length 1."""
     mixed = (1.0 - weight) * first + weight * last
     return np.ascontiguousarray(mixed / np.linalg.norm(mixed, axis=1, keepdims=True), np.float32)
 
 
 def partners(groups, rng, *, same: bool):
-    """For each prompt another one of the same group, or one of another."""
+    """Draw for each prompt another one of the same group, or one of another group."""
     found = np.empty(len(groups), dtype=int)
     for i, group in enumerate(groups):
         others = np.flatnonzero((groups == group) == same)

@@ -1,7 +1,7 @@
-"""Rows of a record that are of the Rust core alone: criterion's times, counted instructions.
+"""Collect the rows of the Rust core alone: criterion's times, counted instructions.
 
-Not here: anything from Python. Criterion's rows are what its last run left under `target`;
-instructions are counted by valgrind, whose processor has AVX2 and no AVX-512.
+Not here: anything from Python. Criterion's rows come from its last run, under `target`; valgrind
+counts instructions, on a CPU with AVX2 and without AVX-512.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).parents[1]
+from benches.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 COUNT = ROOT / "target" / "release" / "examples" / "count"
 COUNTED = [
     ("decide", 20, 384),
@@ -31,7 +35,7 @@ TIMES = (64, 320)  # whole turns of the 64 queries
 
 
 def criterion_rows(folder: Path = ROOT / "target" / "criterion") -> list[dict[str, object]]:
-    """One row for each benchmark that criterion has run: median and least of its samples."""
+    """Make a row of each benchmark that criterion ran: median and shortest of its samples."""
     rows: list[dict[str, object]] = []
     for path in sorted(folder.rglob("new/benchmark.json")):
         sample = json.loads((path.parent / "sample.json").read_text())
@@ -51,7 +55,7 @@ def criterion_rows(folder: Path = ROOT / "target" / "criterion") -> list[dict[st
 
 
 def instructions(work: str, clusters: int, dim: int, level: str) -> float:
-    """Instructions of one piece of work: the difference of two runs that do more and less."""
+    """Count the instructions of one call, as the difference of two runs."""
     found = []
     for times in TIMES:
         count = [str(COUNT), work, str(clusters), str(dim), str(times)]
@@ -70,7 +74,7 @@ def instructions(work: str, clusters: int, dim: int, level: str) -> float:
 
 
 def counted_rows() -> list[dict[str, object]]:
-    """Instructions of the core's hot functions; none where there is no valgrind."""
+    """Count the instructions of the core's hot functions; no rows without valgrind."""
     if shutil.which("valgrind") is None:
         print("valgrind is not installed: instructions are not counted")
         return []

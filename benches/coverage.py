@@ -1,8 +1,8 @@
-"""How often the judge's interval holds the true gain, and how often it sees what is not there.
+"""Check how often the interval of `evaluate` covers the true gain, and how often *Route* is wrong.
 
-Not here: speed. Tables are drawn from a world whose rates are known. The truth for a
-table is what the artifact that `fit` learns from it gains on new prompts of that world
-over its default model: what a user will see.
+Not here: speed. Tables are drawn from a simulation whose success rates are known. The true gain
+for a table is the one that a user will see: that of the artifact fitted to it over its default
+model, on new prompts of the same simulation.
 
     python benches/coverage.py [--tables 120] [--tasks 200]
 """
@@ -21,7 +21,7 @@ MODELS, DIM, NEW_PROMPTS = 3, 16, 20_000
 def draw_prompts(
     rng: np.random.Generator, prompts: int, effect: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (prompts, DIM) of three kinds that overlap, and rates (prompts, MODELS).
+    """Draw vectors (prompts, DIM) of three overlapping kinds, and success rates (prompts, MODELS).
 
     Each model solves its own kind with 0.6 + effect, the others with 0.6 - effect / 2.
     """
@@ -33,7 +33,7 @@ def draw_prompts(
 
 
 def draw_table(rng: np.random.Generator, tasks: int, effect: float) -> hypernova.OutcomeTable:
-    """On half of the tasks the models share their luck: what is hard for one is for all."""
+    """Draw a table; on half of its tasks one draw decides for all models."""
     vectors, rate = draw_prompts(rng, tasks, effect)
     shared = rng.random((tasks, 1)) < 0.5
     luck = np.where(shared, rng.random((tasks, 1)), rng.random((tasks, MODELS)))
@@ -47,6 +47,7 @@ def draw_table(rng: np.random.Generator, tasks: int, effect: float) -> hypernova
 
 
 def true_gain(artifact: hypernova.Artifact, rng: np.random.Generator, effect: float) -> float:
+    """Compute the gain over the default model on new prompts, from the known rates."""
     vectors, rate = draw_prompts(rng, NEW_PROMPTS, effect)
     taken = artifact.decide_many(vectors).model_indices
     default = artifact.models.index(artifact.default_model)
@@ -71,7 +72,7 @@ def main() -> None:
             routed += route
             wrongly += route and truth <= 0
         truth, mean, low, high = np.array(rows).T
-        # An interval of no width says that every fold took the best single model.
+        # An interval has no width where every fold took the best single model.
         moved = high > low
         holds = np.mean((low <= truth) & (truth <= high), where=moved)
         print(

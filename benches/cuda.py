@@ -1,7 +1,7 @@
-"""What a GPU gives: vectors against the processor's, one request, and many at once.
+"""Compare a GPU with the CPU: the vectors, the time of one request, and the rate of many.
 
-Not here: the processor alone (`text.py`). Run where onnxruntime has CUDA; prompts are those of
-the tables in `../shared`, or in the folder that HYPERNOVA_SHARED names.
+Not here: the CPU alone (`text.py`). Run where onnxruntime has CUDA, with the sample tables
+(`paths.py`).
 
     python -m benches.cuda static minilm FOLDER... > record.md
 """
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from benches.record import processor, said
-from benches.text import artifact_for, percentiles, prompts, shared
+from benches.paths import sample_tables
+from benches.record import output_of, processor
+from benches.text import artifact_for, percentiles, prompts
 
 import hypernova
 from hypernova.embedder import Embedder
@@ -27,18 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANY = "llmrouter_mixed"
-ON_CPU = 200  # prompts, of those for which a processor is timed or compared
-PARITY = 0.9999
+ON_CPU = 200  # prompts for which the CPU is timed or compared
+PARITY = 0.9999  # smallest cosine of a GPU vector to the CPU vector that is no failure
 
 
 def seconds(call: Callable[[], object]) -> float:
+    """Time one call."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def agreement(cpu: Embedder, gpu: Embedder, texts: list[str]) -> list[str]:
-    """How far the vectors of both devices agree, in batches and alone."""
+    """Compare the vectors of both devices, in batches and alone."""
     ours, theirs = cpu.embed(texts), gpu.embed(texts)
     alone = np.array([gpu.embed_one(text) for text in texts])
     worst = [
@@ -49,6 +51,7 @@ def agreement(cpu: Embedder, gpu: Embedder, texts: list[str]) -> list[str]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
@@ -56,13 +59,15 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("embedders", nargs="+", help="bundled names or folders")
-    parser.add_argument("--commit", default=said("git", "rev-parse", "--short", "HEAD"))
-    parser.add_argument("--prompts", type=int, help="of the many; by default all of the table")
+    parser.add_argument("--commit", default=output_of("git", "rev-parse", "--short", "HEAD"))
+    parser.add_argument(
+        "--prompts", type=int, help="for the rate of many; by default all of the table"
+    )
     arguments = parser.parse_args()
 
     import pyarrow.parquet
 
-    path = shared() / "data" / MANY / "tasks.parquet"
+    path = sample_tables() / MANY / "tasks.parquet"
     many = pyarrow.parquet.read_table(path, columns=["prompt"])["prompt"].to_pylist()[
         : arguments.prompts
     ]
@@ -78,7 +83,7 @@ def main() -> None:
             figures = []
             for embedder, rounds in ((gpu, 5), (cpu, 1)):
                 router = hypernova.Router(artifact_for(embedder), embedder=embedder)
-                percentiles(router.route, texts[:8], 1)  # what the first runs of a shape cost
+                percentiles(router.route, texts[:8], 1)  # the first runs of a shape are slow
                 figures.append(percentiles(router.route, texts, rounds))
             single.append(
                 [name, length]
@@ -98,7 +103,7 @@ def main() -> None:
     query = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     print(f"# A GPU beside the processor, commit {arguments.commit}\n")
     version = import_onnxruntime().__version__
-    print(f"{said(*query)}; {processor()}; onnxruntime {version}, ", end="")
+    print(f"{output_of(*query)}; {processor()}; onnxruntime {version}, ", end="")
     print(f"Python {platform.python_version()}; one thread. `python -m benches.cuda`.\n")
     print(f"Vectors of prompts of `{MANY}`: worst cosines, largest difference of a number.\n")
     print(

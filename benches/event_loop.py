@@ -1,9 +1,9 @@
-"""How long an event loop waits while 64 requests are in flight.
+"""Measure how late the turns of an event loop come while 64 requests are in flight.
 
-Not here: how long the requests take (`text.py`). A thread asks the loop for a turn every
+Not here: the time of the requests (`text.py`). A thread asks the loop for a turn every
 millisecond, as a socket would, and the turn measures how late it comes (a timer of asyncio's
-would not do: epoll rounds it up to the next millisecond). What is late without any request is
-the machine's.
+would not do: epoll rounds it up to the next millisecond). A row without requests shows the
+machine's own delays.
 
     python -m benches.event_loop [--seconds 5]
 """
@@ -17,7 +17,7 @@ import time
 from datetime import date
 
 import numpy as np
-from benches.record import processor, said
+from benches.record import output_of, processor
 from benches.text import artifact_for, prompts
 
 import hypernova
@@ -25,10 +25,12 @@ from hypernova.embedder import Embedder
 
 IN_FLIGHT = 64
 EVERY_S = 0.001  # between two probes
-CALM_RATE = 1000  # requests a second that clients with pauses ask for, at most
+CALM_RATE = 1000  # requests a second of clients that pause, at most
 
 
 def probe(loop: asyncio.AbstractEventLoop, until: float, late: list[float]) -> None:
+    """Ask the loop for turns until a time, and collect the seconds by which each was late."""
+
     def turn(asked: float) -> None:
         late.append(time.perf_counter() - asked)
 
@@ -38,7 +40,7 @@ def probe(loop: asyncio.AbstractEventLoop, until: float, late: list[float]) -> N
 
 
 async def requests(router: hypernova.Router, texts: list[str], until: float, pause_s: float) -> int:
-    """One of those in flight: a request after the other."""
+    """Send requests one after the other, as one client does, and count them."""
     done = 0
     while time.perf_counter() < until:
         await router.aroute(texts[done % len(texts)])
@@ -51,6 +53,7 @@ async def requests(router: hypernova.Router, texts: list[str], until: float, pau
 async def run(
     router: hypernova.Router | None, texts: list[str], seconds: float, pause_s: float = 0.0
 ) -> list[object]:
+    """Run all clients beside the probe, and return the figures of a row."""
     late: list[float] = []
     until = time.perf_counter() + seconds
     flights = [
@@ -78,12 +81,12 @@ def main() -> None:
             router.route(some[0])
             rows.append((name, length, asyncio.run(run(router, some, seconds))))
             if name == "static":
-                # As fast as it goes, most of what the loop waits for is its own turns.
+                # Without pauses the loop mostly waits for its own turns.
                 paused = asyncio.run(run(router, some, seconds, IN_FLIGHT / CALM_RATE))
                 rows.append((f"{name}, with pauses", length, paused))
             router.close()
     rows.append(("no request", "", asyncio.run(run(None, [""], seconds))))
-    commit = said("git", "rev-parse", "--short", "HEAD")
+    commit = output_of("git", "rev-parse", "--short", "HEAD")
     print(f"# An event loop with {IN_FLIGHT} requests in flight, {date.today()}, commit {commit}\n")
     print(
         f"{processor()}, Python {sys.version.split()[0]}; {seconds:g} s a row. How late the loop's"

@@ -1,12 +1,11 @@
-"""Does recalibration follow a model that got worse, and what may an outcome weigh?
+"""Check that recalibration follows a model that got worse, and how heavy an outcome may weigh.
 
-    python -m benches.learning ../shared/data/llmrouter_mixed
+Not here: speed. Exploration is drawn by this script, by the rule of ``explore=``.
+One part of a table is fitted and another is served in three stretches, with a recalibration after
+each; the rest gives the accuracy. The outcomes are once those of the table, and once those of a
+default model that fails three tenths of what it used to solve.
 
-Fits on a part of a table, serves another part in three stretches with a recalibration
-after each, and prints the accuracy on the rest: in the world of the table, and in one
-where the default model fails three tenths of what it used to solve.
-
-Not here: speed. Exploration is drawn here, by the rule of ``explore=``.
+    python -m benches.learning TABLE
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ START = 1_764_000_000.0
 
 
 def part_of(table: hypernova.OutcomeTable, tasks: np.ndarray) -> hypernova.OutcomeTable:
+    """Select tasks of a table, without its vectors and costs."""
     return hypernova.OutcomeTable.from_arrays(
         task_ids=[table.task_ids[i] for i in tasks],
         prompts=[table.prompts[i] for i in tasks],
@@ -55,11 +55,13 @@ def serve(artifact, vectors, score, explore, rng, path: Path) -> None:
 
 
 def accuracy(artifact, vectors, score) -> float:
+    """Average the scores of the chosen models."""
     taken = artifact.decide_many(vectors).model_indices
     return float(score[np.arange(len(score)), taken].mean())
 
 
 def run(table: hypernova.OutcomeTable, fit_on: int, test_on: int, draws: int) -> None:
+    """Print the accuracy for each rate of exploration and bound of the weight."""
     vectors = open_embedder("static").embed(list(table.prompts))
     rows: dict[tuple[str, object, object], list[float]] = {}
     for seed in range(draws):

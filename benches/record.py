@@ -1,7 +1,7 @@
 """Write a record of benchmarks, and compare two.
 
-Not here: what is measured. A record is a CSV file with a row for each thing that was
-measured, and a table for readers beside it.
+Not here: the measurements. A record is a CSV file with a row for each measurement, and a table
+for readers beside it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benches.paths import ROOT
+
 FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions", "p99_ns", "bytes")
 PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
 MOVED = 0.1
 
 
-def said(*command: str) -> str:
-    """What a command prints; nothing if there is no such command."""
+def output_of(*command: str) -> str:
+    """Run a command and return what it prints; an empty text if there is no such command."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     except OSError:
@@ -30,12 +31,14 @@ def said(*command: str) -> str:
 
 
 def processor() -> str:
+    """Name the CPU and its number of cores."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{named[0] if named else 'unknown'}, {os.cpu_count()} cores"
 
 
 def versions() -> str:
+    """Name the versions of the libraries that are compared."""
     found = []
     for peer in PEERS:
         try:
@@ -49,16 +52,16 @@ def write(rows: list[dict[str, object]], folder: Path, level: str, how: str) -> 
     """Write DATE-COMMIT-speed.csv and .md.
 
     Args:
-        rows: What was measured; a field that does not apply is left out.
-        folder: Where to, made if need be.
-        level: The level of SIMD.
-        how: One paragraph that says how it was measured.
+        rows: A measurement each; a field that does not apply is left out.
+        folder: Where the record goes; created if missing.
+        level: SIMD level of the search.
+        how: One paragraph on how the rows were measured.
 
     Returns:
         The CSV file.
     """
-    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = said("git", "status", "--porcelain", "--untracked-files=no")
+    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
     path = folder / f"{datetime.date.today()}-{commit}-speed.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
@@ -86,7 +89,7 @@ def write(rows: list[dict[str, object]], folder: Path, level: str, how: str) -> 
 
 
 def read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
-    """The rows of a record by name and library; exits with one line if it is none."""
+    """Read the rows of a record by name and library; exit with one line if it is no record."""
     try:
         with path.open(newline="") as file:
             reader = csv.DictReader(file)
@@ -101,10 +104,10 @@ def read(path: Path) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def compare(first: Path, second: Path) -> list[str]:
-    """One line for each row of both records: the second's figures by the first's.
+    """Divide each figure of the second record by that of the first, a line for each row.
 
     A ratio to hypernova, or a count of instructions, that moved by more than a tenth is
-    marked; a time alone is not, because it depends on what else the machine does.
+    marked; a time alone is not, because other work on the machine moves it.
     """
     a, b = read(first), read(second)
     lines = [f"only in {first}: {' / '.join(key)}" for key in a if key not in b]
@@ -112,7 +115,7 @@ def compare(first: Path, second: Path) -> list[str]:
     for key in a:
         if key not in b:
             continue
-        told, moved = [], False
+        changes, moved = [], False
         for field, name in (
             ("median_ns", "time"),
             ("ratio", "ratio"),
@@ -122,8 +125,8 @@ def compare(first: Path, second: Path) -> list[str]:
             old, new = a[key].get(field), b[key].get(field)
             if old and new and float(old):
                 by = float(new) / float(old)
-                told.append(f"{name} x{by:.2f}")
+                changes.append(f"{name} x{by:.2f}")
                 moved |= name != "time" and abs(by - 1) > MOVED
         mark = "  <-- over 10%" if moved else ""
-        lines.append(f"{' / '.join(key)}: {', '.join(told)}{mark}")
+        lines.append(f"{' / '.join(key)}: {', '.join(changes)}{mark}")
     return lines

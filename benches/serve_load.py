@@ -1,13 +1,13 @@
-"""Load on a real `hypernova serve`: so many requests a second, and how long each took.
+"""Put a constant rate of requests on a real `hypernova serve`, and time each.
 
-Not here: limits under test; `tests/integrations/test_serve.py` has them. Run by ``make soak``:
+Not here: tests of the server's limits (`tests/integrations/`). ``make soak`` runs it:
 
     python -m benches.serve_load --rate 500 --seconds 60 --p99-ms 5
 
-Requests leave at set times, whether or not those before were answered: a server that stalls is
-not spared the requests that a waiting client would not have sent. A request's time runs from
-when the client's clock woke it, and holds the wait for a free connection; how late the clock was
-is said beside it, for that is this script's and the machine's doing.
+Requests leave at set times, answered or not: a server that stalls is not spared the requests
+that a waiting client would not have sent. The time of a request starts when the client's clock
+wakes it, and includes the wait for a free connection. The delay of that clock, which this script
+and the machine cause, is printed beside it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 
 import uvloop
+from benches.paths import EXAMPLES
 
 CONNECTIONS = 32
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 WARM_S = 2
 
 
@@ -33,7 +33,9 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--p99-ms", type=float, help="exit with 1 if the 99th percentile is above")
-    parser.add_argument("options", nargs="*", metavar="OPTION", help="of hypernova serve, after --")
+    parser.add_argument(
+        "options", nargs="*", metavar="OPTION", help="options of hypernova serve, after --"
+    )
     arguments = parser.parse_args()
     command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0", *arguments.options]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -1,10 +1,10 @@
-"""What routing from a vector costs from Python, against other libraries in the same run.
+"""Time routing from a vector, from Python, against other libraries in the same run.
 
-Not here: text and embedding (`test_decide.py`), quality. The record also gets the rows of
-the Rust core alone (`core.py`).
-Libraries take turns in every round, so that what disturbs one disturbs all; a row's ratio
-is the median over rounds of its time by hypernova's. Before anything is timed, all must
-give the same answer on all queries.
+Not here: text and embedding (`text.py`), quality. The record also gets the rows of the Rust core
+alone (`core.py`).
+Libraries take turns in every round, so that other work on the machine disturbs all alike; the
+ratio of a row is the median over rounds of its time divided by hypernova's. Before any timing,
+all libraries must give the same answer on all queries.
 
     python -m benches.speed [-o FOLDER]        writes DATE-COMMIT-speed.csv and .md
     python -m benches.speed --compare A.csv B.csv
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from benches.core import counted_rows, criterion_rows
+from benches.paths import ROOT
 from benches.record import compare, write
 from benches.test_decide import MODELS, SHAPES, make_artifact
 from benches.text import text_rows
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 QUERIES, ROUNDS, BATCH = 64, 25, 1_024
-ROOT = Path(__file__).parents[1]
 HOW = (
     f"`make bench`: median and least of {ROUNDS} rounds in which the libraries took turns on one "
     "thread, nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
@@ -44,7 +44,7 @@ HOW = (
 
 
 def near_centroids(artifact: hypernova.Artifact, count: int) -> np.ndarray:
-    """Unit vectors (count, dim): a centroid and noise of the same length."""
+    """Draw unit vectors (count, dim): a centroid plus noise of the same length."""
     rng = np.random.default_rng(1)
     taken = artifact.centroids[rng.integers(0, artifact.n_clusters, count)]
     noisy = taken + rng.normal(size=taken.shape) / np.sqrt(artifact.dim)
@@ -53,7 +53,7 @@ def near_centroids(artifact: hypernova.Artifact, count: int) -> np.ndarray:
 
 
 def nordlys_file(artifact: hypernova.Artifact) -> str:
-    """The same centroids and models, as nordlys-core reads them."""
+    """Write the centroids and models of an artifact as nordlys-core reads them."""
     success = artifact.success[:-1]
     models = [
         {"model_id": f"vendor/{name}", "scores": success[:, i].tolist()}
@@ -67,7 +67,7 @@ def nordlys_file(artifact: hypernova.Artifact) -> str:
 
 
 def searchers(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], int]]:
-    """By library: the cluster of one vector. Those that are not installed are left out."""
+    """Give, by library, a function from a vector to its cluster; libraries may be missing."""
     centroids = artifact.centroids
     squares = (centroids * centroids).sum(axis=1)
     router = hypernova.Router(artifact)
@@ -104,7 +104,7 @@ def searchers(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], 
 
 
 def batches(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], object]]:
-    """By library: the clusters of many vectors."""
+    """Give, by library, a function from many vectors to their clusters."""
     centroids = artifact.centroids
     squares = (centroids * centroids).sum(axis=1)
     found: dict[str, Callable[[np.ndarray], object]] = {
@@ -133,13 +133,13 @@ def batches(artifact: hypernova.Artifact) -> dict[str, Callable[[np.ndarray], ob
 def in_turns(
     row: str, calls: dict[str, Callable[[], object]], each: int, rounds: int = ROUNDS
 ) -> list[dict[str, object]]:
-    """Time each library once a round; the first is what ratios are to.
+    """Time each library once a round; ratios are to the first.
 
     Args:
         row: Name of the rows.
-        calls: What to time.
-        each: How many decisions a call makes.
-        rounds: How many rounds.
+        calls: The calls to time, by library.
+        each: Decisions of a call.
+        rounds: Number of rounds.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     repeats = {}
@@ -175,6 +175,7 @@ def one_by_one(call: Callable[[np.ndarray], object], vectors: list[np.ndarray]) 
 
 
 def bench_decide() -> list[dict[str, object]]:
+    """Time single decisions at each shape."""
     rows = []
     for clusters, dim in SHAPES:
         artifact = make_artifact(clusters, dim)
@@ -194,6 +195,7 @@ def bench_decide() -> list[dict[str, object]]:
 
 
 def bench_many() -> list[dict[str, object]]:
+    """Time a batch, and batches from two threads."""
     artifact = make_artifact(100, 384)
     matrix = near_centroids(artifact, BATCH)
     calls = batches(artifact)
@@ -225,7 +227,7 @@ def bench_many() -> list[dict[str, object]]:
 
 
 def bench_options() -> list[dict[str, object]]:
-    """With keywords written out, as callers write them."""
+    """Time route options, with keywords written out as callers write them."""
     artifact = make_artifact(100, 384)
     vectors = list(near_centroids(artifact, QUERIES))
     decide, deny, prices = artifact.decide, ["model-3"], {"model-7": 0.2}
@@ -241,7 +243,7 @@ def bench_options() -> list[dict[str, object]]:
         ),
     }
     for name, call in calls.items():
-        # The ranking is made by the other pass of the rule.
+        # Another pass of the rule makes the ranking.
         assert all((d := call(v)).ranking[0].model == d.model for v in vectors), name
     timed: dict[str, Callable[[], object]] = {
         name: lambda f=call: one_by_one(f, vectors) for name, call in calls.items()
@@ -250,6 +252,7 @@ def bench_options() -> list[dict[str, object]]:
 
 
 def nordlys_openers(artifact: hypernova.Artifact) -> dict[str, Callable[[], object]]:
+    """Give functions that open the same centroids with nordlys-core; none if it is missing."""
     try:
         import nordlys_core
     except ImportError:
@@ -265,6 +268,7 @@ def nordlys_openers(artifact: hypernova.Artifact) -> dict[str, Callable[[], obje
 
 
 def bench_open(folder: Path) -> list[dict[str, object]]:
+    """Time opening an artifact, checks included."""
     rows = []
     for clusters, dim in [(100, 384), (1_000, 1_536)]:
         artifact = make_artifact(clusters, dim)
@@ -279,7 +283,7 @@ def bench_open(folder: Path) -> list[dict[str, object]]:
 
 
 def bench_floor() -> list[dict[str, object]]:
-    """What it takes to read the centroids once, for comparison: a sum over their bytes."""
+    """Time one pass over the bytes of the centroids, for comparison."""
     rows = []
     for clusters, dim in SHAPES:
         for name, bytes_each in (("float32", 4), ("int8", 1)):
@@ -299,7 +303,7 @@ def main() -> None:
     if arguments.compare:
         print("\n".join(compare(*arguments.compare)))
         return
-    # One query is too small for more threads.
+    # One query is too small for several threads.
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
         rows = bench_decide() + bench_floor() + bench_many() + bench_options()
         rows += bench_open(Path(folder)) + text_rows(Path(folder))

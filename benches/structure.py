@@ -1,11 +1,10 @@
-"""Clusters of general text against clusters of the table's own prompts, on held-out tasks.
+"""Compare clusters of general text with clusters of the table's own prompts, on held-out tasks.
 
-Not here: what is chosen by itself; `hypernova evaluate DATA --structure PROMPTS` judges that.
-Each setting is fixed here (k-means, rates pulled to the overall ones with the weight of 30
-outcomes, no lifts, no guard), so that nothing but where the clusters come from is different, and
-both see the same folds.
+Not here: a selected setting; `hypernova evaluate DATA --structure PROMPTS` evaluates that.
+The setting is fixed (k-means, shrinkage 30, no linear corrections, no guard), so that only the
+origin of the clusters differs, and both see the same folds.
 
-    python benches/structure.py PROMPTS DATA... [--embedder static] [--repeats 4]
+    python -m benches.structure PROMPTS DATA... [--embedder static] [--repeats 4]
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SHRINKAGE = 30.0
 
 
 def held_out(table, vectors, structure, clusters: int, repeats: int) -> tuple:
-    """Scores of the models taken, and of the best single model: (repeats, tasks) each."""
+    """Score the chosen models and the best single model: (repeats, tasks) each."""
     setting = Setting("prompts", clusters, SHRINKAGE, None, 0.0)
     taken = np.empty((repeats, table.n_tasks))
     single = np.empty_like(taken)
@@ -63,7 +62,7 @@ def main() -> None:
         for clusters in CLUSTERS:
             own, single = held_out(table, vectors, None, clusters, arguments.repeats)
             general, _ = held_out(table, vectors, structure, clusters, arguments.repeats)
-            # Tasks are drawn again, not repeats: a task dealt twice is no second task.
+            # The bootstrap draws tasks, not repeats: a task dealt twice is no second task.
             change = np.nanmean(general - own, axis=0)
             draws = np.random.default_rng(0).integers(0, len(change), (2000, len(change)))
             low, high = np.quantile(np.nanmean(change[draws], axis=1), [0.025, 0.975])

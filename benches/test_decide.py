@@ -1,4 +1,4 @@
-"""What a decision costs from Python, stage by stage.
+"""Time a decision from Python, stage by stage.
 
 Not here: comparisons with other libraries, and assertions about time. Each benchmark
 asserts its answer before it is timed. Run: make bench

@@ -1,32 +1,31 @@
-"""What a decision from text costs: tokenising, embedding, deciding, the whole; a fresh process.
+"""Time a decision from text: tokenising, embedding, deciding, the whole; a fresh process.
 
-Not here: other libraries; the search alone (`speed.py`). Prompts are real ones of the tables in
-`../shared`, 64 of each length; without that folder there are no rows.
+Not here: other libraries; the search alone (`speed.py`). Prompts are real ones of the sample
+tables (`paths.py`), 64 of each length; without those tables there are no rows.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from benches.paths import sample_tables
 
 import hypernova
 from hypernova.embedder import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
 PROMPTS, ROUNDS = 64, 15
 LENGTHS = {"16 tokens": (13, 19), "200 tokens": (180, 220)}
 
-# Run by a fresh process: seconds to the first decision, and resident memory after some more.
+# A fresh process runs this: seconds to the first decision, and resident memory after 200 more.
 FRESH = """
 import time; start = time.perf_counter()
 import json, sys, hypernova
@@ -41,24 +40,18 @@ print(json.dumps([first, pages * 4096]))
 """
 
 
-def shared() -> Path:
-    """Where the tables are."""
-    return Path(os.environ.get("HYPERNOVA_SHARED") or ROOT.parent / "shared")
-
-
 def prompts() -> dict[str, list[str]]:
-    """By name of a length: real prompts, from all tables in turn."""
-    folder = shared() / "data"
+    """Choose real prompts of each length from all sample tables; empty without them."""
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
     tokenizer = Embedder.load("static")._tokenizer
-    for path in sorted(folder.glob("*/tasks.parquet")):
+    for path in sorted(sample_tables().glob("*/tasks.parquet")):
         import pyarrow.parquet
 
         texts = pyarrow.parquet.read_table(path, columns=["prompt"])["prompt"].to_pylist()
-        for name, (least, most) in LENGTHS.items():
+        for name, (shortest, longest) in LENGTHS.items():
             # A character is at least an eighth of a token: most texts need not be tokenised.
-            fits = (t for t in texts if len(t) <= 8 * most)
-            some = (t for t in fits if least <= len(tokenizer.encode(t).ids) <= most)
+            fits = (t for t in texts if len(t) <= 8 * longest)
+            some = (t for t in fits if shortest <= len(tokenizer.encode(t).ids) <= longest)
             found[name] += [t for t, _ in zip(some, range(PROMPTS), strict=False)]
     if not all(found.values()):
         return {}
@@ -67,12 +60,12 @@ def prompts() -> dict[str, list[str]]:
         name: [texts[i] for i in rng.permutation(len(texts))[:PROMPTS]]
         for name, texts in found.items()
     }
-    longest = " ".join(chosen["200 tokens"])
-    return chosen | {"1 MB": [(longest[i:] + longest * 40)[:1_000_000] for i in range(PROMPTS)]}
+    joined = " ".join(chosen["200 tokens"])
+    return chosen | {"1 MB": [(joined[i:] + joined * 40)[:1_000_000] for i in range(PROMPTS)]}
 
 
 def artifact_for(embedder: Embedder) -> hypernova.Artifact:
-    """100 clusters and 25 models, for texts."""
+    """Make an artifact of 100 clusters and 25 models for the texts of an embedder."""
     from benches.test_decide import make_artifact
 
     identity = {"kind": "text", "name": embedder.name, "dim": embedder.dim}
@@ -80,7 +73,7 @@ def artifact_for(embedder: Embedder) -> hypernova.Artifact:
 
 
 def percentiles(call: Callable[[str], object], texts: list[str], rounds: int) -> dict[str, float]:
-    """Median, least and 99th percentile of single calls, in nanoseconds."""
+    """Time single calls: median, shortest and 99th percentile, in nanoseconds."""
     taken = []
     for _ in range(rounds):
         for text in texts:
@@ -95,7 +88,7 @@ def percentiles(call: Callable[[str], object], texts: list[str], rounds: int) ->
 
 
 def text_rows(folder: Path) -> list[dict[str, object]]:
-    """The rows of both bundled embedders, and of fresh processes."""
+    """Measure both bundled embedders, in this process and in fresh ones."""
     rows: list[dict[str, object]] = []
     for name in ("static", "minilm"):
         embedder = Embedder.load(name)
@@ -123,6 +116,7 @@ def text_rows(folder: Path) -> list[dict[str, object]]:
 
 
 def fresh_rows(name: str, artifact: hypernova.Artifact, folder: Path) -> list[dict[str, object]]:
+    """Measure processes that import, open and decide: time to the first decision, and memory."""
     path = folder / f"{name}.hnv"
     artifact.save(path)
     command = [sys.executable, "-c", FRESH, name, str(artifact.dim), str(path)]

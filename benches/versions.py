@@ -1,11 +1,11 @@
-"""This version beside another one: the same work in turns, and the ratio of each pair of turns.
+"""Compare this version with another one: the same work in turns, and the ratio of each pair.
 
 Not here: other libraries (`speed.py`). Each version has a process of its own, and one of them
-works while the other waits. Artifacts are blended and corrected, as `fit` makes them, unless a
-row says *plain*. What disturbs the machine for longer than a turn disturbs both, so the median
-of the ratios says more than either time, and on a machine that others share the ratio of the
-least times says most. Where a process finds its memory decides some percent for as long as it
-lives, so both are started several times.
+works while the other waits. Artifacts have shares and linear corrections, as `fit` makes them,
+unless a row says *plain*. A disturbance that outlasts a turn meets both versions, so the median
+of the ratios says more than either time; on a shared machine the ratio of the shortest times
+says most. The place of its memory costs or saves a process some percent for life, so both
+processes are started several times.
 
     python3 -m venv build/before && build/before/bin/pip install hypernova-router==0.1.0
     python -m benches.versions build/before/bin/python [-o FOLDER]
@@ -25,7 +25,8 @@ from statistics import median
 from time import perf_counter_ns
 
 import numpy as np
-from benches.record import processor, said
+from benches.paths import EXAMPLES
+from benches.record import output_of, processor
 from benches.text import prompts
 
 import hypernova
@@ -34,8 +35,8 @@ STARTS, ROUNDS, TURN_S = 6, 15, 0.02
 SHAPES = [(100, 384), (16, 512), (1_000, 1_536)]
 MODELS, QUERIES, BATCH = 24, 64, 1_024
 
-# Reads a setup as JSON, answers with its version, and then each line, the name of a row, with the
-# nanoseconds that one of its calls took.
+# The worker reads a setup as JSON and answers with its version and rows; then it answers each
+# line, the name of a row, with the nanoseconds of one call.
 WORKER = """
 import itertools, json, sys, time
 import numpy as np
@@ -115,11 +116,11 @@ class Worker:
         return out.readline()
 
     def nanoseconds(self, row: str) -> float:
-        """The seconds that one call took, in a turn of some hundredths of a second."""
+        """Run one turn of a row, and return the nanoseconds of a call."""
         return float(self._ask(row))
 
     def fresh(self) -> float:
-        """Nanoseconds of a fresh process that routes one text."""
+        """Time a fresh process that routes one text, in nanoseconds."""
         start = perf_counter_ns()
         subprocess.run([self.python, "-c", FRESH], check=True, env=self.environment)
         return float(perf_counter_ns() - start)
@@ -129,7 +130,7 @@ class Worker:
 
 
 def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
-    """Random values in the shape of what `fit` makes."""
+    """Make an artifact of random values, in the shape of those that `fit` makes."""
     rng = np.random.default_rng(0)
     centroids = rng.normal(size=(clusters, dim)).astype(np.float32)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
@@ -160,11 +161,11 @@ def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
 
 
 def texts() -> dict[str, list[str]]:
-    """Real prompts by length; without the tables, those of the examples."""
+    """Choose real prompts by length, or the prompts of the examples without sample tables."""
     found = prompts()
     if found:
         return {name: some[:24] for name, some in found.items()}
-    lines = (Path(__file__).parents[1] / "examples" / "prompts.jsonl").read_text().splitlines()
+    lines = (EXAMPLES / "prompts.jsonl").read_text().splitlines()
     return {"examples": [json.loads(line)["prompt"] for line in lines]}
 
 
@@ -172,7 +173,7 @@ Pairs = dict[str, list[tuple[float, float]]]
 
 
 def compared(old: Worker, new: Worker, rounds: int, rows: str) -> Pairs:
-    """By row: nanoseconds before and now, of turns that the two took one after the other."""
+    """Run both versions in turns; by row, the nanoseconds before and now of each pair of turns."""
     found: Pairs = {}
     fresh = "fresh process to first decision"
     for row in [*(row for row in new.rows if row in old.rows), fresh]:
@@ -188,22 +189,24 @@ def compared(old: Worker, new: Worker, rounds: int, rows: str) -> Pairs:
 
 
 def lines(pairs: Pairs) -> list[str]:
-    """A line of the table for each row."""
-    said = []
+    """Format a line of the table for each row."""
+    table = []
     for row, turns in pairs.items():
         low, middle, high = np.percentile([before / now for before, now in turns], (25, 50, 75))
         times = [median(turn[i] for turn in turns) for i in (0, 1)]
         shown = " | ".join(f"{t / 1e3:.2f} us" if t < 1e6 else f"{t / 1e6:.2f} ms" for t in times)
         least = min(before for before, _ in turns) / min(now for _, now in turns)
-        said.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} | {least:.3f} |")
-    return said
+        table.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} | {least:.3f} |")
+    return table
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("python", help="of the environment that has the other version")
-    parser.add_argument("--pythonpath", help="where the other version's package lies, if apart")
-    parser.add_argument("--starts", type=int, default=STARTS, help="of both processes")
+    parser.add_argument("python", help="interpreter of the environment with the other version")
+    parser.add_argument(
+        "--pythonpath", help="folder of the other version's package, if it is not installed there"
+    )
+    parser.add_argument("--starts", type=int, default=STARTS, help="starts of both processes")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each start")
     parser.add_argument("--rows", default="", help="only rows that hold this")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
@@ -226,7 +229,7 @@ def main() -> None:
                 pairs.setdefault(row, []).extend(turns)
             new.close()
             old.close()
-    commit = said("git", "rev-parse", "--short", "HEAD") or "unknown"
+    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
     record = [
         f"Medians of {arguments.starts} starts of both processes with {arguments.rounds} turns "
         "each, which the versions took one after the other. Ratio: median of before / now over "

@@ -1,7 +1,7 @@
-"""An offline job: choose a model for each prompt of a JSONL file, one chunk in memory at a time.
+"""Choose a model for each prompt of a JSONL file, one chunk in memory at a time.
 
-Not here: the calls. It prints how many prompts each model gets, and what that is expected to
-cost beside the default model alone:
+Not here: calls of the models. The script prints the number of prompts of each model, and the
+expected cost beside that of the default model alone:
 
     python examples/batch.py examples/prompts.jsonl decisions.jsonl -a router.hnv --cost-weight 1
 """
@@ -22,7 +22,7 @@ def main() -> None:
     """Route a file."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     parser.add_argument("prompts", type=Path, help="JSONL with task_id and prompt")
-    parser.add_argument("decisions", type=Path, help="JSONL that is written")
+    parser.add_argument("decisions", type=Path, help="JSONL to write")
     parser.add_argument("-a", "--artifact", help="by default the bundled one")
     parser.add_argument("--cost-weight", type=float, help="success per USD")
     arguments = parser.parse_args()

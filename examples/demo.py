@@ -1,4 +1,4 @@
-"""The main job from end to end: read a table, learn an artifact, route with it.
+"""Run the main job from end to end: read a table, fit an artifact, route with it.
 
 Not here: anything that `hypernova fit` and `hypernova route` do not do as well.
 """
@@ -44,7 +44,7 @@ def run(data: str, embedder: str, output: Path, prompt: str | None) -> None:
     if simulated:
         print("   its outcomes are *simulated*: drawn by examples/simulate.py, of no real model")
 
-    print(f"\n2. hypernova.fit: embedding with {embedder}, clustering, judging on held-out tasks")
+    print(f"\n2. hypernova.fit: embedding with {embedder}, clustering, selecting on held-out tasks")
     artifact = hypernova.fit(table, embedder=embedder, progress=sys.stderr.isatty())
     output.parent.mkdir(parents=True, exist_ok=True)
     artifact.save(output)

@@ -1,7 +1,7 @@
-"""A service that answers a chat with the model that is routed to, and the next if that fails.
+"""Answer a chat with the model that the router chose, or with the next if that fails.
 
-Not here: keys, retries, streaming. What came of each decision goes to an outcome log, from
-which `hypernova recalibrate` learns. With the extra server, and httpx:
+Not here: keys, retries, streaming. Decisions and outcomes go to an outcome log, from which
+`hypernova recalibrate` learns. Needs the extra server, and httpx:
 
     ROUTER=router.hnv UPSTREAM=https://.../v1 OUTCOMES=outcomes \
         uvicorn --app-dir examples fastapi_service:app
@@ -21,14 +21,14 @@ import hypernova
 
 
 class Chat(BaseModel):
-    """A conversation, and the model that it was with."""
+    """A conversation, and the model that answered its last turn."""
 
     messages: list[dict[str, Any]]
     previous_model: str | None = None
 
 
 class Score(BaseModel):
-    """How an answer was."""
+    """The score of an answer."""
 
     id: str
     score: float
@@ -36,9 +36,9 @@ class Score(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open what the service needs, and close it."""
+    """Open the router, the upstream and the log, and close them."""
     router = hypernova.Router.open(os.environ["ROUTER"], watch=True)
-    _ = router.embedder  # loaded before the first request
+    _ = router.embedder  # loads it before the first request
     async with httpx.AsyncClient(base_url=os.environ["UPSTREAM"], timeout=60) as upstream:
         with hypernova.OutcomeLog(os.environ["OUTCOMES"]) as log:
             app.state.router, app.state.upstream, app.state.log = router, upstream, log
@@ -51,12 +51,12 @@ app = FastAPI(lifespan=lifespan)
 
 @app.post("/chat")
 async def chat(asked: Chat) -> dict[str, Any]:
-    """Answer with the best model that is up."""
+    """Answer with the first model of the ranking that works."""
     decision = await app.state.router.aroute(
         messages=asked.messages,
         previous_model=asked.previous_model,
-        switch_cost=0.05,  # a change of model has to gain as much
-        explore=0.05,  # what is never taken is never learned
+        switch_cost=0.05,  # success that a change of model has to gain
+        explore=0.05,  # a model that is never chosen gets no outcomes
     )
     while True:
         app.state.log.record_decision(decision)
@@ -82,5 +82,5 @@ async def chat(asked: Chat) -> dict[str, Any]:
 
 @app.post("/score")
 async def score(found: Score) -> None:
-    """Tell how an answer was: by the user, a judge, or tests."""
+    """Record the score of an answer, given by the user, a judge or tests."""
     app.state.log.record_outcome(found.id, found.score)

@@ -1,9 +1,9 @@
 """Simulate the outcome table of the demo, `simulated.jsonl`, from the prompts in `prompts.jsonl`.
 
-Not a measurement: no language model was called, the five models do not exist, every success rate,
-price and speed below is invented, and nothing here says anything about real models.
+Not here: a measurement. No language model was called, the five models do not exist, every success
+rate, price and speed below is invented, and nothing here says anything about real models.
 
-What the simulation keeps of real tables:
+The simulation keeps these properties of real tables:
 
 - Models complement each other. `simulated-large` is the best single model, and each of the others
   beats it on some kind of work, or nearly matches it there for much less.
@@ -60,8 +60,8 @@ STATED_RATES = {
 USD_PER_1K_TOKENS = (0.0150, 0.0060, 0.0055, 0.0045, 0.0004)
 SECONDS_PER_1K_TOKENS = (22.0, 12.0, 26.0, 14.0, 5.0)
 
-# Graded work: half a point for a draw within HALF_POINT of the stated rate, on either side, which
-# leaves the expected score at the stated rate.
+# Graded work: half a point for a draw within HALF_POINT of the stated rate, on either side; the
+# expected score stays at the stated rate.
 GRADED = frozenset({"prose", "explain_code"})
 HALF_POINT = 0.06
 
@@ -102,7 +102,7 @@ def simulate(tasks: Iterable[dict[str, str]], seed: int) -> Iterator[Row]:
         Rows in the JSONL form that `hypernova fit` reads.
 
     Raises:
-        KeyError: a task's group has no stated rates.
+        KeyError: A task's group has no stated rates.
     """
     rng = random.Random(seed)
     for task in tasks:

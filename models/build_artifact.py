@@ -1,11 +1,11 @@
 """Build the bundled artifact from an outcome table, or check that it is unchanged.
 
-    python models/build_artifact.py ../shared/data/swebench_verified [--check]
+    python models/build_artifact.py TABLE [--check]
 
-The table is not part of the project; numbers and model names are all that the
-artifact holds of it. The same table, versions of numpy, onnxruntime and faiss, and
-kind of CPU give the same bytes; another CPU may round a centroid differently, and
-then ``--check`` says by how much.
+The table is SWE-bench Verified's (docs/datasets.md), which is not part of the project; the
+artifact holds only numbers and model names of it. The same table, versions of numpy, onnxruntime
+and faiss, and kind of CPU give the same bytes; another CPU may round a centroid differently, and
+then ``--check`` prints the differences.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = 0
 def main() -> int:
     """Build or check, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table")
+    parser.add_argument("table", help="the outcome table of SWE-bench Verified")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     arguments = parser.parse_args()
     table = hypernova.OutcomeTable.read(arguments.table)

@@ -1,7 +1,7 @@
 """Build the ``minilm`` embedder: all-MiniLM-L6-v2 as one int8 ONNX file.
 
-The graph is the one that ``hypernova export-embedder`` writes; what is decided here is what ships:
-the pinned weights, the settings, and the title.
+Not here: the graph, which is that of ``hypernova export-embedder``. This script has the pinned
+weights, the settings and the title of the embedder that ships.
 
     python models/build_minilm.py
 """
@@ -30,7 +30,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def build(*, int8: bool) -> bytes:
-    """The whole model: ids and mask (batch, seq) in, ``embedding`` (batch, 384) out."""
+    """Build the whole model: ids and mask (batch, seq) in, ``embedding`` (batch, 384) out."""
     kind = "int8" if int8 else "float32"
     title = f"all-MiniLM-L6-v2, {kind}; Apache-2.0; see models/README.md of hypernova"
     return graph_of(source.read(model_folder()).model, int8=int8, title=title)

@@ -1,8 +1,10 @@
 """Build the ``static`` embedder: vectors of tokens and of pairs, looked up and added.
 
-python models/corpus.py build/corpus        # text of pinned packages, 5 minutes
-python models/teach.py build/corpus         # MiniLM's vectors of it, 40 minutes
-python models/build_static.py build/corpus  # train, and write the model, 5 minutes
+Not here: the corpus and the training.
+
+    python models/corpus.py build/corpus        # text of pinned packages, 5 minutes
+    python models/teach.py build/corpus         # MiniLM's vectors of it, 40 minutes
+    python models/build_static.py build/corpus  # train, and write the model, 5 minutes
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pack import BUNDLED, write_embedder, write_sums
 from train_static import PRIMES, Settings, read, train
 from words import word_rows
 
-HALF = 256  # of the words; the trained half has Settings.dim
+HALF = 256  # dimensions of the words half; the trained half has Settings.dim
 SETTINGS = {
     "name": "static",
     "dim": Settings.dim + HALF,
@@ -38,15 +40,15 @@ TITLE = (
 
 
 def build(trained: Array, keys: Array, words: Array) -> bytes:
-    """The model: ids and mask (batch, seq) in, ``embedding`` (batch, 2 * half) out.
+    """Build the model: ids and mask (batch, seq) in, ``embedding`` (batch, 2 * half) out.
 
-    Two halves side by side, each of length 1 and then both together, so that the cosine of two
-    texts is the mean of the cosines of their halves.
+    The two halves stand side by side, each of length 1 and then both together, so that the cosine
+    of two texts is the mean of the cosines of their halves.
 
     Args:
-        trained: (vocabulary + buckets, half): of tokens, then of each bucket's pair.
-        keys: (buckets,) first * vocabulary + second of the pair that has the bucket, or -1.
-        words: (vocabulary, half): of tokens alone.
+        trained: (vocabulary + buckets, half): rows of tokens, then of each bucket's pair.
+        keys: (buckets,): first * vocabulary + second of the pair that has the bucket, or -1.
+        words: (vocabulary, half): rows of tokens alone.
     """
     g, vocabulary = Graph(int8=True), len(words)
 
@@ -77,7 +79,7 @@ def build(trained: Array, keys: Array, words: Array) -> bytes:
 
 
 def _sum(g: Graph, rows: Array, ids: str, mask: str, name: str) -> str:
-    """The sum of the rows that ``ids`` and ``mask`` name, from int8 with a scale for each row."""
+    """Add the rows that ``ids`` and ``mask`` select, from int8 with a scale for each row."""
     largest = np.abs(rows).max(1)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     q = g.const(f"{name}.rows", np.rint(rows / scale[:, None]).astype(np.int8))
@@ -92,7 +94,7 @@ def _sum(g: Graph, rows: Array, ids: str, mask: str, name: str) -> str:
 
 
 def _unit(g: Graph, x: str, name: str) -> str:
-    """``x`` brought to length 1, never dividing by zero."""
+    """Scale ``x`` to length 1, never dividing by zero."""
     axis = g.const("last_axis", np.array([-1]))
     length = g.op("ReduceL2", [x, axis], f"{name}.length", keepdims=1)
     length = g.op("Max", [length, g.const("least", np.float32(1e-12))], f"{name}.divisor")

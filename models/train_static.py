@@ -1,10 +1,9 @@
-"""Train one half of ``static``: vectors of every token, and of pairs of tokens that come often.
+"""Train one half of ``static``: a vector of each token, and of each frequent pair of tokens.
 
-A text's half is the sum of its tokens' and pairs' vectors, brought to length 1. They are trained
-so that it points where MiniLM's does, on the texts of ``corpus.py`` and nothing else: that a bag of
-words can stand for a sentence encoder is from Model2Vec and its kin (static embeddings distilled
-from a sentence transformer); pairs are those of fastText (Joulin et al., arXiv 1607.01759), here
-without collisions.
+This half of a text's vector is the sum of the vectors of its tokens and pairs, scaled to length 1.
+Training turns the sum towards MiniLM's vector, on the texts of ``corpus.py`` alone. That a bag of
+words can stand in for a sentence encoder is known from Model2Vec and similar models; pairs are
+those of fastText (Joulin et al., arXiv 1607.01759), here without collisions.
 
 Not here: the texts (``corpus.py``), MiniLM's vectors of them (``teach.py``), and the model's file
 (``build_static.py``).
@@ -27,21 +26,21 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 PRIMES = (31_337, 7_919)  # mix the ids of a pair
-HELD_OUT = 4_000  # texts that no step of the training sees
+HELD_OUT = 4_000  # texts that no training step sees
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was chosen by the held-out texts (models/README.md has the table)."""
+    """Sizes and rates, chosen on the held-out texts (models/README.md has the table)."""
 
     dim: int = 256
-    pairs: int = 32_768  # a bucket each
-    least_count: int = 5
+    pairs: int = 32_768  # one bucket each
+    min_count: int = 5
     epochs: int = 8
     batch: int = 4_096
     rate: float = 0.02
-    length: float = 4.0  # of a token's vector at first; training takes most to 6 or 7
-    a: float = 1e-3  # of the smooth inverse frequency that training starts from
+    length: float = 4.0  # initial mean length of a token's vector; training takes most to 6 or 7
+    a: float = 1e-3  # constant of the smooth inverse frequency, initial weight of a token
 
 
 @dataclass(frozen=True)
@@ -95,31 +94,31 @@ def read(folder: Path) -> Corpus:
 
 
 def bucket_of(first: Array, second: Array, buckets: int) -> Array:
-    """Where a pair of tokens is kept; the same sum is in the model's graph."""
+    """Hash a pair of tokens to its bucket; the model's graph has the same sum."""
     bucket: Array = (first * PRIMES[0] + second * PRIMES[1]) % buckets
     return bucket
 
 
 def neighbours(corpus: Corpus) -> tuple[Array, Array, Array]:
-    """First token, second token and text of every two tokens that stand together."""
+    """List the first token, second token and text of every two neighbouring tokens."""
     text = np.repeat(np.arange(len(corpus.start) - 1), np.diff(corpus.start))
     together = text[:-1] == text[1:]
     return corpus.ids[:-1][together], corpus.ids[1:][together], text[:-1][together]
 
 
 def choose_pairs(corpus: Corpus, settings: Settings) -> Array:
-    """The pair of each bucket, first * vocabulary + second, or -1: (pairs,).
+    """Choose the pair of each bucket, first * vocabulary + second, or -1: (pairs,).
 
-    Of the pairs that share a bucket the one that is worth most has it: how often it comes, times
-    how much oftener than chance would have it. The others are not known, and add nothing.
+    Of the pairs that share a bucket, the one worth most gets it: its count times the logarithm of
+    its frequency over that of independent tokens. The others have no vector, and add nothing.
     """
     first, second, _ = neighbours(corpus)
     pair, count = np.unique(first * corpus.vocabulary + second, return_counts=True)
-    pair, count = pair[count >= settings.least_count], count[count >= settings.least_count]
+    pair, count = pair[count >= settings.min_count], count[count >= settings.min_count]
     a, b = pair // corpus.vocabulary, pair % corpus.vocabulary
     share = np.bincount(corpus.ids, minlength=corpus.vocabulary) / len(corpus.ids)
     worth = count * np.log(count / len(first) / (share[a] * share[b]))
-    order = np.argsort(worth, kind="stable")  # what comes last stays
+    order = np.argsort(worth, kind="stable")  # the last assignment stays
     keys = np.full(settings.pairs, -1, np.int64)
     positive = order[worth[order] > 0]
     keys[bucket_of(a[positive], b[positive], settings.pairs)] = pair[positive]
@@ -127,7 +126,7 @@ def choose_pairs(corpus: Corpus, settings: Settings) -> Array:
 
 
 def bags(corpus: Corpus, keys: Array) -> Any:
-    """How often each token and known pair is in each text: (texts, vocabulary + buckets)."""
+    """Count each token and known pair in each text: (texts, vocabulary + buckets)."""
     texts, vocabulary = len(corpus.start) - 1, corpus.vocabulary
     ones = np.ones(len(corpus.ids), np.float32)
     tokens = sp.csr_matrix((ones, corpus.ids, corpus.start), (texts, vocabulary))
@@ -142,17 +141,17 @@ def bags(corpus: Corpus, keys: Array) -> Any:
 
 
 def unit(vectors: Array) -> Array:
-    """Vectors of length 1."""
+    """Scale vectors to length 1."""
     scaled: Array = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return scaled
 
 
 def train(corpus: Corpus, token_vectors: Array, settings: Settings, seed: int = 0) -> Trained:
-    """Adam on 1 - cosine to MiniLM's vector, in the ``dim`` directions where those lie most.
+    """Minimise 1 - cosine to MiniLM's vector by Adam, in their first ``dim`` principal axes.
 
     Args:
         corpus: The texts.
-        token_vectors: (vocabulary, 384): MiniLM's of each token alone.
+        token_vectors: (vocabulary, 384): MiniLM's vector of each token alone.
         settings: Sizes and rates.
         seed: Same seed, libraries and kind of CPU, same rows.
     """
@@ -181,7 +180,7 @@ def train(corpus: Corpus, token_vectors: Array, settings: Settings, seed: int = 
         total = batch @ rows
         length = np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-6)
         vector = total / length
-        # The gradient of what is brought to length 1 has no part along it.
+        # The gradient of a vector scaled to length 1 has no part along it.
         cosine = (target[texts] * vector).sum(1, keepdims=True)
         gradient = batch.T.tocsr() @ ((cosine * vector - target[texts]) / length)
         momentum += 0.1 * (gradient - momentum)
@@ -190,12 +189,12 @@ def train(corpus: Corpus, token_vectors: Array, settings: Settings, seed: int = 
         scale = np.sqrt(variance / (1 - 0.99 ** (step + 1))) + 1e-4
         rows -= rate / (1 - 0.9 ** (step + 1)) * momentum / scale
     return Trained(
-        rows, keys, judge(bag[held_out] @ rows, target[held_out], corpus.teacher[held_out])
+        rows, keys, score_vectors(bag[held_out] @ rows, target[held_out], corpus.teacher[held_out])
     )
 
 
 def principal_axes(vectors: Array, dim: int) -> Array:
-    """The ``dim`` directions that hold most of the vectors' squares: (width, dim)."""
+    """Find the ``dim`` directions that hold most of the vectors' squares: (width, dim)."""
     _, axes = np.linalg.eigh(vectors.T.astype(np.float64) @ vectors)
     axes = axes[:, ::-1][:, :dim]
     # A direction's sign is arbitrary: its largest entry is made positive.
@@ -204,11 +203,11 @@ def principal_axes(vectors: Array, dim: int) -> Array:
     return kept
 
 
-def judge(found: Array, target: Array, teacher: Array) -> dict[str, float]:
-    """How near held-out vectors are to the teacher's.
+def score_vectors(found: Array, target: Array, teacher: Array) -> dict[str, float]:
+    """Compare held-out vectors with the teacher's.
 
     cosine: to the teacher's vector in the directions kept; agreement: correlation of the cosines
-    of pairs of texts; neighbours: share of the ten nearest texts that are the teacher's ten.
+    of pairs of texts; neighbours: share of the ten nearest texts that are the teacher's ten too.
     """
     vectors = unit(found)
     own, theirs = vectors @ vectors.T, teacher @ teacher.T

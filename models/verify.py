@@ -1,8 +1,8 @@
 """Print how close the embedders are to their source, and how much a batch changes a vector.
 
-Not a test: ``tests/embedder/test_models.py`` holds the limits that the shipped files have to keep.
+Not here: the limits that the shipped files keep; ``tests/embedder/test_models.py`` holds them.
 
-    python models/verify.py --shared ../shared
+    python models/verify.py FOLDER
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import pyarrow.parquet as pq
 
 import build_minilm
 from hypernova.embedder import Embedder
-from pack import BUNDLED, REPO, write_embedder
+from pack import BUNDLED, write_embedder
 
 if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 
-# Of the reference: whole texts, up to 256 tokens of the beginning, without a lead.
+# The reference embeds whole texts, up to 256 tokens of the beginning, without a lead.
 TOKENS = 256
 AS_THE_REFERENCE = {"lead_weight": 0, "max_tokens": TOKENS, "head_chars": 8192, "tail_chars": 0}
 
 
 def reference(shared: Path) -> tuple[list[str], Array]:
-    """The reference's texts, and what sentence-transformers makes of them: (n, 384)."""
+    """Read the reference texts and the vectors of sentence-transformers: (n, 384)."""
     with np.load(shared / "reference" / "minilm_l6_v2_vectors.npz") as stored:
         keys = list(zip(stored["dataset"].tolist(), stored["task_id"].tolist(), strict=True))
         vectors = stored["vectors"]
@@ -44,10 +44,7 @@ def reference(shared: Path) -> tuple[list[str], Array]:
 
 
 def without_lead(name: str, folder: Path) -> Embedder:
-    """A bundled embedder as the reference is, copied to ``folder``.
-
-    That is of whole texts, up to 256 tokens, and says nothing of what the lead adds.
-    """
+    """Copy a bundled embedder to ``folder``, with the cut of the reference and without a lead."""
     shutil.copytree(BUNDLED / name, folder)
     path = folder / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
@@ -59,17 +56,17 @@ def without_lead(name: str, folder: Path) -> Embedder:
 
 
 def one_by_one(embedder: Embedder, texts: list[str]) -> Array:
-    """Each text as a service embeds it: (n, dim)."""
+    """Embed each text by itself, as a service does: (n, dim)."""
     return np.stack([embedder.embed_one(text) for text in texts])
 
 
 def show(name: str, cosine: Array) -> None:
-    """Print the distribution of cosines that ought to be 1."""
+    """Print the median and minimum of cosines that should be 1."""
     print(f"{name:34s} n={len(cosine)} median={np.median(cosine):.6f} min={cosine.min():.6f}")
 
 
 def agreement(a: Array, b: Array) -> float:
-    """Correlation of two embedders' cosines over all pairs of texts."""
+    """Correlate the cosines of two embedders over all pairs of texts."""
     pairs = np.triu_indices(len(a), 1)
     return float(np.corrcoef((a @ a.T)[pairs], (b @ b.T)[pairs])[0, 1])
 
@@ -77,8 +74,8 @@ def agreement(a: Array, b: Array) -> float:
 def main() -> None:
     """Compare float32, the shipped int8 and static with the reference and with their batches."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shared", type=Path, default=REPO.parent / "shared")
-    texts, expected = reference(parser.parse_args().shared)
+    parser.add_argument("folder", type=Path, help="with the reference and its outcome tables")
+    texts, expected = reference(parser.parse_args().folder)
     with tempfile.TemporaryDirectory() as temporary:
         folders = Path(temporary)
         settings = build_minilm.SETTINGS | AS_THE_REFERENCE

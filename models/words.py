@@ -1,7 +1,7 @@
-"""The other half of ``static``: vectors of tokens alone, which say what words a text has.
+"""Make the words half of ``static``: a vector of each token alone, weighted by its rarity.
 
-Each token by itself through MiniLM, weighted by how rare it is. No text takes part, so that rare
-names keep a vector of their own, where training makes alike what the teacher finds alike.
+Not here: training. MiniLM embeds each token by itself. No text takes part, so rare names keep
+vectors of their own; training would move them to those of similar meaning.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 BATCH = 256
-A = 1e-4  # of the smooth inverse frequency
+A = 1e-4  # constant of the smooth inverse frequency
 
 
 def teacher_vectors(vocabulary: list[str]) -> Array:
-    """Each token, between [CLS] and [SEP], through float32 MiniLM: (len(vocabulary), 384)."""
+    """Embed each token, between [CLS] and [SEP], with float32 MiniLM: (len(vocabulary), 384)."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # a fixed order of summation: the same bytes each time
@@ -41,12 +41,12 @@ def teacher_vectors(vocabulary: list[str]) -> Array:
 
 
 def token_weights(vocabulary: list[str]) -> Array:
-    """How much each token counts in an average: rarer tokens say more about a text.
+    """Weight each token by its rarity: rarer tokens say more about a text.
 
-    The smooth inverse frequency a / (a + p), with p from Zipf's law by rank. The vocabulary of
-    BERT is ordered: special tokens, then single characters by code point, then words and word
-    parts by falling frequency. Special tokens and ASCII characters count as the most frequent
-    rank, and other characters as the ranks in their order, for want of anything better.
+    The weight is the smooth inverse frequency a / (a + p), with p from Zipf's law by rank. The
+    vocabulary of BERT is ordered: special tokens, then single characters by code point, then words
+    and word parts by falling frequency. Special tokens and ASCII characters count as the most
+    frequent rank, and other characters as the ranks in their order, for lack of counts.
     """
     first_character, first_word = vocabulary.index("!"), vocabulary.index("the")
     rank = np.arange(len(vocabulary), dtype=np.float64) - first_word + 1
@@ -59,7 +59,7 @@ def token_weights(vocabulary: list[str]) -> Array:
 
 
 def reduce_dim(vectors: Array, sample: Array, dim: int) -> Array:
-    """PCA of the sample's rows applied to all: (n, 384) -> (n, dim), float64.
+    """Apply the PCA of the sample's rows to all: (n, 384) -> (n, dim), float64.
 
     Each component is divided by the square root of its standard deviation. Half whitened, the
     few largest components, in which all tokens are alike, no longer decide every average.
@@ -75,7 +75,7 @@ def reduce_dim(vectors: Array, sample: Array, dim: int) -> Array:
 
 
 def word_rows(dim: int) -> Array:
-    """The weighted vector of every token: (vocabulary, dim), float64."""
+    """Make the weighted vector of every token: (vocabulary, dim), float64."""
     ids = json.loads(stateless_tokenizer())["model"]["vocab"]
     vocabulary = sorted(ids, key=ids.__getitem__)
     # Special and unused tokens do not take part in the PCA: no text is about them.

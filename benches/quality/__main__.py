@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from benches.paths import sample_tables
 from benches.quality.compare import check, compare
 from benches.quality.record import ROOT, Run, commit, write_record
 
@@ -133,8 +134,7 @@ def _place(name: str) -> Path | None:
     path = Path(name)
     if name not in TABLES or path.exists():
         return path
-    shared = Path(os.environ.get("HYPERNOVA_SHARED") or ROOT.parent / "shared")
-    sample = shared / "data" / name
+    sample = sample_tables() / name
     if sample.is_dir():
         return sample
     print(f"skipped {name}: {sample} is missing; set HYPERNOVA_SHARED", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What LiteLLM's proxy loads: `hypernova_hook.ranked` in config.yaml.
+"""Give LiteLLM's proxy its callback: config.yaml names `hypernova_hook.ranked`.
 
-Not here: the models, which are in config.yaml, and what is learned, which is in the artifact.
+Not here: the models, which are in config.yaml, and the estimates, which are in the artifact.
 """
 
 import os

@@ -124,7 +124,7 @@ def test_pairs_that_chance_explains_have_no_bucket() -> None:
     ids = rng.integers(0, 20, 30_000)
     ids[::10], ids[1::10] = 20, 21  # always together
     corpus = train_static.Corpus(ids, np.array([0, 30_000]), np.array(["x"]), np.eye(1), 22)
-    settings = train_static.Settings(pairs=64, least_count=5)
+    settings = train_static.Settings(pairs=64, min_count=5)
     keys = train_static.choose_pairs(corpus, settings)
     assert 20 * 22 + 21 in keys
     first, second, _ = train_static.neighbours(corpus)

@@ -1,14 +1,13 @@
 """What the field gets wrong and this package must not, where no other module tests it.
 
 FIELD 1, 2, 3, 4, 5, 6, 7 and 9 are in test_format, test_rule and test_vectors; 7 and 12
-in test_training; 8 in test_router; 10 is a matter of benchmarks. Here: 2, 11 and 13.
+in test_training; 8 in test_router; 10 is a matter of benchmarks. Here: 2, 11, and of 13 the demo;
+the commands and code blocks of the README are in test_pages.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import socket
 import subprocess
 import sys
@@ -82,42 +81,6 @@ print(hypernova.Router.open({str(tmp_path / "r.hnv")!r}).route("Join two tables"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("simulated-")
-
-
-def blocks(language: str) -> list[str]:
-    """Code blocks of the README in one language."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
-
-
-def test_the_readme_runs(tmp_path) -> None:
-    """FIELD 13: every Python block of the README, in order, in an empty folder but for its data."""
-    program = "\n".join(blocks("python"))
-    assert "Router.open" in program
-    assert "hypernova.fit" in program
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_commands_of_the_readme_run(tmp_path) -> None:
-    """FIELD 13: every ``hypernova`` line of the README's shell blocks."""
-    lines = [x for block in blocks("sh") for x in block.splitlines() if x.startswith("hypernova ")]
-    assert len(lines) >= 4
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for line in lines:
-        done = subprocess.run(
-            ["bash", "-c", line],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, (line, done.stderr)
 
 
 def test_the_demo_runs_and_says_that_it_is_simulated(tmp_path) -> None:

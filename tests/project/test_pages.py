@@ -1,0 +1,253 @@
+"""Check the pages that people read: links, code blocks and commands of every Markdown file.
+
+Not here: the built site, whose links `make docs` checks again.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import ExitStack
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import hypernova
+from hypernova import cli
+from support.server import serving
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTSIDE = [
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"),
+    *("models/README.md", "rust/hypernova-core/FORMAT.md"),
+]
+PAGES = [*OUTSIDE, *(p.relative_to(ROOT).as_posix() for p in sorted(ROOT.glob("docs/**/*.md")))]
+BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(((?:[^()\s]|\([^()]*\))+)\)")
+
+
+def text_of(page: str | Path) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str | Path, *languages: str) -> list[str]:
+    return [body for language, body in BLOCK.findall(text_of(page)) if language in languages]
+
+
+def prose(page: str | Path) -> str:
+    """A page without its code blocks."""
+    return BLOCK.sub("", text_of(page))
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code forges and the site make them."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#{1,6} (.+)$", prose(page), re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slug = re.sub(r"[^\w\- ]", "", plain).strip().replace(" ", "-")
+        same = sum(one == slug or one.startswith(f"{slug}-") for one in found)
+        found.add(slug if slug not in found else f"{slug}-{same}")
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    broken = []
+    for link in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if not target.is_file() or (anchor and anchor not in anchors(target.resolve())):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_python_block_compiles(page: str) -> None:
+    for block in blocks(page, "python"):
+        compile(block, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+
+
+def parser() -> argparse.ArgumentParser:
+    return cli._parser()
+
+
+def commands(block: str) -> Iterator[list[str]]:
+    """The arguments of each ``hypernova`` command of a shell block."""
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&;<>")
+        words.whitespace_split = True
+        words.commenters = "#"
+        one: list[str] = []
+        for word in [*words, ";"]:
+            if set(word) <= set("|&;<>"):
+                if one and one[0] == "hypernova":
+                    yield one[1:]
+                one = []
+            elif one or not re.fullmatch(r"[A-Z_]+=.*", word):
+                one.append(word)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_a_shell_block_parses(page: str) -> None:
+    for block in blocks(page, "sh", "console", "bash"):
+        for arguments in commands(block):
+            if arguments == ["--help"] or arguments == ["--version"]:
+                continue
+            try:
+                parser().parse_args(arguments)
+            except SystemExit:
+                pytest.fail(f"hypernova {shlex.join(arguments)}")
+
+
+@cache
+def options_of_commands() -> dict[str, set[str]]:
+    """The options of each command, by its name."""
+    (subparsers,) = [a for a in parser()._actions if isinstance(a.choices, dict)]
+    return {
+        name: {option for action in one._actions for option in action.option_strings}
+        for name, one in subparsers.choices.items()
+    }
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_every_command_in_a_sentence_exists_with_its_options(page: str) -> None:
+    known = options_of_commands()
+    for command, rest in re.findall(r"`hypernova ([a-z-]+)([^`]*)`", prose(page)):
+        assert command in known, f"hypernova {command}"
+        options = set(re.findall(r"(?<![\w-])--[a-z-]+", rest))
+        assert options <= known[command], f"hypernova {command}: {options - known[command]}"
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    places = {page.removeprefix("docs/") for page in PAGES} - {"README.md"} | {"index.md"}
+    assert {place for place in places if f": {place}\n" not in config} == set()
+
+
+def references() -> list[str]:
+    """The names whose documentation the site takes from docstrings."""
+    pages = sorted(ROOT.glob("docs/api/*.md"))
+    return [name for p in pages for name in re.findall(r"^::: (\S+)$", text_of(p), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", references())
+def test_what_the_reference_names_exists(name: str) -> None:
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = import_module(name) if name == "hypernova.errors" else import_module(module)
+    except hypernova.errors.MissingExtraError as error:
+        pytest.skip(str(error))
+    assert name == "hypernova.errors" or hasattr(found, attribute)
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    listed = [name for name in references() if name.count(".") == 1 and name != "hypernova.errors"]
+    public = {f"hypernova.{name}" for name in hypernova.__all__}
+    # The reference of errors is that of their module.
+    assert sorted(listed) == sorted(public - {"hypernova.HypernovaError", "hypernova.__version__"})
+
+
+def test_the_citation_names_the_version_of_the_package() -> None:
+    assert f"\nversion: {hypernova.__version__}\n" in text_of("CITATION.cff")
+
+
+WALKS = ("From a text to a decision", "From a table to a file")
+
+
+def steps(walk: str) -> list[str]:
+    """The steps of a section of CONTRIBUTING.md."""
+    section = text_of("CONTRIBUTING.md").split(f"## {walk}\n")[1].split("\n## ")[0]
+    return re.findall(r"^\d+\. (.*)$", section, re.MULTILINE)
+
+
+def named(step: str) -> list[tuple[str, str]]:
+    """The functions that a step names, each with its file."""
+    found = re.findall(r"((?:`[\w.:]+`(?:, | and )?)+) \(`([\w/.-]+)`\)", step)
+    return [(name, path) for names, path in found for name in re.findall(r"`([\w.:]+)`", names)]
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_a_walk_has_at_most_twelve_steps_that_each_name_a_function_and_a_file(walk: str) -> None:
+    assert 6 <= len(steps(walk)) <= 12
+    assert all(named(step) for step in steps(walk))
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [pair for walk in WALKS for step in steps(walk) for pair in named(step)]
+)
+def test_what_a_walk_names_is_in_the_file_that_it_names(name: str, path: str) -> None:
+    source = (ROOT / path).read_text(encoding="utf-8")
+    *owners, function = re.split(r"\.|::", name)
+    assert re.search(rf"\b(?:def|fn|class|struct|enum) {function}\b", source)
+    for owner in owners:
+        assert re.search(rf"\b(?:class|struct|enum|impl|mod) {owner}\b", source), owner
+
+
+NUMBER = re.compile(r"\d+\.\d+")
+
+
+def assert_same_output(shown: str, printed: str) -> None:
+    """Compare the lines that a page shows with the first ones printed, last digits aside."""
+    expected = shown.splitlines()
+    lines = printed.splitlines()[: len(expected)]
+    blank = [[NUMBER.sub("#", " ".join(line.split())) for line in x] for x in (expected, lines)]
+    assert blank[0] == blank[1]
+    numbers = [[float(n) for n in NUMBER.findall("\n".join(x))] for x in (expected, lines)]
+    assert numbers[1] == pytest.approx(numbers[0], abs=0.0051)
+
+
+def run(language: str, block: str, folder: Path) -> str:
+    """Run a block of a page in a folder, and return its standard output."""
+    command = [sys.executable, "-c", block]
+    if language == "sh":
+        start = f'hypernova() {{ "{sys.executable}" -m hypernova.cli "$@"; }}\nset -e\n'
+        command = ["bash", "-c", start + block]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, (block, done.stderr)
+    return done.stdout
+
+
+def run_page(page: str, folder: Path) -> None:
+    """Run the blocks of a page from top to bottom, and compare the output where it is shown."""
+    (folder / "examples").symlink_to(ROOT / "examples")
+    printed, port = "", 0
+    with ExitStack() as servers:
+        for language, body in BLOCK.findall(text_of(page)):
+            block = body.replace(":8484", f":{port}")
+            if language == "text":
+                assert_same_output(body, printed)
+            elif "hypernova serve" in block:
+                (arguments,) = commands(block.replace("--port 8484", ""))
+                port = servers.enter_context(serving(*arguments[1:])).port
+            elif language in ("sh", "python"):
+                lines = [x for x in block.splitlines() if not x.startswith("pip ")]
+                printed = run(language, "\n".join(lines), folder)
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the server's options name files there
+    run_page("docs/tutorial.md", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    """FIELD 13."""
+    assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
+    assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
+    run_page("README.md", tmp_path)
