@@ -460,7 +460,7 @@ class TestDrawings:
         for crowd in (5, 15, 40, 120):
             spots = rng.normal((250, 180), 40, (crowd, 2)).clip(20, 380)
             marks = [
-                Mark(f"model {i}", "model", float(x), float(y), None, i + 1)
+                Mark(f"model {i}", "model", float(x), float(y), None)
                 for i, (x, y) in enumerate(spots)
             ]
             scale = Scale(0.0, 500.0, 0.0, 500.0)

@@ -55,7 +55,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class EvaluationProtocol:
     """The options of the evaluation.
 
     Attributes:
@@ -152,9 +152,7 @@ class GainOverShuffled:
     """Accuracy of the router less that of routers that learned from shuffled prompts.
 
     Attributes:
-        mean: As in `Gain`.
-        ci95: As in `Gain`.
-        tasks: As in `Gain`.
+        mean, ci95, tasks: As in `Gain`.
     """
 
     mean: float | None
@@ -168,9 +166,7 @@ class FrontierPoint:
 
     Attributes:
         cost_weight: Success per USD.
-        accuracy: As in `Figure`.
-        ci95: As in `Figure`.
-        cost_usd: As in `Figure`.
+        accuracy, ci95, cost_usd: As in `Figure`.
     """
 
     cost_weight: float
@@ -185,10 +181,7 @@ class SingleModel:
 
     Attributes:
         model: Name.
-        accuracy: As in `Figure`.
-        ci95: As in `Figure`.
-        cost_usd: As in `Figure`.
-        n: Number of tasks scored.
+        accuracy, ci95, cost_usd, n: As in `Figure`.
         taken: Share of the held-out decisions that chose it, 0 to 1.
     """
 
@@ -365,7 +358,7 @@ class Report:
     version: int
     hypernova: str
     dataset: Dataset
-    protocol: Protocol
+    protocol: EvaluationProtocol
     in_sample: LabelledFigure
     held_out: Figure
     best_single: Figure
@@ -476,7 +469,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
     return {
         **values,
         "dataset": Dataset(**values["dataset"]),
-        "protocol": Protocol(**values["protocol"]),
+        "protocol": EvaluationProtocol(**values["protocol"]),
         "in_sample": LabelledFigure(**values["in_sample"]),
         "held_out": Figure(**values["held_out"]),
         "best_single": Figure(**values["best_single"]),

@@ -30,13 +30,13 @@ from hypernova.evaluation.report import (
     ClusterCell,
     ClusterFigures,
     Dataset,
+    EvaluationProtocol,
     FrontierPoint,
     GainOverShuffled,
     HindsightFigure,
     Interval,
     LabelledFigure,
     LeaveOneGroupOut,
-    Protocol,
     Report,
     SingleModel,
     UnseenGroupFigures,
@@ -256,9 +256,9 @@ def _dataset(run: EvaluationRun) -> Dataset:
     )
 
 
-def _protocol(run: EvaluationRun) -> Protocol:
+def _protocol(run: EvaluationRun) -> EvaluationProtocol:
     dealt = "once" if run.repeats == 1 else f"{run.repeats} times"
-    return Protocol(
+    return EvaluationProtocol(
         folds=run.folds,
         repeats=run.repeats,
         seed=run.seed,

@@ -7,11 +7,11 @@ One drawing serves all widths: its points have numbers, and a table beside it th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, el, note, table
-from hypernova.evaluation.html.number_format import NumberFormat, known, plural, usd
+from hypernova.evaluation.html.number_format import NumberFormat, plural, usd
 from hypernova.evaluation.html.scale import Scale
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ class Mark:
         cost: USD a task.
         accuracy: 0 to 1.
         ci95: Interval of the accuracy.
-        number: In the drawing and the table; None without.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Mark:
     cost: float
     accuracy: float
     ci95: Interval | None
-    number: int | None = None
 
 
 def frontier(report: Report, numbers: NumberFormat) -> Markup:
@@ -70,10 +68,10 @@ def frontier(report: Report, numbers: NumberFormat) -> Markup:
         (f"cost weight {point.cost_weight:g}", "router", point) for point in report.pareto
     )
     if not router:
-        whose = "The router's cost is not known" if report.dataset.costs else "No cost is known"
-        where = "" if report.dataset.costs else " in this table"
-        reason = f"{whose}{where}, so there is no frontier to draw."
-        return el("section", heading, el("p", reason, class_="missing"), id="cost")
+        costs = report.dataset.costs
+        reason = "The router's cost is not known" if costs else "No cost is known in this table"
+        text = f"{reason}, so there is no frontier to draw."
+        return el("section", heading, el("p", text, class_="missing"), id="cost")
     baselines = _marks(
         (name, kind, figure)
         for field, name, kind in BASELINES
@@ -82,16 +80,14 @@ def frontier(report: Report, numbers: NumberFormat) -> Markup:
     priced = _marks((model.model, "model", model) for model in report.models)
     low = _lowest([*router, *baselines])
     models = sorted((m for m in priced if m.accuracy >= low), key=lambda m: -m.accuracy)
-    named = models if len(models) <= NUMBERED else undominated(models)
-    listed = [replace(mark, number=i) for i, mark in enumerate([*baselines, *named], 1)]
-    others = [mark for mark in models if mark not in named]
-    of = f"of {len(report.models)} models"
-    below, unpriced = len(priced) - len(models), len(report.models) - len(priced)
-    notes = [
-        f"{below} {of} below {numbers.percent(low)}: not drawn, see the models' table.",
-        f"{unpriced} {of} without a known cost: not drawn.",
-    ]
-    notes = [text for text, n in zip(notes, (below, unpriced), strict=True) if n]
+    numbered = [*baselines, *(models if len(models) <= NUMBERED else undominated(models))]
+    others = [mark for mark in models if mark not in numbered]
+    notes = ""
+    if below := len(priced) - len(models):
+        where = f"below {numbers.percent(low)}: not drawn, see the models' table."
+        notes += f"{below} of {len(report.models)} models {where} "
+    if unpriced := len(report.models) - len(priced):
+        notes += f"{unpriced} of {len(report.models)} models without a known cost: not drawn."
     return el(
         "section",
         heading,
@@ -103,12 +99,12 @@ def frontier(report: Report, numbers: NumberFormat) -> Markup:
         ),
         el(
             "figure",
-            _drawing(router, listed, others),
-            el("figcaption", _key(router[0], listed, len(others), numbers)),
+            _drawing(router, numbered, others),
+            el("figcaption", _key(router[0], numbered, others, numbers)),
             class_="keyed",
         ),
-        el("p", " ".join(notes), class_="note") if notes else None,
-        _all_figures(report, numbers),
+        el("p", notes, class_="note") if notes else None,
+        _frontier_table(router, numbers),
         id="cost",
     )
 
@@ -140,8 +136,8 @@ def _lowest(marks: Sequence[Mark]) -> float:
     return max(0.0, min(ends) - DEPTH * (max(ends) - min(ends)))
 
 
-def _drawing(router: Sequence[Mark], listed: Sequence[Mark], others: Sequence[Mark]) -> Markup:
-    marks = [*others, *router, *listed[::-1]]
+def _drawing(router: Sequence[Mark], numbered: Sequence[Mark], others: Sequence[Mark]) -> Markup:
+    marks = [*others, *router, *numbered[::-1]]
     costs = [mark.cost for mark in marks]
     log = min(costs) > 0 and max(costs) > DECADE * min(costs)
     x = Scale.over(costs, LEFT, RIGHT - BESIDE, log=log)
@@ -157,9 +153,9 @@ def _drawing(router: Sequence[Mark], listed: Sequence[Mark], others: Sequence[Ma
         *_grid(x, y),
         *_whiskers(router, x, y),
         el("polyline", class_="line", points=path),
-        *(_mark(mark, x(mark.cost), y(mark.accuracy)) for mark in marks),
+        *(_shape(mark, x(mark.cost), y(mark.accuracy)) for mark in marks),
         *(el("text", text, class_="label", x=left, y=middle + 0.35 * FONT)
-          for text, left, middle in labels(listed, x, y)),
+          for text, left, middle in labels(numbered, x, y)),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_labelledby="cost-title cost-desc",
@@ -167,8 +163,8 @@ def _drawing(router: Sequence[Mark], listed: Sequence[Mark], others: Sequence[Ma
     )  # fmt: skip
 
 
-def labels(listed: Sequence[Mark], x: Scale, y: Scale) -> list[tuple[str, float, float]]:
-    """Write the numbers of marks beside them; marks without room for one share a label.
+def labels(numbered: Sequence[Mark], x: Scale, y: Scale) -> list[tuple[str, float, float]]:
+    """Write the numbers of marks, from 1, beside them; where there is no room they share a label.
 
     Labels grow to the right only, and marks come from left to right, so no two collide.
 
@@ -176,10 +172,13 @@ def labels(listed: Sequence[Mark], x: Scale, y: Scale) -> list[tuple[str, float,
         Text, left end and middle of each label.
     """
     found: list[tuple[list[int], float, float]] = []
-    for mark in sorted(listed, key=lambda mark: x(mark.cost)):
-        left, number = x(mark.cost) + 6, mark.number or 0
+    spots = [(x(mark.cost), y(mark.accuracy)) for mark in numbered]
+    for number, mark in sorted(enumerate(numbered, 1), key=lambda pair: x(pair[1].cost)):
+        left = x(mark.cost) + 6
         near: list[list[int]] = []
-        for middle in (y(mark.accuracy) - 7, y(mark.accuracy) + 8):
+        above, below = y(mark.accuracy) - 7, y(mark.accuracy) + 8
+        hides = any(left < a < left + FONT and abs(b - above) < 10 for a, b in spots)
+        for middle in (below, above) if hides else (above, below):
             there = [
                 shared
                 for shared, start, height in found
@@ -236,64 +235,51 @@ def _whiskers(router: Sequence[Mark], x: Scale, y: Scale) -> list[Markup]:
     return parts
 
 
-def _mark(mark: Mark, x: float, y: float) -> Markup:
-    title = f"{mark.name}: {100 * mark.accuracy:.2f}% for {usd(mark.cost)} a task"
-    return _shape(mark.kind, x, y, title)
-
-
-def _shape(kind: str, x: float, y: float, title: str | None = None) -> Markup:
-    """Draw the mark of a kind: told apart by its shape as well as by its colour."""
-    named = el("title", title) if title else None
-    if kind in {"router", "model"}:
-        return el("circle", named, class_=kind, cx=x, cy=y, r=4.5 if kind == "router" else 3.5)
+def _shape(mark: Mark, x: float, y: float) -> Markup:
+    """Draw a mark: kinds are told apart by shape as well as by colour."""
+    title = el("title", f"{mark.name}: {100 * mark.accuracy:.2f}% for {usd(mark.cost)} a task")
+    if mark.kind in {"router", "model"}:
+        radius = 4.5 if mark.kind == "router" else 3.5
+        return el("circle", title, class_=mark.kind, cx=x, cy=y, r=radius)
     corners = {
         "single": ((0, -7), (7, 0), (0, 7), (-7, 0)),
         "baseline": ((-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5)),
         "bound": ((0, -6), (6, 5), (-6, 5)),
-    }[kind]
+    }[mark.kind]
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
-    return el("polygon", named, class_=kind, points=points)
+    return el("polygon", title, class_=mark.kind, points=points)
 
 
-def _key(router: Mark, listed: Sequence[Mark], others: int, numbers: NumberFormat) -> Markup:
+def _key(
+    router: Mark, numbered: Sequence[Mark], others: Sequence[Mark], numbers: NumberFormat
+) -> Markup:
     """Make the table that names the points of the drawing."""
 
-    def symbol(kind: str) -> Markup:
-        shape = _shape(kind, 9, 9)
-        return el("svg", shape, width=18, height=18, viewBox="0 0 18 18", aria_hidden="true")
+    def point(mark: Mark, number: str, name: Markup | str) -> Markup:
+        shape, box = _shape(mark, 9, 9), "0 0 18 18"
+        symbol = el("svg", shape, width=18, height=18, viewBox=box, aria_hidden="true")
+        return el("span", symbol, el("b", number), name, class_="point")
 
-    rows: list[list[str | Markup]] = []
-    for mark in (replace(router, name="Router, held-out"), *listed):
-        number = el("b", mark.number or "")
-        name = el("span", symbol(mark.kind), number, el("bdi", mark.name), class_="point")
-        rows.append([name, numbers.percent(mark.accuracy), usd(mark.cost)])
+    rows = [(point(router, "", "Router, held-out"), router)]
+    rows += [
+        (point(mark, f"{number}", el("bdi", mark.name)), mark)
+        for number, mark in enumerate(numbered, 1)
+    ]
+    cells = [[name, numbers.percent(mark.accuracy), usd(mark.cost)] for name, mark in rows]
     if others:
-        text = plural(others, "other single model")
-        rows.append([el("span", symbol("model"), el("b"), text, class_="point"), "", ""])
-    return table("Points of the drawing", ["Point", "Accuracy", "Cost a task"], rows)
+        cells.append([point(others[0], "", plural(len(others), "other single model")), "", ""])
+    return table("Points of the drawing", ["Point", "Accuracy", "Cost a task"], cells)
 
 
-def _all_figures(report: Report, numbers: NumberFormat) -> Markup:
-    figures: list[tuple[str, Figure | FrontierPoint]] = [
-        (f"Router, cost weight {point.cost_weight:g}", point) for point in report.pareto
-    ]
-    figures += [
-        (name, figure)
-        for field, name, _ in BASELINES
-        if (figure := getattr(report, field)) is not None
-    ]
+def _frontier_table(router: Sequence[Mark], numbers: NumberFormat) -> Markup:
     rows = (
-        [
-            name,
-            known(numbers.percent(figure.accuracy)),
-            numbers.interval(figure.ci95) or "none",
-            known(usd(figure.cost_usd)),
-        ]
-        for name, figure in figures
+        [m.name, numbers.percent(m.accuracy), numbers.interval(m.ci95) or "none", usd(m.cost)]
+        for m in router
     )
+    columns = ["Router at", "Accuracy", "95% interval", "Cost a task"]
     return el(
         "details",
-        el("summary", "The same numbers as a table"),
-        table("Accuracy against cost", ["Figure", "Accuracy", "95% interval", "Cost a task"], rows),
-        note("Cost weight is in success per USD. Single models are in the table of models."),
+        el("summary", "The line as a table"),
+        table("The router at each cost weight", columns, rows),
+        note("Cost weights are in success per USD. Other sections have the other intervals."),
     )
