@@ -22,7 +22,7 @@ from benches.record import output_of, processor
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.embedder import Embedder
-from hypernova.evaluation.protocol import deal_parts
+from hypernova.evaluation.protocol import fold_splits
 from hypernova.training.estimates.linear_correction import Ridge
 from hypernova.training.model_pool import next_prompts
 from hypernova.training.model_pool.add import newcomer, scored_of
@@ -140,7 +140,7 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
         models = place[artifact.decide_many(vectors[test]).model_indices]
         into[j, test] += part * np.nan_to_num(table.score[test, models])
 
-    for fold in deal_parts(table.prompt_groups(), folds, 1, 0):
+    for fold in fold_splits(table.prompt_groups(), folds, 1, 0):
         train, x = table.subset(fold.train), vectors[fold.train]
         full = learn(train, x, seed=fold.seed, setting=setting).artifact()
         for j in range(m):

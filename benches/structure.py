@@ -15,7 +15,7 @@ import numpy as np
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.evaluation.protocol import deal_parts
+from hypernova.evaluation.protocol import fold_splits
 from hypernova.table import read_prompts
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
@@ -29,7 +29,7 @@ def held_out(table, vectors, structure, clusters: int, repeats: int) -> tuple:
     setting = Setting("prompts", clusters, SHRINKAGE, None, 0.0)
     taken = np.empty((repeats, table.n_tasks))
     single = np.empty_like(taken)
-    for part in deal_parts(table.prompt_groups(), 5, repeats, 0):
+    for part in fold_splits(table.prompt_groups(), 5, repeats, 0):
         learned = learn(
             table.subset(part.train),
             vectors[part.train],
@@ -38,8 +38,8 @@ def held_out(table, vectors, structure, clusters: int, repeats: int) -> tuple:
             setting=setting,
         )
         models = learned.artifact().decide_many(vectors[part.test]).model_indices
-        taken[part.row, part.test] = table.score[part.test, models]
-        single[part.row, part.test] = table.score[part.test, learned.evidence.default_model]
+        taken[part.repeat, part.test] = table.score[part.test, models]
+        single[part.repeat, part.test] = table.score[part.test, learned.evidence.default_model]
     return taken, single
 
 

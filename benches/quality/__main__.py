@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="[TABLE=]N",
-        help="how often tasks are dealt into folds (10); with a name, for that table only",
+        help="times that tasks are dealt into folds (10); with a name, for that table only",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes; by default all cores")
@@ -65,20 +65,20 @@ def _run(arguments: argparse.Namespace) -> None:
     repeats = {None: 10, **dict(arguments.repeats)}
     jobs = arguments.jobs or len(os.sched_getaffinity(0))
     limits = {"folds": (arguments.folds, 2), "jobs": (jobs, 1), "seed": (arguments.seed, 0)}
-    for name, (value, least) in limits.items():
-        if value < least:
-            raise JudgeError(f"{name} is {value}; expected a whole number from {least}")
+    for name, (value, minimum) in limits.items():
+        if value < minimum:
+            raise JudgeError(f"{name} is {value}; expected a whole number from {minimum}")
     if not arguments.record.is_dir():
         raise JudgeError(f"{arguments.record}: no such folder; make it, or name another")
-    found = [path for name in arguments.tables if (path := _place(name)) is not None]
+    found = [path for name in arguments.tables if (path := _table_path(name)) is not None]
     if not found:
         raise JudgeError("no table to compare on; name one, or set HYPERNOVA_SHARED")
     tables = [hypernova.OutcomeTable.read(path) for path in found]
     for table in tables:
-        check(table, arguments.folds)  # said before the work on the first one
-    strange = sorted(set(repeats) - {None} - {table.name for table in tables}, key=str)
-    if strange:
-        raise JudgeError(f"repeats are given for {strange[0]}, which is none of the tables")
+        check(table, arguments.folds)  # all tables, before the work on the first one
+    unknown = sorted(set(repeats) - {None} - {table.name for table in tables}, key=str)
+    if unknown:
+        raise JudgeError(f"repeats are given for {unknown[0]}, which is none of the tables")
     state, changed = commit()  # of the sources that run, whatever is committed meanwhile
     start, load = time.monotonic(), os.getloadavg()[0]
     embedder = Embedder.load(arguments.embedder)
@@ -129,8 +129,8 @@ def _repeats(text: str) -> tuple[str | None, int]:
     return name or None, int(number)
 
 
-def _place(name: str) -> Path | None:
-    """Find a table; a sample table that is not there is skipped with a message."""
+def _table_path(name: str) -> Path | None:
+    """Find a table; a missing sample table is skipped with a message."""
     path = Path(name)
     if name not in TABLES or path.exists():
         return path

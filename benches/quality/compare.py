@@ -1,8 +1,8 @@
-"""Learn and decide in every fold with every router, and make figures of the decisions.
+"""Learn and choose models in every fold with every router, and compute the figures.
 
-Not here: the routers themselves (see ``rivals``), or how figures are written down (see
-``record``). Folds, seeds and bootstrap are those of `hypernova.evaluate`, so with the
-same table, embedder, folds, repeats and seed hypernova's figures are the same as there.
+Not here: the routers themselves (see ``rivals``), or writing figures down (see ``record``).
+Folds, seeds and bootstrap are those of `hypernova.evaluate`: with the same table, embedder,
+folds, repeats and seed, hypernova's figures are the same as there.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from benches.quality import rivals
 from threadpoolctl import threadpool_limits
 
 from hypernova.errors import JudgeError
-from hypernova.evaluation.baselines import oracle, taken_values
-from hypernova.evaluation.figures import Figures
-from hypernova.evaluation.processes import in_processes
-from hypernova.evaluation.protocol import deal_parts, seed_of, test_to_train
+from hypernova.evaluation.baselines import chosen_outcomes, oracle
+from hypernova.evaluation.figures import PairedFigures
+from hypernova.evaluation.process_pool import in_processes
+from hypernova.evaluation.protocol import fold_splits, seed_of, test_to_train
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.evaluation.protocol import Part
+    from hypernova.evaluation.protocol import Split
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Floats, Ints
 
@@ -44,16 +44,16 @@ ORACLE = "best model per task, in hindsight"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What a router did with one fold.
+class FoldChoice:
+    """The models that a router chose for one fold.
 
     Attributes:
-        taken: (test,) models.
+        models: (test,) indices of models.
         train_s: CPU seconds to learn, tuning included.
-        knob: What tuning chose; None without a knob.
+        knob: The tuned knob; None without a knob.
     """
 
-    taken: Ints
+    models: Ints
     train_s: float
     knob: float | None
 
@@ -63,15 +63,15 @@ class Row:
     """The figures of one router.
 
     Attributes:
-        router: Its name.
-        accuracy: Mean score of the models taken.
-        ci95: Of the accuracy.
+        router: Name.
+        accuracy: Mean score of the chosen models.
+        ci95: Interval of the accuracy.
         lead: Accuracy of hypernova less that of this router; None for hypernova.
-        lead_ci95: Of the lead, paired by task.
+        lead_ci95: Interval of the lead, paired by task.
         cost_usd: Mean known cost of a task; None where no cost is known.
-        train_s: CPU seconds to learn from one fold's training part, the mean; None for
-            what is known in hindsight only.
-        knobs: What tuning chose in each fold; empty without a knob.
+        train_s: Mean CPU seconds to learn from one fold's training part; None for
+            choices in hindsight.
+        knobs: The tuned knob of each fold; empty without a knob.
     """
 
     router: str
@@ -85,7 +85,7 @@ class Row:
 
     @property
     def knob(self) -> tuple[float, float, float] | None:
-        """Median, least and largest of the knobs."""
+        """Median, smallest and largest of the knobs."""
         return (median(self.knobs), min(self.knobs), max(self.knobs)) if self.knobs else None
 
 
@@ -94,15 +94,15 @@ class Comparison:
     """All routers on one table.
 
     Attributes:
-        table: Its name.
+        table: Name of the table.
         tasks: Number of tasks.
         models: Number of models.
-        embedder: Who made the vectors.
-        dim: Of the vectors.
+        embedder: Name of the embedder.
+        dim: Length of a vector.
         folds: Number of folds.
-        repeats: How often the tasks were dealt into folds.
-        seed: Of all.
-        rows: hypernova first.
+        repeats: Number of times that the tasks were dealt into folds.
+        seed: Seed of folds, learning and bootstrap.
+        rows: One for each router, hypernova first.
     """
 
     table: str
@@ -132,11 +132,11 @@ def compare(
     Args:
         table: Outcomes without holes.
         vectors: float32 (tasks, dim), rows of unit length.
-        embedder: Who made them, for the record.
+        embedder: Name of the embedder, for the record.
         folds: Number of folds.
-        repeats: How often the tasks are dealt into folds.
-        seed: Same seed, same decisions and figures; times differ.
-        jobs: Processes.
+        repeats: Number of times that the tasks are dealt into folds.
+        seed: The same seed gives the same decisions and figures; times differ.
+        jobs: Number of processes.
         progress: Show a progress bar.
 
     Raises:
@@ -144,24 +144,26 @@ def compare(
     """
     check(table, folds)
     prompts = table.prompt_groups()
-    parts = list(deal_parts(prompts, folds, repeats, seed))
+    splits = list(fold_splits(prompts, folds, repeats, seed))
     routers = [HYPERNOVA, *RIVALS]
-    calls = [partial(choose, table, vectors, part, router) for part in parts for router in routers]
+    calls = [
+        partial(choose, table, vectors, split, router) for split in splits for router in routers
+    ]
     results = in_processes(calls, jobs, progress)
-    # `calls` go through all routers for each part in turn.
-    chosen = {router: results[i :: len(routers)] for i, router in enumerate(routers)}
-    figures = Figures(prompts, np.full(table.n_tasks, -1), [], seed_of(seed, 3))
+    # `calls` go through all routers for each split in turn.
+    choices = {router: results[i :: len(routers)] for i, router in enumerate(routers)}
+    figures = PairedFigures(prompts, np.full(table.n_tasks, -1), [], seed_of(seed, 3))
     for router in routers:
-        taken = np.empty((repeats, table.n_tasks), dtype=np.int64)
-        for part, of_part in zip(parts, chosen[router], strict=True):
-            taken[part.row, part.test] = of_part.taken
-        figures.add(router, taken_values(table, taken))
+        models = np.empty((repeats, table.n_tasks), dtype=np.int64)
+        for split, choice in zip(splits, choices[router], strict=True):
+            models[split.repeat, split.test] = choice.models
+        figures.add(router, chosen_outcomes(table, models))
     best = np.full((1, table.n_tasks), table.score.mean(axis=0).argmax())
-    figures.add(HINDSIGHT, taken_values(table, best))
+    figures.add(HINDSIGHT, chosen_outcomes(table, best))
     figures.add(ORACLE, oracle(table))
     others = [*RIVALS, HINDSIGHT, ORACLE]
     for other in others:
-        figures.pair(HYPERNOVA, other, test_to_train(parts))
+        figures.pair(HYPERNOVA, other, test_to_train(splits))
     figures.draw()
     return Comparison(
         table=table.name,
@@ -172,12 +174,12 @@ def compare(
         folds=folds,
         repeats=repeats,
         seed=seed,
-        rows=tuple(_row(figures, name, chosen.get(name, [])) for name in [HYPERNOVA, *others]),
+        rows=tuple(_row(figures, name, choices.get(name, [])) for name in [HYPERNOVA, *others]),
     )
 
 
 def check(table: OutcomeTable, folds: int) -> None:
-    """Say what is wrong with a table before the work.
+    """Refuse a table that the routers cannot learn from, before the work.
 
     Raises:
         JudgeError: It has holes, or too few prompts for k-means.
@@ -197,38 +199,42 @@ def check(table: OutcomeTable, folds: int) -> None:
         )
 
 
-def choose(table: OutcomeTable, vectors: Floats, part: Part, router: str) -> Chosen:
-    """Learn on ``part.train`` with one router, and let it choose for ``part.test``."""
-    train = table.subset(part.train)
-    test_vectors = vectors[part.test]
-    taken: Ints
+def choose(table: OutcomeTable, vectors: Floats, split: Split, router: str) -> FoldChoice:
+    """Learn from the training part with one router, and let it choose for the test part."""
+    train = table.subset(split.train)
+    test_vectors = vectors[split.test]
+    models: Ints
     knob: float | None
     with threadpool_limits(1):
         start = time.process_time()
         if router == HYPERNOVA:
-            artifact = learn(train, vectors[part.train], seed=part.seed).artifact()
+            artifact = learn(train, vectors[split.train], seed=split.seed).artifact()
             train_s = time.process_time() - start
-            taken, knob = artifact.decide_many(test_vectors).model_indices, artifact.n_clusters
+            models, knob = artifact.decide_many(test_vectors).model_indices, artifact.n_clusters
         else:
             fitted = RIVALS[router](
-                rivals.Training(vectors[part.train], train.score, train.prompt_groups(), part.seed)
+                rivals.Training(
+                    vectors[split.train], train.score, train.prompt_groups(), split.seed
+                )
             )
             train_s = time.process_time() - start
-            taken, knob = fitted.choose(test_vectors), fitted.knob
-    return Chosen(taken, train_s, knob)
+            models, knob = fitted.choose(test_vectors), fitted.knob
+    return FoldChoice(models, train_s, knob)
 
 
-def _row(figures: Figures, name: str, chosen: list[Chosen]) -> Row:
+def _row(figures: PairedFigures, name: str, choices: list[FoldChoice]) -> Row:
     figure = figures.figure(name)
     gain = None if name == HYPERNOVA else figures.gain(HYPERNOVA, name)
-    cost = float(figure["cost_usd"])
+    # A table without holes has an accuracy and an interval for every router.
+    assert figure.accuracy is not None
+    assert figure.ci95 is not None
     return Row(
         router=name,
-        accuracy=float(figure["accuracy"]),
-        ci95=figure["ci95"],
-        lead=None if gain is None else float(gain["mean"]),
-        lead_ci95=None if gain is None else gain["ci95"],
-        cost_usd=None if np.isnan(cost) else cost,
-        train_s=fmean(c.train_s for c in chosen) if chosen else None,
-        knobs=tuple(c.knob for c in chosen if c.knob is not None),
+        accuracy=figure.accuracy,
+        ci95=figure.ci95,
+        lead=None if gain is None else gain.mean,
+        lead_ci95=None if gain is None else gain.ci95,
+        cost_usd=figure.cost_usd,
+        train_s=fmean(choice.train_s for choice in choices) if choices else None,
+        knobs=tuple(choice.knob for choice in choices if choice.knob is not None),
     )

@@ -1,4 +1,4 @@
-"""Write comparisons down: a Markdown record to read, and a CSV file with all digits.
+"""Write records of comparisons: Markdown to read, and CSV with all digits.
 
 Not here: the figures (see ``compare``).
 """
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "faiss-cpu", "onnxruntime", "tokenizers")
-# What figures depend on; a record or a document that is not committed changes none.
+# Figures depend on these; an uncommitted record or document changes none.
 SOURCES = ("python", "rust", "benches/quality", "Cargo.lock")
 
 ROUTERS = """\
-- **hypernova**: what `hypernova fit` learns from the training part, and the decisions of its artifact. It chooses by folds inside the training part; the knob shown is its number of clusters. If the table names groups (repositories, benchmarks, subjects), it may form clusters by them; the other routers see vectors and scores only, and no router sees the group of a task that it decides.
+- **hypernova**: the artifact that `hypernova fit` learns from the training part. It selects its setting by folds inside the training part; the knob shown is its number of clusters. If the table names groups (repositories, benchmarks, subjects), it may form clusters by them; the other routers see vectors and scores only, and no router sees the group of a task that it decides.
 - **best single model**: the best mean score in the training part.
 - **kNN**: the best mean score among the k nearest training prompts by cosine. k is one of 5 to 480, chosen by leaving out one prompt of the training part at a time.
 - **ridge per model**: a ridge regression of each model's score on the vector. The penalty is one of 1 to 10,000, chosen in five folds of the training part, dealt four times.
 - **logistic per model**: the same with logistic regressions, dealt once; a score between 0 and 1 counts as that part of a success.
-- **Nordlys' recipe**: 20 clusters of the training prompts by k-means (best of ten starts), the raw mean score of each model in each cluster, the best one taken.
+- **Nordlys' recipe**: 20 clusters of the training prompts by k-means (best of ten starts), the raw mean score of each model in each cluster, the best one chosen.
 - The two rows in hindsight look at the outcomes of the test tasks. They are no routers. The cost of the last one is that of the cheapest among the best models of each task.
 
-Every knob is chosen for the score of the models taken; of equal ones the largest. A draw between models goes to the one with the better mean score in the training part."""  # noqa: E501
+Every knob is tuned for the score of the chosen models; of equal ones the largest. A draw between models goes to the one with the better mean score in the training part."""  # noqa: E501
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run, where and when.
+    """The command, the state of the sources, and the machine of a comparison.
 
     Attributes:
-        command: That gives the same figures again.
+        command: The command that gives the same figures again.
         commit: Short hash of the repository's state, or ``unknown``.
         changed: Whether sources differ from that commit.
         date: YYYY-MM-DD.
-        jobs: Processes.
-        load: Of the machine before the run, in processes that want a core.
-        minutes: How long it took.
+        jobs: Number of processes.
+        load: Load of the machine before the run, in processes that want a core.
+        minutes: Duration.
     """
 
     command: str
@@ -63,7 +63,7 @@ class Run:
 
 
 def commit() -> tuple[str, bool]:
-    """Give the short hash of the commit, and whether sources have changed since."""
+    """Look up the short hash of the commit, and whether sources have changed since."""
     try:
         return _git("rev-parse", "--short", "HEAD"), bool(
             _git("status", "--porcelain", "--", *SOURCES)
@@ -94,7 +94,7 @@ def markdown(run: Run, comparisons: Sequence[Comparison]) -> str:
 - Command `{run.command}`""",
         """\
 Held-out: tasks are dealt into folds, equal prompts together, and each router learns and \
-tunes on the training part of each fold alone. Accuracy is the mean score of the models taken, \
+tunes on the training part of each fold alone. Accuracy is the mean score of the chosen models, \
 over tasks and repeats. Intervals are 95% percentile intervals of a bootstrap over prompts and \
 repeats; *hypernova minus it* is paired by task. *Training* is CPU seconds of one thread for one \
 fold, tuning included, embedding not. *Knob* is the median over folds, and the range.""",
@@ -143,7 +143,7 @@ def _cells(row: Row, costs: bool) -> list[str]:
 
 
 def as_csv(run: Run, comparisons: Sequence[Comparison]) -> str:
-    """Write one line for each table and router; what is unknown is empty."""
+    """Write one line for each table and router; unknown values are empty."""
     lines = [_values(run, c, row) for c in comparisons for row in c.rows]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
@@ -185,7 +185,7 @@ def _values(run: Run, c: Comparison, row: Row) -> dict[str, object]:
 
 
 def times(count: int) -> str:
-    """A count of repetitions in words."""
+    """Write a count of repetitions in words."""
     return "once" if count == 1 else f"{count} times"
 
 

@@ -2,11 +2,11 @@
 
 Not here: hypernova itself, folds and figures (see ``compare``).
 
-A router sees its training part only, and tunes its one knob inside it: no prompt that
-judges a knob was learned from. What counts is the score of the models taken, which is
-what the comparison reports. Of knobs that do equally well the one that trusts the
-prompts least is taken; of models predicted to do equally well in a task, the one with
-the better rate in the whole training part, then the lower index.
+A router sees its training part only, and tunes its one knob inside it, on prompts that
+it did not learn from. A knob is tuned for the score of the chosen models, which the
+comparison reports. Of knobs that do equally well the router uses the one that trusts the
+prompts least; of models predicted to do equally well in a task, the one with the better
+rate in the whole training part, then the lower index.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from hypernova.training.types import Floats, Ints
 
 NEIGHBOURS = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480)
-# From hardly any to so much that no prompt moves the choice.
+# From nearly none to so large that no prompt changes the choice.
 PENALTIES = (10.0 ** np.arange(0.0, 4.5, 0.5)).tolist()
 INNER_FOLDS = 5
-# How often the training part is dealt into folds to tune. A fit of logistic regressions
-# takes some twenty-five times as long as one of ridge regressions.
-RIDGE_DEALS = 4
-LOGISTIC_DEALS = 1
+# Number of times that the training part is dealt into folds to tune. A fit of logistic
+# regressions takes some twenty-five times as long as one of ridge regressions.
+RIDGE_REPEATS = 4
+LOGISTIC_REPEATS = 1
 # Relative. Predictions are then within 0.02 logits of those of 1e-12, in half the time.
 LOGISTIC_TOLERANCE = 1e-7
 CLUSTERS = 20
@@ -50,7 +50,7 @@ class Training:
         vectors: float32 (n, dim), rows of unit length.
         score: float64 (n, m) in 0..1, without holes.
         prompts: (n,) the same number for tasks with the same prompt.
-        seed: Of all that is random in learning.
+        seed: Seed of learning.
     """
 
     vectors: Floats
@@ -64,8 +64,8 @@ class Fitted:
     """A router that has learned.
 
     Attributes:
-        choose: Gives the models, (n,), for vectors, float32 (n, dim).
-        knob: What tuning chose; None without a knob.
+        choose: Function from vectors, float32 (n, dim), to models, (n,).
+        knob: The tuned knob; None without a knob.
     """
 
     choose: Callable[[Floats], Ints]
@@ -85,21 +85,21 @@ class Linear:
     intercepts: Floats
 
     def predict(self, vectors: Floats) -> Floats:
-        """Give the values for vectors (n, dim), float64 (n, m)."""
+        """Compute the values for vectors (n, dim), float64 (n, m)."""
         values: Floats = vectors @ self.weights + self.intercepts
         return values
 
 
 def best_single(train: Training) -> Fitted:
-    """The model with the best mean score, for every prompt."""
+    """Choose the model with the best mean score, for every prompt."""
     best = int(np.argmax(train.score.mean(axis=0)))
     return Fitted(lambda vectors: np.full(len(vectors), best))
 
 
 def knn(train: Training) -> Fitted:
-    """The best mean score among the nearest training prompts, by cosine.
+    """Choose the best mean score among the nearest training prompts, by cosine.
 
-    Their number is chosen by leaving out one prompt at a time.
+    The number of neighbours is tuned by leaving out one prompt at a time.
     """
     tried = [k for k in NEIGHBOURS if k < len(np.unique(train.prompts))]
     accuracy = knn_accuracy(train, tried)
@@ -114,13 +114,13 @@ def knn(train: Training) -> Fitted:
 
 
 def knn_accuracy(train: Training, tried: Sequence[int]) -> list[float]:
-    """Mean scores of what so many neighbours choose, each prompt being left out in turn.
+    """Compute the accuracy for each number of neighbours, leaving out each prompt in turn.
 
     Args:
         train: The training part.
-        tried: Rising, each less than the number of different prompts.
+        tried: Numbers of neighbours, rising, each less than the number of different prompts.
     """
-    # Tasks with the prompt itself are among the nearest: ask for so many more, drop them.
+    # Tasks with the prompt itself are among the nearest: ask for as many more, drop them.
     _, times = np.unique(train.prompts, return_counts=True)
     near = _index(train.vectors).kneighbors(
         train.vectors, tried[-1] + times.max(), return_distance=False
@@ -136,13 +136,13 @@ def knn_accuracy(train: Training, tried: Sequence[int]) -> list[float]:
 
 
 def ridge(train: Training) -> Fitted:
-    """A ridge regression of each model's score on the vector, one penalty for all."""
-    return _tuned(train, ridge_path, RIDGE_DEALS)
+    """Fit a ridge regression of each model's score on the vector, one penalty for all."""
+    return _tuned(train, ridge_path, RIDGE_REPEATS)
 
 
 def logistic(train: Training) -> Fitted:
-    """A logistic regression of each model's success on the vector, one penalty for all."""
-    return _tuned(train, logistic_path, LOGISTIC_DEALS)
+    """Fit a logistic regression of each model's success on the vector, one penalty for all."""
+    return _tuned(train, logistic_path, LOGISTIC_REPEATS)
 
 
 def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
@@ -151,7 +151,7 @@ def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> It
     Args:
         vectors: (n, dim).
         score: (n, m).
-        penalties: Of the sum of squared weights, against the sum of squared errors.
+        penalties: Factors of the sum of squared weights, against the sum of squared errors.
     """
     centre, rates = vectors.mean(axis=0, dtype=np.float64), score.mean(axis=0)
     centred = vectors - centre
@@ -163,14 +163,14 @@ def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> It
 
 
 def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
-    """Fit logistic regressions with intercepts, each from where the one before ended.
+    """Fit logistic regressions with intercepts, each started from the one before.
 
     A score between 0 and 1 counts as that part of a success.
 
     Args:
         vectors: (n, dim).
         score: (n, m) in 0..1.
-        penalties: Of half the sum of squared weights, against the sum of log losses.
+        penalties: Factors of half the sum of squared weights, against the sum of log losses.
     """
     rows = vectors.astype(np.float64)
     shape = (rows.shape[1] + 1, score.shape[1])
@@ -198,7 +198,7 @@ def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) ->
 
 
 def nordlys(train: Training) -> Fitted:
-    """Nordlys' recipe: 20 clusters by k-means, raw rates, the best rate of the cluster.
+    """Apply Nordlys' recipe: 20 clusters by k-means, raw rates, the cluster's best rate.
 
     Nothing is tuned, shrunk or guarded.
     """
@@ -209,46 +209,46 @@ def nordlys(train: Training) -> Fitted:
 
 
 def best_of(predicted: Floats, train: Training) -> Ints:
-    """The models with the highest values, (n,); of equal ones the better one overall.
+    """Choose the models with the highest values, (n,); of equal ones the better one overall.
 
     Args:
-        predicted: (n, m); only their order within a row counts.
-        train: Where the overall rates come from.
+        predicted: (n, m); only the order within a row counts.
+        train: The source of the overall rates.
     """
     order = np.argsort(-train.score.mean(axis=0), kind="stable")
-    taken: Ints = order[np.argmax(predicted[:, order], axis=1)]
-    return taken
+    chosen: Ints = order[np.argmax(predicted[:, order], axis=1)]
+    return chosen
 
 
 def _tuned(
     train: Training,
     path: Callable[[Floats, Floats, Sequence[float]], Iterator[Linear]],
-    deals: int,
+    repeats: int,
 ) -> Fitted:
     # From the largest penalty down, so that each fit starts near its end.
     penalties = PENALTIES[::-1]
     rng = np.random.default_rng(train.seed)
     total = np.zeros(len(penalties))
-    for _ in range(deals):
+    for _ in range(repeats):
         fold = deal_folds(train.prompts, INNER_FOLDS, rng)
         for f in range(INNER_FOLDS):
             inside, outside = fold != f, fold == f
             fits = path(train.vectors[inside], train.score[inside], penalties)
             for i, fitted in enumerate(fits):
-                taken = best_of(fitted.predict(train.vectors[outside]), train)
-                total[i] += train.score[outside, taken].sum()
-    penalty = _best_knob(penalties, total / (deals * len(train.prompts)))
-    (chosen,) = path(train.vectors, train.score, [penalty])
-    return Fitted(lambda vectors: best_of(chosen.predict(vectors), train), penalty)
+                chosen = best_of(fitted.predict(train.vectors[outside]), train)
+                total[i] += train.score[outside, chosen].sum()
+    penalty = _best_knob(penalties, total / (repeats * len(train.prompts)))
+    (tuned,) = path(train.vectors, train.score, [penalty])
+    return Fitted(lambda vectors: best_of(tuned.predict(vectors), train), penalty)
 
 
 def _best_knob(tried: Sequence[float], accuracy: Sequence[float] | Floats) -> float:
-    """The best one; of those that are equal but for rounding the largest."""
+    """Choose the best knob; of those that are equal but for rounding the largest."""
     return max(zip(np.round(accuracy, 12), tried, strict=True))[1]
 
 
-def _mean_score(score: Floats, taken: Ints) -> float:
-    return float(score[np.arange(len(taken)), taken].mean())
+def _mean_score(score: Floats, chosen: Ints) -> float:
+    return float(score[np.arange(len(chosen)), chosen].mean())
 
 
 def _index(vectors: Floats) -> NearestNeighbors:

@@ -20,7 +20,7 @@ import pytest
 
 import hypernova
 from hypernova.errors import WorkerError
-from hypernova.evaluation.processes import in_processes
+from hypernova.evaluation.process_pool import in_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +174,7 @@ def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
     os.kill(max(evaluating.workers, key=busy), signal.SIGKILL)
     code, out, err = evaluating.ended()
     assert (code, out) == (1, b"")
-    assert err.startswith(b"hypernova: a process that judges was ended by something else (SIGKILL)")
+    assert err.startswith(b"hypernova: an evaluating process was ended by something else (SIGKILL)")
     assert err.count(b"\n") == 1
     assert b"--jobs" in err
 
@@ -342,7 +342,7 @@ class TestProcesses:
         program.parent.mkdir()
         program.write_text(
             "from functools import partial\n"
-            "from hypernova.evaluation.processes import in_processes\n"
+            "from hypernova.evaluation.process_pool import in_processes\n"
             "print(in_processes([partial(int, '1'), partial(int, '2')], 2, False))\n"
         )
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The judge: controls and figures against loops, intervals against theory, known optima."""
+"""`evaluate`: baselines and figures against loops, intervals against theory, known optima."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFoundError
-from hypernova.evaluation import Report, baselines, intervals, processes, protocol
+from hypernova.evaluation import Report, baselines, intervals, process_pool, protocol
 from hypernova.evaluation import verdict as rule
-from hypernova.evaluation.figures import Figures, complementarity, rounded
+from hypernova.evaluation.figures import PairedFigures, complementarity
+from hypernova.evaluation.report import (
+    CostChange,
+    Figure,
+    Gain,
+    GainOverShuffled,
+    Interval,
+    SingleModel,
+    rounded,
+)
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
 from hypernova.training.trainer import learn
@@ -61,8 +70,8 @@ QUICK = {"folds": 4, "repeats": 2, "clusters": 2, "jobs": 2}
 
 # Small tables with holes, unknown costs, repeated prompts and tasks without a group.
 @st.composite
-def tables(draw, least: int = 1) -> hypernova.OutcomeTable:
-    n, m = draw(st.integers(least, 8)), draw(st.integers(2, 4))
+def tables(draw, min_tasks: int = 1) -> hypernova.OutcomeTable:
+    n, m = draw(st.integers(min_tasks, 8)), draw(st.integers(2, 4))
     size = {"min_size": n * m, "max_size": n * m}
     score = np.array(draw(st.lists(st.sampled_from([0, 0.25, 0.5, 1, NAN]), **size)), dtype=float)
     cost = np.array(draw(st.lists(st.sampled_from([0, 0.5, 1, 3, NAN]), **size)), dtype=float)
@@ -88,10 +97,11 @@ def mean(values) -> float:
 
 
 def near(value, expected) -> bool:
-    return value == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    """Whether two figures are equal but for rounding; None is unknown, as NaN is."""
+    return (NAN if value is None else value) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-class TestControls:
+class TestBaselines:
     @given(tables())
     def test_random_is_the_mean_over_models(self, table) -> None:
         found = baselines.random_choice(table)
@@ -159,7 +169,7 @@ class TestControls:
 
     @given(tables(), st.data())
     def test_the_mix_costs_what_the_router_costs(self, table, data) -> None:
-        taken = np.array(
+        chosen = np.array(
             data.draw(
                 st.lists(
                     st.integers(0, table.n_models - 1),
@@ -168,8 +178,8 @@ class TestControls:
                 )
             )
         )
-        mix = baselines.cost_matched_mix(table, taken)
-        spent = mean(table.cost_usd[t, taken[t]] for t in range(table.n_tasks))
+        mix = baselines.cost_matched_mix(table, chosen)
+        spent = mean(table.cost_usd[t, chosen[t]] for t in range(table.n_tasks))
         n = (~np.isnan(table.score)).sum(axis=0)
         usual = [mean(table.cost_usd[:, m]) for m in range(table.n_models) if 2 * n[m] >= n.max()]
         if mix is None:
@@ -192,7 +202,7 @@ class TestControls:
         cheap, dear = (np.array(data.draw(models)).reshape(shape) for _ in range(2))
         share = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 1.0]), **cells)))
         share = share.reshape(shape)
-        found = baselines.mixed_values(table, cheap, dear, share)
+        found = baselines.mix_outcomes(table, cheap, dear, share)
         for r, t in np.ndindex(shape):
             s = share[r, t]
             for values, got in ((table.score, found.score), (table.cost_usd, found.cost)):
@@ -211,14 +221,14 @@ class TestFigures:
             np.array(data.draw(models)).reshape(repeats, table.n_tasks) for _ in range(2)
         )
         groups, names = numbers(table.groups)
-        figures = Figures(table.prompt_groups(), groups, names, seed=0)
-        figures.add("ours", baselines.taken_values(table, ours))
-        figures.add("theirs", baselines.taken_values(table, theirs))
+        figures = PairedFigures(table.prompt_groups(), groups, names, seed=0)
+        figures.add("ours", baselines.chosen_outcomes(table, ours))
+        figures.add("theirs", baselines.chosen_outcomes(table, theirs))
         figures.pair("ours", "theirs", test_to_train=0.25)
         figures.draw()
 
-        def value(values, taken, r: int, t: int) -> float:
-            return NAN if taken[r, t] < 0 else float(values[t, taken[r, t]])
+        def value(values, chosen, r: int, t: int) -> float:
+            return NAN if chosen[r, t] < 0 else float(values[t, chosen[r, t]])
 
         tasks, rows = range(table.n_tasks), range(repeats)
         score = [mean(value(table.score, ours, r, t) for r in rows) for t in tasks]
@@ -232,15 +242,15 @@ class TestFigures:
             return mean(mean(values[t] for t in tasks if table.groups[t] == g) for g in names)
 
         figure = figures.figure("ours")
-        assert near(figure["accuracy"], mean(score))
-        assert near(figure["cost_usd"], mean(cost))
-        assert figure["n"] == sum(not math.isnan(s) for s in score)
-        assert figure["macro"] is None if not names else near(figure["macro"], macro(score))
+        assert near(figure.accuracy, mean(score))
+        assert near(figure.cost_usd, mean(cost))
+        assert figure.n == sum(not math.isnan(s) for s in score)
+        assert figure.macro is None if not names else near(figure.macro, macro(score))
         gain = figures.gain("ours", "theirs")
-        assert near(gain["mean"], mean(gains))
-        assert gain["tasks"] == sum(not math.isnan(g) for g in gains)
-        assert gain["macro"] is None if not names else near(gain["macro"], macro(gains))
-        assert (gain["ci95"] is None) == (gain["tasks"] == 0)
+        assert near(gain.mean, mean(gains))
+        assert gain.tasks == sum(not math.isnan(g) for g in gains)
+        assert gain.macro is None if not names else near(gain.macro, macro(gains))
+        assert (gain.ci95 is None) == (gain.tasks == 0)
         unscored = mean(
             float(math.isnan(value(table.score, ours, r, t))) for r in rows for t in tasks
         )
@@ -255,15 +265,15 @@ class TestFigures:
         spent = mean(mean(b for _, b in row) for row in both)
         if spent > 0:
             saved = mean(mean(a - b for a, b in row) for row in both)
-            assert near(gain["cost_change"]["mean"], saved / spent)
+            assert near(gain.cost_change.mean, saved / spent)
         else:
-            assert gain["cost_change"] is None
+            assert gain.cost_change is None
         for row, group in zip(figures.by_group("ours", "theirs"), names, strict=True):
             members = [t for t in tasks if table.groups[t] == group]
-            assert row["group"] == group
-            assert row["tasks"] == len(members)
-            assert near(row["accuracy"], mean(score[t] for t in members))
-            assert near(row["gain"], mean(gains[t] for t in members))
+            assert row.group == group
+            assert row.tasks == len(members)
+            assert near(row.accuracy, mean(score[t] for t in members))
+            assert near(row.gain, mean(gains[t] for t in members))
 
     @given(tables())
     def test_complementarity_is_a_count(self, table) -> None:
@@ -274,23 +284,23 @@ class TestFigures:
             name: sum(table.score[t, m] >= 0.5 for t in failed)
             for m, name in enumerate(table.models)
         }
-        assert found["failed"] == len(failed)
-        assert found["solved_by_another"] == sum(
-            any(s >= 0.5 for s in table.score[t]) for t in failed
-        )
-        assert {r["model"]: r["solves"] for r in found["rescuers"]} == {
+        assert found.failed == len(failed)
+        assert found.solved_by_another == sum(any(s >= 0.5 for s in table.score[t]) for t in failed)
+        assert {r.model: r.solves for r in found.rescuers} == {
             name: times for name, times in solved.items() if times
         }
-        times = [r["solves"] for r in found["rescuers"]]
+        times = [r.solves for r in found.rescuers]
         assert times == sorted(times, reverse=True)
 
     def test_rounded_is_json(self) -> None:
         values = {"a": np.float32(0.25), "b": (NAN, math.inf, -1e-9), "c": np.arange(2), "d": "x"}
         text = json.dumps(rounded(values), allow_nan=False)
         assert text == '{"a": 0.25, "b": [null, null, 0.0], "c": [0, 1], "d": "x"}'
+        change = rounded(CostChange(mean=NAN, ci95=Interval(-0.25, 0.1234567)))
+        assert json.dumps(change) == '{"mean": null, "ci95": [-0.25, 0.123457]}'
 
 
-class TestBootstrap:
+class TestIntervals:
     def test_weighted_means_equal_a_loop(self) -> None:
         rng = np.random.default_rng(0)
         for repeats in (1, 3):
@@ -348,10 +358,10 @@ class TestBootstrap:
 
     def test_widened_is_the_variance_of_nadeau_and_bengio(self) -> None:
         """Five folds: a quarter more variance, for each end by itself."""
-        low, high = intervals.widened((0.01, 0.04), 0.02, 0.25)
+        low, high = intervals.widened(Interval(0.01, 0.04), 0.02, 0.25)
         assert (0.02 - low) ** 2 == pytest.approx(1.25 * 0.01**2)
         assert (high - 0.02) ** 2 == pytest.approx(1.25 * 0.02**2)
-        assert intervals.widened((0.0, 0.0), 0.0, 0.25) == (0.0, 0.0)
+        assert intervals.widened(Interval(0.0, 0.0), 0.0, 0.25) == (0.0, 0.0)
         assert intervals.widened(None, NAN, 0.25) is None
 
     def test_nothing_known_gives_no_interval(self) -> None:
@@ -359,30 +369,30 @@ class TestBootstrap:
         assert intervals.interval(drawn) is None
 
 
-class TestParts:
+class TestSplits:
     @given(st.lists(st.integers(0, 20), min_size=10, max_size=60), st.integers(2, 4))
     def test_each_task_is_held_out_once_a_repeat_and_no_prompt_leaks(self, prompts, k) -> None:
         prompts = np.array(prompts)
-        parts = list(protocol.deal_parts(prompts, k, 3, seed=1))
-        assert len(parts) == 3 * k
+        splits = list(protocol.fold_splits(prompts, k, 3, seed=1))
+        assert len(splits) == 3 * k
         for r in range(3):
-            held_out = np.concatenate([part.test for part in parts if part.row == r])
+            held_out = np.concatenate([split.test for split in splits if split.repeat == r])
             assert sorted(held_out.tolist()) == list(range(len(prompts)))
-        for part in parts:
-            assert not set(prompts[part.train]) & set(prompts[part.test])
-            assert len(part.train) + len(part.test) == len(prompts)
-        assert len({part.seed for part in parts}) == len(parts)
+        for split in splits:
+            assert not set(prompts[split.train]) & set(prompts[split.test])
+            assert len(split.train) + len(split.test) == len(prompts)
+        assert len({split.seed for split in splits}) == len(splits)
 
     @given(tables())
     def test_a_group_left_out_leaves_no_prompt_behind(self, table) -> None:
         groups, names = numbers(table.groups)
         prompts = table.prompt_groups()
-        parts = list(protocol.group_parts(prompts, groups, seed=0))
-        assert len(parts) == len(names)
-        for part, name in zip(parts, names, strict=True):
-            assert [t for t in range(table.n_tasks) if table.groups[t] == name] == list(part.test)
-            unseen = {table.prompts[t] for t in part.test}
-            assert list(part.train) == [
+        splits = list(protocol.group_splits(prompts, groups, seed=0))
+        assert len(splits) == len(names)
+        for split, name in zip(splits, names, strict=True):
+            assert [t for t in range(table.n_tasks) if table.groups[t] == name] == list(split.test)
+            unseen = {table.prompts[t] for t in split.test}
+            assert list(split.train) == [
                 t for t in range(table.n_tasks) if table.prompts[t] not in unseen
             ]
 
@@ -399,16 +409,16 @@ class TestParts:
         """The outcomes of the test part are replaced; nothing that was decided may change."""
         table = two_kinds(swap=0.3, cost_usd=np.random.default_rng(1).random((100, 2)))
         weights = cost_weights(table)
-        for part in itertools.islice(protocol.deal_parts(table.prompt_groups(), 4, 1, 0), 2):
+        for split in itertools.islice(protocol.fold_splits(table.prompt_groups(), 4, 1, 0), 2):
             score, cost = table.score.copy(), table.cost_usd.copy()
-            score[part.test] = 1 - score[part.test]
-            cost[part.test] = 100 - cost[part.test]
+            score[split.test] = 1 - score[split.test]
+            cost[split.test] = 100 - cost[split.test]
             other = dataclasses.replace(table, score=score, cost_usd=cost)
             calls = [
-                partial(protocol.decide_part, each, table.embedding, part, "auto", weights)
+                partial(protocol.decide_split, each, table.embedding, split, "auto", weights)
                 for each in (table, other)
             ]
-            decided = processes.in_processes(calls, jobs=1, progress=False)
+            decided = process_pool.in_processes(calls, jobs=1, progress=False)
             first, second = map(dataclasses.asdict, decided)
             assert first.keys() == second.keys()
             for name in first:
@@ -417,9 +427,19 @@ class TestParts:
 
 class TestVerdict:
     @staticmethod
-    def gain(mean, low, high, change=None) -> dict:
-        cost = None if change is None else {"mean": change[0], "ci95": change[1:]}
-        return {"mean": mean, "ci95": (low, high), "macro": None, "tasks": 500, "cost_change": cost}
+    def gain(mean, low, high, change=None) -> Gain:
+        cost = change and CostChange(mean=change[0], ci95=Interval(*change[1:]))
+        return Gain(mean=mean, ci95=Interval(low, high), macro=None, tasks=500, cost_change=cost)
+
+    @staticmethod
+    def over_shuffled(mean, low, high) -> GainOverShuffled:
+        return GainOverShuffled(mean=mean, ci95=Interval(low, high), tasks=500)
+
+    @staticmethod
+    def single(model, accuracy, cost_usd) -> SingleModel:
+        return SingleModel(
+            model=model, accuracy=accuracy, ci95=None, cost_usd=cost_usd, n=500, taken=0.0
+        )
 
     @pytest.mark.parametrize(
         ("gain", "sentence"),
@@ -460,12 +480,12 @@ class TestVerdict:
         ],
     )
     def test_forms(self, gain, sentence) -> None:
-        proven = self.gain(0.01, 0.001, 0.02)
+        proven = self.over_shuffled(0.01, 0.001, 0.02)
         assert rule.verdict(self.gain(*gain), proven, "big", [], []) == sentence
 
     def test_a_gain_without_prompts_is_no_reason_to_route(self) -> None:
         found = rule.verdict(
-            self.gain(0.02, 0.01, 0.03), self.gain(0.01, -0.001, 0.02), "big", [], []
+            self.gain(0.02, 0.01, 0.03), self.over_shuffled(0.01, -0.001, 0.02), "big", [], []
         )
         assert found == (
             "Do not route yet: +2.0 points over big (95% interval +1.0 to +3.0), but a router that "
@@ -481,21 +501,25 @@ class TestVerdict:
             (0.2, self.gain(-0.001, -0.009, 0.01, (-0.37, -0.5, -0.3))),
             (0.4, self.gain(-0.1, -0.2, -0.05, (-0.9, -0.95, -0.8))),
         ]
-        pareto = [
-            rule.Point(weight, {"accuracy": 0.7 + gain["mean"], "cost_usd": 0.5 - weight}, gain)
+        frontier = [
+            rule.WeightedResult(
+                weight,
+                Figure(accuracy=0.7 + gain.mean, ci95=None, cost_usd=0.5 - weight, macro=None, n=1),
+                gain,
+            )
             for weight, gain in weighted
         ]
-        dear = {"model": "big", "accuracy": 0.7, "cost_usd": 0.5}
-        poor = {"model": "small", "accuracy": 0.69, "cost_usd": 0.1}
-        unknown = {"model": "new", "accuracy": 0.9, "cost_usd": None}
-        none = self.gain(0.0, -0.01, 0.01)
-        sentence = rule.verdict(weighted[0][1], none, "big", pareto, [dear, poor, unknown])
+        dear = self.single("big", 0.7, 0.5)
+        poor = self.single("small", 0.69, 0.1)
+        unknown = self.single("new", 0.9, None)
+        none = self.over_shuffled(0.0, -0.01, 0.01)
+        sentence = rule.verdict(weighted[0][1], none, "big", frontier, [dear, poor, unknown])
         assert sentence == (
             "Route for cost: 37% lower cost than big at a cost weight of 0.2, for -0.1 points of "
             "accuracy (95% interval -0.9 to +1.0)"
         )
-        plain = {"model": "medium", "accuracy": 0.7, "cost_usd": 0.25}
-        sentence = rule.verdict(weighted[0][1], none, "big", pareto, [dear, poor, plain])
+        plain = self.single("medium", 0.7, 0.25)
+        sentence = rule.verdict(weighted[0][1], none, "big", frontier, [dear, poor, plain])
         assert sentence == (
             "Do not route: use medium for everything; at $0.25 a task and an accuracy of 0.700 no "
             "cost weight is better"
@@ -559,7 +583,7 @@ FIELDS = {
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[hypernova.OutcomeTable, Report]:
+def evaluated() -> tuple[hypernova.OutcomeTable, Report]:
     """Two kinds in three groups, costs, and every option on."""
     groups = [
         ("even", "odd", "odd", "odd")[i % 4] if i < 80 else f"late {i % 2}" for i in range(100)
@@ -569,8 +593,8 @@ def judged() -> tuple[hypernova.OutcomeTable, Report]:
 
 
 class TestEvaluate:
-    def test_finds_a_known_optimum(self, judged) -> None:
-        table, report = judged
+    def test_finds_a_known_optimum(self, evaluated) -> None:
+        table, report = evaluated
         values = report.to_dict()
         kind = np.arange(100) % 2
         optimum = table.score[np.arange(100), kind].mean()
@@ -582,8 +606,8 @@ class TestEvaluate:
         # Half of the tasks go to the model that costs half.
         assert values["held_out"]["cost_usd"] == pytest.approx(1.5, abs=0.05)
 
-    def test_has_every_field(self, judged) -> None:
-        _, report = judged
+    def test_has_every_field(self, evaluated) -> None:
+        _, report = evaluated
         values = report.to_dict()
         assert json.loads(json.dumps(values, allow_nan=False)) == values
         assert values.keys() == FIELDS.keys()
@@ -607,8 +631,8 @@ class TestEvaluate:
         assert cell.keys() == {"model", "n", "mean", "success", "ci95", "cost_usd"}
         assert cell["ci95"][0] < cell["success"] < cell["ci95"][1]
 
-    def test_the_curve_goes_from_the_default_to_the_cheapest(self, judged) -> None:
-        _, report = judged
+    def test_the_curve_goes_from_the_default_to_the_cheapest(self, evaluated) -> None:
+        _, report = evaluated
         values = report.to_dict()
         first, last = values["pareto"][0], values["pareto"][-1]
         assert {key: first[key] for key in ("accuracy", "cost_usd", "ci95")} == {
@@ -616,8 +640,8 @@ class TestEvaluate:
         }
         assert last["cost_usd"] == 1.0
 
-    def test_in_sample_is_that_of_fit(self, judged) -> None:
-        table, report = judged
+    def test_in_sample_is_that_of_fit(self, evaluated) -> None:
+        table, report = evaluated
         artifact = hypernova.fit(table, clusters=2)
         fitted = json.loads(artifact.metadata)["in_sample"]
         in_sample = report.to_dict()["in_sample"]
@@ -638,31 +662,31 @@ class TestEvaluate:
         assert report["in_sample"]["accuracy"] == fitted["accuracy"]
         assert "Clusters are found on 320 other prompts." in report["notes"]
 
-    def test_a_fold_learns_with_the_other_prompts(self, judged) -> None:
-        table, _ = judged
-        part = next(protocol.deal_parts(table.prompt_groups(), 2, 1, 0))
-        train, vectors = table.subset(part.train), table.embedding[part.train]
-        taken = set()
+    def test_a_fold_learns_with_the_other_prompts(self, evaluated) -> None:
+        table, _ = evaluated
+        split = next(protocol.fold_splits(table.prompt_groups(), 2, 1, 0))
+        train, vectors = table.subset(split.train), table.embedding[split.train]
+        chosen = set()
         for seed in range(5):
             rng = np.random.default_rng(seed)
             noise = rng.normal(size=(40, table.embedding.shape[1])).astype(np.float32)
             noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-            decided = protocol.decide_part(table, table.embedding, part, 8, (), noise)
-            learned = learn(train, vectors, clusters=8, seed=part.seed, structure=noise)
-            expected = learned.artifact().decide_many(table.embedding[part.test])
-            assert np.array_equal(decided.taken, expected.model_indices)
-            taken.add(tuple(decided.taken))
-        assert len(taken) > 1, "what the clusters are makes no difference here"
+            decided = protocol.decide_split(table, table.embedding, split, 8, (), noise)
+            learned = learn(train, vectors, clusters=8, seed=split.seed, structure=noise)
+            expected = learned.artifact().decide_many(table.embedding[split.test])
+            assert np.array_equal(decided.chosen, expected.model_indices)
+            chosen.add(tuple(decided.chosen))
+        assert len(chosen) > 1, "what the clusters are makes no difference here"
 
-    def test_no_other_prompts(self, judged) -> None:
+    def test_no_other_prompts(self, evaluated) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         with pytest.raises(FitError, match="structure holds no prompts"):
             hypernova.evaluate(table, structure=[])
         with pytest.raises(EmbedderMismatchError, match="brings vectors"):
-            hypernova.evaluate(judged[0], structure=["a prompt"])
+            hypernova.evaluate(evaluated[0], structure=["a prompt"])
 
-    def test_does_not_depend_on_jobs(self, judged) -> None:
-        table, report = judged
+    def test_does_not_depend_on_jobs(self, evaluated) -> None:
+        table, report = evaluated
         options = {**QUICK, "jobs": 1}
         again = hypernova.evaluate(table, leave_one_group_out=True, **options)
         assert again.to_dict() == report.to_dict()
@@ -694,7 +718,7 @@ class TestEvaluate:
         assert {row["group"] for row in left_out["groups"]} == {"a", "b"}
         assert [row["tasks"] for row in left_out["groups"]] == [50, 50]
 
-    def test_tables_with_holes_are_judged_by_what_is_there(self) -> None:
+    def test_holes_are_not_scored(self) -> None:
         table = two_kinds(n=160)
         rng = np.random.default_rng(0)
         score = np.where(rng.random((160, 2)) < 0.2, NAN, table.score)
@@ -724,8 +748,52 @@ class TestEvaluate:
         for name in ("random", "oracle"):
             assert values[0][name]["ci95"] == values[1][name]["ci95"]
 
-    def test_text_and_page(self, judged, tmp_path) -> None:
-        _, report = judged
+    def test_a_report_equals_the_one_read_from_its_json(self, evaluated) -> None:
+        _, report = evaluated
+        values = report.to_dict()
+        read = Report.from_dict(json.loads(json.dumps(values)))
+        assert read == report
+        assert json.dumps(read.to_dict()) == json.dumps(values)
+        assert str(read) == str(report)
+
+    def test_fields_are_typed(self, evaluated) -> None:
+        _, report = evaluated
+        values = report.to_dict()
+        assert report.gain.ci95.low == values["gain"]["ci95"][0]
+        assert report.gain.is_proven
+        assert report.held_out.accuracy == values["held_out"]["accuracy"]
+        assert report.pareto[-1].cost_usd == values["pareto"][-1]["cost_usd"]
+        assert (
+            report.leave_one_group_out.groups[0].novel
+            == (values["leave_one_group_out"]["groups"][0]["novel"])
+        )
+        assert (
+            report.clusters[0].cells[1].ci95.high == (values["clusters"][0]["cells"][1]["ci95"][1])
+        )
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            report.verdict = "Route"
+
+    def test_a_report_without_newer_fields_is_read(self, evaluated) -> None:
+        values = evaluated[1].to_dict()
+        del values["shared_text"], values["alike_prompts"]
+        assert Report.from_dict(values) == evaluated[1]
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"version": 2}, "version 2; this hypernova reads 1"),
+            ({"version": None}, "version None"),
+            ({"gain": {}}, "incomplete"),
+            ({"more": 1}, "'more'"),
+        ],
+    )
+    def test_other_dicts_are_no_reports(self, evaluated, changes, message) -> None:
+        with pytest.raises(ValueError, match=message) as found:
+            Report.from_dict({**evaluated[1].to_dict(), **changes})
+        assert "\n" not in str(found.value)
+
+    def test_text_and_page(self, evaluated, tmp_path) -> None:
+        _, report = evaluated
         text = str(report)
         assert text.startswith(report.verdict)
         assert "in-sample (too good)" in text
@@ -771,7 +839,7 @@ class TestBadInput:
             (40, {"clusters": 35}, "35 clusters .* training part has 32 different prompts"),
         ],
     )
-    def test_what_cannot_be_judged(self, n, options, message) -> None:
+    def test_what_cannot_be_evaluated(self, n, options, message) -> None:
         with pytest.raises(JudgeError, match=message) as found:
             hypernova.evaluate(two_kinds(n=n), **options)
         assert "\n" not in str(found.value)
@@ -781,7 +849,7 @@ class TestBadInput:
             hypernova.evaluate(two_kinds(), clusters=0)
 
     @pytest.mark.parametrize("n", [13, 20, 21])
-    def test_the_least_table_is_judged(self, n) -> None:
+    def test_the_smallest_table_is_evaluated(self, n) -> None:
         for k in (2, 3, 5):
             training = n - -(-n // k)
             if n >= 2 * k and training >= 10:

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from hypernova.evaluation.html import render
-from hypernova.evaluation.html.frontier import NARROW, WIDE
-from hypernova.evaluation.html.plot import Label, Scale, place
+from hypernova.evaluation.html.frontier import FONT, WIDTH, Mark, labels, text_width
+from hypernova.evaluation.html.number_format import usd
+from hypernova.evaluation.html.scale import Scale
+from hypernova.evaluation.report import Report
 
 HOSTILE = "</script></style></title><img src=x onerror=alert(1)>\"'&\x1b[31m\u202e"
 
@@ -33,7 +35,7 @@ def simulated(
     seed: int = 0,
     name: str = "simulated",
 ) -> dict[str, Any]:
-    """A report of the form that `hypernova.evaluation.Report.to_dict` has."""
+    """Make a report up, in the form of `Report.to_dict`."""
     rng = np.random.default_rng(seed)
     names = [
         f"Simulated {'Large' if i % 3 else 'Small'} {i}.5 (2025110{i % 10})" for i in range(models)
@@ -161,6 +163,10 @@ def simulated(
     }  # fmt: skip
 
 
+def page_of(report: dict[str, Any]) -> str:
+    return render(Report.from_dict(report))
+
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "all": {"left_out": True},
     "no costs, many groups": {
@@ -227,7 +233,7 @@ def strings(value: object) -> list[str]:
 
 class TestSafety:
     def test_well_formed_and_nothing_from_elsewhere(self, report) -> None:
-        source = render(report)
+        source = page_of(report)
         page = Page(source)
         assert {tag for tag, _ in page.elements}.isdisjoint(
             {"script", "img", "link", "iframe", "object", "embed", "base", "form", "image", "use"}
@@ -247,7 +253,7 @@ class TestSafety:
         assert source.encode("utf-8").decode("utf-8") == source
 
     def test_links_lead_somewhere(self, report) -> None:
-        page = Page(render(report))
+        page = Page(page_of(report))
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
         assert {str(a["href"])[1:] for a in page.all("a")} <= set(ids)
@@ -265,7 +271,7 @@ class TestSafety:
                 return [poisoned(item) for item in value]
             return value
 
-        before, after = Page(render(plain)), Page(render(poisoned(plain)))
+        before, after = Page(page_of(plain)), Page(page_of(poisoned(plain)))
         assert [tag for tag, _ in after.elements] == [tag for tag, _ in before.elements]
         assert [sorted(a) for _, a in after.elements] == [sorted(a) for _, a in before.elements]
         seen = after.text
@@ -276,12 +282,12 @@ class TestSafety:
     def test_half_a_surrogate_pair_can_be_written(self) -> None:
         report = simulated()
         report["clusters"][0]["prompts"] = ["broken \ud800 prompt"]
-        render(report).encode("utf-8")
+        page_of(report).encode("utf-8")
 
 
 class TestFigures:
     def test_figures_shown_are_those_of_the_report(self, report) -> None:
-        text = Page(render(report)).text
+        text = Page(page_of(report)).text
         decimals = 2 if report["dataset"]["tasks"] >= 2000 else 1
         keys = ["in_sample", "held_out", "best_single", "best_single_hindsight", "random",
                 "group_oracle", "oracle", "shuffled_clusters", "cost_matched_mix"]  # fmt: skip
@@ -313,7 +319,7 @@ class TestFigures:
 
     def test_every_cell_of_the_heat_map(self) -> None:
         report = simulated(models=9, clusters=6)
-        titles = [str(a["title"]) for a in Page(render(report)).all("td") if "title" in a]
+        titles = [str(a["title"]) for a in Page(page_of(report)).all("td") if "title" in a]
         assert len(titles) == 9 * 6
         for cluster in report["clusters"]:
             for cell in cluster["cells"]:
@@ -325,17 +331,17 @@ class TestFigures:
                 assert f"success {100 * cell['success']:.1f}%" in title
                 assert f"n {cell['n']}" in title
                 assert f"{100 * cell['ci95'][0]:.1f} to {100 * cell['ci95'][1]:.1f}" in title
-                assert title.endswith("taken") == (cell["model"] == cluster["decision"])
+                assert title.endswith("chosen") == (cell["model"] == cluster["decision"])
 
     def test_models_that_are_left_out_of_the_heat_map_are_counted(self) -> None:
         report = simulated(models=70, clusters=3)
-        page = Page(render(report))
+        page = Page(page_of(report))
         assert len([a for a in page.all("td") if "title" in a]) == 40 * 3
         assert "30 more models of lower success" in page.text
 
     def test_what_is_unknown_is_said_and_not_drawn(self) -> None:
         report = simulated(costs=False, groups=0)
-        page = Page(render(report))
+        page = Page(page_of(report))
         assert "costs unknown" in page.text
         assert "No cost is known in this table, so there is no frontier to draw." in page.text
         assert "The tasks of this table carry no groups." in page.text
@@ -343,12 +349,12 @@ class TestFigures:
         assert "Best model per group needs groups" in page.text
         assert "$" not in page.text
         assert "On a group never seen" not in page.text
-        assert not any("viewbox" in a and "360" in str(a["viewbox"]) for a in page.all("svg"))
+        assert not any("aria-labelledby" in a for a in page.all("svg"))
 
     def test_a_model_without_a_known_cost_is_named_not_drawn_at_zero(self) -> None:
         report = simulated(models=5)
         report["models"][2]["cost_usd"] = None
-        page = Page(render(report))
+        page = Page(page_of(report))
         assert "1 of 5 models without a known cost: not drawn." in page.text
 
     def test_no_cell_no_interval_no_gain(self) -> None:
@@ -358,7 +364,7 @@ class TestFigures:
         report["held_out"]["ci95"] = None
         report["gain"] |= {"ci95": None, "cost_change": None}
         report["clusters"][1]["words"] = []
-        page = Page(render(report))
+        page = Page(page_of(report))
         assert not re.search(r"\bnan\b", page.text, re.I)
         assert "none" not in page.text.lower()
         assert "No word sets it apart." in page.text
@@ -368,7 +374,7 @@ class TestDrawings:
     def test_coordinates_are_finite_and_inside(self, report) -> None:
         box: tuple[float, float] | None = None
         checked = 0
-        for tag, attributes in Page(render(report)).elements:
+        for tag, attributes in Page(page_of(report)).elements:
             if tag == "svg":
                 numbers = str(attributes.get("viewbox", "")).split()
                 box = (float(numbers[2]), float(numbers[3])) if numbers else None
@@ -403,54 +409,74 @@ class TestDrawings:
 
     def test_the_line_is_the_pareto_points(self) -> None:
         report = simulated()
-        lines = Page(render(report)).all("polyline")
-        assert len(lines) == 2  # wide and narrow
-        for line, canvas in zip(lines, (WIDE, NARROW), strict=True):
-            points = [tuple(map(float, p.split(","))) for p in str(line["points"]).split()]
-            costs = [math.log(point["cost_usd"]) for point in report["pareto"]]
-            accuracy = [point["accuracy"] for point in report["pareto"]]
-            # More than a decade of costs: equal ratios are equal distances; up is better.
-            for values, pixels, sign in ((costs, 0, 1), (accuracy, 1, -1)):
-                drawn = np.array([point[pixels] for point in points])
-                slope, start = np.polyfit(values, drawn, 1)
-                assert sign * slope > 0
-                assert np.abs(np.array(values) * slope + start - drawn).max() < 0.1
-            assert max(point[0] for point in points) < canvas.width
+        (line,) = Page(page_of(report)).all("polyline")
+        points = [tuple(map(float, p.split(","))) for p in str(line["points"]).split()]
+        costs = [math.log(point["cost_usd"]) for point in report["pareto"]]
+        accuracy = [point["accuracy"] for point in report["pareto"]]
+        # More than a decade of costs: equal ratios are equal distances; up is better.
+        for values, axis, sign in ((costs, 0, 1), (accuracy, 1, -1)):
+            drawn = np.array([point[axis] for point in points])
+            slope, start = np.polyfit(values, drawn, 1)
+            assert sign * slope > 0
+            assert np.abs(np.array(values) * slope + start - drawn).max() < 0.1
+        assert max(point[0] for point in points) < WIDTH
 
     @pytest.mark.parametrize("seed", range(6))
-    def test_labels_of_the_frontier_and_best_single_are_there(self, seed) -> None:
+    def test_every_numbered_point_is_in_the_drawing_and_in_the_table(self, seed) -> None:
         report = simulated(seed=seed)
-        source = render(report)
-        for drawing in re.findall(r"<svg viewBox.*?</svg>", source, re.S)[:2]:
-            labels = re.findall(r'<text class="label (\w+)"', drawing)
-            assert labels.count("router") == 1
-            assert labels.count("single") == 1
-            models = [m for m in report["models"] if m["accuracy"] >= 0.7]
-            frontier = [
-                m for m in models
-                if not any(o["cost_usd"] <= m["cost_usd"] and o["accuracy"] > m["accuracy"]
-                           for o in models)
-            ]  # fmt: skip
-            assert labels.count("model") >= len(frontier)
+        source = page_of(report)
+        (drawing,) = re.findall(r"<svg viewBox.*?role=\"img\".*?</svg>", source, re.S)
+        texts = re.findall(r'<text class="label"[^>]*>([\d, ]+)</text>', drawing)
+        drawn = [int(number) for text in texts for number in text.split(", ")]
+        key = re.findall(r'<span class="point">.*?<b>(\d+)</b><bdi>(.*?)</bdi>', source, re.S)
+        assert sorted(drawn) == list(range(1, len(key) + 1))
+        assert [int(number) for number, _ in key] == sorted(drawn)
+        names = [name for _, name in key]
+        assert names[:5] == [
+            "Best single, chosen in each fold", "Random", "Shuffled clusters", "Cost-matched mix",
+            "Best per group, in hindsight",
+        ]  # fmt: skip
+        models = [m for m in report["models"] if m["accuracy"] >= 0.7]
+        best = [
+            m for m in models
+            if not any(o["cost_usd"] <= m["cost_usd"] and o["accuracy"] > m["accuracy"]
+                       for o in models)
+        ]  # fmt: skip
+        assert {m["model"] for m in best} <= set(names)
 
-    def test_labels_never_collide(self) -> None:
+    def test_the_drawing_has_a_text_alternative(self, report) -> None:
+        if not report["pareto"]:
+            return
+        page = Page(page_of(report))
+        (drawing,) = [a for a in page.all("svg") if "aria-labelledby" in a]
+        ids = [a["id"] for tag in ("title", "desc") for a in page.all(tag) if "id" in a]
+        assert str(drawing["aria-labelledby"]).split() == ids
+        first, last = report["pareto"][0], report["pareto"][-1]
+        for point in (first, last):
+            assert f"{100 * point['accuracy']:.1f}% for {usd(point['cost_usd'])}" in page.text
+
+    def test_numbers_never_collide_and_stay_beside_their_marks(self) -> None:
         rng = np.random.default_rng(5)
-        frame = (0.0, 0.0, 360.0, 400.0)
-        for crowd in (5, 15, 40):
-            marks = [(float(x), float(y)) for x, y in rng.normal((180, 200), 40, (crowd, 2))]
-            labels = [
-                Label(f"a name {i} of some length", x, y, "m") for i, (x, y) in enumerate(marks)
+        for crowd in (5, 15, 40, 120):
+            spots = rng.normal((250, 180), 40, (crowd, 2)).clip(20, 380)
+            marks = [
+                Mark(f"model {i}", "model", float(x), float(y), None)
+                for i, (x, y) in enumerate(spots)
             ]
-            placed = place(labels, marks, [], frame, 12)
-            assert len(placed) >= min(crowd, 15)
-            boxes = [p.box for p in placed]
-            for i, a in enumerate(boxes):
-                assert a[0] >= 0
-                assert a[1] >= 0
-                assert a[2] <= 360
-                assert a[3] <= 400
-                for b in boxes[:i]:
-                    assert a[0] >= b[2] or b[0] >= a[2] or a[1] >= b[3] or b[1] >= a[3]
+            scale = Scale(0.0, 500.0, 0.0, 500.0)
+            placed = labels(marks, scale, scale)
+            boxes = [(left, left + text_width(text), middle) for text, left, middle in placed]
+            for i, (left, right, middle) in enumerate(boxes):
+                for other_left, other_right, other in boxes[:i]:
+                    apart = right <= other_left or other_right <= left
+                    assert apart or abs(middle - other) >= FONT
+            numbers = [int(n) for text, *_ in placed for n in text.split(", ")]
+            assert sorted(numbers) == list(range(1, crowd + 1))
+            for text, left, middle in placed:
+                for number in map(int, text.split(", ")):
+                    x, y = spots[number - 1]
+                    assert left <= x + 6 <= left + text_width(text) + 4
+                    assert abs(middle - y) < FONT + 8
 
     @pytest.mark.parametrize(
         ("values", "log"),
@@ -481,7 +507,7 @@ def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
     chromium = browser()
     # A frame has the width it is given, which a window may not; `srcdoc` keeps the policy
     # of the page, so that it is this page without scripts that is measured.
-    inner = render(simulated(left_out=True, name="a-long-name-without-a-break-" * 4))
+    inner = page_of(simulated(left_out=True, name="a-long-name-without-a-break-" * 4))
     frame = tmp_path / "frame.html"
     escaped = inner.replace("&", "&amp;").replace('"', "&quot;")
     frame.write_text(
@@ -489,7 +515,7 @@ def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
         "<pre></pre><script>onload = () => { const page = "
         "document.querySelector('iframe').contentDocument; document.querySelector('pre')"
         ".textContent = [page.documentElement.scrollWidth, page.documentElement.clientWidth, "
-        "getComputedStyle(page.querySelector('.narrow')).display, "
+        "page.querySelector('.keyed > svg text').getBoundingClientRect().height, "
         "getComputedStyle(page.querySelector('.tile')).borderTopStyle].join(' ') }</script>",
         encoding="utf-8",
     )
@@ -498,8 +524,9 @@ def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
          f"--user-data-dir={tmp_path / 'profile'}", frame.as_uri()],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    found = re.search(r"<pre>(\d+) (\d+) (\w+) (\w+)</pre>", done.stdout)
+    found = re.search(r"<pre>(\d+) (\d+) ([\d.]+) (\w+)</pre>", done.stdout)
     assert found, done.stderr[-2000:]
-    wide, seen, narrow, border = found.groups()
+    wide, seen, letters, border = found.groups()
     assert int(wide) <= int(seen) <= 400
-    assert (narrow, border) == ("block", "solid")
+    assert float(letters) >= 10  # pixels from the top to the bottom of a line of text
+    assert border == "solid"

@@ -1,6 +1,6 @@
 """Real outcomes dealt out to the wrong tasks: there is nothing to learn from the text.
 
-Not here: the judge's own control with shuffled outcomes (see test_judging).
+Not here: shuffled outcomes in `evaluate` (see test_evaluate).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def shuffled(table: hypernova.OutcomeTable, rng: np.random.Generator) -> hyperno
 def held_out(
     table: hypernova.OutcomeTable, vectors: np.ndarray, folds: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Held-out tasks of each fold, and the models that a router of the others takes for them."""
+    """Held-out tasks of each fold, and the models that a router of the others chooses."""
     fold = deal_folds(table.prompt_groups(), folds, np.random.default_rng(seed))
     for f in range(folds):
         train, test = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
@@ -48,8 +48,8 @@ def test_swebench_verified(shared) -> None:
     scores: list[float] = []
     for seed in range(3):
         dealt = shuffled(table, np.random.default_rng(seed))
-        for tasks, taken in held_out(dealt, vectors, 2, seed):
-            scores += dealt.score[tasks, taken].tolist()
+        for tasks, chosen in held_out(dealt, vectors, 2, seed):
+            scores += dealt.score[tasks, chosen].tolist()
     assert len(scores) == 3 * table.n_tasks
     rate = float(np.sort(table.score.mean(axis=0))[-2:].mean())
     assert np.mean(scores) < rate + 3 * np.sqrt(rate * (1 - rate) / len(scores))
@@ -60,6 +60,6 @@ def test_llmrouter_mixed(shared) -> None:
     table = hypernova.OutcomeTable.read(shared / "data" / "llmrouter_mixed")
     vectors = Embedder.load("static").embed(table.prompts)
     dealt = shuffled(table, np.random.default_rng(0))
-    tasks, taken = next(held_out(dealt, vectors, 5, 0))
+    tasks, chosen = next(held_out(dealt, vectors, 5, 0))
     single = dealt.score[tasks].mean(axis=0).max()
-    assert dealt.score[tasks, taken].mean() > single - 0.002
+    assert dealt.score[tasks, chosen].mean() > single - 0.002

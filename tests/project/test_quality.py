@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 import hypernova
 from hypernova.errors import JudgeError
-from hypernova.evaluation.protocol import deal_parts
+from hypernova.evaluation.protocol import fold_splits
 
 ROOT = Path(__file__).resolve().parents[2]
 CENTRES, DIM, MODELS = 24, 32, 4
@@ -176,7 +176,7 @@ class TestRouters:
 class TestComparison:
     @pytest.mark.parametrize("router", [HYPERNOVA, *RIVALS])
     def test_no_outcome_of_the_test_part_reaches_a_decision(self, table, router) -> None:
-        part = next(iter(deal_parts(table.prompt_groups(), 3, 1, 0)))
+        part = next(iter(fold_splits(table.prompt_groups(), 3, 1, 0)))
         assert not set(table.subset(part.train).prompts) & set(table.subset(part.test).prompts)
 
         def decided(rows: np.ndarray) -> list[int]:
@@ -189,7 +189,7 @@ class TestComparison:
                 score=score,
                 embedding=table.embedding,
             )
-            return choose(altered, altered.embedding, part, router).taken.tolist()
+            return choose(altered, altered.embedding, part, router).models.tolist()
 
         as_it_is = decided(np.array([], dtype=np.int64))
         assert decided(part.test) == as_it_is

@@ -27,7 +27,7 @@ from hypernova.embedder import (
 )
 from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.errors import ArtifactError, EmbedderMismatchError, HypernovaError
-from hypernova.evaluation.protocol import Part
+from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.shared_text import vectors_unseen
 from hypernova.training.shared_text import (
     LEAST_CHARS,
@@ -214,7 +214,7 @@ class TestSaid:
         assert len(whole.parts.parts) == 2
         skipping = SkipSharedEmbedder(embedder, whole.parts)
         test = np.tile(numbers, 3)
-        part = Part(row=0, train=np.flatnonzero(~test), test=np.flatnonzero(test), seed=0)
+        part = Split(repeat=0, train=np.flatnonzero(~test), test=np.flatnonzero(test), seed=0)
         vectors = skipping.embed(desk.prompts)
         unseen = vectors_unseen(desk, skipping, vectors, part)
         np.testing.assert_array_equal(unseen[~test], vectors[~test])

@@ -1,16 +1,15 @@
-"""Judge on held-out tasks whether routing is worth it on an outcome table.
+"""Evaluate on held-out tasks whether routing is worth it on an outcome table.
 
-Not here: learning or routing of its own; each fold runs what users run.
+Not here: learning or routing of its own; each fold runs the code that users run.
 
-- ``folds``: learn on a training part, route the test part, choose the controls
-- ``processes``: several parts at a time
-- ``controls``: what the router is compared with
-- ``bootstrap``: how far a mean may be off
-- ``figures``: from decisions to figures with intervals
-- ``verdict``: one sentence
-- ``report``: `Report`, and its form in a terminal
-- ``evaluate``: all of it, from a table to a report
-- ``html``: the report as one page
+- ``evaluate``: from a table to a report
+- ``protocol``, ``process_pool``: split the tasks, learn and route each split, in parallel
+- ``baselines``: random choice, mixes, oracles
+- ``figures``, ``intervals``: from outcomes to figures with intervals
+- ``shared_text``: the effect of text that many prompts share
+- ``results``, ``verdict``: from decisions to the report and its sentences
+- ``report``: `Report` and its typed fields
+- ``terminal``, ``html``: the report as text and as one page
 """
 
 from hypernova.evaluation.evaluate import evaluate

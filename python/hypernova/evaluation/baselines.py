@@ -1,7 +1,7 @@
-"""What a router is compared with: random choice, mixes of two models, and oracles.
+"""Baselines of a router: random choice, mixes of two models, and oracles.
 
-Not here: the best single model (training names it), or shuffled clusters (see
-``folds``: they are learned).
+Not here: the best single model (training names it), or routers that learned from shuffled
+prompts (see ``protocol``).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Values:
-    """What a way of choosing achieved.
+class StrategyOutcomes:
+    """Scores and costs of the models that a strategy chose.
 
     Attributes:
         score: float64 (repeats, tasks), one row if all repeats are equal; NaN where the
-            model taken has no outcome.
+            chosen model has no outcome.
         cost: USD, the same shape; NaN where unknown.
     """
 
@@ -34,12 +34,12 @@ class Values:
 
 @dataclass(frozen=True)
 class Mix:
-    """Two models, and the share of tasks that the dearer one gets; they may be one.
+    """A random mix of two models, which may be the same one.
 
     Attributes:
-        cheap: Index of a model.
-        dear: Index of a model.
-        share: Of ``dear``, 0 to 1.
+        cheap: Index of the cheaper model.
+        dear: Index of the dearer model.
+        share: Share of the tasks that ``dear`` gets, 0 to 1.
     """
 
     cheap: int
@@ -47,55 +47,55 @@ class Mix:
     share: float
 
 
-def taken_values(table: OutcomeTable, taken: Ints) -> Values:
-    """Look up the outcomes of the models taken, (repeats, tasks); -1 takes none."""
+def chosen_outcomes(table: OutcomeTable, chosen: Ints) -> StrategyOutcomes:
+    """Look up the outcomes of the chosen models, (repeats, tasks); -1 is no model."""
     tasks = np.arange(table.n_tasks)
-    none = taken < 0
-    return Values(
-        np.where(none, np.nan, table.score[tasks, taken]),
-        np.where(none, np.nan, table.cost_usd[tasks, taken]),
+    none = chosen < 0
+    return StrategyOutcomes(
+        np.where(none, np.nan, table.score[tasks, chosen]),
+        np.where(none, np.nan, table.cost_usd[tasks, chosen]),
     )
 
 
-def random_choice(table: OutcomeTable) -> Values:
-    """The expectation of a model drawn evenly from those with an outcome for the task."""
-    return Values(mean_known(table.score, 1)[None], mean_known(table.cost_usd, 1)[None])
+def random_choice(table: OutcomeTable) -> StrategyOutcomes:
+    """Compute the expectation of a model drawn evenly from those with an outcome."""
+    return StrategyOutcomes(mean_known(table.score, 1)[None], mean_known(table.cost_usd, 1)[None])
 
 
-def oracle(table: OutcomeTable) -> Values:
-    """The best outcome of each task; of equal ones the one with the least known cost."""
+def oracle(table: OutcomeTable) -> StrategyOutcomes:
+    """Choose the best outcome of each task; of equal ones that of the least known cost."""
     scored = ~np.isnan(table.score)
     best = np.where(scored, table.score, -np.inf).max(axis=1)
     cost = np.where(table.score == best[:, None], table.cost_usd, np.nan)
     least = np.where(np.isnan(cost), np.inf, cost).min(axis=1)
-    return Values(
+    return StrategyOutcomes(
         np.where(scored.any(axis=1), best, np.nan)[None],
         np.where(np.isinf(least), np.nan, least)[None],
     )
 
 
-def group_oracle(table: OutcomeTable, groups: Ints) -> Values:
-    """The best model of each group, in hindsight.
+def group_oracle(table: OutcomeTable, groups: Ints) -> StrategyOutcomes:
+    """Choose the best model of each group, in hindsight.
 
-    Models with less than half as many outcomes in the group as the most tried one
-    are not asked: a few lucky outcomes are no rate.
+    Models with less than half as many outcomes in the group as the most tried one take no
+    part: a few lucky outcomes are no rate.
 
     Args:
         table: Outcomes.
         groups: (tasks,) group numbers; tasks without a group share -1, and a best model.
     """
-    taken = np.zeros(table.n_tasks, dtype=np.int64)
+    chosen = np.zeros(table.n_tasks, dtype=np.int64)
     for group in np.unique(groups):
         members = groups == group
         score = table.score[members]
         n = (~np.isnan(score)).sum(axis=0)
         rate = np.where(2 * n >= max(n.max(), 1), mean_known(score), -np.inf)
-        taken[members] = int(np.argmax(rate))
-    return taken_values(table, taken[None])
+        chosen[members] = int(np.argmax(rate))
+    return chosen_outcomes(table, chosen[None])
 
 
 def upper_hull(cost: Floats, accuracy: Floats) -> list[int]:
-    """The models whose random mixes reach the best accuracy for each cost.
+    """Find the models whose random mixes reach the best accuracy for each cost.
 
     Args:
         cost: (m,) mean cost of each model, NaN where unknown.
@@ -120,21 +120,21 @@ def upper_hull(cost: Floats, accuracy: Floats) -> list[int]:
     return hull
 
 
-def cost_matched_mix(train: OutcomeTable, taken: Ints) -> Mix | None:
+def cost_matched_mix(train: OutcomeTable, chosen: Ints) -> Mix | None:
     """Find the random mix of two models that costs what a router costs.
 
-    Chosen on the training part alone, so that it may be scored on the test part. A
-    router dearer than the most accurate model is matched with that model; one cheaper
-    than the cheapest, with the cheapest.
+    The mix is chosen on the training part alone, so that it may be scored on the test
+    part. A router dearer than the most accurate model is matched with that model; one
+    cheaper than the cheapest, with the cheapest.
 
     Args:
         train: The training part.
-        taken: (tasks,) the models that the router takes for it.
+        chosen: (tasks,) the models that the router chooses for it.
 
     Returns:
         The mix; None where costs are unknown.
     """
-    target = float(mean_known(taken_values(train, taken[None]).cost[0]))
+    target = float(mean_known(chosen_outcomes(train, chosen[None]).cost[0]))
     n = (~np.isnan(train.score)).sum(axis=0)
     accuracy = np.where(2 * n >= n.max(), mean_known(train.score), np.nan)
     cost = mean_known(train.cost_usd)
@@ -149,17 +149,17 @@ def cost_matched_mix(train: OutcomeTable, taken: Ints) -> Mix | None:
     return Mix(cheap, dear, float((target - cost[cheap]) / (cost[dear] - cost[cheap])))
 
 
-def mixed_values(table: OutcomeTable, cheap: Ints, dear: Ints, share: Floats) -> Values:
-    """The expectation of a mix, nothing being drawn.
+def mix_outcomes(table: OutcomeTable, cheap: Ints, dear: Ints, share: Floats) -> StrategyOutcomes:
+    """Compute the expectation of a mix, without drawing.
 
     Args:
         table: Outcomes.
         cheap: (repeats, tasks), -1 where there is no mix.
         dear: The same shape.
-        share: Of ``dear``; the same shape.
+        share: Share of ``dear``; the same shape.
     """
-    low, high = taken_values(table, cheap), taken_values(table, dear)
-    # A model that is never taken need not have an outcome.
+    low, high = chosen_outcomes(table, cheap), chosen_outcomes(table, dear)
+    # A model that is never drawn need not have an outcome.
     score = np.where(share == 1, high.score, (1 - share) * low.score + share * high.score)
     cost = np.where(share == 1, high.cost, (1 - share) * low.cost + share * high.cost)
-    return Values(score, cost)
+    return StrategyOutcomes(score, cost)

@@ -1,7 +1,6 @@
-"""Run the protocol: check the table, deal it into parts, learn and route each, report.
+"""Run an evaluation: check the table, split it, learn and route each split, report.
 
-Not here: what is learned (see ``hypernova.training``), or how figures come of decisions
-(see ``compose``).
+Not here: learning (see ``hypernova.training``), or figures (see ``results``).
 """
 
 from __future__ import annotations
@@ -14,15 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hypernova.errors import FitError, JudgeError
-from hypernova.evaluation.processes import in_processes
-from hypernova.evaluation.protocol import (
-    deal_parts,
-    decide_part,
-    group_parts,
-    learn_whole,
-)
-from hypernova.evaluation.report import Report
-from hypernova.evaluation.results import Trial, compose
+from hypernova.evaluation.process_pool import in_processes
+from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
+from hypernova.evaluation.results import EvaluationRun, build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
 from hypernova.training.checks import (
     check_clusters,
@@ -40,12 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova.embedder import Device, TextEmbedder
-    from hypernova.evaluation.protocol import Part
+    from hypernova.evaluation.protocol import Split
+    from hypernova.evaluation.report import Report
     from hypernova.table import OutcomeTable
     from hypernova.training.types import Ints
 
-# What each repeat decides is kept until the end; the figures move no more long before this.
-MOST_REPEATS = 10_000
+# The decisions of all repeats are held in memory; figures settle long before this.
+MAX_REPEATS = 10_000
 
 
 def evaluate(
@@ -63,31 +57,35 @@ def evaluate(
     jobs: int | None = None,
     progress: bool = False,
 ) -> Report:
-    """Judge on held-out tasks whether routing is worth it on a table.
+    """Evaluate on held-out tasks whether routing is worth it on a table.
 
-    Tasks are dealt into folds, equal prompts together, and each fold is routed by what
-    `fit` learns from the others: clusters, rates, settings and the best single model are
-    chosen inside the training part. docs/evaluation.md states the protocol, the controls
-    and the rule of the verdict.
+    Tasks are dealt into folds, equal prompts together, and each fold is routed by an
+    artifact that `fit` learns from the other folds: clusters, rates, settings and the best
+    single model are chosen inside the training part. docs/evaluation.md states the protocol,
+    the baselines and the rule of the verdict.
 
     Args:
         table: Outcomes of at least two models.
         folds: Number of folds, at least 2.
-        repeats: How often the tasks are dealt into folds, at most 10,000 times.
-        seed: Same table, options and seed, same report.
+        repeats: Number of times that the tasks are dealt into folds, 1 to 10,000.
+        seed: The same table, options and seed give the same report.
         embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
             once.
         clusters: As in `fit`.
-        structure: As in `fit`: the same prompts in every fold, none of them with an outcome.
+        structure: Cluster prompts, as in `fit`: the same ones in every fold, none of them
+            with an outcome.
         device: As in `fit`.
-        leave_one_group_out: Hold out each named group as well: what happens on a kind of
-            task never seen.
-        skip_shared: As in `fit`. What is shared is found once, in the texts of all prompts;
-            a group that is left out is no part of that. By default nothing is left out, and
-            where many prompts share some, the first deal is run without it as well.
-        jobs: Processes; by default as many as the cores this process may use. The report
-            does not depend on it.
-        progress: Show a progress bar for what takes longer than a second.
+        leave_one_group_out: Leave out each named group as well, to measure routing on a
+            kind of task never seen.
+        skip_shared: As in `fit`. Shared text is found once, in the texts of all prompts; a
+            group that is left out takes no part in that. By default shared text is kept, and
+            where many prompts share some, the first repeat is run without it as well.
+        jobs: Number of processes; by default the number of cores that this process may use.
+            The report does not depend on it.
+        progress: Show a progress bar after a second.
+
+    Returns:
+        All figures, with a verdict in one sentence.
 
     Raises:
         JudgeError: The table is too small to hold anything out, or an option is out of
@@ -97,7 +95,7 @@ def evaluate(
         ValueError: As in `fit`.
         MissingExtraError: As in `fit`.
         DeviceError: As in `fit`.
-        WorkerError: A process of its own was ended by something else, as when memory runs out.
+        WorkerError: Something else ended one of the processes, as when memory runs out.
 
     Example:
         >>> import hypernova
@@ -106,7 +104,7 @@ def evaluate(
     """
     check_table(table, JudgeError)
     folds = check_count("folds", folds, 2, JudgeError)
-    repeats = check_count("repeats", repeats, 1, JudgeError, MOST_REPEATS)
+    repeats = check_count("repeats", repeats, 1, JudgeError, MAX_REPEATS)
     seed = check_count("seed", seed, 0, JudgeError)
     clusters = check_clusters(clusters, FitError)
     check_structure(structure, FitError)
@@ -116,49 +114,49 @@ def evaluate(
     prompts = table.prompt_groups()
     _check_size(table, int(prompts.max()) + 1, folds, clusters)
     groups, names = _groups(table)
-    left_out: list[Part] = []
+    left_out: list[Split] = []
     if leave_one_group_out:
-        left_out = _left_out(prompts, groups, names, clusters, seed, notes)
+        left_out = _group_splits(prompts, groups, names, clusters, seed, notes)
     used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
     vectors, structure_vectors, identity = embed_table(
         table, embedder if used is None else used, structure, progress
     )
     if structure is not None:
         notes.append(f"Clusters are found on {len(structure):,} other prompts.")
-    parts = list(deal_parts(prompts, folds, repeats, seed))
+    splits = list(fold_splits(prompts, folds, repeats, seed))
     weights = cost_weights(table)
     calls: list[partial[Any]] = [
         # First, because it takes longest.
-        partial(learn_whole, table, vectors, clusters, seed, structure_vectors),
+        partial(fit_in_sample, table, vectors, clusters, seed, structure_vectors),
         *(
-            partial(decide_part, table, vectors, part, clusters, weights, structure_vectors)
-            for part in parts
+            partial(decide_split, table, vectors, split, clusters, weights, structure_vectors)
+            for split in splits
         ),
         *(
             partial(
-                decide_part,
+                decide_split,
                 table,
-                vectors_unseen(table, used, vectors, part),
-                part,
+                vectors_unseen(table, used, vectors, split),
+                split,
                 clusters,
                 (),
                 structure_vectors,
             )
-            for part in left_out
+            for split in left_out
         ),
     ]
-    first_deal = [replace(part, shuffle_seeds=()) for part in parts if part.row == 0]
+    first_repeat = [replace(split, shuffle_seeds=()) for split in splits if split.repeat == 0]
     if used is not None and not skip_shared and shared.to_say is not None:
         left, structure_left = embed_left(
             table, used, shared.to_say, structure, vectors, structure_vectors, progress
         )
         calls += [
-            partial(decide_part, table, left, part, clusters, (), structure_left)
-            for part in first_deal
+            partial(decide_split, table, left, split, clusters, (), structure_left)
+            for split in first_repeat
         ]
-    whole, *decided = in_processes(calls, jobs, progress)
+    in_sample, *decisions = in_processes(calls, jobs, progress)
     texts = table.prompts if used is None else list(map(texts_read(used), table.prompts))
-    trial = Trial(
+    run = EvaluationRun(
         table=table,
         vectors=vectors,
         prompts=prompts,
@@ -170,24 +168,24 @@ def evaluate(
         clusters=clusters,
         embedder=identity,
         cost_weights=weights,
-        whole=whole,
-        parts=parts,
-        decided=decided[: len(parts)],
-        left_out=left_out,
-        left_out_decided=decided[len(parts) :][: len(left_out)],
+        in_sample=in_sample,
+        splits=splits,
+        decisions=decisions[: len(splits)],
+        group_splits=left_out,
+        group_decisions=decisions[len(splits) :][: len(left_out)],
         notes=notes,
         texts=texts,
         shared_text=shared_field(
             table,
             shared,
-            first_deal,
-            decided[: len(first_deal)],
-            decided[len(parts) + len(left_out) :],
+            first_repeat,
+            decisions[: len(first_repeat)],
+            decisions[len(splits) + len(left_out) :],
             skipped=skip_shared,
         ),
         alike_prompts=None if used is None else alike_field(table, texts, vectors),
     )
-    return Report(compose(trial))
+    return build_report(run)
 
 
 def _cores() -> int:
@@ -197,7 +195,7 @@ def _cores() -> int:
 
 
 def _with_outcomes(table: OutcomeTable, notes: list[str]) -> OutcomeTable:
-    """Leave out tasks without any outcome: nothing can be learned or judged of them."""
+    """Leave out tasks without any outcome: they can be neither learned from nor scored."""
     there = ~np.isnan(table.score).all(axis=1)
     if there.all():
         return table
@@ -208,7 +206,7 @@ def _with_outcomes(table: OutcomeTable, notes: list[str]) -> OutcomeTable:
 def _check_size(
     table: OutcomeTable, different: int, folds: int, clusters: int | Literal["auto"]
 ) -> None:
-    """Say what is wrong before the work, and what can be said nevertheless."""
+    """Refuse a table that is too small, before the work, with its best mean score."""
     training = different - -(-different // folds)
     if different < 2 * folds or training < LEAST_TASKS:
         rates = mean_known(table.score)
@@ -242,28 +240,28 @@ def _groups(table: OutcomeTable) -> tuple[Ints, list[str]]:
     return np.array(groups, dtype=np.int64), list(number)
 
 
-def _left_out(
+def _group_splits(
     prompts: Ints,
     groups: Ints,
     names: list[str],
     clusters: int | Literal["auto"],
     seed: int,
     notes: list[str],
-) -> list[Part]:
-    """The groups that can be held out; the others are named in the notes."""
+) -> list[Split]:
+    """Split off the groups that can be left out; the others are named in the notes."""
     if len(names) < 2:
         found = f"one, {names[0]}" if names else "none"
         notes.append(f"Leave-one-group-out needs at least two named groups; the table has {found}.")
         return []
     least = LEAST_TASKS if clusters == "auto" else max(LEAST_TASKS, clusters + 1)
     kept = []
-    for part, name in zip(group_parts(prompts, groups, seed), names, strict=True):
-        there = len(np.unique(prompts[part.train]))
+    for split, name in zip(group_splits(prompts, groups, seed), names, strict=True):
+        there = len(np.unique(prompts[split.train]))
         if there < least:
             notes.append(
                 f"The group {name} could not be left out: without it {there} different prompts "
                 f"remain, and learning needs at least {least}."
             )
         else:
-            kept.append(part)
+            kept.append(split)
     return kept

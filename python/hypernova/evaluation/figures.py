@@ -1,129 +1,135 @@
-"""From what each way of choosing achieved to figures with intervals.
+"""Compute figures with intervals from the outcomes of each strategy.
 
-Not here: the decisions (see ``folds``), or words about the figures (see ``verdict``).
-Everything here is JSON-able, in full precision; what is unknown is NaN or None, never
-zero.
+Not here: decisions (see ``protocol``), or sentences about figures (see ``verdict``).
+Figures are in full precision here; what is unknown is None, never zero.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.evaluation.intervals import draw_means, interval, widened
+from hypernova.evaluation.report import (
+    Complementarity,
+    CostChange,
+    Figure,
+    Gain,
+    GroupFigures,
+    Rescuer,
+)
 from hypernova.training.estimates.profile import mean_known
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.baselines import Values
+    from hypernova.evaluation.baselines import StrategyOutcomes
     from hypernova.training.types import Floats, Ints
 
 SOLVED = 0.5
 
 
-class Figures:
-    """Named values over the same tasks, paired by task.
+class PairedFigures:
+    """Figures of strategies on the same tasks, and gains paired by task.
+
+    Add all strategies and pairs, then call `draw` once, then read the figures.
 
     Args:
         prompts: (tasks,) the same number for tasks with the same prompt, from 0.
         groups: (tasks,) group numbers, -1 where a task has none.
-        names: Of the groups.
-        seed: Of the bootstrap.
+        group_names: Names by group number.
+        seed: Seed of the bootstrap.
     """
 
-    def __init__(self, prompts: Ints, groups: Ints, names: list[str], seed: int) -> None:
-        self._prompts, self._groups, self._names, self._seed = prompts, groups, names, seed
+    def __init__(self, prompts: Ints, groups: Ints, group_names: list[str], seed: int) -> None:
+        self._prompts, self._groups, self._seed = prompts, groups, seed
+        self._group_names = group_names
         self._rows: dict[tuple[str, ...], Floats] = {}
-        self._values: dict[str, Values] = {}
+        self._outcomes: dict[str, StrategyOutcomes] = {}
         self._test_to_train: dict[tuple[str, str], float] = {}
         self._drawn: dict[tuple[str, ...], Floats] = {}
 
-    def add(self, name: str, values: Values) -> None:
-        """Name what a way of choosing achieved, (repeats or 1, tasks)."""
-        self._values[name] = values
-        self._rows["score", name] = values.score
+    def add(self, name: str, outcomes: StrategyOutcomes) -> None:
+        """Add the outcomes of a strategy under a name."""
+        self._outcomes[name] = outcomes
+        self._rows["score", name] = outcomes.score
 
     def __contains__(self, name: object) -> bool:
-        return name in self._values
+        return name in self._outcomes
 
     def pair(self, name: str, base: str, test_to_train: float) -> None:
-        """Ask for the gain of one over another, both added before.
+        """Ask for the gain of one strategy over another; both were added before.
 
         Args:
-            name: What gains.
-            base: Over what.
+            name: The strategy that gains.
+            base: The strategy that it is compared with.
             test_to_train: As in `widened`.
         """
         self._test_to_train[name, base] = test_to_train
-        ours, theirs = self._values[name], self._values[base]
-        gain = ours.score - theirs.score
-        both = ours.cost - theirs.cost
-        self._rows["gain", name, base] = gain
-        self._rows["saved", name, base] = both
-        self._rows["spent", name, base] = np.where(np.isnan(both), np.nan, theirs.cost)
+        ours, theirs = self._outcomes[name], self._outcomes[base]
+        saved = ours.cost - theirs.cost
+        self._rows["gain", name, base] = ours.score - theirs.score
+        self._rows["saved", name, base] = saved
+        self._rows["spent", name, base] = np.where(np.isnan(saved), np.nan, theirs.cost)
 
     def draw(self) -> None:
         """Run the bootstrap over all that was added, in one pass."""
         self._drawn = draw_means(self._rows, self._prompts, seed=self._seed)
 
-    def figure(self, name: str) -> dict[str, Any]:
-        """Accuracy with its interval, cost, mean over groups, and tasks scored."""
-        tasks = mean_known(self._values[name].score)
-        return {
-            "accuracy": mean_known(tasks),
-            "ci95": interval(self._drawn["score", name]),
-            "cost_usd": mean_known(mean_known(self._values[name].cost)),
-            "macro": self._macro(tasks),
-            "n": int((~np.isnan(tasks)).sum()),
-        }
+    def figure(self, name: str) -> Figure:
+        """Compute accuracy with its interval, cost, mean over groups, and tasks scored."""
+        tasks = mean_known(self._outcomes[name].score)
+        return Figure(
+            accuracy=_known(mean_known(tasks)),
+            ci95=interval(self._drawn["score", name]),
+            cost_usd=_known(mean_known(mean_known(self._outcomes[name].cost))),
+            macro=self._macro(tasks),
+            n=int((~np.isnan(tasks)).sum()),
+        )
 
     def unscored(self, name: str) -> float:
-        """Share of decisions whose model has no outcome for the task."""
-        return float(np.isnan(self._values[name].score).mean())
+        """Compute the share of decisions whose model has no outcome for the task."""
+        return float(np.isnan(self._outcomes[name].score).mean())
 
-    def gain(self, name: str, base: str) -> dict[str, Any]:
-        """Gain over ``base``, over the tasks that both have an outcome for."""
-        tasks = self.gains(name, base)
+    def gain(self, name: str, base: str) -> Gain:
+        """Compute the gain over ``base``, on the tasks that both have an outcome for."""
+        tasks = self._gains(name, base)
         mean = float(mean_known(tasks))
         drawn = interval(self._drawn["gain", name, base])
-        return {
-            "mean": mean,
-            "ci95": widened(drawn, mean, self._test_to_train[name, base]),
-            "macro": self._macro(tasks),
-            "tasks": int((~np.isnan(tasks)).sum()),
-            "cost_change": self._cost_change(name, base),
-        }
+        return Gain(
+            mean=_known(mean),
+            ci95=widened(drawn, mean, self._test_to_train[name, base]),
+            macro=self._macro(tasks),
+            tasks=int((~np.isnan(tasks)).sum()),
+            cost_change=self._cost_change(name, base),
+        )
 
-    def gains(self, name: str, base: str) -> Floats:
+    def by_group(self, name: str, base: str) -> list[GroupFigures]:
+        """Compute the accuracies and the gain of each named group."""
+        ours, theirs = (mean_known(self._outcomes[key].score) for key in (name, base))
+        gains = self._gains(name, base)
+        members = [self._groups == number for number in range(len(self._group_names))]
+        return [
+            GroupFigures(
+                group=group,
+                tasks=int(of_group.sum()),
+                accuracy=_known(mean_known(ours[of_group])),
+                best_single=_known(mean_known(theirs[of_group])),
+                gain=_known(mean_known(gains[of_group])),
+            )
+            for group, of_group in zip(self._group_names, members, strict=True)
+        ]
+
+    def _gains(self, name: str, base: str) -> Floats:
         """Gain of each task, (tasks,): its mean over the repeats."""
         return mean_known(self._rows["gain", name, base])
 
-    def by_group(self, name: str, base: str, novel: Floats | None = None) -> list[dict[str, Any]]:
-        """Figures of each named group; ``novel`` (tasks,) is averaged as well if given."""
-        ours, theirs = (mean_known(self._values[key].score) for key in (name, base))
-        gains = self.gains(name, base)
-        rows: list[dict[str, Any]] = []
-        for number, group in enumerate(self._names):
-            members = self._groups == number
-            row = {
-                "group": group,
-                "tasks": int(members.sum()),
-                "accuracy": mean_known(ours[members]),
-                "best_single": mean_known(theirs[members]),
-                "gain": mean_known(gains[members]),
-            }
-            if novel is not None:
-                row["novel"] = mean_known(novel[members])
-            rows.append(row)
-        return rows
-
-    def _macro(self, tasks: Floats) -> Floats | None:
-        if not self._names:
+    def _macro(self, tasks: Floats) -> float | None:
+        if not self._group_names:
             return None
-        means = [mean_known(tasks[self._groups == g]) for g in range(len(self._names))]
-        return mean_known(np.array(means))
+        means = [mean_known(tasks[self._groups == g]) for g in range(len(self._group_names))]
+        return _known(mean_known(np.array(means)))
 
-    def _cost_change(self, name: str, base: str) -> dict[str, Any] | None:
+    def _cost_change(self, name: str, base: str) -> CostChange | None:
         saved, spent = ("saved", name, base), ("spent", name, base)
         mean_spent = mean_known(mean_known(self._rows[spent]))
         if not mean_spent > 0:  # unknown, or nothing was spent
@@ -132,37 +138,28 @@ class Figures:
         with np.errstate(invalid="ignore", divide="ignore"):
             drawn = self._drawn[saved] / self._drawn[spent]
         ends = interval(drawn[np.isfinite(drawn)])
-        return {"mean": mean, "ci95": widened(ends, mean, self._test_to_train[name, base])}
+        return CostChange(mean=mean, ci95=widened(ends, mean, self._test_to_train[name, base]))
 
 
-def complementarity(score: Floats, models: tuple[str, ...], best: int) -> dict[str, Any]:
-    """Which models solve what one model fails.
+def complementarity(score: Floats, models: tuple[str, ...], best: int) -> Complementarity:
+    """Count the tasks that one model fails, and which other models solve them.
 
     Args:
         score: (tasks, models); a task is solved by a score of at least 0.5.
         models: Names.
-        best: Index of the model that is looked at.
+        best: Index of the model whose failures are counted.
     """
     failed = score[:, best] < SOLVED  # False without an outcome
     solved = score[failed] >= SOLVED
     times = solved.sum(axis=0)
     order = sorted(np.flatnonzero(times).tolist(), key=lambda m: (-int(times[m]), m))
-    return {
-        "model": models[best],
-        "failed": int(failed.sum()),
-        "solved_by_another": int(solved.any(axis=1).sum()),
-        "rescuers": [{"model": models[m], "solves": int(times[m])} for m in order],
-    }
+    return Complementarity(
+        model=models[best],
+        failed=int(failed.sum()),
+        solved_by_another=int(solved.any(axis=1).sum()),
+        rescuers=tuple(Rescuer(model=models[m], solves=int(times[m])) for m in order),
+    )
 
 
-def rounded(value: Any) -> Any:
-    """Make a value JSON-able: floats with 6 digits, None for NaN."""
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(each) for each in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return rounded(value.tolist())
-    if isinstance(value, float):
-        return round(value, 6) + 0.0 if np.isfinite(value) else None
-    return value
+def _known(value: float | Floats) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,16 +1,16 @@
-"""How far a mean over tasks may be off: a percentile bootstrap over prompts and repeats.
+"""Intervals of means over tasks: a percentile bootstrap over prompts and repeats.
 
-Not here: which means.
+Not here: the choice of the means (see ``figures``).
 
-A percentile interval (Efron and Tibshirani 1993, chapter 13) of draws that take
-prompts and repeats with replacement, each independently of the other: the pigeonhole
-bootstrap of Owen (2007), made for tables where two things vary at once. Tasks with the
-same prompt are drawn together. A task is one piece of evidence however often it was
-dealt into folds: its value is its mean over the drawn repeats.
+The intervals are percentile intervals (Efron and Tibshirani 1993, chapter 13) of draws
+that take prompts and, independently, repeats with replacement: the pigeonhole bootstrap
+of Owen (2007), made for tables where two things vary at once. Tasks with the same prompt
+are drawn together. A task is one piece of evidence however often it was dealt into folds:
+its value is its mean over the drawn repeats.
 
-What the draws do not show is what another training part would have taught: those of all
-folds overlap, and the variance of cross-validation has no unbiased estimate (Bengio and
-Grandvalet 2004). `widened` corrects for the most of it.
+The draws do not show the effect of another training part: the training parts of all folds
+overlap, and the variance of cross-validation has no unbiased estimate (Bengio and
+Grandvalet 2004). `widened` corrects for most of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from hypernova.evaluation.report import Interval
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 DRAWS = 2000
 LEVEL = 0.95
-# Draws are made in pieces of so many numbers: 16 MB each.
-PIECE = 2_000_000
+# Numbers in one batch of draws: 16 MB.
+BATCH = 2_000_000
 
 Key = TypeVar("Key", bound="Hashable")
 
@@ -36,28 +38,28 @@ Key = TypeVar("Key", bound="Hashable")
 def draw_means(
     values: Mapping[Key, Floats], prompts: Ints, *, seed: int, draws: int = DRAWS
 ) -> dict[Key, Floats]:
-    """Draw prompts and repeats anew, and give the means of each draw.
+    """Draw prompts and repeats with replacement, and compute the means of each draw.
 
-    All values see the same draws, so that functions of several means may be taken
-    draw by draw.
+    All values share the draws, so that a function of several means can be computed draw
+    by draw.
 
     Args:
         values: float64 (repeats, tasks), or (1, tasks) where all repeats are equal; NaN
             is left out.
         prompts: (tasks,) the same number for tasks that are drawn together, from 0.
-        seed: Same values and seed, same draws.
-        draws: How many.
+        seed: The same values and seed give the same draws.
+        draws: Number of draws.
 
     Returns:
-        (draws,) for each; NaN where a draw holds no value.
+        (draws,) for each of the values; NaN where a draw holds no known value.
     """
     rng = np.random.default_rng(seed)
     different = int(prompts.max()) + 1
     repeats = max(len(rows) for rows in values.values())
     known = {key: ~np.isnan(rows) for key, rows in values.items()}
     filled = {key: np.where(known[key], rows, 0.0) for key, rows in values.items()}
-    pieces: dict[Key, list[Floats]] = {key: [] for key in values}
-    step = max(1, PIECE // max(len(prompts), different))
+    batches: dict[Key, list[Floats]] = {key: [] for key in values}
+    step = max(1, BATCH // max(len(prompts), different))
     even = np.full(repeats, 1 / repeats)
     for start in range(0, draws, step):
         count = min(step, draws - start)
@@ -67,18 +69,18 @@ def draw_means(
         weight = times.reshape(count, different)[:, prompts].astype(np.float64)
         of_repeat = rng.multinomial(repeats, even, size=count).astype(np.float64)
         for key in values:
-            pieces[key].append(weighted_means(filled[key], known[key], weight, of_repeat))
-    return {key: np.concatenate(parts) for key, parts in pieces.items()}
+            batches[key].append(weighted_means(filled[key], known[key], weight, of_repeat))
+    return {key: np.concatenate(means) for key, means in batches.items()}
 
 
 def weighted_means(filled: Floats, known: Floats, weight: Floats, of_repeat: Floats) -> Floats:
-    """Weighted means of tasks' weighted means over repeats.
+    """Compute weighted means of tasks' weighted means over repeats.
 
     Args:
-        filled: (repeats or 1, tasks), 0 where not known.
-        known: Which are known, the same shape.
-        weight: (draws, tasks) how often each task was drawn.
-        of_repeat: (draws, repeats) how often each repeat was drawn.
+        filled: (repeats or 1, tasks) values, 0 where unknown.
+        known: Whether each value is known, the same shape.
+        weight: (draws, tasks) number of times that each task was drawn.
+        of_repeat: (draws, repeats) number of times that each repeat was drawn.
 
     Returns:
         (draws,); NaN where no known value was drawn.
@@ -100,19 +102,17 @@ def weighted_means(filled: Floats, known: Floats, weight: Floats, of_repeat: Flo
     return of_known
 
 
-def interval(draws: Floats) -> tuple[float, float] | None:
-    """The central 95% of the draws that are not NaN; None if none is."""
+def interval(draws: Floats) -> Interval | None:
+    """Find the central 95% of the draws that are not NaN; None if all are."""
     there = draws[~np.isnan(draws)]
     if not len(there):
         return None
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(there, [tail, 1 - tail])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
-def widened(
-    ends: tuple[float, float] | None, mean: float, test_to_train: float
-) -> tuple[float, float] | None:
+def widened(ends: Interval | None, mean: float, test_to_train: float) -> Interval | None:
     """Widen an interval around its mean for the training parts that the folds share.
 
     Nadeau and Bengio (2003), as used for repeated folds by Bouckaert and Frank (2004): with
@@ -120,12 +120,12 @@ def widened(
     intervals of benches/coverage.py hold a true gain about 90 times of 100, without it 85.
 
     Args:
-        ends: Of `interval`.
-        mean: What they are the interval of.
-        test_to_train: Tasks of a test part over those of its training part.
+        ends: The result of `interval`.
+        mean: The mean that ``ends`` belong to.
+        test_to_train: Number of tasks of a test part over that of its training part.
     """
     if ends is None:
         return None
     stretch = math.sqrt(1 + test_to_train)
     low, high = ends
-    return mean - stretch * (mean - low), mean + stretch * (high - mean)
+    return Interval(mean - stretch * (mean - low), mean + stretch * (high - mean))

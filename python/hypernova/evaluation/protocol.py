@@ -1,7 +1,7 @@
-"""Learn on one part of a table and route another: what happens in each fold.
+"""Split a table's tasks, learn from each training part, and route its test part.
 
-Not here: scores. Decisions come back, so that nothing here can look at an outcome of
-the test part: it is passed vectors of the test part and outcomes of the training part.
+Not here: scores. The result is decisions, made from vectors of the test part and outcomes
+of the training part, so that no outcome of the test part can enter.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from hypernova.training.types import Floats, Ints
 
 
-# At least so many routers learn from shuffled vectors, over all parts.
-SHUFFLES = 50
+# Number of routers that learn from shuffled vectors, at least, over all splits.
+MIN_SHUFFLES = 50
 
 
 @dataclass(frozen=True)
-class Part:
-    """One split of the tasks.
+class Split:
+    """A training part and a test part of the tasks.
 
     Attributes:
-        row: Of the table of decisions that it fills: the repeat.
+        repeat: Index of the repeat, from 0.
         train: Indices of tasks.
         test: Indices of tasks; none has a prompt of ``train``.
-        seed: Of learning.
-        shuffle_seeds: Of the shuffled control, one for each shuffle.
+        seed: Seed of learning.
+        shuffle_seeds: One for each router that learns from shuffled vectors.
     """
 
-    row: int
+    repeat: int
     train: Ints
     test: Ints
     seed: int
@@ -46,20 +46,20 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Decided:
-    """What was decided for the test part, without its outcomes.
+class SplitDecisions:
+    """Decisions for the test part of a split, without its outcomes.
 
     Attributes:
-        taken: (test,) the router's models, under its default policy.
-        novel: (test,) which prompts it took for novel.
-        by_weight: (weights, test) its models under each cost weight.
-        shuffled: (shuffles, test) models of routers that learned from shuffled vectors.
+        chosen: (test,) the models that the router chose, under its default policy.
+        novel: (test,) whether the router took the prompt for novel.
+        by_weight: (weights, test) the models that it chose under each cost weight.
+        shuffled: (shuffles, test) models of the routers that learned from shuffled vectors.
         single: The best single model of the training part.
-        mix: The cost-matched mix of the training part.
-        setting: Which the router chose.
+        mix: The cost-matched mix of the training part; None where costs are unknown.
+        setting: The setting that was selected in the training part.
     """
 
-    taken: Ints
+    chosen: Ints
     novel: Ints
     by_weight: Ints
     shuffled: Ints
@@ -69,12 +69,12 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What was learned from all tasks, for the figures that are in-sample.
+class InSampleFit:
+    """The artifact of all tasks, for the figures that are in-sample.
 
     Attributes:
         artifact: Bytes of the artifact.
-        single: The best single model.
+        single: The best single model of the table.
     """
 
     artifact: bytes
@@ -87,22 +87,22 @@ def seed_of(seed: int, *place: int) -> int:
     return int(state[0] >> np.uint32(1))
 
 
-def deal_parts(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[Part]:
+def fold_splits(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[Split]:
     """Deal the tasks into folds, several times, equal prompts into the same fold.
 
     Args:
         prompts: (tasks,) the same number for tasks with the same prompt.
         folds: Number of folds.
-        repeats: How often all tasks are dealt.
-        seed: Same seed, same folds.
+        repeats: Number of times that all tasks are dealt.
+        seed: The same seed gives the same folds.
     """
-    # One shuffle is a coin tossed for all tasks at once: a few parts need several each.
-    shuffles = -(-SHUFFLES // (folds * repeats))
+    # One shuffle is a coin tossed for all tasks at once: a few splits need several each.
+    shuffles = -(-MIN_SHUFFLES // (folds * repeats))
     for r in range(repeats):
         fold = deal_folds(prompts, folds, np.random.default_rng(seed_of(seed, 0, r)))
         for f in range(folds):
-            yield Part(
-                row=r,
+            yield Split(
+                repeat=r,
                 train=np.flatnonzero(fold != f),
                 test=np.flatnonzero(fold == f),
                 seed=seed_of(seed, 1, r, f),
@@ -110,62 +110,71 @@ def deal_parts(prompts: Ints, folds: int, repeats: int, seed: int) -> Iterator[P
             )
 
 
-def group_parts(prompts: Ints, groups: Ints, seed: int) -> Iterator[Part]:
-    """Hold out each group in turn; a prompt that it shares is left out of training.
+def group_splits(prompts: Ints, groups: Ints, seed: int) -> Iterator[Split]:
+    """Leave out each group in turn, and its prompts wherever else they occur.
 
     Args:
-        prompts: As in `deal_parts`.
-        groups: (tasks,) numbers; -1 where a task has no group, which is never held out.
-        seed: Of learning.
+        prompts: As in `fold_splits`.
+        groups: (tasks,) numbers; tasks with -1 have no group and are never left out.
+        seed: Seed of learning.
     """
     for group in range(int(groups.max()) + 1):
         test = groups == group
         train = ~np.isin(prompts, prompts[test])
-        yield Part(
-            row=0,
+        yield Split(
+            repeat=0,
             train=np.flatnonzero(train),
             test=np.flatnonzero(test),
             seed=seed_of(seed, 4, group),
         )
 
 
-def test_to_train(parts: Sequence[Part]) -> float:
-    """Tasks of a test part over those of its training part, on average."""
-    return float(np.mean([len(part.test) / len(part.train) for part in parts]))
+def test_to_train(splits: Sequence[Split]) -> float:
+    """Compute the number of tasks of a test part over that of its training part, on average."""
+    return float(np.mean([len(split.test) / len(split.train) for split in splits]))
 
 
-def decide_part(
+def decide_split(
     table: OutcomeTable,
     vectors: Floats,
-    part: Part,
+    split: Split,
     clusters: int | Literal["auto"],
     cost_weights: Sequence[float],
     structure: Floats | None = None,
-) -> Decided:
-    """Learn on ``part.train`` and route ``part.test``; clusters of ``structure``, if any."""
-    train = table.subset(part.train)
-    train_vectors, test_vectors = vectors[part.train], vectors[part.test]
-    learned = learn(train, train_vectors, clusters=clusters, seed=part.seed, structure=structure)
+) -> SplitDecisions:
+    """Learn from the training part of a split, and route its test part.
+
+    Args:
+        table: Outcomes; those of the test part are not read.
+        vectors: float32 (tasks, dim).
+        split: The two parts.
+        clusters: As in `fit`.
+        cost_weights: Cost weights to route under, besides the default policy.
+        structure: Vectors of the cluster prompts, if clusters are found on those.
+    """
+    train = table.subset(split.train)
+    train_vectors, test_vectors = vectors[split.train], vectors[split.test]
+    learned = learn(train, train_vectors, clusters=clusters, seed=split.seed, structure=structure)
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
-    shuffled = np.empty((len(part.shuffle_seeds), len(part.test)), dtype=np.int32)
-    for i, shuffle_seed in enumerate(part.shuffle_seeds):
-        control = learn(
+    shuffled = np.empty((len(split.shuffle_seeds), len(split.test)), dtype=np.int32)
+    for i, shuffle_seed in enumerate(split.shuffle_seeds):
+        baseline = learn(
             train,
             shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
             clusters=clusters,
-            seed=part.seed,
+            seed=split.seed,
             structure=structure,
             setting=learned.setting,
         ).artifact()
-        shuffled[i] = control.decide_many(test_vectors).model_indices
-    return Decided(
-        taken=decisions.model_indices,
+        shuffled[i] = baseline.decide_many(test_vectors).model_indices
+    return SplitDecisions(
+        chosen=decisions.model_indices,
         novel=decisions.reason_codes == decisions.reasons.index("default_novel"),
         by_weight=np.array(
             [artifact.decide_many(test_vectors, cost_weight=w).model_indices for w in cost_weights],
             dtype=np.int32,
-        ).reshape(len(cost_weights), len(part.test)),
+        ).reshape(len(cost_weights), len(split.test)),
         shuffled=shuffled,
         single=learned.evidence.default_model,
         mix=cost_matched_mix(train, artifact.decide_many(train_vectors).model_indices),
@@ -173,20 +182,20 @@ def decide_part(
     )
 
 
-def learn_whole(
+def fit_in_sample(
     table: OutcomeTable,
     vectors: Floats,
     clusters: int | Literal["auto"],
     seed: int,
     structure: Floats | None = None,
-) -> Whole:
-    """Learn from all tasks, as ``fit`` with the same seed does."""
+) -> InSampleFit:
+    """Learn from all tasks, as `fit` with the same seed does."""
     learned = learn(table, vectors, clusters=clusters, seed=seed, structure=structure)
-    return Whole(learned.artifact().to_bytes(), learned.evidence.default_model)
+    return InSampleFit(learned.artifact().to_bytes(), learned.evidence.default_model)
 
 
 def shuffle_vectors(vectors: Floats, prompts: Ints, seed: int) -> Floats:
-    """Give each prompt the vector of another one, equal prompts the same."""
+    """Give each prompt the vector of a random one; equal prompts get equal vectors."""
     different, first = np.unique(prompts, return_index=True)
     given = np.random.default_rng(seed).permutation(len(different))
     return vectors[first[given][np.searchsorted(different, prompts)]]

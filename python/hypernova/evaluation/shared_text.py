@@ -1,6 +1,6 @@
-"""The field of a report on what a table's prompts share: what it is, what is at stake.
+"""Fields of a report on shared text, with its effect on accuracy, and on alike prompts.
 
-Not here: finding it, or leaving it out (see ``hypernova.training.shared_text``).
+Not here: finding shared text, or leaving it out (see ``hypernova.training.shared_text``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova.embedder import TextEmbedder
-    from hypernova.evaluation.protocol import Decided, Part
+    from hypernova.evaluation.protocol import Split, SplitDecisions
     from hypernova.table import OutcomeTable
     from hypernova.training.shared_text import SharedText
     from hypernova.training.types import Floats
@@ -31,24 +31,24 @@ LABEL = "held-out, in the first deal"
 
 
 def vectors_unseen(
-    table: OutcomeTable, embedder: TextEmbedder | None, vectors: Floats, part: Part
+    table: OutcomeTable, embedder: TextEmbedder | None, vectors: Floats, split: Split
 ) -> Floats:
-    """Give the vectors as they are where the group that is left out was never seen.
+    """Embed prompts as a router does that has never seen the group of the test part.
 
-    A beginning that only this group has is then not known, and not left out.
+    Such a router does not know a beginning that only this group has, and keeps it.
 
     Args:
         table: Outcomes.
-        embedder: Which made the vectors, None if the table brought them.
+        embedder: Maker of the vectors; None if the table brought them.
         vectors: float32 (tasks, dim).
-        part: With a group as its test part.
+        split: A split with a group as its test part.
 
     Returns:
-        float32 (tasks, dim): the same array, where nothing is skipped.
+        float32 (tasks, dim); the same array where no vector changes.
     """
     if not isinstance(embedder, SkipSharedEmbedder):
         return vectors
-    known = find_shared([table.prompts[task] for task in part.train]).parts
+    known = find_shared([table.prompts[task] for task in split.train]).parts
     left = [prompt if known is None else known.left(prompt) for prompt in table.prompts]
     changed = [
         task
@@ -65,30 +65,30 @@ def vectors_unseen(
 def shared_field(
     table: OutcomeTable,
     shared: SharedText,
-    first_deal: Sequence[Part],
-    whole: Sequence[Decided],
-    left: Sequence[Decided],
+    first_repeat: Sequence[Split],
+    whole: Sequence[SplitDecisions],
+    left: Sequence[SplitDecisions],
     *,
     skipped: bool,
 ) -> dict[str, Any] | None:
-    """Make the field ``shared_text`` of a report; None where there is nothing to say.
+    """Make the field ``shared_text`` of a report; None if few prompts share text.
 
     Args:
         table: Outcomes.
-        shared: What was found.
-        first_deal: The parts of one deal.
-        whole: What was decided in each of them.
-        left: The same without the shared text; empty where that was not tried.
-        skipped: Whether it is left out everywhere.
+        shared: The text that prompts share.
+        first_repeat: The splits of one repeat.
+        whole: Decisions of each of them, from whole prompts.
+        left: Decisions from prompts without the shared text; empty if that was not tried.
+        skipped: Whether the shared text is left out everywhere.
     """
     if not skipped and shared.to_say is None:
         return None
     facts = {**shared.facts(skipped=skipped), "at_stake": None}
     if left:
         tallies = [Tally(table.n_tasks), Tally(table.n_tasks)]
-        for tally, decided in zip(tallies, (whole, left), strict=True):
-            for part, each in zip(first_deal, decided, strict=True):
-                tally.add(table, part.test, each.taken)
+        for tally, decisions in zip(tallies, (whole, left), strict=True):
+            for split, each in zip(first_repeat, decisions, strict=True):
+                tally.add(table, split.test, each.chosen)
         facts["at_stake"] = at_stake(tallies[0], tallies[1], LABEL)
     return {**facts, "text": _sentence(shared_sentence(facts))}
 
@@ -96,7 +96,7 @@ def shared_field(
 def alike_field(
     table: OutcomeTable, texts: Sequence[str], vectors: Floats
 ) -> dict[str, Any] | None:
-    """Make the field ``alike_prompts`` of a report; None where there is nothing to say."""
+    """Make the field ``alike_prompts`` of a report; None if such prompts are few."""
     facts = find_alike(table, texts, keys_of(vectors))
     return None if facts is None else {**facts, "text": _sentence(alike_sentence(facts))}
 

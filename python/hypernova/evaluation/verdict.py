@@ -1,11 +1,11 @@
-"""One sentence that a manager can act on, and the rule that it follows.
+"""Sentences on the figures: the verdict that a manager can act on, and the notes.
 
-Not here: figures, or where they come from.
+Not here: the figures (see ``figures``).
 
-The rule, in this order (docs/evaluation.md gives the reasons):
+The rule of the verdict, in this order (docs/evaluation.md gives the reasons):
 
 1. The gain over the best single model is proven, its interval above 0, and so is the
-   gain over a router that learned from shuffled prompts: *Route*.
+   gain over routers that learned from shuffled prompts: *Route*.
 2. Some cost weight is proven to save money and proven to lose no more than `MARGIN`
    of accuracy, and no single model does both as well: *Route for cost*.
 3. The gain may be real and worth having, but is not proven: *Do not route yet*.
@@ -15,35 +15,64 @@ The rule, in this order (docs/evaluation.md gives the reasons):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
+
+    from hypernova.evaluation.report import (
+        Figure,
+        Gain,
+        GainOverShuffled,
+        Interval,
+        Report,
+        SingleModel,
+    )
+    from hypernova.training.types import Floats
 
 # Accuracy that may be lost where routing is for cost. No finer loss can be excluded
 # with a few hundred tasks.
 MARGIN = 0.01
-# A gain that is not proven is worth more tasks if it may be at least so large.
+# A gain that is not proven is worth more tasks if its interval reaches this.
 WORTHWHILE = 0.01
+# With fewer prompts a percentile interval is known to be too narrow.
+FEW_PROMPTS = 50
 
 
-def cheaper_weight(gains: Sequence[dict[str, Any]]) -> int | None:
+@dataclass(frozen=True)
+class WeightedResult:
+    """Held-out result of the router under one cost weight.
+
+    Attributes:
+        cost_weight: Success per USD.
+        figure: Accuracy and cost.
+        gain: Gain over the best single model.
+    """
+
+    cost_weight: float
+    figure: Figure
+    gain: Gain
+
+
+def cheaper_weight(gains: Sequence[Gain]) -> int | None:
     """Find the largest cost weight that saves money and keeps accuracy.
 
-    Many weights are tried, so one of them would look good by chance. Each of the two
-    claims is therefore tested in an order that is fixed beforehand and ends at the first
-    failure, which keeps the error of the whole sequence at that of one test (Maurer,
-    Hothorn and Lehmacher 1995): accuracy from the smallest weight up, cost from the
-    largest down.
+    Of many weights one would look good by chance. Each of the two claims is therefore
+    tested in an order fixed beforehand and ends at the first failure, which keeps the error
+    of the whole sequence at that of one test (Maurer, Hothorn and Lehmacher 1995): accuracy
+    from the smallest weight up, cost from the largest down.
 
     Args:
-        gains: Over the best single model, by rising cost weight; of `Figures.gain`.
+        gains: Gains over the best single model, by rising cost weight.
 
     Returns:
         An index, or None.
     """
     keeps = 0
-    while keeps < len(gains) and gains[keeps]["ci95"] and gains[keeps]["ci95"][0] > -MARGIN:
+    while keeps < len(gains) and _keeps(gains[keeps]):
         keeps += 1
     saves = len(gains)
     while saves > 0 and _saves(gains[saves - 1]):
@@ -51,146 +80,222 @@ def cheaper_weight(gains: Sequence[dict[str, Any]]) -> int | None:
     return keeps - 1 if saves < keeps else None
 
 
-def _saves(gain: dict[str, Any]) -> bool:
-    change = gain["cost_change"]
-    return change is not None and change["ci95"] is not None and change["ci95"][1] < 0
+def _keeps(gain: Gain) -> bool:
+    return gain.ci95 is not None and gain.ci95.low > -MARGIN
 
 
-@dataclass(frozen=True)
-class Point:
-    """One cost weight.
-
-    Attributes:
-        cost_weight: Success per USD.
-        figure: Held-out, of `Figures.figure`.
-        gain: Over the best single model, of `Figures.gain`.
-    """
-
-    cost_weight: float
-    figure: dict[str, Any]
-    gain: dict[str, Any]
+def _saves(gain: Gain) -> bool:
+    change = gain.cost_change
+    return change is not None and change.ci95 is not None and change.ci95.high < 0
 
 
 def verdict(
-    gain: dict[str, Any],
-    over_shuffled: dict[str, Any],
+    gain: Gain,
+    over_shuffled: GainOverShuffled,
     single: str,
-    pareto: Sequence[Point],
-    models: Sequence[dict[str, Any]],
+    frontier: Sequence[WeightedResult],
+    models: Sequence[SingleModel],
 ) -> str:
     """Write the verdict.
 
     Args:
-        gain: Over the best single model, of `Figures.gain`.
-        over_shuffled: The same over a router that learned from shuffled prompts.
+        gain: Gain over the best single model.
+        over_shuffled: Gain over routers that learned from shuffled prompts.
         single: The best single model.
-        pareto: By rising cost weight.
-        models: Every single model, with ``model``, ``accuracy`` and ``cost_usd``.
+        frontier: Results by rising cost weight.
+        models: Every single model.
     """
-    if gain["ci95"] is None:
+    if gain.ci95 is None:
         return (
             f"Do not route yet: no held-out task has outcomes of both the router's model and the "
             f"best single one, so nothing can be compared; use {single} until the models have "
             "been run on the same tasks"
         )
-    low, high = gain["ci95"]
     # Where several models are equally good, a router that takes them in turn beats a bet
     # on one of them, whatever the prompts say.
-    by_prompts = over_shuffled["ci95"] is not None and over_shuffled["ci95"][0] > 0
-    if low > 0 and by_prompts:
-        return f"Route: {_gain(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
-    place = cheaper_weight([point.gain for point in pareto])
+    by_prompts = over_shuffled.ci95 is not None and over_shuffled.ci95.low > 0
+    if gain.is_proven and by_prompts:
+        return f"Route: {_points(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
+    place = cheaper_weight([result.gain for result in frontier])
     if place is not None:
-        point = pareto[place]
-        plain = _as_good(point.figure, models)
+        result = frontier[place]
+        plain = _as_good(result.figure, models)
         if plain is not None:
             return (
-                f"Do not route: use {plain['model']} for everything; at ${plain['cost_usd']:.3g} a "
-                f"task and an accuracy of {plain['accuracy']:.3f} no cost weight is better"
+                f"Do not route: use {plain.model} for everything; at ${plain.cost_usd:.3g} a "
+                f"task and an accuracy of {plain.accuracy:.3f} no cost weight is better"
             )
         return (
-            f"Route for cost: {_percent(point.gain)} lower cost than {single} at a cost weight of "
-            f"{point.cost_weight:.3g}, for {_gain(point.gain)} of accuracy "
-            f"({_interval(point.gain)})"
+            f"Route for cost: {_percent(result.gain)} lower cost than {single} at a cost weight of "
+            f"{result.cost_weight:.3g}, for {_points(result.gain)} of accuracy "
+            f"({_interval(result.gain)})"
         )
-    if low > 0:
+    if gain.is_proven:
         return (
-            f"Do not route yet: {_gain(gain)} over {single} ({_interval(gain)}), but a router that "
-            "learned from shuffled prompts is not proven to do worse, so the prompts may have no "
-            "part in it"
+            f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}), but a router "
+            "that learned from shuffled prompts is not proven to do worse, so the prompts may have "
+            "no part in it"
         )
-    if low == high == 0:
+    if gain.ci95 == (0, 0):
         return (
             f"Do not route: use {single} for everything; the router found nothing that another "
             "model does better"
         )
     if _may_be_worth_it(gain):
         return (
-            f"Do not route yet: {_gain(gain)} over {single} is not proven ({_interval(gain)}); "
+            f"Do not route yet: {_points(gain)} over {single} is not proven ({_interval(gain)}); "
             f"use {single} for everything until more tasks decide it"
         )
     return (
-        f"Do not route: use {single} for everything; routing changes accuracy by {_gain(gain)} "
+        f"Do not route: use {single} for everything; routing changes accuracy by {_points(gain)} "
         f"({_interval(gain)})"
     )
 
 
-def _as_good(figure: dict[str, Any], models: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Find the best single model that is as accurate as a point, and as cheap."""
-    found = [
-        model
-        for model in models
-        if model["cost_usd"] is not None
-        and model["cost_usd"] <= figure["cost_usd"]
-        and model["accuracy"] >= figure["accuracy"]
-    ]
-    return max(found, key=lambda model: model["accuracy"], default=None)
-
-
-def tasks_to_decide(gain: dict[str, Any]) -> int | None:
-    """How many tasks give an even chance to prove a gain of the size found.
-
-    None if it is proven, or is not worth it. Two significant digits.
-    """
-    if gain["ci95"] is None or gain["ci95"][0] > 0 or not _may_be_worth_it(gain):
+def _as_good(figure: Figure, models: Sequence[SingleModel]) -> SingleModel | None:
+    """Find the best single model that is as accurate as a figure, and as cheap."""
+    if figure.accuracy is None or figure.cost_usd is None:
         return None
-    reach = gain["mean"] - gain["ci95"][0]
-    return int(float(f"{gain['tasks'] * (reach / gain['mean']) ** 2:.1e}"))
+    found = [
+        (model.accuracy, model)
+        for model in models
+        if model.accuracy is not None
+        and model.cost_usd is not None
+        and model.cost_usd <= figure.cost_usd
+        and model.accuracy >= figure.accuracy
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
-def _may_be_worth_it(gain: dict[str, Any]) -> bool:
-    return bool(gain["mean"] > 0 and gain["ci95"][1] >= WORTHWHILE)
+def tasks_to_decide(gain: Gain) -> int | None:
+    """Estimate the number of tasks with an even chance to prove a gain of this size.
+
+    Returns:
+        Two significant digits; None if the gain is proven, or is not worth it.
+    """
+    if not gain.mean or gain.ci95 is None or gain.is_proven or not _may_be_worth_it(gain):
+        return None
+    reach = gain.mean - gain.ci95.low
+    return int(float(f"{gain.tasks * (reach / gain.mean) ** 2:.1e}"))
 
 
-def points(value: float, digits: int = 1) -> str:
-    """A difference of accuracies in points, signed."""
+def _may_be_worth_it(gain: Gain) -> bool:
+    return bool(gain.mean and gain.mean > 0 and gain.ci95 and gain.ci95.high >= WORTHWHILE)
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """Write a difference of accuracies in percentage points, with its sign."""
+    if value is None:
+        return "unknown"
     text = f"{100 * value:+.{digits}f}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-def _digits(gain: dict[str, Any]) -> int:
-    """As many as keep an end of the interval that is not 0 from being shown as 0."""
-    ends = [abs(end) for end in gain["ci95"] if end]
+def _digits(ci95: Interval | None) -> int:
+    """Choose the digits that keep an end of the interval from being shown as 0 if it is not."""
+    ends = [abs(end) for end in ci95 or () if end]
     return next((digits for digits in (1, 2) if all(e >= 0.005 / 10**digits for e in ends)), 3)
 
 
-def _gain(gain: dict[str, Any]) -> str:
-    return f"{points(gain['mean'], _digits(gain))} points"
+def _points(gain: Gain) -> str:
+    return f"{points(gain.mean, _digits(gain.ci95))} points"
 
 
-def _interval(gain: dict[str, Any]) -> str:
-    low, high = (points(end, _digits(gain)) for end in gain["ci95"])
+def _interval(gain: Gain) -> str:
+    low, high = (points(end, _digits(gain.ci95)) for end in gain.ci95 or (None, None))
     return f"95% interval {low} to {high}"
 
 
-def _percent(gain: dict[str, Any]) -> str:
-    return f"{100 * abs(gain['cost_change']['mean']):.0f}%"
+def _percent(gain: Gain) -> str:
+    return "unknown" if gain.cost_change is None else f"{100 * abs(gain.cost_change.mean):.0f}%"
 
 
-def _at_cost(gain: dict[str, Any]) -> str:
-    change = gain["cost_change"]
+def _at_cost(gain: Gain) -> str:
+    change = gain.cost_change
     if change is None:
         return "; what it costs is not known"
     if _percent(gain) == "0%":
         return " at the same cost"
-    return f" at {_percent(gain)} {'lower' if change['mean'] < 0 else 'higher'} cost"
+    return f" at {_percent(gain)} {'lower' if change.mean < 0 else 'higher'} cost"
+
+
+def notes(report: Report, score: Floats, singles: Counter[int], unscored: float) -> list[str]:
+    """Write the limits of the figures, with their reasons, and what is odd about them.
+
+    Args:
+        report: All figures.
+        score: (tasks, models), NaN where unknown.
+        singles: Number of folds that chose each model as the best single one.
+        unscored: Share of held-out decisions whose model has no outcome for the task.
+    """
+    models, dataset, gain = report.dataset.models, report.dataset, report.gain
+    known = ~np.isnan(score)
+    found: list[str] = []
+    if dataset.different_prompts < FEW_PROMPTS:
+        found.append(
+            f"Only {dataset.different_prompts} different prompts: intervals of so few are too "
+            "narrow."
+        )
+    if np.ptp(score[known]) == 0:
+        found.append("All scores are equal: no model can be better than another here.")
+    if (known.sum(axis=1) < 2).all():
+        found.append(
+            "No task has outcomes of two models: which is better on the same task cannot be "
+            "said; run the models on the same tasks."
+        )
+    seldom = [models[m] for m in np.flatnonzero(2 * known.sum(axis=0) < known.sum(axis=0).max())]
+    if seldom:
+        found.append(
+            f"Tried less than half as often as the most tried model, so their rates are rough: "
+            f"{', '.join(seldom)}."
+        )
+    if unscored > 0:
+        found.append(
+            f"The router took a model without an outcome in {_share(unscored)} of the held-out "
+            "decisions; those are not scored."
+        )
+    if len(singles) > 1:
+        shares = ", ".join(
+            f"{models[m]} in {_share(times / singles.total())}"
+            for m, times in singles.most_common()
+        )
+        found.append(f"The best single model differs among folds: {shares}.")
+    if not report.pareto:
+        found.append("No cost above zero is known: nothing is said about cost.")
+    elif dataset.costs < 1:
+        found.append(
+            f"Costs are known for {_share(dataset.costs)} of the outcomes; figures "
+            "on cost are of those, and unknown is not counted as zero."
+        )
+    if not dataset.groups:
+        found.append("The table names no groups: no mean over groups, no best model per group.")
+    tasks = tasks_to_decide(gain)
+    if tasks is not None:
+        found.append(
+            f"If the gain is what it seems, about {tasks:,} tasks would have an even chance to "
+            "prove it."
+        )
+    left_out = report.leave_one_group_out
+    lost = left_out.gain if left_out else None
+    if left_out and lost and lost.mean is not None and lost.ci95 and lost.ci95.high < 0:
+        found.append(
+            "On groups never seen routing loses "
+            f"{points(-lost.mean).lstrip('+')} points to the best single model; "
+            f"{_share(left_out.novel)} of their prompts were taken for novel."
+        )
+    accuracy = report.held_out.accuracy
+    if gain.is_proven and accuracy is not None:
+        for figure, meaning in (
+            (report.shuffled_clusters, "a router that learned from shuffled prompts"),
+            (report.cost_matched_mix, "a random mix of two models at the same cost"),
+        ):
+            if figure and figure.accuracy is not None and figure.accuracy >= accuracy:
+                found.append(
+                    f"Odd: {meaning} is as accurate as the router; the gain over the best single "
+                    "model may not come from the prompts."
+                )
+    return found
+
+
+def _share(share: float) -> str:
+    return "less than 1%" if 0 < share < 0.01 else f"{100 * share:.0f}%"

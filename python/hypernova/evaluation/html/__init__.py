@@ -1,43 +1,45 @@
 """The report as one HTML file that needs nothing else: no network, no script, no font.
 
-Not here: any figure; `render` writes what the report holds, and says what it lacks.
+Not here: computing figures; `render` writes those of the report, and names the missing ones.
 
-- ``markup``: elements, every string escaped
-- ``figures``, ``tables``, ``plot``: numbers, tables, scales and labels
-- ``accuracies``, ``frontier``, ``models``, ``clusters``, ``groups``, ``protocol``: the sections
+- ``markup``: elements and tables, every string escaped
+- ``number_format``, ``scale``: numbers as text, and as positions in a drawing
+- ``summary``, ``accuracies``, ``frontier``, ``models``, ``clusters``, ``groups``,
+  ``protocol``: the sections
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.accuracies import against, overview
+from hypernova.evaluation.html.accuracies import accuracies
 from hypernova.evaluation.html.clusters import descriptions, heat_map
-from hypernova.evaluation.html.figures import Figures
 from hypernova.evaluation.html.frontier import frontier
 from hypernova.evaluation.html.groups import groups, leave_one_group_out
 from hypernova.evaluation.html.markup import el, trusted
 from hypernova.evaluation.html.models import complementarity, models
+from hypernova.evaluation.html.number_format import NumberFormat
 from hypernova.evaluation.html.protocol import notes, protocol
+from hypernova.evaluation.html.summary import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from hypernova.evaluation.report import Report
 
 # Prompts and names come from anywhere. They are escaped; this is the second lock.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(report: Mapping[str, Any]) -> str:
+def render(report: Report) -> str:
     """Write a report as an HTML page.
 
     Args:
-        report: Of ``Report.to_dict``.
+        report: The report.
 
     Returns:
         The page; it loads nothing, runs nothing, and reads well without colour.
     """
-    figures = Figures.of(report)
+    numbers = NumberFormat.of(report)
     style = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
     head = el(
         "head",
@@ -46,25 +48,25 @@ def render(report: Mapping[str, Any]) -> str:
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("meta", name="referrer", content="no-referrer"),
-        el("title", f"Is routing worth it on {report['dataset']['name']}?"),
+        el("title", f"Is routing worth it on {report.dataset.name}?"),
         el("style", trusted(style)),
     )
     body = el(
         "body",
-        overview(report, figures),
+        summary(report, numbers),
         el(
             "main",
-            against(report, figures),
-            frontier(report, figures),
-            complementarity(report, figures),
-            heat_map(report, figures),
-            descriptions(report, figures),
-            models(report, figures),
-            groups(report, figures),
-            leave_one_group_out(report, figures),
+            accuracies(report, numbers),
+            frontier(report, numbers),
+            complementarity(report, numbers),
+            heat_map(report, numbers),
+            descriptions(report, numbers),
+            models(report, numbers),
+            groups(report, numbers),
+            leave_one_group_out(report, numbers),
             notes(report),
             protocol(report),
         ),
-        el("footer", f"hypernova {report['hypernova']}"),
+        el("footer", f"hypernova {report.hypernova}"),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"

@@ -1,21 +1,22 @@
-"""Clusters of the artifact: the heat map of clusters by models, and what each one holds.
+"""Clusters of the artifact: a heat map of clusters by models, and the contents of each.
 
 Not here: how clusters are described (see ``hypernova.training.clustering.describe``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.figures import Figures, both_ends, count, plural, usd
-from hypernova.evaluation.html.markup import Markup, el, join
-from hypernova.evaluation.html.tables import note, scrolled
+from hypernova.evaluation.html.markup import Markup, el, join, note, scrolled
+from hypernova.evaluation.html.number_format import NumberFormat, count, plural, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-# More rows or columns than this nobody reads; the JSON has all of them.
-SHOWN_MODELS = 40
+    from hypernova.evaluation.report import ClusterCell, ClusterFigures, Report
+
+# Nobody reads more rows or columns than this; the JSON has all of them.
+MAX_MODELS = 40
 # Strongest colour of a cell, per cent: text on it stays legible in light and dark.
 STRONGEST = 55
 REASONS = {
@@ -26,26 +27,25 @@ REASONS = {
 }
 
 
-def heat_map(report: Mapping[str, Any], figures: Figures) -> Markup:
-    """Show each model's shrunk success in each cluster, with n and interval."""
-    clusters = report["clusters"]
+def heat_map(report: Report, numbers: NumberFormat) -> Markup:
+    """Show each model's success estimate in each cluster, with its interval and n."""
+    clusters = report.clusters
     heading = el("h2", "Clusters by models")
     if not clusters:
         return el("section", heading, el("p", "No clusters are known.", class_="missing"), id="map")
     names = _models(clusters)
-    shown = names[:SHOWN_MODELS]
-    cells = [{cell["model"]: cell for cell in cluster["cells"]} for cluster in clusters]
+    shown = names[:MAX_MODELS]
+    cells = [{cell.model: cell for cell in cluster.cells} for cluster in clusters]
     known = [
-        row[model]["success"]
+        success
         for row in cells
         for model in shown
-        if model in row and row[model]["success"] is not None
+        if model in row and (success := row[model].success) is not None
     ]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
 
     def cell(c: int, model: str) -> Markup:
-        taken = clusters[c]["decision"] == model
-        return _cell(clusters[c], model, cells[c].get(model), taken, low, high, figures)
+        return _cell(clusters[c], cells[c].get(model), low, high, numbers)
 
     if len(shown) > len(clusters):
         columns = [_cluster_head(cluster, "col") for cluster in clusters]
@@ -77,17 +77,17 @@ def heat_map(report: Mapping[str, Any], figures: Figures) -> Markup:
             "outcomes n. ",
             el("b", "In-sample"),
             ": these are the rates behind the router's decisions, not a forecast. Where the "
-            "artifact shares among clusters or lifts by the prompt's vector, a prompt's own "
-            "estimate differs from its cluster's.",
+            "artifact blends clusters or adds a linear correction, a prompt's own estimate "
+            "differs from its cluster's.",
         ),
         el(
             "p",
-            el("span", el("i", class_="swatch picked"), "taken at the cluster's centre"),
+            el("span", el("i", class_="swatch picked"), "chosen at the cluster's centre"),
             el(
                 "span",
-                figures.percent(low),
+                numbers.percent(low),
                 el("i", class_="ramp"),
-                figures.percent(high),
+                numbers.percent(high),
             ),
             class_="legend",
         ),
@@ -95,7 +95,7 @@ def heat_map(report: Mapping[str, Any], figures: Figures) -> Markup:
         el(
             "p",
             f"{plural(len(names) - len(shown), 'more model')} of lower success, which no cluster "
-            "takes: see the JSON.",
+            "chooses: see the JSON.",
             class_="note",
         )
         if len(names) > len(shown)
@@ -104,27 +104,25 @@ def heat_map(report: Mapping[str, Any], figures: Figures) -> Markup:
     )
 
 
-def _models(clusters: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Models that some cluster takes, then the others, each by falling mean success."""
+def _models(clusters: Sequence[ClusterFigures]) -> list[str]:
+    """Order models: those that some cluster chooses first, then by falling mean success."""
     outcomes: dict[str, float] = {}
     total: dict[str, float] = {}
     for cluster in clusters:
-        for cell in cluster["cells"]:
-            weight = cluster["tasks"] or 1
-            outcomes[cell["model"]] = outcomes.get(cell["model"], 0.0) + weight
-            success = (cell["success"] or 0.0) * weight
-            total[cell["model"]] = total.get(cell["model"], 0.0) + success
-    taken = {cluster["decision"] for cluster in clusters}
-    return sorted(total, key=lambda model: (model not in taken, -total[model] / outcomes[model]))
+        weight = cluster.tasks or 1
+        for cell in cluster.cells:
+            outcomes[cell.model] = outcomes.get(cell.model, 0.0) + weight
+            total[cell.model] = total.get(cell.model, 0.0) + (cell.success or 0.0) * weight
+    chosen = {cluster.decision for cluster in clusters}
+    return sorted(total, key=lambda model: (model not in chosen, -total[model] / outcomes[model]))
 
 
-def _cluster_head(cluster: Mapping[str, Any], scope: str) -> Markup:
-    number = cluster["cluster"]
+def _cluster_head(cluster: ClusterFigures, scope: str) -> Markup:
     return el(
         "th",
-        el("a", f"Cluster {number}", href=f"#cluster-{int(number)}"),
-        note(plural(cluster["tasks"], "task")),
-        note(el("bdi", " ".join(cluster["words"][:2]))) if cluster["words"] else None,
+        el("a", f"Cluster {cluster.cluster}", href=f"#cluster-{int(cluster.cluster)}"),
+        note(plural(cluster.tasks, "task")),
+        note(el("bdi", " ".join(cluster.words[:2]))) if cluster.words else None,
         scope=scope,
     )
 
@@ -134,80 +132,73 @@ def _model_head(model: str, scope: str) -> Markup:
 
 
 def _cell(
-    cluster: Mapping[str, Any],
-    model: str,
-    cell: Mapping[str, Any] | None,
-    taken: bool,
+    cluster: ClusterFigures,
+    cell: ClusterCell | None,
     low: float,
     high: float,
-    figures: Figures,
+    numbers: NumberFormat,
 ) -> Markup:
-    if cell is None or cell["success"] is None:
+    if cell is None or cell.success is None:
         return el("td", el("span", "unknown", class_="unknown"))
-    interval = figures.interval(cell["ci95"])
-    ends = both_ends(cell["ci95"])
+    chosen = cluster.decision == cell.model
     # The title has the decimals; a hundred cells with them would be a wall of digits.
-    short = "\N{EN DASH}".join(f"{100 * end:.0f}" for end in ends) if ends else "no interval"
+    short = "\N{EN DASH}".join(f"{100 * end:.0f}" for end in cell.ci95 or ()) or "no interval"
     title = "; ".join(
         [
-            f"{model}, cluster {cluster['cluster']}",
-            f"success {figures.percent(cell['success'])}",
-            f"95% interval {interval or 'unknown'}",
-            f"mean {figures.percent(cell['mean'])}" if cell["n"] else "no outcomes",
-            f"n {count(cell['n'])}",
-            f"cost {usd(cell['cost_usd'])}",
-            *(["taken"] if taken else []),
+            f"{cell.model}, cluster {cluster.cluster}",
+            f"success {numbers.percent(cell.success)}",
+            f"95% interval {numbers.interval(cell.ci95) or 'unknown'}",
+            f"mean {numbers.percent(cell.mean)}" if cell.n else "no outcomes",
+            f"n {count(cell.n)}",
+            f"cost {usd(cell.cost_usd)}",
+            *(["chosen"] if chosen else []),
         ]
     )
-    share = (cell["success"] - low) / (high - low) if high > low else 0.0
+    share = (cell.success - low) / (high - low) if high > low else 0.0
     return el(
         "td",
-        el("b", f"{100 * cell['success']:.1f}"),
-        el("span", " taken", class_="tag") if taken else None,
-        note(f"{short}, n {count(cell['n'])}"),
-        class_="picked" if taken else None,
+        el("b", f"{100 * cell.success:.1f}"),
+        el("span", " chosen", class_="tag") if chosen else None,
+        note(f"{short}, n {count(cell.n)}"),
+        class_="picked" if chosen else None,
         style=f"--heat:{STRONGEST * share:.0f}%",
         title=title,
     )
 
 
-def descriptions(report: Mapping[str, Any], figures: Figures) -> Markup:
-    """Say what each cluster holds and which model it goes to."""
-    clusters = report["clusters"]
-    if not clusters:
+def descriptions(report: Report, numbers: NumberFormat) -> Markup:
+    """Show the contents of each cluster, and the model that it chooses."""
+    if not report.clusters:
         return join([])
     return el(
         "section",
-        el("h2", "What the clusters hold"),
+        el("h2", "Contents of the clusters"),
         el(
             "p",
-            "Telling words are more frequent in the cluster than elsewhere. Typical prompts are "
-            "the nearest to its centre; first lines only.",
+            "Distinctive words are more frequent in the cluster than elsewhere. Typical prompts "
+            "are the nearest to its centre; first lines only.",
         ),
-        el("div", *(_card(cluster, figures) for cluster in clusters), class_="cards"),
+        el("div", *(_card(cluster, numbers) for cluster in report.clusters), class_="cards"),
         id="clusters",
     )
 
 
-def _card(cluster: Mapping[str, Any], figures: Figures) -> Markup:
-    decision = cluster["decision"]
-    cells = {cell["model"]: cell for cell in cluster["cells"]}
-    success = cells[decision]["success"] if decision in cells else None
-    reason = REASONS.get(cluster["reason"], cluster["reason"])
+def _card(cluster: ClusterFigures, numbers: NumberFormat) -> Markup:
+    success = next((c.success for c in cluster.cells if c.model == cluster.decision), None)
     return el(
         "article",
-        el("h3", f"Cluster {cluster['cluster']}", note(plural(cluster["tasks"], "task"))),
+        el("h3", f"Cluster {cluster.cluster}", note(plural(cluster.tasks, "task"))),
         el(
             "p",
-            el("bdi", decision, class_="strong"),
-            f" {figures.percent(success)} in-sample" if success is not None else None,
-            note(reason),
+            el("bdi", cluster.decision, class_="strong"),
+            f" {numbers.percent(success)} in-sample" if success is not None else None,
+            note(REASONS.get(cluster.reason, cluster.reason)),
         ),
-        el("ul", *(el("li", el("bdi", word)) for word in cluster["words"]), class_="words")
-        if cluster["words"]
+        el("ul", *(el("li", el("bdi", word)) for word in cluster.words), class_="words")
+        if cluster.words
         else el("p", "No word sets it apart.", class_="note"),
-        el("ul", *(el("li", el("bdi", line)) for line in cluster["prompts"]), class_="prompts")
-        if cluster["prompts"]
+        el("ul", *(el("li", el("bdi", line)) for line in cluster.prompts), class_="prompts")
+        if cluster.prompts
         else None,
-        id=f"cluster-{int(cluster['cluster'])}",
+        id=f"cluster-{int(cluster.cluster)}",
     )

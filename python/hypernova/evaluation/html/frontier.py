@@ -1,364 +1,285 @@
-"""The accuracy-cost frontier: held-out, with single models and controls on it.
+"""Accuracy against cost: the router's frontier, with single models and baselines on it.
 
-Not here: where labels go (see ``plot``).
+Not here: the intervals of baselines (see ``accuracies``).
+
+One drawing serves all widths: its points have numbers, and a table beside it their names.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.figures import Figures, both_ends, known, usd
-from hypernova.evaluation.html.markup import Markup, el
-from hypernova.evaluation.html.plot import Label, Placed, Scale, place, shorten
-from hypernova.evaluation.html.tables import note, table
+from hypernova.evaluation.html.markup import Markup, el, note, table
+from hypernova.evaluation.html.number_format import NumberFormat, plural, usd
+from hypernova.evaluation.html.scale import Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from hypernova.evaluation.report import Figure, FrontierPoint, Interval, Report, SingleModel
 
 # A linear axis shows no more than a decade well.
 DECADE = 10.0
-# How far below the lowest figure that matters the axis goes, as a share of their span.
+# How far below the lowest router or baseline the axis goes, as a share of their span.
 DEPTH = 0.12
-# Intervals closer than this, in pixels, would be one blot: the first one is drawn.
-APART = 16
+# In units of the drawing: letters are 10 pixels high on a page of 400, 16 on a wide one.
+WIDTH, HEIGHT, FONT = 500, 400, 14
+LEFT, RIGHT, TOP, BOTTOM = 48, 490, 12, 348
+# Room for numbers beside the dearest point.
+BESIDE = 40
+# Intervals closer than this would be one blot: the first one is drawn.
+APART = 14
+# More single models than this have a number only if no other one beats them.
+NUMBERED = 12
 
-CONTROLS = (
-    ("best_single", "Best single", "single"),
-    ("random", "Random", "control"),
-    ("shuffled_clusters", "Shuffled clusters", "control"),
-    ("cost_matched_mix", "Cost-matched mix", "control"),
-    ("group_oracle", "Best per group", "bound"),
+BASELINES = (
+    ("best_single", "Best single, chosen in each fold", "single"),
+    ("random", "Random", "baseline"),
+    ("shuffled_clusters", "Shuffled clusters", "baseline"),
+    ("cost_matched_mix", "Cost-matched mix", "baseline"),
+    ("group_oracle", "Best per group, in hindsight", "bound"),
 )
 
 
 @dataclass(frozen=True)
-class Point:
-    """A figure with a known cost.
+class Mark:
+    """A figure with a known cost, to be drawn.
 
     Attributes:
-        name: To be read beside it.
-        kind: ``router``, ``single``, ``control``, ``bound`` or ``model``.
+        name: Its name in the table.
+        kind: ``router``, ``single``, ``baseline``, ``bound`` or ``model``.
         cost: USD a task.
-        accuracy: Share, 0 to 1.
-        ci95: Interval of the accuracy, or None.
+        accuracy: 0 to 1.
+        ci95: Interval of the accuracy.
     """
 
     name: str
     kind: str
     cost: float
     accuracy: float
-    ci95: tuple[float, float] | None
+    ci95: Interval | None
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """Size of a drawing and its frame, in pixels of its own.
-
-    ``beyond`` is room to the right of the dearest figure, where labels fit.
-    """
-
-    width: int
-    height: int
-    font: float
-    name_characters: int
-    beyond: float
-    left: float = 46
-    right: float = 14
-    top: float = 12
-    bottom: float = 44
-
-
-WIDE = Canvas(960, 540, 12.5, 34, 110)
-# Not the wide one shrunk: its letters would be too small to read.
-NARROW = Canvas(360, 460, 12.0, 19, 30)
-
-
-def frontier(report: Mapping[str, Any], figures: Figures) -> Markup:
+def frontier(report: Report, numbers: NumberFormat) -> Markup:
     """Draw accuracy against cost, with the same numbers as a table."""
     heading = el("h2", "Accuracy against cost")
-    router = _points(
-        (f"cost weight {point['cost_weight']:g}", "router", point) for point in report["pareto"]
+    router = _marks(
+        (f"cost weight {point.cost_weight:g}", "router", point) for point in report.pareto
     )
     if not router:
-        reason = (
-            "No cost is known in this table, so there is no frontier to draw."
-            if not report["dataset"]["costs"]
-            else "The router's cost is not known, so there is no frontier to draw."
-        )
-        return el("section", heading, el("p", reason, class_="missing"), id="cost")
-    controls = _points(
-        (name, kind, report[key]) for key, name, kind in CONTROLS if report[key] is not None
+        costs = report.dataset.costs
+        reason = "The router's cost is not known" if costs else "No cost is known in this table"
+        text = f"{reason}, so there is no frontier to draw."
+        return el("section", heading, el("p", text, class_="missing"), id="cost")
+    baselines = _marks(
+        (name, kind, figure)
+        for field, name, kind in BASELINES
+        if (figure := getattr(report, field)) is not None
     )
-    names = _short([model["model"] for model in report["models"]])
-    models = _points(
-        (name, "model", model) for name, model in zip(names, report["models"], strict=True)
-    )
-    low = _lowest([*router, *controls])
-    shown = [point for point in models if point.accuracy >= low]
-    below = len(models) - len(shown)
-    unpriced = len(report["models"]) - len(models)
-    of = f"of {len(report['models'])} models"
-    notes = []
-    if below:
-        notes.append(
-            f"{below} {of} below {figures.percent(low)}: not drawn, see the models' table."
-        )
-    if unpriced:
-        notes.append(f"{unpriced} {of} without a known cost: not drawn.")
+    priced = _marks((model.model, "model", model) for model in report.models)
+    low = _lowest([*router, *baselines])
+    models = sorted((m for m in priced if m.accuracy >= low), key=lambda m: -m.accuracy)
+    numbered = [*baselines, *(models if len(models) <= NUMBERED else undominated(models))]
+    others = [mark for mark in models if mark not in numbered]
+    notes = ""
+    if below := len(priced) - len(models):
+        where = f"below {numbers.percent(low)}: not drawn, see the models' table."
+        notes += f"{below} of {len(report.models)} models {where} "
+    if unpriced := len(report.models) - len(priced):
+        notes += f"{unpriced} of {len(report.models)} models without a known cost: not drawn."
     return el(
         "section",
         heading,
         el(
             "p",
-            "The line is the router on tasks it had not seen, at rising weights of cost; vertical "
+            "The line is the router on tasks it had not seen, at rising cost weights; vertical "
             "strokes are 95% intervals, where there is room. Single models are in hindsight. Up "
             "and to the left is better.",
         ),
         el(
             "figure",
-            el("div", _drawing(WIDE, router, controls, shown), class_="wide"),
-            el("div", _drawing(NARROW, router, controls, shown), class_="narrow"),
-            _legend([*router, *controls, *shown]),
+            _drawing(router, numbered, others),
+            el("figcaption", _key(router[0], numbered, others, numbers)),
+            class_="keyed",
         ),
-        el("p", " ".join(notes), class_="note") if notes else None,
-        _table(report, figures),
+        el("p", notes, class_="note") if notes else None,
+        _frontier_table(router, numbers),
         id="cost",
     )
 
 
-def _short(names: Sequence[str]) -> list[str]:
-    """Names without a last part in parentheses, a date mostly, where they still differ."""
-    cut = [name.partition(" (")[0] if name.endswith(")") else name for name in names]
+def _marks(
+    named: Iterable[tuple[str, str, Figure | FrontierPoint | SingleModel]],
+) -> list[Mark]:
     return [
-        short if cut.count(short) == 1 else name for short, name in zip(cut, names, strict=True)
+        Mark(name, kind, figure.cost_usd, figure.accuracy, figure.ci95)
+        for name, kind, figure in named
+        if figure.cost_usd is not None and figure.accuracy is not None
     ]
 
 
-def _points(given: Iterable[tuple[str, str, Mapping[str, Any]]]) -> list[Point]:
-    points = []
-    for name, kind, figure in given:
-        cost, accuracy = figure["cost_usd"], figure["accuracy"]
-        if cost is not None and accuracy is not None:
-            points.append(Point(name, kind, cost, accuracy, both_ends(figure["ci95"])))
-    return points
-
-
-def undominated(models: Sequence[Point]) -> list[Point]:
-    """The single models that no other one beats at their cost or less, dearest first."""
-    best: list[Point] = []
-    for point in sorted(models, key=lambda point: (point.cost, -point.accuracy)):
-        if not best or point.accuracy > best[-1].accuracy:
-            best.append(point)
+def undominated(models: Sequence[Mark]) -> list[Mark]:
+    """Find the single models that no other one beats at their cost or less, best first."""
+    best: list[Mark] = []
+    for mark in sorted(models, key=lambda mark: (mark.cost, -mark.accuracy)):
+        if not best or mark.accuracy > best[-1].accuracy:
+            best.append(mark)
     return best[::-1]
 
 
-def _lowest(points: Sequence[Point]) -> float:
-    """Where the axis of accuracy may start, for the router and what it is compared with.
-
-    Poor models would press what matters into a strip; they are named under the drawing.
-    """
+def _lowest(marks: Sequence[Mark]) -> float:
+    """Find the start of the axis: poor models would press what matters into a strip."""
     ends: list[float] = []
-    for point in points:
-        ends += [point.accuracy, *(point.ci95 or ())]
+    for mark in marks:
+        ends += [mark.accuracy, *(mark.ci95 or ())]
     return max(0.0, min(ends) - DEPTH * (max(ends) - min(ends)))
 
 
-def _drawing(
-    canvas: Canvas, router: Sequence[Point], controls: Sequence[Point], models: Sequence[Point]
-) -> Markup:
-    everything = [*router, *controls, *models]
-    right, bottom = canvas.width - canvas.right, canvas.height - canvas.bottom
-    costs = [point.cost for point in everything]
+def _drawing(router: Sequence[Mark], numbered: Sequence[Mark], others: Sequence[Mark]) -> Markup:
+    marks = [*others, *router, *numbered[::-1]]
+    costs = [mark.cost for mark in marks]
     log = min(costs) > 0 and max(costs) > DECADE * min(costs)
-    x = Scale.over(costs, canvas.left, right - canvas.beyond, log=log)
-    ends = [end for point in router for end in point.ci95 or ()]
-    y = Scale.over([*(point.accuracy for point in everything), *ends], bottom, canvas.top)
-    labels = [
-        Label(shorten(name, canvas.name_characters), x(point.cost), y(point.accuracy), point.kind)
-        for name, point in _named(router, controls, models)
-    ]
-    marks = [(x(point.cost), y(point.accuracy)) for point in everything]
-    frame = (canvas.left + 2, canvas.top, right, bottom - 2)
-    placed = place(labels, marks, _along(router, x, y), frame, canvas.font)
+    x = Scale.over(costs, LEFT, RIGHT - BESIDE, log=log)
+    ends = [end for mark in router for end in mark.ci95 or ()]
+    y = Scale.over([*(mark.accuracy for mark in marks), *ends], BOTTOM, TOP)
+    first, last = (f"{100 * m.accuracy:.1f}% for {usd(m.cost)}" for m in (router[0], router[-1]))
+    path = " ".join(f"{x(mark.cost):.1f},{y(mark.accuracy):.1f}" for mark in router)
     return el(
         "svg",
-        el("title", "Accuracy against cost a task"),
-        *_grid(canvas, x, y),
-        *_line(router, x, y),
-        *(_leader(label) for label in placed),
-        *(_mark(point, x, y) for point in models),
-        *(_mark(point, x, y) for point in [*controls, *router]),
-        *(_text(label, canvas) for label in placed),
-        viewBox=f"0 0 {canvas.width} {canvas.height}",
+        el("title", "Accuracy against cost a task", id="cost-title"),
+        el("desc", f"The router goes from {first} to {last} a task. The table that follows names "
+           "the numbered points.", id="cost-desc"),
+        *_grid(x, y),
+        *_whiskers(router, x, y),
+        el("polyline", class_="line", points=path),
+        *(_shape(mark, x(mark.cost), y(mark.accuracy)) for mark in marks),
+        *(el("text", text, class_="label", x=left, y=middle + 0.35 * FONT)
+          for text, left, middle in labels(numbered, x, y)),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
-        font_size=canvas.font,
-    )
+        aria_labelledby="cost-title cost-desc",
+        font_size=FONT,
+    )  # fmt: skip
 
 
-def _named(
-    router: Sequence[Point], controls: Sequence[Point], models: Sequence[Point]
-) -> list[tuple[str, Point]]:
-    """What gets a label, the most important first."""
-    points = [
-        *(point for point in controls if point.kind == "single"),
-        *undominated(models),
-        *(point for point in controls if point.kind != "single"),
-    ]
-    return [("Router", router[0]), *((point.name, point) for point in points)]
+def labels(numbered: Sequence[Mark], x: Scale, y: Scale) -> list[tuple[str, float, float]]:
+    """Write the numbers of marks, from 1, beside them; where there is no room they share a label.
+
+    Labels grow to the right only, and marks come from left to right, so no two collide.
+
+    Returns:
+        Text, left end and middle of each label.
+    """
+    found: list[tuple[list[int], float, float]] = []
+    spots = [(x(mark.cost), y(mark.accuracy)) for mark in numbered]
+    for number, mark in sorted(enumerate(numbered, 1), key=lambda pair: x(pair[1].cost)):
+        left = x(mark.cost) + 6
+        near: list[list[int]] = []
+        above, below = y(mark.accuracy) - 7, y(mark.accuracy) + 8
+        hides = any(left < a < left + FONT and abs(b - above) < 10 for a, b in spots)
+        for middle in (below, above) if hides else (above, below):
+            there = [
+                shared
+                for shared, start, height in found
+                if left < start + text_width(_numbers(shared)) + 4 and abs(middle - height) < FONT
+            ]
+            if not there:
+                found.append(([number], left, middle))
+                break
+            near += there
+        else:
+            near[0].append(number)
+    return [(_numbers(shared), left, middle) for shared, left, middle in found]
 
 
-def _intervals(router: Sequence[Point], x: Scale) -> list[tuple[float, float, float]]:
-    """Cost, low and high of the intervals that are drawn: as many as stay apart."""
-    drawn: list[tuple[float, float, float]] = []
-    for point in router:
-        if point.ci95 and all(abs(x(point.cost) - x(other[0])) >= APART for other in drawn):
-            drawn.append((point.cost, *point.ci95))
-    return drawn
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
-def _along(router: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, float]]:
-    """Points of the router's line and intervals, close enough that no label slips between."""
-    strokes = [((a.cost, a.accuracy), (b.cost, b.accuracy)) for a, b in pairwise(router)]
-    strokes += [((cost, low), (cost, high)) for cost, low, high in _intervals(router, x)]
-    points = []
-    for (cost, accuracy), (other_cost, other_accuracy) in strokes:
-        start, end = (x(cost), y(accuracy)), (x(other_cost), y(other_accuracy))
-        steps = max(2, int(math.dist(start, end) / 6))
-        points += [
-            (start[0] + (end[0] - start[0]) * i / steps, start[1] + (end[1] - start[1]) * i / steps)
-            for i in range(steps + 1)
-        ]
-    return points
+def text_width(text: str) -> float:
+    """Bound the width of a label; digits are narrower than 0.6 em in system fonts."""
+    return 0.6 * FONT * len(text)
 
 
-def _grid(canvas: Canvas, x: Scale, y: Scale) -> list[Markup]:
-    right, bottom = canvas.width - canvas.right, canvas.height - canvas.bottom
+def _grid(x: Scale, y: Scale) -> list[Markup]:
     parts = []
     heights = y.ticks(7)
     decimals = 0 if all(abs(100 * t - round(100 * t)) < 1e-6 for t in heights) else 1
     for tick in heights:
-        parts.append(el("line", class_="grid", x1=canvas.left, x2=right, y1=y(tick), y2=y(tick)))
-        parts.append(
-            el("text", f"{100 * tick:.{decimals}f}%", class_="tick", x=canvas.left - 6,
-               y=y(tick) + 4, text_anchor="end")
-        )  # fmt: skip
-    for tick in x.ticks(canvas.width // 80):
-        parts.append(el("line", class_="grid", x1=x(tick), x2=x(tick), y1=canvas.top, y2=bottom))
-        parts.append(
-            el("text", _price(tick), class_="tick", x=x(tick), y=bottom + 17, text_anchor="middle")
-        )
-    parts.append(
-        el(
-            "text",
-            "cost a task, USD" + (" (each step a ratio)" if x.log else ""),
-            class_="axis",
-            x=right,
-            y=bottom + 36,
-            text_anchor="end",
-        )
-    )
-    return parts
+        text = f"{100 * tick:.{decimals}f}%"
+        parts.append(el("line", class_="grid", x1=LEFT, x2=RIGHT, y1=y(tick), y2=y(tick)))
+        parts.append(el("text", text, x=LEFT - 6, y=y(tick) + 5, text_anchor="end"))
+    for tick in x.ticks(5):
+        parts.append(el("line", class_="grid", x1=x(tick), x2=x(tick), y1=TOP, y2=BOTTOM))
+        parts.append(el("text", _price(tick), x=x(tick), y=BOTTOM + 19, text_anchor="middle"))
+    title = "cost a task, USD" + (" (each step a ratio)" if x.log else "")
+    return [*parts, el("text", title, x=RIGHT, y=BOTTOM + 42, text_anchor="end")]
 
 
 def _price(tick: float) -> str:
-    """A round price: no more digits than it has."""
+    """Write a round price with no more digits than it has."""
     return f"${tick:,.0f}" if tick >= 1 and tick == int(tick) else f"${tick:.10f}".rstrip("0")
 
 
-def _line(router: Sequence[Point], x: Scale, y: Scale) -> list[Markup]:
-    parts = [
-        el("line", class_="whisker", x1=x(cost), x2=x(cost), y1=y(low), y2=y(high))
-        for cost, low, high in _intervals(router, x)
-    ]
-    path = " ".join(f"{x(point.cost):.1f},{y(point.accuracy):.1f}" for point in router)
-    return [*parts, el("polyline", class_="line", points=path)]
+def _whiskers(router: Sequence[Mark], x: Scale, y: Scale) -> list[Markup]:
+    """Draw the intervals of the router that are far enough apart."""
+    drawn: list[float] = []
+    parts = []
+    for mark in router:
+        at = x(mark.cost)
+        if mark.ci95 and all(abs(at - other) >= APART for other in drawn):
+            drawn.append(at)
+            low, high = map(y, mark.ci95)
+            parts.append(el("line", class_="whisker", x1=at, x2=at, y1=low, y2=high))
+    return parts
 
 
-def _mark(point: Point, x: Scale, y: Scale) -> Markup:
-    title = f"{point.name}: {100 * point.accuracy:.2f}% for {usd(point.cost)} a task"
-    return _shape(point.kind, x(point.cost), y(point.accuracy), title)
-
-
-def _shape(kind: str, x: float, y: float, title: str | None = None) -> Markup:
-    """The mark of a kind: told apart by its shape as well as by its colour."""
-    said = el("title", title) if title else None
-    if kind in {"router", "model"}:
-        return el("circle", said, class_=kind, cx=x, cy=y, r=5 if kind == "router" else 3.5)
+def _shape(mark: Mark, x: float, y: float) -> Markup:
+    """Draw a mark: kinds are told apart by shape as well as by colour."""
+    title = el("title", f"{mark.name}: {100 * mark.accuracy:.2f}% for {usd(mark.cost)} a task")
+    if mark.kind in {"router", "model"}:
+        radius = 4.5 if mark.kind == "router" else 3.5
+        return el("circle", title, class_=mark.kind, cx=x, cy=y, r=radius)
     corners = {
         "single": ((0, -7), (7, 0), (0, 7), (-7, 0)),
-        "control": ((-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5)),
+        "baseline": ((-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5)),
         "bound": ((0, -6), (6, 5), (-6, 5)),
-    }[kind]
+    }[mark.kind]
     points = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in corners)
-    return el("polygon", said, class_=kind, points=points)
+    return el("polygon", title, class_=mark.kind, points=points)
 
 
-def _leader(placed: Placed) -> Markup | None:
-    if not placed.far:
-        return None
-    (x, y), label = placed.anchor, placed.label
-    return el("line", class_="leader", x1=label.x, y1=label.y, x2=x, y2=y)
+def _key(
+    router: Mark, numbered: Sequence[Mark], others: Sequence[Mark], numbers: NumberFormat
+) -> Markup:
+    """Make the table that names the points of the drawing."""
+
+    def point(mark: Mark, number: str, name: Markup | str) -> Markup:
+        shape, box = _shape(mark, 9, 9), "0 0 18 18"
+        symbol = el("svg", shape, width=18, height=18, viewBox=box, aria_hidden="true")
+        return el("span", symbol, el("b", number), name, class_="point")
+
+    rows = [(point(router, "", "Router, held-out"), router)]
+    rows += [
+        (point(mark, f"{number}", el("bdi", mark.name)), mark)
+        for number, mark in enumerate(numbered, 1)
+    ]
+    cells = [[name, numbers.percent(mark.accuracy), usd(mark.cost)] for name, mark in rows]
+    if others:
+        cells.append([point(others[0], "", plural(len(others), "other single model")), "", ""])
+    return table("Points of the drawing", ["Point", "Accuracy", "Cost a task"], cells)
 
 
-def _text(placed: Placed, canvas: Canvas) -> Markup:
-    left, top, right, _ = placed.box
-    # Against the mark, so that the width that was set aside for a wider font is not a gap.
-    anchor = "end" if right <= placed.label.x else "start" if left >= placed.label.x else "middle"
-    x = {"end": right, "start": left, "middle": (left + right) / 2}[anchor]
-    y = top + canvas.font * 0.95
-    return el(
-        "text", placed.label.text, class_=f"label {placed.label.kind}", x=x, y=y, text_anchor=anchor
+def _frontier_table(router: Sequence[Mark], numbers: NumberFormat) -> Markup:
+    rows = (
+        [m.name, numbers.percent(m.accuracy), numbers.interval(m.ci95) or "none", usd(m.cost)]
+        for m in router
     )
-
-
-KINDS = {
-    "router": "the router, held-out",
-    "single": "best single model, chosen in each fold",
-    "control": "controls",
-    "bound": "best model per group, in hindsight",
-    "model": "single models, in hindsight",
-}
-
-
-def _legend(points: Sequence[Point]) -> Markup:
-    present = {point.kind for point in points}
-    return el(
-        "figcaption",
-        *(
-            el(
-                "span",
-                el("svg", _shape(kind, 9, 9), width=18, height=18, viewBox="0 0 18 18",
-                   aria_hidden="true"),
-                meaning,
-            )
-            for kind, meaning in KINDS.items()
-            if kind in present
-        ),
-        class_="legend",
-    )  # fmt: skip
-
-
-def _table(report: Mapping[str, Any], figures: Figures) -> Markup:
-    rows = [(f"Router, cost weight {point['cost_weight']:g}", point) for point in report["pareto"]]
-    rows += [(name, report[key]) for key, name, _ in CONTROLS if report[key] is not None]
+    columns = ["Router at", "Accuracy", "95% interval", "Cost a task"]
     return el(
         "details",
-        el("summary", "The same numbers as a table"),
-        table(
-            "Accuracy against cost",
-            ["Figure", "Accuracy", "95% interval", "Cost a task"],
-            (
-                [
-                    name,
-                    known(figures.percent(figure["accuracy"])),
-                    figures.interval(figure["ci95"]) or "none",
-                    known(usd(figure["cost_usd"])),
-                ]
-                for name, figure in rows
-            ),
-        ),
-        note("Cost weight is in success per USD. Single models are in the table of models."),
+        el("summary", "The line as a table"),
+        table("The router at each cost weight", columns, rows),
+        note("Cost weights are in success per USD. Other sections have the other intervals."),
     )

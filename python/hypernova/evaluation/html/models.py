@@ -1,37 +1,38 @@
-"""Single models: what each achieves alone, and what the best one's failures leave to others.
+"""Single models: each one alone, and the failures of the best one that others solve.
 
 Not here: models by cluster (see ``clusters``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.figures import Figures, count, known, plural, usd
-from hypernova.evaluation.html.markup import Markup, el, join
-from hypernova.evaluation.html.tables import bar, note, table
+from hypernova.evaluation.html.markup import Markup, bar, el, join, note, table
+from hypernova.evaluation.html.number_format import NumberFormat, count, known, plural, usd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from hypernova.evaluation.report import Report, Rescuer
 
 RESCUERS = 10
 
 
-def models(report: Mapping[str, Any], figures: Figures) -> Markup:
+def models(report: Report, numbers: NumberFormat) -> Markup:
     """List the single models in hindsight, the best first."""
     rows = sorted(
-        report["models"],
-        key=lambda m: -1.0 if m["accuracy"] is None else m["accuracy"],
+        report.models,
+        key=lambda m: -1.0 if m.accuracy is None else m.accuracy,
         reverse=True,
     )
-    priced = any(row["cost_usd"] is not None for row in rows)
+    priced = any(row.cost_usd is not None for row in rows)
     return el(
         "section",
         el("h2", "Models"),
         el(
             "p",
             "Each model alone on all tasks it has an outcome for, in hindsight. ",
-            el("b", "Taken"),
+            el("b", "Chosen"),
             " is the share of held-out decisions that chose it.",
         ),
         table(
@@ -41,20 +42,20 @@ def models(report: Mapping[str, Any], figures: Figures) -> Markup:
                 "Accuracy, 95% interval",
                 *(["Cost a task"] * priced),
                 "n",
-                "Taken",
+                "Chosen",
             ],
             (
                 [
-                    el("bdi", row["model"]),
+                    el("bdi", row.model),
                     join(
                         [
-                            known(figures.percent(row["accuracy"])),
-                            note(figures.interval(row["ci95"]) or "no interval"),
+                            known(numbers.percent(row.accuracy)),
+                            note(numbers.interval(row.ci95) or "no interval"),
                         ]
                     ),
-                    *([known(usd(row["cost_usd"]))] * priced),
-                    count(row["n"]),
-                    _taken(row["taken"]),
+                    *([known(usd(row.cost_usd))] * priced),
+                    count(row.n),
+                    _chosen(row.taken),
                 ]
                 for row in rows
             ),
@@ -63,20 +64,16 @@ def models(report: Mapping[str, Any], figures: Figures) -> Markup:
     )
 
 
-def _taken(share: float | None) -> Markup:
+def _chosen(share: float) -> Markup:
     if not share:
-        return known("unknown" if share is None else "never")
+        return known("never")
     return el("span", bar(share), f"{100 * share:.1f}%", class_="barred")
 
 
-def complementarity(report: Mapping[str, Any], figures: Figures) -> Markup:
-    """Show how many failures of the best model some other model solves, and which."""
-    facts = report["complementarity"]
-    n, failed, rescued = (
-        report["best_single_hindsight"]["n"],
-        facts["failed"],
-        facts["solved_by_another"],
-    )
+def complementarity(report: Report, numbers: NumberFormat) -> Markup:
+    """Show the failures of the best model, and the other models that solve them."""
+    facts, n = report.complementarity, report.best_single_hindsight.n
+    failed, rescued = facts.failed, facts.solved_by_another
     parts = (
         ("solved", "solved by it", n - failed),
         ("rescued", "failed, some other model solves it", rescued),
@@ -87,13 +84,13 @@ def complementarity(report: Mapping[str, Any], figures: Figures) -> Markup:
         el("h2", "Complementarity"),
         el(
             "p",
-            el("bdi", facts["model"], class_="strong"),
+            el("bdi", facts.model, class_="strong"),
             f" fails {count(failed)} of {plural(n, 'task')}; {count(rescued)} of those some other "
             "model solves. Only those can a router win, and only if the prompts tell which.",
             class_="lead",
         ),
-        el("figure", _stack(parts), _shares(parts, n, figures)),
-        _rescuers(facts["rescuers"], failed),
+        el("figure", _stack(parts), _shares(parts, n, numbers)),
+        _rescuers(facts.rescuers, failed),
         el("p", "A task is solved at a score of 0.5 or more.", class_="note"),
         id="complementarity",
     )
@@ -109,11 +106,11 @@ def _stack(parts: Sequence[tuple[str, str, int]]) -> Markup:
                y=0, width=f"{width:.3f}%", height=34)
         )  # fmt: skip
         start += width
-    said = "; ".join(f"{meaning}: {count(size)}" for _, meaning, size in parts)
-    return el("svg", *drawn, class_="stack", width="100%", height=34, role="img", aria_label=said)
+    text = "; ".join(f"{meaning}: {count(size)}" for _, meaning, size in parts)
+    return el("svg", *drawn, class_="stack", width="100%", height=34, role="img", aria_label=text)
 
 
-def _shares(parts: Sequence[tuple[str, str, int]], n: int, figures: Figures) -> Markup:
+def _shares(parts: Sequence[tuple[str, str, int]], n: int, numbers: NumberFormat) -> Markup:
     return el(
         "figcaption",
         *(
@@ -121,7 +118,7 @@ def _shares(parts: Sequence[tuple[str, str, int]], n: int, figures: Figures) -> 
                 "span",
                 el("i", class_=f"swatch {kind}"),
                 el("b", count(size)),
-                f" {meaning}" + (f" ({figures.percent(size / n)})" if n else ""),
+                f" {meaning}" + (f" ({numbers.percent(size / n)})" if n else ""),
             )
             for kind, meaning, size in parts
         ),
@@ -129,20 +126,20 @@ def _shares(parts: Sequence[tuple[str, str, int]], n: int, figures: Figures) -> 
     )
 
 
-def _rescuers(rescuers: Sequence[Mapping[str, Any]], failed: int) -> Markup:
-    helpful = [row for row in rescuers if row["solves"]]
+def _rescuers(rescuers: Sequence[Rescuer], failed: int) -> Markup:
+    helpful = [row for row in rescuers if row.solves]
     if not helpful:
         return el("p", "No other model solves any of them.")
 
-    def listed(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    def listed(rows: Sequence[Rescuer]) -> Markup:
         return el(
             "ol",
             *(
                 el(
                     "li",
-                    el("bdi", row["model"]),
-                    el("b", count(row["solves"])),
-                    bar(row["solves"] / failed, "rescued"),
+                    el("bdi", row.model),
+                    el("b", count(row.solves)),
+                    bar(row.solves / failed, "rescued"),
                 )
                 for row in rows
             ),

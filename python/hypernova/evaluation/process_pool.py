@@ -1,8 +1,9 @@
-"""Call functions in several processes that end with this one, and leave nothing behind.
+"""A pool of processes that end with this one, and leave nothing behind.
 
-Not here: what is called. Nor a pool of joblib or of the standard library: theirs keep semaphores
-and folders under names that outlive a process that is killed, and joblib's processes go on for
-minutes. These speak through pipes without a name, and end as soon as theirs is closed.
+Not here: the functions that are called. The pools of joblib and of the standard library are
+not used: they keep semaphores and folders under names that outlive a killed process, and
+joblib's processes go on for minutes. These processes speak through unnamed pipes, and end as
+soon as their pipe is closed.
 """
 
 from __future__ import annotations
@@ -28,36 +29,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from functools import partial
 
-# More threads than there are cores wait for each other.
+# Threads beyond the number of cores wait for each other.
 _ONE_THREAD = {
     f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
 }
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
-# It imports what this process would, and nothing of the working directory.
+# A worker imports from where this process does, and never from the working directory.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[1:]; "
-    "from hypernova.evaluation.processes import answer; answer()"
+    "from hypernova.evaluation.process_pool import run_worker; run_worker()"
 )
 
 
 def in_processes(calls: Sequence[partial[Any]], jobs: int, progress: bool) -> list[Any]:
-    """Call all of ``calls`` in so many processes; results in order.
+    """Make all calls in ``jobs`` processes, and return the results in order.
 
     Each process uses one thread: k-means on small parts slows down manyfold with more threads
-    than cores. With one job nothing leaves this process.
+    than cores. With one job the calls are made in this process.
 
     Args:
-        calls: Functions of modules with their arguments, which pickle. An argument that several
-            calls share is sent once to each process.
-        jobs: Processes, from 1.
-        progress: Show a progress bar for what takes longer than a second.
+        calls: Module-level functions with their arguments, which must pickle. An argument that
+            several calls share is sent once to each process.
+        jobs: Number of processes, from 1.
+        progress: Show a progress bar after a second.
 
     Raises:
-        WorkerError: A process was ended by something else.
-        Exception: What a call raises; the other calls are given up.
+        WorkerError: Something else ended a process.
+        Exception: The exception that a call raises; the other calls are given up.
     """
     jobs = min(jobs, len(calls))
-    with bar(len(calls), "judging", progress) as tick:
+    with bar(len(calls), "evaluating", progress) as tick:
         if jobs == 1:
             results = []
             with _one_thread():
@@ -65,13 +66,13 @@ def in_processes(calls: Sequence[partial[Any]], jobs: int, progress: bool) -> li
                     results.append(call())
                     tick(1)
             return results
-        shared = _Shared(calls)
+        shared = _SharedArguments(calls)
         workers: list[_Worker] = []
         try:
-            with _without_signals():
+            with _signals_blocked():
                 while len(workers) < jobs:
                     workers.append(_Worker())
-            return _answers(calls, workers, shared, tick)
+            return _collect(calls, workers, shared, tick)
         finally:
             for worker in workers:
                 worker.kill()
@@ -79,39 +80,39 @@ def in_processes(calls: Sequence[partial[Any]], jobs: int, progress: bool) -> li
                 worker.close()
 
 
-def _answers(
+def _collect(
     calls: Sequence[partial[Any]],
     workers: list[_Worker],
-    shared: _Shared,
+    shared: _SharedArguments,
     tick: Callable[[int], None],
 ) -> list[Any]:
-    """The result of each call; a worker gets the next one when it has answered the last."""
+    """Collect the result of each call; a worker gets the next call after each answer."""
     for worker in workers:
         worker.send(shared.values)
     results: list[Any] = [None] * len(calls)
-    asked = {worker.answers: (worker, i) for i, worker in enumerate(workers)}
-    for worker, i in asked.values():
+    busy = {worker.answers: (worker, i) for i, worker in enumerate(workers)}
+    for worker, i in busy.values():
         worker.send(shared.pickled(calls[i]))
     following = len(workers)
-    while asked:
-        for ready in wait(list(asked)):
-            worker, i = asked.pop(ready)  # type: ignore[call-overload]  # only connections wait
+    while busy:
+        for ready in wait(list(busy)):
+            worker, i = busy.pop(ready)  # type: ignore[call-overload]  # only connections wait
             results[i] = worker.receive()
             tick(1)
             if following < len(calls):
                 worker.send(shared.pickled(calls[following]))
-                asked[worker.answers] = worker, following
+                busy[worker.answers] = worker, following
                 following += 1
     return results
 
 
 class _Worker:
-    """A process that calls what it is sent, seen from this one."""
+    """The near end of a process that makes the calls it is sent."""
 
     def __init__(self) -> None:
         theirs, self._calls = Pipe(duplex=False)
         self.answers, their_answers = Pipe(duplex=False)
-        # What imports it, too, is what this process would import.
+        # The worker's own start-up, too, imports nothing of the working directory.
         isolated = ["-I"] if sys.flags.isolated else ["-P"]
         with theirs, their_answers:
             self._process = subprocess.Popen(  # noqa: S603 - Python, with this program
@@ -122,14 +123,14 @@ class _Worker:
             )
 
     def send(self, message: bytes) -> None:
-        """Send a message; the worker must be waiting for one."""
+        """Send a message to a worker that waits for one."""
         try:
             self._calls.send_bytes(message)
         except OSError:
             self._ended()
 
     def receive(self) -> Any:
-        """The value that a call returned; raises what the call raised."""
+        """Receive the value that a call returned, or raise the exception that it raised."""
         try:
             done, result = pickle.loads(self.answers.recv_bytes())  # noqa: S301 - of our process
         except (EOFError, OSError):
@@ -142,23 +143,23 @@ class _Worker:
         code = self._process.wait()
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         raise WorkerError(
-            f"a process that judges was ended by something else ({how}), as when memory runs "
+            f"an evaluating process was ended by something else ({how}), as when memory runs "
             "out: ask for fewer (--jobs, or jobs=)"
         ) from None
 
     def kill(self) -> None:
-        """End it; it holds nothing that would be lost."""
+        """End the process; it holds nothing that would be lost."""
         self._process.kill()
 
     def close(self) -> None:
-        """Wait for its end."""
+        """Wait for the end of the process, and close its pipes."""
         self._process.wait()
         self._calls.close()
         self.answers.close()
 
 
-class _Shared:
-    """The arguments that several calls have in common, and the calls without them."""
+class _SharedArguments:
+    """Arguments that several calls have in common, pickled once."""
 
     def __init__(self, calls: Sequence[partial[Any]]) -> None:
         arguments = [value for call in calls for value in (*call.args, *call.keywords.values())]
@@ -168,14 +169,14 @@ class _Shared:
         self.values = pickle.dumps(list(common.values()), pickle.HIGHEST_PROTOCOL)
 
     def pickled(self, call: partial[Any]) -> bytes:
-        """The call, as `_Reader` reads it."""
+        """Pickle a call for `_CallUnpickler`."""
         file = io.BytesIO()
-        _Writer(file, self._numbers).dump(call)
+        _CallPickler(file, self._numbers).dump(call)
         return file.getvalue()
 
 
-class _Writer(pickle.Pickler):
-    """Write a call, with numbers in the places of the shared arguments."""
+class _CallPickler(pickle.Pickler):
+    """Pickle a call, with numbers in the places of the shared arguments."""
 
     def __init__(self, file: io.BytesIO, numbers: dict[int, int]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
@@ -185,8 +186,8 @@ class _Writer(pickle.Pickler):
         return self._numbers.get(id(value))
 
 
-class _Reader(pickle.Unpickler):
-    """Read a call, with the shared arguments in their places."""
+class _CallUnpickler(pickle.Unpickler):
+    """Unpickle a call, with the shared arguments in their places."""
 
     def __init__(self, message: bytes, shared: list[Any]) -> None:
         super().__init__(io.BytesIO(message))
@@ -196,11 +197,11 @@ class _Reader(pickle.Unpickler):
         return self._shared[pid]
 
 
-def answer() -> NoReturn:
-    """Call what comes through standard input, until it is closed: the worker's program."""
-    asked = Connection(os.dup(0), writable=False)
+def run_worker() -> NoReturn:
+    """Make the calls that come through standard input, until it is closed."""
+    calls = Connection(os.dup(0), writable=False)
     answers = Connection(os.dup(1), readable=False)
-    # What a library prints is no answer, and it has nothing to read.
+    # A library that prints or reads must not touch the pipes.
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     messages: SimpleQueue[bytes] = SimpleQueue()
@@ -208,16 +209,16 @@ def answer() -> NoReturn:
     def listen() -> None:
         try:
             while True:
-                messages.put(asked.recv_bytes())
+                messages.put(calls.recv_bytes())
         except (EOFError, OSError):
-            os._exit(0)  # also in the middle of a call, whose answer nobody waits for
+            os._exit(0)  # even during a call: nobody waits for its answer
 
     threading.Thread(target=listen, name="hypernova-worker", daemon=True).start()
     shared = pickle.loads(messages.get())  # noqa: S301 - of the process that has started this one
     while True:
         message = messages.get()
         try:
-            result = True, _Reader(message, shared).load()()
+            result = True, _CallUnpickler(message, shared).load()()
         except Exception as error:
             error.add_note(traceback.format_exc())
             result = False, error
@@ -232,20 +233,20 @@ def _dumps(done: bool, result: Any) -> bytes:
     try:
         message = pickle.dumps((done, result), pickle.HIGHEST_PROTOCOL)
         if not done:
-            pickle.loads(message)  # noqa: S301 - some exceptions pickle, and do not unpickle
+            pickle.loads(message)  # noqa: S301 - some exceptions pickle but do not unpickle
     except Exception as error:
         return pickle.dumps((False, RuntimeError(f"{result!r} does not pickle: {error}")))
     return message
 
 
 @contextmanager
-def _without_signals() -> Iterator[None]:
-    """Start processes to which Ctrl-C in a terminal is nothing: this one ends them."""
+def _signals_blocked() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C in a terminal: this process ends them."""
     numbers = {getattr(signal, name) for name in _ENDING if hasattr(signal, name)}
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # Inherited by what is started, from its first instruction on.
+    # A process that is started now inherits this, from its first instruction on.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -262,7 +263,7 @@ def _one_thread() -> Iterator[None]:
     try:
         import faiss
     except ImportError:
-        yield  # clustering will name what is missing
+        yield  # clustering will name the missing extra
         return
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)

@@ -1,0 +1,91 @@
+"""Write figures for people: per cent, points, dollars, intervals, and unknown values.
+
+Not here: computing figures; the page shows those of the report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypernova.evaluation.html.markup import Markup, el, join
+
+if TYPE_CHECKING:
+    from hypernova.evaluation.report import Interval, Report
+
+# With fewer tasks a second decimal would be noise.
+TASKS_FOR_TWO_DECIMALS = 2000
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = el("span", "unknown", class_="unknown")
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """The form of the figures of one report.
+
+    Attributes:
+        decimals: Decimals of per cent and points.
+    """
+
+    decimals: int
+
+    @classmethod
+    def of(cls, report: Report) -> NumberFormat:
+        """Choose the decimals by the number of tasks."""
+        return cls(2 if report.dataset.tasks >= TASKS_FOR_TWO_DECIMALS else 1)
+
+    def percent(self, share: float | None) -> str:
+        """Write a share of 0..1 in per cent."""
+        return "unknown" if share is None else f"{100 * share:.{self.decimals}f}%"
+
+    def interval(self, ci95: Interval | None) -> str | None:
+        """Write an interval of shares, without the sign of per cent; None if unknown."""
+        return ci95 and " to ".join(f"{100 * end:.{self.decimals}f}" for end in ci95)
+
+    def points(self, gain: float | None) -> str:
+        """Write a difference of shares, in percentage points with its sign."""
+        return "unknown" if gain is None else signed(100 * gain, self.decimals)
+
+    def points_interval(self, ci95: Interval | None) -> str | None:
+        """Write an interval of differences; None if unknown."""
+        return ci95 and " to ".join(self.points(end) for end in ci95)
+
+
+def signed(value: float, decimals: int) -> str:
+    """Write a number with its sign; one that rounds to zero has none."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return (MINUS if value < 0 else "+") + text
+
+
+def usd(cost: float | None) -> str:
+    """Write dollars with three significant digits, at least cents."""
+    if cost is None:
+        return "unknown"
+    if cost >= 1 or cost == 0:
+        return f"${cost:,.2f}"
+    digits = 3
+    while digits < 9 and round(cost, digits) * 10**digits < 100:
+        digits += 1
+    return f"${cost:.{digits}f}"
+
+
+def relative(change: float | None) -> str:
+    """Write a relative change in per cent, with its sign."""
+    return "unknown" if change is None else signed(100 * change, 1) + "%"
+
+
+def count(n: float) -> str:
+    """Write a number of things, with thousands apart; a weighted one may be fractional."""
+    return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """Write a number with its noun."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def known(value: str) -> Markup:
+    """Set a written figure apart if it is unknown."""
+    return UNKNOWN if value == "unknown" else join([value])

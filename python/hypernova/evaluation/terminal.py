@@ -1,0 +1,104 @@
+"""Write a report for a terminal: the verdict and the main figures.
+
+Not here: escape sequences in names, which the caller escapes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from hypernova.evaluation.verdict import points
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypernova.evaluation.report import Figure, FrontierPoint, Interval, Report
+
+_ROWS = (
+    ("held_out", "router, held-out"),
+    ("best_single", "best single model, held-out"),
+    ("in_sample", "router, in-sample (too good)"),
+    ("best_single_hindsight", "best single, in hindsight"),
+    ("cost_matched_mix", "mix of two at the same cost"),
+    ("shuffled_clusters", "router on shuffled prompts"),
+    ("random", "random model"),
+    ("group_oracle", "best model per group, hindsight"),
+    ("oracle", "best model per task, hindsight"),
+)
+_WIDTH = 88
+# Points of the frontier that are shown.
+_SHOWN = 6
+
+
+def lines(report: Report) -> list[str]:
+    """Write a report, in lines of at most 88 characters but for the verdict."""
+    dataset, gain, by_prompts = report.dataset, report.gain, report.gain_over_shuffled
+    written = [
+        report.verdict,
+        "",
+        *_wrapped(
+            f"{dataset.name}: {dataset.tasks:,} tasks, {len(dataset.models)} models. "
+            + report.protocol.text
+        ),
+        "",
+        f"{'':32}  accuracy  95% interval       cost/task",
+    ]
+    figures = ((label, getattr(report, field)) for field, label in _ROWS)
+    written += [_row(label, figure) for label, figure in figures if figure is not None]
+    if gain.ci95 is not None:
+        written += ["", f"gain {_points(gain.mean, gain.ci95)}"]
+        if gain.macro is not None:
+            written[-1] += f"; mean over groups {points(gain.macro, 2)}"
+    if by_prompts.ci95 is not None:
+        written.append(f"of it by prompts {_points(by_prompts.mean, by_prompts.ci95)}")
+    for finding in (report.shared_text, report.alike_prompts):
+        if finding is not None:
+            written += ["", *_wrapped(finding["text"])]
+    left_out = report.leave_one_group_out
+    if left_out is not None:
+        written += ["", "groups never seen (each left out in turn)"]
+        written.append(_row("router", left_out.held_out))
+        written.append(_row("best single model", left_out.best_single))
+        written.append(f"{'share taken for novel':32}  {left_out.novel:.3f}")
+    frontier = _evenly_spaced(report.pareto)
+    if frontier:
+        written += ["", "router, held-out, by cost weight"]
+        written += [_row(f"{point.cost_weight:.3g} per USD", point) for point in frontier]
+    for note in report.notes:
+        written += ["", *_wrapped(f"note: {note}")]
+    return written
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _points(mean: float | None, ci95: Interval) -> str:
+    low, high = (points(end, 2) for end in ci95)
+    return f"{points(mean, 2)} points, 95% interval {low} to {high}"
+
+
+def _row(label: str, figure: Figure | FrontierPoint) -> str:
+    if figure.accuracy is None or figure.ci95 is None:
+        return f"{label:32}  unknown"
+    low, high = figure.ci95
+    line = f"{label:32}  {figure.accuracy:.4f}    {low:.4f} to {high:.4f}"
+    if figure.cost_usd is not None:
+        line += f"   ${figure.cost_usd:.4g}"
+    return line
+
+
+def _evenly_spaced(frontier: Sequence[FrontierPoint]) -> list[FrontierPoint]:
+    """Choose a few points, evenly spaced in cost, from the dearest to the cheapest."""
+    priced = [(point.cost_usd, point) for point in frontier if point.cost_usd is not None]
+    if not priced:
+        return []
+    dearest, cheapest = priced[0][0], min(cost for cost, _ in priced)
+    shown: list[FrontierPoint] = []
+    for step in range(_SHOWN):
+        target = dearest + (cheapest - dearest) * step / (_SHOWN - 1)
+        _, nearest = min(priced, key=lambda pair: abs(pair[0] - target))
+        if nearest not in shown:
+            shown.append(nearest)
+    return shown
