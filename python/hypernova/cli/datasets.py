@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.paths import path_label
-from hypernova.table.public import PUBLIC_SOURCES, read_routerbench, read_swebench
-from hypernova.table.write import check_target
+from hypernova.table.formats.write import check_target
+from hypernova.table.public import PUBLIC_DATASETS, read_routerbench, read_swebench
 
 if TYPE_CHECKING:
     from hypernova.cli import Commands
@@ -69,8 +69,8 @@ def _points(text: str) -> float:
 
 
 def _list(_: argparse.Namespace) -> None:
-    for source in PUBLIC_SOURCES:
-        print(f"{source.name}: {source.what}")
+    for source in PUBLIC_DATASETS:
+        print(f"{source.name}: {source.content}")
         print(f"  {source.size}")
         print(f"  licence: {source.licence}")
         for file in source.files:

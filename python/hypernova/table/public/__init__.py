@@ -5,15 +5,15 @@ Not here: downloading. `PUBLIC_SOURCES` says where the files are; the user fetch
 
 from __future__ import annotations
 
+from hypernova.table.public.catalog import PUBLIC_DATASETS, PublicDataset
 from hypernova.table.public.headline import Discrepancy, PublicTable
 from hypernova.table.public.routerbench import read_routerbench
-from hypernova.table.public.sources import PUBLIC_SOURCES, PublicSource
 from hypernova.table.public.swebench import read_swebench
 
 __all__ = [
-    "PUBLIC_SOURCES",
+    "PUBLIC_DATASETS",
     "Discrepancy",
-    "PublicSource",
+    "PublicDataset",
     "PublicTable",
     "read_routerbench",
     "read_swebench",

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 
 from hypernova.errors import TableError
 from hypernova.table import OutcomeTable, read_prompts, read_routerbench
-from hypernova.table import source as table_source
+from hypernova.table.formats import files
 from support.tables import assert_same
 from table.test_table import (
     HEADER,
@@ -216,7 +216,7 @@ def test_a_packed_file_cut_or_changed_anywhere_is_refused(tmp_path) -> None:
 
 
 def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(table_source, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(files, "MAX_LINE", 1 << 20)
     for name in ("t.csv.gz", "t.jsonl.gz"):
         path = tmp_path / name
         with gzip.open(path, "wb") as file:
