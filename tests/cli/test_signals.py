@@ -212,9 +212,9 @@ def test_a_command_that_waits_for_input_ends_when_told_to(start: Callable[..., C
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As under nohup, or in the background of a script."""
     program = (
-        "import os, signal; from hypernova.cli import ending\n"
+        "import os, signal; from hypernova.cli import signals\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "with ending.raising(): os.kill(os.getpid(), signal.SIGHUP)"
+        "with signals.raise_on_signal(): os.kill(os.getpid(), signal.SIGHUP)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -223,13 +223,13 @@ def test_an_ending_that_python_loses_comes_again() -> None:
     """An error raised while an object is freed goes nowhere; what cleans up is left alone."""
     program = """
 import os, signal, time
-from hypernova.cli import ending
+from hypernova.cli import signals
 class Loses:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(1000): pass
 try:
-    with ending.raising():
+    with signals.raise_on_signal():
         try:
             Loses()
             time.sleep(60)
@@ -237,7 +237,7 @@ try:
             time.sleep(1.2)  # longer than until it would come again
             os.kill(os.getpid(), signal.SIGINT)
             print("cleaned up")
-except ending.Ended as ended:
+except signals.Terminated as ended:
     print(ended.exit_code, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 """
     done = subprocess.run(
