@@ -1,4 +1,4 @@
-"""What LiteLLM's proxy loads: `hypernova_hook.ranked` in config.yaml.
+"""What LiteLLM's proxy loads: `hypernova_hook.hook` in config.yaml.
 
 Not here: the models, which are in config.yaml, and what is learned, which is in the artifact.
 """
@@ -6,7 +6,7 @@ Not here: the models, which are in config.yaml, and what is learned, which is in
 import os
 
 import hypernova
-from hypernova.integrations.litellm import Ranked
+from hypernova.integrations.litellm import RoutingHook
 
 router = hypernova.Router.open(os.environ["HYPERNOVA_ARTIFACT"], watch=True)
-ranked = Ranked(router, alias="hypernova", cost_weight=0.5)
+hook = RoutingHook(router, alias="hypernova", cost_weight=0.5)

@@ -160,8 +160,8 @@ class TestHeatMap:
             embedder=old.embedder, metadata=old.metadata, default_model=0, sharpness=4.0,
             nearest=3, slopes=np.zeros((m, dim), np.float32), offsets=np.zeros(m, np.float32),
         )  # fmt: skip
-        said = "a prompt's estimate averages over its 3 nearest clusters"
-        assert f"{said} and adds a linear correction" in heat_map(built, colour=False)
+        said = "a prompt gets the average of its 3 nearest clusters"
+        assert f"{said}, plus a linear correction" in heat_map(built, colour=False)
         assert said not in " ".join(heat_map(old, colour=False))
 
     def test_colour_in_a_terminal_only(self, fitted) -> None:

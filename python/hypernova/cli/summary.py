@@ -198,10 +198,10 @@ def _estimate_note(artifact: Artifact) -> list[str]:
     """Return a note on how a prompt's estimates differ from those of its cluster's centre."""
     parts = []
     if artifact.nearest is not None:
-        parts.append(f"averages over its {artifact.nearest} nearest clusters")
+        parts.append(f"the average of its {artifact.nearest} nearest clusters")
     if artifact.slopes is not None:
-        parts.append("adds a linear correction")
-    return ["a prompt's estimate " + " and ".join(parts)] if parts else []
+        parts.append("a linear correction")
+    return ["a prompt gets " + ", plus ".join(parts)] if parts else []
 
 
 def _models_shown(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
