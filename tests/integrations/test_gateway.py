@@ -1,4 +1,4 @@
-"""A gateway's request: what it may ask for within the operator's bounds, and what is read of it.
+"""A gateway's request: its options within the operator's limits, and what is read of it.
 
 Not here: a gateway (`test_litellm.py`).
 """
@@ -88,7 +88,7 @@ def rank_unread(artifact: hypernova.Artifact, options: Any) -> tuple[str, ...]:
     return tuple(entry.model for entry in artifact.rank_unread(**options))
 
 
-class TestNarrow:
+class TestConstrainOptions:
     @given(operator=options, request=options, on_table=st.booleans(), text=st.booleans())
     def test_what_answers_is_within_both_whatever_a_request_asks_for(
         self,
@@ -106,16 +106,16 @@ class TestNarrow:
         if operator.get("max_cost_usd") == math.inf:
             operator = {**operator, "max_cost_usd": 1e12}
         own = {**defaults, **{k: v for k, v in operator.items() if v is not None}}
-        narrowed = constrain_options(artifact, operator, request)  # type: ignore[arg-type]
+        constrained = constrain_options(artifact, operator, request)  # type: ignore[arg-type]
         vector = router.embedder.embed_one(TEXT)
         overall = artifact.success[-1], artifact.cost[-1]
         try:
             if text:
-                ranking = artifact.decide(vector, **narrowed).ranking
+                ranking = artifact.decide(vector, **constrained).ranking
             else:
                 ranking = tuple(
                     Place(model, *(float(row[artifact.models.index(model)]) for row in overall))
-                    for model in rank_unread(artifact, narrowed)
+                    for model in rank_unread(artifact, constrained)
                 )
         except NoCandidateError:
             ranking = ()
@@ -163,8 +163,8 @@ class TestNarrow:
         [
             ("x", "options are of type str, expected an object"),
             ([{"allow": []}], "options are of type list"),
-            ({"cost_wieght": 1}, "'cost_wieght' is no wish; a request may have allow, deny"),
-            ({1: 1}, "1 is no wish"),
+            ({"cost_wieght": 1}, "'cost_wieght' is no option; a request may have allow, deny"),
+            ({1: 1}, "1 is no option"),
             ({"allow": LARGE}, "allow is of type str, expected a list"),
             ({"allow": {LARGE: 1}}, "allow is of type dict, expected a list"),
             ({"deny": [3]}, "deny holds 3, expected the name of a model"),
@@ -184,7 +184,7 @@ class TestNarrow:
             ({"on_novel": ["error"]}, r"on_novel is \['error'\]"),
         ],
     )
-    def test_a_bad_wish_is_an_error_and_not_passed_over(
+    def test_an_invalid_option_is_an_error_and_not_passed_over(
         self, artifact: hypernova.Artifact, asked: Any, message: str
     ) -> None:
         with pytest.raises(PolicyError, match=message):
@@ -313,7 +313,7 @@ def ranked(router: hypernova.Router, data: dict[str, Any], **settings: Any) -> R
     return asyncio.run(rank(router, messages_of(data), **settings))
 
 
-def test_the_bounds_are_those_of_the_artifact_that_decides(
+def test_the_limits_are_those_of_the_artifact_that_decides(
     artifact: hypernova.Artifact, tmp_path: Path
 ) -> None:
     renamed = hypernova.rename_model(artifact, artifact.default_model, "brand-new")
@@ -322,7 +322,7 @@ def test_the_bounds_are_those_of_the_artifact_that_decides(
     router = hypernova.Router(artifact)
 
     def is_served(model: str) -> bool:
-        # Another artifact takes over when the bounds of the first have been read.
+        # Another artifact takes over when the limits of the first have been read.
         if router.artifact is artifact:
             router.reload(tmp_path / "new.hnv")
         return model != "brand-new"

@@ -31,7 +31,7 @@ START_S = 180
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
 # What config.yaml serves of the artifact's five.
 SERVED = ["simulated-large", "simulated-coder", "simulated-writer", "simulated-small"]
-# Beside the hook of the examples: one with bounds, and one that refuses what it cannot read.
+# Beside the hook of the examples: one with limits, and one that refuses what it cannot read.
 HOOKS = """
 import json
 from litellm.integrations.custom_logger import CustomLogger
@@ -288,7 +288,7 @@ UNREADABLE: list[tuple[str, dict[str, Any]]] = [
 
 
 class TestUnread:
-    """Nothing of a user's can be read: the default model answers, within the bounds."""
+    """Nothing of a user's can be read: the default model answers, within the limits."""
 
     @pytest.mark.parametrize(("path", "body"), UNREADABLE, ids=str)
     def test_the_default_model_answers(
@@ -313,7 +313,7 @@ class TestUnread:
         assert "hypernova: messages" in answer.text
         assert upstream.seen == []
 
-    def test_of_those_within_the_bounds(self, proxy: httpx.Client, upstream: Upstream) -> None:
+    def test_of_those_within_the_limits(self, proxy: httpx.Client, upstream: Upstream) -> None:
         image = [{"role": "user", "content": [IMAGE]}]
         assert ask(proxy, model="bounded", messages=image).status_code == 200
         assert ask(proxy, model="cheap", messages=image).status_code == 200
