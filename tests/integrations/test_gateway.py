@@ -152,7 +152,7 @@ class TestConstrainOptions:
         )
         assert constrain_options(artifact, {}, {"on_novel": "error"})["on_novel"] == "error"
 
-    def test_without_any_wish_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
+    def test_without_any_option_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
         for asked in (None, {}, {"allow": None, "max_cost_usd": None}):
             assert constrain_options(artifact, {"deny": None}, asked, served=MODELS) == {}
         assert constrain_options(artifact, {}, {}, served=[SMALL]) == {"allow": [SMALL]}

@@ -479,7 +479,7 @@ def test_a_prompt_that_is_no_list_of_strings_stays(prompt, tmp_path) -> None:
         ({"prompt": None}, ["lacks 'prompt'"]),
         ({"sample_id": None}, ["lacks 'sample_id'"]),
         ({"claude-v1|total_cost": None}, ["'claude-v1|total_cost'", "empty cells"]),
-        ({"claude-v1": None}, ["'claude-v1|total_cost'", "no column of scores"]),
+        ({"claude-v1": None}, ["'claude-v1|total_cost'", "scores, 'claude-v1', is missing"]),
         ({"claude-v1": [1, 1.2, 0]}, ["'mbpp.dev.2'", "'claude-v1'", "1.2"]),
         ({"claude-v1": [1, -0.5, 0]}, ["'mbpp.dev.2'", "'claude-v1'", "-0.5"]),
         ({"claude-v1|total_cost": [0, 0, -1.0]}, ["'winogrande.dev.1'", "no outcome"]),

@@ -65,7 +65,7 @@ def delimited(
 
 @settings(max_examples=40, deadline=None)
 @given(examples())
-def test_the_same_table_in_every_form_reads_equal(example: Example) -> None:
+def test_the_same_table_in_every_format_reads_equal(example: Example) -> None:
     bom = b"\xef\xbb\xbf"
     forms = {
         "comma.csv": delimited(example, ","),
@@ -230,7 +230,7 @@ def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatc
         assert peak < 8 << 20
 
 
-def test_prompts_and_wide_tables_have_the_same_forms(tmp_path) -> None:
+def test_prompts_and_wide_tables_have_the_same_formats(tmp_path) -> None:
     (tmp_path / "p.txt.gz").write_bytes(gzip.compress(b"one\n\ntwo\n"))
     assert read_prompts(tmp_path / "p.txt.gz") == ["one", "two"]
     (tmp_path / "p.ndjson").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')

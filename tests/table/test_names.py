@@ -57,7 +57,7 @@ def in_every_form(at: Path, first: str, second: str) -> dict[str, tuple[Path, in
 
 
 @pytest.mark.parametrize(("name", "said"), ODD.items(), ids=map(ascii, ODD))
-def test_every_form_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> None:
+def test_every_format_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> None:
     for form, (path, row) in in_every_form(tmp_path, "fine", name).items():
         with pytest.raises(TableError) as caught:
             OutcomeTable.read(path)
@@ -84,7 +84,7 @@ def test_every_form_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> 
     ],
     ids=ascii,
 )
-def test_every_form_refuses_two_spellings_of_one_name(first, second, tmp_path) -> None:
+def test_every_format_refuses_two_spellings_of_one_name(first, second, tmp_path) -> None:
     for form, (path, row) in in_every_form(tmp_path, first, second).items():
         with pytest.raises(TableError) as caught:
             OutcomeTable.read(path)
@@ -107,7 +107,7 @@ def test_names_that_differ_in_what_is_seen_are_left_alone(tmp_path) -> None:
 
 
 @given(st.text(max_size=8), st.text(max_size=8))
-def test_what_passes_can_be_printed_typed_and_told_apart(first, second) -> None:
+def test_valid_names_can_be_printed_typed_and_distinguished(first, second) -> None:
     for name in (first, second):
         if name_problem(name) is None:
             assert name == name.strip()

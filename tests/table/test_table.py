@@ -288,7 +288,7 @@ WRITERS = [write_folder, write_long, write_jsonl, write_csv]
 
 @settings(max_examples=60, deadline=None)
 @given(examples())
-def test_all_forms_read_equal(example: Example) -> None:
+def test_all_formats_read_equal(example: Example) -> None:
     with tempfile.TemporaryDirectory() as at:
         tables = [OutcomeTable.read(writer(Path(at), example, 0)) for writer in WRITERS]
     first = tables[0]
@@ -512,7 +512,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path) -> None:
     assert issubclass(MissingExtraError, HypernovaError)
 
 
-def test_text_forms_do_not_import_pyarrow(tmp_path: Path) -> None:
+def test_text_formats_do_not_import_pyarrow(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from hypernova.table import OutcomeTable\n"

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return code or 0  # the reader of our output has ended, as `| head` does: no error
     except MemoryError:
-        streams.print_error("there is not enough memory for that")
+        streams.print_error("not enough memory; give the command more, or a smaller table")
         return 1
     except (HypernovaError, OSError) as error:
         streams.print_error(error)

@@ -53,7 +53,7 @@ def add_to(commands: Commands) -> None:
     )
     swebench.set_defaults(run=_convert_swebench)
 
-    routerbench = sources.add_parser("routerbench", help="a wide table in RouterBench's form")
+    routerbench = sources.add_parser("routerbench", help="a wide table in RouterBench's format")
     routerbench.add_argument("wide", metavar="WIDE", help=".csv or .parquet")
     routerbench.set_defaults(run=_convert_routerbench)
 
@@ -71,7 +71,7 @@ def _list(_: argparse.Namespace) -> None:
         print(f"  licence: {source.licence}")
         for file in source.files:
             print(f"  {file}")
-        print(f"  form: {source.shape}")
+        print(f"  format: {source.shape}")
         print(f"  {source.convert or 'no loader'}\n")
     print("Nothing is downloaded: fetch the files yourself, and read their terms.")
 

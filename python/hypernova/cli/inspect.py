@@ -85,9 +85,7 @@ def _print_descriptions(artifact: Artifact, described: list[Description] | None)
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     if words is None:
-        print(
-            "\nno distinctive words: the artifact was fitted without them; --data DATA finds them"
-        )
+        print("\nthe artifact holds no distinctive words; --data DATA finds them")
         return
     print("\ndistinctive words" + ("" if described is None else " and most typical prompts"))
     for cluster, distinctive in enumerate(words):

@@ -45,7 +45,7 @@ def check_tasks(tasks: TaskColumns) -> None:
     """Check the rules on tasks, except those on vectors (`unit_vectors`).
 
     Raises:
-        TableError: there are no tasks, or one breaks a rule.
+        TableError: the table has no tasks, or a task breaks a rule.
     """
     source = tasks.source
     if not tasks.ids:
@@ -197,7 +197,7 @@ def outcome_arrays(
         with NaN for holes and unknown values.
 
     Raises:
-        TableError: there are no outcomes, too few models, a model without outcomes or with a
+        TableError: the table has no outcomes, too few models, a model without outcomes or with a
             name that breaks a rule, a value out of range, or two outcomes of one task and model
             that differ.
     """
@@ -274,8 +274,8 @@ def _check_repeats(outcomes: OutcomeColumns, n_tasks: int, of: Callable[[int], s
         ("cost_usd", outcomes.cost_usd),
         ("latency_s", outcomes.latency_s),
     ):
-        there = values[first]
-        clash = np.flatnonzero((values != there) & ~(np.isnan(values) & np.isnan(there)))
+        earlier = values[first]
+        clash = np.flatnonzero((values != earlier) & ~(np.isnan(values) & np.isnan(earlier)))
         if clash.size:
             entry = int(clash[0])
             other = int(first[entry])

@@ -1,4 +1,4 @@
-"""The columns in which readers and writers of every format hand a table over, not yet checked.
+"""Columns of a table, unchecked, as readers return and writers take them in every format.
 
 Not here: the rules on what they hold (`checks`) and the formats (`formats`).
 """

@@ -49,7 +49,7 @@ def name_problem(name: str) -> tuple[str, str] | None:
         return (
             f"found {_escapes(name)}, which holds the invisible character "
             f"U+{ord(hidden[0]):04X} at character {hidden.start()}",
-            "remove it: nobody can type or tell apart such a name",
+            "remove it: nobody can type or distinguish such a name",
         )
     if name != name.strip():
         return f"found {quoted(name)}, with a blank before or after it", "remove the blank"

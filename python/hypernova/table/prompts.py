@@ -41,13 +41,13 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     Example:
         >>> prompts = read_prompts("prompts.txt")  # doctest: +SKIP
     """
-    there = require_path(path)
-    source = Source.of(there, "line")
+    place = require_path(path)
+    source = Source.of(place, "line")
     suffix = ".parquet"
-    if not there.is_dir():
+    if not place.is_dir():
         remedy = "give .txt, .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet"
-        suffix, _ = detect_format(there, _READERS, "prompts", remedy)
-    prompts = _READERS[suffix](there)
+        suffix, _ = detect_format(place, _READERS, "prompts", remedy)
+    prompts = _READERS[suffix](place)
     if not prompts:
         raise source.error("holds no prompts", "give at least one")
     return prompts

@@ -221,9 +221,9 @@ def _detect_separator(lines: Iterator[str], required: Sequence[str]) -> tuple[It
     """Return all lines again, and the separator of their cells."""
     read: list[str] = []
     for line in lines:
-        said = _SEP_LINE.fullmatch(line)
-        if said and not read:
-            return itertools.chain(["\n"], lines), said[1]  # keeps the count of lines
+        stated = _SEP_LINE.fullmatch(line)
+        if stated and not read:
+            return itertools.chain(["\n"], lines), stated[1]  # keeps the count of lines
         read.append(line)
         if line and not line.isspace():
             break

@@ -38,11 +38,11 @@ def require_path(path: str | os.PathLike[str]) -> Path:
     Raises:
         NotFoundError: nothing is at the path.
     """
-    there = Path(path)
-    if not there.exists():
-        label = Source.of(there, "").label
+    place = Path(path)
+    if not place.exists():
+        label = Source.of(place, "").label
         raise NotFoundError(f"{label}: no such file or folder; check the path")
-    return there
+    return place
 
 
 def detect_format(path: Path, formats: Collection[str], kind: str, remedy: str) -> tuple[str, str]:

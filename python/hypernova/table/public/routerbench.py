@@ -85,7 +85,7 @@ def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] |
             model = name.removesuffix(_COST)
             if model not in names:
                 raise source.error(
-                    f"there is no column of scores {quoted(model)} for it",
+                    f"its column of scores, {quoted(model)}, is missing",
                     "add the scores or remove the costs",
                     column=name,
                 )
