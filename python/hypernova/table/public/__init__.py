@@ -1,6 +1,6 @@
-"""Public outcome data, read from the files that their authors publish.
+"""Read public outcome data from the files that their authors publish.
 
-Not here: downloading. `PUBLIC_SOURCES` says where the files are; the user fetches them.
+Not here: downloads. `PUBLIC_DATASETS` says where the files are; the user fetches them.
 """
 
 from __future__ import annotations
