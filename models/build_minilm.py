@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypernova.export import source
+from hypernova.export import reader
 from hypernova.export.bert import build as graph_of
 from pack import BUNDLED, model_folder, write_embedder, write_sums
 
@@ -33,7 +33,7 @@ def build(*, int8: bool) -> bytes:
     """Build the whole model: ids and mask (batch, seq) in, ``embedding`` (batch, 384) out."""
     kind = "int8" if int8 else "float32"
     title = f"all-MiniLM-L6-v2, {kind}; Apache-2.0; see models/README.md of hypernova"
-    return graph_of(source.read(model_folder()).model, int8=int8, title=title)
+    return graph_of(reader.read_model(model_folder()).model, int8=int8, title=title)
 
 
 if __name__ == "__main__":

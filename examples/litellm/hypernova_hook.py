@@ -1,4 +1,4 @@
-"""Give LiteLLM's proxy its callback: config.yaml names `hypernova_hook.ranked`.
+"""Give LiteLLM's proxy its callback: config.yaml names `hypernova_hook.hook`.
 
 Not here: the models, which are in config.yaml, and the estimates, which are in the artifact.
 """
@@ -6,7 +6,7 @@ Not here: the models, which are in config.yaml, and the estimates, which are in 
 import os
 
 import hypernova
-from hypernova.integrations.litellm import Ranked
+from hypernova.integrations.litellm import RoutingHook
 
 router = hypernova.Router.open(os.environ["HYPERNOVA_ARTIFACT"], watch=True)
-ranked = Ranked(router, alias="hypernova", cost_weight=0.5)
+hook = RoutingHook(router, alias="hypernova", cost_weight=0.5)

@@ -128,7 +128,7 @@ def test_bad_options(arguments, message) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])
-def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option) -> None:
+def test_a_place_that_cannot_be_written_is_reported_before_the_work(tmp_path, option) -> None:
     assert "make it first" in fails("no-such-table", option, tmp_path / "none" / "out")
     assert "is a folder" in fails("no-such-table", option, tmp_path)
 

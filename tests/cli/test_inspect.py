@@ -69,7 +69,7 @@ def fitted(tmp_path_factory) -> Path:
 
 
 def rows(text: str) -> dict[str, list[tuple[bool, float, float]]]:
-    """Cells of the printed table by cluster: taken, success and error in per cent."""
+    """Cells of the printed table by cluster: chosen, success and error in per cent."""
     found = {}
     for line in text.splitlines():
         if "±" in line and not line.startswith("success"):
@@ -80,7 +80,7 @@ def rows(text: str) -> dict[str, list[tuple[bool, float, float]]]:
 
 def shown_models(text: str) -> list[str]:
     legend = [line for line in text.splitlines() if re.match(r"  [A-Z]  ", line)]
-    return [re.sub(r" \([^()]*(default|taken)[^()]*\)$", "", line[5:]) for line in legend]
+    return [re.sub(r" \([^()]*(default|chosen)[^()]*\)$", "", line[5:]) for line in legend]
 
 
 def estimates(artifact: hypernova.Artifact, vector: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ class TestHeatMap:
                 assert error == pytest.approx(expected, abs=0.051)
                 assert mark == (number < artifact.n_clusters and taken[number] == model)
 
-    def test_taken_models_come_first_and_the_rest_is_counted(self) -> None:
+    def test_chosen_models_come_first_and_the_rest_is_counted(self) -> None:
         text = run(BUNDLED_ARTIFACT).stdout
         artifact = hypernova.Artifact.open(BUNDLED_ARTIFACT)
         taken = {decision.model for decision in artifact.decide_many(artifact.centroids)}
@@ -160,8 +160,8 @@ class TestHeatMap:
             embedder=old.embedder, metadata=old.metadata, default_model=0, sharpness=4.0,
             nearest=3, slopes=np.zeros((m, dim), np.float32), offsets=np.zeros(m, np.float32),
         )  # fmt: skip
-        said = "a prompt is shared among its 3 nearest clusters"
-        assert f"{said}, lifted by what its vector says" in heat_map(built, colour=False)
+        said = "a prompt gets the average of its 3 nearest clusters"
+        assert f"{said}, plus a linear correction" in heat_map(built, colour=False)
         assert said not in " ".join(heat_map(old, colour=False))
 
     def test_colour_in_a_terminal_only(self, fitted) -> None:
@@ -177,10 +177,10 @@ class TestDescriptions:
     def test_words_of_the_artifact(self, fitted) -> None:
         notes = json.loads(hypernova.Artifact.open(fitted).metadata)
         text = run(fitted).stdout
-        assert "telling words\n" in text
+        assert "distinctive words\n" in text
         for cluster, words in enumerate(notes["words"]):
             assert f"{cluster:4d}  {' '.join(words)}" in text
-        assert "the artifact was fitted without them" in run(BUNDLED_ARTIFACT).stdout
+        assert "the artifact holds no distinctive words" in run(BUNDLED_ARTIFACT).stdout
 
     def test_prompts_of_a_table(self, fitted) -> None:
         text = run(fitted, "--data", TABLE).stdout
@@ -190,7 +190,7 @@ class TestDescriptions:
         by_line = {one_line(prompt, 72): prompt for prompt in prompts}
         router = hypernova.Router.open(fitted)
         cluster = -1
-        for line in text[text.index("telling words") :].splitlines()[1:]:
+        for line in text[text.index("distinctive words") :].splitlines()[1:]:
             if line.startswith("      - "):
                 assert router.route(by_line[line[8:]]).cluster == cluster
             else:
@@ -253,4 +253,4 @@ def test_metadata_that_another_program_wrote_end_nothing(metadata, fitted, tmp_p
     assert ESCAPE not in done.stdout
     assert done.stdout.startswith("4 clusters, 5 models, default simulated-large")
     if "in_sample" in metadata:
-        assert "form that this version does not know" in done.stdout
+        assert "form that this version cannot read" in done.stdout

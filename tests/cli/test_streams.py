@@ -49,7 +49,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
         ("route - < <(yes | head -999)", ""),
     ],
 )
-def test_full_standard_output_is_said_in_one_line(command, unbuffered) -> None:
+def test_full_standard_output_is_reported_in_one_line(command, unbuffered) -> None:
     done = shell(f"hypernova {command} > /dev/full", PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == 1
     assert done.stderr == (

@@ -165,7 +165,7 @@ class TestDescriptions:
             {"task_id": f"t{i}", "prompt": f"{TEXT} {i}", "outcomes": outcomes} for i in range(12)
         ]
         table.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        assert "telling words and most typical prompts" in run("inspect", path, "--data", table)
+        assert "distinctive words and most typical prompts" in run("inspect", path, "--data", table)
 
     def test_inspect_shows_an_artifact_of_which_no_cluster_has_a_model(self, tmp_path) -> None:
         for policy in ({"max_cost_usd": 0.0}, {"min_success": 1.0}):
@@ -176,7 +176,7 @@ class TestDescriptions:
     def test_models_are_removed_renamed_and_added(self, artifact: Artifact, path: Path) -> None:
         gone = next(m for m in artifact.models if m != artifact.default_model)
         out = path.parent / "out.hnv"
-        assert "another model is taken" in run("remove-model", path, gone, "-o", out)
+        assert "another model is chosen" in run("remove-model", path, gone, "-o", out)
         run("rename-model", path, gone, "renamed", "-o", out)
         rng = np.random.default_rng(0)
         prompts = [f"{TEXT} {i}" for i in range(20)]

@@ -1,4 +1,4 @@
-"""A gateway's request: what it may ask for within the operator's bounds, and what is read of it.
+"""A gateway's request: its options within the operator's limits, and what is read of it.
 
 Not here: a gateway (`test_litellm.py`).
 """
@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
-from hypernova.integrations.bounds import narrow
-from hypernova.integrations.gateway import Ranking, messages_in, rank, rank_within
+from hypernova.integrations.gateway import Ranking, messages_of, rank, rank_for_request
+from hypernova.integrations.request_options import constrain_options
 
 TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 LARGE, CODER, MATHS, WRITER, SMALL = (
@@ -88,7 +88,7 @@ def rank_unread(artifact: hypernova.Artifact, options: Any) -> tuple[str, ...]:
     return tuple(entry.model for entry in artifact.rank_unread(**options))
 
 
-class TestNarrow:
+class TestConstrainOptions:
     @given(operator=options, request=options, on_table=st.booleans(), text=st.booleans())
     def test_what_answers_is_within_both_whatever_a_request_asks_for(
         self,
@@ -106,16 +106,16 @@ class TestNarrow:
         if operator.get("max_cost_usd") == math.inf:
             operator = {**operator, "max_cost_usd": 1e12}
         own = {**defaults, **{k: v for k, v in operator.items() if v is not None}}
-        narrowed = narrow(artifact, operator, request)  # type: ignore[arg-type]
+        constrained = constrain_options(artifact, operator, request)  # type: ignore[arg-type]
         vector = router.embedder.embed_one(TEXT)
         overall = artifact.success[-1], artifact.cost[-1]
         try:
             if text:
-                ranking = artifact.decide(vector, **narrowed).ranking
+                ranking = artifact.decide(vector, **constrained).ranking
             else:
                 ranking = tuple(
                     Place(model, *(float(row[artifact.models.index(model)]) for row in overall))
-                    for model in rank_unread(artifact, narrowed)
+                    for model in rank_unread(artifact, constrained)
                 )
         except NoCandidateError:
             ranking = ()
@@ -137,31 +137,34 @@ class TestNarrow:
     ) -> None:
         for name, value in (("prices", {LARGE: 0.0}), ("explore", 1.0), ("explore_seed", 3)):
             with pytest.raises(PolicyError, match=f"{name} is the operator's alone"):
-                narrow(artifact, {"max_cost_usd": 0.001}, {name: value})
+                constrain_options(artifact, {"max_cost_usd": 0.001}, {name: value})
         own: Any = {"prices": {LARGE: 0.5}, "explore": 0.1}
-        assert narrow(artifact, own, {"cost_weight": 1.0}) == {**own, "cost_weight": 1.0}
+        assert constrain_options(artifact, own, {"cost_weight": 1.0}) == {**own, "cost_weight": 1.0}
 
     def test_an_operators_refusal_of_novel_prompts_stands(
         self, artifact: hypernova.Artifact
     ) -> None:
         asked = {"on_novel": "best_overall"}
-        assert narrow(artifact, {"on_novel": "error"}, asked)["on_novel"] == "error"
-        assert narrow(artifact, {"on_novel": "default"}, asked)["on_novel"] == "best_overall"
-        assert narrow(artifact, {}, {"on_novel": "error"})["on_novel"] == "error"
+        assert constrain_options(artifact, {"on_novel": "error"}, asked)["on_novel"] == "error"
+        assert (
+            constrain_options(artifact, {"on_novel": "default"}, asked)["on_novel"]
+            == "best_overall"
+        )
+        assert constrain_options(artifact, {}, {"on_novel": "error"})["on_novel"] == "error"
 
-    def test_without_any_wish_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
+    def test_without_any_option_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
         for asked in (None, {}, {"allow": None, "max_cost_usd": None}):
-            assert narrow(artifact, {"deny": None}, asked, served=MODELS) == {}
-        assert narrow(artifact, {}, {}, served=[SMALL]) == {"allow": [SMALL]}
-        assert narrow(artifact, {"cost_weight": 2.0}, {}) == {"cost_weight": 2.0}
+            assert constrain_options(artifact, {"deny": None}, asked, served=MODELS) == {}
+        assert constrain_options(artifact, {}, {}, served=[SMALL]) == {"allow": [SMALL]}
+        assert constrain_options(artifact, {"cost_weight": 2.0}, {}) == {"cost_weight": 2.0}
 
     @pytest.mark.parametrize(
         ("asked", "message"),
         [
             ("x", "options are of type str, expected an object"),
             ([{"allow": []}], "options are of type list"),
-            ({"cost_wieght": 1}, "'cost_wieght' is no wish; a request may have allow, deny"),
-            ({1: 1}, "1 is no wish"),
+            ({"cost_wieght": 1}, "'cost_wieght' is no option; a request may have allow, deny"),
+            ({1: 1}, "1 is no option"),
             ({"allow": LARGE}, "allow is of type str, expected a list"),
             ({"allow": {LARGE: 1}}, "allow is of type dict, expected a list"),
             ({"deny": [3]}, "deny holds 3, expected the name of a model"),
@@ -181,11 +184,11 @@ class TestNarrow:
             ({"on_novel": ["error"]}, r"on_novel is \['error'\]"),
         ],
     )
-    def test_a_bad_wish_is_an_error_and_not_passed_over(
+    def test_an_invalid_option_is_an_error_and_not_passed_over(
         self, artifact: hypernova.Artifact, asked: Any, message: str
     ) -> None:
         with pytest.raises(PolicyError, match=message):
-            narrow(artifact, {"max_cost_usd": 0.001, "min_success": 0.9}, asked)
+            constrain_options(artifact, {"max_cost_usd": 0.001, "min_success": 0.9}, asked)
 
     @pytest.mark.parametrize("name", ["allow", "deny"])
     def test_an_unknown_model_is_an_error_on_either_side(
@@ -195,10 +198,10 @@ class TestNarrow:
             with pytest.raises(
                 UnknownModelError, match=f"^{name} names the model '(gpt-9|.ud800)'"
             ):
-                narrow(artifact, {"allow": [LARGE]}, {name: [LARGE, unknown]})
+                constrain_options(artifact, {"allow": [LARGE]}, {name: [LARGE, unknown]})
         # Renamed in a new artifact, say: what was denied is not allowed by that.
         with pytest.raises(UnknownModelError, match=f"the operator's {name} names .*'gpt-9'"):
-            narrow(artifact, {name: ["gpt-9"]}, {})  # type: ignore[misc]
+            constrain_options(artifact, {name: ["gpt-9"]}, {})  # type: ignore[misc]
 
 
 class Place:
@@ -307,10 +310,10 @@ READABLE: list[dict[str, Any]] = [
 
 def ranked(router: hypernova.Router, data: dict[str, Any], **settings: Any) -> Ranking:
     settings = {"on_unreadable": "default", "options": {}, **settings}
-    return asyncio.run(rank(router, messages_in(data), **settings))
+    return asyncio.run(rank(router, messages_of(data), **settings))
 
 
-def test_the_bounds_are_those_of_the_artifact_that_decides(
+def test_the_limits_are_those_of_the_artifact_that_decides(
     artifact: hypernova.Artifact, tmp_path: Path
 ) -> None:
     renamed = hypernova.rename_model(artifact, artifact.default_model, "brand-new")
@@ -319,14 +322,14 @@ def test_the_bounds_are_those_of_the_artifact_that_decides(
     router = hypernova.Router(artifact)
 
     def is_served(model: str) -> bool:
-        # Another artifact takes over when the bounds of the first have been read.
+        # Another artifact takes over when the limits of the first have been read.
         if router.artifact is artifact:
             router.reload(tmp_path / "new.hnv")
         return model != "brand-new"
 
     asked = {"max_cost_usd": 0.01}
-    call = rank_within(
-        router, messages_in(READABLE[0]), {}, asked, is_served=is_served, on_unreadable="error"
+    call = rank_for_request(
+        router, messages_of(READABLE[0]), {}, asked, is_served=is_served, on_unreadable="error"
     )
     found = asyncio.run(call)
     assert found.artifact == dearer.sha256
@@ -359,7 +362,7 @@ class TestRank:
             ranked(router, data, on_unreadable="error")
 
     def test_several_prompts_are_read_as_turns(self) -> None:
-        assert messages_in({"prompt": ["a", "b"]}) == [
+        assert messages_of({"prompt": ["a", "b"]}) == [
             {"role": "user", "content": "a"},
             {"role": "user", "content": "b"},
         ]

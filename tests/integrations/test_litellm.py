@@ -31,19 +31,19 @@ START_S = 180
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
 # What config.yaml serves of the artifact's five.
 SERVED = ["simulated-large", "simulated-coder", "simulated-writer", "simulated-small"]
-# Beside the hook of the examples: one with bounds, and one that refuses what it cannot read.
+# Beside the hook of the examples: one with limits, and one that refuses what it cannot read.
 HOOKS = """
 import json
 from litellm.integrations.custom_logger import CustomLogger
 from hypernova_hook import router
-from hypernova.integrations.litellm import Ranked
+from hypernova.integrations.litellm import RoutingHook
 
-bounded = Ranked(
+bounded = RoutingHook(
     router, alias="bounded", allow=["simulated-writer", "simulated-small", "simulated-coder"],
     deny=["simulated-coder"], max_cost_usd=0.005,
 )
-cheap = Ranked(router, alias="cheap", max_cost_usd=0.001)
-strict = Ranked(router, alias="strict", on_unreadable="error")
+cheap = RoutingHook(router, alias="cheap", max_cost_usd=0.001)
+strict = RoutingHook(router, alias="strict", on_unreadable="error")
 
 class Log(CustomLogger):
     async def async_log_success_event(self, kwargs, response_obj, start_time, end_time):
@@ -100,10 +100,10 @@ def proxy(artifact: Path, provider: Upstream) -> Iterator[httpx.Client]:
         port = free.getsockname()[1]
     command = [str(Path(PYTHON).parent / "litellm"), "--host", "127.0.0.1", "--port", str(port)]
     config = artifact.parent / "config.yaml"
-    hooks = "callbacks: hypernova_hook.ranked"
+    hooks = "callbacks: hypernova_hook.hook"
     text = (EXAMPLES / "litellm" / "config.yaml").read_text()
     assert hooks in text
-    names = "hypernova_hook.ranked, hooks.bounded, hooks.cheap, hooks.strict, hooks.log"
+    names = "hypernova_hook.hook, hooks.bounded, hooks.cheap, hooks.strict, hooks.log"
     config.write_text(text.replace(hooks, f"callbacks: [{names}]"))
     shutil.copy(EXAMPLES / "litellm" / "hypernova_hook.py", artifact.parent)
     (artifact.parent / "hooks.py").write_text(HOOKS)
@@ -288,7 +288,7 @@ UNREADABLE: list[tuple[str, dict[str, Any]]] = [
 
 
 class TestUnread:
-    """Nothing of a user's can be read: the default model answers, within the bounds."""
+    """Nothing of a user's can be read: the default model answers, within the limits."""
 
     @pytest.mark.parametrize(("path", "body"), UNREADABLE, ids=str)
     def test_the_default_model_answers(
@@ -313,7 +313,7 @@ class TestUnread:
         assert "hypernova: messages" in answer.text
         assert upstream.seen == []
 
-    def test_of_those_within_the_bounds(self, proxy: httpx.Client, upstream: Upstream) -> None:
+    def test_of_those_within_the_limits(self, proxy: httpx.Client, upstream: Upstream) -> None:
         image = [{"role": "user", "content": [IMAGE]}]
         assert ask(proxy, model="bounded", messages=image).status_code == 200
         assert ask(proxy, model="cheap", messages=image).status_code == 200
@@ -479,7 +479,7 @@ class TestFailures:
 
 ROUTER = """
 import asyncio, json, os, litellm, hypernova
-from hypernova.integrations.litellm import Ranked
+from hypernova.integrations.litellm import RoutingHook
 
 served = os.environ["SERVED"].split()
 model_list = [
@@ -496,20 +496,20 @@ litellm.callbacks = [Log()]
 async def main():
     calls = litellm.Router(model_list=model_list, num_retries=0)
     router = hypernova.Router.open(os.environ["HYPERNOVA_ARTIFACT"])
-    ranked = Ranked(router, names={name: f"our-{name}" for name in served}, cost_weight=0.5)
+    hook = RoutingHook(router, names={name: f"our-{name}" for name in served}, cost_weight=0.5)
     messages = json.loads(os.environ["MESSAGES"])
-    plan = await ranked.plan(messages, served=calls.get_model_names())
+    plan = await hook.plan(messages, served=calls.get_model_names())
     answer = await calls.acompletion(messages=messages, **plan)
     for _ in range(100):  # it logs after it has answered
         if noted:
             break
         await asyncio.sleep(0.1)
-    unread = await ranked.plan([], served=calls.get_model_names())
+    unread = await hook.plan([], served=calls.get_model_names())
     refused = []
     for wrong in ({"deny": ["gpt-9"]}, {"cost_weight": -1}, {"fallbacks": -1},
                   {"on_unreadable": "x"}, {"names": {"gpt-9": "x"}}):
         try:
-            Ranked(router, **wrong)
+            RoutingHook(router, **wrong)
         except ValueError as error:
             refused.append(str(error))
     print(json.dumps({"plan": plan, "answer": answer.choices[0].message.content, "noted": noted,

@@ -23,7 +23,7 @@ import pytest
 import requests
 
 import hypernova
-from hypernova.integrations.server import wire
+from hypernova.integrations.server import bodies, schemas
 from support.server import Server, metrics, refused, resident, serving
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ class TestJson:
 
     def test_whole_pairs_stay_whole(self) -> None:
         body = rb'{"text": "\ud83d\ude00 \ud800"}'
-        assert wire.parse(wire.RouteBody, body).text == "\U0001f600 \ufffd"
+        assert bodies.parse(schemas.RouteRequest, body).text == "\U0001f600 \ufffd"
 
     @pytest.mark.parametrize(
         "body",

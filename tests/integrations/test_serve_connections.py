@@ -79,7 +79,7 @@ def one(connection: socket.socket) -> bytes:
 
 
 def send_until_refused(connection: socket.socket, piece: bytes, most: int) -> int:
-    """Bytes that were taken, at most so many."""
+    """Send up to `most` bytes, and return the number that the server took."""
     sent = 0
     with contextlib.suppress(ConnectionError):
         while sent < most:

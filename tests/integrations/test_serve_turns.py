@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import hypernova
-from hypernova.integrations.server.work import SLICES_SHARE, _Line
+from hypernova.integrations.server.workers import SLICES_SHARE, _CallQueue
 from hypernova.router.batch import Batch
 from support.server import Server, metrics, refused, serving
 
@@ -193,7 +193,7 @@ class TestBatch:
 
 class TestLine:
     def test_single_calls_come_first_and_slices_are_not_forgotten(self) -> None:
-        line, ran = _Line(), []
+        line, ran = _CallQueue(), []
 
         def work(lane: int) -> None:
             ran.append(lane)
@@ -213,7 +213,7 @@ class TestLine:
         assert longest == 1
 
     def test_a_call_that_is_dropped_is_not_run(self) -> None:
-        line, ran = _Line(), []
+        line, ran = _CallQueue(), []
         calls = [line.put(SLICE, lambda i=i: ran.append(i)) for i in range(3)]
         assert line.drop(SLICE, calls[1])
         assert not line.drop(SLICE, calls[1])

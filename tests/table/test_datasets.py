@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
-from hypernova.table.public import PUBLIC_SOURCES
+from hypernova.table.public import PUBLIC_DATASETS
 from hypernova.table.public.headline import discrepancy
 from support.tables import assert_same
 
@@ -479,7 +479,7 @@ def test_a_prompt_that_is_no_list_of_strings_stays(prompt, tmp_path) -> None:
         ({"prompt": None}, ["lacks 'prompt'"]),
         ({"sample_id": None}, ["lacks 'sample_id'"]),
         ({"claude-v1|total_cost": None}, ["'claude-v1|total_cost'", "empty cells"]),
-        ({"claude-v1": None}, ["'claude-v1|total_cost'", "no column of scores"]),
+        ({"claude-v1": None}, ["'claude-v1|total_cost'", "scores, 'claude-v1', is missing"]),
         ({"claude-v1": [1, 1.2, 0]}, ["'mbpp.dev.2'", "'claude-v1'", "1.2"]),
         ({"claude-v1": [1, -0.5, 0]}, ["'mbpp.dev.2'", "'claude-v1'", "-0.5"]),
         ({"claude-v1|total_cost": [0, 0, -1.0]}, ["'winogrande.dev.1'", "no outcome"]),
@@ -555,7 +555,7 @@ raise SystemExit(main(["datasets"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    for source in PUBLIC_SOURCES:
+    for source in PUBLIC_DATASETS:
         assert f"{source.name}: " in done.stdout
         for file in source.files:
             assert file in done.stdout
@@ -563,7 +563,7 @@ raise SystemExit(main(["datasets"]))
     assert "Nothing is downloaded" in done.stdout
 
 
-@pytest.mark.parametrize("source", [s for s in PUBLIC_SOURCES if s.convert], ids=lambda s: s.name)
+@pytest.mark.parametrize("source", [s for s in PUBLIC_DATASETS if s.convert], ids=lambda s: s.name)
 def test_the_listed_command_works(source, tmp_path, monkeypatch) -> None:
     """The list names files that exist here in small: its command must take them as it stands."""
     monkeypatch.chdir(tmp_path)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import PoolError, TableError
 from hypernova.table import OutcomeTable, read_routerbench
-from hypernova.table.names import alike, fault_of_name
+from hypernova.table.model_names import find_lookalikes, name_problem
 from table.test_table import csv_file, folder, jsonl, long_parquet
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def in_every_form(at: Path, first: str, second: str) -> dict[str, tuple[Path, in
 
 
 @pytest.mark.parametrize(("name", "said"), ODD.items(), ids=map(ascii, ODD))
-def test_every_form_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> None:
+def test_every_format_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> None:
     for form, (path, row) in in_every_form(tmp_path, "fine", name).items():
         with pytest.raises(TableError) as caught:
             OutcomeTable.read(path)
@@ -84,7 +84,7 @@ def test_every_form_refuses_an_odd_name_and_says_where(name, said, tmp_path) -> 
     ],
     ids=ascii,
 )
-def test_every_form_refuses_two_spellings_of_one_name(first, second, tmp_path) -> None:
+def test_every_format_refuses_two_spellings_of_one_name(first, second, tmp_path) -> None:
     for form, (path, row) in in_every_form(tmp_path, first, second).items():
         with pytest.raises(TableError) as caught:
             OutcomeTable.read(path)
@@ -107,15 +107,15 @@ def test_names_that_differ_in_what_is_seen_are_left_alone(tmp_path) -> None:
 
 
 @given(st.text(max_size=8), st.text(max_size=8))
-def test_what_passes_can_be_printed_typed_and_told_apart(first, second) -> None:
+def test_valid_names_can_be_printed_typed_and_distinguished(first, second) -> None:
     for name in (first, second):
-        if fault_of_name(name) is None:
+        if name_problem(name) is None:
             assert name == name.strip()
             assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
     same = unicodedata.normalize("NFC", first) == unicodedata.normalize("NFC", second)
     if same and first != second:
-        assert alike([first, second]) == (second, first)
-    assert alike([first]) is None
+        assert find_lookalikes([first, second]) == (second, first)
+    assert find_lookalikes([first]) is None
 
 
 def test_changed_models_have_names_by_the_same_rules() -> None:
@@ -148,7 +148,7 @@ def test_names_are_looked_at_once_and_not_for_each_outcome(tmp_path, monkeypatch
     def look(name: str) -> None:
         looked.append(name)
 
-    monkeypatch.setattr("hypernova.table.columns.fault_of_name", look)
+    monkeypatch.setattr("hypernova.table.checks.name_problem", look)
     rows = [f"{task},p,{model},1" for task in range(1000) for model in ("\u00e4", "b")]
     OutcomeTable.read(csv_file(tmp_path, "task_id,prompt,model,score", *rows))
     assert looked == ["\u00e4", "b"]

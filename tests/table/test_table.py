@@ -1,4 +1,4 @@
-"""The outcome table: four forms that read alike, and every malformed one refused by name.
+"""The outcome table: four formats that read alike, and every malformed one refused by name.
 
 Not here: what is made from a table; each layer above tests that.
 """
@@ -31,7 +31,7 @@ import hypernova.table
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
-from hypernova.table.names import alike, fault_of_name
+from hypernova.table.model_names import find_lookalikes, name_problem
 from support.tables import assert_same
 
 # --- helpers ----------------------------------------------------------------------------
@@ -156,8 +156,8 @@ _amounts = st.none() | st.floats(0, 1e9, allow_nan=False)
 
 
 _models = st.lists(
-    _names.filter(lambda name: fault_of_name(name) is None), min_size=2, max_size=4, unique=True
-).filter(lambda names: alike(names) is None)
+    _names.filter(lambda name: name_problem(name) is None), min_size=2, max_size=4, unique=True
+).filter(lambda names: find_lookalikes(names) is None)
 
 
 @st.composite
@@ -288,7 +288,7 @@ WRITERS = [write_folder, write_long, write_jsonl, write_csv]
 
 @settings(max_examples=60, deadline=None)
 @given(examples())
-def test_all_forms_read_equal(example: Example) -> None:
+def test_all_formats_read_equal(example: Example) -> None:
     with tempfile.TemporaryDirectory() as at:
         tables = [OutcomeTable.read(writer(Path(at), example, 0)) for writer in WRITERS]
     first = tables[0]
@@ -512,7 +512,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path) -> None:
     assert issubclass(MissingExtraError, HypernovaError)
 
 
-def test_text_forms_do_not_import_pyarrow(tmp_path: Path) -> None:
+def test_text_formats_do_not_import_pyarrow(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from hypernova.table import OutcomeTable\n"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
-from hypernova.table.names import alike, fault_of_name
+from hypernova.table.model_names import find_lookalikes, name_problem
 from support.tables import assert_same
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
@@ -34,8 +34,8 @@ _names = st.text(
 
 
 _models = st.lists(
-    _names.filter(lambda name: fault_of_name(name) is None), min_size=2, max_size=4, unique=True
-).filter(lambda names: alike(names) is None)
+    _names.filter(lambda name: name_problem(name) is None), min_size=2, max_size=4, unique=True
+).filter(lambda names: find_lookalikes(names) is None)
 
 
 @st.composite

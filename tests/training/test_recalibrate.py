@@ -615,7 +615,7 @@ class TestCommand:
         done = run(tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv")
         assert done.returncode == 0, done.stderr
         text = done.stdout
-        assert "folded 500 outcomes; 1002 lines read" in text
+        assert "recalibrated with 500 outcomes; 1002 lines read" in text
         assert "1 decisions have no outcome yet" in text
         assert "skipped 1: line that is not a JSON object" in text
         assert "skipped 1: last line of a segment without its end" in text

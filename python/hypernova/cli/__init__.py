@@ -1,8 +1,8 @@
-"""The command ``hypernova``, a module for each of its commands.
+"""The command line ``hypernova``: one module for each command, and those that commands share.
 
-Not here: anything that the Python interface cannot do. Exit codes: 0 done; 2 bad
-usage; 130, 143 and 129 told to end by SIGINT, SIGTERM and SIGHUP; 1 anything else, with one
-line on standard error.
+Commands share `arguments`, `streams`, `summary` and `signals`. Exit codes: 0 done; 2 wrong usage;
+130, 143 and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any other error, with one line on standard
+error. Not here: anything that the Python interface cannot do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from hypernova.cli import (
     add_model,
     change_models,
     datasets,
-    ending,
     evaluate,
     export_embedder,
     fit,
@@ -25,15 +24,13 @@ from hypernova.cli import (
     recalibrate,
     route,
     serve,
+    signals,
     streams,
 )
 from hypernova.errors import HypernovaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TypeAlias
-
-    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,22 +40,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         streams.prepare()
         try:
             arguments = _parser().parse_args(argv)
-            with ending.raising():
+            with signals.raise_on_signal():
                 code = arguments.run(arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        return code or 0  # the reader of our output is gone, as with `| head`: not an error
+        return code or 0  # the reader of our output has ended, as `| head` does: no error
     except MemoryError:
-        streams.complain("there is not enough memory for that")
+        streams.print_error("not enough memory; give the command more, or a smaller table")
         return 1
     except (HypernovaError, OSError) as error:
-        streams.complain(error)
+        streams.print_error(error)
         return 1
     except KeyboardInterrupt:
         return 130
-    except ending.Ended as ended:
-        return ended.exit_code
+    except signals.Terminated as terminated:
+        return terminated.exit_code
     return code or 0
 
 

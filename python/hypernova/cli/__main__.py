@@ -1,4 +1,4 @@
-"""`python -m hypernova.cli`: the command without its script."""
+"""Run the command line as `python -m hypernova.cli`."""
 
 import sys
 

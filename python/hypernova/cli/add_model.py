@@ -1,6 +1,6 @@
-"""`hypernova add-model`: a new model from some scored prompts, without fitting again.
+"""`hypernova add-model`: add a model from some scored prompts, without fitting again.
 
-Not here: how it is placed (see `hypernova.training.model_pool`).
+Not here: how its success is estimated (`hypernova.training.model_pool`).
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.device import add_device_to
+from hypernova.cli.arguments import add_device_to
 from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
     import argparse
 
     from hypernova import Artifact
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
     from hypernova.training.model_pool import Addition
 
 
@@ -24,7 +24,9 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser("add-model", help="add a model from some scored prompts")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
     parser.add_argument(
-        "outcomes", metavar="OUTCOMES", help="its outcomes: .jsonl, .csv, .parquet or folder"
+        "outcomes",
+        metavar="OUTCOMES",
+        help="outcomes of the model: .jsonl, .csv, .parquet or folder",
     )
     parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
     parser.add_argument(
@@ -32,9 +34,11 @@ def add_to(commands: Commands) -> None:
         action="append",
         dest="models",
         metavar="M",
-        help="which to add (may be repeated; default: all but the default model)",
+        help="model to add (may be repeated; default: all but the default model)",
     )
-    parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
+    parser.add_argument(
+        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
+    )
     add_device_to(parser)
     parser.set_defaults(run=_add)
 
@@ -42,7 +46,7 @@ def add_to(commands: Commands) -> None:
 def _add(arguments: argparse.Namespace) -> None:
     from hypernova.training.model_pool import add
 
-    check_file(arguments.output, inputs=[arguments.outcomes])  # said before the work
+    check_file(arguments.output, inputs=[arguments.outcomes])  # before the work
     made, additions = add(
         hypernova.Artifact.open(arguments.artifact),
         hypernova.OutcomeTable.read(arguments.outcomes, min_models=1),
@@ -66,7 +70,7 @@ def _print(made: Artifact, added: Addition) -> None:
         f"default {made.default_model} {success:.4f} ± {error:.4f}"
     )
     print(
-        f"  now taken         at the centres of {added.clusters_taken} of {made.n_clusters} "
+        f"  chosen now        at the centres of {added.clusters_taken} of {made.n_clusters} "
         f"clusters, for {added.prompts_taken} of {added.prompts} scored prompts"
     )
     z = made.policy["guard_z"]
@@ -74,6 +78,6 @@ def _print(made: Artifact, added: Addition) -> None:
         allowed = f"at the centres of {added.clusters_proven} clusters"
     else:
         allowed = "nowhere yet; hypernova next-prompts says which prompts to score"
-    print(f"  before default    {allowed} (guard of {z:g} standard errors)")
+    print(f"  past the guard    {allowed} (gain above {z:g} standard errors)")
     if added.novel:
         print(f"  {added.novel} of the prompts are unlike all that the artifact was fitted on")

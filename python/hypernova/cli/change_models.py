@@ -1,6 +1,6 @@
 """`hypernova remove-model` and `hypernova rename-model`.
 
-Not here: what they do to an artifact (see `hypernova.training.model_pool`).
+Not here: how the artifact changes (`hypernova.training.model_pool`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from hypernova._core import Decision
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
@@ -24,10 +24,10 @@ def add_to(commands: Commands) -> None:
     remove.add_argument("models", nargs="+", metavar="M")
     remove.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
     remove.add_argument(
-        "--default", metavar="M", help="the new default model, where the old one is removed"
+        "--default", metavar="M", help="the new default model, if the old one is removed"
     )
     remove.set_defaults(run=_remove)
-    rename = commands.add_parser("rename-model", help="give a model another name")
+    rename = commands.add_parser("rename-model", help="rename a model in an artifact")
     rename.add_argument("artifact", metavar="ROUTER.hnv")
     rename.add_argument("old", metavar="OLD")
     rename.add_argument("new", metavar="NEW")
@@ -43,14 +43,14 @@ def _remove(arguments: argparse.Namespace) -> None:
     made = hypernova.remove_model(before, arguments.models, default=arguments.default)
     made.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
-    # Under the artifact's own limits, which may leave no model, before or now.
+    # Under the artifact's own limits, which may leave no model, before or after.
     was, now = (decisions(a, a.centroids) for a in (before, made))
     moved = sum(_model(a) != _model(b) for a, b in zip(was, now, strict=True))
     print(
         f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "
         f"default {made.default_model}"
     )
-    print(f"another model is taken at the centres of {moved} of {made.n_clusters} clusters")
+    print(f"another model is chosen at the centres of {moved} of {made.n_clusters} clusters")
 
 
 def _model(decision: Decision | None) -> str | None:

@@ -1,20 +1,24 @@
-"""`hypernova datasets`: list public outcome data, and convert its files into outcome tables."""
+"""`hypernova datasets`: list public outcome data, and convert its files into outcome tables.
+
+Not here: reading the files (`hypernova.table.public`), and downloads.
+"""
 
 from __future__ import annotations
 
-import argparse
-import math
 import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.cli.arguments import percentage_points
 from hypernova.paths import path_label
-from hypernova.table.public import PUBLIC_SOURCES, read_routerbench, read_swebench
-from hypernova.table.write import check_target
+from hypernova.table.formats.write import check_target
+from hypernova.table.public import PUBLIC_DATASETS, read_routerbench, read_swebench
 
 if TYPE_CHECKING:
-    from hypernova.cli import Commands
+    import argparse
+
+    from hypernova.cli.arguments import Commands
     from hypernova.table import PublicTable
 
 
@@ -36,18 +40,20 @@ def add_to(commands: Commands) -> None:
         "problems", metavar="PROBLEMS", help="the problem statements: .parquet, .jsonl or .json"
     )
     swebench.add_argument(
-        "--leaderboard", metavar="NAME", help="if several have results by task, such as Verified"
+        "--leaderboard",
+        metavar="NAME",
+        help="which leaderboard, such as Verified, if several have results by task",
     )
     swebench.add_argument(
         "--drop-inconsistent",
-        type=_points,
+        type=percentage_points,
         metavar="POINTS",
-        help="leave out models whose results are off their headline rate by more than so many "
-        "percentage points; 0: every one that is reported",
+        help="leave out models whose results differ from their headline rate by more than these "
+        "percentage points; 0 leaves out every one that is reported",
     )
     swebench.set_defaults(run=_convert_swebench)
 
-    routerbench = sources.add_parser("routerbench", help="a wide table in RouterBench's form")
+    routerbench = sources.add_parser("routerbench", help="a wide table in RouterBench's format")
     routerbench.add_argument("wide", metavar="WIDE", help=".csv or .parquet")
     routerbench.set_defaults(run=_convert_routerbench)
 
@@ -58,30 +64,20 @@ def add_to(commands: Commands) -> None:
         )
 
 
-def _points(text: str) -> float:
-    try:
-        points = float(text)
-    except ValueError:
-        points = math.nan
-    if not 0.0 <= points <= 100.0:
-        raise argparse.ArgumentTypeError(f"expected percentage points from 0 to 100, got {text!r}")
-    return points
-
-
 def _list(_: argparse.Namespace) -> None:
-    for source in PUBLIC_SOURCES:
-        print(f"{source.name}: {source.what}")
+    for source in PUBLIC_DATASETS:
+        print(f"{source.name}: {source.content}")
         print(f"  {source.size}")
         print(f"  licence: {source.licence}")
         for file in source.files:
             print(f"  {file}")
-        print(f"  form: {source.shape}")
+        print(f"  format: {source.shape}")
         print(f"  {source.convert or 'no loader'}\n")
     print("Nothing is downloaded: fetch the files yourself, and read their terms.")
 
 
 def _convert_swebench(arguments: argparse.Namespace) -> None:
-    check_target(arguments.output)  # said before the work, not after it
+    check_target(arguments.output)  # before the work, not after it
     points = arguments.drop_inconsistent
     loaded = read_swebench(
         arguments.leaderboards,
@@ -105,7 +101,7 @@ def _write(loaded: PublicTable, output: str) -> None:
     size = f"{table.n_tasks} tasks x {table.n_models} models, {outcomes} outcomes"
     print(f"wrote {path_label(output)}: {size}")
     if loaded.without_outcomes:
-        print(f"without results by task, and so not in it: {len(loaded.without_outcomes)} entries")
+        print(f"left out, without results by task: {len(loaded.without_outcomes)} entries")
     if not loaded.discrepancies:
         return
     print("results that disagree with the headline rate of their model:", file=sys.stderr)

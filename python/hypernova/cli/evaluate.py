@@ -1,4 +1,7 @@
-"""`hypernova evaluate`: judge on held-out tasks whether routing is worth it."""
+"""`hypernova evaluate`: measure on held-out tasks whether routing is worth it.
+
+Not here: the evaluation and its report (`hypernova.evaluation`).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.device import add_device_to
-from hypernova.cli.fit import add_skip_shared_to, add_structure_to, cluster_count, read_structure
-from hypernova.cli.streams import complain
+from hypernova.cli.arguments import (
+    add_device_to,
+    add_skip_shared_to,
+    add_structure_to,
+    cluster_count,
+    read_structure,
+)
+from hypernova.cli.streams import print_error
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
 
@@ -18,18 +26,22 @@ if TYPE_CHECKING:
     import argparse
 
     from hypernova import Report
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", help="judge on held-out tasks whether routing is worth it"
+        "evaluate", help="measure on held-out tasks whether routing is worth it"
     )
     parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument(
-        "--repeats", type=int, default=10, metavar="N", help="how often tasks are dealt into folds"
+        "--repeats",
+        type=int,
+        default=10,
+        metavar="N",
+        help="how often tasks are dealt into folds (default 10)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
@@ -39,18 +51,20 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--leave-one-group-out",
         action="store_true",
-        help="hold out each group as well: kinds of task never seen",
+        help="also hold out each group: kinds of task never seen",
     )
     add_skip_shared_to(parser)
-    parser.add_argument("--jobs", type=int, metavar="N", help="processes; by default all cores")
-    parser.add_argument("--json", metavar="PATH", help="write all figures")
-    parser.add_argument("--html", metavar="PATH", help="write a page to look at, one offline file")
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="processes (default: one for each core)"
+    )
+    parser.add_argument("--json", metavar="PATH", help="write all figures as JSON")
+    parser.add_argument("--html", metavar="PATH", help="write the report as one offline page")
     parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     for path, other in ((arguments.json, None), (arguments.html, arguments.json)):
-        if path is not None:  # said before the work, not after it
+        if path is not None:  # before the work, not after it
             check_file(path, inputs=[arguments.data, arguments.structure], stream=True)
             if other is not None and Path(path).absolute() == Path(other).absolute():
                 raise WriteError(f"{path}: is named by both --json and --html; name two files")
@@ -68,19 +82,19 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )
-    # The verdict first: it took the longest, and a full disk must not cost it. Each place is
-    # tried, whatever became of the others.
+    # The report is printed first: it took the longest, and a full disk must not lose it. Each
+    # output is tried, whether or not the others failed.
     failed: list[HypernovaError | OSError] = []
     for write in (_print, _write_json, _write_html):
         try:
             write(report, arguments)
         except (HypernovaError, OSError) as error:
             failed.append(error)
-    # A reader that has read enough is no failure, unless it is all that failed.
+    # A broken pipe, as with `| head`, counts only if nothing else failed.
     failed.sort(key=lambda error: not isinstance(error, BrokenPipeError))
     for earlier in failed[:-1]:
         if not isinstance(earlier, BrokenPipeError):
-            complain(earlier)
+            print_error(earlier)
     if failed:
         raise failed[-1]
 

@@ -1,6 +1,6 @@
-"""`hypernova export-embedder`: a sentence-transformers folder as an embedder folder.
+"""`hypernova export-embedder`: turn a sentence-transformers model into an embedder folder.
 
-Not here: how (see `hypernova.export`).
+Not here: the export itself (`hypernova.export`).
 """
 
 from __future__ import annotations
@@ -10,29 +10,33 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "export-embedder", help="make an embedder folder of a sentence-transformers model"
+        "export-embedder", help="turn a sentence-transformers model into an embedder folder"
     )
     parser.add_argument(
         "source",
         metavar="DIR_OR_PACKAGE",
-        help="a folder as sentence-transformers saves it, or an installed package with one",
+        help="a folder that sentence-transformers saved, or an installed package that holds one",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the folder to make")
-    parser.add_argument("--int8", action="store_true", help="weights and products with 8 bits")
-    parser.add_argument("--name", help="what it is called (default: as the source)")
-    parser.add_argument("--prompt", metavar="NAME", help="which of the model's prompts to use")
+    parser.add_argument(
+        "--int8", action="store_true", help="store weights and multiply with 8 bits"
+    )
+    parser.add_argument("--name", help="name of the embedder (default: that of the source)")
+    parser.add_argument(
+        "--prompt", metavar="NAME", help="which of the model's prompts to put before each text"
+    )
     parser.add_argument(
         "--lead-weight",
         type=float,
         default=0,
         metavar="W",
-        help="how much a text's first line counts once more (default 0; the bundled ones have 2)",
+        help="extra weight of a text's first line (default 0; the bundled embedders have 2)",
     )
     parser.set_defaults(run=_export)
 

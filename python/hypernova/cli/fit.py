@@ -1,20 +1,28 @@
-"""`hypernova fit`: learn an artifact from an outcome table."""
+"""`hypernova fit`: learn an artifact from an outcome table.
+
+Not here: learning (`hypernova.training`).
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.device import add_device_to
+from hypernova.cli.arguments import (
+    add_device_to,
+    add_skip_shared_to,
+    add_structure_to,
+    cluster_count,
+    read_structure,
+)
 from hypernova.cli.summary import print_summary
 from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
 
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
@@ -29,41 +37,36 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     weight = parser.add_mutually_exclusive_group()
     weight.add_argument(
-        "--cost-weight", type=float, default=0.0, metavar="X", help="default, success per USD"
+        "--cost-weight",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="default cost weight, in success per USD",
     )
     weight.add_argument(
         "--target-cost",
         type=float,
         metavar="USD",
-        help="instead: the most accurate weight that costs at most so much on held-out tasks",
+        help="choose the most accurate cost weight that costs at most USD a task, held out",
     )
     weight.add_argument(
         "--target-accuracy",
         type=float,
         metavar="P",
-        help="instead: the cheapest weight that is at least so accurate on held-out tasks",
+        help="choose the cheapest cost weight whose accuracy is at least P, held out",
     )
     add_skip_shared_to(parser)
     parser.add_argument(
         "--no-describe",
         dest="describe",
         action="store_false",
-        help="keep no telling words of the clusters in the artifact",
+        help="keep no distinctive words of the clusters in the artifact",
     )
     parser.set_defaults(run=_fit)
 
 
-def cluster_count(text: str) -> int | str:
-    """Read a number of clusters, or ``auto``, for a parser."""
-    if text == "auto":
-        return text
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected auto or a whole number from 1, got {text!r}")
-    return int(text)
-
-
 def _fit(arguments: argparse.Namespace) -> None:
-    # Said before the work, not after it.
+    # Before the work, not after it.
     check_file(arguments.output, inputs=[arguments.data, arguments.structure])
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
@@ -82,28 +85,3 @@ def _fit(arguments: argparse.Namespace) -> None:
     artifact.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
     print_summary(artifact)
-
-
-def add_structure_to(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--structure``, the same for fit and evaluate."""
-    parser.add_argument(
-        "--structure",
-        metavar="PROMPTS",
-        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
-    )
-
-
-def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--skip-shared``, the same for fit and evaluate."""
-    parser.add_argument(
-        "--skip-shared",
-        action="store_true",
-        help="leave out beginnings and ends that many prompts share, here and in every request",
-    )
-
-
-def read_structure(arguments: argparse.Namespace) -> Sequence[str] | None:
-    """The prompts that ``--structure`` names."""
-    from hypernova.table import read_prompts
-
-    return None if arguments.structure is None else read_prompts(arguments.structure)

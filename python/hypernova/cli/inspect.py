@@ -1,6 +1,6 @@
-"""`hypernova inspect`: show what an artifact holds.
+"""`hypernova inspect`: show the content of an artifact.
 
-Not here: how it does on tasks it has not seen; that takes outcomes, and `evaluate`.
+Not here: held-out figures, which need outcomes: `hypernova evaluate` has them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypernova
 from hypernova.artifact.metadata import metadata_of, words_of
-from hypernova.cli.streams import colours, print_json
+from hypernova.cli.streams import print_json, wants_colour
 from hypernova.cli.summary import heat_map, print_summary
 from hypernova.errors import EmbedderMismatchError
 from hypernova.router import BUNDLED_ARTIFACT
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     import argparse
 
     from hypernova import Artifact
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
     from hypernova.training.clustering.describe import Description
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("inspect", help="show what an artifact holds")
+    parser = commands.add_parser("inspect", help="show the content of an artifact")
     parser.add_argument(
         "artifact", metavar="ROUTER.hnv", nargs="?", help="by default the bundled artifact"
     )
-    parser.add_argument("--json", action="store_true", help="everything, as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print everything as one JSON object")
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help="an outcome table: show the prompts most typical of each cluster",
+        help="an outcome table: also show the prompts most typical of each cluster",
     )
     parser.set_defaults(run=_inspect)
 
@@ -47,7 +47,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
         return
     print_summary(artifact)
     print()
-    print("\n".join(heat_map(artifact, colour=colours())))
+    print("\n".join(heat_map(artifact, colour=wants_colour())))
     _print_descriptions(artifact, described)
 
 
@@ -67,7 +67,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
         if vectors is None or vectors.shape[1] != artifact.dim:
             raise EmbedderMismatchError(
                 f"{data}: the artifact routes vectors of {artifact.dim} dimensions and no text, "
-                "and the table brings no such vectors; give the table that it was fitted on"
+                "and the table has none of that dimension; give the table that it was fitted on"
             )
     else:
         embedder = hypernova.Router(artifact).embedder
@@ -75,7 +75,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
         what = f"embedding with {embedder.name}"
         with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
-    # The nearest clusters are asked for, whatever the artifact's limits leave there.
+    # Without limits: each prompt belongs to its nearest cluster, whichever models remain there.
     clusters = artifact.decide_many(np.ascontiguousarray(vectors), **NO_LIMITS).clusters
     return describe(texts, vectors, artifact.centroids, clusters)
 
@@ -85,25 +85,25 @@ def _print_descriptions(artifact: Artifact, described: list[Description] | None)
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     if words is None:
-        print("\nno words: the artifact was fitted without them; --data DATA finds some")
+        print("\nthe artifact holds no distinctive words; --data DATA finds them")
         return
-    print("\ntelling words" + ("" if described is None else " and most typical prompts"))
-    for cluster, telling in enumerate(words):
-        text = " ".join(one_line(word) for word in telling)
-        print(f"{cluster:4d}  {text or '(no word sets it apart)'}")
+    print("\ndistinctive words" + ("" if described is None else " and most typical prompts"))
+    for cluster, distinctive in enumerate(words):
+        text = " ".join(one_line(word) for word in distinctive)
+        print(f"{cluster:4d}  {text or '(no distinctive word)'}")
         if described is not None:
             for prompt in described[cluster].prompts:
                 print(f"      - {one_line(prompt, 72)}")
 
 
 def _inspection(artifact: Artifact, described: list[Description] | None) -> dict[str, Any]:
-    def rows(values: Any) -> Any:
+    def json_rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
     from hypernova.training.choices import decisions
 
     words = words_of(artifact) if described is None else [d.words for d in described]
-    # Under the artifact's own limits: what a caller without options gets.
+    # Under the artifact's own limits, as for a caller without options.
     chosen = decisions(artifact, artifact.centroids)
     return {
         "version": list(artifact.version),
@@ -119,13 +119,13 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "embedder": json.loads(artifact.embedder),
         "metadata": metadata_of(artifact),
         "profiles": {
-            "n": rows(artifact.counts),
-            "mean": rows(artifact.mean),
-            "success": rows(artifact.success),
-            "standard_error": rows(artifact.standard_error),
-            "gain_error": rows(artifact.gain_error),
-            "cost_usd": rows(artifact.cost),
-            "latency_s": rows(artifact.latency),
+            "n": json_rows(artifact.counts),
+            "mean": json_rows(artifact.mean),
+            "success": json_rows(artifact.success),
+            "standard_error": json_rows(artifact.standard_error),
+            "gain_error": json_rows(artifact.gain_error),
+            "cost_usd": json_rows(artifact.cost),
+            "latency_s": json_rows(artifact.latency),
         },
         "descriptions": [
             {

@@ -1,21 +1,22 @@
-"""`hypernova next-prompts`: which prompts to score next for a model.
+"""`hypernova next-prompts`: propose prompts to score next for a model.
 
-Not here: how they are chosen (see `hypernova.training.model_pool.propose`).
+Not here: how prompts are chosen (`hypernova.training.model_pool.propose`).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.device import add_device_to
+from hypernova.cli.arguments import add_device_to, positive_int
 from hypernova.cli.streams import print_json
 from hypernova.embedder.skip import SharedParts
 
 if TYPE_CHECKING:
-    from hypernova.cli import Commands
+    import argparse
+
+    from hypernova.cli.arguments import Commands
 
 
 def add_to(commands: Commands) -> None:
@@ -25,25 +26,21 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "prompts",
         metavar="PROMPTS",
-        help="to choose from: .txt, .jsonl, .csv or .parquet with a prompt column, or folder",
+        help="prompts to choose from: .txt, .jsonl, .csv, .parquet with a prompt column, or folder",
     )
     parser.add_argument(
-        "--model", metavar="M", help="one that the artifact holds, or a new one (the default)"
+        "--model", metavar="M", help="a model of the artifact (default: a new model)"
+    )
+    parser.add_argument("--scored", metavar="OUTCOMES", help="outcomes of a new model so far")
+    parser.add_argument(
+        "-n", "--count", type=positive_int, default=25, metavar="N", help="how many (default 25)"
     )
     parser.add_argument(
-        "--scored", metavar="OUTCOMES", help="outcomes that a new model has already"
+        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
     )
-    parser.add_argument("-n", "--count", type=_count, default=25, metavar="N")
-    parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
     add_device_to(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.set_defaults(run=_propose)
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
-    return int(text)
 
 
 def _propose(arguments: argparse.Namespace) -> None:
@@ -68,17 +65,17 @@ def _propose(arguments: argparse.Namespace) -> None:
     for proposal in proposals:
         prompt = prompts[proposal.index]
         if arguments.json:
-            told = {
+            record = {
                 "prompt": prompt,
                 "index": proposal.index,
                 "cluster": proposal.cluster,
                 "gain": proposal.gain,
             }
-            print_json(told)
+            print_json(record)
         else:
-            # The line's room is for what tells prompts apart.
-            told_apart = prompt if skipped is None else skipped.left(prompt)
-            print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(told_apart, 62)}")
+            # Shared text would fill the line.
+            distinctive_text = prompt if skipped is None else skipped.left(prompt)
+            print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(distinctive_text, 62)}")
     if not arguments.json:
         print(
             f"expected of all {len(proposals)} together: {proposals[-1].gain:.5f} more success "

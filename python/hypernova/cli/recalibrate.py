@@ -1,4 +1,7 @@
-"""`hypernova recalibrate`: fold the log of a service into an artifact."""
+"""`hypernova recalibrate`: learn from an outcome log without fitting again.
+
+Not here: how an outcome changes an artifact (`hypernova.training.online`).
+"""
 
 from __future__ import annotations
 
@@ -12,34 +15,41 @@ from hypernova.paths import check_file, path_label
 if TYPE_CHECKING:
     import argparse
 
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
     from hypernova.training.online.recalibrate import Recalibration
 
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("recalibrate", help="learn from the outcome log of a service")
+    parser = commands.add_parser(
+        "recalibrate", help="learn from an outcome log without fitting again"
+    )
     parser.add_argument("artifact", metavar="ROUTER.hnv")
-    parser.add_argument("logs", nargs="+", metavar="LOG", help="folder of segments, or a segment")
+    parser.add_argument(
+        "logs",
+        nargs="+",
+        metavar="LOG",
+        help="an outcome log: a folder of segments, or one segment",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
     parser.add_argument(
         "--half-life",
         type=float,
         metavar="DAYS",
-        help="age at which an outcome counts half as much; by default none ages",
+        help="age at which an outcome counts half as much (default: no aging)",
     )
     parser.add_argument(
         "--max-weight",
         type=float,
         metavar="W",
-        help="heaviest weight of an outcome whose model had a small chance (default 5)",
+        help="largest weight of an outcome whose model had a small propensity (default 5)",
     )
-    parser.add_argument("--json", action="store_true", help="what changed, as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the changes as one JSON object")
     parser.set_defaults(run=_recalibrate)
 
 
 def _recalibrate(arguments: argparse.Namespace) -> None:
-    check_file(arguments.output, inputs=arguments.logs)  # said before the work, not after it
+    check_file(arguments.output, inputs=arguments.logs)  # before the work, not after it
     weight = {} if arguments.max_weight is None else {"max_weight": arguments.max_weight}
     done = hypernova.recalibrate(
         arguments.artifact, arguments.logs, half_life=arguments.half_life, **weight
@@ -73,11 +83,11 @@ def _lines(done: Recalibration, output: str) -> list[str]:
 
     lines = [f"wrote {path_label(output)}"]
     earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""
-    lines.append(f"folded {done.outcomes} outcomes{earlier}; {done.lines} lines read")
+    lines.append(f"recalibrated with {done.outcomes} outcomes{earlier}; {done.lines} lines read")
     if done.open:
         lines.append(f"{done.open} decisions have no outcome yet")
     if done.kept < 1.0:
-        lines.append(f"decay leaves {100 * done.kept:.1f}% of the outcomes that were fitted")
+        lines.append(f"decay keeps {100 * done.kept:.1f}% of the weight of the fitted outcomes")
     for reason, count in done.skipped.items():
         lines.append(f"skipped {count}: {done.REASONS[reason]}")
     lines += ["", "outcomes  effective   score  estimate           model"]
@@ -92,7 +102,7 @@ def _lines(done: Recalibration, output: str) -> list[str]:
         lines.append("decisions in clusters: not compared, the artifact's limits leave no model")
     else:
         lines.append(
-            f"another model is taken in {done.clusters_changed} of {done.clusters} clusters"
+            f"another model is chosen in {done.clusters_changed} of {done.clusters} clusters"
         )
     same = done.default_before == done.default_after
     was = "" if same else f", until now {one_line(done.default_before, 48)}"

@@ -1,23 +1,26 @@
-"""`hypernova route`: decide which model should answer a prompt."""
+"""`hypernova route`: choose a model for a prompt.
+
+Not here: the decision (`hypernova.router`).
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.device import add_device_to
-from hypernova.cli.streams import complain, print_json
+from hypernova.cli.arguments import add_device_to, model_price
+from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
 from hypernova.router import as_dict
 from hypernova.router.explanation import REASONS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
     from hypernova import Decision
-    from hypernova.cli import Commands
+    from hypernova.cli.arguments import Commands
     from hypernova.router import Explanation, RouteOptions
 
 SHOWN_MODELS = 5
@@ -27,47 +30,55 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "route",
-        help="decide which model should answer a prompt",
+        help="choose a model for a prompt",
         epilog="Put TEXT before options that take several models, or after '--'.",
     )
     parser.add_argument("text", metavar="TEXT", help="the prompt, or - for one prompt a line")
     parser.add_argument(
         "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
     )
-    parser.add_argument("--embedder", metavar="DIR", help="if the artifact's is not bundled")
+    parser.add_argument(
+        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
+    )
     add_device_to(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--explain",
         action="store_true",
-        help="say what was read, the nearest clusters, and each model's estimate",
+        help="explain: the text that was read, the nearest clusters, each model's estimate",
     )
     parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
     parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
     parser.add_argument(
         "--max-cost-usd", type=float, metavar="USD", help="inf lifts the artifact's own limit"
     )
-    parser.add_argument("--min-success", type=float, metavar="P")
-    parser.add_argument("--allow", nargs="+", action="extend", metavar="M")
-    parser.add_argument("--deny", nargs="+", action="extend", metavar="M")
     parser.add_argument(
-        "--price", nargs="+", action="extend", type=_price, metavar="M=USD", dest="prices"
+        "--min-success", type=float, metavar="P", help="leave out models with a lower estimate"
     )
-    parser.add_argument("--previous-model", metavar="M", help="the conversation's")
-    parser.add_argument("--switch-cost", type=float, metavar="X", help="utility to gain by leaving")
-    parser.add_argument("--explore", type=float, metavar="P", help="chance of a model drawn")
-    parser.add_argument("--on-novel", choices=("default", "best_overall", "error"))
+    parser.add_argument("--allow", nargs="+", action="extend", metavar="M", help="only these")
+    parser.add_argument("--deny", nargs="+", action="extend", metavar="M", help="leave these out")
+    parser.add_argument(
+        "--price",
+        nargs="+",
+        action="extend",
+        type=model_price,
+        metavar="M=USD",
+        dest="prices",
+        help="cost of a task by model, in place of the artifact's",
+    )
+    parser.add_argument("--previous-model", metavar="M", help="model of the conversation so far")
+    parser.add_argument(
+        "--switch-cost", type=float, metavar="X", help="utility that a switch of models must gain"
+    )
+    parser.add_argument(
+        "--explore", type=float, metavar="P", help="probability of drawing the model at random"
+    )
+    parser.add_argument(
+        "--on-novel",
+        choices=("default", "best_overall", "error"),
+        help="what a novel prompt gets (default: the default model)",
+    )
     parser.set_defaults(run=_route)
-
-
-def _price(text: str) -> tuple[str, float]:
-    model, _, price = text.rpartition("=")
-    try:
-        if model:
-            return model, float(price)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected MODEL=USD, got {text!r}")
 
 
 def _options(arguments: argparse.Namespace) -> RouteOptions:
@@ -107,11 +118,11 @@ def _route(arguments: argparse.Namespace) -> int:
 def _route_lines(
     router: hypernova.Router, arguments: argparse.Namespace, options: RouteOptions
 ) -> int:
-    """Print a line for each line of standard input, and return the exit code.
+    """Print the decision for each line of standard input, and return the exit code.
 
-    A line that has no answer has an empty one, or an object with ``error``; so line n of the
-    output is always that of line n of the input, but for explanations in words. Each line is
-    answered before the next is read, so that a process that waits for its answer gets it.
+    A line without a decision gets an empty line, or an object with ``error``: line n of the output
+    always answers line n of the input, except with explanations in words. Each line is answered
+    before the next is read, because a process may wait for the answer.
     """
     code = 0
     for number, line in enumerate(_lines(), start=1):
@@ -121,8 +132,8 @@ def _route_lines(
                 continue
             decision = router.route(line, **options)
         except (TextError, NoCandidateError, NovelPromptError) as error:
-            # What is wrong with this prompt alone; a wish out of range is so for all of them.
-            complain(f"standard input, line {number}: {error}")
+            # These concern one prompt; an option out of range concerns all and ends the command.
+            print_error(f"standard input, line {number}: {error}")
             code = 1
             if arguments.json:
                 print_json({"error": str(error)})
@@ -141,16 +152,16 @@ def _route_lines(
 def _lines() -> Iterable[str]:
     if sys.stdin is None:
         raise HypernovaError("standard input is closed; send prompts to it, one a line")
-    # Bytes that are not UTF-8 become U+FFFD: a prompt is for reading, not for decoding.
+    # Bytes that are not UTF-8 become U+FFFD: the rest of the prompt still decides.
     for line in sys.stdin.buffer:
         yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
 
-def _print_explanation(said: Explanation, *, json: bool) -> None:
+def _print_explanation(explanation: Explanation, *, json: bool) -> None:
     if json:
-        print_json(said.to_dict())
+        print_json(explanation.to_dict())
     else:
-        print(said)
+        print(explanation)
     sys.stdout.flush()
 
 

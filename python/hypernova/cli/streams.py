@@ -1,6 +1,6 @@
-"""Standard output and standard error of a command: one that is full or closed is said, once.
+"""Standard output and error of a command: each failure of a stream is reported once.
 
-Not here: what is printed.
+Not here: the content that is printed.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ def prepare() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            # The next file that anyone opens would become standard output, and a library that
-            # prints would print into it. `os.open` takes the lowest free number: this one.
+            # The next file opened would become standard output, and a library that prints would
+            # write into it. `os.open` takes the lowest free number: this one.
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is None:
         raise WriteError("standard output is closed; open it, or send it to /dev/null")
-    # A model's name may hold what the stream's encoding does not.
+    # A model's name may hold characters that the stream's encoding lacks.
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
-    given = sys.stdout
-    if given is sys.__stdout__ and isinstance(given, io.TextIOWrapper):
+    stdout = sys.stdout
+    if stdout is sys.__stdout__ and isinstance(stdout, io.TextIOWrapper):
         sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(_Output(given.fileno())),
-            encoding=given.encoding,
+            io.BufferedWriter(_StandardOutput(stdout.fileno())),
+            encoding=stdout.encoding,
             errors="backslashreplace",
-            line_buffering=given.line_buffering,
+            line_buffering=stdout.line_buffering,
         )
 
 
-class _Output(io.RawIOBase):
-    """Standard output, whose first error says its name; what follows is dropped.
+class _StandardOutput(io.RawIOBase):
+    """Standard output whose first error names it; later output is dropped.
 
-    Python would complain once more, and end with another code, when it flushes at exit.
+    Python would report the error again, with another exit code, when it flushes at exit.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -70,7 +70,7 @@ class _Output(io.RawIOBase):
         while not self._failed:
             try:
                 return os.write(self._descriptor, data)
-            except BlockingIOError:  # another program made the pipe that both hold so
+            except BlockingIOError:  # another holder of the pipe made it non-blocking
                 select.select([], [self._descriptor], [])
             except BrokenPipeError:
                 self._failed = True
@@ -89,17 +89,17 @@ class _Output(io.RawIOBase):
         return len(data)
 
 
-def complain(problem: object) -> None:
+def print_error(problem: object) -> None:
     """Print one line on standard error."""
     try:
         print(f"hypernova: {escaped(str(problem))}", file=sys.stderr, flush=True)
-    except OSError:  # nobody is left to be told
+    except OSError:  # standard error is gone too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def print_json(value: object) -> None:
     """Print one line of strict JSON: null for a number that is not finite."""
-    # What an encoding other than UTF-8 lacks is written as JSON escapes it.
+    # Encodings other than UTF-8 lack characters: JSON escapes them.
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "").replace("_", "")
     print(as_json(value, ascii_only=encoding != "utf8"))
 
@@ -112,8 +112,8 @@ def as_json(value: object, *, ascii_only: bool = False) -> str:
         return json.dumps(_finite(value), ensure_ascii=ascii_only, allow_nan=False)
 
 
-def colours() -> bool:
-    """Return whether standard output is a terminal that wants colours."""
+def wants_colour() -> bool:
+    """Return whether standard output is a terminal that shows colours."""
     return (
         sys.stdout.isatty()
         and not os.environ.get("NO_COLOR")

@@ -1,6 +1,6 @@
-"""What commands print of an artifact: how it did, what it holds.
+"""Print an artifact for people: its figures, and a table of clusters by models.
 
-Not here: what a report says; that is in `hypernova.evaluation`.
+Not here: reports of an evaluation (`hypernova.evaluation`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 COLUMNS = 80
 CELL = len("*100.0±12.3 ")
 MARGIN = len("cluster      n  ")
-# Background and foreground of the 256 colours of a terminal, from low to high success;
-# each pair has enough contrast to be read.
+# Background and foreground among a terminal's 256 colours, from low to high success; each pair
+# has enough contrast to be read.
 RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 
 
 def print_summary(artifact: Artifact) -> None:
-    """What an artifact is and how it did, each figure labelled."""
+    """Print the size of an artifact and its figures, each labelled."""
     metadata = metadata_of(artifact)
     identity = json.loads(artifact.embedder)
     print(
@@ -37,34 +37,34 @@ def print_summary(artifact: Artifact) -> None:
         f"default {escaped(artifact.default_model)}, embedder "
         f"{escaped(str(identity['name']))}"
     )
-    for name, told in (
-        ("recalibration", _recalibrated),
+    for name, describe in (
+        ("recalibration", _recalibration),
         ("in_sample", _in_sample),
-        ("selection", _selected),
+        ("selection", _selection),
         ("target", _target),
     ):
         if metadata.get(name):
-            _print_known(name, told, metadata[name])
-    _print_shared(metadata, identity)
+            _print_entry(name, describe, metadata[name])
+    _print_shared_text(metadata, identity)
     print_changes(metadata)
 
 
-def _print_known(name: str, told: Callable[[Any], str], value: Any) -> None:
-    """Print what the metadata say; they are free, and another program may have written them."""
+def _print_entry(name: str, describe: Callable[[Any], str], value: Any) -> None:
+    """Print an entry of the metadata, which another program may have written."""
     try:
-        lines = told(value).splitlines()
+        lines = describe(value).splitlines()
     except (AttributeError, LookupError, TypeError, ValueError):
-        lines = [f"{name:24}  is of a form that this version does not know"]
+        lines = [f"{name:24}  has a form that this version cannot read"]
     for line in lines:
         print(escaped(line))
 
 
-def _recalibrated(folded: Any) -> str:
-    if not folded["outcomes"]:
+def _recalibration(summary: Any) -> str:
+    if not summary["outcomes"]:
         return ""
     return (
-        f"recalibrated              with {folded['outcomes']:d} logged outcomes; the figures "
-        "that follow\n                          are those of the fit, before that"
+        f"recalibrated              with {summary['outcomes']:d} logged outcomes; the figures "
+        "below\n                          are those of the fit, before recalibration"
     )
 
 
@@ -73,17 +73,17 @@ def _in_sample(figures: Any) -> str:
         f"in-sample accuracy        {figures['accuracy']:.4f} with {figures['models_used']:d} "
         f"models; best single {figures['best_single']:.4f} "
         f"({escaped(figures['best_single_model'])})\n"
-        "                          rates and test are the same tasks: "
+        "                          fitted and measured on the same tasks: "
         "this says nothing about new ones"
     )
 
 
-def _selected(figures: Any) -> str:
+def _selection(figures: Any) -> str:
     return (
         f"cross-validated accuracy  {figures['accuracy']:.4f}; "
         f"best single of each fold {figures['best_single']:.4f}\n"
         f"                          {figures['folds']:d} folds, {figures['repeats']:d} times; they "
-        "also chose the setting, so slightly too good"
+        "also selected the setting, so slightly too good"
     )
 
 
@@ -91,25 +91,25 @@ def _target(figures: Any) -> str:
     return (
         f"held-out at the target    {figures['accuracy']:.4f} at ${figures['cost_usd']:.4f} a "
         f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
-        "                          the same folds chose the weight, so slightly too good"
+        "                          the same folds selected the weight, so slightly too good"
     )
 
 
-def _print_shared(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Print what the prompts of the table share, and what of it every request loses."""
+def _print_shared_text(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Print which text the prompts of the table share, and which of it is left out."""
     if not (metadata.keys() & {"shared_text", "alike_prompts"} or "skip" in identity):
         return
     from hypernova.training.shared_text import alike_sentence, shared_sentence, skipped_sentence
 
-    said = []
+    sentences = []
     for key, sentence in (("shared_text", shared_sentence), ("alike_prompts", alike_sentence)):
-        # Metadata is free: another program may have written something else there.
+        # Another program may have written something else there.
         with suppress(KeyError, TypeError, ValueError, AttributeError):
             if key in metadata:
-                said.append(sentence(metadata[key]))
-    if "skip" in identity and not said:
-        said.append(skipped_sentence(identity))
-    for name, text in zip(["shared text"] + [""] * len(said), said, strict=False):
+                sentences.append(sentence(metadata[key]))
+    if "skip" in identity and not sentences:
+        sentences.append(skipped_sentence(identity))
+    for name, text in zip(["shared text"] + [""] * len(sentences), sentences, strict=False):
         print(
             textwrap.fill(
                 text, COLUMNS + 8, initial_indent=f"{name:26}", subsequent_indent=" " * 26,
@@ -119,74 +119,74 @@ def _print_shared(metadata: dict[str, Any], identity: dict[str, Any]) -> None:
 
 
 def print_changes(metadata: dict[str, Any]) -> None:
-    """How the models were changed since the artifact was fitted, a line for each change."""
+    """Print a line for each change of models since the artifact was fitted."""
     changes = metadata.get("changes") or []
     for change in changes if isinstance(changes, list) else [changes]:
-        _print_known("changes", _changed, change)
+        _print_entry("changes", _change, change)
 
 
-def _changed(change: Any) -> str:
-    what = change.get("what")
-    if what == "add_model":
+def _change(change: Any) -> str:
+    kind = change.get("what")
+    if kind == "add_model":
         each = (f"{one['model']} ({one['prompts']} scored prompts)" for one in change["models"])
-        told = f"added {', '.join(each)}"
-    elif what == "remove_model":
-        told = f"removed {', '.join(change['models'])}"
-    elif what == "rename_model":
-        told = f"renamed {change['model']} to {change['to']}"
+        text = f"added {', '.join(each)}"
+    elif kind == "remove_model":
+        text = f"removed {', '.join(change['models'])}"
+    elif kind == "rename_model":
+        text = f"renamed {change['model']} to {change['to']}"
     else:
-        return ""  # something that another version did
-    return f"since it was fitted       {escaped(told)}"
+        return ""  # another version's
+    return f"since it was fitted       {escaped(text)}"
 
 
 def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
-    """Lines of a table of clusters by models: estimated success, its error, n.
+    """Return the lines of a table of clusters by models: success estimate, standard error, n.
 
-    Models that some cluster takes come first, then the best of the others, as many as
-    fit 80 columns.
+    Models that are chosen in some cluster come first, then the best of the others, up to 80
+    columns.
 
     Args:
-        artifact: To show.
-        colour: Colour the cells, for a terminal.
+        artifact: The artifact to show.
+        colour: Whether to colour the cells, for a terminal.
     """
     from hypernova.training.choices import NONE, models_taken
     from hypernova.training.clustering.describe import one_line, success_at_centres
 
     k = artifact.n_clusters
-    # Under the artifact's own limits: what a caller without options gets.
+    # Under the artifact's own limits, as for a caller without options.
     taken = models_taken(artifact, artifact.centroids)
-    shown = _worth_showing(artifact, taken)
+    columns = _models_shown(artifact, taken)
     success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])
     error, counts = artifact.standard_error, artifact.counts
-    letters = [chr(ord("A") + place) for place in range(len(shown))]
-    low, high = success[:k, shown].min(), success[:k, shown].max()
-    # Where each model has an outcome for each task, one n says it for the row.
-    same = bool((counts[:, shown] == counts[:, shown[:1]]).all())
+    letters = [chr(ord("A") + place) for place in range(len(columns))]
+    low, high = success[:k, columns].min(), success[:k, columns].max()
+    # Without holes one n is enough for a row.
+    same_n = bool((counts[:, columns] == counts[:, columns[:1]]).all())
     lines = [
-        "success in % at the cluster's centre, ± standard error; * is taken there",
+        "success in % at the cluster's centre, ± standard error; * is chosen there",
         "in-sample: the rates behind its decisions, not a forecast",
-        *_beyond_the_cluster(artifact),
+        *_estimate_note(artifact),
         "cluster      n  " + "".join(f"{letter:>{CELL - 6}}      " for letter in letters).rstrip(),
     ]
     for row in range(k + 1):
         cells = []
-        for model in shown:
+        for model in columns:
             mark = "*" if row < k and taken[row] == model else " "
             text = f"{mark}{100 * success[row, model]:5.1f}±{100 * error[row, model]:<4.1f}"
-            cells.append(_painted(text, success[row, model], low, high, mark) if colour else text)
+            cells.append(_coloured(text, success[row, model], low, high, mark) if colour else text)
         name = "all" if row == k else str(row)
-        n = f"{counts[row, shown].max():g}"
+        n = f"{counts[row, columns].max():g}"
         lines.append(f"{name:>7} {n:>6}  " + " ".join(cells).rstrip())
-        if not same:
-            each = " ".join(f"{f'n {counts[row, model]:g}':>{CELL - 1}}" for model in shown)
+        if not same_n:
+            each = " ".join(f"{f'n {counts[row, model]:g}':>{CELL - 1}}" for model in columns)
             lines.append(" " * MARGIN + each.rstrip())
-    for letter, model in zip(letters, shown, strict=True):
+    for letter, model in zip(letters, columns, strict=True):
         times = int((taken == model).sum())
         name = artifact.models[model]
         facts = ["default"] * (name == artifact.default_model)
-        facts += [f"taken in {times} of {k} clusters"] if times else []
+        facts += [f"chosen in {times} of {k} clusters"] if times else []
         lines.append(f"  {letter}  {one_line(name, 48)}" + f" ({', '.join(facts)})" * bool(facts))
-    rest = len(artifact.models) - len(shown)
+    rest = len(artifact.models) - len(columns)
     if rest:
         lines.append(f"  and {rest} more models (--json)")
     if left_out := int((taken == NONE).sum()):
@@ -194,25 +194,25 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     return lines
 
 
-def _beyond_the_cluster(artifact: Artifact) -> list[str]:
-    """What else than its cluster's rates makes a prompt's estimate."""
+def _estimate_note(artifact: Artifact) -> list[str]:
+    """Return a note on how a prompt's estimates differ from those of its cluster's centre."""
     parts = []
     if artifact.nearest is not None:
-        parts.append(f"shared among its {artifact.nearest} nearest clusters")
+        parts.append(f"the average of its {artifact.nearest} nearest clusters")
     if artifact.slopes is not None:
-        parts.append("lifted by what its vector says")
-    return ["a prompt is " + ", ".join(parts)] if parts else []
+        parts.append("a linear correction")
+    return ["a prompt gets " + ", plus ".join(parts)] if parts else []
 
 
-def _worth_showing(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
-    """Models, the most often taken first, then by overall success, as many as fit."""
+def _models_shown(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
+    """Return models, the most often chosen first, then by overall success, as many as fit."""
     times = np.bincount(taken[taken >= 0], minlength=len(artifact.models))
     # The last key is the first to sort by.
     order = np.lexsort((-artifact.success[-1], -times))
     return [int(model) for model in order[: (COLUMNS - MARGIN) // CELL]]
 
 
-def _painted(text: str, value: float, low: float, high: float, mark: str) -> str:
+def _coloured(text: str, value: float, low: float, high: float, mark: str) -> str:
     share = 0.0 if high <= low else (value - low) / (high - low)
     back, front = RAMP[min(int(np.clip(share, 0, 1) * len(RAMP)), len(RAMP) - 1)]
     bold = "1;" if mark == "*" else ""

@@ -1,10 +1,10 @@
-"""Turn a sentence-transformers folder into an embedder folder: the extra ``export``.
+"""Turn a sentence-transformers model into an embedder folder: the extra ``export``.
 
-A module for each step: ``source`` reads the folder, ``bert`` writes the model's graph with
-``graph``, ``forward`` computes the same in numpy to compare with, ``run`` does it all.
-Not here: anything that serves. Nothing but the command line imports this package.
+``reader`` reads the model, ``bert`` builds its graph with ``graph``, ``reference`` computes the
+same in numpy to compare with, and ``export`` runs these steps. Not here: anything that serves; only
+the command line imports this package.
 """
 
-from hypernova.export.run import Exported, export_embedder
+from hypernova.export.export import ExportResult, export_embedder
 
-__all__ = ["Exported", "export_embedder"]
+__all__ = ["ExportResult", "export_embedder"]

@@ -1,6 +1,6 @@
-"""An ONNX graph under construction, with onnxruntime's fused operators, as float32 or int8.
+"""Build an ONNX graph with onnxruntime's fused operators, in float32 or int8.
 
-Not here: what the graph computes (see ``bert``).
+Not here: what the graph computes (`bert`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
 CONTRIB = "com.microsoft"  # onnxruntime's own operators: fused attention, layer norm and gelu
-# Pairs of products are summed in saturating 16 bits by CPUs with AVX2 but without VNNI.
-# 2 * 255 * 64 = 32640 is the largest sum that fits, so that weights within +-64 give the same
-# integers on every CPU.
+# CPUs with AVX2 but without VNNI sum pairs of products in saturating 16 bits. 2 * 255 * 64 = 32640
+# is the largest sum that fits, so weights within +-64 give the same integers on every CPU.
 WEIGHT_MAX = 64
 GELU_MIN = np.float32(0.17)  # gelu(x) > -0.17 everywhere, so gelu(x) + 0.17 needs no sign bit
 Array = npt.NDArray[Any]
@@ -29,7 +28,7 @@ class Graph:
         self.constants: dict[str, TensorProto] = {}
 
     def const(self, name: str, value: Array | np.generic) -> str:
-        """Add a constant; one of the same name is the same constant."""
+        """Add a constant; equal names mean the same constant."""
         self.constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
         return name
 
@@ -41,11 +40,11 @@ class Graph:
     def linear(
         self, x: str, weight: Array, bias: Array, out: str, *, gelu: bool = False
     ) -> tuple[str, Array]:
-        """``x @ weight.T`` and the bias that the next, fused operator has to add.
+        """Add ``x @ weight.T``, and return it with the bias that the next, fused operator must add.
 
-        As int8, each token's activations get a scale of their own, not the whole tensor as in
-        onnxruntime's dynamic quantisation: then a vector does not depend on the padding or on
-        the other texts of its batch, and it is closer to float32.
+        In int8 each token's activations have a scale of their own, and not one for the tensor as in
+        onnxruntime's dynamic quantisation: a vector then depends neither on padding nor on the
+        other texts of its batch, and is closer to float32.
 
         Args:
             x: value of shape (batch, seq, k).
@@ -70,13 +69,13 @@ class Graph:
         token = self.op("Mul", [largest, self.const(f"step_{zero}", step)], f"{out}.token_scale")
         x = self.op("Div", [x, token], f"{out}.scaled")
         x = self.op("QuantizeLinear", [x, one, zero], f"{out}.x")  # round, offset and clip in one
-        # The product in integers, and its scaling in one; it knows no scales of tokens.
+        # Integer product and scaling in one operator, which takes no scale for each token.
         factors = [x, self.const(f"{out}.q", q.T), one, self.const(f"{out}.scale", scale), zero]
         y = self.op("MatMulIntegerToFloat", factors, f"{out}.by_row", CONTRIB)
         return self.op("Mul", [y, token], out), bias
 
     def rows(self, table: Array, ids: str) -> str:
-        """Rows of an embedding table; as int8, with one scale for each row."""
+        """Add a look-up of rows in an embedding table; in int8 with one scale for each row."""
         if not self.int8:
             return self.op("Gather", [self.const("words", table), ids], "word")
         scale = _scale(np.abs(table).max(1, keepdims=True), 127)
@@ -110,6 +109,6 @@ class Graph:
 
 
 def _scale(largest: Array, steps: int) -> Array:
-    """The step of each row; 1 for a row of zeros, which some tables hold."""
+    """Return the step of each row; 1 for a row of zeros, which some tables hold."""
     scale: Array = (largest / steps).astype(np.float32)
     return np.where(scale > 0, scale, np.float32(1))

@@ -1,5 +1,5 @@
-"""What joins hypernova to services: `server`, `litellm` and `otel`, each behind an extra.
+"""Connect hypernova to services: `server`, `litellm` and `otel`, each with an extra.
 
-Not here: decisions; each module asks a `hypernova.Router`, and nothing that serves imports
-this package.
+`gateway` and `request_options` are for any gateway. Not here: decisions; each module calls a
+`hypernova.Router`, and the router imports nothing of this package.
 """

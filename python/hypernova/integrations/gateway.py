@@ -1,6 +1,6 @@
-"""Rank the models for a gateway's request, in whichever protocol it came, with or without text.
+"""Rank the models for a gateway's request, in any protocol, with or without text.
 
-Not here: any gateway, and what a request may ask for (see ``bounds``).
+Not here: the gateways themselves, and the options of a request (`request_options`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from hypernova.errors import HypernovaError, MessagesError, NoCandidateError, TextError
-from hypernova.integrations.bounds import narrow
+from hypernova.integrations.request_options import constrain_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from hypernova.router import RouteOptions
 
 OnUnreadable = Literal["default", "error"]
-# The reason of a ranking that no text was read for.
-UNREAD = "unread"
+# Reason of a ranking without text.
+REASON_UNREAD = "unread"
 
 
 class Ranking(NamedTuple):
-    """The models to try, and what to note of the decision.
+    """The models to try, and the decision that ranked them.
 
     Attributes:
-        models: Those that the options allow, the best first; at least one.
-        id: Of the decision; None where nothing was read.
-        reason: Of the decision, or ``unread``.
+        models: Models that the options allow, the best first; at least one.
+        id: Id of the decision; None if no text was read.
+        reason: Reason of the decision, or ``unread``.
         artifact: sha256 of the artifact that decided.
     """
 
@@ -38,37 +38,37 @@ class Ranking(NamedTuple):
     artifact: str
 
 
-async def rank_within(
+async def rank_for_request(
     router: Router,
     messages: object,
-    bounds: RouteOptions,
-    asked: object,
+    operator: RouteOptions,
+    requested: object,
     *,
     is_served: Callable[[str], bool] | None = None,
     on_unreadable: OnUnreadable,
 ) -> Ranking:
-    """Rank the models for a request within the operator's bounds, by one artifact.
+    """Rank the models for a request within the operator's limits, by one artifact.
 
-    Where another artifact takes over in between, the bounds are read again: its models and its
-    limits may be others.
+    If a new artifact replaces the one in use meanwhile, ranking starts again: models and limits may
+    differ.
 
     Args:
         router: As in `rank`.
         messages: As in `rank`.
-        bounds: The operator's options.
-        asked: The request's, as `hypernova.integrations.bounds.narrow` takes them.
-        is_served: Whether a model of the artifact can be asked at all; by default each can.
+        operator: The operator's options.
+        requested: The request's options, as `constrain_options` takes them.
+        is_served: Returns whether a model of the artifact can be called; by default all can.
         on_unreadable: As in `rank`.
 
     Raises:
-        PolicyError: As in `hypernova.integrations.bounds.narrow`.
+        PolicyError: As in `constrain_options`.
         HypernovaError: As in `rank`.
     """
     while True:
         artifact = router.artifact
         served = None if is_served is None else [m for m in artifact.models if is_served(m)]
         try:
-            options = narrow(artifact, bounds, asked, served=served)
+            options = constrain_options(artifact, operator, requested, served=served)
             ranking = await rank(router, messages, options, on_unreadable=on_unreadable)
         except HypernovaError:
             if router.artifact is artifact:
@@ -81,22 +81,22 @@ async def rank_within(
 async def rank(
     router: Router, messages: object, options: RouteOptions, *, on_unreadable: OnUnreadable
 ) -> Ranking:
-    """Rank the models for a conversation, or without one where nothing can be read.
+    """Rank the models for a conversation, or without text if the messages are unreadable.
 
     Args:
-        router: What decides.
-        messages: As `hypernova.Router.route` takes them; anything else cannot be read.
-        options: For this request.
-        on_unreadable: What a request gets that holds no text of a user's, or is malformed:
-            the ranking of `Artifact.rank_unread`, or an error.
+        router: The router that decides.
+        messages: Messages as `hypernova.Router.route` takes them; anything else is unreadable.
+        options: Route options of this request.
+        on_unreadable: For messages that are malformed or hold no text of a user: ``"default"``
+            ranks by `Artifact.rank_unread`, ``"error"`` raises.
 
     Raises:
-        MessagesError: Nothing can be read, and ``on_unreadable`` is ``"error"``.
-        TextError: As `MessagesError`, where no token is known to the embedder.
+        MessagesError: The messages are unreadable, and ``on_unreadable`` is ``"error"``.
+        TextError: Likewise, where the embedder knows no token of the text.
         NoCandidateError: The options leave no model.
         HypernovaError: As `hypernova.Router.route`.
     """
-    if messages is None:  # which would be no argument at all to the router
+    if messages is None:  # to the router None means that the argument is missing
         messages = ()
     try:
         decision = await router.aroute(messages=messages, **options)  # type: ignore[arg-type]
@@ -111,41 +111,41 @@ async def rank(
                 "or min_success"
             ) from None
         models = tuple(entry.model for entry in unread)
-        return Ranking(models, None, UNREAD, artifact.sha256)
+        return Ranking(models, None, REASON_UNREAD, artifact.sha256)
     models = tuple(entry.model for entry in decision.ranking)
     return Ranking(models, decision.id, decision.reason, decision.artifact)
 
 
-def messages_in(data: Mapping[str, Any]) -> Any:
-    """Find the conversation in a request's body, in whichever protocol it came.
+def messages_of(data: Mapping[str, Any]) -> Any:
+    """Return the conversation in a request's body, in any protocol.
 
     Args:
         data: The body: ``messages`` of the chat protocols, ``input`` of the responses protocol,
             ``prompt`` of plain completions, or ``contents`` of Google's.
 
     Returns:
-        Messages as `hypernova.Router.route` takes them, if there are any: a str is what the
-        user said, and so is each of several. Whatever else is there is given as it is.
+        Messages as `hypernova.Router.route` takes them: a str, or each of several, becomes a
+        message of the user. Any other content is returned unchanged.
     """
     if contents := data.get("contents"):
         several = isinstance(contents, Sequence) and not isinstance(contents, str | bytes)
-        return [_from_google(item) for item in (contents if several else [contents])]
+        return [_message_of_google(item) for item in (contents if several else [contents])]
     found: Any = next((data[k] for k in ("messages", "input", "prompt") if data.get(k)), [])
     if isinstance(found, str):
-        return [_said(found)]
+        return [_user_message(found)]
     if isinstance(found, Sequence) and not isinstance(found, bytes):
-        return [_said(item) if isinstance(item, str) else item for item in found]
+        return [_user_message(item) if isinstance(item, str) else item for item in found]
     return found
 
 
-def _said(text: str) -> dict[str, Any]:
+def _user_message(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def _from_google(item: Any) -> Any:
-    """Turn a content of Google's protocol, with parts that have no type, into a message."""
+def _message_of_google(item: Any) -> Any:
+    """Convert a content of Google's protocol, whose parts have no type, into a message."""
     if isinstance(item, str):
-        return _said(item)
+        return _user_message(item)
     if not isinstance(item, Mapping):
         return item
     parts = item.get("parts")

@@ -1,4 +1,4 @@
-"""Spans of decisions for OpenTelemetry. The extra ``otel``.
+"""Trace decisions as OpenTelemetry spans: the extra ``otel``.
 
 Not here: exporters and sampling; the program that sets up OpenTelemetry chooses them.
 """
@@ -28,27 +28,27 @@ NANOSECONDS = 1_000_000_000
 def trace_decisions(
     router: Router, *, tracer_provider: trace.TracerProvider | None = None
 ) -> Callable[[], None]:
-    """Make a span of each decision from text: ``hypernova.route`` in the caller's span.
+    """Record a span for each decision from text: ``hypernova.route`` in the caller's span.
 
-    It has two spans within, ``hypernova.embed`` and ``hypernova.decide``, and the attributes
+    The span has two child spans, ``hypernova.embed`` and ``hypernova.decide``, and the attributes
     ``hypernova.model``, ``.reason``, ``.cluster``, ``.novelty``, ``.propensity``,
-    ``.decision_id`` and ``.artifact``. A call of ``route_many`` is one span, which has
-    ``hypernova.decisions``, their number, instead. No span holds the text of a prompt.
+    ``.decision_id`` and ``.artifact``. A call of ``route_many`` is one span with the attribute
+    ``hypernova.decisions``, their number, in place of those. No span holds text of a prompt.
 
     Args:
-        router: Whose decisions.
-        tracer_provider: Where spans go; by default the program's global one.
+        router: The router to trace.
+        tracer_provider: Receives the spans; by default the program's global provider.
 
     Returns:
-        A function that ends it.
+        A function that stops the tracing.
 
     Example:
         >>> import hypernova
         >>> from hypernova.integrations.otel import trace_decisions
         >>> router = hypernova.Router.open()
-        >>> end = trace_decisions(router)
+        >>> stop = trace_decisions(router)
         >>> decision = router.route("Fix the race in the scheduler")  # with its span
-        >>> end()
+        >>> stop()
     """
     tracer = trace.get_tracer("hypernova", tracer_provider=tracer_provider)
 
@@ -56,7 +56,7 @@ def trace_decisions(
         start = observed.started_ns
         embedded = start + round(observed.embed_s * NANOSECONDS)
         end = embedded + round(observed.decide_s * NANOSECONDS)
-        # Made afterwards, with the times that were taken: a decision waits for no span.
+        # Recorded afterwards, with the times measured before: a decision waits for no span.
         span = tracer.start_span(
             "hypernova.route", start_time=start, attributes=_attributes(observed)
         )

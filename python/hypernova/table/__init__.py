@@ -1,6 +1,8 @@
-"""The outcome table: which model scored what on which task, read from disk and checked.
+"""Read, check and write outcome tables: scores, costs and latencies of models on tasks.
 
-Not here: embedding, clustering or judging; nothing in this package looks at what a prompt means.
+`outcome_table` is the table; `formats` reads and writes files as `columns`, `checks` and
+`model_names` hold the rules, `source` words their errors, `prompts` reads prompts alone, and
+`public` reads published data. Not here: embedding, clustering or evaluation.
 """
 
 from __future__ import annotations

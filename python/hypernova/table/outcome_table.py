@@ -1,6 +1,6 @@
 """`OutcomeTable`: tasks x models with scores, costs and latencies, checked and immutable.
 
-Not here: reading a form (`text`, `parquet`) or the rules a table obeys (`columns`).
+Not here: the formats (`formats`) and the rules that a table obeys (`checks`).
 """
 
 from __future__ import annotations
@@ -12,49 +12,40 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.paths import escaped
-from hypernova.table.columns import (
-    Floats,
-    Ints,
-    Outcomes,
-    Tasks,
-    Vectors,
-    check_models,
-    check_tasks,
-    outcome_arrays,
-    unit_vectors,
-)
-from hypernova.table.delimited import read_csv
-from hypernova.table.parquet import read_folder, read_long
-from hypernova.table.source import Source, existing, form_of, shown
-from hypernova.table.text import read_jsonl
-from hypernova.table.write import save_table
+from hypernova.table.checks import check_models, check_tasks, outcome_arrays, unit_vectors
+from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
+from hypernova.table.formats.csv import read_csv
+from hypernova.table.formats.files import detect_format, require_path
+from hypernova.table.formats.jsonl import read_jsonl
+from hypernova.table.formats.parquet import read_parquet, read_parquet_folder
+from hypernova.table.formats.write import write_table
+from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-_READERS = {".jsonl": read_jsonl, ".csv": read_csv, ".parquet": read_long}
+_READERS = {".jsonl": read_jsonl, ".csv": read_csv, ".parquet": read_parquet}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OutcomeTable:
-    """Which model scored what on which task.
+    """Scores, costs and latencies of models on tasks.
 
-    Make one with `read` or `from_arrays`, which check it; the constructor checks nothing. All
+    Make a table with `read` or `from_arrays`, which check it; the constructor checks nothing. All
     arrays are read-only.
 
     Attributes:
-        task_ids: Distinct ids, in the order of the source.
-        prompts: One for each task; prompts may repeat.
-        groups: One for each task, None where it has none.
-        models: Distinct names, sorted, so that the order of rows in a file never changes what is
-            made from it.
+        task_ids: Distinct ids (tasks,), in the order of the source.
+        prompts: Prompts (tasks,); prompts may repeat.
+        groups: Groups (tasks,); None for a task without a group.
+        models: Distinct names (models,), sorted: the order of rows in a file changes no artifact.
         score: float64 (tasks, models) in 0..1; NaN where the model has no outcome on the task.
         cost_usd: float64 (tasks, models) in USD; NaN where unknown, never zero for unknown.
         latency_s: float64 (tasks, models) in seconds; NaN where unknown.
-        embedding: float32 (tasks, dim), each row of unit length, or None if the table has none.
+        embedding: Vectors, float32 (tasks, dim) of unit length, or None.
         name: Base name of the source without its suffix, for reports.
-        embedding_origin: Where `embedding` comes from, None without one.
+        embedding_origin: Where the vectors come from, or None without vectors.
     """
 
     task_ids: tuple[str, ...]
@@ -81,7 +72,7 @@ class OutcomeTable:
         outcomes = int(np.count_nonzero(~np.isnan(self.score)))
         vectors = "" if self.embedding is None else f", embedding of {self.embedding.shape[1]}"
         return (
-            f"<OutcomeTable {shown(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
+            f"<OutcomeTable {quoted(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
             f"{outcomes} outcomes{vectors}>"
         )
 
@@ -100,8 +91,8 @@ class OutcomeTable:
         """Read and check an outcome table.
 
         Args:
-            path: One of four forms. A text file may be packed with gzip, and has `.gz` after its
-                suffix then.
+            path: A table in one of four formats. A text file may be packed with gzip, with `.gz`
+                after its suffix.
 
                 - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
                   `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?).
@@ -109,45 +100,45 @@ class OutcomeTable:
                   "embedding"?, "outcomes": {model: {"score", "cost_usd"?, "latency_s"?} |
                   score}}`.
                 - A `.csv` or `.tsv` file with a header, one outcome a row: task_id, prompt, group?,
-                  model, score, cost_usd?, latency_s?. Commas, semicolons or tabs separate its
-                  cells. It cannot hold an embedding.
+                  model, score, cost_usd?, latency_s?. Commas, semicolons or tabs separate the
+                  cells. CSV cannot hold an embedding.
                 - A `.parquet` file with the same columns, and embedding? (lists of numbers).
-            min_models: Models that there must be. A table to learn from needs two; the scored
-                prompts of a new model need one.
+            min_models: Fewest models allowed. A table to learn from needs two; the scored prompts
+                of a new model need one.
 
         Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
-        Parquet, is read as its decimal string. A score of JSON or Parquet type boolean is 1 or 0,
-        and so is `true`, `false`, `yes` or `no` in CSV.
-        A null, empty or (in Parquet) NaN cost or latency is unknown; a null or empty group is none.
-        An outcome that is not there is a hole; one that is given twice with the same values counts
-        once. A vector is scaled to unit length, and left as it is where it has that already.
+        Parquet, is read as its decimal string. A boolean score in JSON or Parquet is 1 or 0,
+        and so is `true`, `false`, `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost or
+        latency is unknown; a null or empty group is none. A missing outcome is a hole; an outcome
+        that stands twice with the same values counts once. Vectors are scaled to unit length;
+        those of unit length keep their bits.
 
         Returns:
-            The table; tasks in the order of the source, models sorted.
+            The table: tasks in the order of the source, models sorted.
 
         Raises:
             NotFoundError: nothing is at the path.
             TableError: the table is malformed. The message names the file, the row (line of a text
                 file, row of a Parquet file, both from 1), the column, what was found and what to
                 do.
-            MissingExtraError: the form is Parquet and pyarrow is not installed.
+            MissingExtraError: the format is Parquet and pyarrow is not installed.
 
         Example:
             >>> table = OutcomeTable.read("data/")  # doctest: +SKIP
         """
-        there = existing(path)
-        if there.is_dir():
+        place = require_path(path)
+        if place.is_dir():
             # "." and ".." have no name of their own.
-            base = there.resolve().name if there.name in {"", ".."} else there.name
-            return cls.of_columns(*read_folder(there), name=base, min_models=min_models)
-        form, base = form_of(
-            there,
+            base = place.resolve().name if place.name in {"", ".."} else place.name
+            return cls.from_columns(*read_parquet_folder(place), name=base, min_models=min_models)
+        suffix, base = detect_format(
+            place,
             _READERS,
             "an outcome table",
             "give .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet and "
             "outcomes.parquet",
         )
-        return cls.of_columns(*_READERS[form](there), name=base, min_models=min_models)
+        return cls.from_columns(*_READERS[suffix](place), name=base, min_models=min_models)
 
     @classmethod
     def from_arrays(
@@ -165,20 +156,19 @@ class OutcomeTable:
         embedding_origin: str | None = None,
         min_models: int = 2,
     ) -> OutcomeTable:
-        """Make a table from arrays, under the same rules as `read`. Everything is copied.
+        """Make a table from arrays, under the rules of `read`. All arrays are copied.
 
         Args:
             task_ids: Distinct ids (tasks,).
             prompts: Prompts (tasks,).
             models: Distinct names (models,) in any order; columns are sorted by them.
             score: Numbers (tasks, models) in 0..1; NaN is a hole.
-            cost_usd: USD (tasks, models); NaN is unknown. Dropped in holes, where there is no
-                outcome that it could be the cost of.
+            cost_usd: USD (tasks, models); NaN is unknown. Dropped in holes.
             latency_s: Seconds (tasks, models); NaN is unknown. Dropped in holes.
             groups: Groups (tasks,); None or an empty string is no group.
             embedding: Vectors (tasks, dim) of any length above zero.
             name: Name of the table, for reports and messages.
-            embedding_origin: Where the vectors come from; `embedding of NAME` if not given.
+            embedding_origin: Where the vectors come from; by default `embedding of NAME`.
             min_models: As in `read`.
 
         Raises:
@@ -195,7 +185,7 @@ class OutcomeTable:
             >>> table.models
             ('large', 'small')
         """
-        source = Source(f"table {shown(name)}", "index")
+        source = _array_source(name)
         n_tasks = len(task_ids)
         texts = {
             "task_ids": _texts(task_ids, "task_ids", n_tasks, source),
@@ -208,7 +198,7 @@ class OutcomeTable:
         for index, model in enumerate(texts["models"]):
             if model in seen:
                 raise source.error(
-                    f"found {shown(model)} twice", "keep one", at=index, column="models"
+                    f"found {quoted(model)} twice", "keep one", at=index, column="models"
                 )
             seen.add(model)
         check_models(texts["models"], list(range(len(texts["models"]))), source, "models")
@@ -225,8 +215,8 @@ class OutcomeTable:
         if embedding is not None:
             vectors = _matrix(embedding, "embedding", (n_tasks, None), source)
             embedding_origin = embedding_origin or f"embedding of {name}"
-        return cls.of_columns(
-            Tasks(
+        return cls.from_columns(
+            TaskColumns(
                 source=source,
                 rows=np.arange(n_tasks, dtype=np.int64),
                 ids=texts["task_ids"],
@@ -234,7 +224,7 @@ class OutcomeTable:
                 groups=named,
                 embedding=vectors,
             ),
-            Outcomes(
+            OutcomeColumns(
                 source=source,
                 rows=task.astype(np.int64),
                 task=task.astype(np.int64),
@@ -250,28 +240,28 @@ class OutcomeTable:
         )
 
     @classmethod
-    def of_columns(
+    def from_columns(
         cls,
-        tasks: Tasks,
-        outcomes: Outcomes,
+        tasks: TaskColumns,
+        outcomes: OutcomeColumns,
         *,
         name: str,
         embedding_origin: str | None = None,
         min_models: int = 2,
     ) -> OutcomeTable:
-        """Check what a reader of some form has read, and make the table of it.
+        """Make a table of the columns that a reader returns, under the rules of `read`.
 
         Args:
             tasks: The tasks.
             outcomes: Their outcomes.
             name: Name of the table.
-            embedding_origin: Where the vectors come from; the embedding column if not given.
+            embedding_origin: Where the vectors come from; by default `embedding column of NAME`.
             min_models: As in `read`.
 
         Raises:
             TableError: a rule is broken; the message names the source and the row.
         """
-        name = escaped(name)  # of a file it may hold line breaks, or bytes that are no text
+        name = escaped(name)  # the name of a file may hold line breaks, or bytes that are no text
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
         models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, min_models)
@@ -293,10 +283,10 @@ class OutcomeTable:
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table so that `read` gives an equal one.
+        """Write the table so that `read` returns an equal one.
 
-        What is written is complete or not there at all. Nothing that exists is overwritten. The
-        name and the origin of vectors are not kept: `read` takes them from the path.
+        The table is written whole or not at all, and replaces nothing. Its name and the origin of
+        vectors are not written: `read` takes them from the path.
 
         Args:
             path: A `.jsonl` file to write, or else a folder to make, for `tasks.parquet` and
@@ -304,17 +294,47 @@ class OutcomeTable:
 
         Raises:
             TableError: the table has no tasks or a model without outcomes, which no file may hold,
-                or the suffix is one that only `read` takes.
-            TableWriteError: something is at the path already, or it cannot be written.
-            NotFoundError: the folder that the path is in does not exist.
-            MissingExtraError: the form is Parquet and pyarrow is not installed.
+                or tables are not written with that suffix.
+            TableWriteError: something exists at the path, or the path cannot be written.
+            NotFoundError: the folder that holds the path does not exist.
+            MissingExtraError: the format is Parquet and pyarrow is not installed.
+
+        Example:
+            >>> table.save("swebench.jsonl")  # doctest: +SKIP
         """
-        save_table(self, path)
+        source = _array_source(self.name)
+        if not self.n_tasks:
+            raise source.error("holds no tasks", "write a table with at least one")
+        empty = np.flatnonzero(np.isnan(self.score).all(axis=0))
+        if empty.size:
+            raise source.error(
+                f"model {quoted(self.models[empty[0]])} has no outcomes", "write a table without it"
+            )
+        task, model = np.nonzero(~np.isnan(self.score))
+        tasks = TaskColumns(
+            source=source,
+            rows=np.arange(self.n_tasks, dtype=np.int64),
+            ids=list(self.task_ids),
+            prompts=list(self.prompts),
+            groups=list(self.groups),
+            embedding=self.embedding,
+        )
+        outcomes = OutcomeColumns(
+            source=source,
+            rows=task,
+            task=task,
+            model=model,
+            models=list(self.models),
+            score=self.score[task, model],
+            cost_usd=self.cost_usd[task, model],
+            latency_s=self.latency_s[task, model],
+        )
+        write_table(tasks, outcomes, path)
 
     def prompt_groups(self) -> Ints:
         """Number the distinct prompts.
 
-        Folds keep equal numbers together: a prompt must not be both trained on and tested on.
+        Equal prompts belong in one fold: no prompt may be both trained on and tested on.
 
         Returns:
             int64 (tasks,): equal exactly where the prompt text is equal, counted from 0 in order
@@ -326,15 +346,15 @@ class OutcomeTable:
         )
 
     def subset(self, rows: npt.NDArray[np.integer]) -> OutcomeTable:
-        """Return the table of some tasks, with all models, also those that then have no outcome.
+        """Return the table of some tasks. All models stay, with or without outcomes.
 
         Args:
-            rows: Indices of tasks, integers (n,) in 0..n_tasks-1, in the order wanted.
+            rows: Indices of tasks, integers (n,) in 0..n_tasks-1, in the order of the result.
 
         Raises:
             TableError: `rows` is not one-dimensional, not of integers, or out of range.
         """
-        source = Source(f"table {shown(self.name)}", "index")
+        source = _array_source(self.name)
         rows = np.asarray(rows)
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             raise source.error(
@@ -364,6 +384,10 @@ class OutcomeTable:
         )
 
 
+def _array_source(name: str) -> Source:
+    return Source(f"table {quoted(name)}", "index")
+
+
 def _texts(values: Sequence[object], column: str, length: int, source: Source) -> list[str]:
     if len(values) != length:
         raise source.error(
@@ -372,7 +396,7 @@ def _texts(values: Sequence[object], column: str, length: int, source: Source) -
     texts = []
     for index, value in enumerate(values):
         if not isinstance(value, str):
-            raise source.error(f"found {shown(value)}", "give strings", at=index, column=column)
+            raise source.error(f"found {quoted(value)}", "give strings", at=index, column=column)
         # numpy.str_ is a str of another type, and would show in messages and JSON as such.
         texts.append(str(value))
     return texts
@@ -381,20 +405,20 @@ def _texts(values: Sequence[object], column: str, length: int, source: Source) -
 def _matrix(
     values: npt.ArrayLike, column: str, shape: tuple[int, int | None], source: Source
 ) -> npt.NDArray[np.floating]:
-    # A shape of None is any size.
+    """Return numbers as a float matrix of a shape, in which None is any size."""
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise source.error(
             "found rows of different lengths", "give a rectangle", column=column
         ) from error
-    # NumPy would parse strings, and turn None into NaN, if it were asked for floats at once.
+    # With dtype=float64 NumPy would parse strings and turn None into NaN.
     if array.dtype.kind not in "biuf":
         raise source.error(
             f"found {array.dtype}", "give numbers, NaN for what is not known", column=column
         )
     if array.ndim != 2 or any(
-        size not in (None, there) for there, size in zip(array.shape, shape, strict=True)
+        expected not in (None, size) for size, expected in zip(array.shape, shape, strict=True)
     ):
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         raise source.error(f"found shape {array.shape}", f"give ({wanted})", column=column)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hypernova.embedder.text.cut import is_blank
 from hypernova.table import OutcomeTable
-from hypernova.table.source import shown
+from hypernova.table.source import quoted
 
 if TYPE_CHECKING:
     from hypernova.errors import HypernovaError
@@ -21,7 +21,7 @@ def check_table(table: object, error: type[HypernovaError]) -> None:
     """Refuse what is no table, such as the path of one."""
     if not isinstance(table, OutcomeTable):
         raise error(
-            f"table is {shown(table)}; expected an OutcomeTable: OutcomeTable.read(path) makes one"
+            f"table is {quoted(table)}; expected an OutcomeTable: OutcomeTable.read(path) makes one"
         )
 
 
@@ -40,7 +40,7 @@ def check_count(
         or (most is not None and int(value) > most)
     ):
         span = f"from {least}" if most is None else f"from {least} to {most:,}"
-        raise error(f"{name} is {shown(value)}; expected a whole number {span}")
+        raise error(f"{name} is {quoted(value)}; expected a whole number {span}")
     return int(value)
 
 
@@ -69,7 +69,7 @@ def check_number(
         span = f"a finite number, at least {least:g}"
         if most is not None:
             span = f"a number from {least:g} to {most:g}"
-        raise error(f"{name} is {shown(value)}; expected {span}")
+        raise error(f"{name} is {quoted(value)}; expected {span}")
     return number
 
 
@@ -78,7 +78,7 @@ def check_clusters(clusters: object, error: type[HypernovaError]) -> int | Liter
     if isinstance(clusters, str) and clusters == "auto":
         return "auto"
     if not isinstance(clusters, Integral) or isinstance(clusters, bool) or clusters < 1:
-        raise error(f'clusters is {shown(clusters)}; expected a whole number from 1, or "auto"')
+        raise error(f'clusters is {quoted(clusters)}; expected a whole number from 1, or "auto"')
     return int(clusters)
 
 
@@ -88,9 +88,9 @@ def check_structure(structure: object, error: type[HypernovaError]) -> None:
         return
     if isinstance(structure, str | bytes) or not hasattr(structure, "__len__"):
         raise error(
-            f"structure is {shown(structure)}; expected a sequence of prompts: "
+            f"structure is {quoted(structure)}; expected a sequence of prompts: "
             "hypernova.table.read_prompts(path) reads some"
         )
     for index, prompt in enumerate(structure):  # type: ignore[arg-type, var-annotated]
         if not isinstance(prompt, str) or is_blank(prompt):
-            raise error(f"structure holds {shown(prompt)} at index {index}; expected a text")
+            raise error(f"structure holds {quoted(prompt)} at index {index}; expected a text")

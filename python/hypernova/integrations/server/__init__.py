@@ -1,9 +1,10 @@
-"""Decide over HTTP: what `hypernova serve` runs. The extra ``server``.
+"""Decide over HTTP, as `hypernova serve` does: the extra ``server``.
 
-A module for each part: ``app`` has the paths, ``wire`` what requests and answers look like,
-``gate`` tokens and the size of bodies, ``work`` threads and their limits, ``metrics`` what
-Prometheus reads, ``faults`` the status of each error, ``run`` sockets and signals.
-Not here: the decision, which is `hypernova.Router`'s; and calls of language models.
+``app`` has the paths, ``schemas`` the requests and responses, ``bodies`` reads and writes them,
+``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
+``connection`` limits connections, ``metrics`` are for Prometheus, ``http_errors`` gives each error
+its status, and ``run`` handles socket and signals. Not here: the decision, which is
+`hypernova.Router`'s, and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError
@@ -18,8 +19,8 @@ except ImportError as error:
     ) from None
 
 from hypernova.integrations.server.app import create_app
-from hypernova.integrations.server.gate import is_token
+from hypernova.integrations.server.middleware import is_token
 from hypernova.integrations.server.run import serve
-from hypernova.integrations.server.work import Limits
+from hypernova.integrations.server.workers import Limits
 
 __all__ = ["Limits", "create_app", "is_token", "serve"]

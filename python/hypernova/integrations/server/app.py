@@ -1,4 +1,7 @@
-"""The paths of the server. Not here: sockets and signals, which are in ``run``."""
+"""The application: its paths, and how OpenAPI describes them.
+
+Not here: sockets and signals (`run`), and the form of requests and responses (`schemas`).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,17 @@ from starlette.exceptions import HTTPException
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server import wire
+from hypernova.integrations.server import schemas
+from hypernova.integrations.server.bodies import encode, parse, read_body
 from hypernova.integrations.server.connection import Connections
-from hypernova.integrations.server.edge import Edge
-from hypernova.integrations.server.faults import FaultError, fault_of
-from hypernova.integrations.server.gate import Gate, is_token, read_body
+from hypernova.integrations.server.http_errors import HttpError, http_error_of
 from hypernova.integrations.server.metrics import Metrics
-from hypernova.integrations.server.work import Limits, Workers
+from hypernova.integrations.server.middleware import (
+    AdmissionMiddleware,
+    RequestMiddleware,
+    is_token,
+)
+from hypernova.integrations.server.workers import Limits, Workers
 from hypernova.router import as_dict
 from hypernova.router.batch import Batch
 
@@ -31,12 +38,12 @@ if TYPE_CHECKING:
     from hypernova.events import Observed, Reloaded
 
 _log = logging.getLogger("hypernova.server")
-JSON = "application/json"
-# A body so small, embedded in so little time, is answered on the event loop: at 500 requests a
-# second a thread adds 0.36 ms of processor time to each, more than the decision itself takes.
-QUICK_BYTES = 1024
-QUICK_S = 0.5e-3
-METRICS = "text/plain; version=0.0.4; charset=utf-8"
+JSON_TYPE = "application/json"
+# A body up to this size, with an embedder this fast, is answered on the event loop: at 500 requests
+# a second a thread adds 0.36 ms of processor time to each, more than the decision itself takes.
+INLINE_BYTES = 1024
+INLINE_S = 0.5e-3
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def create_app(
@@ -46,20 +53,20 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
 ) -> FastAPI:
-    """Make the application that `serve` runs, for a server of one's own.
+    """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
     Args:
-        router: What decides. It is observed for the metrics, and not closed.
-        log: Where decisions and outcomes are written; without it outcomes are refused.
-        limits: See `Limits`. Those of connections hold where `serve` runs the application.
-        token: What callers must send as ``Authorization: Bearer``; None lets everyone in.
+        router: The router that decides. The metrics observe it; the application never closes it.
+        log: Outcome log for decisions and outcomes; without a log outcomes are refused.
+        limits: Limits of requests; those of connections hold only where `serve` runs it.
+        token: Token that callers must send as ``Authorization: Bearer``; None admits everyone.
 
     Returns:
         An ASGI application.
 
     Raises:
         ValueError: The token is empty or not printable ASCII.
-        HypernovaError: The embedder cannot be loaded, as `hypernova.Router.embedder` has it.
+        HypernovaError: The embedder cannot be loaded; see `hypernova.Router.embedder`.
 
     Example:
         >>> import hypernova
@@ -83,15 +90,21 @@ def create_app(
         version=__version__,
         description="Decide which language model should answer a prompt.",
         lifespan=lifespan,
-        docs_url=None,  # its page loads scripts from elsewhere
+        docs_url=None,  # the page loads scripts from another host
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = Connections(limits, service.metrics.refused)
+    app.state.connections = Connections(limits, service.metrics.count_refusal)
     for path, call, body, answer, statuses in (
-        ("/v1/route", service.route, wire.RouteBody, wire.Answer, (409,)),
-        ("/v1/route/batch", service.route_batch, wire.BatchBody, wire.BatchAnswer, (409,)),
-        ("/v1/outcomes", service.outcome, wire.OutcomeBody, wire.OutcomeAnswer, (409,)),
+        ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
+        (
+            "/v1/route/batch",
+            service.route_batch,
+            schemas.BatchRequest,
+            schemas.BatchResponse,
+            (409,),
+        ),
+        ("/v1/outcomes", service.outcome, schemas.OutcomeRequest, schemas.OutcomeResponse, (409,)),
     ):
         app.add_api_route(
             path,
@@ -100,18 +113,18 @@ def create_app(
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
             responses=_responses(answer, 400, 401, 408, 413, 415, 431, 503, *statuses),
-            openapi_extra=_takes(body),
+            openapi_extra=_request_schema(body),
         )
     app.add_api_route(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
-            wire.ArtifactAnswer, 400, 401, 408, 431, 503
+            schemas.ArtifactResponse, 400, 401, 408, 431, 503
         ),
     )  # fmt: skip
     app.add_api_route(
         "/healthz",
         service.health,
         response_model=None,
-        responses=_responses(wire.HealthAnswer, 400, 408, 431, 503),
+        responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
     )
     app.add_api_route(
         "/metrics",
@@ -123,17 +136,17 @@ def create_app(
             **_responses(None, 400, 401, 408, 431, 503),
         },
     )
-    app.add_exception_handler(FaultError, _fault)
-    app.add_exception_handler(HTTPException, _http_fault)
-    app.add_exception_handler(Exception, _internal)
-    app.add_middleware(Gate, token=token, max_body_bytes=limits.max_body_bytes)
-    app.add_middleware(Edge, metrics=service.metrics)
+    app.add_exception_handler(HttpError, _on_http_error)
+    app.add_exception_handler(HTTPException, _on_starlette_error)
+    app.add_exception_handler(Exception, _on_unexpected_error)
+    app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
+    app.add_middleware(RequestMiddleware, metrics=service.metrics)
     _describe(app, token is not None)
     return app
 
 
 class _Service:
-    """What the paths do."""
+    """The functions behind the paths."""
 
     def __init__(self, router: Router, log: OutcomeLog | None, limits: Limits) -> None:
         self.router = router
@@ -142,48 +155,48 @@ class _Service:
         self.workers = Workers(limits)
         self.metrics = Metrics()
         self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
-        self.quick_bytes = 0
-        self._look_at_embedder()
-        self._forget = router.observe(self._observed, on_reload=self._reloaded)
+        self.inline_bytes = 0
+        self._measure_embedder()
+        self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
         self.workers.close()
-        self._forget()
+        self._stop_observing()
 
     def _observed(self, observed: Observed) -> None:
-        self.metrics.took(observed.embed_s, observed.decide_s)
+        self.metrics.observe_timing(observed.embed_s, observed.decide_s)
         for decision in observed.decisions:
-            self.metrics.decided(decision)
+            self.metrics.count_decision(decision)
 
     def _reloaded(self, reloaded: Reloaded) -> None:
         taken = reloaded.refused is None
-        self.metrics.reloaded(taken=taken)
+        self.metrics.count_reload(taken=taken)
         if taken:
-            self._look_at_embedder()
+            self._measure_embedder()
 
-    def _look_at_embedder(self) -> None:
-        embedder = self.router.embedder  # loaded now: the first request does not wait for it
-        took = min(_seconds(embedder, QUICK_BYTES, i) for i in range(5))
-        # A file's writes may wait for a disk, and a function of the user's for anything.
-        known = isinstance(embedder, Embedder) and self.log is None
-        self.quick_bytes = QUICK_BYTES if known and took < QUICK_S else 0
+    def _measure_embedder(self) -> None:
+        embedder = self.router.embedder  # loaded here, so the first request does not wait
+        took = min(_seconds_to_embed(embedder, INLINE_BYTES, i) for i in range(5))
+        # Writing a log may wait for a disk, and a user's own embedder for anything.
+        may_inline = isinstance(embedder, Embedder) and self.log is None
+        self.inline_bytes = INLINE_BYTES if may_inline and took < INLINE_S else 0
 
     def route(self, body: bytes) -> object:
-        """Decide which model should answer a prompt."""
-        asked = wire.parse(wire.RouteBody, body)
+        """Choose a model for a prompt."""
+        asked = parse(schemas.RouteRequest, body)
         if (asked.text is None) == (asked.messages is None):
-            raise FaultError(400, "bad_request", "send either text or messages")
+            raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
         decision = self.router.route(asked.text, messages=messages, **asked.options())
         self._write([decision])
         return as_dict(decision)
 
     def route_batch(self, body: bytes) -> Iterator[object]:
-        """Decide for each of many prompts."""
-        asked = wire.parse(wire.BatchBody, body)
+        """Choose a model for each of many prompts."""
+        asked = parse(schemas.BatchRequest, body)
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
-            raise FaultError(413, "too_large", message)
+            raise HttpError(413, "too_large", message)
         batch = Batch(self.router, asked.texts, asked.options())
         while batch.step():
             yield None
@@ -192,10 +205,10 @@ class _Service:
         yield {"decisions": [as_dict(decision) for decision in decisions]}
 
     def outcome(self, body: bytes) -> object:
-        """Write to the log how a decision turned out."""
-        found = wire.parse(wire.OutcomeBody, body)
+        """Write the outcome of a decision to the log."""
+        found = parse(schemas.OutcomeRequest, body)
         if self.log is None:
-            raise FaultError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
+            raise HttpError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
         try:
             self.log.record_outcome(
                 found.id,
@@ -207,7 +220,7 @@ class _Service:
         except OSError as error:
             _log.error("an outcome was not written: %s", error)
             message = "the outcome was not written, see the server's log: send it again later"
-            raise FaultError(503, "log_failed", message, {"retry-after": "1"}) from None
+            raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
         return {"id": found.id, "recorded": True}
 
     def _write(self, decisions: Sequence[Decision]) -> None:
@@ -217,12 +230,12 @@ class _Service:
             for decision in decisions:
                 self.log.record_decision(decision)
         except OSError as error:
-            # A full disk costs what could be learned of a decision, not the decision.
+            # A full disk loses the record of a decision, not the decision.
             _log.error("a decision was not written: %s", error)
-            self.metrics.log_failed()
+            self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
-        """What decides."""
+        """Return the artifact in use."""
         artifact = self.router.artifact
         answer = {
             "sha256": artifact.sha256,
@@ -234,52 +247,52 @@ class _Service:
             "format": ".".join(map(str, artifact.version)),
             "version": __version__,
         }
-        return Response(wire.encode(answer), media_type=JSON)
+        return Response(encode(answer), media_type=JSON_TYPE)
 
     async def health(self) -> Response:
-        """Whether the server answers."""
-        return Response(b'{"status":"ok"}', media_type=JSON)
+        """Return that the server answers."""
+        return Response(b'{"status":"ok"}', media_type=JSON_TYPE)
 
     async def scrape(self) -> Response:
-        """What Prometheus reads."""
-        return Response(self.metrics.text(), media_type=METRICS)
+        """Return the metrics for Prometheus."""
+        return Response(self.metrics.exposition(), media_type=METRICS_TYPE)
 
 
-def _seconds(embedder: TextEmbedder, size: int, number: int) -> float:
+def _seconds_to_embed(embedder: TextEmbedder, size: int, number: int) -> float:
     start = time.perf_counter()
     embedder.embed_one(f"{number} {'sort ' * (size // 5)}")
     return time.perf_counter() - start
 
 
 def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
-    """Read the body, and do the rest in a thread: parsing a large body takes its time, too.
+    """Return an endpoint that reads the body and calls ``call`` with it in a thread.
 
-    What takes less than handing it to a thread and back is done at once; what takes long, in
-    slices.
+    A small body with a fast embedder is answered on the event loop, where a thread would cost more
+    than the work; a batch is processed in slices.
     """
     limits = service.limits
 
     def work(body: bytes) -> bytes:
         try:
-            return wire.encode(call(body))
+            return encode(call(body))
         except HypernovaError as error:
-            if (fault := fault_of(error)) is None:
+            if (http_error := http_error_of(error)) is None:
                 raise
-            raise fault from error
+            raise http_error from error
 
     def slices(body: bytes) -> Iterator[bytes | None]:
         try:
             for found in call(body):
-                yield None if found is None else wire.encode(found)
+                yield None if found is None else encode(found)
         except HypernovaError as error:
-            if (fault := fault_of(error)) is None:
+            if (http_error := http_error_of(error)) is None:
                 raise
-            raise fault from error
+            raise http_error from error
 
     async def endpoint(request: Request) -> Response:
-        body = await read_body(request, most=limits.max_body_bytes, seconds=limits.timeout_s)
-        if call == service.route and len(body) <= service.quick_bytes:
-            return Response(work(body), media_type=JSON)
+        body = await read_body(request, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
+        if call == service.route and len(body) <= service.inline_bytes:
+            return Response(work(body), media_type=JSON_TYPE)
 
         async def gone() -> None:
             while (await request.receive())["type"] != "http.disconnect":
@@ -289,48 +302,52 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
             answer = await service.workers.run_slices(slices(body), gone)
         else:
             answer = await service.workers.run(lambda: work(body), gone)
-        return Response(answer, media_type=JSON)
+        return Response(answer, media_type=JSON_TYPE)
 
     # FastAPI resolves the names of annotations in the function's module.
     endpoint.__annotations__ = {"request": Request}
     return endpoint
 
 
-async def _fault(_: Request, error: Exception) -> Response:
-    assert isinstance(error, FaultError)
+async def _on_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HttpError)
     _log.debug("%d %s: %s", error.status, error.code, error.message)
     return error.response()
 
 
-async def _http_fault(_: Request, error: Exception) -> Response:
+async def _on_starlette_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     headers = dict(error.headers or {})
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
-    return FaultError(error.status_code, code, str(error.detail), headers).response()
+    return HttpError(error.status_code, code, str(error.detail), headers).response()
 
 
-async def _internal(_: Request, error: Exception) -> Response:
+async def _on_unexpected_error(_: Request, error: Exception) -> Response:
     _log.error("a request failed", exc_info=error)
-    return FaultError(500, "internal", "the server failed; its log says why").response()
+    return HttpError(500, "internal", "the server failed; its log says why").response()
 
 
-def _takes(body: type[wire.Strict]) -> dict[str, Any]:
+def _request_schema(body: type[schemas.RequestBody]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema}}}}
 
 
-def _responses(answer: type[Any] | None, *faults: int) -> dict[int | str, dict[str, Any]]:
-    found: dict[int | str, dict[str, Any]] = {code: {"model": wire.Fault} for code in faults}
+def _responses(answer: type[Any] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    found: dict[int | str, dict[str, Any]] = {
+        code: {"model": schemas.ErrorResponse} for code in statuses
+    }
     return found if answer is None else {200: {"model": answer}, **found}
 
 
 def _describe(app: FastAPI, token: bool) -> None:
-    """Add to OpenAPI what FastAPI cannot know: bodies are read by us, and tokens checked."""
+    """Add to OpenAPI the bodies and the token, which FastAPI does not see."""
     document = app.openapi()
     components = document.setdefault("components", {}).setdefault("schemas", {})
-    components |= wire.schemas((wire.RouteBody, wire.BatchBody, wire.OutcomeBody))
+    components |= schemas.schemas(
+        (schemas.RouteRequest, schemas.BatchRequest, schemas.OutcomeRequest)
+    )
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]

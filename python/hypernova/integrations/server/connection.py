@@ -1,9 +1,8 @@
-"""Connections: limits on heads, idle time and number, and ends that clients can follow.
+"""Connections: limits on heads, idle time and number, and closes after which answers arrive.
 
-Not here: the bodies that a path reads (``gate``), and the answers of the paths (``app``).
-
-uvicorn's protocol bounds neither the size of a head nor the time that it takes, and closes a
-connection of which it has not read all, so that the client gets a reset in place of the answer.
+uvicorn's protocol limits neither the size of a head nor its time to arrive. It closes connections
+with unread data, so that clients get a reset in place of the answer. Not here: reading bodies
+(`bodies`) and answering requests (`app`).
 """
 
 from __future__ import annotations
@@ -15,380 +14,382 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hypernova.integrations.server.faults import FaultError
+from hypernova.integrations.server.http_errors import HttpError
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from hypernova.integrations.server.work import Limits
+    from hypernova.integrations.server.workers import Limits
 
 MAX_HEADERS = 100
-# Requests that wait on one connection for the answers before theirs.
+# Requests that one connection may send ahead of their answers.
 MAX_PIPELINED = 32
-# Bytes that are read and dropped after an answer that ends a connection: a client that sends all
-# of its body before it reads finds the answer.
+# Bytes that are read and dropped after an answer that ends a connection: a client that sends its
+# whole body before it reads still gets the answer.
 LINGER_BYTES = 64 << 20
-# Bytes are parsed in such pieces, so that limits are looked at before a read of 256 KiB is over.
-_PIECE = 16 << 10
+# Received data is parsed in chunks: limits are checked within a read, which may be 256 KiB.
+_CHUNK_BYTES = 16 << 10
 
 
 class Connections:
-    """The connections of a server: their limits, and those that hold no request.
+    """The connections of a server: their number, limits and deadlines.
 
     Args:
-        limits: See `Limits`.
-        refused: Called with the status of each request that no path saw.
+        limits: Limits of heads, times and number.
+        refused: Called with the status of each request that is refused before it reaches a path.
     """
 
     def __init__(self, limits: Limits, refused: Callable[[int], None]) -> None:
         self.limits = limits
         self.refused = refused
         self.open = 0
-        self.head = Deadlines(limits.head_timeout_s, Connection.head_is_late)
-        self.idle = Deadlines(limits.idle_timeout_s, Connection.give_up)
-        self.drained = Deadlines(limits.timeout_s, Connection.give_up)
-        self.lingering = Deadlines(limits.timeout_s, Connection.give_up)
-        self.stalled = Deadlines(limits.idle_timeout_s, Connection.give_up)
+        self.head = Deadlines(limits.head_timeout_s, Connection.on_head_timeout)
+        self.idle = Deadlines(limits.idle_timeout_s, Connection.abort)
+        self.drained = Deadlines(limits.timeout_s, Connection.abort)
+        self.lingering = Deadlines(limits.timeout_s, Connection.abort)
+        self.stalled = Deadlines(limits.idle_timeout_s, Connection.abort)
 
     def protocol(self) -> type[Connection]:
-        """The class that uvicorn makes an object of for each connection."""
+        """Return the class that uvicorn instantiates for each connection."""
         return type("Connection", (Connection,), {"shared": self})
 
     def make_room(self) -> bool:
-        """Close what has held no request for the longest time until the number is allowed.
+        """Close the connections that have held no request for the longest time, down to the limit.
 
         Returns:
-            Whether it is; not where too many hold requests.
+            Whether the number is within the limit; false if too many hold requests.
         """
-        waits = (self.lingering, self.idle, self.head, self.drained)
+        deadlines = (self.lingering, self.idle, self.head, self.drained)
         while self.open > self.limits.max_connections:
-            longest = min((w for w in waits if w), key=Deadlines.since, default=None)
+            longest = min((d for d in deadlines if d), key=Deadlines.since, default=None)
             if longest is None:
                 return False
-            longest.first().give_up()
+            longest.first().abort()
         return True
 
 
 class Deadlines:
-    """Connections in one state, each of which has the same time in it. One timer serves all.
+    """Deadlines of the connections in one state, all after the same time. One timer serves all.
 
     Args:
-        seconds: The time.
-        expired: Called with a connection whose time is up.
+        seconds: Time that a connection may spend in the state.
+        expired: Called with each connection whose deadline has passed.
     """
 
     def __init__(self, seconds: float, expired: Callable[[Connection], None]) -> None:
         self._seconds = seconds
         self._expired = expired
-        self._until: dict[Connection, float] = {}  # by deadline, for all have the same time
+        self._deadlines: dict[
+            Connection, float
+        ] = {}  # ordered, because the time is the same for all
         self._timer: asyncio.TimerHandle | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._until)
+        return bool(self._deadlines)
 
     def first(self) -> Connection:
-        """The connection that came first."""
-        return next(iter(self._until))
+        """Return the connection with the earliest deadline."""
+        return next(iter(self._deadlines))
 
     def since(self) -> float:
-        """The time of the event loop's clock at which the first one came."""
-        return self._until[self.first()] - self._seconds
+        """Return when that connection entered the state, by the event loop's clock."""
+        return self._deadlines[self.first()] - self._seconds
 
     def add(self, connection: Connection) -> None:
-        """Start a connection's time."""
-        self._until[connection] = connection.loop.time() + self._seconds
+        """Start the deadline of a connection."""
+        self._deadlines[connection] = connection.loop.time() + self._seconds
         if self._timer is None:
             self._arm(connection.loop)
 
     def discard(self, connection: Connection) -> None:
-        """End a connection's time."""
-        self._until.pop(connection, None)
+        """Cancel the deadline of a connection."""
+        self._deadlines.pop(connection, None)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_at(self._until[self.first()], self._look, loop)
+        self._timer = loop.call_at(self._deadlines[self.first()], self._expire, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        # The clock stands still within a turn of the loop, and a timer may come a moment early.
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A timer may fire slightly early.
         now = loop.time() + 1e-3
         self._timer = None
-        while self._until and self._until[first := self.first()] <= now:
-            del self._until[first]
+        while self._deadlines and self._deadlines[first := self.first()] <= now:
+            del self._deadlines[first]
             self._expired(first)
-        if self._until and self._timer is None:
+        if self._deadlines and self._timer is None:
             self._arm(loop)
 
 
 class Connection(HttpToolsProtocol):
-    """One connection, read by uvicorn within our limits."""
+    """One connection: uvicorn's protocol within our limits."""
 
     shared: Connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time of the first head, and make room for it if need be."""
-        self._below = transport
-        self._wait: Deadlines | None = None
-        self._in_head = self._in_body = False  # some of it has come, and more is to come
+        """Count the connection, and start the deadline of its first head."""
+        self._raw_transport = transport
+        self._deadline: Deadlines | None = None
+        self._reading_head = self._reading_body = False  # begun and not complete
         self._head_bytes = 0
-        self._bodiless = 0  # bytes of a body's framing since the last of the body itself
-        self._bodied = False
-        self._deaf = False  # bytes that come are dropped
+        self._framing_bytes = 0  # bytes of chunk framing since the last body data
+        self._body_seen = False
+        self._discarding = False  # received bytes are dropped
         self._lingering = False
-        self._left = LINGER_BYTES
-        self._is_open = True  # and counted
-        self._offers = False  # the head that was read last offers another protocol
-        super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
-        most = self.shared.limits.max_connections
+        self._linger_left = LINGER_BYTES
+        self._counted = True  # in the number of open connections
+        self._upgrade_offered = False  # the last head offers another protocol
+        super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
+        max_connections = self.shared.limits.max_connections
         self.shared.open += 1
         if not self.shared.make_room():
-            message = f"{most} connections hold requests already: try again later"
-            self._refuse(FaultError(503, "overloaded", message, {"retry-after": "1"}))
+            message = f"{max_connections} connections hold requests already: try again later"
+            self._refuse(HttpError(503, "overloaded", message, {"retry-after": "1"}))
         else:
-            self._enter(self.shared.head)
+            self._start_deadline(self.shared.head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what waits."""
-        self._deaf = self._lingering = True
-        self._end()
+        """Forget the connection and its waiting requests."""
+        self._discarding = self._lingering = True
+        self._forget()
         self.shared.stalled.discard(self)
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and look at the limits."""
-        if len(data) <= _PIECE:
-            self._feed(data)
+        """Parse received data and check the limits."""
+        if len(data) <= _CHUNK_BYTES:
+            self._parse(data)
             return
         view = memoryview(data)
-        for start in range(0, len(data), _PIECE):
-            self._feed(view[start : start + _PIECE])
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._parse(view[start : start + _CHUNK_BYTES])
 
-    def _feed(self, piece: bytes | memoryview) -> None:
-        if self._deaf:
-            self._left -= len(piece)
-            if self._left < 0:
-                self._below.abort()
+    def _parse(self, chunk: bytes | memoryview) -> None:
+        if self._discarding:
+            self._linger_left -= len(chunk)
+            if self._linger_left < 0:
+                self._raw_transport.abort()
             return
-        had_begun = self._in_head
-        self._bodied = False
+        was_reading_head = self._reading_head
+        self._body_seen = False
         try:
-            self.parser.feed_data(piece)
+            self.parser.feed_data(chunk)
         except httptools.HttpParserError:
-            self._refuse(FaultError(400, "bad_http", "the request is not valid HTTP/1.1"))
+            self._refuse(HttpError(400, "bad_http", "the request is not valid HTTP/1.1"))
         except httptools.HttpParserUpgrade as offer:
-            self._decline(piece[offer.args[0] :])
-        if self._in_head:
-            # The piece in which a head begins may hold the end of the message before it.
-            self._head_bytes = self._head_bytes + len(piece) if had_begun else 0
+            self._ignore_upgrade(chunk[offer.args[0] :])
+        if self._reading_head:
+            # The chunk in which a head begins may hold the end of the message before it.
+            self._head_bytes = self._head_bytes + len(chunk) if was_reading_head else 0
             if self._head_bytes > self.shared.limits.max_head_bytes:
-                self._refuse_head()
-        elif self._in_body:
-            self._bodiless = 0 if self._bodied else self._bodiless + len(piece)
-            if self._bodiless > self.shared.limits.max_head_bytes:
-                self._refuse_head()
-        self._settle()
+                self._refuse_large_head()
+        elif self._reading_body:
+            self._framing_bytes = 0 if self._body_seen else self._framing_bytes + len(chunk)
+            if self._framing_bytes > self.shared.limits.max_head_bytes:
+                self._refuse_large_head()
+        self._update_deadline()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Note that a head has begun."""
         super().on_message_begin()
-        self._in_head = True
+        self._reading_head = True
 
     def on_headers_complete(self) -> None:
-        """A head is whole: a request, unless the limits refuse it."""
-        self._offers = self.parser.should_upgrade()
-        if self._offers:  # the parser stops here, and it is read again
+        """Start a request, unless its head exceeds the limits."""
+        self._upgrade_offered = self.parser.should_upgrade()
+        if self._upgrade_offered:  # the parser stops here; `_ignore_upgrade` parses the head again
             return
-        self._in_head, self._in_body = False, True
-        self._bodiless = 0
-        if self._deaf:
+        self._reading_head, self._reading_body = False, True
+        self._framing_bytes = 0
+        if self._discarding:
             return
         size = len(self.url)
         for name, value in self.headers:
             size += len(name) + len(value) + 4
         if size > self.shared.limits.max_head_bytes or len(self.headers) > MAX_HEADERS:
-            self._refuse_head()
+            self._refuse_large_head()
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._end_after_answers()
         else:
             super().on_headers_complete()
-            self.headers = []  # trailers are appended here, and the request keeps its head
+            self.headers = []  # trailers go here, not into the headers of the request
 
     def on_body(self, body: bytes) -> None:
-        """Some of a body."""
-        self._bodied = True
-        if not self._deaf:
+        """Pass body data on."""
+        self._body_seen = True
+        if not self._discarding:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
-        self._in_body = False
-        if not (self._deaf or self._offers):
+        """Note that a request is complete."""
+        self._reading_body = False
+        if not (self._discarding or self._upgrade_offered):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is whole: the next request, or the time of one that may come."""
+        """Start the next request, or the deadline of one that may come."""
         if self.pipeline:
             super().on_response_complete()
-        else:  # the same but for its timer: ours is shared, and holds in all states
+        else:  # as the base class, without its keep-alive timer: our deadlines replace it
             self.server_state.total_requests += 1
             self.flow.resume_reading()
-        if not self._below.is_closing():
-            self._settle()
+        if not self._raw_transport.is_closing():
+            self._update_deadline()
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """Start the deadline of a client that does not read its answer."""
         self.shared.stalled.add(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """The client reads."""
+        """Cancel the deadline of a client that reads again."""
         self.shared.stalled.discard(self)
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """End once the request that runs is answered."""
+        """Close once the running request is answered."""
         if self.cycle is None or self.cycle.response_complete:
-            self._below.close()
+            self._raw_transport.close()
         else:
             super().shutdown()
 
-    def head_is_late(self) -> None:
-        """Give up a head that has begun and did not end."""
-        if not self._in_head:  # nothing came: there is nobody to answer
-            self.give_up()
+    def on_head_timeout(self) -> None:
+        """Answer a head that is incomplete with 408; close without an answer if nothing came."""
+        if not self._reading_head:
+            self.abort()
             return
         seconds = self.shared.limits.head_timeout_s
         message = f"the head of the request did not arrive within {seconds:g} s"
-        self._refuse(FaultError(408, "slow_head", message))
+        self._refuse(HttpError(408, "slow_head", message))
 
-    def give_up(self) -> None:
-        """Close at once."""
-        self._end()
-        self._below.abort()
+    def abort(self) -> None:
+        """Close at once, without an answer."""
+        self._forget()
+        self._raw_transport.abort()
 
     def close(self) -> None:
-        """Close, with what the client still sends read and dropped first."""
-        if self._below.is_closing():
+        """Close after the data that the client still sends is read and dropped."""
+        if self._raw_transport.is_closing():
             return
-        if not self._lingering and (self._deaf or self._in_head or self._in_body):
+        if not self._lingering and (self._discarding or self._reading_head or self._reading_body):
             self._linger()
             return
-        self._below.close()
-        if self._below.get_write_buffer_size():  # it ends once the client has read that
-            self._enter(self.shared.lingering)
+        self._raw_transport.close()
+        if self._raw_transport.get_write_buffer_size():  # closes once the client has read it
+            self._start_deadline(self.shared.lingering)
 
     def is_closing(self) -> bool:
-        """Whether no answer can be sent any more."""
-        return self._lingering or self._below.is_closing()
+        """Return whether no answer can be sent any more."""
+        return self._lingering or self._raw_transport.is_closing()
 
-    def _decline(self, rest: bytes | memoryview) -> None:
-        """Read a head again that offers another protocol, without the offer.
+    def _ignore_upgrade(self, rest: bytes | memoryview) -> None:
+        """Parse a head that offers another protocol again, without the offer.
 
-        The parser takes all that comes after such a head for that protocol, the body too.
+        The parser takes all data after such a head, the body included, for that protocol.
         """
         method = self.parser.get_method()
-        if self._deaf or method == b"CONNECT":
-            self._refuse(FaultError(400, "bad_http", "the server is no proxy"))
+        if self._discarding or method == b"CONNECT":
+            self._refuse(HttpError(400, "bad_http", "the server is no proxy"))
             return
         version = self.parser.get_http_version().encode("ascii")
         head = [method, b" ", self.url, b" HTTP/", version, b"\r\n"]
         for name, value in self.headers:
             if name != b"upgrade":
                 head += name, b": ", value, b"\r\n"
-        self._in_head = False
+        self._reading_head = False
         self.parser = httptools.HttpRequestParser(self)
-        self._feed(b"".join((*head, b"\r\n")))
-        self._feed(rest)
+        self._parse(b"".join((*head, b"\r\n")))
+        self._parse(rest)
 
-    def _end(self) -> None:
-        self._leave()
-        if self._is_open:
-            self._is_open = False
+    def _forget(self) -> None:
+        self._stop_deadline()
+        if self._counted:
+            self._counted = False
             self.shared.open -= 1
 
-    def _settle(self) -> None:
-        """Start the time of the state that the connection has come to."""
-        if self._deaf:
+    def _update_deadline(self) -> None:
+        """Start the deadline of the state that the connection is in."""
+        if self._discarding:
             return
-        wait: Deadlines | None = None
+        deadline: Deadlines | None = None
         if self.cycle is None or self.cycle.response_complete:
-            if self._in_head or self.cycle is None:
-                wait = self.shared.head
+            if self._reading_head or self.cycle is None:
+                deadline = self.shared.head
             else:
-                wait = self.shared.drained if self._in_body else self.shared.idle
-        if wait is not self._wait:
-            self._enter(wait)
+                deadline = self.shared.drained if self._reading_body else self.shared.idle
+        if deadline is not self._deadline:
+            self._start_deadline(deadline)
 
-    def _enter(self, wait: Deadlines | None) -> None:
-        self._leave()
-        self._wait = wait
-        if wait is not None:
-            wait.add(self)
+    def _start_deadline(self, deadline: Deadlines | None) -> None:
+        self._stop_deadline()
+        self._deadline = deadline
+        if deadline is not None:
+            deadline.add(self)
 
-    def _leave(self) -> None:
-        if self._wait is not None:
-            self._wait.discard(self)
-            self._wait = None
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.discard(self)
+            self._deadline = None
 
-    def _refuse_head(self) -> None:
-        most = self.shared.limits.max_head_bytes
+    def _refuse_large_head(self) -> None:
+        max_bytes = self.shared.limits.max_head_bytes
         message = (
-            f"the head of the request is larger than {most} bytes or has more than "
+            f"the head of the request is larger than {max_bytes} bytes or has more than "
             f"{MAX_HEADERS} headers: send less"
         )
-        self._refuse(FaultError(431, "head_too_large", message))
+        self._refuse(HttpError(431, "head_too_large", message))
 
-    def _refuse(self, fault: FaultError) -> None:
-        """Answer without asking the application, and end the connection."""
-        if self._deaf:
+    def _refuse(self, error: HttpError) -> None:
+        """Answer with an error without the application, and end the connection."""
+        if self._discarding:
             return
         running = self.cycle is not None and not self.cycle.response_complete
-        if running and (self.pipeline or not self._in_body or self.cycle.response_started):
-            # An earlier request is to be answered first, and the client would take this for it.
+        if running and (self.pipeline or not self._reading_body or self.cycle.response_started):
+            # The client would take this answer for that of an earlier request.
             self._end_after_answers()
             return
-        self.shared.refused(fault.status)
-        body = fault.body()
+        self.shared.refused(error.status)
+        body = error.body()
         headers = {
             "content-type": "application/json",
             "content-length": str(len(body)),
             "connection": "close",
-            **fault.headers,
+            **error.headers,
         }
-        head = f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}\r\n"
+        head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._below.write(head.encode("ascii") + b"\r\n" + body)
+        self._raw_transport.write(head.encode("ascii") + b"\r\n" + body)
         self._linger()
 
     def _end_after_answers(self) -> None:
-        """Read no more requests; close once those that were read are answered."""
-        self._deaf = True
+        """Read no more requests; close once those read are answered."""
+        self._discarding = True
         self.cycle.keep_alive = False
 
     def _linger(self) -> None:
-        """Send no more, and drop what comes until the client ends or its time is up."""
-        self._deaf = self._lingering = True
+        """Send no more, and drop received data until the client closes or its deadline passes."""
+        self._discarding = self._lingering = True
         self.pipeline.clear()
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        with contextlib.suppress(OSError, RuntimeError):  # the client was faster
-            self._below.write_eof()
+        with contextlib.suppress(OSError, RuntimeError):  # the client has closed already
+            self._raw_transport.write_eof()
             self.flow.resume_reading()
-        self._enter(self.shared.lingering)
+        self._start_deadline(self.shared.lingering)
 
 
-class _Transport:
-    """A connection's transport, whose ``close`` reads first what a client still sends."""
+class _LingeringTransport:
+    """A transport whose ``close`` first reads the data that the client still sends."""
 
-    def __init__(self, below: asyncio.Transport, connection: Connection) -> None:
-        self.write = below.write
-        self.get_extra_info = below.get_extra_info
-        self.pause_reading = below.pause_reading
-        self.resume_reading = below.resume_reading
+    def __init__(self, raw: asyncio.Transport, connection: Connection) -> None:
+        self.write = raw.write
+        self.get_extra_info = raw.get_extra_info
+        self.pause_reading = raw.pause_reading
+        self.resume_reading = raw.resume_reading
         self.close = connection.close
         self.is_closing = connection.is_closing
-        self._below = below
+        self._raw_transport = raw
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._below, name)
+        return getattr(self._raw_transport, name)

@@ -1,4 +1,7 @@
-"""What Prometheus reads. Not here: any measurement; callers bring the figures."""
+"""The server's metrics for Prometheus.
+
+Not here: measurements; callers pass the figures.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 if TYPE_CHECKING:
     from hypernova import Decision
 
-# From a decision of a microsecond to a text that takes a second.
+# Buckets from a decision of a microsecond to a text that takes a second.
 _SECONDS = (
     1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4,
     1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0,
@@ -74,33 +77,33 @@ class Metrics:
             "hypernova_in_flight", "Requests in threads or waiting", registry=self._registry
         )
 
-    def decided(self, decision: Decision) -> None:
+    def count_decision(self, decision: Decision) -> None:
         """Count a decision."""
         self._decisions.labels(decision.model, decision.reason).inc()
         self._novelty.observe(decision.novelty)
 
-    def took(self, embed_s: float, decide_s: float) -> None:
-        """Note what one request took, in seconds."""
+    def observe_timing(self, embed_s: float, decide_s: float) -> None:
+        """Record the seconds that one request took to embed and to decide."""
         self._embed.observe(embed_s)
         self._decide.observe(decide_s)
 
-    def answered(self, path: str, status: int, seconds: float) -> None:
-        """Count a request."""
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        """Count a request and record its seconds."""
         self._requests.labels(path, str(status)).inc()
         self._request.labels(path).observe(seconds)
 
-    def refused(self, status: int) -> None:
-        """Count a request that no path saw."""
+    def count_refusal(self, status: int) -> None:
+        """Count a request that was refused before it reached a path."""
         self._requests.labels("other", str(status)).inc()
 
-    def reloaded(self, *, taken: bool) -> None:
+    def count_reload(self, *, taken: bool) -> None:
         """Count a reload."""
         self._reloads.labels("ok" if taken else "refused").inc()
 
-    def log_failed(self) -> None:
-        """Count that decisions were not written."""
+    def count_log_failure(self) -> None:
+        """Count decisions that could not be written to the log."""
         self._log_failures.inc()
 
-    def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

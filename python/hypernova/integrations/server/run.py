@@ -1,4 +1,7 @@
-"""Sockets, signals and the life of the server. Not here: what it answers."""
+"""Run the server: its socket, its signals, and its end.
+
+Not here: the application (`app`).
+"""
 
 from __future__ import annotations
 
@@ -23,26 +26,29 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hypernova.server")
 GRACE_S = 10
-# Files that are open besides connections: libraries, the log, the artifact, the loop's own.
+# Open files besides connections: libraries, the log, the artifact, those of the event loop.
 OTHER_FILES = 64
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 8484) -> None:
-    """Answer until SIGTERM or SIGINT; SIGHUP opens the artifact's file again.
+    """Serve until SIGTERM or SIGINT; SIGHUP opens the artifact's file again.
 
-    At the end no new request is taken, and those that run have ten seconds. Heads, idle
-    connections and their number are bounded by the `Limits` that the application was made with;
-    the number also by the files that the process may open.
+    On SIGTERM or SIGINT the server accepts no new request and gives running ones ten seconds. The
+    `Limits` of the application bound heads, idle connections and the number of connections, which
+    the number of files that the process may open bounds as well.
 
     Args:
-        app: Of `create_app`.
-        router: The one that it was made with.
-        host: Address to listen at; by default this machine alone can reach it.
-        port: 0 for one that is free; what it is gets logged.
+        app: The application of `create_app`.
+        router: The router of that application.
+        host: Address to listen at; the default is reachable from this machine alone.
+        port: Port to listen at; 0 takes a free one, which is logged.
 
     Raises:
-        OSError: The address is in use or not this machine's.
+        OSError: The address is in use or not an address of this machine.
+
+    Example:
+        >>> serve(create_app(router), router, port=8484)  # doctest: +SKIP
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -51,7 +57,7 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
         why = os.strerror(error.errno) if error.errno else error
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
-        _log.warning("listening at %s without a token: whoever reaches it may ask", host)
+        _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
         app,
@@ -59,32 +65,33 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        http=_within_files(app.state.connections).protocol(),
+        http=_limit_by_open_files(app.state.connections).protocol(),
         ws="none",
         proxy_headers=False,
         lifespan="on",
     )
-    # At its end uvicorn raises again what it caught, which would end us before our callers can.
-    endings = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    # uvicorn raises a caught signal again when it ends: that would end the process before the
+    # caller cleans up.
+    handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(_run(uvicorn.Server(config), router, listening, shown))
     finally:
-        for number, handler in endings.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _within_files(connections: Connections) -> Connections:
-    """Bound the number of connections by that of files which the process may open."""
+def _limit_by_open_files(connections: Connections) -> Connections:
+    """Bound the number of connections by the number of files that the process may open."""
     try:
         import resource
-    except ImportError:  # where there is no such limit
+    except ImportError:  # a platform without such a limit
         return connections
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(1, files - OTHER_FILES)
-    if files != resource.RLIM_INFINITY and most < connections.limits.max_connections:
-        _log.warning("at most %d connections: the process may open %d files", most, files)
-        connections.limits = replace(connections.limits, max_connections=most)
+    allowed = max(1, files - OTHER_FILES)
+    if files != resource.RLIM_INFINITY and allowed < connections.limits.max_connections:
+        _log.warning("at most %d connections: the process may open %d files", allowed, files)
+        connections.limits = replace(connections.limits, max_connections=allowed)
     return connections
 
 
@@ -94,19 +101,19 @@ async def _run(
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
-    def hang_up() -> None:
+    def on_hangup() -> None:
         task = loop.create_task(reload(router))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    with contextlib.suppress(NotImplementedError, AttributeError):  # where there is no SIGHUP
-        loop.add_signal_handler(signal.SIGHUP, hang_up)
+    with contextlib.suppress(NotImplementedError, AttributeError):  # a platform without SIGHUP
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
     _log.info("serving at http://%s:%d", shown, listening.getsockname()[1])
     await server.serve(sockets=[listening])
     _log.info("stopped")
 
 
 async def reload(router: Router) -> None:
-    """Open the artifact's file again; if it is refused, which is logged, the old one goes on."""
+    """Open the artifact's file again; a refused file is logged, and the old artifact stays."""
     with contextlib.suppress(HypernovaError):
         await asyncio.to_thread(router.reload)

@@ -1,19 +1,19 @@
-"""Public outcome data, read from the files that their authors publish.
+"""Read public outcome data from the files that their authors publish.
 
-Not here: downloading. `PUBLIC_SOURCES` says where the files are; the user fetches them.
+Not here: downloads. `PUBLIC_DATASETS` says where the files are; the user fetches them.
 """
 
 from __future__ import annotations
 
+from hypernova.table.public.catalog import PUBLIC_DATASETS, PublicDataset
 from hypernova.table.public.headline import Discrepancy, PublicTable
 from hypernova.table.public.routerbench import read_routerbench
-from hypernova.table.public.sources import PUBLIC_SOURCES, PublicSource
 from hypernova.table.public.swebench import read_swebench
 
 __all__ = [
-    "PUBLIC_SOURCES",
+    "PUBLIC_DATASETS",
     "Discrepancy",
-    "PublicSource",
+    "PublicDataset",
     "PublicTable",
     "read_routerbench",
     "read_swebench",

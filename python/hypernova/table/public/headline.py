@@ -1,6 +1,6 @@
-"""Compare a model's outcomes with the rate that its publisher states for it.
+"""Compare the outcomes of a model with its headline rate, as the publisher states it.
 
-Not here: which of the two is right. Both come from the same publisher, and only they can say.
+Not here: which of the two is right. Both are the publisher's, and only the publisher knows.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A model whose outcomes do not give its stated rate.
+    """A model whose outcomes disagree with its headline rate.
 
     Attributes:
         model: Name of the model.
-        headline: The rate stated for it, 0..1.
-        rate: Its mean score over its own outcomes in the file, 0..1.
-        tasks: How many outcomes those are.
+        headline: The rate that its publisher states, 0..1.
+        rate: Mean score of its outcomes in the file, 0..1.
+        tasks: Number of these outcomes.
     """
 
     model: str
@@ -37,14 +37,14 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class PublicTable:
-    """Public data as an outcome table, and what was found when it was read.
+    """Public data as an outcome table, with the models that disagree or are missing.
 
     Attributes:
         table: The table.
         discrepancies: Models whose outcomes disagree with their headline rate, the largest
-            difference first; also those that were left out of the table for it. Empty where the
-            source states no such rates.
-        without_outcomes: Names of entries that the source lists without any outcome by task.
+            difference first, including those left out of the table for it. Empty where the
+            publisher states no headline rates.
+        without_outcomes: Names of models that the publisher lists without outcomes by task.
     """
 
     table: OutcomeTable
@@ -53,23 +53,23 @@ class PublicTable:
 
 
 def discrepancy(model: str, percent: float, solved: int, tasks: int) -> Discrepancy | None:
-    """Compare the headline of a model with what it solved.
+    """Compare a model's headline rate with the tasks that it solved.
 
-    They agree where the percentage is that of `solved` of `tasks`, rounded as the headline is
-    written: 64.93 stands for 64.925 to 64.935, and 65.0 for 64.95 to 65.05. A whole number counts
-    as written with one decimal, because JSON writers drop the zero.
+    The two agree if the headline is the percentage of `solved` in `tasks`, rounded to the decimals
+    of the headline: 64.93 stands for 64.925 to 64.935, and 65.0 for 64.95 to 65.05. A whole number
+    has one decimal, because JSON writers drop the zero.
 
     Args:
         model: Name of the model.
-        percent: The headline, 0..100.
-        solved: Number of tasks that it solved.
-        tasks: Number of tasks that it has an outcome on, at least 1.
+        percent: The headline rate, 0..100.
+        solved: Number of tasks that the model solved.
+        tasks: Number of tasks that the model has an outcome on, at least 1.
 
     Returns:
-        The discrepancy, or None if they agree.
+        The discrepancy, or None if the two agree.
     """
-    # repr is the shortest text that reads back as the same number: what the file says, and 65.0
-    # for its 65.
+    # repr is the shortest text that reads back as the same number: the digits of the file, with
+    # 65.0 for 65.
     stated = Decimal(repr(float(percent)))
     exponent = stated.as_tuple().exponent
     assert isinstance(exponent, int)  # a finite number

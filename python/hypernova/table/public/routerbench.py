@@ -1,6 +1,6 @@
-"""Read a wide table in RouterBench's form: a task a row, and columns for each model.
+"""Read a wide table in RouterBench's format: a task a row, and columns for each model.
 
-Not here: pickles, the form that RouterBench is published in; opening one runs what is in it.
+Not here: pickles, in which RouterBench is published; opening a pickle runs code in it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.table.columns import Ints, Outcomes, Tasks
-from hypernova.table.delimited import CsvTable, any_cell_size
+from hypernova.table.columns import Ints, OutcomeBuilder, OutcomeColumns, TaskColumns
+from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
+from hypernova.table.formats.files import detect_format, open_bytes, require_path
+from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.parquet import Columns
 from hypernova.table.public.headline import PublicTable
-from hypernova.table.source import Source, existing, form_of, listed, opened, shown
-from hypernova.table.text import OutcomeRows
+from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COST = "|total_cost"
 _ANSWER = "|model_response"
 _REQUIRED = ("sample_id", "prompt")
-_SPELLED = {
+_COLUMN_NAMES = {
     "task_id": "sample_id",
     "group": "eval_name",
     "score": "MODEL",
@@ -38,18 +38,18 @@ _SPELLED = {
 def read_routerbench(
     path: str | os.PathLike[str], *, models: Sequence[str] | None = None
 ) -> PublicTable:
-    """Read a wide table as RouterBench has it.
+    """Read a wide table in RouterBench's format.
 
-    The columns are `sample_id`, `prompt`, `eval_name` (the group; may be missing) and for each
-    model `MODEL` with its score, 0..1, and `MODEL|total_cost` in USD. Answers
-    (`MODEL|model_response`), the oracle's choice and other columns are ignored. An empty score is a
-    hole, an empty cost unknown. A prompt that is a list of strings in Python's notation, as
+    The columns are `sample_id`, `prompt`, `eval_name` (the group; optional), and for each model
+    `MODEL` with its score, 0..1, and `MODEL|total_cost` in USD. Answers (`MODEL|model_response`),
+    the oracle's choice and other columns are ignored. An empty score is a hole, an empty cost is
+    unknown. A prompt that is a list of strings in Python's notation, as
     RouterBench stores the turns of a conversation, becomes the turns with a line break between
-    them. The form states no headline rates, so there is nothing to check the outcomes against.
+    them. The format states no headline rates, so the outcomes are not compared with any.
 
     Args:
-        path: A `.csv`, `.tsv` or `.parquet` file; the first two may be packed with gzip.
-        models: Names of the models wanted; by default all.
+        path: A `.csv`, `.tsv` or `.parquet` file; CSV and TSV may be packed with gzip.
+        models: Names of the models to read; by default all.
 
     Returns:
         The table, without discrepancies.
@@ -63,19 +63,21 @@ def read_routerbench(
     Example:
         >>> table = read_routerbench("routerbench_0shot.csv").table  # doctest: +SKIP
     """
-    there = existing(path)
-    if there.suffix.lower() in {".pkl", ".pickle"}:
-        raise Source.of(there, "").error(
+    place = require_path(path)
+    if place.suffix.lower() in {".pkl", ".pickle"}:
+        raise Source.of(place, "").error(
             "is a pickle, which can run any code when it is opened",
             'if you trust it, convert it: python -c "import pandas; '
-            f"pandas.read_pickle('{there.name}').to_csv('{there.stem}.csv', index=False)\"",
+            f"pandas.read_pickle('{place.name}').to_csv('{place.stem}.csv', index=False)\"",
         )
-    form, base = form_of(there, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet")
-    tasks, outcomes = (_read_csv if form == ".csv" else _read_parquet)(there, models)
-    return PublicTable(OutcomeTable.of_columns(tasks, outcomes, name=base))
+    suffix, base = detect_format(
+        place, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
+    )
+    tasks, outcomes = (_read_csv if suffix == ".csv" else _read_parquet)(place, models)
+    return PublicTable(OutcomeTable.from_columns(tasks, outcomes, name=base))
 
 
-def _models(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:
+def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:
     # A model is a column that has a column of costs beside it.
     models = []
     for name in names:
@@ -83,7 +85,7 @@ def _models(names: Sequence[str], source: Source, wanted: Sequence[str] | None) 
             model = name.removesuffix(_COST)
             if model not in names:
                 raise source.error(
-                    f"there is no column of scores {shown(model)} for it",
+                    f"its column of scores, {quoted(model)}, is missing",
                     "add the scores or remove the costs",
                     column=name,
                 )
@@ -91,13 +93,13 @@ def _models(names: Sequence[str], source: Source, wanted: Sequence[str] | None) 
         elif name.endswith(_ANSWER) and name.removesuffix(_ANSWER) + _COST not in names:
             model = name.removesuffix(_ANSWER)
             raise source.error(
-                f"the model {shown(model)} has no column {shown(model + _COST)}",
+                f"the model {quoted(model)} has no column {quoted(model + _COST)}",
                 "add it, with empty cells where the cost is not known",
                 column=name,
             )
     if not models:
         raise source.error(
-            f"holds no model, found {listed(names)}",
+            f"holds no model, found {quoted_list(names)}",
             f"give each model a column of scores, MODEL, and one of costs, 'MODEL{_COST}'",
         )
     if wanted is None:
@@ -105,69 +107,70 @@ def _models(names: Sequence[str], source: Source, wanted: Sequence[str] | None) 
     unknown = [model for model in wanted if model not in models]
     if unknown:
         raise source.error(
-            f"holds no {listed(unknown)}", f"choose from {', '.join(map(shown, models))}"
+            f"holds no {quoted_list(unknown)}", f"choose from {', '.join(map(quoted, models))}"
         )
     return [model for model in models if model in wanted]
 
 
-def _read_csv(path: Path, wanted: Sequence[str] | None) -> tuple[Tasks, Outcomes]:
-    source = Source.of(path, "line", _SPELLED)
+def _read_csv(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns, OutcomeColumns]:
+    source = Source.of(path, "line", _COLUMN_NAMES)
     rows: list[int] = []
     ids: list[str] = []
     prompts: list[str] = []
     groups: list[str] = []
-    outcomes = OutcomeRows()
-    with any_cell_size(), opened(path, source) as file:
-        table = CsvTable(file, source, _REQUIRED)
-        places = table.places
-        models = _models(list(places), source, wanted)
-        # All of them now: a model without any score is for the checks to refuse.
+    outcomes = OutcomeBuilder()
+    with unlimited_cell_size(), open_bytes(path, source) as file:
+        table = CsvReader(file, source, _REQUIRED)
+        column_index = table.column_index
+        models = _model_columns(list(column_index), source, wanted)
+        # All models at once, so that the checks refuse one without any score.
         outcomes.models.update((model, index) for index, model in enumerate(models))
         for line, cells in table:
-            task_id = cells[places["sample_id"]]
+            task_id = cells[column_index["sample_id"]]
             for model in models:
-                of = f"task {shown(task_id)}, model {shown(model)}"
+                of = f"task {quoted(task_id)}, model {quoted(model)}"
                 score, cost = (
-                    table.number(cells[places[column]], line, column, of, truth=column == model)
+                    table.number(
+                        cells[column_index[column]], line, column, of, booleans=column == model
+                    )
                     for column in (model, model + _COST)
                 )
                 if score == score:
                     outcomes.add(line, len(ids), model, (score, cost, np.nan))
             rows.append(line)
             ids.append(task_id)
-            prompts.append(cells[places["prompt"]])
-            groups.append(cells[places["eval_name"]] if "eval_name" in places else "")
+            prompts.append(cells[column_index["prompt"]])
+            groups.append(cells[column_index["eval_name"]] if "eval_name" in column_index else "")
     tasks = _tasks(source, np.array(rows, dtype=np.int64), ids, prompts, groups)
-    return tasks, outcomes.columns(source)
+    return tasks, outcomes.build(source)
 
 
-def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[Tasks, Outcomes]:
-    source = Source.of(path, "row", _SPELLED)
+def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns, OutcomeColumns]:
+    source = Source.of(path, "row", _COLUMN_NAMES)
     models: list[str] = []
 
     def columns(names: list[str]) -> list[str]:
-        if set(_REQUIRED) <= set(names):  # what is missing is the caller's to say
-            models.extend(_models(names, source, wanted))
+        if set(_REQUIRED) <= set(names):  # else ParquetColumns reports the missing ones
+            models.extend(_model_columns(names, source, wanted))
         return ["eval_name", *models, *(model + _COST for model in models)]
 
-    file = Columns(path, _REQUIRED, columns)
+    file = ParquetColumns(path, _REQUIRED, columns)
     ids = file.texts("sample_id", integers=True)
     prompts = file.texts("prompt")
     groups = [""] * file.length
     if file.has("eval_name"):
-        encoded = file.texts("eval_name", nothing="")
-        groups = [encoded.values[code] for code in encoded.codes]
+        groups = file.texts("eval_name", null="").texts()
     score = np.stack([file.numbers(model) for model in models], axis=1)
     cost = np.stack([file.numbers(model + _COST) for model in models], axis=1)
     task, model = np.nonzero(~np.isnan(score))
     tasks = _tasks(
         source,
         file.rows,
-        [ids.values[code] for code in ids.codes],
-        [prompts.values[code] for code in prompts.codes],
+        ids.texts(),
+        prompts.texts(),
         groups,
     )
-    return tasks, Outcomes(
+    return tasks, OutcomeColumns(
         source=source,
         rows=file.rows[task],
         task=task,
@@ -181,15 +184,15 @@ def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[Tasks, Outc
 
 def _tasks(
     source: Source, rows: Ints, ids: list[str], prompts: list[str], groups: list[str]
-) -> Tasks:
+) -> TaskColumns:
     with warnings.catch_warnings():
-        # Of backslashes in prompts that are no list at all.
+        # Backslashes in prompts that are no lists warn.
         warnings.simplefilter("ignore", SyntaxWarning)
-        texts = [_plain(prompt) for prompt in prompts]
-    return Tasks(source, rows, ids, texts, [group or None for group in groups], None)
+        texts = [_prompt_text(prompt) for prompt in prompts]
+    return TaskColumns(source, rows, ids, texts, [group or None for group in groups], None)
 
 
-def _plain(prompt: str) -> str:
+def _prompt_text(prompt: str) -> str:
     if prompt.startswith("[") and prompt.endswith("]"):
         try:
             turns = ast.literal_eval(prompt)  # literals only: nothing in it is run

@@ -1,6 +1,6 @@
-"""Read SWE-bench's leaderboard file, with the problem statements that it lacks.
+"""Read SWE-bench's leaderboard file, together with the problem statements.
 
-Not here: running or checking anything; the outcomes are those that the file states.
+Not here: running the benchmark; the outcomes are those that the file states.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.table.columns import Ints, Outcomes, Tasks, check_tasks
+from hypernova.table.checks import check_tasks
+from hypernova.table.columns import Ints, OutcomeBuilder, OutcomeColumns, TaskColumns
+from hypernova.table.formats.files import detect_format, open_bytes, require_path
+from hypernova.table.formats.jsonl import JsonObject, read_objects, require_number, require_text
+from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.parquet import Columns
 from hypernova.table.public.headline import Discrepancy, PublicTable, discrepancy
-from hypernova.table.source import Source, existing, form_of, listed, opened, shown
-from hypernova.table.text import JsonObject, OutcomeRows, json_number, json_objects, json_text
+from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
     import os
@@ -25,13 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DETAILS = "per_instance_details"
-_PROBLEM = {"task_id": "instance_id", "prompt": "problem_statement", "group": "repo"}
-_RESULT = {"score": "resolved", "cost_usd": "cost", "model": "name"}
+_PROBLEM_COLUMNS = {"task_id": "instance_id", "prompt": "problem_statement", "group": "repo"}
+_RESULT_COLUMNS = {"score": "resolved", "cost_usd": "cost", "model": "name"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Entry:
-    """A row of a leaderboard that has outcomes by task."""
+class _BoardEntry:
+    """An entry of a leaderboard with outcomes by task."""
 
     at: int
     model: str
@@ -49,21 +51,21 @@ def read_swebench(
 ) -> PublicTable:
     """Read one leaderboard of SWE-bench's `leaderboards.json` as an outcome table.
 
-    A task is an instance, its group the repository; a model is an entry of the leaderboard, which
-    is a language model with the agent around it. Entries without `per_instance_details` are named
-    in the result and otherwise ignored. A `resolved` that is null or missing is a hole. A cost that
-    is null, missing or exactly 0 is unknown: a run that paid nothing is one whose cost was not
-    recorded. `api_calls` are ignored. Two entries of one name are told apart by their date, or else
-    by their folder. Tasks on which none of the models has an outcome are left out.
+    A task is an instance, and its group the repository. A model is an entry of the leaderboard: a
+    language model with the agent around it. Entries without `per_instance_details` are only named
+    in the result. A `resolved` that is null or missing is a hole. A cost that is null, missing or
+    exactly 0 is unknown: a run that cost nothing is a run whose cost was not recorded. `api_calls`
+    are ignored. The date, or else the folder, distinguishes two entries of one name. Tasks without
+    any outcome are left out.
 
     Args:
         leaderboards: The JSON file: `{"leaderboards": [{"name", "results": [{"name", "resolved",
             "date", "per_instance_details": {instance_id: {"resolved", "cost"}}}]}]}`, where the
             `resolved` of an entry is its headline rate in percent.
         problems: A `.parquet`, `.jsonl` or `.json` file (a list of objects) with `instance_id`,
-            `problem_statement` and `repo`, of that leaderboard's instances and no others.
+            `problem_statement` and `repo`: the instances of that leaderboard and no others.
         leaderboard: Name of the leaderboard; by default the only one that has outcomes by task.
-        models: Names of the entries wanted; by default all.
+        models: Names of the entries to read; by default all.
         max_difference: Leave out models whose rate differs from their headline by more than
             rounding and by more than this, 0..1; None keeps all.
 
@@ -81,18 +83,18 @@ def read_swebench(
         >>> loaded = read_swebench("leaderboards.json", "verified.parquet")  # doctest: +SKIP
         >>> [found.model for found in loaded.discrepancies]  # doctest: +SKIP
     """
-    path = existing(leaderboards)
-    source = Source.of(path, "entry", _RESULT)
+    path = require_path(leaderboards)
+    source = Source.of(path, "entry", _RESULT_COLUMNS)
     board, results = _leaderboard(_boards(_read_json(path, source), source), source, leaderboard)
     entries, without = _entries(results, source, board)
-    tasks = _problems(existing(problems))
+    tasks = _problems(require_path(problems))
     check_tasks(tasks)
     place = {task_id: index for index, task_id in enumerate(tasks.ids)}
     _check_same_instances(entries, place, tasks.source, source)
 
-    rows = OutcomeRows()
+    rows = OutcomeBuilder()
     found: list[Discrepancy] = []
-    for entry in _chosen(entries, models, source, board):
+    for entry in _select(entries, models, source, board):
         outcomes = _outcomes(entry, source)
         if not outcomes:
             without.append(entry.model)
@@ -105,16 +107,16 @@ def read_swebench(
                 continue
         for instance, (score, cost) in outcomes.items():
             rows.add(entry.at, place[instance], entry.model, (score, cost, np.nan))
-    columns = rows.columns(source)
+    columns = rows.build(source)
     return PublicTable(
-        table=OutcomeTable.of_columns(*_of_tried(tasks, columns), name=path.stem),
+        table=OutcomeTable.from_columns(*_without_untried(tasks, columns), name=path.stem),
         discrepancies=tuple(sorted(found, key=lambda odd: -abs(odd.difference))),
         without_outcomes=tuple(without),
     )
 
 
 def _read_json(path: Path, source: Source) -> object:
-    with opened(path, source) as file:
+    with open_bytes(path, source) as file:
         raw = file.read()
     try:
         return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=JsonObject)
@@ -135,7 +137,7 @@ def _read_json(path: Path, source: Source) -> object:
 
 def _boards(document: object, source: Source) -> list[JsonObject]:
     if not isinstance(document, JsonObject) or "leaderboards" not in document:
-        found = listed(document) if isinstance(document, JsonObject) else shown(document)
+        found = quoted_list(document) if isinstance(document, JsonObject) else quoted(document)
         raise source.error(
             f"is not an object with 'leaderboards', found {found}",
             "give data/leaderboards.json of the SWE-bench site",
@@ -147,11 +149,11 @@ def _objects(
     value: object, source: Source, column: str | None = None, of: str | None = None
 ) -> list[JsonObject]:
     if not isinstance(value, list):
-        raise source.error(f"found {shown(value)}", "give a list of objects", column=column, of=of)
+        raise source.error(f"found {quoted(value)}", "give a list of objects", column=column, of=of)
     for at, item in enumerate(value, 1):
         if not isinstance(item, JsonObject):
             raise source.error(
-                f"found {shown(item)}", "give an object", at=at, column=column, of=of
+                f"found {quoted(item)}", "give an object", at=at, column=column, of=of
             )
     return value
 
@@ -159,37 +161,37 @@ def _objects(
 def _leaderboard(
     boards: list[JsonObject], source: Source, wanted: str | None
 ) -> tuple[str, list[JsonObject]]:
-    # The name of the leaderboard to read, and its entries.
+    # Returns the name of the leaderboard to read, and its entries.
     results: dict[str, list[JsonObject]] = {}
     for at, board in enumerate(boards, 1):
         missing = [key for key in ("name", "results") if key not in board]
         if missing:
             raise source.error(
-                f"number {at} lacks {listed(missing)}, found {listed(board)}",
+                f"number {at} lacks {quoted_list(missing)}, found {quoted_list(board)}",
                 "download the file again",
                 column="leaderboards",
             )
-        name = json_text(board["name"], source, at, "leaderboards")
+        name = require_text(board["name"], source, at, "leaderboards")
         if name in results:
             raise source.error(
-                f"found the leaderboard {shown(name)} twice", "keep one", column="leaderboards"
+                f"found the leaderboard {quoted(name)} twice", "keep one", column="leaderboards"
             )
-        results[name] = _objects(board["results"], source, "results", f"leaderboard {shown(name)}")
+        results[name] = _objects(board["results"], source, "results", f"leaderboard {quoted(name)}")
     if wanted is not None:
         if wanted not in results:
             raise source.error(
-                f"holds no leaderboard {shown(wanted)}", f"name one of {listed(results)}"
+                f"holds no leaderboard {quoted(wanted)}", f"name one of {quoted_list(results)}"
             )
         return wanted, results[wanted]
     detailed = [name for name, entries in results.items() if any(e.get(_DETAILS) for e in entries)]
     if len(detailed) > 1:
         raise source.error(
             f"holds {len(detailed)} leaderboards with results by task",
-            f"say which is meant, {listed(detailed)}",
+            f"say which is meant, {quoted_list(detailed)}",
         )
     if not detailed:
         raise source.error(
-            f"no entry of its leaderboards ({listed(results)}) has {_DETAILS!r}",
+            f"no entry of its leaderboards ({quoted_list(results)}) has {_DETAILS!r}",
             "take a newer file; older ones have only the rates",
         )
     return detailed[0], results[detailed[0]]
@@ -197,60 +199,60 @@ def _leaderboard(
 
 def _entries(
     results: list[JsonObject], source: Source, board: str
-) -> tuple[list[_Entry], list[str]]:
-    # The entries that have outcomes by task, under names of their own, and the names of others.
-    entries: list[_Entry] = []
+) -> tuple[list[_BoardEntry], list[str]]:
+    # Returns the entries with outcomes by task, under distinct names, and the names of the others.
+    entries: list[_BoardEntry] = []
     without: list[str] = []
     for at, content in enumerate(results, 1):
-        of = f"leaderboard {shown(board)}"
+        of = f"leaderboard {quoted(board)}"
         if "name" not in content:
             raise source.error(
-                f"lacks 'name', found {listed(content)}", "add the name", at=at, of=of
+                f"lacks 'name', found {quoted_list(content)}", "add the name", at=at, of=of
             )
-        name = json_text(content["name"], source, at, "name")
+        name = require_text(content["name"], source, at, "name")
         details = content.get(_DETAILS)
         if details is None or details == {}:
             without.append(name)
             continue
-        of += f", model {shown(name)}"
+        of += f", model {quoted(name)}"
         if not isinstance(details, JsonObject):
             raise source.error(
-                f"found {shown(details)}",
+                f"found {quoted(details)}",
                 'write an object {"instance_id": {"resolved": true, "cost": 0.1}}',
                 at=at,
                 column=_DETAILS,
                 of=of,
             )
-        repeated = details.repeated(details) if details.pairs else None
-        if repeated:
+        duplicate = details.first_duplicate(details) if details.pairs else None
+        if duplicate:
             raise source.error(
-                f"found {shown(repeated)} twice", "keep one", at=at, column=_DETAILS, of=of
+                f"found {quoted(duplicate)} twice", "keep one", at=at, column=_DETAILS, of=of
             )
-        entries.append(_Entry(at, name, content, details))
+        entries.append(_BoardEntry(at, name, content, details))
     if not entries:
         raise source.error(
             f"no entry has {_DETAILS!r}",
             "name another leaderboard, or take a newer file",
-            of=f"leaderboard {shown(board)}",
+            of=f"leaderboard {quoted(board)}",
         )
     for key in ("date", "folder"):
-        entries = _told_apart(entries, key)
+        entries = _distinguish(entries, key)
     seen: dict[str, int] = {}
     for entry in entries:
         if entry.model in seen:
             raise source.error(
-                f"found {shown(entry.model)}, which entry {seen[entry.model]} has already, with "
+                f"found {quoted(entry.model)}, which entry {seen[entry.model]} has already, with "
                 "the same date and folder",
                 "rename or remove one of the two",
                 at=entry.at,
                 column="name",
-                of=f"leaderboard {shown(board)}",
+                of=f"leaderboard {quoted(board)}",
             )
         seen[entry.model] = entry.at
     return entries, without
 
 
-def _told_apart(entries: list[_Entry], key: str) -> list[_Entry]:
+def _distinguish(entries: list[_BoardEntry], key: str) -> list[_BoardEntry]:
     count = Counter(entry.model for entry in entries)
     return [
         dataclasses.replace(entry, model=f"{entry.model} [{entry.content[key]}]")
@@ -260,55 +262,55 @@ def _told_apart(entries: list[_Entry], key: str) -> list[_Entry]:
     ]
 
 
-def _chosen(
-    entries: list[_Entry], models: Sequence[str] | None, source: Source, board: str
-) -> list[_Entry]:
+def _select(
+    entries: list[_BoardEntry], models: Sequence[str] | None, source: Source, board: str
+) -> list[_BoardEntry]:
     if models is None:
         return entries
     names = [entry.model for entry in entries]
     unknown = [model for model in models if model not in names]
     if unknown:
         raise source.error(
-            f"has no results by task of {listed(unknown)}",
-            f"choose from {', '.join(map(shown, names))}",
-            of=f"leaderboard {shown(board)}",
+            f"has no results by task of {quoted_list(unknown)}",
+            f"choose from {', '.join(map(quoted, names))}",
+            of=f"leaderboard {quoted(board)}",
         )
     return [entry for entry in entries if entry.model in models]
 
 
 def _check_same_instances(
-    entries: list[_Entry], place: dict[str, int], problems: Source, source: Source
+    entries: list[_BoardEntry], place: dict[str, int], problems: Source, source: Source
 ) -> None:
     for entry in entries:
         unknown = [instance for instance in entry.details if instance not in place]
         if unknown:
             raise source.error(
                 f"{len(unknown)} of {len(entry.details)} instances are not in {problems.label}, "
-                f"the first is {shown(unknown[0])}",
+                f"the first is {quoted(unknown[0])}",
                 "give the problems of this leaderboard",
                 at=entry.at,
                 column=_DETAILS,
-                of=f"model {shown(entry.model)}",
+                of=f"model {quoted(entry.model)}",
             )
     tried = {instance for entry in entries for instance in entry.details}
     idle = [instance for instance in place if instance not in tried]
     if idle:
         raise problems.error(
             f"{len(idle)} of {len(place)} instances have no results in {source.label}, the first "
-            f"is {shown(idle[0])}",
+            f"is {quoted(idle[0])}",
             "give the problems of this leaderboard and no others",
             column="task_id",
         )
 
 
-def _outcomes(entry: _Entry, source: Source) -> dict[str, tuple[float, float]]:
-    # The score and the cost of each instance whose result is known.
+def _outcomes(entry: _BoardEntry, source: Source) -> dict[str, tuple[float, float]]:
+    # Returns score and cost of each instance whose result is known.
     outcomes = {}
     for instance, result in entry.details.items():
-        of = f"model {shown(entry.model)}, task {shown(instance)}"
+        of = f"model {quoted(entry.model)}, task {quoted(instance)}"
         if not isinstance(result, JsonObject):
             raise source.error(
-                f"found {shown(result)}",
+                f"found {quoted(result)}",
                 'write an object {"resolved": true, "cost": 0.1}',
                 at=entry.at,
                 column=_DETAILS,
@@ -317,24 +319,24 @@ def _outcomes(entry: _Entry, source: Source) -> dict[str, tuple[float, float]]:
         resolved = result.get("resolved")
         if resolved is not None and not isinstance(resolved, bool):
             raise source.error(
-                f"found {shown(resolved)}",
+                f"found {quoted(resolved)}",
                 "write true or false, or null where it is not known",
                 at=entry.at,
                 column="resolved",
                 of=of,
             )
         cost = result.get("cost")
-        usd = np.nan if cost is None else json_number(cost, source, entry.at, "cost", of)
+        usd = np.nan if cost is None else require_number(cost, source, entry.at, "cost", of)
         if resolved is not None:
             outcomes[instance] = (float(resolved), usd if usd else np.nan)
     return outcomes
 
 
-def _headline(entry: _Entry, source: Source) -> float:
-    of = f"model {shown(entry.model)}"
+def _headline(entry: _BoardEntry, source: Source) -> float:
+    of = f"model {quoted(entry.model)}"
     if "resolved" not in entry.content:
         raise source.error(
-            f"lacks 'resolved', found {listed(entry.content)}",
+            f"lacks 'resolved', found {quoted_list(entry.content)}",
             "add the rate in percent, which its results are checked against",
             at=entry.at,
             of=of,
@@ -343,7 +345,7 @@ def _headline(entry: _Entry, source: Source) -> float:
     is_number = isinstance(percent, int | float) and not isinstance(percent, bool)
     if not is_number or not 0 <= percent <= 100:
         raise source.error(
-            f"found {shown(percent)}",
+            f"found {quoted(percent)}",
             "give a rate in percent, 0..100",
             at=entry.at,
             column="resolved",
@@ -352,13 +354,15 @@ def _headline(entry: _Entry, source: Source) -> float:
     return float(percent)
 
 
-def _of_tried(tasks: Tasks, outcomes: Outcomes) -> tuple[Tasks, Outcomes]:
-    # Without the tasks that no outcome is of.
+def _without_untried(
+    tasks: TaskColumns, outcomes: OutcomeColumns
+) -> tuple[TaskColumns, OutcomeColumns]:
+    # Leaves out the tasks without outcomes.
     kept = np.unique(outcomes.task)
     if len(kept) == len(tasks.ids):
         return tasks, outcomes
     picked = kept.tolist()
-    return Tasks(
+    return TaskColumns(
         source=tasks.source,
         rows=tasks.rows[kept],
         ids=[tasks.ids[index] for index in picked],
@@ -368,38 +372,40 @@ def _of_tried(tasks: Tasks, outcomes: Outcomes) -> tuple[Tasks, Outcomes]:
     ), dataclasses.replace(outcomes, task=np.searchsorted(kept, outcomes.task))
 
 
-def _problems(path: Path) -> Tasks:
-    form, _ = form_of(
+def _problems(path: Path) -> TaskColumns:
+    suffix, _ = detect_format(
         path, (".json", ".jsonl", ".parquet"), "problems", "give .parquet, .jsonl or .json"
     )
-    if form == ".parquet":
-        file = Columns(path, tuple(_PROBLEM.values()), ())
-        texts = [file.texts(key) for key in _PROBLEM.values()]
-        ids, prompts, repos = ([text.values[code] for code in text.codes] for text in texts)
-        return _tasks(Source.of(path, "row", _PROBLEM), file.rows, ids, prompts, repos)
-    if form == ".jsonl":
-        source = Source.of(path, "line", _PROBLEM)
-        with opened(path, source) as lines:
-            return _tasks_of_objects(json_objects(lines, source), source)
-    source = Source.of(path, "entry", _PROBLEM)
+    if suffix == ".parquet":
+        file = ParquetColumns(path, tuple(_PROBLEM_COLUMNS.values()), ())
+        texts = [file.texts(key) for key in _PROBLEM_COLUMNS.values()]
+        ids, prompts, repos = (text.texts() for text in texts)
+        return _tasks(Source.of(path, "row", _PROBLEM_COLUMNS), file.rows, ids, prompts, repos)
+    if suffix == ".jsonl":
+        source = Source.of(path, "line", _PROBLEM_COLUMNS)
+        with open_bytes(path, source) as lines:
+            return _tasks_of_objects(read_objects(lines, source), source)
+    source = Source.of(path, "entry", _PROBLEM_COLUMNS)
     problems = _objects(_read_json(path, source), source)
     return _tasks_of_objects(enumerate(problems, 1), source)
 
 
-def _tasks_of_objects(problems: Iterable[tuple[int, JsonObject]], source: Source) -> Tasks:
+def _tasks_of_objects(problems: Iterable[tuple[int, JsonObject]], source: Source) -> TaskColumns:
     rows: list[int] = []
     texts: list[list[str]] = []
     for at, problem in problems:
-        missing = [key for key in _PROBLEM.values() if key not in problem]
+        missing = [key for key in _PROBLEM_COLUMNS.values() if key not in problem]
         if missing:
-            raise source.missing(missing, problem, at=at)
+            raise source.missing_columns(missing, problem, at=at)
         rows.append(at)
-        texts.append([json_text(problem[key], source, at, key) for key in _PROBLEM.values()])
+        texts.append(
+            [require_text(problem[key], source, at, key) for key in _PROBLEM_COLUMNS.values()]
+        )
     ids, prompts, repos = ([text[column] for text in texts] for column in range(3))
     return _tasks(source, np.array(rows, dtype=np.int64), ids, prompts, repos)
 
 
 def _tasks(
     source: Source, rows: Ints, ids: list[str], prompts: list[str], repos: list[str]
-) -> Tasks:
-    return Tasks(source, rows, ids, prompts, [repo or None for repo in repos], None)
+) -> TaskColumns:
+    return TaskColumns(source, rows, ids, prompts, [repo or None for repo in repos], None)

@@ -12,7 +12,7 @@ import numpy as np
 
 from hypernova.artifact.profile import Profile, noted, rebuild
 from hypernova.errors import PoolError
-from hypernova.table.source import listed
+from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
 from hypernova.training.choices import NO_LIMITS, models_taken
 from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
@@ -206,7 +206,7 @@ def new_models(
         if name not in table.models or np.isnan(_column(table, name)).all():
             raise PoolError(
                 f"the table {table.name} has no outcome of the model {name!r}; it has some of "
-                f"{listed(table.models)}"
+                f"{quoted_list(table.models)}"
             )
         check_new_name(artifact, name)
     if not asked:

@@ -12,8 +12,8 @@ import numpy as np
 
 from hypernova.artifact.profile import Profile, metadata_of, noted, rebuild
 from hypernova.errors import PoolError, UnknownModelError
-from hypernova.table.names import alike, fault_of_name, spellings
-from hypernova.table.source import listed, shown
+from hypernova.table.model_names import describe_lookalikes, find_lookalikes, name_problem
+from hypernova.table.source import quoted, quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def remove_model(
     if chosen in gone:
         raise PoolError(
             f"{chosen!r} is the default model, which all others are held against; say which of "
-            f"{listed(left)} takes its place (--default)"
+            f"{quoted_list(left)} takes its place (--default)"
             if default is None
             else f"{chosen!r} cannot be removed and the new default model; choose another"
         )
@@ -118,14 +118,14 @@ def check_new_name(artifact: Artifact, name: str, *, but: str | None = None) -> 
         PoolError: The name is one of these.
     """
     if not isinstance(name, str):
-        raise PoolError(f"{shown(name)} is no name of a model; give one line of text")
-    fault = fault_of_name(name)
+        raise PoolError(f"{quoted(name)} is no name of a model; give one line of text")
+    fault = name_problem(name)
     if fault:
-        raise PoolError(f"{shown(name)} is no name of a model: {'; '.join(fault)}")
-    pair = alike([name], [known for known in artifact.models if known != but])
+        raise PoolError(f"{quoted(name)} is no name of a model: {'; '.join(fault)}")
+    pair = find_lookalikes([name], [known for known in artifact.models if known != but])
     if pair:
         raise PoolError(
-            f"the artifact holds another spelling of that model: {spellings(*pair)}; "
+            f"the artifact holds another spelling of that model: {describe_lookalikes(*pair)}; "
             "choose another name"
         )
 
@@ -133,5 +133,5 @@ def check_new_name(artifact: Artifact, name: str, *, but: str | None = None) -> 
 def _check_known(artifact: Artifact, name: str) -> None:
     if name not in artifact.models:
         raise UnknownModelError(
-            f"the artifact holds no model {shown(name)}; it holds {listed(artifact.models)}"
+            f"the artifact holds no model {quoted(name)}; it holds {quoted_list(artifact.models)}"
         )

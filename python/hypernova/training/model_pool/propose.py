@@ -13,7 +13,7 @@ import numpy as np
 
 from hypernova.artifact.profile import Profile, metadata_of, rebuild
 from hypernova.errors import PoolError
-from hypernova.table.source import shown
+from hypernova.table.source import quoted
 from hypernova.training.checks import check_count, check_table
 from hypernova.training.choices import decisions
 from hypernova.training.estimates.profile import SCORE_VARIANCE
@@ -99,7 +99,7 @@ def next_prompts(
     count = check_count("count", count, 1, PoolError)
     if isinstance(prompts, str):  # its letters would pass for prompts
         raise PoolError(
-            f"prompts is {shown(prompts)}; expected a sequence of prompts: "
+            f"prompts is {quoted(prompts)}; expected a sequence of prompts: "
             "hypernova.table.read_prompts(path) reads some"
         )
     if scored is not None:

@@ -1,7 +1,7 @@
-"""The same model as ``bert``, in plain numpy and float64: what an exported graph is held to.
+"""Compute the model of ``bert`` in plain numpy and float64, to check an exported graph against.
 
 Written from the definition of the architecture (Devlin et al., arXiv 1810.04805), one text at a
-time, without fused operators, so that it shares nothing with the graph but the weights.
+time, without fused operators: it shares nothing with the graph but the weights. Not here: speed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def forward(bert: Bert, ids: list[int]) -> Array:
-    """The vector of one text's token ids: float64 of shape (dim,) and length 1."""
+    """Return the vector of one text's token ids: float64 (dim,) of unit length."""
     x = bert.weights["embeddings.word_embeddings.weight"][ids].astype(np.float64)
-    x = _norm(x + bert.positions[: len(ids)], bert, "embeddings.LayerNorm")
+    x = _norm(x + bert.position_embeddings[: len(ids)], bert, "embeddings.LayerNorm")
     for i in range(bert.layers):
         layer = f"encoder.layer.{i}"
         attended = _attention(bert, f"{layer}.attention.self", x)
@@ -38,16 +38,16 @@ def forward(bert: Bert, ids: list[int]) -> Array:
 
 
 def _linear(bert: Bert, name: str, x: Array) -> Array:
-    weight, bias = bert.part(name)
+    weight, bias = bert.weight_and_bias(name)
     product: Array = x @ weight.T.astype(np.float64) + bias
     return product
 
 
 def _norm(x: Array, bert: Bert, name: str) -> Array:
-    gain, shift = bert.part(name)
+    weight, bias = bert.weight_and_bias(name)
     centred = x - x.mean(-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + bert.epsilon)
-    normed: Array = centred / deviation * gain + shift
+    normed: Array = centred / deviation * weight + bias
     return normed
 
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 
 from hypernova.errors import TableError
 from hypernova.table import OutcomeTable, read_prompts, read_routerbench
-from hypernova.table import source as table_source
+from hypernova.table.formats import files
 from support.tables import assert_same
 from table.test_table import (
     HEADER,
@@ -65,7 +65,7 @@ def delimited(
 
 @settings(max_examples=40, deadline=None)
 @given(examples())
-def test_the_same_table_in_every_form_reads_equal(example: Example) -> None:
+def test_the_same_table_in_every_format_reads_equal(example: Example) -> None:
     bom = b"\xef\xbb\xbf"
     forms = {
         "comma.csv": delimited(example, ","),
@@ -216,7 +216,7 @@ def test_a_packed_file_cut_or_changed_anywhere_is_refused(tmp_path) -> None:
 
 
 def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(table_source, "MAX_LINE", 1 << 20)
+    monkeypatch.setattr(files, "MAX_LINE", 1 << 20)
     for name in ("t.csv.gz", "t.jsonl.gz"):
         path = tmp_path / name
         with gzip.open(path, "wb") as file:
@@ -230,7 +230,7 @@ def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatc
         assert peak < 8 << 20
 
 
-def test_prompts_and_wide_tables_have_the_same_forms(tmp_path) -> None:
+def test_prompts_and_wide_tables_have_the_same_formats(tmp_path) -> None:
     (tmp_path / "p.txt.gz").write_bytes(gzip.compress(b"one\n\ntwo\n"))
     assert read_prompts(tmp_path / "p.txt.gz") == ["one", "two"]
     (tmp_path / "p.ndjson").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')

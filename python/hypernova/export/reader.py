@@ -1,7 +1,7 @@
-"""Read a sentence-transformers folder: what it computes, in its own words, or a refusal.
+"""Read a sentence-transformers folder, or refuse what the export does not support.
 
-Nothing in the folder is run, and an installed package is found but not imported. What is not
-understood is refused by name, never left out.
+Nothing in the folder is run, and an installed package is found but not imported. Any feature that
+is not supported is refused by name, never ignored. Not here: the graph (`bert`).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 MODULES = "modules.json"
-# The first position of a text: RoBERTa's table begins with the padding's.
+# First position of a text: RoBERTa's table begins with that of the padding.
 FIRST_POSITION = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
 _POOLING = "pooling_mode_"
 _KNOWN_POOLING = {"mean_tokens": "mean", "cls_token": "cls"}
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a sentence-transformers folder says."""
+class SourceModel:
+    """A model as read from a sentence-transformers folder."""
 
     folder: Path
     model: Bert
@@ -38,7 +38,7 @@ class Source:
 
 
 def locate(source: str | Path) -> Path:
-    """The folder with ``modules.json`` that a path, or the name of an installed package, means."""
+    """Return the folder with ``modules.json`` of a path or of an installed package."""
     folder = Path(source)
     if (folder / MODULES).is_file():
         return folder
@@ -62,16 +62,16 @@ def locate(source: str | Path) -> Path:
     )
 
 
-def read(source: str | Path, *, prompt: str | None = None) -> Source:
+def read_model(source: str | Path, *, prompt: str | None = None) -> SourceModel:
     """Read a model.
 
     Args:
-        source: A folder as sentence-transformers saves it, or a package that holds one.
-        prompt: The name of one of the model's prompts; None for the one it has as its default.
+        source: A folder that sentence-transformers saved, or a package that holds one.
+        prompt: Name of one of the model's prompts; by default the model's default.
 
     Raises:
-        NotFoundError: There is neither such a folder nor such a package.
-        ExportError: A file is missing or malformed, or something in it is not supported.
+        NotFoundError: No such folder or package exists.
+        ExportError: A file is missing or malformed, or has a feature that is not supported.
     """
     folder = locate(source)
     modules = _json(folder / MODULES)
@@ -96,7 +96,7 @@ def read(source: str | Path, *, prompt: str | None = None) -> Source:
     dense = tuple(_dense(path) for kind, path in listed if kind == "Dense")
     model = Bert(**{**vars(model), "dense": dense})
     _check(transformer, model)
-    return Source(folder, model, text, _prompt(folder, prompt, listed[1][1]))
+    return SourceModel(folder, model, text, _prompt(folder, prompt, listed[1][1]))
 
 
 def _json(path: Path, default: Any = None) -> Any:
@@ -153,7 +153,7 @@ def _prompt(folder: Path, name: str | None, pooling: Path) -> str:
 
 
 def _tokenizer(folder: Path) -> tuple[str, int | None]:
-    """The tokenizer as JSON, and how many tokens of a text count."""
+    """Return the tokenizer as JSON, and the most tokens of a text."""
     path = folder / "tokenizer.json"
     if not path.exists():
         raise ExportError(
@@ -216,7 +216,7 @@ def _bert(folder: Path, pooling: str, limit: int | None) -> Bert:
 
 
 def _weights(folder: Path, prefix: str = "") -> dict[str, Array]:
-    """The tensors of model.safetensors as float32, by name, without the model's prefix."""
+    """Return the tensors of model.safetensors as float32, by name without the model's prefix."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -255,7 +255,7 @@ def _dense(folder: Path) -> Dense:
 
 
 def _check(folder: Path, model: Bert) -> None:
-    """Refuse weights that are missing or do not fit each other."""
+    """Raise ExportError if weights are missing or their shapes do not fit."""
     path, weights = folder / "model.safetensors", model.weights
     words = weights.get("embeddings.word_embeddings.weight")
     if words is None or words.ndim != 2:
@@ -292,8 +292,10 @@ def _check(folder: Path, model: Bert) -> None:
             raise ExportError(f"{path}: {name} has shape {found}, expected {shape}")
     if width % model.heads:
         raise ExportError(f"{folder / 'config.json'}: {model.heads} heads do not divide {width}")
-    if len(model.positions) < model.max_tokens:
-        raise ExportError(f"{path}: {len(model.positions)} positions for {model.max_tokens} tokens")
+    if len(model.position_embeddings) < model.max_tokens:
+        raise ExportError(
+            f"{path}: {len(model.position_embeddings)} positions for {model.max_tokens} tokens"
+        )
     for dense in model.dense:
         if dense.weight.shape[1] != width or dense.bias.shape != dense.weight.shape[:1]:
             raise ExportError(

@@ -1,6 +1,6 @@
-"""What public outcome data there is, where its files come from, and in what shape they are.
+"""List public outcome data: where the files are and how they are made into a table.
 
-Not here: reading them.
+Not here: reading the files.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class PublicSource:
-    """One public source of outcomes.
+class PublicDataset:
+    """A public dataset of outcomes.
 
     Attributes:
         name: Short name.
-        what: What was run on what.
+        content: Models and tasks that it has outcomes of.
         size: Tasks x models.
-        licence: Under which terms, as far as the source says.
-        files: Where the files are, each with its address.
-        shape: What the files hold.
-        convert: The command that makes an outcome table of them, or None if there is no loader.
+        licence: Its terms, as far as the publisher states them.
+        files: Its files, each with its address.
+        shape: Columns or keys of the files.
+        convert: The command that makes an outcome table of the files, or None without a loader.
     """
 
     name: str
-    what: str
+    content: str
     size: str
     licence: str
     files: tuple[str, ...]
@@ -31,10 +31,10 @@ class PublicSource:
     convert: str | None
 
 
-PUBLIC_SOURCES = (
-    PublicSource(
+PUBLIC_DATASETS = (
+    PublicDataset(
         name="swebench",
-        what="SWE-bench leaderboards: GitHub issues solved or not, with the cost of each run",
+        content="SWE-bench leaderboards: GitHub issues solved or not, with the cost of each run",
         size="Verified: 500 tasks x those of its entries that have results by task",
         licence="problem statements MIT; no licence found with the leaderboard file",
         files=(
@@ -46,19 +46,19 @@ PUBLIC_SOURCES = (
         "problems with instance_id, problem_statement, repo",
         convert="hypernova datasets convert swebench leaderboards.json PROBLEMS.parquet -o FOLDER",
     ),
-    PublicSource(
+    PublicDataset(
         name="routerbench",
-        what="RouterBench: prompts of public benchmarks, scored 0..1, with cost",
+        content="RouterBench: prompts of public benchmarks, scored 0..1, with cost",
         size="0-shot: 36,497 tasks x 11 models",
         licence="see the dataset's page; it is not stated in the files",
         files=("routerbench_0shot.pkl: https://huggingface.co/datasets/withmartian/routerbench",),
-        shape="a wide table as a pickle, which is not opened here: make it a CSV file first "
+        shape="a wide table as a pickle, which is not open_bytes here: make it a CSV file first "
         "(docs/datasets.md)",
         convert="hypernova datasets convert routerbench routerbench_0shot.csv -o FOLDER",
     ),
-    PublicSource(
+    PublicDataset(
         name="llmrouter",
-        what="example data of LLMRouter: prompts of 14 benchmarks, graded 0..1",
+        content="example data of LLMRouter: prompts of 14 benchmarks, graded 0..1",
         size="6,108 tasks x 9 models",
         licence="MIT",
         files=("https://github.com/ulab-uiuc/LLMRouter, default_routing_train_data.jsonl",),
@@ -66,9 +66,9 @@ PUBLIC_SOURCES = (
         "performance and others",
         convert=None,
     ),
-    PublicSource(
+    PublicDataset(
         name="routellm-mmlu",
-        what="RouteLLM's answers to MMLU: right or wrong",
+        content="RouteLLM's answers to MMLU: right or wrong",
         size="14,042 tasks x 2 models",
         licence="Apache-2.0",
         files=("https://github.com/lm-sys/RouteLLM, folder routellm/evals/mmlu/responses",),

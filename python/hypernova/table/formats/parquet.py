@@ -1,7 +1,7 @@
-"""Read tables and prompts from Parquet, by columns and without a Python loop over outcomes.
+"""Read tables in the Parquet formats, by columns and without a Python loop over outcomes.
 
-Not here: rules that hold for every form; `columns` has them. pyarrow is imported on first use, so
-that the other forms, and everything that serves, do without it.
+Not here: rules that hold for every format (`checks`). pyarrow is imported on first use: the other
+formats, and serving, need none.
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.errors import MissingExtraError, TableError
+from hypernova.table.checks import check_tasks, common_dim
 from hypernova.table.columns import (
-    Encoded,
+    EncodedColumn,
     Floats,
     Ints,
-    Outcomes,
-    Tasks,
-    check_prompt,
-    check_tasks,
-    common_length,
-    tasks_of_long,
+    OutcomeColumns,
+    TaskColumns,
+    tasks_of_long_format,
 )
-from hypernova.table.source import Source, opened, shown
+from hypernova.table.formats.files import open_bytes
+from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
-class Columns:
-    """The wanted columns of one Parquet file, converted on demand.
+class ParquetColumns:
+    """Columns of one Parquet file, converted on demand.
 
     Attributes:
         source: The file, for messages.
@@ -50,8 +49,9 @@ class Columns:
 
         Args:
             path: The file.
-            required: Columns that must be there.
-            optional: Columns to read where they are there, or what picks them from all names.
+            required: Columns that the file must have.
+            optional: Columns to read if the file has them, or a function that picks them from the
+                names of all columns.
 
         Raises:
             TableError: the file is unreadable, or a column is missing or stands twice.
@@ -66,7 +66,7 @@ class Columns:
                 f"{self.source.label}: reading Parquet needs pyarrow: "
                 'pip install "hypernova-router[train]"'
             ) from error
-        with opened(path, self.source) as file:
+        with open_bytes(path, self.source) as file:
             try:
                 # Not read_table: it takes "key=value" folders in the path for columns.
                 content = pyarrow.parquet.ParquetFile(file)
@@ -85,23 +85,25 @@ class Columns:
                     f"is not a readable Parquet file ({reason})", "write it again"
                 ) from error
         if table is None:
-            raise self.source.missing(missing, names)
+            raise self.source.missing_columns(missing, names)
         self._pa: Any = pyarrow
         self._table = table
         self.length: int = table.num_rows
         self.rows: Ints = np.arange(1, self.length + 1, dtype=np.int64)
 
     def has(self, column: str) -> bool:
-        """Return whether an optional column is there."""
+        """Return whether the file has an optional column."""
         return column in self._table.column_names
 
-    def texts(self, column: str, *, integers: bool = False, nothing: str | None = None) -> Encoded:
+    def texts(
+        self, column: str, *, integers: bool = False, null: str | None = None
+    ) -> EncodedColumn:
         """Return a text column, dictionary-encoded.
 
         Args:
             column: Column name.
             integers: Accept integers, as decimal strings.
-            nothing: What stands for null; None refuses null.
+            null: Text in place of null; None refuses null.
 
         Raises:
             TableError: the column is of another type, or holds null or invalid UTF-8.
@@ -120,27 +122,27 @@ class Columns:
         # Large, because one chunk of a plain string column ends at 2 GiB; cast before encoding,
         # because a dictionary column may carry values that no row uses.
         large = values.cast(self._pa.large_string()).combine_chunks()
-        if nothing is not None:
-            large = large.fill_null(nothing)
+        if null is not None:
+            large = large.fill_null(null)
         elif large.null_count:
             raise self.source.error(
                 "found null",
                 "fill it in or leave the row out",
-                at=self._first(large.is_null()),
+                at=self._first_row(large.is_null()),
                 column=column,
             )
         encoded = large.dictionary_encode()
         codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         try:
-            return Encoded(codes, encoded.dictionary.to_pylist())
+            return EncodedColumn(codes, encoded.dictionary.to_pylist())
         except UnicodeDecodeError as error:
             raise self._invalid_utf8(column, large) from error
 
     def numbers(self, column: str) -> Floats:
-        """Return a numeric column as float64 with NaN for null; all NaN if it is absent.
+        """Return a numeric column as float64 with NaN for null; all NaN if the column is absent.
 
         Raises:
-            TableError: the column is of another type; for scores also: it holds null.
+            TableError: the column is of another type, or is `score` and holds null.
         """
         if not self.has(column):
             return np.full(self.length, np.nan)
@@ -160,19 +162,19 @@ class Columns:
             raise self.source.error(
                 "found null",
                 "leave out the outcome where there is no score",
-                at=self._first(values.is_null()),
+                at=self._first_row(values.is_null()),
                 column=column,
             )
-        # Unsafe only in that large integers may round.
+        # safe=False only lets large integers round.
         floats: Floats = values.cast(self._pa.float64(), safe=False).to_numpy()
         return floats
 
-    def vectors(self, tasks: Tasks, task_of_row: Ints) -> npt.NDArray[np.floating] | None:
+    def vectors(self, tasks: TaskColumns, task_of_row: Ints) -> npt.NDArray[np.floating] | None:
         """Return the `embedding` column, one vector for each task, or None if it is absent.
 
         Args:
-            tasks: The tasks, to name one in a message.
-            task_of_row: Index of the task that each row belongs to, int64 (rows,).
+            tasks: The tasks, for messages.
+            task_of_row: Index of the task of each row, int64 (rows,).
 
         Raises:
             TableError: the column is not of lists of numbers, lengths differ, some rows have none,
@@ -197,11 +199,11 @@ class Columns:
         lengths = (
             pyarrow.compute.list_value_length(column).fill_null(-1).to_numpy().astype(np.int64)
         )
-        dim = common_length(
+        dim = common_dim(
             lengths,
             self.source,
             self.rows,
-            lambda row: f"task {shown(tasks.ids[task_of_row[row]])}",
+            lambda row: f"task {quoted(tasks.ids[task_of_row[row]])}",
         )
         if dim < 0:
             return None
@@ -226,12 +228,12 @@ class Columns:
                     "give one task one vector",
                     at=start + int(clash[0]) + 1,
                     column="embedding",
-                    of=f"task {shown(tasks.ids[task])}",
+                    of=f"task {quoted(tasks.ids[task])}",
                 )
             start += len(chunk)
         return matrix
 
-    def _first(self, mask: Any) -> int:
+    def _first_row(self, mask: Any) -> int:
         return int(np.flatnonzero(mask.to_numpy(zero_copy_only=False))[0]) + 1
 
     def _wrong_type(self, column: str, remedy: str) -> TableError:
@@ -250,19 +252,19 @@ class Columns:
         )
 
 
-def read_folder(path: Path) -> tuple[Tasks, Outcomes]:
-    """Read the folder form, `tasks.parquet` and `outcomes.parquet`.
+def read_parquet_folder(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
+    """Read a folder with `tasks.parquet` and `outcomes.parquet`.
 
     Raises:
         TableError: a file or column is missing, of the wrong type or unreadable, a task_id stands
-            twice in the tasks, or an outcome is of a task that is not there.
+            twice in the tasks, or the task of an outcome is missing.
         MissingExtraError: pyarrow is not installed.
     """
-    _both_there(path, ("tasks.parquet", "outcomes.parquet"))
-    tasks = _tasks_of_file(path / "tasks.parquet")
-    # Before outcomes look their tasks up: a faulty id is the task's fault and not the outcome's.
+    require_files(path, ("tasks.parquet", "outcomes.parquet"))
+    tasks = _read_tasks(path / "tasks.parquet")
+    # Before the outcomes are matched: an invalid id is an error of the task, not of its outcomes.
     check_tasks(tasks)
-    file = Columns(
+    file = ParquetColumns(
         path / "outcomes.parquet", ("task_id", "model", "score"), ("cost_usd", "latency_s")
     )
     ids = file.texts("task_id", integers=True)
@@ -273,53 +275,36 @@ def read_folder(path: Path) -> tuple[Tasks, Outcomes]:
     if unknown.size:
         row = int(unknown[0])
         raise file.source.error(
-            f"found {shown(ids.values[ids.codes[row]])}, which is not in tasks.parquet",
+            f"found {quoted(ids.values[ids.codes[row]])}, which is not in tasks.parquet",
             "add the task there or leave the outcome out",
             at=row + 1,
             column="task_id",
         )
-    return tasks, _outcomes(file, task)
+    return tasks, _outcome_columns(file, task)
 
 
-def read_long(path: Path) -> tuple[Tasks, Outcomes]:
-    """Read the long Parquet form, one outcome a row.
+def read_parquet(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
+    """Read one Parquet file, one outcome a row.
 
     Raises:
         TableError: a column is missing or of the wrong type, the file is unreadable, or two rows
             of one task differ in prompt, group or embedding.
         MissingExtraError: pyarrow is not installed.
     """
-    file = Columns(
+    file = ParquetColumns(
         path,
         ("task_id", "prompt", "model", "score"),
         ("group", "cost_usd", "latency_s", "embedding"),
     )
     ids = file.texts("task_id", integers=True)
-    groups = file.texts("group", nothing="") if file.has("group") else None
-    tasks = tasks_of_long(file.source, file.rows, ids, file.texts("prompt"), groups)
+    groups = file.texts("group", null="") if file.has("group") else None
+    tasks = tasks_of_long_format(file.source, file.rows, ids, file.texts("prompt"), groups)
     tasks = dataclasses.replace(tasks, embedding=file.vectors(tasks, ids.codes))
-    return tasks, _outcomes(file, ids.codes)
+    return tasks, _outcome_columns(file, ids.codes)
 
 
-def prompts_of_parquet(path: Path) -> list[str]:
-    """Read the `prompt` column of a file, or of `tasks.parquet` in a folder.
-
-    Raises:
-        TableError: the file or column is missing, of the wrong type or unreadable, or a row has no
-            prompt with text.
-        MissingExtraError: pyarrow is not installed.
-    """
-    if path.is_dir():
-        _both_there(path, ("tasks.parquet",))
-        path = path / "tasks.parquet"
-    file = Columns(path, ("prompt",), ())
-    encoded = file.texts("prompt")
-    for prompt, row in zip(encoded.values, encoded.first_rows().tolist(), strict=True):
-        check_prompt(prompt, file.source, row + 1)
-    return [encoded.values[code] for code in encoded.codes]
-
-
-def _both_there(path: Path, names: Sequence[str]) -> None:
+def require_files(path: Path, names: Sequence[str]) -> None:
+    """Raise TableError unless a folder holds the named files."""
     missing = [name for name in names if not (path / name).is_file()]
     if missing:
         raise Source.of(path, "").error(
@@ -328,20 +313,20 @@ def _both_there(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def _tasks_of_file(path: Path) -> Tasks:
-    file = Columns(path, ("task_id", "prompt"), ("group", "embedding"))
+def _read_tasks(path: Path) -> TaskColumns:
+    file = ParquetColumns(path, ("task_id", "prompt"), ("group", "embedding"))
     ids = file.texts("task_id", integers=True)
     prompts = file.texts("prompt")
     groups: list[str | None] = [None] * file.length
     if file.has("group"):
-        encoded = file.texts("group", nothing="")
-        groups = [encoded.values[code] or None for code in encoded.codes]
-    tasks = Tasks(
+        encoded = file.texts("group", null="")
+        groups = [group or None for group in encoded.texts()]
+    tasks = TaskColumns(
         source=file.source,
         rows=file.rows,
-        # With repeats, which check_tasks refuses.
-        ids=[ids.values[code] for code in ids.codes],
-        prompts=[prompts.values[code] for code in prompts.codes],
+        # With duplicates, which check_tasks refuses.
+        ids=ids.texts(),
+        prompts=prompts.texts(),
         groups=groups,
         embedding=None,
     )
@@ -349,9 +334,9 @@ def _tasks_of_file(path: Path) -> Tasks:
     return dataclasses.replace(tasks, embedding=vectors)
 
 
-def _outcomes(file: Columns, task: Ints) -> Outcomes:
+def _outcome_columns(file: ParquetColumns, task: Ints) -> OutcomeColumns:
     models = file.texts("model")
-    return Outcomes(
+    return OutcomeColumns(
         source=file.source,
         rows=file.rows,
         task=task,

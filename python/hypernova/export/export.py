@@ -1,4 +1,7 @@
-"""Export: read the source, write the three files, and check them before they are in place."""
+"""Export a model: read it, write the three files, and check them before they are in place.
+
+Not here: the steps themselves (`reader`, `bert`, `reference`).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from hypernova.embedder.onnx.files import load_tokenizer
 from hypernova.errors import ExportError, HypernovaError, MissingExtraError
 from hypernova.paths import cannot_write, check_folder, escaped, path_label
 
-# What an export is tried on: short and long, prose, code, a log, other scripts, odd characters.
+# Texts that check an export: short and long, prose, code, a log, other scripts, odd characters.
 SAMPLES = (
     "What is the capital of Australia?",
     "Fix the race in the scheduler",
@@ -34,13 +37,13 @@ SAMPLES = (
     "Write a short story about a lighthouse keeper who finds a letter. " * 4,
     "The memory use of the worker grows without bound when the queue is empty. " * 40,
 )
-LEAST = {False: 0.9999, True: 0.98}  # cosine to the definition, for float32 and for int8
-CHARS_PER_TOKEN = 32  # far more than a token has: the cut spares work and changes no vector
+MIN_COSINE = {False: 0.9999, True: 0.98}  # to the reference, by int8
+CHARS_PER_TOKEN = 32  # far more than any token: the cut saves time and changes no vector
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What an export did: where, the embedder's sizes, and the check."""
+class ExportResult:
+    """An exported embedder: its folder, its sizes, and how close it is to the model."""
 
     folder: Path
     name: str
@@ -48,7 +51,7 @@ class Exported:
     max_tokens: int
     prompt: str
     fingerprint: str
-    worst_cosine: float  # of SAMPLES, to a plain computation of the model in float64
+    worst_cosine: float  # of SAMPLES, to the reference in float64
     median_cosine: float
     samples: int
 
@@ -61,36 +64,36 @@ def export_embedder(
     name: str | None = None,
     prompt: str | None = None,
     lead_weight: float = 0,
-) -> Exported:
-    """Turn a sentence-transformers folder into an embedder folder.
+) -> ExportResult:
+    """Turn a sentence-transformers model into an embedder folder.
 
-    Pooling, prompt, normalisation and the number of tokens are those of the model's own files.
-    Vectors are brought to length 1 in any case, as all vectors of hypernova are.
+    Pooling, prompt, normalisation and number of tokens are those of the model's files. Vectors
+    always have unit length, as all vectors of hypernova.
 
     Args:
-        source: A folder as sentence-transformers saves it, of a BERT or RoBERTa encoder, or the
-            name of an installed package that holds one; it is not imported.
-        out: The folder to make; it must not exist, or be empty.
-        int8: Store weights with 8 bits and multiply in them, a fourth of the size.
-        name: What the embedder is called; by default as the source's folder or package.
-        prompt: Which of the model's prompts is put before each text; None for its default.
-        lead_weight: How much the first line of a text counts once more; see models/README.md.
-            With 0, vectors are those of the model.
+        source: A folder that sentence-transformers saved, of a BERT or RoBERTa encoder, or the name
+            of an installed package that holds one; the package is not imported.
+        out: The folder to make; a folder that exists must be empty.
+        int8: Store weights and multiply with 8 bits, at a fourth of the size.
+        name: Name of the embedder; by default that of the folder or package.
+        prompt: Name of the model's prompt to put before each text; by default the model's default.
+        lead_weight: Extra weight of a text's first line; see models/README.md. With 0, vectors
+            are those of the model.
 
     Returns:
-        What was made, and how it compares with the model computed from its definition.
+        The embedder, and its cosines to the model computed from its definition.
 
     Raises:
-        NotFoundError: There is neither such a folder nor such a package.
-        ExportError: The source is not supported or damaged, ``out`` is in use, or the export
-            is not the model.
+        NotFoundError: No such folder or package exists.
+        ExportError: The source is unsupported or damaged, ``out`` is in use, or the export
+            deviates from the model.
         WriteError: The folder cannot be made.
         MissingExtraError: The extra ``export`` is not installed.
     """
     try:
-        from hypernova.export import source as reader
+        from hypernova.export import reader
         from hypernova.export.bert import build
-        from hypernova.export.forward import forward
+        from hypernova.export.reference import forward
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{error.name} is not installed; pip install 'hypernova-router[export]'"
@@ -103,8 +106,8 @@ def export_embedder(
         raise cannot_write(target, error) from error
     if taken:
         raise ExportError(f"{path_label(target)}: exists already; name a folder that does not")
-    check_folder(target)  # said before the work, not after it
-    read = reader.read(os.fspath(source), prompt=prompt)
+    check_folder(target)  # before the work, not after it
+    read = reader.read_model(os.fspath(source), prompt=prompt)
     if name is None:
         name = escaped(Path(source).resolve().name)
     if not name.strip() or not name.isprintable():
@@ -129,7 +132,7 @@ def export_embedder(
     settings["tokenizer_sha256"] = hashlib.sha256(tokenizer).hexdigest()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Made and checked beside its place, then moved there whole.
+        # Made and checked beside its place, then moved there at once.
         made = Path(tempfile.mkdtemp(prefix=".hypernova-", dir=target.parent))
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -139,16 +142,16 @@ def export_embedder(
         (made / "tokenizer.json").write_bytes(tokenizer)
         plain = {**settings, "lead_weight": 0}
         (made / "embedder.json").write_text(_dump(plain), encoding="utf-8")
-        # Loading it checks what the definition takes for granted, such as ids within the table.
+        # Loading checks what the reference assumes, such as ids within the table.
         vectors = Embedder.load(made).embed(SAMPLES)
         tokens = load_tokenizer(made, tokenizer, settings)
         ids = [tokens.encode(read.prompt + text).ids for text in SAMPLES]
         cosines = (vectors * np.array([forward(read.model, row) for row in ids])).sum(1)
-        if not cosines.min() >= LEAST[int8]:
+        if not cosines.min() >= MIN_COSINE[int8]:
             worst = int(cosines.argmin())
             raise ExportError(
-                f"{read.folder}: the export is not the model: cosine {cosines[worst]:.6f} for "
-                f"{SAMPLES[worst][:40]!r}, expected at least {LEAST[int8]}"
+                f"{read.folder}: the export deviates from the model: cosine {cosines[worst]:.6f} "
+                f"for {SAMPLES[worst][:40]!r}, expected at least {MIN_COSINE[int8]}"
             )
         (made / "embedder.json").write_text(_dump(settings), encoding="utf-8")
         embedder = Embedder.load(made)
@@ -159,7 +162,7 @@ def export_embedder(
         raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return Exported(
+    return ExportResult(
         folder=target,
         name=name,
         dim=read.model.dim,

@@ -1,4 +1,7 @@
-"""The status and the stable code of each error. Not here: the checks that raise them."""
+"""The status and the stable code of each error over HTTP.
+
+Not here: the checks that raise these errors.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,14 @@ _CODES: tuple[tuple[type[errors.HypernovaError], int, str], ...] = (
 )
 
 
-class FaultError(Exception):
-    """A request that gets an error for an answer.
+class HttpError(Exception):
+    """A request that is answered with an error.
 
     Args:
-        status: Of HTTP.
-        code: A stable name that programs may compare.
+        status: HTTP status.
+        code: Stable name that programs may compare.
         message: One line for people.
-        headers: To send along.
+        headers: Headers of the response.
     """
 
     def __init__(
@@ -44,23 +47,23 @@ class FaultError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> bytes:
-        """The JSON of the answer."""
-        fault = {"error": self.code, "message": self.message}
-        return json.dumps(fault, ensure_ascii=False).encode("utf-8", "replace")
+        """Return the JSON body of the response."""
+        fields = {"error": self.code, "message": self.message}
+        return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
 
     def response(self) -> Response:
-        """The answer."""
+        """Return the response."""
         return Response(self.body(), self.status, self.headers, "application/json")
 
 
-def hung_up() -> FaultError:
-    """A client that closed its connection: nobody reads the answer, and metrics count it."""
-    return FaultError(499, "hung_up", "the client closed the connection before its answer")
+def client_closed() -> HttpError:
+    """Return the error of a client that closed its connection: only metrics record it."""
+    return HttpError(499, "hung_up", "the client closed the connection before its answer")
 
 
-def fault_of(error: errors.HypernovaError) -> FaultError | None:
-    """What an error of hypernova is over HTTP; None if it is not the caller's to mend."""
+def http_error_of(error: errors.HypernovaError) -> HttpError | None:
+    """Return an error of hypernova as an HTTP error, or None if it is not the client's error."""
     for kind, status, code in _CODES:
         if isinstance(error, kind):
-            return FaultError(status, code, " ".join(str(error).split()))
+            return HttpError(status, code, " ".join(str(error).split()))
     return None

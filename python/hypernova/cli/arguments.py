@@ -1,0 +1,118 @@
+"""Options that several commands share, and readers of argument values.
+
+Not here: what a command does with its options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING
+
+from hypernova.embedder import DEVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_device_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--device``."""
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="where the embedder runs (default cpu); cuda needs the extra cuda, auto takes cuda "
+        "where it works",
+    )
+
+
+def add_structure_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--structure``."""
+    parser.add_argument(
+        "--structure",
+        metavar="PROMPTS",
+        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
+    )
+
+
+def read_structure(arguments: argparse.Namespace) -> Sequence[str] | None:
+    """Return the prompts that ``--structure`` names, or None without the option."""
+    from hypernova.table import read_prompts
+
+    return None if arguments.structure is None else read_prompts(arguments.structure)
+
+
+def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--skip-shared``."""
+    parser.add_argument(
+        "--skip-shared",
+        action="store_true",
+        help="leave out beginnings and ends that many prompts share, here and in every request",
+    )
+
+
+def cluster_count(text: str) -> int | str:
+    """Read a number of clusters, or ``auto``."""
+    if text == "auto":
+        return text
+    count = _whole_number(text)
+    if count is None or count < 1:
+        raise argparse.ArgumentTypeError(f"expected auto or a whole number from 1, got {text!r}")
+    return count
+
+
+def positive_int(text: str) -> int:
+    """Read a whole number from 1."""
+    number = _whole_number(text)
+    if number is None or number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return number
+
+
+def port_number(text: str) -> int:
+    """Read a port, 0 to 65535."""
+    number = _whole_number(text)
+    if number is None or number > 65535:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {text!r}")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds, above 0 and up to 3600."""
+    number = _number(text)
+    if not 0.0 < number <= 3600.0:
+        raise argparse.ArgumentTypeError(f"expected seconds, above 0 and up to 3600, got {text!r}")
+    return number
+
+
+def percentage_points(text: str) -> float:
+    """Read percentage points, 0 to 100."""
+    number = _number(text)
+    if not 0.0 <= number <= 100.0:
+        raise argparse.ArgumentTypeError(f"expected percentage points from 0 to 100, got {text!r}")
+    return number
+
+
+def model_price(text: str) -> tuple[str, float]:
+    """Read ``MODEL=USD``; the name may hold further equals signs."""
+    model, _, price = text.rpartition("=")
+    try:
+        if model:
+            return model, float(price)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected MODEL=USD, got {text!r}")
+
+
+def _whole_number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,73 @@
+"""Raise `Terminated` on SIGINT, SIGTERM and SIGHUP, so that a command cleans up before it ends.
+
+Not here: the server, which handles signals itself, and the library, which leaves signals to the
+program.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_HANDLED = ("SIGINT", "SIGTERM", "SIGHUP")
+_DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
+# An exception raised while C calls Python, for instance when an object is freed, can be lost: the
+# timer raises it again.
+_RAISE_AGAIN_S = 0.5
+
+
+class Terminated(BaseException):
+    """A signal told the process to end.
+
+    Attributes:
+        exit_code: 128 plus the signal's number, as in a shell.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def raise_on_signal() -> Iterator[None]:
+    """Raise `Terminated` on a signal; a signal that is ignored, as by nohup, stays ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers of signals
+        return
+    received: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        if not _is_unwinding():
+            if hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, _RAISE_AGAIN_S)
+            raise Terminated(received[0])
+
+    numbers = [getattr(signal, name) for name in _HANDLED if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in _DEFAULT}
+    if hasattr(signal, "setitimer"):
+        before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_unwinding() -> bool:
+    """Return whether `Terminated` is being handled: cleaning up must not be interrupted."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__context__
+    return error is not None

@@ -1,0 +1,188 @@
+"""Request and response models of the server, as OpenAPI shows them.
+
+Not here: reading bodies (`bodies`), and the paths that use these models (`app`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Products of larger numbers would overflow, and JSON has no infinity.
+Amount = Annotated[float, Field(ge=0, le=1e12)]
+# The string "inf" lifts the artifact's default limit.
+Limit = Annotated[
+    Amount,
+    WrapValidator(lambda value, check: math.inf if value == "inf" else check(value)),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1e12}, {"const": "inf"}]}
+    ),
+]
+Name = Annotated[str, StringConstraints(min_length=1)]
+
+
+class RequestBody(BaseModel):
+    """A request body: no unknown field, no text in place of a number, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Message(BaseModel):
+    """A message of the OpenAI chat protocol; other fields are ignored.
+
+    Items of the responses protocol that are no messages have a type and no role.
+    """
+
+    model_config = ConfigDict(
+        extra="allow",
+        strict=True,
+        allow_inf_nan=False,
+        json_schema_extra={"anyOf": [{"required": ["role"]}, {"required": ["type"]}]},
+    )
+
+    role: Name | None = None
+    type: Name | None = Field(None, description="of an item without a role, which is not read")
+    content: str | list[dict[str, Any]] | None = None
+
+    @model_validator(mode="after")
+    def _has_role_or_type(self) -> Self:
+        if self.role is None and self.type is None:
+            raise PydanticCustomError("no_role", "role is missing, expected a str such as 'user'")
+        return self
+
+
+class OptionsRequest(RequestBody):
+    """Route options; a field that is missing or null takes the artifact's default."""
+
+    cost_weight: Amount | None = Field(None, description="success per USD")
+    latency_weight: Amount | None = Field(None, description="success per second")
+    max_cost_usd: Limit | None = Field(None, description='"inf" is no limit')
+    min_success: float | None = Field(None, ge=0, le=1)
+    allow: list[Name] | None = Field(None, description="models to choose from")
+    deny: list[Name] | None = Field(None, description="models not to choose")
+    prices: dict[Name, Amount] | None = Field(None, description="expected USD of a task by model")
+    explore: float | None = Field(
+        None, ge=0, le=1, description="probability of drawing the model at random"
+    )
+    on_novel: Literal["default", "best_overall", "error"] | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that were sent, as `hypernova.Router.route` takes them."""
+        return self.model_dump(
+            exclude={"text", "texts", "messages"}, exclude_none=True, exclude_unset=True
+        )
+
+
+class RouteRequest(OptionsRequest):
+    """One prompt: ``text`` or ``messages``."""
+
+    text: str | None = Field(None, min_length=1)
+    messages: list[Message] | None = Field(None, min_length=1)
+    previous_model: Name | None = Field(None, description="model of the conversation so far")
+    switch_cost: Amount | None = Field(
+        None, description="utility that a switch of models must gain"
+    )
+
+
+class BatchRequest(OptionsRequest):
+    """Many prompts with the same options."""
+
+    texts: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+
+
+class OutcomeRequest(RequestBody):
+    """The outcome of a decision."""
+
+    id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
+    score: float = Field(ge=0, le=1)
+    model: Name | None = Field(None, description="model that answered, if not the decision's")
+    cost_usd: Amount | None = None
+    latency_s: Amount | None = None
+
+
+class RankedModel(BaseModel):
+    """A model of a ranking."""
+
+    model: str
+    success: float
+    cost_usd: float | None
+    latency_s: float | None
+    n: float
+    utility: float
+
+
+class DecisionResponse(BaseModel):
+    """A decision."""
+
+    id: str
+    model: str
+    reason: str
+    propensity: float
+    cluster: int
+    distance: float
+    novelty: float
+    ranking: list[RankedModel]
+    artifact: str
+
+
+class BatchResponse(BaseModel):
+    """Decisions, in the order of the texts."""
+
+    decisions: list[DecisionResponse]
+
+
+class OutcomeResponse(BaseModel):
+    """Confirmation that an outcome was written to the log."""
+
+    id: str
+    recorded: Literal[True]
+
+
+class ArtifactResponse(BaseModel):
+    """The artifact in use."""
+
+    sha256: str
+    models: list[str]
+    default_model: str
+    clusters: int
+    embedder: str
+    policy: dict[str, Any]
+    format: str
+    version: str
+
+
+class HealthResponse(BaseModel):
+    """The server is up and its artifact is open."""
+
+    status: Literal["ok"]
+
+
+class ErrorResponse(BaseModel):
+    """An error."""
+
+    error: str = Field(description="a stable code")
+    message: str = Field(description="one line for people")
+
+
+def schemas(kinds: Iterable[type[BaseModel]]) -> dict[str, Any]:
+    """Return the JSON schemas of models for OpenAPI's components, by name."""
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+        found |= schema.pop("$defs", {})
+        found[kind.__name__] = schema
+    return found
