@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.device import add_device_to
 from hypernova.cli.streams import print_json
-from hypernova.embedder.skip import SharedParts
+from hypernova.embedder.shared_text import SharedParts
 
 if TYPE_CHECKING:
     from hypernova.cli import Commands

@@ -22,7 +22,7 @@ from hypernova.embedder.onnx.device import DEVICES, Device
 from hypernova.embedder.onnx.embedder import Embedder
 from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
 from hypernova.embedder.open import open_embedder
-from hypernova.embedder.skip import SharedPart, SharedParts, SkipSharedEmbedder
+from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
 
 __all__ = [
     "DEVICES",

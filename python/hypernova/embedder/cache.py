@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
-from hypernova.embedder.skip import SkipSharedEmbedder
+from hypernova.embedder.shared_text import SkipSharedEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence

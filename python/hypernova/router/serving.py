@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import CachedEmbedder
-from hypernova.embedder.of_artifact import (
+from hypernova.embedder.resolve import (
     adapted_to,
     check_bundled_for,
     has_bundled,

@@ -13,7 +13,7 @@ import numpy as np
 
 from hypernova._core import __version__
 from hypernova.embedder import SkipSharedEmbedder, open_embedder
-from hypernova.embedder.skip import FIELD
+from hypernova.embedder.shared_text import FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity

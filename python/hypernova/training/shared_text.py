@@ -1,6 +1,6 @@
 """Find the beginnings and ends that many prompts of a table share, and prompts that look alike.
 
-Not here: leaving them out (see ``hypernova.embedder.skip``). No outcome is looked at but for
+Not here: leaving them out (see ``hypernova.embedder.shared_text``). No outcome is looked at but for
 what is at stake.
 
 A preamble that stands before every prompt fills what an embedder reads, and then hides what
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.embedder import SharedPart, SharedParts, SkipSharedEmbedder
-from hypernova.embedder.skip import MAX_PARTS
+from hypernova.embedder.shared_text import MAX_PARTS
 from hypernova.embedder.text.cut import visible_span
 
 if TYPE_CHECKING:

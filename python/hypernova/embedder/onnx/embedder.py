@@ -38,8 +38,8 @@ from hypernova.embedder.onnx.files import (
 )
 from hypernova.embedder.pickled import load_again
 from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
-from hypernova.embedder.text.reading import in_the_text, merge, spans_of_tokens
-from hypernova.embedder.text.words import Tokens, Words
+from hypernova.embedder.text.spans import in_the_text, merge, spans_of_tokens
+from hypernova.embedder.text.word_piece import Tokens, Words
 from hypernova.errors import EmbedderError, TextError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.embedder import open_embedder
-from hypernova.embedder.of_artifact import adapted_to, load_bundled_for
+from hypernova.embedder.resolve import adapted_to, load_bundled_for
 from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:

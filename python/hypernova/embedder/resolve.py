@@ -18,7 +18,7 @@ from hypernova.embedder.onnx.files import (
     read_checked,
     read_settings,
 )
-from hypernova.embedder.skip import FIELD, SharedParts, SkipSharedEmbedder
+from hypernova.embedder.shared_text import FIELD, SharedParts, SkipSharedEmbedder
 from hypernova.errors import ArtifactError, EmbedderMismatchError
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 import hypernova
-from hypernova.embedder.text import words as words_module
-from hypernova.embedder.text.words import Words
+from hypernova.embedder.text import word_piece as words_module
+from hypernova.embedder.text.word_piece import Words
 
 TOKENIZER = Path(hypernova.__file__).parent / "bundled" / "static" / "tokenizer.json"
 # Blanks of all kinds, controls, marks that combine, ideographs, half-blank format characters.
