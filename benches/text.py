@@ -50,7 +50,7 @@ def prompts() -> dict[str, list[str]]:
     """By name of a length: real prompts, from all tables in turn."""
     folder = shared() / "data"
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
-    tokenizer = Embedder.load("static")._tokenizer
+    tokenizer = Embedder.load("static")._tokenizer._tokenizer
     for path in sorted(folder.glob("*/tasks.parquet")):
         import pyarrow.parquet
 
@@ -106,7 +106,7 @@ def text_rows(folder: Path) -> list[dict[str, object]]:
             vectors = {text: embedder.embed_one(text) for text in texts}
             assert np.allclose(list(vectors.values()), embedder.embed(texts), atol=1e-5)
             stages: dict[str, Callable[[str], object]] = {
-                "tokenise": lambda text, e=embedder: e._tokenize(text, None),
+                "tokenise": lambda text, e=embedder: e._tokenizer.tokenize(text, None),
                 "embed, tokenising too": embedder.embed_one,
                 "decide": lambda text, a=artifact, v=vectors: a.decide(v[text]),
                 "route, the whole": router.route,

@@ -12,7 +12,7 @@ import pytest
 import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder
-from hypernova.embedder.onnx import device
+from hypernova.embedder.onnx import runtime
 from hypernova.embedder.onnx.runtime import import_onnxruntime
 from hypernova.export import export_embedder
 
@@ -85,8 +85,8 @@ def test_a_failure_is_told_without_the_code_around_it() -> None:
         " void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*) CUDA "
         "failure 100: no CUDA-capable device is detected ; GPU=-1 ; expr=cudaSetDevice"
     )
-    assert device._reason(failure) == "CUDA failure 100: no CUDA-capable device is detected"
-    assert device._reason(RuntimeError("")) == "RuntimeError"
+    assert runtime._reason(failure) == "CUDA failure 100: no CUDA-capable device is detected"
+    assert runtime._reason(RuntimeError("")) == "RuntimeError"
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "CUDA", None])

@@ -24,7 +24,7 @@ from hypernova.router import BUNDLED_ARTIFACT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hypernova.events import Observed, Reloaded
+    from hypernova.events import DecisionEvent, ReloadEvent
 
 TEXTS = ["Join two tables", "Fix the race", "Write a sonnet"]
 
@@ -36,7 +36,7 @@ def router() -> hypernova.Router:
 
 class TestCallbacks:
     def test_each_way_from_text_is_told_once(self, router: hypernova.Router) -> None:
-        told: list[Observed] = []
+        told: list[DecisionEvent] = []
         router.observe(told.append)
         before, start = time.time_ns(), time.perf_counter()
         one = router.route(TEXTS[0])
@@ -60,7 +60,7 @@ class TestCallbacks:
     def test_what_fails_and_what_comes_from_vectors_is_not_told(
         self, router: hypernova.Router
     ) -> None:
-        told: list[Observed] = []
+        told: list[DecisionEvent] = []
         router.observe(told.append)
         with pytest.raises(hypernova.errors.NoCandidateError):
             router.route(TEXTS[0], allow=[])
@@ -72,9 +72,9 @@ class TestCallbacks:
     def test_a_callback_that_raises_costs_no_decision(
         self, router: hypernova.Router, caplog: pytest.LogCaptureFixture
     ) -> None:
-        told: list[Observed] = []
+        told: list[DecisionEvent] = []
 
-        def raises(observed: Observed) -> None:
+        def raises(observed: DecisionEvent) -> None:
             raise RuntimeError("the callback's own")
 
         router.observe(raises)
@@ -85,8 +85,8 @@ class TestCallbacks:
         assert "the callback's own" in caplog.text
 
     def test_each_ends_alone(self, router: hypernova.Router) -> None:
-        first: list[Observed] = []
-        second: list[Observed] = []
+        first: list[DecisionEvent] = []
+        second: list[DecisionEvent] = []
         end = router.observe(first.append)
         router.observe(second.append)
         router.route(TEXTS[0])
@@ -98,7 +98,7 @@ class TestCallbacks:
     def test_reloads_are_told_and_may_ask_the_router(
         self, router: hypernova.Router, tmp_path: Path
     ) -> None:
-        told: list[tuple[Reloaded, str]] = []
+        told: list[tuple[ReloadEvent, str]] = []
         # A callback under the router's lock would wait for itself here.
         router.observe(
             on_reload=lambda r: told.append((r, router.route(TEXTS[0]).artifact)) or router.close()

@@ -227,7 +227,7 @@ class TestBadLines:
 
     def test_a_second_score_long_after_is_not_counted(self, tmp_path, monkeypatch) -> None:
         """Beyond what is remembered it is an outcome without a decision."""
-        monkeypatch.setattr(hypernova.outcome_log.join, "REMEMBERED", 2)
+        monkeypatch.setattr(hypernova.outcome_log.join, "MAX_SCORED_IDS", 2)
         lines = [line for i in range(4) for line in (decision_line(i), outcome_line(i))]
         reader = read(*lines, outcome_line(0), outcome_line(3), folder=tmp_path)
         assert len(list(reader)) == 4

@@ -18,7 +18,7 @@ from hypernova.router.conversation import embed_turns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hypernova.events import Observed
+    from hypernova.events import DecisionEvent
 
 TALK = [
     {"role": "system", "content": "You are a careful engineer."},
@@ -200,7 +200,7 @@ def test_of_two_turns_that_cancel_the_last_is_taken() -> None:
 
 def test_observers_are_told_of_both_turns_in_one_decision() -> None:
     router = hypernova.Router.open()
-    told: list[Observed] = []
+    told: list[DecisionEvent] = []
     router.observe(told.append)
     decision = router.route(messages=TALK)
     assert told[0].decisions == (decision,)

@@ -22,7 +22,7 @@ import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder
 from hypernova.embedder.onnx import files
-from hypernova.router.watch import Watch, state_of
+from hypernova.router.watch import Watch, file_state
 
 TEXTS = [
     f"Task {i}: sort the list of {name}"
@@ -252,11 +252,11 @@ class TestReload:
 
         # The same in an installation whose minilm is damaged.
         bundled = tmp_path / "bundled"
-        shutil.copytree(files.BUNDLED, bundled)
+        shutil.copytree(files.BUNDLED_FOLDER, bundled)
         for damage in (b"cut", None):
             model = bundled / "minilm" / "model.onnx"
             model.unlink() if damage is None else model.write_bytes(damage)
-            monkeypatch.setattr(files, "BUNDLED", bundled)
+            monkeypatch.setattr(files, "BUNDLED_FOLDER", bundled)
             router = hypernova.Router.open(tmp_path / "old.hnv")
             with pytest.raises(errors.EmbedderError, match=r"model\.onnx"):
                 router.reload(tmp_path / "new.hnv")
@@ -299,7 +299,7 @@ class TestReload:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         router = hypernova.Router.open(path, watch=0.01)
-        told: queue.Queue[hypernova.events.Reloaded] = queue.Queue()
+        told: queue.Queue[hypernova.events.ReloadEvent] = queue.Queue()
         router.observe(on_reload=told.put)
         of_identity(VECTORS).save(path)
         assert "vectors only" in str(told.get(timeout=30).refused)
@@ -432,7 +432,7 @@ class TestWatch:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         router = hypernova.Router.open(path)
-        seen = state_of(path)
+        seen = file_state(path)
         new = artifact_of("new", static, 2)
         new.save(path)
         watch = Watch(router, path, 0.01, seen)

@@ -53,7 +53,7 @@ def _propose(arguments: argparse.Namespace) -> None:
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
     artifact = hypernova.Artifact.open(arguments.artifact)
-    skipped = SharedParts.of_identity(json.loads(artifact.embedder))
+    skipped = SharedParts.from_identity(json.loads(artifact.embedder))
     proposals = hypernova.next_prompts(
         artifact,
         prompts,
@@ -77,7 +77,7 @@ def _propose(arguments: argparse.Namespace) -> None:
             print_json(told)
         else:
             # The line's room is for what tells prompts apart.
-            told_apart = prompt if skipped is None else skipped.left(prompt)
+            told_apart = prompt if skipped is None else skipped.remaining(prompt)
             print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(told_apart, 62)}")
     if not arguments.json:
         print(

@@ -1,7 +1,7 @@
-"""Leave out the beginnings and ends that many prompts of a table shared, in every text.
+"""Leave the beginnings and ends that many prompts of a table shared out of every text.
 
-Not here: finding them (see ``hypernova.training.shared_text``). A shared part is known by its
-length and its sha256, so that an artifact can hold it without the text of a prompt.
+Not here: finding them (see ``hypernova.training.shared_text``). A shared part is held as its
+length and its sha256, so that an artifact holds no text of a prompt.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from hypernova.errors import ArtifactError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-# The field of an identity that lists the parts.
-FIELD: Final = "skip"
-# A request is held against as many lengths as there are parts, at most.
+# The field of an embedder's identity that lists the shared parts.
+SHARED_TEXT_FIELD: Final = "skip"
+# Bounds the work of a request: it hashes its text for each length of a part.
 MAX_PARTS: Final = 64
 _WORD = re.compile(r"[^\W_]")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -37,6 +37,11 @@ class SharedPart(NamedTuple):
         at: ``"start"`` or ``"end"``.
         chars: Its length in characters (code points), from 1.
         sha256: Of its UTF-8, half a surrogate pair encoded as three bytes; 64 hex digits.
+
+    Example:
+        >>> from hypernova.embedder import SharedPart
+        >>> SharedPart.from_text("start", "You are a careful engineer.").chars
+        27
     """
 
     at: Literal["start", "end"]
@@ -44,24 +49,35 @@ class SharedPart(NamedTuple):
     sha256: str
 
     @classmethod
-    def of(cls, at: Literal["start", "end"], text: str) -> SharedPart:
-        """Describe the part that this text is."""
+    def from_text(cls, at: Literal["start", "end"], text: str) -> SharedPart:
+        """Describe a beginning or an end by its length and its sha256.
+
+        Args:
+            at: ``"start"`` or ``"end"``.
+            text: The beginning or the end.
+        """
         return cls(at, len(text), hashlib.sha256(_bytes(text)).hexdigest())
 
 
 class SharedParts:
-    """Shared parts, and what they leave of a text.
+    """Shared parts of prompts, and the rule by which a text loses them.
 
-    A text is stripped of blanks first. It loses the longest beginning that is known, then of
-    what is left, stripped again, the longest end: one of each at most. A part stays where
-    nothing with a letter or a digit would be left without it. Where no part is found, all
-    of the text is left, blanks included.
+    A text is stripped of blanks first. It loses the longest known beginning; then the rest is
+    stripped again and loses the longest known end: one of each at most. A part stays where
+    no letter or digit would remain without it. A text without a known part remains as it is,
+    blanks included.
 
     Args:
         parts: At most 64; equal ones count once.
 
     Raises:
-        ValueError: There are more, or none.
+        ValueError: ``parts`` holds more, or none.
+
+    Example:
+        >>> from hypernova.embedder import SharedPart, SharedParts
+        >>> parts = SharedParts([SharedPart.from_text("start", "You are a careful engineer.")])
+        >>> parts.remaining("You are a careful engineer. Fix the race")
+        'Fix the race'
     """
 
     def __init__(self, parts: Iterable[SharedPart]) -> None:
@@ -73,7 +89,7 @@ class SharedParts:
         self._starts, self._ends = self._by_length("start"), self._by_length("end")
 
     def _by_length(self, at: str) -> list[tuple[int, frozenset[bytes]]]:
-        """Digests by length, the shortest first."""
+        """Return the digests of each length, the shortest length first."""
         lengths: dict[int, set[bytes]] = {}
         for part in self.parts:
             if part.at == at:
@@ -81,49 +97,49 @@ class SharedParts:
         return [(chars, frozenset(lengths[chars])) for chars in sorted(lengths)]
 
     @classmethod
-    def of_identity(cls, identity: Mapping[str, object]) -> SharedParts | None:
-        """Read the parts of an embedder's identity; None if it skips nothing.
+    def from_identity(cls, identity: Mapping[str, object]) -> SharedParts | None:
+        """Read the shared parts of an embedder's identity; None if it lists none.
 
         Raises:
-            ArtifactError: They are malformed.
+            ArtifactError: The list is malformed.
         """
-        if FIELD not in identity:
+        if SHARED_TEXT_FIELD not in identity:
             return None
-        listed = identity[FIELD]
-        if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_PARTS:
+        entries = identity[SHARED_TEXT_FIELD]
+        if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_PARTS:
             raise ArtifactError(
-                f"section EMBD: the field {FIELD!r} is malformed, expected a list of 1 to "
-                f"{MAX_PARTS} shared parts; fit the artifact again"
+                f"section EMBD: the field {SHARED_TEXT_FIELD!r} is malformed, expected a list of "
+                f"1 to {MAX_PARTS} shared parts; fit the artifact again"
             )
-        return cls(_part(value, index) for index, value in enumerate(listed))
+        return cls(_checked_part(value, index) for index, value in enumerate(entries))
 
-    def listed(self) -> list[dict[str, object]]:
-        """List the parts for an identity, always in the same order."""
+    def to_list(self) -> list[dict[str, object]]:
+        """Return the parts as an identity lists them, always in the same order."""
         return [part._asdict() for part in self.parts]
 
-    def span(self, text: str) -> tuple[int, int]:
-        """Find what is left of a text: ``text[start:end]``."""
-        first, last = _stripped(text, 0, len(text))
-        skipped = self._start(text, first, last)
-        start, _ = _stripped(text, first + skipped, last)
-        found = self._end(text, start, last)
-        if not skipped and not found:
+    def remaining_span(self, text: str) -> tuple[int, int]:
+        """Return where the rest of a text lies: ``text[start:end]`` without the shared parts."""
+        first, last = _strip(text, 0, len(text))
+        n_start = self._start_length(text, first, last)
+        start, _ = _strip(text, first + n_start, last)
+        n_end = self._end_length(text, start, last)
+        if not n_start and not n_end:
             return 0, len(text)
-        return _stripped(text, start, last - found)
+        return _strip(text, start, last - n_end)
 
-    def left(self, text: str) -> str:
-        """Give what is left of a text; it is the text itself where no part is found."""
-        start, end = self.span(text)
+    def remaining(self, text: str) -> str:
+        """Return a text without its shared parts; the text itself where it has none."""
+        start, end = self.remaining_span(text)
         return text[start:end]
 
-    def found(self, text: str) -> tuple[int, int]:
-        """Give the lengths of the beginning and the end that a text loses; 0 for none."""
-        first, last = _stripped(text, 0, len(text))
-        skipped = self._start(text, first, last)
-        start, _ = _stripped(text, first + skipped, last)
-        return skipped, self._end(text, start, last)
+    def lengths(self, text: str) -> tuple[int, int]:
+        """Return the lengths of the beginning and of the end that a text loses; 0 for none."""
+        first, last = _strip(text, 0, len(text))
+        n_start = self._start_length(text, first, last)
+        start, _ = _strip(text, first + n_start, last)
+        return n_start, self._end_length(text, start, last)
 
-    def _start(self, text: str, first: int, last: int) -> int:
+    def _start_length(self, text: str, first: int, last: int) -> int:
         hashed, at, longest = hashlib.sha256(), first, 0
         for chars, digests in self._starts:
             end = first + chars
@@ -135,7 +151,7 @@ class SharedParts:
                 longest = chars
         return longest
 
-    def _end(self, text: str, first: int, last: int) -> int:
+    def _end_length(self, text: str, first: int, last: int) -> int:
         longest = 0
         for chars, digests in self._ends:
             start = last - chars
@@ -159,12 +175,12 @@ class SharedParts:
 class SkipSharedEmbedder(TextEmbedder):
     """An embedder that leaves shared beginnings and ends out of every text.
 
-    `fit` makes one with ``skip_shared=True``, and the artifact remembers it: its identity is
-    that of the embedder within and the parts, so that it has a fingerprint of its own.
+    `fit` makes one with ``skip_shared=True``, and the artifact records it: its identity is
+    that of the inner embedder with the parts, so that it has a fingerprint of its own.
 
     Args:
         embedder: An open embedder.
-        parts: What is left out.
+        parts: The beginnings and ends to leave out.
 
     Raises:
         TypeError: ``embedder`` is not an open embedder.
@@ -174,31 +190,31 @@ class SkipSharedEmbedder(TextEmbedder):
     def __init__(self, embedder: TextEmbedder, parts: SharedParts) -> None:
         if not isinstance(embedder, TextEmbedder):
             raise TypeError(f"embedder is {type(embedder).__name__}, expected an open embedder")
-        if FIELD in embedder.identity:
-            raise ValueError("the embedder skips shared parts already; give the one within")
+        if SHARED_TEXT_FIELD in embedder.identity:
+            raise ValueError("the embedder skips shared parts already; give its inner embedder")
         self._embedder = embedder
         self._parts = parts
-        self._identity = {**embedder.identity, FIELD: parts.listed()}
+        self._identity = {**embedder.identity, SHARED_TEXT_FIELD: parts.to_list()}
         self._fingerprint = fingerprint_of_identity(self._identity)
 
     @property
     def embedder(self) -> TextEmbedder:
-        """The embedder that is given what is left."""
+        """The inner embedder, which embeds the rest of each text."""
         return self._embedder
 
     @property
     def parts(self) -> SharedParts:
-        """The parts that are left out."""
+        """The beginnings and ends that are left out."""
         return self._parts
 
     @property
     def name(self) -> str:
-        """The name of the embedder within."""
+        """The name of the inner embedder."""
         return self._embedder.name
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """Length of a vector."""
         return self._embedder.dim
 
     @property
@@ -208,63 +224,69 @@ class SkipSharedEmbedder(TextEmbedder):
 
     @property
     def identity(self) -> dict[str, object]:
-        """The identity of the embedder within, and the parts; a copy."""
-        return {**self._identity, FIELD: self._parts.listed()}
+        """The identity of the inner embedder, with the parts; a copy."""
+        return {**self._identity, SHARED_TEXT_FIELD: self._parts.to_list()}
 
-    def _key_of_pickle(self) -> Hashable:
-        return type(self), self._embedder._key_of_pickle(), self._parts
+    def _pickle_key(self) -> Hashable:
+        return type(self), self._embedder._pickle_key(), self._parts
+
+    def _innermost(self) -> TextEmbedder:
+        return self._embedder._innermost()
+
+    def _min_batch(self) -> int:
+        return self._embedder._min_batch()
 
     def __repr__(self) -> str:
         return f"SkipSharedEmbedder({self._embedder!r}, {len(self._parts.parts)} parts)"
 
     def cut(self, text: str) -> str:
-        """Leave the shared parts out, and cut what is left as the embedder within does."""
-        return self._embedder.cut(self._parts.left(text))
+        """Return the text without shared parts, after the cut of the inner embedder."""
+        return self._embedder.cut(self._parts.remaining(text))
 
     def key_of(self, text: str) -> bytes:
-        """Give the key of what is left of a text, by the embedder within."""
+        """Return the inner embedder's key of the text without shared parts."""
         check_is_text(text, None)
-        return self._embedder.key_of(self._parts.left(text))
+        return self._embedder.key_of(self._parts.remaining(text))
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        """Tell which characters of a text count: those of what is left, by the embedder within."""
+        """Return the parts of a text that its vector depends on, none of them shared."""
         check_is_text(text, None)
-        start, end = self._parts.span(text)
+        start, end = self._parts.remaining_span(text)
         inner = self._embedder.read_spans(text[start:end])
         return tuple((start + first, start + last) for first, last in inner)
 
     def embed_one(self, text: str) -> Vectors:
-        """Embed what is left of one text.
+        """Embed one text without its shared parts.
 
         Args:
-            text: As the embedder within takes it.
+            text: As for the inner embedder.
 
         Returns:
             float32 of shape (dim,) and length 1.
 
         Raises:
             TypeError: ``text`` is not a str.
-            TextError: As from the embedder within, like what follows.
-            EmbedderError: As from the embedder within.
+            TextError: As from the inner embedder, like the next.
+            EmbedderError: As from the inner embedder.
         """
         check_is_text(text, None)
-        return self._embedder.embed_one(self._parts.left(text))
+        return self._embedder.embed_one(self._parts.remaining(text))
 
-    def _embed_at(
+    def _embed_indexed(
         self,
         texts: Sequence[str],
-        places: Sequence[int],
+        indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
-        for text, place in zip(texts, places, strict=True):
-            check_is_text(text, place)
-        return self._embedder._embed_at(
-            [self._parts.left(text) for text in texts], places, progress
+        for text, index in zip(texts, indices, strict=True):
+            check_is_text(text, index)
+        return self._embedder._embed_indexed(
+            [self._parts.remaining(text) for text in texts], indices, progress
         )
 
 
-def _part(value: Any, index: int) -> SharedPart:
-    """One entry of the field, checked: an artifact may come from anywhere."""
+def _checked_part(value: Any, index: int) -> SharedPart:
+    """Read one entry of the field; an artifact may come from anywhere."""
     if (
         isinstance(value, dict)
         and set(value) == set(SharedPart._fields)
@@ -276,7 +298,7 @@ def _part(value: Any, index: int) -> SharedPart:
     ):
         return SharedPart(**value)
     raise ArtifactError(
-        f"section EMBD: entry {index} of the field {FIELD!r} is malformed, expected at "
+        f"section EMBD: entry {index} of the field {SHARED_TEXT_FIELD!r} is malformed, expected at "
         '("start" or "end"), chars (an integer from 1) and sha256 (64 hex digits); fit the '
         "artifact again"
     )
@@ -286,7 +308,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
-    """The bounds of a part of a text without the blanks at its ends."""
+def _strip(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the bounds of ``text[start:end]`` without the blanks at its ends."""
     first, last = visible_span(text[start:end])
     return start + first, start + last

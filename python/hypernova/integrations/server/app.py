@@ -21,14 +21,14 @@ from hypernova.integrations.server.gate import Gate, is_token, read_body
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.work import Limits, Workers
 from hypernova.router import as_dict
-from hypernova.router.batch import Batch
+from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
-    from hypernova.events import Observed, Reloaded
+    from hypernova.events import DecisionEvent, ReloadEvent
 
 _log = logging.getLogger("hypernova.server")
 JSON = "application/json"
@@ -150,12 +150,12 @@ class _Service:
         self.workers.close()
         self._forget()
 
-    def _observed(self, observed: Observed) -> None:
+    def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.took(observed.embed_s, observed.decide_s)
         for decision in observed.decisions:
             self.metrics.decided(decision)
 
-    def _reloaded(self, reloaded: Reloaded) -> None:
+    def _reloaded(self, reloaded: ReloadEvent) -> None:
         taken = reloaded.refused is None
         self.metrics.reloaded(taken=taken)
         if taken:
@@ -184,7 +184,7 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise FaultError(413, "too_large", message)
-        batch = Batch(self.router, asked.texts, asked.options())
+        batch = StepwiseBatch(self.router, asked.texts, asked.options())
         while batch.step():
             yield None
         decisions = batch.decide()
