@@ -108,4 +108,4 @@ def notify(observers: Iterable[Callable[[Event], None]], event: Event) -> None:
         try:
             observer(event)
         except Exception:
-            _log.exception("an observer raised; what it was told of stands")
+            _log.exception("an observer raised; the decision or the reload stands")

@@ -183,7 +183,7 @@ def cannot_write(
 
 
 def _is_stream(target: Path) -> bool:
-    """Tell whether a path, such as /dev/stdout, names a file that is open already."""
+    """Return whether a path, such as /dev/stdout, names a file that is open already."""
     folder = target.absolute().parent
     return str(folder) in {"/dev", "/dev/fd"} or folder.parts[:2] == ("/", "proc")
 

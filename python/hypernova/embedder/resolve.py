@@ -45,6 +45,11 @@ def open_embedder(
         EmbedderError: The folder is damaged.
         MissingExtraError: As in `Embedder.load`.
         DeviceError: As in `Embedder.load`.
+
+    Example:
+        >>> from hypernova.embedder import open_embedder
+        >>> open_embedder("static").name
+        'static'
     """
     check_device(device)
     if isinstance(embedder, TextEmbedder):
@@ -102,7 +107,7 @@ def check_bundled_for(identity: Mapping[str, object]) -> None:
 
 
 def has_bundled(identity: Mapping[str, object]) -> bool:
-    """Tell whether the embedder of an identity is bundled, apart from its shared parts."""
+    """Return whether the embedder of an identity is bundled, apart from its shared parts."""
     return find_bundled(_inner_fingerprint(identity)) is not None
 
 

@@ -101,6 +101,13 @@ class RouterLifecycle:
             EmbedderMismatchError: Its embedder is neither the one given nor a bundled one, or
                 the present artifact takes vectors alone, and this one takes others.
             EmbedderError: Its embedder is bundled, and a file of it is missing or damaged.
+
+        Example:
+            >>> import hypernova
+            >>> from hypernova.router import BUNDLED_ARTIFACT
+            >>> router = hypernova.Router.open()
+            >>> router.reload(BUNDLED_ARTIFACT) is router.artifact
+            True
         """
 
         def open_artifact() -> Artifact:

@@ -72,7 +72,7 @@ class Serving:
 
     @property
     def reads_text(self) -> bool:
-        """Whether there is an embedder: a given one, or a bundled one of the artifact's."""
+        """True if there is an embedder: the given one, or a bundled one that the artifact names."""
         return self._embedder is not None or has_bundled(identity_of(self.artifact))
 
     def with_artifact(self, artifact: Artifact, given: TextEmbedder | None) -> Serving:

@@ -57,7 +57,13 @@ _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 
 
 def bundled_embedders() -> dict[str, Path]:
-    """Return the embedders that ship with the package: the folder of each, in order of name."""
+    """Return the embedders that ship with the package: the folder of each, in order of name.
+
+    Example:
+        >>> from hypernova.embedder import bundled_embedders
+        >>> list(bundled_embedders())
+        ['minilm', 'static']
+    """
     return {path.parent.name: path.parent for path in sorted(BUNDLED_FOLDER.glob(f"*/{SETTINGS}"))}
 
 
@@ -82,7 +88,7 @@ def find_bundled(fingerprint: str) -> Path | None:
 
 
 def is_bundled(folder: Path) -> bool:
-    """Tell whether a folder is one of the package's own."""
+    """Return whether a folder is one of the package's own."""
     return folder.resolve().parent == BUNDLED_FOLDER.resolve()
 
 

@@ -55,7 +55,7 @@ class WordPieceTokenizer:
 
     @staticmethod
     def supports(tokenizer: Any) -> bool:
-        """Tell whether a tokenizer splits texts as BERT's does, and truncates at the end."""
+        """Return whether a tokenizer splits texts as BERT's does, and truncates at the end."""
         parts = tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model
         names = tuple(type(part).__name__ for part in parts)
         return (
