@@ -79,7 +79,7 @@ def test_a_gpu_gives_the_vectors_of_the_processor(name: str, least: float, reque
     assert (cpu[7] * on_gpu.embed_one(texts[7])).sum() >= least
 
 
-def test_a_failure_is_told_without_the_code_around_it() -> None:
+def test_a_failure_is_reported_without_the_code_around_it() -> None:
     failure = RuntimeError(
         "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW,"
         " void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*) CUDA "

@@ -326,8 +326,8 @@ class TestRouters:
         path = tmp_path / "router.hnv"
         build("old").save(path)
         router = Router.open(path, watch=60.0)
-        told: list[object] = []
-        router.observe(told.append, on_reload=told.append)
+        events: list[object] = []
+        router.observe(events.append, on_reload=events.append)
         threads = threading.active_count()
         copies = [again(router), copy.deepcopy(router)]
         assert threading.active_count() == threads
@@ -337,7 +337,7 @@ class TestRouters:
             there.reload()
             assert there.route(PROMPTS[0]).model.startswith("new-")
             there.close()
-        assert told == []
+        assert events == []
         assert router.route(PROMPTS[0]).model.startswith("old-")
         router.close()
 
