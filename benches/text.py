@@ -43,7 +43,7 @@ print(json.dumps([first, pages * 4096]))
 def prompts() -> dict[str, list[str]]:
     """Choose real prompts of each length from all sample tables; empty without them."""
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
-    tokenizer = Embedder.load("static")._tokenizer
+    tokenizer = Embedder.load("static")._tokenizer._tokenizer
     for path in sorted(sample_tables().glob("*/tasks.parquet")):
         import pyarrow.parquet
 
@@ -99,7 +99,7 @@ def text_rows(folder: Path) -> list[dict[str, object]]:
             vectors = {text: embedder.embed_one(text) for text in texts}
             assert np.allclose(list(vectors.values()), embedder.embed(texts), atol=1e-5)
             stages: dict[str, Callable[[str], object]] = {
-                "tokenise": lambda text, e=embedder: e._tokenize(text, None),
+                "tokenise": lambda text, e=embedder: e._tokenizer.tokenize(text, None),
                 "embed, tokenising too": embedder.embed_one,
                 "decide": lambda text, a=artifact, v=vectors: a.decide(v[text]),
                 "route, the whole": router.route,

@@ -1,11 +1,12 @@
-"""What a router tells those who asked to be told of its decisions (``Router.observe``).
+"""Events of a router, the observers that receive them, and the clock that times decisions.
 
-Not here: where that goes; `hypernova.integrations` makes metrics and spans of it.
+Not here: metrics and spans; `hypernova.integrations` makes them of events.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hypernova")
 
-Told = TypeVar("Told")
+Event = TypeVar("Event")
 
 
-class Observed(NamedTuple):
+class DecisionEvent(NamedTuple):
     """One call of a router that decided.
 
     Attributes:
-        decisions: One for a prompt or a conversation; for `hypernova.Router.route_many` as many
-            as there were texts.
-        started_ns: When it began, in nanoseconds since the epoch.
+        decisions: One for `hypernova.Router.route` and ``aroute``; one for each text of
+            ``route_many``.
+        started_ns: Start of the call, in nanoseconds since the epoch.
         embed_s: Seconds that embedding took, of all texts together.
         decide_s: Seconds that deciding from the vectors took.
     """
@@ -36,7 +37,7 @@ class Observed(NamedTuple):
     decide_s: float
 
 
-class Reloaded(NamedTuple):
+class ReloadEvent(NamedTuple):
     """A new artifact was taken or refused.
 
     Attributes:
@@ -48,29 +49,63 @@ class Reloaded(NamedTuple):
     refused: str | None
 
 
-class Begun:
-    """A clock for one call."""
+class Stopwatch:
+    """Times one call, which embeds and then decides; it starts when it is made."""
 
     def __init__(self) -> None:
         self._started_ns = time.time_ns()
         self._start = self._embedded = time.perf_counter()
 
     def embedded(self) -> None:
-        """The vectors are there."""
+        """Note the end of embedding."""
         self._embedded = time.perf_counter()
 
-    def decided(self, decisions: tuple[Decision, ...]) -> Observed:
-        """The decisions are there."""
+    def decided(self, decisions: tuple[Decision, ...]) -> DecisionEvent:
+        """Return the event of a call that has just decided."""
         now = time.perf_counter()
-        return Observed(
+        return DecisionEvent(
             decisions, self._started_ns, self._embedded - self._start, now - self._embedded
         )
 
 
-def tell(observers: Iterable[Callable[[Told], None]], told: Told) -> None:
-    """Call each observer; one that raises is logged, for a decision is not lost over it."""
+class Observers:
+    """The callbacks of one router. Safe to share among threads.
+
+    Attributes:
+        on_decision: Called with each `DecisionEvent`; a tuple that is replaced, never changed, so
+            that a running call goes on with those that it began with.
+        on_reload: Called with each `ReloadEvent`; likewise.
+    """
+
+    def __init__(self) -> None:
+        self.on_decision: tuple[Callable[[DecisionEvent], None], ...] = ()
+        self.on_reload: tuple[Callable[[ReloadEvent], None], ...] = ()
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        on_decision: Callable[[DecisionEvent], None] | None,
+        on_reload: Callable[[ReloadEvent], None] | None,
+    ) -> Callable[[], None]:
+        """Add callbacks; return a function that removes them."""
+        with self._lock:
+            if on_decision is not None:
+                self.on_decision = (*self.on_decision, on_decision)
+            if on_reload is not None:
+                self.on_reload = (*self.on_reload, on_reload)
+
+        def remove() -> None:
+            with self._lock:
+                self.on_decision = tuple(c for c in self.on_decision if c is not on_decision)
+                self.on_reload = tuple(c for c in self.on_reload if c is not on_reload)
+
+        return remove
+
+
+def notify(observers: Iterable[Callable[[Event], None]], event: Event) -> None:
+    """Call each observer; an exception of an observer is logged, and costs no decision."""
     for observer in observers:
         try:
-            observer(told)
+            observer(event)
         except Exception:
-            _log.exception("an observer raised; what it was told of stands")
+            _log.exception("an observer raised; the decision or the reload stands")

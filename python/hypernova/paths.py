@@ -1,26 +1,26 @@
-"""The places that a user names: shown in a message, checked before the work, written whole.
+"""Paths that a user names: shown in messages, checked before the work, replaced whole.
 
-Not here: the form of a file; each layer writes its own.
+Not here: the format of a file; each layer writes its own.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypernova.errors import NotFoundError, WriteError
+from hypernova.errors import HypernovaError, NotFoundError, WriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     AnyPath = str | os.PathLike[str]
 
 
 def escaped(text: str) -> str:
-    """Return `text` on one line: a backslash escape for each character that does not print.
+    """Return `text` on one line, with a backslash escape for each character that does not print.
 
     A file's name may hold line breaks, terminal commands, and bytes that are no text.
     """
@@ -37,34 +37,33 @@ def path_label(path: AnyPath) -> str:
 def check_file(
     path: AnyPath, *, inputs: Iterable[AnyPath | None] = (), stream: bool = False
 ) -> Path:
-    """Check that a file can be written, before the work that it is to hold.
+    """Check that a file can be written, before the work whose result it will hold.
 
-    Folder, space and permissions are tried by writing one byte to another file in the same
-    folder, which is removed at once: only the system knows about quotas, read-only disks and
-    access lists.
+    The check writes one byte to another file in the same folder, and removes it at once: only
+    the system knows about quotas, read-only disks and access lists.
 
     Args:
         path: Where the file will be.
-        inputs: What is read for it and must not be overwritten.
-        stream: Whether a device or a pipe, such as /dev/stdout, will do as well.
+        inputs: Files that the work reads, and that must not be overwritten.
+        stream: Whether a device or a pipe, such as /dev/stdout, is allowed.
 
     Returns:
         The path.
 
     Raises:
         NotFoundError: Its folder does not exist.
-        WriteError: It is a folder, or named as one, or an input, or nothing can be written there.
+        WriteError: ``path`` is a folder, or named as one, or an input, or cannot be written.
     """
-    place, label = Path(path), path_label(path)
+    target, label = Path(path), path_label(path)
     if os.fsdecode(path).endswith(os.sep):
         raise WriteError(f"{label} is the name of a folder; name a file")
-    folder = place.absolute().parent
+    folder = target.absolute().parent
     if not folder.exists():
         raise NotFoundError(
             f"{label}: the folder {path_label(folder)} does not exist; make it first"
         )
     try:
-        mode = place.stat().st_mode
+        mode = target.stat().st_mode
     except FileNotFoundError:
         mode = None
     except OSError as error:
@@ -73,24 +72,27 @@ def check_file(
         if stat.S_ISDIR(mode):
             raise WriteError(f"{label} is a folder; name a file in it")
         for read in inputs:
-            if read is not None and Path(read).exists() and place.samefile(read):
+            if read is not None and Path(read).exists() and target.samefile(read):
                 raise WriteError(
                     f"{label}: is what the command reads, and would be overwritten; "
                     "name another file"
                 )
-        if not stat.S_ISREG(mode) or _is_stream(place):
+        if not stat.S_ISREG(mode) or _is_stream(target):
             if stream:
-                return place
+                return target
             raise WriteError(f"{label}: is no regular file; name one")
-    _try(folder, path)
-    return place
+    _probe(folder, path)
+    return target
 
 
 def check_folder(path: AnyPath) -> Path:
     """Check that a folder can be made, in the nearest folder above it that exists.
 
+    Returns:
+        The path.
+
     Raises:
-        WriteError: Nothing can be written there.
+        WriteError: That folder cannot be written to.
     """
     above = Path(path).absolute().parent
     try:
@@ -98,62 +100,96 @@ def check_folder(path: AnyPath) -> Path:
             above = above.parent
     except OSError as error:
         raise cannot_write(path, error) from error
-    _try(above, path)
+    _probe(above, path)
     return Path(path)
 
 
 def write_file(path: AnyPath, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary one beside it, then renamed.
+    """Write a file whole or not at all.
 
-    A device or a pipe is written to as it is: a rename would put a file in its place.
+    A device or a pipe is written to directly: a rename would put a file in its place.
 
     Raises:
         NotFoundError: The folder does not exist.
-        WriteError: It cannot be written; what stood there before still stands.
+        WriteError: The file cannot be written; the former one is unchanged.
     """
-    place = check_file(path, stream=True)
-    temporary = part_of(place)
+    target = check_file(path, stream=True)
     try:
-        if place.exists() and (not place.is_file() or _is_stream(place)):
-            with place.open("ab") as file:  # standard output may be a file with a beginning
+        is_stream = target.exists() and (not target.is_file() or _is_stream(target))
+        if is_stream:
+            with target.open("ab") as file:  # standard output may be a file with a beginning
                 file.write(content)
-            return
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(place)
     except OSError as error:
         raise cannot_write(path, error) from error
+    if is_stream:
+        return
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: AnyPath, error_class: type[WriteError] = WriteError) -> Iterator[Path]:
+    """Replace a file or a folder whole: the block makes a temporary one, which is then renamed.
+
+    After an error in the block the temporary file or folder is removed, and ``path`` is unchanged.
+
+    Args:
+        path: The file or folder to replace or to make; its folder exists.
+        error_class: Raised in place of an OSError.
+
+    Yields:
+        A path in the same folder, at which nothing exists, for the block to write.
+
+    Raises:
+        WriteError: The block or the rename raised an OSError; errors of hypernova pass through.
+    """
+    target = Path(path)
+    temporary = _temporary_beside(target)
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        if isinstance(error, HypernovaError):
+            raise
+        raise cannot_write(path, error, error_class) from error
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            if temporary.is_dir():
+                import shutil  # only folders need it
+
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
 
 
-def part_of(place: Path) -> Path:
-    """Return a fresh name in the folder of `place`, so that a rename stays on one file system.
+def _temporary_beside(target: Path) -> Path:
+    """Return a fresh name in the folder of ``target``, so that a rename stays on one file system.
 
-    It is short, because a name that is as long as the system allows must do for `place`.
+    It is short: the name of ``target`` may be as long as the system allows.
     """
-    return place.absolute().parent / f".hypernova-{os.urandom(6).hex()}.part"
+    return target.absolute().parent / f".hypernova-{os.urandom(6).hex()}.part"
 
 
-def cannot_write(path: AnyPath, error: OSError, kind: type[WriteError] = WriteError) -> WriteError:
-    """Build the error for a place that cannot be written."""
-    return kind(
+def cannot_write(
+    path: AnyPath, error: OSError, error_class: type[WriteError] = WriteError
+) -> WriteError:
+    """Return the error for a path that cannot be written."""
+    return error_class(
         f"{path_label(path)}: cannot be written ({error.strerror or error}); "
         "check the space and the permissions there"
     )
 
 
-def _is_stream(place: Path) -> bool:
-    """Whether a path, such as /dev/stdout, leads to what is open already."""
-    folder = place.absolute().parent
+def _is_stream(target: Path) -> bool:
+    """Return whether a path, such as /dev/stdout, names a file that is open already."""
+    folder = target.absolute().parent
     return str(folder) in {"/dev", "/dev/fd"} or folder.parts[:2] == ("/", "proc")
 
 
-def _try(folder: Path, path: AnyPath) -> None:
-    probe = part_of(folder / "probe")
+def _probe(folder: Path, path: AnyPath) -> None:
+    probe = _temporary_beside(folder / "probe")
     try:
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

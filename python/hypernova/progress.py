@@ -1,4 +1,4 @@
-"""Progress bars for what takes longer than a second. Not here: what takes so long."""
+"""Progress bars for work that takes longer than a second. Not here: the work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,25 @@ from hypernova.errors import MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Nothing is shown for what is over sooner.
+# Work that is done sooner shows no bar.
 DELAY_S = 1.0
 
 
 @contextmanager
-def bar(total: int, what: str, show: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that is called with the number of steps just done."""
+def progress_bar(total: int, description: str, show: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error while the block runs.
+
+    Args:
+        total: Number of steps.
+        description: Text before the bar.
+        show: False shows nothing, and needs no tqdm.
+
+    Yields:
+        A function to call with the number of steps that were just done.
+
+    Raises:
+        MissingExtraError: ``show``, and tqdm is not installed.
+    """
     if not show:
         yield lambda _: None
         return
@@ -33,5 +45,5 @@ def bar(total: int, what: str, show: bool) -> Iterator[Callable[[int], None]]:
         monitor_interval = 0
         _lock = threading.RLock()
 
-    with Bar(total=total, desc=what, delay=DELAY_S, leave=False) as shown:
+    with Bar(total=total, desc=description, delay=DELAY_S, leave=False) as shown:
         yield shown.update

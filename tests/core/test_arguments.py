@@ -17,7 +17,7 @@ import pytest
 
 import hypernova
 from hypernova import Artifact, errors
-from hypernova.router.watch import state_of
+from hypernova.router.watch import file_state
 
 HUGE = 10**400
 LONE = "gpt\udcff"  # half of a surrogate pair, which no UTF-8 holds
@@ -214,7 +214,7 @@ class TestPaths:
         assert "NUL byte" in refusal(errors.ArtifactError, hypernova.Router.open, path, watch=True)
         refusal(errors.ArtifactWriteError, artifact.save, path)
         assert list(tmp_path.iterdir()) == [], "no temporary file is left"
-        assert state_of(path) is None
+        assert file_state(path) is None
 
     def test_a_line_feed_in_a_path_does_not_break_the_message(self, artifact, tmp_path) -> None:
         path = tmp_path / "a\nb\x1b[2J.hnv"

@@ -21,7 +21,7 @@ import pytest
 import hypernova
 from hypernova import Artifact, errors
 from hypernova.embedder import Embedder
-from hypernova.router.watch import SETTLED_AFTER_S, Watch, state_of
+from hypernova.router.watch import SETTLED_AFTER_S, Watch, file_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -301,7 +301,7 @@ class TestWatch:
         new = artifact_of("new", static, 2)
         write_in_place(path, new.to_bytes())
         # Such a clock gives the same state before and after.
-        watch = Watch(router, path, 0.05, state_of(path))
+        watch = Watch(router, path, 0.05, file_state(path))
         until(lambda: router.artifact.sha256 == new.sha256, "what was written was not seen")
         watch.stop()
 
@@ -341,7 +341,7 @@ class TestWatch:
         old = artifact_of("old", static, 1)
         old.save(path)
         router = hypernova.Router.open(path, watch=0.01)
-        told: list[hypernova.events.Reloaded] = []
+        told: list[hypernova.events.ReloadEvent] = []
         router.observe(on_reload=told.append)
         with caplog.at_level(logging.INFO, "hypernova"):
             path.write_bytes(old.to_bytes()[:-9])

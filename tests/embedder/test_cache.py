@@ -35,7 +35,7 @@ def test_vectors_are_those_of_the_embedder(size: int, calls: list[list[str]]) ->
     assert info.hits + info.misses == sum(map(len, calls))
 
 
-def test_the_one_used_longest_ago_makes_room() -> None:
+def test_the_least_recently_used_vector_makes_room() -> None:
     cached = CachedEmbedder(STATIC, 2)
     for text, expected in [("a b", 0), ("c d", 0), ("a b", 1), ("e f", 1), ("a b", 2), ("c d", 2)]:
         cached.embed_one(text)
@@ -43,7 +43,7 @@ def test_the_one_used_longest_ago_makes_room() -> None:
     assert cached.cache_info() == CacheInfo(hits=2, misses=4, maxsize=2, currsize=2)
 
 
-def test_nobody_can_change_what_is_kept() -> None:
+def test_a_kept_vector_cannot_be_changed() -> None:
     cached = CachedEmbedder(STATIC, 10)
     for text in TEXTS[:2]:
         first = cached.embed_one(text)
@@ -60,7 +60,7 @@ def test_nobody_can_change_what_is_kept() -> None:
     np.testing.assert_array_equal(cached.embed_one(TEXTS[0]), VECTORS[TEXTS[0]])
 
 
-def test_what_fails_is_not_kept() -> None:
+def test_a_text_that_fails_is_not_kept() -> None:
     cached = CachedEmbedder(STATIC, 10)
     for _ in range(2):
         with pytest.raises(errors.TextError):
@@ -101,7 +101,7 @@ def test_sixteen_threads() -> None:
     assert info.currsize == 5
 
 
-def test_a_router_has_none_unless_asked() -> None:
+def test_a_router_has_no_cache_unless_asked() -> None:
     plain = hypernova.Router.open()
     plain.route("Sort a list")
     assert plain.cache_info() is None
@@ -113,7 +113,7 @@ def test_a_router_has_none_unless_asked() -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "9", True])
-def test_what_is_no_size_is_refused(size: object) -> None:
+def test_a_size_that_is_no_whole_number_from_1_is_refused(size: object) -> None:
     with pytest.raises(ValueError, match="expected a whole number from 1"):
         hypernova.Router.open(cache=size)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has a cache already"):

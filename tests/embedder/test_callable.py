@@ -37,7 +37,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_what_was_fitted_is_routed(path: Path) -> None:
+def test_an_artifact_of_a_function_is_routed_with_it(path: Path) -> None:
     router = hypernova.Router.open(path, embedder=ours())
     texts = ["Sort a list of names", "Join two tables", "Why is the sky blue?"]
     many = router.route_many(texts)
@@ -75,7 +75,7 @@ def test_another_embedder_is_refused_with_both_names(path: Path, other: Any, nam
         ([[1.0], [1.0, 2.0]], "no array"),
     ],
 )
-def test_what_is_no_vector_is_refused(given: object, said: str) -> None:
+def test_results_that_are_no_vectors_are_refused(given: object, said: str) -> None:
     embedder = hypernova.CallableEmbedder(lambda _: given, name="bad", dim=DIM)  # type: ignore[arg-type, return-value]
     with pytest.raises(errors.EmbedderError, match=f"'bad'.*{said}"):
         embedder.embed(["one", "two"])
@@ -104,7 +104,7 @@ def test_batches_are_of_the_stated_size() -> None:
     np.testing.assert_allclose(vectors[7], embedder.embed_one("text 7"), atol=1e-7)
 
 
-def test_what_the_function_raises_passes_through() -> None:
+def test_exceptions_of_the_function_pass_through() -> None:
     class ServiceDownError(Exception):
         pass
 
@@ -121,7 +121,7 @@ def test_blank_texts_never_reach_it() -> None:
         embedder.embed(["a", " \n"])
 
 
-def test_a_function_that_is_not_wrapped_is_told_how() -> None:
+def test_a_function_that_is_not_wrapped_is_refused_with_the_remedy() -> None:
     table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
     with pytest.raises(TypeError, match=r"hypernova\.CallableEmbedder\(function, name="):
         hypernova.fit(table, embedder=hashed)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder
-from hypernova.embedder.onnx import device
+from hypernova.embedder.onnx import runtime
 from hypernova.embedder.onnx.runtime import import_onnxruntime
 from hypernova.export import export_embedder
 
@@ -79,14 +79,14 @@ def test_a_gpu_gives_the_vectors_of_the_processor(name: str, least: float, reque
     assert (cpu[7] * on_gpu.embed_one(texts[7])).sum() >= least
 
 
-def test_a_failure_is_told_without_the_code_around_it() -> None:
+def test_a_failure_is_reported_without_the_code_around_it() -> None:
     failure = RuntimeError(
         "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW,"
         " void, onnxruntime::common::Status> onnxruntime::CudaCall(ERRTYPE, const char*) CUDA "
         "failure 100: no CUDA-capable device is detected ; GPU=-1 ; expr=cudaSetDevice"
     )
-    assert device._reason(failure) == "CUDA failure 100: no CUDA-capable device is detected"
-    assert device._reason(RuntimeError("")) == "RuntimeError"
+    assert runtime._reason(failure) == "CUDA failure 100: no CUDA-capable device is detected"
+    assert runtime._reason(RuntimeError("")) == "RuntimeError"
 
 
 @pytest.mark.parametrize("name", ["gpu", "", "CUDA", None])

@@ -869,8 +869,8 @@ def test_a_short_text_of_one_line_is_one_run(
             runs.append(feeds["input_ids"].shape)
             return session.run(outputs, feeds)
 
-    session = static._session
-    monkeypatch.setattr(static, "_session", Counting())
+    session = static._model._session
+    monkeypatch.setattr(static._model, "_session", Counting())
     static.embed_one("the hello")
     assert runs == [(1, 2)]
     static.embed_one("the hello\nthe")

@@ -1,4 +1,4 @@
-"""What a router tells of its decisions, to callbacks and to OpenTelemetry.
+"""A router's events, for callbacks and for OpenTelemetry.
 
 Not here: the server's metrics (`test_serve.py`).
 """
@@ -24,7 +24,7 @@ from hypernova.router import BUNDLED_ARTIFACT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hypernova.events import Observed, Reloaded
+    from hypernova.events import DecisionEvent, ReloadEvent
 
 TEXTS = ["Join two tables", "Fix the race", "Write a sonnet"]
 
@@ -35,58 +35,58 @@ def router() -> hypernova.Router:
 
 
 class TestCallbacks:
-    def test_each_way_from_text_is_told_once(self, router: hypernova.Router) -> None:
-        told: list[Observed] = []
-        router.observe(told.append)
+    def test_each_way_from_text_is_observed_once(self, router: hypernova.Router) -> None:
+        events: list[DecisionEvent] = []
+        router.observe(events.append)
         before, start = time.time_ns(), time.perf_counter()
         one = router.route(TEXTS[0])
         chat = router.route(messages=[{"role": "user", "content": TEXTS[0]}])
         later = asyncio.run(router.aroute(TEXTS[1]))
         many = router.route_many(TEXTS)
         took = time.perf_counter() - start
-        assert [observed.decisions for observed in told] == [
+        assert [observed.decisions for observed in events] == [
             (one,), (chat,), (later,), tuple(many),
         ]  # fmt: skip
         assert all(
             observed.decisions[0] is decision
-            for observed, decision in zip(told, (one, chat, later, many[0]), strict=True)
+            for observed, decision in zip(events, (one, chat, later, many[0]), strict=True)
         )
-        for observed in told:
+        for observed in events:
             assert before <= observed.started_ns <= time.time_ns()
             assert observed.embed_s > 0
             assert observed.decide_s > 0
-        assert sum(observed.embed_s + observed.decide_s for observed in told) <= took
+        assert sum(observed.embed_s + observed.decide_s for observed in events) <= took
 
-    def test_what_fails_and_what_comes_from_vectors_is_not_told(
+    def test_errors_and_decisions_from_vectors_are_not_observed(
         self, router: hypernova.Router
     ) -> None:
-        told: list[Observed] = []
-        router.observe(told.append)
+        events: list[DecisionEvent] = []
+        router.observe(events.append)
         with pytest.raises(hypernova.errors.NoCandidateError):
             router.route(TEXTS[0], allow=[])
         vectors = router.embedder.embed(TEXTS)
         router.decide(vectors[0])
         router.decide_many(vectors)
-        assert told == []
+        assert events == []
 
     def test_a_callback_that_raises_costs_no_decision(
         self, router: hypernova.Router, caplog: pytest.LogCaptureFixture
     ) -> None:
-        told: list[Observed] = []
+        events: list[DecisionEvent] = []
 
-        def raises(observed: Observed) -> None:
+        def raises(observed: DecisionEvent) -> None:
             raise RuntimeError("the callback's own")
 
         router.observe(raises)
-        router.observe(told.append)
+        router.observe(events.append)
         with caplog.at_level(logging.ERROR, "hypernova"):
             decision = router.route(TEXTS[0])
-        assert told[0].decisions == (decision,)
+        assert events[0].decisions == (decision,)
         assert "the callback's own" in caplog.text
 
     def test_each_ends_alone(self, router: hypernova.Router) -> None:
-        first: list[Observed] = []
-        second: list[Observed] = []
+        first: list[DecisionEvent] = []
+        second: list[DecisionEvent] = []
         end = router.observe(first.append)
         router.observe(second.append)
         router.route(TEXTS[0])
@@ -95,20 +95,22 @@ class TestCallbacks:
         router.route(TEXTS[0])
         assert (len(first), len(second)) == (1, 2)
 
-    def test_reloads_are_told_and_may_ask_the_router(
+    def test_reloads_are_observed_and_a_callback_may_use_the_router(
         self, router: hypernova.Router, tmp_path: Path
     ) -> None:
-        told: list[tuple[Reloaded, str]] = []
+        events: list[tuple[ReloadEvent, str]] = []
         # A callback under the router's lock would wait for itself here.
         router.observe(
-            on_reload=lambda r: told.append((r, router.route(TEXTS[0]).artifact)) or router.close()
+            on_reload=lambda r: (
+                events.append((r, router.route(TEXTS[0]).artifact)) or router.close()
+            )
         )
         sha = router.artifact.sha256
         router.reload(BUNDLED_ARTIFACT)
         (tmp_path / "bad.hnv").write_bytes(BUNDLED_ARTIFACT.read_bytes()[:-1])
         with pytest.raises(hypernova.errors.ArtifactError):
             router.reload(tmp_path / "bad.hnv")
-        (taken, taken_by), (refused, refused_by) = told
+        (taken, taken_by), (refused, refused_by) = events
         assert (taken.artifact, taken.refused, taken_by) == (sha, None, sha)
         assert (refused.artifact, refused_by) == (sha, sha)
         assert refused.refused

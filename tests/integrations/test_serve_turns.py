@@ -20,7 +20,7 @@ import pytest
 
 import hypernova
 from hypernova.integrations.server.workers import SLICES_SHARE, _CallQueue
-from hypernova.router.batch import Batch
+from hypernova.router.batch import StepwiseBatch
 from support.server import Server, metrics, refused, serving
 
 if TYPE_CHECKING:
@@ -160,9 +160,9 @@ class TestBatch:
     ) -> None:
         texts = ["a" * (1 + i * 7 % 50) for i in range(50)]
         expected = router.route_many(texts)
-        told: list[hypernova.events.Observed] = []
+        told: list[hypernova.events.DecisionEvent] = []
         end = router.observe(told.append)
-        batch = Batch(router, texts, {})
+        batch = StepwiseBatch(router, texts, {})
         assert batch.step()
         router.reload(tmp_path / "2.hnv")
         while batch.step():
@@ -178,7 +178,7 @@ class TestBatch:
     def test_a_function_is_called_with_as_many_texts_as_it_takes(
         self, router: hypernova.Router, calls: list[list[str]]
     ) -> None:
-        batch = Batch(router, ["a"] * 95, {}, step_s=1e-9)
+        batch = StepwiseBatch(router, ["a"] * 95, {}, step_s=1e-9)
         while batch.step():
             pass
         assert [len(call) for call in calls] == [10] * 9 + [5]
@@ -187,7 +187,7 @@ class TestBatch:
         self, router: hypernova.Router, calls: list[list[str]]
     ) -> None:
         with pytest.raises(hypernova.errors.TextError, match="text 7 is empty"):
-            Batch(router, [*"abcdefg", " \n", "", "h"], {})
+            StepwiseBatch(router, [*"abcdefg", " \n", "", "h"], {})
         assert calls == []
 
 

@@ -60,7 +60,7 @@ def read(*lines: bytes, folder: Path) -> hypernova.outcome_log.LogReader:
 
 
 class TestRecords:
-    def test_what_is_written_is_read(self, tmp_path) -> None:
+    def test_written_records_are_read_back(self, tmp_path) -> None:
         first = Decision(model="größt \n model", cluster=3, propensity=0.05, success=0.625)
         second = Decision(others=(Entry("m1", 0.375),), reason="explored", novelty=1.0)
         with hypernova.OutcomeLog(tmp_path / "log") as log:
@@ -78,7 +78,7 @@ class TestRecords:
         assert (outcome.score, outcome.model, outcome.cost_usd) == (0.75, None, None)
         assert abs(outcome.time - decision.time) < 60
 
-    def test_the_fields_of_a_line(self, tmp_path) -> None:
+    def test_a_line_has_the_stated_fields(self, tmp_path) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
             log.record_outcome(log.record_decision(Decision()), 1)
         (path,) = segments(tmp_path)
@@ -105,7 +105,9 @@ class TestRecords:
             ({"score": 1.0, "decision": "A" * 32}, "id"),
         ],
     )
-    def test_what_could_not_be_read_is_not_written(self, tmp_path, arguments, named) -> None:
+    def test_a_record_that_could_not_be_read_is_not_written(
+        self, tmp_path, arguments, named
+    ) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
             with pytest.raises(OutcomeError, match=f"{named} is"):
                 log.record_outcome(**{"decision": "0" * 32, **arguments})
@@ -116,7 +118,7 @@ class TestRecords:
         assert segments(tmp_path) == []
 
     @pytest.mark.parametrize("odd", [None, 5, 1.5, b"0" * 32, {}, ["0" * 32], object()])
-    def test_what_is_no_decision_is_refused_in_one_line(self, tmp_path, odd) -> None:
+    def test_an_object_that_is_no_decision_is_refused_in_one_line(self, tmp_path, odd) -> None:
         with hypernova.OutcomeLog(tmp_path) as log:
             for call in (log.record_decision, lambda odd: log.record_outcome(odd, 1.0)):
                 with pytest.raises(OutcomeError, match=r"decision is .*; expected a Decision") as e:
@@ -165,7 +167,7 @@ class TestRecords:
         assert list(reader) == []
         assert reader.tally.skipped == {"malformed": 1}
 
-    def test_numbers_of_numpy(self, tmp_path) -> None:
+    def test_numbers_of_numpy_are_recorded(self, tmp_path) -> None:
         np = pytest.importorskip("numpy")
         with hypernova.OutcomeLog(tmp_path) as log:
             log.record_outcome(
@@ -193,7 +195,7 @@ class TestRecords:
 
 
 class TestBadLines:
-    def test_each_is_counted_and_costs_no_other(self, tmp_path) -> None:
+    def test_each_unusable_line_is_counted_and_costs_no_other(self, tmp_path) -> None:
         reader = read(
             decision_line(1), b"\x00\xffgarbage\n", b"[1, 2]\n", b'{"type": "decision", "v": 1\n',
             decision_line(2), b"\n", record(type="prayer"), decision_line(3, v=2),
@@ -220,14 +222,14 @@ class TestBadLines:
         assert [o.score for _, o in reader] == [0.5]
         assert reader.tally.skipped == {"scored_twice": 1}
 
-    def test_and_in_another_segment(self, tmp_path) -> None:
+    def test_an_outcome_may_be_in_another_segment(self, tmp_path) -> None:
         (tmp_path / "b.jsonl").write_bytes(decision_line(1))
         (tmp_path / "a.jsonl").write_bytes(outcome_line(1))
         assert len(list(hypernova.read_log([tmp_path / "b.jsonl", tmp_path]))) == 1
 
     def test_a_second_score_long_after_is_not_counted(self, tmp_path, monkeypatch) -> None:
         """Beyond what is remembered it is an outcome without a decision."""
-        monkeypatch.setattr(hypernova.outcome_log.join, "REMEMBERED", 2)
+        monkeypatch.setattr(hypernova.outcome_log.join, "MAX_SCORED_IDS", 2)
         lines = [line for i in range(4) for line in (decision_line(i), outcome_line(i))]
         reader = read(*lines, outcome_line(0), outcome_line(3), folder=tmp_path)
         assert len(list(reader)) == 4
@@ -284,7 +286,7 @@ class TestWriting:
         assert len(segments(tmp_path)) == 2
         assert len(list(hypernova.read_log(tmp_path))) == 1
 
-    def test_nobody_goes_on_with_an_old_segment(self, tmp_path) -> None:
+    def test_a_log_never_continues_an_old_segment(self, tmp_path) -> None:
         for _ in range(3):
             with hypernova.OutcomeLog(tmp_path) as log:
                 log.record_decision(Decision())
@@ -296,7 +298,7 @@ class TestWriting:
         assert len(list(reader)) == 1
         assert (reader.tally.open, reader.tally.skipped) == (3, {"torn": 2})
 
-    def test_threads(self, tmp_path) -> None:
+    def test_records_of_many_threads_are_whole(self, tmp_path) -> None:
         log = hypernova.OutcomeLog(tmp_path, max_bytes=20_000)
 
         def work(number: int) -> None:
@@ -436,7 +438,7 @@ print(refused)
         log.record_outcome(log.record_decision(Decision()), 1.0)
         assert len(list(hypernova.read_log(folder))) == 1
 
-    def test_closed_and_bad_arguments(self, tmp_path) -> None:
+    def test_closed_logs_and_bad_arguments_are_refused(self, tmp_path) -> None:
         log = hypernova.OutcomeLog(tmp_path)
         log.close()
         log.close()

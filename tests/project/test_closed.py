@@ -245,8 +245,8 @@ def test_the_server_listens_at_its_port_and_has_no_other_socket(tmp_path: Path) 
 def test_a_progress_bar_has_neither_a_thread_nor_a_semaphore() -> None:
     program = """
 import sys, threading
-from hypernova.progress import bar
-with bar(2, "counting", True) as tick:
+from hypernova.progress import progress_bar
+with progress_bar(2, "counting", True) as tick:
     tick(1)
     assert threading.enumerate() == [threading.main_thread()]
     assert "multiprocessing.synchronize" not in sys.modules

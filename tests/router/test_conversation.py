@@ -18,7 +18,7 @@ from hypernova.router.conversation import embed_turns
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hypernova.events import Observed
+    from hypernova.events import DecisionEvent
 
 TALK = [
     {"role": "system", "content": "You are a careful engineer."},
@@ -198,14 +198,14 @@ def test_of_two_turns_that_cancel_the_last_is_taken() -> None:
     assert np.linalg.norm(embed_turns(embedder, ("yes", "yes!"))) == pytest.approx(1.0)
 
 
-def test_observers_are_told_of_both_turns_in_one_decision() -> None:
+def test_observers_receive_one_event_for_both_turns() -> None:
     router = hypernova.Router.open()
-    told: list[Observed] = []
-    router.observe(told.append)
+    events: list[DecisionEvent] = []
+    router.observe(events.append)
     decision = router.route(messages=TALK)
-    assert told[0].decisions == (decision,)
-    assert len(told) == 1
-    assert told[0].embed_s > 0 < told[0].decide_s
+    assert events[0].decisions == (decision,)
+    assert len(events) == 1
+    assert events[0].embed_s > 0 < events[0].decide_s
 
 
 def test_a_conversation_stays_with_its_model_until_leaving_pays() -> None:

@@ -78,7 +78,7 @@ def test_an_artifact_without_words_is_explained_without_them(router: hypernova.R
     assert "(no words)" in str(said)
 
 
-def test_it_says_what_was_read_and_what_was_cut(router: hypernova.Router) -> None:
+def test_it_holds_the_parts_that_were_read_and_cut(router: hypernova.Router) -> None:
     whole = router.explain(TEXT)
     assert whole.texts[0].read == (TEXT,)
     assert whole.texts[0].cut == ()
@@ -97,7 +97,7 @@ def test_it_says_what_was_read_and_what_was_cut(router: hypernova.Router) -> Non
     assert "not read: " in str(router.explain(long))
 
 
-def test_of_a_conversation_the_turns_that_are_read_are_shown(router: hypernova.Router) -> None:
+def test_of_a_conversation_it_holds_the_turns_that_are_read(router: hypernova.Router) -> None:
     said = router.explain(
         messages=[
             {"role": "user", "content": TEXT},
@@ -109,7 +109,7 @@ def test_of_a_conversation_the_turns_that_are_read_are_shown(router: hypernova.R
     assert all(text.cut == () for text in said.texts)
 
 
-def test_what_cannot_be_decided_is_refused_as_route_refuses_it(router: hypernova.Router) -> None:
+def test_what_route_refuses_is_refused_alike(router: hypernova.Router) -> None:
     with pytest.raises(TextError):
         router.explain("   ")
     with pytest.raises(MessagesError):

@@ -118,6 +118,23 @@ def work():
         assert (process.returncode, out) == (0, "done\n")
 
 
+def test_a_child_of_a_warm_router_routes_and_exits(python: str, artifact: Path) -> None:
+    """The parent itself routes nothing."""
+    program = f"""
+import hypernova, os
+router = hypernova.Router.open({str(artifact)!r})
+router.warm_up()
+embedder, parent = router.embedder, os.getpid()
+def work():
+    if os.getpid() != parent:
+        assert router.route("Join two tables").model in router.artifact.models
+        assert router.embedder is embedder
+{FORKS}"""
+    with started(python, "-W", "error", "-c", program, env=environment()) as process:
+        out, _ = process.communicate(timeout=HANGS_S)
+        assert (process.returncode, out) == (0, "done\n")
+
+
 def test_a_child_of_a_process_with_threads_routes_and_exits(python: str, artifact: Path) -> None:
     program = f"""
 import asyncio, hypernova, threading

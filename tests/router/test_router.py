@@ -37,7 +37,7 @@ def router() -> hypernova.Router:
 
 
 class TestRoute:
-    def test_a_decision_says_what_and_why(self, router) -> None:
+    def test_a_decision_holds_model_ranking_and_reason(self, router) -> None:
         decision = router.route(TEXTS[1])
         assert decision.model in router.artifact.models
         assert decision.ranking[0].model == decision.model
@@ -94,24 +94,24 @@ class TestRoute:
             ({"colour": "red"}, TypeError, "colour"),
         ],
     )
-    def test_bad_options(self, router, options, error, message) -> None:
+    def test_bad_options_are_refused(self, router, options, error, message) -> None:
         with pytest.raises(error, match=message):
             router.route(TEXTS[0], **options)
 
     @pytest.mark.parametrize("text", ["", " \n\t"])
-    def test_empty_text(self, router, text) -> None:
+    def test_an_empty_text_is_refused(self, router, text) -> None:
         with pytest.raises(TextError, match="empty"):
             router.route(text)
         with pytest.raises(TextError, match="1"):
             router.route_many(["fine", text])
 
-    def test_vectors_of_another_dimension(self, router) -> None:
+    def test_vectors_of_another_dimension_are_refused(self, router) -> None:
         with pytest.raises(VectorError, match="512"):
             router.decide(np.zeros(384, dtype=np.float32))
 
 
 class TestOpen:
-    def test_nothing_there(self, tmp_path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path) -> None:
         with pytest.raises(NotFoundError, match=r"nothing\.hnv: there is no such file"):
             hypernova.Router.open(tmp_path / "nothing.hnv")
         with pytest.raises(FileNotFoundError):

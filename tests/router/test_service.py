@@ -22,7 +22,7 @@ import hypernova
 from hypernova import errors
 from hypernova.embedder import Embedder
 from hypernova.embedder.onnx import files
-from hypernova.router.watch import Watch, state_of
+from hypernova.router.watch import Watch, file_state
 
 TEXTS = [
     f"Task {i}: sort the list of {name}"
@@ -217,7 +217,7 @@ class TestReload:
             given.reload(tmp_path / "b.hnv")
 
     @pytest.mark.parametrize("routed", [False, True])
-    def test_an_embedder_that_is_not_at_hand_is_refused_before_any_text_too(
+    def test_an_embedder_that_is_not_available_is_refused_before_any_text_too(
         self, tmp_path, static, routed
     ) -> None:
         ours = hypernova.CallableEmbedder(lambda t: np.ones((len(t), 4)), name="ours", dim=4)
@@ -239,7 +239,7 @@ class TestReload:
             with pytest.raises(errors.EmbedderMismatchError):
                 given.reload(tmp_path / "new.hnv")
 
-    def test_a_bundled_embedder_is_looked_at_and_not_loaded_before_any_text(
+    def test_a_bundled_embedder_is_checked_and_not_loaded_before_any_text(
         self, tmp_path, static, monkeypatch
     ) -> None:
         minilm = Embedder.load("minilm")
@@ -252,11 +252,11 @@ class TestReload:
 
         # The same in an installation whose minilm is damaged.
         bundled = tmp_path / "bundled"
-        shutil.copytree(files.BUNDLED, bundled)
+        shutil.copytree(files.BUNDLED_FOLDER, bundled)
         for damage in (b"cut", None):
             model = bundled / "minilm" / "model.onnx"
             model.unlink() if damage is None else model.write_bytes(damage)
-            monkeypatch.setattr(files, "BUNDLED", bundled)
+            monkeypatch.setattr(files, "BUNDLED_FOLDER", bundled)
             router = hypernova.Router.open(tmp_path / "old.hnv")
             with pytest.raises(errors.EmbedderError, match=r"model\.onnx"):
                 router.reload(tmp_path / "new.hnv")
@@ -293,16 +293,16 @@ class TestReload:
         assert not taken(theirs, artifact_of("new", static, 2))
         assert not taken(theirs, of_identity(VECTORS, "new"))
 
-    def test_a_watched_file_whose_embedder_is_not_at_hand_is_not_taken(
+    def test_a_watched_file_whose_embedder_is_not_available_is_not_taken(
         self, tmp_path, static
     ) -> None:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         router = hypernova.Router.open(path, watch=0.01)
-        told: queue.Queue[hypernova.events.Reloaded] = queue.Queue()
-        router.observe(on_reload=told.put)
+        events: queue.Queue[hypernova.events.ReloadEvent] = queue.Queue()
+        router.observe(on_reload=events.put)
         of_identity(VECTORS).save(path)
-        assert "vectors only" in str(told.get(timeout=30).refused)
+        assert "vectors only" in str(events.get(timeout=30).refused)
         assert router.route(TEXTS[0]).model.startswith("old-")
         router.close()
 
@@ -428,11 +428,11 @@ class TestWatch:
             time.sleep(0.005)
         router.close()
 
-    def test_what_replaces_the_file_while_it_is_opened_is_taken(self, tmp_path, static) -> None:
+    def test_a_file_that_replaces_it_while_it_is_opened_is_taken(self, tmp_path, static) -> None:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         router = hypernova.Router.open(path)
-        seen = state_of(path)
+        seen = file_state(path)
         new = artifact_of("new", static, 2)
         new.save(path)
         watch = Watch(router, path, 0.01, seen)
@@ -453,7 +453,7 @@ class TestWatch:
         assert not thread.is_alive()
 
     @pytest.mark.parametrize("watch", [-1, float("nan"), float("inf")])
-    def test_what_is_no_time_is_refused(self, tmp_path, static, watch) -> None:
+    def test_a_watch_interval_that_is_no_time_is_refused(self, tmp_path, static, watch) -> None:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)
         with pytest.raises(ValueError, match="expected True or seconds above 0"):
@@ -530,7 +530,7 @@ class TestIds:
 
 
 class TestExplore:
-    def test_what_was_drawn_says_so(self) -> None:
+    def test_a_drawn_decision_has_its_reason_and_propensity(self) -> None:
         router = hypernova.Router.open()
         decisions = router.route_many(TEXTS * 20, explore=0.5, explore_seed=3)
         plain = {text: router.route(text).model for text in TEXTS}

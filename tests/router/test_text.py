@@ -40,7 +40,7 @@ def test_odd_texts(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\u3000"])
-def test_what_is_blank_is_refused(text: str) -> None:
+def test_blank_texts_are_refused(text: str) -> None:
     assert outcome(ROUTER, text) == (
         "refused",
         "the text is empty: expected at least one visible character",

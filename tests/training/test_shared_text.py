@@ -502,7 +502,7 @@ class TestFound:
     def test_no_half_of_a_word_is_lost(self) -> None:
         prompts = [f"{LONG} con{text}" for text in self.words(40)]
         assert self.lengths(prompts)[0] == {len(LONG): 40}
-        left = find_shared(prompts).parts.left(prompts[0])
+        left = find_shared(prompts).parts.remaining(prompts[0])
         assert left == f"con{self.words(40)[0]}"
 
     def test_one_typing_error_hides_no_preamble(self) -> None:
@@ -579,17 +579,19 @@ class TestRule:
         st.text("aB é\ud800\n", max_size=12),
     )
     def test_what_is_left_is_what_the_rule_says(self, texts, text) -> None:
-        parts = [SharedPart.of("start" if start else "end", part) for start, part in texts]
+        parts = [SharedPart.from_text("start" if start else "end", part) for start, part in texts]
         known = SharedParts(parts)
-        assert known.left(text) == naive(parts, text)
-        start, end = known.span(text)
-        assert text[start:end] == known.left(text)
+        assert known.remaining(text) == naive(parts, text)
+        start, end = known.remaining_span(text)
+        assert text[start:end] == known.remaining(text)
 
     def test_a_megabyte_of_blanks_or_of_preambles_is_no_trouble(self) -> None:
-        known = SharedParts([SharedPart.of("start", LONG), SharedPart.of("end", LONG)])
-        assert known.left(" " * 1_000_000) == " " * 1_000_000
+        known = SharedParts(
+            [SharedPart.from_text("start", LONG), SharedPart.from_text("end", LONG)]
+        )
+        assert known.remaining(" " * 1_000_000) == " " * 1_000_000
         many = LONG * 2_000
-        assert known.left(many) == LONG * 1_998
+        assert known.remaining(many) == LONG * 1_998
 
 
 class TestCommands:

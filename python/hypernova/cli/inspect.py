@@ -55,7 +55,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     """Describe the artifact's clusters by the prompts of a table."""
     import numpy as np
 
-    from hypernova.progress import bar
+    from hypernova.progress import progress_bar
     from hypernova.training.choices import NO_LIMITS
     from hypernova.training.clustering.describe import describe
     from hypernova.training.shared_text import texts_read
@@ -73,7 +73,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
         embedder = hypernova.Router(artifact).embedder
         texts = tuple(map(texts_read(embedder), table.prompts))
         what = f"embedding with {embedder.name}"
-        with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
+        with progress_bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
     # Without limits: each prompt belongs to its nearest cluster, whichever models remain there.
     clusters = artifact.decide_many(np.ascontiguousarray(vectors), **NO_LIMITS).clusters

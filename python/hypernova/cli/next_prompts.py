@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.arguments import add_device_to, positive_int
 from hypernova.cli.streams import print_json
-from hypernova.embedder.skip import SharedParts
+from hypernova.embedder.shared_text import SharedParts
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def _propose(arguments: argparse.Namespace) -> None:
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
     artifact = hypernova.Artifact.open(arguments.artifact)
-    skipped = SharedParts.of_identity(json.loads(artifact.embedder))
+    skipped = SharedParts.from_identity(json.loads(artifact.embedder))
     proposals = hypernova.next_prompts(
         artifact,
         prompts,
@@ -74,7 +74,7 @@ def _propose(arguments: argparse.Namespace) -> None:
             print_json(record)
         else:
             # Shared text would fill the line.
-            distinctive_text = prompt if skipped is None else skipped.left(prompt)
+            distinctive_text = prompt if skipped is None else skipped.remaining(prompt)
             print(f"{proposal.gain:8.5f} {proposal.cluster:7d}  {one_line(distinctive_text, 62)}")
     if not arguments.json:
         print(

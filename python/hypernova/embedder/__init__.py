@@ -2,27 +2,23 @@
 
 Not here: training, downloading, or any model's name.
 
-- ``base``: what every embedder has in common
-- ``files``: the folder of an embedder, read and checked
-- ``device``: where its model runs
-- ``runtime``: onnxruntime, with its telemetry off
-- ``embedder``: from text to vector with a model
-- ``function``: from text to vector with a function of the user's own
-- ``skip``: the same without the beginnings and ends that many prompts shared
-- ``cache``: the vectors of the texts that came last
-- ``open``: any of these, from what names it
-- ``pickled``: one that came with a pickle, loaded once in a process
-- ``of_artifact``: the one that an artifact was fitted with
+- ``base``: the interface of every embedder
+- ``resolve``: the embedder that a name, a folder or an artifact means
+- ``onnx``: a model in an ONNX file with its tokenizer
+- ``text``: cutting and tokenising for such a model
+- ``function``: a function of the user's own
+- ``shared_text``: an embedder that leaves known beginnings and ends out of every text
+- ``cache``: an embedder that keeps the vectors of recent texts
 """
 
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.cache import CachedEmbedder, CacheInfo
 from hypernova.embedder.function import CallableEmbedder
-from hypernova.embedder.onnx.device import DEVICES, Device
 from hypernova.embedder.onnx.embedder import Embedder
 from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
-from hypernova.embedder.open import open_embedder
-from hypernova.embedder.skip import SharedPart, SharedParts, SkipSharedEmbedder
+from hypernova.embedder.onnx.runtime import DEVICES, Device
+from hypernova.embedder.resolve import open_embedder
+from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
 
 __all__ = [
     "DEVICES",

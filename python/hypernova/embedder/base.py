@@ -1,6 +1,7 @@
-"""What every embedder has in common: a name, a dimension, a fingerprint, and texts to vectors.
+"""The interface of every embedder: name, dimension, fingerprint, and texts to vectors.
 
-Not here: how a vector is made (see ``embedder`` and ``function``) or kept (see ``cache``).
+Not here: any way to make a vector (see ``onnx.embedder`` and ``function``) or to keep it (see
+``cache``).
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ Vectors = npt.NDArray[np.float32]
 
 
 class TextEmbedder(ABC):
-    """What turns texts into float32 vectors of unit length; accepted wherever an embedder is.
+    """Turns texts into float32 vectors of unit length; accepted wherever an embedder is.
 
-    `Embedder` runs a model, `CallableEmbedder` calls a function, `CachedEmbedder` remembers.
+    `Embedder` runs a model, `CallableEmbedder` calls a function, `CachedEmbedder` keeps vectors.
     """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What it is called, in artifacts and in messages."""
+        """The name in artifacts and messages."""
 
     @property
     @abstractmethod
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """Length of a vector."""
 
     @property
     @abstractmethod
@@ -61,7 +62,7 @@ class TextEmbedder(ABC):
         Raises:
             TypeError: ``text`` is not a str.
             TextError: The text is empty, only blanks, or holds no token.
-            EmbedderError: The vector is not what was promised.
+            EmbedderError: The vector has a wrong shape or no direction.
         """
 
     def embed(
@@ -71,8 +72,7 @@ class TextEmbedder(ABC):
 
         Args:
             texts: The texts, each treated as ``embed_one`` treats it.
-            progress: Called as the work goes on, each time with the number of texts that are
-                newly done.
+            progress: Called after each batch with its number of texts.
 
         Returns:
             float32 of shape (len(texts), dim), C-contiguous, in the order of ``texts``, each row
@@ -82,31 +82,39 @@ class TextEmbedder(ABC):
             TypeError: ``texts`` is one str, or one of the texts is not a str.
             TextError: A text is empty, only blanks, or holds no token; the message has its
                 index.
-            EmbedderError: A vector is not what was promised.
+            EmbedderError: A vector has a wrong shape or no direction.
         """
         if isinstance(texts, str):
             raise TypeError("texts is a str, expected a sequence of str; use embed_one")
-        return self._embed_at(texts, range(len(texts)), progress)
+        return self._embed_indexed(texts, range(len(texts)), progress)
 
     @abstractmethod
-    def _embed_at(
+    def _embed_indexed(
         self,
         texts: Sequence[str],
-        places: Sequence[int],
+        indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
-        """Do what ``embed`` does; ``places`` are the indices of the texts, for messages."""
+        """Do the work of ``embed``; ``indices`` name the texts in messages."""
 
-    def _key_of_pickle(self) -> Hashable:
-        """Give what is equal if this is the same embedder, unpickled twice in a process."""
+    def _pickle_key(self) -> Hashable:
+        """Return a key that is equal for one embedder that was unpickled twice in a process."""
         return self
 
+    def _innermost(self) -> TextEmbedder:
+        """Return the embedder that makes the vectors, without cache and shared text."""
+        return self
+
+    def _min_batch(self) -> int:
+        """Return the number of texts that take about as long as one text."""
+        return 256  # an embedder that is not ours may call a service
+
     def cut(self, text: str) -> str:
-        """Give what is left of a text after the stated cut: all that a vector depends on."""
+        """Return the text after the stated cut, on which alone a vector depends."""
         return text
 
     def key_of(self, text: str) -> bytes:
-        """Give a key of what a text's vector depends on; equal keys mean equal vectors.
+        """Return a key of a text; equal keys mean equal vectors.
 
         Args:
             text: As for ``embed_one``.
@@ -123,7 +131,7 @@ class TextEmbedder(ABC):
         return hashlib.sha256(self.cut(text).encode("utf-8", "surrogatepass")).digest()
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        """Tell which characters of a text its vector depends on; by default all.
+        """Return the parts of a text that its vector depends on; by default all of it.
 
         Args:
             text: As for ``embed_one``.
@@ -140,30 +148,47 @@ class TextEmbedder(ABC):
 
 
 def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
-    """Give the sha256 of an identity's canonical JSON."""
+    """Return the sha256 of an identity's canonical JSON, as 64 hex digits."""
     text = canonical_json(identity)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_is_text(text: object, place: int | None) -> None:
-    """Refuse what is not a str."""
+def check_is_text(text: object, index: int | None) -> None:
+    """Refuse a value that is not a str.
+
+    Args:
+        text: The value.
+        index: Its index among several texts, for the message; None if it is the only one.
+
+    Raises:
+        TypeError: ``text`` is not a str.
+    """
     if not isinstance(text, str):
-        raise TypeError(f"{label(place)} is {type(text).__name__}, expected str")
+        raise TypeError(f"{text_label(index)} is {type(text).__name__}, expected str")
 
 
-def check_has_text(text: object, place: int | None) -> None:
-    """Refuse what is not a str, or holds blanks alone."""
-    check_is_text(text, place)
+def check_has_text(text: object, index: int | None) -> None:
+    """Refuse a value that is not a str, or a str of blanks alone.
+
+    Args:
+        text: As for `check_is_text`.
+        index: As for `check_is_text`.
+
+    Raises:
+        TypeError: ``text`` is not a str.
+        TextError: ``text`` holds no visible character.
+    """
+    check_is_text(text, index)
     assert isinstance(text, str)
     if is_blank(text):
-        raise empty(place)
+        raise empty_error(index)
 
 
-def empty(place: int | None) -> TextError:
-    """The error for a text of blanks alone."""
-    return TextError(f"{label(place)} is empty: expected at least one visible character")
+def empty_error(index: int | None) -> TextError:
+    """Return the error for a text without a visible character."""
+    return TextError(f"{text_label(index)} is empty: expected at least one visible character")
 
 
-def label(place: int | None) -> str:
-    """Name a text in a message, by its index if it is one of several."""
-    return "the text" if place is None else f"text {place}"
+def text_label(index: int | None) -> str:
+    """Return the name of a text in a message."""
+    return "the text" if index is None else f"text {index}"

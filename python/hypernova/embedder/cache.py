@@ -1,6 +1,6 @@
-"""Remember the vectors of the texts that came last.
+"""Keep the vectors of the most recent texts.
 
-Not here: how a vector is made; any embedder can be wrapped.
+Not here: any way to make a vector; any embedder can be wrapped.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
-from hypernova.embedder.skip import SkipSharedEmbedder
+from hypernova.embedder.shared_text import SkipSharedEmbedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
 
 class CacheInfo(NamedTuple):
-    """How a cache does, as ``functools.lru_cache`` tells it.
+    """Statistics of a cache, named as those of ``functools.lru_cache``.
 
     Attributes:
-        hits: Texts whose vector was there, or was being made in the same call.
-        misses: Texts that had to be embedded, also those for which that failed.
-        maxsize: How many vectors are kept.
-        currsize: How many are there now.
+        hits: Texts whose vector was in the cache, or was computed in the same call.
+        misses: Texts that were embedded, with or without success.
+        maxsize: Number of vectors that the cache can hold.
+        currsize: Number of vectors that it holds now.
     """
 
     hits: int
@@ -35,20 +35,20 @@ class CacheInfo(NamedTuple):
 
 
 class CachedEmbedder(TextEmbedder):
-    """An embedder that keeps the vectors of the texts used last; safe to share among threads.
+    """An embedder that keeps the vectors of recently used texts; safe to share among threads.
 
     It has the identity of the embedder that it wraps. A text that fails is not kept. Threads
     that miss the same text at the same time each embed it: none waits for another. A kept
-    vector is the one made when its text came first, alone or in a batch, which is the same up
+    vector is that of the text's first embedding, alone or in a batch; the two agree up
     to float rounding.
 
-    A key is the text after the embedder's stated cut, so that its size is bounded where there
-    is such a cut; a `CallableEmbedder` has none. An entry takes the key, ``4 * dim`` bytes
-    and some 200 besides.
+    The key of an entry is the text after the embedder's stated cut, which bounds its size; a
+    `CallableEmbedder` has no cut. An entry takes the key, ``4 * dim`` bytes and about 200
+    more.
 
     Args:
         embedder: An open embedder.
-        size: How many vectors to keep, from 1; the one that was used longest ago makes room.
+        size: Number of vectors to keep, from 1; the least recently used one makes room.
 
     Raises:
         TypeError: ``embedder`` is not an open embedder.
@@ -65,8 +65,8 @@ class CachedEmbedder(TextEmbedder):
 
     def __init__(self, embedder: TextEmbedder, size: int) -> None:
         check_size(size)
-        within = embedder.embedder if isinstance(embedder, SkipSharedEmbedder) else embedder
-        if isinstance(within, CachedEmbedder):
+        inner = embedder.embedder if isinstance(embedder, SkipSharedEmbedder) else embedder
+        if isinstance(inner, CachedEmbedder):
             raise ValueError("the embedder has a cache already; give one size, in one place")
         if not isinstance(embedder, TextEmbedder):
             raise TypeError(f"embedder is {type(embedder).__name__}, expected an open embedder")
@@ -80,92 +80,98 @@ class CachedEmbedder(TextEmbedder):
 
     @property
     def embedder(self) -> TextEmbedder:
-        """What makes the vectors."""
+        """The inner embedder, which makes the vectors."""
         return self._embedder
 
     @property
     def name(self) -> str:
-        """The name of the embedder within, like what follows."""
+        """The name of the inner embedder."""
         return self._embedder.name
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """Length of a vector."""
         return self._embedder.dim
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the embedder within: a cache changes no vector."""
+        """The fingerprint of the inner embedder: a cache changes no vector."""
         return self._embedder.fingerprint
 
     @property
     def identity(self) -> dict[str, object]:
-        """The identity of the embedder within; a copy."""
+        """The identity of the inner embedder; a copy."""
         return self._embedder.identity
 
     def __reduce__(self) -> tuple[type[CachedEmbedder], tuple[TextEmbedder, int]]:
         return type(self), (self._embedder, self._size)  # the texts of one process stay there
 
-    def _key_of_pickle(self) -> Hashable:
-        return type(self), self._embedder._key_of_pickle(), self._size
+    def _pickle_key(self) -> Hashable:
+        return type(self), self._embedder._pickle_key(), self._size
+
+    def _innermost(self) -> TextEmbedder:
+        return self._embedder._innermost()
+
+    def _min_batch(self) -> int:
+        return self._embedder._min_batch()
 
     def __repr__(self) -> str:
         return f"CachedEmbedder({self._embedder!r}, {self._size})"
 
     def cache_info(self) -> CacheInfo:
-        """Tell hits, misses, and how full the cache is."""
+        """Return the number of hits, misses and entries."""
         with self._lock:
             return CacheInfo(self._hits, self._misses, self._size, len(self._kept))
 
     def cache_clear(self) -> None:
-        """Forget all vectors, and set hits and misses to 0."""
+        """Drop all vectors, and set hits and misses to 0."""
         with self._lock:
             self._kept.clear()
             self._hits = self._misses = 0
 
     def cut(self, text: str) -> str:
-        """Cut as the embedder within does."""
+        """Return the text after the cut of the inner embedder."""
         return self._embedder.cut(text)
 
     def key_of(self, text: str) -> bytes:
-        """Give the key that the embedder within gives; no vector is made or looked up."""
+        """Return the inner embedder's key; no vector is made or looked up."""
         return self._embedder.key_of(text)
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
-        """Tell what the embedder within reads; no vector is made or looked up."""
+        """Return the spans that the inner embedder reads; no vector is made or looked up."""
         return self._embedder.read_spans(text)
 
     def embed_one(self, text: str) -> Vectors:
-        """Give the vector of one text, from the cache if it is there.
+        """Return the vector of one text, from the cache if it is there.
 
         Args:
-            text: As the embedder within takes it.
+            text: As for the inner embedder.
 
         Returns:
             float32 of shape (dim,) and length 1, read-only.
 
         Raises:
             TypeError: ``text`` is not a str.
-            TextError: As from the embedder within, like all that follows.
-            EmbedderError: As from the embedder within.
+            TextError: As from the inner embedder, like the next.
+            EmbedderError: As from the inner embedder.
         """
         key = self._key(text, None)
         with self._lock:
             kept = self._look_up(key)
         if kept is None:
-            # The text and not its key: what cutting leaves may not be cut to itself again.
+            # The text and not its key: a cut text may be cut again to another one.
             kept = self._embedder.embed_one(str.__str__(text)).tobytes()
             with self._lock:
                 self._keep(key, kept)
         return np.frombuffer(kept, dtype=np.float32)
 
-    def _embed_at(
+    def _embed_indexed(
         self,
         texts: Sequence[str],
-        places: Sequence[int],
+        indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
-        keys = [self._key(text, place) for text, place in zip(texts, places, strict=True)]
+        keys = [self._key(text, index) for text, index in zip(texts, indices, strict=True)]
         vectors = np.empty((len(keys), self.dim), dtype=np.float32)
         missing: dict[str, list[int]] = {}
         with self._lock:
@@ -180,29 +186,28 @@ class CachedEmbedder(TextEmbedder):
         if progress is not None and len(missing) < len(keys):
             progress(len(keys) - len(missing))
         if missing:
-            # Texts and not their keys, as in `embed_one`; the place of a text is that of its
-            # first row, so that messages name that one.
-            rows_of = [rows[0] for rows in missing.values()]
-            made = self._embedder._embed_at(
-                [str.__str__(texts[row]) for row in rows_of],
-                [places[row] for row in rows_of],
+            # Texts and not their keys, as in `embed_one`; messages name the first of equal texts.
+            first_rows = [rows[0] for rows in missing.values()]
+            made = self._embedder._embed_indexed(
+                [str.__str__(texts[row]) for row in first_rows],
+                [indices[row] for row in first_rows],
                 progress,
             )
             for vector, rows in zip(made, missing.values(), strict=True):
                 vectors[rows] = vector
             with self._lock:
-                # No more than fit: a batch larger than the cache keeps its end.
+                # A batch larger than the cache keeps its end.
                 for key, vector in list(zip(missing, made, strict=True))[-self._size :]:
                     self._keep(key, vector.tobytes())
         return vectors
 
-    def _key(self, text: str, place: int | None) -> str:
-        check_is_text(text, place)
+    def _key(self, text: str, index: int | None) -> str:
+        check_is_text(text, index)
         # An exact str: a subclass may compare and hash as it likes, and change.
         return self._embedder.cut(str.__str__(text))
 
     def _look_up(self, key: str) -> bytes | None:
-        """Find a vector and count; the caller holds the lock."""
+        """Return a kept vector, and count a hit or a miss; the caller holds the lock."""
         kept = self._kept.get(key)
         if kept is None:
             self._misses += 1
@@ -212,8 +217,8 @@ class CachedEmbedder(TextEmbedder):
         return kept
 
     def _keep(self, key: str, vector: bytes) -> None:
-        """Keep a vector as the one used last; the caller holds the lock."""
-        # Another thread may have been first: its vector stays.
+        """Keep a vector as the most recent one; the caller holds the lock."""
+        # If another thread was first, its vector stays.
         self._kept.setdefault(key, vector)
         self._kept.move_to_end(key)
         if len(self._kept) > self._size:
@@ -221,6 +226,10 @@ class CachedEmbedder(TextEmbedder):
 
 
 def check_size(size: int) -> None:
-    """Refuse what is no size of a cache."""
+    """Refuse a size that is not a whole number from 1.
+
+    Raises:
+        ValueError: It is not.
+    """
     if type(size) is not int or size < 1:
         raise ValueError(f"the cache's size is {size!r}, expected a whole number from 1")

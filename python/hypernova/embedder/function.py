@@ -1,6 +1,6 @@
 """Turn texts into vectors with a function of the user's own.
 
-Not here: what the function does; it may look vectors up, run a model, or ask a service.
+Not here: the function; it may look vectors up, run a model, or call a service.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypernova.embedder.base import (
     Vectors,
     check_has_text,
     fingerprint_of_identity,
-    label,
+    text_label,
 )
 from hypernova.embedder.onnx.files import first_line
 from hypernova.errors import EmbedderError
@@ -30,20 +30,20 @@ SOURCE = "callable"
 class CallableEmbedder(TextEmbedder):
     """An embedder made of a function; accepted wherever an embedder is.
 
-    Its identity is its name and dimension: nothing else of a function can be told. An artifact
-    is routed only with an embedder of the same name and dimension, so give a function that
-    gives other vectors another name, such as ``"ours-2"``.
+    Its identity is its name and dimension, because a function has no other property that can be
+    compared. An artifact is routed only with an embedder of the same name and dimension: a
+    function that returns other vectors needs another name, such as ``"ours-2"``.
 
-    It may be called from as many threads as use the router: the function has to bear that.
+    Every thread that uses the router calls the function, so it has to be safe for threads.
 
     Args:
         function: Takes a list of n texts, none of them blank, whole and as they were given;
-            returns finite numbers of shape (n, dim), none of the rows all zero: a NumPy array,
-            or what ``numpy.asarray`` makes one of. They are brought to length 1. What it raises
-            passes through unchanged.
-        name: What artifacts and messages call it.
-        dim: How many numbers a vector has.
-        batch: How many texts one call is given at most.
+            returns finite numbers of shape (n, dim), none of the rows all zero, as a NumPy array
+            or a value that ``numpy.asarray`` converts. Rows are brought to length 1. Exceptions
+            of the function pass through unchanged.
+        name: The name in artifacts and messages.
+        dim: Length of a vector.
+        batch: Largest number of texts in one call.
 
     Raises:
         TypeError: ``function`` cannot be called.
@@ -93,12 +93,12 @@ class CallableEmbedder(TextEmbedder):
 
     @property
     def name(self) -> str:
-        """What artifacts and messages call it."""
+        """The name in artifacts and messages."""
         return self._name
 
     @property
     def dim(self) -> int:
-        """How many numbers a vector has."""
+        """Length of a vector."""
         return self._dim
 
     @property
@@ -108,12 +108,16 @@ class CallableEmbedder(TextEmbedder):
 
     @property
     def identity(self) -> dict[str, object]:
-        """Name and dimension, and that it is a callable; a copy."""
+        """Name, dimension and the fact that it is a callable; a copy."""
         return dict(self._identity)
 
-    def _key_of_pickle(self) -> Hashable:
+    def _pickle_key(self) -> Hashable:
         # A function that pickles by its name is the same object each time.
         return type(self), self._fingerprint, self._batch, self._function
+
+    def _min_batch(self) -> int:
+        # The function may call a service, for which many texts take as long as one.
+        return self._batch
 
     def __repr__(self) -> str:
         return f"CallableEmbedder({self._function!r}, name={self._name!r}, dim={self._dim})"
@@ -130,32 +134,32 @@ class CallableEmbedder(TextEmbedder):
         Raises:
             TypeError: ``text`` is not a str.
             TextError: The text is empty or only blanks; the function is not called.
-            EmbedderError: The function gave other than a finite (1, dim) that is not zero.
+            EmbedderError: The function returned no finite (1, dim), or only zeros.
         """
         check_has_text(text, None)
         vector: Vectors = self._call([text], (None,))[0]
         return vector
 
-    def _embed_at(
+    def _embed_indexed(
         self,
         texts: Sequence[str],
-        places: Sequence[int],
+        indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
-        for text, place in zip(texts, places, strict=True):  # before the first call, not midway
-            check_has_text(text, place)
+        for text, index in zip(texts, indices, strict=True):  # before the first call, not midway
+            check_has_text(text, index)
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), self._batch):
             end = min(start + self._batch, len(texts))
-            vectors[start:end] = self._call(list(texts[start:end]), places[start:end])
+            vectors[start:end] = self._call(list(texts[start:end]), indices[start:end])
             if progress is not None:
                 progress(end - start)
         return vectors
 
-    def _call(self, texts: list[str], places: Sequence[int | None]) -> Vectors:
-        """Call the function and check what it gives: float32 (len(texts), dim) of length 1."""
-        # Counted before the call: the list is the function's to change.
-        expected = (len(places), self._dim)
+    def _call(self, texts: list[str], indices: Sequence[int | None]) -> Vectors:
+        """Call the function, and check its result: float32 (len(texts), dim) of length 1."""
+        # Not len(texts) after the call: the function may have changed the list.
+        expected = (len(indices), self._dim)
         given: Any = self._function(texts)
         try:
             found = np.asarray(given)
@@ -172,7 +176,7 @@ class CallableEmbedder(TextEmbedder):
         if found.shape != expected:
             raise EmbedderError(
                 f"the callable embedder {self._name!r} gave shape {found.shape} for "
-                f"{len(places)} texts, expected {expected}"
+                f"{len(indices)} texts, expected {expected}"
             )
         numbers = found.astype(np.float64)
         # Scaled first, so that no square overflows or vanishes. NaN is the largest of its row.
@@ -182,9 +186,9 @@ class CallableEmbedder(TextEmbedder):
             ("only zeros", largest == 0.0),
         ):
             if wrong.any():
-                place = places[int(wrong.argmax())]
+                index = indices[int(wrong.argmax())]
                 raise EmbedderError(
-                    f"the callable embedder {self._name!r} gave {what} for {label(place)}, "
+                    f"the callable embedder {self._name!r} gave {what} for {text_label(index)}, "
                     "expected a vector with a direction"
                 )
         numbers /= largest

@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hypernova.errors import WorkerError
-from hypernova.progress import bar
+from hypernova.progress import progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +58,7 @@ def in_processes(calls: Sequence[partial[Any]], jobs: int, progress: bool) -> li
         Exception: The exception that a call raises; the other calls are given up.
     """
     jobs = min(jobs, len(calls))
-    with bar(len(calls), "evaluating", progress) as tick:
+    with progress_bar(len(calls), "evaluating", progress) as tick:
         if jobs == 1:
             results = []
             with _one_thread():

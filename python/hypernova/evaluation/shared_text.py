@@ -49,11 +49,11 @@ def vectors_unseen(
     if not isinstance(embedder, SkipSharedEmbedder):
         return vectors
     known = find_shared([table.prompts[task] for task in split.train]).parts
-    left = [prompt if known is None else known.left(prompt) for prompt in table.prompts]
+    left = [prompt if known is None else known.remaining(prompt) for prompt in table.prompts]
     changed = [
         task
         for task, prompt in enumerate(table.prompts)
-        if left[task] != embedder.parts.left(prompt)
+        if left[task] != embedder.parts.remaining(prompt)
     ]
     if not changed:
         return vectors

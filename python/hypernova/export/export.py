@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +15,8 @@ import numpy as np
 
 from hypernova.embedder import Embedder
 from hypernova.embedder.onnx.files import load_tokenizer
-from hypernova.errors import ExportError, HypernovaError, MissingExtraError
-from hypernova.paths import cannot_write, check_folder, escaped, path_label
+from hypernova.errors import ExportError, MissingExtraError
+from hypernova.paths import cannot_write, check_folder, escaped, path_label, replacing
 
 # Texts that check an export: short and long, prose, code, a log, other scripts, odd characters.
 SAMPLES = (
@@ -132,11 +130,10 @@ def export_embedder(
     settings["tokenizer_sha256"] = hashlib.sha256(tokenizer).hexdigest()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Made and checked beside its place, then moved there at once.
-        made = Path(tempfile.mkdtemp(prefix=".hypernova-", dir=target.parent))
     except OSError as error:
         raise cannot_write(target, error) from error
-    try:
+    with replacing(target) as made:  # made and checked beside its place, then moved there whole
+        made.mkdir()
         made.chmod(0o755)
         (made / "model.onnx").write_bytes(model)
         (made / "tokenizer.json").write_bytes(tokenizer)
@@ -155,13 +152,6 @@ def export_embedder(
             )
         (made / "embedder.json").write_text(_dump(settings), encoding="utf-8")
         embedder = Embedder.load(made)
-        made.replace(target)
-    except OSError as error:
-        if isinstance(error, HypernovaError):
-            raise
-        raise cannot_write(target, error) from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
     return ExportResult(
         folder=target,
         name=name,

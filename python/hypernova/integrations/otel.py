@@ -19,7 +19,7 @@ except ImportError:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.events import Observed
+    from hypernova.events import DecisionEvent
     from hypernova.router import Router
 
 NANOSECONDS = 1_000_000_000
@@ -52,7 +52,7 @@ def trace_decisions(
     """
     tracer = trace.get_tracer("hypernova", tracer_provider=tracer_provider)
 
-    def on_decision(observed: Observed) -> None:
+    def on_decision(observed: DecisionEvent) -> None:
         start = observed.started_ns
         embedded = start + round(observed.embed_s * NANOSECONDS)
         end = embedded + round(observed.decide_s * NANOSECONDS)
@@ -71,7 +71,7 @@ def trace_decisions(
     return router.observe(on_decision)
 
 
-def _attributes(observed: Observed) -> dict[str, str | int | float]:
+def _attributes(observed: DecisionEvent) -> dict[str, str | int | float]:
     if len(observed.decisions) != 1:
         return {"hypernova.decisions": len(observed.decisions)}
     (decision,) = observed.decisions

@@ -1,7 +1,7 @@
-"""Put each outcome of a log to its decision, in one pass, whatever came first.
+"""Join each outcome of a log with its decision, in one pass and in any order.
 
-Not here: what the outcomes say of an artifact. What cannot be used is counted by reason;
-a line that is damaged costs no other.
+Not here: any estimate from the outcomes. Lines that cannot be used are counted by reason; a
+damaged line costs no other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hypernova.outcome_log.segments import Segment
 
-# Why something was skipped, and what that means.
+# Reasons why a line is skipped, in words.
 REASONS = {
     "torn": "last line of a segment without its end; read next time if it was being written",
     "not_json": "line that is not a JSON object",
@@ -30,29 +30,29 @@ REASONS = {
     "scored_twice": "further outcome of a decision; the first counts",
     "decided_twice": "further decision of the same id; the first counts",
 }
-# Ids of decisions scored last, to tell a second score from one without a decision. Older
-# ones are skipped just as well, as outcomes without a decision.
-REMEMBERED = 100_000
+# Ids of the decisions scored last, which tell a second score from a score without a decision.
+# A second score of an older decision is skipped as well, as one without a decision.
+MAX_SCORED_IDS = 100_000
 
 
 class Joined(NamedTuple):
-    """A decision and what came of it."""
+    """A decision and its outcome."""
 
     decision: LoggedDecision
     outcome: LoggedOutcome
 
 
 @dataclass
-class Tally:
-    """What was read.
+class LogTally:
+    """Counts of a read log.
 
     Attributes:
         lines: Whole lines.
         decisions: Records of decisions among them.
         outcomes: Records of outcomes among them.
-        joined: Outcomes that were put to their decisions.
+        joined: Outcomes that were joined with their decisions.
         open: Decisions without an outcome so far.
-        skipped: How many lines were not used, by reason (`REASONS`).
+        skipped: Lines that were not used, by reason (`REASONS`).
     """
 
     lines: int = 0
@@ -71,19 +71,19 @@ class LogReader:
 
     Args:
         segments: Of `find_segments`.
-        folded: By the head of a segment, how many of its bytes were read before. Pairs
-            that lie in those bytes altogether are neither given nor counted again.
+        read_before: Number of bytes of each segment, by its head, that were read before. Pairs
+            that lie in those bytes altogether are neither yielded nor counted again.
 
     Attributes:
-        tally: What was read so far; complete once the iterator is at its end.
+        tally: Counts so far; complete once the iterator is at its end.
     """
 
     def __init__(
-        self, segments: Iterable[Segment], folded: Mapping[str, int] | None = None
+        self, segments: Iterable[Segment], read_before: Mapping[str, int] | None = None
     ) -> None:
         self.segments = list(segments)
-        self.tally = Tally()
-        self._folded = folded or {}
+        self.tally = LogTally()
+        self._read_before = read_before or {}
         self._open: dict[str, tuple[LoggedDecision, bool]] = {}
         self._early: dict[str, tuple[LoggedOutcome, bool]] = {}
         self._scored: OrderedDict[str, None] = OrderedDict()
@@ -96,11 +96,11 @@ class LogReader:
         return next(self._pairs)
 
     def _read(self) -> Iterator[Joined]:
-        # What was read before goes first, in the same order: a second score must not
+        # Lines that were read before go first, in the same order: a second score must not
         # overtake the first because its segment sorts before.
         for new in (False, True):
             for segment in self.segments:
-                before = self._folded.get(segment.head or "", 0)
+                before = self._read_before.get(segment.head or "", 0)
                 lines = segment.lines(before) if new else segment.lines(0, before)
                 for line in lines:
                     pair = self._take(line, new)
@@ -125,10 +125,10 @@ class LogReader:
             self._skip(error.reason, new)
             return None
         if isinstance(record, LoggedDecision):
-            return self._decided(record, new)
-        return self._outcome(record, new)
+            return self._take_decision(record, new)
+        return self._take_outcome(record, new)
 
-    def _decided(self, decision: LoggedDecision, new: bool) -> Joined | None:
+    def _take_decision(self, decision: LoggedDecision, new: bool) -> Joined | None:
         self.tally.decisions += new
         if decision.id in self._open or decision.id in self._scored:
             self._skip("decided_twice", new)
@@ -140,7 +140,7 @@ class LogReader:
         outcome, outcome_is_new = early
         return self._pair(decision, outcome, new or outcome_is_new)
 
-    def _outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
+    def _take_outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
         self.tally.outcomes += new
         if outcome.id in self._scored or outcome.id in self._early:
             self._skip("scored_twice", new)
@@ -154,7 +154,7 @@ class LogReader:
 
     def _pair(self, decision: LoggedDecision, outcome: LoggedOutcome, new: bool) -> Joined | None:
         self._scored[decision.id] = None
-        if len(self._scored) > REMEMBERED:
+        if len(self._scored) > MAX_SCORED_IDS:
             self._scored.popitem(last=False)
         if not new:
             return None
@@ -174,8 +174,8 @@ def read_log(
         paths: A folder of segments, a segment, or several of them.
 
     Returns:
-        An iterator over pairs of a `LoggedDecision` and its `LoggedOutcome`; its
-        ``tally`` says at the end what was read, what is open, and what was skipped.
+        An iterator over pairs of a `LoggedDecision` and its `LoggedOutcome`; at its end,
+        ``tally`` counts the lines that were read, joined, open and skipped.
 
     Raises:
         NotFoundError: There is no such file or folder.

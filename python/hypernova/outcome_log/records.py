@@ -1,6 +1,6 @@
-"""The two kinds of line of an outcome log: a decision, and the outcome of one.
+"""The two kinds of line of an outcome log, a decision and the outcome of one, and their checks.
 
-Not here: files. What is written is checked by the rules that it is read by.
+Not here: files. The same checks hold for writing and for reading.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION = 1
-# Of a line with its end. A model's name is all that could make one long.
+# Bytes of a line with its end. Only a model's name could make one long.
 MAX_LINE = 64 * 1024
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -30,7 +30,7 @@ class RecordError(Exception):
     """A line is no record that this version reads.
 
     Attributes:
-        reason: The word that it is counted under, see `hypernova.outcome_log.join.REASONS`.
+        reason: A key of `hypernova.outcome_log.join.REASONS`.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -40,18 +40,18 @@ class RecordError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoggedDecision:
-    """What was decided for one prompt.
+    """The decision for one prompt.
 
     Attributes:
         id: 32 hexadecimal digits, of this decision alone.
         time: Seconds since 1970, UTC.
         artifact: sha256 of the artifact that decided.
-        model: The model that was taken.
+        model: The chosen model.
         cluster: Index of the nearest centroid.
-        propensity: Chance with which the model was taken, above 0 and at most 1.
-        reason: Of the decision.
-        novelty: Of the prompt, 0 to 1.
-        success: What was estimated of the model for this prompt, 0 to 1.
+        propensity: Probability with which the model was drawn, above 0 and at most 1.
+        reason: Reason of the decision.
+        novelty: Novelty of the prompt, 0 to 1.
+        success: Success estimate of the chosen model for this prompt, 0 to 1.
     """
 
     id: str
@@ -69,7 +69,7 @@ class LoggedDecision:
         """Check the fields of a line.
 
         Raises:
-            RecordError: One is missing, of the wrong type or out of range.
+            RecordError: A field is missing, of the wrong type or out of range.
         """
         cluster, artifact = fields.get("cluster"), fields.get("artifact")
         if not isinstance(cluster, int) or isinstance(cluster, bool) or not 0 <= cluster < 2**32:
@@ -78,11 +78,11 @@ class LoggedDecision:
             _refuse("artifact", artifact, "64 hexadecimal digits in lower case")
         propensity = _number(fields, "propensity", 1.0)
         if propensity == 0.0:
-            _refuse("propensity", propensity, "a number above 0: what was taken had a chance")
+            _refuse("propensity", propensity, "a number above 0: the chosen model had a chance")
         return cls(
             id=_id(fields),
             time=_time(fields),
-            # Few different ones, and many decisions may be open at once.
+            # Few distinct values, and many decisions may be open at once.
             artifact=sys.intern(str(artifact)),
             model=sys.intern(_name(fields, "model")),
             cluster=cluster,
@@ -93,23 +93,23 @@ class LoggedDecision:
         )
 
     def line(self) -> bytes:
-        """The line that holds it, with its end."""
+        """Return the line of the record, with its end."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         return _line("decision", {**fields, "time": _written(self.time)})
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedOutcome:
-    """What came of a decision.
+    """The outcome of a decision.
 
     Attributes:
-        id: Of the decision.
+        id: Id of the decision.
         time: Seconds since 1970, UTC.
         score: 0 to 1.
-        model: The model that answered, if not the one that was taken; else None.
-        success: What was estimated of ``model`` for this prompt, if known; else None.
-        cost_usd: What it cost; None if unknown.
-        latency_s: How long it took; None if unknown.
+        model: The model that answered, if it is not the chosen one; else None.
+        success: Success estimate of ``model`` for this prompt; None if unknown.
+        cost_usd: Cost of the answer; None if unknown.
+        latency_s: Seconds that the answer took; None if unknown.
     """
 
     id: str
@@ -125,10 +125,10 @@ class LoggedOutcome:
         """Check the fields of a line.
 
         Raises:
-            RecordError: One is missing, of the wrong type or out of range.
+            RecordError: A field is missing, of the wrong type or out of range.
         """
 
-        def known(name: str, largest: float) -> float | None:
+        def optional(name: str, largest: float) -> float | None:
             return None if fields.get(name) is None else _number(fields, name, largest)
 
         named = fields.get("model") is not None
@@ -137,13 +137,13 @@ class LoggedOutcome:
             time=_time(fields),
             score=_number(fields, "score", 1.0),
             model=sys.intern(_name(fields, "model")) if named else None,
-            success=known("success", 1.0),
-            cost_usd=known("cost_usd", sys.float_info.max),
-            latency_s=known("latency_s", sys.float_info.max),
+            success=optional("success", 1.0),
+            cost_usd=optional("cost_usd", sys.float_info.max),
+            latency_s=optional("latency_s", sys.float_info.max),
         )
 
     def line(self) -> bytes:
-        """The line that holds it, with its end; what is unknown is left out."""
+        """Return the line of the record, with its end and without unknown values."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         known = {name: value for name, value in fields.items() if value is not None}
         return _line("outcome", {**known, "time": _written(self.time)})
@@ -153,7 +153,7 @@ def parse(line: bytes) -> LoggedDecision | LoggedOutcome:
     """Read one line.
 
     Raises:
-        RecordError: It is not JSON, of another kind or version, or a value is malformed.
+        RecordError: The line is not JSON, of another kind or version, or a value is malformed.
     """
     try:
         fields = json.loads(line, parse_constant=_no_constant)
@@ -204,6 +204,38 @@ def _name(fields: Mapping[str, Any], name: str) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in value):
         _refuse(name, value, "a name without half of a surrogate pair")
     return str(value)  # NumPy's strings cannot be interned
+
+
+def plain_number(number: Any) -> Any:
+    """Return a number of NumPy as a float, and any other value as it is.
+
+    The checks above refuse other values by name. ``float`` alone would accept some of them: a
+    truth value, text, and an array of one number.
+    """
+    if (
+        number is None
+        or isinstance(number, str | bytes | bytearray | bool)
+        or _numpy_kind(number) in set("bOSU")
+        or getattr(number, "ndim", 0) > 0
+    ):
+        return number
+    try:
+        return float(number)
+    except (TypeError, ValueError, OverflowError):
+        return number
+
+
+def plain_score(score: Any) -> Any:
+    """Return a score as `plain_number` does, and a truth value as 1 or 0."""
+    is_truth = isinstance(score, bool) or (
+        _numpy_kind(score) == "b" and not getattr(score, "ndim", 0)
+    )
+    return float(score) if is_truth else plain_number(score)
+
+
+def _numpy_kind(value: object) -> str:
+    """Return the letter of a NumPy value's kind; empty for any other value."""
+    return str(getattr(getattr(value, "dtype", None), "kind", ""))
 
 
 def _number(fields: Mapping[str, Any], name: str, largest: float) -> float:

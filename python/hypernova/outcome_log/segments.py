@@ -1,6 +1,6 @@
-"""The files of a log, and their lines, of which the last may be torn.
+"""Find the files of a log, and read their lines, of which the last may be torn.
 
-Not here: what a line says.
+Not here: the contents of a line (see ``records``).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Segment:
     """One file of a log.
 
     Attributes:
-        path: Where it is.
-        head: sha256 of its first line, which tells a segment from every other, wherever
-            it was moved to; None if it has no whole line.
+        path: The file.
+        head: sha256 of its first line, which identifies a segment wherever it is moved to;
+            None if it has no whole line.
         end: Where the last whole line ends that was read, in bytes.
-        torn: Whether something follows that has no end of line.
+        torn: Whether bytes without an end of line follow.
     """
 
     path: Path
@@ -40,13 +40,13 @@ class Segment:
     torn: bool = False
 
     def lines(self, start: int, stop: int | None = None) -> Iterator[bytes | None]:
-        """Give the whole lines from byte ``start``; None for one longer than a line may be.
+        """Yield the whole lines from byte ``start``; None for a line beyond `MAX_LINE`.
 
-        What has no end of line yet is not given: its writer may be about to end it.
+        A last line without its end is left out: its writer may be about to end it.
 
         Args:
-            start: Where a line begins.
-            stop: Where to stop, where a line begins; by default the end of the file.
+            start: Byte at which a line begins.
+            stop: Byte at which a line begins that is not read; by default the end of the file.
 
         Raises:
             OutcomeLogError: The file cannot be read.
@@ -67,11 +67,11 @@ class Segment:
 
 
 def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
-    """Find the segments that are named, or lie in folders that are, the earliest first.
+    """Return the given segments and those in the given folders, the earliest first.
 
     Raises:
         NotFoundError: There is no such file or folder.
-        OutcomeLogError: One cannot be read, or two are copies of one segment.
+        OutcomeLogError: A file cannot be read, or two are copies of one segment.
     """
     found: dict[Path, Path] = {}
     for given in paths:
@@ -86,7 +86,7 @@ def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
             raise _unreadable(path, error) from error
         for file in inside:
             found.setdefault(file.resolve(), file)
-    # Their names begin with the time at which they were begun.
+    # A name begins with the time at which the segment was begun.
     segments = [Segment(path, _head(path)) for path in found.values()]
     segments.sort(key=lambda segment: (segment.path.name, str(segment.path)))
     seen: dict[str, Path] = {}
@@ -112,7 +112,7 @@ def _head(path: Path) -> str | None:
 
 
 def _line(file: BinaryIO) -> tuple[bytes, int]:
-    """Read a line; of a long one only its end is given, and its length."""
+    """Read a line; return it, or the end of one beyond `MAX_LINE`, and its length."""
     line = file.readline(MAX_LINE)
     length = len(line)
     while len(line) == MAX_LINE and not line.endswith(b"\n"):

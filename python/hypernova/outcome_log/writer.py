@@ -1,6 +1,6 @@
-"""Write decisions and their outcomes as they happen, so that no crash loses more than one.
+"""Write decisions and their outcomes as they happen, so that a crash loses one record at most.
 
-Not here: reading them back, and any thought about what they say.
+Not here: reading them back (see ``join``), and the checks of their values (see ``records``).
 """
 
 from __future__ import annotations
@@ -14,42 +14,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from hypernova.errors import OutcomeError, OutcomeLogError
-from hypernova.outcome_log.records import MAX_LINE, LoggedDecision, LoggedOutcome, RecordError
+from hypernova.outcome_log.records import (
+    MAX_LINE,
+    LoggedDecision,
+    LoggedOutcome,
+    RecordError,
+    plain_number,
+    plain_score,
+)
 from hypernova.outcome_log.segments import SUFFIX
 from hypernova.paths import escaped, path_label
-from hypernova.unpickled import Unpickled
+from hypernova.unpickled import UnpickledCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self
 
-    from hypernova.outcome_log.decided import Decided
+    from hypernova._core import Decision
 
-MAX_BYTES = 64 * 1024 * 1024
+MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 
 
 class OutcomeLog:
     """An append-only log of decisions and their outcomes. Safe to share among threads.
 
     Each record is one line, handed to the operating system in one write before the call
-    returns: what a killed process had recorded is in the file, and at most the record
+    returns: the records of a killed process are in the file, and at most the record
     that it was just writing is cut short. A process writes to files of its own, also
-    after a fork, and never goes on with a file that another one began, so processes may
-    share the folder. No record holds the text of a prompt. A log that is pickled writes to the
-    same folder in the other process, where all that came with pickles are one; copying gives
+    after a fork, and never continues a file that another one began, so processes may
+    share the folder. No record holds the text of a prompt. A pickled log writes to the
+    same folder in the other process, where all unpickled logs of a folder are one; a copy is
     the log itself.
 
     Args:
-        folder: Where the segments are; made if it is not there.
-        max_bytes: A segment that would grow larger is left for a new one.
-        fsync: ``"never"``: what was recorded survives a crash of the process, and the
-            last seconds may be lost with the machine; ``"always"``: each record is on
-            the disk before the call returns, which costs a write of the disk.
+        folder: Folder of the segments; made if it does not exist.
+        max_bytes: Largest size of a segment, in bytes; a longer log continues in a new one.
+        fsync: ``"never"``: records survive a crash of the process, and those of the last seconds
+            may be lost with the machine; ``"always"``: each record is on the disk before the call
+            returns, which costs a write of the disk.
 
     Raises:
         OutcomeLogError: The folder cannot be made.
-        ValueError: ``max_bytes`` or ``fsync`` is none of these.
+        ValueError: ``max_bytes`` is no whole number from 1, or ``fsync`` is another word.
 
     Example:
         >>> import hypernova
@@ -64,7 +71,7 @@ class OutcomeLog:
         self,
         folder: str | os.PathLike[str],
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_SEGMENT_BYTES,
         fsync: Literal["never", "always"] = "never",
     ) -> None:
         if fsync not in ("never", "always"):
@@ -76,7 +83,7 @@ class OutcomeLog:
         self._sync = fsync == "always"
         self._opened = 0
         self._closed = False
-        self._begin_anew()
+        self._reset()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,18 +92,21 @@ class OutcomeLog:
 
     @property
     def folder(self) -> Path:
-        """Where the segments are."""
+        """Folder of the segments."""
         return self._folder
 
-    def record_decision(self, decision: Decided) -> str:
+    def record_decision(self, decision: Decision) -> str:
         """Record a decision.
+
+        Args:
+            decision: The decision, before or after its model is called.
 
         Returns:
             The decision's id, by which the outcome can be recorded later, elsewhere.
 
         Raises:
-            OutcomeError: It is no decision, or has a value that cannot be logged.
-            OutcomeLogError: It could not be written, or the log is closed.
+            OutcomeError: ``decision`` is no decision, or has a value that cannot be logged.
+            OutcomeLogError: The record could not be written, or the log is closed.
         """
         try:
             fields = {
@@ -105,10 +115,10 @@ class OutcomeLog:
                 "artifact": decision.artifact,
                 "model": decision.model,
                 "cluster": decision.cluster,
-                "propensity": _plain(decision.propensity),
+                "propensity": plain_number(decision.propensity),
                 "reason": decision.reason,
-                "novelty": _plain(decision.novelty),
-                "success": _plain(_success(decision, decision.model)),
+                "novelty": plain_number(decision.novelty),
+                "success": plain_number(_success(decision, decision.model)),
             }
         except (AttributeError, TypeError):
             raise _no_decision(decision, "a Decision") from None
@@ -118,53 +128,53 @@ class OutcomeLog:
 
     def record_outcome(
         self,
-        decision: Decided | str,
+        decision: Decision | str,
         score: float,
         *,
         model: str | None = None,
         cost_usd: float | None = None,
         latency_s: float | None = None,
     ) -> None:
-        """Record what came of a decision.
+        """Record the outcome of a decision.
 
         Args:
-            decision: The decision or its id. It may have been recorded by another process.
+            decision: The decision or its id. Another process may have recorded it.
             score: 0 to 1; True and False are 1 and 0.
-            model: The model that answered, if not the one that was taken. Given the
-                decision itself, what it estimated of that model is recorded, too.
-            cost_usd: What it cost, if known.
-            latency_s: How long it took, if known.
+            model: The model that answered, if it is not the chosen one. Its success estimate is
+                recorded, too, if ``decision`` is the decision itself.
+            cost_usd: Cost of the answer in USD, if known.
+            latency_s: Seconds that the answer took, if known.
 
         Raises:
-            OutcomeError: A value is out of range or of another type, or the id is none.
-            OutcomeLogError: It could not be written, or the log is closed.
+            OutcomeError: A value is out of range or of another type, or ``decision`` is no id.
+            OutcomeLogError: The record could not be written, or the log is closed.
         """
-        known, estimated = decision, None
+        decision_id, estimate = decision, None
         if not isinstance(decision, str):
             try:
-                known = decision.id
-                estimated = None if model is None else _plain(_success(decision, model))
+                decision_id = decision.id
+                estimate = None if model is None else plain_number(_success(decision, model))
             except (AttributeError, TypeError):
                 raise _no_decision(decision, "a Decision or its id") from None
         record = _checked(
             LoggedOutcome,
             {
-                "id": known,
+                "id": decision_id,
                 "time": _now(),
-                "score": float(score) if _is_truth(score) else _plain(score),
+                "score": plain_score(score),
                 "model": model,
-                "success": estimated,
-                "cost_usd": _plain(cost_usd),
-                "latency_s": _plain(latency_s),
+                "success": estimate,
+                "cost_usd": plain_number(cost_usd),
+                "latency_s": plain_number(latency_s),
             },
         )
         self._append(record.line())
 
     def close(self) -> None:
-        """Close the segment; nothing can be recorded after that. Closing twice is no error."""
+        """Close the log to further records. Closing twice is no error."""
         with self._lock:
             self._closed = True
-            self._leave()
+            self._close_segment()
 
     def __enter__(self) -> Self:
         return self
@@ -180,23 +190,23 @@ class OutcomeLog:
     def __reduce__(self) -> tuple[Callable[..., OutcomeLog], tuple[object, ...]]:
         fsync = "always" if self._sync else "never"
         place = str(self._folder.absolute())
-        return _of_process, (type(self), place, self._max_bytes, fsync, self._closed)
+        return _unpickle, (type(self), place, self._max_bytes, fsync, self._closed)
 
     def __copy__(self) -> Self:
-        return self  # as an open file: two that write to one segment would be no use
+        return self  # like an open file
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
-        # Of one that nobody closed; it has none if the arguments were refused. Bound early: as
-        # the interpreter ends, modules are emptied first.
+        # There is no descriptor if the arguments were refused. `close` is bound early: as the
+        # interpreter ends, modules are emptied first.
         descriptor: int | None = getattr(self, "_descriptor", None)
         if descriptor is not None:
             close(descriptor)
 
-    def _begin_anew(self) -> None:
-        """Have no segment yet, and a lock that nobody holds."""
+    def _reset(self) -> None:
+        """Set the state of a log without a segment, with a lock that nobody holds."""
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._size = 0
@@ -218,7 +228,7 @@ class OutcomeLog:
 
     def _segment_for(self, length: int) -> int:
         if self._descriptor is not None and self._size + length > self._max_bytes:
-            self._leave()
+            self._close_segment()
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             while self._descriptor is None:
@@ -247,13 +257,13 @@ class OutcomeLog:
             try:
                 os.ftruncate(descriptor, self._size)
             except OSError:
-                self._leave()
+                self._close_segment()
             raise
-        except BaseException:  # a signal's: how much was written is not known
-            self._leave()
+        except BaseException:  # of a signal: the number of bytes written is unknown
+            self._close_segment()
             raise
 
-    def _leave(self) -> None:
+    def _close_segment(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -267,7 +277,7 @@ class OutcomeLog:
     def _after_fork(self) -> None:
         """Leave the parent's segment to the parent, and a lock that some thread held there."""
         descriptor = self._descriptor
-        self._begin_anew()
+        self._reset()
         if descriptor is not None:
             os.close(descriptor)
 
@@ -286,17 +296,17 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-_unpickled: Unpickled[tuple[object, ...], OutcomeLog] = Unpickled()
+_unpickled: UnpickledCache[tuple[object, ...], OutcomeLog] = UnpickledCache()
 
 
-def _of_process(
+def _unpickle(
     kind: type[OutcomeLog],
     folder: str,
     max_bytes: int,
     fsync: Literal["never", "always"],
     closed: bool,
 ) -> OutcomeLog:
-    """Give this process's log on a folder: one for all pickles, else each would begin a file."""
+    """Return this process's log on a folder, so that unpickled logs share a file."""
     log = _unpickled.get(
         (kind, folder, max_bytes, fsync, closed),
         lambda _: kind(folder, max_bytes=max_bytes, fsync=fsync),
@@ -321,42 +331,14 @@ def _checked(kind: type[_Record], fields: dict[str, Any]) -> _Record:
         raise OutcomeError(f"the record was not logged: {error}") from None
 
 
-def _is_truth(value: object) -> bool:
-    return isinstance(value, bool) or (_kind(value) == "b" and not getattr(value, "ndim", 0))
-
-
-def _kind(value: object) -> str:
-    """The letter for what a value of NumPy holds; empty for any other value."""
-    return str(getattr(getattr(value, "dtype", None), "kind", ""))
-
-
-def _plain(number: Any) -> Any:
-    """A number of NumPy as the number that it is.
-
-    The record's rule refuses what is no number by name, so that it goes there as it is: a
-    truth value, text, which `float` would read, and an array, even of one number.
-    """
-    if (
-        number is None
-        or isinstance(number, str | bytes | bytearray | bool)
-        or _kind(number) in set("bOSU")
-        or getattr(number, "ndim", 0) > 0
-    ):
-        return number
-    try:
-        return float(number)
-    except (TypeError, ValueError, OverflowError):
-        return number
-
-
 def _no_decision(given: object, expected: str) -> OutcomeError:
     return OutcomeError(
         f"the record was not logged: decision is {escaped(repr(given)[:80])}; expected {expected}"
     )
 
 
-def _success(decision: Decided, model: str) -> float | None:
-    """What was estimated of a model; None if the ranking does not have it."""
+def _success(decision: Decision, model: str) -> float | None:
+    """Return the success estimate of a model; None if the ranking lacks it."""
     return next((entry.success for entry in decision.ranking if entry.model == model), None)
 
 

@@ -1,6 +1,6 @@
 """Serving: from a text, a conversation or a vector to a decision.
 
-Not here: how an artifact comes to be; serving imports nothing of training.
+Not here: training, of which serving imports nothing.
 """
 
 from hypernova.router.conversation import turns_of

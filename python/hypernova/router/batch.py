@@ -1,4 +1,4 @@
-"""A batch of prompts that is decided in steps, for a thread that has other work between them.
+"""Decide for a batch of prompts in steps, in a thread that has other work between them.
 
 Not here: whose turn it is between two steps; and `hypernova.Router.route_many`, which is one step.
 """
@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.embedder import CallableEmbedder, Embedder, TextEmbedder
 from hypernova.embedder.base import check_has_text
-from hypernova.events import Observed, tell
+from hypernova.events import DecisionEvent, notify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from hypernova import Decision, Router
+    from hypernova._core import Decision
+    from hypernova.router.router import Router
 
-# A step starts with so few texts that any model is done with them soon; the next has as many as
-# the last one's speed lets hope for.
-_FIRST = 4
+# Texts of the first step, so few that any model is done with them soon; the size of the next step
+# follows from the speed of the last, and grows by this factor at most.
+_FIRST_SIZE = 4
 _GROWTH = 4
 
 
-class Batch:
+class StepwiseBatch:
     """Prompts under the same options, embedded in steps of a bounded time.
 
     All steps use the artifact and the embedder that the router had at the start. The decisions
     are those of `hypernova.Router.route_many`, whose vectors are the same up to float rounding.
 
     Args:
-        router: What decides; its observers are told once, of all decisions.
+        router: The router; its observers receive one event, of all decisions.
         texts: The prompts.
         options: As `hypernova.Router.route` takes them.
         step_s: Seconds that a step should take.
@@ -50,17 +50,17 @@ class Batch:
         *,
         step_s: float = 0.05,
     ) -> None:
-        for place, text in enumerate(texts):  # before the first step, and the first one by index
-            check_has_text(text, place)
-        self._router = router
+        for index, text in enumerate(texts):  # before the first step, and the first one by index
+            check_has_text(text, index)
+        self._observers = router._observers
         self._serving = router._serving
         self._options = options
         self._texts = texts
-        # The longest first: texts of similar length share a step, as they do a run of the model,
-        # and a step is hardly slower than the one whose speed it was measured by.
-        self._left = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        self._least = _least_of(self._serving.embedder)
-        self._size = max(_FIRST, self._least)
+        # Steps take from the end, the longest first: texts of similar length share a step, as
+        # they do a run of the model, and a step is hardly slower than the one that timed it.
+        self._rest = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        self._min_size = self._serving.embedder._min_batch()
+        self._size = max(_FIRST_SIZE, self._min_size)
         self._step_s = step_s
         self._vectors = np.empty((len(texts), self._serving.embedder.dim), dtype=np.float32)
         self._embed_s = 0.0
@@ -74,18 +74,18 @@ class Batch:
 
         Raises:
             TextError: A text holds no token; the message has its index.
-            EmbedderError: A vector is not what was promised.
+            EmbedderError: A vector has a wrong shape or no direction.
         """
         start = time.perf_counter()
-        places = self._left[-self._size :][::-1]
-        del self._left[-self._size :]
-        texts = [self._texts[i] for i in places]
-        self._vectors[places] = self._serving.embedder._embed_at(texts, places, None)
+        indices = self._rest[-self._size :][::-1]
+        del self._rest[-self._size :]
+        texts = [self._texts[i] for i in indices]
+        self._vectors[indices] = self._serving.embedder._embed_indexed(texts, indices, None)
         took = time.perf_counter() - start
         self._embed_s += took
-        hoped = int(len(places) * self._step_s / took) if took else len(places)
-        self._size = max(self._least, 1, min(hoped, _GROWTH * self._size))
-        return bool(self._left)
+        in_time = int(len(indices) * self._step_s / took) if took else len(indices)
+        self._size = max(self._min_size, 1, min(in_time, _GROWTH * self._size))
+        return bool(self._rest)
 
     def decide(self) -> list[Decision]:
         """Decide, after the last step.
@@ -98,18 +98,8 @@ class Batch:
         """
         start = time.perf_counter()
         decisions = list(self._serving.artifact.decide_many(self._vectors, **self._options))
-        if self._router._on_decision:
+        if self._observers.on_decision:
             took = time.perf_counter() - start
-            told = Observed(tuple(decisions), self._started_ns, self._embed_s, took)
-            tell(self._router._on_decision, told)
+            event = DecisionEvent(tuple(decisions), self._started_ns, self._embed_s, took)
+            notify(self._observers.on_decision, event)
         return decisions
-
-
-def _least_of(embedder: TextEmbedder) -> int:
-    """How many texts it takes at a time for the price of one."""
-    while isinstance(within := getattr(embedder, "embedder", None), TextEmbedder):
-        embedder = within
-    if isinstance(embedder, Embedder):
-        return 1 if embedder.device == "cpu" else embedder._most_texts
-    # A function may ask a service, for which a call of many texts takes as long as one of few.
-    return embedder._batch if isinstance(embedder, CallableEmbedder) else 256

@@ -1,4 +1,4 @@
-"""The turns of a conversation that are routed by, and their vector.
+"""Find the turns of a conversation that it is routed by, and embed them.
 
 Not here: the model that the conversation was with before (see ``RouteOptions.previous_model``).
 """
@@ -18,31 +18,30 @@ if TYPE_CHECKING:
     from hypernova.embedder import TextEmbedder
     from hypernova.embedder.base import Vectors
 
-# Parts of a message that hold text, in the chat and in the responses form of the protocol.
+# Types of a message's parts that hold text, in the chat and in the responses protocol.
 _TEXT_PARTS = ("text", "input_text")
-# Two unit vectors whose sum is shorter than this point away from each other: what is left is
-# mostly the rounding of float32.
-_LEAST_SUM = 1e-3
+# Two unit vectors with a shorter sum point away from each other: the sum is mostly the rounding
+# of float32.
+_MIN_SUM = 1e-3
 
 
 def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Find the texts that a conversation is routed by: its first and its last user turn.
 
-    The first turn of the user says what the conversation is about, and the last what is
-    asked now. Turns of the system, of developers, of tools and of the model are not read: they
-    are the service's own words, and other models'. Nor are a user's turns without text, and
-    items of the responses protocol that are no messages, such as ``reasoning`` and
-    ``function_call_output``: of those only ``type`` is looked at.
+    The first user turn states the subject of the conversation, and the last the present
+    request. Turns of the system, of developers, of tools and of the model are not read: they
+    are the service's own words, and other models'. User turns without text are not read,
+    either, nor items of the responses protocol that are no messages, such as ``reasoning`` and
+    ``function_call_output``: of an item without a role only ``type`` is read.
 
     Args:
-        messages: As chat protocols have them, each with a ``role`` and a ``content``; or, as
-            the responses protocol has them, with a ``type`` and no role. The content of a user's
-            turn is text, a list of parts, of which those of type ``text`` and ``input_text``
-            are read, with a line feed between, or None.
+        messages: Messages of a chat protocol, each with a ``role`` and a ``content``; or items
+            of the responses protocol, with a ``type`` and no role. The content of a user's
+            turn is a text, None, or a list of parts, of which those of type ``text`` and
+            ``input_text`` are read, with a line feed between.
 
     Returns:
-        One text, or two: the first turn and the last. One turn, or two with the same text,
-        are one.
+        The first turn and the last; one text if there is one turn, or both have the same text.
 
     Raises:
         MessagesError: A message is malformed, or no turn of the user holds text.
@@ -79,20 +78,36 @@ def turns_of(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return (first,) if first == last else (first, last)
 
 
+def prompt_turns(text: str | None, messages: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """Return the texts to embed, of a caller who gives either a text or messages.
+
+    Raises:
+        TypeError: The caller gives neither, or both.
+        MessagesError: As in `turns_of`.
+    """
+    if messages is None:
+        if text is None:
+            raise TypeError("neither text nor messages= is given: expected one of them")
+        return (text,)
+    if text is not None:
+        raise TypeError("text and messages are both given: expected one of them")
+    return turns_of(messages)
+
+
 def embed_turns(embedder: TextEmbedder, turns: Sequence[str]) -> Vectors:
     """Embed a conversation: the mean of its turns' vectors, brought to length 1.
 
-    Each turn is embedded as a prompt of its own, as the prompts of a table are, so that a long
-    first turn takes nothing from what is read of the last, and a cache holds the first one's
-    vector when the conversation goes on.
+    Each turn is embedded as a prompt of its own, like the prompts of a table, so that a long
+    first turn takes no room from the last, and a cache holds the first turn's vector for the
+    rest of the conversation.
 
     Args:
-        embedder: The artifact's.
-        turns: One text or two, as `turns_of` gives them.
+        embedder: The artifact's embedder.
+        turns: One text or two, of `turns_of`.
 
     Returns:
-        float32 of shape (dim,) and length 1. A turn of no token that the embedder knows does
-        not count, if the other one has some; of two vectors that cancel, the last stands.
+        float32 of shape (dim,) and length 1. If one turn holds no token that the embedder knows,
+        the vector is that of the other; if the two cancel, it is that of the last.
 
     Raises:
         TextError: No turn holds a token that the embedder knows.
@@ -109,11 +124,11 @@ def embed_turns(embedder: TextEmbedder, turns: Sequence[str]) -> Vectors:
     except TextError:
         return now
     length = math.sqrt(np.vdot(vector, vector))
-    return now if length < _LEAST_SUM else vector / np.float32(length)
+    return now if length < _MIN_SUM else vector / np.float32(length)
 
 
 def _content(content: object, i: int) -> str:
-    """Join the text of a user's turn; empty if there is none."""
+    """Return the text of a user's turn, its parts joined; empty if there is none."""
     if content is None:
         return ""
     if isinstance(content, str):

@@ -1,4 +1,4 @@
-"""An explanation of a decision: what was read, the nearest clusters, each model's estimate.
+"""Explain a decision: the characters read, the nearest clusters, each model's estimate.
 
 Not here: any computation; the core explains with the code that decides.
 """
@@ -28,15 +28,15 @@ REASONS = {
     "fallback": "a model that went before it has failed",
     "best_overall": "the prompt is unlike the training prompts; the best of the whole table",
 }
-# Characters of a piece of text, and models, that the printed form shows.
-SHOWN_CHARS, SHOWN_MODELS = 60, 8
+# Limits of the printed form: characters of a piece of text, and models.
+MAX_SHOWN_CHARS, MAX_SHOWN_MODELS = 60, 8
 
 
 class ReadText(NamedTuple):
     """A text, and the parts of it that its vector depends on.
 
     Attributes:
-        text: As it was given; of a conversation, one of the turns that are read.
+        text: The text as given; of a conversation, one of the turns that are read.
         spans: The parts that are read, as (start, end) in characters, rising and disjoint.
     """
 
@@ -50,7 +50,7 @@ class ReadText(NamedTuple):
 
     @property
     def cut(self) -> tuple[str, ...]:
-        """The parts that are not read; blank ones at the beginning and the end are left out."""
+        """The parts that are not read, without blank ones."""
         edges = [0, *(edge for span in self.spans for edge in span), len(self.text)]
         gaps = zip(edges[::2], edges[1::2], strict=True)
         pieces = [self.text[start:end] for start, end in gaps]
@@ -63,9 +63,9 @@ class NearCluster(NamedTuple):
     Attributes:
         cluster: Its index.
         distance: Euclidean distance from its centroid.
-        share: Its share of the profiles that are blended, 0 to 1; 0 if it does not count.
-        tasks: Outcomes behind it: the most that any model has there.
-        words: Its most telling words; empty if the artifact holds none.
+        share: Its share in the estimates, 0 to 1; 0 if it does not count.
+        tasks: Outcomes behind it: the largest number that a model has there.
+        words: Its distinctive words; empty if the artifact holds none.
     """
 
     cluster: int
@@ -76,22 +76,22 @@ class NearCluster(NamedTuple):
 
 
 class ModelEstimate(NamedTuple):
-    """The expectation of a model, in its parts.
+    """The estimates of a model for a prompt, in their parts.
 
     Attributes:
         model: Name.
         success: Success estimate: ``profile`` plus ``correction``, within 0 and 1.
         profile: Success in the clusters that count, by their shares; over the whole table if
             the prompt is novel.
-        correction: What the linear correction adds for this vector; 0 if there is none.
-        n: Outcomes that were counted there; may be fractional.
+        correction: Amount that the linear correction adds for this vector; 0 without one.
+        n: Number of outcomes behind ``profile``; may be fractional.
         cost_usd: Expected cost of a task, the caller's price if given; None if unknown.
         latency_s: Expected latency of a task; None if unknown.
-        utility: Success less weighted cost and latency: what the ranking goes by.
+        utility: Success less weighted cost and latency; the ranking goes by it.
         gain: Utility less that of the default model.
-        bound: The gain above which the guard lets the model go before the default one.
-        proven: Whether it goes before the default model.
-        candidate: Whether it meets the caller's limits.
+        bound: Gain above which the guard ranks the model before the default one.
+        proven: Whether the model is ranked before the default one.
+        candidate: Whether the model meets the caller's limits.
     """
 
     model: str
@@ -113,7 +113,7 @@ class Explanation(NamedTuple):
 
     Attributes:
         decision: The decision itself.
-        texts: What was read; the first and the last turn of a conversation.
+        texts: The prompt, or the first and the last turn of a conversation.
         novel: Whether the prompt is unlike the training prompts, so that the whole table
             decides and no cluster counts.
         novelty_limit: Novelty above which a prompt is novel.
@@ -132,7 +132,7 @@ class Explanation(NamedTuple):
     estimates: tuple[ModelEstimate, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it as plain values, for JSON; texts as spans alone, without their words."""
+        """Return plain values for JSON, with the spans of the texts and not the texts."""
         return {
             "decision": as_dict(self.decision),
             "texts": [
@@ -154,23 +154,23 @@ class Explanation(NamedTuple):
         yield decision.model
         yield f"  {decision.reason}: {REASONS[decision.reason]}"
         for text in self.texts:
-            yield from _reading(text)
+            yield from _read_lines(text)
         above = "above" if self.novel else "up to"
-        judge = "the whole table decides" if self.novel else "its clusters decide"
-        yield f"\nnovelty {decision.novelty:.3f}, {above} {self.novelty_limit:g}: {judge}"
+        rule = "the whole table decides" if self.novel else "its clusters decide"
+        yield f"\nnovelty {decision.novelty:.3f}, {above} {self.novelty_limit:g}: {rule}"
         yield "\n  share  distance  tasks  nearest clusters"
         for near in self.clusters:
-            # An artifact's metadata is free: another program may have written anything there.
+            # Another program may have written any text to an artifact's metadata.
             words = escaped(" ".join(near.words)) or "(no words)"
             yield (
                 f"  {near.share:5.2f}  {near.distance:8.3f}  {near.tasks:5g}  "
-                f"{near.cluster}: {_shown(words)}"
+                f"{near.cluster}: {_shortened(words)}"
             )
         yield "\n  success = profile + correction  cost USD      n    gain  needed  model"
-        for estimate in self.estimates[:SHOWN_MODELS]:
+        for estimate in self.estimates[:MAX_SHOWN_MODELS]:
             yield self._line(estimate)
-        if len(self.estimates) > SHOWN_MODELS:
-            yield f"  and {len(self.estimates) - SHOWN_MODELS} more"
+        if len(self.estimates) > MAX_SHOWN_MODELS:
+            yield f"  and {len(self.estimates) - MAX_SHOWN_MODELS} more"
 
     def _line(self, estimate: ModelEstimate) -> str:
         cost = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:.4f}"
@@ -184,7 +184,7 @@ class Explanation(NamedTuple):
         )
 
 
-def _reading(text: ReadText) -> Iterator[str]:
+def _read_lines(text: ReadText) -> Iterator[str]:
     length = len(text.text)
     if not text.cut:
         yield f"\nread: all of {length} characters"
@@ -192,15 +192,15 @@ def _reading(text: ReadText) -> Iterator[str]:
     spans = " and ".join(f"{start} to {end}" for start, end in text.spans)
     yield f"\nread: characters {spans} of {length}"
     for piece in text.cut:
-        yield f"not read: {len(piece)} characters: {_shown(piece)!r}"
+        yield f"not read: {len(piece)} characters: {_shortened(piece)!r}"
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
 
 
-def read_by(embedder: TextEmbedder, text: str) -> ReadText:
-    """Tell what an embedder reads of a text; nothing, if it knows no token of it."""
+def read_text(embedder: TextEmbedder, text: str) -> ReadText:
+    """Return a text with the parts that an embedder reads; none, if it knows no token of it."""
     try:
         return ReadText(text, embedder.read_spans(text))
     except TextError:
@@ -213,12 +213,12 @@ def explanation_of(
     texts: tuple[ReadText, ...],
     rows: tuple[bool, list[Any], list[Any]],
 ) -> Explanation:
-    """Name the values of the core's explanation.
+    """Return an explanation from the values that the core computes.
 
     Args:
-        artifact: What decided.
-        decision: What it decided.
-        texts: What was read.
+        artifact: The artifact that decided.
+        decision: Its decision.
+        texts: The text, or the turns of a conversation.
         rows: Of `Artifact.explain`, for the same vector and options.
     """
     novel, clusters, estimates = rows

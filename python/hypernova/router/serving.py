@@ -1,6 +1,6 @@
-"""An artifact with the embedder that it was fitted with: what one request sees.
+"""An artifact with its embedder: the state that one request reads.
 
-Not here: when another one takes its place (see ``router``).
+Not here: the change to another artifact (see ``Router.reload``).
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ import threading
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import CachedEmbedder
-from hypernova.embedder.of_artifact import (
-    adapted_to,
+from hypernova.embedder.resolve import (
     check_bundled_for,
+    embedder_label,
     has_bundled,
-    label_of,
     load_bundled_for,
+    match_embedder,
 )
 from hypernova.errors import EmbedderMismatchError
-from hypernova.unpickled import Unpickled
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
-
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
 
 
 class Serving:
-    """An artifact and its embedder, which is loaded when it is first asked for.
+    """An artifact and its embedder, which is loaded when it is first read.
 
     Args:
-        artifact: What decides.
-        embedder: Open, and the artifact's own, or None for the bundled one.
+        artifact: The artifact that decides.
+        embedder: An open embedder, the artifact's own; None for the bundled one.
         threads: Threads that embed one text.
-        device: Where the embedder is loaded.
-        cache: Size of the cache that is put around it, or None.
+        device: Device that the embedder is loaded on.
+        cache: Size of the cache that is put around the embedder; None for no cache.
 
     Raises:
         EmbedderMismatchError: The embedder is not the artifact's.
@@ -57,11 +54,11 @@ class Serving:
         self._lock = threading.Lock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
-            self._embedder = self._cached(adapted_to(identity_of(artifact), embedder))
+            self._embedder = self._cached(match_embedder(identity_of(artifact), embedder))
 
     @property
     def embedder(self) -> TextEmbedder:
-        """Loaded when first read, with its cache; raises as ``Router.embedder``."""
+        """The embedder with its cache, loaded when first read; raises as ``Router.embedder``."""
         if self._embedder is None:
             with self._lock:  # two first requests load it once
                 if self._embedder is None:
@@ -73,36 +70,40 @@ class Serving:
         """The embedder, if it has been loaded."""
         return self._embedder
 
-    def replaced_by(self, artifact: Artifact, given: TextEmbedder | None) -> Serving:
-        """The same with another artifact; an embedder that was loaded stays or is loaded.
+    @property
+    def reads_text(self) -> bool:
+        """True if there is an embedder: the given one, or a bundled one that the artifact names."""
+        return self._embedder is not None or has_bundled(identity_of(self.artifact))
 
-        What can be asked of this one can be asked of the other: if it routes text, so does the
-        other; if not, the other takes vectors of the same kind.
+    def with_artifact(self, artifact: Artifact, given: TextEmbedder | None) -> Serving:
+        """Return the same with another artifact; a loaded embedder is kept, or its like loaded.
+
+        Whatever can be asked of this one can be asked of the other: if it routes text, so does
+        the other; if not, the other takes vectors of the same kind.
 
         Args:
-            artifact: What takes over.
+            artifact: The artifact that takes over.
             given: The embedder that the caller has chosen, or None.
 
         Raises:
-            EmbedderMismatchError: The embedder that was given is not the artifact's, or there is
-                no bundled one for it, or it takes other vectors.
-            EmbedderError: The bundled one is damaged.
+            EmbedderMismatchError: The given embedder is not the artifact's, or no bundled one is,
+                or the artifact takes other vectors.
+            EmbedderError: The bundled embedder is damaged.
         """
-        # Read once: a request may be loading it now.
-        loaded = self._embedder
-        old, identity = identity_of(self.artifact), identity_of(artifact)
-        same = all(old[key] == identity[key] for key in ("fingerprint", "kind", "dim"))
-        new = Serving(artifact, given, threads=self.threads, device=self.device, cache=self.cache)
+        loaded = self._embedder  # once: another request may be loading it now
+        old, new = identity_of(self.artifact), identity_of(artifact)
+        same = all(old[key] == new[key] for key in ("fingerprint", "kind", "dim"))
+        other = Serving(artifact, given, threads=self.threads, device=self.device, cache=self.cache)
         if same and loaded is not None:
-            new._embedder = loaded  # with what its cache holds
+            other._embedder = loaded  # with the vectors in its cache
         elif not same and given is None:
             if not has_bundled(old):
-                _check_takes_vectors_of(old, identity)
+                _check_takes_vectors_of(old, new)
             elif loaded is None:
-                check_bundled_for(identity)
+                check_bundled_for(new)
             else:
-                _ = new.embedder  # now, and not when the next request waits for it
-        return new
+                _ = other.embedder  # loaded now, so that no request waits for it
+        return other
 
     def _load(self) -> TextEmbedder:
         identity = identity_of(self.artifact)
@@ -112,57 +113,14 @@ class Serving:
         return embedder if self.cache is None else CachedEmbedder(embedder, self.cache)
 
 
-# By the artifact's sha256 and path, and all else that a router is opened with.
-_unpickled: Unpickled[tuple[str, object, Hashable], Serving] = Unpickled()
-
-
-def serving_of_pickle(
-    artifact: Artifact,
-    embedder: TextEmbedder | None,
-    *,
-    threads: int,
-    device: Device,
-    cache: int | None,
-) -> Serving:
-    """Give what serves a router that came with a pickle: the same to all that are alike.
-
-    A pool sends the router again with every task; this way its embedder is loaded once, and
-    its cache is of use. An embedder that another one has loaded is taken over.
-
-    Args:
-        artifact: As in `Serving`, like all that follows.
-        embedder: Given by the caller, or None.
-        threads: Threads that embed one text.
-        device: Where the embedder is loaded.
-        cache: Size of the cache, or None.
-
-    Raises:
-        EmbedderMismatchError: The embedder is not the artifact's.
-    """
-    of_embedder = None if embedder is None else embedder._key_of_pickle()
-    like = of_embedder, identity_of(artifact)["fingerprint"], threads, device, cache
-
-    def make(others: Iterable[tuple[tuple[str, object, Hashable], Serving]] = ()) -> Serving:
-        for (_, _, its), other in others:
-            if its == like and other.loaded is not None:
-                return other.replaced_by(artifact, embedder)
-        return Serving(artifact, embedder, threads=threads, device=device, cache=cache)
-
-    try:
-        hash(like)
-    except TypeError:  # a function that nothing can be told of
-        return make()
-    return _unpickled.get((artifact.sha256, artifact.path, like), make)
-
-
 def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> None:
-    """Refuse an artifact for a router that only vectors can be sent to, if it takes others."""
+    """Refuse an artifact of other vectors for a router that only vectors can be sent to."""
     both = old["kind"] == new["kind"] == "vectors"
     if not (both and old["dim"] == new["dim"]):
         raise EmbedderMismatchError(
-            f"the present artifact takes vectors of {label_of(old)}, of dimension {old['dim']}, "
-            f"and the new one those of {label_of(new)}, of dimension {new['dim']}: open it with a "
-            "router of its own"
+            f"the present artifact takes vectors of {embedder_label(old)}, of dimension "
+            f"{old['dim']}, and the new one those of {embedder_label(new)}, of dimension "
+            f"{new['dim']}: open it with a router of its own"
         )
 
 

@@ -1,6 +1,6 @@
 """Reload a router when its artifact's file is replaced, or written in place.
 
-Not here: what reloading does (see ``Router.reload``).
+Not here: the reload itself (see ``Router.reload``).
 """
 
 from __future__ import annotations
@@ -10,28 +10,45 @@ import logging
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from hypernova._core import Artifact
 from hypernova.errors import HypernovaError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from hypernova.router.router import Router
+    from hypernova._core import Artifact
 
-# What tells one state of a file from another; None is no file.
-State = tuple[int, int, int, int, int] | None
-# A file system's clock ticks every few milliseconds, that of FAT every two seconds. What is
-# written within a tick, at the same length, leaves the state as it was: for so long after a
-# change the contents themselves are looked at.
+# Two states differ if the file may have changed between them; None is no file.
+FileState = tuple[int, int, int, int, int] | None
+# A file system's clock ticks every few milliseconds, that of FAT every two seconds. A write
+# within a tick, of the same length, leaves the state as it was: for this long after a change the
+# contents themselves are compared.
 SETTLED_AFTER_S = 2.0
 
 _log = logging.getLogger("hypernova")
 
 
-def state_of(path: Path) -> State:
-    """Give the state of the file at a path now."""
+class Reloadable(Protocol):
+    """The part of a router that a watch uses."""
+
+    @property
+    def artifact(self) -> Artifact:
+        """The artifact in use."""
+
+    def _open_artifact(self, path: Path) -> Artifact:
+        """Open a file as the router opens its files."""
+
+    def _take(self, open_artifact: Callable[[], Artifact]) -> Artifact:
+        """Replace the artifact in use."""
+
+    def _refuse(self, error: HypernovaError) -> None:
+        """Report that a file was refused."""
+
+
+def file_state(path: Path) -> FileState:
+    """Return the present state of the file at a path."""
     try:
         status = path.stat()
     except (OSError, ValueError):  # a path with a null byte is that of no file
@@ -44,39 +61,43 @@ def state_of(path: Path) -> State:
 class Watch:
     """A thread that looks at a file from time to time, as long as its router lives.
 
-    Looking is asking for the file's status, which works on every file system, network
-    ones included. After a change the file is opened: at once, at every look as long as it is
-    not whole, and once more when its state has not changed for two seconds. A file that is
+    A look asks for the file's status, which works on every file system, network
+    ones included. After a change the file is opened at once, at every look until it is
+    whole, and once more when its state has not changed for two seconds. A file that is
     refused then is not tried again before it changes.
+
+    Args:
+        router: The router to reload; the watch holds it weakly.
+        path: The file.
+        interval_s: Seconds between two looks.
+        state: State of the file before the router read it.
     """
 
-    def __init__(self, router: Router, path: Path, every_s: float, seen: State) -> None:
-        """Begin to look; ``seen`` is the state that the file had before the router read it."""
+    def __init__(self, router: Reloadable, path: Path, interval_s: float, state: FileState) -> None:
         self._path = path
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._stop = threading.Event()
-        # Else the thread would keep the router, and its mapping, alive for ever.
+        # A strong reference would keep the router, and its mapping, alive for ever.
         self._router = weakref.ref(router)
-        self._seen = seen
-        # The file may have been written since, within a tick: it is looked at once more.
-        self._since = time.monotonic()
+        self._state = state
+        # The file may have been written since, within a tick: it is opened once more.
+        self._changed_at = time.monotonic()
         self._is_settled = False
         self._is_whole = True
-        # Digest of what was last found; None until something whole is found in this state.
-        self._found: str | None = None
-        thread = threading.Thread(
+        # sha256 of the last whole file; None until a whole one is found in this state.
+        self._sha256: str | None = None
+        threading.Thread(
             target=self._run, args=(router.artifact,), name="hypernova-watch", daemon=True
-        )
-        thread.start()
+        ).start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """End the thread, after the look that it may be taking."""
         self._stop.set()
 
     def _run(self, first: Artifact) -> None:
-        self._found = first.sha256
+        self._sha256 = first.sha256  # here, because it reads all of the file
         del first
-        while not self._stop.wait(self._every_s):
+        while not self._stop.wait(self._interval_s):
             router = self._router()
             if router is None:
                 return
@@ -86,36 +107,36 @@ class Watch:
                 _log.exception("cannot take %s now; it is still watched", self._path)
             del router
 
-    def _look(self, router: Router) -> None:
-        state, now = state_of(self._path), time.monotonic()
+    def _look(self, router: Reloadable) -> None:
+        state, now = file_state(self._path), time.monotonic()
         if state is None:
             return  # a file that is gone for a moment is about to be replaced
-        if state != self._seen:
-            self._seen, self._since = state, now
+        if state != self._state:
+            self._state, self._changed_at = state, now
             self._is_settled = self._is_whole = False
-            self._found = None
+            self._sha256 = None
         if self._is_settled:
             return
-        self._is_settled = now - self._since >= SETTLED_AFTER_S
+        self._is_settled = now - self._changed_at >= SETTLED_AFTER_S
         if self._is_settled or not self._is_whole:
             self._open(router)
 
-    def _open(self, router: Router) -> None:
+    def _open(self, router: Reloadable) -> None:
         try:
-            artifact = Artifact.open(self._path, mmap=router._mmap)
+            artifact = router._open_artifact(self._path)
         except NotFoundError:
             return
         except HypernovaError as error:
             self._is_whole = False
-            # Before, it is no fault: someone is still writing.
+            # Before it has settled, someone may still be writing.
             if self._is_settled:
-                router._refused(error)
+                router._refuse(error)
             return
         self._is_whole = True
         # In a new state the file is taken unless it is in use; later, if it was changed since:
         # the router may have taken another file meanwhile.
-        known, self._found = self._found or router.artifact.sha256, artifact.sha256
+        known, self._sha256 = self._sha256 or router.artifact.sha256, artifact.sha256
         if artifact.sha256 != known:
-            # What is refused the router has logged; it goes on with what it has.
+            # The router has logged a refusal, and goes on with the old artifact.
             with contextlib.suppress(HypernovaError):
                 router._take(lambda: artifact)

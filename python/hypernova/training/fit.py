@@ -13,9 +13,9 @@ import numpy as np
 
 from hypernova._core import __version__
 from hypernova.embedder import SkipSharedEmbedder, open_embedder
-from hypernova.embedder.skip import FIELD
+from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
-from hypernova.progress import bar
+from hypernova.progress import progress_bar
 from hypernova.training.assemble import vectors_identity
 from hypernova.training.checks import (
     check_clusters,
@@ -150,7 +150,9 @@ def fit(
     assert chosen is not None  # no setting was given
     target = None
     if target_cost is not None or target_accuracy is not None:
-        with bar(chosen.folds * chosen.repeats, "looking for the cost weight", progress) as tick:
+        with progress_bar(
+            chosen.folds * chosen.repeats, "looking for the cost weight", progress
+        ) as tick:
             target = find_cost_weight(
                 table,
                 vectors,
@@ -239,7 +241,7 @@ def open_for(
             )
         return None, SharedText(None, table.n_tasks)
     opened = open_embedder(embedder, device=device)
-    if not skip_shared and FIELD in opened.identity:
+    if not skip_shared and SHARED_TEXT_FIELD in opened.identity:
         return opened, SharedText(None, table.n_tasks)
     shared = find_shared(table.prompts)
     if skip_shared and shared.parts is not None:
@@ -273,7 +275,7 @@ def embed_table(
         raise FitError("structure holds no prompts; pass at least one")
     used = open_embedder(embedder, device=device)
     texts = [*table.prompts, *(structure or ())]
-    with bar(len(texts), f"embedding with {used.name}", progress) as tick:
+    with progress_bar(len(texts), f"embedding with {used.name}", progress) as tick:
         vectors = used.embed(texts, progress=tick)
     identity = {**used.identity, "kind": "text", "fingerprint": used.fingerprint}
     n = table.n_tasks
@@ -293,7 +295,7 @@ def embed_left(
     texts, before = [*table.prompts, *(structure or ())], vectors
     if structure_vectors is not None:
         before = np.concatenate([vectors, structure_vectors])
-    with bar(len(texts), "embedding without the shared text", progress) as tick:
+    with progress_bar(len(texts), "embedding without the shared text", progress) as tick:
         left = vectors_left(embedder, texts, before, parts, tick)
     n = table.n_tasks
     return left[:n], None if structure_vectors is None else left[n:]

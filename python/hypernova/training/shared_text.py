@@ -1,6 +1,6 @@
 """Find the beginnings and ends that many prompts of a table share, and prompts that look alike.
 
-Not here: leaving them out (see ``hypernova.embedder.skip``). No outcome is looked at but for
+Not here: leaving them out (see ``hypernova.embedder.shared_text``). No outcome is looked at but for
 what is at stake.
 
 A preamble that stands before every prompt fills what an embedder reads, and then hides what
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.embedder import SharedPart, SharedParts, SkipSharedEmbedder
-from hypernova.embedder.skip import MAX_PARTS
+from hypernova.embedder.shared_text import MAX_PARTS
 from hypernova.embedder.text.cut import visible_span
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def find_shared(prompts: Sequence[str]) -> SharedText:
     left = texts
     if starts:
         known = SharedParts(_heaviest(starts))
-        left = list(dict.fromkeys(known.left(text) for text in texts))
+        left = list(dict.fromkeys(known.remaining(text) for text in texts))
     backwards = _beginnings(left, least, backwards=True)
     found = _heaviest(starts, [(text[::-1], n) for text, n in backwards])
     if not found:
         return SharedText(None, len(texts))
     parts = SharedParts(found)
-    lost = [parts.found(text) for text in texts]
+    lost = [parts.lengths(text) for text in texts]
     sharing = sum(map(any, lost))
     if not sharing:
         return SharedText(None, len(texts))
@@ -125,7 +125,7 @@ def find_shared(prompts: Sequence[str]) -> SharedText:
 
 def texts_read(embedder: TextEmbedder) -> Callable[[str], str]:
     """Give what an embedder reads a text as: without the shared parts that it skips."""
-    return embedder.parts.left if isinstance(embedder, SkipSharedEmbedder) else str
+    return embedder.parts.remaining if isinstance(embedder, SkipSharedEmbedder) else str
 
 
 def vectors_left(
@@ -147,7 +147,7 @@ def vectors_left(
     Returns:
         float32 (n, dim).
     """
-    left = [parts.left(text) for text in texts]
+    left = [parts.remaining(text) for text in texts]
     changed = [i for i, (text, rest) in enumerate(zip(texts, left, strict=True)) if text != rest]
     found = vectors.copy()
     if tick is not None:
@@ -266,7 +266,7 @@ def skipped_sentence(identity: Mapping[str, object]) -> str:
     Raises:
         ArtifactError: The shared parts are malformed.
     """
-    parts = SharedParts.of_identity(identity)
+    parts = SharedParts.from_identity(identity)
     assert parts is not None
     each = [
         f"{of} of {', '.join(f'{part.chars:,}' for part in parts.parts if part.at == at)}"
@@ -308,8 +308,8 @@ def _heaviest(
     starts: Sequence[tuple[str, int]], ends: Sequence[tuple[str, int]] = ()
 ) -> list[SharedPart]:
     """As many parts as an artifact may hold, those first that take away the most."""
-    weighed = [(n * len(text), SharedPart.of("start", text)) for text, n in starts]
-    weighed += [(n * len(text), SharedPart.of("end", text)) for text, n in ends]
+    weighed = [(n * len(text), SharedPart.from_text("start", text)) for text, n in starts]
+    weighed += [(n * len(text), SharedPart.from_text("end", text)) for text, n in ends]
     weighed.sort(key=lambda pair: (-pair[0], pair[1]))
     return [part for _, part in weighed[:MAX_PARTS]]
 

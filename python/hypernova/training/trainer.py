@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova.errors import FitError
-from hypernova.progress import bar
+from hypernova.progress import progress_bar
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.kmeans import STARTS, assign
 from hypernova.training.clustering.structure import find_structure
@@ -116,7 +116,7 @@ def learn(
                 f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
             ) from None
         setting = selection.setting
-    with bar(STARTS, "clustering", progress) as tick:
+    with progress_bar(STARTS, "clustering", progress) as tick:
         found = find_structure(
             vectors if structure is None else structure,
             setting.source,
@@ -150,7 +150,7 @@ def choose(
     """Choose a setting with `select`, and show a bar; arguments as in `learn`."""
     given = None if clusters == "auto" else clusters
     total = steps(table, given, structure is not None)
-    with bar(total, "choosing on held-out tasks", progress) as tick:
+    with progress_bar(total, "choosing on held-out tasks", progress) as tick:
         return select(table, vectors, seed, clusters=given, structure=structure, tick=tick)
 
 

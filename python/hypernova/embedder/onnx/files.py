@@ -1,6 +1,6 @@
-"""The three files of an embedder: found, read and checked.
+"""Find, read and check the three files of an embedder.
 
-Not here: what is done with them (see ``embedder``).
+Not here: the model that runs (see ``model``), and texts (see ``embedder``).
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from hypernova.embedder.base import fingerprint_of_identity
-from hypernova.embedder.onnx.device import Device, open_session
-from hypernova.embedder.onnx.runtime import import_onnxruntime
-from hypernova.errors import DeviceError, EmbedderError, MissingExtraError, NotFoundError
+from hypernova.errors import EmbedderError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
 FORMAT: Final = 1
-BUNDLED = Path(__file__).parents[2] / "bundled"
-INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+BUNDLED_FOLDER = Path(__file__).parents[2] / "bundled"
 
-_Rule = tuple[str, Callable[[Any], bool]]  # what a field must be, in words, and the check of it
+_Rule = tuple[str, Callable[[Any], bool]]  # the rule of a field in words, and its check
 _FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
 _TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
 _COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
@@ -50,9 +47,9 @@ IDENTITY: dict[str, _Rule] = {
         lambda v: type(v) in (int, float) and 0 <= v <= 1000,
     ),
 }
-# Left out of the identity where it is left out of the file, which is older than the field.
+# A file without such a field is older than the field: its identity has none, either.
 _OPTIONAL: dict[str, _Rule] = {
-    # Of max_tokens, how many are the last of a text that has more; without the field, none.
+    # Number of tokens of max_tokens that come from the end of a longer text; without it, none.
     "tail_tokens": _COUNT,
     "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
 }
@@ -60,12 +57,14 @@ _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 
 
 def bundled_embedders() -> dict[str, Path]:
-    """List the embedders that ship with the package.
+    """Return the embedders that ship with the package: the folder of each, in order of name.
 
-    Returns:
-        The folder of each by name, in order of name.
+    Example:
+        >>> from hypernova.embedder import bundled_embedders
+        >>> list(bundled_embedders())
+        ['minilm', 'static']
     """
-    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob(f"*/{SETTINGS}"))}
+    return {path.parent.name: path.parent for path in sorted(BUNDLED_FOLDER.glob(f"*/{SETTINGS}"))}
 
 
 def find_bundled(fingerprint: str) -> Path | None:
@@ -80,7 +79,7 @@ def find_bundled(fingerprint: str) -> Path | None:
         Its folder, or None if no bundled embedder has that fingerprint.
 
     Raises:
-        EmbedderError: an ``embedder.json`` of the package is damaged.
+        EmbedderError: An ``embedder.json`` of the package is damaged.
     """
     for folder in bundled_embedders().values():
         if fingerprint_of(read_settings(folder)) == fingerprint:
@@ -89,12 +88,16 @@ def find_bundled(fingerprint: str) -> Path | None:
 
 
 def is_bundled(folder: Path) -> bool:
-    """Whether a folder is one of the package's own."""
-    return folder.resolve().parent == BUNDLED.resolve()
+    """Return whether a folder is one of the package's own."""
+    return folder.resolve().parent == BUNDLED_FOLDER.resolve()
 
 
 def locate(source: str | os.PathLike[str]) -> Path:
-    """The folder that ``source`` means."""
+    """Return the folder that a bundled name or a path means.
+
+    Raises:
+        NotFoundError: There is neither such a bundled embedder nor such a folder.
+    """
     bundled = bundled_embedders()
     if isinstance(source, str) and source in bundled:
         return bundled[source]
@@ -121,7 +124,11 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
-    """Read the model or the tokenizer, and check its sha256."""
+    """Read the model or the tokenizer, and check its sha256.
+
+    Raises:
+        EmbedderError: The file is missing, cannot be read, or has another sha256.
+    """
     data = _read(folder, name)
     expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
     if found != expected:
@@ -132,7 +139,11 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """Read ``embedder.json`` and check every field of it."""
+    """Read ``embedder.json`` and check every field of it.
+
+    Raises:
+        EmbedderError: The file is missing or not JSON, or a field is missing, unknown or wrong.
+    """
     path, data = folder / SETTINGS, _read(folder, SETTINGS)
     try:
         settings = json.loads(data)
@@ -162,17 +173,21 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings that affect a vector."""
+    """Return the settings that affect a vector."""
     return {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
 
 
 def fingerprint_of(settings: dict[str, Any]) -> str:
-    """Give the sha256 of the identity's canonical JSON."""
+    """Return the sha256 of the identity's canonical JSON, as 64 hex digits."""
     return fingerprint_of_identity(identity_of(settings))
 
 
 def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
-    """The tokenizer with its final state: it is never changed again, so threads may share it."""
+    """Load the tokenizer, with its truncation at ``max_tokens``.
+
+    Raises:
+        EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
+    """
     from tokenizers import Tokenizer
 
     try:
@@ -201,57 +216,12 @@ def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
     return tokenizer
 
 
-def load_session(
-    folder: Path, model: bytes, threads: int, device: Device
-) -> tuple[Any, Literal["cpu", "cuda"]]:
-    """An onnxruntime session with the model's inputs and output checked, and where it runs."""
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # All that fuses operators. Beyond it are layouts for images, which cost 10 ms to look for.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.log_severity_level = 3
-    # A spinning thread burns a core between requests.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    path = folder / MODEL
-    # Weights outside the file would escape its sha256. A file cannot be a folder, so that they
-    # are not found, wherever the model says that they are.
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(path)
-    )
-    try:
-        session, used = open_session(model, options, device)
-    except (MissingExtraError, DeviceError):
-        raise
-    except Exception as error:
-        raise EmbedderError(
-            f"{path}: not a model that onnxruntime can load: {first_line(error)}"
-        ) from error
-    inputs = {entry.name: entry.type for entry in session.get_inputs()}
-    if "input_ids" not in inputs or not set(inputs) <= set(INPUTS):
-        raise EmbedderError(
-            f"{path}: expected the input input_ids, and at most {' and '.join(INPUTS[1:])} "
-            f"besides, found {', '.join(inputs) or 'none'}"
-        )
-    for name, kind in inputs.items():
-        if kind != "tensor(int64)":
-            raise EmbedderError(f"{path}: input {name}: expected tensor(int64), found {kind}")
-    output = session.get_outputs()[0]
-    if output.type != "tensor(float)":
-        raise EmbedderError(
-            f"{path}: output {output.name}: expected tensor(float), found {output.type}"
-        )
-    return session, used
-
-
 def _show(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "..."
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of an error's message: libraries add pages to it."""
+    """Return the first line of an error's message, of which libraries write pages."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,1 +1,4 @@
-"""Cut texts, split them into words, and find what of them was read."""
+"""Cut texts, tokenise them, and find the characters that a model reads.
+
+Not here: any model.
+"""

@@ -1,8 +1,8 @@
-r"""Cut a long text to its beginning and its end, and tell which of its characters are left.
+r"""Cut a long text to its beginning and its end, and find the characters that remain.
 
-Not here: the limit on tokens (see ``embedder`` and ``words``).
+Not here: the limit on tokens (see ``tokenizer`` and ``word_piece``).
 
-A *blank* is a character that shows nothing: what ``str.isspace`` accepts, the controls (NUL among
+A *blank* is a character that shows nothing: whitespace (``str.isspace``), the controls (NUL among
 them), and the invisible marks U+00AD, U+061C, U+180E, U+200B to U+200F, U+202A to U+202E, U+2060
 to U+206F and U+FEFF. BERT's tokenizer makes no token of any of them.
 
@@ -13,7 +13,7 @@ The rule, for a text of more than ``head_chars + tail_chars`` characters:
 2. a text that is still longer is its first ``head_chars`` characters, a space, and its last
    ``tail_chars``; or the first ``head_chars`` alone where ``tail_chars`` is 0.
 
-So blanks around a text, or within, take no more than 256 of the characters that are left at a time.
+So a run of blanks takes at most 256 of the characters that remain.
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ import re
 _BLANKS = (
     "\x00-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 )
-_MOST_BLANKS = 256
+_MAX_BLANKS = 256
 _VISIBLE = re.compile(f"[^{_BLANKS}]")
-_RUN = re.compile(f"[{_BLANKS}]{{{_MOST_BLANKS + 1},}}")
+_RUN = re.compile(f"[{_BLANKS}]{{{_MAX_BLANKS + 1},}}")
 _LINE_END = re.compile("[\r\n]")
 # A long run holds at least eight of the characters that stand 32 apart.
 _STEP = 32
-_SAMPLED_RUN = re.compile(f"[{_BLANKS}]{{{(_MOST_BLANKS + 1) // _STEP}}}")
+_SAMPLED_RUN = re.compile(f"[{_BLANKS}]{{{(_MAX_BLANKS + 1) // _STEP}}}")
 _FIRST_PIECE, _LARGEST_PIECE = 256, 65_536
 
 Span = tuple[int, int]  # from the first character to the one after the last
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text holds blanks alone, or nothing."""
+    """Return whether a text holds blanks alone, or nothing."""
     return _first_visible(text, 0, len(text)) == len(text)
 
 
 def visible_span(text: str) -> Span:
-    """Where a text begins and ends without the blanks around it; empty if it is blank."""
+    """Return the span of a text without the blanks around it; empty if the text is blank."""
     start = _first_visible(text, 0, len(text))
     return start, _last_visible(text, start, len(text))
 
 
 def cut(text: str, head: int, tail: int) -> str:
-    """Cut a text by the rule above; cutting what it gives again changes nothing.
+    """Cut a text by the rule above; cutting the result again changes nothing.
 
     Args:
         text: Any text.
-        head: How many characters of the beginning to keep, from 1.
-        tail: How many of the end, from 0.
+        head: Number of characters to keep of the beginning, from 1.
+        tail: Number of characters to keep of the end, from 0.
 
     Returns:
-        What the rule gives.
+        The cut text; ``text`` itself if it is short enough.
     """
     if len(text) <= head + tail or _is_cut(text, head, tail):
         return text
-    # The space keeps the two ends from making up a word that the text does not hold.
+    # Without the space, the two ends could join to a word that the text does not hold.
     if not _may_have_run(text, head + tail, tail):
         return text[:head] + " " + text[-tail:] if tail else text[:head]
     first, last = _kept(text, head, tail)
@@ -68,16 +68,16 @@ def cut(text: str, head: int, tail: int) -> str:
 
 
 def cut_spans(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
-    """Tell which characters ``cut`` keeps.
+    """Return the spans of a text that `cut` keeps.
 
     Args:
-        text: As for ``cut``, like what follows.
+        text: As for ``cut``.
         head: As for ``cut``.
         tail: As for ``cut``.
 
     Returns:
-        The spans of the text before the space that ``cut`` puts in, rising, none empty and none
-        next to another, and those after it; the latter is empty where no space is put in.
+        The spans before the space that ``cut`` inserts, and those after it; each list rises, with
+        no span empty or next to another. The second is empty where no space is inserted.
     """
     if len(text) <= head + tail or _is_cut(text, head, tail):
         return ([(0, len(text))] if text else []), []
@@ -85,7 +85,7 @@ def cut_spans(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
 
 
 def _is_cut(text: str, head: int, tail: int) -> bool:
-    """Whether a long text is what the rule gives: blanks beside its space may look like a run."""
+    """Return whether a long text is a cut one: blanks beside its space may look like a run."""
     return tail > 0 and len(text) == head + 1 + tail and text[head] == " "
 
 
@@ -93,7 +93,7 @@ def _kept(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
     limit, stop = head + tail, len(text)
     if not _may_have_run(text, limit, tail):
         return [(0, head)], [(stop - tail, stop)] if tail else []
-    # One more than the limit, to see whether the text goes on.
+    # One more than the limit, which shows whether the text continues.
     first = _forward(text, limit + 1)
     if _length(first) <= limit:
         return first, []
@@ -101,15 +101,15 @@ def _kept(text: str, head: int, tail: int) -> tuple[list[Span], list[Span]]:
 
 
 def _may_have_run(text: str, limit: int, tail: int) -> bool:
-    """Whether a long run of blanks may matter; nearly no text has any, and that is seen soon."""
+    """Tell, in little time, whether a long run of blanks may matter; nearly no text has one."""
     return (
         _SAMPLED_RUN.search(text[: limit + 1 : _STEP]) is not None
-        or _SAMPLED_RUN.search(text[max(0, len(text) - tail - _MOST_BLANKS) :: _STEP]) is not None
+        or _SAMPLED_RUN.search(text[max(0, len(text) - tail - _MAX_BLANKS) :: _STEP]) is not None
     )
 
 
 def _forward(text: str, room: int) -> list[Span]:
-    """The first ``room`` characters of a text, long runs of blanks shortened."""
+    """Return the spans of the first ``room`` characters, long runs of blanks shortened."""
     spans: list[Span] = []
     at, stop = 0, len(text)
     while room and at < stop:
@@ -118,47 +118,51 @@ def _forward(text: str, room: int) -> list[Span]:
             _add(spans, at, min(stop, at + room))
             break
         begin = run.start()
-        end = _first_visible(text, begin + _MOST_BLANKS, stop)
-        _add(spans, at, begin + _MOST_BLANKS - 1)
+        end = _first_visible(text, begin + _MAX_BLANKS, stop)
+        _add(spans, at, begin + _MAX_BLANKS - 1)
         _add(spans, *_last_of_run(text, begin, end))
-        room -= begin + _MOST_BLANKS - at
+        room -= begin + _MAX_BLANKS - at
         at = end
     return spans
 
 
 def _backward(text: str, room: int) -> list[Span]:
-    """The last ``room`` characters of a text, long runs of blanks shortened."""
-    found: list[Span] = []  # from the last to the first
+    """Return the spans of the last ``room`` characters, long runs of blanks shortened."""
+    backwards: list[Span] = []  # from the last to the first
     stop = len(text)
     while room > 0 and stop:
         begin = max(0, stop - room)
-        # So far back that a run of which one blank has room is seen to be long.
-        runs = list(_RUN.finditer(text, max(0, begin - _MOST_BLANKS), stop))
+        # Far enough back to show that a run is long, even if only one blank of it has room.
+        runs = list(_RUN.finditer(text, max(0, begin - _MAX_BLANKS), stop))
         if not runs:
-            found.append((begin, stop))
+            backwards.append((begin, stop))
             break
         end = runs[-1].end()
         begin = _last_visible(text, 0, end)
-        found += [(end, stop), _last_of_run(text, begin, end), (begin, begin + _MOST_BLANKS - 1)]
-        room -= stop - end + _MOST_BLANKS
+        backwards += [
+            (end, stop),
+            _last_of_run(text, begin, end),
+            (begin, begin + _MAX_BLANKS - 1),
+        ]
+        room -= stop - end + _MAX_BLANKS
         stop = begin
     if room < 0:
-        found[-1] = found[-1][0] - room, found[-1][1]
+        backwards[-1] = backwards[-1][0] - room, backwards[-1][1]
     spans: list[Span] = []
-    for first, last in reversed(found):
+    for first, last in reversed(backwards):
         _add(spans, first, last)
     return spans
 
 
 def _last_of_run(text: str, begin: int, end: int) -> Span:
-    """The one character that stands for all of a long run but its first 255."""
-    line_end = _LINE_END.search(text, begin + _MOST_BLANKS - 1, end)
+    """Return the one character that stands for a long run after its first 255."""
+    line_end = _LINE_END.search(text, begin + _MAX_BLANKS - 1, end)
     at = end - 1 if line_end is None else line_end.start()
     return at, at + 1
 
 
 def _add(spans: list[Span], first: int, last: int) -> None:
-    """Add a span behind the others."""
+    """Append a span, joined with the last one if they touch."""
     if spans and spans[-1][1] == first:
         spans[-1] = spans[-1][0], last
     elif first < last:
@@ -166,7 +170,7 @@ def _add(spans: list[Span], first: int, last: int) -> None:
 
 
 def _of(text: str, spans: list[Span]) -> str:
-    """The characters that spans of a text hold."""
+    """Return the characters of spans of a text."""
     return "".join([text[first:last] for first, last in spans])
 
 
@@ -175,23 +179,23 @@ def _length(spans: list[Span]) -> int:
 
 
 def _first_of(spans: list[Span], room: int) -> list[Span]:
-    """The first ``room`` characters of what spans hold."""
-    found: list[Span] = []
+    """Return the spans of the first ``room`` characters of spans."""
+    firsts: list[Span] = []
     for first, last in spans:
         if not room:
             break
         last = min(last, first + room)
-        found.append((first, last))
+        firsts.append((first, last))
         room -= last - first
-    return found
+    return firsts
 
 
-# Both go by pieces, so that little of a long text is looked at where it begins and ends with
-# words; ``isspace`` tells in a tenth of the time what the expression tells.
+# Both search by pieces, so that they read little of a long text that begins and ends with words;
+# ``isspace`` takes a tenth of the time of the expression.
 
 
 def _first_visible(text: str, at: int, stop: int) -> int:
-    """Where the first character of ``text[at:stop]`` is that is no blank, or ``stop``."""
+    """Return the start of the first visible character of ``text[at:stop]``, or ``stop``."""
     size = _FIRST_PIECE
     while at < stop:
         piece = text[at : min(stop, at + size)]
@@ -203,7 +207,7 @@ def _first_visible(text: str, at: int, stop: int) -> int:
 
 
 def _last_visible(text: str, start: int, stop: int) -> int:
-    """Where the last character of ``text[start:stop]`` ends that is no blank, or ``start``."""
+    """Return the end of the last visible character of ``text[start:stop]``, or ``start``."""
     size = _FIRST_PIECE
     while start < stop:
         piece = text[max(start, stop - size) : stop]

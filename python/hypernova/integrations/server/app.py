@@ -28,14 +28,14 @@ from hypernova.integrations.server.middleware import (
 )
 from hypernova.integrations.server.workers import Limits, Workers
 from hypernova.router import as_dict
-from hypernova.router.batch import Batch
+from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
-    from hypernova.events import Observed, Reloaded
+    from hypernova.events import DecisionEvent, ReloadEvent
 
 _log = logging.getLogger("hypernova.server")
 JSON_TYPE = "application/json"
@@ -163,12 +163,12 @@ class _Service:
         self.workers.close()
         self._stop_observing()
 
-    def _observed(self, observed: Observed) -> None:
+    def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
         for decision in observed.decisions:
             self.metrics.count_decision(decision)
 
-    def _reloaded(self, reloaded: Reloaded) -> None:
+    def _reloaded(self, reloaded: ReloadEvent) -> None:
         taken = reloaded.refused is None
         self.metrics.count_reload(taken=taken)
         if taken:
@@ -197,7 +197,7 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise HttpError(413, "too_large", message)
-        batch = Batch(self.router, asked.texts, asked.options())
+        batch = StepwiseBatch(self.router, asked.texts, asked.options())
         while batch.step():
             yield None
         decisions = batch.decide()

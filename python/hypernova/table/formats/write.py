@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hypernova.errors import MissingExtraError, TableWriteError, WriteError
-from hypernova.paths import cannot_write, check_file, part_of
+from hypernova.paths import cannot_write, check_file, replacing
 from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.source import Source
 
@@ -78,23 +76,14 @@ def write_table(tasks: TaskColumns, outcomes: OutcomeColumns, path: str | os.Pat
     """
     target = check_target(path)
     write = _write_jsonl if target.suffix.lower() == ".jsonl" else _write_folder
-    part = part_of(target)
-    try:
+    with replacing(target, TableWriteError) as part:
         write(tasks, outcomes, part)
         # On POSIX a rename would replace a file that has appeared meanwhile.
         _require_free(target)
-        part.rename(target)
-        _sync(part.parent)
+    try:
+        _sync(target.absolute().parent)
     except OSError as error:
-        if isinstance(error, TableWriteError):
-            raise
         raise cannot_write(target, error, TableWriteError) from error
-    finally:
-        with suppress(OSError):
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-            else:
-                part.unlink(missing_ok=True)
 
 
 def _write_jsonl(tasks: TaskColumns, outcomes: OutcomeColumns, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.embedder import open_embedder
-from hypernova.embedder.of_artifact import adapted_to, load_bundled_for
+from hypernova.embedder.resolve import load_bundled_for, match_embedder
 from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
@@ -67,5 +67,5 @@ def embedded(
     if embedder is None:
         used: TextEmbedder = load_bundled_for(identity, device=device)
     else:
-        used = adapted_to(identity, open_embedder(embedder, device=device))
+        used = match_embedder(identity, open_embedder(embedder, device=device))
     return used.embed(list(texts))

@@ -27,7 +27,7 @@ from hypernova.training.online.update import moved_profiles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hypernova.outcome_log import Joined, Tally
+    from hypernova.outcome_log import Joined, LogTally
     from hypernova.training.estimates.profile import Profiles
     from hypernova.training.types import Ints
 
@@ -189,7 +189,7 @@ class _Fold:
         self,
         artifact: Artifact,
         lineage: Lineage,
-        tally: Tally,
+        tally: LogTally,
         half_life: float | None,
         max_weight: float,
     ) -> None:

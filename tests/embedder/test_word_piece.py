@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 import hypernova
-from hypernova.embedder.text import words as words_module
-from hypernova.embedder.text.words import Words
+from hypernova.embedder.text import word_piece
+from hypernova.embedder.text.word_piece import WordPieceTokenizer
 
 TOKENIZER = Path(hypernova.__file__).parent / "bundled" / "static" / "tokenizer.json"
 # Blanks of all kinds, controls, marks that combine, ideographs, half-blank format characters.
@@ -35,7 +35,7 @@ def fresh() -> Any:
     return tokenizer
 
 
-def encoded(words: Words, text: str) -> list[int]:
+def encoded(words: WordPieceTokenizer, text: str) -> list[int]:
     tokens: list[int] = words.encode(text).tolist()
     return tokens
 
@@ -45,19 +45,19 @@ def whole(tokenizer: Any, text: str) -> list[int]:
     return ids
 
 
-def limited(limit: int) -> tuple[Any, Words]:
+def limited(limit: int) -> tuple[Any, WordPieceTokenizer]:
     """A tokenizer that cuts and adds special tokens itself, and the same for words."""
     cuts, ours = fresh(), fresh()
     cuts.enable_truncation(limit)
     ours.enable_truncation(limit)
-    return cuts, Words(ours, special=True)
+    return cuts, WordPieceTokenizer(ours, special=True)
 
 
-def tailed(limit: int, tail: int) -> tuple[Any, Words]:
+def tailed(limit: int, tail: int) -> tuple[Any, WordPieceTokenizer]:
     """A tokenizer that cuts nothing, and words that keep the last tokens of a text."""
     ours = fresh()
     ours.enable_truncation(limit)
-    return fresh(), Words(ours, special=True, tail=tail)
+    return fresh(), WordPieceTokenizer(ours, special=True, tail=tail)
 
 
 TAILED = {both: tailed(*both) for both in ((8, 1), (8, 5), (12, 4), (256, 96))}
@@ -65,13 +65,13 @@ LIMITED = {limit: limited(limit) for limit in (3, 8, 256)}
 
 
 @pytest.fixture(scope="module")
-def words() -> Words:
-    return Words(fresh())
+def words() -> WordPieceTokenizer:
+    return WordPieceTokenizer(fresh())
 
 
 @settings(max_examples=1_000, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20))
-def test_tokens_are_those_of_the_whole_text(words: Words, pieces: list[str]) -> None:
+def test_tokens_are_those_of_the_whole_text(words: WordPieceTokenizer, pieces: list[str]) -> None:
     text = "".join(pieces)
     for _ in range(2):  # once learned, once known
         assert encoded(words, text) == whole(words._tokenizer, text)
@@ -114,7 +114,7 @@ def test_a_tail_is_had_without_the_tokens_between(monkeypatch: pytest.MonkeyPatc
     assert len(looked_up) < 200
 
 
-def test_real_prompts(words: Words, shared: Path) -> None:
+def test_real_prompts(words: WordPieceTokenizer, shared: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     paths = sorted(shared.glob("data/*/tasks.parquet"))
     assert paths
@@ -125,14 +125,14 @@ def test_real_prompts(words: Words, shared: Path) -> None:
             assert encoded(ours, prompt) == cuts.encode(prompt).ids
 
 
-def test_an_added_token_is_left_to_the_tokenizer(words: Words) -> None:
+def test_an_added_token_is_left_to_the_tokenizer(words: WordPieceTokenizer) -> None:
     assert encoded(words, "a [SEP] b") == whole(words._tokenizer, "a [SEP] b")
     assert encoded(words, "a [SEP b") == whole(words._tokenizer, "a [SEP b")
 
 
 def test_it_forgets_rather_than_grows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_module, "_MOST_WORDS", 100)
-    words = Words(fresh())
+    monkeypatch.setattr(word_piece, "_MAX_WORDS", 100)
+    words = WordPieceTokenizer(fresh())
     for i in range(1_000):
         text = f"word{i} of many {'z' * (i % 60)}"
         assert encoded(words, text) == whole(words._tokenizer, text)
@@ -141,8 +141,8 @@ def test_it_forgets_rather_than_grows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_text_of_more_words_than_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words_module, "_MOST_WORDS", 10)
-    words = Words(fresh())
+    monkeypatch.setattr(word_piece, "_MAX_WORDS", 10)
+    words = WordPieceTokenizer(fresh())
     text = " ".join(f"w{i}" for i in range(50))
     for _ in range(2):
         assert encoded(words, text) == whole(words._tokenizer, text)
@@ -150,24 +150,24 @@ def test_one_text_of_more_words_than_it_keeps(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_which_tokenizers_fit() -> None:
-    assert Words.fits(fresh())
+    assert WordPieceTokenizer.supports(fresh())
     other = fresh()
     other.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    assert not Words.fits(other)
+    assert not WordPieceTokenizer.supports(other)
     other = fresh()
     other.normalizer = normalizers.Lowercase()
-    assert not Words.fits(other)
+    assert not WordPieceTokenizer.supports(other)
     other = fresh()
     other.enable_truncation(8)
-    assert Words.fits(other)
+    assert WordPieceTokenizer.supports(other)
     other.enable_truncation(8, direction="left")
-    assert not Words.fits(other)
+    assert not WordPieceTokenizer.supports(other)
     other = fresh()
     other.add_tokens([AddedToken("New York", normalized=True)])
-    assert not Words.fits(other)
+    assert not WordPieceTokenizer.supports(other)
     other = fresh()
     other.normalizer = None
-    assert not Words.fits(other)
+    assert not WordPieceTokenizer.supports(other)
 
 
 TEXTS = [

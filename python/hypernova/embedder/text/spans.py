@@ -1,9 +1,9 @@
-"""Tell which characters of a text count, where a limit leaves some of its tokens out.
+"""Find the characters of a text that can change its tokens within the limit.
 
-Not here: the limit itself (see ``embedder`` and ``words``), and the cut by characters (``cut``).
+Not here: the limit itself (see ``tokenizer`` and ``word_piece``), and the cut (see ``cut``).
 
-A token is a part of a word, and a word may go on where the last token that counts ends. So all of
-that word counts, and as much beside it as could become a part of it if it were changed.
+A token is a part of a word, and a word may go on where the last token within the limit ends. So
+all of that word counts, and the characters beside it that could become a part of it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 _SURE_BLANKS = frozenset(" \t\n\r")
 
 
-def spans_of_tokens(
-    text: str, encoding: Any, head: int, tail: int, *, beside: int, added: list[str]
+def token_spans(
+    text: str, encoding: Any, head: int, tail: int, *, neighbours: int, added: list[str]
 ) -> list[Span]:
-    """Give the spans of a text that can change its first ``head`` or its last ``tail`` tokens.
+    """Return the spans of a text that can change its first ``head`` or its last ``tail`` tokens.
 
     Args:
         text: The text.
         encoding: All its tokens, without special ones, as the tokenizer gives them.
-        head: How many of the first tokens count.
-        tail: How many of the last.
-        beside: How many whole words beside one have a say in its tokens: 0 for BERT's tokenizer,
-            which cuts at every blank first, 1 for those of which less is known.
+        head: Number of tokens that count at the beginning.
+        tail: Number of tokens that count at the end.
+        neighbours: Number of whole words beside a word that can change its tokens: 0 for BERT's
+            tokenizer, which first cuts at every blank, 1 for tokenizers of other kinds.
         added: The added tokens of the tokenizer, which it looks for before it looks for words.
 
     Returns:
@@ -41,47 +41,47 @@ def spans_of_tokens(
     spans = []
     if head:
         token = head - 1
-        for _ in range(1 + beside):
+        for _ in range(1 + neighbours):
             token = _end_of_word(words, token)
             if token == len(words):
                 return [(0, len(text))]
         spans.append((0, _end(text, offsets, token, added)))
     if tail:
         token = len(words) - tail
-        for turn in range(1 + beside):
+        for turn in range(1 + neighbours):
             token = _start_of_word(words, token - bool(turn))
             if token == 0:
                 return [(0, len(text))]
         spans.append((_start(text, offsets, token, added), len(text)))
-    return merge(spans)
+    return merge_spans(spans)
 
 
-def in_the_text(spans: list[Span], first: list[Span], last: list[Span]) -> list[Span]:
-    """Carry spans of a cut text over to the text that it was cut from.
+def uncut_spans(spans: list[Span], first: list[Span], last: list[Span]) -> list[Span]:
+    """Map spans of a cut text to the text before the cut.
 
     Args:
         spans: Spans of the cut text.
-        first: What ``cut_spans`` gives for the text: what stands before the space.
-        last: And what stands behind it.
+        first: Of ``cut_spans``: the spans before the space that the cut puts in.
+        last: Of ``cut_spans``: the spans after it.
 
     Returns:
-        Spans of the text, rising and disjoint.
+        Spans of the text before the cut, rising and disjoint.
     """
-    found, at = [], 0
+    mapped, at = [], 0
     for kept in (first, last):
         for begin, end in kept:
             shift = begin - at
             for a, b in spans:
                 a, b = max(begin, a + shift), min(end, b + shift)
                 if a < b:
-                    found.append((a, b))
+                    mapped.append((a, b))
             at += end - begin
         at += 1  # the space
-    return merge(found)
+    return merge_spans(mapped)
 
 
-def merge(spans: list[Span]) -> list[Span]:
-    """Put spans in rising order, and those that overlap or touch into one."""
+def merge_spans(spans: list[Span]) -> list[Span]:
+    """Sort spans, and join those that overlap or touch."""
     merged: list[Span] = []
     for begin, end in sorted(spans):
         if merged and begin <= merged[-1][1]:
@@ -92,18 +92,18 @@ def merge(spans: list[Span]) -> list[Span]:
 
 
 def _end(text: str, offsets: list[Span], token: int, added: list[str]) -> int:
-    """Where the text that may touch the word before ``token`` ends."""
+    """Return where the characters end that may change the word before ``token``."""
     end, following = offsets[token - 1][1], offsets[token][0]
     if _SURE_BLANKS.isdisjoint(text[end:following]):
         following += 1
     end = min(max(end, following), len(text))
-    # What has begun may go on to be an added token.
+    # The beginning of an added token may go on to be one.
     begun = [len(a) - n for a in added for n in range(1, len(a)) if text.endswith(a[:n], 0, end)]
     return min(end + max(begun, default=0), len(text))
 
 
 def _start(text: str, offsets: list[Span], token: int, added: list[str]) -> int:
-    """Where the text that may touch the word from ``token`` on starts."""
+    """Return where the characters start that may change the word from ``token`` on."""
     start, before = offsets[token][0], offsets[token - 1][1]
     if _SURE_BLANKS.isdisjoint(text[before:start]):
         before -= 1
@@ -113,7 +113,7 @@ def _start(text: str, offsets: list[Span], token: int, added: list[str]) -> int:
 
 
 def _end_of_word(words: list[int | None], token: int) -> int:
-    """Where the word of ``token`` ends: the place of the first token that is not of it."""
+    """Return the index of the first token after the word of ``token``."""
     end = token + 1
     while end < len(words) and words[token] is not None and words[end] == words[token]:
         end += 1
@@ -121,7 +121,7 @@ def _end_of_word(words: list[int | None], token: int) -> int:
 
 
 def _start_of_word(words: list[int | None], token: int) -> int:
-    """The place of the first token of the word of ``token``."""
+    """Return the index of the first token of the word of ``token``."""
     start = token
     while start and words[token] is not None and words[start - 1] == words[token]:
         start -= 1

@@ -1,0 +1,195 @@
+"""Open the embedder that a name, a folder or an artifact's identity means.
+
+Not here: the artifact; callers hand over its identity, a mapping, and choose defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hypernova.embedder.base import TextEmbedder, fingerprint_of_identity
+from hypernova.embedder.function import SOURCE as CALLABLE
+from hypernova.embedder.onnx.embedder import Embedder
+from hypernova.embedder.onnx.files import (
+    MODEL,
+    TOKENIZER,
+    bundled_embedders,
+    find_bundled,
+    read_checked,
+    read_settings,
+)
+from hypernova.embedder.onnx.runtime import Device, check_device
+from hypernova.embedder.shared_text import SHARED_TEXT_FIELD, SharedParts, SkipSharedEmbedder
+from hypernova.errors import ArtifactError, EmbedderMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def open_embedder(
+    embedder: str | os.PathLike[str] | TextEmbedder, *, device: Device = "cpu", threads: int = 1
+) -> TextEmbedder:
+    """Open an embedder, if it is not open already.
+
+    Args:
+        embedder: Name of a bundled embedder, a folder, or an open embedder.
+        device: As in `Embedder.load`; an open embedder has its own.
+        threads: As in `Embedder.load`; not used for an open embedder.
+
+    Raises:
+        TypeError: ``embedder`` is none of these, such as a function that is not wrapped.
+        ValueError: ``device`` is unknown, or given for an open embedder.
+        NotFoundError: There is no such embedder.
+        EmbedderError: The folder is damaged.
+        MissingExtraError: As in `Embedder.load`.
+        DeviceError: As in `Embedder.load`.
+
+    Example:
+        >>> from hypernova.embedder import open_embedder
+        >>> open_embedder("static").name
+        'static'
+    """
+    check_device(device)
+    if isinstance(embedder, TextEmbedder):
+        if device != "cpu":
+            raise ValueError(
+                f"device is {device!r}, and the embedder {embedder.name!r} is open already; "
+                "give the device to Embedder.load"
+            )
+        return embedder
+    if isinstance(embedder, str | os.PathLike):
+        return Embedder.load(embedder, threads=threads, device=device)
+    hint = (
+        "; wrap a function in hypernova.CallableEmbedder(function, name=..., dim=...)"
+        if callable(embedder)
+        else ""
+    )
+    raise TypeError(
+        f"embedder is {type(embedder).__name__}, expected a name, a folder or an open "
+        f"embedder{hint}"
+    )
+
+
+def load_bundled_for(
+    identity: Mapping[str, object], *, threads: int = 1, device: Device = "cpu"
+) -> TextEmbedder:
+    """Load the bundled embedder that an identity names, with the artifact's shared parts.
+
+    Raises:
+        EmbedderMismatchError: The artifact routes vectors only, or its embedder is not bundled.
+        ArtifactError: The list of shared parts is malformed.
+        EmbedderError: As in `Embedder.load`, like all that follows.
+        MissingExtraError: As in `Embedder.load`.
+        DeviceError: As in `Embedder.load`.
+    """
+    parts = SharedParts.from_identity(identity)
+    embedder = Embedder.load(_bundled_folder(identity), threads=threads, device=device)
+    return embedder if parts is None else _skipping(identity, embedder, parts)
+
+
+def check_bundled_for(identity: Mapping[str, object]) -> None:
+    """Refuse an identity whose embedder `load_bundled_for` would not load; load no model.
+
+    The files are read and compared with their sha256; onnxruntime is not imported.
+
+    Raises:
+        EmbedderMismatchError: As in `load_bundled_for`.
+        ArtifactError: As in `load_bundled_for`.
+        EmbedderError: A file of the embedder is missing or damaged.
+    """
+    SharedParts.from_identity(identity)
+    folder = _bundled_folder(identity)
+    settings = read_settings(folder)
+    for name in (MODEL, TOKENIZER):
+        read_checked(folder, name, settings)
+
+
+def has_bundled(identity: Mapping[str, object]) -> bool:
+    """Return whether the embedder of an identity is bundled, apart from its shared parts."""
+    return find_bundled(_inner_fingerprint(identity)) is not None
+
+
+def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEmbedder:
+    """Return a given embedder with the artifact's shared parts; refuse any other embedder.
+
+    Returns:
+        ``embedder``, wrapped so that it skips the shared parts of the artifact, if there are any,
+        and not those of another artifact.
+
+    Raises:
+        EmbedderMismatchError: ``embedder`` is another one than the artifact's; the message names
+            both.
+        ArtifactError: The list of shared parts is malformed.
+    """
+    if embedder.fingerprint == identity["fingerprint"]:
+        return embedder
+    if isinstance(embedder, SkipSharedEmbedder):  # of another artifact, which skips other parts
+        embedder = embedder.embedder
+        if embedder.fingerprint == identity["fingerprint"]:
+            return embedder
+    parts = SharedParts.from_identity(identity)
+    if parts is not None and embedder.fingerprint == _inner_fingerprint(identity):
+        return _skipping(identity, embedder, parts)
+    expected = {"name": identity["name"], "fingerprint": _inner_fingerprint(identity)}
+    given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
+    raise EmbedderMismatchError(
+        f"the artifact was fitted with the embedder {embedder_label(expected)}, and the one given "
+        f"is {embedder_label(given)}: pass the former, or fit again with the latter"
+    )
+
+
+def embedder_label(identity: Mapping[str, object]) -> str:
+    """Return name and fingerprint for a message: two embedders may share a name."""
+    return f"{identity['name']} ({str(identity['fingerprint'])[:12]})"
+
+
+def _bundled_folder(identity: Mapping[str, object]) -> Path:
+    if identity["kind"] == "vectors":
+        raise EmbedderMismatchError(
+            f"this artifact routes vectors only ({identity['name']}): no text can be embedded to "
+            "match; give vectors of the same origin, to a router by decide or decide_many"
+        )
+    fingerprint = _inner_fingerprint(identity)
+    named = embedder_label({"name": identity["name"], "fingerprint": fingerprint})
+    folder = find_bundled(fingerprint)
+    if folder is None and identity.get("source") == CALLABLE:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the callable embedder {named}, which "
+            "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
+            f"name={identity['name']!r}, dim={identity['dim']})"
+        )
+    if folder is None:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the embedder {named}, which is none of "
+            f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
+            "pass embedder= with its folder"
+        )
+    return folder
+
+
+def _inner_fingerprint(identity: Mapping[str, object]) -> str:
+    """Return the fingerprint of the embedder alone, without the shared parts."""
+    if SHARED_TEXT_FIELD not in identity:
+        return str(identity["fingerprint"])
+    own = {
+        key: value
+        for key, value in identity.items()
+        if key not in ("kind", "fingerprint", SHARED_TEXT_FIELD)
+    }
+    return fingerprint_of_identity(own)
+
+
+def _skipping(
+    identity: Mapping[str, object], embedder: TextEmbedder, parts: SharedParts
+) -> SkipSharedEmbedder:
+    skipping = SkipSharedEmbedder(embedder, parts)
+    if skipping.fingerprint != identity["fingerprint"]:
+        named = embedder_label({"name": embedder.name, "fingerprint": embedder.fingerprint})
+        raise ArtifactError(
+            f"section EMBD: the fingerprint {str(identity['fingerprint'])[:12]} is not that of "
+            f"the embedder {named} "
+            f"with the field {SHARED_TEXT_FIELD!r}; fit the artifact again"
+        )
+    return skipping

@@ -1,0 +1,185 @@
+"""Turn a text into the token ids that a model is given: cut it, tokenise it, keep to the limit.
+
+Not here: the rule of the cut (see ``cut``), words and their tokens (see ``word_piece``), and the
+model (see ``hypernova.embedder.onnx.model``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hypernova.embedder.base import check_is_text, empty_error, text_label
+from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
+from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
+from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer
+from hypernova.errors import TextError
+
+if TYPE_CHECKING:
+    from hypernova.embedder.text.cut import Span
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile("[\r\n]")
+
+
+class PromptTokenizer:
+    """A tokenizer with an embedder's rules for prompts: the cut, the lead and the limits.
+
+    The lead of a text is its first line that is not blank, stripped and then cut to
+    ``lead_chars`` characters; a line ends with a line feed or a carriage return.
+
+    Safe to share among threads: the tokenizer does not change after this.
+
+    Args:
+        tokenizer: Of the library tokenizers, truncated at ``max_tokens``; not used by others.
+        settings: Of ``embedder.json``, validated.
+    """
+
+    def __init__(self, tokenizer: Any, settings: dict[str, Any]) -> None:
+        self._tokenizer = tokenizer
+        self._name: str = settings["name"]
+        self._head: int = settings["head_chars"]
+        self._tail: int = settings["tail_chars"]
+        self._max_chars = self._head + self._tail
+        self._tail_tokens: int = settings.get("tail_tokens", 0)
+        self._special: bool = settings["special_tokens"]
+        self._lead_chars: int = settings["lead_chars"]
+        self._has_lead = bool(settings["lead_weight"])
+        self._prompt: str = settings.get("prompt", "")
+        # Tokens that a text may have, without special ones.
+        self._limit: int | None = settings["max_tokens"]
+        if self._limit is not None and self._special:
+            self._limit -= tokenizer.num_special_tokens_to_add(False)
+        self._words = None
+        if WordPieceTokenizer.supports(tokenizer):
+            self._words = WordPieceTokenizer(
+                tokenizer, special=self._special, tail=self._tail_tokens
+            )
+        tokenizer.no_truncation()
+        # Special tokens and those of the prompt: a text with no more than these holds none.
+        self._n_added = len(self._encode("")) if self._special or self._prompt else 0
+
+    @property
+    def max_token(self) -> int | None:
+        """The highest token id; None if the vocabulary is empty."""
+        return max(self._tokenizer.get_vocab().values(), default=None)
+
+    def cut(self, text: str) -> str:
+        """Return a text after the cut; see `hypernova.embedder.text.cut.cut`."""
+        return text if len(text) <= self._max_chars else cut(text, self._head, self._tail)
+
+    def tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
+        """Return the tokens of a text and those of its lead.
+
+        Args:
+            text: Any text.
+            index: Its index among several texts, for messages; None if it is the only one.
+
+        Returns:
+            Token ids of the text, and of its lead; None where the lead has no weight, is all of
+            the text, or holds no token.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+        check_is_text(text, index)
+        text = self.cut(text)
+        if not text or text.isspace() or (self._words is None and is_blank(text)):
+            raise empty_error(index)
+        text = _replace_surrogates(text)
+        tokens = self._encode(text)
+        if len(tokens) <= self._n_added:
+            if is_blank(text):
+                raise empty_error(index)
+            raise TextError(f"{text_label(index)} holds no token that {self._name!r} knows of")
+        if not self._has_lead:
+            return tokens, None
+        _, stripped, lead = self._find_lead(text)
+        if len(lead) == len(stripped):
+            return tokens, None
+        lead_tokens = self._encode(lead)
+        return tokens, lead_tokens if len(lead_tokens) > self._n_added else None
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Return the parts of a text that `tokenize` depends on; see `Embedder.read_spans`."""
+        self.tokenize(text, None)  # refuses a text without tokens
+        first, last = cut_spans(text, self._head, self._tail)
+        after_cut = _replace_surrogates(self.cut(text))
+        spans = self._encoded_spans(after_cut)
+        start, stripped, lead = self._find_lead(after_cut)
+        if self._has_lead and len(lead) < len(stripped):
+            spans += [(start + a, start + b) for a, b in self._encoded_spans(lead)]
+            # Blanks behind the lead, and the line end: others would be a part of it.
+            line_end = _LINE_END.search(stripped)
+            end = len(stripped) if line_end is None else line_end.end()
+            spans.append((start + len(lead), start + max(len(lead), min(end, self._lead_chars))))
+        return tuple(uncut_spans(merge_spans(spans), first, last))
+
+    def _find_lead(self, text: str) -> tuple[int, str, str]:
+        """Return where a text begins, the text without the blanks around it, and its lead."""
+        stripped = text.strip()
+        start = 0 if len(stripped) == len(text) else len(text) - len(text.lstrip())
+        if not (stripped[0].isprintable() and stripped[-1].isprintable()):
+            begin, end = visible_span(stripped)  # invisible marks are no whitespace
+            start, stripped = start + begin, stripped[begin:end]
+        return (
+            start,
+            stripped,
+            _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars],
+        )
+
+    def _encode(self, text: str) -> Tokens:
+        """Return the token ids that the model is given for a cut text or a lead."""
+        if self._words is not None:
+            return self._words.encode(self._prompt + text)
+        _, encoding = self._encoding(text, special=self._special)
+        ids = np.array(encoding.ids, dtype=np.int64)
+        if self._limit is None:
+            return ids
+        own = np.flatnonzero(np.array(encoding.special_tokens_mask) == 0)
+        if len(own) <= self._limit:
+            return ids
+        return np.delete(ids, own[self._limit - self._tail_tokens : len(own) - self._tail_tokens])
+
+    def _encoding(self, text: str, *, special: bool) -> tuple[str, Any]:
+        """Return the text that is tokenised for a cut text or a lead, and all its tokens."""
+        # One text at a time: the tokenizer's own batches start threads on every core, which a
+        # server that forks or pins its workers does not want.
+        whole = self._prompt + text
+        encoding = self._tokenizer.encode(whole, add_special_tokens=special)
+        if self._limit is not None and encoding.special_tokens_mask.count(0) > self._limit:
+            # Not every tokenizer drops blanks: around a text they leave no room for the text.
+            start, stop = visible_span(text)
+            if stop - start < len(text):
+                stripped = self._prompt + text[start:stop]
+                return stripped, self._tokenizer.encode(stripped, add_special_tokens=special)
+        return whole, encoding
+
+    def _encoded_spans(self, text: str) -> list[Span]:
+        """Return the spans of a cut text, or of a lead, that `_encode` depends on."""
+        if self._limit is None:
+            return [(0, len(text))]
+        whole, encoding = self._encoding(text, special=False)
+        spans = token_spans(
+            whole,
+            encoding,
+            self._limit - self._tail_tokens,
+            self._tail_tokens,
+            neighbours=0 if self._words else 1,
+            added=[a.content for a in self._tokenizer.get_added_tokens_decoder().values()],
+        )
+        before = len(self._prompt)
+        if len(whole) == before + len(text):
+            return [(max(a - before, 0), b - before) for a, b in spans if b > before]
+        # The blanks around the text were left out, and fewer of them would not have been.
+        start, stop = visible_span(text)
+        spans = [(a - before + start, b - before + start) for a, b in spans if b > before]
+        return merge_spans([(0, start), *((max(a, 0), b) for a, b in spans), (stop, len(text))])
+
+
+def _replace_surrogates(text: str) -> str:
+    # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -1,0 +1,76 @@
+"""A file or a folder is replaced whole, or stays as it was.
+
+Not here: what the commands say of a path (`tests/cli/test_outputs.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hypernova.errors import TableWriteError, TextError, WriteError
+from hypernova.paths import replacing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_file_is_replaced_at_the_end_of_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with replacing(path) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".hypernova-")
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_takes_the_place_of_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    with replacing(path) as temporary:
+        temporary.mkdir()
+        (temporary / "file").write_bytes(b"new")
+    assert (path / "file").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OSError(28, "No space left on device"), TableWriteError),
+        (TextError("text 3 is empty"), TextError),
+        (WriteError("said already"), WriteError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=lambda value: "" if isinstance(value, type) else type(value).__name__,
+)
+def test_an_error_removes_the_temporary_and_leaves_the_old(
+    tmp_path: Path, folder: bool, error: BaseException, expected: type[BaseException]
+) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with replacing(path, TableWriteError) as temporary:
+            if folder:
+                temporary.mkdir()
+            (temporary / "file" if folder else temporary).write_bytes(b"half")
+            raise error
+
+    with pytest.raises(expected) as caught:
+        write()
+    assert caught.type is expected
+    if isinstance(error, OSError) and expected is TableWriteError:
+        assert str(caught.value).startswith(f"{path}: cannot be written (No space left on device)")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_block_that_makes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="cannot be written"), replacing(tmp_path / "out"):
+        pass
