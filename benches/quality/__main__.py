@@ -17,7 +17,7 @@ from benches.quality.record import ROOT, Run, commit, write_record
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.errors import HypernovaError, JudgeError
+from hypernova.errors import EvaluationError, HypernovaError
 from hypernova.training.fit import embed_table
 
 TABLES = ("swebench_verified", "llmrouter_mixed", "routellm_mmlu")
@@ -66,18 +66,18 @@ def _run(arguments: argparse.Namespace) -> None:
     limits = {"folds": (arguments.folds, 2), "jobs": (jobs, 1), "seed": (arguments.seed, 0)}
     for name, (value, least) in limits.items():
         if value < least:
-            raise JudgeError(f"{name} is {value}; expected a whole number from {least}")
+            raise EvaluationError(f"{name} is {value}; expected a whole number from {least}")
     if not arguments.record.is_dir():
-        raise JudgeError(f"{arguments.record}: no such folder; make it, or name another")
+        raise EvaluationError(f"{arguments.record}: no such folder; make it, or name another")
     found = [path for name in arguments.tables if (path := _place(name)) is not None]
     if not found:
-        raise JudgeError("no table to compare on; name one, or set HYPERNOVA_SHARED")
+        raise EvaluationError("no table to compare on; name one, or set HYPERNOVA_SHARED")
     tables = [hypernova.OutcomeTable.read(path) for path in found]
     for table in tables:
         check(table, arguments.folds)  # said before the work on the first one
     strange = sorted(set(repeats) - {None} - {table.name for table in tables}, key=str)
     if strange:
-        raise JudgeError(f"repeats are given for {strange[0]}, which is none of the tables")
+        raise EvaluationError(f"repeats are given for {strange[0]}, which is none of the tables")
     state, changed = commit()  # of the sources that run, whatever is committed meanwhile
     start, load = time.monotonic(), os.getloadavg()[0]
     embedder = Embedder.load(arguments.embedder)

@@ -54,11 +54,11 @@ class FitError(HypernovaError, ValueError):
     """A table cannot be fitted with the options given."""
 
 
-class PoolError(HypernovaError, ValueError):
+class ModelPoolError(HypernovaError, ValueError):
     """A model cannot be added to an artifact, removed from it or renamed in it."""
 
 
-class JudgeError(HypernovaError, ValueError):
+class EvaluationError(HypernovaError, ValueError):
     """A table cannot be judged with the options given: nothing could be held out."""
 
 
@@ -102,7 +102,7 @@ class PolicyError(HypernovaError, ValueError):
     """A wish of the caller is out of range."""
 
 
-class StateError(HypernovaError, ValueError):
+class UnpicklingError(HypernovaError, ValueError):
     """The state in a pickle is damaged, or another version of hypernova wrote it."""
 
 

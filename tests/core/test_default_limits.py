@@ -44,7 +44,7 @@ def limited(artifact: Artifact, **policy: object) -> Artifact:
         embedder=artifact.embedder,
         metadata=artifact.metadata,
         sharpness=artifact.sharpness,
-        nearest=artifact.nearest or 8,
+        n_nearest=artifact.n_nearest or 8,
         **(given | policy),
     )
 

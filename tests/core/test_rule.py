@@ -73,7 +73,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
     }
     if draw(st.booleans()):
         drawn["sharpness"] = draw(st.sampled_from([5e-324, 0.01, 0.7, 1.0, 40.0, 1e308]))
-        drawn["nearest"] = draw(st.integers(1, 5) | st.just(16))
+        drawn["n_nearest"] = draw(st.integers(1, 5) | st.just(16))
     if draw(st.booleans()):
         some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
         drawn["offsets"] = table(draw, some, 1, m)[0]
@@ -455,7 +455,7 @@ def test_options_of_any_collection() -> None:
     assert artifact.decide(ORIGIN, deny=[], prices={}).model == "unknown"
 
 
-SOFT = {"sharpness": 2.0, "nearest": 2}
+SOFT = {"sharpness": 2.0, "n_nearest": 2}
 LIFTS = {
     "slopes": np.array([[0.25, 0], [0, 0], [0, -0.5]], np.float32),
     "offsets": np.array([0.0625, 0, 0], np.float32),
@@ -464,18 +464,18 @@ LIFTS = {
 
 def test_sections_that_are_not_there_are_none() -> None:
     plain, soft, lifted = three(), three(**SOFT), three(**LIFTS)
-    assert (plain.sharpness, plain.nearest, plain.slopes, plain.offsets) == (None,) * 4
-    assert (soft.sharpness, soft.nearest, soft.slopes, soft.offsets) == (2.0, 2, None, None)
-    assert (lifted.sharpness, lifted.nearest) == (None, None)
+    assert (plain.sharpness, plain.n_nearest, plain.slopes, plain.offsets) == (None,) * 4
+    assert (soft.sharpness, soft.n_nearest, soft.slopes, soft.offsets) == (2.0, 2, None, None)
+    assert (lifted.sharpness, lifted.n_nearest) == (None, None)
     assert lifted.slopes is not None
     assert lifted.offsets is not None
     assert lifted.slopes.tolist() == LIFTS["slopes"].tolist()
     assert lifted.offsets.tolist() == LIFTS["offsets"].tolist()
     assert not lifted.slopes.flags.writeable
     assert not lifted.offsets.flags.writeable
-    assert three(sharpness=2.0).nearest == 8
+    assert three(sharpness=2.0).n_nearest == 8
     assert [a.version for a in (plain, soft, lifted)] == [(1, 0), (1, 1), (1, 1)]
-    assert three(nearest=3).to_bytes() == plain.to_bytes(), "without sharpness it means nothing"
+    assert three(n_nearest=3).to_bytes() == plain.to_bytes(), "without sharpness it means nothing"
 
 
 def test_a_lift_worked_out_by_hand() -> None:
@@ -509,9 +509,9 @@ def test_a_ranking_read_late_is_that_of_its_vector(added: dict[str, Any]) -> Non
         ({"sharpness": NAN}, errors.ArtifactError, "SOFT, value 0"),
         ({"sharpness": INF}, errors.ArtifactError, "SOFT, value 0"),
         ({"sharpness": -1.0}, errors.ArtifactError, "SOFT, value 0"),
-        ({"sharpness": 1.0, "nearest": 0}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
-        ({"sharpness": 1.0, "nearest": 17}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
-        ({"sharpness": 1.0, "nearest": -1}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": 0}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": 17}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": -1}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
         ({"sharpness": "1"}, TypeError, "sharpness"),
         ({"slopes": LIFTS["slopes"]}, TypeError, "slopes and offsets"),
         ({"offsets": LIFTS["offsets"]}, TypeError, "slopes and offsets"),

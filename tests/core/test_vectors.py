@@ -313,7 +313,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
     for i, (centroids, queries) in enumerate(cases()):
         added: dict[str, Any] = {}
         if i % 2:
-            added |= {"sharpness": 0.25, "nearest": 1 + i % 16}
+            added |= {"sharpness": 0.25, "n_nearest": 1 + i % 16}
         if i % 3:
             slopes = centroids[-1:] / np.float32(64)
             added |= {"slopes": slopes, "offsets": np.zeros(1, np.float32)}

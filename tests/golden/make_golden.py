@@ -34,7 +34,10 @@ def arguments(values: dict[str, Any]) -> dict[str, Any]:
     arrays["counts"] = np.array(values["counts"], np.float64)
     flat = [name for name in ("novelty", "slopes", "offsets") if name in values]
     arrays |= {name: np.array(values[name], np.float32) for name in flat}
-    return {**values, **arrays}
+    given = {**values, **arrays}
+    if "nearest" in given:
+        given["n_nearest"] = given.pop("nearest")
+    return given
 
 
 def decision_values(decision: Any) -> dict[str, Any]:
@@ -287,7 +290,7 @@ def main() -> None:
             decision = stated(reference, vector, options)
             if decided(artifact, vector, options) != decision:
                 sys.exit(f"{name}: the readers disagree on {vector} with {options}")
-            entries.append({"vector": vector, "options": options, "decision": decision})
+            entries.append({"vector": vector, "wishes": options, "decision": decision})
         document = {
             "version": list(artifact.version),
             "bytes": len(data),

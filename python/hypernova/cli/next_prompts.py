@@ -6,7 +6,6 @@ Not here: how they are chosen (see `hypernova.training.model_pool.propose`).
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 import hypernova
@@ -53,7 +52,7 @@ def _propose(arguments: argparse.Namespace) -> None:
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
     artifact = hypernova.Artifact.open(arguments.artifact)
-    skipped = SharedParts.of_identity(json.loads(artifact.embedder))
+    skipped = SharedParts.of_identity(artifact.embedder)
     proposals = hypernova.next_prompts(
         artifact,
         prompts,

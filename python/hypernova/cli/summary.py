@@ -5,14 +5,12 @@ Not here: what a report says; that is in `hypernova.evaluation`.
 
 from __future__ import annotations
 
-import json
 import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.artifact.metadata import metadata_of
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 
 def print_summary(artifact: Artifact) -> None:
     """What an artifact is and how it did, each figure labelled."""
-    metadata = metadata_of(artifact)
-    identity = json.loads(artifact.embedder)
+    metadata = artifact.metadata
+    identity = artifact.embedder
     print(
         f"{artifact.n_clusters} clusters, {len(artifact.models)} models, "
         f"default {escaped(artifact.default_model)}, embedder "
@@ -197,8 +195,8 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
 def _beyond_the_cluster(artifact: Artifact) -> list[str]:
     """What else than its cluster's rates makes a prompt's estimate."""
     parts = []
-    if artifact.nearest is not None:
-        parts.append(f"shared among its {artifact.nearest} nearest clusters")
+    if artifact.n_nearest is not None:
+        parts.append(f"shared among its {artifact.n_nearest} nearest clusters")
     if artifact.slopes is not None:
         parts.append("lifted by what its vector says")
     return ["a prompt is " + ", ".join(parts)] if parts else []

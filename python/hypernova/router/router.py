@@ -25,7 +25,7 @@ from hypernova.embedder import (
 )
 from hypernova.embedder.cache import check_size
 from hypernova.embedder.onnx.device import Device, check_device
-from hypernova.errors import HypernovaError, StateError
+from hypernova.errors import HypernovaError, UnpicklingError
 from hypernova.events import Begun, Observed, Reloaded, tell
 from hypernova.progress import bar
 from hypernova.router.conversation import embed_turns, turns_of
@@ -562,7 +562,7 @@ class Router:
             self._begin(serving, given, state["mmap"])
             self._add(added)
         except (KeyError, TypeError, AttributeError) as error:
-            raise StateError(
+            raise UnpicklingError(
                 f"not what a pickled router holds: {type(error).__name__}: {error}; pickle it "
                 "again, with this version of hypernova"
             ) from error

@@ -5,7 +5,6 @@ Not here: when another one takes its place (see ``router``).
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,7 @@ class Serving:
         self._lock = threading.Lock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
-            self._embedder = self._cached(adapted_to(identity_of(artifact), embedder))
+            self._embedder = self._cached(adapted_to(artifact.embedder, embedder))
 
     @property
     def embedder(self) -> TextEmbedder:
@@ -90,7 +89,7 @@ class Serving:
         """
         # Read once: a request may be loading it now.
         loaded = self._embedder
-        old, identity = identity_of(self.artifact), identity_of(artifact)
+        old, identity = self.artifact.embedder, artifact.embedder
         same = all(old[key] == identity[key] for key in ("fingerprint", "kind", "dim"))
         new = Serving(artifact, given, threads=self.threads, device=self.device, cache=self.cache)
         if same and loaded is not None:
@@ -105,7 +104,7 @@ class Serving:
         return new
 
     def _load(self) -> TextEmbedder:
-        identity = identity_of(self.artifact)
+        identity = self.artifact.embedder
         return self._cached(load_bundled_for(identity, threads=self.threads, device=self.device))
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
@@ -140,7 +139,7 @@ def serving_of_pickle(
         EmbedderMismatchError: The embedder is not the artifact's.
     """
     of_embedder = None if embedder is None else embedder._key_of_pickle()
-    like = of_embedder, identity_of(artifact)["fingerprint"], threads, device, cache
+    like = of_embedder, artifact.embedder["fingerprint"], threads, device, cache
 
     def make(others: Iterable[tuple[tuple[str, object, Hashable], Serving]] = ()) -> Serving:
         for (_, _, its), other in others:
@@ -164,10 +163,3 @@ def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> N
             f"and the new one those of {label_of(new)}, of dimension {new['dim']}: open it with a "
             "router of its own"
         )
-
-
-def identity_of(artifact: Artifact) -> dict[str, object]:
-    """Who made the artifact's vectors."""
-    # Validated when the artifact was opened.
-    identity: dict[str, object] = json.loads(artifact.embedder)
-    return identity

@@ -20,7 +20,6 @@ from hypernova.integrations.server.faults import FaultError, fault_of
 from hypernova.integrations.server.gate import Gate, is_token, read_body
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.work import Limits, Workers
-from hypernova.router import as_dict
 from hypernova.router.batch import Batch
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ class _Service:
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
         decision = self.router.route(asked.text, messages=messages, **asked.options())
         self._write([decision])
-        return as_dict(decision)
+        return decision.to_dict()
 
     def route_batch(self, body: bytes) -> Iterator[object]:
         """Decide for each of many prompts."""
@@ -189,7 +188,7 @@ class _Service:
             yield None
         decisions = batch.decide()
         self._write(decisions)
-        yield {"decisions": [as_dict(decision) for decision in decisions]}
+        yield {"decisions": [decision.to_dict() for decision in decisions]}
 
     def outcome(self, body: bytes) -> object:
         """Write to the log how a decision turned out."""
