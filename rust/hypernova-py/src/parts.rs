@@ -98,7 +98,8 @@ impl Draft {
 
     fn set_all(&mut self, method: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         for (name, value) in given.into_iter().flatten() {
-            if !self.set(name.cast::<PyString>()?.to_str()?, &value)? {
+            let text = name.cast::<PyString>()?.to_str().unwrap_or_default();
+            if !self.set(text, &value)? {
                 return Err(unexpected(method, &name));
             }
         }
