@@ -69,7 +69,12 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hypernova._core
+	$(BIN)/python rust/hypernova-py/stub.py --check
 	$(BIN)/lint-imports
+
+.PHONY: stub
+stub: $(STAMP) ## copy the docstrings of the compiled core into its stub
+	$(BIN)/python rust/hypernova-py/stub.py
 
 .PHONY: format
 format: $(STAMP) ## format all sources

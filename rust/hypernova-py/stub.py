@@ -81,7 +81,7 @@ def _quoted(doc: str, blank: str) -> list[str]:
 
 def _formatted(text: str) -> str:
     done = subprocess.run(  # noqa: S603
-        ["ruff", "format", "--stdin-filename", str(STUB), "-"],  # noqa: S607
+        [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(STUB), "-"],
         input=text,
         capture_output=True,
         text=True,

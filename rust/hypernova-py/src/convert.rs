@@ -85,7 +85,7 @@ impl<'py> FromPyObject<'_, 'py> for Number {
     }
 }
 
-/// An index or a count for a file. What is none is the largest, which no rule allows.
+/// An index or a count for a file. One beyond the range is the largest, which no rule allows.
 #[derive(Clone, Copy)]
 pub(crate) struct Index(pub(crate) u32);
 
