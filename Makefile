@@ -78,6 +78,7 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hypernova._core
+	$(BIN)/python rust/hypernova-py/stub.py --check
 	$(BIN)/lint-imports
 
 DOCS_VENV := build/docs-venv
@@ -93,6 +94,10 @@ $(DOCS_VENV)/.installed: pyproject.toml
 docs: $(DOCS_VENV)/.installed ## the documentation as a site in build/site, readable offline
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build
 	$(DOCS_VENV)/bin/python docs/site/check.py build/site
+
+.PHONY: stub
+stub: $(STAMP) ## copy the docstrings of the compiled core into its stub
+	$(BIN)/python rust/hypernova-py/stub.py
 
 .PHONY: format
 format: $(STAMP) ## format all sources

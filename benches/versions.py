@@ -140,7 +140,7 @@ def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
 
     identity = {"kind": "vectors", "name": "bench", "dim": dim, "fingerprint": "0" * 64}
     slopes = (rng.normal(size=(MODELS, dim)) * 0.01).astype(np.float32)
-    more = {"sharpness": 8.0, "nearest": 8, "slopes": slopes, "offsets": slopes[:, 0].copy()}
+    more = {"sharpness": 8.0, "n_nearest": 8, "slopes": slopes, "offsets": slopes[:, 0].copy()}
     return hypernova.Artifact.build(
         models=[f"model-{i}" for i in range(MODELS)],
         centroids=centroids,

@@ -6,7 +6,6 @@ Not here: anything that `hypernova fit` and `hypernova route` do not do as well.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def run(data: str, embedder: str, output: Path, prompt: str | None) -> None:
     artifact = hypernova.fit(table, embedder=embedder, progress=sys.stderr.isatty())
     output.parent.mkdir(parents=True, exist_ok=True)
     artifact.save(output)
-    notes = json.loads(artifact.metadata)
+    notes = artifact.metadata
     label = " (simulated)" if simulated else ""
     held_out, in_sample = notes["selection"], notes["in_sample"]
     print(

@@ -18,7 +18,7 @@ from benches.quality.record import ROOT, Run, commit, write_record
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.errors import HypernovaError, JudgeError
+from hypernova.errors import EvaluationError, HypernovaError
 from hypernova.training.fit import embed_table
 
 TABLES = ("swebench_verified", "llmrouter_mixed", "routellm_mmlu")
@@ -67,18 +67,18 @@ def _run(arguments: argparse.Namespace) -> None:
     limits = {"folds": (arguments.folds, 2), "jobs": (jobs, 1), "seed": (arguments.seed, 0)}
     for name, (value, minimum) in limits.items():
         if value < minimum:
-            raise JudgeError(f"{name} is {value}; expected a whole number from {minimum}")
+            raise EvaluationError(f"{name} is {value}; expected a whole number from {minimum}")
     if not arguments.record.is_dir():
-        raise JudgeError(f"{arguments.record}: no such folder; make it, or name another")
+        raise EvaluationError(f"{arguments.record}: no such folder; make it, or name another")
     found = [path for name in arguments.tables if (path := _table_path(name)) is not None]
     if not found:
-        raise JudgeError("no table to compare on; name one, or set HYPERNOVA_SHARED")
+        raise EvaluationError("no table to compare on; name one, or set HYPERNOVA_SHARED")
     tables = [hypernova.OutcomeTable.read(path) for path in found]
     for table in tables:
         check(table, arguments.folds)  # all tables, before the work on the first one
     unknown = sorted(set(repeats) - {None} - {table.name for table in tables}, key=str)
     if unknown:
-        raise JudgeError(f"repeats are given for {unknown[0]}, which is none of the tables")
+        raise EvaluationError(f"repeats are given for {unknown[0]}, which is none of the tables")
     state, changed = commit()  # of the sources that run, whatever is committed meanwhile
     start, load = time.monotonic(), os.getloadavg()[0]
     embedder = Embedder.load(arguments.embedder)

@@ -17,7 +17,7 @@ import numpy as np
 from benches.quality import rivals
 from threadpoolctl import threadpool_limits
 
-from hypernova.errors import JudgeError
+from hypernova.errors import EvaluationError
 from hypernova.evaluation.baselines import chosen_outcomes, oracle
 from hypernova.evaluation.figures import PairedFigures
 from hypernova.evaluation.process_pool import in_processes
@@ -140,7 +140,7 @@ def compare(
         progress: Show a progress bar.
 
     Raises:
-        JudgeError: The table has holes, or too few prompts for k-means.
+        EvaluationError: The table has holes, or too few prompts for k-means.
     """
     check(table, folds)
     prompts = table.prompt_groups()
@@ -182,18 +182,18 @@ def check(table: OutcomeTable, folds: int) -> None:
     """Refuse a table that the routers cannot learn from, before the work.
 
     Raises:
-        JudgeError: It has holes, or too few prompts for k-means.
+        EvaluationError: It has holes, or too few prompts for k-means.
     """
     holes = int(np.isnan(table.score).sum())
     if holes:
-        raise JudgeError(
+        raise EvaluationError(
             f"the table {table.name} has {holes} holes; the other routers learn from complete "
             "tables only, so keep the tasks that every model has an outcome for"
         )
     different = int(table.prompt_groups().max()) + 1
     # ceil(different / folds) prompts are held out at a time; k-means learns from the rest.
     if different - -(-different // folds) < rivals.CLUSTERS:
-        raise JudgeError(
+        raise EvaluationError(
             f"the table {table.name} has {different} different prompts; the training part of each "
             f"of {folds} folds needs {rivals.CLUSTERS} for as many clusters"
         )

@@ -1,11 +1,13 @@
-"""The compiled core: artifact, nearest centroid, decision rule."""
+"""The compiled core: artifacts, nearest centroids, the decision rule."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Self, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hypernova.router.options import RouteOptions
 
 __all__ = [
     "DEBUG_BUILD",
@@ -24,121 +26,204 @@ __all__ = [
 __version__: str
 DEBUG_BUILD: bool
 
+class _Changes(TypedDict, total=False):
+    models: Sequence[str]
+    centroids: NDArray[np.float32]
+    counts: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    success: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    gain_error: NDArray[np.float32]
+    cost: NDArray[np.float32]
+    latency: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+    embedder: Mapping[str, object] | str
+    metadata: Mapping[str, object] | str
+    default_model: int
+    cost_weight: float
+    latency_weight: float
+    max_cost_usd: float | None
+    min_success: float
+    guard_z: float
+    novelty_limit: float
+    shrinkage: float
+    sharpness: float | None
+    n_nearest: int
+    slopes: NDArray[np.float32] | None
+    offsets: NDArray[np.float32] | None
+
 @final
 class Artifact:
-    """Everything that routing needs: immutable, validated, safe to share among threads.
+    """All that routing needs, in one immutable and validated object that threads may share.
 
-    It pickles by value, with its path made absolute; a copy is the object itself.
+    `hypernova.fit` makes one, `open` reads one from a ``.hnv`` file, and `replace` copies one with
+    changes. A pickle holds it by value, with its path made absolute; a copy is the object itself.
 
-    Profile arrays have a row for each cluster and a last one for the whole table,
-    and a column for each model. All arrays are read-only copies.
+    Arrays are read-only copies. Of k clusters and m models, a profile array is (k + 1, m): a row
+    for each cluster and a last one for the whole table, a column for each model.
 
-    Attributes:
-        models: Names; an index into it means the same model everywhere.
-        n_clusters: Number of clusters, k.
-        dim: Dimension of a vector.
-        default_model: The best single model of the table.
-        policy: Defaults of the decision rule.
-        embedder: The embedder's identity, JSON.
-        metadata: How the artifact was made, JSON; empty if the file does not say.
-        sha256: Of the file's bytes, 64 hex digits.
-        path: Where it was opened from, if anywhere.
-        mapped: Whether that file is mapped, and must not be written in place.
-        version: Of the format, major and minor.
-        level: The kernel that searches it: scalar, neon, avx2, avx512 or
-            avx512vnni.
-        centroids: float32 (k, dim).
-        counts: float64 (k + 1, models), outcomes counted.
-        mean: float32 (k + 1, models), mean score; 0 where nothing was counted.
-        success: float32 (k + 1, models), shrunk success estimate.
-        standard_error: float32 (k + 1, models), of ``success``.
-        gain_error: float32 (k + 1, models), of the paired gain over the default model.
-        cost: float32 (k + 1, models), mean USD per task; NaN where unknown.
-        latency: float32 (k + 1, models), mean seconds per task; NaN where unknown.
-        novelty_quantiles: float32 (q,), of the distances of training prompts.
-        sharpness: How fast a cluster's share falls with its squared distance; None
-            where the nearest cluster counts alone.
-        nearest: How many of the nearest clusters have a share, 1 to 16; None as
-            ``sharpness``.
-        slopes: float32 (models, dim), what the vector adds to each model's success
-            estimate; None where nothing is added.
-        offsets: float32 (models,), what is added where the vector is 0; None as
-            ``slopes``.
+    Example:
+        >>> import hypernova
+        >>> artifact = hypernova.Router.open().artifact  # the bundled one
+        >>> artifact.default_model in artifact.models
+        True
+        >>> artifact.success.shape == (artifact.n_clusters + 1, artifact.n_models)
+        True
+        >>> artifact.decide(artifact.centroids[0]).cluster
+        0
     """
 
     @property
-    def models(self) -> tuple[str, ...]: ...
+    def models(self) -> tuple[str, ...]:
+        """Names of the models; an index into them means the same model everywhere."""
     @property
-    def n_clusters(self) -> int: ...
+    def n_models(self) -> int:
+        """Number of models, m."""
     @property
-    def dim(self) -> int: ...
+    def n_clusters(self) -> int:
+        """Number of clusters, k."""
     @property
-    def default_model(self) -> str: ...
+    def dim(self) -> int:
+        """Length of a vector."""
     @property
-    def policy(self) -> dict[str, Any]: ...
+    def default_model(self) -> str:
+        """Name of the default model: the best single model of the table."""
     @property
-    def embedder(self) -> str: ...
+    def policy(self) -> dict[str, Any]:
+        """The policy: defaults of the route options, and the values of the decision rule.
+
+        A new dict of ``cost_weight``, ``latency_weight``, ``max_cost_usd``, ``min_success``,
+        ``guard_z``, ``novelty_limit``, ``shrinkage`` and ``default_model``, a name; the others are
+        as in `build`. To change it changes nothing in the artifact; see `replace`.
+        """
     @property
-    def metadata(self) -> str: ...
+    def embedder(self) -> dict[str, Any]:
+        """Identity of the embedder that made the vectors, parsed at each read.
+
+        A new dict with ``kind``, which is ``"text"`` or ``"vectors"``, ``name``, ``dim``,
+        ``fingerprint`` and fields of the embedder's own. To change it changes nothing in the
+        artifact; see `replace`.
+
+        Example:
+            >>> import hypernova
+            >>> hypernova.Router.open().artifact.embedder["name"]
+            'static'
+        """
     @property
-    def sha256(self) -> str: ...
+    def embedder_json(self) -> str:
+        """The text of a JSON object that `embedder` is parsed from, as it stands in the file."""
     @property
-    def path(self) -> os.PathLike[str] | None: ...
+    def metadata(self) -> dict[str, Any]:
+        """How the artifact was made, parsed at each read.
+
+        A new dict; empty where the file holds no metadata, or something other than a JSON object.
+        To change it changes nothing in the artifact; see `replace`.
+
+        Example:
+            >>> import hypernova
+            >>> hypernova.Router.open().artifact.metadata["seed"]
+            0
+        """
     @property
-    def mapped(self) -> bool: ...
+    def metadata_json(self) -> str:
+        """The text that `metadata` is parsed from, as in the file; empty if it has none.
+
+        Any program may have written it: it need not be JSON.
+        """
     @property
-    def version(self) -> tuple[int, int]: ...
+    def sha256(self) -> str:
+        """The sha256 of the file's bytes, 64 hexadecimal digits: the artifact's own identity."""
     @property
-    def level(self) -> str: ...
+    def path(self) -> os.PathLike[str] | None:
+        """Path of the file that it was opened from; None if it was made otherwise."""
     @property
-    def centroids(self) -> NDArray[np.float32]: ...
+    def mapped(self) -> bool:
+        """Whether the file is mapped, and must not be written in place."""
     @property
-    def counts(self) -> NDArray[np.float64]: ...
+    def version(self) -> tuple[int, int]:
+        """Version of the file's format, major and minor."""
     @property
-    def mean(self) -> NDArray[np.float32]: ...
+    def level(self) -> str:
+        """SIMD level of the search: scalar, neon, avx2, avx512 or avx512vnni."""
     @property
-    def success(self) -> NDArray[np.float32]: ...
+    def centroids(self) -> NDArray[np.float32]:
+        """Centroids of the clusters, float32 (k, dim)."""
     @property
-    def standard_error(self) -> NDArray[np.float32]: ...
+    def counts(self) -> NDArray[np.float64]:
+        """Numbers of outcomes, float64 (k + 1, m); they may be fractional."""
     @property
-    def gain_error(self) -> NDArray[np.float32]: ...
+    def mean(self) -> NDArray[np.float32]:
+        """Mean scores, float32 (k + 1, m), 0 to 1; 0 where nothing was counted."""
     @property
-    def cost(self) -> NDArray[np.float32]: ...
+    def success(self) -> NDArray[np.float32]:
+        """Success estimates, float32 (k + 1, m), 0 to 1: shrunk mean scores."""
     @property
-    def latency(self) -> NDArray[np.float32]: ...
+    def standard_error(self) -> NDArray[np.float32]:
+        """Standard errors of ``success``, float32 (k + 1, m)."""
     @property
-    def novelty_quantiles(self) -> NDArray[np.float32]: ...
+    def gain_error(self) -> NDArray[np.float32]:
+        """Standard errors of the paired gain over the default model, float32 (k + 1, m)."""
     @property
-    def sharpness(self) -> float | None: ...
+    def cost(self) -> NDArray[np.float32]:
+        """Mean costs of a task in USD, float32 (k + 1, m); NaN where unknown."""
     @property
-    def nearest(self) -> int | None: ...
+    def latency(self) -> NDArray[np.float32]:
+        """Mean latencies of a task in seconds, float32 (k + 1, m); NaN where unknown."""
     @property
-    def slopes(self) -> NDArray[np.float32] | None: ...
+    def novelty_quantiles(self) -> NDArray[np.float32]:
+        """Quantiles of the distances of training prompts to their centroids, float32 (q,)."""
     @property
-    def offsets(self) -> NDArray[np.float32] | None: ...
+    def sharpness(self) -> float | None:
+        """How fast a cluster's share falls with its squared distance; None without shares.
+
+        Then the nearest cluster counts alone.
+        """
+    @property
+    def n_nearest(self) -> int | None:
+        """Number of nearest clusters that have a share, 1 to 16; None as ``sharpness``."""
+    @property
+    def slopes(self) -> NDArray[np.float32] | None:
+        """Slopes of the linear correction, float32 (m, dim); None where there is none."""
+    @property
+    def offsets(self) -> NDArray[np.float32] | None:
+        """Offsets of the linear correction, its values at 0, float32 (m,); None as ``slopes``."""
     @staticmethod
     def open(path: str | os.PathLike[str], *, mmap: bool | Literal["auto"] = "auto") -> Artifact:
         """Read or map a file and validate all of it.
 
         Args:
             path: A ``.hnv`` file.
-            mmap: ``"auto"`` reads a file of up to 4 MiB into memory, where nobody can cut
-                or change it, and maps a larger one; True maps, and False reads, any file.
-                A mapped file must not be written to or cut while the artifact lives: what
-                was validated is so no more, and a page that is gone ends the process. To
-                rename another file over it, as `save` does, is safe.
+            mmap: ``"auto"`` reads a file of up to 4 MiB into memory, where nobody can cut or change
+                it, and maps a larger one; True maps, and False reads, any file. A mapped file must
+                not be written to or cut while the artifact lives: its bytes would no longer be
+                those that were validated, and a page that is gone ends the process. To rename
+                another file over it, as `save` does, is safe.
 
         Raises:
             ValueError: ``mmap`` is a str other than ``"auto"``.
             TypeError: ``mmap`` is neither a str nor a bool.
             NotFoundError: There is no such file.
-            ArtifactError: It cannot be read or breaks a rule of FORMAT.md.
+            ArtifactError: The file cannot be read or breaks a rule of FORMAT.md.
             KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+
+        Example:
+            >>> import hypernova
+            >>> hypernova.Router.open().artifact.save("router.hnv")
+            >>> hypernova.Artifact.open("router.hnv").path
+            PosixPath('router.hnv')
         """
 
     @staticmethod
     def from_bytes(data: bytes) -> Artifact:
-        """Validate a copy of the bytes of a file; raises as `open`."""
+        """Validate a copy of the bytes of a file.
+
+        Args:
+            data: The bytes, as `to_bytes` gives them.
+
+        Raises:
+            ArtifactError: The bytes break a rule of FORMAT.md.
+            KernelError: As in `open`.
+        """
 
     @staticmethod
     def build(
@@ -153,8 +238,8 @@ class Artifact:
         cost: NDArray[np.float32],
         latency: NDArray[np.float32],
         novelty: NDArray[np.float32],
-        embedder: str,
-        metadata: str,
+        embedder: Mapping[str, object] | str,
+        metadata: Mapping[str, object] | str,
         default_model: int,
         cost_weight: float = 0.0,
         latency_weight: float = 0.0,
@@ -164,117 +249,203 @@ class Artifact:
         novelty_limit: float = 1.0,
         shrinkage: float = 0.0,
         sharpness: float | None = None,
-        nearest: int = 8,
+        n_nearest: int = 8,
         slopes: NDArray[np.float32] | None = None,
         offsets: NDArray[np.float32] | None = None,
     ) -> Artifact:
-        """Make an artifact of values; shapes and rules are those of FORMAT.md.
+        """Make an artifact of its values; their rules are those of FORMAT.md.
 
-        Without ``sharpness``, ``nearest`` means nothing.
+        Arrays are C-contiguous; shapes are of k clusters, m models and vectors of length dim.
+
+        Args:
+            models: Names of the models, all different.
+            centroids: float32 (k, dim).
+            counts: float64 (k + 1, m), numbers of outcomes, at least 0.
+            mean: float32 (k + 1, m), mean scores, 0 to 1; 0 where nothing was counted.
+            success: float32 (k + 1, m), success estimates, 0 to 1.
+            standard_error: float32 (k + 1, m), of ``success``, at least 0.
+            gain_error: float32 (k + 1, m), of the paired gain over the default model, at least 0.
+            cost: float32 (k + 1, m), mean USD of a task; NaN where unknown.
+            latency: float32 (k + 1, m), mean seconds of a task; NaN where unknown.
+            novelty: float32 (q,), rising quantiles of the distances of training prompts.
+            embedder: Identity of the embedder, a mapping with ``kind``, ``name``, ``dim`` and
+                ``fingerprint``; or the text of a JSON object, which is taken as it stands.
+            metadata: How the artifact was made, a mapping; or a text, as ``embedder``.
+            default_model: Index of the default model.
+            cost_weight: Default of the route option, success per USD.
+            latency_weight: Default of the route option, success per second.
+            max_cost_usd: Default of the route option, USD; None is no limit.
+            min_success: Default of the route option, 0 to 1.
+            guard_z: Standard errors of the paired gain by which a model must beat the default
+                model, at least 0.
+            novelty_limit: Novelty above which a prompt is novel, 0 to 1.
+            shrinkage: Number of outcomes with which the estimates lean on the overall rate.
+            sharpness: How fast a cluster's share falls with its squared distance, at least 0; with
+                None the nearest cluster counts alone.
+            n_nearest: Number of nearest clusters that have a share, 1 to 16; without ``sharpness``
+                it means nothing.
+            slopes: float32 (m, dim), of the linear correction; None is no correction.
+            offsets: float32 (m,), of the linear correction; None as ``slopes``.
 
         Raises:
-            VectorError: An array is not contiguous or has the wrong dtype.
+            VectorError: An array is not C-contiguous or has the wrong dtype.
             ArtifactError: A value breaks a rule of FORMAT.md.
-            TypeError: Only one of ``slopes`` and ``offsets`` is given.
+            TypeError: An argument is missing, unknown or of the wrong type, or only one of
+                ``slopes`` and ``offsets`` is given.
         """
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file: a temporary one beside it, synced, then renamed.
+    def replace(self, **changes: Unpack[_Changes]) -> Artifact:
+        """Copy the artifact with other values.
+
+        All that is not changed keeps its bits; ``path`` is None. Values that depend on each other
+        are given together: other ``models`` need all profile arrays, and ``default_model`` is an
+        index into them.
+
+        Args:
+            **changes: Any arguments of `build`.
 
         Raises:
-            ArtifactWriteError: It could not be written, or a device or a pipe is there;
-                what stood there still stands.
+            TypeError: `build` has no such argument, or as in `build`.
+            VectorError: As in `build`.
+            ArtifactError: As in `build`.
+
+        Example:
+            >>> import hypernova
+            >>> artifact = hypernova.Router.open().artifact
+            >>> cheaper = artifact.replace(cost_weight=0.05)
+            >>> cheaper.policy["cost_weight"]
+            0.05
+            >>> cheaper.replace(cost_weight=0.0).sha256 == artifact.sha256
+            True
+        """
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file: a temporary one beside it, synced, then renamed over it.
+
+        Args:
+            path: Where to; a file that stands there is replaced as a whole.
+
+        Raises:
+            ArtifactWriteError: The file could not be written, or a device or a pipe is there; a
+                file that stood there still stands.
         """
 
     def to_bytes(self) -> bytes:
-        """The file, byte for byte."""
+        """Copy the bytes of the file.
+
+        Returns:
+            The bytes that `save` writes; `sha256` is theirs.
+        """
 
     def decide(
         self,
         vector: NDArray[np.float32],
-        *,
-        cost_weight: float | None = None,
-        latency_weight: float | None = None,
-        max_cost_usd: float | None = None,
-        min_success: float | None = None,
-        allow: Collection[str] | None = None,
-        deny: Collection[str] | None = None,
-        prices: Mapping[str, float] | None = None,
-        previous_model: str | None = None,
-        switch_cost: float | None = None,
-        explore: float | None = None,
-        explore_seed: int | None = None,
-        on_novel: str | None = None,
+        **options: Unpack[RouteOptions],
     ) -> Decision:
-        """Decide for one vector; see `hypernova.Router.decide`."""
+        """Decide for one vector.
+
+        Args:
+            vector: float32 (dim,), contiguous and finite, made by the artifact's embedder.
+            cost_weight: As in `hypernova.RouteOptions`, like all that follow; None is the
+                artifact's default.
+            latency_weight: Success per second.
+            max_cost_usd: USD of a task.
+            min_success: 0 to 1.
+            allow: Names of models.
+            deny: Names of models.
+            prices: USD of a task by model.
+            previous_model: Name of a model.
+            switch_cost: Utility.
+            explore: Chance, 0 to 1.
+            explore_seed: 0 to 2**64 - 1.
+            on_novel: ``"default"``, ``"best_overall"`` or ``"error"``.
+
+        Returns:
+            The decision.
+
+        Raises:
+            VectorError: Dtype, shape, strides or a value of the vector are wrong.
+            UnknownModelError: An option names a model that the artifact does not hold.
+            NoCandidateError: The limits leave no model.
+            NovelPromptError: The vector is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: An option is out of range.
+            TypeError: An option is of the wrong type, or there is none of that name.
+
+        Example:
+            >>> import hypernova
+            >>> artifact = hypernova.Router.open().artifact
+            >>> vector = artifact.centroids[0]
+            >>> first = artifact.decide(vector).model
+            >>> artifact.decide(vector, deny=[first]).reason
+            'constrained'
+        """
 
     def decide_many(
         self,
         matrix: NDArray[np.float32],
-        *,
-        cost_weight: float | None = None,
-        latency_weight: float | None = None,
-        max_cost_usd: float | None = None,
-        min_success: float | None = None,
-        allow: Collection[str] | None = None,
-        deny: Collection[str] | None = None,
-        prices: Mapping[str, float] | None = None,
-        previous_model: str | None = None,
-        switch_cost: float | None = None,
-        explore: float | None = None,
-        explore_seed: int | None = None,
-        on_novel: str | None = None,
+        **options: Unpack[RouteOptions],
     ) -> Decisions:
-        """Decide for each row of a matrix; see `hypernova.Router.decide_many`."""
+        """Decide for each row of a matrix.
+
+        Args:
+            matrix: float32 (n, dim), C-contiguous and finite.
+            **options: See `hypernova.RouteOptions`; they hold for all rows.
+
+        Returns:
+            The decisions as columns; an index gives a single `Decision`.
+
+        Raises:
+            VectorError: As in `decide`, with the row.
+            UnknownModelError: As in `decide`.
+            NoCandidateError: The limits leave no model for a row, which is named.
+            NovelPromptError: A row is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: As in `decide`.
+            TypeError: As in `decide`.
+
+        Example:
+            >>> import hypernova
+            >>> artifact = hypernova.Router.open().artifact
+            >>> decisions = artifact.decide_many(artifact.centroids[:2], cost_weight=0.1)
+            >>> decisions.clusters.tolist()
+            [0, 1]
+        """
 
     def explain(
         self,
         vector: NDArray[np.float32],
-        *,
-        cost_weight: float | None = None,
-        latency_weight: float | None = None,
-        max_cost_usd: float | None = None,
-        min_success: float | None = None,
-        allow: Collection[str] | None = None,
-        deny: Collection[str] | None = None,
-        prices: Mapping[str, float] | None = None,
-        previous_model: str | None = None,
-        switch_cost: float | None = None,
-        explore: float | None = None,
-        explore_seed: int | None = None,
-        on_novel: str | None = None,
+        **options: Unpack[RouteOptions],
     ) -> tuple[bool, list[Any], list[Any]]:
-        """Whether a vector is novel, the clusters near it, and each model's estimate, as rows.
+        """Give the grounds of a decision as rows of values; `hypernova.Router.explain` names them.
 
-        `hypernova.Router.explain` names their fields. Limits that leave no model are no error.
+        Limits that leave no model are no error here.
+
+        Args:
+            vector: As in `decide`.
+            **options: See `hypernova.RouteOptions`.
+
+        Returns:
+            Whether the vector is novel; a row for each of the nearest clusters, as
+            `hypernova.router.NearCluster` begins; a row for each model, as
+            `hypernova.router.ModelEstimate`.
 
         Raises:
             VectorError: As in `decide`.
             UnknownModelError: As in `decide`.
             PolicyError: As in `decide`.
+            TypeError: As in `decide`.
         """
 
     def rank_unread(
         self,
-        *,
-        cost_weight: float | None = None,
-        latency_weight: float | None = None,
-        max_cost_usd: float | None = None,
-        min_success: float | None = None,
-        allow: Collection[str] | None = None,
-        deny: Collection[str] | None = None,
-        prices: Mapping[str, float] | None = None,
-        previous_model: str | None = None,
-        switch_cost: float | None = None,
-        explore: float | None = None,
-        explore_seed: int | None = None,
-        on_novel: str | None = None,
+        **options: Unpack[RouteOptions],
     ) -> tuple[RankingEntry, ...]:
         """Rank the models for a prompt of which nothing can be read, such as an image.
 
-        The default model comes first if it is allowed, or ``previous_model`` if leaving it
-        does not gain more than ``switch_cost``; then the others as the rule has them. Success,
-        cost and latency are those of the whole table, and nothing is drawn.
+        The default model comes first if it is allowed, or ``previous_model`` if leaving it does not
+        gain more than ``switch_cost``; then the others in the order of the rule. Success, cost and
+        latency are those of the whole table, and nothing is drawn.
+
+        Args:
+            **options: See `hypernova.RouteOptions`.
 
         Returns:
             The models that meet the limits, the first to ask first; empty if there is none.
@@ -282,6 +453,13 @@ class Artifact:
         Raises:
             UnknownModelError: As in `decide`.
             PolicyError: As in `decide`.
+            TypeError: As in `decide`.
+
+        Example:
+            >>> import hypernova
+            >>> artifact = hypernova.Router.open().artifact
+            >>> artifact.rank_unread()[0].model == artifact.default_model
+            True
         """
 
     def __copy__(self) -> Self: ...
@@ -290,54 +468,97 @@ class Artifact:
 
 @final
 class Decision:
-    """Which model, and why.
+    """The ranking of the models for a prompt, and why the first of them was taken.
 
-    It pickles with its ranking and its id, and without the artifact that made it; a copy is the
-    object itself.
+    A pickle holds it with its ranking and its id, and without the artifact that made it; a copy is
+    the object itself.
 
-    Attributes:
-        model: Name of the model to call: the first of ``ranking``.
-        ranking: All models that the options allow, the best first; built when read.
-        cluster: Index of the nearest centroid.
-        distance: Euclidean distance from it.
-        novelty: Share of the training prompts that lie nearer to their centroids, 0 to 1.
-        reason: ``routed``, ``default_no_evidence``, ``default_novel``, ``constrained``,
-            ``stayed``, ``explored``, ``fallback`` or ``best_overall``.
-        propensity: Chance with which the model was taken; 1 unless the caller explores.
-        id: 32 hex digits that no other decision has; given when first read.
-        artifact: sha256 of the artifact that decided, 64 hex digits.
+    Example:
+        >>> import hypernova
+        >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+        >>> decision.model == decision.ranking[0].model
+        True
+        >>> decision.after_failure(decision.model).reason
+        'fallback'
     """
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """Name of the model to call: the first of ``ranking``."""
     @property
-    def ranking(self) -> tuple[RankingEntry, ...]: ...
+    def ranking(self) -> tuple[RankingEntry, ...]:
+        """A `RankingEntry` for each model that the options allow, the best first."""
     @property
-    def cluster(self) -> int: ...
+    def cluster(self) -> int:
+        """Index of the nearest cluster."""
     @property
-    def distance(self) -> float: ...
+    def distance(self) -> float:
+        """Euclidean distance from that cluster's centroid."""
     @property
-    def novelty(self) -> float: ...
+    def novelty(self) -> float:
+        """Share of the training prompts that lie nearer to their centroids, 0 to 1."""
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """Why the model was taken.
+
+        - ``routed``: the outcomes of prompts like it say that this model beats the default one
+        - ``default_no_evidence``: the default model; nothing is proven to beat it for prompts
+          like it
+        - ``default_novel``: the prompt is unlike the training prompts, so the whole table decides
+        - ``constrained``: the first choice was not allowed
+        - ``stayed``: another model does not gain enough to leave the conversation's
+        - ``explored``: drawn, to learn how it does
+        - ``fallback``: a model that went before it has failed
+        - ``best_overall``: the prompt is unlike the training prompts; the best of the whole table
+        """
     @property
-    def propensity(self) -> float: ...
+    def propensity(self) -> float:
+        """Chance with which the model was taken, 0 to 1; 1 unless the caller explores."""
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """32 hexadecimal digits that no other decision has, by which a log finds it.
+
+        Given when first read: that takes a tenth of the time of a decision.
+        """
     @property
-    def artifact(self) -> str: ...
+    def artifact(self) -> str:
+        """The sha256 of the artifact that decided, 64 hexadecimal digits."""
+    def to_dict(self) -> dict[str, Any]:
+        """Give all values of the decision as plain ones, for JSON and logs.
+
+        Returns:
+            A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
+            list of what `RankingEntry.to_dict` gives, ``artifact``, ``id`` and ``propensity``.
+
+        Example:
+            >>> import hypernova
+            >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+            >>> values = decision.to_dict()
+            >>> values["ranking"][0]["model"] == values["model"] == decision.model
+            True
+        """
     def after_failure(self, model: str) -> Decision:
         """Decide again without a model that failed, and those that failed before it.
 
-        The same options hold, but for ``previous_model`` and ``explore``, which have had
-        their say. The reason is ``fallback``, and the id is another one.
+        The same options hold, but for ``previous_model`` and ``explore``, which have had their
+        effect. The reason is ``fallback``, and the id is another one.
 
         Args:
-            model: The one that failed, most often this decision's.
+            model: Name of the model that failed, most often this decision's.
+
+        Returns:
+            The decision for one of the models that are left.
 
         Raises:
-            UnknownModelError: The artifact does not hold it.
+            UnknownModelError: The artifact does not hold the model.
             NoCandidateError: It was the last one that the options allow.
+            TypeError: ``model`` is not a str.
+
+        Example:
+            >>> import hypernova
+            >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+            >>> decision.after_failure(decision.model).model == decision.ranking[1].model
+            True
         """
 
     def __copy__(self) -> Self: ...
@@ -346,30 +567,43 @@ class Decision:
 
 @final
 class RankingEntry:
-    """A model's place in a ranking; equal to one with the same values.
+    """A model's place in a ranking; equal to an entry with the same values.
 
-    Attributes:
-        model: Name.
-        success: Shrunk success estimate, 0 to 1; where the artifact says so, blended
-            over the nearest clusters and lifted by the vector.
-        cost_usd: Expected cost of a task, the caller's price if given; None if unknown.
-        latency_s: Expected latency of a task; None if unknown.
-        n: Outcomes that were counted in the cluster; may be fractional.
-        utility: What the ranking goes by.
+    Example:
+        >>> import hypernova
+        >>> entry = hypernova.Router.open().artifact.rank_unread()[0]
+        >>> list(entry.to_dict())
+        ['model', 'success', 'cost_usd', 'latency_s', 'n', 'utility']
     """
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """Name of the model."""
     @property
-    def success(self) -> float: ...
+    def success(self) -> float:
+        """Success estimate for the prompt, 0 to 1.
+
+        Where the artifact has shares it is blended over the nearest clusters, and where it has a
+        linear correction, that of the vector is added.
+        """
     @property
-    def cost_usd(self) -> float | None: ...
+    def cost_usd(self) -> float | None:
+        """Expected cost of a task in USD, the caller's price if given; None if unknown."""
     @property
-    def latency_s(self) -> float | None: ...
+    def latency_s(self) -> float | None:
+        """Expected latency of a task in seconds; None if unknown."""
     @property
-    def n(self) -> float: ...
+    def n(self) -> float:
+        """Number of outcomes that were counted there; may be fractional."""
     @property
-    def utility(self) -> float: ...
+    def utility(self) -> float:
+        """Success less weighted cost and latency: the ranking goes by it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Give the values of the entry by name, for JSON and logs.
+
+        Returns:
+            A dict of ``model``, ``success``, ``cost_usd``, ``latency_s``, ``n`` and ``utility``.
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __copy__(self) -> Self: ...
@@ -378,34 +612,42 @@ class RankingEntry:
 
 @final
 class Decisions:
-    """Columns of many decisions; arrays are read-only, (n,).
+    """The decisions for the n rows of a matrix: columns, and a sequence of `Decision`.
 
-    They pickle with their artifact, by value; a copy is the object itself.
+    Columns are read-only arrays (n,). A pickle holds the artifact as well, by value; a copy is the
+    object itself.
 
-    Attributes:
-        model_indices: int32, into ``models``.
-        clusters: int32.
-        distances: float32.
-        novelties: float32.
-        reason_codes: uint8, into ``reasons``.
-        models: Names of all models.
-        reasons: Names of all reasons.
+    Example:
+        >>> import hypernova
+        >>> artifact = hypernova.Router.open().artifact
+        >>> decisions = artifact.decide_many(artifact.centroids[:3])
+        >>> decisions.models[decisions.model_indices[0]] == decisions[0].model
+        True
+        >>> len(decisions)
+        3
     """
 
     @property
-    def model_indices(self) -> NDArray[np.int32]: ...
+    def model_indices(self) -> NDArray[np.int32]:
+        """Indices of the models into ``models``, int32."""
     @property
-    def clusters(self) -> NDArray[np.int32]: ...
+    def clusters(self) -> NDArray[np.int32]:
+        """Indices of the nearest clusters, int32."""
     @property
-    def distances(self) -> NDArray[np.float32]: ...
+    def distances(self) -> NDArray[np.float32]:
+        """Euclidean distances from the nearest centroids, float32."""
     @property
-    def novelties(self) -> NDArray[np.float32]: ...
+    def novelties(self) -> NDArray[np.float32]:
+        """Shares of the training prompts that lie nearer to their centroids, float32, 0 to 1."""
     @property
-    def reason_codes(self) -> NDArray[np.uint8]: ...
+    def reason_codes(self) -> NDArray[np.uint8]:
+        """Indices of the reasons into ``reasons``, uint8."""
     @property
-    def models(self) -> tuple[str, ...]: ...
+    def models(self) -> tuple[str, ...]:
+        """Names of all models of the artifact."""
     @property
-    def reasons(self) -> tuple[str, ...]: ...
+    def reasons(self) -> tuple[str, ...]:
+        """Names of all reasons; see `Decision.reason`."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Decision]: ...
     def __getitem__(self, index: int, /) -> Decision: ...
@@ -416,18 +658,40 @@ class Decisions:
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Nearest centroid, int32 (n,), and distance, float32 (n,), of each row.
+    """Find the nearest centroid of each row of a matrix, by the search that routes.
+
+    Of centroids at the same distance the one with the lowest index is taken.
 
     Args:
-        matrix: float32 (n, dim).
-        centroids: float32 (k, dim).
+        matrix: float32 (n, dim), C-contiguous and finite.
+        centroids: float32 (k, dim), C-contiguous and finite, with k at least 1.
+
+    Returns:
+        Indices of the centroids, int32 (n,), and Euclidean distances from them, float32 (n,); both
+        are read-only.
 
     Raises:
-        VectorError: Dtype, shape, strides or a value are wrong.
+        VectorError: A dtype, a shape, strides or a value is wrong.
+        KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+
+    Example:
+        >>> import numpy as np
+        >>> from hypernova._core import nearest_centroids
+        >>> centroids = np.eye(2, dtype=np.float32)
+        >>> clusters, distances = nearest_centroids(centroids[[1]], centroids)
+        >>> int(clusters[0]), float(distances[0])
+        (1, 0.0)
     """
 
-# By these a pickle makes an object again; they check what they are given.
-def _artifact(*state: Any) -> Artifact: ...
-def _decision(*state: Any) -> Decision: ...
-def _decisions(*state: Any) -> Decisions: ...
-def _ranking_entry(*state: Any) -> RankingEntry: ...
+# A pickle calls these; they check their arguments.
+def _artifact(*state: Any) -> Artifact:
+    """Make the `Artifact` of a pickle again."""
+
+def _decision(*state: Any) -> Decision:
+    """Make the `Decision` of a pickle again."""
+
+def _decisions(*state: Any) -> Decisions:
+    """Make the `Decisions` of a pickle again."""
+
+def _ranking_entry(*state: Any) -> RankingEntry:
+    """Make the `RankingEntry` of a pickle again."""

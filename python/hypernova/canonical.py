@@ -9,5 +9,13 @@ import json
 
 
 def canonical_json(value: object) -> str:
-    """Return `value` as JSON with sorted keys and no blanks, every character as itself."""
+    """Write a value as JSON with sorted keys and no blanks, every character as itself.
+
+    Args:
+        value: A tree of dicts, lists and plain values.
+
+    Example:
+        >>> canonical_json({"b": [1.0], "a": "é"})
+        '{"a":"é","b":[1.0]}'
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

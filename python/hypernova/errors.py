@@ -1,7 +1,7 @@
-"""Every exception that hypernova raises on purpose.
+"""The exceptions that hypernova raises on purpose.
 
-Not here: any logic. The compiled core raises these very classes, so that they
-pickle, and so that one ``except HypernovaError`` catches all of them.
+Not here: any logic. The compiled core raises these very classes, so that they pickle, and so that
+one ``except HypernovaError`` catches all of them.
 """
 
 from __future__ import annotations
@@ -10,24 +10,32 @@ from __future__ import annotations
 class HypernovaError(Exception):
     """Base of all errors that hypernova raises on purpose.
 
-    The message is one line that says what was wrong, where, and what to do.
+    The message is one line: the fault, its place, and the remedy.
+
+    Example:
+        >>> import hypernova
+        >>> try:
+        ...     hypernova.Router.open("no such file.hnv")
+        ... except hypernova.HypernovaError as error:
+        ...     print(type(error).__name__)
+        NotFoundError
     """
 
 
 class NotFoundError(HypernovaError, FileNotFoundError):
-    """A file or folder that was named does not exist."""
+    """A named file or folder does not exist."""
 
 
 class WriteError(HypernovaError, OSError):
-    """A file or a stream could not be written; what stood at a path before still stands."""
+    """A file or a stream cannot be written; a file that stood at the path still stands."""
 
 
 class ArtifactError(HypernovaError, ValueError):
-    """A file is not a valid routing artifact, or not one this version reads."""
+    """A file is no valid artifact, or one that this version of hypernova does not read."""
 
 
 class ArtifactWriteError(WriteError):
-    """An artifact could not be written; what stood at the path before still stands."""
+    """An artifact cannot be written; a file that stood at the path still stands."""
 
 
 class TableError(HypernovaError, ValueError):
@@ -35,7 +43,7 @@ class TableError(HypernovaError, ValueError):
 
 
 class TableWriteError(WriteError):
-    """An outcome table could not be written; what stood at the path before still stands."""
+    """An outcome table cannot be written; a file that stood at the path still stands."""
 
 
 class OutcomeError(HypernovaError, ValueError):
@@ -43,27 +51,27 @@ class OutcomeError(HypernovaError, ValueError):
 
 
 class OutcomeLogError(HypernovaError, OSError):
-    """An outcome log cannot be written or read; the records before stand as they are."""
+    """An outcome log cannot be written or read; its earlier records stay as they are."""
 
 
 class RecalibrateError(HypernovaError, ValueError):
-    """A log cannot be folded into an artifact with the options given."""
+    """An artifact cannot learn from an outcome log with the options given."""
 
 
 class FitError(HypernovaError, ValueError):
-    """A table cannot be fitted with the options given."""
+    """No artifact can be fitted to a table with the options given."""
 
 
-class PoolError(HypernovaError, ValueError):
+class ModelPoolError(HypernovaError, ValueError):
     """A model cannot be added to an artifact, removed from it or renamed in it."""
 
 
-class JudgeError(HypernovaError, ValueError):
-    """A table cannot be judged with the options given: nothing could be held out."""
+class EvaluationError(HypernovaError, ValueError):
+    """A table cannot be evaluated on with the options given, as when nothing is held out."""
 
 
 class WorkerError(HypernovaError, RuntimeError):
-    """A process that works for this one was ended by something else, as when memory runs out."""
+    """A worker process was ended from outside, as when memory runs out."""
 
 
 class EmbedderError(HypernovaError, ValueError):
@@ -71,15 +79,15 @@ class EmbedderError(HypernovaError, ValueError):
 
 
 class ExportError(HypernovaError, ValueError):
-    """A model that cannot be turned into an embedder, or a place that is in use."""
+    """A model cannot be exported as an embedder, or the folder for it is in use."""
 
 
 class EmbedderMismatchError(EmbedderError):
-    """The artifact was fitted with another embedder than the one at hand."""
+    """An artifact was fitted with another embedder than the one given."""
 
 
 class DeviceError(HypernovaError, RuntimeError):
-    """The device that was asked for does not work here."""
+    """A device, such as ``"cuda"``, cannot be used here."""
 
 
 class TextError(HypernovaError, ValueError):
@@ -87,31 +95,31 @@ class TextError(HypernovaError, ValueError):
 
 
 class MessagesError(HypernovaError, ValueError):
-    """The messages of a chat are malformed, or hold nothing that a user said."""
+    """The messages of a conversation are malformed, or hold no text of a user."""
 
 
 class VectorError(HypernovaError, ValueError):
-    """A vector or matrix has the wrong dtype, shape, strides, or a value that is not finite."""
+    """A vector or matrix has the wrong dtype, shape or strides, or a value that is not finite."""
 
 
 class KernelError(HypernovaError, ValueError):
-    """``HYPERNOVA_SIMD`` asks for a search kernel that is unknown or that this CPU lacks."""
+    """``HYPERNOVA_SIMD`` names a SIMD level that is unknown or that this CPU lacks."""
 
 
 class PolicyError(HypernovaError, ValueError):
-    """A wish of the caller is out of range."""
+    """A route option is out of range."""
 
 
-class StateError(HypernovaError, ValueError):
-    """The state in a pickle is damaged, or another version of hypernova wrote it."""
+class UnpicklingError(HypernovaError, ValueError):
+    """A pickle is damaged, or another version of hypernova wrote it."""
 
 
 class UnknownModelError(PolicyError):
-    """A model was named that the artifact does not hold."""
+    """A named model is none of the artifact's."""
 
 
 class NoCandidateError(PolicyError):
-    """The caller's limits leave no model to choose from."""
+    """The limits leave no model to choose from."""
 
 
 class NovelPromptError(HypernovaError, ValueError):
@@ -119,4 +127,4 @@ class NovelPromptError(HypernovaError, ValueError):
 
 
 class MissingExtraError(HypernovaError, ImportError):
-    """A package is missing that belongs to an extra; the message names the extra."""
+    """A package of an extra is not installed; the message names the extra."""

@@ -60,7 +60,7 @@ class TestFit:
             "--structure", EXAMPLES / "prompts.jsonl", "--seed", 5,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        notes = json.loads(hypernova.Artifact.open(tmp_path / "r.hnv").metadata)
+        notes = hypernova.Artifact.open(tmp_path / "r.hnv").metadata
         assert (notes["structure_prompts"], notes["seed"]) == (320, 5)
 
     def test_a_bad_table_leaves_the_old_artifact(self, fitted, tmp_path) -> None:

@@ -86,7 +86,7 @@ def shown_models(text: str) -> list[str]:
 def estimates(artifact: hypernova.Artifact, vector: np.ndarray) -> np.ndarray:
     """Success of each model for a vector, from FORMAT.md's *Meaning*."""
     squared = ((artifact.centroids.astype(float) - vector) ** 2).sum(axis=1)
-    nearest = np.argsort(squared, kind="stable")[: artifact.nearest or 1]
+    nearest = np.argsort(squared, kind="stable")[: artifact.n_nearest or 1]
     weights = np.exp(-0.5 * (artifact.sharpness or 0.0) * (squared[nearest] - squared.min()))
     found = weights / weights.sum() @ artifact.success[nearest].astype(float)
     if artifact.slopes is not None:
@@ -158,7 +158,7 @@ class TestHeatMap:
             success=old.success, standard_error=old.standard_error, gain_error=old.gain_error,
             cost=old.cost, latency=old.latency, novelty=old.novelty_quantiles,
             embedder=old.embedder, metadata=old.metadata, default_model=0, sharpness=4.0,
-            nearest=3, slopes=np.zeros((m, dim), np.float32), offsets=np.zeros(m, np.float32),
+            n_nearest=3, slopes=np.zeros((m, dim), np.float32), offsets=np.zeros(m, np.float32),
         )  # fmt: skip
         said = "a prompt gets the average of its 3 nearest clusters"
         assert f"{said}, plus a linear correction" in heat_map(built, colour=False)
@@ -175,7 +175,7 @@ class TestHeatMap:
 
 class TestDescriptions:
     def test_words_of_the_artifact(self, fitted) -> None:
-        notes = json.loads(hypernova.Artifact.open(fitted).metadata)
+        notes = hypernova.Artifact.open(fitted).metadata
         text = run(fitted).stdout
         assert "distinctive words\n" in text
         for cluster, words in enumerate(notes["words"]):
@@ -196,13 +196,13 @@ class TestDescriptions:
             else:
                 cluster = int(line.split()[0])
         assert cluster == 3
-        words = json.loads(hypernova.Artifact.open(fitted).metadata)["words"]
+        words = hypernova.Artifact.open(fitted).metadata["words"]
         assert " ".join(words[0]) in text
 
     def test_json(self, fitted) -> None:
         artifact = hypernova.Artifact.open(fitted)
         plain = json.loads(run(fitted, "--json").stdout)
-        words = json.loads(artifact.metadata)["words"]
+        words = artifact.metadata["words"]
         assert [row["words"] for row in plain["descriptions"]] == words
         decided = [decision.model for decision in artifact.decide_many(artifact.centroids)]
         assert [row["model"] for row in plain["descriptions"]] == decided

@@ -104,7 +104,7 @@ def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
     done = shell(f"hypernova fit {quoted}.jsonl' -o {quoted}.hnv' --clusters 2")
     assert (done.returncode, done.stderr) == (0, b""), done
     made = hypernova.Artifact.open(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\nname.hnv"))
-    assert json.loads(made.metadata)["table"] == "\\udcff\\nname"
+    assert made.metadata["table"] == "\\udcff\\nname"
     for command in (
         f"fit {quoted}.none' -o {tmp_path}/x.hnv",
         f"fit {TABLE} -o {quoted}/x.hnv'",

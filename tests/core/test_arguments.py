@@ -242,7 +242,7 @@ class TestBuild:
                 "novelty_limit", "shrinkage", "default_model",
             )),
             ("sharpness", "SOFT"),
-            ("nearest", "SOFT"),
+            ("n_nearest", "SOFT"),
         ],
     )  # fmt: skip
     def test_a_number_that_no_file_holds(self, name: str, section: str, value: int) -> None:

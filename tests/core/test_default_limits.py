@@ -1,4 +1,4 @@
-"""Limits that an artifact sets by default: every call can lift them, and what describes it does.
+"""Limits that an artifact sets by default: every call can lift them, and its descriptions do.
 
 Not here: the rule itself (test_rule.py).
 """
@@ -44,7 +44,7 @@ def limited(artifact: Artifact, **policy: object) -> Artifact:
         embedder=artifact.embedder,
         metadata=artifact.metadata,
         sharpness=artifact.sharpness,
-        nearest=artifact.nearest or 8,
+        n_nearest=artifact.n_nearest or 8,
         **(given | policy),
     )
 
@@ -122,12 +122,12 @@ class TestCalls:
         defaults = {"cost_weight": 2.0, "latency_weight": 3.0, "min_success": 0.99}
         made = limited(BUNDLED, max_cost_usd=0.0, **defaults)
         free = dict.fromkeys(defaults, 0.0) | {"max_cost_usd": math.inf}
-        for lifted, plain in zip(
+        for without_limit, plain in zip(
             made.decide_many(made.centroids, **free),
             BUNDLED.decide_many(BUNDLED.centroids, cost_weight=0.0),
             strict=True,
         ):
-            assert ranked(lifted) == ranked(plain)
+            assert ranked(without_limit) == ranked(plain)
 
     @pytest.mark.parametrize("value", [-math.inf, math.nan, -1.0])
     def test_what_is_no_limit_is_refused(self, value: float) -> None:

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 ARRAYS = (*F32_TABLES, "centroids", "counts", "novelty_quantiles")
 SMALL_FILES = {"v1_0_small": SMALL, "v1_0_text": TEXT, "v1_1_small": BLENDED}
 
-# What the Rust core's message says of each rule of the reading algorithm. No message may fit two.
+# Words of the Rust core's message for each rule of reading. No message may fit two rules.
 MESSAGES = {
     "Empty": r"^the file is empty",
     "NotAnArtifact": r"^not a hypernova artifact",
@@ -161,13 +161,13 @@ def test_both_readers_and_the_json_agree(golden: tuple[Path, dict[str, Any]]) ->
                 assert same_bits(array, getattr(reference, name)), name
                 assert same_bits(array, stated_arrays[name]), name
         assert artifact.sharpness == reference.sharpness == values.get("sharpness")
-        assert artifact.nearest == reference.nearest == values.get("nearest")
+        assert artifact.n_nearest == reference.nearest == values.get("nearest")
         assert artifact.models == reference.models == tuple(values["models"])
         assert artifact.default_model == values["models"][values["default_model"]]
         assert artifact.models[reference.default] == artifact.default_model
         assert artifact.version == reference.version == tuple(document["version"])
-        assert artifact.embedder == reference.embedder == values["embedder"]
-        assert artifact.metadata == reference.metadata == values["metadata"]
+        assert artifact.embedder_json == reference.embedder == values["embedder"]
+        assert artifact.metadata_json == reference.metadata == values["metadata"]
         assert artifact.sha256 == document["sha256"]
         assert (artifact.n_clusters, artifact.dim) == reference.centroids.shape
         policy = dict(artifact.policy)
@@ -241,7 +241,7 @@ BY_HAND: list[tuple[str, int, float, float, str, list[tuple[str, float]]] | None
 
 
 def test_decisions_worked_out_by_hand() -> None:
-    """FIELD 6, FIELD 7: exact ties go to the lower index, and a cell without outcomes is usable."""
+    """Exact ties go to the lower index, and a cell without outcomes is usable."""
     artifact = Artifact.open(GOLDEN / "v1_0_small.hnv")
     for (vector, options), expected in zip(small()[1], BY_HAND, strict=True):
         query = np.array(vector, np.float32)
@@ -260,7 +260,7 @@ def test_decisions_worked_out_by_hand() -> None:
     assert (unseen.cost_usd, unseen.latency_s) == (None, 0.5)
 
 
-def test_a_blend_and_its_lifts_worked_out_by_hand() -> None:
+def test_a_blend_and_its_corrections_worked_out_by_hand() -> None:
     """Half way between two centroids: half of each row, plus offset and slope times 0.5."""
     artifact = Artifact.open(GOLDEN / "v1_1_small.hnv")
     decision = artifact.decide(np.array([0.5, 0, 0, 0, 0], np.float32))
@@ -278,7 +278,7 @@ def test_a_blend_and_its_lifts_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte(data: bytes) -> None:
-    """FIELD 1, FIELD 3: a file with too few bytes is an error, never an abort."""
+    """A file with too few bytes is an error, never an abort."""
     for length in range(len(data)):
         cut = data[:length]
         assert refused_by_rust(cut) == refused_by_reference(cut)
@@ -286,7 +286,7 @@ def test_cut_at_every_byte(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
-    """FIELD 1: nor where the header agrees with the bytes that are left."""
+    """Nor is it one where the header agrees with the bytes that are left."""
     for length in range(64, len(data)):
         cut = bytearray(data[:length])
         struct.pack_into("<Q", cut, 16, length)
@@ -297,7 +297,7 @@ def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
-    """FIELD 3: no flipped bit loads silently."""
+    """No flipped bit loads silently."""
     for bit in range(8 * end_of_table(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -306,7 +306,7 @@ def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [SMALL, BLENDED], ids=["v1_0_small", "v1_1_small"])
 def test_every_byte_flipped(data: bytes) -> None:
-    """FIELD 3: nor does one in the sections or the padding between them."""
+    """Nor does a flipped bit in the sections or the padding between them."""
     for i in range(len(data)):
         flipped = bytearray(data)
         flipped[i] ^= 1 << i % 8
@@ -325,7 +325,7 @@ def test_a_draft_is_the_file_it_was_made_of() -> None:
 
 @pytest.mark.parametrize(("rule", "case"), CASES)
 def test_each_rule(rule: str, case: str) -> None:
-    """FIELD 1, FIELD 3: every rule of the reading algorithm is held, under its own name."""
+    """Every rule of the reading algorithm is held, under its own name."""
     data = forge((rule, case))
     assert refused_by_reference(data) == rule
     assert refused_by_rust(data) == rule
@@ -432,7 +432,7 @@ def test_a_file_without_metadata_is_read() -> None:
     without(b"META")(draft)
     assert read(draft.bytes()).metadata is None
     artifact = Artifact.from_bytes(draft.bytes())
-    assert artifact.metadata in ("", "{}")
+    assert (artifact.metadata_json, artifact.metadata) == ("", {})
     assert artifact.decide(np.zeros(5, np.float32)).model == "gamma"
 
 
@@ -504,7 +504,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(max_examples=600)
 @given(data=mutated())
 def test_random_faults_never_crash(data: bytes) -> None:
-    """FIELD 1, FIELD 3: whatever stands in a file, it parses or raises, and both readers agree."""
+    """Whatever stands in a file, it parses or raises, and both readers agree."""
     try:
         reference = read(data)
     except FormatError:
@@ -599,7 +599,7 @@ def hook(event, args):
         seen.append((event, str(args)[:80]))
 sys.addaudithook(hook)
 artifact = Artifact.open(sys.argv[2])
-embedder, metadata = artifact.embedder, artifact.metadata
+embedder, metadata = artifact.embedder, str(artifact.metadata)
 artifact.decide_many(artifact.centroids)
 assert not seen, seen
 assert "trust_remote_code" in embedder and "cposix" in metadata
@@ -607,7 +607,7 @@ assert "trust_remote_code" in embedder and "cposix" in metadata
 
 
 def test_nothing_in_a_file_runs_or_is_fetched(tmp_path: Path) -> None:
-    """FIELD 2: names, paths, flags and pickles in a file are words, and open no door."""
+    """Names, paths, flags and pickles in a file are words, and open no door."""
     mark = tmp_path / "mark"
     draft = Draft.of(SMALL)
     embedder(
@@ -661,7 +661,7 @@ def test_build_refuses_what_open_refuses(change: dict[str, Any], complaint: str)
 
 @pytest.mark.parametrize("name", ["router.hnv", "router.msgpack", "router", "réseau 1.json"])
 def test_save_and_open_give_the_same(name: str, tmp_path: Path) -> None:
-    """FIELD 9: what is saved loads again, under any name, with the same bytes."""
+    """A saved artifact loads again, under any name, with the same bytes."""
     path = tmp_path / name
     built = Artifact.build(**arguments(small()[0]))
     built.save(path)

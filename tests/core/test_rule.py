@@ -73,7 +73,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
     }
     if draw(st.booleans()):
         drawn["sharpness"] = draw(st.sampled_from([5e-324, 0.01, 0.7, 1.0, 40.0, 1e308]))
-        drawn["nearest"] = draw(st.integers(1, 5) | st.just(16))
+        drawn["n_nearest"] = draw(st.integers(1, 5) | st.just(16))
     if draw(st.booleans()):
         some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
         drawn["offsets"] = table(draw, some, 1, m)[0]
@@ -81,8 +81,8 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
     return {**drawn, **fixed}
 
 
-def options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
-    """Draw what a caller may ask for; each wish is left out half of the time."""
+def route_options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
+    """Draw route options; each option is left out half of the time."""
     some = st.lists(st.sampled_from(models), max_size=len(models) + 1)
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "cost_weight": WEIGHTS,
@@ -104,7 +104,7 @@ def questions(draw: st.DrawFn, **fixed: Any) -> tuple[dict[str, Any], np.ndarray
     """Draw an artifact's values, a matrix of queries near and far, and a caller's options."""
     drawn = draw(values(**fixed))
     queries = table(draw, [0.0, 1.0, -1.0, 0.3, 0.5, 2.0], 3, drawn["centroids"].shape[1])
-    return drawn, queries, options(draw, drawn["models"])
+    return drawn, queries, route_options(draw, drawn["models"])
 
 
 def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
@@ -117,24 +117,24 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
 def test_decisions_and_rankings_are_those_of_the_rule(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all options.
+    """Equal bit for bit, with ties, empty cells, unknown costs and all options.
 
     With blended clusters too: both sides take ``exp`` from the platform's C library.
     """
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact, reference = both(arguments)
     for query in queries:
         try:
-            expected = decide(reference, query, **wish)
+            expected = decide(reference, query, **options)
         except NoCandidate:
             with pytest.raises(errors.NoCandidateError):
-                artifact.decide(query, **wish)
+                artifact.decide(query, **options)
             continue
         except Novel:
             with pytest.raises(errors.NovelPromptError):
-                artifact.decide(query, **wish)
+                artifact.decide(query, **options)
             continue
-        decision = artifact.decide(query, **wish)
+        decision = artifact.decide(query, **options)
         assert decision_values(decision) == decision_values(expected)
         assert decision.ranking[0].model == decision.model
         assert decision.reason in REASONS
@@ -147,15 +147,15 @@ def test_decisions_and_rankings_are_those_of_the_rule(
 def test_after_failures_the_rest_of_the_ranking_follows(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject
 ) -> None:
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact = Artifact.build(**arguments)
     for query in queries:
         try:
-            decision = artifact.decide(query, **wish)
+            decision = artifact.decide(query, **options)
         except (errors.NoCandidateError, errors.NovelPromptError):
             continue
-        # What the rule says without a conversation, in which the first choice has no head start.
-        plain = {k: v for k, v in wish.items() if k not in ("previous_model", "switch_cost")}
+        # The rule without a conversation, in which the first choice has no head start.
+        plain = {k: v for k, v in options.items() if k not in ("previous_model", "switch_cost")}
         left = [entry.model for entry in artifact.decide(query, **plain).ranking]
         while left:
             failed = data.draw(st.sampled_from(left))
@@ -178,17 +178,17 @@ def test_after_failures_the_rest_of_the_ranking_follows(
 def test_decide_many_is_decide_row_by_row(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact = Artifact.build(**arguments)
     singles = []
     for row, query in enumerate(queries):
         try:
-            singles.append(artifact.decide(query, **wish))
+            singles.append(artifact.decide(query, **options))
         except (errors.NoCandidateError, errors.NovelPromptError) as error:
             with pytest.raises(type(error), match=rf"vector {row}\b"):
-                artifact.decide_many(queries, **wish)
+                artifact.decide_many(queries, **options)
             return
-    many = artifact.decide_many(queries, **wish)
+    many = artifact.decide_many(queries, **options)
     assert len(many) == len(queries)
     assert many.models == artifact.models
     columns = (many.model_indices, many.clusters, many.distances, many.novelties, many.reason_codes)
@@ -228,7 +228,7 @@ def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) ->
     )
 )
 def test_equal_models_are_ranked_by_index_after_the_default(drawn: dict[str, Any]) -> None:
-    """FIELD 6: ties go to the lower index, always."""
+    """Ties go to the lower index, always."""
     drawn["success"] = np.full_like(drawn["success"], 0.7)
     artifact = Artifact.build(**drawn)
     default = drawn["models"][drawn["default_model"]]
@@ -263,8 +263,8 @@ def three(**changes: Any) -> Artifact:
 ORIGIN = np.zeros(2, np.float32)
 
 
-def utilities(artifact: Artifact, **wish: Any) -> dict[str, float]:
-    return {e.model: e.utility for e in artifact.decide(ORIGIN, **wish).ranking}
+def utilities(artifact: Artifact, **options: Any) -> dict[str, float]:
+    return {e.model: e.utility for e in artifact.decide(ORIGIN, **options).ranking}
 
 
 def test_unknown_cost_ranks_as_the_dearest() -> None:
@@ -339,31 +339,33 @@ def test_a_flat_run_of_quantiles_does_not_divide_by_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [{"allow": ["cheap", "nobody"]}, {"deny": ["nobody"]}, {"prices": {"nobody": 1.0}}],
     ids=["allow", "deny", "prices"],
 )
 @pytest.mark.parametrize("many", [False, True])
-def test_an_unknown_model_is_named_with_the_known(wish: dict[str, Any], many: bool) -> None:
-    """FIELD 4: an unknown name is an error, never an empty answer."""
+def test_an_unknown_model_is_named_with_the_known(options: dict[str, Any], many: bool) -> None:
+    """An unknown name is an error, never an empty answer."""
     artifact = three()
     with pytest.raises(errors.UnknownModelError) as caught:
-        artifact.decide_many(ORIGIN[None], **wish) if many else artifact.decide(ORIGIN, **wish)
+        artifact.decide_many(ORIGIN[None], **options) if many else artifact.decide(
+            ORIGIN, **options
+        )
     message = str(caught.value)
-    assert next(iter(wish)) in message
+    assert next(iter(options)) in message
     for name in ("nobody", "cheap", "dear", "unknown"):
         assert name in message
 
 
 @pytest.mark.parametrize("name", ["", "CHEAP", "cheap ", "cheap\0", "\ud800"])
 def test_names_are_compared_whole(name: str) -> None:
-    """FIELD 4: nor is a name that nearly fits."""
+    """A name that nearly fits is an error as well."""
     with pytest.raises((errors.UnknownModelError, UnicodeEncodeError)):
         three().decide(ORIGIN, allow=[name])
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"allow": []}, "allow"),
         ({"deny": ["cheap", "dear", "unknown"]}, "deny"),
@@ -375,9 +377,9 @@ def test_names_are_compared_whole(name: str) -> None:
         ({"allow": ["unknown"], "max_cost_usd": 9.0}, "max_cost_usd"),
     ],
 )
-def test_limits_that_leave_no_model_are_named(wish: dict[str, Any], named: str) -> None:
+def test_limits_that_leave_no_model_are_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(errors.NoCandidateError, match=named) as caught:
-        three().decide(ORIGIN, **wish)
+        three().decide(ORIGIN, **options)
     assert isinstance(caught.value, errors.PolicyError)
     assert isinstance(caught.value, ValueError)
 
@@ -421,7 +423,7 @@ def test_prices_out_of_range(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"cost_weight": "1"}, "cost_weight: expected a number, got str"),
         ({"min_success": [0.5]}, "min_success: expected a number, got list"),
@@ -435,9 +437,9 @@ def test_prices_out_of_range(value: float) -> None:
         ({"nobody": 1}, "unexpected keyword argument 'nobody'"),
     ],
 )
-def test_options_of_the_wrong_type(wish: dict[str, Any], named: str) -> None:
+def test_options_of_the_wrong_type(options: dict[str, Any], named: str) -> None:
     with pytest.raises(TypeError, match=named):
-        three().decide(ORIGIN, **wish)
+        three().decide(ORIGIN, **options)
 
 
 def test_options_are_given_by_name() -> None:
@@ -455,37 +457,39 @@ def test_options_of_any_collection() -> None:
     assert artifact.decide(ORIGIN, deny=[], prices={}).model == "unknown"
 
 
-SOFT = {"sharpness": 2.0, "nearest": 2}
-LIFTS = {
+SOFT = {"sharpness": 2.0, "n_nearest": 2}
+CORRECTION = {
     "slopes": np.array([[0.25, 0], [0, 0], [0, -0.5]], np.float32),
     "offsets": np.array([0.0625, 0, 0], np.float32),
 }
 
 
 def test_sections_that_are_not_there_are_none() -> None:
-    plain, soft, lifted = three(), three(**SOFT), three(**LIFTS)
-    assert (plain.sharpness, plain.nearest, plain.slopes, plain.offsets) == (None,) * 4
-    assert (soft.sharpness, soft.nearest, soft.slopes, soft.offsets) == (2.0, 2, None, None)
-    assert (lifted.sharpness, lifted.nearest) == (None, None)
-    assert lifted.slopes is not None
-    assert lifted.offsets is not None
-    assert lifted.slopes.tolist() == LIFTS["slopes"].tolist()
-    assert lifted.offsets.tolist() == LIFTS["offsets"].tolist()
-    assert not lifted.slopes.flags.writeable
-    assert not lifted.offsets.flags.writeable
-    assert three(sharpness=2.0).nearest == 8
-    assert [a.version for a in (plain, soft, lifted)] == [(1, 0), (1, 1), (1, 1)]
-    assert three(nearest=3).to_bytes() == plain.to_bytes(), "without sharpness it means nothing"
+    plain, soft, corrected = three(), three(**SOFT), three(**CORRECTION)
+    assert (plain.sharpness, plain.n_nearest, plain.slopes, plain.offsets) == (None,) * 4
+    assert (soft.sharpness, soft.n_nearest, soft.slopes, soft.offsets) == (2.0, 2, None, None)
+    assert (corrected.sharpness, corrected.n_nearest) == (None, None)
+    assert corrected.slopes is not None
+    assert corrected.offsets is not None
+    assert corrected.slopes.tolist() == CORRECTION["slopes"].tolist()
+    assert corrected.offsets.tolist() == CORRECTION["offsets"].tolist()
+    assert not corrected.slopes.flags.writeable
+    assert not corrected.offsets.flags.writeable
+    assert three(sharpness=2.0).n_nearest == 8
+    assert [a.version for a in (plain, soft, corrected)] == [(1, 0), (1, 1), (1, 1)]
+    assert three(n_nearest=3).to_bytes() == plain.to_bytes(), "without sharpness it means nothing"
 
 
-def test_a_lift_worked_out_by_hand() -> None:
+def test_a_linear_correction_worked_out_by_hand() -> None:
     query = np.array([0.5, 0.25], np.float32)
-    ranking = three(**LIFTS, novelty_limit=1.0).decide(query).ranking
-    lifted = {"cheap": 0.5 + 0.0625 + 0.125, "dear": 0.75, "unknown": 0.875 - 0.125}
-    assert {e.model: e.success for e in ranking} == lifted
+    ranking = three(**CORRECTION, novelty_limit=1.0).decide(query).ranking
+    corrected = {"cheap": 0.5 + 0.0625 + 0.125, "dear": 0.75, "unknown": 0.875 - 0.125}
+    assert {e.model: e.success for e in ranking} == corrected
 
 
-@pytest.mark.parametrize("added", [SOFT, LIFTS, {**SOFT, **LIFTS}], ids=["soft", "lifts", "both"])
+@pytest.mark.parametrize(
+    "added", [SOFT, CORRECTION, {**SOFT, **CORRECTION}], ids=["soft", "correction", "both"]
+)
 def test_a_ranking_read_late_is_that_of_its_vector(added: dict[str, Any]) -> None:
     """The caller's array may have changed, and the decisions may come out of order."""
     artifact = three(**added, novelty=np.array([8.0, 9.0], np.float32))
@@ -509,26 +513,26 @@ def test_a_ranking_read_late_is_that_of_its_vector(added: dict[str, Any]) -> Non
         ({"sharpness": NAN}, errors.ArtifactError, "SOFT, value 0"),
         ({"sharpness": INF}, errors.ArtifactError, "SOFT, value 0"),
         ({"sharpness": -1.0}, errors.ArtifactError, "SOFT, value 0"),
-        ({"sharpness": 1.0, "nearest": 0}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
-        ({"sharpness": 1.0, "nearest": 17}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
-        ({"sharpness": 1.0, "nearest": -1}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": 0}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": 17}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
+        ({"sharpness": 1.0, "n_nearest": -1}, errors.ArtifactError, "SOFT, value 1.*1 to 16"),
         ({"sharpness": "1"}, TypeError, "sharpness"),
-        ({"slopes": LIFTS["slopes"]}, TypeError, "slopes and offsets"),
-        ({"offsets": LIFTS["offsets"]}, TypeError, "slopes and offsets"),
-        ({**LIFTS, "slopes": np.zeros((3, 3), np.float32)}, errors.ArtifactError, "SLOP"),
-        ({**LIFTS, "offsets": np.zeros(2, np.float32)}, errors.ArtifactError, "SLOP"),
-        ({**LIFTS, "slopes": np.full((3, 2), NAN, np.float32)}, errors.ArtifactError, "SLOP"),
-        ({**LIFTS, "offsets": np.full(3, INF, np.float32)}, errors.ArtifactError, "SLOP"),
-        ({**LIFTS, "slopes": np.zeros((3, 2))}, errors.VectorError, "slopes.*float32"),
-        ({**LIFTS, "offsets": np.zeros(3)}, errors.VectorError, "offsets.*float32"),
+        ({"slopes": CORRECTION["slopes"]}, TypeError, "slopes and offsets"),
+        ({"offsets": CORRECTION["offsets"]}, TypeError, "slopes and offsets"),
+        ({**CORRECTION, "slopes": np.zeros((3, 3), np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**CORRECTION, "offsets": np.zeros(2, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**CORRECTION, "slopes": np.full((3, 2), NAN, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**CORRECTION, "offsets": np.full(3, INF, np.float32)}, errors.ArtifactError, "SLOP"),
+        ({**CORRECTION, "slopes": np.zeros((3, 2))}, errors.VectorError, "slopes.*float32"),
+        ({**CORRECTION, "offsets": np.zeros(3)}, errors.VectorError, "offsets.*float32"),
         (
-            {**LIFTS, "slopes": np.zeros((2, 3), np.float32).T},
+            {**CORRECTION, "slopes": np.zeros((2, 3), np.float32).T},
             errors.VectorError,
             "slopes.*strides",
         ),
     ],
 )
-def test_build_refuses_what_cannot_blend_or_lift(
+def test_build_refuses_values_that_cannot_blend_or_correct(
     change: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):

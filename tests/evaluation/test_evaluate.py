@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.errors import EmbedderMismatchError, FitError, JudgeError, NotFoundError
+from hypernova.errors import EmbedderMismatchError, EvaluationError, FitError, NotFoundError
 from hypernova.evaluation import Report, baselines, intervals, process_pool, protocol
 from hypernova.evaluation import verdict as rule
 from hypernova.evaluation.figures import PairedFigures, complementarity
@@ -643,7 +643,7 @@ class TestEvaluate:
     def test_in_sample_is_that_of_fit(self, evaluated) -> None:
         table, report = evaluated
         artifact = hypernova.fit(table, clusters=2)
-        fitted = json.loads(artifact.metadata)["in_sample"]
+        fitted = artifact.metadata["in_sample"]
         in_sample = report.to_dict()["in_sample"]
         assert in_sample["accuracy"] == fitted["accuracy"]
         assert in_sample["label"] == fitted["label"]
@@ -658,7 +658,7 @@ class TestEvaluate:
         artifact = hypernova.fit(table, **options)
         other = hypernova.fit(table, clusters=4, seed=3)
         assert not np.array_equal(artifact.centroids, other.centroids)
-        fitted = json.loads(artifact.metadata)["in_sample"]
+        fitted = artifact.metadata["in_sample"]
         assert report["in_sample"]["accuracy"] == fitted["accuracy"]
         assert "Clusters are found on 320 other prompts." in report["notes"]
 
@@ -840,7 +840,7 @@ class TestBadInput:
         ],
     )
     def test_what_cannot_be_evaluated(self, n, options, message) -> None:
-        with pytest.raises(JudgeError, match=message) as found:
+        with pytest.raises(EvaluationError, match=message) as found:
             hypernova.evaluate(two_kinds(n=n), **options)
         assert "\n" not in str(found.value)
 
@@ -855,12 +855,12 @@ class TestBadInput:
             if n >= 2 * k and training >= 10:
                 hypernova.evaluate(two_kinds(n=n), folds=k, repeats=1, jobs=1)
             else:
-                with pytest.raises(JudgeError):
+                with pytest.raises(EvaluationError):
                     hypernova.evaluate(two_kinds(n=n), folds=k, repeats=1, jobs=1)
 
     def test_repeated_prompts_are_no_tasks(self) -> None:
         table = two_kinds(n=80, prompts=[f"prompt {i % 8}" for i in range(80)])
-        with pytest.raises(JudgeError, match="8 different prompts"):
+        with pytest.raises(EvaluationError, match="8 different prompts"):
             hypernova.evaluate(table)
 
     @pytest.mark.parametrize(

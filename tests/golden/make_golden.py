@@ -34,7 +34,10 @@ def arguments(values: dict[str, Any]) -> dict[str, Any]:
     arrays["counts"] = np.array(values["counts"], np.float64)
     flat = [name for name in ("novelty", "slopes", "offsets") if name in values]
     arrays |= {name: np.array(values[name], np.float32) for name in flat}
-    return {**values, **arrays}
+    given = {**values, **arrays}
+    if "nearest" in given:
+        given["n_nearest"] = given.pop("nearest")
+    return given
 
 
 def decision_values(decision: Any) -> dict[str, Any]:

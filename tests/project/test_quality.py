@@ -22,7 +22,7 @@ from benches.quality.compare import HINDSIGHT, HYPERNOVA, ORACLE, RIVALS, check,
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import hypernova
-from hypernova.errors import JudgeError
+from hypernova.errors import EvaluationError
 from hypernova.evaluation.protocol import fold_splits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,9 +221,9 @@ class TestComparison:
         holed = hypernova.OutcomeTable.from_arrays(
             task_ids=table.task_ids, prompts=table.prompts, models=table.models, score=score
         )
-        with pytest.raises(JudgeError, match="1 hole"):
+        with pytest.raises(EvaluationError, match="1 hole"):
             check(holed, 5)
-        with pytest.raises(JudgeError, match="20 for as many clusters"):
+        with pytest.raises(EvaluationError, match="20 for as many clusters"):
             check(table.subset(np.arange(24)), 5)
 
 

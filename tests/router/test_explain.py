@@ -58,7 +58,7 @@ def test_clusters_have_their_share_their_count_and_their_words() -> None:
     artifact = hypernova.fit(table, clusters=4)
     router = hypernova.Router(artifact)
     said = router.explain(TEXT)
-    words = json.loads(artifact.metadata)["words"]
+    words = artifact.metadata["words"]
     distances = np.linalg.norm(artifact.centroids - router.embedder.embed_one(TEXT), axis=1)
     order = np.argsort(distances)[: len(said.clusters)]
     assert [near.cluster for near in said.clusters] == order.tolist()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.errors import PoolError, TableError
+from hypernova.errors import ModelPoolError, TableError
 from hypernova.table import OutcomeTable, read_routerbench
 from hypernova.table.model_names import find_lookalikes, name_problem
 from table.test_table import csv_file, folder, jsonl, long_parquet
@@ -127,18 +127,18 @@ def test_changed_models_have_names_by_the_same_rules() -> None:
     )
     artifact = hypernova.fit(table, clusters=2)
     for name in (*filter(None, ODD), "\ud800", DECOMPOSED):
-        with pytest.raises(PoolError):
+        with pytest.raises(ModelPoolError):
             hypernova.rename_model(artifact, "b", name)
-        with pytest.raises(PoolError):
+        with pytest.raises(ModelPoolError):
             hypernova.next_prompts(artifact, ["sum 1", "verse 2"], model=name)
     renamed = hypernova.rename_model(artifact, COMPOSED, DECOMPOSED)  # gives the other one up
     assert DECOMPOSED in renamed.models
     scored = OutcomeTable.from_arrays(
         task_ids=["t"], prompts=["sum 3"], models=[DECOMPOSED], score=[[1]], min_models=1
     )
-    with pytest.raises(PoolError, match="another spelling"):
+    with pytest.raises(ModelPoolError, match="another spelling"):
         hypernova.add_model(artifact, scored)
-    with pytest.raises(PoolError, match="another spelling"):
+    with pytest.raises(ModelPoolError, match="another spelling"):
         hypernova.next_prompts(artifact, ["sum 1"], model=DECOMPOSED)
 
 

@@ -110,7 +110,7 @@ class TestFit:
         cost = np.tile([1.0, 0.2], (240, 1))
         table, labels = two_kinds(np.random.default_rng(0), cost_usd=cost)
         artifact = hypernova.fit(table, target_cost=0.61)
-        target = json.loads(artifact.metadata)["target"]
+        target = artifact.metadata["target"]
         assert target["label"].startswith("held-out")
         assert target["asked"] == {"cost_usd": 0.61, "accuracy": None}
         assert target["cost_usd"] == pytest.approx(0.6, abs=0.01)
@@ -163,7 +163,7 @@ class TestCommand:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-cost", 0.003)
         assert done.returncode == 0, done.stderr
-        notes = json.loads(hypernova.Artifact.open(path).metadata)
+        notes = hypernova.Artifact.open(path).metadata
         assert notes["target"]["cost_usd"] <= 0.003
         weight = notes["target"]["cost_weight"]
         assert f"{notes['target']['accuracy']:.4f} at $" in done.stdout
@@ -184,7 +184,7 @@ class TestCommand:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
         assert done.returncode == 0, done.stderr
-        target = json.loads(hypernova.Artifact.open(path).metadata)["target"]
+        target = hypernova.Artifact.open(path).metadata["target"]
         assert target["accuracy"] >= 0.65
         assert target["cost_usd"] < 0.0115  # what the best single model costs
 

@@ -5,7 +5,6 @@ Not here: how they are printed (test_inspect.py) or drawn (test_html.py).
 
 from __future__ import annotations
 
-import json
 import math
 import re
 
@@ -154,7 +153,7 @@ def table():
 class TestFit:
     def test_the_artifact_keeps_words_and_no_prompt(self, table) -> None:
         fitted = hypernova.fit(table, clusters=2)
-        words = json.loads(fitted.metadata)["words"]
+        words = fitted.metadata["words"]
         assert len(words) == 2
         assert {"oven", "sail"} <= {word for cluster in words for word in cluster}
         for prompt in table.prompts:
@@ -164,9 +163,9 @@ class TestFit:
         plain = hypernova.fit(table, clusters=2, describe=False)
         described = hypernova.fit(table, clusters=2)
         assert re.search(b"oven|bake|sail", plain.to_bytes()) is None
-        notes = json.loads(described.metadata)
+        notes = described.metadata
         del notes["words"]
-        assert notes == json.loads(plain.metadata)
+        assert notes == plain.metadata
         assert np.array_equal(plain.centroids, described.centroids)
         assert np.array_equal(plain.success, described.success)
 
@@ -179,7 +178,7 @@ class TestFit:
             score=table.score,
             embedding=vectors,
         )
-        words = json.loads(hypernova.fit(own, clusters=2).metadata)["words"]
+        words = hypernova.fit(own, clusters=2).metadata["words"]
         assert len(words) == 2
 
 

@@ -6,7 +6,6 @@ test_lifts, test_prototypes, test_select, test_target).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +87,7 @@ class TestFit:
         artifact = hypernova.fit(table)
         taken = artifact.decide_many(table.embedding).model_indices
         assert np.mean(taken == labels) > 0.97
-        notes = json.loads(artifact.metadata)
+        notes = artifact.metadata
         assert notes["selection"]["accuracy"] > 0.85 > 0.6 > notes["selection"]["best_single"]
 
     def test_with_no_signal_the_default_model_takes_all(self) -> None:
@@ -98,7 +97,7 @@ class TestFit:
         score = (rng.random((400, 3)) < [0.5, 0.7, 0.5]).astype(float)
         artifact = hypernova.fit(make_table(vectors, score))
         assert set(artifact.decide_many(vectors).model_indices) == {1}
-        notes = json.loads(artifact.metadata)
+        notes = artifact.metadata
         assert notes["selection"]["accuracy"] == notes["selection"]["best_single"]
         assert notes["in_sample"]["accuracy"] == notes["in_sample"]["best_single"]
         assert notes["in_sample"]["models_used"] == 1
@@ -122,12 +121,12 @@ class TestFit:
         )
         first, second = (hypernova.fit(table, target_cost=0.7).to_bytes() for _ in range(2))
         assert first == second
-        notes = json.loads(hypernova.Artifact.from_bytes(first).metadata)
+        notes = hypernova.Artifact.from_bytes(first).metadata
         assert notes["setting"]["source"] == "groups"
 
     def test_metadata_holds_the_setting(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
-        routed = json.loads(hypernova.fit(table, seed=4).metadata)
+        routed = hypernova.fit(table, seed=4).metadata
         assert routed["setting"].keys() == {
             "source", "clusters", "shrinkage", "ridge", "guard_z",
         }  # fmt: skip
@@ -137,7 +136,7 @@ class TestFit:
         rng = np.random.default_rng(0)
         plain = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.3]).astype(float))
         artifact = hypernova.fit(plain, clusters=3)
-        assert json.loads(artifact.metadata)["setting"] == vars(best_single_setting(3))
+        assert artifact.metadata["setting"] == vars(best_single_setting(3))
         assert artifact.n_clusters == 3
 
     def test_a_table_with_vectors_routes_vectors_only(self) -> None:
@@ -158,7 +157,7 @@ class TestFit:
         structure = [f"{w} {i}" for w in words for i in range(20)]
         artifact = hypernova.fit(table, clusters=3, structure=structure)
         plain = hypernova.fit(table, clusters=3)
-        assert json.loads(artifact.metadata)["structure_prompts"] == 60
+        assert artifact.metadata["structure_prompts"] == 60
         assert not np.array_equal(artifact.centroids, plain.centroids)
         # The profiles are the table's all the same.
         assert artifact.counts[-1].tolist() == [60, 60]
@@ -207,7 +206,7 @@ class TestRealTable:
         column = {name: j for j, name in enumerate(table.models)}
         accuracy = np.mean([table.score[i, column[d.model]] for i, d in enumerate(decisions)])
         assert accuracy > 0.744
-        notes = json.loads(artifact.metadata)
+        notes = artifact.metadata
         assert notes["in_sample"]["label"].startswith("in-sample")
         assert notes["in_sample"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
         assert notes["in_sample"]["best_single"] == pytest.approx(0.744)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as Oracle
 
 from hypernova._core import Artifact
-from hypernova.canonical import canonical_json
-from hypernova.training.assemble import assemble, vectors_identity
+from hypernova.artifact.identity import vectors_identity
+from hypernova.training.assemble import assemble
 from hypernova.training.clustering.structure import NEAREST, SHARPNESS, Structure
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence, estimate
@@ -107,10 +107,10 @@ def served(centroids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         cost=unknown,
         latency=unknown,
         novelty=np.array([9.0, 9.0], np.float32),
-        embedder=canonical_json(vectors_identity("a test", centroids.shape[1])),
+        embedder=vectors_identity("a test", centroids.shape[1]),
         metadata="{}",
         sharpness=SHARPNESS,
-        nearest=NEAREST,
+        n_nearest=NEAREST,
         default_model=0,
     )
     seen = np.zeros((len(vectors), k))

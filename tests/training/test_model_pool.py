@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -11,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.artifact.profile import Profile, metadata_of, rebuild
-from hypernova.errors import EmbedderMismatchError, PoolError, TableError, UnknownModelError
+from hypernova.artifact.profile import Profile, rebuild
+from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
 from hypernova.training.model_pool import add
 from hypernova.training.model_pool.prior import novel
 from hypernova.training.model_selection import Setting
@@ -72,7 +71,7 @@ class TestRebuild:
                 list(artifact.models),
                 Profile.of(artifact),
                 artifact.default_model,
-                metadata_of(artifact),
+                artifact.metadata,
             )
             assert same.to_bytes() == artifact.to_bytes()
 
@@ -93,7 +92,7 @@ class TestRebuild:
             except hypernova.HypernovaError:
                 continue  # the core takes some of these, and refuses others
             renamed = hypernova.rename_model(odd, "m0", "a")
-            assert json.loads(renamed.metadata)["changes"][0]["what"] == "rename_model"
+            assert renamed.metadata["changes"][0]["what"] == "rename_model"
 
 
 class TestAgainstAProcess:
@@ -236,7 +235,7 @@ class TestAdd:
     def test_metadata_say_what_was_done_and_no_prompt(self) -> None:
         artifact, _ = fitted()
         made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40))
-        notes = json.loads(made.metadata)
+        notes = made.metadata
         assert notes["as_fitted"] == {"models": ["m0", "m1", "m2", "m3"], "in_sample": {
             "accuracy": 0.5
         }}  # fmt: skip
@@ -352,12 +351,12 @@ class TestRefused:
     def test_a_model_that_is_there_already(self) -> None:
         artifact, _ = fitted()
         rng = np.random.default_rng(0)
-        with pytest.raises(PoolError, match=r"'m1' already.*recalibrate.*remove-model"):
+        with pytest.raises(ModelPoolError, match=r"'m1' already.*recalibrate.*remove-model"):
             hypernova.add_model(artifact, scored(rng, 5, names=("m1", "new")))
-        with pytest.raises(PoolError, match=r"'m1' already.*recalibrate.*remove-model"):
+        with pytest.raises(ModelPoolError, match=r"'m1' already.*recalibrate.*remove-model"):
             hypernova.add_model(artifact, scored(rng, 5, names=("m1", "new")), models=["m1"])
         default = artifact.default_model
-        with pytest.raises(PoolError, match="the default model"):
+        with pytest.raises(ModelPoolError, match="the default model"):
             hypernova.add_model(artifact, scored(rng, 5, names=(default,)))
         # Named ones only: those of others are not read.
         made = hypernova.add_model(artifact, scored(rng, 5, names=("m1", "new")), models=["new"])
@@ -366,9 +365,9 @@ class TestRefused:
     def test_unknown_and_repeated_names(self) -> None:
         artifact, _ = fitted()
         table = scored(np.random.default_rng(0), 5)
-        with pytest.raises(PoolError, match=r"no outcome of the model 'nwe'.*'new'"):
+        with pytest.raises(ModelPoolError, match=r"no outcome of the model 'nwe'.*'new'"):
             hypernova.add_model(artifact, table, models=["nwe"])
-        with pytest.raises(PoolError, match="twice"):
+        with pytest.raises(ModelPoolError, match="twice"):
             hypernova.add_model(artifact, table, models=["new", "new"])
 
     def test_vectors_only(self) -> None:
@@ -409,7 +408,7 @@ class TestRemove:
         assert back.models == artifact.models
         for name in ARRAYS:
             assert np.array_equal(getattr(back, name), getattr(artifact, name), equal_nan=True)
-        assert [c["what"] for c in json.loads(back.metadata)["changes"]] == [
+        assert [c["what"] for c in back.metadata["changes"]] == [
             "add_model", "remove_model",
         ]  # fmt: skip
 
@@ -425,9 +424,9 @@ class TestRemove:
 
     def test_the_default_model_needs_a_successor(self) -> None:
         default = BUNDLED.default_model
-        with pytest.raises(PoolError, match="is the default model"):
+        with pytest.raises(ModelPoolError, match="is the default model"):
             hypernova.remove_model(BUNDLED, default)
-        with pytest.raises(PoolError, match="cannot be removed and the new default"):
+        with pytest.raises(ModelPoolError, match="cannot be removed and the new default"):
             hypernova.remove_model(BUNDLED, default, default=default)
         heir = next(name for name in BUNDLED.models if name != default)
         left = hypernova.remove_model(BUNDLED, default, default=heir)
@@ -441,15 +440,15 @@ class TestRemove:
 
     def test_the_last_an_unknown_one_or_one_twice(self) -> None:
         artifact, _ = fitted()
-        with pytest.raises(PoolError, match="no model would be left"):
+        with pytest.raises(ModelPoolError, match="no model would be left"):
             hypernova.remove_model(artifact, list(artifact.models))
         with pytest.raises(UnknownModelError, match="no model 'm9'; it holds 'm0'"):
             hypernova.remove_model(artifact, "m9")
         with pytest.raises(UnknownModelError, match="m9"):
             hypernova.remove_model(artifact, "m1", default="m9")
-        with pytest.raises(PoolError, match="twice"):
+        with pytest.raises(ModelPoolError, match="twice"):
             hypernova.remove_model(artifact, ["m1", "m1"])
-        with pytest.raises(PoolError, match="no model is named"):
+        with pytest.raises(ModelPoolError, match="no model is named"):
             hypernova.remove_model(artifact, [])
         others = [name for name in artifact.models if name != artifact.default_model]
         assert hypernova.remove_model(artifact, others).models == (artifact.default_model,)
@@ -466,20 +465,20 @@ class TestRename:
             mine, other = getattr(renamed, name), getattr(BUNDLED, name)
             assert np.array_equal(mine, other, equal_nan=True)
         # Figures of the fit are still those of these models.
-        notes, before = json.loads(renamed.metadata), json.loads(BUNDLED.metadata)
+        notes, before = renamed.metadata, BUNDLED.metadata
         assert {k: v for k, v in notes.items() if k != "changes"} == before
         back = hypernova.rename_model(renamed, "näme 1", old)
         assert back.models == BUNDLED.models
 
     @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x7f", "\ud800"])
     def test_no_name(self, name) -> None:
-        with pytest.raises(PoolError, match="is no name of a model"):
+        with pytest.raises(ModelPoolError, match="is no name of a model"):
             hypernova.rename_model(fitted()[0], "m0", name)
 
     def test_taken_or_unknown(self) -> None:
         artifact, _ = fitted()
         for taken in ("m1", "m0"):
-            with pytest.raises(PoolError, match="already; choose another"):
+            with pytest.raises(ModelPoolError, match="already; choose another"):
                 hypernova.rename_model(artifact, "m0", taken)
         with pytest.raises(UnknownModelError, match="no model 'm7'"):
             hypernova.rename_model(artifact, "m7", "a")

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 import hypernova
-from hypernova.errors import PoolError
+from hypernova.errors import ModelPoolError
 from hypernova.training.model_pool import propose
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
@@ -124,9 +124,9 @@ class TestNextPrompts:
         )
         found = hypernova.next_prompts(BUNDLED, prompts, scored=table)
         assert sorted(one.index for one in found) == [0, 3]
-        with pytest.raises(PoolError, match="all are scored already"):
+        with pytest.raises(ModelPoolError, match="all are scored already"):
             hypernova.next_prompts(BUNDLED, ["Add a test"], scored=table)
-        with pytest.raises(PoolError, match="no prompt to propose"):
+        with pytest.raises(ModelPoolError, match="no prompt to propose"):
             hypernova.next_prompts(BUNDLED, [])
 
     def test_many_prompts_are_thinned_evenly(self) -> None:
@@ -143,12 +143,12 @@ class TestNextPrompts:
 
     def test_refused(self) -> None:
         artifact, vectors, _ = lopsided()
-        with pytest.raises(PoolError, match="whole number from 1"):
+        with pytest.raises(ModelPoolError, match="whole number from 1"):
             hypernova.next_prompts(artifact, vectors, count=0)
         rng = np.random.default_rng(0)
-        with pytest.raises(PoolError, match="leave scored out"):
+        with pytest.raises(ModelPoolError, match="leave scored out"):
             hypernova.next_prompts(artifact, vectors, model="m0", scored=scored(rng, 5))
         two = scored(rng, 5, names=("a", "b"))
-        with pytest.raises(PoolError, match="2 new models"):
+        with pytest.raises(ModelPoolError, match="2 new models"):
             hypernova.next_prompts(artifact, vectors, scored=two)
         assert hypernova.next_prompts(artifact, vectors, scored=two, model="b", count=1)

@@ -14,7 +14,13 @@ import pytest
 
 import hypernova
 from hypernova.cli import main
-from hypernova.errors import FitError, HypernovaError, JudgeError, PoolError, RecalibrateError
+from hypernova.errors import (
+    EvaluationError,
+    FitError,
+    HypernovaError,
+    ModelPoolError,
+    RecalibrateError,
+)
 
 TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 
@@ -71,7 +77,7 @@ def test_fit_refuses(name, value, table, nothing_is_embedded) -> None:
 @pytest.mark.parametrize(("name", "value"), SHARED + EVALUATE)
 def test_evaluate_refuses(name, value, table, nothing_is_embedded) -> None:
     arguments = {"table": table, name: value}
-    with pytest.raises((FitError, JudgeError)) as caught:
+    with pytest.raises((FitError, EvaluationError)) as caught:
         hypernova.evaluate(arguments.pop("table"), **arguments)
     one_line(caught.value, name, "expected")
 
@@ -90,7 +96,7 @@ def test_changes_of_models_refuse_what_is_no_table_and_no_list(table, tmp_path) 
         (lambda: hypernova.next_prompts(artifact, ["x"], count="5"), "count is '5'"),
         (lambda: hypernova.rename_model(artifact, artifact.models[0], 5), "5 is no name"),
     ):
-        with pytest.raises(PoolError) as caught:
+        with pytest.raises(ModelPoolError) as caught:
             call()
         one_line(caught.value, part)
     for options in ({"half_life": "7"}, {"half_life": True}, {"max_weight": None}):
@@ -98,7 +104,7 @@ def test_changes_of_models_refuse_what_is_no_table_and_no_list(table, tmp_path) 
             hypernova.recalibrate(artifact, tmp_path, **options)
         one_line(caught.value, *options)
     # One name is one name, as for remove_model, and not its letters.
-    with pytest.raises(PoolError, match="no outcome of the model 'simulated-none'"):
+    with pytest.raises(ModelPoolError, match="no outcome of the model 'simulated-none'"):
         hypernova.add_model(artifact, table, models="simulated-none")
 
 

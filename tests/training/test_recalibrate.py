@@ -238,7 +238,8 @@ def rebuilt(artifact, **changes):
         **{name: getattr(artifact, name) for name in ARRAYS},
         "novelty": artifact.novelty_quantiles, "embedder": artifact.embedder,
         "metadata": artifact.metadata, "sharpness": artifact.sharpness,
-        "nearest": artifact.nearest or 1, "slopes": artifact.slopes, "offsets": artifact.offsets,
+        "n_nearest": artifact.n_nearest or 1, "slopes": artifact.slopes,
+        "offsets": artifact.offsets,
         **policy, "default_model": artifact.models.index(policy["default_model"]),
     }  # fmt: skip
     return hypernova.Artifact.build(**{**fields, **changes})
@@ -353,14 +354,17 @@ class TestNoOutcomes:
             assert (new.outcomes, new.clusters_changed, new.skipped) == (0, 0, {})
             for name in ("centroids", "novelty_quantiles", "slopes", "offsets"):
                 assert np.array_equal(getattr(new.artifact, name), getattr(old, name))
-            assert (new.artifact.sharpness, new.artifact.nearest) == (old.sharpness, old.nearest)
+            assert (new.artifact.sharpness, new.artifact.n_nearest) == (
+                old.sharpness,
+                old.n_nearest,
+            )
 
     def test_the_rest_of_the_metadata_stays(self, tmp_path) -> None:
         old = hypernova.Router.open().artifact
         log = Log()
         log.add(log.decision(old), 1.0)
         new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl")).artifact
-        notes, before = json.loads(new.metadata), json.loads(old.metadata)
+        notes, before = new.metadata, old.metadata
         assert notes.pop("recalibration")["outcomes"] == 1
         assert notes == before
 
@@ -416,7 +420,7 @@ class TestBadPairs:
         with pytest.raises(RecalibrateError, match="not a JSON object"):
             hypernova.recalibrate(rebuilt(old, metadata="[]"), path)
         new = hypernova.recalibrate(old, path).artifact
-        notes = json.loads(new.metadata)
+        notes = new.metadata
         kept = notes["recalibration"]
         for name, value in [
             ("sums", "AAAA"), ("sums", kept["base"]["counts"]), ("base", {}), ("files", [1]),

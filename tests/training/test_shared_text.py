@@ -80,7 +80,7 @@ def behind_both(row) -> str:
 
 
 def metadata(artifact: hypernova.Artifact) -> dict:
-    return json.loads(artifact.metadata)
+    return artifact.metadata
 
 
 def same(one: hypernova.Decision, other: hypernova.Decision) -> bool:
@@ -360,7 +360,7 @@ class TestLeftOut:
         data = skipping.to_bytes()
         for word in ("publishing", "manuscript", "apologise", "Mathematics desk"):
             assert word.encode() not in data
-        parts = json.loads(skipping.embedder)["skip"]
+        parts = skipping.embedder["skip"]
         assert {
             "at": "start",
             "chars": len(LONG),
@@ -368,13 +368,13 @@ class TestLeftOut:
         } in parts
 
     def test_older_versions_find_no_embedder_for_it(self, skipping, minilm) -> None:
-        identity = json.loads(skipping.embedder)
+        identity = skipping.embedder
         assert identity["fingerprint"] != minilm.fingerprint
         assert find_bundled(identity["fingerprint"]) is None
 
     def test_nothing_is_skipped_where_nothing_is_shared(self) -> None:
         artifact = hypernova.fit(table(), clusters=1, skip_shared=True)
-        assert "skip" not in json.loads(artifact.embedder)
+        assert "skip" not in artifact.embedder
         assert metadata(artifact)["shared_text"]["sharing"] == 0
         assert "nothing is left out" in shared_sentence(metadata(artifact)["shared_text"])
 
@@ -428,14 +428,14 @@ class TestMalformed:
             assert "\n" not in str(caught.value)
 
     def test_parts_that_the_fingerprint_does_not_cover_are_refused(self, skipping) -> None:
-        identity = json.loads(skipping.embedder)
+        identity = skipping.embedder
         identity["skip"] = identity["skip"][:1]
         broken = forged(skipping, identity)
         with pytest.raises(HypernovaError, match="fingerprint"):
             hypernova.Router(broken).route("Hello")
 
     def test_strange_metadata_does_not_stop_inspect(self, bare, capsys) -> None:
-        identity = json.loads(bare.embedder)
+        identity = bare.embedder
         for strange in (5, [], None, {"sharing": "x"}, {"sharing": 3, "prompts": {}}):
             notes = {"shared_text": strange, "alike_prompts": strange}
             print_summary(forged(bare, identity, notes))
@@ -454,7 +454,7 @@ def forged(artifact: hypernova.Artifact, identity: dict, notes: dict | None = No
         embedder=json.dumps({**identity, "kind": "text"}),
         metadata=json.dumps(notes or {}),
         sharpness=artifact.sharpness,
-        nearest=artifact.nearest,
+        n_nearest=artifact.n_nearest,
         **{name: getattr(profile, name) for name in profile.__dataclass_fields__},
         **{**artifact.policy, "default_model": artifact.models.index(artifact.default_model)},
     )
@@ -623,6 +623,6 @@ class TestCommands:
         assert json.loads(full)["prompt"].startswith((LONG, OTHER))
 
     def test_an_artifact_of_another_program_says_what_it_skips(self, skipping, capsys) -> None:
-        print_summary(forged(skipping, json.loads(skipping.embedder)))
+        print_summary(forged(skipping, skipping.embedder))
         said = " ".join(capsys.readouterr().out.split())
         assert f"beginnings of {len(OTHER)}, {len(LONG)}; ends of {len(CLOSING)} char" in said

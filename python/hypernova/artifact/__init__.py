@@ -1,1 +1,4 @@
-"""Read what an artifact says of itself, and make changed copies of it."""
+"""Artifacts as values: the identity and the metadata that they hold, and copies with other models.
+
+Not here: fitting an artifact, and deciding by one. `hypernova.Artifact` itself is of the core.
+"""

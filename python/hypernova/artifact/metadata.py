@@ -1,29 +1,32 @@
-"""Read the metadata of an artifact, which any program may have written.
+"""Metadata of an artifact, which any program may have written: what of it can be relied on.
 
 Not here: the metadata that fitting and changing an artifact write.
 """
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
 
 
-def metadata_of(artifact: Artifact) -> dict[str, Any]:
-    """Give the metadata of an artifact; empty where they are no JSON object."""
-    try:
-        metadata = json.loads(artifact.metadata or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
+def is_object(artifact: Artifact) -> bool:
+    """Tell whether the metadata is a JSON object, or absent, so that a field can be added to it.
+
+    Args:
+        artifact: Its ``metadata`` is an empty dict either way.
+    """
+    return bool(artifact.metadata) or "".join(artifact.metadata_json.split()) in ("", "{}")
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:
-    """Give the telling words of each cluster; None if the artifact holds none."""
-    words = metadata_of(artifact).get("words")
+    """Read the distinctive words of each cluster.
+
+    Returns:
+        A list of words for each cluster; None if the metadata has none, or of another form.
+    """
+    words = artifact.metadata.get("words")
     if (
         isinstance(words, list)
         and len(words) == artifact.n_clusters

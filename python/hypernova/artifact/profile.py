@@ -1,42 +1,42 @@
-"""An artifact taken apart, changed and put together again.
+"""The profile of an artifact's models, and copies of the artifact with other models.
 
-Not here: what is changed. What is not changed keeps its bits.
+Not here: which models, and their estimates.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova._core import Artifact
-from hypernova.canonical import canonical_json
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-# Figures that hold for the models that the table was fitted with, and for no others.
+    from hypernova._core import Artifact
+
+# Metadata that holds for the models that the table was fitted with, and for no others.
 FIGURES = ("in_sample", "selection", "target", "shared_text", "alike_prompts")
+# Fields with a row for each model; the others have a column.
+BY_MODEL = ("slopes", "offsets")
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The columns of some models; a row for each cluster and one for the whole table.
+    """The columns of m models; a row for each of k clusters and a last one for the whole table.
 
     Attributes:
-        counts: float64 (k + 1, m).
-        mean: float32 (k + 1, m), like all that follow but the last two.
-        success: Shrunk success estimates.
-        standard_error: Of ``success``.
-        gain_error: Of the gain over the default model.
-        cost: USD, NaN where unknown.
-        latency: Seconds, NaN where unknown.
-        slopes: float32 (m, dim), or None.
-        offsets: float32 (m,), or None.
+        counts: float64 (k + 1, m), numbers of outcomes.
+        mean: float32 (k + 1, m), mean scores.
+        success: float32 (k + 1, m), success estimates.
+        standard_error: float32 (k + 1, m), of ``success``.
+        gain_error: float32 (k + 1, m), of the paired gain over the default model.
+        cost: float32 (k + 1, m), USD; NaN where unknown.
+        latency: float32 (k + 1, m), seconds; NaN where unknown.
+        slopes: float32 (m, dim), of the linear correction; None without one.
+        offsets: float32 (m,); None as ``slopes``.
     """
 
     counts: NDArray[np.float64]
@@ -51,73 +51,63 @@ class Profile:
 
     @classmethod
     def of(cls, artifact: Artifact) -> Profile:
-        """Read all columns."""
+        """Read the columns of all models of an artifact."""
         return cls(*(getattr(artifact, field.name) for field in fields(cls)))
 
     def beside(self, other: Profile) -> Profile:
-        """Put the columns of other models after these."""
-        return self._each(
-            lambda mine, theirs, axis: np.concatenate([mine, theirs], axis=axis), other
+        """Append the columns of other models."""
+        return self._with_each(
+            lambda name, values, axis: np.concatenate([values, getattr(other, name)], axis=axis)
         )
 
-    def only(self, models: list[int]) -> Profile:
+    def only(self, models: Sequence[int]) -> Profile:
         """Keep the columns of these indices, in this order."""
-        return self._each(lambda mine, _, axis: np.take(mine, models, axis=axis), self)
+        return self._with_each(lambda _, values, axis: np.take(values, models, axis=axis))
 
-    def _each(self, change: Any, other: Profile) -> Profile:
+    def _with_each(self, change: Callable[[str, Any, int], Any]) -> Profile:
+        """Change each array that there is; ``change`` takes its name, it and its axis of models."""
         changed: dict[str, Any] = {}
         for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            axis = 0 if field.name in ("slopes", "offsets") else 1
-            changed[field.name] = (
-                None if mine is None else np.ascontiguousarray(change(mine, theirs, axis))
-            )
+            values, axis = getattr(self, field.name), 0 if field.name in BY_MODEL else 1
+            if values is not None:
+                values = np.ascontiguousarray(change(field.name, values, axis))
+            changed[field.name] = values
         return Profile(**changed)
 
 
 def rebuild(
     artifact: Artifact,
-    models: list[str],
+    models: Sequence[str],
     profile: Profile,
     default_model: str,
     metadata: Mapping[str, object],
 ) -> Artifact:
-    """Make an artifact with other models and the same clusters, policy and embedder."""
-    given: dict[str, Any] = {field.name: getattr(profile, field.name) for field in fields(profile)}
-    given.update(artifact.policy, default_model=models.index(default_model))
-    if artifact.nearest is not None:
-        given["nearest"] = artifact.nearest
-    return Artifact.build(
-        models=models,
-        centroids=artifact.centroids,
-        novelty=artifact.novelty_quantiles,
-        embedder=artifact.embedder,
-        metadata=canonical_json(metadata),
-        sharpness=artifact.sharpness,
-        **given,
+    """Copy an artifact with other models; clusters, policy and embedder keep their bits.
+
+    Args:
+        artifact: To be copied.
+        models: Names of the m models.
+        profile: Their columns.
+        default_model: Name of one of them.
+        metadata: Of the copy.
+    """
+    columns = {field.name: getattr(profile, field.name) for field in fields(profile)}
+    return artifact.replace(
+        models=models, default_model=models.index(default_model), metadata=metadata, **columns
     )
 
 
-def metadata_of(artifact: Artifact) -> dict[str, Any]:
-    """Metadata as an object; empty where another writer left something else there."""
-    try:
-        found = json.loads(artifact.metadata or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def noted(artifact: Artifact, change: Mapping[str, object]) -> dict[str, Any]:
-    """Metadata with one more change in the list ``changes``.
+    """Give an artifact's metadata with one more change in the list ``changes``.
 
-    Figures of the fit are put aside under ``as_fitted``, with the models they are of:
-    they are not those of the artifact that is made.
+    Figures of the fit are moved to ``as_fitted``, with the models that they are of: they do not
+    hold for the artifact that is made.
 
     Args:
         artifact: Before the change; its sha256 is noted.
-        change: What was done, without the text of any prompt.
+        change: A JSON object that describes the change, without the text of any prompt.
     """
-    metadata = metadata_of(artifact)
+    metadata = artifact.metadata
     figures = {name: metadata.pop(name) for name in FIGURES if name in metadata}
     if figures:
         metadata["as_fitted"] = {"models": list(artifact.models), **figures}

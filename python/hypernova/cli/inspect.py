@@ -5,12 +5,11 @@ Not here: held-out figures, which need outcomes: `hypernova evaluate` has them.
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.artifact.metadata import metadata_of, words_of
+from hypernova.artifact.metadata import words_of
 from hypernova.cli.streams import print_json, wants_colour
 from hypernova.cli.summary import heat_map, print_summary
 from hypernova.errors import EmbedderMismatchError
@@ -62,7 +61,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
-    if json.loads(artifact.embedder)["kind"] == "vectors":
+    if artifact.embedder["kind"] == "vectors":
         vectors = table.embedding
         if vectors is None or vectors.shape[1] != artifact.dim:
             raise EmbedderMismatchError(
@@ -114,10 +113,10 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "default_model": artifact.default_model,
         "policy": artifact.policy,
         "sharpness": artifact.sharpness,
-        "nearest": artifact.nearest,
+        "nearest": artifact.n_nearest,
         "lifted": artifact.slopes is not None,
-        "embedder": json.loads(artifact.embedder),
-        "metadata": metadata_of(artifact),
+        "embedder": artifact.embedder,
+        "metadata": artifact.metadata,
         "profiles": {
             "n": json_rows(artifact.counts),
             "mean": json_rows(artifact.mean),

@@ -5,7 +5,6 @@ Not here: how prompts are chosen (`hypernova.training.model_pool.propose`).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import hypernova
@@ -50,7 +49,7 @@ def _propose(arguments: argparse.Namespace) -> None:
     prompts = read_prompts(arguments.prompts)
     scored = arguments.scored
     artifact = hypernova.Artifact.open(arguments.artifact)
-    skipped = SharedParts.from_identity(json.loads(artifact.embedder))
+    skipped = SharedParts.from_identity(artifact.embedder)
     proposals = hypernova.next_prompts(
         artifact,
         prompts,

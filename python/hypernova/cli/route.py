@@ -12,7 +12,6 @@ import hypernova
 from hypernova.cli.arguments import add_device_to, model_price
 from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
-from hypernova.router import as_dict
 from hypernova.router.explanation import REASONS
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _route(arguments: argparse.Namespace) -> int:
         return 0
     decision = router.route(arguments.text, **options)
     if arguments.json:
-        print_json(as_dict(decision))
+        print_json(decision.to_dict())
     else:
         _print_decision(decision)
     return 0
@@ -141,7 +140,7 @@ def _route_lines(
                 print()
         else:
             if arguments.json:
-                print_json(as_dict(decision))
+                print_json(decision.to_dict())
             else:
                 where = f"{decision.cluster}\t{decision.novelty:.3f}"
                 print(f"{decision.model}\t{decision.reason}\t{where}")

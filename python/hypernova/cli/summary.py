@@ -5,14 +5,12 @@ Not here: reports of an evaluation (`hypernova.evaluation`).
 
 from __future__ import annotations
 
-import json
 import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.artifact.metadata import metadata_of
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ RAMP = ((195, 16), (153, 16), (117, 16), (75, 16), (25, 231))
 
 def print_summary(artifact: Artifact) -> None:
     """Print the size of an artifact and its figures, each labelled."""
-    metadata = metadata_of(artifact)
-    identity = json.loads(artifact.embedder)
+    metadata = artifact.metadata
+    identity = artifact.embedder
     print(
         f"{artifact.n_clusters} clusters, {len(artifact.models)} models, "
         f"default {escaped(artifact.default_model)}, embedder "
@@ -197,8 +195,8 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
 def _estimate_note(artifact: Artifact) -> list[str]:
     """Return a note on how a prompt's estimates differ from those of its cluster's centre."""
     parts = []
-    if artifact.nearest is not None:
-        parts.append(f"the average of its {artifact.nearest} nearest clusters")
+    if artifact.n_nearest is not None:
+        parts.append(f"the average of its {artifact.n_nearest} nearest clusters")
     if artifact.slopes is not None:
         parts.append("a linear correction")
     return ["a prompt gets " + ", plus ".join(parts)] if parts else []

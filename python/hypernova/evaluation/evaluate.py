@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.errors import FitError, JudgeError
+from hypernova.errors import EvaluationError, FitError
 from hypernova.evaluation.process_pool import in_processes
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import EvaluationRun, build_report
@@ -88,7 +88,7 @@ def evaluate(
         All figures, with a verdict in one sentence.
 
     Raises:
-        JudgeError: The table is too small to hold anything out, or an option is out of
+        EvaluationError: The table is too small to hold anything out, or an option is out of
             range.
         FitError: ``clusters`` is out of range, or ``structure`` is empty.
         EmbedderMismatchError: As in `fit`.
@@ -102,13 +102,13 @@ def evaluate(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> print(hypernova.evaluate(table).verdict)  # doctest: +SKIP
     """
-    check_table(table, JudgeError)
-    folds = check_count("folds", folds, 2, JudgeError)
-    repeats = check_count("repeats", repeats, 1, JudgeError, MAX_REPEATS)
-    seed = check_count("seed", seed, 0, JudgeError)
+    check_table(table, EvaluationError)
+    folds = check_count("folds", folds, 2, EvaluationError)
+    repeats = check_count("repeats", repeats, 1, EvaluationError, MAX_REPEATS)
+    seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
     check_structure(structure, FitError)
-    jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, JudgeError)
+    jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(table, notes)
     prompts = table.prompt_groups()
@@ -217,7 +217,7 @@ def _check_size(
             for n in range(2 * folds, 2 * LEAST_TASKS + 2 * folds + 1)
             if n - -(-n // folds) >= LEAST_TASKS
         )
-        raise JudgeError(
+        raise EvaluationError(
             f"the table {table.name} has {different} different prompts with outcomes; {folds} "
             f"folds need at least {least} to learn from some and test on others, so add tasks"
             f"{' or ask for fewer folds' if folds > 2 else ''} (its best mean score, "
@@ -225,7 +225,7 @@ def _check_size(
         )
     check_learnable(table, clusters)
     if clusters != "auto" and clusters > training:
-        raise JudgeError(
+        raise EvaluationError(
             f"{clusters} clusters were asked for; with {folds} folds a training part has "
             f"{training} different prompts, so ask for fewer"
         )

@@ -5,7 +5,6 @@ Not here: training, of which serving imports nothing.
 
 from hypernova.router.conversation import turns_of
 from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
-from hypernova.router.form import as_dict
 from hypernova.router.options import RouteOptions
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
 
@@ -17,6 +16,5 @@ __all__ = [
     "ReadText",
     "RouteOptions",
     "Router",
-    "as_dict",
     "turns_of",
 ]

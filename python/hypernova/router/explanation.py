@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypernova.artifact.metadata import words_of
 from hypernova.errors import TextError
 from hypernova.paths import escaped
-from hypernova.router.form import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +133,7 @@ class Explanation(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with the spans of the texts and not the texts."""
         return {
-            "decision": as_dict(self.decision),
+            "decision": self.decision.to_dict(),
             "texts": [
                 {"characters": len(text.text), "read": [list(span) for span in text.spans]}
                 for text in self.texts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from hypernova._core import Artifact
 from hypernova.embedder import CachedEmbedder, CacheInfo, SkipSharedEmbedder
-from hypernova.errors import HypernovaError, StateError
+from hypernova.errors import HypernovaError, UnpicklingError
 from hypernova.events import DecisionEvent, Observers, ReloadEvent, notify
 from hypernova.router.pickling import shared_serving, subclass_attributes
 
@@ -216,7 +216,7 @@ class RouterLifecycle:
             self._begin(shared_serving(artifact, given, **options), given, state["mmap"])
             self._set_all(added)
         except (KeyError, TypeError, AttributeError) as error:
-            raise StateError(
+            raise UnpicklingError(
                 f"not what a pickled router holds: {type(error).__name__}: {error}; pickle it "
                 "again, with this version of hypernova"
             ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hypernova.router.serving import Serving, identity_of
+from hypernova.router.serving import Serving
 from hypernova.unpickled import UnpickledCache
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def shared_serving(
         EmbedderMismatchError: The embedder is not the artifact's.
     """
     embedder_key = None if embedder is None else embedder._pickle_key()
-    options = embedder_key, identity_of(artifact)["fingerprint"], threads, device, cache
+    options = embedder_key, artifact.embedder["fingerprint"], threads, device, cache
 
     def make(others: Iterable[tuple[tuple[str, object, Hashable], Serving]] = ()) -> Serving:
         for (_, _, other_options), other in others:

@@ -5,7 +5,6 @@ Not here: the change to another artifact (see ``Router.reload``).
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -54,7 +53,7 @@ class Serving:
         self._lock = threading.Lock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
-            self._embedder = self._cached(match_embedder(identity_of(artifact), embedder))
+            self._embedder = self._cached(match_embedder(artifact.embedder, embedder))
 
     @property
     def embedder(self) -> TextEmbedder:
@@ -73,7 +72,7 @@ class Serving:
     @property
     def reads_text(self) -> bool:
         """True if there is an embedder: the given one, or a bundled one that the artifact names."""
-        return self._embedder is not None or has_bundled(identity_of(self.artifact))
+        return self._embedder is not None or has_bundled(self.artifact.embedder)
 
     def with_artifact(self, artifact: Artifact, given: TextEmbedder | None) -> Serving:
         """Return the same with another artifact; a loaded embedder is kept, or its like loaded.
@@ -91,7 +90,7 @@ class Serving:
             EmbedderError: The bundled embedder is damaged.
         """
         loaded = self._embedder  # once: another request may be loading it now
-        old, new = identity_of(self.artifact), identity_of(artifact)
+        old, new = self.artifact.embedder, artifact.embedder
         same = all(old[key] == new[key] for key in ("fingerprint", "kind", "dim"))
         other = Serving(artifact, given, threads=self.threads, device=self.device, cache=self.cache)
         if same and loaded is not None:
@@ -106,7 +105,7 @@ class Serving:
         return other
 
     def _load(self) -> TextEmbedder:
-        identity = identity_of(self.artifact)
+        identity = self.artifact.embedder
         return self._cached(load_bundled_for(identity, threads=self.threads, device=self.device))
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
@@ -122,10 +121,3 @@ def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> N
             f"{old['dim']}, and the new one those of {embedder_label(new)}, of dimension "
             f"{new['dim']}: open it with a router of its own"
         )
-
-
-def identity_of(artifact: Artifact) -> dict[str, object]:
-    """Who made the artifact's vectors."""
-    # Validated when the artifact was opened.
-    identity: dict[str, object] = json.loads(artifact.embedder)
-    return identity

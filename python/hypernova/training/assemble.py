@@ -6,13 +6,12 @@ through here, so that a figure is that of the thing that is shipped.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova._core import Artifact
-from hypernova.canonical import canonical_json
+from hypernova.artifact.identity import vectors_identity
 from hypernova.training.clustering.structure import NEAREST, SHARPNESS
 from hypernova.training.estimates.profile import estimate
 
@@ -27,13 +26,6 @@ NOVELTY_LIMIT = 0.99
 NOVELTY_STEPS = 256
 # Farther than any two unit vectors: nothing is novel.
 _NOTHING_IS_NOVEL = np.array([4.0, 4.0], dtype=np.float32)
-
-
-def vectors_identity(origin: str, dim: int) -> dict[str, object]:
-    """Identity of vectors that came with a table: it routes no text."""
-    identity: dict[str, object] = {"kind": "vectors", "name": origin, "dim": dim}
-    digest = hashlib.sha256(canonical_json(identity).encode()).hexdigest()
-    return {**identity, "fingerprint": digest}
 
 
 def novelty_quantiles(distances: Floats) -> Floats:
@@ -82,11 +74,11 @@ def assemble(
         cost=profiles.cost,
         latency=profiles.latency,
         novelty=_NOTHING_IS_NOVEL if distances is None else novelty_quantiles(distances),
-        embedder=canonical_json(identity or vectors_identity("a fold", centroids.shape[1])),
-        metadata=canonical_json(metadata or {}),
+        embedder=identity or vectors_identity("a fold", centroids.shape[1]),
+        metadata=metadata or {},
         # One cluster has nothing to share with.
         sharpness=SHARPNESS if len(centroids) > 1 else None,
-        nearest=NEAREST,
+        n_nearest=NEAREST,
         slopes=None if lifts is None else lifts.slopes,
         offsets=None if lifts is None else lifts.offsets,
         default_model=profiles.default_model,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
+from hypernova.artifact.identity import vectors_identity
 from hypernova.embedder import SkipSharedEmbedder, open_embedder
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.progress import progress_bar
-from hypernova.training.assemble import vectors_identity
 from hypernova.training.checks import (
     check_clusters,
     check_count,

@@ -1,4 +1,6 @@
 //! Arrays in and out. A wrong dtype, shape or stride is refused, never guessed at.
+//!
+//! Not here: the rules for the values of an array, which the core knows.
 
 #![expect(unsafe_code, reason = "arrays are read where NumPy keeps them")]
 
@@ -8,7 +10,7 @@ use pyo3::prelude::*;
 
 use crate::errors::VectorError;
 
-/// What came, in words: `float64 (3, 4)`, or a type that is no array.
+/// Describe an argument: `float64 (3, 4)`, or the type of an object that is no array.
 fn found(object: &Bound<'_, PyAny>) -> String {
     let dtype = object.getattr("dtype").and_then(|d| d.str());
     let shape = object.getattr("shape").and_then(|s| s.str());
@@ -99,7 +101,7 @@ pub(crate) fn matrix_f32(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Vec<
 pub(crate) struct Matrix(PyBuffer<f32>);
 
 impl Matrix {
-    /// Refuse what is no contiguous float32 matrix of `dim` columns.
+    /// Refuse all but a contiguous float32 matrix of `dim` columns.
     pub(crate) fn new(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Self> {
         let expected = format!("a contiguous float32 array of shape (n, {dim})");
         let buffer = buffer::<f32>("matrix", &expected, object, Some(2))?;
@@ -116,9 +118,9 @@ impl Matrix {
 
     /// Copy the values from `start` on, as many as `into` takes.
     ///
-    /// Another thread may write to the array meanwhile. Then the copy holds some old and
-    /// some new values, each of them whole: whoever gets it must take any values, and look
-    /// at no others than those of the copy.
+    /// Another thread may write to the array meanwhile. Then the copy holds some old and some new
+    /// values, each of them whole: the caller must accept any values, and read those of the copy
+    /// alone.
     pub(crate) fn copy(&self, start: usize, into: &mut [f32]) {
         assert!(
             start
@@ -134,11 +136,11 @@ impl Matrix {
 
 /// Copy words that others may write to meanwhile: each is read whole.
 ///
-/// To hold the GIL would not keep writers out, for loops of `numpy` run without it; and to take
-/// it back for each piece of a matrix can last as long as another thread computes. An
-/// ordinary copy would be a data race. The instruction here is one that the compiler assumes
-/// nothing about, and is what `memcpy` itself comes to for pieces of 6 KB: 71 ns both, where
-/// atomic loads, which are not made into vectors, took 355.
+/// Holding the GIL would not keep writers out, for loops of `numpy` run without it; and taking it
+/// back for each piece of a matrix can last as long as another thread computes. An ordinary copy
+/// would be a data race. The compiler assumes nothing about the instruction here, which `memcpy`
+/// itself uses for pieces of 6 KB: both take 71 ns; atomic loads, which the compiler does not
+/// vectorise, took 355.
 ///
 /// # Safety
 ///
@@ -159,8 +161,8 @@ unsafe fn copy_shared(from: *const f32, into: &mut [f32]) {
     #[cfg(not(target_arch = "x86_64"))]
     {
         use std::sync::atomic::{AtomicU32, Ordering};
-        // SAFETY: the caller vouches for them, and an atomic integer may be read where
-        // others write.
+        // SAFETY: the caller vouches for the values, and an atomic integer may be read while
+        // another thread writes it.
         let words = unsafe { std::slice::from_raw_parts(from.cast::<AtomicU32>(), into.len()) };
         for (value, word) in into.iter_mut().zip(words) {
             *value = f32::from_bits(word.load(Ordering::Relaxed));
@@ -168,7 +170,7 @@ unsafe fn copy_shared(from: *const f32, into: &mut [f32]) {
     }
 }
 
-/// A copy of all numbers of an array of any shape. The core checks how many.
+/// A copy of all numbers of an array of any shape. The core checks their number.
 pub(crate) fn numbers<T: Element>(name: &str, object: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
     let expected = format!("a contiguous float{} array", 8 * size_of::<T>());
     buffer::<T>(name, &expected, object, None)?.to_vec(object.py())

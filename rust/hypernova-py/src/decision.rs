@@ -1,29 +1,55 @@
-//! Decisions as Python sees them.
+//! The classes `Decision` and `RankingEntry`.
+//!
+//! Not here: many decisions as columns (see `decisions`).
 
 use std::sync::{Arc, OnceLock};
 
 use hypernova_core as core;
-use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::Artifact;
-use crate::array::Fresh;
+use crate::convert::{Reduced, reduced};
 use crate::errors::raise;
 use crate::options;
-use crate::pickle::{Reduced, reduced};
 
+/// The ranking of the models for a prompt, and why the first of them was taken.
+///
+/// A pickle holds it with its ranking and its id, and without the artifact that made it; a copy is
+/// the object itself.
+///
+/// Example:
+///     >>> import hypernova
+///     >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+///     >>> decision.model == decision.ranking[0].model
+///     True
+///     >>> decision.after_failure(decision.model).reason
+///     'fallback'
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct Decision {
     kind: Kind,
+    /// Index of the nearest cluster.
     #[pyo3(get)]
     cluster: u32,
+    /// Euclidean distance from that cluster's centroid.
     #[pyo3(get)]
     distance: f32,
+    /// Share of the training prompts that lie nearer to their centroids, 0 to 1.
     #[pyo3(get)]
     novelty: f32,
+    /// Why the model was taken.
+    ///
+    /// - ``routed``: the outcomes of prompts like it say that this model beats the default one
+    /// - ``default_no_evidence``: the default model; nothing is proven to beat it for prompts
+    ///   like it
+    /// - ``default_novel``: the prompt is unlike the training prompts, so the whole table decides
+    /// - ``constrained``: the first choice was not allowed
+    /// - ``stayed``: another model does not gain enough to leave the conversation's
+    /// - ``explored``: drawn, to learn how it does
+    /// - ``fallback``: a model that went before it has failed
+    /// - ``best_overall``: the prompt is unlike the training prompts; the best of the whole table
     #[pyo3(get)]
     reason: &'static str,
+    /// Chance with which the model was taken, 0 to 1; 1 unless the caller explores.
     #[pyo3(get)]
     propensity: f64,
     id: OnceLock<String>,
@@ -36,7 +62,7 @@ enum Kind {
         artifact: Arc<core::Artifact>,
         decided: core::Decision,
         options: Arc<core::RouteOptions>,
-        /// What was decided on; empty unless the ranking needs it.
+        /// The prompt's; empty unless the ranking needs it.
         vector: Box<[f32]>,
     },
     /// Out of a pickle, which holds it.
@@ -79,8 +105,8 @@ impl Decision {
     }
 }
 
-/// What is decided on, as far as rankings will need it.
-fn kept(artifact: &core::Artifact, vectors: Vec<f32>) -> Vec<f32> {
+/// The vectors if rankings will need them, or else none.
+pub(crate) fn kept(artifact: &core::Artifact, vectors: Vec<f32>) -> Vec<f32> {
     if artifact.ranks_by_vector() {
         vectors
     } else {
@@ -88,8 +114,31 @@ fn kept(artifact: &core::Artifact, vectors: Vec<f32>) -> Vec<f32> {
     }
 }
 
+impl Decision {
+    fn entries(&self) -> Vec<RankingEntry> {
+        match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                options,
+                vector,
+            } => {
+                let entries = artifact.rank(decided, vector, options).into_iter();
+                let name = |entry: &core::Entry| artifact.model_name(entry.model);
+                entries.map(|e| RankingEntry::new(name(&e), &e)).collect()
+            }
+            Kind::Detached(detached) => {
+                let entries = detached.ranking().iter();
+                let name = |entry: &core::Entry| detached.model_name(entry.model);
+                entries.map(|e| RankingEntry::new(name(e), e)).collect()
+            }
+        }
+    }
+}
+
 #[pymethods]
 impl Decision {
+    /// Name of the model to call: the first of ``ranking``.
     #[getter]
     fn model(&self) -> &str {
         match &self.kind {
@@ -100,34 +149,21 @@ impl Decision {
         }
     }
 
-    /// Built when it is asked for.
+    /// A `RankingEntry` for each model that the options allow, the best first.
     #[getter]
     fn ranking<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        match &self.kind {
-            Kind::Attached {
-                artifact,
-                decided,
-                options,
-                vector,
-            } => {
-                let entries = artifact.rank(decided, vector, options).into_iter();
-                let name = |entry: &core::Entry| artifact.model_name(entry.model);
-                PyTuple::new(py, entries.map(|e| RankingEntry::new(name(&e), &e)))
-            }
-            Kind::Detached(detached) => {
-                let entries = detached.ranking().iter();
-                let name = |entry: &core::Entry| detached.model_name(entry.model);
-                PyTuple::new(py, entries.map(|e| RankingEntry::new(name(e), e)))
-            }
-        }
+        PyTuple::new(py, self.entries())
     }
 
-    /// Given when it is asked for: it costs as much as a tenth of a decision.
+    /// 32 hexadecimal digits that no other decision has, by which a log finds it.
+    ///
+    /// Given when first read: that takes a tenth of the time of a decision.
     #[getter]
     fn id(&self) -> &str {
         self.id.get_or_init(core::id::next)
     }
 
+    /// The sha256 of the artifact that decided, 64 hexadecimal digits.
     #[getter]
     fn artifact(&self) -> &str {
         match &self.kind {
@@ -136,6 +172,27 @@ impl Decision {
         }
     }
 
+    /// Decide again without a model that failed, and those that failed before it.
+    ///
+    /// The same options hold, but for ``previous_model`` and ``explore``, which have had their
+    /// effect. The reason is ``fallback``, and the id is another one.
+    ///
+    /// Args:
+    ///     model: Name of the model that failed, most often this decision's.
+    ///
+    /// Returns:
+    ///     The decision for one of the models that are left.
+    ///
+    /// Raises:
+    ///     UnknownModelError: The artifact does not hold the model.
+    ///     NoCandidateError: It was the last one that the options allow.
+    ///     TypeError: ``model`` is not a str.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+    ///     >>> decision.after_failure(decision.model).model == decision.ranking[1].model
+    ///     True
     fn after_failure(&self, model: &Bound<'_, PyAny>) -> PyResult<Self> {
         const ARGUMENT: &str = "after_failure";
         let expected = "the name of a model";
@@ -161,7 +218,35 @@ impl Decision {
         }
     }
 
-    /// With its ranking, and without the artifact: a pool sends one for each prompt.
+    /// Give all values of the decision as plain ones, for JSON and logs.
+    ///
+    /// Returns:
+    ///     A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
+    ///     list of what `RankingEntry.to_dict` gives, ``artifact``, ``id`` and ``propensity``.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+    ///     >>> values = decision.to_dict()
+    ///     >>> values["ranking"][0]["model"] == values["model"] == decision.model
+    ///     True
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let entries = self.entries();
+        let ranking: PyResult<Vec<_>> = entries.iter().map(|entry| entry.to_dict(py)).collect();
+        let dict = PyDict::new(py);
+        dict.set_item("model", self.model())?;
+        dict.set_item("reason", self.reason)?;
+        dict.set_item("cluster", self.cluster)?;
+        dict.set_item("distance", self.distance)?;
+        dict.set_item("novelty", self.novelty)?;
+        dict.set_item("ranking", ranking?)?;
+        dict.set_item("artifact", self.artifact())?;
+        dict.set_item("id", self.id())?;
+        dict.set_item("propensity", self.propensity)?;
+        Ok(dict)
+    }
+
+    // With its ranking, and without the artifact: a pool sends one for each prompt.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
         let data = match &self.kind {
             Kind::Attached {
@@ -195,14 +280,30 @@ impl Decision {
     }
 }
 
+/// A model's place in a ranking; equal to an entry with the same values.
+///
+/// Example:
+///     >>> import hypernova
+///     >>> entry = hypernova.Router.open().artifact.rank_unread()[0]
+///     >>> list(entry.to_dict())
+///     ['model', 'success', 'cost_usd', 'latency_s', 'n', 'utility']
 #[derive(PartialEq)]
 #[pyclass(frozen, get_all, eq, module = "hypernova._core")]
 pub(crate) struct RankingEntry {
+    /// Name of the model.
     model: String,
+    /// Success estimate for the prompt, 0 to 1.
+    ///
+    /// Where the artifact has shares it is blended over the nearest clusters, and where it has a
+    /// linear correction, that of the vector is added.
     success: f64,
+    /// Expected cost of a task in USD, the caller's price if given; None if unknown.
     cost_usd: Option<f64>,
+    /// Expected latency of a task in seconds; None if unknown.
     latency_s: Option<f64>,
+    /// Number of outcomes that were counted there; may be fractional.
     n: f64,
+    /// Success less weighted cost and latency: the ranking goes by it.
     utility: f64,
 }
 
@@ -247,6 +348,21 @@ impl RankingEntry {
 
 #[pymethods]
 impl RankingEntry {
+    /// Give the values of the entry by name, for JSON and logs.
+    ///
+    /// Returns:
+    ///     A dict of ``model``, ``success``, ``cost_usd``, ``latency_s``, ``n`` and ``utility``.
+    pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        dict.set_item("model", &self.model)?;
+        dict.set_item("success", self.success)?;
+        dict.set_item("cost_usd", self.cost_usd)?;
+        dict.set_item("latency_s", self.latency_s)?;
+        dict.set_item("n", self.n)?;
+        dict.set_item("utility", self.utility)?;
+        Ok(dict)
+    }
+
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
         self.values().into_pyobject(py)?.hash()
     }
@@ -271,141 +387,5 @@ impl RankingEntry {
             "<hypernova.RankingEntry: {:?}, success={:.4}, cost_usd={cost}, n={}, utility={:.4}>",
             self.model, self.success, self.n, self.utility
         )
-    }
-}
-
-/// Columns of many decisions; read-only arrays.
-#[pyclass(frozen, module = "hypernova._core")]
-pub(crate) struct Decisions {
-    /// The object itself, so that a pickle of several batches holds it once.
-    artifact: Py<Artifact>,
-    decided: Vec<core::Decision>,
-    options: Arc<core::RouteOptions>,
-    /// What was decided on, row by row; empty unless rankings need it.
-    matrix: Vec<f32>,
-    #[pyo3(get)]
-    model_indices: Py<PyAny>,
-    #[pyo3(get)]
-    clusters: Py<PyAny>,
-    #[pyo3(get)]
-    distances: Py<PyAny>,
-    #[pyo3(get)]
-    novelties: Py<PyAny>,
-    #[pyo3(get)]
-    reason_codes: Py<PyAny>,
-}
-
-impl Decisions {
-    pub(crate) fn new(
-        py: Python<'_>,
-        artifact: Py<Artifact>,
-        decided: Vec<core::Decision>,
-        options: Arc<core::RouteOptions>,
-        matrix: Vec<f32>,
-    ) -> PyResult<Self> {
-        #[expect(
-            clippy::cast_possible_wrap,
-            reason = "both counts come from u32 fields of the file; more than i32::MAX of either \
-                      would be a file of terabytes"
-        )]
-        let signed = |of: fn(&core::Decision) -> u32| -> PyResult<Py<PyAny>> {
-            let column: Vec<i32> = decided.iter().map(|d| of(d) as i32).collect();
-            Ok(Fresh(column).flat(py)?.unbind())
-        };
-        let float = |of: fn(&core::Decision) -> f32| -> PyResult<Py<PyAny>> {
-            let column: Vec<f32> = decided.iter().map(of).collect();
-            Ok(Fresh(column).flat(py)?.unbind())
-        };
-        let code = |reason| core::Reason::ALL.iter().position(|r| *r == reason);
-        let codes: Vec<u8> = decided
-            .iter()
-            .map(|d| code(d.reason).unwrap_or_default() as u8)
-            .collect();
-        Ok(Self {
-            model_indices: signed(|d| d.model)?,
-            clusters: signed(|d| d.cluster)?,
-            distances: float(|d| d.distance)?,
-            novelties: float(|d| d.novelty)?,
-            reason_codes: Fresh(codes).flat(py)?.unbind(),
-            matrix: kept(artifact.get().core(), matrix),
-            artifact,
-            decided,
-            options,
-        })
-    }
-
-    fn at(&self, at: usize) -> Option<Decision> {
-        let decided = self.decided.get(at)?;
-        let artifact = self.artifact.get().core();
-        let dim = artifact.dim();
-        let vector = self.matrix.get(at * dim..(at + 1) * dim).unwrap_or(&[]);
-        let vector = vector.to_vec();
-        let options = Arc::clone(&self.options);
-        Some(Decision::new(artifact, *decided, options, vector))
-    }
-}
-
-#[pymethods]
-impl Decisions {
-    #[getter]
-    fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let artifact = self.artifact.get().core();
-        let models = artifact.n_models() as u32;
-        PyTuple::new(py, (0..models).map(|m| artifact.model_name(m)))
-    }
-
-    #[getter]
-    #[expect(clippy::unused_self, reason = "a getter")]
-    fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, core::Reason::ALL.map(core::Reason::name))
-    }
-
-    fn __len__(&self) -> usize {
-        self.decided.len()
-    }
-
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        let all: PyResult<Vec<_>> = (0..self.decided.len())
-            .filter_map(|i| self.at(i))
-            .map(|d| Bound::new(py, d))
-            .collect();
-        PyList::new(py, all?)?.try_iter()
-    }
-
-    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Decision> {
-        let none = || PyIndexError::new_err("no such decision");
-        let index: isize = index.extract().map_err(|e: PyErr| {
-            if e.is_instance_of::<PyOverflowError>(index.py()) {
-                return none();
-            }
-            e
-        })?;
-        let at = if index < 0 {
-            self.decided.len().checked_sub(index.unsigned_abs())
-        } else {
-            Some(index.unsigned_abs())
-        };
-        at.and_then(|at| self.at(at)).ok_or_else(none)
-    }
-
-    /// With its artifact, which rankings need; the vectors only where they do.
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
-        let rows = core::detached::batch_to_bytes(&self.decided, &self.options);
-        let vectors = core::detached::vectors_to_bytes(&self.matrix);
-        let [rows, vectors] = [rows, vectors].map(|bytes| PyBytes::new(py, &bytes));
-        let state = (self.artifact.bind(py), rows, vectors);
-        reduced("_decisions", state.into_pyobject(py)?)
-    }
-
-    fn __copy__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
-        slf
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<hypernova.Decisions: {}>", self.decided.len())
     }
 }

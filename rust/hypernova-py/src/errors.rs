@@ -13,12 +13,14 @@ mod python {
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
-    pyo3::import_exception!(hypernova.errors, StateError);
+    pyo3::import_exception!(hypernova.errors, UnpicklingError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
-pub(crate) use python::{ArtifactWriteError, NotFoundError, PolicyError, StateError, VectorError};
+pub(crate) use python::{
+    ArtifactWriteError, NotFoundError, PolicyError, UnpicklingError, VectorError,
+};
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -36,7 +38,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
         Error::Novel { .. } => python::NovelPromptError::new_err(message),
         Error::Option { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
-        Error::State { .. } => python::StateError::new_err(message),
+        Error::State { .. } => python::UnpicklingError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
     }

@@ -1,7 +1,7 @@
-//! The keyword arguments that state a caller's options.
+//! Route options: the keyword arguments that state a caller's limits and weights.
 //!
-//! Each is read straight into the core's form, without a dict or a copy of a name in
-//! between: reading them once took longer than deciding.
+//! Not here: the rules for their values, which the core knows. Each is read straight into the
+//! core's form, without a copy of a name in between: reading them once took longer than deciding.
 
 use std::sync::Arc;
 
@@ -11,114 +11,73 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyMapping, PyString};
 
+use crate::convert::{dict, escaped, unexpected, wrong_type};
 use crate::errors::{PolicyError, raise};
 
 /// An argument that was given, unless it was `None`.
 pub(crate) type Given<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-/// The arguments as they came.
-pub(crate) struct Arguments<'a, 'py> {
-    pub(crate) cost_weight: Given<'a, 'py>,
-    pub(crate) latency_weight: Given<'a, 'py>,
-    pub(crate) max_cost_usd: Given<'a, 'py>,
-    pub(crate) min_success: Given<'a, 'py>,
-    pub(crate) allow: Given<'a, 'py>,
-    pub(crate) deny: Given<'a, 'py>,
-    pub(crate) prices: Given<'a, 'py>,
-    pub(crate) previous_model: Given<'a, 'py>,
-    pub(crate) switch_cost: Given<'a, 'py>,
-    pub(crate) explore: Given<'a, 'py>,
-    pub(crate) explore_seed: Given<'a, 'py>,
-    pub(crate) on_novel: Given<'a, 'py>,
+/// Define [`Arguments`] by the names of the route options: the crate's one list of them, but for
+/// the signature of `Artifact.decide`, which PyO3 wants spelled out.
+macro_rules! arguments {
+    ($($name:ident)*) => {
+        /// The arguments as they came.
+        pub(crate) struct Arguments<'a, 'py> {
+            $(pub(crate) $name: Given<'a, 'py>,)*
+        }
+
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+        impl<'a, 'py> Arguments<'a, 'py> {
+            fn are_all_absent(&self) -> bool {
+                $(self.$name.is_none())&&*
+            }
+
+            /// Arguments by their places in `NAMES`.
+            fn of(values: &'a [Option<Bound<'py, PyAny>>]) -> Self {
+                let mut values = values.iter().map(Option::as_ref);
+                Self { $($name: values.next().flatten(),)* }
+            }
+        }
+    };
+}
+
+arguments! {
+    cost_weight latency_weight max_cost_usd min_success allow deny prices
+    previous_model switch_cost explore explore_seed on_novel
 }
 
 impl Arguments<'_, '_> {
-    /// Check them against an artifact; `defaults` are what they are if none was given.
+    /// Check them against an artifact; without any they are its `defaults`.
     pub(crate) fn resolve(
         &self,
         artifact: &core::Artifact,
         defaults: &Arc<core::RouteOptions>,
     ) -> PyResult<Arc<core::RouteOptions>> {
-        let Self {
-            cost_weight: None,
-            latency_weight: None,
-            max_cost_usd: None,
-            min_success: None,
-            allow: None,
-            deny: None,
-            prices: None,
-            previous_model: None,
-            switch_cost: None,
-            explore: None,
-            explore_seed: None,
-            on_novel: None,
-        } = self
-        else {
-            return self.read(artifact).map(Arc::new);
-        };
-        Ok(Arc::clone(defaults))
+        if self.are_all_absent() {
+            return Ok(Arc::clone(defaults));
+        }
+        self.read(artifact).map(Arc::new)
     }
 
-    /// As [`Self::resolve`], for arguments that came as a dict.
+    /// As [`Self::resolve`], for arguments of `method` that came as a dict.
     pub(crate) fn resolve_dict(
-        given: &Bound<'_, PyDict>,
+        method: &str,
+        given: Option<&Bound<'_, PyDict>>,
         artifact: &core::Artifact,
         defaults: &Arc<core::RouteOptions>,
     ) -> PyResult<Arc<core::RouteOptions>> {
-        const NAMES: [&str; 12] = [
-            "cost_weight",
-            "latency_weight",
-            "max_cost_usd",
-            "min_success",
-            "allow",
-            "deny",
-            "prices",
-            "previous_model",
-            "switch_cost",
-            "explore",
-            "explore_seed",
-            "on_novel",
-        ];
-        let mut values = NAMES.map(|_| None);
+        let Some(given) = given else {
+            return Ok(Arc::clone(defaults));
+        };
+        let mut values = [const { None }; NAMES.len()];
         for (name, value) in given {
-            let at = NAMES
-                .iter()
-                .position(|known| name.eq(known).unwrap_or(false));
-            let Some(at) = at else {
-                let message = format!("unexpected keyword argument {}", name.repr()?);
-                return Err(PyTypeError::new_err(message));
-            };
+            let text = name.cast::<PyString>()?.to_str().unwrap_or_default();
+            let at = NAMES.iter().position(|known| *known == text);
+            let at = at.ok_or_else(|| unexpected(method, &name))?;
             values[at] = (!value.is_none()).then_some(value);
         }
-        let [
-            cost_weight,
-            latency_weight,
-            max_cost_usd,
-            min_success,
-            allow,
-            deny,
-            prices,
-            previous_model,
-            switch_cost,
-            explore,
-            explore_seed,
-            on_novel,
-        ] = values.each_ref().map(Option::as_ref);
-        let given = Arguments {
-            cost_weight,
-            latency_weight,
-            max_cost_usd,
-            min_success,
-            allow,
-            deny,
-            prices,
-            previous_model,
-            switch_cost,
-            explore,
-            explore_seed,
-            on_novel,
-        };
-        given.resolve(artifact, defaults)
+        Arguments::of(&values).resolve(artifact, defaults)
     }
 
     fn read(&self, artifact: &core::Artifact) -> PyResult<core::RouteOptions> {
@@ -147,7 +106,7 @@ impl Arguments<'_, '_> {
             })?;
         }
         if let Some(prices) = self.prices {
-            for (name, usd) in dict("prices", prices)? {
+            for (name, usd) in prices_of(prices)? {
                 let name = model(artifact, "prices", "a name of a model as key", &name)?;
                 let usd = float("prices", &usd)?;
                 options.price(artifact, name, usd).map_err(raise)?;
@@ -177,12 +136,6 @@ impl Arguments<'_, '_> {
     }
 }
 
-pub(crate) fn wrong(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
-    let found = value.get_type().name();
-    let found = found.map_or_else(|_| "another object".into(), |name| name.to_string());
-    PyTypeError::new_err(format!("{argument}: expected {expected}, got {found}"))
-}
-
 fn number(argument: &str, value: Given<'_, '_>) -> PyResult<Option<f64>> {
     let Some(value) = value else {
         return Ok(None);
@@ -193,7 +146,7 @@ fn number(argument: &str, value: Given<'_, '_>) -> PyResult<Option<f64>> {
 fn float(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     value.extract().map_err(|e: PyErr| {
         if e.is_instance_of::<PyTypeError>(value.py()) {
-            return wrong(argument, "a number", value);
+            return wrong_type(argument, "a number", value);
         }
         if e.is_instance_of::<PyOverflowError>(value.py()) {
             let rule = "is beyond the range of a float; it must be a number within it";
@@ -213,7 +166,7 @@ fn seed(value: &Bound<'_, PyAny>) -> PyResult<u64> {
                 .unwrap_or_else(|| "an int of many digits".into());
             return PolicyError::new_err(format!("explore_seed is {found}; it must be {range}"));
         }
-        wrong("explore_seed", &range, value)
+        wrong_type("explore_seed", &range, value)
     })
 }
 
@@ -224,18 +177,7 @@ fn text<'a, 'py>(
 ) -> PyResult<&'a Bound<'py, PyString>> {
     value
         .cast::<PyString>()
-        .map_err(|_| wrong(argument, expected, value))
-}
-
-/// A text that is not UTF-8, for a message: Python's strings may hold lone surrogates.
-pub(crate) fn escaped(text: &Bound<'_, PyString>) -> String {
-    let bytes = text.call_method1("encode", ("utf-8", "backslashreplace"));
-    bytes
-        .and_then(|bytes| bytes.extract::<Vec<u8>>())
-        .map_or_else(
-            |_| text.to_string_lossy().into_owned(),
-            |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-        )
+        .map_err(|_| wrong_type(argument, expected, value))
 }
 
 /// The name of a model. One that is not UTF-8 is a name that no artifact holds.
@@ -260,17 +202,10 @@ pub(crate) fn name<'a>(
     name.to_str().map_err(|_| raise(unknown(&escaped(name))))
 }
 
-/// A dict as it is, and another mapping as a dict.
-fn dict<'py>(argument: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    if let Ok(dict) = value.cast::<PyDict>() {
-        return Ok(dict.clone());
-    }
+fn prices_of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let expected = "a mapping from the name of a model to its cost in USD";
     let mapping = value.cast::<PyMapping>();
-    let mapping = mapping.map_err(|_| wrong(argument, expected, value))?;
-    let dict = PyDict::new(value.py());
-    dict.update(mapping)?;
-    Ok(dict)
+    dict(mapping.map_err(|_| wrong_type("prices", expected, value))?)
 }
 
 fn each_name(
@@ -282,14 +217,14 @@ fn each_name(
     let expected = "names of models, such as a list of str";
     // A single name would be taken for its letters.
     if models.is_instance_of::<PyString>() {
-        return Err(wrong(argument, expected, models));
+        return Err(wrong_type(argument, expected, models));
     }
     // The usual case, without an iterator of Python's.
     if let Ok(models) = models.cast::<PyList>() {
         return (models.iter())
             .try_for_each(|name| each(model(artifact, argument, expected, &name)?).map_err(raise));
     }
-    for name in (models.try_iter()).map_err(|_| wrong(argument, expected, models))? {
+    for name in (models.try_iter()).map_err(|_| wrong_type(argument, expected, models))? {
         each(model(artifact, argument, expected, &name?)?).map_err(raise)?;
     }
     Ok(())

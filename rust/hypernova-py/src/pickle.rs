@@ -1,6 +1,7 @@
-//! How the classes pickle: the functions that make them again from what was sent.
+//! The functions by which a pickle makes objects of the classes again.
 //!
-//! Not here: what the bytes mean and whether they are whole; the core writes and checks them.
+//! Not here: `__reduce__`, which each class has; the meaning of the bytes, which the core writes
+//! and checks.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,21 +10,10 @@ use hypernova_core as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::Artifact;
-use crate::decision::{Decision, Decisions, RankingEntry};
-use crate::errors::{StateError, raise};
-
-/// The function, and its arguments, that make an object again: what `__reduce__` gives.
-pub(crate) type Reduced<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
-
-/// Name one of the functions below, which a pickle finds by its name in this module.
-pub(crate) fn reduced<'py>(
-    function: &str,
-    arguments: Bound<'py, PyTuple>,
-) -> PyResult<Reduced<'py>> {
-    let module = arguments.py().import("hypernova._core")?;
-    Ok((module.getattr(function)?, arguments))
-}
+use crate::artifact::Artifact;
+use crate::decision::{Decision, RankingEntry};
+use crate::decisions::Decisions;
+use crate::errors::{UnpicklingError, raise};
 
 /// Take the arguments apart: anybody may have made them.
 fn parts<'py, T>(of: &str, state: &Bound<'py, PyTuple>) -> PyResult<T>
@@ -33,7 +23,7 @@ where
     state.extract::<T>().map_err(|error| {
         let error: PyErr = error.into();
         let why = error.value(state.py());
-        StateError::new_err(format!(
+        UnpicklingError::new_err(format!(
             "not what a pickled {of} holds: {why}; pickle it again, with this version of hypernova"
         ))
     })
@@ -43,6 +33,7 @@ where
 /// sent. Locked only while the GIL is held, so no fork finds it locked by another thread.
 static IN_USE: Mutex<Vec<Weak<core::Artifact>>> = Mutex::new(Vec::new());
 
+/// Make the `Artifact` of a pickle again.
 #[pyfunction(name = "_artifact")]
 #[pyo3(signature = (*state))]
 pub(crate) fn artifact(state: &Bound<'_, PyTuple>) -> PyResult<Artifact> {
@@ -64,12 +55,13 @@ pub(crate) fn artifact(state: &Bound<'_, PyTuple>) -> PyResult<Artifact> {
     Ok(Artifact::of(new))
 }
 
+/// Make the `Decision` of a pickle again.
 #[pyfunction(name = "_decision")]
 #[pyo3(signature = (*state))]
 pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
     let (data, id): (Bound<'_, PyBytes>, String) = parts("decision", state)?;
     if !core::id::is_one(&id) {
-        return Err(StateError::new_err(format!(
+        return Err(UnpicklingError::new_err(format!(
             "not what a pickled decision holds: the id is {id:?}, expected 32 hexadecimal digits"
         )));
     }
@@ -77,19 +69,28 @@ pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
     Ok(Decision::detached(detached, Some(id)))
 }
 
+/// Make the `RankingEntry` of a pickle again.
 #[pyfunction(name = "_ranking_entry")]
 #[pyo3(signature = (*state))]
 pub(crate) fn ranking_entry(state: &Bound<'_, PyTuple>) -> PyResult<RankingEntry> {
     parts("ranking entry", state).map(RankingEntry::of)
 }
 
+/// Make the `Decisions` of a pickle again.
 #[pyfunction(name = "_decisions")]
 #[pyo3(signature = (*state))]
-pub(crate) fn decisions(py: Python<'_>, state: &Bound<'_, PyTuple>) -> PyResult<Decisions> {
-    let (artifact, rows, vectors): (Py<Artifact>, Bound<'_, PyBytes>, Bound<'_, PyBytes>) =
+pub(crate) fn decisions(state: &Bound<'_, PyTuple>) -> PyResult<Decisions> {
+    let (artifact, rows, vectors): (Bound<'_, Artifact>, Bound<'_, PyBytes>, Bound<'_, PyBytes>) =
         parts("batch of decisions", state)?;
-    let (decided, options, vectors) = (artifact.get().core())
+    let inner = artifact.get().core();
+    let (decided, options, vectors) = inner
         .batch_from_bytes(rows.as_bytes(), vectors.as_bytes())
         .map_err(raise)?;
-    Decisions::new(py, artifact, decided, Arc::new(options), vectors)
+    Decisions::new(
+        artifact.as_any(),
+        inner,
+        decided,
+        Arc::new(options),
+        vectors,
+    )
 }

@@ -27,7 +27,6 @@ from hypernova.integrations.server.middleware import (
     is_token,
 )
 from hypernova.integrations.server.workers import Limits, Workers
-from hypernova.router import as_dict
 from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ class _Service:
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
         decision = self.router.route(asked.text, messages=messages, **asked.options())
         self._write([decision])
-        return as_dict(decision)
+        return decision.to_dict()
 
     def route_batch(self, body: bytes) -> Iterator[object]:
         """Choose a model for each of many prompts."""
@@ -202,7 +201,7 @@ class _Service:
             yield None
         decisions = batch.decide()
         self._write(decisions)
-        yield {"decisions": [as_dict(decision) for decision in decisions]}
+        yield {"decisions": [decision.to_dict() for decision in decisions]}
 
     def outcome(self, body: bytes) -> object:
         """Write the outcome of a decision to the log."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.profile import Profile, noted, rebuild
-from hypernova.errors import PoolError
+from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
 from hypernova.training.choices import NO_LIMITS, models_taken
@@ -129,7 +129,7 @@ def add_model(
         The new artifact, in memory. Its metadata say under ``changes`` what was added.
 
     Raises:
-        PoolError: The artifact holds the model already, the table has no outcome of it, or
+        ModelPoolError: The artifact holds the model already, the table has no outcome of it, or
             it is named twice.
         EmbedderMismatchError: The artifact routes vectors only and the table brings none of
             its kind, or the embedder is not the artifact's.
@@ -155,7 +155,7 @@ def add(
     device: Device = "cpu",
 ) -> tuple[Artifact, list[Addition]]:
     """Do what `add_model` does, and say what it came to."""
-    check_table(table, PoolError)
+    check_table(table, ModelPoolError)
     names = new_models(artifact, table, models)
     placed = Placed.of(artifact, vectors_of_table(artifact, table, embedder, device))
     scored = {name: scored_of(artifact, table, placed, name) for name in names}
@@ -196,21 +196,21 @@ def new_models(
     asked = [name for name in table.models if name != default] if models is None else list(models)
     for name in asked:
         if asked.count(name) > 1:
-            raise PoolError(f"the model {name!r} is named twice; name it once")
+            raise ModelPoolError(f"the model {name!r} is named twice; name it once")
         if name in artifact.models:
             others = "" if models is not None else "; or name the models to add, and only these"
-            raise PoolError(
+            raise ModelPoolError(
                 f"the artifact holds the model {name!r} already: fold its outcomes in with "
                 f"recalibrate, or start it anew after remove-model{others}"
             )
         if name not in table.models or np.isnan(_column(table, name)).all():
-            raise PoolError(
+            raise ModelPoolError(
                 f"the table {table.name} has no outcome of the model {name!r}; it has some of "
                 f"{quoted_list(table.models)}"
             )
         check_new_name(artifact, name)
     if not asked:
-        raise PoolError(
+        raise ModelPoolError(
             f"the table {table.name} has outcomes of {default!r} only, the default model, which "
             "the artifact holds already; give those of a new model, or use recalibrate"
         )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.artifact.profile import Profile, metadata_of, noted, rebuild
-from hypernova.errors import PoolError, UnknownModelError
+from hypernova.artifact.profile import Profile, noted, rebuild
+from hypernova.errors import ModelPoolError, UnknownModelError
 from hypernova.table.model_names import describe_lookalikes, find_lookalikes, name_problem
 from hypernova.table.source import quoted, quoted_list
 
@@ -35,7 +35,7 @@ def remove_model(
 
     Raises:
         UnknownModelError: The artifact does not hold a model.
-        PoolError: A model is named twice, no model would be left, or the default model
+        ModelPoolError: A model is named twice, no model would be left, or the default model
             goes and ``default`` does not say which takes its place.
 
     Example:
@@ -48,17 +48,17 @@ def remove_model(
     for name in gone:
         _check_known(artifact, name)
         if gone.count(name) > 1:
-            raise PoolError(f"the model {name!r} is named twice; name it once")
+            raise ModelPoolError(f"the model {name!r} is named twice; name it once")
     if not gone:
-        raise PoolError("no model is named; name those to remove")
+        raise ModelPoolError("no model is named; name those to remove")
     left = [name for name in artifact.models if name not in gone]
     if not left:
-        raise PoolError("no model would be left to choose; keep at least one")
+        raise ModelPoolError("no model would be left to choose; keep at least one")
     if default is not None:
         _check_known(artifact, default)
     chosen = default or artifact.default_model
     if chosen in gone:
-        raise PoolError(
+        raise ModelPoolError(
             f"{chosen!r} is the default model, which all others are held against; say which of "
             f"{quoted_list(left)} takes its place (--default)"
             if default is None
@@ -86,7 +86,7 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
 
     Raises:
         UnknownModelError: The artifact does not hold ``old``.
-        PoolError: It holds ``new``, or another spelling of it, already, or that is no name.
+        ModelPoolError: It holds ``new``, or another spelling of it, already, or that is no name.
 
     Example:
         >>> import hypernova
@@ -97,11 +97,11 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
     _check_known(artifact, old)
     check_new_name(artifact, new, but=old)
     if new in artifact.models:
-        raise PoolError(f"the artifact holds a model {new!r} already; choose another name")
+        raise ModelPoolError(f"the artifact holds a model {new!r} already; choose another name")
     names = [new if name == old else name for name in artifact.models]
     default = new if artifact.default_model == old else artifact.default_model
     # Figures of the fit stay true, under the names that they were found with.
-    metadata = metadata_of(artifact)
+    metadata = artifact.metadata
     changes = noted(artifact, {"what": "rename_model", "model": old, "to": new})["changes"]
     return rebuild(artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes})
 
@@ -115,16 +115,16 @@ def check_new_name(artifact: Artifact, name: str, *, but: str | None = None) -> 
         but: The model that gives its name up.
 
     Raises:
-        PoolError: The name is one of these.
+        ModelPoolError: The name is one of these.
     """
     if not isinstance(name, str):
-        raise PoolError(f"{quoted(name)} is no name of a model; give one line of text")
+        raise ModelPoolError(f"{quoted(name)} is no name of a model; give one line of text")
     fault = name_problem(name)
     if fault:
-        raise PoolError(f"{quoted(name)} is no name of a model: {'; '.join(fault)}")
+        raise ModelPoolError(f"{quoted(name)} is no name of a model: {'; '.join(fault)}")
     pair = find_lookalikes([name], [known for known in artifact.models if known != but])
     if pair:
-        raise PoolError(
+        raise ModelPoolError(
             f"the artifact holds another spelling of that model: {describe_lookalikes(*pair)}; "
             "choose another name"
         )

@@ -68,10 +68,10 @@ class Placed:
         clusters, distances = nearest_centroids(vectors, centroids)
         unlike = novel(distances, artifact)
         rows = np.zeros((len(vectors), len(centroids) + 1))
-        if artifact.sharpness is None or artifact.nearest is None:
+        if artifact.sharpness is None or artifact.n_nearest is None:
             rows[np.arange(len(vectors)), clusters] = 1.0
         else:
-            rows[:, :-1] = shares(vectors, centroids, artifact.sharpness, artifact.nearest)
+            rows[:, :-1] = shares(vectors, centroids, artifact.sharpness, artifact.n_nearest)
         rows[unlike] = 0.0
         rows[unlike, -1] = 1.0
         return cls(clusters, unlike, rows, vectors)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.artifact.profile import Profile, metadata_of, rebuild
-from hypernova.errors import PoolError
+from hypernova.artifact.profile import Profile, rebuild
+from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted
 from hypernova.training.checks import check_count, check_table
 from hypernova.training.choices import decisions
@@ -85,7 +85,7 @@ def next_prompts(
         At most ``count`` proposals; none repeats the text, or the vector, of another.
 
     Raises:
-        PoolError: There is nothing to propose, ``count`` is below 1, ``model`` is no name, or
+        ModelPoolError: There is nothing to propose, ``count`` is below 1, ``model`` is no name, or
             outcomes are given of a model that the artifact holds.
         EmbedderMismatchError: As in `add_model`.
 
@@ -96,21 +96,23 @@ def next_prompts(
         >>> len(found)
         1
     """
-    count = check_count("count", count, 1, PoolError)
+    count = check_count("count", count, 1, ModelPoolError)
     if isinstance(prompts, str):  # its letters would pass for prompts
-        raise PoolError(
+        raise ModelPoolError(
             f"prompts is {quoted(prompts)}; expected a sequence of prompts: "
             "hypernova.table.read_prompts(path) reads some"
         )
     if scored is not None:
-        check_table(scored, PoolError)
+        check_table(scored, ModelPoolError)
     if model is not None and model not in artifact.models:
         check_new_name(artifact, model)
     texts = None if isinstance(prompts, np.ndarray) else list(prompts)
     past = set() if scored is None else set(scored.prompts)
     fresh = _fresh(prompts, past)
     if not len(fresh):
-        raise PoolError("there is no prompt to propose: none is given, or all are scored already")
+        raise ModelPoolError(
+            "there is no prompt to propose: none is given, or all are scored already"
+        )
     looked = _spread(fresh, CANDIDATES)
     if texts is None:
         vectors = np.ascontiguousarray(np.asarray(prompts)[looked])
@@ -119,7 +121,7 @@ def next_prompts(
     placed = Placed.of(artifact, vectors)
     if model is not None and model in artifact.models:
         if scored is not None:
-            raise PoolError(
+            raise ModelPoolError(
                 f"the artifact holds the model {model!r}, and its outcomes are counted; leave "
                 "scored out"
             )
@@ -135,7 +137,7 @@ def next_prompts(
             [*artifact.models, name],
             Profile.of(artifact).beside(new.column),
             artifact.default_model,
-            metadata_of(artifact),
+            artifact.metadata,
         )
     decided = _spread(np.arange(len(looked)), DECISIONS)
     gap, room = _gaps(whole, vectors[decided], name)
@@ -185,7 +187,7 @@ def _scored(
         return Scored(placed, nothing, nothing, nothing, nothing)
     names = new_models(artifact, scored, None if model is None else [model])
     if len(names) > 1:
-        raise PoolError(
+        raise ModelPoolError(
             f"the table {scored.name} has outcomes of {len(names)} new models; say for which to "
             "propose prompts"
         )

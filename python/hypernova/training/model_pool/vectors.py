@@ -5,7 +5,6 @@ Not here: routing; a router has its embedder.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +38,7 @@ def vectors_of_table(
         EmbedderMismatchError: The table brings no such vectors, or the embedder is not the
             artifact's.
     """
-    identity = json.loads(artifact.embedder)
+    identity = artifact.embedder
     if identity["kind"] == "text":
         return embedded(artifact, table.prompts, embedder, device)
     vectors = table.embedding
@@ -63,7 +62,7 @@ def embedded(
     Raises:
         EmbedderMismatchError: The artifact routes vectors only, or the embedder is not its own.
     """
-    identity = json.loads(artifact.embedder)
+    identity = artifact.embedder
     if embedder is None:
         used: TextEmbedder = load_bundled_for(identity, device=device)
     else:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova.artifact.metadata import is_object
 from hypernova.errors import RecalibrateError
 from hypernova.training.estimates.profile import Profiles
 from hypernova.training.online.sums import Folded
@@ -157,16 +158,12 @@ def notes_of(artifact: Artifact) -> dict[str, Any]:
     Raises:
         RecalibrateError: It is not a JSON object.
     """
-    try:
-        notes = json.loads(artifact.metadata or "{}")
-    except ValueError:
-        notes = None
-    if not isinstance(notes, dict):
+    if not is_object(artifact):
         raise RecalibrateError(
             "the artifact's metadata is not a JSON object, so nothing can be added to it; "
             "write it with hypernova fit"
         )
-    return notes
+    return artifact.metadata
 
 
 def profiles_of(artifact: Artifact) -> Profiles:

@@ -1,0 +1,114 @@
+"""The route options, and the reasons of decisions, are the same wherever they are spelled.
+
+Not here: the effect of an option (`test_rule.py`) and wrong values (`test_arguments.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from hypernova.integrations.bounds import _CHECKS, OPERATORS
+
+import hypernova
+from hypernova import Artifact, RouteOptions, Router
+from hypernova.cli import route
+from hypernova.router.explanation import REASONS
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(hypernova.__file__).parent
+OPTIONS = list(RouteOptions.__annotations__)
+UNPACKED = "Unpack[RouteOptions]"
+BUNDLED = Router.open().artifact
+
+
+def keyword_arguments(path: Path) -> dict[str, str]:
+    """By the name of each function of a file that has ``**options``, their annotation."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return {
+        node.name: ast.unparse(node.args.kwarg.annotation)
+        for node in functions
+        if node.args.kwarg and node.args.kwarg.arg == "options" and node.args.kwarg.annotation
+    }
+
+
+def test_there_are_twelve() -> None:
+    assert len(OPTIONS) == 12
+
+
+def test_the_signature_of_decide_spells_them_out() -> None:
+    parameters = inspect.signature(Artifact.decide).parameters.values()
+    keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    assert [p.name for p in keywords] == OPTIONS
+    assert {p.default for p in keywords} == {None}
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "cost"])
+def test_each_other_method_of_an_artifact_takes_them_and_no_others(name: str) -> None:
+    calls = {
+        "decide_many": lambda **options: BUNDLED.decide_many(BUNDLED.centroids, **options),
+        "explain": lambda **options: BUNDLED.explain(BUNDLED.centroids[0], **options),
+        "rank_unread": BUNDLED.rank_unread,
+    }
+    for method, call in calls.items():
+        if name in OPTIONS:
+            call(**{name: None})
+            with pytest.raises((TypeError, ValueError)):  # it is read, and not passed over
+                call(**{name: object()})
+        else:
+            with pytest.raises(TypeError) as caught:
+                call(**{name: None})
+            words = f"Artifact.{method}() got an unexpected keyword argument {name!r}"
+            assert str(caught.value) == words
+
+
+def test_the_stub_and_the_router_refer_to_them() -> None:
+    stub = keyword_arguments(PACKAGE / "_core.pyi")
+    assert stub == dict.fromkeys(("decide", "decide_many", "explain", "rank_unread"), UNPACKED)
+    router = keyword_arguments(PACKAGE / "router" / "router.py")
+    methods = ("route", "aroute", "route_many", "explain", "decide", "decide_many")
+    assert {name: router.get(name) for name in methods} == dict.fromkeys(methods, UNPACKED)
+
+
+def test_litellm_refers_to_them() -> None:
+    found = keyword_arguments(PACKAGE / "integrations" / "litellm.py")
+    assert found
+    assert set(found.values()) == {UNPACKED}
+
+
+def test_each_is_the_operators_or_checked_for_a_request() -> None:
+    assert sorted([*OPERATORS, *_CHECKS]) == sorted(OPTIONS)
+
+
+def test_the_body_of_a_request_has_them() -> None:
+    wire = pytest.importorskip("hypernova.integrations.server.wire")
+    # A draw that a client can repeat is none; a batch is no conversation.
+    one = set(OPTIONS) - {"explore_seed"}
+    assert set(wire.RouteBody.model_fields) == one | {"text", "messages"}
+    many = one - {"previous_model", "switch_cost"}
+    assert set(wire.BatchBody.model_fields) == many | {"texts"}
+
+
+def test_the_command_line_has_them() -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    route.add_to(commands)
+    others = {"help", "text", "artifact", "embedder", "device", "json", "explain"}
+    flags = {action.dest for action in commands.choices["route"]._actions}
+    assert flags - others == set(OPTIONS) - {"explore_seed"}
+
+
+def test_each_reason_has_one_text() -> None:
+    decisions = BUNDLED.decide_many(BUNDLED.centroids[:1])
+    assert set(REASONS) == set(decisions.reasons)
+    documentation = " ".join((hypernova.Decision.reason.__doc__ or "").split())
+    page = (ROOT / "docs" / "decision-rule.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{name}` | {text} |" for name, text in REASONS.items()]
+    assert documentation.endswith(" ".join(f"- ``{n}``: {text}" for n, text in REASONS.items()))
