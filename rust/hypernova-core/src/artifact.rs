@@ -1,6 +1,6 @@
 //! An artifact that has been validated, held in memory or mapped from a file.
 //!
-//! Not here: the reading and mapping of files (`backing.rs`), the rules (see
+//! Not here: the reading and mapping of files (`file.rs`), the rules (see
 //! [`crate::format`]) and decisions (see [`crate::decide`]).
 
 use std::ops::Range;
@@ -10,11 +10,10 @@ use std::sync::atomic::AtomicU32;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::backing::{Backing, Mmap};
 use crate::error::Error;
-use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
+use crate::file::{self, Backing, Mmap};
+use crate::format::{self, Embedder, Layout, Parts, Policy, Soft, tag};
 use crate::nearest::{self, FOUR, Nearest, Pruner, SimdLevel, TopK};
-use crate::write::{self, Parts};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
@@ -147,7 +146,7 @@ impl Artifact {
                 });
             }
         }
-        Self::from_bytes(&write::encode(parts))
+        Self::from_bytes(&format::encode(parts))
     }
 
     fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: SimdLevel) -> Self {
@@ -204,7 +203,7 @@ impl Artifact {
     ///
     /// [`Error::Write`] in [`Error::InFile`]; what stood at `path` is as it was.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write::save(self.bytes(), path)
+        file::save(self.bytes(), path)
     }
 
     /// The file, byte for byte.

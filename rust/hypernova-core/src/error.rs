@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::format::Tag;
+use crate::format::tag::Tag;
 
 /// What was wrong, and where.
 ///

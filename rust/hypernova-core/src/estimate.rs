@@ -4,8 +4,7 @@
 //! are those of `FORMAT.md` under *Meaning*.
 
 use crate::artifact::Artifact;
-use crate::dot::dot;
-use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel};
+use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, dot};
 
 /// What the rule asks for, by index of a model.
 pub(crate) trait Estimates {

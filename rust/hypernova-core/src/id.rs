@@ -21,7 +21,7 @@ pub fn next() -> String {
 /// Whether a text has the form of what [`next`] gives.
 #[must_use]
 pub fn is_one(text: &str) -> bool {
-    crate::detached::is_hex(text, 32)
+    is_hex(text, 32)
 }
 
 /// A seed that is given once.
@@ -57,6 +57,11 @@ pub(crate) fn mixed(seed: u64, n: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+/// Whether a text is so many hexadecimal digits, none of them a capital letter.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

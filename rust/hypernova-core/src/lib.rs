@@ -14,31 +14,31 @@
 //! ```
 
 pub mod artifact;
-mod backing;
+
 pub mod decide;
 pub mod detached;
-mod dot;
+
 pub mod error;
 mod estimate;
 pub mod explain;
+mod file;
 pub mod format;
 pub mod id;
 pub mod nearest;
 pub mod options;
 pub mod policy;
-pub mod write;
 
 /// The specification of the artifact.
 #[doc = include_str!("../FORMAT.md")]
 pub mod specification {}
 
 pub use artifact::Artifact;
-pub use backing::Mmap;
 pub use decide::Decision;
 pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
+pub use file::Mmap;
+pub use format::{LinearCorrection, Parts};
 pub use nearest::SimdLevel;
 pub use options::{OnNovel, Request, RouteOptions};
 pub use policy::{Entry, Reason, Standing};
-pub use write::{LinearCorrection, Parts};

@@ -2,7 +2,53 @@
 //!
 //! Not here: the search, and the order of equal distances, which is that of the offers.
 
-use super::{Keep, Nearest};
+/// A centroid and its squared distance from the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// Index of the centroid.
+    pub index: u32,
+    /// Squared Euclidean distance, in f32.
+    pub squared: f32,
+}
+
+/// What a search keeps of the distances that it meets. They come by rising index,
+/// and none is NaN.
+pub(super) trait Keep {
+    fn offer(&mut self, index: usize, squared: f32);
+
+    /// A distance above this one would not be kept; infinite as long as all would be.
+    fn worst(&self) -> f32;
+}
+
+/// The smallest; of equal ones the one seen first.
+#[derive(Clone, Copy)]
+pub(super) struct Best(pub(super) Nearest);
+
+impl Best {
+    pub(super) fn new() -> Self {
+        Self(Nearest {
+            index: 0,
+            squared: f32::INFINITY,
+        })
+    }
+}
+
+impl Keep for Best {
+    #[inline]
+    fn offer(&mut self, index: usize, squared: f32) {
+        if squared < self.0.squared {
+            self.0 = Nearest {
+                index: index as u32,
+                squared,
+            };
+        }
+    }
+
+    #[inline]
+    fn worst(&self) -> f32 {
+        self.0.squared
+    }
+}
 
 /// The most that are kept.
 pub const MAX_TOP_K: usize = 16;

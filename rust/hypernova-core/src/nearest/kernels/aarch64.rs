@@ -1,6 +1,6 @@
 //! The kernel for aarch64: NEON.
 //!
-//! Not here: the choice of it (see [`super::SimdLevel`]).
+//! Not here: the choice of it (`dispatch.rs`).
 //!
 //! Sixteen partial sums are four registers; two rows at once use eight of them
 //! for sums and leave the rest for what is loaded.
@@ -14,7 +14,10 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Keep, LANES, Neon, blocks, padded_tail};
+use super::{blocks, padded_tail};
+use crate::nearest::level::Neon;
+use crate::nearest::scalar::LANES;
+use crate::nearest::top_k::Keep;
 
 /// Rows that are scored at once.
 const ROWS: usize = 2;
@@ -105,7 +108,12 @@ fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
     kept
 }
 
-pub(super) fn search_neon<K: Keep>(_: Neon, query: &[f32], centroids: &[f32], kept: K) -> K {
+pub(in crate::nearest) fn search_neon<K: Keep>(
+    _: Neon,
+    query: &[f32],
+    centroids: &[f32],
+    kept: K,
+) -> K {
     // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
     unsafe { walk(query, centroids, kept) }
 }
@@ -125,7 +133,7 @@ fn walk_named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &m
     }
 }
 
-pub(super) fn score_neon<K: Keep>(
+pub(in crate::nearest) fn score_neon<K: Keep>(
     _: Neon,
     query: &[f32],
     centroids: &[f32],

@@ -1,6 +1,6 @@
 //! Sums of products of codes for `x86_64`: AVX2, and AVX-512 VNNI.
 //!
-//! Not here: what the codes mean (see [`super::screen`]). All sums are of integers and
+//! Not here: what the codes mean (`int8.rs`). All sums are of integers and
 //! exact, in whatever order they are added; those that leave 32 bits on the way come back.
 
 #![expect(
@@ -14,8 +14,8 @@ use std::arch::x86_64::{
     _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::screen::{Codes, FOUR, Line, ROWS};
-use super::{Avx2, Avx512Vnni};
+use crate::nearest::int8::{Codes, FOUR, Line, ROWS};
+use crate::nearest::level::{Avx2, Avx512Vnni};
 
 /// Half of sixteen rows: what a register of AVX2 adds up.
 const HALF: usize = 8;
@@ -113,7 +113,7 @@ fn walk_vnni<const GROUPS: usize>(
     }
 }
 
-pub(super) fn dots_avx2<const GROUPS: usize>(
+pub(in crate::nearest) fn dots_avx2<const GROUPS: usize>(
     _: Avx2,
     query: &Codes<GROUPS>,
     groups: usize,
@@ -124,7 +124,7 @@ pub(super) fn dots_avx2<const GROUPS: usize>(
     unsafe { walk_avx2(query, groups, codes, dots) }
 }
 
-pub(super) fn dots_vnni<const GROUPS: usize>(
+pub(in crate::nearest) fn dots_vnni<const GROUPS: usize>(
     _: Avx512Vnni,
     query: &Codes<GROUPS>,
     groups: usize,
@@ -187,7 +187,7 @@ fn walk_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
     }
 }
 
-pub(super) fn dots_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
+pub(in crate::nearest) fn dots_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
     _: Avx512Vnni,
     queries: &[Codes<GROUPS>; FOUR],
     groups: usize,

@@ -34,14 +34,12 @@
 //! where anything could overflow nothing is screened. A bound that comes out as NaN
 //! proves nothing.
 
-use super::{Avx512Vnni, Keep, LANES, Nearest, SimdLevel, TopK, listed, scalar};
+use super::bounds::{Query, TINY, Terms, slack};
+use super::dispatch;
+use super::int8::{Codes, FOUR, GROUP, Line, ROWS};
+use super::level::{Avx512Vnni, SimdLevel};
+use super::top_k::{Best, Keep, Nearest, TopK};
 
-/// Rows whose codes are stored together.
-pub(super) const ROWS: usize = 16;
-/// Values of a row that are stored together.
-pub(super) const GROUP: usize = 4;
-/// Queries that are searched for together.
-pub(crate) const FOUR: usize = 4;
 /// Longest vectors that are screened: their codes are kept on the stack.
 const MAX_DIM: usize = 8_192;
 /// Rows whose bounds are computed before the first of them is scored.
@@ -55,20 +53,9 @@ const fn least_rows(level: SimdLevel) -> usize {
         _ => 32,
     }
 }
-/// Largest value of a query that is screened, and one above its smallest.
-const RANGE: std::ops::Range<f32> = 1e-15..1e15;
+
 /// Largest squared length of a row that is screened.
 const LONGEST: f32 = 1e30;
-/// More than underflow can add up to.
-const TINY: f32 = 1e-24;
-/// What is added to a value below `2^22` to round it to an integer, in the last bits.
-const ROUNDER: f32 = 12_582_912.0;
-
-/// The codes of a group of values of sixteen rows, each plus 128: what one register
-/// holds, so that each of its lanes adds up one row and no sum crosses lanes.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(super) struct Line(pub(super) [[u8; GROUP]; ROWS]);
 
 /// Bounds from below for all rows of a matrix of centroids. Made when an artifact is
 /// opened, so that no file can lie about it; a quarter of the size of the centroids.
@@ -84,250 +71,6 @@ pub(crate) struct Pruner {
     rests: Vec<f32>,
     /// Upper bound of the lengths of all coded rows.
     longest: f32,
-}
-
-/// See *Rounding*.
-fn slack(dim: usize) -> f32 {
-    8.0 * ((dim / LANES + 32) as f32) * (f32::EPSILON / 2.0)
-}
-
-/// Nearest integer of a value below `2^22`, halves to even.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-fn rounded(value: f32) -> i32 {
-    (value + ROUNDER).to_bits().cast_signed() - ROUNDER.to_bits().cast_signed()
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-fn largest(row: &[f32]) -> f32 {
-    let (blocks, rest) = row.as_chunks::<LANES>();
-    let mut most = [0.0_f32; LANES];
-    let larger = |v: f32, most: f32| if v > most { v } else { most };
-    for block in blocks {
-        for i in 0..LANES {
-            most[i] = larger(block[i].abs(), most[i]);
-        }
-    }
-    for (most, v) in most.iter_mut().zip(rest) {
-        *most = larger(v.abs(), *most);
-    }
-    folded(most, larger)
-}
-
-/// Whether there is neither NaN nor infinity among them.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn are_finite(values: &[f32]) -> bool {
-    // Without leaving early, so that it vectorises.
-    values.iter().fold(true, |all, v| all & v.is_finite())
-}
-
-/// Codes of a row, each plus 128; its scale, its squared length, and the squared length
-/// of the rest.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
-    let scale = largest(row) / 127.0;
-    // The inverse of a very small scale overflows; such a row is all rest.
-    let inverse = if scale > 1e-30 { 1.0 / scale } else { 0.0 };
-    let mut squares = [0.0_f32; LANES];
-    let mut rests = [0.0_f32; LANES];
-    let one = |v: f32, square: &mut f32, sum: &mut f32| {
-        let code = rounded(v * inverse);
-        let rest = v - scale * code as f32;
-        *square += v * v;
-        *sum += rest * rest;
-        (code + 128).cast_unsigned() as u8
-    };
-    let (blocks, tail) = row.as_chunks::<LANES>();
-    let (pieces, piece) = codes[..row.len()].as_chunks_mut::<LANES>();
-    for (block, piece) in blocks.iter().zip(pieces) {
-        for i in 0..LANES {
-            piece[i] = one(block[i], &mut squares[i], &mut rests[i]);
-        }
-    }
-    for (i, (code, &v)) in piece.iter_mut().zip(tail).enumerate() {
-        *code = one(v, &mut squares[i], &mut rests[i]);
-    }
-    (scale, scalar::sum(squares), scalar::sum(rests))
-}
-
-/// The integers `k` of a query, as kernels take them.
-pub(super) struct Codes<const GROUPS: usize> {
-    /// The first, third, second and fourth of each group; of a narrow query, its bytes.
-    pub(super) pairs: [[i16; GROUP]; GROUPS],
-    /// Of all.
-    pub(super) sum: i32,
-}
-
-impl<const GROUPS: usize> Codes<GROUPS> {
-    const fn new() -> Self {
-        Self {
-            pairs: [[0; GROUP]; GROUPS],
-            sum: 0,
-        }
-    }
-
-    /// The groups of a narrow query.
-    #[cfg(target_arch = "x86_64")] // no other level takes one
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "into functions with target features")]
-    pub(super) fn bytes(&self) -> &[[i8; GROUP]] {
-        bytemuck::must_cast_slice(self.pairs.as_flattened())
-            .as_chunks()
-            .0
-    }
-}
-
-/// What is known of a query.
-#[derive(Clone, Copy)]
-pub(super) struct Coded {
-    scale: f32,
-    /// Its squared length.
-    squared: f32,
-    /// The squared length of what its codes leave.
-    rest: f32,
-}
-
-/// Code a query, in 8 bits a value if it is to be `narrow`; `None` if it is not screened.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn encode_query<const GROUPS: usize>(
-    query: &[f32],
-    narrow: bool,
-    codes: &mut Codes<GROUPS>,
-) -> Option<Coded> {
-    let most = largest(query);
-    if !RANGE.contains(&most) {
-        return None;
-    }
-    let range: u16 = if narrow {
-        127
-    } else {
-        // So that no sum of products with codes of a row leaves 32 bits.
-        const MOST: u16 = 32_000;
-        let values = u32::try_from(query.len() + GROUP).unwrap_or(u32::MAX);
-        let most = i32::MAX.unsigned_abs() / 255 / values;
-        u16::try_from(most).unwrap_or(MOST).min(MOST)
-    };
-    let (scale, inverse) = (most / f32::from(range), f32::from(range) / most);
-    // In one pass: the chains of additions overlap.
-    let mut rests = [0.0_f32; LANES];
-    let mut squares = [0.0_f32; LANES];
-    let mut sums = [0_i32; LANES];
-    let one = |v: f32, rest: &mut f32, square: &mut f32, sum: &mut i32| {
-        let k = rounded(v * inverse);
-        let r = v - scale * k as f32;
-        *rest += r * r;
-        *square += v * v;
-        *sum += k;
-        k
-    };
-    // Once for each width, so that the loops know the type that they write.
-    macro_rules! code {
-        ($into:expr, $type:ty) => {
-            let (blocks, tail) = query.as_chunks::<LANES>();
-            let (pieces, piece) = $into[..query.len()].as_chunks_mut::<LANES>();
-            for (block, piece) in blocks.iter().zip(pieces) {
-                for i in 0..LANES {
-                    let [rest, square] = [&mut rests[i], &mut squares[i]];
-                    piece[i] = one(block[i], rest, square, &mut sums[i]) as $type;
-                }
-            }
-            for (i, (code, &v)) in piece.iter_mut().zip(tail).enumerate() {
-                let [rest, square] = [&mut rests[i], &mut squares[i]];
-                *code = one(v, rest, square, &mut sums[i]) as $type;
-            }
-        };
-    }
-    if narrow {
-        let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(codes.pairs.as_flattened_mut());
-        code!(bytes, i8);
-    } else {
-        code!(codes.pairs.as_flattened_mut(), i16);
-        for pairs in &mut codes.pairs[..query.len().div_ceil(GROUP)] {
-            pairs.swap(1, 2);
-        }
-    }
-    codes.sum = sums.iter().sum();
-    Some(Coded {
-        scale,
-        squared: scalar::sum(squares),
-        rest: scalar::sum(rests),
-    })
-}
-
-/// `k . c` for sixteen rows at a time.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn dots<const GROUPS: usize>(
-    query: &Codes<GROUPS>,
-    groups: usize,
-    codes: &[Line],
-    dots: &mut [[i32; ROWS]],
-) {
-    for (lines, dots) in codes.chunks_exact(groups).zip(dots) {
-        *dots = [-128 * query.sum; ROWS];
-        for (k, line) in query.pairs.iter().zip(lines) {
-            let k = k.map(i32::from);
-            for (dot, c) in dots.iter_mut().zip(&line.0) {
-                let c = c.map(i32::from);
-                *dot += k[0] * c[0] + k[1] * c[2] + k[2] * c[1] + k[3] * c[3];
-            }
-        }
-    }
-}
-
-/// Where the smallest is; anywhere if one is NaN.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn lowest(bounds: &[f32]) -> usize {
-    let (blocks, rest) = bounds.as_chunks::<LANES>();
-    let mut least = [f32::INFINITY; LANES];
-    for block in blocks {
-        for i in 0..LANES {
-            let (a, b) = (block[i], least[i]);
-            least[i] = if a < b { a } else { b };
-        }
-    }
-    for (least, &a) in least.iter_mut().zip(rest) {
-        *least = if a < *least { a } else { *least };
-    }
-    let least = folded(least, |a, b| if a < b { a } else { b });
-    // By blocks: to look at one after the other takes longer than all else here.
-    #[expect(
-        clippy::needless_bitwise_bool,
-        reason = "without leaving early it vectorises"
-    )]
-    let holds = |block: &[f32]| block.iter().fold(false, |any, &b| any | (b <= least));
-    let block = bounds.chunks(LANES).position(holds).unwrap_or(0) * LANES;
-    let within = bounds[block..].iter().position(|&b| b <= least);
-    block + within.unwrap_or(0)
-}
-
-/// All of them by an operation for which their order does not matter: of halves, so that
-/// no step waits for more than three others.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-fn folded(mut lanes: [f32; LANES], of: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] = of(lanes[i], lanes[i + half]);
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-/// How many bounds rule nothing out: those that are not above `most`.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn count_left(bounds: &[f32], most: f32) -> u32 {
-    // Where either is NaN the row is not ruled out.
-    let ruled_out: u32 = bounds.iter().map(|&b| u32::from(b > most)).sum();
-    bounds.len() as u32 - ruled_out
 }
 
 impl Pruner {
@@ -350,7 +93,7 @@ impl Pruner {
         let slack = slack(dim);
         let mut codes = [0; MAX_DIM];
         for (index, row) in centroids.chunks_exact(dim).enumerate() {
-            let (scale, norm, rest) = listed::encode(level, row, &mut codes);
+            let (scale, norm, rest) = dispatch::encode(level, row, &mut codes);
             let lines = &mut this.codes[index / ROWS * groups..][..groups];
             for (line, group) in lines.iter_mut().zip(codes.as_chunks().0) {
                 line.0[index % ROWS] = *group;
@@ -371,8 +114,7 @@ impl Pruner {
 
     /// As [`super::nearest`].
     pub(crate) fn nearest(&self, level: SimdLevel, query: &[f32], centroids: &[f32]) -> Nearest {
-        self.search(level, query, centroids, super::Best::new(), 1)
-            .0
+        self.search(level, query, centroids, Best::new(), 1).0
     }
 
     /// As [`super::nearest_k`].
@@ -395,7 +137,7 @@ impl Pruner {
         count: usize,
     ) -> K {
         if 4 * count > self.scales.len() {
-            return super::search(level, query, centroids, kept);
+            return dispatch::search(level, query, centroids, kept);
         }
         // The codes are on the stack, in a buffer that is not much too large.
         match self.groups {
@@ -414,14 +156,14 @@ impl Pruner {
         count: usize,
     ) -> K {
         let mut codes = Codes::<GROUPS>::new();
-        let Some(coded) = listed::encode_query(level, query, &mut codes) else {
-            return super::search(level, query, centroids, kept);
+        let Some(coded) = dispatch::encode_query(level, query, &mut codes) else {
+            return dispatch::search(level, query, centroids, kept);
         };
         let query = Query::new(query, coded, self.longest);
         let mut dots = [[0_i32; ROWS]; BLOCK / ROWS];
         for start in (0..self.scales.len()).step_by(BLOCK) {
             let (lines, blocks) = self.block(start);
-            listed::dots(level, &codes, self.groups, lines, &mut dots[..blocks]);
+            dispatch::dots(level, &codes, self.groups, lines, &mut dots[..blocks]);
             self.score(level, &query, centroids, start, &dots, &mut kept, count);
         }
         kept
@@ -457,14 +199,14 @@ impl Pruner {
         let mut coded = [None; FOUR];
         for i in 0..FOUR {
             let query = &queries[i * dim..(i + 1) * dim];
-            let found = listed::encode_query(level, query, &mut codes[i])?;
+            let found = dispatch::encode_query(level, query, &mut codes[i])?;
             coded[i] = Some(Query::new(query, found, self.longest));
         }
-        let mut kept = [super::Best::new(); FOUR];
+        let mut kept = [Best::new(); FOUR];
         let mut dots = [[[0_i32; ROWS]; BLOCK / ROWS]; FOUR];
         for start in (0..self.scales.len()).step_by(BLOCK) {
             let (lines, blocks) = self.block(start);
-            listed::dots_four(cpu, &codes, self.groups, lines, blocks, &mut dots);
+            dispatch::dots_four(cpu, &codes, self.groups, lines, blocks, &mut dots);
             for i in 0..FOUR {
                 let query = coded[i].as_ref()?;
                 self.score(level, query, centroids, start, &dots[i], &mut kept[i], 1);
@@ -505,7 +247,7 @@ impl Pruner {
             scale: 2.0 * query.scale,
             length: 2.0 * query.length,
         };
-        listed::bound(level, terms, dots.as_flattened(), bounds);
+        dispatch::bound(level, terms, dots.as_flattened(), bounds);
 
         let mut seed = None;
         let mut distance = kept.worst();
@@ -514,8 +256,8 @@ impl Pruner {
             // that the others have to reach.
             let mut exact = TopK::new(count);
             if count == 1 {
-                let apparent = (start + listed::lowest(level, bounds)) as u32;
-                listed::score(level, query.values, centroids, [apparent], &mut exact);
+                let apparent = (start + dispatch::lowest(level, bounds)) as u32;
+                dispatch::score(level, query.values, centroids, [apparent], &mut exact);
                 seed = Some(exact.as_slice()[0]);
             } else {
                 let mut first = TopK::new(count);
@@ -523,7 +265,7 @@ impl Pruner {
                     first.offer(start + i, bound);
                 }
                 let apparent = first.as_slice().iter().map(|n| n.index);
-                listed::score(level, query.values, centroids, apparent, &mut exact);
+                dispatch::score(level, query.values, centroids, apparent, &mut exact);
             }
             distance = exact.worst();
         }
@@ -535,7 +277,7 @@ impl Pruner {
         // Most often the apparent winner alone is left, and is not scored again.
         if let Some(seed) = seed {
             let at = seed.index as usize - start;
-            if !ruled_out(bounds[at]) && listed::count_left(level, bounds, most) == 1 {
+            if !ruled_out(bounds[at]) && dispatch::count_left(level, bounds, most) == 1 {
                 kept.offer(start + at, seed.squared);
                 return;
             }
@@ -544,68 +286,7 @@ impl Pruner {
             }
         }
         let left = left.map(|at| (start + at) as u32);
-        listed::score(level, query.values, centroids, left, kept);
-    }
-}
-
-/// A query and what bounds need of it.
-#[derive(Clone, Copy)]
-struct Query<'a> {
-    values: &'a [f32],
-    scale: f32,
-    squared: f32,
-    /// Upper bound of its length.
-    length: f32,
-    /// Upper bound of what its own rest can change.
-    common: f32,
-}
-
-impl<'a> Query<'a> {
-    fn new(values: &'a [f32], coded: Coded, longest: f32) -> Self {
-        let Coded {
-            scale,
-            squared,
-            rest,
-        } = coded;
-        let slack = slack(values.len());
-        let length = squared.sqrt() * (1.0 + slack);
-        // Each value of the rest was rounded twice, by at most `u` of the value.
-        let rest = rest.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
-        Self {
-            values,
-            scale,
-            squared,
-            length,
-            common: 2.0 * rest * longest + TINY,
-        }
-    }
-
-    /// What a bound may be at most of a row that could have this distance.
-    fn most(&self, distance: f32) -> f32 {
-        let slack = slack(self.values.len());
-        (distance - self.squared * (1.0 - slack)) + self.common + slack * (distance + self.squared)
-    }
-}
-
-/// What the bounds of some rows are made of.
-#[derive(Clone, Copy)]
-pub(super) struct Terms<'a> {
-    scales: &'a [f32],
-    norms: &'a [f32],
-    rests: &'a [f32],
-    /// Twice the query's.
-    scale: f32,
-    /// Twice the query's.
-    length: f32,
-}
-
-/// The bound of each row from its `k . c`.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
-    let rows = terms.norms.iter().zip(terms.scales).zip(terms.rests);
-    for ((bound, &dot), ((&norm, &scale), &rest)) in bounds.iter_mut().zip(dots).zip(rows) {
-        *bound = norm - (terms.scale * scale) * dot as f32 - terms.length * rest;
+        dispatch::score(level, query.values, centroids, left, kept);
     }
 }
 
@@ -691,7 +372,7 @@ mod tests {
     }
 
     /// The smallest, and how many were offered.
-    struct Counted(super::super::Best, usize);
+    struct Counted(Best, usize);
 
     impl Keep for Counted {
         fn offer(&mut self, index: usize, squared: f32) {
@@ -720,7 +401,7 @@ mod tests {
             .collect();
         for level in levels() {
             let screen = Pruner::new(level, &centroids, dim).unwrap();
-            let kept = Counted(super::super::Best::new(), 0);
+            let kept = Counted(Best::new(), 0);
             let kept = screen.search(level, &query, &centroids, kept, 1);
             assert_eq!(kept.0.0, nearest(SimdLevel::Scalar, &query, &centroids));
             assert!(kept.1 < rows / 10, "{level:?} scored {} rows", kept.1);

@@ -1,6 +1,6 @@
 //! Kernels for `x86_64`: AVX2 and AVX-512F.
 //!
-//! Not here: the choice between them (see [`super::SimdLevel`]).
+//! Not here: the choice between them (`dispatch.rs`).
 //!
 //! Four rows are scored at once, so that each part of the query is loaded once
 //! for four centroids and four chains of additions are under way.
@@ -18,7 +18,10 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{Avx2, Avx512, Keep, LANES, blocks, padded_tail};
+use super::{blocks, padded_tail};
+use crate::nearest::level::{Avx2, Avx512};
+use crate::nearest::scalar::LANES;
+use crate::nearest::top_k::Keep;
 
 /// Rows that are scored at once.
 const ROWS: usize = 4;
@@ -181,18 +184,28 @@ macro_rules! walk {
 walk!(walk_avx2, walk_named_avx2, "avx2", offer_avx2);
 walk!(walk_avx512, walk_named_avx512, "avx512f,avx2", offer_avx512);
 
-pub(super) fn search_avx2<K: Keep>(_: Avx2, query: &[f32], centroids: &[f32], kept: K) -> K {
+pub(in crate::nearest) fn search_avx2<K: Keep>(
+    _: Avx2,
+    query: &[f32],
+    centroids: &[f32],
+    kept: K,
+) -> K {
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
     unsafe { walk_avx2(query, centroids, kept) }
 }
 
-pub(super) fn search_avx512<K: Keep>(_: Avx512, query: &[f32], centroids: &[f32], kept: K) -> K {
+pub(in crate::nearest) fn search_avx512<K: Keep>(
+    _: Avx512,
+    query: &[f32],
+    centroids: &[f32],
+    kept: K,
+) -> K {
     // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
     // target features.
     unsafe { walk_avx512(query, centroids, kept) }
 }
 
-pub(super) fn score_avx2<K: Keep>(
+pub(in crate::nearest) fn score_avx2<K: Keep>(
     _: Avx2,
     query: &[f32],
     centroids: &[f32],
@@ -203,7 +216,7 @@ pub(super) fn score_avx2<K: Keep>(
     unsafe { walk_named_avx2(query, centroids, named, kept) }
 }
 
-pub(super) fn score_avx512<K: Keep>(
+pub(in crate::nearest) fn score_avx512<K: Keep>(
     _: Avx512,
     query: &[f32],
     centroids: &[f32],

@@ -2,8 +2,8 @@
 //!
 //! Not here: what they mean (see [`crate::format`]).
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use crate::error::Error;
@@ -186,4 +186,54 @@ fn fill(file: &mut File, into: &mut [u8]) -> Result<usize, Error> {
         }
     }
     Ok(filled)
+}
+
+/// Write `bytes` to `path` so that at every moment either the old file or the
+/// whole new one stands there.
+///
+/// A reader may have the old file mapped, so it is never written in place: a
+/// temporary file in the same folder is written, synced, and renamed over it.
+///
+/// # Errors
+///
+/// [`Error::Write`] in [`Error::InFile`]; the temporary file is gone and what stood
+/// at `path` is as it was: it may be a device, or the disk may be full.
+pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
+    let fail = |action| move |source: io::Error| Error::Write { action, source }.in_file(path);
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // A rename would put a file in the place of a device or a pipe, such as /dev/null, or of
+    // the link /dev/stdout.
+    if let Ok(there) = fs::metadata(path) {
+        let open_already = ["/dev", "/dev/fd"].contains(&folder.to_str().unwrap_or_default())
+            || folder.starts_with("/proc");
+        if open_already || !(there.is_file() || there.is_dir()) {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+            return Err(fail("replace")(source));
+        }
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hypernova-").suffix(".tmp");
+    // A temporary file is private by default; an artifact has the mode that the
+    // process gives to any new file.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder
+        .tempfile_in(folder)
+        .map_err(fail("create a temporary file beside it"))?;
+    file.write_all(bytes).map_err(fail("write"))?;
+    file.as_file().sync_all().map_err(fail("sync"))?;
+    file.persist(path)
+        .map_err(|e| fail("rename the temporary file to it")(e.error))?;
+    // The rename itself is durable once the folder is synced; where folders
+    // cannot be opened (Windows) the system takes care of that.
+    if let Ok(folder) = File::open(folder) {
+        folder.sync_all().ok();
+    }
+    Ok(())
 }
