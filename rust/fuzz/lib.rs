@@ -49,9 +49,9 @@ fn read(artifact: &Artifact) {
     assert!(artifact.novelty_quantiles().is_sorted());
     assert!(artifact.novelty_quantiles().len() >= 2);
     assert!((artifact.policy().default_model as usize) < m);
-    if let Some(soft) = artifact.soft() {
-        assert!(soft.sharpness.is_finite() && soft.sharpness > 0.0);
-        assert!((1..=16).contains(&soft.nearest));
+    if let Some(blending) = artifact.blending() {
+        assert!(blending.sharpness.is_finite() && blending.sharpness > 0.0);
+        assert!((1..=16).contains(&blending.nearest));
     }
     for (values, length) in [(artifact.offsets(), m), (artifact.slopes(), m * d)] {
         let values = values.unwrap_or_default();

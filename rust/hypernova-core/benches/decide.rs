@@ -12,11 +12,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hypernova_core::format::Soft;
+use hypernova_core::format::Blending;
 use hypernova_core::nearest::{nearest, nearest_k};
 use hypernova_core::{Artifact, LinearCorrection, RouteOptions, SimdLevel};
 
-use data::{MODELS, SplitMix, artifact, far_queries, options, parts, queries, request};
+use data::{MODELS, SplitMix, artifact, far_queries, options, queries, request, values};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -28,7 +28,7 @@ const SHAPES: [(usize, usize); 5] = [
 ];
 /// The same with clusters blended, with estimates lifted, and with both.
 fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
-    let soft = Some(Soft {
+    let blending = Some(Blending {
         sharpness: 8.0,
         nearest: 8,
     });
@@ -37,14 +37,17 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
         slopes: SplitMix(5).unit_vectors(MODELS, dim),
     });
     [
-        ("blend", soft, None),
+        ("blend", blending, None),
         ("lift", None, correction.clone()),
-        ("both", soft, correction),
+        ("both", blending, correction),
     ]
-    .map(|(name, soft, correction)| {
-        let mut parts = parts(clusters, dim);
-        (parts.soft, parts.correction) = (soft, correction);
-        (name, Artifact::build(&parts).expect("the parts are valid"))
+    .map(|(name, blending, correction)| {
+        let mut values = values(clusters, dim);
+        (values.blending, values.correction) = (blending, correction);
+        (
+            name,
+            Artifact::build(&values).expect("the values are valid"),
+        )
     })
 }
 
@@ -65,8 +68,8 @@ fn check(levels: &[SimdLevel]) {
             for &level in levels {
                 let found = nearest(level, query, artifact.centroids());
                 assert_eq!(found, scalar, "{level:?} at {clusters}x{dim}");
-                let few = nearest_k(level, query, artifact.centroids(), 8);
-                assert_eq!(few.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
+                let top_k = nearest_k(level, query, artifact.centroids(), 8);
+                assert_eq!(top_k.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
             }
         }
     }

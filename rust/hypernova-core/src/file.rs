@@ -1,6 +1,6 @@
-//! Where the bytes of an artifact are: in memory of the process, or in a mapped file.
+//! The file of an artifact: read into memory, mapped, or written.
 //!
-//! Not here: what they mean (see [`crate::format`]).
+//! Not here: the meaning of its bytes ([`crate::format`]).
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -9,80 +9,80 @@ use std::path::Path;
 use crate::error::Error;
 use crate::format::{self, HEADER_LEN};
 
-/// Bytes that are read at a time: zeroed just before, they are still in the cache.
+/// Bytes per read: the buffer was zeroed just before and is still in the cache.
 const PIECE: usize = 1 << 20;
 
 /// Whether an artifact's file is mapped or read into memory.
 ///
-/// What is read into memory, nobody can cut short or change. A mapping is shared by all
-/// processes that open the file, and takes no memory of their own; but the file must then
-/// not be written in place: see [`crate::Artifact::map`].
+/// A copy in memory cannot be truncated or changed by others. A mapping is shared by all
+/// processes that open the file and takes no memory of their own, but the file must not be
+/// written in place: see [`crate::Artifact::map`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mmap {
     /// Read a file of at most [`Mmap::AUTO_LIMIT`] bytes, and map a larger one.
     #[default]
     Auto,
-    /// Map it.
+    /// Map the file.
     Always,
-    /// Read it.
+    /// Read the file into memory.
     Never,
 }
 
 impl Mmap {
-    /// The largest file that [`Mmap::Auto`] reads into memory: 4 MiB. A copy of that size is
-    /// made in about a millisecond.
+    /// Size of the largest file that [`Mmap::Auto`] reads into memory, in bytes: 4 MiB, which
+    /// take about a millisecond to copy.
     pub const AUTO_LIMIT: u64 = 4 << 20;
 }
 
-/// A line of the cache.
+/// A cache line of bytes, so that a vector of them is aligned to 64.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u8; LINE]);
+struct CacheLine([u8; LINE]);
 
 const LINE: usize = 64;
 
-#[expect(unsafe_code, reason = "bytes, whatever they are aligned to")]
-// SAFETY: all bytes zero are a line.
-unsafe impl bytemuck::Zeroable for Line {}
+#[expect(unsafe_code, reason = "plain bytes with an alignment")]
+// SAFETY: a line of zero bytes is a valid line.
+unsafe impl bytemuck::Zeroable for CacheLine {}
 
-#[expect(unsafe_code, reason = "bytes, whatever they are aligned to")]
-// SAFETY: a line is 64 bytes, each of any value, of its own and without padding.
-unsafe impl bytemuck::Pod for Line {}
+#[expect(unsafe_code, reason = "plain bytes with an alignment")]
+// SAFETY: a line is 64 bytes without padding, and every byte may have any value.
+unsafe impl bytemuck::Pod for CacheLine {}
 
-/// The bytes. Both kinds start at a multiple of 64, and sections at a multiple of 64 from
-/// there: f32 and f64 arrays are aligned, and no load of a kernel crosses a line of the cache.
-pub(crate) struct Backing(Kind);
+/// The bytes of an artifact. They start at a multiple of 64, and so do the sections: f32 and f64
+/// arrays are aligned, and no load of a kernel crosses a cache line.
+pub(crate) struct Storage(Kind);
 
 enum Kind {
     Mapped(memmap2::Mmap),
-    /// Length in bytes, and lines that hold them.
-    Owned(usize, Vec<Line>),
+    /// Length in bytes, and the lines that contain them.
+    Owned(usize, Vec<CacheLine>),
 }
 
-impl Backing {
-    /// A copy of `bytes`.
+impl Storage {
+    /// Copy `bytes`.
     pub(crate) fn copied(bytes: &[u8]) -> Self {
-        let mut lines = vec![Line([0; LINE]); bytes.len().div_ceil(LINE)];
+        let mut lines = vec![CacheLine([0; LINE]); bytes.len().div_ceil(LINE)];
         as_bytes_mut(&mut lines)[..bytes.len()].copy_from_slice(bytes);
         Self(Kind::Owned(bytes.len(), lines))
     }
 
-    /// The file at `path`, in memory.
+    /// Read the file at `path` into memory.
     ///
-    /// The file may be cut or written while it is read. Whatever was read is then what
-    /// [`format::parse`] has to judge.
+    /// Another process may truncate or write the file meanwhile; [`format::parse`] validates
+    /// the bytes that were read.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let (file, len) = open(path)?;
         read_from(file, len)
     }
 
-    /// The file at `path`, mapped, or read if it is of at most `limit` bytes.
+    /// Map the file at `path`, or read it if it has at most `limit` bytes.
     ///
     /// # Safety
     ///
     /// As [`crate::Artifact::map`].
     #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
-    pub(crate) unsafe fn map_above(path: &Path, limit: Option<u64>) -> Result<Self, Error> {
+    pub(crate) unsafe fn map_larger_than(path: &Path, limit: Option<u64>) -> Result<Self, Error> {
         let (file, len) = open(path)?;
         if limit.is_some_and(|limit| len <= limit) {
             return read_from(file, len);
@@ -90,8 +90,8 @@ impl Backing {
         if len == 0 {
             return Err(Error::Empty); // an empty file cannot be mapped
         }
-        // SAFETY: the mapping is read-only, and the caller vouches that the file is not
-        // written or cut as long as it lives.
+        // SAFETY: the mapping is read-only, and the caller vouches that no process writes or
+        // truncates the file while the mapping lives.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(refused("map it"))?;
         Ok(Self(Kind::Mapped(map)))
     }
@@ -99,7 +99,7 @@ impl Backing {
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
             Kind::Mapped(map) => map,
-            Kind::Owned(len, lines) => &bytemuck::must_cast_slice::<Line, u8>(lines)[..*len],
+            Kind::Owned(len, lines) => &bytemuck::must_cast_slice::<CacheLine, u8>(lines)[..*len],
         }
     }
 
@@ -108,7 +108,7 @@ impl Backing {
     }
 }
 
-fn as_bytes_mut(lines: &mut [Line]) -> &mut [u8] {
+fn as_bytes_mut(lines: &mut [CacheLine]) -> &mut [u8] {
     bytemuck::must_cast_slice_mut(lines)
 }
 
@@ -119,7 +119,7 @@ fn refused(action: &'static str) -> impl Fn(io::Error) -> Error {
     }
 }
 
-/// The open file, and the length that it has at this moment.
+/// Open a file, and return it with its current length.
 fn open(path: &Path) -> Result<(File, u64), Error> {
     let file = File::open(path).map_err(refused("open it"))?;
     let meta = file.metadata().map_err(refused("read its length"))?;
@@ -130,25 +130,25 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
     Ok((file, meta.len()))
 }
 
-/// Read what is there, as far as the header says that the artifact goes.
+/// Read a file up to the length that its header states.
 ///
-/// `len` only says how much memory to ask for at first: the file may have another length by
-/// now, and a pipe has none.
-fn read_from(mut file: File, len: u64) -> Result<Backing, Error> {
+/// `len` is only the first guess for the buffer: the file may have another length by now, and a
+/// pipe has none.
+fn read_from(mut file: File, len: u64) -> Result<Storage, Error> {
     let mut head = [0; HEADER_LEN];
-    let mut filled = fill(&mut file, &mut head)?;
+    let mut filled = read_full(&mut file, &mut head)?;
     let stated = format::stated_length(&head[..filled])?;
     let mut lines = Vec::new();
     reserve(&mut lines, len.min(stated))?;
-    lines.resize(HEADER_LEN / LINE, Line([0; LINE]));
+    lines.resize(HEADER_LEN / LINE, CacheLine([0; LINE]));
     as_bytes_mut(&mut lines).copy_from_slice(&head);
-    // A byte more than is stated shows that more is there; all of it need not be read.
-    let most = usize::try_from(stated).map_or(usize::MAX, |stated| stated.saturating_add(1));
-    while filled < most {
-        let end = most.min(filled.saturating_add(PIECE));
+    // One byte beyond the stated length proves that the file is longer.
+    let limit = usize::try_from(stated).map_or(usize::MAX, |stated| stated.saturating_add(1));
+    while filled < limit {
+        let end = limit.min(filled.saturating_add(PIECE));
         reserve(&mut lines, end as u64)?;
-        lines.resize(end.div_ceil(LINE), Line([0; LINE]));
-        let read = fill(&mut file, &mut as_bytes_mut(&mut lines)[filled..end])?;
+        lines.resize(end.div_ceil(LINE), CacheLine([0; LINE]));
+        let read = read_full(&mut file, &mut as_bytes_mut(&mut lines)[filled..end])?;
         filled += read;
         if filled < end {
             break;
@@ -161,11 +161,11 @@ fn read_from(mut file: File, len: u64) -> Result<Backing, Error> {
             found: now.max(filled as u64),
         });
     }
-    Ok(Backing(Kind::Owned(filled, lines)))
+    Ok(Storage(Kind::Owned(filled, lines)))
 }
 
-/// Make place for so many bytes, or say that there is none: a header may state any length.
-fn reserve(lines: &mut Vec<Line>, bytes: u64) -> Result<(), Error> {
+/// Reserve memory for `bytes` in total, or fail: a damaged header may state any length.
+fn reserve(lines: &mut Vec<CacheLine>, bytes: u64) -> Result<(), Error> {
     let to = usize::try_from(bytes.div_ceil(LINE as u64)).unwrap_or(usize::MAX);
     let more = to.saturating_sub(lines.len());
     lines.try_reserve(more).map_err(|_| Error::Read {
@@ -174,8 +174,8 @@ fn reserve(lines: &mut Vec<Line>, bytes: u64) -> Result<(), Error> {
     })
 }
 
-/// Read until `into` is full or the file ends; tell how much it was.
-fn fill(file: &mut File, into: &mut [u8]) -> Result<usize, Error> {
+/// Read until `into` is full or the file ends, and return the number of bytes.
+fn read_full(file: &mut File, into: &mut [u8]) -> Result<usize, Error> {
     let mut filled = 0;
     while filled < into.len() {
         match file.read(&mut into[filled..]) {
@@ -188,24 +188,24 @@ fn fill(file: &mut File, into: &mut [u8]) -> Result<usize, Error> {
     Ok(filled)
 }
 
-/// Write `bytes` to `path` so that at every moment either the old file or the
-/// whole new one stands there.
+/// Write `bytes` to `path` atomically: at every moment the path names the old file or the whole
+/// new one.
 ///
-/// A reader may have the old file mapped, so it is never written in place: a
-/// temporary file in the same folder is written, synced, and renamed over it.
+/// A reader may have mapped the old file, so it is never written in place: a temporary file in
+/// the same folder is written, synced, and renamed over it.
 ///
 /// # Errors
 ///
-/// [`Error::Write`] in [`Error::InFile`]; the temporary file is gone and what stood
-/// at `path` is as it was: it may be a device, or the disk may be full.
+/// [`Error::Write`] in [`Error::InFile`], such as for a device or a full disk; the temporary file
+/// is removed, and the file at `path` is unchanged.
 pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
     let fail = |action| move |source: io::Error| Error::Write { action, source }.in_file(path);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // A rename would put a file in the place of a device or a pipe, such as /dev/null, or of
-    // the link /dev/stdout.
+    // A rename would replace a device or a pipe, such as /dev/null, or the link /dev/stdout, by a
+    // file.
     if let Ok(there) = fs::metadata(path) {
         let open_already = ["/dev", "/dev/fd"].contains(&folder.to_str().unwrap_or_default())
             || folder.starts_with("/proc");
@@ -216,8 +216,8 @@ pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
     }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hypernova-").suffix(".tmp");
-    // A temporary file is private by default; an artifact has the mode that the
-    // process gives to any new file.
+    // A temporary file is private by default; an artifact gets the mode of any new file of the
+    // process.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -230,8 +230,8 @@ pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
     file.as_file().sync_all().map_err(fail("sync"))?;
     file.persist(path)
         .map_err(|e| fail("rename the temporary file to it")(e.error))?;
-    // The rename itself is durable once the folder is synced; where folders
-    // cannot be opened (Windows) the system takes care of that.
+    // The rename is durable once the folder is synced; where folders cannot be opened (Windows),
+    // the system does this.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
     }

@@ -1,5 +1,5 @@
-//! The core of hypernova: the routing artifact, exact nearest-centroid search
-//! and the decision rule.
+//! The core of hypernova: the artifact, exact search of the nearest centroid, and the rule
+//! that chooses a model.
 //!
 //! Not here: Python, text, embedders and training.
 //!
@@ -28,7 +28,7 @@ pub mod nearest;
 pub mod options;
 pub mod policy;
 
-/// The specification of the artifact.
+/// The specification of the file format.
 #[doc = include_str!("../FORMAT.md")]
 pub mod specification {}
 
@@ -38,7 +38,7 @@ pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
 pub use file::Mmap;
-pub use format::{LinearCorrection, Parts};
+pub use format::{ArtifactValues, LinearCorrection};
 pub use nearest::SimdLevel;
 pub use options::{OnNovel, Request, RouteOptions};
-pub use policy::{Entry, Reason, Standing};
+pub use policy::{ModelEstimate, RankingEntry, Reason};

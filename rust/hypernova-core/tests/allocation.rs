@@ -12,7 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use hypernova_core::{Artifact, Reason, Request, RouteOptions, SimdLevel};
-use support::{SplitMix, blended, in_row, parts};
+use support::{SplitMix, blended, in_row, values};
 
 thread_local! {
     /// Of this thread only: the test harness allocates on its own meanwhile.
@@ -82,13 +82,13 @@ fn levels() -> impl Iterator<Item = SimdLevel> {
 #[test]
 fn a_decision_allocates_nothing() {
     for (clusters, dim, models) in [(1, 1, 1), (7, 83, 25), (100, 384, 300)] {
-        let plain = parts(clusters, dim, models, 1);
+        let plain = values(clusters, dim, models, 1);
         let both = blended(plain.clone(), 15); // the most clusters that can have a share
-        for (parts, level) in [plain, both]
+        for (values, level) in [plain, both]
             .iter()
             .flat_map(|p| levels().map(move |l| (p, l)))
         {
-            let artifact = Artifact::build(parts).unwrap();
+            let artifact = Artifact::build(values).unwrap();
             let artifact = artifact.with_level(level);
             let queries = queries(&artifact);
             let mut reasons = Vec::with_capacity(queries.len());
@@ -112,7 +112,7 @@ fn a_decision_allocates_nothing() {
 fn a_mapped_file_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.hnv");
-    let built = Artifact::build(&parts(20, 48, 9, 2)).unwrap();
+    let built = Artifact::build(&values(20, 48, 9, 2)).unwrap();
     built.save(&path).unwrap();
     let artifact = Artifact::open(&path).unwrap();
     let queries = queries(&artifact);
@@ -127,8 +127,8 @@ fn a_mapped_file_is_the_same() {
 
 #[test]
 fn options_are_allocated_once_and_not_by_a_decision() {
-    for parts in [parts(20, 48, 9, 3), blended(parts(20, 48, 9, 3), 7)] {
-        options_are_allocated_once(&Artifact::build(&parts).unwrap());
+    for values in [values(20, 48, 9, 3), blended(values(20, 48, 9, 3), 7)] {
+        options_are_allocated_once(&Artifact::build(&values).unwrap());
     }
 }
 
@@ -152,7 +152,7 @@ fn options_are_allocated_once(artifact: &Artifact) {
 
 #[test]
 fn the_counter_counts() {
-    let artifact = Artifact::build(&parts(2, 3, 4, 4)).unwrap();
+    let artifact = Artifact::build(&values(2, 3, 4, 4)).unwrap();
     let options = RouteOptions::defaults(&artifact);
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
     assert_eq!(allocations(|| drop(vec![0_u8; 100])), 1);

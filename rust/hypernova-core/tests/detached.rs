@@ -7,21 +7,21 @@ mod support;
 
 use hypernova_core::detached::batch_to_bytes;
 use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, RouteOptions};
-use support::{SplitMix, blended, parts};
+use support::{SplitMix, blended, values};
 
 /// An artifact, which blends if `seed` is odd, of up to 40 models: more than a message names.
 fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
     let models = [1, 2, 5, 40][random.below(4)];
-    let mut plain = parts(4, 3, models, seed);
+    let mut plain = values(4, 3, models, seed);
     if random.below(4) == 0 {
         plain.policy.max_cost_usd = Some(0.015);
     }
-    let parts = if seed % 2 == 1 {
+    let values = if seed % 2 == 1 {
         blended(plain, seed)
     } else {
         plain
     };
-    Artifact::build(&parts).expect("the parts are valid")
+    Artifact::build(&values).expect("the values are valid")
 }
 
 fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {

@@ -240,9 +240,9 @@ impl Case {
             let right = few_oracle(query, centroids, count).into_iter().map(bits);
             let right: Vec<_> = right.collect();
             for &level in levels {
-                let few = nearest_k(level, query, centroids, count);
-                let few: Vec<_> = few.as_slice().iter().copied().map(bits).collect();
-                assert_eq!(few, right, "{level:?}, {count} nearest");
+                let top_k = nearest_k(level, query, centroids, count);
+                let found: Vec<_> = top_k.as_slice().iter().copied().map(bits).collect();
+                assert_eq!(found, right, "{level:?}, {count} nearest");
             }
         }
     }
@@ -323,10 +323,10 @@ fn ties_go_to_the_lower_index() {
                         (first as u32, 0.0),
                         "{level:?}"
                     );
-                    let few = nearest_k(level, &query, &centroids, MAX_TOP_K);
-                    let few: Vec<_> = few.as_slice().iter().map(|n| n.index as usize).collect();
+                    let top_k = nearest_k(level, &query, &centroids, MAX_TOP_K);
+                    let found: Vec<_> = top_k.as_slice().iter().map(|n| n.index as usize).collect();
                     let right: Vec<_> = (first..rows).chain(0..first).take(MAX_TOP_K).collect();
-                    assert_eq!(few, right, "{level:?}");
+                    assert_eq!(found, right, "{level:?}");
                 }
             }
         }
@@ -343,9 +343,9 @@ fn distances_that_overflow_are_a_tie_too() {
             (0, f32::INFINITY),
             "{level:?}"
         );
-        let few = nearest_k(level, &query, &[-f32::MAX; 20 * 7], 3);
-        let few: Vec<_> = few.as_slice().iter().map(|n| n.index).collect();
-        assert_eq!(few, [0, 1, 2], "{level:?}");
+        let top_k = nearest_k(level, &query, &[-f32::MAX; 20 * 7], 3);
+        let found: Vec<_> = top_k.as_slice().iter().map(|n| n.index).collect();
+        assert_eq!(found, [0, 1, 2], "{level:?}");
         let mut centroids = [-f32::MAX; 20 * 7];
         centroids[20 * 5..20 * 6].fill(f32::MAX);
         let found = nearest(level, &query, &centroids);
@@ -448,16 +448,16 @@ fn shapes_and_values_that_do_not_fit_are_refused() {
 fn an_artifact_decides_by_the_definition_at_every_level() {
     let mut random = SplitMix(5);
     for (clusters, dim) in [(31, 8), (32, 8), (33, 100), (300, 3), (700, 33), (40, 700)] {
-        let parts = support::parts(clusters, dim, 3, u64::from(clusters));
+        let values = support::values(clusters, dim, 3, u64::from(clusters));
         let dim = dim as usize;
         let matrix: Vec<f32> = (0..11 * dim).map(|_| random.normal()).collect();
         for level in levels() {
-            let artifact = Artifact::build(&parts).unwrap().with_level(level);
+            let artifact = Artifact::build(&values).unwrap().with_level(level);
             let options = RouteOptions::defaults(&artifact);
             let many = artifact.decide_many(&matrix, &options).unwrap();
             assert_eq!(many.len(), 11);
             for (row, decided) in matrix.chunks(dim).zip(many) {
-                let expected = oracle(row, &parts.centroids);
+                let expected = oracle(row, &values.centroids);
                 assert_eq!(decided.cluster, expected.index, "{level:?}");
                 assert_eq!(
                     decided.distance.to_bits(),

@@ -229,7 +229,7 @@ fn target(
             return None;
         }
     }
-    while let Some(segment) = left.next() {
+    for segment in left {
         if segment == "super" {
             if inline > 0 {
                 inline -= 1;

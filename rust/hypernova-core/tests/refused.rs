@@ -7,8 +7,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use hypernova_core::format::Soft;
-use hypernova_core::{Artifact, Error, LinearCorrection, Parts};
+use hypernova_core::format::Blending;
+use hypernova_core::{Artifact, ArtifactValues, Error, LinearCorrection};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section, fix_checksums, u32_at};
@@ -21,23 +21,23 @@ fn short<T>(values: &mut Vec<T>) {
     values.truncate(values.len() - 1);
 }
 
-fn set_soft(parts: &mut Parts, sharpness: f64, nearest: u32) {
-    parts.soft = Some(Soft { sharpness, nearest });
+fn set_soft(values: &mut ArtifactValues, sharpness: f64, nearest: u32) {
+    values.blending = Some(Blending { sharpness, nearest });
 }
 
-fn correction(parts: &mut Parts) -> &mut LinearCorrection {
-    parts
+fn correction(values: &mut ArtifactValues) -> &mut LinearCorrection {
+    values
         .correction
         .as_mut()
-        .expect("the parts have correction")
+        .expect("the values have correction")
 }
 
 /// The small artifact with both sections of format 1.1.
-fn small_blended() -> Parts {
+fn small_blended() -> ArtifactValues {
     blended(small(), 2)
 }
 
-type Broken = (&'static str, &'static str, fn(&mut Parts));
+type Broken = (&'static str, &'static str, fn(&mut ArtifactValues));
 
 /// Each breaks one rule of the values: the variant, the section, and how.
 const BROKEN_PARTS: &[Broken] = &[
@@ -156,9 +156,9 @@ const BROKEN_PARTS: &[Broken] = &[
 fn each_broken_value_is_refused() {
     for (i, (expected, section, break_it)) in BROKEN_PARTS.iter().enumerate() {
         let newer = ["SOFT", "SLOP"].contains(section);
-        let mut parts = if newer { small_blended() } else { small() };
-        break_it(&mut parts);
-        let error = Artifact::build(&parts).expect_err("a rule is broken");
+        let mut values = if newer { small_blended() } else { small() };
+        break_it(&mut values);
+        let error = Artifact::build(&values).expect_err("a rule is broken");
         let case = format!("case {i}: {error:?}: {error}");
         assert_eq!(variant(&error), *expected, "{case}");
         assert!(error.to_string().contains(section), "{case}");
@@ -538,8 +538,8 @@ fn the_first_broken_rule_is_reported() {
 
 #[test]
 fn a_file_cut_anywhere_is_refused() {
-    for parts in [small(), small_blended()] {
-        cut_anywhere(&file(&parts));
+    for values in [small(), small_blended()] {
+        cut_anywhere(&file(&values));
     }
 }
 
@@ -574,8 +574,8 @@ fn cut_anywhere(valid: &[u8]) {
 
 #[test]
 fn a_file_with_any_bit_flipped_is_refused() {
-    for parts in [small(), small_blended()] {
-        any_bit_flipped(&file(&parts));
+    for values in [small(), small_blended()] {
+        any_bit_flipped(&file(&values));
     }
 }
 
@@ -603,8 +603,8 @@ fn any_bit_flipped(valid: &[u8]) {
 /// Behind right checksums a flipped bit may be a valid file, never a panic.
 #[test]
 fn a_flipped_bit_with_right_checksums_never_panics() {
-    for parts in [small(), small_blended()] {
-        any_bit_flipped_with_right_checksums(&file(&parts));
+    for values in [small(), small_blended()] {
+        any_bit_flipped_with_right_checksums(&file(&values));
     }
 }
 

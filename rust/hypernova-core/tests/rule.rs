@@ -12,9 +12,11 @@
 mod support;
 
 use hypernova_core::format::Policy;
-use hypernova_core::policy::Entry;
-use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, RouteOptions};
-use support::{embedder, in_row, neutral_policy, parts, values};
+use hypernova_core::policy::RankingEntry;
+use hypernova_core::{
+    Artifact, ArtifactValues, Decision, Error, OnNovel, Reason, Request, RouteOptions,
+};
+use support::{embedder, entry_values, in_row, neutral_policy, values};
 
 const NAN: f32 = f32::NAN;
 
@@ -41,7 +43,7 @@ const ROW: Row = Row {
 fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
     let both = |values: fn(&Row) -> [f32; 4]| [values(&cluster), values(&whole)].concat();
     let models = ["a", "b", "c", "d"].map(String::from).into();
-    let parts = with!(Parts::new(1, 1, models, policy, embedder(1)), {
+    let values = with!(ArtifactValues::new(1, 1, models, policy, embedder(1)), {
         centroids: vec![0.0],
         counts: vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.5],
         mean: vec![0.0; 8],
@@ -52,7 +54,7 @@ fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
         latency: both(|r| r.latency),
         novelty: vec![8.0, 16.0],
     });
-    Artifact::build(&parts).expect("the parts are valid")
+    Artifact::build(&values).expect("the values are valid")
 }
 
 fn policy() -> Policy {
@@ -115,7 +117,7 @@ impl Case {
     }
 }
 
-fn spell(artifact: &Artifact, ranking: &[Entry]) -> String {
+fn spell(artifact: &Artifact, ranking: &[RankingEntry]) -> String {
     let names = ranking.iter().map(|e| artifact.model_name(e.model));
     names.collect::<Vec<_>>().join(" ")
 }
@@ -461,7 +463,7 @@ fn a_ranking_says_what_it_goes_by() {
         (3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
     ];
     let found = artifact.rank(&in_row(0), &[], &options);
-    assert_eq!(found.iter().map(values).collect::<Vec<_>>(), expected);
+    assert_eq!(found.iter().map(entry_values).collect::<Vec<_>>(), expected);
     let whole = artifact.rank(&in_row(1), &[], &options);
     let whole: Vec<f64> = whole.iter().map(|e| e.n).collect();
     assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
@@ -546,7 +548,7 @@ fn an_unknown_model_is_named_with_those_there_are() {
         assert!(error.starts_with(&expected), "{error}");
         assert!(error.ends_with("it holds a, b, c, d"), "{error}");
     }
-    let many = Artifact::build(&parts(1, 1, 40, 1)).unwrap();
+    let many = Artifact::build(&values(1, 1, 40, 1)).unwrap();
     let unknown = with!(request(), { deny: Some(names(&["e"])) });
     let error = RouteOptions::resolve(&many, &unknown)
         .unwrap_err()
@@ -635,7 +637,7 @@ fn a_novel_prompt_gets_what_the_caller_says() {
     let options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
     let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &options);
     assert!(matches!(found, Err(Error::Novel { row: Some(2), .. })));
-    assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
+    assert!(matches!(OnNovel::from_name("none"), Err(Error::OnNovel(name)) if name == "none"));
 }
 
 #[test]

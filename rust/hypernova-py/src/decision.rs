@@ -111,12 +111,12 @@ impl Decision {
                 vector,
             } => {
                 let entries = artifact.rank(decided, vector, options).into_iter();
-                let name = |entry: &core::Entry| artifact.model_name(entry.model);
+                let name = |entry: &core::RankingEntry| artifact.model_name(entry.model);
                 PyTuple::new(py, entries.map(|e| RankingEntry::new(name(&e), &e)))
             }
             Kind::Detached(detached) => {
                 let entries = detached.ranking().iter();
-                let name = |entry: &core::Entry| detached.model_name(entry.model);
+                let name = |entry: &core::RankingEntry| detached.model_name(entry.model);
                 PyTuple::new(py, entries.map(|e| RankingEntry::new(name(e), e)))
             }
         }
@@ -210,7 +210,7 @@ pub(crate) struct RankingEntry {
 type Values<'a> = (&'a str, f64, Option<f64>, Option<f64>, f64, f64);
 
 impl RankingEntry {
-    pub(crate) fn new(model: &str, entry: &core::Entry) -> Self {
+    pub(crate) fn new(model: &str, entry: &core::RankingEntry) -> Self {
         Self {
             model: model.to_owned(),
             success: entry.success,

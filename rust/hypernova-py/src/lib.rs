@@ -43,7 +43,7 @@ fn decide_some_at_a_time(
     for start in (0..matrix.len()).step_by(some.len().max(1)) {
         let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
         matrix.copy(start, some);
-        artifact.decide_more(some, options, &mut decided)?;
+        artifact.decide_into(some, options, &mut decided)?;
         if artifact.ranks_by_vector() {
             kept.extend_from_slice(some);
         }
@@ -180,7 +180,7 @@ impl Artifact {
         policy.novelty_limit = novelty_limit.0;
         policy.shrinkage = shrinkage.0;
         let (rows, dim) = (u32::try_from(rows)?, u32::try_from(dim)?);
-        let mut parts = core::Parts::new(rows, dim, models?, policy, embedder?);
+        let mut parts = core::ArtifactValues::new(rows, dim, models?, policy, embedder?);
         parts.centroids = numbers("centroids", centroids)?;
         parts.counts = numbers("counts", counts)?;
         parts.mean = numbers("mean", mean)?;
@@ -191,7 +191,7 @@ impl Artifact {
         parts.latency = numbers("latency", latency)?;
         parts.novelty = numbers("novelty", novelty)?;
         parts.metadata = metadata?;
-        parts.soft = sharpness.map(|sharpness| core::format::Soft {
+        parts.blending = sharpness.map(|sharpness| core::format::Blending {
             sharpness: sharpness.0,
             nearest: nearest.0,
         });
@@ -319,8 +319,9 @@ impl Artifact {
         py: Python<'py>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let entries = self.0.rank_unread(&*self.options(options)?);
-        let named = |entry: &core::Entry| RankingEntry::new(self.0.model_name(entry.model), entry);
+        let entries = self.0.rank_without_vector(&*self.options(options)?);
+        let named =
+            |entry: &core::RankingEntry| RankingEntry::new(self.0.model_name(entry.model), entry);
         PyTuple::new(py, entries.iter().map(named))
     }
 
@@ -444,12 +445,12 @@ impl Artifact {
 
     #[getter]
     fn sharpness(&self) -> Option<f64> {
-        self.0.soft().map(|soft| soft.sharpness)
+        self.0.blending().map(|blending| blending.sharpness)
     }
 
     #[getter]
     fn nearest(&self) -> Option<u32> {
-        self.0.soft().map(|soft| soft.nearest)
+        self.0.blending().map(|blending| blending.nearest)
     }
 
     #[getter]

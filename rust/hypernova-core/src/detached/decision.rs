@@ -1,4 +1,4 @@
-//! A decision that holds its ranking, and not the artifact that it was made with.
+//! A decision that contains its ranking and does not need its artifact.
 //!
 //! Not here: its bytes (`encoding.rs`).
 
@@ -7,20 +7,19 @@ use std::sync::Arc;
 use crate::artifact::Artifact;
 use crate::decide::Decision;
 use crate::error::Error;
-use crate::options::{RouteOptions, unknown_among};
-use crate::policy::{Entry, Reason, no_candidate_of};
+use crate::options::{RouteOptions, unknown_model_among};
+use crate::policy::{RankingEntry, Reason, no_candidate_of};
 
-/// A decision that holds its ranking, and not the artifact that it was made with.
+/// A decision that contains its ranking and does not need its artifact.
 ///
-/// It answers as the artifact did: the ranking is the same, and what is left of it after a
-/// failure. See [`Artifact::detach`].
+/// Ranking and decisions after a failure are those of the artifact. See [`Artifact::detach`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetachedDecision {
     pub(super) origin: Arc<Origin>,
-    /// One entry a model: whether the options allow it, and it has not failed.
+    /// One entry per model: whether the options allow it and it has not failed.
     pub(super) allowed: Box<[bool]>,
-    /// Never empty: the first is the decision.
-    pub(super) ranking: Vec<Entry>,
+    /// Never empty: the first is the chosen model.
+    pub(super) ranking: Vec<RankingEntry>,
     pub(super) cluster: u32,
     pub(super) distance: f32,
     pub(super) novelty: f32,
@@ -28,21 +27,21 @@ pub struct DetachedDecision {
     pub(super) propensity: f64,
 }
 
-/// What all decisions share that follow from one.
+/// The facts about the artifact and the options that decisions after a failure share.
 #[derive(Debug, PartialEq)]
 pub(super) struct Origin {
-    /// Of the artifact's file.
+    /// SHA-256 of the artifact's file.
     pub(super) sha256: String,
-    /// Of all models of the artifact.
+    /// Names of all models of the artifact.
     pub(super) names: Vec<String>,
-    /// The limits in force, for a message.
+    /// The limits in force, for messages.
     pub(super) limits: String,
 }
 
 impl Artifact {
-    /// The decision with all that follows from it, without the artifact.
+    /// Detach a decision from the artifact, with its ranking.
     ///
-    /// `vector` is what was decided on, as in [`Self::rank`].
+    /// `vector` is the one of the decision, as in [`Self::rank`].
     ///
     /// # Panics
     ///
@@ -74,25 +73,25 @@ impl Artifact {
 }
 
 impl DetachedDecision {
-    /// Name of the model that was decided for.
+    /// Name of the chosen model.
     #[must_use]
     pub fn model(&self) -> &str {
         self.model_name(self.ranking[0].model)
     }
 
-    /// Name of a model of the ranking.
+    /// Name of the model at index `model`.
     ///
     /// # Panics
     ///
-    /// If there is no such model.
+    /// If the artifact has no model at this index.
     #[must_use]
     pub fn model_name(&self, model: u32) -> &str {
         &self.origin.names[model as usize]
     }
 
-    /// All models that the options allow, the best first, as [`Artifact::rank`] gives them.
+    /// The ranking of [`Artifact::rank`].
     #[must_use]
-    pub fn ranking(&self) -> &[Entry] {
+    pub fn ranking(&self) -> &[RankingEntry] {
         &self.ranking
     }
 
@@ -108,7 +107,7 @@ impl DetachedDecision {
         self.cluster
     }
 
-    /// Euclidean distance from it.
+    /// Euclidean distance from the nearest centroid.
     #[must_use]
     pub fn distance(&self) -> f32 {
         self.distance
@@ -120,19 +119,19 @@ impl DetachedDecision {
         self.novelty
     }
 
-    /// Why this model.
+    /// Why the rule chose this model.
     #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// Chance with which it was taken.
+    /// Probability with which the model was drawn.
     #[must_use]
     pub fn propensity(&self) -> f64 {
         self.propensity
     }
 
-    /// The next model to try after one has failed, as [`Artifact::after_failure`] gives it.
+    /// Decide again after a model has failed, as [`Artifact::after_failure`] does.
     ///
     /// # Errors
     ///
@@ -144,7 +143,7 @@ impl DetachedDecision {
         };
         let mut left = self.clone();
         left.allowed[failed] = false;
-        // No place in the ranking depends on which other models may be taken.
+        // The order of the ranking does not depend on the set of candidates.
         left.ranking.retain(|entry| entry.model as usize != failed);
         if left.ranking.is_empty() {
             let allowed = left.allowed.iter().filter(|&&allowed| allowed).count();
@@ -156,10 +155,10 @@ impl DetachedDecision {
         Ok(left)
     }
 
-    /// The error for a model that failed and that the artifact does not hold.
+    /// Create the error for a failed model that the artifact does not hold.
     #[must_use]
     pub fn unknown_model(&self, failed: &str) -> Error {
         let name_of = |m: u32| self.model_name(m);
-        unknown_among("after_failure", failed, self.origin.names.len(), name_of)
+        unknown_model_among("after_failure", failed, self.origin.names.len(), name_of)
     }
 }

@@ -1,10 +1,10 @@
-//! Decisions as bytes, for another process of the same version.
+//! The byte encoding of decisions, for another process of the same version.
 //!
-//! Not here: the artifact's own file, which is for keeping ([`crate::format`]). The layout of
-//! these bytes is nobody's but this module's, and may change with every version.
+//! Not here: the artifact's own file, which is meant to be stored ([`crate::format`]). The layout
+//! of these bytes is private to this module and may change with every version.
 //!
-//! One decision travels without its artifact, as a [`DetachedDecision`]; the decisions of a
-//! batch travel as rows of fixed length beside it. All numbers are little-endian.
+//! A single decision travels without its artifact, as a [`DetachedDecision`]; the decisions of a
+//! batch travel beside it, as rows of fixed length. All numbers are little-endian.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::error::Error;
 use crate::id::is_hex;
 use crate::nearest::check_finite;
 use crate::options::{OnNovel, RouteOptions};
-use crate::policy::{Entry, Reason};
+use crate::policy::{RankingEntry, Reason};
 
-/// Of both layouts; whoever changes one counts up.
+/// Version of both layouts; a change of either increments it.
 const VERSION: u8 = 1;
-/// Bytes of a row of a batch.
+/// Length of a row of a batch, in bytes.
 const ROW: usize = 26;
 
 impl DetachedDecision {
-    /// Bytes that [`Self::from_bytes`] reads.
+    /// Encode the decision for [`Self::from_bytes`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Vec::new();
@@ -53,12 +53,11 @@ impl DetachedDecision {
         to
     }
 
-    /// Check bytes of [`Self::to_bytes`] and take the decision from them.
+    /// Decode and validate bytes of [`Self::to_bytes`].
     ///
     /// # Errors
     ///
-    /// [`Error::State`] if they are of another version, cut short, or hold what no decision
-    /// does.
+    /// [`Error::State`] if the bytes are of another version, truncated, or no valid decision.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut from = Reader {
             of: "decision",
@@ -73,14 +72,14 @@ impl DetachedDecision {
         from.check((0.0..=1.0).contains(&novelty), "the novelty")?;
         let reason = from.reason()?;
         let propensity = from.propensity()?;
-        // A name takes at least 5 bytes, and an entry 44: a forged count asks for no memory.
+        // A name takes at least 5 bytes, and an entry 44: a forged count reserves no memory.
         let models = from.count(5)?;
         let (mut names, mut allowed) = (Vec::with_capacity(models), vec![false; models]);
         for allowed in &mut allowed {
             names.push(from.text()?);
             *allowed = from.flag()?;
         }
-        // A failed model is found by its name, and has to be the one that was ranked.
+        // A failed model is found by its name, so names must be distinct.
         let distinct = names.iter().collect::<HashSet<_>>().len() == models;
         from.check(distinct, "a name")?;
         let ranked = from.count(44)?;
@@ -97,7 +96,7 @@ impl DetachedDecision {
             let are_numbers = ![success, n, utility].iter().any(|value| value.is_nan());
             from.check(are_numbers, "an estimate")?;
             let known = |value: f64| (!value.is_nan()).then_some(value);
-            ranking.push(Entry {
+            ranking.push(RankingEntry {
                 model,
                 success,
                 cost_usd: known(cost),
@@ -124,8 +123,7 @@ impl DetachedDecision {
     }
 }
 
-/// Decisions of a batch and the options that they followed, as bytes that
-/// [`Artifact::batch_from_bytes`] reads.
+/// Encode the decisions of a batch and their options for [`Artifact::batch_from_bytes`].
 #[must_use]
 pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8> {
     let mut to = Vec::with_capacity(128 + ROW * decisions.len());
@@ -143,22 +141,22 @@ pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8>
     to
 }
 
-/// Vectors that were decided on, as bytes that [`Artifact::batch_from_bytes`] reads.
+/// Encode the vectors of a batch for [`Artifact::batch_from_bytes`].
 #[must_use]
 pub fn vectors_to_bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Decisions, the options that they followed, and the vectors where rankings need them.
+/// Decisions, their options, and their vectors where rankings need them.
 pub type Batch = (Vec<Decision>, RouteOptions, Vec<f32>);
 
 impl Artifact {
-    /// Check bytes of [`batch_to_bytes`], and the vectors that were decided on, as bytes of
-    /// their f32 values: none unless [`Self::ranks_by_vector`].
+    /// Decode and validate bytes of [`batch_to_bytes`], and of [`vectors_to_bytes`], which must be
+    /// empty unless [`Self::ranks_by_vector`].
     ///
     /// # Errors
     ///
-    /// [`Error::State`] if they are of another version, cut short, or not of this artifact;
+    /// [`Error::State`] if the bytes are of another version, truncated, or of another artifact;
     /// [`Error::VectorNotFinite`] for a value that is not finite.
     pub fn batch_from_bytes(&self, bytes: &[u8], vectors: &[u8]) -> Result<Batch, Error> {
         let mut from = Reader {
@@ -208,7 +206,7 @@ impl Artifact {
 }
 
 fn put_options(to: &mut Vec<u8>, options: &RouteOptions) {
-    // By name, so that whoever adds one is told that it is missing here.
+    // Without `..`, so that a new option does not compile until it is encoded.
     let RouteOptions {
         cost_weight,
         latency_weight,
@@ -255,9 +253,9 @@ fn put_text(to: &mut Vec<u8>, text: &str) {
     to.extend(text.as_bytes());
 }
 
-/// Bytes that were not read so far.
+/// Reads fields from the front of some bytes.
 struct Reader<'a> {
-    /// For messages.
+    /// The kind of object, for messages.
     of: &'static str,
     left: &'a [u8],
 }
@@ -302,7 +300,7 @@ impl Reader<'_> {
         Ok(flag == 1)
     }
 
-    /// A number of things of at least so many bytes each, no more than are left.
+    /// Read a number of items of at least `each` bytes, which must fit the remaining bytes.
     fn count(&mut self, each: usize) -> Result<usize, Error> {
         let count = self.u32()? as usize;
         self.check(count <= self.left.len() / each, "a count")?;

@@ -1,6 +1,6 @@
-//! Decisions for another process of the same version.
+//! Decisions that travel to another process of the same version.
 //!
-//! Not here: the artifact's own file, which is for keeping ([`crate::format`]).
+//! Not here: the artifact's own file, which is meant to be stored ([`crate::format`]).
 
 mod decision;
 mod encoding;

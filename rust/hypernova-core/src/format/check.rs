@@ -1,25 +1,24 @@
-//! Rules for the values inside a section (check 11 of `FORMAT.md`).
+//! Check the values inside the sections (check 11 of `FORMAT.md`).
 //!
-//! Not here: where sections lie, and how long they are.
+//! Not here: offsets and lengths of sections (`head.rs`).
 
 #![expect(
     clippy::needless_bitwise_bool,
-    reason = "both sides are looked at, so that it vectorises"
+    reason = "evaluating both sides lets the loop vectorise"
 )]
 
 use std::ops::Range;
 
 use super::layout::{f64_at, u32_at};
 use super::tag::{self, Tag};
-use super::values::{Embedder, EmbedderKind, Policy, Soft};
+use super::values::{Blending, Embedder, EmbedderKind, Policy};
 use crate::error::Error;
 use crate::nearest::MAX_TOP_K;
 
 pub(super) const POLICY_LEN: usize = 64;
-pub(super) const SOFT_LEN: usize = 16;
+pub(super) const BLENDING_LEN: usize = 16;
 
-/// Values of a section as they lie in the file, which is little-endian; they
-/// may be unaligned here, since [`super::parse`] takes any bytes.
+/// Read little-endian values. They may be unaligned: [`super::parse`] takes any bytes.
 fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
     let (chunks, _) = bytes.as_chunks::<4>();
     chunks.iter().map(|&c| f32::from_le_bytes(c))
@@ -30,9 +29,10 @@ fn f64s(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
     chunks.iter().map(|&c| f64::from_le_bytes(c))
 }
 
-/// Refuse the first value that breaks the rule. The fold looks at every value
-/// without leaving early, so that it vectorises; the search for the culprit
-/// only runs in a file that is refused.
+/// Refuse the first value that breaks the rule.
+///
+/// The fold has no early exit, so that it vectorises; the offender is looked for only in a file
+/// that is refused.
 fn check(
     tag: Tag,
     bytes: &[u8],
@@ -42,8 +42,8 @@ fn check(
     if f32s(bytes).fold(true, |all, v| all & obeys(v)) {
         return Ok(());
     }
-    let culprit = f32s(bytes).enumerate().find(|&(_, v)| !obeys(v));
-    let (index, value) = culprit.unwrap_or((0, f32::NAN));
+    let offender = f32s(bytes).enumerate().find(|&(_, v)| !obeys(v));
+    let (index, value) = offender.unwrap_or((0, f32::NAN));
     Err(Error::Value {
         tag,
         index,
@@ -76,14 +76,14 @@ pub(super) fn known_or_nan(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
 }
 
 pub(super) fn counts(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    // As in `check`.
+    // A fold without early exit, as in `check`.
     if f64s(bytes).fold(true, |all, v| all & (v.is_finite() & (v >= 0.0))) {
         return Ok(());
     }
-    let culprit = f64s(bytes)
+    let offender = f64s(bytes)
         .enumerate()
         .find(|(_, v)| !v.is_finite() || *v < 0.0);
-    culprit.map_or(Ok(()), |(index, value)| {
+    offender.map_or(Ok(()), |(index, value)| {
         Err(Error::Value {
             tag,
             index,
@@ -93,16 +93,16 @@ pub(super) fn counts(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-pub(super) fn unknown_means(counts: &[u8], means: &[u8]) -> Result<(), Error> {
+pub(super) fn means_without_outcomes(counts: &[u8], means: &[u8]) -> Result<(), Error> {
     let both = f64s(counts).zip(f32s(means));
     if both.fold(true, |all, (n, mean)| all & ((n != 0.0) | (mean == 0.0))) {
         return Ok(());
     }
-    let culprit = f64s(counts)
+    let offender = f64s(counts)
         .zip(f32s(means))
         .enumerate()
         .find(|(_, (n, mean))| *n == 0.0 && *mean != 0.0);
-    culprit.map_or(Ok(()), |(index, (_, mean))| {
+    offender.map_or(Ok(()), |(index, (_, mean))| {
         Err(Error::Value {
             tag: tag::MEAN,
             index,
@@ -129,8 +129,8 @@ pub(super) fn quantiles(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes that the starts of the names take (check 10 for `MODL`).
-pub(super) fn starts_len(section: usize, models: usize) -> Result<usize, Error> {
+/// Return the length in bytes of the table of name starts (check 10 for `MODL`).
+pub(super) fn name_table_len(section: usize, models: usize) -> Result<usize, Error> {
     let table = models.checked_add(1).and_then(|n| n.checked_mul(4));
     table
         .filter(|&t| t <= section)
@@ -147,7 +147,7 @@ pub(super) fn names(
     models: usize,
 ) -> Result<Vec<Range<usize>>, Error> {
     let bytes = &file[section.clone()];
-    let table = starts_len(bytes.len(), models)?;
+    let table = name_table_len(bytes.len(), models)?;
     let text = bytes.len() - table;
     let start = |i: usize| u32_at(bytes, 4 * i) as usize;
     if start(0) != 0 {
@@ -235,7 +235,7 @@ pub(super) fn policy(bytes: &[u8], models: usize) -> Result<Policy, Error> {
     })
 }
 
-pub(super) fn soft(bytes: &[u8]) -> Result<Soft, Error> {
+pub(super) fn blending(bytes: &[u8]) -> Result<Blending, Error> {
     let refuse = |index, value, rule| {
         Err(Error::Value {
             tag: tag::SOFT,
@@ -257,7 +257,7 @@ pub(super) fn soft(bytes: &[u8]) -> Result<Soft, Error> {
         let rule = "the last four bytes must be zero";
         return refuse(2, f64::from(reserved), rule);
     }
-    Ok(Soft { sharpness, nearest })
+    Ok(Blending { sharpness, nearest })
 }
 
 pub(super) fn embedder(bytes: &[u8], dim: usize) -> Result<Embedder, Error> {

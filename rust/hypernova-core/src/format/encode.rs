@@ -1,13 +1,13 @@
-//! Turn values into the bytes of an artifact.
+//! Encode values as the bytes of an artifact.
 //!
-//! Not here: checks of the values. The bytes that are made are parsed like
-//! anyone's ([`crate::Artifact::build`]), so that there is one set of rules.
+//! Not here: checks of the values. [`crate::Artifact::build`] parses the bytes like any
+//! file, so that there is one set of rules.
 
 use super::layout::{
     ENTRY_LEN, FLAG_REQUIRED, HEAD_CRC_AT, HEADER_LEN, MAGIC, MAJOR, MINOR, align, head_checksum,
 };
 use super::tag::{self, Tag};
-use super::values::{Parts, Policy, Soft};
+use super::values::{ArtifactValues, Blending, Policy};
 
 fn f32_bytes(values: &[f32]) -> Vec<u8> {
     // One bit pattern for every NaN: the same values give the same bytes.
@@ -49,45 +49,45 @@ fn policy_bytes(policy: &Policy) -> Vec<u8> {
     bytes
 }
 
-fn soft_bytes(soft: Soft) -> Vec<u8> {
-    let mut bytes = f64_bytes(&[soft.sharpness]);
-    bytes.extend(soft.nearest.to_le_bytes());
+fn blending_bytes(blending: Blending) -> Vec<u8> {
+    let mut bytes = f64_bytes(&[blending.sharpness]);
+    bytes.extend(blending.nearest.to_le_bytes());
     bytes.extend([0; 4]);
     bytes
 }
 
-/// Lay the values out as a file. The result has still to be parsed.
-pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
+/// Encode values as a file, unchecked.
+pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
     let required = FLAG_REQUIRED;
     let mut sections: Vec<(Tag, u32, Vec<u8>)> = vec![
-        (tag::CENTROIDS, required, f32_bytes(&parts.centroids)),
-        (tag::COUNTS, required, f64_bytes(&parts.counts)),
-        (tag::MEAN, required, f32_bytes(&parts.mean)),
-        (tag::SUCCESS, required, f32_bytes(&parts.success)),
+        (tag::CENTROIDS, required, f32_bytes(&values.centroids)),
+        (tag::COUNTS, required, f64_bytes(&values.counts)),
+        (tag::MEAN, required, f32_bytes(&values.mean)),
+        (tag::SUCCESS, required, f32_bytes(&values.success)),
         (
             tag::STANDARD_ERROR,
             required,
-            f32_bytes(&parts.standard_error),
+            f32_bytes(&values.standard_error),
         ),
-        (tag::GAIN_ERROR, required, f32_bytes(&parts.gain_error)),
-        (tag::COST, required, f32_bytes(&parts.cost)),
-        (tag::LATENCY, required, f32_bytes(&parts.latency)),
-        (tag::MODELS, required, name_bytes(&parts.models)),
-        (tag::POLICY, required, policy_bytes(&parts.policy)),
-        (tag::EMBEDDER, required, parts.embedder.as_bytes().to_vec()),
-        (tag::NOVELTY, required, f32_bytes(&parts.novelty)),
-        (tag::METADATA, 0, parts.metadata.as_bytes().to_vec()),
+        (tag::GAIN_ERROR, required, f32_bytes(&values.gain_error)),
+        (tag::COST, required, f32_bytes(&values.cost)),
+        (tag::LATENCY, required, f32_bytes(&values.latency)),
+        (tag::MODELS, required, name_bytes(&values.models)),
+        (tag::POLICY, required, policy_bytes(&values.policy)),
+        (tag::EMBEDDER, required, values.embedder.as_bytes().to_vec()),
+        (tag::NOVELTY, required, f32_bytes(&values.novelty)),
+        (tag::METADATA, 0, values.metadata.as_bytes().to_vec()),
     ];
-    // A file that holds neither is one of version 1.0, byte for byte.
-    let minor = if parts.soft.is_some() || parts.correction.is_some() {
+    // A file without either section is one of version 1.0, byte for byte.
+    let minor = if values.blending.is_some() || values.correction.is_some() {
         MINOR
     } else {
         0
     };
-    if let Some(soft) = parts.soft {
-        sections.push((tag::SOFT, required, soft_bytes(soft)));
+    if let Some(blending) = values.blending {
+        sections.push((tag::SOFT, required, blending_bytes(blending)));
     }
-    if let Some(correction) = &parts.correction {
+    if let Some(correction) = &values.correction {
         let mut bytes = f32_bytes(&correction.offsets);
         bytes.extend(f32_bytes(&correction.slopes));
         sections.push((tag::SLOPES, required, bytes));
@@ -114,9 +114,9 @@ pub(crate) fn encode(parts: &Parts) -> Vec<u8> {
     file.extend(minor.to_le_bytes());
     file.extend((sections.len() as u32).to_le_bytes());
     file.extend(((body_start + body.len()) as u64).to_le_bytes());
-    file.extend(parts.clusters.to_le_bytes());
-    file.extend(parts.dim.to_le_bytes());
-    file.extend((parts.models.len() as u32).to_le_bytes());
+    file.extend(values.clusters.to_le_bytes());
+    file.extend(values.dim.to_le_bytes());
+    file.extend((values.models.len() as u32).to_le_bytes());
     file.resize(HEAD_CRC_AT, 0);
     file.extend(head_checksum(&file, &table).to_le_bytes());
     file.extend(table);

@@ -11,7 +11,7 @@ use super::layout::{
 use super::tag::{self, Tag};
 use crate::error::Error;
 
-/// A section table entry whose place in the file has been checked.
+/// An entry of the section table whose offset and length have been checked.
 pub(super) struct Section {
     pub(super) tag: Tag,
     pub(super) required: bool,
@@ -19,8 +19,9 @@ pub(super) struct Section {
     pub(super) checksum: u32,
 }
 
-/// Checks 1 to 4: an artifact of this version begins here. Returns the length that it
-/// states, which the bytes at hand need not have.
+/// Run checks 1 to 3, and return the length that the header states.
+///
+/// `bytes` may be the beginning of a file: check 4, the length, is left to the caller.
 pub(crate) fn stated_length(bytes: &[u8]) -> Result<u64, Error> {
     if bytes.is_empty() {
         return Err(Error::Empty);
@@ -47,7 +48,7 @@ pub(crate) fn stated_length(bytes: &[u8]) -> Result<u64, Error> {
     Ok(u64_at(bytes, 16))
 }
 
-/// Checks 1 to 7: the header. Returns the number of sections.
+/// Run checks 1 to 7, of the header, and return the number of sections.
 pub(super) fn check_header(bytes: &[u8]) -> Result<u32, Error> {
     let expected = stated_length(bytes)?;
     let found = bytes.len() as u64;
@@ -79,7 +80,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<u32, Error> {
     Ok(sections)
 }
 
-/// Check 8: the section table, and that every byte is covered exactly once.
+/// Run check 8, of the section table: every byte of the file is covered exactly once.
 pub(super) fn read_table(bytes: &[u8], count: u32) -> Result<Vec<Section>, Error> {
     let file = bytes.len() as u64;
     let mut sections: Vec<Section> = Vec::with_capacity(count as usize);
@@ -120,7 +121,7 @@ pub(super) fn read_table(bytes: &[u8], count: u32) -> Result<Vec<Section>, Error
                 file,
             });
         };
-        // Both fit a usize now: they are at most the length of a slice.
+        // Both fit a usize: they are at most the length of a slice.
         let range = offset as usize..section_end as usize;
         all_zero(bytes, end, range.start).map_err(|at| Error::Padding { offset: at as u64 })?;
         end = range.end;
@@ -140,7 +141,7 @@ pub(super) fn read_table(bytes: &[u8], count: u32) -> Result<Vec<Section>, Error
     Ok(sections)
 }
 
-/// Check 9: nothing is damaged, and nothing required is unknown.
+/// Run check 9: the checksum of every section matches, and every required section is known.
 pub(super) fn check_sections(bytes: &[u8], sections: &[Section]) -> Result<(), Error> {
     for section in sections {
         let computed = crc32fast::hash(&bytes[section.range.clone()]);
@@ -159,14 +160,14 @@ pub(super) fn check_sections(bytes: &[u8], sections: &[Section]) -> Result<(), E
     Ok(())
 }
 
-/// Check 10 for one section: it is there and has `count` values of `size` bytes.
-pub(super) fn sized(
+/// Run check 10 for a required section of `factors[0] * factors[1]` values of `size` bytes.
+pub(super) fn section_of_length(
     sections: &[Section],
     tag: Tag,
     factors: [usize; 2],
     size: usize,
 ) -> Result<Range<usize>, Error> {
-    let section = required(sections, tag)?;
+    let section = required_section(sections, tag)?;
     let expected = factors[0]
         .checked_mul(factors[1])
         .and_then(|n| n.checked_mul(size));
@@ -183,15 +184,15 @@ pub(super) fn sized(
     Ok(section.range.clone())
 }
 
-pub(super) fn required(sections: &[Section], tag: Tag) -> Result<&Section, Error> {
+pub(super) fn required_section(sections: &[Section], tag: Tag) -> Result<&Section, Error> {
     sections
         .iter()
         .find(|s| s.tag == tag && s.required)
         .ok_or(Error::MissingSection { tag })
 }
 
-/// Check 10 for a section that a file may lack: where it stands it is required.
-pub(super) fn sized_if_there(
+/// Run check 10 for a section that a file may lack, and that is required where it stands.
+pub(super) fn optional_section(
     sections: &[Section],
     tag: Tag,
     factors: [usize; 2],
@@ -200,5 +201,5 @@ pub(super) fn sized_if_there(
     if sections.iter().all(|s| s.tag != tag) {
         return Ok(None);
     }
-    sized(sections, tag, factors, size).map(Some)
+    section_of_length(sections, tag, factors, size).map(Some)
 }

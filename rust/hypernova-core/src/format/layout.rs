@@ -1,24 +1,24 @@
-//! Where things are in a file: what reader and writer share.
+//! The byte layout that reader and writer share: constants, alignment and little-endian fields.
 //!
-//! Not here: what the reader checks (`head.rs`, `check.rs`).
+//! Not here: the checks of the reader (`head.rs`, `check.rs`).
 
-/// First bytes of every artifact. As in PNG, a line end of each kind shows a
-/// transfer that changed them.
+/// The first bytes of every artifact. As in PNG, they contain each kind of line end, so that a
+/// transfer that converts line ends is noticed.
 pub const MAGIC: [u8; 8] = *b"\x89HNV\r\n\x1a\n";
-/// The major version that is read and written.
+/// The major version that this crate reads and writes.
 pub const MAJOR: u16 = 1;
-/// The minor version of files that blend clusters or lift estimates.
+/// The minor version of files that blend clusters or correct estimates.
 pub const MINOR: u16 = 1;
 
 pub(crate) const HEADER_LEN: usize = 64;
 pub(super) const ENTRY_LEN: usize = 32;
 pub(super) const MAX_SECTIONS: u32 = 64;
 pub(super) const FLAG_REQUIRED: u32 = 1;
-/// Offset of the head checksum in the header.
+/// Offset of the head checksum in the header, in bytes.
 pub(super) const HEAD_CRC_AT: usize = 60;
 const ALIGN: usize = 64;
 
-/// Smallest multiple of 64 that is at least `x`.
+/// Round `x` up to a multiple of 64; `None` on overflow.
 pub(super) fn align(x: usize) -> Option<usize> {
     x.checked_next_multiple_of(ALIGN)
 }
@@ -39,7 +39,7 @@ pub(super) fn f64_at(bytes: &[u8], at: usize) -> f64 {
     f64::from_bits(u64_at(bytes, at))
 }
 
-/// Checksum of header and section table.
+/// Compute the checksum of header and section table.
 pub(super) fn head_checksum(header: &[u8], table: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&header[..HEAD_CRC_AT]);

@@ -16,4 +16,4 @@ pub(crate) use layout::HEADER_LEN;
 pub use layout::{MAGIC, MAJOR, MINOR};
 pub use parse::{Layout, parse};
 pub use tag::Tag;
-pub use values::{Embedder, EmbedderKind, LinearCorrection, Parts, Policy, Soft};
+pub use values::{ArtifactValues, Blending, Embedder, EmbedderKind, LinearCorrection, Policy};

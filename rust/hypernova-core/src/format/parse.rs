@@ -1,19 +1,23 @@
 //! Parse and validate the bytes of an artifact, by the rules of `FORMAT.md`.
 //!
-//! Not here: files (see [`crate::artifact`]) and writing (`encode.rs`).
-//! After [`parse`] has accepted some bytes, every range in the [`Layout`] lies
-//! inside them, has the right length, and holds values that obey their rules.
+//! Not here: files (`file.rs`) and writing (`encode.rs`).
+//!
+//! Once [`parse`] has accepted some bytes, every range of the [`Layout`] lies inside them, has
+//! the right length, and holds values that obey their rules.
 
 use std::ops::Range;
 
 use super::check;
-use super::head::{check_header, check_sections, read_table, required, sized, sized_if_there};
+use super::head::{
+    check_header, check_sections, optional_section, read_table, required_section, section_of_length,
+};
 use super::layout::{u16_at, u32_at};
 use super::tag;
-use super::values::{Embedder, Policy, Soft};
+use super::values::{Blending, Embedder, Policy};
 use crate::error::Error;
 
-/// Where everything is in the bytes that [`parse`] accepted.
+/// The shape of an artifact, its small values, and the ranges of its arrays in the bytes that
+/// [`parse`] accepted.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Minor version of the file.
@@ -24,12 +28,12 @@ pub struct Layout {
     pub dim: usize,
     /// Number of models, `m`.
     pub models: usize,
-    /// Defaults of the decision rule.
+    /// Defaults of the route options and parameters of the decision rule.
     pub policy: Policy,
     /// The embedder's identity.
     pub embedder: Embedder,
-    /// How clusters are blended; `None` takes the nearest alone.
-    pub soft: Option<Soft>,
+    /// How the nearest clusters are blended; `None` takes the nearest alone.
+    pub blending: Option<Blending>,
     pub(crate) centroids: Range<usize>,
     pub(crate) counts: Range<usize>,
     pub(crate) mean: Range<usize>,
@@ -47,12 +51,11 @@ pub struct Layout {
     pub(crate) correction: Option<[Range<usize>; 2]>,
 }
 
-/// Check that `bytes` are an artifact and find everything in it.
+/// Validate the bytes of an artifact.
 ///
 /// # Errors
 ///
-/// The first rule that is broken, in the order of the reading algorithm in
-/// `FORMAT.md`.
+/// The error of the first broken rule, in the order of the reading algorithm in `FORMAT.md`.
 pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let count = check_header(bytes)?;
     let sections = read_table(bytes, count)?;
@@ -61,26 +64,27 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let clusters = u32_at(bytes, 24) as usize;
     let dim = u32_at(bytes, 28) as usize;
     let models = u32_at(bytes, 32) as usize;
-    // On a 32-bit machine k + 1 may not fit; `sized` then finds a wrong length.
+    // On a 32-bit machine k + 1 may not fit; `section_of_length` then refuses the file.
     let rows = clusters.saturating_add(1);
-    let profile = |tag| sized(&sections, tag, [rows, models], size_of::<f32>());
+    let profile = |tag| section_of_length(&sections, tag, [rows, models], size_of::<f32>());
 
     for tag in tag::REQUIRED {
-        required(&sections, tag)?;
+        required_section(&sections, tag)?;
     }
-    let centroids = sized(&sections, tag::CENTROIDS, [clusters, dim], size_of::<f32>())?;
-    let counts = sized(&sections, tag::COUNTS, [rows, models], size_of::<f64>())?;
+    let centroids =
+        section_of_length(&sections, tag::CENTROIDS, [clusters, dim], size_of::<f32>())?;
+    let counts = section_of_length(&sections, tag::COUNTS, [rows, models], size_of::<f64>())?;
     let mean = profile(tag::MEAN)?;
     let success = profile(tag::SUCCESS)?;
     let standard_error = profile(tag::STANDARD_ERROR)?;
     let gain_error = profile(tag::GAIN_ERROR)?;
     let cost = profile(tag::COST)?;
     let latency = profile(tag::LATENCY)?;
-    let names = required(&sections, tag::MODELS)?.range.clone();
-    check::starts_len(names.len(), models)?;
-    let policy = sized(&sections, tag::POLICY, [1, check::POLICY_LEN], 1)?;
-    let embedder_json = required(&sections, tag::EMBEDDER)?.range.clone();
-    let novelty = required(&sections, tag::NOVELTY)?.range.clone();
+    let names = required_section(&sections, tag::MODELS)?.range.clone();
+    check::name_table_len(names.len(), models)?;
+    let policy = section_of_length(&sections, tag::POLICY, [1, check::POLICY_LEN], 1)?;
+    let embedder_json = required_section(&sections, tag::EMBEDDER)?.range.clone();
+    let novelty = required_section(&sections, tag::NOVELTY)?.range.clone();
     let quantiles = novelty.len() / size_of::<f32>();
     if quantiles < 2 || novelty.len() % size_of::<f32>() != 0 {
         return Err(Error::SectionLength {
@@ -93,33 +97,35 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         .iter()
         .find(|s| s.tag == tag::METADATA)
         .map(|s| s.range.clone());
-    let soft = sized_if_there(&sections, tag::SOFT, [1, check::SOFT_LEN], 1)?;
+    let blending = optional_section(&sections, tag::SOFT, [1, check::BLENDING_LEN], 1)?;
     let slope = [models, dim.saturating_add(1)];
-    let correction = sized_if_there(&sections, tag::SLOPES, slope, size_of::<f32>())?;
+    let correction = optional_section(&sections, tag::SLOPES, slope, size_of::<f32>())?;
 
-    let part = |range: &Range<usize>| &bytes[range.clone()];
-    check::finite(tag::CENTROIDS, part(&centroids))?;
-    check::counts(tag::COUNTS, part(&counts))?;
-    check::fractions(tag::MEAN, part(&mean))?;
-    check::unknown_means(part(&counts), part(&mean))?;
-    check::fractions(tag::SUCCESS, part(&success))?;
-    check::not_negative(tag::STANDARD_ERROR, part(&standard_error))?;
-    check::not_negative(tag::GAIN_ERROR, part(&gain_error))?;
-    check::known_or_nan(tag::COST, part(&cost))?;
-    check::known_or_nan(tag::LATENCY, part(&latency))?;
+    let section = |range: &Range<usize>| &bytes[range.clone()];
+    check::finite(tag::CENTROIDS, section(&centroids))?;
+    check::counts(tag::COUNTS, section(&counts))?;
+    check::fractions(tag::MEAN, section(&mean))?;
+    check::means_without_outcomes(section(&counts), section(&mean))?;
+    check::fractions(tag::SUCCESS, section(&success))?;
+    check::not_negative(tag::STANDARD_ERROR, section(&standard_error))?;
+    check::not_negative(tag::GAIN_ERROR, section(&gain_error))?;
+    check::known_or_nan(tag::COST, section(&cost))?;
+    check::known_or_nan(tag::LATENCY, section(&latency))?;
     let names = check::names(bytes, names, models)?;
-    let policy = check::policy(part(&policy), models)?;
-    let embedder = check::embedder(part(&embedder_json), dim)?;
-    check::quantiles(part(&novelty))?;
+    let policy = check::policy(section(&policy), models)?;
+    let embedder = check::embedder(section(&embedder_json), dim)?;
+    check::quantiles(section(&novelty))?;
     if let Some(range) = &metadata {
-        std::str::from_utf8(part(range)).map_err(|e| Error::Metadata {
+        std::str::from_utf8(section(range)).map_err(|e| Error::Metadata {
             detail: format!("not UTF-8 at byte {}", e.valid_up_to()),
         })?;
     }
 
-    let soft = soft.map(|range| check::soft(part(&range))).transpose()?;
+    let blending = blending
+        .map(|range| check::blending(section(&range)))
+        .transpose()?;
     if let Some(range) = &correction {
-        check::finite(tag::SLOPES, part(range))?;
+        check::finite(tag::SLOPES, section(range))?;
     }
     let correction = correction.map(|range| {
         let slopes = range.start + models * size_of::<f32>();
@@ -133,7 +139,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         models,
         policy,
         embedder,
-        soft,
+        blending,
         centroids,
         counts,
         mean,

@@ -1,10 +1,10 @@
-//! The sections' names.
+//! Tags: the four-letter names of sections.
 //!
-//! Not here: what stands in a section.
+//! Not here: the contents of a section.
 
 use std::fmt;
 
-/// Name of a section: four letters.
+/// The name of a section: four letters `A`-`Z`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tag(pub [u8; 4]);
 
@@ -20,7 +20,7 @@ impl fmt::Debug for Tag {
     }
 }
 
-// The sections that this version knows. The order is that of the writer.
+// The sections that this version knows, in the order in which the writer stores them.
 
 pub(crate) const CENTROIDS: Tag = Tag(*b"CENT");
 pub(crate) const COUNTS: Tag = Tag(*b"CNTS");
@@ -38,7 +38,7 @@ pub(crate) const METADATA: Tag = Tag(*b"META");
 pub(crate) const SOFT: Tag = Tag(*b"SOFT");
 pub(crate) const SLOPES: Tag = Tag(*b"SLOP");
 
-/// All sections that a file must have.
+/// The sections that a file must have.
 pub(crate) const REQUIRED: [Tag; 12] = [
     CENTROIDS,
     COUNTS,
@@ -53,5 +53,5 @@ pub(crate) const REQUIRED: [Tag; 12] = [
     EMBEDDER,
     NOVELTY,
 ];
-/// Sections that a file may lack.
+/// The sections that a file may lack.
 pub(crate) const OPTIONAL: [Tag; 3] = [METADATA, SOFT, SLOPES];

@@ -1,32 +1,32 @@
-//! The values of an artifact.
+//! The values of an artifact, as types.
 //!
-//! Not here: the rules that they obey (`check.rs`), and their bytes.
+//! Not here: their rules (`check.rs`) and their bytes (`encode.rs`).
 
-/// Defaults of the decision rule; the caller's options go before them.
+/// Defaults of the route options and parameters of the decision rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Success per USD.
+    /// Success that one USD is worth.
     pub cost_weight: f64,
-    /// Success per second.
+    /// Success that one second is worth.
     pub latency_weight: f64,
-    /// Dearest expected cost of a task, in USD.
+    /// Highest expected cost of a task, in USD; `None` is no limit.
     pub max_cost_usd: Option<f64>,
-    /// Least shrunk success estimate.
+    /// Lowest success estimate, 0 to 1.
     pub min_success: f64,
-    /// Standard errors by which a model must beat the default model.
+    /// Number of standard errors by which a model's gain over the default model must exceed 0.
     pub guard_z: f64,
-    /// Novelty above which a prompt is judged by the whole table; 1 switches it off.
+    /// Novelty above which the whole table decides instead of a cluster; 1 switches this off.
     pub novelty_limit: f64,
-    /// Weight of the prior, in outcomes, with which the estimates were shrunk.
+    /// Number of outcomes with which the estimates lean on the overall rate.
     pub shrinkage: f64,
-    /// Index of the best single model.
+    /// Index of the default model.
     pub default_model: u32,
 }
 
 impl Policy {
-    /// A policy that takes what has the highest estimate: no weights, no limits, no guard, and
-    /// nothing is novel.
+    /// Create a policy by which the highest success estimate wins: no weights, no limits, no
+    /// guard, and no prompt is novel.
     #[must_use]
     pub fn new(default_model: u32) -> Self {
         Self {
@@ -42,55 +42,56 @@ impl Policy {
     }
 }
 
-/// How the profiles of several clusters are blended.
+/// How the profiles of the nearest clusters are blended into one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Soft {
-    /// How fast a cluster's share falls with its squared distance.
+pub struct Blending {
+    /// How fast a cluster's share falls with its squared distance; above 0.
     pub sharpness: f64,
-    /// How many of the nearest clusters have a share, 1 to 16.
+    /// Number of nearest clusters that have a share, 1 to 16.
     pub nearest: u32,
 }
 
-/// Whether an artifact routes text or vectors only.
+/// The origin of an artifact's vectors: text, or the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbedderKind {
     /// An embedder turns text into the vector.
     Text,
-    /// The vectors came with the table.
+    /// The vectors came with the table, so that only vectors can be routed.
     Vectors,
 }
 
-/// What the core reads of an embedder's identity.
+/// The fields of an embedder's identity that the core reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Embedder {
-    /// Name, for people.
+    /// Name, for display.
     pub name: String,
-    /// 64 hexadecimal digits; equal fingerprints mean equal vectors.
+    /// 64 lower-case hexadecimal digits; equal fingerprints mean equal vectors.
     pub fingerprint: String,
-    /// Whether text can be routed.
+    /// Whether the artifact routes text.
     pub kind: EmbedderKind,
 }
 
-/// The values of an artifact. Names, shapes and rules are those of `FORMAT.md`.
+/// All values of an artifact; `FORMAT.md` has their shapes and rules.
 ///
-/// [`Parts::new`] makes them without profiles; fill in the fields.
+/// [`ArtifactValues::new`] leaves the arrays empty; fill in the fields and call
+/// [`crate::Artifact::build`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Parts {
+pub struct ArtifactValues {
     /// Number of clusters, `k`.
     pub clusters: u32,
     /// Dimension of a vector, `d`.
     pub dim: u32,
     /// Centroids, `k` x `d`.
     pub centroids: Vec<f32>,
-    /// Outcomes counted, `(k + 1)` x `m`.
+    /// Number of outcomes, `(k + 1)` x `m`.
     pub counts: Vec<f64>,
     /// Mean score, `(k + 1)` x `m`.
     pub mean: Vec<f32>,
-    /// Shrunk success estimate, `(k + 1)` x `m`.
+    /// Success estimate, `(k + 1)` x `m`.
     pub success: Vec<f32>,
-    /// Standard error of the estimate, `(k + 1)` x `m`.
+    /// Standard error of the success estimate, `(k + 1)` x `m`.
     pub standard_error: Vec<f32>,
     /// Standard error of the paired gain over the default model, `(k + 1)` x `m`.
     pub gain_error: Vec<f32>,
@@ -100,23 +101,22 @@ pub struct Parts {
     pub latency: Vec<f32>,
     /// Names of the `m` models.
     pub models: Vec<String>,
-    /// Defaults of the decision rule.
+    /// Defaults of the route options and parameters of the decision rule.
     pub policy: Policy,
     /// The embedder's identity, a JSON object.
     pub embedder: String,
-    /// Novelty quantiles.
+    /// Novelty quantiles: distances, rising.
     pub novelty: Vec<f32>,
     /// How the artifact was made, a JSON object.
     pub metadata: String,
-    /// How the profiles of several clusters are blended; `None` takes the nearest alone.
-    pub soft: Option<Soft>,
-    /// What is added to the blended success estimates; `None` adds nothing.
+    /// How the profiles of the nearest clusters are blended; `None` takes the nearest alone.
+    pub blending: Option<Blending>,
+    /// The linear correction of the success estimates; `None` is none.
     pub correction: Option<LinearCorrection>,
 }
 
-impl Parts {
-    /// Parts of that shape, whose arrays and metadata are still empty; nothing is blended or
-    /// lifted.
+impl ArtifactValues {
+    /// Create values with empty arrays and metadata, without blending and without correction.
     #[must_use]
     pub fn new(
         clusters: u32,
@@ -141,17 +141,17 @@ impl Parts {
             embedder,
             novelty: Vec::new(),
             metadata: String::new(),
-            soft: None,
+            blending: None,
             correction: None,
         }
     }
 }
 
-/// A linear function of the vector for each model.
+/// A linear function of the vector for each model, added to its success estimate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearCorrection {
-    /// Its value where the vector is 0, `m`.
+    /// Value at the zero vector, `m`.
     pub offsets: Vec<f32>,
-    /// Its slope, `m` x `d`.
+    /// Slopes, `m` x `d`.
     pub slopes: Vec<f32>,
 }

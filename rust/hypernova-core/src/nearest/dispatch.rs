@@ -1,45 +1,44 @@
-//! Call what is compiled for the level: the parts of [`super::screen`], and the
-//! definition's distance of rows that are named one by one.
+//! Dispatch each function of the search to its implementation for a SIMD level.
 //!
-//! Not here: any choice of rows.
+//! Not here: detection of levels (`level.rs`), and the choice of rows (`prune.rs`).
 
 #![allow(
     unsafe_code,
-    reason = "calls what is compiled for a level; an expectation would fail where there is none"
+    reason = "calls functions with target features; an expectation would fail where there is none"
 )]
 
-use super::bounds::{self, Terms};
-use super::int8::{self, Coded, Codes, FOUR, Line, ROWS};
+use super::bounds::{self, BoundInputs};
+use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
 #[cfg(target_arch = "aarch64")]
 use super::kernels::aarch64;
 #[cfg(target_arch = "x86_64")]
 use super::kernels::{x86_64, x86_64_int8};
 use super::level::{Avx512Vnni, SimdLevel};
 use super::scalar;
-use super::top_k::Keep;
+use super::top_k::Collector;
 
-/// Rows that are scored in one call.
-const MANY: usize = 64;
+/// Number of rows that are scored in one call.
+const ROWS_PER_CALL: usize = 64;
 
-/// Compile the parts of the screen that are plain code once more, for a level. Their
-/// results are the same: they work on integers, or on sums in a stated order.
+/// Compile plain functions with the features of a level. Their results are the same at every
+/// level: they work on integers, or on sums in a stated order.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compiled {
     ($module:ident, $features:literal) => {
         mod $module {
-            use super::{Coded, Codes, Terms, bounds, int8, scalar};
+            use super::{BoundInputs, CodedQuery, QueryCodes, bounds, int8, scalar};
 
             #[target_feature(enable = $features)]
-            pub(super) fn encode(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
-                int8::encode(row, codes)
+            pub(super) fn encode_row(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+                int8::encode_row(row, codes)
             }
 
             #[target_feature(enable = $features)]
             pub(super) fn encode_query<const GROUPS: usize>(
                 query: &[f32],
                 narrow: bool,
-                codes: &mut Codes<GROUPS>,
-            ) -> Option<Coded> {
+                codes: &mut QueryCodes<GROUPS>,
+            ) -> Option<CodedQuery> {
                 int8::encode_query(query, narrow, codes)
             }
 
@@ -49,18 +48,18 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn lowest(bounds: &[f32]) -> usize {
-                bounds::lowest(bounds)
+            pub(super) fn argmin(bounds: &[f32]) -> usize {
+                bounds::argmin(bounds)
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn count_left(bounds: &[f32], most: f32) -> u32 {
-                bounds::count_left(bounds, most)
+            pub(super) fn count_not_above(bounds: &[f32], most: f32) -> u32 {
+                bounds::count_not_above(bounds, most)
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn bound(terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
-                bounds::bound(terms, dots, bounds);
+            pub(super) fn lower_bounds(inputs: BoundInputs<'_>, dots: &[i32], bounds: &mut [f32]) {
+                bounds::lower_bounds(inputs, dots, bounds);
             }
 
             #[target_feature(enable = $features)]
@@ -95,17 +94,17 @@ macro_rules! by_level {
     };
 }
 
-/// As [`int8::encode`].
-pub(super) fn encode(level: SimdLevel, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
-    by_level!(level, int8::encode(row, codes))
+/// As [`int8::encode_row`].
+pub(super) fn encode_row(level: SimdLevel, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+    by_level!(level, int8::encode_row(row, codes))
 }
 
 /// As [`int8::encode_query`].
 pub(super) fn encode_query<const GROUPS: usize>(
     level: SimdLevel,
     query: &[f32],
-    codes: &mut Codes<GROUPS>,
-) -> Option<Coded> {
+    codes: &mut QueryCodes<GROUPS>,
+) -> Option<CodedQuery> {
     // VNNI multiplies bytes: half of the work, for bounds that are less tight.
     let narrow = matches!(level, SimdLevel::Avx512Vnni(_));
     by_level!(level, int8::encode_query(query, narrow, codes))
@@ -116,27 +115,32 @@ pub(super) fn are_finite(level: SimdLevel, values: &[f32]) -> bool {
     by_level!(level, scalar::are_finite(values))
 }
 
-/// As [`bounds::lowest`].
-pub(super) fn lowest(level: SimdLevel, bounds: &[f32]) -> usize {
-    by_level!(level, bounds::lowest(bounds))
+/// As [`bounds::argmin`].
+pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
+    by_level!(level, bounds::argmin(bounds))
 }
 
-/// As [`bounds::count_left`].
-pub(super) fn count_left(level: SimdLevel, bounds: &[f32], most: f32) -> u32 {
-    by_level!(level, bounds::count_left(bounds, most))
+/// As [`bounds::count_not_above`].
+pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], most: f32) -> u32 {
+    by_level!(level, bounds::count_not_above(bounds, most))
 }
 
-/// As [`bounds::bound`].
-pub(super) fn bound(level: SimdLevel, terms: Terms<'_>, dots: &[i32], bounds: &mut [f32]) {
-    by_level!(level, bounds::bound(terms, dots, bounds));
+/// As [`bounds::lower_bounds`].
+pub(super) fn lower_bounds(
+    level: SimdLevel,
+    inputs: BoundInputs<'_>,
+    dots: &[i32],
+    bounds: &mut [f32],
+) {
+    by_level!(level, bounds::lower_bounds(inputs, dots, bounds));
 }
 
 /// As [`int8::dots`].
 pub(super) fn dots<const GROUPS: usize>(
     level: SimdLevel,
-    query: &Codes<GROUPS>,
+    query: &QueryCodes<GROUPS>,
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
     match level {
@@ -154,57 +158,57 @@ pub(super) fn dots<const GROUPS: usize>(
     }
 }
 
-/// As [`int8::dots`] for four queries and so many times sixteen rows; under
-/// [`SimdLevel::Avx512Vnni`] alone.
-pub(super) fn dots_four<const GROUPS: usize, const BLOCKS: usize>(
+/// As [`int8::dots`] for four queries and `blocks` times sixteen rows; at
+/// [`SimdLevel::Avx512Vnni`] only.
+pub(super) fn dots_batch<const GROUPS: usize, const BLOCKS: usize>(
     cpu: Avx512Vnni,
-    queries: &[Codes<GROUPS>; FOUR],
+    queries: &[QueryCodes<GROUPS>; QUERY_BATCH],
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     blocks: usize,
-    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+    dots: &mut [[[i32; ROWS]; BLOCKS]; QUERY_BATCH],
 ) {
     #[cfg(target_arch = "x86_64")]
-    x86_64_int8::dots_four_vnni(cpu, queries, groups, codes, blocks, dots);
+    x86_64_int8::dots_batch_vnni(cpu, queries, groups, codes, blocks, dots);
     #[cfg(not(target_arch = "x86_64"))]
     for (query, dots) in queries.iter().zip(dots) {
-        let _ = cpu; // of another architecture: never called
+        let _ = cpu; // never called: this value exists on x86_64 only
         int8::dots(query, groups, codes, &mut dots[..blocks]);
     }
 }
 
-/// Offer the squared distances of the rows that are named, by rising index.
-pub(super) fn score<K: Keep>(
+/// Offer the squared distances of `rows`, which are sorted by index.
+pub(super) fn score_rows<K: Collector>(
     level: SimdLevel,
     query: &[f32],
     centroids: &[f32],
     rows: impl IntoIterator<Item = u32>,
-    kept: &mut K,
+    collector: &mut K,
 ) {
-    let mut some = [0_u32; MANY];
-    let mut named = 0;
-    let mut flush = |some: &[u32]| match level {
+    let mut buffer = [0_u32; ROWS_PER_CALL];
+    let mut filled = 0;
+    let mut flush = |rows: &[u32]| match level {
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2(cpu) => x86_64::score_avx2(cpu, query, centroids, some, kept),
+        SimdLevel::Avx2(cpu) => x86_64::score_avx2(cpu, query, centroids, rows, collector),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512(cpu) => x86_64::score_avx512(cpu, query, centroids, some, kept),
+        SimdLevel::Avx512(cpu) => x86_64::score_avx512(cpu, query, centroids, rows, collector),
         #[cfg(target_arch = "x86_64")]
         SimdLevel::Avx512Vnni(cpu) => {
-            x86_64::score_avx512(cpu.into(), query, centroids, some, kept);
+            x86_64::score_avx512(cpu.into(), query, centroids, rows, collector);
         }
         #[cfg(target_arch = "aarch64")]
-        SimdLevel::Neon(cpu) => aarch64::score_neon(cpu, query, centroids, some, kept),
-        _ => scalar::score(query, centroids, some, kept),
+        SimdLevel::Neon(cpu) => aarch64::score_neon(cpu, query, centroids, rows, collector),
+        _ => scalar::score_rows(query, centroids, rows, collector),
     };
     for row in rows {
-        some[named] = row;
-        named += 1;
-        if named == MANY {
-            flush(&some);
-            named = 0;
+        buffer[filled] = row;
+        filled += 1;
+        if filled == ROWS_PER_CALL {
+            flush(&buffer);
+            filled = 0;
         }
     }
-    flush(&some[..named]);
+    flush(&buffer[..filled]);
 }
 
 /// As [`scalar::dot`].
@@ -212,21 +216,28 @@ pub(crate) fn dot(level: SimdLevel, x: &[f32], y: &[f32]) -> f32 {
     by_level!(level, scalar::dot(x, y))
 }
 
-/// Offer the squared distance of every row, in order, to what shall be kept.
-pub(super) fn search<K: Keep>(level: SimdLevel, query: &[f32], centroids: &[f32], kept: K) -> K {
+/// Offer the squared distance of every row, by rising index.
+pub(super) fn search<K: Collector>(
+    level: SimdLevel,
+    query: &[f32],
+    centroids: &[f32],
+    collector: K,
+) -> K {
     assert!(!query.is_empty() && !centroids.is_empty());
     assert!(centroids.len().is_multiple_of(query.len()));
     match level {
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, kept),
+        SimdLevel::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, collector),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, kept),
+        SimdLevel::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, collector),
         #[cfg(target_arch = "x86_64")]
-        SimdLevel::Avx512Vnni(cpu) => x86_64::search_avx512(cpu.into(), query, centroids, kept),
+        SimdLevel::Avx512Vnni(cpu) => {
+            x86_64::search_avx512(cpu.into(), query, centroids, collector)
+        }
         #[cfg(target_arch = "aarch64")]
-        SimdLevel::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, kept),
-        // The level that every CPU has; those of other architectures cannot be made here.
-        _ => scalar::search(query, centroids, kept),
+        SimdLevel::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, collector),
+        // The scalar level; values of other architectures' levels do not exist here.
+        _ => scalar::search(query, centroids, collector),
     }
 }
 

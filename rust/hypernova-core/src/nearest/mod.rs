@@ -1,13 +1,13 @@
-//! Find the nearest centroid, or the few nearest, exactly.
+//! Exact search of the nearest centroid, or of the k nearest.
 //!
-//! Not here: what is decided once it is found (see [`crate::decide`]).
+//! Not here: the decision that follows ([`crate::decide`]).
 //!
 //! **Definition.** The squared Euclidean distance is computed in f32 with 16
 //! partial sums (`FORMAT.md`, *Meaning*); the smallest wins, of equal ones the
-//! lower index; a query with NaN or infinity is refused before it comes here.
-//! [`scalar`] is that definition in code. Every kernel does the same operations
-//! in the same order on as many partial sums at once as its registers hold, so
-//! its distances are equal bit by bit, not merely close, and so is the index.
+//! lower index; a query with NaN or infinity is refused before the search.
+//! `scalar.rs` is this definition in code. Every kernel does the same operations in the same
+//! order, on as many partial sums at once as its registers hold: its distances are equal bit by
+//! bit, and so is the index.
 //!
 //! The definition fuses no multiplication with an addition: the fused result
 //! differs in the last bit (it did for 11 to 18 of 64 random queries), and on a CPU
@@ -27,7 +27,7 @@ mod search;
 mod top_k;
 
 pub(crate) use dispatch::dot;
-pub(crate) use int8::FOUR;
+pub(crate) use int8::QUERY_BATCH;
 pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Neon, SimdLevel};
 pub(crate) use prune::Pruner;
 pub(crate) use search::check_finite;

@@ -1,14 +1,14 @@
-//! The search as callers see it.
+//! The search functions of the crate's interface.
 //!
-//! Not here: which rows it may leave out (`prune.rs`), and the kernels.
+//! Not here: pruning (`prune.rs`) and the kernels (`dispatch.rs`).
 
 use super::dispatch::{self, search};
 use super::level::SimdLevel;
 use super::prune::Pruner;
-use super::top_k::{Best, Nearest, TopK};
+use super::top_k::{Nearest, Top1, TopK};
 use crate::error::Error;
 
-/// The nearest of `centroids` (rows of `query.len()` values each) to a finite `query`.
+/// Find the nearest of `centroids`, rows of `query.len()` values each, to a finite `query`.
 ///
 /// # Panics
 ///
@@ -16,27 +16,27 @@ use crate::error::Error;
 /// multiple of the length of the first.
 #[must_use]
 pub fn nearest(level: SimdLevel, query: &[f32], centroids: &[f32]) -> Nearest {
-    search(level, query, centroids, Best::new()).0
+    search(level, query, centroids, Top1::new()).0
 }
 
-/// The `count` nearest of `centroids`, or all if there are fewer: by rising squared
-/// distance, and of equal ones the lower index first.
+/// Find the `count` nearest of `centroids`, or all if there are fewer, sorted by squared distance
+/// and, where equal, by index.
 ///
 /// # Panics
 ///
-/// As [`nearest`], and if `count` is 0 or more than [`MAX_TOP_K`].
+/// As [`nearest`], and if `count` is 0 or more than [`super::MAX_TOP_K`].
 #[must_use]
 pub fn nearest_k(level: SimdLevel, query: &[f32], centroids: &[f32], count: usize) -> TopK {
     search(level, query, centroids, TopK::new(count))
 }
 
-/// Nearest centroid and distance of every row of a matrix; what training assigns
-/// by, so that it agrees with routing to the last bit.
+/// Find the nearest centroid and its distance for every row of a matrix. Training assigns tasks to
+/// clusters by it, so that training and routing agree to the last bit.
 ///
 /// # Errors
 ///
-/// [`Error::VectorDim`] for shapes that do not fit, [`Error::VectorNotFinite`] for
-/// a value that is not finite, [`Error::SimdLevel`] as [`SimdLevel::from_env`].
+/// [`Error::VectorDim`] for shapes that do not fit, [`Error::VectorNotFinite`] for a value that
+/// is not finite, [`Error::SimdLevel`] as [`SimdLevel::from_env`].
 pub fn nearest_many(
     matrix: &[f32],
     centroids: &[f32],
@@ -59,10 +59,10 @@ pub fn nearest_many(
     for (row, vector) in rows.enumerate() {
         check_finite(level, vector).map_err(|e| e.at_row(row))?;
     }
-    let screen = Pruner::new(level, centroids, dim);
+    let pruner = Pruner::new(level, centroids, dim);
     let one = |vector| {
-        let found = match &screen {
-            Some(screen) => screen.nearest(level, vector, centroids),
+        let found = match &pruner {
+            Some(pruner) => pruner.nearest(level, vector, centroids),
             None => nearest(level, vector, centroids),
         };
         #[expect(
@@ -75,7 +75,7 @@ pub fn nearest_many(
     Ok(matrix.chunks_exact(dim).map(one).collect())
 }
 
-/// Refuse NaN and infinity.
+/// Refuse a vector with NaN or infinity.
 pub(crate) fn check_finite(level: SimdLevel, vector: &[f32]) -> Result<(), Error> {
     if dispatch::are_finite(level, vector) {
         return Ok(());

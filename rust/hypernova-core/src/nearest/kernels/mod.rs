@@ -1,6 +1,6 @@
-//! Kernels that are written with instructions of a CPU.
+//! Kernels: functions of the search written with SIMD instructions, by architecture.
 //!
-//! Not here: the choice of one (`dispatch.rs`).
+//! Not here: the choice of a kernel (`dispatch.rs`).
 
 #[cfg(target_arch = "aarch64")]
 pub(super) mod aarch64;
@@ -11,8 +11,8 @@ pub(super) mod x86_64_int8;
 
 use super::scalar::LANES;
 
-/// The last `len % LANES` values of a row, filled up with zeros: `0 - 0` adds
-/// nothing to a partial sum, so the padded row has the distance of the row.
+/// Copy the last `len % LANES` values of a row, padded with zeros: `0 - 0` adds nothing to a
+/// partial sum, so padding does not change the distance.
 #[inline]
 fn padded_tail(row: &[f32]) -> [f32; LANES] {
     let mut tail = [0.0; LANES];
@@ -21,8 +21,8 @@ fn padded_tail(row: &[f32]) -> [f32; LANES] {
     tail
 }
 
-/// The whole blocks of the query and of as many rows. Cut to one length, so that
-/// the loop over them checks no bounds.
+/// Split the query and some rows into whole blocks. All have the same length, so that a loop over
+/// them checks no bounds.
 #[inline]
 fn blocks<'a, const N: usize>(
     query: &'a [f32],
