@@ -1,10 +1,9 @@
-//! How long the search, the rule, a whole decision and the opening of a file take.
+//! Time the search, the rule, a whole decision and the opening of a file.
 //!
-//! Not here: text and embedding, which take longer than all of this
+//! Not here: text and embedding, which take longer
 //! (`benches/` at the root of the repository).
 //!
-//! Before anything is timed, all levels must give the scalar level's answer on
-//! the data that is timed.
+//! Before a measurement, all levels must give the scalar level's answer on the same data.
 
 mod data;
 
@@ -26,7 +25,7 @@ const SHAPES: [(usize, usize); 5] = [
     (100, 1536),
     (1000, 1536),
 ];
-/// The same with clusters blended, with estimates lifted, and with both.
+/// Artifacts with blended clusters, with corrected estimates, and with both.
 fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
     let blending = Some(Blending {
         sharpness: 8.0,
@@ -38,6 +37,7 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
     });
     [
         ("blend", blending, None),
+        // The name of the row in earlier records.
         ("lift", None, correction.clone()),
         ("both", blending, correction),
     ]
@@ -59,7 +59,7 @@ fn levels() -> Vec<SimdLevel> {
     named.into_iter().flatten().collect()
 }
 
-/// Panics unless all levels agree on what is about to be timed.
+/// Panics unless all levels agree on the data that will be timed.
 fn check(levels: &[SimdLevel]) {
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);

@@ -1,8 +1,8 @@
 //! Route millions of vectors from several threads; fail on one wrong answer or if
 //! memory grows. Run: `make soak [ROUTES=50000000] [THREADS=4]`
 //!
-//! Not here: speed (`benches/`). What is right is computed beforehand by a plain loop
-//! over all centroids and the scalar level.
+//! Not here: speed (`benches/`). The right answers are computed beforehand by a plain loop over
+//! all centroids and by the scalar level.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ const CLUSTERS: usize = 100;
 const DIM: usize = 64;
 const MODELS: usize = 25;
 const QUERIES: usize = 4_096;
-/// What resident memory may grow by once all threads have started.
+/// Bytes by which resident memory may grow once all threads have started.
 const GROWTH: u64 = 1 << 20;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
@@ -106,7 +106,7 @@ fn plain_nearest(query: &[f32], centroids: &[f32]) -> u32 {
     best.1
 }
 
-/// An artifact, options, and what every query must give.
+/// An artifact, options, and the right answer to every query.
 struct Case {
     artifact: Artifact,
     options: RouteOptions,
@@ -139,7 +139,7 @@ fn cases(queries: &[f32]) -> Vec<Case> {
     cases
 }
 
-/// Resident memory in bytes; 0 where the system does not tell.
+/// Resident memory in bytes; 0 where the system does not report it.
 fn resident() -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/statm") else {
         return 0;

@@ -1,6 +1,6 @@
 //! A decision allocates nothing.
 //!
-//! Not here: anything else. The allocator that counts is this test binary's only.
+//! Not here: other tests, because the counting allocator replaces that of the whole binary.
 
 // A global allocator cannot be written without it.
 #![expect(unsafe_code, reason = "an allocator that counts")]
@@ -15,7 +15,7 @@ use hypernova_core::{Artifact, Reason, Request, RouteOptions, SimdLevel};
 use support::{SplitMix, blended, in_row, values};
 
 thread_local! {
-    /// Of this thread only: the test harness allocates on its own meanwhile.
+    /// Per thread: the test harness allocates in others meanwhile.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -26,8 +26,8 @@ fn count() {
 }
 
 // SAFETY: every call is handed to the system's allocator unchanged. The counter is
-// a plain number that is initialised at compile time and has no destructor, so
-// that touching it allocates nothing.
+// a plain number that is initialised at compile time and has no destructor, so that access to
+// it allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this thread while `work` runs.
+/// Count the allocations of this thread while `work` runs.
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     work();
@@ -96,7 +96,7 @@ fn a_decision_allocates_nothing() {
                 let options = RouteOptions::defaults(&artifact);
                 for query in &queries {
                     let decision = artifact.decide(query, &options).unwrap();
-                    // What a caller reads of it allocates nothing either.
+                    // Reading the decision allocates nothing either.
                     assert!(!artifact.model_name(decision.model).is_empty());
                     assert!(!decision.reason.name().is_empty());
                     reasons.push(decision.reason);
@@ -109,7 +109,7 @@ fn a_decision_allocates_nothing() {
 }
 
 #[test]
-fn a_mapped_file_is_the_same() {
+fn a_decision_on_a_mapped_file_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.hnv");
     let built = Artifact::build(&values(20, 48, 9, 2)).unwrap();
@@ -151,7 +151,7 @@ fn options_are_allocated_once(artifact: &Artifact) {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_counter_counts_an_allocation() {
     let artifact = Artifact::build(&values(2, 3, 4, 4)).unwrap();
     let options = RouteOptions::defaults(&artifact);
     assert_eq!(allocations(|| drop(Box::new(1))), 1);

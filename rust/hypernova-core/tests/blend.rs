@@ -1,9 +1,9 @@
-//! Blended clusters and lifted estimates: against a second implementation, and by hand.
+//! Blended clusters and corrected estimates equal a second implementation and values by hand.
 //!
 //! Not here: the search for the nearest (`kernels.rs`), the rule on one row (`rule.rs`).
 //!
-//! The oracle below is written from `FORMAT.md` alone, with a vector for each thing
-//! that it names. It takes `exp` from the same library, so all must be equal bit for bit.
+//! The oracle below is written from `FORMAT.md` alone, with a vector for each of its quantities.
+//! It takes `exp` from the same library, so all values must be equal bit for bit.
 
 #![expect(clippy::float_cmp, reason = "answers are equal bit by bit")]
 
@@ -18,7 +18,7 @@ use support::{EntryValues, SplitMix, blended, entry_values, neutral_policy, valu
 
 const NAN: f32 = f32::NAN;
 
-/// Sixteen partial sums of what `term` makes of two vectors.
+/// Add up `term` of two vectors in sixteen partial sums.
 fn partial_sums(x: &[f32], y: &[f32], term: fn(f32, f32) -> f32) -> f32 {
     let mut p = [0.0_f32; 16];
     for j in 0..x.len() {
@@ -61,7 +61,7 @@ fn shares(values: &ArtifactValues, vector: &[f32]) -> Vec<(usize, f64)> {
     near.iter().map(|n| (n.1, weight(n.0) / sum)).collect()
 }
 
-/// What the oracle expects of a model.
+/// The oracle's estimates of a model.
 #[derive(Clone, Debug)]
 struct Expected {
     success: f64,
@@ -108,7 +108,7 @@ fn expected(values: &ArtifactValues, vector: &[f32], model: usize) -> Expected {
     }
 }
 
-/// The ranking without limits, under two weights.
+/// The oracle's ranking without limits, under two weights.
 fn ranking(values: &ArtifactValues, vector: &[f32], weights: [f64; 2]) -> Vec<EntryValues> {
     let models = values.models.len();
     let all: Vec<Expected> = (0..models).map(|m| expected(values, vector, m)).collect();
@@ -139,7 +139,7 @@ fn ranking(values: &ArtifactValues, vector: &[f32], weights: [f64; 2]) -> Vec<En
     order.into_iter().map(entry).collect()
 }
 
-/// The oracle's zeros of either sign are equal to the core's; all else is bits.
+/// Zeros of either sign are equal; all other values are compared by bits.
 #[test]
 fn rankings_are_those_of_the_oracle_at_every_level() {
     let (mut routed, mut kept) = (0, 0);
@@ -197,7 +197,7 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
 }
 
-/// Two clusters at -1 and 1 on a line, two models; what is not set is 0 or unknown.
+/// Two clusters at -1 and 1 on a line, two models; other values are 0 or unknown.
 fn line() -> ArtifactValues {
     with!(values(2, 1, 2, 1), {
         centroids: vec![-1.0, 1.0],
@@ -216,7 +216,7 @@ fn line() -> ArtifactValues {
     })
 }
 
-/// Model 0's place in the ranking of a vector on the line.
+/// Model 0's entry in the ranking of a vector on the line.
 fn entry_of_0(values: &ArtifactValues, x: f32) -> EntryValues {
     let artifact = Artifact::build(values).unwrap();
     let options = RouteOptions::defaults(&artifact);
@@ -233,12 +233,12 @@ fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> EntryValues {
 #[test]
 fn equal_distances_have_equal_shares() {
     assert_eq!(entry_of_0(&line(), 0.0), entry(0.5, Some(1.5), 4.0));
-    // So have two that overflow alike, though infinity less infinity is no number.
+    // Also if both overflow, though infinity less infinity is NaN.
     assert_eq!(entry_of_0(&line(), 1e30), entry(0.5, Some(1.5), 4.0));
 }
 
 #[test]
-fn a_cost_is_the_mean_over_the_clusters_that_know_it() {
+fn a_cost_is_the_mean_over_the_clusters_where_it_is_known() {
     let mut values = line();
     values.cost[2] = NAN;
     assert_eq!(entry_of_0(&values, 0.0), entry(0.5, Some(1.0), 4.0));
@@ -247,7 +247,7 @@ fn a_cost_is_the_mean_over_the_clusters_that_know_it() {
 }
 
 #[test]
-fn a_share_that_vanishes_knows_nothing() {
+fn a_cost_with_a_share_of_0_is_unknown() {
     let mut values = line();
     values.blending = Some(Blending {
         sharpness: 1e9,
@@ -279,7 +279,7 @@ fn the_largest_and_the_smallest_sharpness_are_usable() {
 }
 
 #[test]
-fn one_nearest_is_the_row_itself() {
+fn blending_one_cluster_gives_its_row() {
     let mut values = line();
     values.blending = Some(Blending {
         sharpness: 1.0,
@@ -306,29 +306,29 @@ fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
 }
 
 #[test]
-fn a_lift_is_added_and_bounded() {
+fn a_correction_is_added_and_limited_to_0_and_1() {
     let mut values = line();
-    let lifted = |values: &mut ArtifactValues, offset: f32, slope: f32, x: f32| {
+    let corrected = |values: &mut ArtifactValues, offset: f32, slope: f32, x: f32| {
         values.correction = Some(LinearCorrection {
             offsets: vec![offset, 0.0],
             slopes: vec![slope, 0.0],
         });
         entry_of_0(values, x).1
     };
-    assert_eq!(lifted(&mut values, 0.125, 0.0, 0.0), 0.625);
-    assert_eq!(lifted(&mut values, -1.0, 0.0, 0.0), 0.0);
-    assert_eq!(lifted(&mut values, 1.0, 0.0, 0.0), 1.0);
-    assert_eq!(lifted(&mut values, f32::MAX, 0.0, 0.0), 1.0);
+    assert_eq!(corrected(&mut values, 0.125, 0.0, 0.0), 0.625);
+    assert_eq!(corrected(&mut values, -1.0, 0.0, 0.0), 0.0);
+    assert_eq!(corrected(&mut values, 1.0, 0.0, 0.0), 1.0);
+    assert_eq!(corrected(&mut values, f32::MAX, 0.0, 0.0), 1.0);
     values.blending = None;
-    assert_eq!(lifted(&mut values, 0.125, -0.25, -0.5), 0.5);
-    assert_eq!(lifted(&mut values, 0.0, 0.25, 0.5), 0.875);
+    assert_eq!(corrected(&mut values, 0.125, -0.25, -0.5), 0.5);
+    assert_eq!(corrected(&mut values, 0.0, 0.25, 0.5), 0.875);
     // A product that overflows leaves the estimate alone, its offset with it.
-    assert_eq!(lifted(&mut values, 0.125, f32::MAX, 1e30), 0.25);
-    assert_eq!(lifted(&mut values, 0.125, -f32::MAX, 1e30), 0.25);
+    assert_eq!(corrected(&mut values, 0.125, f32::MAX, 1e30), 0.25);
+    assert_eq!(corrected(&mut values, 0.125, -f32::MAX, 1e30), 0.25);
 }
 
 #[test]
-fn a_product_of_two_infinities_is_no_lift() {
+fn a_product_that_is_not_finite_is_no_correction() {
     let mut values = values(1, 2, 1, 1);
     values.success = vec![0.25; 2];
     values.novelty = vec![0.0, 1.0];
@@ -344,9 +344,9 @@ fn a_product_of_two_infinities_is_no_lift() {
     assert_eq!(artifact.rank(&decision, &query, &options)[0].success, 0.25);
 }
 
-/// The guard and the limits go by the blended and lifted numbers.
+/// Guard and limits use the blended and corrected estimates.
 #[test]
-fn the_rule_goes_by_the_estimates() {
+fn guard_and_limits_use_the_blended_estimates() {
     let mut values = line();
     values.policy.guard_z = 1.0;
     let taken = |values: &ArtifactValues, min_success| {
@@ -361,16 +361,16 @@ fn the_rule_goes_by_the_estimates() {
     };
     // Both are at 0.5; model 1's gain error is 0.375.
     assert_eq!(taken(&values, None), (0, Reason::DefaultNoEvidence));
-    let lift = |values: &mut ArtifactValues, of_1: f32| {
+    let correct = |values: &mut ArtifactValues, of_1: f32| {
         values.correction = Some(LinearCorrection {
             offsets: vec![0.0, of_1],
             slopes: vec![0.0; 2],
         });
     };
-    lift(&mut values, 0.375);
+    correct(&mut values, 0.375);
     assert_eq!(taken(&values, None), (0, Reason::DefaultNoEvidence));
     assert_eq!(taken(&values, Some(0.75)), (1, Reason::Constrained));
-    lift(&mut values, 0.375_f32.next_up());
+    correct(&mut values, 0.375_f32.next_up());
     assert_eq!(taken(&values, None), (1, Reason::Routed));
 }
 

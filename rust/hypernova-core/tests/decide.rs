@@ -28,7 +28,7 @@ fn decide(artifact: &Artifact, query: &[f32]) -> Decision {
 }
 
 #[test]
-fn novelty_is_read_off_the_quantiles() {
+fn novelty_is_interpolated_between_quantiles() {
     let quarter = [0.25, 0.5, 1.0, 2.0];
     let cases: [(&[f32], f32, f64); 22] = [
         (&quarter, 0.0, 0.0),
@@ -162,7 +162,7 @@ fn the_decision_is_the_first_of_the_ranking() {
 }
 
 #[test]
-fn no_candidate_says_where_and_why() {
+fn no_candidate_names_cluster_and_limits() {
     let mut values = values(2, 1, 4, 1);
     values.centroids = vec![0.0, 10.0];
     values.cost = vec![0.0; 12];
@@ -232,7 +232,7 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
     }
 }
 
-/// What compiles only for what threads may share and send.
+/// Compiles only for types that threads may share and send.
 const fn shared_among_threads<T: Send + Sync>() {}
 const _: () = shared_among_threads::<Artifact>();
 const _: () = shared_among_threads::<RouteOptions>();
@@ -267,7 +267,7 @@ fn threads_share_an_artifact() {
 }
 
 #[test]
-fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
+fn the_cached_choice_is_used_for_default_options_only() {
     let mut random = SplitMix(11);
     for seed in 0..20 {
         let mut values = values(40, 6, 9, seed);
@@ -285,7 +285,7 @@ fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
             assert_eq!(decide(&dear, &query), first, "as kept");
             let ranking = dear.rank(&first, &query, &RouteOptions::defaults(&dear));
             assert_eq!(ranking[0].model, first.model);
-            // The other's options ask for what this one's policy does not say.
+            // The defaults of the other artifact differ from this one's.
             let under = |options| dear.decide(&query, &options).expect("a model is left");
             let of_other = under(RouteOptions::defaults(&cheap));
             assert_eq!(of_other, under(explicit.clone()));

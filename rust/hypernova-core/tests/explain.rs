@@ -1,6 +1,6 @@
-//! An explanation says what the decision does: same clusters, same estimates, same order.
+//! An explanation agrees with the decision: same clusters, same estimates, same order.
 //!
-//! Not here: whether these are right (`blend.rs`, `rule.rs`).
+//! Not here: whether the estimates are right (`blend.rs`, `rule.rs`).
 
 #![expect(clippy::float_cmp, reason = "the same computation, so the same bits")]
 
@@ -14,7 +14,7 @@ fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
     (0..dim).map(|_| random.normal() * scale).collect()
 }
 
-/// Artifacts of every kind: plain, blended, with a guard, with clusters fewer than listed.
+/// Artifacts of every kind: plain, blended, with a guard, with fewer clusters than explained.
 fn artifacts() -> Vec<Artifact> {
     let mut made = Vec::new();
     for seed in 0..12 {
@@ -102,7 +102,7 @@ fn a_vector_of_another_dimension_or_with_nan_is_refused() {
 }
 
 #[test]
-fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
+fn without_a_vector_the_default_model_ranks_first_within_the_limits() {
     let mut random = SplitMix(9);
     let (mut default_denied, mut stayed) = (0, 0);
     for artifact in artifacts() {

@@ -1,7 +1,7 @@
 //! Files that obey `FORMAT.md` are read as they were written.
 //!
-//! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
-//! what another reader says of the same files (`tests/core/test_format.py`).
+//! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and a second reader
+//! of the same files (`tests/core/test_format.py`).
 
 #![expect(unsafe_code, reason = "files are mapped")]
 
@@ -17,7 +17,7 @@ use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section};
 use support::{assert_same, blended, exercise, file, small, values, values_of, variant};
 
-/// The values, saved and opened again.
+/// Build an artifact, save it, and open it again.
 fn saved(values: &ArtifactValues) -> (Artifact, Artifact) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
@@ -29,7 +29,7 @@ fn saved(values: &ArtifactValues) -> (Artifact, Artifact) {
 }
 
 #[test]
-fn what_was_saved_is_opened() {
+fn an_opened_file_has_the_saved_values() {
     let mut two = values(1, 1, 1, 3);
     two.models = vec!["β-大/mini 2".into()];
     two.metadata = String::new();
@@ -37,10 +37,10 @@ fn what_was_saved_is_opened() {
     two.embedder = two.embedder.replace("vectors", "text");
     let mut blending = blended(small(), 4);
     blending.correction = None;
-    let mut lifted = blended(values(7, 83, 25, 5), 5);
-    lifted.blending = None;
+    let mut corrected = blended(values(7, 83, 25, 5), 5);
+    corrected.blending = None;
     let both = blended(two.clone(), 6);
-    for values in [small(), two, values(7, 83, 25, 5), blending, lifted, both] {
+    for values in [small(), two, values(7, 83, 25, 5), blending, corrected, both] {
         let (built, opened) = saved(&values);
         assert_same(&values_of(&built), &values);
         assert_same(&values_of(&opened), &values);
@@ -73,7 +73,7 @@ fn the_same_values_give_the_same_bytes() {
     assert_eq!(file(&small()), file(&other_nan));
 }
 
-/// Of a file that nobody but this test knows.
+/// Open a file that no other test writes to.
 fn opened_with(path: &Path, mmap: Mmap) -> Result<Artifact, Error> {
     // SAFETY: the tests do not write to a file while an artifact is mapped from it.
     unsafe { Artifact::open_with(path, mmap) }
@@ -84,7 +84,7 @@ fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
     Artifact::build(&small()).unwrap().save(&path).unwrap();
-    // SAFETY: it is only replaced, never written to.
+    // SAFETY: the file is only replaced, never written to.
     let old = unsafe { Artifact::map(&path) }.unwrap();
     assert!(old.is_mapped());
     let new = values(4, 6, 2, 9);
@@ -101,7 +101,7 @@ fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
 fn a_file_is_the_same_artifact_read_or_mapped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
-    // Smaller than what is read at a time, larger, and larger than what `Auto` reads.
+    // Smaller than one read, larger, and larger than `Auto` reads.
     for clusters in [3, 5_000, 20_000] {
         let built = Artifact::build(&values(clusters, 64, 2, 9)).unwrap();
         built.save(&path).unwrap();
@@ -115,7 +115,7 @@ fn a_file_is_the_same_artifact_read_or_mapped() {
             let opened = opened_with(&path, mmap).unwrap();
             assert_eq!(opened.is_mapped(), mapped);
             assert!(opened.bytes() == built.bytes(), "{mmap:?}");
-            // No load of a kernel crosses a line of the cache.
+            // No load of a kernel crosses a cache line.
             assert_eq!(opened.bytes().as_ptr().align_offset(64), 0);
         }
         assert!(!Artifact::open(&path).unwrap().is_mapped());
@@ -124,7 +124,7 @@ fn a_file_is_the_same_artifact_read_or_mapped() {
 }
 
 #[test]
-fn what_is_read_stays_when_the_file_is_cut_or_written() {
+fn an_artifact_in_memory_stays_when_the_file_is_cut_or_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
     Artifact::build(&small()).unwrap().save(&path).unwrap();

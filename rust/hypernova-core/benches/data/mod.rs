@@ -1,13 +1,13 @@
-//! The artifacts and queries that benchmarks are run on: the same in every run.
+//! Artifacts and queries for benchmarks: the same in every run.
 
 use hypernova_core::format::{Blending, Policy};
 use hypernova_core::{Artifact, ArtifactValues, LinearCorrection, Request, RouteOptions};
 
 pub const MODELS: usize = 25;
-/// Queries that take turns, so that the branches taken for one are not learnt.
+/// Number of queries that take turns, so that the CPU does not learn the branches of one.
 pub const QUERIES: usize = 64;
 
-/// Bits of the generator `SplitMix64`: the same data in every run.
+/// The generator `SplitMix64`: the same data in every run.
 pub struct SplitMix(pub u64);
 
 impl SplitMix {
@@ -36,7 +36,7 @@ pub fn artifact(clusters: usize, dim: usize) -> Artifact {
     Artifact::build(&values(clusters, dim)).expect("the values are valid")
 }
 
-/// Blended and corrected, as `fit` makes them.
+/// An artifact with blending and correction, as `fit` makes them.
 #[allow(dead_code, reason = "not every crate that shares this module uses it")]
 pub fn fitted(clusters: usize, dim: usize) -> Artifact {
     let mut values = values(clusters, dim);
@@ -81,12 +81,12 @@ pub fn values(clusters: usize, dim: usize) -> ArtifactValues {
     values
 }
 
-/// About as far from all centroids: the search can rule few of them out.
+/// Queries about as far from all centroids, so that the search can prune few of them.
 pub fn far_queries(dim: usize) -> Vec<f32> {
     SplitMix(99).unit_vectors(QUERIES, dim)
 }
 
-/// A centroid and noise of the same length, as prompts are that belong to a cluster.
+/// Queries near centroids, like prompts of a cluster: centroid plus noise of the same length.
 pub fn queries(artifact: &Artifact) -> Vec<f32> {
     let dim = artifact.dim();
     let mut queries = far_queries(dim);

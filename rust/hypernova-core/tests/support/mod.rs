@@ -1,4 +1,4 @@
-//! What several test files share: random numbers, valid values, and what to do with an artifact.
+//! Shared by the test files: random numbers, valid values, and helpers for artifacts.
 //!
 //! Not here: tests. Each test file is a crate of its own that uses some of this.
 
@@ -6,7 +6,7 @@
 
 pub mod forge;
 
-/// A value with other values in some fields: what may gain fields is not written out.
+/// Change some fields of a value whose type may gain fields.
 macro_rules! with {
     ($base:expr, { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
         let mut made = $base;
@@ -64,7 +64,7 @@ pub fn neutral_policy() -> Policy {
     with!(Policy::new(0), { shrinkage: 2.0 })
 }
 
-/// Valid values of that shape, with values drawn by `seed`.
+/// Valid values of this shape, drawn by `seed`.
 pub fn values(clusters: u32, dim: u32, models: u32, seed: u64) -> ArtifactValues {
     let mut random = SplitMix(seed);
     let cells = (clusters as usize + 1) * models as usize;
@@ -113,7 +113,7 @@ pub fn small() -> ArtifactValues {
     small
 }
 
-/// The same values with clusters blended and estimates lifted.
+/// The same values with blended clusters and corrected estimates.
 pub fn blended(mut values: ArtifactValues, seed: u64) -> ArtifactValues {
     let mut random = SplitMix(seed);
     let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
@@ -143,7 +143,7 @@ pub fn variant(error: &Error) -> String {
     text[..end].to_owned()
 }
 
-/// What an artifact holds, taken out through its accessors.
+/// The values of an artifact, through its accessors.
 pub fn values_of(artifact: &Artifact) -> ArtifactValues {
     let name = |m| artifact.model_name(m).to_owned();
     let made = ArtifactValues::new(
@@ -172,7 +172,7 @@ pub fn values_of(artifact: &Artifact) -> ArtifactValues {
     })
 }
 
-/// Equal values, bit for bit, so that NaN equals NaN and -0 is not 0.
+/// Assert that values are equal bit for bit, so that NaN equals NaN and -0 is not 0.
 pub fn assert_same(found: &ArtifactValues, expected: &ArtifactValues) {
     let f32s = |p: &ArtifactValues| -> Vec<Vec<u32>> {
         [
@@ -214,7 +214,7 @@ pub fn assert_same(found: &ArtifactValues, expected: &ArtifactValues) {
 /// Model, success, cost, latency, n and utility of an entry.
 pub type EntryValues = (u32, f64, Option<f64>, Option<f64>, f64, f64);
 
-/// All that an entry says, to compare it with what is expected.
+/// The values of an entry, for comparisons.
 pub fn entry_values(entry: &RankingEntry) -> EntryValues {
     let (cost, latency) = (entry.cost_usd, entry.latency_s);
     (
@@ -227,13 +227,13 @@ pub fn entry_values(entry: &RankingEntry) -> EntryValues {
     )
 }
 
-/// A decision in that row of an artifact that neither blends nor correction, to rank it by; for
-/// no model, so that none is put in front.
+/// A decision in this row of an artifact without blending or correction, to rank by; for no model,
+/// so that none is put first.
 pub fn in_row(row: u32) -> Decision {
     Decision::new(u32::MAX, 0, row, 0.0, 0.0, Reason::Routed, 1.0)
 }
 
-/// Read every value and decide: nothing that was accepted may panic.
+/// Read every value and decide: an accepted artifact may not panic.
 pub fn exercise(artifact: &Artifact) {
     let values = values_of(artifact);
     assert_eq!(values.models.len(), artifact.n_models());
