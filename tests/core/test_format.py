@@ -190,7 +190,7 @@ def test_golden_decisions(golden: tuple[Path, dict[str, Any]]) -> None:
     artifact, reference = Artifact.open(path), read(path.read_bytes())
     assert len(document["queries"]) >= 12
     for query in document["queries"]:
-        vector, options = query["vector"], query["options"]
+        vector, options = query["vector"], query["wishes"]
         for decision in (decided(artifact, vector, options), stated(reference, vector, options)):
             if artifact.sharpness is None:
                 assert decision == query["decision"], options

@@ -28,6 +28,11 @@ pub mod nearest;
 pub mod options;
 pub mod policy;
 
+/// The crate's README, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The specification of the file format.
 #[doc = include_str!("../FORMAT.md")]
 pub mod specification {}
