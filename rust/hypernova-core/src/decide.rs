@@ -61,7 +61,7 @@ impl Decision {
 }
 
 /// Compute the novelty of a distance (`FORMAT.md`, *Novelty*).
-fn novelty(quantiles: &[f32], distance: f32) -> f32 {
+fn novelty_among(quantiles: &[f32], distance: f32) -> f32 {
     let i = quantiles.partition_point(|&q| q <= distance);
     if i == 0 {
         return 0.0;
@@ -127,7 +127,7 @@ impl Artifact {
         options: &RouteOptions,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
-        let (novelty, novel) = self.novelty_of(distance);
+        let (novelty, novel) = self.novelty(distance);
         let row = if novel {
             self.n_clusters() as u32
         } else {
@@ -161,8 +161,10 @@ impl Artifact {
 
     /// Novelty of a vector at this distance from its nearest centroid, and whether the prompt is
     /// novel.
-    pub(crate) fn novelty_of(&self, distance: f32) -> (f32, bool) {
-        let novelty = novelty(self.novelty_quantiles(), distance);
+    #[must_use]
+    #[inline]
+    pub fn novelty(&self, distance: f32) -> (f32, bool) {
+        let novelty = novelty_among(self.novelty_quantiles(), distance);
         (novelty, f64::from(novelty) > self.policy().novelty_limit)
     }
 

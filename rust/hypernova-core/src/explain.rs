@@ -65,7 +65,7 @@ impl Artifact {
         let top_k = self.nearest_k(vector, count);
         let near = top_k.as_slice();
         let blended_clusters = &near[..blended.min(near.len())];
-        let (novelty, novel) = self.novelty_of(near[0].squared.sqrt());
+        let (novelty, novel) = self.novelty(near[0].squared.sqrt());
         let (shares, models) = if novel {
             let row = RowEstimates::new(self, self.n_clusters());
             (Vec::new(), model_estimates(self, &row, novel, options))

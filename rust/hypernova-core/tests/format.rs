@@ -40,7 +40,14 @@ fn an_opened_file_has_the_saved_values() {
     let mut corrected = blended(values(7, 83, 25, 5), 5);
     corrected.blending = None;
     let both = blended(two.clone(), 6);
-    for values in [small(), two, values(7, 83, 25, 5), blending, corrected, both] {
+    for values in [
+        small(),
+        two,
+        values(7, 83, 25, 5),
+        blending,
+        corrected,
+        both,
+    ] {
         let (built, opened) = saved(&values);
         assert_same(&values_of(&built), &values);
         assert_same(&values_of(&opened), &values);

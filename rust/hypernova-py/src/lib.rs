@@ -313,6 +313,34 @@ impl Artifact {
         explanation::rows(py, &self.0, &said)
     }
 
+    /// Find which distances from the nearest centroid are those of novel prompts.
+    ///
+    /// Args:
+    ///     distances: float32 (n,), C-contiguous, as of `nearest_centroids` or of
+    ///         `Decisions.distances`.
+    ///
+    /// Returns:
+    ///     Whether each prompt is novel, bool (n,); read-only.
+    ///
+    /// Raises:
+    ///     VectorError: Not a C-contiguous float32 array.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> artifact = hypernova.Router.open().artifact
+    ///     >>> artifact.is_novel(artifact.novelty_quantiles[[0, -1]]).tolist()
+    ///     [False, True]
+    #[expect(clippy::doc_markdown, reason = "documentation for Python")]
+    fn is_novel<'py>(
+        &self,
+        py: Python<'py>,
+        distances: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let distances: Vec<f32> = numbers("distances", distances)?;
+        let novel = |&distance: &f32| self.0.novelty(distance).1;
+        Fresh(distances.iter().map(novel).collect()).flat(py)
+    }
+
     #[pyo3(signature = (**options))]
     fn rank_unread<'py>(
         &self,
