@@ -262,8 +262,8 @@ pub enum Error {
     OnNovel(String),
     /// A prompt is novel, and the caller asked for an error in this case.
     #[error(
-        "{} is novel: {:.1}% of the training prompts lay nearer to their cluster, and \
-         above {:.1}% a prompt is unlike them; send it elsewhere, or ask on_novel for a model",
+        "{} is novel: {:.1}% of the training prompts lie nearer to their centroids, and the \
+         limit is {:.1}%; send it elsewhere, or set on_novel to get a model",
         row.map_or_else(|| "the prompt".into(), |row| format!("vector {row}")),
         novelty * 100.0,
         limit * 100.0

@@ -137,8 +137,8 @@ impl RouteOptions {
         if let Some(limit) = request.max_cost_usd {
             options.max_cost_usd(limit)?;
         }
-        if let Some(least) = request.min_success {
-            options.min_success(least)?;
+        if let Some(limit) = request.min_success {
+            options.min_success(limit)?;
         }
         if let Some(names) = &request.allow {
             options.allow_none(artifact);
@@ -206,13 +206,13 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Leave out models whose success estimate is below `least`.
+    /// Leave out models whose success estimate is below `limit`.
     ///
     /// # Errors
     ///
     /// [`Error::Option`] unless it is from 0 to 1.
-    pub fn min_success(&mut self, least: f64) -> Result<(), Error> {
-        self.min_success = from_0_to_1("min_success", least)?;
+    pub fn min_success(&mut self, limit: f64) -> Result<(), Error> {
+        self.min_success = from_0_to_1("min_success", limit)?;
         Ok(())
     }
 

@@ -189,12 +189,12 @@ impl Artifact {
                 propensity: from.propensity()?,
             });
         }
-        let kept = if self.ranks_by_vector() {
+        let stored = if self.ranks_by_vector() {
             decisions.len()
         } else {
             0
         };
-        let length = size_of::<f32>() * kept * self.dim();
+        let length = size_of::<f32>() * stored * self.dim();
         from.check(vectors.len() == length, "the length of the vectors")?;
         let (values, _) = vectors.as_chunks();
         let values: Vec<f32> = values.iter().map(|&v| f32::from_le_bytes(v)).collect();

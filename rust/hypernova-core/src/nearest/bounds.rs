@@ -37,25 +37,25 @@ pub(super) fn slack(dim: usize) -> f32 {
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn argmin(bounds: &[f32]) -> usize {
     let (blocks, rest) = bounds.as_chunks::<LANES>();
-    let mut least = [f32::INFINITY; LANES];
+    let mut lowest = [f32::INFINITY; LANES];
     for block in blocks {
         for i in 0..LANES {
-            let (a, b) = (block[i], least[i]);
-            least[i] = if a < b { a } else { b };
+            let (a, b) = (block[i], lowest[i]);
+            lowest[i] = if a < b { a } else { b };
         }
     }
-    for (least, &a) in least.iter_mut().zip(rest) {
-        *least = if a < *least { a } else { *least };
+    for (lowest, &a) in lowest.iter_mut().zip(rest) {
+        *lowest = if a < *lowest { a } else { *lowest };
     }
-    let least = reduce(least, |a, b| if a < b { a } else { b });
+    let lowest = reduce(lowest, |a, b| if a < b { a } else { b });
     // By blocks: a search value by value takes longer than all other steps.
     #[expect(
         clippy::needless_bitwise_bool,
         reason = "without an early exit it vectorises"
     )]
-    let holds = |block: &[f32]| block.iter().fold(false, |any, &b| any | (b <= least));
+    let holds = |block: &[f32]| block.iter().fold(false, |any, &b| any | (b <= lowest));
     let block = bounds.chunks(LANES).position(holds).unwrap_or(0) * LANES;
-    let within = bounds[block..].iter().position(|&b| b <= least);
+    let within = bounds[block..].iter().position(|&b| b <= lowest);
     block + within.unwrap_or(0)
 }
 

@@ -53,8 +53,8 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn count_not_above(bounds: &[f32], most: f32) -> u32 {
-                bounds::count_not_above(bounds, most)
+            pub(super) fn count_not_above(bounds: &[f32], limit: f32) -> u32 {
+                bounds::count_not_above(bounds, limit)
             }
 
             #[target_feature(enable = $features)]
@@ -121,8 +121,8 @@ pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
 }
 
 /// As [`bounds::count_not_above`].
-pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], most: f32) -> u32 {
-    by_level!(level, bounds::count_not_above(bounds, most))
+pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], limit: f32) -> u32 {
+    by_level!(level, bounds::count_not_above(bounds, limit))
 }
 
 /// As [`bounds::lower_bounds`].

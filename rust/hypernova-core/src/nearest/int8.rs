@@ -35,17 +35,17 @@ fn round_to_i32(value: f32) -> i32 {
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 fn max_abs(row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
-    let mut most = [0.0_f32; LANES];
-    let larger = |v: f32, most: f32| if v > most { v } else { most };
+    let mut max = [0.0_f32; LANES];
+    let larger = |v: f32, max: f32| if v > max { v } else { max };
     for block in blocks {
         for i in 0..LANES {
-            most[i] = larger(block[i].abs(), most[i]);
+            max[i] = larger(block[i].abs(), max[i]);
         }
     }
-    for (most, v) in most.iter_mut().zip(rest) {
-        *most = larger(v.abs(), *most);
+    for (max, v) in max.iter_mut().zip(rest) {
+        *max = larger(v.abs(), *max);
     }
-    reduce(most, larger)
+    reduce(max, larger)
 }
 
 /// Code a row, each code plus 128, and return its scale, its squared length, and the squared
@@ -123,20 +123,20 @@ pub(super) fn encode_query<const GROUPS: usize>(
     narrow: bool,
     codes: &mut QueryCodes<GROUPS>,
 ) -> Option<CodedQuery> {
-    let most = max_abs(query);
-    if !QUERY_RANGE.contains(&most) {
+    let max = max_abs(query);
+    if !QUERY_RANGE.contains(&max) {
         return None;
     }
     let range: u16 = if narrow {
         127
     } else {
         // No sum of products with codes of a row may exceed 32 bits.
-        const MOST: u16 = 32_000;
+        const MAX: u16 = 32_000;
         let values = u32::try_from(query.len() + GROUP).unwrap_or(u32::MAX);
-        let most = i32::MAX.unsigned_abs() / 255 / values;
-        u16::try_from(most).unwrap_or(MOST).min(MOST)
+        let max = i32::MAX.unsigned_abs() / 255 / values;
+        u16::try_from(max).unwrap_or(MAX).min(MAX)
     };
-    let (scale, inverse) = (most / f32::from(range), f32::from(range) / most);
+    let (scale, inverse) = (max / f32::from(range), f32::from(range) / max);
     // In one pass, so that the chains of additions overlap.
     let mut residuals = [0.0_f32; LANES];
     let mut squares = [0.0_f32; LANES];

@@ -80,8 +80,8 @@ pub(crate) fn check_finite(level: SimdLevel, vector: &[f32]) -> Result<(), Error
     if dispatch::are_finite(level, vector) {
         return Ok(());
     }
-    let culprit = vector.iter().enumerate().find(|(_, v)| !v.is_finite());
-    let (index, &value) = culprit.unwrap_or((0, &f32::NAN));
+    let offender = vector.iter().enumerate().find(|(_, v)| !v.is_finite());
+    let (index, &value) = offender.unwrap_or((0, &f32::NAN));
     Err(Error::VectorNotFinite {
         row: None,
         index,
