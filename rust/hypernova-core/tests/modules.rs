@@ -369,6 +369,16 @@ fn no_modules_of_the_core_depend_on_each_other() {
     check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
 }
 
+#[test]
+fn no_modules_of_the_binding_depend_on_each_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hypernova-py/src");
+    if folder.exists() {
+        check(&folder);
+    } else {
+        eprintln!("skipped: the binding is not in this copy of the sources");
+    }
+}
+
 /// The circle of some made-up modules.
 fn circle_of(files: &[(&str, &str)]) -> Option<String> {
     let module = |name: &str| {
