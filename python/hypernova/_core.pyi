@@ -434,6 +434,26 @@ class Artifact:
             TypeError: As in `decide`.
         """
 
+    def is_novel(self, distances: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Find which distances from the nearest centroid are those of novel prompts.
+
+        Args:
+            distances: float32 (n,), C-contiguous, as of `nearest_centroids` or of
+                `Decisions.distances`.
+
+        Returns:
+            Whether each prompt is novel, bool (n,); read-only.
+
+        Raises:
+            VectorError: Not a C-contiguous float32 array.
+
+        Example:
+            >>> import hypernova
+            >>> artifact = hypernova.Router.open().artifact
+            >>> artifact.is_novel(artifact.novelty_quantiles[[0, -1]]).tolist()
+            [False, True]
+        """
+
     def rank_unread(
         self,
         **options: Unpack[RouteOptions],

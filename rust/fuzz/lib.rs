@@ -1,15 +1,15 @@
-//! What both fuzz targets do with a file.
+//! Open and use a fuzzed file; both fuzz targets call this.
 //!
-//! Not here: where the bytes come from (`fuzz_targets/`).
+//! Not here: the source of the bytes (`fuzz_targets/`).
 
 use hypernova_core::{Artifact, Error, Request, RouteOptions};
 
-/// Open a file that may be anything; if it is an artifact, read all of it and
-/// decide with it. Whatever the bytes are, this must not panic.
+/// Open any bytes as an artifact; if they are accepted, read every value and decide. This must
+/// never panic.
 ///
 /// # Panics
 ///
-/// If the core breaks a promise that it makes about every artifact.
+/// If the core breaks a guarantee about accepted artifacts.
 pub fn open(bytes: &[u8]) {
     let artifact = match Artifact::from_bytes(bytes) {
         Ok(artifact) => artifact,
@@ -22,7 +22,7 @@ pub fn open(bytes: &[u8]) {
     decide(&artifact);
 }
 
-/// Every accessor: shapes and values are as the format demands.
+/// Call every accessor: shapes and values are as the format demands.
 fn read(artifact: &Artifact) {
     let (k, d, m) = (artifact.n_clusters(), artifact.dim(), artifact.n_models());
     let cells = (k + 1) * m;
@@ -49,9 +49,9 @@ fn read(artifact: &Artifact) {
     assert!(artifact.novelty_quantiles().is_sorted());
     assert!(artifact.novelty_quantiles().len() >= 2);
     assert!((artifact.policy().default_model as usize) < m);
-    if let Some(soft) = artifact.soft() {
-        assert!(soft.sharpness.is_finite() && soft.sharpness > 0.0);
-        assert!((1..=16).contains(&soft.nearest));
+    if let Some(blending) = artifact.blending() {
+        assert!(blending.sharpness.is_finite() && blending.sharpness > 0.0);
+        assert!((1..=16).contains(&blending.nearest));
     }
     for (values, length) in [(artifact.offsets(), m), (artifact.slopes(), m * d)] {
         let values = values.unwrap_or_default();
@@ -71,7 +71,7 @@ fn read(artifact: &Artifact) {
     assert!(!format!("{artifact:?}").is_empty());
 }
 
-/// The decision is the first of the ranking, whatever the options.
+/// Decide: the chosen model is the first of the ranking, under any options.
 fn decide(artifact: &Artifact) {
     let mut request = Request::default();
     request.cost_weight = Some(1.0);
@@ -100,8 +100,8 @@ fn decide(artifact: &Artifact) {
     }
 }
 
-/// Make magic, version, stated length and all checksums right, as far as header
-/// and table let them be found: what lies behind these checks is then reached.
+/// Correct magic, version, stated length and all checksums that header and table still locate, so
+/// that the checks after these are reached.
 pub fn fix(file: &mut [u8]) {
     if file.len() < 64 {
         return;

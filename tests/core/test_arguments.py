@@ -185,8 +185,8 @@ class TestRows:
     def test_a_novel_prompt(self, artifact: Artifact) -> None:
         far = np.full(artifact.dim, 9.0, np.float32)
         one, many = self.both(artifact, errors.NovelPromptError, far, on_novel="error")
-        assert one.startswith("the prompt is novel: 100.0% of the training prompts lay nearer")
-        assert many.startswith("vector 0 is novel: 100.0% of the training prompts lay nearer")
+        assert one.startswith("the prompt is novel: 100.0% of the training prompts lie nearer")
+        assert many.startswith("vector 0 is novel: 100.0% of the training prompts lie nearer")
 
     def test_one_text(self) -> None:
         router = hypernova.Router.open()

@@ -96,6 +96,12 @@ def test_wrong_type(artifact: Artifact, vector: Any, came: str) -> None:
         assert re.search(came, str(caught.value)), str(caught.value)
 
 
+def test_distances_of_another_type_are_refused(artifact: Artifact) -> None:
+    assert not artifact.is_novel(np.zeros(3, np.float32)).any()
+    with pytest.raises(errors.VectorError, match=r"distances: expected .*float32.*float64"):
+        artifact.is_novel(np.zeros(3))
+
+
 def test_big_endian_is_refused(artifact: Artifact) -> None:
     """Float32 of the other byte order would be read as other numbers."""
     swapped = VECTOR.astype(">f4")

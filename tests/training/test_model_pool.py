@@ -13,7 +13,6 @@ import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
 from hypernova.training.model_pool import add
-from hypernova.training.model_pool.prior import novel
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
 from support.factories import blobs, make_table, unit
@@ -344,7 +343,7 @@ class TestNovel:
         )  # fmt: skip
         decided = built.decide_many(unit(rng.normal(size=(50, 16))))
         expected = decided.novelties.astype(np.float64) > 0.6
-        assert np.array_equal(novel(decided.distances, built), expected)
+        assert np.array_equal(built.is_novel(decided.distances), expected)
 
 
 class TestRefused:

@@ -1,6 +1,6 @@
-//! Any bytes.
+//! Fuzz the reader with any bytes.
 //!
-//! Not here: bytes whose checksums are right (`parse_fixed.rs`).
+//! Not here: bytes with corrected checksums (`parse_fixed.rs`).
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hypernova_fuzz::open(bytes));

@@ -1,6 +1,6 @@
-//! Any bytes, once magic, version, length and checksums have been made right.
+//! Fuzz the reader with bytes whose magic, version, length and checksums have been corrected.
 //!
-//! Not here: what these checks refuse (`parse.rs`).
+//! Not here: bytes that these checks refuse (`parse.rs`).
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -1,10 +1,9 @@
-//! How long the search, the rule, a whole decision and the opening of a file take.
+//! Time the search, the rule, a whole decision and the opening of a file.
 //!
-//! Not here: text and embedding, which take longer than all of this
+//! Not here: text and embedding, which take longer
 //! (`benches/` at the root of the repository).
 //!
-//! Before anything is timed, all levels must give the scalar level's answer on
-//! the data that is timed.
+//! Before a measurement, all levels must give the scalar level's answer on the same data.
 
 mod data;
 
@@ -12,11 +11,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hypernova_core::format::Soft;
+use hypernova_core::format::Blending;
 use hypernova_core::nearest::{nearest, nearest_k};
 use hypernova_core::{Artifact, LinearCorrection, RouteOptions, SimdLevel};
 
-use data::{MODELS, SplitMix, artifact, far_queries, options, parts, queries, request};
+use data::{MODELS, SplitMix, artifact, far_queries, options, queries, request, values};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -26,9 +25,9 @@ const SHAPES: [(usize, usize); 5] = [
     (100, 1536),
     (1000, 1536),
 ];
-/// The same with clusters blended, with estimates lifted, and with both.
+/// Artifacts with blended clusters, with corrected estimates, and with both.
 fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
-    let soft = Some(Soft {
+    let blending = Some(Blending {
         sharpness: 8.0,
         nearest: 8,
     });
@@ -37,14 +36,18 @@ fn blends(clusters: usize, dim: usize) -> [(&'static str, Artifact); 3] {
         slopes: SplitMix(5).unit_vectors(MODELS, dim),
     });
     [
-        ("blend", soft, None),
+        ("blend", blending, None),
+        // The name of the row in earlier records.
         ("lift", None, correction.clone()),
-        ("both", soft, correction),
+        ("both", blending, correction),
     ]
-    .map(|(name, soft, correction)| {
-        let mut parts = parts(clusters, dim);
-        (parts.soft, parts.correction) = (soft, correction);
-        (name, Artifact::build(&parts).expect("the parts are valid"))
+    .map(|(name, blending, correction)| {
+        let mut values = values(clusters, dim);
+        (values.blending, values.correction) = (blending, correction);
+        (
+            name,
+            Artifact::build(&values).expect("the values are valid"),
+        )
     })
 }
 
@@ -56,7 +59,7 @@ fn levels() -> Vec<SimdLevel> {
     named.into_iter().flatten().collect()
 }
 
-/// Panics unless all levels agree on what is about to be timed.
+/// Panics unless all levels agree on the data that will be timed.
 fn check(levels: &[SimdLevel]) {
     for (clusters, dim) in SHAPES {
         let artifact = artifact(clusters, dim);
@@ -65,8 +68,8 @@ fn check(levels: &[SimdLevel]) {
             for &level in levels {
                 let found = nearest(level, query, artifact.centroids());
                 assert_eq!(found, scalar, "{level:?} at {clusters}x{dim}");
-                let few = nearest_k(level, query, artifact.centroids(), 8);
-                assert_eq!(few.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
+                let top_k = nearest_k(level, query, artifact.centroids(), 8);
+                assert_eq!(top_k.as_slice()[0], scalar, "{level:?} at {clusters}x{dim}");
             }
         }
     }

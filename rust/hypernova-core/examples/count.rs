@@ -1,9 +1,9 @@
-//! One piece of work, so many times, for a tool that counts instructions.
+//! Repeat one operation, for a tool that counts instructions.
 //!
 //!     valgrind --tool=callgrind target/release/examples/count decide 100 384 1000
 //!
-//! What it takes to get there is counted too: run it with two numbers of times, and
-//! the difference is that of the work alone. `benches/core.py` does.
+//! The count includes the preparation: run with two numbers of times, and the difference is that
+//! of the operation alone, as `benches/core.py` does.
 
 #[path = "../benches/data/mod.rs"]
 mod data;

@@ -1,23 +1,23 @@
 //! Route millions of vectors from several threads; fail on one wrong answer or if
 //! memory grows. Run: `make soak [ROUTES=50000000] [THREADS=4]`
 //!
-//! Not here: speed (`benches/`). What is right is computed beforehand by a plain loop
-//! over all centroids and the scalar level.
+//! Not here: speed (`benches/`). The right answers are computed beforehand by a plain loop over
+//! all centroids and by the scalar level.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hypernova_core::format::{Policy, Soft};
+use hypernova_core::format::{Blending, Policy};
 use hypernova_core::{
-    Artifact, Decision, LinearCorrection, Parts, Request, RouteOptions, SimdLevel,
+    Artifact, ArtifactValues, Decision, LinearCorrection, Request, RouteOptions, SimdLevel,
 };
 
 const CLUSTERS: usize = 100;
 const DIM: usize = 64;
 const MODELS: usize = 25;
 const QUERIES: usize = 4_096;
-/// What resident memory may grow by once all threads have started.
+/// Bytes by which resident memory may grow once all threads have started.
 const GROWTH: u64 = 1 << 20;
 const LONGEST: Duration = Duration::from_secs(20 * 60);
 
@@ -40,7 +40,7 @@ impl Random {
     }
 }
 
-fn parts(blended: bool) -> Parts {
+fn values(blended: bool) -> ArtifactValues {
     let mut random = Random(1);
     let cells = (CLUSTERS + 1) * MODELS;
     let mut policy = Policy::new(12);
@@ -52,26 +52,26 @@ fn parts(blended: bool) -> Parts {
         r#"{{"name": "soak", "dim": {DIM}, "fingerprint": "{}", "kind": "vectors"}}"#,
         "0".repeat(64)
     );
-    let mut parts = Parts::new(CLUSTERS as u32, DIM as u32, models, policy, embedder);
-    parts.centroids = random.many(CLUSTERS * DIM, -0.2, 0.2);
-    parts.counts = vec![40.0; cells];
-    parts.mean = random.many(cells, 0.0, 1.0);
-    parts.success = random.many(cells, 0.0, 1.0);
-    parts.standard_error = random.many(cells, 0.0, 0.1);
-    parts.gain_error = random.many(cells, 0.0, 0.1);
-    parts.cost = random.many(cells, 0.0, 0.02);
-    parts.latency = random.many(cells, 0.0, 20.0);
-    parts.novelty = (0..101_u16).map(|q| f32::from(q) / 90.0).collect();
-    parts.metadata = "{}".into();
-    parts.soft = blended.then_some(Soft {
+    let mut values = ArtifactValues::new(CLUSTERS as u32, DIM as u32, models, policy, embedder);
+    values.centroids = random.many(CLUSTERS * DIM, -0.2, 0.2);
+    values.counts = vec![40.0; cells];
+    values.mean = random.many(cells, 0.0, 1.0);
+    values.success = random.many(cells, 0.0, 1.0);
+    values.standard_error = random.many(cells, 0.0, 0.1);
+    values.gain_error = random.many(cells, 0.0, 0.1);
+    values.cost = random.many(cells, 0.0, 0.02);
+    values.latency = random.many(cells, 0.0, 20.0);
+    values.novelty = (0..101_u16).map(|q| f32::from(q) / 90.0).collect();
+    values.metadata = "{}".into();
+    values.blending = blended.then_some(Blending {
         sharpness: 8.0,
         nearest: 8,
     });
-    parts.correction = blended.then(|| LinearCorrection {
+    values.correction = blended.then(|| LinearCorrection {
         offsets: vec![0.01; MODELS],
         slopes: random.many(MODELS * DIM, -0.1, 0.1),
     });
-    parts
+    values
 }
 
 fn request() -> Request {
@@ -106,7 +106,7 @@ fn plain_nearest(query: &[f32], centroids: &[f32]) -> u32 {
     best.1
 }
 
-/// An artifact, options, and what every query must give.
+/// An artifact, options, and the right answer to every query.
 struct Case {
     artifact: Artifact,
     options: RouteOptions,
@@ -116,16 +116,16 @@ struct Case {
 fn cases(queries: &[f32]) -> Vec<Case> {
     let mut cases = Vec::new();
     for blended in [false, true] {
-        let parts = parts(blended);
+        let values = values(blended);
         for asked in [Request::default(), request()] {
-            let build = || Artifact::build(&parts).expect("the parts are valid");
+            let build = || Artifact::build(&values).expect("the values are valid");
             let scalar = build().with_level(SimdLevel::Scalar);
             let options = RouteOptions::resolve(&scalar, &asked).expect("the request is valid");
             let expected: Vec<Decision> = queries
                 .chunks_exact(DIM)
                 .map(|query| {
                     let decided = scalar.decide(query, &options).expect("a model is left");
-                    assert_eq!(decided.cluster, plain_nearest(query, &parts.centroids));
+                    assert_eq!(decided.cluster, plain_nearest(query, &values.centroids));
                     decided
                 })
                 .collect();
@@ -139,7 +139,7 @@ fn cases(queries: &[f32]) -> Vec<Case> {
     cases
 }
 
-/// Resident memory in bytes; 0 where the system does not tell.
+/// Resident memory in bytes; 0 where the system does not report it.
 fn resident() -> u64 {
     let Ok(text) = std::fs::read_to_string("/proc/self/statm") else {
         return 0;

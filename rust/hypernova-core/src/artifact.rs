@@ -1,7 +1,7 @@
-//! An artifact that has been validated, held in memory or mapped from a file.
+//! The artifact: validated bytes, in memory or mapped from a file, and their values.
 //!
-//! Not here: the reading and mapping of files (`backing.rs`), the rules (see
-//! [`crate::format`]) and decisions (see [`crate::decide`]).
+//! Not here: files (`file.rs`), validation ([`crate::format`]) and decisions
+//! ([`crate::decide`]).
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,27 +10,28 @@ use std::sync::atomic::AtomicU32;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::backing::{Backing, Mmap};
 use crate::error::Error;
-use crate::format::{self, Embedder, Layout, Policy, Soft, tag};
-use crate::nearest::{self, FOUR, Nearest, Pruner, SimdLevel, TopK};
-use crate::write::{self, Parts};
+use crate::file::{self, Mmap, Storage};
+use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
+use crate::nearest::{self, Nearest, Pruner, QUERY_BATCH, SimdLevel, TopK};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
 
-/// Everything that routing needs, immutable, and safe to share among threads.
+/// Everything that routing needs, read from one file: immutable, and safe to share among
+/// threads.
 pub struct Artifact {
-    backing: Backing,
+    storage: Storage,
     layout: Layout,
     path: Option<PathBuf>,
     level: SimdLevel,
-    /// Rules most centroids out; `None` where that would not pay.
-    screen: Option<Pruner>,
-    /// What the defaults choose in each row of the profiles; see [`crate::decide`].
-    pub(crate) chosen: Box<[AtomicU32]>,
-    /// Models in the order of their names, to find one by name.
-    by_name: Box<[u32]>,
+    /// Proves of most centroids that they are not the nearest; `None` where that does not pay.
+    pruner: Option<Pruner>,
+    /// Cache of the choice under default options for each row of the profiles, see
+    /// [`crate::decide`].
+    pub(crate) default_choices: Box<[AtomicU32]>,
+    /// Indices of the models in the order of their names, for a binary search.
+    models_by_name: Box<[u32]>,
     sha256: OnceLock<String>,
 }
 
@@ -47,31 +48,30 @@ impl std::fmt::Debug for Artifact {
 }
 
 impl Artifact {
-    /// Read the file at `path` into memory and validate all of it.
+    /// Read the file at `path` into memory and validate it.
     ///
-    /// Nothing that is done to the file later changes the artifact. If the file is written
-    /// while it is read, the checksums do not match, and it is refused.
+    /// Later changes of the file do not change the artifact. A file that is written while it
+    /// is read is refused, because the checksums do not match.
     ///
     /// # Errors
     ///
-    /// [`Error::InFile`] around what the operating system said or the first rule
-    /// of `FORMAT.md` that the file breaks; [`Error::SimdLevel`] if `HYPERNOVA_SIMD`
-    /// asks for a kernel that is not to be had.
+    /// [`Error::InFile`] around the operating system's error, or around the first rule of
+    /// `FORMAT.md` that the file breaks; [`Error::SimdLevel`] if `HYPERNOVA_SIMD` names a
+    /// level that this CPU lacks.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let level = SimdLevel::from_env()?;
-        Self::opened(path, level, Backing::read(path))
+        Self::opened(path, level, Storage::read(path))
     }
 
-    /// Map the file at `path` and validate all of it.
+    /// Map the file at `path` and validate it.
     ///
-    /// Processes that map the same file share its pages, and none has to hold it.
+    /// Processes that map the same file share its pages.
     ///
     /// # Safety
     ///
-    /// As long as the artifact lives, nobody may write to the file or cut it, in this
-    /// process or another: all that was validated would be so no more, and a page that is
-    /// gone ends the process (`SIGBUS`). To rename another file over it is safe, and
-    /// [`Self::save`] does that.
+    /// While the artifact lives, no process may write to the file or truncate it: validated
+    /// values would change, and an access to a page that is gone ends the process (`SIGBUS`).
+    /// Renaming another file over it is safe; [`Self::save`] does that.
     ///
     /// # Errors
     ///
@@ -82,11 +82,11 @@ impl Artifact {
         unsafe { Self::open_with(path, Mmap::Always) }
     }
 
-    /// Read or map the file at `path`, as `mmap` says, and validate all of it.
+    /// Read or map the file at `path` and validate it.
     ///
     /// # Safety
     ///
-    /// As [`Self::map`], wherever the file is mapped: with [`Mmap::Always`], and with
+    /// As [`Self::map`] where the file is mapped: with [`Mmap::Always`], and with
     /// [`Mmap::Auto`] if it is larger than [`Mmap::AUTO_LIMIT`].
     ///
     /// # Errors
@@ -98,46 +98,48 @@ impl Artifact {
         let limit = match mmap {
             Mmap::Auto => Some(Mmap::AUTO_LIMIT),
             Mmap::Always => None,
-            Mmap::Never => return Self::opened(path, level, Backing::read(path)),
+            Mmap::Never => return Self::opened(path, level, Storage::read(path)),
         };
         // SAFETY: the caller vouches for the file.
-        Self::opened(path, level, unsafe { Backing::map_above(path, limit) })
+        Self::opened(path, level, unsafe {
+            Storage::map_larger_than(path, limit)
+        })
     }
 
     fn opened(
         path: &Path,
         level: SimdLevel,
-        backing: Result<Backing, Error>,
+        storage: Result<Storage, Error>,
     ) -> Result<Self, Error> {
-        let parsed = backing.and_then(|backing| {
-            let layout = format::parse(backing.bytes())?;
-            Ok((backing, layout))
+        let parsed = storage.and_then(|storage| {
+            let layout = format::parse(storage.bytes())?;
+            Ok((storage, layout))
         });
-        let (backing, layout) = parsed.map_err(|e| e.in_file(path))?;
-        Ok(Self::new(backing, layout, Some(path.to_owned()), level))
+        let (storage, layout) = parsed.map_err(|e| e.in_file(path))?;
+        Ok(Self::new(storage, layout, Some(path.to_owned()), level))
     }
 
-    /// Validate a copy of `bytes`.
+    /// Copy `bytes` and validate them.
     ///
     /// # Errors
     ///
-    /// As [`Self::open`], without the file.
+    /// As [`Self::open`], without [`Error::InFile`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let level = SimdLevel::from_env()?;
         let layout = format::parse(bytes)?;
-        Ok(Self::new(Backing::copied(bytes), layout, None, level))
+        Ok(Self::new(Storage::copied(bytes), layout, None, level))
     }
 
-    /// Make an artifact of `parts`, in memory.
+    /// Build an artifact in memory.
     ///
     /// # Errors
     ///
-    /// The first rule of `FORMAT.md` that the values break.
-    pub fn build(parts: &Parts) -> Result<Self, Error> {
-        if let Some(correction) = &parts.correction {
-            // The file holds both in one section: its length alone does not tell
-            // that a value too many of one makes up for a missing one of the other.
-            let (models, dim) = (parts.models.len(), parts.dim as usize);
+    /// The error of the first rule of `FORMAT.md` that the values break.
+    pub fn build(values: &ArtifactValues) -> Result<Self, Error> {
+        if let Some(correction) = &values.correction {
+            // The file stores both in one section, whose length does not show an offset too many
+            // and a slope too few.
+            let (models, dim) = (values.models.len(), values.dim as usize);
             let lengths = [models, models.saturating_mul(dim)];
             if [correction.offsets.len(), correction.slopes.len()] != lengths {
                 return Err(Error::SectionLength {
@@ -147,51 +149,52 @@ impl Artifact {
                 });
             }
         }
-        Self::from_bytes(&write::encode(parts))
+        Self::from_bytes(&format::encode(values))
     }
 
-    fn new(backing: Backing, layout: Layout, path: Option<PathBuf>, level: SimdLevel) -> Self {
+    fn new(storage: Storage, layout: Layout, path: Option<PathBuf>, level: SimdLevel) -> Self {
         let mut this = Self {
-            backing,
+            storage,
             layout,
             path,
             level,
-            screen: None,
-            chosen: Box::default(),
-            by_name: Box::default(),
+            pruner: None,
+            default_choices: Box::default(),
+            models_by_name: Box::default(),
             sha256: OnceLock::new(),
         };
-        this.screen = Pruner::new(level, this.centroids(), this.dim());
-        this.chosen = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
-        let mut by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
-        by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
-        this.by_name = by_name;
+        this.pruner = Pruner::new(level, this.centroids(), this.dim());
+        this.default_choices = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
+        let mut models_by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
+        models_by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
+        this.models_by_name = models_by_name;
         this
     }
 
-    /// The nearest centroid to a finite vector of `dim` values.
+    /// Find the nearest centroid to a finite vector of `dim` values.
     pub(crate) fn nearest(&self, vector: &[f32]) -> Nearest {
-        match &self.screen {
-            Some(screen) => screen.nearest(self.level, vector, self.centroids()),
+        match &self.pruner {
+            Some(pruner) => pruner.nearest(self.level, vector, self.centroids()),
             None => nearest::nearest(self.level, vector, self.centroids()),
         }
     }
 
-    /// The nearest centroids to four finite vectors, where it gains to search at once.
-    pub(crate) fn nearest_four(&self, vectors: &[f32]) -> Option<[Nearest; FOUR]> {
-        let screen = self.screen.as_ref()?;
-        screen.nearest_four(self.level, vectors, self.centroids())
+    /// Find the nearest centroid to each of four finite vectors; `None` where one search for all of
+    /// them is not faster.
+    pub(crate) fn nearest_batch(&self, vectors: &[f32]) -> Option<[Nearest; QUERY_BATCH]> {
+        let pruner = self.pruner.as_ref()?;
+        pruner.nearest_batch(self.level, vectors, self.centroids())
     }
 
-    /// The `count` nearest centroids to a finite vector of `dim` values.
+    /// Find the `count` nearest centroids to a finite vector of `dim` values.
     pub(crate) fn nearest_k(&self, vector: &[f32], count: usize) -> TopK {
-        match &self.screen {
-            Some(screen) => screen.nearest_k(self.level, vector, self.centroids(), count),
+        match &self.pruner {
+            Some(pruner) => pruner.nearest_k(self.level, vector, self.centroids(), count),
             None => nearest::nearest_k(self.level, vector, self.centroids(), count),
         }
     }
 
-    /// The same artifact, searched by another kernel.
+    /// Search with the kernels of another SIMD level. All levels give the same answers.
     #[must_use]
     pub fn with_level(mut self, level: SimdLevel) -> Self {
         self.level = level;
@@ -202,56 +205,56 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] in [`Error::InFile`]; what stood at `path` is as it was.
+    /// [`Error::Write`] in [`Error::InFile`]; the file at `path` is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        write::save(self.bytes(), path)
+        file::save(self.bytes(), path)
     }
 
-    /// The file, byte for byte.
+    /// The bytes of the file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.backing.bytes()
+        self.storage.bytes()
     }
 
-    /// SHA-256 of the file in hexadecimal digits; computed when first asked for.
+    /// SHA-256 of the file in hexadecimal digits; computed at the first call.
     #[must_use]
     pub fn sha256(&self) -> &str {
         self.sha256.get_or_init(|| {
             use std::fmt::Write as _;
             let digest = Sha256::digest(self.bytes());
             digest.iter().fold(String::with_capacity(64), |mut s, b| {
-                write!(s, "{b:02x}").expect("a string takes all that is written");
+                write!(s, "{b:02x}").expect("writing to a string never fails");
                 s
             })
         })
     }
 
-    /// The file it was opened from, if any.
+    /// The path that the artifact was opened from, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// The same artifact, as if it had been opened from `path`.
+    /// Set the path that [`Self::path`] returns.
     #[must_use]
     pub fn with_path(mut self, path: PathBuf) -> Self {
         self.path = Some(path);
         self
     }
 
-    /// Whether it lies in a mapped file, which must then not be written in place.
+    /// Whether the file is mapped; if so, it must not be written in place, see [`Self::map`].
     #[must_use]
     pub fn is_mapped(&self) -> bool {
-        self.backing.is_mapped()
+        self.storage.is_mapped()
     }
 
-    /// The kernel that searches it.
+    /// The SIMD level that the search uses.
     #[must_use]
     pub fn level(&self) -> SimdLevel {
         self.level
     }
 
-    /// Version of the format, major and minor.
+    /// Format version of the file, major and minor.
     #[must_use]
     pub fn version(&self) -> (u16, u16) {
         (format::MAJOR, self.layout.minor)
@@ -275,14 +278,14 @@ impl Artifact {
         self.layout.models
     }
 
-    /// Name of a model.
+    /// Name of the model at index `model`.
     ///
     /// # Panics
     ///
-    /// If there is no such model.
+    /// If `model` is not below [`Self::n_models`].
     #[must_use]
     pub fn model_name(&self, model: u32) -> &str {
-        // Validated at open, so the empty string never shows.
+        // The names were validated, so that the default is never used.
         std::str::from_utf8(self.name_bytes(model)).unwrap_or_default()
     }
 
@@ -290,21 +293,21 @@ impl Artifact {
         self.part(&self.layout.names[model as usize])
     }
 
-    /// Index of the model of that name.
+    /// Index of the model called `name`; `None` if the artifact does not hold it.
     #[must_use]
     pub fn model_index(&self, name: &str) -> Option<u32> {
         let name = name.as_bytes();
-        let at = (self.by_name).binary_search_by(|&m| self.name_bytes(m).cmp(name));
-        at.ok().map(|at| self.by_name[at])
+        let at = (self.models_by_name).binary_search_by(|&m| self.name_bytes(m).cmp(name));
+        at.ok().map(|at| self.models_by_name[at])
     }
 
-    /// Defaults of the decision rule.
+    /// Defaults of the route options and parameters of the decision rule.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.layout.policy
     }
 
-    /// The embedder's identity, as far as the core reads it.
+    /// The fields of the embedder's identity that the core reads.
     #[must_use]
     pub fn embedder(&self) -> &Embedder {
         &self.layout.embedder
@@ -316,7 +319,7 @@ impl Artifact {
         std::str::from_utf8(self.part(&self.layout.embedder_json)).unwrap_or_default()
     }
 
-    /// How the artifact was made, as JSON; empty if the file does not say.
+    /// How the artifact was made, as JSON; empty if the file has no metadata.
     #[must_use]
     pub fn metadata(&self) -> &str {
         self.layout.metadata.as_ref().map_or("", |range| {
@@ -324,73 +327,73 @@ impl Artifact {
         })
     }
 
-    /// Centroids, clusters x dim.
+    /// Centroids, `n_clusters` x `dim`.
     #[must_use]
     pub fn centroids(&self) -> &[f32] {
         self.f32s(&self.layout.centroids)
     }
 
-    /// Outcomes counted, (clusters + 1) x models.
+    /// Numbers of outcomes, `n_clusters + 1` x `n_models`; the last row is the whole table.
     #[must_use]
     pub fn counts(&self) -> &[f64] {
         bytemuck::cast_slice(self.part(&self.layout.counts))
     }
 
-    /// Mean scores, (clusters + 1) x models.
+    /// Mean scores, `n_clusters + 1` x `n_models`.
     #[must_use]
     pub fn mean(&self) -> &[f32] {
         self.f32s(&self.layout.mean)
     }
 
-    /// Shrunk success estimates, (clusters + 1) x models.
+    /// Success estimates, `n_clusters + 1` x `n_models`.
     #[must_use]
     pub fn success(&self) -> &[f32] {
         self.f32s(&self.layout.success)
     }
 
-    /// Standard errors of the estimates, (clusters + 1) x models.
+    /// Standard errors of the success estimates, `n_clusters + 1` x `n_models`.
     #[must_use]
     pub fn standard_error(&self) -> &[f32] {
         self.f32s(&self.layout.standard_error)
     }
 
-    /// Standard errors of the paired gains over the default model, (clusters + 1) x models.
+    /// Standard errors of the paired gains over the default model, `n_clusters + 1` x `n_models`.
     #[must_use]
     pub fn gain_error(&self) -> &[f32] {
         self.f32s(&self.layout.gain_error)
     }
 
-    /// Mean costs in USD, (clusters + 1) x models; NaN where unknown.
+    /// Mean costs of a task in USD, `n_clusters + 1` x `n_models`; NaN where unknown.
     #[must_use]
     pub fn cost(&self) -> &[f32] {
         self.f32s(&self.layout.cost)
     }
 
-    /// Mean latencies in seconds, (clusters + 1) x models; NaN where unknown.
+    /// Mean latencies of a task in seconds, `n_clusters + 1` x `n_models`; NaN where unknown.
     #[must_use]
     pub fn latency(&self) -> &[f32] {
         self.f32s(&self.layout.latency)
     }
 
-    /// Novelty quantiles, rising.
+    /// Novelty quantiles: distances of training prompts from their centroids, rising.
     #[must_use]
     pub fn novelty_quantiles(&self) -> &[f32] {
         self.f32s(&self.layout.novelty)
     }
 
-    /// How the profiles of several clusters are blended; `None` takes the nearest alone.
+    /// How the profiles of the nearest clusters are blended; `None` takes the nearest alone.
     #[must_use]
-    pub fn soft(&self) -> Option<Soft> {
-        self.layout.soft
+    pub fn blending(&self) -> Option<Blending> {
+        self.layout.blending
     }
 
-    /// What is added to the success estimates where the vector is 0, one value a model.
+    /// Offsets of the linear correction, one for each model; `None` without a correction.
     #[must_use]
     pub fn offsets(&self) -> Option<&[f32]> {
         self.layout.correction.as_ref().map(|[o, _]| self.f32s(o))
     }
 
-    /// How it changes with the vector, models x dim.
+    /// Slopes of the linear correction, `n_models` x `dim`; `None` without a correction.
     #[must_use]
     pub fn slopes(&self) -> Option<&[f32]> {
         self.layout.correction.as_ref().map(|[_, s]| self.f32s(s))
@@ -400,8 +403,8 @@ impl Artifact {
         &self.bytes()[range.clone()]
     }
 
-    /// Cannot panic: every section starts at a multiple of 64 from an aligned
-    /// base, and its length was checked when it was opened.
+    /// Read a range as f32. Cannot panic: every section starts at a multiple of 64 from an
+    /// aligned base, and its length was validated.
     fn f32s(&self, range: &Range<usize>) -> &[f32] {
         bytemuck::cast_slice(self.part(range))
     }

@@ -1,40 +1,43 @@
-//! From a vector to a decision: the whole serving path of the core.
+//! Decide: from a vector to a model, the serving path of the core.
 //!
-//! Not here: the search ([`crate::nearest`]), what is expected of each model
-//! (`estimate.rs`) and the rule ([`crate::policy`]).
+//! Not here: the search ([`crate::nearest`]), the estimates (`estimate.rs`) and the rule
+//! ([`crate::policy`]).
 
 use std::sync::atomic::Ordering;
 
 use crate::artifact::Artifact;
 use crate::error::Error;
-use crate::estimate::{Blend, Row};
-use crate::nearest::{FOUR, Nearest, TopK, check_finite};
+use crate::estimate::{BlendedEstimates, RowEstimates};
+use crate::nearest::{Nearest, QUERY_BATCH, TopK, check_finite};
 use crate::options::{OnNovel, RouteOptions};
-use crate::policy::{Choice, Entry, Reason, choose, no_candidate, rank, rank_unread};
+use crate::policy::{
+    Choice, RankingEntry, Reason, choose, no_candidate, rank, rank_without_vector,
+};
 
-/// What was decided for one vector.
+/// The decision for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Decision {
-    /// Index of the model.
+    /// Index of the chosen model.
     pub model: u32,
     /// Index of the nearest centroid.
     pub cluster: u32,
-    /// Row of the profiles that was used: the cluster, blended with others where
-    /// the artifact blends, or the number of clusters if the prompt is novel.
+    /// Row of the profiles that the estimates came from: the cluster, or the number of clusters
+    /// (the whole table) if the prompt is novel. Where the artifact blends, other clusters
+    /// contributed too.
     pub row: u32,
     /// Euclidean distance from the nearest centroid.
     pub distance: f32,
     /// Share of the training prompts that lie nearer to their centroids.
     pub novelty: f32,
-    /// Why this model.
+    /// Why the rule chose this model.
     pub reason: Reason,
-    /// Chance with which it was taken; 1 unless the caller explores.
+    /// Probability with which the model was drawn; 1 unless the caller explores.
     pub propensity: f64,
 }
 
 impl Decision {
-    /// A decision of its values, as when one that was kept comes back.
+    /// Assemble a decision, such as one that was stored.
     #[must_use]
     pub fn new(
         model: u32,
@@ -57,8 +60,8 @@ impl Decision {
     }
 }
 
-/// Novelty of a distance, by the rule of `FORMAT.md`.
-fn novelty(quantiles: &[f32], distance: f32) -> f32 {
+/// Compute the novelty of a distance (`FORMAT.md`, *Novelty*).
+fn novelty_among(quantiles: &[f32], distance: f32) -> f32 {
     let i = quantiles.partition_point(|&q| q <= distance);
     if i == 0 {
         return 0.0;
@@ -72,16 +75,17 @@ fn novelty(quantiles: &[f32], distance: f32) -> f32 {
 }
 
 impl Artifact {
-    /// Decide for one vector. Allocates nothing unless it fails.
+    /// Choose a model for one vector. Allocates nothing unless it fails.
     ///
     /// # Errors
     ///
-    /// [`Error::VectorDim`] or [`Error::VectorNotFinite`] for a vector that is
-    /// not `dim` finite values; [`Error::NoCandidate`] if the options leave no model.
+    /// [`Error::VectorDim`] or [`Error::VectorNotFinite`] for a vector that is not `dim` finite
+    /// values; [`Error::NoCandidate`] if the options leave no model; [`Error::Novel`] for a
+    /// novel prompt under [`OnNovel::Error`].
     ///
     /// # Panics
     ///
-    /// If the options are another artifact's with another number of models.
+    /// If the options were resolved for an artifact with another number of models.
     pub fn decide(&self, vector: &[f32], options: &RouteOptions) -> Result<Decision, Error> {
         self.decide_at(0, vector, options)
     }
@@ -100,24 +104,30 @@ impl Artifact {
         }
         check_finite(self.level(), vector)?;
         if self.ranks_by_vector() {
-            let few = self.few(vector);
-            return self.decide_near(at, vector, few.as_slice()[0], Some(&few), options);
+            let top_k = self.blended_clusters(vector);
+            return self.decide_from_nearest(
+                at,
+                vector,
+                top_k.as_slice()[0],
+                Some(&top_k),
+                options,
+            );
         }
-        self.decide_near(at, vector, self.nearest(vector), None, options)
+        self.decide_from_nearest(at, vector, self.nearest(vector), None, options)
     }
 
-    /// Decide for a vector whose nearest centroid was found, and the few nearest if they
-    /// count; `at` is its row.
-    fn decide_near(
+    /// Decide for a vector, given its nearest centroid, and the nearest ones where estimates are
+    /// blended or corrected. `at` is the vector's row in its batch.
+    fn decide_from_nearest(
         &self,
         at: usize,
         vector: &[f32],
         found: Nearest,
-        few: Option<&TopK>,
+        top_k: Option<&TopK>,
         options: &RouteOptions,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
-        let (novelty, novel) = self.novelty_of(distance);
+        let (novelty, novel) = self.novelty(distance);
         let row = if novel {
             self.n_clusters() as u32
         } else {
@@ -130,9 +140,9 @@ impl Artifact {
                 limit: self.policy().novelty_limit,
             });
         }
-        let chosen = match few {
-            Some(few) if !novel => {
-                let blend = Blend::new(self, few.as_slice(), vector);
+        let chosen = match top_k {
+            Some(top_k) if !novel => {
+                let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
                 choose(self, &blend, novel, options, at)
             }
             _ => self.choose_in_row(row as usize, novel, options, at),
@@ -149,19 +159,20 @@ impl Artifact {
         })
     }
 
-    /// Novelty of a vector at this distance from its nearest centroid, and whether it is
-    /// above the limit.
-    pub(crate) fn novelty_of(&self, distance: f32) -> (f32, bool) {
-        let novelty = novelty(self.novelty_quantiles(), distance);
+    /// Novelty of a vector at this distance from its nearest centroid, and whether the prompt is
+    /// novel.
+    #[must_use]
+    #[inline]
+    pub fn novelty(&self, distance: f32) -> (f32, bool) {
+        let novelty = novelty_among(self.novelty_quantiles(), distance);
         (novelty, f64::from(novelty) > self.policy().novelty_limit)
     }
 
-    /// The rule for one row of the profiles.
+    /// Apply the rule to one row of the profiles.
     ///
-    /// Under the artifact's defaults the answer is always the same, so the first is kept
-    /// for all that follow: the model times the
-    /// number of reasons, plus the reason's position, plus 1; 0 as
-    /// long as there is none. Threads may find it twice, and find the same.
+    /// Under default options the answer of a row never changes, so it is cached: the model
+    /// times the number of reasons, plus the reason's position, plus 1; 0 is an empty entry.
+    /// Two threads may both compute it, with the same result.
     fn choose_in_row(
         &self,
         row: usize,
@@ -171,78 +182,87 @@ impl Artifact {
     ) -> Result<Choice, Error> {
         const REASONS: u32 = Reason::ALL.len() as u32;
         if !options.are_defaults(self.policy()) {
-            return choose(self, &Row::new(self, row), novel, options, at);
+            return choose(self, &RowEstimates::new(self, row), novel, options, at);
         }
-        let kept = &self.chosen[row];
-        if let Some(code) = kept.load(Ordering::Relaxed).checked_sub(1) {
+        let cached = &self.default_choices[row];
+        if let Some(code) = cached.load(Ordering::Relaxed).checked_sub(1) {
             return Ok(Choice {
                 model: code / REASONS,
                 reason: Reason::ALL[(code % REASONS) as usize],
                 propensity: 1.0,
             });
         }
-        let chosen = choose(self, &Row::new(self, row), novel, options, at)?;
+        let chosen = choose(self, &RowEstimates::new(self, row), novel, options, at)?;
         let code = chosen.model.checked_mul(REASONS);
         if let Some(code) = code.and_then(|c| c.checked_add(chosen.reason as u32 + 1)) {
-            kept.store(code, Ordering::Relaxed);
+            cached.store(code, Ordering::Relaxed);
         }
         Ok(chosen)
     }
 
-    /// The clusters whose profiles count for a vector that is not novel.
-    fn few(&self, vector: &[f32]) -> TopK {
-        let count = self.soft().map_or(1, |soft| soft.nearest as usize);
+    /// Find the clusters that are blended for a vector that is not novel.
+    fn blended_clusters(&self, vector: &[f32]) -> TopK {
+        let count = self
+            .blending()
+            .map_or(1, |blending| blending.nearest as usize);
         self.nearest_k(vector, count)
     }
 
-    /// Whether [`Self::rank`] needs the vector that was decided on: only where the
-    /// artifact blends clusters or corrects estimates.
+    /// Whether [`Self::rank`] needs the vector: only where the artifact blends clusters or
+    /// corrects estimates.
     #[must_use]
     pub fn ranks_by_vector(&self) -> bool {
-        self.soft().is_some() || self.slopes().is_some()
+        self.blending().is_some() || self.slopes().is_some()
     }
 
-    /// All models that the options allow, the best first; the first is the decision.
+    /// Rank all models that meet the limits, the best first; the first is the chosen model.
     ///
-    /// `vector` is what was decided on. Unless [`Self::ranks_by_vector`] it is not
-    /// looked at and may be empty.
+    /// `vector` is the one of the decision. Unless [`Self::ranks_by_vector`], it is not read
+    /// and may be empty.
     ///
     /// # Panics
     ///
-    /// If the vector is needed and has another dimension, or the decision or the
-    /// options are another artifact's with other numbers of clusters or models.
+    /// If the vector is needed and has another dimension, or if decision or options come from
+    /// an artifact with another number of clusters or models.
     #[must_use]
-    pub fn rank(&self, decision: &Decision, vector: &[f32], options: &RouteOptions) -> Vec<Entry> {
+    pub fn rank(
+        &self,
+        decision: &Decision,
+        vector: &[f32],
+        options: &RouteOptions,
+    ) -> Vec<RankingEntry> {
         let (row, model) = (decision.row as usize, decision.model);
         let novel = row == self.n_clusters();
         if novel || !self.ranks_by_vector() {
-            return rank(self, &Row::new(self, row), novel, options, model);
+            return rank(self, &RowEstimates::new(self, row), novel, options, model);
         }
         assert_eq!(vector.len(), self.dim());
-        let few = self.few(vector);
-        let blend = Blend::new(self, few.as_slice(), vector);
+        let top_k = self.blended_clusters(vector);
+        let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
         rank(self, &blend, novel, options, model)
     }
 
-    /// All models that the options allow for a prompt of which nothing can be read, by the
-    /// whole table: the default model first if it is allowed, or the conversation's if
-    /// leaving it does not gain enough. Empty if the options leave no model.
+    /// Rank all models that meet the limits for a prompt without a vector, such as one that
+    /// cannot be read. The whole table decides: the default model comes first if it is a
+    /// candidate, or the conversation's model if leaving it gains too little. Empty if the
+    /// options leave no model.
     ///
     /// # Panics
     ///
     /// As [`Self::rank`].
     #[must_use]
-    pub fn rank_unread(&self, options: &RouteOptions) -> Vec<Entry> {
-        rank_unread(self, &Row::new(self, self.n_clusters()), options)
+    pub fn rank_without_vector(&self, options: &RouteOptions) -> Vec<RankingEntry> {
+        rank_without_vector(self, &RowEstimates::new(self, self.n_clusters()), options)
     }
 
-    /// The next model to try after one has failed, and the options without it, for the
-    /// failure after that. `vector` is what was decided on, as in [`Self::rank`].
+    /// Decide again after a model has failed. Returns the next decision, and the options without
+    /// the failed model, for a further failure. `vector` is the one of the decision, as in
+    /// [`Self::rank`].
     ///
     /// # Errors
     ///
     /// [`Error::UnknownModel`] if the artifact does not hold the model;
-    /// [`Error::NoCandidate`] if it was the last one that the options allow.
+    /// [`Error::NoCandidate`] if it was the last model that meets the limits.
     ///
     /// # Panics
     ///
@@ -268,12 +288,12 @@ impl Artifact {
         Ok((next, left))
     }
 
-    /// Decide for every row of a matrix, rows x `dim`.
+    /// Choose a model for every row of a matrix, n x `dim`.
     ///
     /// # Errors
     ///
-    /// As [`Self::decide`], with the row; a matrix whose length is no multiple of
-    /// `dim` is [`Error::VectorDim`].
+    /// As [`Self::decide`], with the row; [`Error::VectorDim`] for a matrix whose length is no
+    /// multiple of `dim`.
     ///
     /// # Panics
     ///
@@ -284,12 +304,12 @@ impl Artifact {
         options: &RouteOptions,
     ) -> Result<Vec<Decision>, Error> {
         let mut decided = Vec::with_capacity(matrix.len() / self.dim());
-        self.decide_more(matrix, options, &mut decided)?;
+        self.decide_into(matrix, options, &mut decided)?;
         Ok(decided)
     }
 
-    /// As [`Self::decide_many`] for rows that come some at a time: what is decided is
-    /// added to `decided`, and errors count the rows from its first.
+    /// Decide for a part of a matrix, as [`Self::decide_many`] does: decisions are appended to
+    /// `decided`, and the row in an error counts from its first.
     ///
     /// # Errors
     ///
@@ -298,7 +318,7 @@ impl Artifact {
     /// # Panics
     ///
     /// As [`Self::decide`].
-    pub fn decide_more(
+    pub fn decide_into(
         &self,
         matrix: &[f32],
         options: &RouteOptions,
@@ -311,11 +331,13 @@ impl Artifact {
                 found: rows.remainder().len(),
             });
         }
-        for some in matrix.chunks(FOUR * self.dim()) {
-            let found = self.search_four(some);
+        for some in matrix.chunks(QUERY_BATCH * self.dim()) {
+            let found = self.search_batch(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let one = match found {
-                    Some(found) => self.decide_near(decided.len(), vector, found[i], None, options),
+                    Some(found) => {
+                        self.decide_from_nearest(decided.len(), vector, found[i], None, options)
+                    }
                     None => self.decide_at(decided.len(), vector, options),
                 };
                 decided.push(one.map_err(|e| e.at_row(decided.len()))?);
@@ -324,9 +346,11 @@ impl Artifact {
         Ok(())
     }
 
-    /// The nearest centroids to four vectors, if they can be searched for at once.
-    fn search_four(&self, vectors: &[f32]) -> Option<[Nearest; FOUR]> {
-        let four = vectors.len() == FOUR * self.dim() && !self.ranks_by_vector();
-        (four && check_finite(self.level(), vectors).is_ok()).then(|| self.nearest_four(vectors))?
+    /// Find the nearest centroid of each of four vectors at once; `None` for fewer vectors, or where
+    /// a single search is needed or not slower.
+    fn search_batch(&self, vectors: &[f32]) -> Option<[Nearest; QUERY_BATCH]> {
+        let four = vectors.len() == QUERY_BATCH * self.dim() && !self.ranks_by_vector();
+        (four && check_finite(self.level(), vectors).is_ok())
+            .then(|| self.nearest_batch(vectors))?
     }
 }

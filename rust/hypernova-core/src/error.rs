@@ -1,15 +1,15 @@
-//! Everything that can go wrong, one variant for each rule that can be broken.
+//! The error type of the crate: one variant for each rule that can be broken.
 //!
 //! Not here: advice that depends on the caller's language; the binding adds that.
 
 use std::path::{Path, PathBuf};
 
-use crate::format::Tag;
+use crate::format::tag::Tag;
 
-/// What was wrong, and where.
+/// An error of the core: the broken rule, and where it was broken.
 ///
-/// Messages are one line. Names of the format variants are those of the reading
-/// algorithm in `FORMAT.md`.
+/// A message is one line. The variants for a file have the names that the reading
+/// algorithm in `FORMAT.md` gives them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,26 +18,26 @@ pub enum Error {
     InFile {
         /// The file as the caller named it.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         source: Box<Error>,
     },
-    /// There is no file at the path.
+    /// The path names no file.
     #[error("there is no such file; check the path")]
     NotFound,
     /// The operating system refused to read a file.
     #[error("cannot {action}: {source}")]
     Read {
-        /// What was being done.
+        /// The operation that failed, as in "cannot open it".
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The operating system refused to write a file.
     #[error("cannot {action}: {source}")]
     Write {
-        /// What was being done.
+        /// The operation that failed, as in "cannot open it".
         action: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 
@@ -50,15 +50,15 @@ pub enum Error {
         /// The first bytes, at most eight.
         found: Vec<u8>,
     },
-    /// The file ends before its stated or least length.
+    /// The file is shorter than a header, or than its header states.
     #[error("the file is cut short: {found} bytes of {expected}; copy or fit it again")]
     Truncated {
-        /// Bytes that should be there.
+        /// Length that the header states, or length of a header.
         expected: u64,
-        /// Bytes that are there.
+        /// Length of the file.
         found: u64,
     },
-    /// The file is of another major version.
+    /// The file has another major version than this reader.
     #[error(
         "format version {found} is not read by this version, which reads {supported}; \
          upgrade hypernova or fit the artifact again"
@@ -66,24 +66,24 @@ pub enum Error {
     MajorVersion {
         /// Major version of the file.
         found: u16,
-        /// Major version that this reader knows.
+        /// Major version of this reader.
         supported: u16,
     },
-    /// The file does not end where its header or its last section ends.
+    /// The file is longer than its header states, or does not end with its last section.
     #[error("the file has {found} bytes where {expected} are stated; copy or fit it again")]
     FileLength {
-        /// Bytes stated.
+        /// Length stated.
         expected: u64,
-        /// Bytes found.
+        /// Length found.
         found: u64,
     },
-    /// The number of sections is impossible.
+    /// The number of sections is 0, above 64, or too large for the file.
     #[error("damaged header: {found} sections; 1 to 64 that fit the file were expected")]
     SectionCount {
         /// Number stated.
         found: u32,
     },
-    /// Header or section table are damaged.
+    /// The checksum of header and section table does not match.
     #[error("damaged header: checksum {computed:08x}, stated {stated:08x}; copy or fit it again")]
     HeadChecksum {
         /// Checksum in the file.
@@ -91,7 +91,7 @@ pub enum Error {
         /// Checksum of the bytes.
         computed: u32,
     },
-    /// Clusters, dimension or models are zero.
+    /// The number of clusters, the dimension or the number of models is zero.
     #[error("clusters {clusters}, dimension {dim}, models {models}: each must be at least 1")]
     Dimensions {
         /// Number of clusters stated.
@@ -101,10 +101,10 @@ pub enum Error {
         /// Number of models stated.
         models: u32,
     },
-    /// A byte or flag that must be zero is not.
+    /// A reserved byte or flag is not zero.
     #[error("reserved byte at offset {offset} is not zero")]
     Reserved {
-        /// Where it is.
+        /// Its offset in the file.
         offset: u64,
     },
     /// A tag is not four capital letters.
@@ -121,14 +121,14 @@ pub enum Error {
         /// Its tag.
         tag: Tag,
     },
-    /// A section overlaps the one before, or leaves a hole.
+    /// A section overlaps the one before, or leaves a gap behind it.
     #[error("section {tag} starts at {found}; it must start at {expected}")]
     SectionOffset {
         /// Its tag.
         tag: Tag,
-        /// Where it must start.
+        /// Offset at which it must start.
         expected: u64,
-        /// Where it is said to start.
+        /// Offset that the section table states.
         found: u64,
     },
     /// A section ends after the file.
@@ -136,7 +136,7 @@ pub enum Error {
     SectionEnd {
         /// Its tag.
         tag: Tag,
-        /// Where it starts.
+        /// Offset at which it starts.
         offset: u64,
         /// Its length.
         length: u64,
@@ -146,10 +146,10 @@ pub enum Error {
     /// A byte between two sections is not zero.
     #[error("padding byte at offset {offset} is not zero")]
     Padding {
-        /// Where it is.
+        /// Its offset in the file.
         offset: u64,
     },
-    /// A section is damaged.
+    /// The checksum of a section does not match.
     #[error(
         "section {tag} is damaged: checksum {computed:08x}, stated {stated:08x}; \
          copy or fit the artifact again"
@@ -162,19 +162,19 @@ pub enum Error {
         /// Checksum of the bytes.
         computed: u32,
     },
-    /// A section is required and this reader does not know it.
+    /// A required section is unknown to this reader.
     #[error("section {tag} is required and unknown to this version; upgrade hypernova")]
     UnknownSection {
         /// Its tag.
         tag: Tag,
     },
-    /// A section that every artifact has is not there, or not marked as required.
+    /// A section of every artifact is missing, or is not marked as required.
     #[error("section {tag} is missing or not marked as required")]
     MissingSection {
         /// Its tag.
         tag: Tag,
     },
-    /// A section has not the length that its contents need.
+    /// A section has another length than its contents need.
     #[error("section {tag} has {found} bytes; {expected} were expected")]
     SectionLength {
         /// Its tag.
@@ -193,27 +193,27 @@ pub enum Error {
         index: usize,
         /// The value.
         value: f64,
-        /// The rule that it breaks.
+        /// The broken rule.
         rule: &'static str,
     },
-    /// The models' names are malformed.
+    /// A model's name is malformed.
     #[error("section MODL, name {index}: {rule}")]
     ModelNames {
         /// Index of the name.
         index: usize,
-        /// The rule that it breaks.
+        /// The broken rule.
         rule: &'static str,
     },
     /// The embedder's identity is malformed.
     #[error("section EMBD: {detail}")]
     Embedder {
-        /// What is wrong.
+        /// The defect.
         detail: String,
     },
     /// The training metadata are malformed.
     #[error("section META: {detail}")]
     Metadata {
-        /// What is wrong.
+        /// The defect.
         detail: String,
     },
 
@@ -228,14 +228,14 @@ pub enum Error {
     /// A vector holds NaN or infinity.
     #[error("{} holds {value} at position {index}; every value must be finite", vector(*row))]
     VectorNotFinite {
-        /// Which vector of a batch; `None` for a single one.
+        /// Row of the vector in a batch; `None` for a single vector.
         row: Option<usize>,
         /// Position in the vector.
         index: usize,
         /// NaN or an infinity.
         value: f32,
     },
-    /// A model is named that the artifact does not hold.
+    /// An argument names a model that the artifact does not hold.
     #[error(
         "{argument} names the model {name:?}, which the artifact does not hold; it holds {known}"
     )]
@@ -244,83 +244,83 @@ pub enum Error {
         argument: &'static str,
         /// The name.
         name: String,
-        /// The names that it holds, separated by commas, at most some.
+        /// Names of the artifact's models, separated by commas, at most the first 30.
         known: String,
     },
-    /// A wish is out of range.
+    /// A route option is out of range.
     #[error("{argument} is {value:?}; it must be {rule}")]
     Option {
         /// Name of the argument.
         argument: String,
         /// Its value.
         value: f64,
-        /// What it must be.
+        /// The range, for the message.
         rule: &'static str,
     },
-    /// There is no such answer to a novel prompt.
+    /// `on_novel` has a value that is not defined.
     #[error("on_novel is {0:?}; it must be \"default\", \"best_overall\" or \"error\"")]
     OnNovel(String),
-    /// A prompt is novel, and the caller wants none.
+    /// A prompt is novel, and the caller asked for an error in this case.
     #[error(
-        "{} is novel: {:.1}% of the training prompts lay nearer to their cluster, and \
-         above {:.1}% a prompt is unlike them; send it elsewhere, or ask on_novel for a model",
+        "{} is novel: {:.1}% of the training prompts lie nearer to their centroids, and the \
+         limit is {:.1}%; send it elsewhere, or set on_novel to get a model",
         row.map_or_else(|| "the prompt".into(), |row| format!("vector {row}")),
         novelty * 100.0,
         limit * 100.0
     )]
     Novel {
-        /// Which vector of a batch; `None` for a single one.
+        /// Row of the vector in a batch; `None` for a single vector.
         row: Option<usize>,
-        /// Share of the training prompts that lie nearer, 0 to 1.
+        /// Share of the training prompts that lie nearer to their centroids, 0 to 1.
         novelty: f64,
         /// Share above which a prompt is novel.
         limit: f64,
     },
-    /// The limits leave no model.
+    /// No model meets the caller's limits.
     #[error(
         "no model is left{} in cluster {cluster}: of {models} models {allowed} are allowed, and \
          none of these meets {limits}; loosen the limits",
         row.map_or_else(String::new, |row| format!(" for vector {row}"))
     )]
     NoCandidate {
-        /// Which vector of a batch; `None` for a single one.
+        /// Row of the vector in a batch; `None` for a single vector.
         row: Option<usize>,
-        /// Its nearest centroid.
+        /// Index of the nearest centroid.
         cluster: u32,
         /// Models in the artifact.
         models: usize,
         /// Models that `allow` and `deny` leave.
         allowed: usize,
-        /// The limits in force.
+        /// The limits, for the message.
         limits: String,
     },
-    /// The bytes of a decision, for another process, are not what was written.
+    /// The bytes of a pickled decision are damaged or of another version.
     #[error(
         "not the bytes of a {of}: {what} is wrong; they are damaged, or another version of \
          hypernova wrote them: write them again with this one"
     )]
     State {
-        /// What the bytes should hold.
+        /// The kind of object that the bytes should hold.
         of: &'static str,
-        /// What is wrong with them.
+        /// The part that is malformed.
         what: &'static str,
     },
-    /// A kernel was asked for that is unknown, or that this CPU lacks.
+    /// `HYPERNOVA_SIMD` names a level that is unknown, or that this CPU lacks.
     #[error("HYPERNOVA_SIMD asks for {name:?}, which this CPU does not have; it has {available}")]
     SimdLevel {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// What is to be had.
+        /// Names of the levels that this CPU has.
         available: String,
     },
 }
 
-/// The vector that a message is about.
+/// Name a vector in a message.
 fn vector(row: Option<usize>) -> String {
     row.map_or_else(|| "the vector".into(), |row| format!("vector {row}"))
 }
 
-/// A path in one line, whatever characters it has.
+/// Write a path on one line, with its control characters escaped.
 fn shown(path: &Path) -> String {
     let escaped = |c: char| -> String {
         if c.is_control() {
@@ -333,7 +333,7 @@ fn shown(path: &Path) -> String {
 }
 
 impl Error {
-    /// Say in which file the error is.
+    /// Add the path of the file that the error is in.
     #[must_use]
     pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
         Self::InFile {
@@ -342,7 +342,7 @@ impl Error {
         }
     }
 
-    /// The error itself, without the file it is in.
+    /// Return the error without the path of its file.
     #[must_use]
     pub fn root(&self) -> &Self {
         match self {
@@ -351,7 +351,7 @@ impl Error {
         }
     }
 
-    /// The same error, for a vector in this cluster.
+    /// Set the cluster of [`Error::NoCandidate`]; return other errors unchanged.
     pub(crate) fn in_cluster(self, found: u32) -> Self {
         match self {
             Self::NoCandidate {
@@ -371,7 +371,7 @@ impl Error {
         }
     }
 
-    /// The same error, for another vector of a batch.
+    /// Set the row of an error about one vector; return other errors unchanged.
     pub(crate) fn at_row(self, at: usize) -> Self {
         match self {
             Self::VectorNotFinite { index, value, .. } => Self::VectorNotFinite {

@@ -1,33 +1,33 @@
-//! What is expected of each model for one query.
+//! Estimates of each model's success, cost and latency for one query.
 //!
-//! Not here: the ranking that is made of it ([`crate::policy`]). The definitions
-//! are those of `FORMAT.md` under *Meaning*.
+//! Not here: the ranking by them ([`crate::policy`]). The definitions are those of `FORMAT.md`
+//! under *Meaning*.
 
 use crate::artifact::Artifact;
-use crate::dot::dot;
-use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel};
+use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, dot};
 
-/// What the rule asks for, by index of a model.
+/// The estimates that the decision rule reads, by index of a model.
 pub(crate) trait Estimates {
+    /// Success estimate: profile and linear correction, 0 to 1.
     fn success(&self, model: usize) -> f64 {
         (self.profile(model) + self.correction(model)).clamp(0.0, 1.0)
     }
-    /// What the profiles say of its success.
+    /// Success by the profiles.
     fn profile(&self, model: usize) -> f64;
-    /// What the vector adds to that.
+    /// Linear correction of the success.
     fn correction(&self, model: usize) -> f64;
     /// Standard error of the paired gain over the default model.
     fn gain_error(&self, model: usize) -> f64;
-    /// In USD, if known.
+    /// Expected cost of a task in USD, if known.
     fn cost(&self, model: usize) -> Option<f64>;
-    /// In seconds, if known.
+    /// Expected latency of a task in seconds, if known.
     fn latency(&self, model: usize) -> Option<f64>;
-    /// Outcomes counted.
+    /// Number of outcomes.
     fn count(&self, model: usize) -> f64;
 }
 
-/// One row of the profiles, as it stands.
-pub(crate) struct Row<'a> {
+/// Estimates by one row of the profiles, without blending or correction.
+pub(crate) struct RowEstimates<'a> {
     success: &'a [f32],
     gain_error: &'a [f32],
     cost: &'a [f32],
@@ -35,7 +35,7 @@ pub(crate) struct Row<'a> {
     counts: &'a [f64],
 }
 
-impl<'a> Row<'a> {
+impl<'a> RowEstimates<'a> {
     pub(crate) fn new(artifact: &'a Artifact, row: usize) -> Self {
         let models = artifact.n_models();
         let range = row * models..(row + 1) * models;
@@ -49,7 +49,7 @@ impl<'a> Row<'a> {
     }
 }
 
-impl Estimates for Row<'_> {
+impl Estimates for RowEstimates<'_> {
     fn success(&self, model: usize) -> f64 {
         self.profile(model)
     }
@@ -83,28 +83,29 @@ fn known(value: f32) -> Option<f64> {
     (!value.is_nan()).then(|| f64::from(value))
 }
 
-/// The rows of the nearest clusters, each with its share, and what lifts them.
-pub(crate) struct Blend<'a> {
+/// Estimates by the profiles of the nearest clusters, weighted by their shares, with the linear
+/// correction.
+pub(crate) struct BlendedEstimates<'a> {
     success: &'a [f32],
     gain_error: &'a [f32],
     cost: &'a [f32],
     latency: &'a [f32],
     counts: &'a [f64],
-    /// Where each cluster's row starts, and its share.
+    /// Offset of each cluster's row in the tables, and its share.
     shares: [(usize, f64); MAX_TOP_K],
     clusters: usize,
-    lift: Option<Lift<'a>>,
+    correction: Option<Correction<'a>>,
 }
 
-/// What is added to the success estimates: linear in the vector.
-struct Lift<'a> {
+/// The linear correction at one vector.
+struct Correction<'a> {
     level: SimdLevel,
     vector: &'a [f32],
     offsets: &'a [f32],
     slopes: &'a [f32],
 }
 
-impl Lift<'_> {
+impl Correction<'_> {
     fn of(&self, model: usize) -> f64 {
         let dim = self.vector.len();
         let product = dot(
@@ -115,15 +116,17 @@ impl Lift<'_> {
         if product.is_finite() {
             f64::from(self.offsets[model]) + f64::from(product)
         } else {
-            0.0 // it overflowed, and may be NaN
+            0.0 // overflow, possibly to NaN
         }
     }
 }
 
-impl<'a> Blend<'a> {
-    /// Of the `nearest` clusters, the nearest first.
+impl<'a> BlendedEstimates<'a> {
+    /// Blend the `nearest` clusters, which are sorted by distance.
     pub(crate) fn new(artifact: &'a Artifact, nearest: &[Nearest], vector: &'a [f32]) -> Self {
-        let sharpness = artifact.soft().map_or(0.0, |soft| soft.sharpness);
+        let sharpness = artifact
+            .blending()
+            .map_or(0.0, |blending| blending.sharpness);
         let mut shares = [(0, 0.0); MAX_TOP_K];
         let mut sum = 0.0;
         for (share, cluster) in shares.iter_mut().zip(nearest) {
@@ -134,7 +137,7 @@ impl<'a> Blend<'a> {
         for (_, share) in &mut shares[..nearest.len()] {
             *share /= sum;
         }
-        let lift = artifact.offsets().zip(artifact.slopes());
+        let correction = artifact.offsets().zip(artifact.slopes());
         Self {
             success: artifact.success(),
             gain_error: artifact.gain_error(),
@@ -143,7 +146,7 @@ impl<'a> Blend<'a> {
             counts: artifact.counts(),
             shares,
             clusters: nearest.len(),
-            lift: lift.map(|(offsets, slopes)| Lift {
+            correction: correction.map(|(offsets, slopes)| Correction {
                 level: artifact.level(),
                 vector,
                 offsets,
@@ -152,12 +155,12 @@ impl<'a> Blend<'a> {
         }
     }
 
-    /// The share of each cluster.
+    /// The share of each cluster, the nearest first.
     pub(crate) fn shares(&self) -> impl Iterator<Item = f64> + '_ {
         self.shares[..self.clusters].iter().map(|&(_, share)| share)
     }
 
-    /// Share and value of each cluster, for one model.
+    /// The share and the value of each cluster for one model.
     fn values<'b, T: Copy + Into<f64>>(
         &'b self,
         table: &'b [T],
@@ -174,7 +177,7 @@ impl<'a> Blend<'a> {
         terms.fold(0.0, |sum, term| sum + term)
     }
 
-    /// The mean over the clusters that know it.
+    /// The weighted mean over the clusters where the value is known.
     fn known_mean(&self, table: &[f32], model: usize) -> Option<f64> {
         let (mut sum, mut shares) = (0.0, 0.0);
         for (share, value) in self.values(table, model) {
@@ -183,28 +186,30 @@ impl<'a> Blend<'a> {
                 shares += share;
             }
         }
-        // A share can be 0: the exponential of a far cluster's distance vanishes.
+        // A share can be 0: the exponential underflows for a far cluster.
         (shares > 0.0).then(|| sum / shares)
     }
 }
 
-/// Of a cluster at one squared distance where the nearest is at another.
+/// The weight of a cluster at a squared distance, relative to the nearest cluster's 1.
 fn weight(sharpness: f64, squared: f32, nearest: f32) -> f64 {
     if squared > nearest {
         let behind = f64::from(squared) - f64::from(nearest);
         (-(sharpness * behind) / 2.0).exp()
     } else {
-        1.0 // even where both are infinite
+        1.0 // also where both are infinite
     }
 }
 
-impl Estimates for Blend<'_> {
+impl Estimates for BlendedEstimates<'_> {
     fn profile(&self, model: usize) -> f64 {
         self.mean(self.success, model)
     }
 
     fn correction(&self, model: usize) -> f64 {
-        self.lift.as_ref().map_or(0.0, |lift| lift.of(model))
+        self.correction
+            .as_ref()
+            .map_or(0.0, |correction| correction.of(model))
     }
 
     fn gain_error(&self, model: usize) -> f64 {

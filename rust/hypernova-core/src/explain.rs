@@ -1,52 +1,51 @@
-//! How a decision comes about: the nearest clusters, and each model's estimate in its parts.
+//! Explanations: the nearest clusters of a vector, and the components of each model's estimate.
 //!
-//! Not here: the decision ([`crate::decide`]). Nothing here is computed another way than
-//! there; it only keeps what a decision throws away.
+//! Not here: the decision ([`crate::decide`]). An explanation is computed by the same code and
+//! keeps the intermediate values.
 
 use crate::artifact::Artifact;
 use crate::error::Error;
-use crate::estimate::{Blend, Row};
+use crate::estimate::{BlendedEstimates, RowEstimates};
 use crate::nearest::{MAX_TOP_K, check_finite};
 use crate::options::RouteOptions;
-use crate::policy::{Standing, standings};
+use crate::policy::{ModelEstimate, model_estimates};
 
-/// Clusters that an explanation lists at least, where there are as many.
-pub const LISTED: usize = 3;
+/// Minimum number of clusters in an explanation, unless the artifact has fewer.
+pub const MIN_CLUSTERS: usize = 3;
 
-/// What a decision for one vector rests on.
+/// The basis of the decision for one vector.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The nearest clusters, the nearest first.
-    pub clusters: Vec<Near>,
+    /// The nearest clusters, sorted by distance.
+    pub clusters: Vec<NearCluster>,
     /// Share of the training prompts that lie nearer to their centroids.
     pub novelty: f32,
-    /// Whether the prompt is novel, so that the whole table decides and no cluster counts.
+    /// Whether the prompt is novel, so that the whole table decides instead of clusters.
     pub novel: bool,
-    /// Every model, in the order of the rule: those that it would take first come first,
-    /// limits aside.
-    pub models: Vec<Standing>,
+    /// All models in the order of the decision rule, as if there were no limits.
+    pub models: Vec<ModelEstimate>,
 }
 
-/// A cluster near a vector.
+/// One of the nearest clusters of a vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Near {
+pub struct NearCluster {
     /// Index of its centroid.
     pub cluster: u32,
     /// Euclidean distance from it.
     pub distance: f32,
-    /// Its share of the profiles that are blended; 0 if it does not count.
+    /// Its share in the blended profile; 0 if it is not blended.
     pub share: f64,
 }
 
 impl Artifact {
-    /// Explain what [`Self::decide`] decides for a vector.
+    /// Explain the decision of [`Self::decide`] for a vector.
     ///
     /// # Errors
     ///
     /// [`Error::VectorDim`] or [`Error::VectorNotFinite`] for a vector that is not `dim`
-    /// finite values. Limits that leave no model are no error: no model is then a candidate.
+    /// finite values. Limits that leave no model are no error: no model is a candidate then.
     ///
     /// # Panics
     ///
@@ -59,25 +58,27 @@ impl Artifact {
             });
         }
         check_finite(self.level(), vector)?;
-        let blended = self.soft().map_or(1, |soft| soft.nearest as usize);
-        let listed = blended.clamp(LISTED, MAX_TOP_K);
-        let few = self.nearest_k(vector, listed);
-        let near = few.as_slice();
-        let counted = &near[..blended.min(near.len())];
-        let (novelty, novel) = self.novelty_of(near[0].squared.sqrt());
+        let blended = self
+            .blending()
+            .map_or(1, |blending| blending.nearest as usize);
+        let count = blended.clamp(MIN_CLUSTERS, MAX_TOP_K);
+        let top_k = self.nearest_k(vector, count);
+        let near = top_k.as_slice();
+        let blended_clusters = &near[..blended.min(near.len())];
+        let (novelty, novel) = self.novelty(near[0].squared.sqrt());
         let (shares, models) = if novel {
-            let row = Row::new(self, self.n_clusters());
-            (Vec::new(), standings(self, &row, novel, options))
+            let row = RowEstimates::new(self, self.n_clusters());
+            (Vec::new(), model_estimates(self, &row, novel, options))
         } else if self.ranks_by_vector() {
-            let blend = Blend::new(self, counted, vector);
+            let blend = BlendedEstimates::new(self, blended_clusters, vector);
             let shares = blend.shares().collect();
-            (shares, standings(self, &blend, novel, options))
+            (shares, model_estimates(self, &blend, novel, options))
         } else {
-            let row = Row::new(self, near[0].index as usize);
-            (vec![1.0], standings(self, &row, novel, options))
+            let row = RowEstimates::new(self, near[0].index as usize);
+            (vec![1.0], model_estimates(self, &row, novel, options))
         };
         let shares = shares.into_iter().chain(std::iter::repeat(0.0));
-        let clusters = near.iter().zip(shares).map(|(near, share)| Near {
+        let clusters = near.iter().zip(shares).map(|(near, share)| NearCluster {
             cluster: near.index,
             distance: near.squared.sqrt(),
             share,

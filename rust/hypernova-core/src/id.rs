@@ -1,6 +1,6 @@
-//! Numbers that no two decisions share, and draws.
+//! Unique ids of decisions, and pseudo-random numbers.
 //!
-//! Not here: secrets; whoever has seen some can guess others.
+//! Not here: secrets. Ids and seeds can be guessed from others.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Mutex;
@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
-/// A process and its own random number: a child that was forked takes another.
+/// Id of the process and its random number; a forked child draws another.
 static PROCESS: Mutex<Option<(u32, u64)>> = Mutex::new(None);
 
-/// 32 hex digits that are given once: a process's random number and a count.
+/// Return a new id: 32 hexadecimal digits, from the process's random number and a counter.
 #[must_use]
 pub fn next() -> String {
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     format!("{:016x}{count:016x}", of_process())
 }
 
-/// Whether a text has the form of what [`next`] gives.
+/// Whether `text` has the form of an id of [`next`].
 #[must_use]
-pub fn is_one(text: &str) -> bool {
-    crate::detached::is_hex(text, 32)
+pub fn is_id(text: &str) -> bool {
+    is_hex(text, 32)
 }
 
-/// A seed that is given once.
+/// Return a new seed, which no other call returns.
 #[must_use]
 pub fn seed() -> u64 {
-    mixed(of_process(), COUNTER.fetch_add(1, Ordering::Relaxed))
+    splitmix64(of_process(), COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
 fn of_process() -> u64 {
@@ -38,7 +38,7 @@ fn of_process() -> u64 {
     match *known {
         Some((of, random)) if of == process => random,
         _ => {
-            // The keys are the system's random numbers, which a fork copies.
+            // The keys of `RandomState` are random, but a fork copies them; pid and time are not.
             let mut hasher = RandomState::new().build_hasher();
             hasher.write_u32(process);
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -50,13 +50,18 @@ fn of_process() -> u64 {
     }
 }
 
-/// 64 bits of a seed's n-th draw: `SplitMix64` (Steele, Lea and Flood 2014), from n on.
-pub(crate) fn mixed(seed: u64, n: u64) -> u64 {
+/// Return the n-th number of a seed, 64 bits, by `SplitMix64` (Steele, Lea and Flood 2014).
+pub(crate) fn splitmix64(seed: u64, n: u64) -> u64 {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut x = seed.wrapping_add(STEP.wrapping_mul(n.wrapping_add(1)));
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+/// Whether `text` is `digits` lower-case hexadecimal digits.
+pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -66,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_the_same() {
+    fn no_two_ids_are_the_same() {
         let threads: Vec<_> = (0..8)
             .map(|_| std::thread::spawn(|| (0..2000).map(|_| next()).collect::<Vec<_>>()))
             .collect();
@@ -82,6 +87,9 @@ mod tests {
     fn draws_are_those_of_splitmix64() {
         // The first outputs for the seed 1234567, as Vigna's reference prints them.
         let expected = [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973];
-        assert_eq!([mixed(1_234_567, 0), mixed(1_234_567, 1)], expected);
+        assert_eq!(
+            [splitmix64(1_234_567, 0), splitmix64(1_234_567, 1)],
+            expected
+        );
     }
 }

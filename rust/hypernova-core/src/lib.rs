@@ -1,5 +1,5 @@
-//! The core of hypernova: the routing artifact, exact nearest-centroid search
-//! and the decision rule.
+//! The core of hypernova: the artifact, exact search of the nearest centroid, and the rule
+//! that chooses a model.
 //!
 //! Not here: Python, text, embedders and training.
 //!
@@ -14,31 +14,36 @@
 //! ```
 
 pub mod artifact;
-mod backing;
+
 pub mod decide;
 pub mod detached;
-mod dot;
+
 pub mod error;
 mod estimate;
 pub mod explain;
+mod file;
 pub mod format;
 pub mod id;
 pub mod nearest;
 pub mod options;
 pub mod policy;
-pub mod write;
 
-/// The specification of the artifact.
+/// The crate's README, whose example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// The specification of the file format.
 #[doc = include_str!("../FORMAT.md")]
 pub mod specification {}
 
 pub use artifact::Artifact;
-pub use backing::Mmap;
 pub use decide::Decision;
 pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
+pub use file::Mmap;
+pub use format::{ArtifactValues, LinearCorrection};
 pub use nearest::SimdLevel;
 pub use options::{OnNovel, Request, RouteOptions};
-pub use policy::{Entry, Reason, Standing};
-pub use write::{LinearCorrection, Parts};
+pub use policy::{ModelEstimate, RankingEntry, Reason};

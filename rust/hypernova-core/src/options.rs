@@ -1,63 +1,63 @@
-//! What a caller may ask for, checked against an artifact.
+//! Route options: the caller's limits and weights, checked against an artifact.
 //!
-//! Not here: what is made of it ([`crate::policy`]).
+//! Not here: their effect on the ranking ([`crate::policy`]).
 
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::format::Policy;
 
-/// What a caller asks for, by name. What is `None` is the artifact's default.
+/// Route options as a caller states them, with models by name. `None` is the artifact's default.
 ///
-/// [`Request::default`] asks for nothing; set the fields.
+/// Start from [`Request::default`] and set fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Request {
-    /// Success per USD.
+    /// Success that one USD is worth; at least 0.
     pub cost_weight: Option<f64>,
-    /// Success per second.
+    /// Success that one second is worth; at least 0.
     pub latency_weight: Option<f64>,
-    /// Dearest expected cost of a task, in USD; infinity lifts the artifact's limit.
+    /// Highest expected cost of a task, in USD; infinity removes the artifact's limit.
     pub max_cost_usd: Option<f64>,
-    /// Least shrunk success estimate.
+    /// Lowest success estimate, 0 to 1.
     pub min_success: Option<f64>,
-    /// Models to choose from.
+    /// Names of the models to choose from.
     pub allow: Option<Vec<String>>,
-    /// Models not to choose.
+    /// Names of models that are left out.
     pub deny: Option<Vec<String>>,
-    /// Expected cost of a task by model, in USD, instead of the profile's.
+    /// Expected cost of a task in USD, by model, instead of the profile's.
     pub prices: Option<Vec<(String, f64)>>,
-    /// The model that the conversation is with.
+    /// Name of the model that answered the conversation so far.
     pub previous_model: Option<String>,
-    /// Utility that leaving it must gain.
+    /// Utility that a switch from the previous model must gain; at least 0.
     pub switch_cost: Option<f64>,
-    /// Chance with which any model that meets the limits is drawn.
+    /// Probability of drawing from all candidates, 0 to 1.
     pub explore: Option<f64>,
-    /// What the draws follow from.
+    /// Seed of the draws.
     pub seed: u64,
-    /// What a novel prompt gets.
+    /// The answer to a novel prompt.
     pub on_novel: OnNovel,
 }
 
-/// What a prompt gets that is unlike all training prompts.
+/// The answer to a novel prompt, which is unlike all training prompts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnNovel {
-    /// What the whole table proves, which most often is the default model.
+    /// A model that the whole table proves better, else the default model.
     #[default]
     Default,
-    /// The best utility over the whole table, proven or not.
+    /// The model with the best utility over the whole table, proven or not.
     BestOverall,
-    /// An error.
+    /// [`Error::Novel`].
     Error,
 }
 
 impl OnNovel {
-    /// The one of this name.
+    /// Parse `"default"`, `"best_overall"` or `"error"`.
     ///
     /// # Errors
     ///
-    /// [`Error::OnNovel`] if there is none.
-    pub fn named(name: &str) -> Result<Self, Error> {
+    /// [`Error::OnNovel`] for any other name.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
         match name {
             "default" => Ok(Self::Default),
             "best_overall" => Ok(Self::BestOverall),
@@ -67,7 +67,7 @@ impl OnNovel {
     }
 }
 
-/// A request that has been checked against an artifact, with names resolved.
+/// Route options that have been checked against an artifact, with models as indices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteOptions {
     pub(crate) cost_weight: f64,
@@ -75,9 +75,9 @@ pub struct RouteOptions {
     /// `None` is no limit.
     pub(crate) max_cost_usd: Option<f64>,
     pub(crate) min_success: f64,
-    /// One entry a model; `None` allows all.
+    /// One entry per model; `None` allows all.
     pub(crate) allowed: Option<Box<[bool]>>,
-    /// One entry a model, NaN where the caller gave none; `None` gives none at all.
+    /// One entry per model, NaN for the profile's cost; `None` if no price was given.
     pub(crate) prices: Option<Box<[f64]>>,
     pub(crate) previous: Option<u32>,
     pub(crate) switch_cost: f64,
@@ -87,7 +87,7 @@ pub struct RouteOptions {
 }
 
 impl RouteOptions {
-    /// The artifact's defaults. Allocates nothing.
+    /// Create the artifact's default options. Allocates nothing.
     #[must_use]
     pub fn defaults(artifact: &Artifact) -> Self {
         let policy = artifact.policy();
@@ -106,8 +106,8 @@ impl RouteOptions {
         }
     }
 
-    /// Whether they ask for nothing but what the policy says. By value: they may have
-    /// been made for another artifact.
+    /// Whether the options equal the defaults of `policy`. Compares values: the options may have
+    /// been resolved for another artifact.
     pub(crate) fn are_defaults(&self, policy: &Policy) -> bool {
         self.allowed.is_none()
             && self.prices.is_none()
@@ -120,12 +120,12 @@ impl RouteOptions {
             && self.min_success.to_bits() == policy.min_success.to_bits()
     }
 
-    /// Check a request and resolve its names.
+    /// Check a request and resolve its names of models.
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a number out of range, [`Error::UnknownModel`] for a
-    /// name that the artifact does not hold.
+    /// [`Error::Option`] for a number out of range, [`Error::UnknownModel`] for a name that the
+    /// artifact does not hold.
     pub fn resolve(artifact: &Artifact, request: &Request) -> Result<Self, Error> {
         let mut options = Self::defaults(artifact);
         if let Some(weight) = request.cost_weight {
@@ -137,8 +137,8 @@ impl RouteOptions {
         if let Some(limit) = request.max_cost_usd {
             options.max_cost_usd(limit)?;
         }
-        if let Some(least) = request.min_success {
-            options.min_success(least)?;
+        if let Some(limit) = request.min_success {
+            options.min_success(limit)?;
         }
         if let Some(names) = &request.allow {
             options.allow_none(artifact);
@@ -165,7 +165,7 @@ impl RouteOptions {
         Ok(options)
     }
 
-    /// Ask for this much success per USD.
+    /// Set the success that one USD is worth.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Ask for this much success per second.
+    /// Set the success that one second is worth.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Take only models whose expected cost is known and not above this, in USD. Infinity
-    /// is no limit: then models of unknown cost are taken, too.
+    /// Leave out models whose expected cost in USD is above `limit` or unknown. Infinity is no
+    /// limit, and keeps models of unknown cost.
     ///
     /// # Errors
     ///
@@ -206,22 +206,22 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Take only models whose shrunk success estimate is at least this.
+    /// Leave out models whose success estimate is below `limit`.
     ///
     /// # Errors
     ///
     /// [`Error::Option`] unless it is from 0 to 1.
-    pub fn min_success(&mut self, least: f64) -> Result<(), Error> {
-        self.min_success = from_0_to_1("min_success", least)?;
+    pub fn min_success(&mut self, limit: f64) -> Result<(), Error> {
+        self.min_success = from_0_to_1("min_success", limit)?;
         Ok(())
     }
 
-    /// Allow no model, but those that [`Self::allow`] names after this.
+    /// Leave out all models, except those that later calls of [`Self::allow`] name.
     pub fn allow_none(&mut self, artifact: &Artifact) {
         self.allowed = Some(vec![false; artifact.n_models()].into());
     }
 
-    /// Allow a model.
+    /// Allow the model called `name`.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Do not take a model, whether it was allowed before or not.
+    /// Leave out the model called `name`, even if it was allowed before.
     ///
     /// # Errors
     ///
@@ -246,7 +246,7 @@ impl RouteOptions {
         self.allowed.get_or_insert_with(all)[model] = to;
     }
 
-    /// Reckon with this expected cost of a task, in USD, instead of the profile's.
+    /// Set a model's expected cost of a task in USD, instead of the profile's.
     ///
     /// # Errors
     ///
@@ -261,7 +261,8 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Stay with this model unless another one gains more than [`Self::switch_cost`].
+    /// Set the conversation's model, which is kept unless another gains more than
+    /// [`Self::switch_cost`].
     ///
     /// # Errors
     ///
@@ -271,7 +272,7 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Ask this gain in utility of a model that takes the place of the previous one.
+    /// Set the utility that a switch from the previous model must gain.
     ///
     /// # Errors
     ///
@@ -281,8 +282,8 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// With this chance take any of the models that meet the limits, each as likely as
-    /// the others. The same seed draws the same for the same row of a batch.
+    /// Draw uniformly from all candidates with probability `rate`. The same seed draws the same
+    /// model for the same row of a batch.
     ///
     /// # Errors
     ///
@@ -293,13 +294,13 @@ impl RouteOptions {
         Ok(())
     }
 
-    /// Say what a novel prompt gets.
-    pub fn on_novel(&mut self, what: OnNovel) {
-        self.on_novel = what;
+    /// Set the answer to a novel prompt.
+    pub fn on_novel(&mut self, answer: OnNovel) {
+        self.on_novel = answer;
     }
 
-    /// What is left to ask for after a model has failed: all the same, without it, and
-    /// without a conversation or a draw, which it has decided.
+    /// Options for the decision after a failure: without the failed model, and without
+    /// conversation or draw, which the first decision has used.
     pub(crate) fn without(&self, artifact: &Artifact, failed: &str) -> Result<Self, Error> {
         let mut left = self.clone();
         left.set_allowed(artifact, index(artifact, "after_failure", failed)?, false);
@@ -308,21 +309,21 @@ impl RouteOptions {
         Ok(left)
     }
 
-    /// A number from 0 to below 1 for a row of a batch.
+    /// Draw a number from 0 to below 1 for a row of a batch.
     pub(crate) fn draw(&self, row: usize) -> f64 {
         // The top 53 bits, which an f64 holds exactly.
         const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
-        (crate::id::mixed(self.seed, row as u64) >> 11) as f64 * STEP
+        (crate::id::splitmix64(self.seed, row as u64) >> 11) as f64 * STEP
     }
 
-    /// How many models `allow` and `deny` leave.
+    /// Number of models that `allow` and `deny` leave.
     pub(crate) fn count_allowed(&self, models: usize) -> usize {
         self.allowed
             .as_ref()
             .map_or(models, |a| a.iter().filter(|&&x| x).count())
     }
 
-    /// The limits in force, for a message.
+    /// Name the limits in force, for a message.
     pub(crate) fn limits(&self) -> String {
         let mut limits = Vec::new();
         if let Some(limit) = self.max_cost_usd {
@@ -369,22 +370,22 @@ fn index(artifact: &Artifact, argument: &'static str, name: &str) -> Result<usiz
     found.ok_or_else(|| unknown_model(artifact, argument, name))
 }
 
-/// The error for a name that the artifact does not hold, in the argument that gave it.
+/// Create the error for an argument with a name that the artifact does not hold.
 #[must_use]
 pub fn unknown_model(artifact: &Artifact, argument: &'static str, name: &str) -> Error {
-    unknown_among(argument, name, artifact.n_models(), |m| {
+    unknown_model_among(argument, name, artifact.n_models(), |m| {
         artifact.model_name(m)
     })
 }
 
-/// The error for a name that none of some models has.
-pub(crate) fn unknown_among<'a>(
+/// Create the error for a name that none of `models` models has.
+pub(crate) fn unknown_model_among<'a>(
     argument: &'static str,
     name: &str,
     models: usize,
     name_of: impl Fn(u32) -> &'a str,
 ) -> Error {
-    /// Names that a message lists at most.
+    /// Maximum number of names in a message.
     const SHOWN: u32 = 30;
     let models = models as u32;
     let mut known: Vec<_> = (0..models.min(SHOWN)).map(name_of).collect();

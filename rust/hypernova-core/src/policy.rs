@@ -1,7 +1,7 @@
-//! The rule that turns estimates and the caller's options into a ranking.
+//! The policy: the rule that turns estimates and route options into a ranking.
 //!
-//! Not here: the estimates (`estimate.rs`) and the options ([`crate::options`]). The rule is
-//! stated in `FORMAT.md` under *Meaning*; all of it is computed in f64.
+//! Not here: the estimates (`estimate.rs`) and the options ([`crate::options`]). `FORMAT.md`
+//! states the rule under *Meaning*; all of it is computed in f64.
 
 use std::cmp::Ordering;
 
@@ -10,79 +10,79 @@ use crate::error::Error;
 use crate::estimate::Estimates;
 use crate::options::{OnNovel, RouteOptions};
 
-/// A place in a ranking.
+/// A model in a ranking, with its estimates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct RankingEntry {
     /// Index of the model.
     pub model: u32,
-    /// Shrunk success estimate.
+    /// Success estimate, 0 to 1.
     pub success: f64,
     /// Expected cost of a task in USD, the caller's price if given.
     pub cost_usd: Option<f64>,
     /// Expected latency in seconds.
     pub latency_s: Option<f64>,
-    /// Outcomes counted in the cluster, blended as the success estimate is.
+    /// Number of outcomes in the cluster, blended as the success estimate is.
     pub n: f64,
-    /// What the ranking goes by.
+    /// Success less weighted cost and latency; the ranking goes by it.
     pub utility: f64,
 }
 
-/// Where the rule puts a model, and the parts of what puts it there.
+/// A model's estimates and their components, with the results of the rule's tests.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Standing {
+pub struct ModelEstimate {
     /// Index of the model.
     pub model: u32,
     /// Success by the profiles: of the cluster, blended with others where the artifact
     /// blends, or of the whole table if the prompt is novel.
     pub profile: f64,
-    /// What the linear correction adds to that.
+    /// Linear correction of the success.
     pub correction: f64,
-    /// Both together, within 0 and 1: the success estimate.
+    /// Success estimate: profile plus correction, limited to 0 to 1.
     pub success: f64,
     /// Expected cost of a task in USD, the caller's price if given.
     pub cost_usd: Option<f64>,
     /// Expected latency in seconds.
     pub latency_s: Option<f64>,
-    /// Outcomes counted in the cluster, blended as the profiles are.
+    /// Number of outcomes in the cluster, blended as the profiles are.
     pub n: f64,
     /// Success less weighted cost and latency.
     pub utility: f64,
     /// Utility less that of the default model.
     pub gain: f64,
-    /// The gain that the guard asks for before a model may go before the default one.
+    /// Gain above which the model is proven to beat the default model.
     pub bound: f64,
-    /// Whether it goes before the default model; false for that model itself.
+    /// Whether it ranks before the default model; false for the default model itself.
     pub proven: bool,
-    /// Whether it meets the caller's limits.
+    /// Whether the model meets the caller's limits.
     pub candidate: bool,
 }
 
-/// Why the first entry of a ranking is the first.
+/// Why the rule chose the first model of the ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The evidence of the cluster says that it beats the default model.
+    /// It is proven to beat the default model in its cluster.
     Routed,
-    /// It is the default model: nothing is proven to beat it here.
+    /// It is the default model, and no model is proven to beat it here.
     DefaultNoEvidence,
-    /// The prompt is too far from all training prompts to judge by its cluster.
+    /// The prompt is novel, so the whole table decided.
     DefaultNovel,
-    /// The first choice was not allowed.
+    /// The first model of the ranking does not meet the caller's limits.
     Constrained,
-    /// The conversation stays with its model: another one does not gain enough.
+    /// The conversation stays with its model: a switch gains too little.
     Stayed,
-    /// It was drawn, to learn how it does.
+    /// It was drawn at random, to explore.
     Explored,
-    /// A model that went before it has failed.
+    /// A model that was ranked before it has failed.
     Fallback,
-    /// The prompt is novel, and this is the best of the whole table.
+    /// The prompt is novel, and it has the best utility over the whole table.
     BestOverall,
 }
 
 impl Reason {
-    /// All reasons; the position is the code in columnar results.
+    /// All reasons; the position of a reason is its code in columnar results.
     pub const ALL: [Self; 8] = [
         Self::Routed,
         Self::DefaultNoEvidence,
@@ -94,7 +94,7 @@ impl Reason {
         Self::BestOverall,
     ];
 
-    /// The name that users see.
+    /// The name in the API and in logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -110,29 +110,29 @@ impl Reason {
     }
 }
 
-/// What is expected of the models, seen through the caller's options.
-struct View<'a, E> {
+/// Ranks models by their estimates under the caller's options.
+struct Ranker<'a, E> {
     estimates: &'a E,
     options: &'a RouteOptions,
     models: usize,
     guard_z: f64,
-    /// Whether utility alone ranks.
+    /// Whether utility alone ranks, without the default model's precedence.
     unguarded: bool,
-    /// What an unknown cost counts as under a cost weight.
+    /// Cost that replaces an unknown one under a cost weight.
     dearest: f64,
-    /// What an unknown latency counts as under a latency weight.
+    /// Latency that replaces an unknown one under a latency weight.
     slowest: f64,
-    /// The default model's place.
-    default: Place,
+    /// Rank key of the default model.
+    default: RankKey,
 }
 
-/// The part of a ranking that a model belongs to; the lower goes first.
-type Part = u8;
-const PROVEN: Part = 0;
-const DEFAULT: Part = 1;
-const OTHER: Part = 2;
+/// Tier of a model in the ranking; the lower ranks first.
+type Tier = u8;
+const PROVEN: Tier = 0;
+const DEFAULT: Tier = 1;
+const OTHER: Tier = 2;
 
-impl<'a, E: Estimates> View<'a, E> {
+impl<'a, E: Estimates> Ranker<'a, E> {
     fn new(
         artifact: &'a Artifact,
         estimates: &'a E,
@@ -150,8 +150,8 @@ impl<'a, E: Estimates> View<'a, E> {
             unguarded,
             dearest: 0.0,
             slowest: 0.0,
-            default: Place {
-                part: if unguarded { OTHER } else { DEFAULT },
+            default: RankKey {
+                tier: if unguarded { OTHER } else { DEFAULT },
                 success: 0.0,
                 utility: 0.0,
                 model: policy.default_model as usize,
@@ -191,18 +191,18 @@ impl<'a, E: Estimates> View<'a, E> {
         utility
     }
 
-    /// Place of a model in the ranking before limits: the lower goes first.
-    fn place(&self, model: usize) -> Place {
+    /// Rank key of a model, whether it meets the limits or not.
+    fn rank_key(&self, model: usize) -> RankKey {
         if model == self.default.model {
             return self.default;
         }
         let success = self.estimates.success(model);
         let utility = self.utility(model, success);
-        // Before it is asked for: that takes 2% fewer instructions than where it is.
+        // Computed before it is needed: 2% fewer instructions than inside the condition.
         let bound = self.bound(model);
         let proven = !self.unguarded && utility - self.default.utility > bound;
-        Place {
-            part: if proven { PROVEN } else { OTHER },
+        RankKey {
+            tier: if proven { PROVEN } else { OTHER },
             success,
             utility,
             model,
@@ -214,8 +214,8 @@ impl<'a, E: Estimates> View<'a, E> {
         self.guard_z * self.estimates.gain_error(model)
     }
 
-    fn is_candidate(&self, place: &Place) -> bool {
-        let model = place.model;
+    fn is_candidate(&self, key: &RankKey) -> bool {
+        let model = key.model;
         if self.options.allowed.as_ref().is_some_and(|a| !a[model]) {
             return false;
         }
@@ -224,46 +224,45 @@ impl<'a, E: Estimates> View<'a, E> {
         {
             return false;
         }
-        place.success >= self.options.min_success
+        key.success >= self.options.min_success
     }
 }
 
 #[derive(Clone, Copy)]
-struct Place {
-    part: Part,
+struct RankKey {
+    tier: Tier,
     success: f64,
     utility: f64,
     model: usize,
 }
 
-impl Place {
-    /// Whether it goes before another one of a lower index.
+impl RankKey {
+    /// Whether it ranks before `other`, whose index is lower.
     fn is_before_lower(&self, other: &Self) -> bool {
-        self.part < other.part || (self.part == other.part && self.utility > other.utility)
+        self.tier < other.tier || (self.tier == other.tier && self.utility > other.utility)
     }
 
     fn order(&self, other: &Self) -> Ordering {
-        // No utility is NaN: what is subtracted is never negative. Unlike
-        // `total_cmp`, this takes 0 and -0 for equal.
+        // No utility is NaN: infinities are only subtracted. Unlike `total_cmp`, this takes 0 and
+        // -0 for equal.
         let falling = other.utility.partial_cmp(&self.utility);
-        self.part
-            .cmp(&other.part)
+        self.tier
+            .cmp(&other.tier)
             .then(falling.unwrap_or(Ordering::Equal))
             .then(self.model.cmp(&other.model))
     }
 }
 
-/// What the rule takes.
+/// The chosen model.
 #[derive(Clone, Copy)]
 pub(crate) struct Choice {
     pub(crate) model: u32,
     pub(crate) reason: Reason,
-    /// Chance with which it was taken.
+    /// Probability with which it was drawn.
     pub(crate) propensity: f64,
 }
 
-/// The model that the rule takes, and why. Allocates nothing. `at` is the row of the
-/// batch, which draws for itself.
+/// Choose a model. Allocates nothing. `at` is the row of the batch, which has its own draw.
 pub(crate) fn choose<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
@@ -271,37 +270,37 @@ pub(crate) fn choose<E: Estimates>(
     options: &RouteOptions,
     at: usize,
 ) -> Result<Choice, Error> {
-    let view = View::new(artifact, estimates, novel, options);
-    let mut first: Option<Place> = None;
-    let mut taken: Option<Place> = None;
-    for model in 0..view.models {
-        let place = view.place(model);
-        if first.is_none_or(|f| place.is_before_lower(&f)) {
-            first = Some(place);
+    let ranker = Ranker::new(artifact, estimates, novel, options);
+    let mut first: Option<RankKey> = None;
+    let mut taken: Option<RankKey> = None;
+    for model in 0..ranker.models {
+        let key = ranker.rank_key(model);
+        if first.is_none_or(|f| key.is_before_lower(&f)) {
+            first = Some(key);
         }
-        if taken.is_none_or(|t| place.is_before_lower(&t)) && view.is_candidate(&place) {
-            taken = Some(place);
+        if taken.is_none_or(|t| key.is_before_lower(&t)) && ranker.is_candidate(&key) {
+            taken = Some(key);
         }
     }
     let (Some(first), Some(taken)) = (first, taken) else {
-        return Err(no_candidate(view.models, options));
+        return Err(no_candidate(ranker.models, options));
     };
     let reason = if first.model != taken.model {
         Reason::Constrained
-    } else if view.unguarded {
+    } else if ranker.unguarded {
         Reason::BestOverall
     } else if novel {
         Reason::DefaultNovel
-    } else if taken.part == PROVEN {
+    } else if taken.tier == PROVEN {
         Reason::Routed
     } else {
         Reason::DefaultNoEvidence
     };
-    let (taken, reason) = view
+    let (taken, reason) = ranker
         .stay(taken)
         .map_or((taken, reason), |previous| (previous, Reason::Stayed));
     if options.explore > 0.0 {
-        return Ok(view.explore(taken, reason, at));
+        return Ok(ranker.explore(taken, reason, at));
     }
     Ok(Choice {
         model: taken.model as u32,
@@ -310,12 +309,12 @@ pub(crate) fn choose<E: Estimates>(
     })
 }
 
-/// That nothing is left; the caller knows for which row of a batch, and which cluster.
+/// Create the error for options that leave no model; the caller adds row and cluster.
 pub(crate) fn no_candidate(models: usize, options: &RouteOptions) -> Error {
     no_candidate_of(models, options.count_allowed(models), options.limits())
 }
 
-/// As [`no_candidate`], where the options themselves are not at hand.
+/// As [`no_candidate`], without the options themselves.
 pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> Error {
     Error::NoCandidate {
         row: None,
@@ -326,44 +325,44 @@ pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> 
     }
 }
 
-impl<E: Estimates> View<'_, E> {
-    /// The model that the conversation is with, if leaving it does not gain enough.
-    fn stay(&self, taken: Place) -> Option<Place> {
+impl<E: Estimates> Ranker<'_, E> {
+    /// The conversation's model, if it is a candidate and a switch to `taken` gains too little.
+    fn stay(&self, taken: RankKey) -> Option<RankKey> {
         let previous = self.options.previous?;
         if previous as usize == taken.model {
             return None;
         }
-        let place = self.place(previous as usize);
-        let gain = taken.utility - place.utility;
-        (self.is_candidate(&place) && gain <= self.options.switch_cost).then_some(place)
+        let key = self.rank_key(previous as usize);
+        let gain = taken.utility - key.utility;
+        (self.is_candidate(&key) && gain <= self.options.switch_cost).then_some(key)
     }
 
-    /// The models that meet the limits in the order of the rule, but for the one at the
-    /// place that `first` tells, which goes before all.
-    fn rank(&self, first: impl FnOnce(&Self, &[Place]) -> usize) -> Vec<Entry> {
-        let mut places = Vec::with_capacity(self.models);
-        places.extend((0..self.models).map(|m| self.place(m)));
-        places.retain(|place| self.is_candidate(place));
-        places.sort_unstable_by(Place::order);
-        if !places.is_empty() {
-            let at = first(self, &places);
-            places[..=at].rotate_right(1);
+    /// Rank the candidates by the rule, and then put the one at the position that `first` returns
+    /// before all others.
+    fn rank(&self, first: impl FnOnce(&Self, &[RankKey]) -> usize) -> Vec<RankingEntry> {
+        let mut keys = Vec::with_capacity(self.models);
+        keys.extend((0..self.models).map(|m| self.rank_key(m)));
+        keys.retain(|key| self.is_candidate(key));
+        keys.sort_unstable_by(RankKey::order);
+        if !keys.is_empty() {
+            let at = first(self, &keys);
+            keys[..=at].rotate_right(1);
         }
-        let entry = |place: Place| Entry {
-            model: place.model as u32,
-            success: place.success,
-            cost_usd: self.cost(place.model),
-            latency_s: self.estimates.latency(place.model),
-            n: self.estimates.count(place.model),
-            utility: place.utility,
+        let entry = |key: RankKey| RankingEntry {
+            model: key.model as u32,
+            success: key.success,
+            cost_usd: self.cost(key.model),
+            latency_s: self.estimates.latency(key.model),
+            n: self.estimates.count(key.model),
+            utility: key.utility,
         };
-        places.into_iter().map(entry).collect()
+        keys.into_iter().map(entry).collect()
     }
 
-    /// With the chance that the caller options, another candidate instead.
-    fn explore(&self, taken: Place, reason: Reason, at: usize) -> Choice {
+    /// Draw among the candidates with the caller's probability, else keep `taken`.
+    fn explore(&self, taken: RankKey, reason: Reason, at: usize) -> Choice {
         let rate = self.options.explore;
-        let candidates = || (0..self.models).filter(|&m| self.is_candidate(&self.place(m)));
+        let candidates = || (0..self.models).filter(|&m| self.is_candidate(&self.rank_key(m)));
         let count = candidates().count();
         let share = rate / count as f64;
         let draw = self.options.draw(at);
@@ -382,59 +381,58 @@ impl<E: Estimates> View<'_, E> {
     }
 }
 
-/// All models that the options allow, the best first, but for `first`, which was decided.
+/// Rank the candidates, and put the model `first`, which was chosen, before all others.
 pub(crate) fn rank<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
     options: &RouteOptions,
     first: u32,
-) -> Vec<Entry> {
-    View::new(artifact, estimates, novel, options).rank(|_, places| {
-        let decided = |place: &Place| place.model == first as usize;
-        places.iter().position(decided).unwrap_or(0)
+) -> Vec<RankingEntry> {
+    Ranker::new(artifact, estimates, novel, options).rank(|_, keys| {
+        let decided = |key: &RankKey| key.model == first as usize;
+        keys.iter().position(decided).unwrap_or(0)
     })
 }
 
-/// All models that the options allow where there is no vector to decide on: the
-/// conversation's model if leaving it does not gain enough, else the default model if it
-/// is allowed, then the others as the rule has them.
-pub(crate) fn rank_unread<E: Estimates>(
+/// Rank the candidates for a prompt without a vector: first the conversation's model if a switch
+/// gains too little, else the default model if it is a candidate; then the others by the rule.
+pub(crate) fn rank_without_vector<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     options: &RouteOptions,
-) -> Vec<Entry> {
-    View::new(artifact, estimates, true, options).rank(|view, places| {
-        let at = |model| places.iter().position(|place| place.model == model);
-        let first = at(view.default.model).unwrap_or(0);
-        let stayed = places.get(first).and_then(|&place| view.stay(place));
-        stayed.and_then(|place| at(place.model)).unwrap_or(first)
+) -> Vec<RankingEntry> {
+    Ranker::new(artifact, estimates, true, options).rank(|ranker, keys| {
+        let at = |model| keys.iter().position(|key| key.model == model);
+        let first = at(ranker.default.model).unwrap_or(0);
+        let stayed = keys.get(first).and_then(|&key| ranker.stay(key));
+        stayed.and_then(|key| at(key.model)).unwrap_or(first)
     })
 }
 
-/// Where every model stands, in the order of the rule, whether it meets the limits or not.
-pub(crate) fn standings<E: Estimates>(
+/// The estimates of all models in the order of the rule, whether they meet the limits or not.
+pub(crate) fn model_estimates<E: Estimates>(
     artifact: &Artifact,
     estimates: &E,
     novel: bool,
     options: &RouteOptions,
-) -> Vec<Standing> {
-    let view = View::new(artifact, estimates, novel, options);
-    let mut places: Vec<_> = (0..view.models).map(|m| view.place(m)).collect();
-    places.sort_unstable_by(Place::order);
-    let standing = |place: Place| Standing {
-        model: place.model as u32,
-        profile: estimates.profile(place.model),
-        correction: estimates.correction(place.model),
-        success: place.success,
-        cost_usd: view.cost(place.model),
-        latency_s: estimates.latency(place.model),
-        n: estimates.count(place.model),
-        utility: place.utility,
-        gain: place.utility - view.default.utility,
-        bound: view.bound(place.model),
-        proven: place.part == PROVEN,
-        candidate: view.is_candidate(&place),
+) -> Vec<ModelEstimate> {
+    let ranker = Ranker::new(artifact, estimates, novel, options);
+    let mut keys: Vec<_> = (0..ranker.models).map(|m| ranker.rank_key(m)).collect();
+    keys.sort_unstable_by(RankKey::order);
+    let estimate = |key: RankKey| ModelEstimate {
+        model: key.model as u32,
+        profile: estimates.profile(key.model),
+        correction: estimates.correction(key.model),
+        success: key.success,
+        cost_usd: ranker.cost(key.model),
+        latency_s: estimates.latency(key.model),
+        n: estimates.count(key.model),
+        utility: key.utility,
+        gain: key.utility - ranker.default.utility,
+        bound: ranker.bound(key.model),
+        proven: key.tier == PROVEN,
+        candidate: ranker.is_candidate(&key),
     };
-    places.into_iter().map(standing).collect()
+    keys.into_iter().map(estimate).collect()
 }

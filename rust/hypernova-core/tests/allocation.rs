@@ -1,6 +1,6 @@
 //! A decision allocates nothing.
 //!
-//! Not here: anything else. The allocator that counts is this test binary's only.
+//! Not here: other tests, because the counting allocator replaces that of the whole binary.
 
 // A global allocator cannot be written without it.
 #![expect(unsafe_code, reason = "an allocator that counts")]
@@ -12,10 +12,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use hypernova_core::{Artifact, Reason, Request, RouteOptions, SimdLevel};
-use support::{SplitMix, blended, in_row, parts};
+use support::{SplitMix, blended, in_row, values};
 
 thread_local! {
-    /// Of this thread only: the test harness allocates on its own meanwhile.
+    /// Per thread: the test harness allocates in others meanwhile.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -26,8 +26,8 @@ fn count() {
 }
 
 // SAFETY: every call is handed to the system's allocator unchanged. The counter is
-// a plain number that is initialised at compile time and has no destructor, so
-// that touching it allocates nothing.
+// a plain number that is initialised at compile time and has no destructor, so that access to
+// it allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Allocations of this thread while `work` runs.
+/// Count the allocations of this thread while `work` runs.
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     work();
@@ -82,13 +82,13 @@ fn levels() -> impl Iterator<Item = SimdLevel> {
 #[test]
 fn a_decision_allocates_nothing() {
     for (clusters, dim, models) in [(1, 1, 1), (7, 83, 25), (100, 384, 300)] {
-        let plain = parts(clusters, dim, models, 1);
+        let plain = values(clusters, dim, models, 1);
         let both = blended(plain.clone(), 15); // the most clusters that can have a share
-        for (parts, level) in [plain, both]
+        for (values, level) in [plain, both]
             .iter()
             .flat_map(|p| levels().map(move |l| (p, l)))
         {
-            let artifact = Artifact::build(parts).unwrap();
+            let artifact = Artifact::build(values).unwrap();
             let artifact = artifact.with_level(level);
             let queries = queries(&artifact);
             let mut reasons = Vec::with_capacity(queries.len());
@@ -96,7 +96,7 @@ fn a_decision_allocates_nothing() {
                 let options = RouteOptions::defaults(&artifact);
                 for query in &queries {
                     let decision = artifact.decide(query, &options).unwrap();
-                    // What a caller reads of it allocates nothing either.
+                    // Reading the decision allocates nothing either.
                     assert!(!artifact.model_name(decision.model).is_empty());
                     assert!(!decision.reason.name().is_empty());
                     reasons.push(decision.reason);
@@ -109,10 +109,10 @@ fn a_decision_allocates_nothing() {
 }
 
 #[test]
-fn a_mapped_file_is_the_same() {
+fn a_decision_on_a_mapped_file_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.hnv");
-    let built = Artifact::build(&parts(20, 48, 9, 2)).unwrap();
+    let built = Artifact::build(&values(20, 48, 9, 2)).unwrap();
     built.save(&path).unwrap();
     let artifact = Artifact::open(&path).unwrap();
     let queries = queries(&artifact);
@@ -127,8 +127,8 @@ fn a_mapped_file_is_the_same() {
 
 #[test]
 fn options_are_allocated_once_and_not_by_a_decision() {
-    for parts in [parts(20, 48, 9, 3), blended(parts(20, 48, 9, 3), 7)] {
-        options_are_allocated_once(&Artifact::build(&parts).unwrap());
+    for values in [values(20, 48, 9, 3), blended(values(20, 48, 9, 3), 7)] {
+        options_are_allocated_once(&Artifact::build(&values).unwrap());
     }
 }
 
@@ -151,8 +151,8 @@ fn options_are_allocated_once(artifact: &Artifact) {
 }
 
 #[test]
-fn the_counter_counts() {
-    let artifact = Artifact::build(&parts(2, 3, 4, 4)).unwrap();
+fn the_counter_counts_an_allocation() {
+    let artifact = Artifact::build(&values(2, 3, 4, 4)).unwrap();
     let options = RouteOptions::defaults(&artifact);
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
     assert_eq!(allocations(|| drop(vec![0_u8; 100])), 1);

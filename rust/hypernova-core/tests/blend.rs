@@ -1,22 +1,24 @@
-//! Blended clusters and lifted estimates: against a second implementation, and by hand.
+//! Blended clusters and corrected estimates equal a second implementation and values by hand.
 //!
 //! Not here: the search for the nearest (`kernels.rs`), the rule on one row (`rule.rs`).
 //!
-//! The oracle below is written from `FORMAT.md` alone, with a vector for each thing
-//! that it names. It takes `exp` from the same library, so all must be equal bit for bit.
+//! The oracle below is written from `FORMAT.md` alone, with a vector for each of its quantities.
+//! It takes `exp` from the same library, so all values must be equal bit for bit.
 
 #![expect(clippy::float_cmp, reason = "answers are equal bit by bit")]
 
 #[macro_use]
 mod support;
 
-use hypernova_core::format::Soft;
-use hypernova_core::{Artifact, LinearCorrection, Parts, Reason, Request, RouteOptions, SimdLevel};
-use support::{SplitMix, Values, blended, neutral_policy, parts, values};
+use hypernova_core::format::Blending;
+use hypernova_core::{
+    Artifact, ArtifactValues, LinearCorrection, Reason, Request, RouteOptions, SimdLevel,
+};
+use support::{EntryValues, SplitMix, blended, entry_values, neutral_policy, values};
 
 const NAN: f32 = f32::NAN;
 
-/// Sixteen partial sums of what `term` makes of two vectors.
+/// Add up `term` of two vectors in sixteen partial sums.
 fn partial_sums(x: &[f32], y: &[f32], term: fn(f32, f32) -> f32) -> f32 {
     let mut p = [0.0_f32; 16];
     for j in 0..x.len() {
@@ -35,16 +37,20 @@ fn squared(x: &[f32], y: &[f32]) -> f32 {
 }
 
 /// Rows and shares of a vector that is not novel.
-fn shares(parts: &Parts, vector: &[f32]) -> Vec<(usize, f64)> {
-    let centroids = parts.centroids.chunks(vector.len());
+fn shares(values: &ArtifactValues, vector: &[f32]) -> Vec<(usize, f64)> {
+    let centroids = values.centroids.chunks(vector.len());
     let mut near: Vec<(f32, usize)> = centroids
         .enumerate()
         .map(|(c, centroid)| (squared(vector, centroid), c))
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    near.truncate(parts.soft.map_or(1, |soft| soft.nearest as usize));
+    near.truncate(
+        values
+            .blending
+            .map_or(1, |blending| blending.nearest as usize),
+    );
     let first = near[0].0;
-    let sharpness = parts.soft.map_or(1.0, |soft| soft.sharpness);
+    let sharpness = values.blending.map_or(1.0, |blending| blending.sharpness);
     let weight = |s: f32| {
         if s == first {
             return 1.0;
@@ -55,7 +61,7 @@ fn shares(parts: &Parts, vector: &[f32]) -> Vec<(usize, f64)> {
     near.iter().map(|n| (n.1, weight(n.0) / sum)).collect()
 }
 
-/// What the oracle expects of a model.
+/// The oracle's estimates of a model.
 #[derive(Clone, Debug)]
 struct Expected {
     success: f64,
@@ -65,9 +71,9 @@ struct Expected {
     n: f64,
 }
 
-fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
-    let models = parts.models.len();
-    let shares = shares(parts, vector);
+fn expected(values: &ArtifactValues, vector: &[f32], model: usize) -> Expected {
+    let models = values.models.len();
+    let shares = shares(values, vector);
     let cell = |c: usize| c * models + model;
     let known = |table: &[f32]| {
         let known: Vec<_> = shares
@@ -85,8 +91,8 @@ fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
         let terms = shares.iter().map(|s| s.1 * f64::from(table[cell(s.0)]));
         terms.sum()
     };
-    let mut success = mean(&parts.success);
-    if let Some(correction) = &parts.correction {
+    let mut success = mean(&values.success);
+    if let Some(correction) = &values.correction {
         let slope = &correction.slopes[model * vector.len()..][..vector.len()];
         let dot = partial_sums(vector, slope, |x, y| x * y);
         if dot.is_finite() {
@@ -95,29 +101,29 @@ fn expected(parts: &Parts, vector: &[f32], model: usize) -> Expected {
     }
     Expected {
         success: success.clamp(0.0, 1.0),
-        gain_error: mean(&parts.gain_error),
-        cost: known(&parts.cost),
-        latency: known(&parts.latency),
-        n: shares.iter().map(|s| s.1 * parts.counts[cell(s.0)]).sum(),
+        gain_error: mean(&values.gain_error),
+        cost: known(&values.cost),
+        latency: known(&values.latency),
+        n: shares.iter().map(|s| s.1 * values.counts[cell(s.0)]).sum(),
     }
 }
 
-/// The ranking without limits, under two weights.
-fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Values> {
-    let models = parts.models.len();
-    let all: Vec<Expected> = (0..models).map(|m| expected(parts, vector, m)).collect();
+/// The oracle's ranking without limits, under two weights.
+fn ranking(values: &ArtifactValues, vector: &[f32], weights: [f64; 2]) -> Vec<EntryValues> {
+    let models = values.models.len();
+    let all: Vec<Expected> = (0..models).map(|m| expected(values, vector, m)).collect();
     let largest = |of: fn(&Expected) -> Option<f64>| all.iter().filter_map(of).fold(0.0, f64::max);
     let (dearest, slowest) = (largest(|e| e.cost), largest(|e| e.latency));
     let utility = |e: &Expected| {
         let cost = weights[0] * e.cost.unwrap_or(dearest);
         e.success - cost - weights[1] * e.latency.unwrap_or(slowest)
     };
-    let default = parts.policy.default_model as usize;
+    let default = values.policy.default_model as usize;
     let part = |m: usize| {
         let gain = utility(&all[m]) - utility(&all[default]);
         match m {
             _ if m == default => 1,
-            _ if gain > parts.policy.guard_z * all[m].gain_error => 0,
+            _ if gain > values.policy.guard_z * all[m].gain_error => 0,
             _ => 2,
         }
     };
@@ -133,7 +139,7 @@ fn ranking(parts: &Parts, vector: &[f32], weights: [f64; 2]) -> Vec<Values> {
     order.into_iter().map(entry).collect()
 }
 
-/// The oracle's zeros of either sign are equal to the core's; all else is bits.
+/// Zeros of either sign are equal; all other values are compared by bits.
 #[test]
 fn rankings_are_those_of_the_oracle_at_every_level() {
     let (mut routed, mut kept) = (0, 0);
@@ -145,15 +151,15 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
             1 + random.below(6),
         ];
         let [clusters, dim, models] = shape.map(|n| n as u32);
-        let mut parts = blended(parts(clusters, dim, models, seed), random.bits());
-        parts.policy.novelty_limit = 1.0;
-        parts.policy.guard_z = 0.5;
-        if let Some(soft) = &mut parts.soft {
-            soft.sharpness = [1e-6, 0.01, 0.3, 2.0, 50.0][random.below(5)];
+        let mut values = blended(values(clusters, dim, models, seed), random.bits());
+        values.policy.novelty_limit = 1.0;
+        values.policy.guard_z = 0.5;
+        if let Some(blending) = &mut values.blending {
+            blending.sharpness = [1e-6, 0.01, 0.3, 2.0, 50.0][random.below(5)];
         }
         match random.below(6) {
-            0 => parts.soft = None,
-            1 => parts.correction = None,
+            0 => values.blending = None,
+            1 => values.correction = None,
             _ => (),
         }
         let queries: Vec<f32> = (0..5 * dim).map(|_| random.normal()).collect();
@@ -163,20 +169,20 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
             latency_weight: Some(weights[1]),
         });
         for level in SimdLevel::available() {
-            let artifact = Artifact::build(&parts).unwrap().with_level(level);
+            let artifact = Artifact::build(&values).unwrap().with_level(level);
             let options = RouteOptions::resolve(&artifact, &request).unwrap();
             let many = artifact.decide_many(&queries, &options).unwrap();
             for (query, decision) in queries.chunks(dim as usize).zip(many) {
                 assert_eq!(artifact.decide(query, &options).unwrap(), decision);
-                let right = ranking(&parts, query, weights);
+                let right = ranking(&values, query, weights);
                 let case = format!("{level:?}, {shape:?}, seed {seed}");
                 let found = artifact.rank(&decision, query, &options);
-                let found: Vec<Values> = found.iter().map(values).collect();
+                let found: Vec<EntryValues> = found.iter().map(entry_values).collect();
                 assert_eq!(found, right, "{case}");
                 assert_eq!(decision.model, right[0].0, "{case}");
                 assert_eq!(
                     decision.cluster as usize,
-                    shares(&parts, query)[0].0,
+                    shares(&values, query)[0].0,
                     "{case}"
                 );
                 if decision.reason == Reason::Routed {
@@ -191,9 +197,9 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
 }
 
-/// Two clusters at -1 and 1 on a line, two models; what is not set is 0 or unknown.
-fn line() -> Parts {
-    with!(parts(2, 1, 2, 1), {
+/// Two clusters at -1 and 1 on a line, two models; other values are 0 or unknown.
+fn line() -> ArtifactValues {
+    with!(values(2, 1, 2, 1), {
         centroids: vec![-1.0, 1.0],
         counts: vec![2.0, 4.0, 6.0, 8.0, 100.0, 100.0],
         mean: vec![0.0; 6],
@@ -203,79 +209,79 @@ fn line() -> Parts {
         latency: vec![NAN, 4.0, NAN, 8.0, 1.0, 2.0],
         novelty: vec![4.0, 8.0],
         policy: neutral_policy(),
-        soft: Some(Soft {
+        blending: Some(Blending {
             sharpness: 1.0,
             nearest: 2,
         }),
     })
 }
 
-/// Model 0's place in the ranking of a vector on the line.
-fn entry_of_0(parts: &Parts, x: f32) -> Values {
-    let artifact = Artifact::build(parts).unwrap();
+/// Model 0's entry in the ranking of a vector on the line.
+fn entry_of_0(values: &ArtifactValues, x: f32) -> EntryValues {
+    let artifact = Artifact::build(values).unwrap();
     let options = RouteOptions::defaults(&artifact);
     let decision = artifact.decide(&[x], &options).unwrap();
     let ranking = artifact.rank(&decision, &[x], &options);
     assert_eq!(ranking[0].model, decision.model);
-    values(ranking.iter().find(|e| e.model == 0).unwrap())
+    entry_values(ranking.iter().find(|e| e.model == 0).unwrap())
 }
 
-fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> Values {
+fn entry(success: f64, cost_usd: Option<f64>, n: f64) -> EntryValues {
     (0, success, cost_usd, None, n, success)
 }
 
 #[test]
 fn equal_distances_have_equal_shares() {
     assert_eq!(entry_of_0(&line(), 0.0), entry(0.5, Some(1.5), 4.0));
-    // So have two that overflow alike, though infinity less infinity is no number.
+    // Also if both overflow, though infinity less infinity is NaN.
     assert_eq!(entry_of_0(&line(), 1e30), entry(0.5, Some(1.5), 4.0));
 }
 
 #[test]
-fn a_cost_is_the_mean_over_the_clusters_that_know_it() {
-    let mut parts = line();
-    parts.cost[2] = NAN;
-    assert_eq!(entry_of_0(&parts, 0.0), entry(0.5, Some(1.0), 4.0));
-    parts.cost[0] = NAN;
-    assert_eq!(entry_of_0(&parts, 0.0), entry(0.5, None, 4.0));
+fn a_cost_is_the_mean_over_the_clusters_where_it_is_known() {
+    let mut values = line();
+    values.cost[2] = NAN;
+    assert_eq!(entry_of_0(&values, 0.0), entry(0.5, Some(1.0), 4.0));
+    values.cost[0] = NAN;
+    assert_eq!(entry_of_0(&values, 0.0), entry(0.5, None, 4.0));
 }
 
 #[test]
-fn a_share_that_vanishes_knows_nothing() {
-    let mut parts = line();
-    parts.soft = Some(Soft {
+fn a_cost_with_a_share_of_0_is_unknown() {
+    let mut values = line();
+    values.blending = Some(Blending {
         sharpness: 1e9,
         nearest: 2,
     });
-    parts.cost[0] = NAN;
-    assert_eq!(entry_of_0(&parts, -1.0), entry(0.25, None, 2.0));
-    assert_eq!(entry_of_0(&parts, 1.0), entry(0.75, Some(2.0), 6.0));
+    values.cost[0] = NAN;
+    assert_eq!(entry_of_0(&values, -1.0), entry(0.25, None, 2.0));
+    assert_eq!(entry_of_0(&values, 1.0), entry(0.75, Some(2.0), 6.0));
 }
 
 #[test]
 fn the_largest_and_the_smallest_sharpness_are_usable() {
-    let mut parts = line();
+    let mut values = line();
     let mut at = |sharpness, x| {
-        parts.soft = Some(Soft {
+        values.blending = Some(Blending {
             sharpness,
             nearest: 2,
         });
-        entry_of_0(&parts, x).1
+        entry_of_0(&values, x).1
     };
     assert_eq!(at(f64::MAX, -1.0), 0.25);
     assert_eq!(at(f64::from_bits(1), -1.0), 0.5);
-    parts.centroids = vec![0.0, f32::MAX]; // its squared distance is infinite
-    parts.soft = Some(Soft {
+    values.centroids = vec![0.0, f32::MAX]; // its squared distance is infinite
+    values.blending = Some(Blending {
         sharpness: f64::from_bits(1),
         nearest: 2,
     });
-    assert_eq!(entry_of_0(&parts, 0.0).1, 0.25);
+    assert_eq!(entry_of_0(&values, 0.0).1, 0.25);
 }
 
 #[test]
-fn one_nearest_is_the_row_itself() {
-    let mut parts = line();
-    parts.soft = Some(Soft {
+fn blending_one_cluster_gives_its_row() {
+    let mut values = line();
+    values.blending = Some(Blending {
         sharpness: 1.0,
         nearest: 1,
     });
@@ -283,68 +289,68 @@ fn one_nearest_is_the_row_itself() {
         (-0.5, entry(0.25, Some(1.0), 2.0)),
         (0.5, entry(0.75, Some(2.0), 6.0)),
     ] {
-        assert_eq!(entry_of_0(&parts, x), right);
+        assert_eq!(entry_of_0(&values, x), right);
     }
 }
 
 #[test]
 fn a_novel_prompt_is_judged_by_the_whole_table_alone() {
-    let mut parts = line();
-    parts.policy.novelty_limit = 0.5;
-    parts.correction = Some(LinearCorrection {
+    let mut values = line();
+    values.policy.novelty_limit = 0.5;
+    values.correction = Some(LinearCorrection {
         offsets: vec![0.5, 0.5],
         slopes: vec![1.0, 1.0],
     });
     let right = (0, 0.125, None, Some(1.0), 100.0, 0.125);
-    assert_eq!(entry_of_0(&parts, 20.0), right);
+    assert_eq!(entry_of_0(&values, 20.0), right);
 }
 
 #[test]
-fn a_lift_is_added_and_bounded() {
-    let mut parts = line();
-    let lifted = |parts: &mut Parts, offset: f32, slope: f32, x: f32| {
-        parts.correction = Some(LinearCorrection {
+fn a_correction_is_added_and_limited_to_0_and_1() {
+    let mut values = line();
+    let corrected = |values: &mut ArtifactValues, offset: f32, slope: f32, x: f32| {
+        values.correction = Some(LinearCorrection {
             offsets: vec![offset, 0.0],
             slopes: vec![slope, 0.0],
         });
-        entry_of_0(parts, x).1
+        entry_of_0(values, x).1
     };
-    assert_eq!(lifted(&mut parts, 0.125, 0.0, 0.0), 0.625);
-    assert_eq!(lifted(&mut parts, -1.0, 0.0, 0.0), 0.0);
-    assert_eq!(lifted(&mut parts, 1.0, 0.0, 0.0), 1.0);
-    assert_eq!(lifted(&mut parts, f32::MAX, 0.0, 0.0), 1.0);
-    parts.soft = None;
-    assert_eq!(lifted(&mut parts, 0.125, -0.25, -0.5), 0.5);
-    assert_eq!(lifted(&mut parts, 0.0, 0.25, 0.5), 0.875);
+    assert_eq!(corrected(&mut values, 0.125, 0.0, 0.0), 0.625);
+    assert_eq!(corrected(&mut values, -1.0, 0.0, 0.0), 0.0);
+    assert_eq!(corrected(&mut values, 1.0, 0.0, 0.0), 1.0);
+    assert_eq!(corrected(&mut values, f32::MAX, 0.0, 0.0), 1.0);
+    values.blending = None;
+    assert_eq!(corrected(&mut values, 0.125, -0.25, -0.5), 0.5);
+    assert_eq!(corrected(&mut values, 0.0, 0.25, 0.5), 0.875);
     // A product that overflows leaves the estimate alone, its offset with it.
-    assert_eq!(lifted(&mut parts, 0.125, f32::MAX, 1e30), 0.25);
-    assert_eq!(lifted(&mut parts, 0.125, -f32::MAX, 1e30), 0.25);
+    assert_eq!(corrected(&mut values, 0.125, f32::MAX, 1e30), 0.25);
+    assert_eq!(corrected(&mut values, 0.125, -f32::MAX, 1e30), 0.25);
 }
 
 #[test]
-fn a_product_of_two_infinities_is_no_lift() {
-    let mut parts = parts(1, 2, 1, 1);
-    parts.success = vec![0.25; 2];
-    parts.novelty = vec![0.0, 1.0];
-    parts.policy.novelty_limit = 1.0;
-    parts.correction = Some(LinearCorrection {
+fn a_product_that_is_not_finite_is_no_correction() {
+    let mut values = values(1, 2, 1, 1);
+    values.success = vec![0.25; 2];
+    values.novelty = vec![0.0, 1.0];
+    values.policy.novelty_limit = 1.0;
+    values.correction = Some(LinearCorrection {
         offsets: vec![0.5],
         slopes: vec![f32::MAX, -f32::MAX],
     });
-    let artifact = Artifact::build(&parts).unwrap();
+    let artifact = Artifact::build(&values).unwrap();
     let options = RouteOptions::defaults(&artifact);
     let query = [1e30, 1e30];
     let decision = artifact.decide(&query, &options).unwrap();
     assert_eq!(artifact.rank(&decision, &query, &options)[0].success, 0.25);
 }
 
-/// The guard and the limits go by the blended and lifted numbers.
+/// Guard and limits use the blended and corrected estimates.
 #[test]
-fn the_rule_goes_by_the_estimates() {
-    let mut parts = line();
-    parts.policy.guard_z = 1.0;
-    let taken = |parts: &Parts, min_success| {
-        let artifact = Artifact::build(parts).unwrap();
+fn guard_and_limits_use_the_blended_estimates() {
+    let mut values = line();
+    values.policy.guard_z = 1.0;
+    let taken = |values: &ArtifactValues, min_success| {
+        let artifact = Artifact::build(values).unwrap();
         let request = with!(Request::default(), {
             min_success,
             max_cost_usd: Some(3.0),
@@ -354,18 +360,18 @@ fn the_rule_goes_by_the_estimates() {
         (decision.model, decision.reason)
     };
     // Both are at 0.5; model 1's gain error is 0.375.
-    assert_eq!(taken(&parts, None), (0, Reason::DefaultNoEvidence));
-    let lift = |parts: &mut Parts, of_1: f32| {
-        parts.correction = Some(LinearCorrection {
+    assert_eq!(taken(&values, None), (0, Reason::DefaultNoEvidence));
+    let correct = |values: &mut ArtifactValues, of_1: f32| {
+        values.correction = Some(LinearCorrection {
             offsets: vec![0.0, of_1],
             slopes: vec![0.0; 2],
         });
     };
-    lift(&mut parts, 0.375);
-    assert_eq!(taken(&parts, None), (0, Reason::DefaultNoEvidence));
-    assert_eq!(taken(&parts, Some(0.75)), (1, Reason::Constrained));
-    lift(&mut parts, 0.375_f32.next_up());
-    assert_eq!(taken(&parts, None), (1, Reason::Routed));
+    correct(&mut values, 0.375);
+    assert_eq!(taken(&values, None), (0, Reason::DefaultNoEvidence));
+    assert_eq!(taken(&values, Some(0.75)), (1, Reason::Constrained));
+    correct(&mut values, 0.375_f32.next_up());
+    assert_eq!(taken(&values, None), (1, Reason::Routed));
 }
 
 #[test]

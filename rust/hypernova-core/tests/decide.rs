@@ -8,18 +8,18 @@
 mod support;
 
 use hypernova_core::{Artifact, Decision, Error, Reason, Request, RouteOptions};
-use support::{SplitMix, in_row, neutral_policy, parts};
+use support::{SplitMix, in_row, neutral_policy, values};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
 
 /// An artifact of dimension 1 with one cluster at the origin: a query is its distance.
 fn with_quantiles(quantiles: &[f32], novelty_limit: f64) -> Artifact {
-    let mut parts = parts(1, 1, 2, 1);
-    parts.centroids = vec![0.0];
-    parts.novelty = quantiles.to_vec();
-    parts.policy.novelty_limit = novelty_limit;
-    Artifact::build(&parts).expect("the parts are valid")
+    let mut values = values(1, 1, 2, 1);
+    values.centroids = vec![0.0];
+    values.novelty = quantiles.to_vec();
+    values.policy.novelty_limit = novelty_limit;
+    Artifact::build(&values).expect("the values are valid")
 }
 
 fn decide(artifact: &Artifact, query: &[f32]) -> Decision {
@@ -28,7 +28,7 @@ fn decide(artifact: &Artifact, query: &[f32]) -> Decision {
 }
 
 #[test]
-fn novelty_is_read_off_the_quantiles() {
+fn novelty_is_interpolated_between_quantiles() {
     let quarter = [0.25, 0.5, 1.0, 2.0];
     let cases: [(&[f32], f32, f64); 22] = [
         (&quarter, 0.0, 0.0),
@@ -96,12 +96,12 @@ fn a_prompt_is_novel_above_the_limit() {
 
 #[test]
 fn the_nearest_cluster_gives_the_row() {
-    let mut parts = parts(3, 2, 2, 1);
-    parts.centroids = vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0];
-    parts.success = vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
-    parts.gain_error = vec![0.0; 8];
-    parts.policy = neutral_policy();
-    let artifact = Artifact::build(&parts).unwrap();
+    let mut values = values(3, 2, 2, 1);
+    values.centroids = vec![0.0, 0.0, 4.0, 0.0, 0.0, 4.0];
+    values.success = vec![1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.5, 0.5];
+    values.gain_error = vec![0.0; 8];
+    values.policy = neutral_policy();
+    let artifact = Artifact::build(&values).unwrap();
     let cases = [
         ([1.0, 1.0], 0, 0, 2.0_f32.sqrt()),
         ([3.0, 0.0], 1, 1, 1.0),
@@ -130,7 +130,7 @@ fn the_nearest_cluster_gives_the_row() {
 fn the_decision_is_the_first_of_the_ranking() {
     let mut random = SplitMix(3);
     for seed in 0..200 {
-        let artifact = Artifact::build(&parts(3, 2, 6, seed)).unwrap();
+        let artifact = Artifact::build(&values(3, 2, 6, seed)).unwrap();
         let maybe = |random: &mut SplitMix, scale: f64| {
             (random.below(2) == 0).then(|| f64::from(random.fraction()) * scale)
         };
@@ -162,13 +162,13 @@ fn the_decision_is_the_first_of_the_ranking() {
 }
 
 #[test]
-fn no_candidate_says_where_and_why() {
-    let mut parts = parts(2, 1, 4, 1);
-    parts.centroids = vec![0.0, 10.0];
-    parts.cost = vec![0.0; 12];
-    parts.cost[4..8].fill(1.0); // cluster 1 is dear
-    parts.novelty = vec![100.0, 100.0];
-    let artifact = Artifact::build(&parts).unwrap();
+fn no_candidate_names_cluster_and_limits() {
+    let mut values = values(2, 1, 4, 1);
+    values.centroids = vec![0.0, 10.0];
+    values.cost = vec![0.0; 12];
+    values.cost[4..8].fill(1.0); // cluster 1 is dear
+    values.novelty = vec![100.0, 100.0];
+    let artifact = Artifact::build(&values).unwrap();
     let request = with!(Request::default(), {
         max_cost_usd: Some(0.5),
         deny: Some(vec!["model 0".into()]),
@@ -197,7 +197,7 @@ fn no_candidate_says_where_and_why() {
 
 #[test]
 fn vectors_that_are_not_dim_finite_values_are_refused() {
-    let artifact = Artifact::build(&parts(3, 5, 2, 1)).unwrap();
+    let artifact = Artifact::build(&values(3, 5, 2, 1)).unwrap();
     let options = RouteOptions::defaults(&artifact);
     for length in [0, 4, 6, 10] {
         match artifact.decide(&vec![0.0; length], &options) {
@@ -232,7 +232,7 @@ fn vectors_that_are_not_dim_finite_values_are_refused() {
     }
 }
 
-/// What compiles only for what threads may share and send.
+/// Compiles only for types that threads may share and send.
 const fn shared_among_threads<T: Send + Sync>() {}
 const _: () = shared_among_threads::<Artifact>();
 const _: () = shared_among_threads::<RouteOptions>();
@@ -243,7 +243,7 @@ fn threads_share_an_artifact() {
     const THREADS: u64 = 8;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.hnv");
-    Artifact::build(&parts(20, 48, 9, 2))
+    Artifact::build(&values(20, 48, 9, 2))
         .unwrap()
         .save(&path)
         .unwrap();
@@ -267,14 +267,14 @@ fn threads_share_an_artifact() {
 }
 
 #[test]
-fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
+fn the_cached_choice_is_used_for_default_options_only() {
     let mut random = SplitMix(11);
     for seed in 0..20 {
-        let mut parts = parts(40, 6, 9, seed);
-        parts.policy.novelty_limit = 0.9;
-        let cheap = Artifact::build(&parts).expect("the parts are valid");
-        parts.policy.cost_weight = 30.0;
-        let fresh = || Artifact::build(&parts).expect("the parts are valid");
+        let mut values = values(40, 6, 9, seed);
+        values.policy.novelty_limit = 0.9;
+        let cheap = Artifact::build(&values).expect("the values are valid");
+        values.policy.cost_weight = 30.0;
+        let fresh = || Artifact::build(&values).expect("the values are valid");
         let dear = fresh();
         let explicit = with!(Request::default(), { cost_weight: Some(0.0) });
         let explicit = RouteOptions::resolve(&dear, &explicit).expect("a weight may be 0");
@@ -285,7 +285,7 @@ fn what_the_defaults_chose_is_kept_for_the_defaults_alone() {
             assert_eq!(decide(&dear, &query), first, "as kept");
             let ranking = dear.rank(&first, &query, &RouteOptions::defaults(&dear));
             assert_eq!(ranking[0].model, first.model);
-            // The other's options ask for what this one's policy does not say.
+            // The defaults of the other artifact differ from this one's.
             let under = |options| dear.decide(&query, &options).expect("a model is left");
             let of_other = under(RouteOptions::defaults(&cheap));
             assert_eq!(of_other, under(explicit.clone()));

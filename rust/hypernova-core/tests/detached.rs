@@ -1,5 +1,4 @@
-//! A decision without its artifact answers as the artifact does, and bytes that are not its own
-//! are refused.
+//! A detached decision answers as its artifact does, and damaged bytes are refused.
 //!
 //! Not here: pickles (`tests/router/test_pickle.py`).
 
@@ -7,21 +6,21 @@ mod support;
 
 use hypernova_core::detached::batch_to_bytes;
 use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, RouteOptions};
-use support::{SplitMix, blended, parts};
+use support::{SplitMix, blended, values};
 
-/// An artifact, which blends if `seed` is odd, of up to 40 models: more than a message names.
+/// An artifact of up to 40 models, more than a message names; it blends if `seed` is odd.
 fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
     let models = [1, 2, 5, 40][random.below(4)];
-    let mut plain = parts(4, 3, models, seed);
+    let mut plain = values(4, 3, models, seed);
     if random.below(4) == 0 {
         plain.policy.max_cost_usd = Some(0.015);
     }
-    let parts = if seed % 2 == 1 {
+    let values = if seed % 2 == 1 {
         blended(plain, seed)
     } else {
         plain
     };
-    Artifact::build(&parts).expect("the parts are valid")
+    Artifact::build(&values).expect("the values are valid")
 }
 
 fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
@@ -51,7 +50,7 @@ fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
     request
 }
 
-/// Decisions of random artifacts under random options, with what they were decided on.
+/// Call `see` with decisions of random artifacts under random options, and their vectors.
 fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &RouteOptions, Decision)) {
     let mut random = SplitMix(15);
     let mut seen = 0;
@@ -93,7 +92,7 @@ fn assert_says_the_same(
 }
 
 #[test]
-fn it_answers_as_its_artifact_until_no_model_is_left() {
+fn a_detached_decision_answers_as_its_artifact_until_no_model_is_left() {
     let mut ends = 0;
     each_decision(|random, artifact, vector, options, decision| {
         let (mut decision, mut options) = (decision, options.clone());
@@ -107,7 +106,7 @@ fn it_answers_as_its_artifact_until_no_model_is_left() {
             assert_eq!(again, detached);
             detached = again;
             assert_says_the_same(artifact, vector, &options, &decision, &detached);
-            // Most often the model that was taken, else any, allowed or not.
+            // Most often the chosen model, else any, allowed or not.
             let failed = match random.below(3) {
                 0 => artifact.model_name(random.below(artifact.n_models()) as u32),
                 _ => artifact.model_name(decision.model),
@@ -151,12 +150,12 @@ fn a_batch_is_read_as_it_was_written() {
         let rows = batch_to_bytes(&decisions, &options);
         let (found, options, values) = artifact.batch_from_bytes(&rows, &vectors).unwrap();
         assert_eq!(found, decisions);
-        // As text: a price that nobody gave is NaN, which equals nothing.
+        // As text: a missing price is NaN, which equals nothing.
         assert_eq!(format!("{options:?}"), format!("{options:?}"));
         assert_eq!(values, kept);
         read += 1;
 
-        // Whatever the bytes are, what is taken can be ranked.
+        // Every accepted batch can be ranked.
         let use_all = |rows: &[u8], vectors: &[u8]| match artifact.batch_from_bytes(rows, vectors) {
             Ok((decisions, options, values)) => {
                 for (i, decision) in decisions.iter().enumerate() {
@@ -207,7 +206,7 @@ fn bytes_that_are_damaged_are_refused_and_never_panic() {
         for bit in 0..8 {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
-            // What is still a decision has to behave as one to its end.
+            // An accepted decision answers until no model is left.
             let mut left = DetachedDecision::from_bytes(&flipped).ok();
             while let Some(one) = left {
                 left = one.after_failure(one.model()).ok();
@@ -216,7 +215,7 @@ fn bytes_that_are_damaged_are_refused_and_never_panic() {
     }
     refuse(&[bytes.as_slice(), &[0]].concat());
     refuse(&[&[2], &bytes[1..]].concat()); // of another version
-    // A count of 4 billion models asks for no memory.
+    // A count of 4 billion models reserves no memory.
     let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8;
     let mut many = bytes.clone();
     many[models..models + 4].copy_from_slice(&u32::MAX.to_le_bytes());

@@ -1,25 +1,25 @@
-//! An explanation says what the decision does: same clusters, same estimates, same order.
+//! An explanation agrees with the decision: same clusters, same estimates, same order.
 //!
-//! Not here: whether these are right (`blend.rs`, `rule.rs`).
+//! Not here: whether the estimates are right (`blend.rs`, `rule.rs`).
 
 #![expect(clippy::float_cmp, reason = "the same computation, so the same bits")]
 
 mod support;
 
-use hypernova_core::explain::LISTED;
+use hypernova_core::explain::MIN_CLUSTERS;
 use hypernova_core::{Artifact, Request, RouteOptions};
-use support::{SplitMix, blended, in_row, parts, variant};
+use support::{SplitMix, blended, in_row, values, variant};
 
 fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
     (0..dim).map(|_| random.normal() * scale).collect()
 }
 
-/// Artifacts of every kind: plain, blended, with a guard, with clusters fewer than listed.
+/// Artifacts of every kind: plain, blended, with a guard, with fewer clusters than explained.
 fn artifacts() -> Vec<Artifact> {
     let mut made = Vec::new();
     for seed in 0..12 {
         let (clusters, models) = (1 + 3 * (seed % 4), 1 + seed % 5);
-        let plain = parts(clusters as u32, 6, models as u32, seed);
+        let plain = values(clusters as u32, 6, models as u32, seed);
         made.push(Artifact::build(&plain).expect("valid"));
         made.push(Artifact::build(&blended(plain, seed)).expect("valid"));
     }
@@ -74,8 +74,10 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
             let shares: f64 = said.clusters.iter().map(|near| near.share).sum();
             let expected = if said.novel { 0.0 } else { 1.0 };
             assert!((shares - expected).abs() < 1e-9);
-            let blended = artifact.soft().map_or(1, |soft| soft.nearest as usize);
-            let listed = blended.max(LISTED).min(artifact.n_clusters());
+            let blended = artifact
+                .blending()
+                .map_or(1, |blending| blending.nearest as usize);
+            let listed = blended.max(MIN_CLUSTERS).min(artifact.n_clusters());
             assert_eq!(said.clusters.len(), listed);
             assert!(said.clusters.is_sorted_by(|a, b| a.distance <= b.distance));
             assert!(said.clusters.iter().skip(blended).all(|n| n.share == 0.0));
@@ -89,7 +91,7 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
 
 #[test]
 fn a_vector_of_another_dimension_or_with_nan_is_refused() {
-    let artifact = Artifact::build(&parts(4, 6, 3, 1)).expect("valid");
+    let artifact = Artifact::build(&values(4, 6, 3, 1)).expect("valid");
     let options = RouteOptions::defaults(&artifact);
     let short = artifact
         .explain(&[0.0; 5], &options)
@@ -100,7 +102,7 @@ fn a_vector_of_another_dimension_or_with_nan_is_refused() {
 }
 
 #[test]
-fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
+fn without_a_vector_the_default_model_ranks_first_within_the_limits() {
     let mut random = SplitMix(9);
     let (mut default_denied, mut stayed) = (0, 0);
     for artifact in artifacts() {
@@ -117,7 +119,7 @@ fn where_nothing_can_be_read_the_default_model_goes_first_within_the_limits() {
             request.switch_cost = Some(0.2);
             request.explore = Some(0.9); // no one draws without a prompt
             let options = RouteOptions::resolve(&artifact, &request).expect("valid");
-            let ranking = artifact.rank_unread(&options);
+            let ranking = artifact.rank_without_vector(&options);
             let row = artifact.n_clusters() * models;
             let mut seen: Vec<_> = ranking.iter().map(|entry| entry.model).collect();
             for entry in &ranking {

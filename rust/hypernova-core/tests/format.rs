@@ -1,7 +1,7 @@
 //! Files that obey `FORMAT.md` are read as they were written.
 //!
-//! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and
-//! what another reader says of the same files (`tests/core/test_format.py`).
+//! Not here: files that break a rule (`refused.rs`), decisions (`rule.rs`), and a second reader
+//! of the same files (`tests/core/test_format.py`).
 
 #![expect(unsafe_code, reason = "files are mapped")]
 
@@ -11,17 +11,17 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use hypernova_core::format::{EmbedderKind, Policy};
-use hypernova_core::{Artifact, Error, Mmap, Parts};
+use hypernova_core::{Artifact, ArtifactValues, Error, Mmap};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section};
-use support::{assert_same, blended, exercise, file, parts, parts_of, small, variant};
+use support::{assert_same, blended, exercise, file, small, values, values_of, variant};
 
-/// The parts, saved and opened again.
-fn saved(parts: &Parts) -> (Artifact, Artifact) {
+/// Build an artifact, save it, and open it again.
+fn saved(values: &ArtifactValues) -> (Artifact, Artifact) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
-    let built = Artifact::build(parts).unwrap();
+    let built = Artifact::build(values).unwrap();
     built.save(&path).unwrap();
     let opened = Artifact::open(&path).unwrap();
     assert_eq!(opened.path(), Some(path.as_path()));
@@ -29,31 +29,38 @@ fn saved(parts: &Parts) -> (Artifact, Artifact) {
 }
 
 #[test]
-fn what_was_saved_is_opened() {
-    let mut two = parts(1, 1, 1, 3);
+fn an_opened_file_has_the_saved_values() {
+    let mut two = values(1, 1, 1, 3);
     two.models = vec!["β-大/mini 2".into()];
     two.metadata = String::new();
     two.policy.max_cost_usd = Some(0.25);
     two.embedder = two.embedder.replace("vectors", "text");
-    let mut soft = blended(small(), 4);
-    soft.correction = None;
-    let mut lifted = blended(parts(7, 83, 25, 5), 5);
-    lifted.soft = None;
+    let mut blending = blended(small(), 4);
+    blending.correction = None;
+    let mut corrected = blended(values(7, 83, 25, 5), 5);
+    corrected.blending = None;
     let both = blended(two.clone(), 6);
-    for parts in [small(), two, parts(7, 83, 25, 5), soft, lifted, both] {
-        let (built, opened) = saved(&parts);
-        assert_same(&parts_of(&built), &parts);
-        assert_same(&parts_of(&opened), &parts);
+    for values in [
+        small(),
+        two,
+        values(7, 83, 25, 5),
+        blending,
+        corrected,
+        both,
+    ] {
+        let (built, opened) = saved(&values);
+        assert_same(&values_of(&built), &values);
+        assert_same(&values_of(&opened), &values);
         assert_eq!(built.bytes(), opened.bytes());
         assert_eq!(built.sha256(), opened.sha256());
-        let newer = parts.soft.is_some() || parts.correction.is_some();
+        let newer = values.blending.is_some() || values.correction.is_some();
         assert_eq!(opened.version(), (1, u16::from(newer)));
         assert_eq!(opened.ranks_by_vector(), newer);
         assert_eq!(opened.embedder().name, "test");
         assert_eq!(opened.embedder().fingerprint, "0123456789abcdef".repeat(4));
-        let text = parts.embedder.contains("\"text\"");
+        let text = values.embedder.contains("\"text\"");
         assert_eq!(opened.embedder().kind == EmbedderKind::Text, text);
-        for (i, name) in parts.models.iter().enumerate() {
+        for (i, name) in values.models.iter().enumerate() {
             assert_eq!(opened.model_index(name), Some(i as u32));
         }
         assert_eq!(opened.model_index("no such model"), None);
@@ -73,7 +80,7 @@ fn the_same_values_give_the_same_bytes() {
     assert_eq!(file(&small()), file(&other_nan));
 }
 
-/// Of a file that nobody but this test knows.
+/// Open a file that no other test writes to.
 fn opened_with(path: &Path, mmap: Mmap) -> Result<Artifact, Error> {
     // SAFETY: the tests do not write to a file while an artifact is mapped from it.
     unsafe { Artifact::open_with(path, mmap) }
@@ -84,15 +91,15 @@ fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
     Artifact::build(&small()).unwrap().save(&path).unwrap();
-    // SAFETY: it is only replaced, never written to.
+    // SAFETY: the file is only replaced, never written to.
     let old = unsafe { Artifact::map(&path) }.unwrap();
     assert!(old.is_mapped());
-    let new = parts(4, 6, 2, 9);
+    let new = values(4, 6, 2, 9);
     Artifact::build(&new).unwrap().save(&path).unwrap();
-    assert_same(&parts_of(&old), &small());
-    assert_same(&parts_of(&Artifact::open(&path).unwrap()), &new);
+    assert_same(&values_of(&old), &small());
+    assert_same(&values_of(&Artifact::open(&path).unwrap()), &new);
     old.save(&path).unwrap(); // over a newer one, from its own mapping
-    assert_same(&parts_of(&Artifact::open(&path).unwrap()), &small());
+    assert_same(&values_of(&Artifact::open(&path).unwrap()), &small());
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
@@ -101,9 +108,9 @@ fn saving_replaces_a_mapped_file_and_leaves_nothing_else() {
 fn a_file_is_the_same_artifact_read_or_mapped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
-    // Smaller than what is read at a time, larger, and larger than what `Auto` reads.
+    // Smaller than one read, larger, and larger than `Auto` reads.
     for clusters in [3, 5_000, 20_000] {
-        let built = Artifact::build(&parts(clusters, 64, 2, 9)).unwrap();
+        let built = Artifact::build(&values(clusters, 64, 2, 9)).unwrap();
         built.save(&path).unwrap();
         let large = built.bytes().len() as u64 > Mmap::AUTO_LIMIT;
         assert_eq!(large, clusters == 20_000);
@@ -115,7 +122,7 @@ fn a_file_is_the_same_artifact_read_or_mapped() {
             let opened = opened_with(&path, mmap).unwrap();
             assert_eq!(opened.is_mapped(), mapped);
             assert!(opened.bytes() == built.bytes(), "{mmap:?}");
-            // No load of a kernel crosses a line of the cache.
+            // No load of a kernel crosses a cache line.
             assert_eq!(opened.bytes().as_ptr().align_offset(64), 0);
         }
         assert!(!Artifact::open(&path).unwrap().is_mapped());
@@ -124,20 +131,20 @@ fn a_file_is_the_same_artifact_read_or_mapped() {
 }
 
 #[test]
-fn what_is_read_stays_when_the_file_is_cut_or_written() {
+fn an_artifact_in_memory_stays_when_the_file_is_cut_or_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
     Artifact::build(&small()).unwrap().save(&path).unwrap();
     let opened = Artifact::open(&path).unwrap();
     std::fs::write(&path, b"nothing").unwrap();
-    assert_same(&parts_of(&opened), &small());
+    assert_same(&values_of(&opened), &small());
 }
 
 #[test]
 fn a_file_of_another_length_than_it_states_is_refused_alike_read_or_mapped() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("router.hnv");
-    let whole = file(&parts(5_000, 64, 2, 9));
+    let whole = file(&values(5_000, 64, 2, 9));
     let with_length = |stated: u64| {
         let mut file = whole.clone();
         file[16..24].copy_from_slice(&stated.to_le_bytes());
@@ -213,16 +220,16 @@ fn a_file_that_cannot_be_read_or_written_is_named() {
 
 #[test]
 fn the_bounds_themselves_are_accepted() {
-    let mut parts = small();
-    parts.success[0] = 0.0;
-    parts.success[1] = 1.0;
-    parts.mean[0] = if parts.counts[0] == 0.0 { 0.0 } else { 1.0 };
-    parts.cost = vec![f32::NAN; 16];
-    parts.latency[3] = f32::MAX;
-    parts.novelty = vec![0.0, 0.0];
-    parts.counts[7] = f64::MIN_POSITIVE;
-    parts.centroids[2] = -f32::MAX;
-    parts.policy = with!(Policy::new(3), {
+    let mut values = small();
+    values.success[0] = 0.0;
+    values.success[1] = 1.0;
+    values.mean[0] = if values.counts[0] == 0.0 { 0.0 } else { 1.0 };
+    values.cost = vec![f32::NAN; 16];
+    values.latency[3] = f32::MAX;
+    values.novelty = vec![0.0, 0.0];
+    values.counts[7] = f64::MIN_POSITIVE;
+    values.centroids[2] = -f32::MAX;
+    values.policy = with!(Policy::new(3), {
         cost_weight: f64::MAX,
         latency_weight: f64::MAX,
         max_cost_usd: Some(0.0),
@@ -231,8 +238,8 @@ fn the_bounds_themselves_are_accepted() {
         novelty_limit: 0.0,
         shrinkage: 0.0,
     });
-    let artifact = Artifact::build(&parts).unwrap();
-    assert_same(&parts_of(&artifact), &parts);
+    let artifact = Artifact::build(&values).unwrap();
+    assert_same(&values_of(&artifact), &values);
     exercise(&artifact);
 }
 
@@ -246,7 +253,7 @@ fn sections_that_a_later_minor_version_adds_are_skipped() {
     }
     let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
     assert_eq!(artifact.version(), (1, 7));
-    assert_same(&parts_of(&artifact), &small());
+    assert_same(&values_of(&artifact), &small());
     exercise(&artifact);
 }
 
@@ -257,7 +264,7 @@ fn a_reader_goes_by_the_sections_and_not_by_the_minor_version() {
     draft.minor = 0;
     let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
     assert_eq!(artifact.version(), (1, 0));
-    assert_same(&parts_of(&artifact), &both);
+    assert_same(&values_of(&artifact), &both);
     draft.remove("SOFT");
     draft.remove("SLOP");
     assert_eq!(draft.bytes(), file(&small()), "a file without them is 1.0");
@@ -271,7 +278,7 @@ fn the_order_of_sections_is_free_and_metadata_may_be_missing() {
     let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
     let mut expected = small();
     expected.metadata = String::new();
-    assert_same(&parts_of(&artifact), &expected);
+    assert_same(&values_of(&artifact), &expected);
 }
 
 #[test]
@@ -287,10 +294,10 @@ fn golden_files_are_read_and_written_byte_for_byte() {
         let opened = Artifact::open(&path).unwrap();
         assert_eq!(opened.bytes(), bytes);
         assert_same(
-            &parts_of(&Artifact::from_bytes(&bytes).unwrap()),
-            &parts_of(&opened),
+            &values_of(&Artifact::from_bytes(&bytes).unwrap()),
+            &values_of(&opened),
         );
-        let again = Artifact::build(&parts_of(&opened)).unwrap();
+        let again = Artifact::build(&values_of(&opened)).unwrap();
         assert_eq!(again.bytes(), bytes, "{}", path.display());
         assert_eq!(again.sha256(), opened.sha256());
         exercise(&opened);
@@ -319,16 +326,16 @@ proptest! {
 
     #[test]
     fn round_trips(clusters in 1_u32..6, dim in 1_u32..40, models in 1_u32..9, seed in any::<u64>()) {
-        let mut parts = blended(parts(clusters, dim, models, seed), seed);
+        let mut values = blended(values(clusters, dim, models, seed), seed);
         if seed & 32 == 0 {
-            parts.soft = None;
+            values.blending = None;
         }
         if seed & 64 == 0 {
-            parts.correction = None;
+            values.correction = None;
         }
-        let artifact = Artifact::build(&parts).unwrap();
-        assert_same(&parts_of(&artifact), &parts);
-        let again = Artifact::build(&parts_of(&artifact)).unwrap();
+        let artifact = Artifact::build(&values).unwrap();
+        assert_same(&values_of(&artifact), &values);
+        let again = Artifact::build(&values_of(&artifact)).unwrap();
         prop_assert_eq!(again.bytes(), artifact.bytes());
         exercise(&artifact);
     }

@@ -1,9 +1,9 @@
 //! Every kernel gives the answer of the definition, bit for bit.
 //!
-//! Not here: what is decided with it (`rule.rs`).
+//! Not here: the decision (`rule.rs`).
 //!
-//! The oracle below is written from `FORMAT.md` alone. The scalar level must
-//! equal it, and every other level, asked for by name, must equal the scalar one.
+//! The oracle below is written from `FORMAT.md` alone. The scalar level must equal it, and every
+//! other level must equal the scalar one.
 
 #[macro_use]
 mod support;
@@ -17,8 +17,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::SplitMix;
 
-/// *Nearest centroid* of `FORMAT.md`, word for word; `add` is step 1's
-/// `p + t * t`, so that a wrong one can be tried too.
+/// *Nearest centroid* of `FORMAT.md`, word for word; `add` is step 1's `p + t * t`, so that a
+/// wrong step can be tried too.
 fn distance_by(x: &[f32], y: &[f32], add: fn(f32, f32) -> f32) -> f32 {
     let mut p = [0.0_f32; 16];
     for j in 0..x.len() {
@@ -53,7 +53,7 @@ fn oracle(query: &[f32], centroids: &[f32]) -> Nearest {
 }
 
 /// The `count` nearest by the definition: all distances, sorted.
-fn few_oracle(query: &[f32], centroids: &[f32], count: usize) -> Vec<Nearest> {
+fn top_k_oracle(query: &[f32], centroids: &[f32], count: usize) -> Vec<Nearest> {
     let rows = centroids.chunks(query.len()).enumerate();
     let mut all: Vec<Nearest> = rows
         .map(|(index, row)| Nearest {
@@ -66,7 +66,7 @@ fn few_oracle(query: &[f32], centroids: &[f32], count: usize) -> Vec<Nearest> {
     all
 }
 
-/// The levels of this CPU. Those that it lacks are named, once.
+/// The levels of this CPU. Missing levels are printed once.
 fn levels() -> Vec<SimdLevel> {
     static LEVELS: OnceLock<Vec<SimdLevel>> = OnceLock::new();
     LEVELS.get_or_init(find_levels).clone()
@@ -87,7 +87,7 @@ fn find_levels() -> Vec<SimdLevel> {
             assert_eq!(found.name(), name);
             levels.push(found);
         } else {
-            // Not eprintln!, which the harness holds back where a test passes.
+            // Not eprintln!, whose output the harness hides if a test passes.
             let note = format!("skipped: this CPU has no {feature}\n");
             std::io::stderr().write_all(note.as_bytes()).unwrap();
         }
@@ -96,7 +96,7 @@ fn find_levels() -> Vec<SimdLevel> {
     levels
 }
 
-/// How a value is drawn.
+/// The distribution of a value.
 #[derive(Clone, Copy, Debug)]
 enum Values {
     Normal,
@@ -140,7 +140,7 @@ impl Values {
     }
 }
 
-/// How the centroids lie to each other and to the query.
+/// The position of the centroids to each other and to the query.
 #[derive(Clone, Copy, Debug)]
 enum Rows {
     Independent,
@@ -237,18 +237,18 @@ impl Case {
             assert_eq!(bits(found), bits(scalar), "{level:?}: {found:?}");
         }
         for count in [1, 2, 3, 8, MAX_TOP_K] {
-            let right = few_oracle(query, centroids, count).into_iter().map(bits);
+            let right = top_k_oracle(query, centroids, count).into_iter().map(bits);
             let right: Vec<_> = right.collect();
             for &level in levels {
-                let few = nearest_k(level, query, centroids, count);
-                let few: Vec<_> = few.as_slice().iter().copied().map(bits).collect();
-                assert_eq!(few, right, "{level:?}, {count} nearest");
+                let top_k = nearest_k(level, query, centroids, count);
+                let found: Vec<_> = top_k.as_slice().iter().copied().map(bits).collect();
+                assert_eq!(found, right, "{level:?}, {count} nearest");
             }
         }
     }
 }
 
-/// The same cases in every run; `PROPTEST_CASES` asks for more of them.
+/// The same cases in every run; `PROPTEST_CASES` sets their number.
 fn config() -> ProptestConfig {
     ProptestConfig {
         rng_seed: RngSeed::Fixed(0),
@@ -277,9 +277,9 @@ proptest! {
     }
 }
 
-/// Each tail of a row, each remainder of rows, each alignment: nothing is left to chance.
+/// Every length of a row's tail and every remainder of rows.
 #[test]
-fn every_shape() {
+fn every_shape_equals_the_definition() {
     let levels = levels();
     let dims = (1..=80).chain([256, 384, 1536]);
     for (i, dim) in dims.enumerate() {
@@ -293,7 +293,7 @@ fn every_shape() {
 }
 
 #[test]
-fn every_alignment() {
+fn every_alignment_equals_the_definition() {
     let levels = levels();
     for offset in 0..16 {
         for (dim, rows) in [(1, 5), (15, 6), (16, 7), (17, 8), (48, 4), (83, 9)] {
@@ -314,7 +314,7 @@ fn ties_go_to_the_lower_index() {
                 let query: Vec<f32> = (0..dim).map(|_| random.normal()).collect();
                 let far: Vec<f32> = query.iter().map(|v| v + 3.0).collect();
                 for first in 0..rows {
-                    // The nearest row stands at `first` and once more at each later place.
+                    // The nearest row is at `first`, and again at each later position.
                     let row = |i| if i < first { &far } else { &query };
                     let centroids: Vec<f32> = (0..rows).flat_map(row).copied().collect();
                     let found = nearest(level, &query, &centroids);
@@ -323,10 +323,10 @@ fn ties_go_to_the_lower_index() {
                         (first as u32, 0.0),
                         "{level:?}"
                     );
-                    let few = nearest_k(level, &query, &centroids, MAX_TOP_K);
-                    let few: Vec<_> = few.as_slice().iter().map(|n| n.index as usize).collect();
+                    let top_k = nearest_k(level, &query, &centroids, MAX_TOP_K);
+                    let found: Vec<_> = top_k.as_slice().iter().map(|n| n.index as usize).collect();
                     let right: Vec<_> = (first..rows).chain(0..first).take(MAX_TOP_K).collect();
-                    assert_eq!(few, right, "{level:?}");
+                    assert_eq!(found, right, "{level:?}");
                 }
             }
         }
@@ -343,9 +343,9 @@ fn distances_that_overflow_are_a_tie_too() {
             (0, f32::INFINITY),
             "{level:?}"
         );
-        let few = nearest_k(level, &query, &[-f32::MAX; 20 * 7], 3);
-        let few: Vec<_> = few.as_slice().iter().map(|n| n.index).collect();
-        assert_eq!(few, [0, 1, 2], "{level:?}");
+        let top_k = nearest_k(level, &query, &[-f32::MAX; 20 * 7], 3);
+        let found: Vec<_> = top_k.as_slice().iter().map(|n| n.index).collect();
+        assert_eq!(found, [0, 1, 2], "{level:?}");
         let mut centroids = [-f32::MAX; 20 * 7];
         centroids[20 * 5..20 * 6].fill(f32::MAX);
         let found = nearest(level, &query, &centroids);
@@ -353,8 +353,8 @@ fn distances_that_overflow_are_a_tie_too() {
     }
 }
 
-/// The tests above can fail: on their data a fused multiplication, or one partial
-/// sum instead of 16, gives other bits, and now and then another index.
+/// The tests above can fail: on their data a fused multiplication, or one partial sum instead of
+/// 16, gives other bits, and sometimes another index.
 #[test]
 fn the_data_tell_kernels_apart() {
     let (mut fused_bits, mut fused_index, mut plain_bits) = (0, 0, 0);
@@ -377,7 +377,7 @@ fn the_data_tell_kernels_apart() {
 }
 
 #[test]
-fn a_level_is_asked_for_by_name() {
+fn a_level_is_selected_by_name() {
     let available = levels();
     assert_eq!(available, SimdLevel::available().collect::<Vec<_>>());
     for name in SimdLevel::NAMES {
@@ -402,7 +402,7 @@ fn assert_names_levels(error: &Error, asked: &str, available: &[SimdLevel]) {
 }
 
 #[test]
-fn many_vectors_are_as_each_alone() {
+fn many_vectors_give_the_result_of_each_alone() {
     let case = Case::new(37, 11, 0, (Values::Normal, Rows::Independent), 5);
     let matrix = Case::new(37, 29, 0, (Values::Normal, Rows::Independent), 6);
     let found = nearest_many(matrix.centroids(), case.centroids(), 37).unwrap();
@@ -443,21 +443,21 @@ fn shapes_and_values_that_do_not_fit_are_refused() {
     }
 }
 
-/// Through the artifact, which rules most centroids out before it scores any.
+/// Through the artifact, which prunes most centroids before it scores any.
 #[test]
 fn an_artifact_decides_by_the_definition_at_every_level() {
     let mut random = SplitMix(5);
     for (clusters, dim) in [(31, 8), (32, 8), (33, 100), (300, 3), (700, 33), (40, 700)] {
-        let parts = support::parts(clusters, dim, 3, u64::from(clusters));
+        let values = support::values(clusters, dim, 3, u64::from(clusters));
         let dim = dim as usize;
         let matrix: Vec<f32> = (0..11 * dim).map(|_| random.normal()).collect();
         for level in levels() {
-            let artifact = Artifact::build(&parts).unwrap().with_level(level);
+            let artifact = Artifact::build(&values).unwrap().with_level(level);
             let options = RouteOptions::defaults(&artifact);
             let many = artifact.decide_many(&matrix, &options).unwrap();
             assert_eq!(many.len(), 11);
             for (row, decided) in matrix.chunks(dim).zip(many) {
-                let expected = oracle(row, &parts.centroids);
+                let expected = oracle(row, &values.centroids);
                 assert_eq!(decided.cluster, expected.index, "{level:?}");
                 assert_eq!(
                     decided.distance.to_bits(),

@@ -7,8 +7,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use hypernova_core::format::Soft;
-use hypernova_core::{Artifact, Error, LinearCorrection, Parts};
+use hypernova_core::format::Blending;
+use hypernova_core::{Artifact, ArtifactValues, Error, LinearCorrection};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section, fix_checksums, u32_at};
@@ -21,25 +21,25 @@ fn short<T>(values: &mut Vec<T>) {
     values.truncate(values.len() - 1);
 }
 
-fn set_soft(parts: &mut Parts, sharpness: f64, nearest: u32) {
-    parts.soft = Some(Soft { sharpness, nearest });
+fn set_blending(values: &mut ArtifactValues, sharpness: f64, nearest: u32) {
+    values.blending = Some(Blending { sharpness, nearest });
 }
 
-fn correction(parts: &mut Parts) -> &mut LinearCorrection {
-    parts
+fn correction(values: &mut ArtifactValues) -> &mut LinearCorrection {
+    values
         .correction
         .as_mut()
-        .expect("the parts have correction")
+        .expect("the values have correction")
 }
 
 /// The small artifact with both sections of format 1.1.
-fn small_blended() -> Parts {
+fn small_blended() -> ArtifactValues {
     blended(small(), 2)
 }
 
-type Broken = (&'static str, &'static str, fn(&mut Parts));
+type Broken = (&'static str, &'static str, fn(&mut ArtifactValues));
 
-/// Each breaks one rule of the values: the variant, the section, and how.
+/// Each case breaks one rule of the values: the variant, the section, and the change.
 const BROKEN_PARTS: &[Broken] = &[
     ("Value", "CENT", |p| p.centroids[14] = NAN),
     ("Value", "CENT", |p| p.centroids[0] = -INF),
@@ -124,13 +124,13 @@ const BROKEN_PARTS: &[Broken] = &[
     ("SectionLength", "LATE", |p| short(&mut p.latency)),
     ("SectionLength", "NOVL", |p| p.novelty.truncate(1)),
     ("SectionLength", "NOVL", |p| p.novelty.clear()),
-    ("Value", "SOFT", |p| set_soft(p, 0.0, 3)),
-    ("Value", "SOFT", |p| set_soft(p, -1.0, 3)),
-    ("Value", "SOFT", |p| set_soft(p, f64::NAN, 3)),
-    ("Value", "SOFT", |p| set_soft(p, f64::INFINITY, 3)),
-    ("Value", "SOFT", |p| set_soft(p, 1.0, 0)),
-    ("Value", "SOFT", |p| set_soft(p, 1.0, 17)),
-    ("Value", "SOFT", |p| set_soft(p, 1.0, u32::MAX)),
+    ("Value", "SOFT", |p| set_blending(p, 0.0, 3)),
+    ("Value", "SOFT", |p| set_blending(p, -1.0, 3)),
+    ("Value", "SOFT", |p| set_blending(p, f64::NAN, 3)),
+    ("Value", "SOFT", |p| set_blending(p, f64::INFINITY, 3)),
+    ("Value", "SOFT", |p| set_blending(p, 1.0, 0)),
+    ("Value", "SOFT", |p| set_blending(p, 1.0, 17)),
+    ("Value", "SOFT", |p| set_blending(p, 1.0, u32::MAX)),
     ("Value", "SLOP", |p| correction(p).offsets[3] = NAN),
     ("Value", "SLOP", |p| correction(p).offsets[0] = INF),
     ("Value", "SLOP", |p| correction(p).slopes[0] = -INF),
@@ -142,7 +142,7 @@ const BROKEN_PARTS: &[Broken] = &[
         short(&mut correction(p).slopes);
     }),
     ("SectionLength", "SLOP", |p| {
-        // One in all: as many as there must be.
+        // One offset too many and one slope too few: the section has its length.
         short(&mut correction(p).offsets);
         correction(p).slopes.push(0.0);
     }),
@@ -156,9 +156,9 @@ const BROKEN_PARTS: &[Broken] = &[
 fn each_broken_value_is_refused() {
     for (i, (expected, section, break_it)) in BROKEN_PARTS.iter().enumerate() {
         let newer = ["SOFT", "SLOP"].contains(section);
-        let mut parts = if newer { small_blended() } else { small() };
-        break_it(&mut parts);
-        let error = Artifact::build(&parts).expect_err("a rule is broken");
+        let mut values = if newer { small_blended() } else { small() };
+        break_it(&mut values);
+        let error = Artifact::build(&values).expect_err("a rule is broken");
         let case = format!("case {i}: {error:?}: {error}");
         assert_eq!(variant(&error), *expected, "{case}");
         assert!(error.to_string().contains(section), "{case}");
@@ -177,7 +177,7 @@ fn add(draft: &mut Draft, at: usize, tag: [u8; 4], flags: u32) {
     draft.sections.insert(at, section);
 }
 
-/// Each breaks one rule of the reading algorithm, in its order.
+/// Each case breaks one rule of the reading algorithm, in its order.
 const FORGERIES: &[Forgery] = &[
     ("Empty", "no byte", |d| d.cut = Some(0)),
     ("NotAnArtifact", "other magic", |d| d.magic[3] = b'X'),
@@ -464,7 +464,7 @@ fn each_forgery_of_a_newer_section_is_refused() {
 
 /// 4m(d + 1) is 2^64 here, or d + 1 does not fit.
 #[test]
-fn lifts_whose_length_overflows_are_refused() {
+fn a_correction_whose_length_overflows_is_refused() {
     for (dim, models) in [((1 << 31) - 1, 1 << 31), (u32::MAX, u32::MAX)] {
         let mut draft = Draft::of(&file(&small_blended()));
         (draft.shape[1], draft.shape[2]) = (dim, models);
@@ -538,8 +538,8 @@ fn the_first_broken_rule_is_reported() {
 
 #[test]
 fn a_file_cut_anywhere_is_refused() {
-    for parts in [small(), small_blended()] {
-        cut_anywhere(&file(&parts));
+    for values in [small(), small_blended()] {
+        cut_anywhere(&file(&values));
     }
 }
 
@@ -550,7 +550,7 @@ fn cut_anywhere(valid: &[u8]) {
         let expected = if length == 0 { "Empty" } else { "Truncated" };
         assert_eq!(variant(&error), expected, "{length} bytes");
 
-        // Also where the header states the new length and the checksums are right.
+        // Also if the header states the new length and the checksums match.
         let mut cut = valid[..length].to_vec();
         if length >= 64 {
             cut[16..24].copy_from_slice(&(length as u64).to_le_bytes());
@@ -561,7 +561,7 @@ fn cut_anywhere(valid: &[u8]) {
             0 => "Empty",
             1..64 => "Truncated",
             _ if length < table_end => "SectionCount",
-            // The cut goes through a section, or leaves only padding of the next.
+            // The cut is inside a section, or in the padding before the next.
             _ => "SectionEnd",
         };
         let found = variant(&error);
@@ -574,8 +574,8 @@ fn cut_anywhere(valid: &[u8]) {
 
 #[test]
 fn a_file_with_any_bit_flipped_is_refused() {
-    for parts in [small(), small_blended()] {
-        any_bit_flipped(&file(&parts));
+    for values in [small(), small_blended()] {
+        any_bit_flipped(&file(&values));
     }
 }
 
@@ -600,11 +600,11 @@ fn any_bit_flipped(valid: &[u8]) {
     assert_eq!(flipped, valid);
 }
 
-/// Behind right checksums a flipped bit may be a valid file, never a panic.
+/// With corrected checksums a flipped bit may give a valid file, but never a panic.
 #[test]
 fn a_flipped_bit_with_right_checksums_never_panics() {
-    for parts in [small(), small_blended()] {
-        any_bit_flipped_with_right_checksums(&file(&parts));
+    for values in [small(), small_blended()] {
+        any_bit_flipped_with_right_checksums(&file(&values));
     }
 }
 

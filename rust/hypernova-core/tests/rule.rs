@@ -12,13 +12,15 @@
 mod support;
 
 use hypernova_core::format::Policy;
-use hypernova_core::policy::Entry;
-use hypernova_core::{Artifact, Decision, Error, OnNovel, Parts, Reason, Request, RouteOptions};
-use support::{embedder, in_row, neutral_policy, parts, values};
+use hypernova_core::policy::RankingEntry;
+use hypernova_core::{
+    Artifact, ArtifactValues, Decision, Error, OnNovel, Reason, Request, RouteOptions,
+};
+use support::{embedder, entry_values, in_row, neutral_policy, values};
 
 const NAN: f32 = f32::NAN;
 
-/// What one row of the profiles holds of four models: a, b (the default), c, d.
+/// One row of the profiles for four models: a, b (the default), c, d.
 #[derive(Clone, Copy)]
 struct Row {
     success: [f32; 4],
@@ -41,7 +43,7 @@ const ROW: Row = Row {
 fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
     let both = |values: fn(&Row) -> [f32; 4]| [values(&cluster), values(&whole)].concat();
     let models = ["a", "b", "c", "d"].map(String::from).into();
-    let parts = with!(Parts::new(1, 1, models, policy, embedder(1)), {
+    let values = with!(ArtifactValues::new(1, 1, models, policy, embedder(1)), {
         centroids: vec![0.0],
         counts: vec![1.0, 2.0, 3.0, 0.0, 10.0, 20.0, 30.0, 0.5],
         mean: vec![0.0; 8],
@@ -52,7 +54,7 @@ fn artifact(cluster: Row, whole: Row, policy: Policy) -> Artifact {
         latency: both(|r| r.latency),
         novelty: vec![8.0, 16.0],
     });
-    Artifact::build(&parts).expect("the parts are valid")
+    Artifact::build(&values).expect("the values are valid")
 }
 
 fn policy() -> Policy {
@@ -70,18 +72,18 @@ fn prices(prices: &[(&str, f64)]) -> Vec<(String, f64)> {
     prices.iter().map(|&(n, p)| (n.to_owned(), p)).collect()
 }
 
-/// A row, a policy and a request, and what must come of them.
+/// A row, a policy and a request, and the expected ranking and reason.
 struct Case {
     clause: &'static str,
     row: Row,
     policy: Policy,
     request: Request,
-    /// The ranking, the decision first; empty where no model is left.
+    /// The ranking, the chosen model first; empty if no model is left.
     ranking: &'static str,
     reason: Reason,
 }
 
-/// The case from which the others differ: nothing is asked for, nothing is proven.
+/// The base of all cases: no options, no model proven.
 fn case(clause: &'static str) -> Case {
     Case {
         clause,
@@ -115,7 +117,7 @@ impl Case {
     }
 }
 
-fn spell(artifact: &Artifact, ranking: &[Entry]) -> String {
+fn spell(artifact: &Artifact, ranking: &[RankingEntry]) -> String {
     let names = ranking.iter().map(|e| artifact.model_name(e.model));
     names.collect::<Vec<_>>().join(" ")
 }
@@ -123,7 +125,7 @@ fn spell(artifact: &Artifact, ranking: &[Entry]) -> String {
 fn check(cases: impl IntoIterator<Item = Case>) {
     for case in cases {
         let clause = case.clause;
-        // The row that is not meant would give another answer: d alone is good there.
+        // The other row would give another answer: only d is good there.
         let other = Row {
             success: [0.0, 0.0, 0.0, 1.0],
             ..ROW
@@ -331,7 +333,7 @@ fn limits() {
             .policy(|p| p.max_cost_usd = Some(0.25))
             .asked(|r| r.max_cost_usd = Some(0.5))
             .gives("b a", DefaultNoEvidence),
-        case("an infinite cost limit lifts the policy's, and takes what is unknown")
+        case("an infinite cost limit removes the policy's, and allows unknown costs")
             .policy(|p| p.max_cost_usd = Some(0.25))
             .asked(|r| r.max_cost_usd = Some(f64::INFINITY)),
         case("a cost limit of 0 leaves what costs nothing")
@@ -445,7 +447,7 @@ fn a_novel_prompt_is_judged_by_the_whole_table() {
 }
 
 #[test]
-fn a_ranking_says_what_it_goes_by() {
+fn a_ranking_has_the_estimates_that_it_goes_by() {
     let artifact = artifact(ROW, ROW, policy());
     let request = with!(Request::default(), {
         cost_weight: Some(0.5),
@@ -461,7 +463,7 @@ fn a_ranking_says_what_it_goes_by() {
         (3, 0.25, None, None, 0.0, 0.25 - 1.0 - 0.5),
     ];
     let found = artifact.rank(&in_row(0), &[], &options);
-    assert_eq!(found.iter().map(values).collect::<Vec<_>>(), expected);
+    assert_eq!(found.iter().map(entry_values).collect::<Vec<_>>(), expected);
     let whole = artifact.rank(&in_row(1), &[], &options);
     let whole: Vec<f64> = whole.iter().map(|e| e.n).collect();
     assert_eq!(whole, [20.0, 30.0, 10.0, 0.5]);
@@ -486,7 +488,7 @@ fn utility_is_computed_in_f64_from_left_to_right() {
 }
 
 #[test]
-fn a_wish_out_of_range_is_named() {
+fn an_option_out_of_range_is_named() {
     let artifact = artifact(ROW, ROW, policy());
     let request = Request::default;
     for value in [f64::NAN, f64::INFINITY, -f64::INFINITY, -1e-300] {
@@ -524,7 +526,7 @@ fn a_wish_out_of_range_is_named() {
 }
 
 #[test]
-fn an_unknown_model_is_named_with_those_there_are() {
+fn an_unknown_model_is_named_with_the_known_ones() {
     let artifact = artifact(ROW, ROW, policy());
     let request = Request::default;
     let cases = [
@@ -546,7 +548,7 @@ fn an_unknown_model_is_named_with_those_there_are() {
         assert!(error.starts_with(&expected), "{error}");
         assert!(error.ends_with("it holds a, b, c, d"), "{error}");
     }
-    let many = Artifact::build(&parts(1, 1, 40, 1)).unwrap();
+    let many = Artifact::build(&values(1, 1, 40, 1)).unwrap();
     let unknown = with!(request(), { deny: Some(names(&["e"])) });
     let error = RouteOptions::resolve(&many, &unknown)
         .unwrap_err()
@@ -555,7 +557,7 @@ fn an_unknown_model_is_named_with_those_there_are() {
 }
 
 #[test]
-fn a_conversation_stays_unless_leaving_gains_enough() {
+fn a_conversation_stays_unless_a_switch_gains_enough() {
     // The first choice is c, with a utility of 0.75; b has 0.625, a 0.5, d 0.25.
     fn talk(clause: &'static str) -> Case {
         case(clause).policy(|p| p.guard_z = 0.5)
@@ -605,7 +607,7 @@ fn a_conversation_stays_unless_leaving_gains_enough() {
 }
 
 #[test]
-fn a_novel_prompt_gets_what_the_caller_says() {
+fn a_novel_prompt_gets_the_answer_of_on_novel() {
     let whole = Row {
         success: [0.5, 0.625, 0.6875, 0.25],
         ..ROW
@@ -635,7 +637,7 @@ fn a_novel_prompt_gets_what_the_caller_says() {
     let options = RouteOptions::resolve(&artifact, &request).expect("nothing is out of range");
     let found = artifact.decide_many(&[0.0, 1.0, 20.0, 0.0], &options);
     assert!(matches!(found, Err(Error::Novel { row: Some(2), .. })));
-    assert!(matches!(OnNovel::named("none"), Err(Error::OnNovel(name)) if name == "none"));
+    assert!(matches!(OnNovel::from_name("none"), Err(Error::OnNovel(name)) if name == "none"));
 }
 
 #[test]
@@ -721,7 +723,7 @@ fn after_failures_the_others_follow_in_order() {
             Err(error) => panic!("{error}"),
         }
     }
-    // Whatever was first, the others follow by the rule: b, c, a.
+    // After any first model the others follow by the rule: b, c, a.
     let rest: Vec<_> = [1, 2, 0].into_iter().filter(|m| *m != tried[0]).collect();
     assert_eq!(tried[1..], rest);
     let found = artifact.after_failure(&decision, &[], &options, "nobody");
@@ -732,7 +734,7 @@ fn after_failures_the_others_follow_in_order() {
             ..
         })
     ));
-    // Of a model that was not taken, the taken one is left.
+    // If another model fails, the chosen one stays first.
     let plain = RouteOptions::defaults(&artifact);
     let decision = artifact.decide(&[0.0], &plain).expect("a model is left");
     let (next, _) = artifact

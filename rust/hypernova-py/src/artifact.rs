@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::array::{Fresh, Matrix, vector_f32};
+use crate::array::{Fresh, Matrix, numbers, vector_f32};
 use crate::convert::{self, Mmap, Reduced, reduced};
 use crate::decision::{Decision, RankingEntry};
 use crate::decisions::Decisions;
@@ -36,7 +36,7 @@ fn decide_some_at_a_time(
     for start in (0..matrix.len()).step_by(some.len().max(1)) {
         let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
         matrix.copy(start, some);
-        artifact.decide_more(some, options, &mut decided)?;
+        artifact.decide_into(some, options, &mut decided)?;
         if artifact.ranks_by_vector() {
             kept.extend_from_slice(some);
         }
@@ -414,6 +414,33 @@ impl Artifact {
         explanation_rows(py, &self.inner, &explanation)
     }
 
+    /// Find which distances from the nearest centroid are those of novel prompts.
+    ///
+    /// Args:
+    ///     distances: float32 (n,), C-contiguous, as of `nearest_centroids` or of
+    ///         `Decisions.distances`.
+    ///
+    /// Returns:
+    ///     Whether each prompt is novel, bool (n,); read-only.
+    ///
+    /// Raises:
+    ///     VectorError: Not a C-contiguous float32 array.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> artifact = hypernova.Router.open().artifact
+    ///     >>> artifact.is_novel(artifact.novelty_quantiles[[0, -1]]).tolist()
+    ///     [False, True]
+    fn is_novel<'py>(
+        &self,
+        py: Python<'py>,
+        distances: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let distances: Vec<f32> = numbers("distances", distances)?;
+        let novel = |&distance: &f32| self.inner.novelty(distance).1;
+        Fresh(distances.iter().map(novel).collect()).flat(py)
+    }
+
     /// Rank the models for a prompt of which nothing can be read, such as an image.
     ///
     /// The default model comes first if it is allowed, or ``previous_model`` if leaving it does not
@@ -443,8 +470,8 @@ impl Artifact {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let options = self.options("Artifact.rank_unread", options)?;
-        let entries = self.inner.rank_unread(&options);
-        let name = |entry: &core::Entry| self.inner.model_name(entry.model);
+        let entries = self.inner.rank_without_vector(&options);
+        let name = |entry: &core::RankingEntry| self.inner.model_name(entry.model);
         PyTuple::new(py, entries.iter().map(|e| RankingEntry::new(name(e), e)))
     }
 
@@ -638,13 +665,13 @@ impl Artifact {
     /// Then the nearest cluster counts alone.
     #[getter]
     fn sharpness(&self) -> Option<f64> {
-        self.inner.soft().map(|soft| soft.sharpness)
+        self.inner.blending().map(|blending| blending.sharpness)
     }
 
     /// Number of nearest clusters that have a share, 1 to 16; None as ``sharpness``.
     #[getter]
     fn n_nearest(&self) -> Option<u32> {
-        self.inner.soft().map(|soft| soft.nearest)
+        self.inner.blending().map(|blending| blending.nearest)
     }
 
     /// Slopes of the linear correction, float32 (m, dim); None where there is none.

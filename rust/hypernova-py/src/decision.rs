@@ -124,12 +124,12 @@ impl Decision {
                 vector,
             } => {
                 let entries = artifact.rank(decided, vector, options).into_iter();
-                let name = |entry: &core::Entry| artifact.model_name(entry.model);
+                let name = |entry: &core::RankingEntry| artifact.model_name(entry.model);
                 entries.map(|e| RankingEntry::new(name(&e), &e)).collect()
             }
             Kind::Detached(detached) => {
                 let entries = detached.ranking().iter();
-                let name = |entry: &core::Entry| detached.model_name(entry.model);
+                let name = |entry: &core::RankingEntry| detached.model_name(entry.model);
                 entries.map(|e| RankingEntry::new(name(e), e)).collect()
             }
         }
@@ -311,7 +311,7 @@ pub(crate) struct RankingEntry {
 type Values<'a> = (&'a str, f64, Option<f64>, Option<f64>, f64, f64);
 
 impl RankingEntry {
-    pub(crate) fn new(model: &str, entry: &core::Entry) -> Self {
+    pub(crate) fn new(model: &str, entry: &core::RankingEntry) -> Self {
         Self {
             model: model.to_owned(),
             success: entry.success,

@@ -128,7 +128,7 @@ impl Arguments<'_, '_> {
             let name = text("on_novel", "a str", what)?;
             let named = name.to_str().map_or_else(
                 |_| Err(core::Error::OnNovel(escaped(name))),
-                core::OnNovel::named,
+                core::OnNovel::from_name,
             );
             options.on_novel(named.map_err(raise)?);
         }

@@ -40,7 +40,7 @@ pub(crate) fn build(given: Option<&Bound<'_, PyDict>>) -> PyResult<core::Artifac
         }
     }
     let mut draft = Draft {
-        parts: core::Parts::new(0, 0, vec![], core::format::Policy::new(0), String::new()),
+        parts: core::ArtifactValues::new(0, 0, vec![], core::format::Policy::new(0), String::new()),
         sharpness: None,
         n_nearest: N_NEAREST,
         slopes: None,
@@ -62,7 +62,7 @@ pub(crate) fn replace(
 
 /// The values of an artifact that is being made. Those that only make sense together are apart.
 struct Draft {
-    parts: core::Parts,
+    parts: core::ArtifactValues,
     sharpness: Option<f64>,
     n_nearest: u32,
     slopes: Option<Vec<f32>>,
@@ -75,7 +75,8 @@ impl Draft {
         let models = (0..artifact.n_models() as u32).map(|m| artifact.model_name(m).to_owned());
         let (policy, embedder) = (*artifact.policy(), artifact.embedder_json());
         let dim = u32::try_from(dim)?;
-        let mut parts = core::Parts::new(rows, dim, models.collect(), policy, embedder.to_owned());
+        let mut parts =
+            core::ArtifactValues::new(rows, dim, models.collect(), policy, embedder.to_owned());
         parts.centroids = artifact.centroids().to_vec();
         parts.counts = artifact.counts().to_vec();
         parts.mean = artifact.mean().to_vec();
@@ -86,11 +87,11 @@ impl Draft {
         parts.latency = artifact.latency().to_vec();
         parts.novelty = artifact.novelty_quantiles().to_vec();
         artifact.metadata().clone_into(&mut parts.metadata);
-        let soft = artifact.soft();
+        let blending = artifact.blending();
         Ok(Self {
             parts,
-            sharpness: soft.map(|soft| soft.sharpness),
-            n_nearest: soft.map_or(N_NEAREST, |soft| soft.nearest),
+            sharpness: blending.map(|blending| blending.sharpness),
+            n_nearest: blending.map_or(N_NEAREST, |blending| blending.nearest),
             slopes: artifact.slopes().map(<[f32]>::to_vec),
             offsets: artifact.offsets().map(<[f32]>::to_vec),
         })
@@ -151,7 +152,7 @@ impl Draft {
 
     fn finish(self) -> PyResult<core::Artifact> {
         let mut parts = self.parts;
-        parts.soft = self.sharpness.map(|sharpness| core::format::Soft {
+        parts.blending = self.sharpness.map(|sharpness| core::format::Blending {
             sharpness,
             nearest: self.n_nearest,
         });

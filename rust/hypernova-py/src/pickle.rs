@@ -60,7 +60,7 @@ pub(crate) fn artifact(state: &Bound<'_, PyTuple>) -> PyResult<Artifact> {
 #[pyo3(signature = (*state))]
 pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
     let (data, id): (Bound<'_, PyBytes>, String) = parts("decision", state)?;
-    if !core::id::is_one(&id) {
+    if !core::id::is_id(&id) {
         return Err(UnpicklingError::new_err(format!(
             "not what a pickled decision holds: the id is {id:?}, expected 32 hexadecimal digits"
         )));

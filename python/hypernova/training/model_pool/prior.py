@@ -28,21 +28,10 @@ from hypernova.training.clustering.structure import shares
 from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hypernova._core import Artifact
     from hypernova.training.types import Floats, Ints
-
-
-def novel(distances: Floats, artifact: Artifact) -> Floats:
-    """Which prompts the artifact takes for novel (FORMAT.md, *Novelty*), bool (n,)."""
-    quantiles = artifact.novelty_quantiles.astype(np.float64)
-    at = np.searchsorted(artifact.novelty_quantiles, distances, side="right")
-    low = quantiles[np.clip(at - 1, 0, len(quantiles) - 2)]
-    high = quantiles[np.clip(at, 1, len(quantiles) - 1)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = (at - 1 + (distances - low) / (high - low)) / (len(quantiles) - 1)
-    novelty = np.where(at == 0, 0.0, np.where(at == len(quantiles), 1.0, between))
-    found: Floats = novelty.astype(np.float32).astype(np.float64) > artifact.policy["novelty_limit"]
-    return found
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class Placed:
     """
 
     clusters: Ints
-    novel: Floats
+    novel: NDArray[np.bool_]
     rows: Floats
     vectors: Floats
 
@@ -66,7 +55,7 @@ class Placed:
         """Place vectors, float32 (n, dim)."""
         centroids = artifact.centroids
         clusters, distances = nearest_centroids(vectors, centroids)
-        unlike = novel(distances, artifact)
+        unlike = artifact.is_novel(distances)
         rows = np.zeros((len(vectors), len(centroids) + 1))
         if artifact.sharpness is None or artifact.n_nearest is None:
             rows[np.arange(len(vectors)), clusters] = 1.0

@@ -1,13 +1,13 @@
-//! The artifacts and queries that benchmarks are run on: the same in every run.
+//! Artifacts and queries for benchmarks: the same in every run.
 
-use hypernova_core::format::{Policy, Soft};
-use hypernova_core::{Artifact, LinearCorrection, Parts, Request, RouteOptions};
+use hypernova_core::format::{Blending, Policy};
+use hypernova_core::{Artifact, ArtifactValues, LinearCorrection, Request, RouteOptions};
 
 pub const MODELS: usize = 25;
-/// Queries that take turns, so that the branches taken for one are not learnt.
+/// Number of queries that take turns, so that the CPU does not learn the branches of one.
 pub const QUERIES: usize = 64;
 
-/// Bits of the generator `SplitMix64`: the same data in every run.
+/// The generator `SplitMix64`: the same data in every run.
 pub struct SplitMix(pub u64);
 
 impl SplitMix {
@@ -33,27 +33,27 @@ impl SplitMix {
 }
 
 pub fn artifact(clusters: usize, dim: usize) -> Artifact {
-    Artifact::build(&parts(clusters, dim)).expect("the parts are valid")
+    Artifact::build(&values(clusters, dim)).expect("the values are valid")
 }
 
-/// Blended and corrected, as `fit` makes them.
+/// An artifact with blending and correction, as `fit` makes them.
 #[allow(dead_code, reason = "not every crate that shares this module uses it")]
 pub fn fitted(clusters: usize, dim: usize) -> Artifact {
-    let mut parts = parts(clusters, dim);
+    let mut values = values(clusters, dim);
     let mut random = SplitMix(7);
     let mut draw = |n: usize| (0..n).map(|_| random.fraction() * 0.02 - 0.01).collect();
-    parts.correction = Some(LinearCorrection {
+    values.correction = Some(LinearCorrection {
         offsets: draw(MODELS),
         slopes: draw(MODELS * dim),
     });
-    parts.soft = Some(Soft {
+    values.blending = Some(Blending {
         sharpness: 8.0,
         nearest: 8,
     });
-    Artifact::build(&parts).expect("the parts are valid")
+    Artifact::build(&values).expect("the values are valid")
 }
 
-pub fn parts(clusters: usize, dim: usize) -> Parts {
+pub fn values(clusters: usize, dim: usize) -> ArtifactValues {
     let mut random = SplitMix(clusters as u64 ^ dim as u64);
     let cells = (clusters + 1) * MODELS;
     let centroids = random.unit_vectors(clusters, dim);
@@ -67,26 +67,26 @@ pub fn parts(clusters: usize, dim: usize) -> Parts {
         r#"{{"name": "bench", "dim": {dim}, "fingerprint": "{}", "kind": "vectors"}}"#,
         "0".repeat(64)
     );
-    let mut parts = Parts::new(clusters as u32, dim as u32, models, policy, embedder);
-    parts.centroids = centroids;
-    parts.counts = vec![40.0; cells];
-    parts.mean = draw(1.0);
-    parts.success = draw(1.0);
-    parts.standard_error = draw(0.1);
-    parts.gain_error = draw(0.1);
-    parts.cost = draw(0.02);
-    parts.latency = draw(20.0);
-    parts.novelty = (0..101).map(|q| q as f32 / 50.0).collect();
-    parts.metadata = "{}".into();
-    parts
+    let mut values = ArtifactValues::new(clusters as u32, dim as u32, models, policy, embedder);
+    values.centroids = centroids;
+    values.counts = vec![40.0; cells];
+    values.mean = draw(1.0);
+    values.success = draw(1.0);
+    values.standard_error = draw(0.1);
+    values.gain_error = draw(0.1);
+    values.cost = draw(0.02);
+    values.latency = draw(20.0);
+    values.novelty = (0..101).map(|q| q as f32 / 50.0).collect();
+    values.metadata = "{}".into();
+    values
 }
 
-/// About as far from all centroids: the search can rule few of them out.
+/// Queries about as far from all centroids, so that the search can prune few of them.
 pub fn far_queries(dim: usize) -> Vec<f32> {
     SplitMix(99).unit_vectors(QUERIES, dim)
 }
 
-/// A centroid and noise of the same length, as prompts are that belong to a cluster.
+/// Queries near centroids, like prompts of a cluster: centroid plus noise of the same length.
 pub fn queries(artifact: &Artifact) -> Vec<f32> {
     let dim = artifact.dim();
     let mut queries = far_queries(dim);

@@ -1,322 +1,157 @@
-//! Rules for the values inside a section (check 11 of `FORMAT.md`).
+//! The values of an artifact, as types.
 //!
-//! Not here: where sections lie, and how long they are.
+//! Not here: their rules (`check.rs`) and their bytes (`encode.rs`).
 
-#![expect(
-    clippy::needless_bitwise_bool,
-    reason = "both sides are looked at, so that it vectorises"
-)]
+/// Defaults of the route options and parameters of the decision rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Success that one USD is worth.
+    pub cost_weight: f64,
+    /// Success that one second is worth.
+    pub latency_weight: f64,
+    /// Highest expected cost of a task, in USD; `None` is no limit.
+    pub max_cost_usd: Option<f64>,
+    /// Lowest success estimate, 0 to 1.
+    pub min_success: f64,
+    /// Number of standard errors by which a model's gain over the default model must exceed 0.
+    pub guard_z: f64,
+    /// Novelty above which the whole table decides instead of a cluster; 1 switches this off.
+    pub novelty_limit: f64,
+    /// Number of outcomes with which the estimates lean on the overall rate.
+    pub shrinkage: f64,
+    /// Index of the default model.
+    pub default_model: u32,
+}
 
-use std::ops::Range;
+impl Policy {
+    /// Create a policy by which the highest success estimate wins: no weights, no limits, no
+    /// guard, and no prompt is novel.
+    #[must_use]
+    pub fn new(default_model: u32) -> Self {
+        Self {
+            cost_weight: 0.0,
+            latency_weight: 0.0,
+            max_cost_usd: None,
+            min_success: 0.0,
+            guard_z: 0.0,
+            novelty_limit: 1.0,
+            shrinkage: 0.0,
+            default_model,
+        }
+    }
+}
 
-use super::{Policy, Soft, Tag, f64_at, tag, u32_at};
-use crate::error::Error;
-use crate::nearest::MAX_TOP_K;
+/// How the profiles of the nearest clusters are blended into one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Blending {
+    /// How fast a cluster's share falls with its squared distance; above 0.
+    pub sharpness: f64,
+    /// Number of nearest clusters that have a share, 1 to 16.
+    pub nearest: u32,
+}
 
-pub(super) const POLICY_LEN: usize = 64;
-pub(super) const SOFT_LEN: usize = 16;
-
-/// Whether an artifact routes text or vectors only.
+/// The origin of an artifact's vectors: text, or the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbedderKind {
     /// An embedder turns text into the vector.
     Text,
-    /// The vectors came with the table.
+    /// The vectors came with the table, so that only vectors can be routed.
     Vectors,
 }
 
-/// What the core reads of an embedder's identity.
+/// The fields of an embedder's identity that the core reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Embedder {
-    /// Name, for people.
+    /// Name, for display.
     pub name: String,
-    /// 64 hexadecimal digits; equal fingerprints mean equal vectors.
+    /// 64 lower-case hexadecimal digits; equal fingerprints mean equal vectors.
     pub fingerprint: String,
-    /// Whether text can be routed.
+    /// Whether the artifact routes text.
     pub kind: EmbedderKind,
 }
 
-/// Values of a section as they lie in the file, which is little-endian; they
-/// may be unaligned here, since [`super::parse`] takes any bytes.
-fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
-    let (chunks, _) = bytes.as_chunks::<4>();
-    chunks.iter().map(|&c| f32::from_le_bytes(c))
+/// All values of an artifact; `FORMAT.md` has their shapes and rules.
+///
+/// [`ArtifactValues::new`] leaves the arrays empty; fill in the fields and call
+/// [`crate::Artifact::build`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ArtifactValues {
+    /// Number of clusters, `k`.
+    pub clusters: u32,
+    /// Dimension of a vector, `d`.
+    pub dim: u32,
+    /// Centroids, `k` x `d`.
+    pub centroids: Vec<f32>,
+    /// Number of outcomes, `(k + 1)` x `m`.
+    pub counts: Vec<f64>,
+    /// Mean score, `(k + 1)` x `m`.
+    pub mean: Vec<f32>,
+    /// Success estimate, `(k + 1)` x `m`.
+    pub success: Vec<f32>,
+    /// Standard error of the success estimate, `(k + 1)` x `m`.
+    pub standard_error: Vec<f32>,
+    /// Standard error of the paired gain over the default model, `(k + 1)` x `m`.
+    pub gain_error: Vec<f32>,
+    /// Mean cost in USD, `(k + 1)` x `m`; NaN where unknown.
+    pub cost: Vec<f32>,
+    /// Mean latency in seconds, `(k + 1)` x `m`; NaN where unknown.
+    pub latency: Vec<f32>,
+    /// Names of the `m` models.
+    pub models: Vec<String>,
+    /// Defaults of the route options and parameters of the decision rule.
+    pub policy: Policy,
+    /// The embedder's identity, a JSON object.
+    pub embedder: String,
+    /// Novelty quantiles: distances, rising.
+    pub novelty: Vec<f32>,
+    /// How the artifact was made, a JSON object.
+    pub metadata: String,
+    /// How the profiles of the nearest clusters are blended; `None` takes the nearest alone.
+    pub blending: Option<Blending>,
+    /// The linear correction of the success estimates; `None` is none.
+    pub correction: Option<LinearCorrection>,
 }
 
-fn f64s(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
-    let (chunks, _) = bytes.as_chunks::<8>();
-    chunks.iter().map(|&c| f64::from_le_bytes(c))
-}
-
-/// Refuse the first value that breaks the rule. The fold looks at every value
-/// without leaving early, so that it vectorises; the search for the culprit
-/// only runs in a file that is refused.
-fn check(
-    tag: Tag,
-    bytes: &[u8],
-    rule: &'static str,
-    obeys: impl Fn(f32) -> bool,
-) -> Result<(), Error> {
-    if f32s(bytes).fold(true, |all, v| all & obeys(v)) {
-        return Ok(());
-    }
-    let culprit = f32s(bytes).enumerate().find(|&(_, v)| !obeys(v));
-    let (index, value) = culprit.unwrap_or((0, f32::NAN));
-    Err(Error::Value {
-        tag,
-        index,
-        value: f64::from(value),
-        rule,
-    })
-}
-
-pub(super) fn finite(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    check(tag, bytes, "it must be finite", f32::is_finite)
-}
-
-pub(super) fn fractions(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    check(tag, bytes, "it must lie in 0 to 1", |v| {
-        (0.0..=1.0).contains(&v)
-    })
-}
-
-pub(super) fn not_negative(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    check(tag, bytes, "it must be finite and at least 0", |v| {
-        v.is_finite() & (v >= 0.0)
-    })
-}
-
-pub(super) fn known_or_nan(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    let rule = "it must be finite and at least 0, or NaN where unknown";
-    check(tag, bytes, rule, |v| {
-        v.is_nan() | (v.is_finite() & (v >= 0.0))
-    })
-}
-
-pub(super) fn counts(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
-    // As in `check`.
-    if f64s(bytes).fold(true, |all, v| all & (v.is_finite() & (v >= 0.0))) {
-        return Ok(());
-    }
-    let culprit = f64s(bytes)
-        .enumerate()
-        .find(|(_, v)| !v.is_finite() || *v < 0.0);
-    culprit.map_or(Ok(()), |(index, value)| {
-        Err(Error::Value {
-            tag,
-            index,
-            value,
-            rule: "it must be finite and at least 0",
-        })
-    })
-}
-
-pub(super) fn unknown_means(counts: &[u8], means: &[u8]) -> Result<(), Error> {
-    let both = f64s(counts).zip(f32s(means));
-    if both.fold(true, |all, (n, mean)| all & ((n != 0.0) | (mean == 0.0))) {
-        return Ok(());
-    }
-    let culprit = f64s(counts)
-        .zip(f32s(means))
-        .enumerate()
-        .find(|(_, (n, mean))| *n == 0.0 && *mean != 0.0);
-    culprit.map_or(Ok(()), |(index, (_, mean))| {
-        Err(Error::Value {
-            tag: tag::MEAN,
-            index,
-            value: f64::from(mean),
-            rule: "it must be 0 where no outcome was counted",
-        })
-    })
-}
-
-pub(super) fn quantiles(bytes: &[u8]) -> Result<(), Error> {
-    not_negative(tag::NOVELTY, bytes)?;
-    let mut before = 0.0;
-    for (index, value) in f32s(bytes).enumerate() {
-        if value < before {
-            return Err(Error::Value {
-                tag: tag::NOVELTY,
-                index,
-                value: f64::from(value),
-                rule: "it must not be less than the one before",
-            });
+impl ArtifactValues {
+    /// Create values with empty arrays and metadata, without blending and without correction.
+    #[must_use]
+    pub fn new(
+        clusters: u32,
+        dim: u32,
+        models: Vec<String>,
+        policy: Policy,
+        embedder: String,
+    ) -> Self {
+        Self {
+            clusters,
+            dim,
+            centroids: Vec::new(),
+            counts: Vec::new(),
+            mean: Vec::new(),
+            success: Vec::new(),
+            standard_error: Vec::new(),
+            gain_error: Vec::new(),
+            cost: Vec::new(),
+            latency: Vec::new(),
+            models,
+            policy,
+            embedder,
+            novelty: Vec::new(),
+            metadata: String::new(),
+            blending: None,
+            correction: None,
         }
-        before = value;
     }
-    Ok(())
 }
 
-/// Bytes that the starts of the names take (check 10 for `MODL`).
-pub(super) fn starts_len(section: usize, models: usize) -> Result<usize, Error> {
-    let table = models.checked_add(1).and_then(|n| n.checked_mul(4));
-    table
-        .filter(|&t| t <= section)
-        .ok_or_else(|| Error::SectionLength {
-            tag: tag::MODELS,
-            expected: format!("at least 4 x ({models} + 1)"),
-            found: section as u64,
-        })
-}
-
-pub(super) fn names(
-    file: &[u8],
-    section: Range<usize>,
-    models: usize,
-) -> Result<Vec<Range<usize>>, Error> {
-    let bytes = &file[section.clone()];
-    let table = starts_len(bytes.len(), models)?;
-    let text = bytes.len() - table;
-    let start = |i: usize| u32_at(bytes, 4 * i) as usize;
-    if start(0) != 0 {
-        return Err(Error::ModelNames {
-            index: 0,
-            rule: "the first name must start at 0",
-        });
-    }
-    if start(models) != text {
-        return Err(Error::ModelNames {
-            index: models,
-            rule: "the names must end where the section ends",
-        });
-    }
-    let mut ranges = Vec::with_capacity(models);
-    let mut seen = std::collections::HashSet::with_capacity(models);
-    for index in 0..models {
-        let refuse = |rule| Err(Error::ModelNames { index, rule });
-        let (from, to) = (start(index), start(index + 1));
-        if from > to || to > text {
-            return refuse("its end must lie behind its start and inside the section");
-        }
-        let Ok(name) = std::str::from_utf8(&bytes[table + from..table + to]) else {
-            return refuse("it must be UTF-8");
-        };
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return refuse("it must not be empty or hold control characters");
-        }
-        if !seen.insert(name) {
-            return refuse("it occurs twice");
-        }
-        let at = section.start + table;
-        ranges.push(at + from..at + to);
-    }
-    Ok(ranges)
-}
-
-pub(super) fn policy(bytes: &[u8], models: usize) -> Result<Policy, Error> {
-    let number = |index: usize, rule, obeys: &dyn Fn(f64) -> bool| {
-        let value = f64_at(bytes, 8 * index);
-        if obeys(value) {
-            return Ok(value);
-        }
-        Err(Error::Value {
-            tag: tag::POLICY,
-            index,
-            value,
-            rule,
-        })
-    };
-    let not_negative = |v: f64| v.is_finite() && v >= 0.0;
-    let fraction = |v: f64| (0.0..=1.0).contains(&v);
-    let at_least_0 = "it must be finite and at least 0";
-    let in_0_to_1 = "it must lie in 0 to 1";
-
-    let max_cost_usd = number(2, "it must be finite and at least 0, or NaN", &|v| {
-        v.is_nan() || not_negative(v)
-    })?;
-    let default_model = u32_at(bytes, 56);
-    if default_model as usize >= models {
-        return Err(Error::Value {
-            tag: tag::POLICY,
-            index: 7,
-            value: f64::from(default_model),
-            rule: "the default model must be one of the models",
-        });
-    }
-    if u32_at(bytes, 60) != 0 {
-        return Err(Error::Value {
-            tag: tag::POLICY,
-            index: 7,
-            value: f64::from(u32_at(bytes, 60)),
-            rule: "the last four bytes must be zero",
-        });
-    }
-    Ok(Policy {
-        cost_weight: number(0, at_least_0, &not_negative)?,
-        latency_weight: number(1, at_least_0, &not_negative)?,
-        max_cost_usd: (!max_cost_usd.is_nan()).then_some(max_cost_usd),
-        min_success: number(3, in_0_to_1, &fraction)?,
-        guard_z: number(4, at_least_0, &not_negative)?,
-        novelty_limit: number(5, in_0_to_1, &fraction)?,
-        shrinkage: number(6, at_least_0, &not_negative)?,
-        default_model,
-    })
-}
-
-pub(super) fn soft(bytes: &[u8]) -> Result<Soft, Error> {
-    let refuse = |index, value, rule| {
-        Err(Error::Value {
-            tag: tag::SOFT,
-            index,
-            value,
-            rule,
-        })
-    };
-    let sharpness = f64_at(bytes, 0);
-    if !(sharpness.is_finite() && sharpness > 0.0) {
-        return refuse(0, sharpness, "it must be finite and above 0");
-    }
-    let (nearest, reserved) = (u32_at(bytes, 8), u32_at(bytes, 12));
-    if !(1..=MAX_TOP_K as u32).contains(&nearest) {
-        let rule = "the number of nearest clusters must be 1 to 16";
-        return refuse(1, f64::from(nearest), rule);
-    }
-    if reserved != 0 {
-        let rule = "the last four bytes must be zero";
-        return refuse(2, f64::from(reserved), rule);
-    }
-    Ok(Soft { sharpness, nearest })
-}
-
-pub(super) fn embedder(bytes: &[u8], dim: usize) -> Result<Embedder, Error> {
-    let refuse = |detail: String| Error::Embedder { detail };
-    let json: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| refuse(format!("not JSON: {e}")))?;
-    let text = |key: &str| {
-        json.get(key)
-            .and_then(serde_json::Value::as_str)
-            .filter(|s| !s.is_empty())
-            .map(str::to_owned)
-            .ok_or_else(|| refuse(format!("{key:?} must be a string that is not empty")))
-    };
-    let name = text("name")?;
-    let fingerprint = text("fingerprint")?;
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    if fingerprint.len() != 64 || !fingerprint.bytes().all(is_hex) {
-        return Err(refuse(
-            "\"fingerprint\" must be 64 lower-case hexadecimal digits".into(),
-        ));
-    }
-    let kind = match text("kind")?.as_str() {
-        "text" => EmbedderKind::Text,
-        "vectors" => EmbedderKind::Vectors,
-        other => {
-            return Err(refuse(format!(
-                "\"kind\" is {other:?}; it must be \"text\" or \"vectors\""
-            )));
-        }
-    };
-    let stated = json.get("dim").and_then(serde_json::Value::as_u64);
-    if stated != Some(dim as u64) {
-        return Err(refuse(format!(
-            "\"dim\" is {}; the header says {dim}",
-            stated.map_or_else(|| "not an integer".to_owned(), |d| d.to_string())
-        )));
-    }
-    Ok(Embedder {
-        name,
-        fingerprint,
-        kind,
-    })
+/// A linear function of the vector for each model, added to its success estimate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearCorrection {
+    /// Value at the zero vector, `m`.
+    pub offsets: Vec<f32>,
+    /// Slopes, `m` x `d`.
+    pub slopes: Vec<f32>,
 }

@@ -1,27 +1,27 @@
-//! Levels of SIMD, as values that can be made only where the CPU has them.
+//! SIMD levels, as values that exist only where the CPU has the level.
 //!
-//! Not here: what is compiled for them.
+//! Not here: the implementations for them (`dispatch.rs`).
 
 use std::env::VarError;
 use std::fmt;
 
 use crate::error::Error;
 
-/// Environment variable that asks for a lower level than the CPU has.
+/// Environment variable that selects a lower SIMD level than the CPU's highest.
 pub const LEVEL_VARIABLE: &str = "HYPERNOVA_SIMD";
 
-/// Define a type whose values prove that the CPU has some features.
+/// Define a type whose values prove that the CPU has certain features.
 macro_rules! proof {
     ($(#[$doc:meta])* $name:ident, $arch:literal, $detected:ident!($($feature:tt),+)) => {
         $(#[$doc])*
         ///
-        /// Whoever has a value may call code that is compiled for these features: values are
-        /// made by detection alone, and a CPU keeps what it has.
+        /// A value permits calls of code that is compiled for these features: only detection
+        /// creates values.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub struct $name(());
 
         impl $name {
-            /// The proof, if this CPU has the features.
+            /// Detect the features; `None` if this CPU lacks one.
             fn detect() -> Option<Self> {
                 #[cfg(target_arch = $arch)]
                 if $(std::arch::$detected!($feature))&&+ {
@@ -70,9 +70,9 @@ impl From<Avx512> for Avx2 {
     }
 }
 
-/// A level of SIMD that this CPU has. All levels give the same answers.
+/// A SIMD level that this CPU has. All levels give the same answers.
 ///
-/// There is no other way to a level than to ask for it:
+/// Only detection creates levels:
 ///
 /// ```
 /// use hypernova_core::SimdLevel;
@@ -89,7 +89,7 @@ impl From<Avx512> for Avx2 {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SimdLevel {
-    /// The definition, on any CPU.
+    /// The definition in plain code, on any CPU.
     Scalar,
     /// NEON, on aarch64.
     Neon(Neon),
@@ -108,10 +108,10 @@ impl fmt::Debug for SimdLevel {
 }
 
 impl SimdLevel {
-    /// Names of all levels there are, on this CPU or another, from the lowest to the highest.
+    /// Names of all levels of all CPUs, from the lowest to the highest.
     pub const NAMES: [&str; 5] = ["scalar", "neon", "avx2", "avx512", "avx512vnni"];
 
-    /// The name that `HYPERNOVA_SIMD` takes.
+    /// The level's name, as in `HYPERNOVA_SIMD`.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::NAMES[match self {
@@ -123,7 +123,7 @@ impl SimdLevel {
         }]
     }
 
-    /// The levels that this CPU has, from the lowest to the highest.
+    /// The levels that this CPU has, from the argmin to the highest.
     pub fn available() -> impl Iterator<Item = Self> {
         let levels = [
             Some(Self::Scalar),
@@ -141,11 +141,11 @@ impl SimdLevel {
         Self::available().last().unwrap_or(Self::Scalar)
     }
 
-    /// The level that `HYPERNOVA_SIMD` names, or else the highest.
+    /// The level that `HYPERNOVA_SIMD` names, else the highest that this CPU has.
     ///
     /// # Errors
     ///
-    /// [`Error::SimdLevel`] if the variable names none that is to be had.
+    /// [`Error::SimdLevel`] if the variable names a level that this CPU lacks.
     pub fn from_env() -> Result<Self, Error> {
         match std::env::var(LEVEL_VARIABLE) {
             Ok(name) if !name.is_empty() => Self::from_name(&name),
@@ -154,11 +154,11 @@ impl SimdLevel {
         }
     }
 
-    /// The level of that name.
+    /// The level called `name`.
     ///
     /// # Errors
     ///
-    /// [`Error::SimdLevel`] if there is none, or this CPU does not have it.
+    /// [`Error::SimdLevel`] if no level has this name, or this CPU lacks it.
     pub fn from_name(name: &str) -> Result<Self, Error> {
         let found = Self::available().find(|level| level.name() == name);
         found.ok_or_else(|| Self::refuse(name))

@@ -1,11 +1,15 @@
-//! The definition of the nearest centroid, and the oracle of all kernels.
+//! The definition of distance, dot product and their sums in plain code: the oracle of all
+//! kernels.
 //!
-//! Not here: speed, though compilers turn it into whatever vectors the target
-//! has without changing its result.
+//! Not here: instructions of a CPU (`kernels/`). Functions that are inlined here are compiled
+//! once more for each level, without a change of their results (`dispatch.rs`).
 
-use super::{Keep, LANES};
+use super::top_k::Collector;
 
-/// Squared distance of two vectors of equal length.
+/// Number of partial sums of the definition.
+pub(crate) const LANES: usize = 16;
+
+/// Compute the squared distance of two vectors of equal length.
 pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f32 {
     let mut partial = [0.0_f32; LANES];
     for (x, y) in x.chunks(LANES).zip(y.chunks(LANES)) {
@@ -17,7 +21,7 @@ pub(super) fn squared_distance(x: &[f32], y: &[f32]) -> f32 {
     sum(partial)
 }
 
-/// The final sum of the partial ones.
+/// Add up the partial sums.
 #[inline]
 pub(crate) fn sum(mut partial: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
@@ -28,18 +32,63 @@ pub(crate) fn sum(mut partial: [f32; LANES]) -> f32 {
     partial[0]
 }
 
-pub(super) fn search<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
+pub(super) fn search<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
     for (index, centroid) in centroids.chunks_exact(query.len()).enumerate() {
-        kept.offer(index, squared_distance(query, centroid));
+        collector.offer(index, squared_distance(query, centroid));
     }
-    kept
+    collector
 }
 
-/// Offer the rows that are named.
-pub(super) fn score<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+/// Offer the rows at `indices`.
+pub(super) fn score_rows<K: Collector>(
+    query: &[f32],
+    centroids: &[f32],
+    indices: &[u32],
+    collector: &mut K,
+) {
     let dim = query.len();
-    for &index in named {
+    for &index in indices {
         let row = &centroids[index as usize * dim..][..dim];
-        kept.offer(index as usize, squared_distance(query, row));
+        collector.offer(index as usize, squared_distance(query, row));
     }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut partial = [0.0_f32; LANES];
+    let (x_blocks, x_rest) = x.as_chunks::<LANES>();
+    let (y_blocks, y_rest) = y.as_chunks::<LANES>();
+    for (x, y) in x_blocks.iter().zip(y_blocks) {
+        for i in 0..LANES {
+            partial[i] += x[i] * y[i];
+        }
+    }
+    for ((p, x), y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
+        *p += x * y;
+    }
+    sum(partial)
+}
+
+/// Whether no value is NaN or infinite.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+pub(super) fn are_finite(values: &[f32]) -> bool {
+    // Without an early exit, so that it vectorises.
+    values.iter().fold(true, |all, v| all & v.is_finite())
+}
+
+/// Reduce lanes by an operation whose order does not matter. Halving keeps the chain of dependent
+/// steps short.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+pub(super) fn reduce(mut lanes: [f32; LANES], of: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = of(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
 }

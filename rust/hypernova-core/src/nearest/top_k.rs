@@ -1,16 +1,62 @@
-//! Keep the few nearest of all centroids that a search meets.
+//! Collect the nearest centroid, or the k nearest, from the distances of a search.
 //!
-//! Not here: the search, and the order of equal distances, which is that of the offers.
+//! Not here: the search. Equal distances stay in the order in which they are offered.
 
-use super::{Keep, Nearest};
+/// A centroid and its squared distance from the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// Index of the centroid.
+    pub index: u32,
+    /// Squared Euclidean distance, in f32.
+    pub squared: f32,
+}
 
-/// The most that are kept.
+/// Collects distances, which a search offers by rising index. None is NaN.
+pub(super) trait Collector {
+    /// Take a centroid if it is among the nearest so far.
+    fn offer(&mut self, index: usize, squared: f32);
+
+    /// The distance above which a centroid is not taken; infinite until enough were offered.
+    fn worst(&self) -> f32;
+}
+
+/// Collects the nearest; of equal distances, the one offered first.
+#[derive(Clone, Copy)]
+pub(super) struct Top1(pub(super) Nearest);
+
+impl Top1 {
+    pub(super) fn new() -> Self {
+        Self(Nearest {
+            index: 0,
+            squared: f32::INFINITY,
+        })
+    }
+}
+
+impl Collector for Top1 {
+    #[inline]
+    fn offer(&mut self, index: usize, squared: f32) {
+        if squared < self.0.squared {
+            self.0 = Nearest {
+                index: index as u32,
+                squared,
+            };
+        }
+    }
+
+    #[inline]
+    fn worst(&self) -> f32 {
+        self.0.squared
+    }
+}
+
+/// Largest number of centroids that [`TopK`] collects.
 pub const MAX_TOP_K: usize = 16;
 
-/// The nearest centroids of a query, the nearest first. Allocates nothing.
+/// Collects the k nearest centroids, sorted by distance. Allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
-    kept: [Nearest; MAX_TOP_K],
+    collector: [Nearest; MAX_TOP_K],
     len: usize,
     count: usize,
 }
@@ -23,37 +69,37 @@ impl TopK {
             squared: f32::INFINITY,
         };
         Self {
-            kept: [none; MAX_TOP_K],
+            collector: [none; MAX_TOP_K],
             len: 0,
             count,
         }
     }
 
-    /// Those that were found: at least one.
+    /// The nearest centroids, sorted by distance: at least one.
     #[must_use]
     pub fn as_slice(&self) -> &[Nearest] {
-        &self.kept[..self.len]
+        &self.collector[..self.len]
     }
 
     fn insert(&mut self, index: usize, squared: f32) {
         self.len = self.count.min(self.len + 1);
         let mut at = self.len - 1;
-        // Strictly smaller: an equal one that came before stays before.
-        while at > 0 && squared < self.kept[at - 1].squared {
-            self.kept[at] = self.kept[at - 1];
+        // Strictly smaller: of equal distances, the one offered first stays first.
+        while at > 0 && squared < self.collector[at - 1].squared {
+            self.collector[at] = self.collector[at - 1];
             at -= 1;
         }
-        self.kept[at] = Nearest {
+        self.collector[at] = Nearest {
             index: index as u32,
             squared,
         };
     }
 }
 
-impl Keep for TopK {
+impl Collector for TopK {
     #[inline]
     fn offer(&mut self, index: usize, squared: f32) {
-        if self.len < self.count || squared < self.kept[self.count - 1].squared {
+        if self.len < self.count || squared < self.collector[self.count - 1].squared {
             self.insert(index, squared);
         }
     }
@@ -63,6 +109,6 @@ impl Keep for TopK {
         if self.len < self.count {
             return f32::INFINITY;
         }
-        self.kept[self.count - 1].squared
+        self.collector[self.count - 1].squared
     }
 }

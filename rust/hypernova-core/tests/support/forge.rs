@@ -1,8 +1,8 @@
-//! Forge files: whole and valid but for one rule of `FORMAT.md` that is broken.
+//! Forge files: valid but for one broken rule of `FORMAT.md`.
 //!
-//! Not here: which rules, and what the reader says (`refused.rs`).
+//! Not here: the rules, and the errors of the reader (`refused.rs`).
 
-/// One section of a file to forge, with what its table entry says if not the truth.
+/// One section of a file to forge, with false values for its table entry.
 #[derive(Clone)]
 pub struct Section {
     pub tag: [u8; 4],
@@ -31,8 +31,8 @@ impl Section {
     }
 }
 
-/// A file to forge. What is not set is as it must be, lengths and checksums
-/// included, so that a forgery breaks the one rule that it means to break.
+/// A file to forge. Fields that are not set are computed correctly, lengths and checksums
+/// included, so that a forgery breaks only the intended rule.
 #[derive(Clone)]
 pub struct Draft {
     pub sections: Vec<Section>,
@@ -102,7 +102,7 @@ impl Draft {
         self.section(tag).body[8 * index..8 * index + 8].copy_from_slice(&value.to_le_bytes());
     }
 
-    /// Replace the names, with other starts than theirs if given.
+    /// Replace the names, with other starts if given.
     pub fn names(&mut self, names: &[&[u8]], starts: Option<&[u32]>) {
         let mut ends = vec![0];
         for name in names {
@@ -155,8 +155,8 @@ impl Draft {
     }
 }
 
-/// Make all checksums of a damaged file right again, as far as its header and
-/// table let them be found, so that what lies behind the checksums is reached.
+/// Correct all checksums of a damaged file that its header and table still locate, so that the
+/// checks after the checksums are reached.
 pub fn fix_checksums(file: &mut [u8]) {
     if file.len() < 64 {
         return;

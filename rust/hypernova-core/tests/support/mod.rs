@@ -1,4 +1,4 @@
-//! What several test files share: random numbers, valid parts, and what to do with an artifact.
+//! Shared by the test files: random numbers, valid values, and helpers for artifacts.
 //!
 //! Not here: tests. Each test file is a crate of its own that uses some of this.
 
@@ -6,7 +6,7 @@
 
 pub mod forge;
 
-/// A value with other values in some fields: what may gain fields is not written out.
+/// Change some fields of a value whose type may gain fields.
 macro_rules! with {
     ($base:expr, { $($field:ident $(: $value:expr)?),* $(,)? }) => {{
         let mut made = $base;
@@ -17,9 +17,9 @@ macro_rules! with {
     (@ $field:ident, $value:expr) => { $value };
 }
 
-use hypernova_core::format::{Policy, Soft};
+use hypernova_core::format::{Blending, Policy};
 use hypernova_core::{
-    Artifact, Decision, Entry, Error, LinearCorrection, Parts, Reason, RouteOptions,
+    Artifact, ArtifactValues, Decision, Error, LinearCorrection, RankingEntry, Reason, RouteOptions,
 };
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
@@ -64,8 +64,8 @@ pub fn neutral_policy() -> Policy {
     with!(Policy::new(0), { shrinkage: 2.0 })
 }
 
-/// Valid parts of that shape, with values drawn by `seed`.
-pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
+/// Valid values of this shape, drawn by `seed`.
+pub fn values(clusters: u32, dim: u32, models: u32, seed: u64) -> ArtifactValues {
     let mut random = SplitMix(seed);
     let cells = (clusters as usize + 1) * models as usize;
     let centroids = (0..clusters * dim).map(|_| random.normal()).collect();
@@ -90,7 +90,7 @@ pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
         default_model: models / 2,
     });
     let names = (0..models).map(|m| format!("model {m}")).collect();
-    let made = Parts::new(clusters, dim, names, policy, embedder(dim));
+    let made = ArtifactValues::new(clusters, dim, names, policy, embedder(dim));
     with!(made, {
         centroids,
         counts,
@@ -106,32 +106,32 @@ pub fn parts(clusters: u32, dim: u32, models: u32, seed: u64) -> Parts {
 }
 
 /// A small artifact: 3 clusters, dimension 5, 4 models.
-pub fn small() -> Parts {
-    let mut small = parts(3, 5, 4, 11);
+pub fn small() -> ArtifactValues {
+    let mut small = values(3, 5, 4, 11);
     small.counts[3] = 0.0;
     small.mean[3] = 0.0;
     small
 }
 
-/// The same parts with clusters blended and estimates lifted.
-pub fn blended(mut parts: Parts, seed: u64) -> Parts {
+/// The same values with blended clusters and corrected estimates.
+pub fn blended(mut values: ArtifactValues, seed: u64) -> ArtifactValues {
     let mut random = SplitMix(seed);
     let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
-    let models = parts.models.len();
-    parts.correction = Some(LinearCorrection {
+    let models = values.models.len();
+    values.correction = Some(LinearCorrection {
         offsets: draw(models),
-        slopes: draw(models * parts.dim as usize),
+        slopes: draw(models * values.dim as usize),
     });
-    parts.soft = Some(Soft {
+    values.blending = Some(Blending {
         sharpness: 0.75,
         nearest: 1 + (seed % 16) as u32,
     });
-    parts
+    values
 }
 
-pub fn file(parts: &Parts) -> Vec<u8> {
-    Artifact::build(parts)
-        .expect("the parts are valid")
+pub fn file(values: &ArtifactValues) -> Vec<u8> {
+    Artifact::build(values)
+        .expect("the values are valid")
         .bytes()
         .to_vec()
 }
@@ -143,10 +143,10 @@ pub fn variant(error: &Error) -> String {
     text[..end].to_owned()
 }
 
-/// What an artifact holds, taken out through its accessors.
-pub fn parts_of(artifact: &Artifact) -> Parts {
+/// The values of an artifact, through its accessors.
+pub fn values_of(artifact: &Artifact) -> ArtifactValues {
     let name = |m| artifact.model_name(m).to_owned();
-    let made = Parts::new(
+    let made = ArtifactValues::new(
         artifact.n_clusters() as u32,
         artifact.dim() as u32,
         (0..artifact.n_models() as u32).map(name).collect(),
@@ -164,7 +164,7 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
         latency: artifact.latency().to_vec(),
         novelty: artifact.novelty_quantiles().to_vec(),
         metadata: artifact.metadata().to_owned(),
-        soft: artifact.soft(),
+        blending: artifact.blending(),
         correction: artifact.offsets().map(|offsets| LinearCorrection {
             offsets: offsets.to_vec(),
             slopes: artifact.slopes().expect("they go together").to_vec(),
@@ -172,9 +172,9 @@ pub fn parts_of(artifact: &Artifact) -> Parts {
     })
 }
 
-/// Equal values, bit for bit, so that NaN equals NaN and -0 is not 0.
-pub fn assert_same(found: &Parts, expected: &Parts) {
-    let f32s = |p: &Parts| -> Vec<Vec<u32>> {
+/// Assert that values are equal bit for bit, so that NaN equals NaN and -0 is not 0.
+pub fn assert_same(found: &ArtifactValues, expected: &ArtifactValues) {
+    let f32s = |p: &ArtifactValues| -> Vec<Vec<u32>> {
         [
             &p.centroids,
             &p.mean,
@@ -188,7 +188,8 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
         .map(|values| values.iter().map(|v| v.to_bits()).collect())
         .into()
     };
-    let counts = |p: &Parts| -> Vec<u64> { p.counts.iter().map(|v| v.to_bits()).collect() };
+    let counts =
+        |p: &ArtifactValues| -> Vec<u64> { p.counts.iter().map(|v| v.to_bits()).collect() };
     assert_eq!(f32s(found), f32s(expected));
     assert_eq!(counts(found), counts(expected));
     assert_eq!(
@@ -199,8 +200,8 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
     assert_eq!(found.policy, expected.policy);
     assert_eq!(found.embedder, expected.embedder);
     assert_eq!(found.metadata, expected.metadata);
-    assert_eq!(found.soft, expected.soft);
-    let correction = |p: &Parts| -> Option<[Vec<u32>; 2]> {
+    assert_eq!(found.blending, expected.blending);
+    let correction = |p: &ArtifactValues| -> Option<[Vec<u32>; 2]> {
         let correction = p.correction.as_ref()?;
         Some(
             [&correction.offsets, &correction.slopes]
@@ -211,10 +212,10 @@ pub fn assert_same(found: &Parts, expected: &Parts) {
 }
 
 /// Model, success, cost, latency, n and utility of an entry.
-pub type Values = (u32, f64, Option<f64>, Option<f64>, f64, f64);
+pub type EntryValues = (u32, f64, Option<f64>, Option<f64>, f64, f64);
 
-/// All that an entry says, to compare it with what is expected.
-pub fn values(entry: &Entry) -> Values {
+/// The values of an entry, for comparisons.
+pub fn entry_values(entry: &RankingEntry) -> EntryValues {
     let (cost, latency) = (entry.cost_usd, entry.latency_s);
     (
         entry.model,
@@ -226,16 +227,16 @@ pub fn values(entry: &Entry) -> Values {
     )
 }
 
-/// A decision in that row of an artifact that neither blends nor correction, to rank it by; for
-/// no model, so that none is put in front.
+/// A decision in this row of an artifact without blending or correction, to rank by; for no model,
+/// so that none is put first.
 pub fn in_row(row: u32) -> Decision {
     Decision::new(u32::MAX, 0, row, 0.0, 0.0, Reason::Routed, 1.0)
 }
 
-/// Read every value and decide: nothing that was accepted may panic.
+/// Read every value and decide: an accepted artifact may not panic.
 pub fn exercise(artifact: &Artifact) {
-    let parts = parts_of(artifact);
-    assert_eq!(parts.models.len(), artifact.n_models());
+    let values = values_of(artifact);
+    assert_eq!(values.models.len(), artifact.n_models());
     let options = RouteOptions::defaults(artifact);
     let vector = vec![0.0; artifact.dim()];
     match artifact.decide(&vector, &options) {

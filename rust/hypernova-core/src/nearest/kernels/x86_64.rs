@@ -1,13 +1,13 @@
-//! Kernels for `x86_64`: AVX2 and AVX-512F.
+//! Distance kernels for `x86_64`: AVX2 and AVX-512F.
 //!
-//! Not here: the choice between them (see [`super::SimdLevel`]).
+//! Not here: the choice between them (`dispatch.rs`), and int8 codes (`x86_64_int8.rs`).
 //!
-//! Four rows are scored at once, so that each part of the query is loaded once
-//! for four centroids and four chains of additions are under way.
+//! Four rows are scored at once, so that each block of the query is loaded once for four
+//! centroids, and four chains of additions overlap.
 
 #![expect(
     unsafe_code,
-    reason = "loads, stores, and calls of what the level proves"
+    reason = "loads, stores, and calls of functions with target features"
 )]
 
 use std::arch::x86_64::{
@@ -18,9 +18,12 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{Avx2, Avx512, Keep, LANES, blocks, padded_tail};
+use super::{blocks, padded_tail};
+use crate::nearest::level::{Avx2, Avx512};
+use crate::nearest::scalar::LANES;
+use crate::nearest::top_k::Collector;
 
-/// Rows that are scored at once.
+/// Number of rows that are scored at once.
 const ROWS: usize = 4;
 
 /// Steps 8 (already done by the caller) to 1 of the definition's final sum.
@@ -40,7 +43,7 @@ fn sum_256(p: __m256) -> f32 {
     sum_128(_mm_add_ps(low, _mm256_extractf128_ps::<1>(p))) // width 4
 }
 
-/// A block of a row, as two registers.
+/// Load a block of a row into two registers.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load_256(block: &[f32; LANES]) -> (__m256, __m256) {
@@ -51,7 +54,7 @@ fn load_256(block: &[f32; LANES]) -> (__m256, __m256) {
     }
 }
 
-/// A block of a row, as one register.
+/// Load a block of a row into one register.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load_512(block: &[f32; LANES]) -> __m512 {
@@ -62,12 +65,12 @@ fn load_512(block: &[f32; LANES]) -> __m512 {
 /// Offer the squared distances of `N` rows, scored at once with AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn offer_avx2<K: Keep, const N: usize>(
+fn offer_avx2<K: Collector, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
     indices: [usize; N],
-    kept: &mut K,
+    collector: &mut K,
 ) {
     let mut low = [_mm256_setzero_ps(); N];
     let mut high = [_mm256_setzero_ps(); N];
@@ -94,19 +97,19 @@ fn offer_avx2<K: Keep, const N: usize>(
     }
     for i in 0..N {
         let squared = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
-        kept.offer(indices[i], squared);
+        collector.offer(indices[i], squared);
     }
 }
 
 /// Offer the squared distances of `N` rows, scored at once with AVX-512F.
 #[inline]
 #[target_feature(enable = "avx512f,avx2")]
-fn offer_avx512<K: Keep, const N: usize>(
+fn offer_avx512<K: Collector, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
     indices: [usize; N],
-    kept: &mut K,
+    collector: &mut K,
 ) {
     let mut partial = [_mm512_setzero_ps(); N];
     let step = |x: __m512, y: __m512, p: __m512| {
@@ -130,15 +133,15 @@ fn offer_avx512<K: Keep, const N: usize>(
         let low = _mm512_castps512_ps256(partial);
         let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial));
         let squared = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
-        kept.offer(indices[i], squared);
+        collector.offer(indices[i], squared);
     }
 }
 
-/// The walk over the rows, the same for both kernels.
+/// Define the loops over rows, which are the same for both kernels.
 macro_rules! walk {
-    ($name:ident, $named:ident, $features:literal, $offer:ident) => {
+    ($name:ident, $walk_rows:ident, $features:literal, $offer:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
+        fn $name<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
             let dim = query.len();
             let tail = padded_tail(query);
             let mut blocks = centroids.chunks_exact(ROWS * dim);
@@ -150,66 +153,81 @@ macro_rules! walk {
                     &tail,
                     rows,
                     std::array::from_fn(|i| index + i),
-                    &mut kept,
+                    &mut collector,
                 );
                 index += ROWS;
             }
             for row in blocks.remainder().chunks_exact(dim) {
-                $offer::<K, 1>(query, &tail, [row], [index], &mut kept);
+                $offer::<K, 1>(query, &tail, [row], [index], &mut collector);
                 index += 1;
             }
-            kept
+            collector
         }
 
         #[target_feature(enable = $features)]
-        fn $named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
+        fn $walk_rows<K: Collector>(
+            query: &[f32],
+            centroids: &[f32],
+            indices: &[u32],
+            collector: &mut K,
+        ) {
             let dim = query.len();
             let tail = padded_tail(query);
             let row = |index: u32| &centroids[index as usize * dim..][..dim];
-            let (blocks, rest) = named.as_chunks::<ROWS>();
+            let (blocks, rest) = indices.as_chunks::<ROWS>();
             for &block in blocks {
                 let indices = block.map(|index| index as usize);
-                $offer::<K, ROWS>(query, &tail, block.map(row), indices, kept);
+                $offer::<K, ROWS>(query, &tail, block.map(row), indices, collector);
             }
             for &index in rest {
-                $offer::<K, 1>(query, &tail, [row(index)], [index as usize], kept);
+                $offer::<K, 1>(query, &tail, [row(index)], [index as usize], collector);
             }
         }
     };
 }
 
-walk!(walk_avx2, walk_named_avx2, "avx2", offer_avx2);
-walk!(walk_avx512, walk_named_avx512, "avx512f,avx2", offer_avx512);
+walk!(walk_avx2, walk_rows_avx2, "avx2", offer_avx2);
+walk!(walk_avx512, walk_rows_avx512, "avx512f,avx2", offer_avx512);
 
-pub(super) fn search_avx2<K: Keep>(_: Avx2, query: &[f32], centroids: &[f32], kept: K) -> K {
-    // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
-    unsafe { walk_avx2(query, centroids, kept) }
-}
-
-pub(super) fn search_avx512<K: Keep>(_: Avx512, query: &[f32], centroids: &[f32], kept: K) -> K {
-    // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
-    // target features.
-    unsafe { walk_avx512(query, centroids, kept) }
-}
-
-pub(super) fn score_avx2<K: Keep>(
+pub(in crate::nearest) fn search_avx2<K: Collector>(
     _: Avx2,
     query: &[f32],
     centroids: &[f32],
-    named: &[u32],
-    kept: &mut K,
-) {
-    // SAFETY: as in `search_avx2`.
-    unsafe { walk_named_avx2(query, centroids, named, kept) }
+    collector: K,
+) -> K {
+    // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
+    unsafe { walk_avx2(query, centroids, collector) }
 }
 
-pub(super) fn score_avx512<K: Keep>(
+pub(in crate::nearest) fn search_avx512<K: Collector>(
     _: Avx512,
     query: &[f32],
     centroids: &[f32],
-    named: &[u32],
-    kept: &mut K,
+    collector: K,
+) -> K {
+    // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
+    // target features.
+    unsafe { walk_avx512(query, centroids, collector) }
+}
+
+pub(in crate::nearest) fn score_avx2<K: Collector>(
+    _: Avx2,
+    query: &[f32],
+    centroids: &[f32],
+    indices: &[u32],
+    collector: &mut K,
+) {
+    // SAFETY: as in `search_avx2`.
+    unsafe { walk_rows_avx2(query, centroids, indices, collector) }
+}
+
+pub(in crate::nearest) fn score_avx512<K: Collector>(
+    _: Avx512,
+    query: &[f32],
+    centroids: &[f32],
+    indices: &[u32],
+    collector: &mut K,
 ) {
     // SAFETY: as in `search_avx512`.
-    unsafe { walk_named_avx512(query, centroids, named, kept) }
+    unsafe { walk_rows_avx512(query, centroids, indices, collector) }
 }

@@ -1,180 +1,30 @@
-//! Decisions as bytes, for another process of the same version.
+//! The byte encoding of decisions, for another process of the same version.
 //!
-//! Not here: the artifact's own file, which is for keeping ([`crate::format`]). The layout of
-//! these bytes is nobody's but this module's, and may change with every version.
+//! Not here: the artifact's own file, which is meant to be stored ([`crate::format`]). The layout
+//! of these bytes is private to this module and may change with every version.
 //!
-//! One decision travels without its artifact, as a [`DetachedDecision`]; the decisions of a
-//! batch travel as rows of fixed length beside it. All numbers are little-endian.
+//! A single decision travels without its artifact, as a [`DetachedDecision`]; the decisions of a
+//! batch travel beside it, as rows of fixed length. All numbers are little-endian.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::decision::{DetachedDecision, Origin};
 use crate::artifact::Artifact;
 use crate::decide::Decision;
 use crate::error::Error;
+use crate::id::is_hex;
 use crate::nearest::check_finite;
-use crate::options::{OnNovel, RouteOptions, unknown_among};
-use crate::policy::{Entry, Reason, no_candidate_of};
+use crate::options::{OnNovel, RouteOptions};
+use crate::policy::{RankingEntry, Reason};
 
-/// Of both layouts; whoever changes one counts up.
+/// Version of both layouts; a change of either increments it.
 const VERSION: u8 = 1;
-/// Bytes of a row of a batch.
+/// Length of a row of a batch, in bytes.
 const ROW: usize = 26;
 
-/// A decision that holds its ranking, and not the artifact that it was made with.
-///
-/// It answers as the artifact did: the ranking is the same, and what is left of it after a
-/// failure. See [`Artifact::detach`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetachedDecision {
-    origin: Arc<Origin>,
-    /// One entry a model: whether the options allow it, and it has not failed.
-    allowed: Box<[bool]>,
-    /// Never empty: the first is the decision.
-    ranking: Vec<Entry>,
-    cluster: u32,
-    distance: f32,
-    novelty: f32,
-    reason: Reason,
-    propensity: f64,
-}
-
-/// What all decisions share that follow from one.
-#[derive(Debug, PartialEq)]
-struct Origin {
-    /// Of the artifact's file.
-    sha256: String,
-    /// Of all models of the artifact.
-    names: Vec<String>,
-    /// The limits in force, for a message.
-    limits: String,
-}
-
-impl Artifact {
-    /// The decision with all that follows from it, without the artifact.
-    ///
-    /// `vector` is what was decided on, as in [`Self::rank`].
-    ///
-    /// # Panics
-    ///
-    /// As [`Self::rank`].
-    #[must_use]
-    pub fn detach(
-        &self,
-        decision: &Decision,
-        vector: &[f32],
-        options: &RouteOptions,
-    ) -> DetachedDecision {
-        let models = 0..self.n_models() as u32;
-        DetachedDecision {
-            origin: Arc::new(Origin {
-                sha256: self.sha256().to_owned(),
-                names: models.map(|m| self.model_name(m).to_owned()).collect(),
-                limits: options.limits(),
-            }),
-            allowed: (options.allowed.clone())
-                .unwrap_or_else(|| vec![true; self.n_models()].into()),
-            ranking: self.rank(decision, vector, options),
-            cluster: decision.cluster,
-            distance: decision.distance,
-            novelty: decision.novelty,
-            reason: decision.reason,
-            propensity: decision.propensity,
-        }
-    }
-}
-
 impl DetachedDecision {
-    /// Name of the model that was decided for.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        self.model_name(self.ranking[0].model)
-    }
-
-    /// Name of a model of the ranking.
-    ///
-    /// # Panics
-    ///
-    /// If there is no such model.
-    #[must_use]
-    pub fn model_name(&self, model: u32) -> &str {
-        &self.origin.names[model as usize]
-    }
-
-    /// All models that the options allow, the best first, as [`Artifact::rank`] gives them.
-    #[must_use]
-    pub fn ranking(&self) -> &[Entry] {
-        &self.ranking
-    }
-
-    /// SHA-256 of the artifact's file, in hexadecimal digits.
-    #[must_use]
-    pub fn artifact_sha256(&self) -> &str {
-        &self.origin.sha256
-    }
-
-    /// Index of the nearest centroid.
-    #[must_use]
-    pub fn cluster(&self) -> u32 {
-        self.cluster
-    }
-
-    /// Euclidean distance from it.
-    #[must_use]
-    pub fn distance(&self) -> f32 {
-        self.distance
-    }
-
-    /// Share of the training prompts that lie nearer to their centroids.
-    #[must_use]
-    pub fn novelty(&self) -> f32 {
-        self.novelty
-    }
-
-    /// Why this model.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
-    /// Chance with which it was taken.
-    #[must_use]
-    pub fn propensity(&self) -> f64 {
-        self.propensity
-    }
-
-    /// The next model to try after one has failed, as [`Artifact::after_failure`] gives it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Artifact::after_failure`].
-    pub fn after_failure(&self, failed: &str) -> Result<Self, Error> {
-        let names = &self.origin.names;
-        let Some(failed) = names.iter().position(|name| name == failed) else {
-            return Err(self.unknown_model(failed));
-        };
-        let mut left = self.clone();
-        left.allowed[failed] = false;
-        // No place in the ranking depends on which other models may be taken.
-        left.ranking.retain(|entry| entry.model as usize != failed);
-        if left.ranking.is_empty() {
-            let allowed = left.allowed.iter().filter(|&&allowed| allowed).count();
-            let limits = self.origin.limits.clone();
-            return Err(no_candidate_of(names.len(), allowed, limits).in_cluster(self.cluster));
-        }
-        left.reason = Reason::Fallback;
-        left.propensity = 1.0;
-        Ok(left)
-    }
-
-    /// The error for a model that failed and that the artifact does not hold.
-    #[must_use]
-    pub fn unknown_model(&self, failed: &str) -> Error {
-        let name_of = |m: u32| self.model_name(m);
-        unknown_among("after_failure", failed, self.origin.names.len(), name_of)
-    }
-
-    /// Bytes that [`Self::from_bytes`] reads.
+    /// Encode the decision for [`Self::from_bytes`].
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut to = Vec::new();
@@ -203,12 +53,11 @@ impl DetachedDecision {
         to
     }
 
-    /// Check bytes of [`Self::to_bytes`] and take the decision from them.
+    /// Decode and validate bytes of [`Self::to_bytes`].
     ///
     /// # Errors
     ///
-    /// [`Error::State`] if they are of another version, cut short, or hold what no decision
-    /// does.
+    /// [`Error::State`] if the bytes are of another version, truncated, or no valid decision.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut from = Reader {
             of: "decision",
@@ -223,14 +72,14 @@ impl DetachedDecision {
         from.check((0.0..=1.0).contains(&novelty), "the novelty")?;
         let reason = from.reason()?;
         let propensity = from.propensity()?;
-        // A name takes at least 5 bytes, and an entry 44: a forged count asks for no memory.
+        // A name takes at least 5 bytes, and an entry 44: a forged count reserves no memory.
         let models = from.count(5)?;
         let (mut names, mut allowed) = (Vec::with_capacity(models), vec![false; models]);
         for allowed in &mut allowed {
             names.push(from.text()?);
             *allowed = from.flag()?;
         }
-        // A failed model is found by its name, and has to be the one that was ranked.
+        // A failed model is found by its name, so names must be distinct.
         let distinct = names.iter().collect::<HashSet<_>>().len() == models;
         from.check(distinct, "a name")?;
         let ranked = from.count(44)?;
@@ -247,7 +96,7 @@ impl DetachedDecision {
             let are_numbers = ![success, n, utility].iter().any(|value| value.is_nan());
             from.check(are_numbers, "an estimate")?;
             let known = |value: f64| (!value.is_nan()).then_some(value);
-            ranking.push(Entry {
+            ranking.push(RankingEntry {
                 model,
                 success,
                 cost_usd: known(cost),
@@ -274,8 +123,7 @@ impl DetachedDecision {
     }
 }
 
-/// Decisions of a batch and the options that they followed, as bytes that
-/// [`Artifact::batch_from_bytes`] reads.
+/// Encode the decisions of a batch and their options for [`Artifact::batch_from_bytes`].
 #[must_use]
 pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8> {
     let mut to = Vec::with_capacity(128 + ROW * decisions.len());
@@ -293,22 +141,22 @@ pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8>
     to
 }
 
-/// Vectors that were decided on, as bytes that [`Artifact::batch_from_bytes`] reads.
+/// Encode the vectors of a batch for [`Artifact::batch_from_bytes`].
 #[must_use]
 pub fn vectors_to_bytes(vectors: &[f32]) -> Vec<u8> {
     vectors.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// Decisions, the options that they followed, and the vectors where rankings need them.
+/// Decisions, their options, and their vectors where rankings need them.
 pub type Batch = (Vec<Decision>, RouteOptions, Vec<f32>);
 
 impl Artifact {
-    /// Check bytes of [`batch_to_bytes`], and the vectors that were decided on, as bytes of
-    /// their f32 values: none unless [`Self::ranks_by_vector`].
+    /// Decode and validate bytes of [`batch_to_bytes`], and of [`vectors_to_bytes`], which must be
+    /// empty unless [`Self::ranks_by_vector`].
     ///
     /// # Errors
     ///
-    /// [`Error::State`] if they are of another version, cut short, or not of this artifact;
+    /// [`Error::State`] if the bytes are of another version, truncated, or of another artifact;
     /// [`Error::VectorNotFinite`] for a value that is not finite.
     pub fn batch_from_bytes(&self, bytes: &[u8], vectors: &[u8]) -> Result<Batch, Error> {
         let mut from = Reader {
@@ -341,12 +189,12 @@ impl Artifact {
                 propensity: from.propensity()?,
             });
         }
-        let kept = if self.ranks_by_vector() {
+        let stored = if self.ranks_by_vector() {
             decisions.len()
         } else {
             0
         };
-        let length = size_of::<f32>() * kept * self.dim();
+        let length = size_of::<f32>() * stored * self.dim();
         from.check(vectors.len() == length, "the length of the vectors")?;
         let (values, _) = vectors.as_chunks();
         let values: Vec<f32> = values.iter().map(|&v| f32::from_le_bytes(v)).collect();
@@ -358,7 +206,7 @@ impl Artifact {
 }
 
 fn put_options(to: &mut Vec<u8>, options: &RouteOptions) {
-    // By name, so that whoever adds one is told that it is missing here.
+    // Without `..`, so that a new option does not compile until it is encoded.
     let RouteOptions {
         cost_weight,
         latency_weight,
@@ -400,19 +248,14 @@ fn code(reason: Reason) -> u8 {
     position.unwrap_or_default() as u8
 }
 
-/// Whether a text is so many hexadecimal digits, none of them a capital letter.
-pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 fn put_text(to: &mut Vec<u8>, text: &str) {
     to.extend((text.len() as u32).to_le_bytes());
     to.extend(text.as_bytes());
 }
 
-/// Bytes that were not read so far.
+/// Reads fields from the front of some bytes.
 struct Reader<'a> {
-    /// For messages.
+    /// The kind of object, for messages.
     of: &'static str,
     left: &'a [u8],
 }
@@ -457,7 +300,7 @@ impl Reader<'_> {
         Ok(flag == 1)
     }
 
-    /// A number of things of at least so many bytes each, no more than are left.
+    /// Read a number of items of at least `each` bytes, which must fit the remaining bytes.
     fn count(&mut self, each: usize) -> Result<usize, Error> {
         let count = self.u32()? as usize;
         self.check(count <= self.left.len() / each, "a count")?;

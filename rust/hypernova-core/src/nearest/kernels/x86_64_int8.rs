@@ -1,11 +1,11 @@
-//! Sums of products of codes for `x86_64`: AVX2, and AVX-512 VNNI.
+//! Int8 kernels for `x86_64`: sums of products of codes, with AVX2 and with AVX-512 VNNI.
 //!
-//! Not here: what the codes mean (see [`super::screen`]). All sums are of integers and
-//! exact, in whatever order they are added; those that leave 32 bits on the way come back.
+//! Not here: the meaning of the codes (`int8.rs`). The sums are of integers and exact in any
+//! order; one that wraps around 32 bits on the way wraps back.
 
 #![expect(
     unsafe_code,
-    reason = "loads, stores, and calls of what the level proves"
+    reason = "loads, stores, and calls of functions with target features"
 )]
 
 use std::arch::x86_64::{
@@ -14,15 +14,15 @@ use std::arch::x86_64::{
     _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_storeu_si512,
 };
 
-use super::screen::{Codes, FOUR, Line, ROWS};
-use super::{Avx2, Avx512Vnni};
+use crate::nearest::int8::{CodeLine, QUERY_BATCH, QueryCodes, ROWS};
+use crate::nearest::level::{Avx2, Avx512Vnni};
 
-/// Half of sixteen rows: what a register of AVX2 adds up.
+/// Number of rows in a register of AVX2: half of a line.
 const HALF: usize = 8;
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn half(line: &Line, at: usize) -> __m256i {
+fn half(line: &CodeLine, at: usize) -> __m256i {
     let half: &[[u8; 4]; HALF] = &line.0.as_chunks().0[at];
     // SAFETY: half a line is 32 bytes; the load needs no alignment.
     unsafe { _mm256_loadu_si256(half.as_ptr().cast()) }
@@ -30,9 +30,9 @@ fn half(line: &Line, at: usize) -> __m256i {
 
 #[target_feature(enable = "avx2")]
 fn walk_avx2<const GROUPS: usize>(
-    query: &Codes<GROUPS>,
+    query: &QueryCodes<GROUPS>,
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
     let start = _mm256_set1_epi32(query.sum.wrapping_mul(-128));
@@ -61,12 +61,12 @@ fn walk_avx2<const GROUPS: usize>(
     }
 }
 
-/// `N` times sixteen rows at once: as many more chains of additions are under way.
+/// Compute `N` times sixteen rows at once, as `N` chains of additions that overlap.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn block_vnni<const N: usize, const GROUPS: usize>(
-    query: &Codes<GROUPS>,
-    lines: [&[Line]; N],
+    query: &QueryCodes<GROUPS>,
+    lines: [&[CodeLine]; N],
     dots: &mut [[i32; ROWS]; N],
 ) {
     let start = _mm512_set1_epi32(query.sum.wrapping_mul(-128));
@@ -90,9 +90,9 @@ fn block_vnni<const N: usize, const GROUPS: usize>(
 
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn walk_vnni<const GROUPS: usize>(
-    query: &Codes<GROUPS>,
+    query: &QueryCodes<GROUPS>,
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
     let (fours, rest) = dots.as_chunks_mut::<4>();
@@ -113,47 +113,47 @@ fn walk_vnni<const GROUPS: usize>(
     }
 }
 
-pub(super) fn dots_avx2<const GROUPS: usize>(
+pub(in crate::nearest) fn dots_avx2<const GROUPS: usize>(
     _: Avx2,
-    query: &Codes<GROUPS>,
+    query: &QueryCodes<GROUPS>,
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
     unsafe { walk_avx2(query, groups, codes, dots) }
 }
 
-pub(super) fn dots_vnni<const GROUPS: usize>(
+pub(in crate::nearest) fn dots_vnni<const GROUPS: usize>(
     _: Avx512Vnni,
-    query: &Codes<GROUPS>,
+    query: &QueryCodes<GROUPS>,
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
     // SAFETY: the CPU has AVX-512F and VNNI, the only demands of the function.
     unsafe { walk_vnni(query, groups, codes, dots) }
 }
 
-/// `N` times sixteen rows, from `block` on, and four queries at once: with two, eight
-/// chains of additions are under way.
+/// Compute `N` times sixteen rows, from `block` on, for four queries at once: with `N` of 2, eight
+/// chains of additions overlap.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn blocks_four_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
-    queries: &[Codes<GROUPS>; FOUR],
+fn blocks_batch_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
+    queries: &[QueryCodes<GROUPS>; QUERY_BATCH],
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     block: usize,
-    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+    dots: &mut [[[i32; ROWS]; BLOCKS]; QUERY_BATCH],
 ) {
     let starts = [0, 1, 2, 3].map(|q: usize| queries[q].sum.wrapping_mul(-128));
     let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes()[..groups]);
-    let lines: [&[Line]; N] = std::array::from_fn(|i| &codes[(block + i) * groups..][..groups]);
-    let mut sums = [[_mm512_set1_epi32(0); N]; FOUR];
+    let lines: [&[CodeLine]; N] = std::array::from_fn(|i| &codes[(block + i) * groups..][..groups]);
+    let mut sums = [[_mm512_set1_epi32(0); N]; QUERY_BATCH];
     for at in 0..groups {
         // SAFETY: a line is 64 bytes; the loads need no alignment.
         let line = lines.map(|l| unsafe { _mm512_loadu_si512(l[at].0.as_ptr().cast()) });
-        for q in 0..FOUR {
+        for q in 0..QUERY_BATCH {
             let k = i32::from_le_bytes(bytes[q][at].map(i8::cast_unsigned));
             let k = _mm512_set1_epi32(k);
             for i in 0..N {
@@ -161,7 +161,7 @@ fn blocks_four_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
             }
         }
     }
-    for q in 0..FOUR {
+    for q in 0..QUERY_BATCH {
         for i in 0..N {
             let sum = _mm512_add_epi32(sums[q][i], _mm512_set1_epi32(starts[q]));
             let into = dots[q][block + i].as_mut_ptr();
@@ -172,29 +172,29 @@ fn blocks_four_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
 }
 
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn walk_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
-    queries: &[Codes<GROUPS>; FOUR],
+fn walk_batch_vnni<const GROUPS: usize, const BLOCKS: usize>(
+    queries: &[QueryCodes<GROUPS>; QUERY_BATCH],
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     blocks: usize,
-    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+    dots: &mut [[[i32; ROWS]; BLOCKS]; QUERY_BATCH],
 ) {
     for block in (0..blocks / 2 * 2).step_by(2) {
-        blocks_four_vnni::<2, GROUPS, BLOCKS>(queries, groups, codes, block, dots);
+        blocks_batch_vnni::<2, GROUPS, BLOCKS>(queries, groups, codes, block, dots);
     }
     if blocks % 2 == 1 {
-        blocks_four_vnni::<1, GROUPS, BLOCKS>(queries, groups, codes, blocks - 1, dots);
+        blocks_batch_vnni::<1, GROUPS, BLOCKS>(queries, groups, codes, blocks - 1, dots);
     }
 }
 
-pub(super) fn dots_four_vnni<const GROUPS: usize, const BLOCKS: usize>(
+pub(in crate::nearest) fn dots_batch_vnni<const GROUPS: usize, const BLOCKS: usize>(
     _: Avx512Vnni,
-    queries: &[Codes<GROUPS>; FOUR],
+    queries: &[QueryCodes<GROUPS>; QUERY_BATCH],
     groups: usize,
-    codes: &[Line],
+    codes: &[CodeLine],
     blocks: usize,
-    dots: &mut [[[i32; ROWS]; BLOCKS]; FOUR],
+    dots: &mut [[[i32; ROWS]; BLOCKS]; QUERY_BATCH],
 ) {
     // SAFETY: the CPU has AVX-512F and VNNI, the only demands of the function.
-    unsafe { walk_four_vnni(queries, groups, codes, blocks, dots) }
+    unsafe { walk_batch_vnni(queries, groups, codes, blocks, dots) }
 }

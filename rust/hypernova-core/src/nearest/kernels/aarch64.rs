@@ -1,27 +1,30 @@
-//! The kernel for aarch64: NEON.
+//! The distance kernel for aarch64: NEON.
 //!
-//! Not here: the choice of it (see [`super::SimdLevel`]).
+//! Not here: its choice (`dispatch.rs`). There is no int8 kernel: the plain code is used.
 //!
-//! Sixteen partial sums are four registers; two rows at once use eight of them
-//! for sums and leave the rest for what is loaded.
+//! Sixteen partial sums are four registers; two rows at once use eight registers for sums and
+//! leave the others for loads.
 
 #![expect(
     unsafe_code,
-    reason = "loads, stores, and calls of what the level proves"
+    reason = "loads, stores, and calls of functions with target features"
 )]
 
 use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Keep, LANES, Neon, blocks, padded_tail};
+use super::{blocks, padded_tail};
+use crate::nearest::level::Neon;
+use crate::nearest::scalar::LANES;
+use crate::nearest::top_k::Collector;
 
-/// Rows that are scored at once.
+/// Number of rows that are scored at once.
 const ROWS: usize = 2;
-/// Registers that hold the partial sums of a row.
+/// Number of registers for the partial sums of a row.
 const PARTS: usize = 4;
 
-/// A quarter of a block of a row.
+/// Load a quarter of a block of a row.
 #[inline]
 #[target_feature(enable = "neon")]
 fn load(block: &[f32; LANES], part: usize) -> float32x4_t {
@@ -43,15 +46,15 @@ fn sum(p: [float32x4_t; PARTS]) -> f32 {
 }
 
 /// Offer the squared distances of `N` rows, scored at once.
-#[expect(clippy::needless_range_loop, reason = "one part of several arrays")]
+#[expect(clippy::needless_range_loop, reason = "one index into several arrays")]
 #[inline]
 #[target_feature(enable = "neon")]
-fn offer<K: Keep, const N: usize>(
+fn offer<K: Collector, const N: usize>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
     indices: [usize; N],
-    kept: &mut K,
+    collector: &mut K,
 ) {
     let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
     let step = |x: float32x4_t, y: float32x4_t, p: float32x4_t| {
@@ -77,12 +80,12 @@ fn offer<K: Keep, const N: usize>(
         }
     }
     for (i, partial) in partial.into_iter().enumerate() {
-        kept.offer(indices[i], sum(partial));
+        collector.offer(indices[i], sum(partial));
     }
 }
 
 #[target_feature(enable = "neon")]
-fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
+fn walk<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
     let dim = query.len();
     let tail = padded_tail(query);
     let mut blocks = centroids.chunks_exact(ROWS * dim);
@@ -94,44 +97,54 @@ fn walk<K: Keep>(query: &[f32], centroids: &[f32], mut kept: K) -> K {
             &tail,
             rows,
             std::array::from_fn(|i| index + i),
-            &mut kept,
+            &mut collector,
         );
         index += ROWS;
     }
     for row in blocks.remainder().chunks_exact(dim) {
-        offer::<K, 1>(query, &tail, [row], [index], &mut kept);
+        offer::<K, 1>(query, &tail, [row], [index], &mut collector);
         index += 1;
     }
-    kept
+    collector
 }
 
-pub(super) fn search_neon<K: Keep>(_: Neon, query: &[f32], centroids: &[f32], kept: K) -> K {
-    // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
-    unsafe { walk(query, centroids, kept) }
-}
-
-#[target_feature(enable = "neon")]
-fn walk_named<K: Keep>(query: &[f32], centroids: &[f32], named: &[u32], kept: &mut K) {
-    let dim = query.len();
-    let tail = padded_tail(query);
-    let row = |index: u32| &centroids[index as usize * dim..][..dim];
-    let (blocks, rest) = named.as_chunks::<ROWS>();
-    for &block in blocks {
-        let indices = block.map(|index| index as usize);
-        offer::<K, ROWS>(query, &tail, block.map(row), indices, kept);
-    }
-    for &index in rest {
-        offer::<K, 1>(query, &tail, [row(index)], [index as usize], kept);
-    }
-}
-
-pub(super) fn score_neon<K: Keep>(
+pub(in crate::nearest) fn search_neon<K: Collector>(
     _: Neon,
     query: &[f32],
     centroids: &[f32],
-    named: &[u32],
-    kept: &mut K,
+    collector: K,
+) -> K {
+    // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
+    unsafe { walk(query, centroids, collector) }
+}
+
+#[target_feature(enable = "neon")]
+fn walk_indices<K: Collector>(
+    query: &[f32],
+    centroids: &[f32],
+    indices: &[u32],
+    collector: &mut K,
+) {
+    let dim = query.len();
+    let tail = padded_tail(query);
+    let row = |index: u32| &centroids[index as usize * dim..][..dim];
+    let (blocks, rest) = indices.as_chunks::<ROWS>();
+    for &block in blocks {
+        let indices = block.map(|index| index as usize);
+        offer::<K, ROWS>(query, &tail, block.map(row), indices, collector);
+    }
+    for &index in rest {
+        offer::<K, 1>(query, &tail, [row(index)], [index as usize], collector);
+    }
+}
+
+pub(in crate::nearest) fn score_neon<K: Collector>(
+    _: Neon,
+    query: &[f32],
+    centroids: &[f32],
+    indices: &[u32],
+    collector: &mut K,
 ) {
     // SAFETY: as in `search_neon`.
-    unsafe { walk_named(query, centroids, named, kept) }
+    unsafe { walk_indices(query, centroids, indices, collector) }
 }

@@ -1,0 +1,267 @@
+//! Dispatch each function of the search to its implementation for a SIMD level.
+//!
+//! Not here: detection of levels (`level.rs`), and the choice of rows (`prune.rs`).
+
+#![allow(
+    unsafe_code,
+    reason = "calls functions with target features; an expectation would fail where there is none"
+)]
+
+use super::bounds::{self, BoundInputs};
+use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
+#[cfg(target_arch = "aarch64")]
+use super::kernels::aarch64;
+#[cfg(target_arch = "x86_64")]
+use super::kernels::{x86_64, x86_64_int8};
+use super::level::{Avx512Vnni, SimdLevel};
+use super::scalar;
+use super::top_k::Collector;
+
+/// Number of rows that are scored in one call.
+const ROWS_PER_CALL: usize = 64;
+
+/// Compile plain functions with the features of a level. Their results are the same at every
+/// level: they work on integers, or on sums in a stated order.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compiled {
+    ($module:ident, $features:literal) => {
+        mod $module {
+            use super::{BoundInputs, CodedQuery, QueryCodes, bounds, int8, scalar};
+
+            #[target_feature(enable = $features)]
+            pub(super) fn encode_row(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+                int8::encode_row(row, codes)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn encode_query<const GROUPS: usize>(
+                query: &[f32],
+                narrow: bool,
+                codes: &mut QueryCodes<GROUPS>,
+            ) -> Option<CodedQuery> {
+                int8::encode_query(query, narrow, codes)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn are_finite(values: &[f32]) -> bool {
+                scalar::are_finite(values)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn argmin(bounds: &[f32]) -> usize {
+                bounds::argmin(bounds)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn count_not_above(bounds: &[f32], limit: f32) -> u32 {
+                bounds::count_not_above(bounds, limit)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn lower_bounds(inputs: BoundInputs<'_>, dots: &[i32], bounds: &mut [f32]) {
+                bounds::lower_bounds(inputs, dots, bounds);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
+                scalar::dot(x, y)
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+compiled!(avx2, "avx2");
+#[cfg(target_arch = "x86_64")]
+compiled!(avx512, "avx512f,avx2");
+
+macro_rules! by_level {
+    ($level:expr, $module:ident::$name:ident($($argument:expr),*)) => {
+        match $level {
+            #[cfg(target_arch = "x86_64")]
+            SimdLevel::Avx2(_) => {
+                // SAFETY: the level proves that the CPU has AVX2, all that the function demands.
+                unsafe { avx2::$name($($argument),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            SimdLevel::Avx512(_) | SimdLevel::Avx512Vnni(_) => {
+                // SAFETY: either level proves that the CPU has AVX-512F and AVX2, all that the
+                // function demands.
+                unsafe { avx512::$name($($argument),*) }
+            }
+            _ => $module::$name($($argument),*),
+        }
+    };
+}
+
+/// As [`int8::encode_row`].
+pub(super) fn encode_row(level: SimdLevel, row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
+    by_level!(level, int8::encode_row(row, codes))
+}
+
+/// As [`int8::encode_query`].
+pub(super) fn encode_query<const GROUPS: usize>(
+    level: SimdLevel,
+    query: &[f32],
+    codes: &mut QueryCodes<GROUPS>,
+) -> Option<CodedQuery> {
+    // VNNI multiplies bytes: half of the work, for bounds that are less tight.
+    let narrow = matches!(level, SimdLevel::Avx512Vnni(_));
+    by_level!(level, int8::encode_query(query, narrow, codes))
+}
+
+/// As [`scalar::are_finite`].
+pub(super) fn are_finite(level: SimdLevel, values: &[f32]) -> bool {
+    by_level!(level, scalar::are_finite(values))
+}
+
+/// As [`bounds::argmin`].
+pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
+    by_level!(level, bounds::argmin(bounds))
+}
+
+/// As [`bounds::count_not_above`].
+pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], limit: f32) -> u32 {
+    by_level!(level, bounds::count_not_above(bounds, limit))
+}
+
+/// As [`bounds::lower_bounds`].
+pub(super) fn lower_bounds(
+    level: SimdLevel,
+    inputs: BoundInputs<'_>,
+    dots: &[i32],
+    bounds: &mut [f32],
+) {
+    by_level!(level, bounds::lower_bounds(inputs, dots, bounds));
+}
+
+/// As [`int8::dots`].
+pub(super) fn dots<const GROUPS: usize>(
+    level: SimdLevel,
+    query: &QueryCodes<GROUPS>,
+    groups: usize,
+    codes: &[CodeLine],
+    dots: &mut [[i32; ROWS]],
+) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64_int8::dots_avx2(cpu, query, groups, codes, dots),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => {
+            x86_64_int8::dots_avx2(cpu.into(), query, groups, codes, dots);
+        }
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => {
+            x86_64_int8::dots_vnni(cpu, query, groups, codes, dots);
+        }
+        _ => int8::dots(query, groups, codes, dots),
+    }
+}
+
+/// As [`int8::dots`] for four queries and `blocks` times sixteen rows; at
+/// [`SimdLevel::Avx512Vnni`] only.
+pub(super) fn dots_batch<const GROUPS: usize, const BLOCKS: usize>(
+    cpu: Avx512Vnni,
+    queries: &[QueryCodes<GROUPS>; QUERY_BATCH],
+    groups: usize,
+    codes: &[CodeLine],
+    blocks: usize,
+    dots: &mut [[[i32; ROWS]; BLOCKS]; QUERY_BATCH],
+) {
+    #[cfg(target_arch = "x86_64")]
+    x86_64_int8::dots_batch_vnni(cpu, queries, groups, codes, blocks, dots);
+    #[cfg(not(target_arch = "x86_64"))]
+    for (query, dots) in queries.iter().zip(dots) {
+        let _ = cpu; // never called: this value exists on x86_64 only
+        int8::dots(query, groups, codes, &mut dots[..blocks]);
+    }
+}
+
+/// Offer the squared distances of `rows`, which are sorted by index.
+pub(super) fn score_rows<K: Collector>(
+    level: SimdLevel,
+    query: &[f32],
+    centroids: &[f32],
+    rows: impl IntoIterator<Item = u32>,
+    collector: &mut K,
+) {
+    let mut buffer = [0_u32; ROWS_PER_CALL];
+    let mut filled = 0;
+    let mut flush = |rows: &[u32]| match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64::score_avx2(cpu, query, centroids, rows, collector),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => x86_64::score_avx512(cpu, query, centroids, rows, collector),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => {
+            x86_64::score_avx512(cpu.into(), query, centroids, rows, collector);
+        }
+        #[cfg(target_arch = "aarch64")]
+        SimdLevel::Neon(cpu) => aarch64::score_neon(cpu, query, centroids, rows, collector),
+        _ => scalar::score_rows(query, centroids, rows, collector),
+    };
+    for row in rows {
+        buffer[filled] = row;
+        filled += 1;
+        if filled == ROWS_PER_CALL {
+            flush(&buffer);
+            filled = 0;
+        }
+    }
+    flush(&buffer[..filled]);
+}
+
+/// As [`scalar::dot`].
+pub(crate) fn dot(level: SimdLevel, x: &[f32], y: &[f32]) -> f32 {
+    by_level!(level, scalar::dot(x, y))
+}
+
+/// Offer the squared distance of every row, by rising index.
+pub(super) fn search<K: Collector>(
+    level: SimdLevel,
+    query: &[f32],
+    centroids: &[f32],
+    collector: K,
+) -> K {
+    assert!(!query.is_empty() && !centroids.is_empty());
+    assert!(centroids.len().is_multiple_of(query.len()));
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64::search_avx2(cpu, query, centroids, collector),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => x86_64::search_avx512(cpu, query, centroids, collector),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => {
+            x86_64::search_avx512(cpu.into(), query, centroids, collector)
+        }
+        #[cfg(target_arch = "aarch64")]
+        SimdLevel::Neon(cpu) => aarch64::search_neon(cpu, query, centroids, collector),
+        // The scalar level; values of other architectures' levels do not exist here.
+        _ => scalar::search(query, centroids, collector),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::nearest::scalar::{LANES, sum};
+
+    proptest! {
+        #[test]
+        fn every_level_gives_the_same_bits(
+            pairs in prop::collection::vec((-1e20_f32..1e20, -1e20_f32..1e20), 0..150)
+        ) {
+            let (x, y): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
+            let mut partial = [0.0_f32; LANES];
+            for j in 0..x.len() {
+                partial[j % LANES] += x[j] * y[j];
+            }
+            let expected = sum(partial).to_bits();
+            for level in SimdLevel::available() {
+                prop_assert_eq!(dot(level, &x, &y).to_bits(), expected, "{:?}", level);
+            }
+        }
+    }
+}

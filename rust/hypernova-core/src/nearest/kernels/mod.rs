@@ -1,0 +1,33 @@
+//! Kernels: functions of the search written with SIMD instructions, by architecture.
+//!
+//! Not here: the choice of a kernel (`dispatch.rs`).
+
+#[cfg(target_arch = "aarch64")]
+pub(super) mod aarch64;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86_64_int8;
+
+use super::scalar::LANES;
+
+/// Copy the last `len % LANES` values of a row, padded with zeros: `0 - 0` adds nothing to a
+/// partial sum, so padding does not change the distance.
+#[inline]
+fn padded_tail(row: &[f32]) -> [f32; LANES] {
+    let mut tail = [0.0; LANES];
+    let rest = &row[row.len() / LANES * LANES..];
+    tail[..rest.len()].copy_from_slice(rest);
+    tail
+}
+
+/// Split the query and some rows into whole blocks. All have the same length, so that a loop over
+/// them checks no bounds.
+#[inline]
+fn blocks<'a, const N: usize>(
+    query: &'a [f32],
+    rows: [&'a [f32]; N],
+) -> (&'a [[f32; LANES]], [&'a [[f32; LANES]]; N]) {
+    let query = query.as_chunks().0;
+    (query, rows.map(|row| &row.as_chunks().0[..query.len()]))
+}
