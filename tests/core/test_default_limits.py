@@ -17,10 +17,9 @@ import pytest
 
 import hypernova
 from hypernova import Artifact, errors
+from hypernova.artifact.decisions import NONE, models_taken, success_at_centres
 from hypernova.artifact.profile import Profile
 from hypernova.cli.summary import heat_map
-from hypernova.training.choices import NONE, models_taken
-from hypernova.training.clustering.describe import success_at_centres
 from hypernova.training.model_pool import add
 from support.factories import make_table
 from support.server import refused, serving

@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge as Oracle
 from hypernova._core import Artifact
 from hypernova.canonical import canonical_json
 from hypernova.training.assemble import assemble, vectors_identity
-from hypernova.training.clustering.structure import NEAREST, SHARPNESS, Structure
+from hypernova.training.clustering.clusters import NEAREST, SHARPNESS, Structure
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence, estimate
 from support.factories import make_table, unit

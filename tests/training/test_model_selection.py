@@ -88,7 +88,7 @@ class TestCandidates:
         prompts, groups = [f"prompt {i // 4}" for i in range(48)], ["a"] * 24 + ["b"] * 24
         table = make_table(vectors, score, prompts=prompts, groups=groups)
         assert candidate_structures(table, None, False) == [("prompts", 1), ("groups", 0)]
-        assert learn(table, vectors).artifact().clusters >= 1
+        assert learn(table, vectors).artifact().n_clusters >= 1
 
 
 def drawn_table(data) -> tuple[hypernova.OutcomeTable, np.ndarray, np.ndarray]:

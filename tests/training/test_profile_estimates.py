@@ -15,9 +15,8 @@ from hypernova.training.estimates.profile import (
     estimate,
     overall_success,
     pulled_success,
-    sum_pairs,
-    sum_up,
 )
+from hypernova.training.estimates.sums import sum_pairs, sum_up
 from support.factories import make_table, unit
 
 NAN = float("nan")

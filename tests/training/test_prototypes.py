@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from hypernova.training.clustering.clusters import SHARPNESS, find_structure
 from hypernova.training.clustering.kmeans import assign, kmeans
 from hypernova.training.clustering.prototypes import (
     LEAST_GROUP,
@@ -19,7 +20,6 @@ from hypernova.training.clustering.prototypes import (
     group_indices,
     train_prototypes,
 )
-from hypernova.training.clustering.structure import SHARPNESS, find_structure
 from support.factories import blobs, interleaved, unit
 
 

@@ -16,8 +16,8 @@ from hypernova.errors import ArtifactError, NotFoundError, RecalibrateError
 from hypernova.outcome_log import LoggedDecision, LoggedOutcome
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.profile import Evidence, estimate
+from hypernova.training.online.log_sums import DAY_S, Batch, Folded
 from hypernova.training.online.recalibrate import Recalibration
-from hypernova.training.online.sums import DAY_S, Batch, Folded
 from hypernova.training.online.update import moved_profiles, outcome_variance, shift
 from support.decisions import ARTIFACT
 from support.factories import blobs, make_table, unit

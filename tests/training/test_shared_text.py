@@ -29,11 +29,8 @@ from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.errors import ArtifactError, EmbedderMismatchError, HypernovaError
 from hypernova.evaluation.protocol import Part
 from hypernova.evaluation.shared_text import vectors_unseen
-from hypernova.training.shared_text import (
-    LEAST_CHARS,
-    find_shared,
-    shared_sentence,
-)
+from hypernova.training.shared_text import find_shared, shared_sentence
+from hypernova.training.shared_text.find import LEAST_CHARS
 from support.server import serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"

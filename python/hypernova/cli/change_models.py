@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    from hypernova.training.choices import decisions
+    from hypernova.artifact.decisions import decisions
 
     check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)

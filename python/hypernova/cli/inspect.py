@@ -55,10 +55,10 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     """Describe the artifact's clusters by the prompts of a table."""
     import numpy as np
 
+    from hypernova.artifact.decisions import NO_LIMITS
     from hypernova.progress import bar
-    from hypernova.training.choices import NO_LIMITS
     from hypernova.training.clustering.describe import describe
-    from hypernova.training.shared_text import texts_read
+    from hypernova.training.embedding import texts_read
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
@@ -100,7 +100,7 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
     def rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
-    from hypernova.training.choices import decisions
+    from hypernova.artifact.decisions import decisions
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     # Under the artifact's own limits: what a caller without options gets.

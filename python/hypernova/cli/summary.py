@@ -149,8 +149,8 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: To show.
         colour: Colour the cells, for a terminal.
     """
-    from hypernova.training.choices import NONE, models_taken
-    from hypernova.training.clustering.describe import one_line, success_at_centres
+    from hypernova.artifact.decisions import NONE, models_taken, success_at_centres
+    from hypernova.training.clustering.describe import one_line
 
     k = artifact.n_clusters
     # Under the artifact's own limits: what a caller without options gets.

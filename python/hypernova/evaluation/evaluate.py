@@ -31,9 +31,8 @@ from hypernova.training.checks import (
     check_table,
 )
 from hypernova.training.cost_weight import cost_weights
-from hypernova.training.estimates.profile import mean_known
-from hypernova.training.fit import embed_left, embed_table, open_for
-from hypernova.training.shared_text import texts_read
+from hypernova.training.embedding import embed_left, embed_table, open_for, texts_read
+from hypernova.training.estimates.sums import mean_known
 from hypernova.training.trainer import LEAST_TASKS, check_learnable
 
 if TYPE_CHECKING:
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
 
     from hypernova.embedder import Device, TextEmbedder
     from hypernova.evaluation.protocol import Part
+    from hypernova.numeric import Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Ints
 
 # What each repeat decides is kept until the end; the figures move no more long before this.
 MOST_REPEATS = 10_000

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.evaluation.intervals import draw_means, interval, widened
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from hypernova.evaluation.baselines import Values
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 SOLVED = 0.5
 

@@ -18,8 +18,8 @@ from hypernova.training.trainer import learn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 
 # At least so many routers learn from shuffled vectors, over all parts.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hypernova._core import Artifact, __version__
+from hypernova.artifact.decisions import success_at_centres
 from hypernova.evaluation.baselines import (
     Values,
     group_oracle,
@@ -25,15 +26,15 @@ from hypernova.evaluation.figures import Figures, complementarity, rounded
 from hypernova.evaluation.intervals import DRAWS
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.evaluation.verdict import Point, points, tasks_to_decide, verdict
-from hypernova.training.clustering.describe import describe, success_at_centres
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.clustering.describe import describe
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova.evaluation.protocol import Decided, Part, Whole
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 VERSION = 1
 # Standard errors to either side of an estimate, for 95%.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from hypernova.embedder import TextEmbedder
     from hypernova.evaluation.protocol import Decided, Part
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.shared_text import SharedText
-    from hypernova.training.types import Floats
 
 LABEL = "held-out, in the first deal"
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from hypernova._core import Artifact
 from hypernova.canonical import canonical_json
-from hypernova.training.clustering.structure import NEAREST, SHARPNESS
+from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
 from hypernova.training.estimates.profile import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hypernova.numeric import Floats
     from hypernova.training.estimates.linear_correction import Lifts
     from hypernova.training.estimates.profile import Evidence
-    from hypernova.training.types import Floats
 
 NOVELTY_LIMIT = 0.99
 NOVELTY_STEPS = 256

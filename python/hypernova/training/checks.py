@@ -6,10 +6,11 @@ Not here: what a table must hold (see `hypernova.training.trainer`).
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 from hypernova.embedder.text.cut import is_blank
+from hypernova.numeric import to_float
 from hypernova.table import OutcomeTable
 from hypernova.table.source import shown
 
@@ -44,11 +45,6 @@ def check_count(
     return int(value)
 
 
-def is_number(value: object) -> bool:
-    """Return whether a value is a real number, of NumPy's too; a truth value is none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 def check_number(
     name: str,
     value: object,
@@ -62,7 +58,9 @@ def check_number(
         The number, of Python's own type.
     """
     try:
-        number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
+        number = to_float(value)
+    except TypeError:
+        number = math.nan
     except OverflowError:  # an integer of hundreds of digits
         number = math.inf
     if not (math.isfinite(number) and number >= least and (most is None or number <= most)):

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import FitError
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.estimates.sums import mean_known
 from hypernova.training.model_selection import Tally, inner_folds
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.model_selection import Setting
-    from hypernova.training.types import Floats
 
 # Cost weights by what they say the whole cost of the best single model is worth, in
 # success: from a fiftieth, which hardly counts, to four, which leaves the cheapest. Dense

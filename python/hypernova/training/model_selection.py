@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.training.assemble import assemble
+from hypernova.training.clustering.clusters import Structure, find_structure
 from hypernova.training.clustering.kmeans import assign
 from hypernova.training.clustering.prototypes import group_indices
-from hypernova.training.clustering.structure import Structure, find_structure
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from hypernova._core import Artifact
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.clustering.structure import Source
-    from hypernova.training.types import Floats, Ints
+    from hypernova.training.clustering.clusters import Source
 
 FOLDS = 5
 # Small tables are dealt into folds several times: until this many tasks were held out.

@@ -13,8 +13,8 @@ import numpy as np
 from hypernova.errors import FitError
 from hypernova.progress import bar
 from hypernova.training.assemble import assemble
+from hypernova.training.clustering.clusters import find_structure
 from hypernova.training.clustering.kmeans import STARTS, assign
-from hypernova.training.clustering.structure import find_structure
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence
 from hypernova.training.model_selection import select, steps
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hypernova._core import Artifact
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.clustering.structure import Structure
+    from hypernova.training.clustering.clusters import Structure
     from hypernova.training.estimates.linear_correction import Lifts
     from hypernova.training.model_selection import Selection, Setting
-    from hypernova.training.types import Floats, Ints
 
 LEAST_TASKS = 10
 

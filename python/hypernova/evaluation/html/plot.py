@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hypernova.training.types import Floats
+    from hypernova.numeric import Floats
 
 # Width of a character in a system font, in ems: a little wider than the mean, since
 # the font is the reader's and a label that is too long must still fit.

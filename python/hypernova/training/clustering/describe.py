@@ -15,13 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.choices import NO_LIMITS
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hypernova._core import Artifact
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 WORDS = 8
 PROMPTS = 3
@@ -75,24 +72,6 @@ class Description:
 
     words: list[str]
     prompts: list[str]
-
-
-def success_at_centres(artifact: Artifact) -> Floats:
-    """Estimate each model's success for a prompt at the centre of each cluster, (k, m).
-
-    Asked of the core, so that it is what routing goes by: shared among the nearest
-    clusters, and lifted, if the artifact does so.
-    """
-    place = {model: m for m, model in enumerate(artifact.models)}
-    # A ranking leaves out what the artifact's own limits exclude.
-    decisions = artifact.decide_many(artifact.centroids, **NO_LIMITS)
-    found = artifact.success[:-1].astype(np.float64)
-    for cluster, decision in enumerate(decisions):
-        if decision.reason == "default_novel":
-            continue  # a centre that no prompt is near: its own row says more
-        for entry in decision.ranking:
-            found[cluster, place[entry.model]] = entry.success
-    return found
 
 
 def describe(

@@ -17,7 +17,7 @@ from hypernova.errors import FitError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 ITERATIONS = 25
 STARTS = 16

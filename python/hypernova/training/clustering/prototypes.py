@@ -17,7 +17,7 @@ from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 # Groups with fewer tasks are one group, "the rest".
 LEAST_GROUP = 20

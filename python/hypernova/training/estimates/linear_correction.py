@@ -15,8 +15,8 @@ from hypernova.training.estimates.profile import estimate
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hypernova.numeric import Floats
     from hypernova.training.estimates.profile import Evidence
-    from hypernova.training.types import Floats
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ a table can be read in pieces. Row ``k`` of every array is the whole table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.estimates.sums import PairSums, Sums, ratio, sum_pairs, sum_up
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 # Outcomes at the rate of all models together that each model's overall rate leans on.
 OVERALL_WEIGHT = 20.0
@@ -28,50 +30,6 @@ ENOUGH_OUTCOMES = 100
 GROUP_WEIGHT = 20.0
 # The largest variance of a score in 0..1, and of the difference of two independent ones.
 SCORE_VARIANCE, GAIN_VARIANCE = 0.25, 0.5
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums over the tasks of each cluster; float64 (k + 1, m) each.
-
-    Attributes:
-        n: Outcomes.
-        score: Sum of scores.
-        score2: Sum of squared scores.
-        cost_n: Outcomes whose cost is known.
-        cost: Sum of known costs, USD.
-        latency_n: Outcomes whose latency is known.
-        latency: Sum of known latencies, seconds.
-    """
-
-    n: Floats
-    score: Floats
-    score2: Floats
-    cost_n: Floats
-    cost: Floats
-    latency_n: Floats
-    latency: Floats
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
-
-
-@dataclass(frozen=True)
-class PairSums:
-    """Sums of the paired difference to one reference model; float64 (k + 1, m) each.
-
-    Attributes:
-        n: Tasks that both models have an outcome for.
-        gain: Sum of differences of scores.
-        gain2: Sum of squared differences.
-    """
-
-    n: Floats
-    gain: Floats
-    gain2: Floats
-
-    def __add__(self, other: PairSums) -> PairSums:
-        return PairSums(self.n + other.n, self.gain + other.gain, self.gain2 + other.gain2)
 
 
 @dataclass(frozen=True)
@@ -88,64 +46,13 @@ class Profiles:
     default_model: int
 
 
-def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]:
-    """Count and sum the values that are not NaN, by cluster and in all."""
-    m = values.shape[1]
-    known = ~np.isnan(values)
-    cell = (clusters[:, None] * np.int64(m) + np.arange(m)).ravel()
-
-    def added(weights: Floats) -> Floats:
-        rows = np.bincount(cell, weights=weights.ravel(), minlength=k * m).reshape(k, m)
-        return np.vstack([rows, rows.sum(axis=0)])
-
-    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
-
-
-def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int) -> Sums:
-    """Sum outcomes by cluster.
-
-    Args:
-        score: (n, m) in 0..1, NaN where there is no outcome.
-        cost_usd: (n, m), NaN where unknown.
-        latency_s: (n, m), NaN where unknown.
-        clusters: (n,) in 0..k-1.
-        k: Number of clusters.
-    """
-    n, total = _by_cluster(score, clusters, k)
-    _, squares = _by_cluster(score**2, clusters, k)
-    return Sums(
-        n, total, squares, *_by_cluster(cost_usd, clusters, k), *_by_cluster(latency_s, clusters, k)
-    )
-
-
-def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums:
-    """Sum paired differences to the model ``reference`` by cluster; shapes as in `sum_up`."""
-    difference = score - score[:, [reference]]
-    n, total = _by_cluster(difference, clusters, k)
-    return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
-
-
-def mean_known(values: Floats, axis: int = 0) -> Floats:
-    """Mean of what is not NaN along an axis; NaN where there is nothing."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    with np.errstate(invalid="ignore"):
-        mean: Floats = total / known.sum(axis=axis)
-    return mean
-
-
-def _ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 0, total / n, otherwise)
-
-
 def _variance(n: Floats, total: Floats, squares: Floats, largest: float) -> Floats:
     """Variance of the values that were summed, float64 (k + 1, m).
 
     That of the whole table is at least what one more value may make it: a few equal
     outcomes do not prove that a model never varies.
     """
-    variance = np.maximum(_ratio(squares, n, 0.0) - _ratio(total, n, 0.0) ** 2, 0.0)
+    variance = np.maximum(ratio(squares, n, 0.0) - ratio(total, n, 0.0) ** 2, 0.0)
     variance[-1] = np.maximum(variance[-1], largest / (n[-1] + 1.0))
     return variance
 
@@ -281,7 +188,7 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
     sums, pairs, default_model = evidence.sums, evidence.pairs, evidence.default_model
     n = sums.n
     weight = max(shrinkage, 1.0)
-    mean = _ratio(sums.score, n, 0.0)
+    mean = ratio(sums.score, n, 0.0)
     shrunk = _shrunk_success(evidence, shrinkage)
 
     variance = _variance(n, sums.score, sums.score2, SCORE_VARIANCE)
@@ -298,8 +205,8 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
         return np.vstack([rows, last[None]]).astype(np.float32)
 
     def expense(total: Floats, known: Floats) -> Floats:
-        overall = _ratio(total[-1], known[-1], np.nan)
-        return _ratio(total, known, overall).astype(np.float32)
+        overall = ratio(total[-1], known[-1], np.nan)
+        return ratio(total, known, overall).astype(np.float32)
 
     gain_errors = stacked(gain_error, overall_gain_error)
     gain_errors[:, default_model] = 0.0

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.artifact.decisions import NO_LIMITS, models_taken
 from hypernova.artifact.profile import Profile, noted, rebuild
 from hypernova.errors import PoolError
 from hypernova.table.source import listed
 from hypernova.training.checks import check_table
-from hypernova.training.choices import NO_LIMITS, models_taken
 from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
 from hypernova.training.model_pool.change import check_new_name
 from hypernova.training.model_pool.prior import Placed, Prior, error_of
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
     from hypernova.training.model_pool.prior import Belief
-    from hypernova.training.types import Floats, Ints
 
 # Outcomes by which the mean cost in a cluster leans on what the others' costs let expect.
 COST_WEIGHT = 10.0

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova._core import nearest_centroids
-from hypernova.training.clustering.structure import shares
+from hypernova.training.clustering.clusters import shares
 from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 
 def novel(distances: Floats, artifact: Artifact) -> Floats:

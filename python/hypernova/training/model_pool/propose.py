@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.artifact.decisions import decisions
 from hypernova.artifact.profile import Profile, metadata_of, rebuild
 from hypernova.errors import PoolError
 from hypernova.table.source import shown
 from hypernova.training.checks import check_count, check_table
-from hypernova.training.choices import decisions
 from hypernova.training.estimates.profile import SCORE_VARIANCE
 from hypernova.training.model_pool.add import Scored, new_models, newcomer, scored_of
 from hypernova.training.model_pool.change import check_new_name
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 # Of more prompts every n-th is looked at: a step costs their product.
 CANDIDATES, DECISIONS = 1000, 250

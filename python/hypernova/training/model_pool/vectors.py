@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats
 
 
 def vectors_of_table(

@@ -20,11 +20,11 @@ import numpy as np
 
 from hypernova.errors import RecalibrateError
 from hypernova.training.estimates.profile import Profiles
-from hypernova.training.online.sums import Folded
+from hypernova.training.online.log_sums import Folded
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
-    from hypernova.training.types import Floats
+    from hypernova.numeric import Floats
 
 KEY = "recalibration"
 VERSION = 1

@@ -17,19 +17,19 @@ import numpy as np
 from hypernova._core import Artifact
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import NoCandidateError, RecalibrateError
+from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
-from hypernova.training.checks import is_number
 from hypernova.training.online.lineage import KEY, Lineage, notes_of
-from hypernova.training.online.sums import DAY_S, Batch, Folded
+from hypernova.training.online.log_sums import DAY_S, Batch, Folded
 from hypernova.training.online.update import moved_profiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hypernova.numeric import Ints
     from hypernova.outcome_log import Joined, Tally
     from hypernova.training.estimates.profile import Profiles
-    from hypernova.training.types import Ints
 
 # The heaviest weight that one outcome may have. With 25 models and `explore=0.05` a model
 # that was drawn had a chance of 0.002: unbounded, a cell would hang on a few such outcomes.

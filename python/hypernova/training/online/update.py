@@ -26,8 +26,8 @@ from hypernova.training.estimates.profile import (
 )
 
 if TYPE_CHECKING:
-    from hypernova.training.online.sums import Folded
-    from hypernova.training.types import Floats
+    from hypernova.numeric import Floats
+    from hypernova.training.online.log_sums import Folded
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.embedder import SharedPart, SharedParts, SkipSharedEmbedder
+from hypernova.embedder import SharedPart, SharedParts
 from hypernova.embedder.skip import MAX_PARTS
 from hypernova.embedder.text.cut import visible_span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from hypernova.embedder import TextEmbedder
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.model_selection import Tally
-    from hypernova.training.types import Floats
 
 # A part counts from this many characters, and if this many different prompts share it.
 LEAST_CHARS = 64
@@ -123,66 +121,6 @@ def find_shared(prompts: Sequence[str]) -> SharedText:
     )
 
 
-def texts_read(embedder: TextEmbedder) -> Callable[[str], str]:
-    """Give what an embedder reads a text as: without the shared parts that it skips."""
-    return embedder.parts.left if isinstance(embedder, SkipSharedEmbedder) else str
-
-
-def vectors_left(
-    embedder: TextEmbedder,
-    texts: Sequence[str],
-    vectors: Floats,
-    parts: SharedParts,
-    tick: Callable[[int], None] | None = None,
-) -> Floats:
-    """Embed again what loses something without the shared parts; the other vectors stay.
-
-    Args:
-        embedder: Which made the vectors; it skips nothing.
-        texts: n of them.
-        vectors: float32 (n, dim), of the whole texts.
-        parts: What is left out.
-        tick: Called with the number of texts that are newly done.
-
-    Returns:
-        float32 (n, dim).
-    """
-    left = [parts.left(text) for text in texts]
-    changed = [i for i, (text, rest) in enumerate(zip(texts, left, strict=True)) if text != rest]
-    found = vectors.copy()
-    if tick is not None:
-        tick(len(texts) - len(changed))
-    if changed:
-        found[changed] = embedder.embed([left[i] for i in changed], progress=tick)
-    return found
-
-
-def at_stake(whole: Tally, left: Tally, label: str) -> dict[str, Any]:
-    """Compare held-out accuracy with and without the shared parts, paired by task.
-
-    Both accuracies are over the tasks that were scored both ways, so that the gain is their
-    difference.
-
-    Args:
-        whole: With them.
-        left: Without them, on the same tasks.
-        label: What the two figures are.
-    """
-    gain, error = left.gain_over(whole)
-    both = (whole.n > 0) & (left.n > 0)
-    accuracy, left_out = (
-        float((tally.score[both] / tally.n[both]).mean()) if both.any() else math.nan
-        for tally in (whole, left)
-    )
-    return {
-        "label": label,
-        "accuracy": _known(accuracy),
-        "accuracy_left_out": _known(left_out),
-        "gain": _known(gain),
-        "standard_error": _known(error),
-    }
-
-
 def keys_of(vectors: Floats) -> list[bytes]:
     """Give a key for each row, equal where the rows are equal bit for bit."""
     return [
@@ -232,76 +170,6 @@ def find_alike(
         "tasks": tasks,
         "at_most": round(lost / max(scored, 1), 6),
     }
-
-
-def shared_sentence(facts: Mapping[str, Any]) -> str:
-    """Say which text is shared, and what leaving it out does to held-out accuracy."""
-    if not facts["sharing"]:
-        return "no beginning or end is shared by enough of the prompts: nothing is left out"
-    shared = [_named(name, facts[f"{name}s"]) for name in ("start", "end") if facts[f"{name}s"]]
-    said = (
-        f"{facts['sharing']:,} of {facts['prompts']:,} different prompts share "
-        f"{' or '.join(shared)}"
-    )
-    if facts["skipped"]:
-        return f"{said}; it is left out, in training and in every request"
-    stake = facts.get("at_stake")
-    if not stake or None in stake.values():
-        return said
-    gain, error = 100 * stake["gain"], 100 * stake["standard_error"]
-    said += (
-        f"; without it held-out accuracy is {stake['accuracy_left_out']:.4f} instead of "
-        f"{stake['accuracy']:.4f} ({gain:+.1f} points, standard error {error:.1f}): "
-    )
-    if gain > CLEAR * error:
-        return said + "--skip-shared leaves it out"
-    if gain < -CLEAR * error:
-        return said + "it tells kinds of prompt apart, and --skip-shared would lose that"
-    return said + "no clear difference in accuracy; --skip-shared leaves it out"
-
-
-def skipped_sentence(identity: Mapping[str, object]) -> str:
-    """Say what an artifact leaves out of every request, by its embedder's identity.
-
-    Raises:
-        ArtifactError: The shared parts are malformed.
-    """
-    parts = SharedParts.of_identity(identity)
-    assert parts is not None
-    each = [
-        f"{of} of {', '.join(f'{part.chars:,}' for part in parts.parts if part.at == at)}"
-        for at, of in (("start", "beginnings"), ("end", "ends"))
-        if any(part.at == at for part in parts.parts)
-    ]
-    return f"every request loses a known beginning or end: {'; '.join(each)} characters"
-
-
-def alike_sentence(facts: Mapping[str, Any]) -> str:
-    """Say how many prompts the embedder cannot tell apart, and what that can cost."""
-    vectors = "one vector" if facts["vectors"] == 1 else f"{facts['vectors']:,} vectors"
-    return (
-        f"{facts['prompts']:,} of {facts['of']:,} different prompts have only {vectors} among "
-        "them: what tells them apart is not read. At most "
-        f"{100 * facts['at_most']:.1f} points of accuracy are at stake (best model of each "
-        "prompt against best of each vector, in hindsight)"
-    )
-
-
-def _known(figure: float) -> float | None:
-    """Round a figure for JSON; None where it is not known."""
-    return round(figure, 6) if math.isfinite(figure) else None
-
-
-def _named(name: str, lengths: Sequence[Mapping[str, int]]) -> str:
-    """One kind of shared part with its lengths, such as "a beginning of 512 characters"."""
-    noun = {"start": ("a beginning", "beginnings"), "end": ("an end", "ends")}[name]
-    chars = sorted({length["chars"] for length in lengths})
-    if len(chars) == 1:
-        return f"{noun[0]} of {chars[0]:,} characters"
-    if len(chars) <= _LISTED:
-        listed = ", ".join(f"{n:,}" for n in chars[:-1])
-        return f"{noun[0]} of {listed} or {chars[-1]:,} characters"
-    return f"one of {len(chars)} {noun[1]} of {chars[0]:,} to {chars[-1]:,} characters"
 
 
 def _heaviest(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova._core import Artifact, Decision
+    from hypernova.numeric import Floats, Ints
     from hypernova.router import RouteOptions
-    from hypernova.training.types import Ints
 
 # Lifts the limits that an artifact's policy may set, for whoever asks about its estimates.
 NO_LIMITS: RouteOptions = {"max_cost_usd": math.inf, "min_success": 0.0}
@@ -48,3 +48,21 @@ def models_taken(artifact: Artifact, vectors: NDArray[np.float32]) -> Ints:
         place = {model: m for m, model in enumerate(artifact.models)}
         found = decisions(artifact, vectors)
         return np.array([NONE if d is None else place[d.model] for d in found], dtype=np.int32)
+
+
+def success_at_centres(artifact: Artifact) -> Floats:
+    """Estimate each model's success for a prompt at the centre of each cluster, (k, m).
+
+    Asked of the core, so that it is what routing goes by: shared among the nearest
+    clusters, and lifted, if the artifact does so.
+    """
+    place = {model: m for m, model in enumerate(artifact.models)}
+    # A ranking leaves out what the artifact's own limits exclude.
+    decisions = artifact.decide_many(artifact.centroids, **NO_LIMITS)
+    found = artifact.success[:-1].astype(np.float64)
+    for cluster, decision in enumerate(decisions):
+        if decision.reason == "default_novel":
+            continue  # a centre that no prompt is near: its own row says more
+        for entry in decision.ranking:
+            found[cluster, place[entry.model]] = entry.success
+    return found

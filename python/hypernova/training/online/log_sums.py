@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 DAY_S = 86_400.0
 

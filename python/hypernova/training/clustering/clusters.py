@@ -17,7 +17,7 @@ from hypernova.training.clustering.prototypes import group_indices, train_protot
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 # Of the soft assignment. Half and twice of the sharpness, and 16 clusters instead of 8,
 # routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
