@@ -5,8 +5,8 @@
 fetches the packages named in corpus_debian.txt and corpus_wheels.txt (checked against their
 sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source; some
 are prompts composed of the others (see ``compose.py``). ``coding.jsonl`` has 10,000 of them that
-are about code, for ``hypernova fit --structure``. No prompt of an outcome table is in it, and no
-package whose issues SWE-bench is made of.
+are about code, for ``hypernova fit --cluster-prompts``. No prompt of an outcome table is in it,
+and no package whose issues SWE-bench is made of.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ class TestDescriptions:
     def test_words_of_the_artifact(self, fitted) -> None:
         notes = json.loads(hypernova.Artifact.open(fitted).metadata)
         text = run(fitted).stdout
-        assert "telling words\n" in text
+        assert "distinctive words\n" in text
         for cluster, words in enumerate(notes["words"]):
             assert f"{cluster:4d}  {' '.join(words)}" in text
         assert "the artifact was fitted without them" in run(BUNDLED_ARTIFACT).stdout
@@ -190,7 +190,7 @@ class TestDescriptions:
         by_line = {one_line(prompt, 72): prompt for prompt in prompts}
         router = hypernova.Router.open(fitted)
         cluster = -1
-        for line in text[text.index("telling words") :].splitlines()[1:]:
+        for line in text[text.index("distinctive words") :].splitlines()[1:]:
             if line.startswith("      - "):
                 assert router.route(by_line[line[8:]]).cluster == cluster
             else:

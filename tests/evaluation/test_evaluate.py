@@ -629,7 +629,7 @@ class TestEvaluate:
     def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")
-        options = {"clusters": 4, "seed": 3, "structure": prompts}
+        options = {"clusters": 4, "seed": 3, "cluster_prompts": prompts}
         report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1, **options).to_dict()
         artifact = hypernova.fit(table, **options)
         other = hypernova.fit(table, clusters=4, seed=3)
@@ -648,7 +648,7 @@ class TestEvaluate:
             noise = rng.normal(size=(40, table.embedding.shape[1])).astype(np.float32)
             noise /= np.linalg.norm(noise, axis=1, keepdims=True)
             decided = protocol.decide_part(table, table.embedding, part, 8, (), noise)
-            learned = learn(train, vectors, clusters=8, seed=part.seed, structure=noise)
+            learned = learn(train, vectors, clusters=8, seed=part.seed, cluster_vectors=noise)
             expected = learned.artifact().decide_many(table.embedding[part.test])
             assert np.array_equal(decided.taken, expected.model_indices)
             taken.add(tuple(decided.taken))
@@ -656,10 +656,10 @@ class TestEvaluate:
 
     def test_no_other_prompts(self, judged) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
-        with pytest.raises(FitError, match="structure holds no prompts"):
-            hypernova.evaluate(table, structure=[])
+        with pytest.raises(FitError, match="cluster_prompts holds no prompts"):
+            hypernova.evaluate(table, cluster_prompts=[])
         with pytest.raises(EmbedderMismatchError, match="brings vectors"):
-            hypernova.evaluate(judged[0], structure=["a prompt"])
+            hypernova.evaluate(judged[0], cluster_prompts=["a prompt"])
 
     def test_does_not_depend_on_jobs(self, judged) -> None:
         table, report = judged

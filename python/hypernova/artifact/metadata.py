@@ -22,7 +22,7 @@ def metadata_of(artifact: Artifact) -> dict[str, Any]:
 
 
 def words_of(artifact: Artifact) -> list[list[str]] | None:
-    """Give the telling words of each cluster; None if the artifact holds none."""
+    """Give the distinctive words of each cluster; None if the artifact holds none."""
     words = metadata_of(artifact).get("words")
     if (
         isinstance(words, list)

@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
-    add_structure_to(parser)
+    add_cluster_prompts_to(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     weight = parser.add_mutually_exclusive_group()
     weight.add_argument(
@@ -48,7 +48,7 @@ def add_to(commands: Commands) -> None:
         "--no-describe",
         dest="describe",
         action="store_false",
-        help="keep no telling words of the clusters in the artifact",
+        help="keep no distinctive words of the clusters in the artifact",
     )
     parser.set_defaults(run=_fit)
 
@@ -64,14 +64,14 @@ def cluster_count(text: str) -> int | str:
 
 def _fit(arguments: argparse.Namespace) -> None:
     # Said before the work, not after it.
-    check_file(arguments.output, inputs=[arguments.data, arguments.structure])
+    check_file(arguments.output, inputs=[arguments.data, arguments.cluster_prompts])
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
         seed=arguments.seed,
-        structure=read_structure(arguments),
+        cluster_prompts=read_cluster_prompts(arguments),
         cost_weight=arguments.cost_weight,
         target_cost=arguments.target_cost,
         target_accuracy=arguments.target_accuracy,
@@ -84,12 +84,12 @@ def _fit(arguments: argparse.Namespace) -> None:
     print_summary(artifact)
 
 
-def add_structure_to(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--structure``, the same for fit and evaluate."""
+def add_cluster_prompts_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--cluster-prompts``, the same for fit and evaluate."""
     parser.add_argument(
-        "--structure",
+        "--cluster-prompts",
         metavar="PROMPTS",
-        help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
+        help="find the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
     )
 
 
@@ -102,8 +102,8 @@ def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_structure(arguments: argparse.Namespace) -> Sequence[str] | None:
-    """The prompts that ``--structure`` names."""
+def read_cluster_prompts(arguments: argparse.Namespace) -> Sequence[str] | None:
+    """The prompts that ``--cluster-prompts`` names."""
     from hypernova.table import read_prompts
 
-    return None if arguments.structure is None else read_prompts(arguments.structure)
+    return None if arguments.cluster_prompts is None else read_prompts(arguments.cluster_prompts)

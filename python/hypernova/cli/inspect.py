@@ -58,7 +58,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     from hypernova.artifact.decisions import NO_LIMITS
     from hypernova.progress import bar
     from hypernova.training.clustering.describe import describe
-    from hypernova.training.embedding import texts_read
+    from hypernova.training.embedding import text_reader
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
@@ -71,7 +71,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
             )
     else:
         embedder = hypernova.Router(artifact).embedder
-        texts = tuple(map(texts_read(embedder), table.prompts))
+        texts = tuple(map(text_reader(embedder), table.prompts))
         what = f"embedding with {embedder.name}"
         with bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
@@ -87,9 +87,9 @@ def _print_descriptions(artifact: Artifact, described: list[Description] | None)
     if words is None:
         print("\nno words: the artifact was fitted without them; --data DATA finds some")
         return
-    print("\ntelling words" + ("" if described is None else " and most typical prompts"))
-    for cluster, telling in enumerate(words):
-        text = " ".join(one_line(word) for word in telling)
+    print("\ndistinctive words" + ("" if described is None else " and most typical prompts"))
+    for cluster, distinctive in enumerate(words):
+        text = " ".join(one_line(word) for word in distinctive)
         print(f"{cluster:4d}  {text or '(no word sets it apart)'}")
         if described is not None:
             for prompt in described[cluster].prompts:
@@ -100,11 +100,11 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
     def rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
-    from hypernova.artifact.decisions import decisions
+    from hypernova.artifact.decisions import decisions_or_none
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     # Under the artifact's own limits: what a caller without options gets.
-    chosen = decisions(artifact, artifact.centroids)
+    chosen = decisions_or_none(artifact, artifact.centroids)
     return {
         "version": list(artifact.version),
         "sha256": artifact.sha256,

@@ -149,14 +149,14 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: To show.
         colour: Colour the cells, for a terminal.
     """
-    from hypernova.artifact.decisions import NONE, models_taken, success_at_centres
+    from hypernova.artifact.decisions import NO_MODEL, chosen_models, success_at_centroids
     from hypernova.training.clustering.describe import one_line
 
     k = artifact.n_clusters
     # Under the artifact's own limits: what a caller without options gets.
-    taken = models_taken(artifact, artifact.centroids)
+    taken = chosen_models(artifact, artifact.centroids)
     shown = _worth_showing(artifact, taken)
-    success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])
+    success = np.vstack([success_at_centroids(artifact), artifact.success[-1:]])
     error, counts = artifact.standard_error, artifact.counts
     letters = [chr(ord("A") + place) for place in range(len(shown))]
     low, high = success[:k, shown].min(), success[:k, shown].max()
@@ -189,7 +189,7 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     rest = len(artifact.models) - len(shown)
     if rest:
         lines.append(f"  and {rest} more models (--json)")
-    if left_out := int((taken == NONE).sum()):
+    if left_out := int((taken == NO_MODEL).sum()):
         lines.append(f"  the artifact's own limits leave no model in {left_out} of {k} clusters")
     return lines
 

@@ -140,12 +140,14 @@ def decide_part(
     part: Part,
     clusters: int | Literal["auto"],
     cost_weights: Sequence[float],
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
 ) -> Decided:
-    """Learn on ``part.train`` and route ``part.test``; clusters of ``structure``, if any."""
+    """Learn on ``part.train`` and route ``part.test``; clusters of ``cluster_vectors``, if any."""
     train = table.subset(part.train)
     train_vectors, test_vectors = vectors[part.train], vectors[part.test]
-    learned = learn(train, train_vectors, clusters=clusters, seed=part.seed, structure=structure)
+    learned = learn(
+        train, train_vectors, clusters=clusters, seed=part.seed, cluster_vectors=cluster_vectors
+    )
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
     shuffled = np.empty((len(part.shuffle_seeds), len(part.test)), dtype=np.int32)
@@ -155,7 +157,7 @@ def decide_part(
             shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
             clusters=clusters,
             seed=part.seed,
-            structure=structure,
+            cluster_vectors=cluster_vectors,
             setting=learned.setting,
         ).artifact()
         shuffled[i] = control.decide_many(test_vectors).model_indices
@@ -178,10 +180,10 @@ def learn_whole(
     vectors: Floats,
     clusters: int | Literal["auto"],
     seed: int,
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
 ) -> Whole:
     """Learn from all tasks, as ``fit`` with the same seed does."""
-    learned = learn(table, vectors, clusters=clusters, seed=seed, structure=structure)
+    learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
     return Whole(learned.artifact().to_bytes(), learned.evidence.default_model)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hypernova._core import Artifact, __version__
-from hypernova.artifact.decisions import success_at_centres
+from hypernova.artifact.decisions import success_at_centroids
 from hypernova.evaluation.baselines import (
     Values,
     group_oracle,
@@ -296,7 +296,7 @@ def _clusters(trial: Trial, artifact: Artifact) -> list[dict[str, Any]]:
     nearest = artifact.decide_many(trial.vectors).clusters
     described = describe(trial.texts, trial.vectors, artifact.centroids, nearest)
     n, mean, cost = artifact.counts, artifact.mean, artifact.cost
-    success = success_at_centres(artifact)
+    success = success_at_centroids(artifact)
     reach = NORMAL_95 * artifact.standard_error
     rows: list[dict[str, Any]] = []
     for c, decision in enumerate(artifact.decide_many(artifact.centroids)):

@@ -65,7 +65,7 @@ class NearCluster(NamedTuple):
         distance: Euclidean distance from its centroid.
         share: Its share of the profiles that are blended, 0 to 1; 0 if it does not count.
         tasks: Outcomes behind it: the most that any model has there.
-        words: Its most telling words; empty if the artifact holds none.
+        words: Its most distinctive words; empty if the artifact holds none.
     """
 
     cluster: int

@@ -1,6 +1,6 @@
-"""From the prompts of a table to vectors.
+"""Embed the prompts of an outcome table.
 
-Not here: embedders themselves (see ``hypernova.embedder``).
+Not here: embedders (see ``hypernova.embedder``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hypernova.embedder.skip import FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.progress import bar
 from hypernova.training.assemble import vectors_identity
-from hypernova.training.shared_text import SharedText, find_shared
+from hypernova.training.shared_text import SharedText, find_shared_text
 
 if TYPE_CHECKING:
     import os
@@ -32,11 +32,17 @@ def open_for(
     skip_shared: bool,
     device: Device = "cpu",
 ) -> tuple[TextEmbedder | None, SharedText]:
-    """Open the embedder of a table, and find what its prompts share.
+    """Open the embedder for a table, and find the shared text of its prompts.
+
+    Args:
+        table: Whose prompts are to be embedded.
+        embedder: As in `fit`.
+        skip_shared: Whether the embedder leaves the shared text out.
+        device: As in `fit`.
 
     Returns:
-        The embedder, None if the table holds vectors; with ``skip_shared`` it leaves out what
-        was found. And what was found: nothing, where the embedder skips shared text already.
+        The embedder, None if the table holds vectors; and the shared text, empty where the
+        table holds vectors or the embedder skips shared text already.
 
     Raises:
         EmbedderMismatchError: ``skip_shared``, and the table holds vectors.
@@ -52,7 +58,7 @@ def open_for(
     opened = open_embedder(embedder, device=device)
     if not skip_shared and FIELD in opened.identity:
         return opened, SharedText(None, table.n_tasks)
-    shared = find_shared(table.prompts)
+    shared = find_shared_text(table.prompts)
     if skip_shared and shared.parts is not None:
         return SkipSharedEmbedder(opened, shared.parts), shared
     return opened, shared
@@ -61,84 +67,108 @@ def open_for(
 def embed_table(
     table: OutcomeTable,
     embedder: str | os.PathLike[str] | TextEmbedder,
-    structure: Sequence[str] | None,
+    cluster_prompts: Sequence[str] | None,
     progress: bool,
     *,
     device: Device = "cpu",
 ) -> tuple[Floats, Floats | None, Mapping[str, object]]:
-    """Give the vectors of a table and of structure prompts, and who made them.
+    """Embed the prompts of a table, and those to cluster on instead, if any.
+
+    Args:
+        table: Its own vectors are used if it holds some.
+        embedder: As in `fit`.
+        cluster_prompts: As in `fit`.
+        progress: Show a progress bar for steps longer than a second.
+        device: As in `fit`.
 
     Returns:
-        float32 (tasks, dim), the same for ``structure`` or None, and the identity
-        for the artifact.
+        Vectors of the tasks, float32 (tasks, dim); vectors of ``cluster_prompts``, float32
+        (prompts, dim), or None; and the embedder's identity for the artifact.
+
+    Raises:
+        EmbedderMismatchError: The table holds vectors and ``cluster_prompts`` are given.
+        FitError: ``cluster_prompts`` is empty.
     """
     if table.embedding is not None:
-        if structure is not None:
+        if cluster_prompts is not None:
             raise EmbedderMismatchError(
-                f"the table {table.name} brings vectors, so structure prompts cannot be embedded "
-                "to match; leave structure out or drop the embedding column"
+                f"the table {table.name} brings vectors, so cluster_prompts cannot be embedded "
+                "to match; leave cluster_prompts out or drop the embedding column"
             )
         origin = table.embedding_origin or f"embedding column of {table.name}"
         return table.embedding, None, vectors_identity(origin, table.embedding.shape[1])
-    if structure is not None and not len(structure):
-        raise FitError("structure holds no prompts; pass at least one")
+    if cluster_prompts is not None and not len(cluster_prompts):
+        raise FitError("cluster_prompts holds no prompts; pass at least one")
     used = open_embedder(embedder, device=device)
-    texts = [*table.prompts, *(structure or ())]
+    texts = [*table.prompts, *(cluster_prompts or ())]
     with bar(len(texts), f"embedding with {used.name}", progress) as tick:
         vectors = used.embed(texts, progress=tick)
     identity = {**used.identity, "kind": "text", "fingerprint": used.fingerprint}
     n = table.n_tasks
-    return vectors[:n], None if structure is None else vectors[n:], identity
+    return vectors[:n], None if cluster_prompts is None else vectors[n:], identity
 
 
-def embed_left(
+def embed_without(
     table: OutcomeTable,
     embedder: TextEmbedder,
     parts: SharedParts,
-    structure: Sequence[str] | None,
+    cluster_prompts: Sequence[str] | None,
     vectors: Floats,
-    structure_vectors: Floats | None,
+    cluster_vectors: Floats | None,
     progress: bool,
 ) -> tuple[Floats, Floats | None]:
-    """Give the vectors of `embed_table` as they are without the shared parts."""
-    texts, before = [*table.prompts, *(structure or ())], vectors
-    if structure_vectors is not None:
-        before = np.concatenate([vectors, structure_vectors])
+    """Embed again what `embed_table` embedded, without the shared parts.
+
+    Args:
+        table: Outcomes.
+        embedder: Which made the vectors; it skips nothing.
+        parts: Shared parts to leave out.
+        cluster_prompts: As in `embed_table`.
+        vectors: float32 (tasks, dim), of the whole prompts.
+        cluster_vectors: float32 (prompts, dim), of the whole ``cluster_prompts``, or None.
+        progress: Show a progress bar for steps longer than a second.
+
+    Returns:
+        Vectors of the tasks and of ``cluster_prompts``, in the shapes given.
+    """
+    texts, before = [*table.prompts, *(cluster_prompts or ())], vectors
+    if cluster_vectors is not None:
+        before = np.concatenate([vectors, cluster_vectors])
     with bar(len(texts), "embedding without the shared text", progress) as tick:
-        left = vectors_left(embedder, texts, before, parts, tick)
+        without = vectors_without(embedder, texts, before, parts, tick)
     n = table.n_tasks
-    return left[:n], None if structure_vectors is None else left[n:]
+    return without[:n], None if cluster_vectors is None else without[n:]
 
 
-def texts_read(embedder: TextEmbedder) -> Callable[[str], str]:
-    """Give what an embedder reads a text as: without the shared parts that it skips."""
+def text_reader(embedder: TextEmbedder) -> Callable[[str], str]:
+    """Return the function that leaves out of a text the shared parts that an embedder skips."""
     return embedder.parts.left if isinstance(embedder, SkipSharedEmbedder) else str
 
 
-def vectors_left(
+def vectors_without(
     embedder: TextEmbedder,
     texts: Sequence[str],
     vectors: Floats,
     parts: SharedParts,
     tick: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Embed again what loses something without the shared parts; the other vectors stay.
+    """Embed again the texts that have shared parts, without these; other vectors stay.
 
     Args:
         embedder: Which made the vectors; it skips nothing.
-        texts: n of them.
+        texts: n texts.
         vectors: float32 (n, dim), of the whole texts.
-        parts: What is left out.
+        parts: Shared parts to leave out.
         tick: Called with the number of texts that are newly done.
 
     Returns:
         float32 (n, dim).
     """
-    left = [parts.left(text) for text in texts]
-    changed = [i for i, (text, rest) in enumerate(zip(texts, left, strict=True)) if text != rest]
+    rests = [parts.left(text) for text in texts]
+    changed = [i for i, (text, rest) in enumerate(zip(texts, rests, strict=True)) if text != rest]
     found = vectors.copy()
     if tick is not None:
         tick(len(texts) - len(changed))
     if changed:
-        found[changed] = embedder.embed([left[i] for i in changed], progress=tick)
+        found[changed] = embedder.embed([rests[i] for i in changed], progress=tick)
     return found

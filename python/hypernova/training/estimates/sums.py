@@ -1,9 +1,9 @@
-"""Sum up what each model achieved in each cluster.
+"""Sum each model's outcomes by cluster: the sufficient statistics of the estimates.
 
-Not here: which cluster a task is in, or what is estimated from the sums.
+Not here: which cluster a task is in, or the estimates (see ``profile``).
 
-Sums add up: those of two parts of a table, added, are those of the whole, so that
-a table can be read in pieces. Row ``k`` of every array is the whole table.
+The sums of two parts of a table add up to those of the whole, so that a table can be read
+in pieces. Row ``k`` of every array is the whole table.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Sums:
     """Sums over the tasks of each cluster; float64 (k + 1, m) each.
 
     Attributes:
-        n: Outcomes.
+        n: Number of outcomes.
         score: Sum of scores.
         score2: Sum of squared scores.
-        cost_n: Outcomes whose cost is known.
+        cost_n: Number of outcomes with a known cost.
         cost: Sum of known costs, USD.
-        latency_n: Outcomes whose latency is known.
+        latency_n: Number of outcomes with a known latency.
         latency: Sum of known latencies, seconds.
     """
 
@@ -45,12 +45,12 @@ class Sums:
 
 @dataclass(frozen=True)
 class PairSums:
-    """Sums of the paired difference to one reference model; float64 (k + 1, m) each.
+    """Sums of the paired gain over one reference model; float64 (k + 1, m) each.
 
     Attributes:
-        n: Tasks that both models have an outcome for.
-        gain: Sum of differences of scores.
-        gain2: Sum of squared differences.
+        n: Number of tasks with an outcome of both models.
+        gain: Sum of gains.
+        gain2: Sum of squared gains.
     """
 
     n: Floats
@@ -62,7 +62,7 @@ class PairSums:
 
 
 def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]:
-    """Count and sum the values that are not NaN, by cluster and in all."""
+    """Count and sum the values that are not NaN, by cluster and over all tasks."""
     m = values.shape[1]
     known = ~np.isnan(values)
     cell = (clusters[:, None] * np.int64(m) + np.arange(m)).ravel()
@@ -75,7 +75,7 @@ def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]
 
 
 def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int) -> Sums:
-    """Sum outcomes by cluster.
+    """Sum the outcomes of a table by cluster.
 
     Args:
         score: (n, m) in 0..1, NaN where there is no outcome.
@@ -92,14 +92,14 @@ def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k
 
 
 def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums:
-    """Sum paired differences to the model ``reference`` by cluster; shapes as in `sum_up`."""
+    """Sum the paired gains over the model ``reference`` by cluster; shapes as in `sum_up`."""
     difference = score - score[:, [reference]]
     n, total = _by_cluster(difference, clusters, k)
     return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
 
 
 def mean_known(values: Floats, axis: int = 0) -> Floats:
-    """Mean of what is not NaN along an axis; NaN where there is nothing."""
+    """Average the values along an axis that are not NaN; NaN where all are."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0.0).sum(axis=axis)
     with np.errstate(invalid="ignore"):

@@ -1,6 +1,6 @@
-"""Prompts to vectors, with the embedder that an artifact was fitted with.
+"""Embed prompts with the embedder that an artifact was fitted with.
 
-Not here: routing; a router has its embedder.
+Not here: routing; a router holds its embedder.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def vectors_of_table(
     embedder: str | os.PathLike[str] | TextEmbedder | None,
     device: Device,
 ) -> Floats:
-    """Vectors of a table's prompts, float32 (tasks, dim).
+    """Return the vectors of a table's prompts for an artifact, float32 (tasks, dim).
 
-    Of an artifact that routes vectors only the table must bring them. Any other embeds the
-    prompts, whether the table brings vectors or not: they may be of another origin.
+    For an artifact that routes vectors only, the table must bring them. For any other the
+    prompts are embedded even if the table brings vectors, which may be of another origin.
 
     Raises:
         EmbedderMismatchError: The table brings no such vectors, or the embedder is not the
@@ -41,7 +41,7 @@ def vectors_of_table(
     """
     identity = json.loads(artifact.embedder)
     if identity["kind"] == "text":
-        return embedded(artifact, table.prompts, embedder, device)
+        return embed_for(artifact, table.prompts, embedder, device)
     vectors = table.embedding
     if vectors is None or vectors.shape[1] != artifact.dim:
         found = "no embedding" if vectors is None else f"vectors of {vectors.shape[1]} dimensions"
@@ -52,7 +52,7 @@ def vectors_of_table(
     return np.ascontiguousarray(vectors)
 
 
-def embedded(
+def embed_for(
     artifact: Artifact,
     texts: Sequence[str],
     embedder: str | os.PathLike[str] | TextEmbedder | None,

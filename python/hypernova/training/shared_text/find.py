@@ -1,11 +1,7 @@
-"""Find the beginnings and ends that many prompts of a table share, and prompts that look alike.
+"""Find beginnings and ends that many prompts of a table share, and prompts with equal vectors.
 
-Not here: leaving them out (see ``hypernova.embedder.skip``). No outcome is looked at but for
-what is at stake.
-
-A preamble that stands before every prompt fills what an embedder reads, and then hides what
-the prompt asks. It may also tell kinds of task apart, which is what routing lives on. So
-nothing is left out unasked: what it would change is measured on held-out tasks, and said.
+Not here: leaving shared text out (see ``hypernova.embedder.skip``), or its effect on accuracy
+(see ``report``).
 """
 
 from __future__ import annotations
@@ -29,20 +25,22 @@ if TYPE_CHECKING:
     from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
 
-# A part counts from this many characters, and if this many different prompts share it.
-LEAST_CHARS = 64
-LEAST_PROMPTS, LEAST_SHARE = 20, 0.005
-# It is said from this share of the different prompts on.
-SAID_SHARE = 0.05
-# Prompts that look alike to the embedder are spoken of from this number and share on.
-SAID_ALIKE, SAID_ALIKE_SHARE = 10, 0.01
+# A part counts with this many characters, shared by this many different prompts and share of
+# them.
+MIN_CHARS = 64
+MIN_PROMPTS, MIN_SHARE = 20, 0.005
+# Shared text is reported if at least this share of the different prompts has some.
+MIN_REPORTED_SHARE = 0.05
+# Prompts with equal vectors are reported from this number and share of the prompts on.
+MIN_REPORTED_ALIKE, MIN_REPORTED_ALIKE_SHARE = 10, 0.01
 # Standard errors from which on a difference is called one.
 CLEAR = 2.0
-# A part may stop short of a few of those that share it: one typing error hides no preamble.
-AGREEING = 0.9
-# How far back the end of a word is looked for, and how much of a prompt tells it from others.
-_WORD_CHARS = 32
-_TELLING_CHARS = 1000
+# Share of the prompts of a bucket that must agree on a part: one typing error hides no preamble.
+MIN_AGREEMENT = 0.9
+# How far back a part is shortened to the edge of a word.
+_MAX_WORD_CHARS = 32
+# How many characters behind a part are compared to count different prompts.
+_COMPARED_CHARS = 1000
 # So many lengths are listed one by one in a sentence.
 _LISTED = 3
 _DIGITS = re.compile(r"\d+")
@@ -53,11 +51,11 @@ class SharedText:
     """Shared beginnings and ends of a table's prompts.
 
     Attributes:
-        parts: What can be left out; None where nothing is shared.
-        prompts: How many different prompts there are, blanks at their ends aside.
-        sharing: How many of them lose something.
+        parts: Parts that can be left out; None where no text is shared.
+        prompts: Number of different prompts, blanks at their ends aside.
+        sharing: Number of these that have a shared part.
         starts: Length and number of prompts of each beginning, the most prompts first.
-        ends: The same of each end.
+        ends: The same for each end.
     """
 
     parts: SharedParts | None
@@ -67,12 +65,16 @@ class SharedText:
     ends: tuple[tuple[int, int], ...] = ()
 
     @property
-    def to_say(self) -> SharedParts | None:
-        """The parts, if so many prompts share some that it is said unasked."""
-        return self.parts if self.sharing >= SAID_SHARE * self.prompts else None
+    def notable_parts(self) -> SharedParts | None:
+        """The shared parts if at least 5% of the different prompts have some, else None."""
+        return self.parts if self.sharing >= MIN_REPORTED_SHARE * self.prompts else None
 
-    def facts(self, *, skipped: bool) -> dict[str, Any]:
-        """Give numbers for metadata and reports, without any text."""
+    def to_dict(self, *, skipped: bool) -> dict[str, Any]:
+        """Return the JSON form for metadata and reports: numbers, without any text.
+
+        Args:
+            skipped: Whether the shared text is left out.
+        """
         return {
             "prompts": self.prompts,
             "sharing": self.sharing,
@@ -82,30 +84,29 @@ class SharedText:
         }
 
 
-def find_shared(prompts: Sequence[str]) -> SharedText:
+def find_shared_text(prompts: Sequence[str]) -> SharedText:
     """Find long beginnings and ends that many different prompts share.
 
-    A beginning counts if at least 64 of its characters are shared by at least 20 different
-    prompts and one in 200. Where a beginning goes on for a part of these prompts, that longer
-    one counts besides if it is 64 characters longer. Each is as long as nine in ten of those
-    who share it allow, and stops at the edge of a word. Prompts that differ in digits,
-    case or blanks alone count once. Ends are found in the same way, in what is left without
-    the beginnings.
+    A beginning counts if it has at least 64 characters and at least 20 different prompts, and
+    one in 200, share it. A longer beginning that some of these prompts share counts as well if
+    it is 64 characters longer. Each is as long as nine in ten of its prompts allow, and stops
+    at the edge of a word. Prompts that differ in digits, case or blanks alone count once. Ends
+    are found in the same way, in the prompts without their beginnings.
 
     Args:
         prompts: Of the tasks that are learned from.
 
     Returns:
-        What was found: at most 64 parts, those first that take away the most.
+        At most 64 parts, ordered by the number of characters that they take away.
     """
     texts = list(dict.fromkeys(prompt[slice(*visible_span(prompt))] for prompt in prompts))
-    least = max(LEAST_PROMPTS, round(LEAST_SHARE * len(texts)))
-    starts = _beginnings(texts, least)
+    min_prompts = max(MIN_PROMPTS, round(MIN_SHARE * len(texts)))
+    starts = _beginnings(texts, min_prompts)
     left = texts
     if starts:
         known = SharedParts(_heaviest(starts))
         left = list(dict.fromkeys(known.left(text) for text in texts))
-    backwards = _beginnings(left, least, backwards=True)
+    backwards = _beginnings(left, min_prompts, backwards=True)
     found = _heaviest(starts, [(text[::-1], n) for text, n in backwards])
     if not found:
         return SharedText(None, len(texts))
@@ -121,31 +122,32 @@ def find_shared(prompts: Sequence[str]) -> SharedText:
     )
 
 
-def keys_of(vectors: Floats) -> list[bytes]:
-    """Give a key for each row, equal where the rows are equal bit for bit."""
+def row_digests(vectors: Floats) -> list[bytes]:
+    """Hash each row; digests are equal where the rows are equal bit for bit."""
     return [
         hashlib.blake2b(row.data, digest_size=16).digest() for row in np.ascontiguousarray(vectors)
     ]
 
 
-def find_alike(
-    table: OutcomeTable, texts: Sequence[str], keys: Sequence[bytes]
+def find_alike_prompts(
+    table: OutcomeTable, texts: Sequence[str], digests: Sequence[bytes]
 ) -> dict[str, Any] | None:
-    """Find different prompts with the same vector, bit for bit: no router can part them.
+    """Find different prompts with the same vector, bit for bit: no router can tell them apart.
 
-    Prompts that differ in case or blanks alone are not different here.
+    Prompts that differ in case or blanks alone count as equal.
 
     Args:
         table: Outcomes.
-        texts: (tasks,) what was embedded.
-        keys: (tasks,) equal where the vectors are.
+        texts: (tasks,) the embedded texts.
+        digests: (tasks,) of the vectors, from `row_digests`.
 
     Returns:
-        Numbers without any text; None where such prompts are few.
+        The JSON form for metadata and reports, without any text; None where such prompts are
+        few.
     """
     by_vector: dict[bytes, list[int]] = {}
-    for task, key in enumerate(keys):
-        by_vector.setdefault(key, []).append(task)
+    for task, digest in enumerate(digests):
+        by_vector.setdefault(digest, []).append(task)
     plain = ["".join(text.casefold().split()) for text in texts]
     prompts = sets = tasks = 0
     lost = 0.0
@@ -159,7 +161,7 @@ def find_alike(
         if len(known):
             lost += float(np.nanmax(known, axis=1).sum() - np.nansum(known, axis=0).max())
     total = len(set(plain))
-    if prompts < max(SAID_ALIKE, SAID_ALIKE_SHARE * total):
+    if prompts < max(MIN_REPORTED_ALIKE, MIN_REPORTED_ALIKE_SHARE * total):
         return None
     scored = int((~np.isnan(table.score)).any(axis=1).sum())
     return {
@@ -175,7 +177,7 @@ def find_alike(
 def _heaviest(
     starts: Sequence[tuple[str, int]], ends: Sequence[tuple[str, int]] = ()
 ) -> list[SharedPart]:
-    """As many parts as an artifact may hold, those first that take away the most."""
+    """Return the parts that take away the most characters, as many as an artifact may hold."""
     weighed = [(n * len(text), SharedPart.of("start", text)) for text, n in starts]
     weighed += [(n * len(text), SharedPart.of("end", text)) for text, n in ends]
     weighed.sort(key=lambda pair: (-pair[0], pair[1]))
@@ -183,51 +185,52 @@ def _heaviest(
 
 
 def _most_first(by_length: Counter[int]) -> tuple[tuple[int, int], ...]:
+    """Return pairs of length and number of prompts, the most prompts first."""
     return tuple(sorted(by_length.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _beginnings(
-    texts: Sequence[str], least: int, *, backwards: bool = False
+    texts: Sequence[str], min_prompts: int, *, backwards: bool = False
 ) -> list[tuple[str, int]]:
-    """Find shared beginnings, or ends of ``texts`` read ``backwards``, and by how many."""
+    """Find shared beginnings, or reversed ends, and the number of texts that share each."""
     found: list[tuple[str, int]] = []
-    # Buckets of texts that share 64 characters more than the part that was found before.
-    waiting = [(bucket, 0) for bucket in _buckets(texts, 0, least, backwards=backwards)]
+    # Each bucket shares 64 characters beyond the part found before, whose length goes with it.
+    waiting = [(bucket, 0) for bucket in _buckets(texts, 0, min_prompts, backwards=backwards)]
     while waiting:
         bucket, before = waiting.pop()
         bucket.sort()
         shared = _agreed(bucket)
         agreeing = [text for text in bucket if text.startswith(shared)]
         part = _whole_words(shared, agreeing)
-        if len(part) >= before + LEAST_CHARS and _differ(agreeing, len(part), least):
+        if len(part) >= before + MIN_CHARS and _differ(agreeing, len(part), min_prompts):
             found.append((part, len(agreeing)))
             before_these = len(part)
         else:
             before_these = before
-        deeper = _buckets(agreeing, len(shared), least)
+        deeper = _buckets(agreeing, len(shared), min_prompts)
         waiting += [(longer, before_these) for longer in deeper]
-        if len(bucket) - len(agreeing) >= least:
+        if len(bucket) - len(agreeing) >= min_prompts:
             waiting.append(([text for text in bucket if not text.startswith(shared)], before))
     return found
 
 
 def _buckets(
-    texts: Iterable[str], start: int, least: int, *, backwards: bool = False
+    texts: Iterable[str], start: int, min_prompts: int, *, backwards: bool = False
 ) -> list[list[str]]:
-    """Texts by their next 64 characters, where there are enough; turned round if asked."""
+    """Group texts by their next 64 characters and keep large groups; reversed if ``backwards``."""
     buckets: dict[str, list[str]] = {}
-    end = start + LEAST_CHARS
+    end = start + MIN_CHARS
     for text in texts:
         if len(text) > end:
-            key = text[-LEAST_CHARS:] if backwards else text[start:end]
+            key = text[-MIN_CHARS:] if backwards else text[start:end]
             buckets.setdefault(key, []).append(text)
-    large = [bucket for bucket in buckets.values() if len(bucket) >= least]
+    large = [bucket for bucket in buckets.values() if len(bucket) >= min_prompts]
     return [[text[::-1] for text in bucket] for bucket in large] if backwards else large
 
 
 def _agreed(bucket: Sequence[str]) -> str:
-    """The longest beginning that nine in ten of these texts, sorted, share."""
-    window = math.ceil(AGREEING * len(bucket))
+    """Return the longest beginning that nine in ten of these sorted texts share."""
+    window = math.ceil(MIN_AGREEMENT * len(bucket))
     best, length = bucket[0], 0
     for first, last in zip(bucket, bucket[window - 1 :], strict=False):
         shared = _shared_length(first, last)
@@ -237,7 +240,7 @@ def _agreed(bucket: Sequence[str]) -> str:
 
 
 def _shared_length(first: str, second: str) -> int:
-    """How many characters two texts begin with alike."""
+    """Return the length of the longest common beginning of two texts."""
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
@@ -249,23 +252,23 @@ def _shared_length(first: str, second: str) -> int:
 
 
 def _whole_words(shared: str, texts: Iterable[str]) -> str:
-    """Shorten a beginning so that no half of a word is lost, and blanks at its end."""
+    """Shorten a beginning to the edge of a word, without blanks at its end."""
     at = len(shared)
     if shared[-1].isalnum() and any(text[at : at + 1].isalnum() for text in texts):
-        for edge in range(at - 1, max(at - _WORD_CHARS, 0), -1):
+        for edge in range(at - 1, max(at - _MAX_WORD_CHARS, 0), -1):
             if not (shared[edge - 1].isalnum() and shared[edge].isalnum()):
                 at = edge
                 break
     return shared[:at].rstrip()
 
 
-def _differ(texts: Iterable[str], start: int, least: int) -> bool:
-    """Whether that many texts differ, after ``start``, in more than digits, case and blanks."""
+def _differ(texts: Iterable[str], start: int, min_prompts: int) -> bool:
+    """Return whether enough texts differ, after ``start``, in more than digits, case and blanks."""
     seen = set()
     for text in texts:
-        rest = _DIGITS.sub("0", text[start : start + _TELLING_CHARS]).casefold()
+        rest = _DIGITS.sub("0", text[start : start + _COMPARED_CHARS]).casefold()
         if any(map(str.isalnum, rest)):
             seen.add("".join(rest.split()))
-            if len(seen) >= least:
+            if len(seen) >= min_prompts:
                 return True
     return False

@@ -1,4 +1,4 @@
-"""Measure what leaving shared text out changes, and say it.
+"""Report shared text: the accuracy at stake, and sentences for commands and reports.
 
 Not here: finding the text (see ``find``).
 """
@@ -13,30 +13,33 @@ from hypernova.embedder import SharedParts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.training.model_selection import Tally
+    from hypernova.training.model_selection import HeldOutScores
 
-# Standard errors from which on a difference is called one.
-CLEAR = 2.0
-# So many lengths are listed one by one in a sentence.
-_LISTED = 3
+# Standard errors beyond which a gain counts as a difference.
+MIN_CLEAR_Z = 2.0
+# A sentence lists up to this many lengths one by one.
+_MAX_LISTED = 3
 
 
-def at_stake(whole: Tally, left: Tally, label: str) -> dict[str, Any]:
+def accuracy_at_stake(whole: HeldOutScores, without: HeldOutScores, label: str) -> dict[str, Any]:
     """Compare held-out accuracy with and without the shared parts, paired by task.
 
     Both accuracies are over the tasks that were scored both ways, so that the gain is their
     difference.
 
     Args:
-        whole: With them.
-        left: Without them, on the same tasks.
-        label: What the two figures are.
+        whole: Scores with the shared parts.
+        without: Scores without them, on the same tasks.
+        label: Names the kind of figure, such as held-out.
+
+    Returns:
+        The JSON form for metadata and reports; None in place of a figure that is unknown.
     """
-    gain, error = left.gain_over(whole)
-    both = (whole.n > 0) & (left.n > 0)
+    gain, error = without.gain_over(whole)
+    both = (whole.n > 0) & (without.n > 0)
     accuracy, left_out = (
-        float((tally.score[both] / tally.n[both]).mean()) if both.any() else math.nan
-        for tally in (whole, left)
+        float((scores.score[both] / scores.n[both]).mean()) if both.any() else math.nan
+        for scores in (whole, without)
     )
     return {
         "label": label,
@@ -48,33 +51,40 @@ def at_stake(whole: Tally, left: Tally, label: str) -> dict[str, Any]:
 
 
 def shared_sentence(facts: Mapping[str, Any]) -> str:
-    """Say which text is shared, and what leaving it out does to held-out accuracy."""
+    """Report which text is shared, and the effect of leaving it out on held-out accuracy.
+
+    Args:
+        facts: JSON form of `SharedText.to_dict`, with ``at_stake`` where it was measured.
+    """
     if not facts["sharing"]:
         return "no beginning or end is shared by enough of the prompts: nothing is left out"
     shared = [_named(name, facts[f"{name}s"]) for name in ("start", "end") if facts[f"{name}s"]]
-    said = (
+    text = (
         f"{facts['sharing']:,} of {facts['prompts']:,} different prompts share "
         f"{' or '.join(shared)}"
     )
     if facts["skipped"]:
-        return f"{said}; it is left out, in training and in every request"
+        return f"{text}; it is left out, in training and in every request"
     stake = facts.get("at_stake")
     if not stake or None in stake.values():
-        return said
+        return text
     gain, error = 100 * stake["gain"], 100 * stake["standard_error"]
-    said += (
+    text += (
         f"; without it held-out accuracy is {stake['accuracy_left_out']:.4f} instead of "
         f"{stake['accuracy']:.4f} ({gain:+.1f} points, standard error {error:.1f}): "
     )
-    if gain > CLEAR * error:
-        return said + "--skip-shared leaves it out"
-    if gain < -CLEAR * error:
-        return said + "it tells kinds of prompt apart, and --skip-shared would lose that"
-    return said + "no clear difference in accuracy; --skip-shared leaves it out"
+    if gain > MIN_CLEAR_Z * error:
+        return text + "--skip-shared leaves it out"
+    if gain < -MIN_CLEAR_Z * error:
+        return text + "it tells kinds of prompt apart, and --skip-shared would lose that"
+    return text + "no clear difference in accuracy; --skip-shared leaves it out"
 
 
 def skipped_sentence(identity: Mapping[str, object]) -> str:
-    """Say what an artifact leaves out of every request, by its embedder's identity.
+    """Report the text that an artifact leaves out of every request.
+
+    Args:
+        identity: Of the artifact's embedder, which skips shared parts.
 
     Raises:
         ArtifactError: The shared parts are malformed.
@@ -90,7 +100,11 @@ def skipped_sentence(identity: Mapping[str, object]) -> str:
 
 
 def alike_sentence(facts: Mapping[str, Any]) -> str:
-    """Say how many prompts the embedder cannot tell apart, and what that can cost."""
+    """Report how many prompts the embedder cannot tell apart, and a bound on the cost.
+
+    Args:
+        facts: JSON form of `find_alike_prompts`.
+    """
     vectors = "one vector" if facts["vectors"] == 1 else f"{facts['vectors']:,} vectors"
     return (
         f"{facts['prompts']:,} of {facts['of']:,} different prompts have only {vectors} among "
@@ -101,17 +115,17 @@ def alike_sentence(facts: Mapping[str, Any]) -> str:
 
 
 def _known(figure: float) -> float | None:
-    """Round a figure for JSON; None where it is not known."""
+    """Round a figure for JSON; None where it is not finite."""
     return round(figure, 6) if math.isfinite(figure) else None
 
 
 def _named(name: str, lengths: Sequence[Mapping[str, int]]) -> str:
-    """One kind of shared part with its lengths, such as "a beginning of 512 characters"."""
+    """Name a kind of shared part with its lengths, such as "a beginning of 512 characters"."""
     noun = {"start": ("a beginning", "beginnings"), "end": ("an end", "ends")}[name]
     chars = sorted({length["chars"] for length in lengths})
     if len(chars) == 1:
         return f"{noun[0]} of {chars[0]:,} characters"
-    if len(chars) <= _LISTED:
+    if len(chars) <= _MAX_LISTED:
         listed = ", ".join(f"{n:,}" for n in chars[:-1])
         return f"{noun[0]} of {listed} or {chars[-1]:,} characters"
     return f"one of {len(chars)} {noun[1]} of {chars[0]:,} to {chars[-1]:,} characters"
