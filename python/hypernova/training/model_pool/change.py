@@ -62,7 +62,7 @@ def remove_model(
     chosen = default or artifact.default_model
     if chosen in gone:
         raise PoolError(
-            f"{chosen!r} is the default model, which all others are held against; say which of "
+            f"{chosen!r} is the default model, with which all others are compared; name which of "
             f"{listed(left)} takes its place (--default)"
             if default is None
             else f"{chosen!r} cannot be removed and the new default model; choose another"

@@ -133,7 +133,7 @@ class Prior:
         k, m = artifact.n_clusters, len(artifact.models)
         self._level = success.mean(axis=1)
         spread = success - self._level[:, None]
-        # The overall level is a feature of its own, so it is taken off the differences.
+        # The overall level is a feature of its own, so the differences are without it.
         spread = spread - spread[-1]
         apart = float(success[-1].std(ddof=1)) if m > 1 else 0.0
         counts = artifact.counts[:-1].sum(axis=1)

@@ -42,7 +42,7 @@ PAIR_REASONS = {
     "other_artifact": "outcome of a decision by an artifact that this one does not descend from",
     "unknown_model": "outcome of a model that the artifact does not hold",
     "unknown_cluster": "decision with a cluster that the artifact does not have",
-    "no_estimate": "answered by another model, and what was estimated of it was not logged",
+    "no_estimate": "answered by another model, whose estimate was not logged",
     "future": "dated more than a day ahead of this machine's clock",
 }
 ALL_REASONS = {**REASONS, **PAIR_REASONS}
