@@ -191,8 +191,8 @@ def _outcomes_so_far(
     names = new_models(artifact, scored, None if model is None else [model])
     if len(names) > 1:
         raise PoolError(
-            f"the table {scored.name} has outcomes of {len(names)} new models; name the one for which to "
-            "propose prompts"
+            f"the table {scored.name} has outcomes of {len(names)} new models; name the one "
+            "for which to propose prompts"
         )
     vectors = vectors_of_table(artifact, scored, embedder, device)
     return outcomes_of(artifact, scored, LocatedPrompts.of(artifact, vectors), names[0])
