@@ -1,4 +1,4 @@
-"""Lifts against scikit-learn's ridge regression, and shares against the core that serves."""
+"""Linear corrections against scikit-learn's ridge regression, and shares against the core that serves."""
 
 from __future__ import annotations
 

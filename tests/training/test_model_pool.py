@@ -138,7 +138,7 @@ class TestAgainstAProcess:
         y = table.score[:, 0]
         noise = (30 * y.var() + 5) / 50
         overall = artifact.success[-1].astype(float)
-        # The rows' differences from the overall ones, which the pull makes.
+        # The rows' differences from the overall ones, which pooling makes.
         differ = artifact.success[0] - artifact.success[0].mean() - (overall - overall.mean())
         before = max(overall.var(ddof=1), 0.0125) + (differ**2).sum() / 3 + noise / 10
         after = before - before**2 / (before + noise / 30)

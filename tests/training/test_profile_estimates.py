@@ -98,7 +98,7 @@ class Loops:
         enough = min(max(len(self.known(j)) for j in self.models) / 2, 100)
         asked = [j for j in self.models if len(self.known(j)) >= enough]
         self.default = max(asked, key=lambda j: (self.overall[j], -j))
-        self.pooled = [self.pull(j) for j in self.models]
+        self.pooled = [self.pool(j) for j in self.models]
 
     def rows(self, of: set[int] | None) -> list[int]:
         return [i for i, c in enumerate(self.clusters) if of is None or c in of]
@@ -120,7 +120,7 @@ class Loops:
         variance = max(self.variance(values), largest / (len(values) + 1))
         return variance, variance / max(len(values), 1)
 
-    def pull(self, j: int) -> float:
+    def pool(self, j: int) -> float:
         gap = self.overall[j] - self.overall[self.default]
         paired = self.squared_error(self.gains(j), 0.5)[1]
         unpaired = sum(self.squared_error(self.known(x), 0.25)[1] for x in (j, self.default))
@@ -133,7 +133,7 @@ class Loops:
         return self.overall[self.default] + kept * gap
 
     def success(self, c: int, j: int) -> float:
-        # An outcome counts for what it is less what the pull took off the model's rate.
+        # An outcome counts less the amount that pooling took off the rate of its model.
         off = self.overall[j] - self.pooled[j]
         prior = self.pooled[j]
         if self.groups is not None:

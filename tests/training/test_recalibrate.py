@@ -336,7 +336,7 @@ class TestSteps:
         log = Log().serve(old, THETA[::-1], 400, 0.3).write(tmp_path / "log.jsonl")
         first = hypernova.recalibrate(old, log).artifact
         changed = rebuilt(first, success=np.clip(first.success + 0.01, 0, 1).astype("f4"))
-        again = hypernova.recalibrate(changed, log)  # still not folded twice
+        again = hypernova.recalibrate(changed, log)  # still not added twice
         assert (again.outcomes, again.outcomes_before) == (0, 0)
         same_numbers(again.artifact, changed, rtol=0)
         other = Log(1).serve(old, THETA, 5, 0.0).write(tmp_path / "other.jsonl")

@@ -1,4 +1,4 @@
-"""Beginnings and ends that many prompts share: found, said, and left out where asked."""
+"""Beginnings and ends that many prompts share: found, reported, and left out where asked."""
 
 from __future__ import annotations
 
