@@ -1,4 +1,4 @@
-"""Linear corrections against scikit-learn's ridge regression, and shares against the core that serves."""
+"""Linear correction against scikit-learn's ridge, and shares against the core that serves."""
 
 from __future__ import annotations
 
