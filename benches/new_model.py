@@ -25,26 +25,26 @@ from hypernova.embedder import Embedder
 from hypernova.evaluation.protocol import fold_splits
 from hypernova.training.estimates.linear_correction import Ridge
 from hypernova.training.model_pool import next_prompts
-from hypernova.training.model_pool.add import newcomer, scored_of
-from hypernova.training.model_pool.prior import Placed, Prior
-from hypernova.training.model_selection import DROWNING, RIDGE, Setting
+from hypernova.training.model_pool.add import estimate_new_model, outcomes_of
+from hypernova.training.model_pool.prior import LocatedPrompts, Prior
+from hypernova.training.model_selection import FULL_SHRINKAGE, RIDGE_WEIGHT, Setting
 from hypernova.training.trainer import learn
 
 PROMPTS = (25, 50, 100, 200)
 # `next_prompts` proposes batches, each with the outcomes of those before.
 BATCH = 25
-# Clusters of groups are the setting that `fit` selects on llmrouter_mixed; linear corrections
-# alone that of small tables.
+# Clusters of groups, and linear correction alone: what `fit` chooses on llmrouter_mixed and on
+# small tables.
 SETTINGS = {
     "clusters": Setting("groups", 16, 10.0, None, 0.0),
     "clusters, guarded": Setting("groups", 16, 10.0, None, 1.0),
-    "lifts": Setting("prompts", 16, DROWNING, RIDGE, 0.0),
+    "correction": Setting("prompts", 16, FULL_SHRINKAGE, RIDGE_WEIGHT, 0.0),
 }
 WAYS = {
-    "overall": "its overall rate, shrunk to everyone's with 20 outcomes; no linear correction",
-    "level": "the others' mean in each cluster, shifted; the mean of their linear corrections",
-    "mix": "the rule of `add-model`: the others' mean, shifted, and a mix of their differences",
-    "mix, own ridge": "the same, and a ridge regression of its residuals",
+    "overall": "its overall rate, leaning on everyone's with 20 outcomes; no linear correction",
+    "level": "the mean of the others in each cluster, shifted; the mean of their corrections",
+    "mix": "what `add-model` does: the others' mean, shifted, and a mix of their differences",
+    "mix, own ridge": "the same, and a ridge regression of what it leaves unexplained",
     "mix, paired": "the same as mix, with the default model's outcomes on the same prompts",
     "mix, proposed": "the same as mix, on prompts of `next-prompts`, 25 at a time",
 }
@@ -71,39 +71,39 @@ def overall(artifact, new):
     rate = (total[-1] + 20 * everyone) / (n[-1] + 20)
     success = (total + a * rate) / (n + a)
     success[-1] = rate
-    lifted = new.column.slopes is not None
+    corrected = new.column.slopes is not None
     return replace(
         new.column,
         success=success[:, None].astype(np.float32),
-        slopes=np.zeros_like(new.column.slopes) if lifted else None,
-        offsets=np.zeros_like(new.column.offsets) if lifted else None,
+        slopes=np.zeros_like(new.column.slopes) if corrected else None,
+        offsets=np.zeros_like(new.column.offsets) if corrected else None,
     )
 
 
 def level(artifact, new, scored):
     """Estimate a column as the others' mean, shifted overall and by cluster."""
     prior = Prior(artifact, new.noise)
-    expected, features = prior.prompts(scored.placed)
+    expected, features = prior.prompts(scored.located)
     features[:, prior.mix] = 0.0
     noises = np.full(len(expected), new.noise)
-    belief = prior.believe(features, scored.score - expected, noises)
+    posterior = prior.posterior(features, scored.score - expected, noises)
     rows_expected, rows = prior.rows()
-    success = rows_expected + rows @ belief.weights
-    correction = prior.lift(belief)
+    success = rows_expected + rows @ posterior.weights
+    correction = prior.linear_correction(posterior)
     return replace(
         new.column,
         success=np.clip(success, 0, 1)[:, None].astype(np.float32),
-        slopes=None if correction is None else correction[0],
-        offsets=None if correction is None else correction[1],
+        slopes=None if correction is None else correction.slopes,
+        offsets=None if correction is None else correction.offsets,
     )
 
 
 def own_ridge(new, scored):
-    """Add linear corrections of its own to the column of `mix`, with the ridge of `fit`."""
-    expected, features = new.prior.prompts(scored.placed)
-    left = scored.score - expected - features @ new.belief.weights
-    x = scored.placed.vectors
-    correction = Ridge(x, np.ones((len(x), 1), dtype=bool)).lifts(left[:, None], RIDGE)
+    """The column of `mix` with a linear correction of its own on top, with the ridge of `fit`."""
+    expected, features = new.prior.prompts(scored.located)
+    left = scored.score - expected - features @ new.posterior.weights
+    x = scored.located.vectors
+    correction = Ridge(x, np.ones((len(x), 1), dtype=bool)).fit(left[:, None], RIDGE_WEIGHT)
     return replace(
         new.column,
         slopes=new.column.slopes + correction.slopes,
@@ -149,18 +149,15 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
             note("without", 0, j, fold.test, artifact, 1.0)
             note("full fit", 0, j, fold.test, full, 1.0)
             pair = columns(train, [j, table.models.index(artifact.default_model)])
-            everything = Placed.of(artifact, x)
-            scored = scored_of(artifact, pair, everything, table.models[j])
+            everything = LocatedPrompts.of(artifact, x)
+            scored = outcomes_of(artifact, pair, everything, table.models[j])
             has = np.flatnonzero(~np.isnan(train.score[:, j]))
 
             def part_of(rows, paired: bool, scored=scored, has=has):
                 at = np.searchsorted(has, rows)
-                place = scored.placed
                 return replace(
                     scored,
-                    placed=Placed(
-                        place.clusters[at], place.novel[at], place.rows[at], place.vectors[at]
-                    ),
+                    located=scored.located.subset(at),
                     score=scored.score[at],
                     default=scored.default[at] if paired else np.full(len(at), np.nan),
                     cost_usd=scored.cost_usd[at],
@@ -171,14 +168,14 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
                 order = np.random.default_rng([fold.seed, j, draw]).permutation(has)
                 for n in PROMPTS:
                     few = part_of(order[:n], False)
-                    new = newcomer(artifact, few)
+                    new = estimate_new_model(artifact, few)
                     made = {
                         "overall": lambda a=artifact, b=new: overall(a, b),
                         "level": lambda a=artifact, b=new, c=few: level(a, b, c),
                         "mix": lambda b=new: b.column,
                         "mix, own ridge": lambda b=new, c=few: own_ridge(b, c),
                         "mix, paired": lambda a=artifact, o=order, n=n, part=part_of: (
-                            newcomer(a, part(o[:n], True)).column
+                            estimate_new_model(a, part(o[:n], True)).column
                         ),
                     }
                     for way in set(ways) & set(made):
@@ -187,7 +184,7 @@ def run(table, vectors, setting, ways, folds: int, draws: int):
             if "mix, proposed" in ways:
                 order = proposed(artifact, train, x, j, max(PROMPTS))
                 for n in PROMPTS:
-                    new = newcomer(artifact, part_of(np.array(order[:n]), False))
+                    new = estimate_new_model(artifact, part_of(np.array(order[:n]), False))
                     joined = with_column(artifact, table.models[j], new.column)
                     note("mix, proposed", n, j, fold.test, joined, 1.0)
     return taken
@@ -257,7 +254,7 @@ def main() -> None:
     for name, setting in SETTINGS.items():
         # Proposals for all would double the time.
         ways = [way for way in WAYS if way != "mix, own ridge"]
-        if name == "lifts":
+        if name == "correction":
             ways = ["overall", "level", "mix", "mix, own ridge"]
         elif name != "clusters":
             ways.remove("mix, proposed")

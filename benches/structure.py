@@ -1,8 +1,9 @@
 """Compare clusters of general text with clusters of the table's own prompts, on held-out tasks.
 
-Not here: a selected setting; `hypernova evaluate DATA --structure PROMPTS` evaluates that.
-The setting is fixed (k-means, shrinkage 30, no linear corrections, no guard), so that only the
-origin of the clusters differs, and both see the same folds.
+Not here: what is chosen by itself; `hypernova evaluate DATA --cluster-prompts PROMPTS` judges that.
+Each setting is fixed here (k-means, rates pulled to the overall ones with the weight of 30
+outcomes, no linear correction, no guard), so that nothing but where the clusters come from
+is different, and both see the same folds.
 
     python -m benches.structure PROMPTS DATA... [--embedder static] [--repeats 4]
 """
@@ -24,8 +25,8 @@ CLUSTERS = (8, 16, 32, 64)
 SHRINKAGE = 30.0
 
 
-def held_out(table, vectors, structure, clusters: int, repeats: int) -> tuple:
-    """Score the chosen models and the best single model: (repeats, tasks) each."""
+def held_out(table, vectors, cluster_vectors, clusters: int, repeats: int) -> tuple:
+    """Scores of the models taken, and of the best single model: (repeats, tasks) each."""
     setting = Setting("prompts", clusters, SHRINKAGE, None, 0.0)
     taken = np.empty((repeats, table.n_tasks))
     single = np.empty_like(taken)
@@ -34,7 +35,7 @@ def held_out(table, vectors, structure, clusters: int, repeats: int) -> tuple:
             table.subset(part.train),
             vectors[part.train],
             seed=part.seed,
-            structure=structure,
+            cluster_vectors=cluster_vectors,
             setting=setting,
         )
         models = learned.artifact().decide_many(vectors[part.test]).model_indices
@@ -52,7 +53,7 @@ def main() -> None:
     arguments = parser.parse_args()
     embedder = Embedder.load(arguments.embedder)
     prompts = read_prompts(arguments.prompts)
-    structure = embedder.embed(prompts)
+    cluster_vectors = embedder.embed(prompts)
     print(f"{len(prompts):,} prompts of {arguments.prompts}, {embedder.name}")
     for path in arguments.data:
         table = hypernova.OutcomeTable.read(path)
@@ -61,8 +62,8 @@ def main() -> None:
         print("| --- | --- | --- | --- | --- |")
         for clusters in CLUSTERS:
             own, single = held_out(table, vectors, None, clusters, arguments.repeats)
-            general, _ = held_out(table, vectors, structure, clusters, arguments.repeats)
-            # The bootstrap draws tasks, not repeats: a task dealt twice is no second task.
+            general, _ = held_out(table, vectors, cluster_vectors, clusters, arguments.repeats)
+            # Tasks are drawn again, not repeats: a task dealt twice is no second task.
             change = np.nanmean(general - own, axis=0)
             draws = np.random.default_rng(0).integers(0, len(change), (2000, len(change)))
             low, high = np.quantile(np.nanmean(change[draws], axis=1), [0.025, 0.975])

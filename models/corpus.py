@@ -6,8 +6,8 @@ Not here: the composed prompts (``compose.py``).
 
 fetches the packages named in corpus_debian.txt and corpus_wheels.txt (checked against their
 sums; nothing in them is run), and writes ``texts.jsonl``, one text a line with its source.
-``coding.jsonl`` has 10,000 of them that are about code, for ``hypernova fit --structure``. The
-corpus holds no prompt of an outcome table, and no package whose issues SWE-bench is made of.
+``coding.jsonl`` has 10,000 of them that are about code, for ``hypernova fit --cluster-prompts``.
+The corpus holds no prompt of an outcome table, and no package whose issues SWE-bench is made of.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from benches.quality.record import ROOT, Run, commit, write_record
 import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EvaluationError, HypernovaError
-from hypernova.training.fit import embed_table
+from hypernova.training.embedding import embed_table
 
 TABLES = ("swebench_verified", "llmrouter_mixed", "routellm_mmlu")
 

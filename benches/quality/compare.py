@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypernova.evaluation.protocol import Split
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 HYPERNOVA = "hypernova"
 RIVALS: dict[str, Callable[[rivals.Training], rivals.Fitted]] = {

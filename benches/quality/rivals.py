@@ -26,7 +26,7 @@ from hypernova.training.model_selection import deal_folds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 NEIGHBOURS = (5, 10, 15, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480)
 # From nearly none to so large that no prompt changes the choice.

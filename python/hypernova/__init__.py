@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.router.options import RouteOptions
     from hypernova.table import OutcomeTable
-    from hypernova.training import fit, recalibrate
+    from hypernova.training import ModelChange, Recalibration, fit, recalibrate
     from hypernova.training.model_pool import (
+        AddedModel,
+        Addition,
         Proposal,
         add_model,
         next_prompts,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AddedModel",
+    "Addition",
     "Artifact",
     "CachedEmbedder",
     "CallableEmbedder",
@@ -45,10 +49,12 @@ __all__ = [
     "Decisions",
     "Embedder",
     "HypernovaError",
+    "ModelChange",
     "OutcomeLog",
     "OutcomeTable",
     "Proposal",
     "RankingEntry",
+    "Recalibration",
     "Report",
     "RouteOptions",
     "Router",
@@ -74,12 +80,16 @@ if DEBUG_BUILD:
 
 # What serving does not need, and where it is.
 _LATER = {
+    "AddedModel": "training.model_pool",
+    "Addition": "training.model_pool",
     "CachedEmbedder": "embedder",
     "CallableEmbedder": "embedder",
     "Embedder": "embedder",
+    "ModelChange": "training",
     "OutcomeLog": "outcome_log",
     "OutcomeTable": "table",
     "Proposal": "training.model_pool",
+    "Recalibration": "training",
     "Report": "evaluation",
     "RouteOptions": "router.options",
     "add_model": "training.model_pool",

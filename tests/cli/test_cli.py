@@ -54,10 +54,10 @@ class TestFit:
         table = hypernova.OutcomeTable.read(TABLE)
         assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
 
-    def test_structure(self, tmp_path) -> None:
+    def test_cluster_prompts(self, tmp_path) -> None:
         done = run(
             "fit", TABLE, "-o", tmp_path / "r.hnv", "--clusters", 3,
-            "--structure", EXAMPLES / "prompts.jsonl", "--seed", 5,
+            "--cluster-prompts", EXAMPLES / "prompts.jsonl", "--seed", 5,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         notes = hypernova.Artifact.open(tmp_path / "r.hnv").metadata

@@ -50,7 +50,7 @@ class TestAddModel:
     def test_the_file_is_that_of_python(self, fitted, outcomes, joined) -> None:
         table = hypernova.OutcomeTable.read(outcomes, min_models=1)
         artifact = hypernova.Artifact.open(fitted)
-        assert hypernova.add_model(artifact, table).to_bytes() == joined.read_bytes()
+        assert hypernova.add_model(artifact, table).artifact.to_bytes() == joined.read_bytes()
 
     def test_it_routes_and_says_so(self, fitted, outcomes, joined, tmp_path) -> None:
         """Forty of forty: it is taken, and what is printed is what is routed."""

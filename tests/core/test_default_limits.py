@@ -17,11 +17,10 @@ import pytest
 
 import hypernova
 from hypernova import Artifact, errors
+from hypernova.artifact.decisions import NO_MODEL, chosen_models, success_at_centroids
 from hypernova.artifact.profile import Profile
 from hypernova.cli.summary import heat_map
-from hypernova.training.choices import NONE, models_taken
-from hypernova.training.clustering.describe import success_at_centres
-from hypernova.training.model_pool import add
+from hypernova.training.model_pool import add_model
 from support.factories import make_table
 from support.server import refused, serving
 
@@ -141,18 +140,18 @@ class TestCalls:
 
 class TestDescriptions:
     def test_estimates_at_centres_are_those_without_the_limit(self, artifact: Artifact) -> None:
-        assert np.array_equal(success_at_centres(artifact), success_at_centres(BUNDLED))
+        assert np.array_equal(success_at_centroids(artifact), success_at_centroids(BUNDLED))
 
     def test_inspect_says_where_no_model_is_left(self, artifact: Artifact, path: Path) -> None:
-        taken = models_taken(artifact, artifact.centroids)
-        none = int((taken == NONE).sum())
+        taken = chosen_models(artifact, artifact.centroids)
+        none = int((taken == NO_MODEL).sum())
         assert 0 < none < artifact.n_clusters
         shown = run("inspect", path)
         assert f"leave no model in {none} of {artifact.n_clusters} clusters" in shown
         assert "leave no model" not in "\n".join(heat_map(BUNDLED, colour=False))
         described = json.loads(run("inspect", path, "--json"))["descriptions"]
         for cluster, entry in enumerate(described):
-            if taken[cluster] == NONE:
+            if taken[cluster] == NO_MODEL:
                 assert (entry["model"], entry["reason"]) == (None, "no_candidate")
             else:
                 decision = artifact.decide(artifact.centroids[cluster])
@@ -186,10 +185,10 @@ class TestDescriptions:
             prompts=prompts,
             models=[artifact.default_model, "new"],
         )
-        (held,), (free,) = (add(a, table, models=["new"])[1] for a in (artifact, BUNDLED))
+        (held,), (free,) = (add_model(a, table, models=["new"]).models for a in (artifact, BUNDLED))
         # What is proven does not hang on the limit; a model of unknown cost is taken nowhere.
         assert held.clusters_proven == free.clusters_proven > 0
-        assert (held.clusters_taken, held.prompts_taken) == (0, 0)
+        assert (held.clusters_chosen, held.prompts_chosen) == (0, 0)
 
     def test_prompts_are_proposed(self, artifact: Artifact) -> None:
         prompts = [f"{TEXT} {i}" for i in range(30)]

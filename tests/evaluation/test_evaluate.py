@@ -653,7 +653,7 @@ class TestEvaluate:
     def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")
-        options = {"clusters": 4, "seed": 3, "structure": prompts}
+        options = {"clusters": 4, "seed": 3, "cluster_prompts": prompts}
         report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1, **options).to_dict()
         artifact = hypernova.fit(table, **options)
         other = hypernova.fit(table, clusters=4, seed=3)
@@ -672,7 +672,7 @@ class TestEvaluate:
             noise = rng.normal(size=(40, table.embedding.shape[1])).astype(np.float32)
             noise /= np.linalg.norm(noise, axis=1, keepdims=True)
             decided = protocol.decide_split(table, table.embedding, split, 8, (), noise)
-            learned = learn(train, vectors, clusters=8, seed=split.seed, structure=noise)
+            learned = learn(train, vectors, clusters=8, seed=split.seed, cluster_vectors=noise)
             expected = learned.artifact().decide_many(table.embedding[split.test])
             assert np.array_equal(decided.chosen, expected.model_indices)
             chosen.add(tuple(decided.chosen))
@@ -680,8 +680,8 @@ class TestEvaluate:
 
     def test_no_other_prompts(self, evaluated) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
-        with pytest.raises(FitError, match="structure holds no prompts"):
-            hypernova.evaluate(table, structure=[])
+        with pytest.raises(FitError, match="cluster_prompts holds no prompts"):
+            hypernova.evaluate(table, cluster_prompts=[])
         with pytest.raises(EmbedderMismatchError, match="brings vectors"):
             hypernova.evaluate(evaluated[0], structure=["a prompt"])
 

@@ -144,7 +144,7 @@ class TestFit:
     def test_a_cost_that_is_known_only_of_a_model_never_taken(self, target) -> None:
         table = dear_and_cheap(cost_usd=np.tile([NAN, 0.1], (120, 1)))
         worse = make_table(table.embedding, np.tile([1.0, 0.0], (120, 1)), cost_usd=table.cost_usd)
-        with pytest.raises(FitError, match="no cost of the models that are taken"):
+        with pytest.raises(FitError, match="no cost of the models that are chosen"):
             hypernova.fit(worse, **{target: 0.05})
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.training.clustering.describe import LINE, describe, one_line
+from hypernova.training.clustering.describe import LINE_CHARS, describe, one_line
 from hypernova.training.clustering.kmeans import assign, kmeans
 
 
@@ -26,7 +26,7 @@ def of(prompts: list[str], clusters: list[int], vectors: np.ndarray | None = Non
     return describe(prompts, vectors, centroids, np.array(clusters))
 
 
-def telling(prompts: list[str], clusters: list[int]) -> list[list[str]]:
+def distinctive(prompts: list[str], clusters: list[int]) -> list[list[str]]:
     return [description.words for description in of(prompts, clusters)]
 
 
@@ -36,7 +36,7 @@ SAILING = [f"hoist the sail number {i} in a stiff breeze" for i in range(6)]
 
 class TestWords:
     def test_words_of_one_cluster_and_not_of_the_other(self) -> None:
-        cooking, sailing = telling(COOKING + SAILING, [0] * 6 + [1] * 6)
+        cooking, sailing = distinctive(COOKING + SAILING, [0] * 6 + [1] * 6)
         assert set(cooking) == {"bake", "bread", "hot", "oven"}
         assert set(sailing) == {"hoist", "sail", "stiff", "breeze"}
 
@@ -65,32 +65,32 @@ class TestWords:
             variance = sum(1 / (count[c, w] + prior[w]) for c in (0, 1))
             z[word] = (math.log(odds[0]) - math.log(odds[1])) / math.sqrt(variance)
         expected = sorted((word for word in z if z[word] > 1.645), key=lambda word: -z[word])
-        assert telling(prompts, clusters)[0] == expected
+        assert distinctive(prompts, clusters)[0] == expected
         assert len(expected) >= 2
 
-    def test_a_word_of_two_prompts_is_never_told(self) -> None:
+    def test_a_word_of_two_prompts_is_never_kept(self) -> None:
         elsewhere = [f"{prompt} round {i}" for prompt in SAILING for i in range(4)]
         prompts = [*COOKING[:4], "xylograph oven one", "xylograph oven two", *elsewhere]
         clusters = [0] * 6 + [1] * 24
-        assert "xylograph" not in str(telling(prompts, clusters))
+        assert "xylograph" not in str(distinctive(prompts, clusters))
         prompts[0] = "xylograph oven three"
-        assert "xylograph" in telling(prompts, clusters)[0]
+        assert "xylograph" in distinctive(prompts, clusters)[0]
 
     def test_a_repeated_prompt_counts_once(self) -> None:
         prompts = ["secret code word"] * 50 + COOKING + SAILING
-        words = telling(prompts, [0] * 56 + [1] * 6)
+        words = distinctive(prompts, [0] * 56 + [1] * 6)
         assert "secret" not in str(words)
 
     def test_what_is_no_word(self) -> None:
         noise = "the 12345 ____ https://example.org/oven/breeze a x ''"
         prompts = [f"{prompt} {noise}" for prompt in COOKING]
-        assert set(telling(prompts + SAILING, [0] * 6 + [1] * 6)[0]) == {
+        assert set(distinctive(prompts + SAILING, [0] * 6 + [1] * 6)[0]) == {
             "bake", "bread", "hot", "oven",
         }  # fmt: skip
 
     def test_identifiers_and_other_scripts(self) -> None:
         here = [f"QuerySet.union_all() हिन्दी ошибка 数据库 naïve {i}" for i in range(5)]
-        words = telling(here + SAILING, [0] * 5 + [1] * 6)[0]
+        words = distinctive(here + SAILING, [0] * 5 + [1] * 6)[0]
         assert set(words) == {"queryset", "union_all", "हिन्दी", "ошибка", "数据库", "naïve"}
 
     @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ class TestWords:
         [["one"], ["same"] * 9, ["same words here"] * 3, ["?!"] * 4, ["oven", "oven"], [""]],
     )
     def test_nothing_to_tell(self, prompts) -> None:
-        assert telling(prompts, [0] * len(prompts)) == [[]]
+        assert distinctive(prompts, [0] * len(prompts)) == [[]]
         if len(prompts) > 1:
-            telling(prompts, [0] + [1] * (len(prompts) - 1))
+            distinctive(prompts, [0] + [1] * (len(prompts) - 1))
 
     def test_a_cluster_without_tasks(self) -> None:
         empty = describe(["a b"], np.eye(1, 4), np.eye(3, 4), np.array([2]))
@@ -108,7 +108,7 @@ class TestWords:
 
     def test_the_same_in_any_order_of_tasks(self) -> None:
         prompts, clusters = COOKING + SAILING, [0] * 6 + [1] * 6
-        assert telling(prompts[::-1], clusters[::-1]) == telling(prompts, clusters)
+        assert distinctive(prompts[::-1], clusters[::-1]) == distinctive(prompts, clusters)
 
     @given(st.lists(st.text(max_size=60), min_size=1, max_size=12))
     def test_any_text(self, prompts) -> None:
@@ -133,7 +133,7 @@ class TestPrompts:
         assert one_line("\n \t\r\n  first   line \nsecond") == "first line"
         assert one_line("\x1b[31mred\x07\u202etxt\u2066") == "[31mredtxt"
         cut = one_line("word " * 90)
-        assert len(cut) <= LINE
+        assert len(cut) <= LINE_CHARS
         assert cut.endswith("word…")
         assert one_line("\n\x00\n") == ""
 

@@ -1,7 +1,8 @@
 """k-means, and `fit` from a table to an artifact.
 
-Not here: profiles, lifts, prototypes, the choice of a setting, targets (test_profile,
-test_lifts, test_prototypes, test_select, test_target).
+Not here: profiles, linear corrections, prototypes, the selection of a setting, targets
+(test_profile_estimates, test_linear_correction, test_prototypes, test_model_selection,
+test_cost_weight).
 """
 
 from __future__ import annotations
@@ -145,17 +146,17 @@ class TestFit:
         assert router.decide(table.embedding[0]).model == "m0"
         with pytest.raises(EmbedderMismatchError, match=r"vectors only \(embedding of table"):
             router.route("text")
-        with pytest.raises(EmbedderMismatchError, match="structure"):
-            hypernova.fit(table, structure=["a prompt"])
+        with pytest.raises(EmbedderMismatchError, match="cluster_prompts"):
+            hypernova.fit(table, cluster_prompts=["a prompt"])
 
-    def test_structure_prompts_place_the_clusters(self) -> None:
+    def test_cluster_prompts_place_the_clusters(self) -> None:
         rng = np.random.default_rng(0)
         words = ["select from where join", "def return import class", "sonnet rhyme stanza verse"]
         prompts = [f"{words[i % 3]} {rng.integers(10**6)}" for i in range(60)]
         score = (rng.random((60, 2)) < 0.5).astype(float)
         table = make_table(None, score, prompts=prompts)
-        structure = [f"{w} {i}" for w in words for i in range(20)]
-        artifact = hypernova.fit(table, clusters=3, structure=structure)
+        others = [f"{w} {i}" for w in words for i in range(20)]
+        artifact = hypernova.fit(table, clusters=3, cluster_prompts=others)
         plain = hypernova.fit(table, clusters=3)
         assert artifact.metadata["structure_prompts"] == 60
         assert not np.array_equal(artifact.centroids, plain.centroids)
@@ -163,7 +164,7 @@ class TestFit:
         assert artifact.counts[-1].tolist() == [60, 60]
         # The labels do not move the clusters: other outcomes, same centroids.
         other = hypernova.fit(
-            make_table(None, 1 - score, prompts=prompts), clusters=3, structure=structure
+            make_table(None, 1 - score, prompts=prompts), clusters=3, cluster_prompts=others
         )
         assert np.array_equal(artifact.centroids, other.centroids)
 

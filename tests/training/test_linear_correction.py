@@ -1,4 +1,4 @@
-"""Lifts against scikit-learn's ridge regression, and shares against the core that serves."""
+"""Linear correction against scikit-learn's ridge, and shares against the core that serves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge as Oracle
 
 from hypernova._core import Artifact
-from hypernova.artifact.identity import vectors_identity
-from hypernova.training.assemble import assemble
-from hypernova.training.clustering.structure import NEAREST, SHARPNESS, Structure
+from hypernova.training.assemble import assemble, vectors_identity
+from hypernova.training.clustering.clusters import NEAREST, SHARPNESS, Clusters
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence, estimate
 from support.factories import make_table, unit
@@ -32,46 +31,46 @@ class TestRidge:
         """With fewer tasks than dimensions, and with more; each model on its own tasks."""
         rng = np.random.default_rng(n)
         vectors, left = unit(rng.normal(size=(n, 40))), residuals(rng, n, 5, holes)
-        lifts = Ridge(vectors, ~np.isnan(left)).lifts(left, weight)
-        assert lifts.slopes.dtype == lifts.offsets.dtype == np.float32
+        correction = Ridge(vectors, ~np.isnan(left)).fit(left, weight)
+        assert correction.slopes.dtype == correction.offsets.dtype == np.float32
         for j in range(5):
             known = ~np.isnan(left[:, j])
             x, y = vectors[known].astype(np.float64), left[known, j]
             oracle = Oracle(alpha=weight, fit_intercept=True).fit(x, y)
-            np.testing.assert_allclose(lifts.slopes[j], oracle.coef_, atol=1e-6)
+            np.testing.assert_allclose(correction.slopes[j], oracle.coef_, atol=1e-6)
             # What the oracle adds for the mean of y is left to the clusters.
-            lift = lifts.offsets[j] + vectors @ lifts.slopes[j]
-            np.testing.assert_allclose(lift, oracle.predict(vectors) - y.mean(), atol=1e-5)
+            added = correction.offsets[j] + vectors @ correction.slopes[j]
+            np.testing.assert_allclose(added, oracle.predict(vectors) - y.mean(), atol=1e-5)
 
     @given(st.integers(1, 30), st.integers(1, 12), st.floats(0.0, 0.9), st.integers(0, 99))
-    def test_the_mean_lift_over_a_models_tasks_is_zero(self, n, dim, holes, seed) -> None:
+    def test_the_mean_correction_over_a_models_tasks_is_zero(self, n, dim, holes, seed) -> None:
         rng = np.random.default_rng(seed)
         vectors, left = unit(rng.normal(size=(n, dim))), residuals(rng, n, 3, holes)
-        lifts = Ridge(vectors, ~np.isnan(left)).lifts(left, 0.1)
+        correction = Ridge(vectors, ~np.isnan(left)).fit(left, 0.1)
         for j in range(3):
             known = ~np.isnan(left[:, j])
             if known.any():
-                lift = lifts.offsets[j] + vectors[known] @ lifts.slopes[j]
-                assert abs(lift.mean()) < 1e-5
+                added = correction.offsets[j] + vectors[known] @ correction.slopes[j]
+                assert abs(added.mean()) < 1e-5
             else:
-                assert not lifts.slopes[j].any()
-                assert lifts.offsets[j] == 0
+                assert not correction.slopes[j].any()
+                assert correction.offsets[j] == 0
 
     def test_holes_are_not_read(self) -> None:
         rng = np.random.default_rng(0)
         vectors, left = unit(rng.normal(size=(30, 6))), residuals(rng, 30, 4, 0.3)
         ridge = Ridge(vectors, ~np.isnan(left))
-        first, second = ridge.lifts(left, 1.0), ridge.lifts(np.nan_to_num(left, nan=9.0), 1.0)
+        first, second = ridge.fit(left, 1.0), ridge.fit(np.nan_to_num(left, nan=9.0), 1.0)
         assert np.array_equal(first.slopes, second.slopes)
         assert np.array_equal(first.offsets, second.offsets)
 
     def test_models_and_tasks_have_no_order(self) -> None:
         rng = np.random.default_rng(0)
         vectors, left = unit(rng.normal(size=(50, 8))), residuals(rng, 50, 6, 0.2)
-        straight = Ridge(vectors, ~np.isnan(left)).lifts(left, 3.0)
+        straight = Ridge(vectors, ~np.isnan(left)).fit(left, 3.0)
         models, tasks = rng.permutation(6), rng.permutation(50)
         mixed = left[tasks][:, models]
-        turned = Ridge(vectors[tasks], ~np.isnan(mixed)).lifts(mixed, 3.0)
+        turned = Ridge(vectors[tasks], ~np.isnan(mixed)).fit(mixed, 3.0)
         np.testing.assert_allclose(turned.slopes, straight.slopes[models], atol=1e-6)
         np.testing.assert_allclose(turned.offsets, straight.offsets[models], atol=1e-6)
 
@@ -84,7 +83,7 @@ class TestUnexplained:
         evidence = Evidence.of(table, rng.integers(0, 5, 60), 5)
         shares = rng.dirichlet(np.ones(5), size=60)
         left = unexplained(table.score, shares, evidence, 10.0)
-        success = estimate(evidence, 10.0).success
+        success = estimate(evidence, 10.0).profile.success
         for i in range(60):
             for j in range(3):
                 blended = sum(shares[i, c] * float(success[c, j]) for c in range(5))
@@ -127,7 +126,7 @@ class TestShares:
         # Of unequal lengths, as prototypes are.
         centroids = (unit(rng.normal(size=(k, 12))) * rng.uniform(0.5, 1, (k, 1))).astype("f4")
         vectors = unit(rng.normal(size=(60, 12)))
-        shares = Structure(centroids).shares(vectors)
+        shares = Clusters(centroids).shares(vectors)
         np.testing.assert_allclose(shares, served(centroids, vectors), atol=2e-6)
         assert np.all((shares > 0).sum(axis=1) <= min(k, NEAREST))
         np.testing.assert_allclose(shares.sum(axis=1), 1.0)
@@ -138,27 +137,27 @@ class TestShares:
         vector = np.zeros((1, 16), np.float32)
         vector[0, 15] = 1.0
         expected = [[1 / NEAREST] * NEAREST + [0.0] * (12 - NEAREST)]
-        np.testing.assert_allclose(Structure(centroids).shares(vector), expected)
+        np.testing.assert_allclose(Clusters(centroids).shares(vector), expected)
         np.testing.assert_allclose(served(centroids, vector), expected)
 
     def test_one_cluster_has_all(self) -> None:
         vectors = unit(np.random.default_rng(0).normal(size=(5, 4)))
-        assert Structure(vectors[:1]).shares(vectors).tolist() == [[1.0]] * 5
+        assert Clusters(vectors[:1]).shares(vectors).tolist() == [[1.0]] * 5
 
 
 def test_what_is_fitted_is_what_is_served() -> None:
-    """Blend and lift of the core, on training vectors, add up to score less ridge residual."""
+    """The core's blend and correction, on training vectors, are score less ridge residual."""
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(150, 10)))
     score = (rng.random((150, 3)) < 0.5 + 0.4 * vectors[:, :1]).astype(float)
     table = make_table(vectors, score)
-    structure = Structure(vectors[:20])
-    clusters = np.argmax(vectors @ structure.centroids.T, axis=1)
+    found = Clusters(vectors[:20])
+    clusters = np.argmax(vectors @ found.centroids.T, axis=1)
     evidence = Evidence.of(table, clusters, 20)
-    left = unexplained(score, structure.shares(vectors), evidence, 10.0)
-    lifts = Ridge(vectors, ~np.isnan(score)).lifts(left, 60.0)
+    left = unexplained(score, found.shares(vectors), evidence, 10.0)
+    correction = Ridge(vectors, ~np.isnan(score)).fit(left, 60.0)
     artifact = assemble(
-        table.models, structure.centroids, evidence, shrinkage=10.0, guard_z=0.0, lifts=lifts
+        table.models, found.centroids, evidence, shrinkage=10.0, guard_z=0.0, correction=correction
     )
     x = vectors.astype(np.float64)
     for j in range(3):

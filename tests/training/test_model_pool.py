@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
-from hypernova.training.model_pool import add
+from hypernova.training.model_pool.prior import is_novel
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
 from support.factories import blobs, make_table, unit
@@ -104,7 +104,7 @@ class TestAgainstAProcess:
         artifact, _ = fitted(ridge=ridge, shrinkage=shrinkage)
         rng = np.random.default_rng(n)
         table = scored(rng, n)
-        made = hypernova.add_model(artifact, table)
+        made = hypernova.add_model(artifact, table).artifact
         asked = rng.permutation(blobs(rng, centres=4, each=5, spread=0.2)[0])
 
         # All known models' estimates, as the core that serves has them.
@@ -133,11 +133,11 @@ class TestAgainstAProcess:
         """One cluster, hard assignment: the variance by hand."""
         artifact, _ = fitted(ridge=None, clusters=1)
         table = scored(np.random.default_rng(0), 30)
-        made = hypernova.add_model(artifact, table)
+        made = hypernova.add_model(artifact, table).artifact
         y = table.score[:, 0]
         noise = (30 * y.var() + 5) / 50
         overall = artifact.success[-1].astype(float)
-        # The rows' differences from the overall ones, which the pull makes.
+        # The rows' differences from the overall ones, which pooling makes.
         differ = artifact.success[0] - artifact.success[0].mean() - (overall - overall.mean())
         before = max(overall.var(ddof=1), 0.0125) + (differ**2).sum() / 3 + noise / 10
         after = before - before**2 / (before + noise / 30)
@@ -147,7 +147,7 @@ class TestAgainstAProcess:
 class TestAdd:
     def test_what_is_known_stays(self) -> None:
         artifact, _ = fitted()
-        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40))
+        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40)).artifact
         assert made.models == (*artifact.models, "new")
         assert made.default_model == artifact.default_model
         for name in ("centroids", "novelty_quantiles"):
@@ -162,7 +162,7 @@ class TestAdd:
     def test_counts_and_means_are_those_of_the_outcomes(self) -> None:
         artifact, _ = fitted()
         table = scored(np.random.default_rng(1), 40)
-        made = hypernova.add_model(artifact, table)
+        made = hypernova.add_model(artifact, table).artifact
         clusters = artifact.decide_many(table.embedding).clusters
         for c in range(artifact.n_clusters):
             here = table.score[clusters == c, 0]
@@ -174,9 +174,9 @@ class TestAdd:
         artifact, _ = fitted()
         rng = np.random.default_rng(2)
         table = scored(rng, 50, names=("b", "a"))
-        both = hypernova.add_model(artifact, table)
+        both = hypernova.add_model(artifact, table).artifact
         assert both.models[-2:] == ("a", "b")
-        alone = hypernova.add_model(artifact, table, models=["b"])
+        alone = hypernova.add_model(artifact, table, models=["b"]).artifact
         assert np.array_equal(both.success[:, -1], alone.success[:, -1])
 
     def test_what_is_hard_for_all_is_hard_for_it(self) -> None:
@@ -192,7 +192,7 @@ class TestAdd:
             task_ids=few.task_ids, prompts=few.prompts, models=["new"],
             score=np.ones((len(easy), 1)), embedding=few.embedding, min_models=1,
         )  # fmt: skip
-        made = hypernova.add_model(artifact, few)
+        made = hypernova.add_model(artifact, few).artifact
         place = {c: labels[artifact.decide_many(vectors).clusters == c][0] for c in range(3)}
         success = {place[c]: made.success[c, -1] for c in range(3)}
         assert success[0] > 0.85
@@ -217,23 +217,23 @@ class TestAdd:
             task_ids=[f"n{i}" for i in at], prompts=[f"n{i}" for i in at], models=["m3"],
             score=score[at][:, 3:], embedding=vectors[at], min_models=1,
         )  # fmt: skip
-        made = hypernova.add_model(artifact, joined)
+        made = hypernova.add_model(artifact, joined).artifact
         taken = np.array(made.models)[made.decide_many(vectors).model_indices] == "m3"
         assert np.array_equal(taken, np.isin(labels, [0, 2]))
-        report = add(artifact, joined)[1][0]
-        assert (report.clusters_taken, report.clusters_proven) == (2, 2)
-        assert (report.prompts, report.prompts_taken) == (200, 100)
+        (report,) = hypernova.add_model(artifact, joined).models
+        assert (report.clusters_chosen, report.clusters_proven) == (2, 2)
+        assert (report.prompts, report.prompts_chosen) == (200, 100)
 
     def test_one_lucky_outcome_changes_no_decision(self) -> None:
         artifact, table = fitted(ridge=None)
         one = scored(np.random.default_rng(0), 1, score=np.ones((1, 1)))
-        made = hypernova.add_model(artifact, one)
+        made = hypernova.add_model(artifact, one).artifact
         before, after = (a.decide_many(table.embedding).model_indices for a in (artifact, made))
         assert np.array_equal(before, after)
 
     def test_metadata_say_what_was_done_and_no_prompt(self) -> None:
         artifact, _ = fitted()
-        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40))
+        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40)).artifact
         notes = made.metadata
         assert notes["as_fitted"] == {"models": ["m0", "m1", "m2", "m3"], "in_sample": {
             "accuracy": 0.5
@@ -253,7 +253,7 @@ class TestAdd:
             # Of another origin: not read.
             embedding=np.eye(2, 7), min_models=1,
         )  # fmt: skip
-        made = hypernova.add_model(BUNDLED, table)
+        made = hypernova.add_model(BUNDLED, table).artifact
         router = hypernova.Router(BUNDLED)
         expected = np.bincount([router.route(p).cluster for p in prompts], minlength=16)
         assert made.counts[:-1, -1].tolist() == expected.tolist()
@@ -261,42 +261,44 @@ class TestAdd:
 
 class TestPairs:
     def table(self, rng, artifact, copies: bool):
-        """A newcomer with the default model's very outcomes, or none of its luck."""
+        """A new model with the default model's very outcomes, or independent ones."""
         n = 200
         luck = rng.integers(0, 2, n).astype(float)
         own = luck if copies else rng.integers(0, 2, n).astype(float)
         score = np.column_stack([own, luck])
         return scored(rng, n, names=("new", artifact.default_model), score=score)
 
-    def test_shared_luck_is_taken_off(self) -> None:
+    def test_paired_outcomes_of_the_default_model_lower_the_error(self) -> None:
         artifact, _ = fitted()
         table = self.table(np.random.default_rng(0), artifact, copies=True)
-        made, (report,) = add(artifact, table)
+        added = hypernova.add_model(artifact, table)
+        made, (report,) = added.artifact, added.models
         unpaired = hypernova.OutcomeTable.from_arrays(
             task_ids=table.task_ids, prompts=table.prompts, models=["new"],
             score=table.score[:, [table.models.index("new")]], embedding=table.embedding,
             min_models=1,
         )  # fmt: skip
-        alone, (other,) = add(artifact, unpaired)
+        added = hypernova.add_model(artifact, unpaired)
+        alone, (other,) = added.artifact, added.models
         assert (report.paired, other.paired) == (200, 0)
-        assert report.shared_luck > 0.85
+        assert report.control_coefficient > 0.85
         assert np.all(made.gain_error[:, -1] < 0.6 * alone.gain_error[:, -1])
         # It is as good as the default model, however lucky both were on these prompts.
         default = artifact.models.index(artifact.default_model)
         gap = made.success[-1, -1] - made.success[-1, default]
         assert abs(gap) < 0.25 * abs(alone.success[-1, -1] - made.success[-1, default]) + 0.01
 
-    def test_without_shared_luck_nothing_is_taken_off(self) -> None:
+    def test_independent_outcomes_of_the_default_model_have_no_weight(self) -> None:
         artifact, _ = fitted()
-        made, (report,) = add(
-            artifact, self.table(np.random.default_rng(1), artifact, copies=False)
-        )
-        assert report.shared_luck < 0.15
+        table = self.table(np.random.default_rng(1), artifact, copies=False)
+        added = hypernova.add_model(artifact, table)
+        made, (report,) = added.artifact, added.models
+        assert report.control_coefficient < 0.15
         assert made.models[-1] == "new"
 
     def test_unpaired_errors_add_up(self) -> None:
         artifact, _ = fitted()
-        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40))
+        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40)).artifact
         default = artifact.models.index(artifact.default_model)
         expected = np.hypot(made.standard_error[:, -1], artifact.standard_error[:, default])
         np.testing.assert_allclose(made.gain_error[:, -1], expected, rtol=1e-6)
@@ -310,7 +312,7 @@ class TestCosts:
         cost = np.full((8, 1), NAN)
         cost[0] = 7.0
         table = scored(rng, 8, cost_usd=cost)
-        made = hypernova.add_model(artifact, table)
+        made = hypernova.add_model(artifact, table).artifact
         at = int(artifact.decide_many(table.embedding[:1]).clusters[0])
         # One cost, as dear as its cluster: all others follow in proportion.
         expected = 7.0 * clusters_cost / clusters_cost[at]
@@ -319,13 +321,13 @@ class TestCosts:
         assert np.isnan(made.latency[:, -1]).all()
 
     def test_unknown_is_not_free(self) -> None:
-        made = hypernova.add_model(fitted()[0], scored(np.random.default_rng(0), 20))
+        made = hypernova.add_model(fitted()[0], scored(np.random.default_rng(0), 20)).artifact
         assert np.isnan(made.cost[:, -1]).all()
 
     def test_where_no_known_model_has_a_latency(self) -> None:
         latency = np.full((20, 1), 2.0)
         table = scored(np.random.default_rng(0), 20, latency_s=latency)
-        made = hypernova.add_model(fitted()[0], table)
+        made = hypernova.add_model(fitted()[0], table).artifact
         np.testing.assert_allclose(made.latency[:, -1], 2.0)
 
 
@@ -343,7 +345,7 @@ class TestNovel:
         )  # fmt: skip
         decided = built.decide_many(unit(rng.normal(size=(50, 16))))
         expected = decided.novelties.astype(np.float64) > 0.6
-        assert np.array_equal(built.is_novel(decided.distances), expected)
+        assert np.array_equal(is_novel(decided.distances, built), expected)
 
 
 class TestRefused:
@@ -358,7 +360,9 @@ class TestRefused:
         with pytest.raises(ModelPoolError, match="the default model"):
             hypernova.add_model(artifact, scored(rng, 5, names=(default,)))
         # Named ones only: those of others are not read.
-        made = hypernova.add_model(artifact, scored(rng, 5, names=("m1", "new")), models=["new"])
+        made = hypernova.add_model(
+            artifact, scored(rng, 5, names=("m1", "new")), models=["new"]
+        ).artifact
         assert made.models[-1] == "new"
 
     def test_unknown_and_repeated_names(self) -> None:
@@ -402,7 +406,7 @@ class TestRefused:
 class TestRemove:
     def test_takes_back_what_was_added(self) -> None:
         artifact, _ = fitted()
-        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40))
+        made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40)).artifact
         back = hypernova.remove_model(made, "new")
         assert back.models == artifact.models
         for name in ARRAYS:

@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.training.model_selection import (
     CLUSTERS,
-    DROWNING,
     FOLDS,
-    TASKS_PER_CLUSTER,
+    FULL_SHRINKAGE,
+    MIN_PROMPTS_PER_CLUSTER,
+    HeldOutScores,
     Setting,
-    Tally,
     best_single_setting,
-    candidate_structures,
+    candidate_clusterings,
     count_repeats,
+    count_ticks,
     deal_folds,
     inner_folds,
-    select,
-    steps,
+    select_setting,
 )
 from hypernova.training.trainer import learn
 from support.factories import blobs, flipped, interleaved, make_table, two_kinds, unit
@@ -66,19 +66,19 @@ def table_of(n: int, groups=None) -> hypernova.OutcomeTable:
 
 class TestCandidates:
     def test_small_tables_get_few_clusters(self) -> None:
-        assert candidate_structures(table_of(12), None, False) == [("prompts", 1)]
+        assert candidate_clusterings(table_of(12), None, False) == [("prompts", 1)]
         for n in (25, 60, 100, 400, 2000):
-            (*_, (_, most)) = candidate_structures(table_of(n), None, False)
-            assert n * (FOLDS - 1) / FOLDS / most >= TASKS_PER_CLUSTER
-        assert candidate_structures(table_of(2000), None, False) == GRID
+            (*_, (_, most)) = candidate_clusterings(table_of(n), None, False)
+            assert n * (FOLDS - 1) / FOLDS / most >= MIN_PROMPTS_PER_CLUSTER
+        assert candidate_clusterings(table_of(2000), None, False) == GRID
 
     def test_groups_come_last_if_two_are_large_and_clusters_are_the_tables(self) -> None:
         groups = ["a"] * 1000 + ["b"] * 20 + [None] * 980
         table = table_of(2000, groups)
-        assert candidate_structures(table, None, False) == [*GRID, ("groups", 0)]
-        assert candidate_structures(table, None, True) == GRID  # of structure prompts
-        assert candidate_structures(table, 7, False) == [("prompts", 7)]
-        assert candidate_structures(table_of(2000, ["a"] * 2000), None, False) == GRID
+        assert candidate_clusterings(table, None, False) == [*GRID, ("groups", 0)]
+        assert candidate_clusterings(table, None, True) == GRID  # of other prompts
+        assert candidate_clusterings(table, 7, False) == [("prompts", 7)]
+        assert candidate_clusterings(table_of(2000, ["a"] * 2000), None, False) == GRID
 
     def test_few_different_prompts_in_large_groups(self) -> None:
         """Many runs of a dozen prompts: there is always a setting without groups."""
@@ -87,7 +87,7 @@ class TestCandidates:
         score = (rng.random((48, 2)) < 0.5).astype(float)
         prompts, groups = [f"prompt {i // 4}" for i in range(48)], ["a"] * 24 + ["b"] * 24
         table = make_table(vectors, score, prompts=prompts, groups=groups)
-        assert candidate_structures(table, None, False) == [("prompts", 1), ("groups", 0)]
+        assert candidate_clusterings(table, None, False) == [("prompts", 1), ("groups", 0)]
         assert learn(table, vectors).artifact().n_clusters >= 1
 
 
@@ -109,26 +109,26 @@ class TestTally:
     def test_equals_loops(self, data) -> None:
         table, score, cost = drawn_table(data)
         n, m = score.shape
-        tally, other = Tally(n), Tally(n)
-        visits: dict[str, list[tuple[int, int]]] = {"tally": [], "other": []}
-        for name, into in (("tally", tally), ("other", other)):
+        scores, other = HeldOutScores(n), HeldOutScores(n)
+        visits: dict[str, list[tuple[int, int]]] = {"scores": [], "other": []}
+        for name, into in (("scores", scores), ("other", other)):
             for _ in range(data.draw(st.integers(1, 3))):
                 tasks = data.draw(st.lists(st.integers(0, n - 1), unique=True))
                 taken = [data.draw(st.integers(0, m - 1)) for _ in tasks]
                 into.add(table, np.array(tasks, dtype=int), np.array(taken, dtype=int))
                 visits[name] += zip(tasks, taken, strict=True)
 
-        seen = [(i, j) for i, j in visits["tally"] if not np.isnan(score[i, j])]
+        seen = [(i, j) for i, j in visits["scores"] if not np.isnan(score[i, j])]
         if seen:
             hits = [score[i, j] for i, j in seen]
             missed = [np.nanmax(score[i]) - score[i, j] for i, j in seen]
-            assert tally.accuracy == pytest.approx(np.mean(hits))
-            assert tally.mean_regret == pytest.approx(np.mean(missed))
+            assert scores.accuracy == pytest.approx(np.mean(hits))
+            assert scores.mean_regret == pytest.approx(np.mean(missed))
         else:
-            assert np.isnan([tally.accuracy, tally.mean_regret]).all()
+            assert np.isnan([scores.accuracy, scores.mean_regret]).all()
         # A cost in a hole is no cost of an outcome.
         known = [cost[i, j] for i, j in seen if not np.isnan(cost[i, j])]
-        assert tally.cost_usd == pytest.approx(np.mean(known) if known else NAN, nan_ok=True)
+        assert scores.cost_usd == pytest.approx(np.mean(known) if known else NAN, nan_ok=True)
 
         means = {
             name: {
@@ -137,8 +137,8 @@ class TestTally:
             }
             for name, pairs in visits.items()
         }
-        gains = [x - means["other"][i] for i, x in means["tally"].items() if i in means["other"]]
-        gain, error = tally.gain_over(other)
+        gains = [x - means["other"][i] for i, x in means["scores"].items() if i in means["other"]]
+        gain, error = scores.gain_over(other)
         if len(gains) < 2:
             assert (gain, error) == (0.0, np.inf)
         else:
@@ -179,19 +179,19 @@ class TestSteps:
         assert artifact.default_model == "m0"
         assert set(artifact.decide_many(vectors).model_indices) == {0}
 
-    def test_what_one_direction_tells_is_lifts(self) -> None:
+    def test_a_linear_effect_is_learned_by_linear_correction_alone(self) -> None:
         """Success rises along one direction and falls along it: clusters only cut it up."""
         rng = np.random.default_rng(0)
         vectors = unit(rng.normal(size=(600, 24)))
         slope = 2.2 * vectors[:, [0]] * np.array([1.0, -1.0])
         table = make_table(vectors, (rng.random((600, 2)) < 0.5 + slope).astype(float))
         setting = learn(table, vectors).setting
-        assert (setting.shrinkage, setting.ridge is None) == (DROWNING, False)
+        assert (setting.shrinkage, setting.ridge is None) == (FULL_SHRINKAGE, False)
 
     def test_many_kinds_are_clusters(self) -> None:
         table, best = many_kinds(np.random.default_rng(1))
         learned = learn(table, table.embedding)
-        assert learned.setting.shrinkage < DROWNING
+        assert learned.setting.shrinkage < FULL_SHRINKAGE
         assert learned.setting.source == "prompts"
         assert learned.selection.held_out.accuracy > 0.85
         assert np.mean(learned.artifact().decide_many(table.embedding).model_indices == best) > 0.98
@@ -231,7 +231,7 @@ class TestSelect:
         if not worth:
             table = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.4]).astype(float))
         learned = learn(table, table.embedding, clusters=7)
-        assert (learned.structure.k, learned.setting.clusters) == (7, 7)
+        assert (learned.clusters.k, learned.setting.clusters) == (7, 7)
         assert (learned.setting == best_single_setting(7)) is not worth
 
     def test_describes_with_a_number_of_clusters_that_was_tried(self) -> None:
@@ -242,22 +242,22 @@ class TestSelect:
             table = make_table(vectors, np.tile([1.0, 0.0], (n, 1)))
             learned = learn(table, vectors)
             assert learned.setting == best_single_setting(k)
-            assert learned.structure.k == k
+            assert learned.clusters.k == k
 
     def test_same_seed_same_choice(self) -> None:
         table, _ = two_kinds(np.random.default_rng(2), swap=0.3)
-        first, second = (select(table, table.embedding, 5) for _ in range(2))
+        first, second = (select_setting(table, table.embedding, 5) for _ in range(2))
         assert first.setting == second.setting
         assert first.held_out.accuracy == second.held_out.accuracy
         assert np.array_equal(first.distances, second.distances)
 
-    @pytest.mark.parametrize("structure", [False, True])
-    def test_ticks_as_often_as_it_says(self, structure) -> None:
+    @pytest.mark.parametrize("other_prompts", [False, True])
+    def test_ticks_as_often_as_it_says(self, other_prompts) -> None:
         table, _ = two_kinds(np.random.default_rng(0), groups=["a", "b"] * 120)
         ticks: list[int] = []
-        vectors = table.embedding[::2] if structure else None
-        select(table, table.embedding, 0, structure=vectors, tick=ticks.append)
-        assert sum(ticks) == steps(table, None, structure)
+        vectors = table.embedding[::2] if other_prompts else None
+        select_setting(table, table.embedding, 0, cluster_vectors=vectors, tick=ticks.append)
+        assert sum(ticks) == count_ticks(table, None, other_prompts)
 
     def test_distances_are_those_of_held_out_tasks(self) -> None:
         """Each task as often as it was held out, and farther than from its own clusters."""
@@ -271,8 +271,8 @@ class TestSelect:
         table, labels = two_kinds(np.random.default_rng(0))
         setting = Setting("prompts", 2, 10.0, None, 0.0)
         learned = learn(table, table.embedding, setting=setting)
-        assert (learned.setting, learned.selection, learned.lifts) == (setting, None, None)
-        lifted = learn(table, table.embedding, setting=dataclasses.replace(setting, ridge=60.0))
-        assert lifted.lifts is not None
+        assert (learned.setting, learned.selection, learned.correction) == (setting, None, None)
+        corrected = learn(table, table.embedding, setting=dataclasses.replace(setting, ridge=60.0))
+        assert corrected.correction is not None
         taken = learned.artifact().decide_many(table.embedding).model_indices
         assert np.mean(taken == labels) > 0.99

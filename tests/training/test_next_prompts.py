@@ -29,12 +29,12 @@ class TestPromise:
 
         turns = [float(np.clip(at, -12, 12)) for at in (-gap / spread, room / spread)]
         mean = quad(choice, -12, 12, points=sorted(turns), limit=200)[0]
-        promise = propose._promise(np.array(gap), np.array(room), np.array(variance))
-        assert promise == pytest.approx(mean - max(0.0, gap), abs=3e-6)
+        gain = propose._expected_gain(np.array(gap), np.array(room), np.array(variance))
+        assert gain == pytest.approx(mean - max(0.0, gap), abs=3e-6)
 
     def test_what_is_known_promises_nothing(self) -> None:
         gap, room = np.array([0.0, 0.3, -np.inf]), np.array([1.0, 0.2, 0.0])
-        assert propose._promise(gap, room, np.zeros(3)).tolist() == [0, 0, 0]
+        assert propose._expected_gain(gap, room, np.zeros(3)).tolist() == [0, 0, 0]
 
 
 class TestGreedy:
@@ -64,10 +64,14 @@ class TestGreedy:
         gains = []
         for _ in range(count):
             free = [i for i in range(8) if i not in picked]
-            worth = {i: propose._promise(gap, room, explained(picked, i)).mean() for i in free}
+            worth = {
+                i: propose._expected_gain(gap, room, explained(picked, i)).mean() for i in free
+            }
             picked.append(max(free, key=lambda i: (round(worth[i], 10), -i)))
-            gains.append(propose._promise(gap, room, explained(picked)).mean())
-        chosen, seen = propose._greedy(features, covariance, noise, decided, gap, room, count)
+            gains.append(propose._expected_gain(gap, room, explained(picked)).mean())
+        chosen, seen = propose._select_greedily(
+            features, covariance, noise, decided, gap, room, count
+        )
         assert chosen == picked
         np.testing.assert_allclose(seen, gains, atol=1e-9)
         assert len(set(chosen)) == len(chosen)
@@ -104,7 +108,7 @@ class TestNextPrompts:
             task_ids=[f"n{i}" for i in known], prompts=[f"n{i}" for i in known],
             models=["new"], score=np.ones((60, 1)), embedding=vectors[known], min_models=1,
         )  # fmt: skip
-        made = hypernova.add_model(artifact, table)
+        made = hypernova.add_model(artifact, table).artifact
         found = hypernova.next_prompts(made, vectors, model="new", count=5)
         assert {int(labels[one.index]) for one in found} == {1}
 
@@ -133,7 +137,7 @@ class TestNextPrompts:
         artifact, _, _ = lopsided()
         vectors = unit(np.random.default_rng(0).normal(size=(5000, 16)))
         found = hypernova.next_prompts(artifact, vectors, count=3)
-        looked = set(np.linspace(0, 4999, propose.CANDIDATES).astype(int).tolist())
+        looked = set(np.linspace(0, 4999, propose.MAX_CANDIDATES).astype(int).tolist())
         assert {one.index for one in found} <= looked
 
     def test_the_same_twice(self) -> None:

@@ -51,7 +51,7 @@ def one_line(error: HypernovaError, *parts: str) -> None:
 SHARED = [
     *(("seed", value) for value in (-1, 1.5, None, True, "1", np.float64(2))),
     *(("clusters", value) for value in (2.0, True, None, "many", 0, -3)),
-    *(("structure", value) for value in ("prompts.txt", 5, [1, 2], [""], b"text")),
+    *(("cluster_prompts", value) for value in ("prompts.txt", 5, [1, 2], [""], b"text")),
     *(("table", value) for value in (None, str(TABLE), TABLE, [])),
 ]
 FIT = [

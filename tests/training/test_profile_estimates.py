@@ -14,10 +14,9 @@ from hypernova.training.estimates.profile import (
     best_single,
     estimate,
     overall_success,
-    pulled_success,
-    sum_pairs,
-    sum_up,
+    pooled_success,
 )
+from hypernova.training.estimates.sums import sum_pairs, sum_up
 from support.factories import make_table, unit
 
 NAN = float("nan")
@@ -76,7 +75,7 @@ class TestSums:
         default = best_single(whole)
         parts = [sum_pairs(score[r], default, clusters[r], 5) for r in (slice(37), slice(37, None))]
         estimates = [
-            estimate(Evidence(s, default, p), 10.0).success
+            estimate(Evidence(s, default, p), 10.0).profile.success
             for s, p in (
                 (whole, sum_pairs(score, default, clusters, 5)),
                 (added, parts[0] + parts[1]),
@@ -99,7 +98,7 @@ class Loops:
         enough = min(max(len(self.known(j)) for j in self.models) / 2, 100)
         asked = [j for j in self.models if len(self.known(j)) >= enough]
         self.default = max(asked, key=lambda j: (self.overall[j], -j))
-        self.pulled = [self.pull(j) for j in self.models]
+        self.pooled = [self.pool(j) for j in self.models]
 
     def rows(self, of: set[int] | None) -> list[int]:
         return [i for i, c in enumerate(self.clusters) if of is None or c in of]
@@ -121,7 +120,7 @@ class Loops:
         variance = max(self.variance(values), largest / (len(values) + 1))
         return variance, variance / max(len(values), 1)
 
-    def pull(self, j: int) -> float:
+    def pool(self, j: int) -> float:
         gap = self.overall[j] - self.overall[self.default]
         paired = self.squared_error(self.gains(j), 0.5)[1]
         unpaired = sum(self.squared_error(self.known(x), 0.25)[1] for x in (j, self.default))
@@ -134,13 +133,13 @@ class Loops:
         return self.overall[self.default] + kept * gap
 
     def success(self, c: int, j: int) -> float:
-        # An outcome counts for what it is less what the pull took off the model's rate.
-        off = self.overall[j] - self.pulled[j]
-        prior = self.pulled[j]
+        # An outcome counts less the amount that pooling took off the rate of its model.
+        off = self.overall[j] - self.pooled[j]
+        prior = self.pooled[j]
         if self.groups is not None:
             alike = {d for d, g in enumerate(self.groups) if g == self.groups[c]}
             group = [x - off for x in self.known(j, alike)]
-            prior = (sum(group) + 20 * self.pulled[j]) / (len(group) + 20)
+            prior = (sum(group) + 20 * self.pooled[j]) / (len(group) + 20)
         here = [x - off for x in self.known(j, {c})]
         if not here:
             return prior
@@ -173,31 +172,35 @@ class TestEstimate:
         given_groups = st.lists(st.integers(0, 2), min_size=k, max_size=k).map(np.array)
         groups = data.draw(st.none() | given_groups)
         a = data.draw(st.sampled_from([0.0, 0.5, 10.0, 40.0, 1e9]))
-        # Copies of a table: where there are many outcomes the pull lets go.
+        # Copies of a table: with many outcomes the rates are not pooled.
         copies = data.draw(st.sampled_from([1, 60]))
         score, clusters = np.tile(score, (copies, 1)), clusters * copies
 
         loops = Loops(score, clusters, groups, a)
         evidence = evidence_of(score, clusters, k, groups)
         assert evidence.default_model == loops.default
-        np.testing.assert_allclose(pulled_success(evidence), loops.pulled, atol=1e-12)
-        profiles = estimate(evidence, a)
+        np.testing.assert_allclose(pooled_success(evidence), loops.pooled, atol=1e-12)
+        estimated = estimate(evidence, a)
         for name in ("success", "standard_error", "gain_error"):
             loop = [[getattr(loops, name)(c, j) for j in range(m)] for c in range(k)]
-            seen = getattr(profiles, name)[:-1]
+            seen = getattr(estimated.profile, name)[:-1]
             np.testing.assert_allclose(seen, loop, atol=2e-7, err_msg=name)
-        # The last row is the whole table's, and is not pulled.
-        np.testing.assert_allclose(profiles.success[-1], loops.overall, atol=2e-7)
+        # The last row is the whole table's, and is not pooled.
+        np.testing.assert_allclose(estimated.profile.success[-1], loops.overall, atol=2e-7)
         for j in range(m):
             squared = loops.squared_error(loops.known(j), 0.25)[1]
-            assert profiles.standard_error[-1, j] == pytest.approx(math.sqrt(squared), abs=2e-7)
+            assert estimated.profile.standard_error[-1, j] == pytest.approx(
+                math.sqrt(squared), abs=2e-7
+            )
             squared = loops.squared_error(loops.gains(j), 0.5)[1] * (j != loops.default)
-            assert profiles.gain_error[-1, j] == pytest.approx(math.sqrt(squared), abs=2e-7)
+            assert estimated.profile.gain_error[-1, j] == pytest.approx(
+                math.sqrt(squared), abs=2e-7
+            )
 
     def test_a_worked_example(self) -> None:
         score = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, NAN]])
         table = make_table(np.eye(5, dtype=np.float32), score)
-        profiles = estimate(Evidence.of(table, np.array([0, 0, 1, 1, 1]), 3), shrinkage=10.0)
+        estimated = estimate(Evidence.of(table, np.array([0, 0, 1, 1, 1]), 3), shrinkage=10.0)
         # Overall rates lean on everyone's 4/9 with weight 20; their gap is noise.
         overall = (np.array([2.0, 2.0]) + 20 * 4 / 9) / (np.array([5.0, 4.0]) + 20)
         prior = overall[1]
@@ -208,11 +211,11 @@ class TestEstimate:
             [prior, prior],  # nothing was seen in cluster 2
             overall,
         ]
-        assert profiles.default_model == 1
-        np.testing.assert_allclose(profiles.success, expected, rtol=1e-6)
-        assert profiles.counts.tolist() == [[2, 2], [3, 2], [0, 0], [5, 4]]
-        assert profiles.mean[2].tolist() == [0, 0]
-        assert np.all(profiles.gain_error[:, 1] == 0)
+        assert estimated.default_model == 1
+        np.testing.assert_allclose(estimated.profile.success, expected, rtol=1e-6)
+        assert estimated.profile.counts.tolist() == [[2, 2], [3, 2], [0, 0], [5, 4]]
+        assert estimated.profile.mean[2].tolist() == [0, 0]
+        assert np.all(estimated.profile.gain_error[:, 1] == 0)
 
     def test_a_cluster_leans_on_its_group_first(self) -> None:
         """Model 1 is good in group 1: an empty cluster of that group expects it to be."""
@@ -221,18 +224,22 @@ class TestEstimate:
         rates = np.array([[0.7, 0.3], [0.3, 0.9]])
         score = (rng.random((600, 2)) < rates[clusters]).astype(float)
         grouped = evidence_of(score, clusters, 4, np.array([0, 1, 0, 1]))
-        success = estimate(grouped, 10.0).success
+        success = estimate(grouped, 10.0).profile.success
         np.testing.assert_allclose(success[2], rates[0], atol=0.08)
         np.testing.assert_allclose(success[3], rates[1], atol=0.08)
-        alone = estimate(evidence_of(score, clusters, 4), 10.0).success
+        alone = estimate(evidence_of(score, clusters, 4), 10.0).profile.success
         np.testing.assert_allclose(alone[2], alone[3])
 
     def test_unknown_cost_is_not_free(self) -> None:
         cost = np.array([[1.0, NAN], [3.0, NAN], [NAN, NAN], [NAN, NAN]])
         table = make_table(np.eye(4, dtype=np.float32), np.ones((4, 2)), cost_usd=cost)
-        profiles = estimate(Evidence.of(table, np.array([0, 0, 1, 1]), 2), shrinkage=1.0)
-        assert profiles.cost[:, 0].tolist() == [2.0, 2.0, 2.0]  # cluster 1 leans on the whole
-        assert np.isnan(profiles.cost[:, 1]).all()
+        estimated = estimate(Evidence.of(table, np.array([0, 0, 1, 1]), 2), shrinkage=1.0)
+        assert estimated.profile.cost[:, 0].tolist() == [
+            2.0,
+            2.0,
+            2.0,
+        ]  # cluster 1 leans on the whole
+        assert np.isnan(estimated.profile.cost[:, 1]).all()
 
     def test_errors_shrink_with_evidence(self) -> None:
         rng = np.random.default_rng(0)
@@ -241,7 +248,7 @@ class TestEstimate:
             score = rng.integers(0, 2, size=(n, 2)).astype(float)
             table = make_table(unit(rng.normal(size=(n, 4))), score)
             evidence = Evidence.of(table, np.zeros(n, dtype=int), 1)
-            errors.append(estimate(evidence, shrinkage=5.0).standard_error[0, 0])
+            errors.append(estimate(evidence, shrinkage=5.0).profile.standard_error[0, 0])
         assert errors[0] > errors[1] > errors[2]
         assert errors[2] == pytest.approx(0.5 / np.sqrt(2005), rel=0.05)
 
@@ -251,10 +258,10 @@ class TestEstimate:
         score[:100, 0] = np.arange(100) < 70
         score[100, 1] = 1.0
         evidence = evidence_of(score, np.arange(101) % 2, 2)
-        profiles = estimate(evidence, shrinkage=10.0)
+        estimated = estimate(evidence, shrinkage=10.0)
         assert evidence.default_model == 0
-        assert profiles.success[:, 1].max() < 0.75
-        assert profiles.gain_error[:, 1].min() > 0.1
+        assert estimated.profile.success[:, 1].max() < 0.75
+        assert estimated.profile.gain_error[:, 1].min() > 0.1
 
     @pytest.mark.parametrize("few", [1, 2, 4])
     def test_a_few_equal_outcomes_are_no_proof(self, few) -> None:
@@ -263,37 +270,37 @@ class TestEstimate:
         score[:, 0] = np.arange(200) % 10 < 7
         score[np.flatnonzero(score[:, 0] == 0)[:few], 1] = 1.0
         evidence = evidence_of(score, np.zeros(200, dtype=int), 1)
-        profiles = estimate(evidence, shrinkage=1e9)
-        # Hardly tried, it is not pulled: it leans on what all models achieve.
-        assert pulled_success(evidence)[1] == overall_success(evidence.sums)[1]
-        gain = profiles.success[:, 1] - profiles.success[:, 0]
-        assert np.all(gain < profiles.gain_error[:, 1])
+        estimated = estimate(evidence, shrinkage=1e9)
+        # Hardly tried, it is not pooled: it leans on what all models achieve.
+        assert pooled_success(evidence)[1] == overall_success(evidence.sums)[1]
+        gain = estimated.profile.success[:, 1] - estimated.profile.success[:, 0]
+        assert np.all(gain < estimated.profile.gain_error[:, 1])
 
 
-class TestPull:
+class TestPooling:
     def rates(self, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         evidence = evidence_of(score, np.zeros(len(score), dtype=int), 1)
-        return overall_success(evidence.sums), pulled_success(evidence)
+        return overall_success(evidence.sums), pooled_success(evidence)
 
     def test_no_gap(self) -> None:
-        overall, pulled = self.rates(np.tile([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], (5, 1)))
+        overall, pooled = self.rates(np.tile([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], (5, 1)))
         assert overall[0] == overall[1]
-        assert np.array_equal(pulled, overall)
+        assert np.array_equal(pooled, overall)
 
     def test_a_gap_within_noise_is_gone(self) -> None:
         score = np.ones((100, 2))
         score[:29, 0], score[-31:, 1] = 0.0, 0.0
-        overall, pulled = self.rates(score)
+        overall, pooled = self.rates(score)
         assert overall[0] > overall[1]
-        assert pulled[1] == pulled[0] == overall[0]
+        assert pooled[1] == pooled[0] == overall[0]
 
     def test_a_gap_far_beyond_noise_is_left(self) -> None:
         rng = np.random.default_rng(0)
-        overall, pulled = self.rates((rng.random((3000, 3)) < [0.9, 0.6, 0.2]).astype(float))
-        np.testing.assert_allclose(pulled, overall, atol=1e-3)
+        overall, pooled = self.rates((rng.random((3000, 3)) < [0.9, 0.6, 0.2]).astype(float))
+        np.testing.assert_allclose(pooled, overall, atol=1e-3)
         # The estimator of James and Stein takes at most all, and never overshoots.
-        assert pulled[0] == overall[0]
-        assert np.all(pulled[1:] >= overall[1:])
+        assert pooled[0] == overall[0]
+        assert np.all(pooled[1:] >= overall[1:])
 
     def test_what_outcomes_agree_on_is_less_noise(self) -> None:
         """The same two rates: where one model solves all that the other does, it is better."""
@@ -311,18 +318,18 @@ class TestPull:
         asked = np.arange(900) % 3
         score = (rng.random((900, 3)) < [0.85, 0.85, 0.3]).astype(float)
         score[asked[:, None] != np.arange(3)] = NAN
-        overall, pulled = self.rates(score)
-        assert pulled[2] == pytest.approx(overall[2], abs=0.01)
-        assert pulled[0] == pytest.approx(pulled[1], abs=0.01)
+        overall, pooled = self.rates(score)
+        assert pooled[2] == pytest.approx(overall[2], abs=0.01)
+        assert pooled[0] == pytest.approx(pooled[1], abs=0.01)
 
-    def test_clusters_do_not_say_again_what_the_pull_took(self) -> None:
+    def test_clusters_do_not_restore_the_gap_that_pooling_removed(self) -> None:
         """Two clusters, alike in both: neither may prefer the luckier model."""
         score = np.ones((200, 2))
         score[:58:2, 0], score[1:63:2, 1] = 0.0, 0.0
         evidence = evidence_of(np.vstack([score, score]), np.repeat([0, 1], 200), 2)
-        overall, pulled = overall_success(evidence.sums), pulled_success(evidence)
-        assert pulled[0] == pulled[1] == overall[0] > overall[1] + 0.009
-        gap = np.diff(estimate(evidence, 10.0).success, axis=1)
+        overall, pooled = overall_success(evidence.sums), pooled_success(evidence)
+        assert pooled[0] == pooled[1] == overall[0] > overall[1] + 0.009
+        gap = np.diff(estimate(evidence, 10.0).profile.success, axis=1)
         # All but the part of a rate's distance from everyone's that 20 outcomes stand for.
         np.testing.assert_allclose(gap[:-1, 0], -0.01 * (20 / 420) * (200 / 210), atol=1e-6)
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from hypernova.training.clustering.clusters import SHARPNESS, find_clusters
 from hypernova.training.clustering.kmeans import assign, kmeans
 from hypernova.training.clustering.prototypes import (
-    LEAST_GROUP,
+    MIN_GROUP_TASKS,
     PENALTY,
     TASKS_PER_PROTOTYPE,
     group_indices,
     train_prototypes,
 )
-from hypernova.training.clustering.structure import SHARPNESS, find_structure
 from support.factories import blobs, interleaved, unit
 
 
@@ -31,7 +31,7 @@ class TestGroups:
         assert numbers.tolist() == [1] * 20 + [2] * 69 + [0] * 30
 
     def test_none_without_two_large_groups(self) -> None:
-        assert LEAST_GROUP == 20
+        assert MIN_GROUP_TASKS == 20
         assert group_indices([None] * 100) is None
         assert group_indices(["a"] * 100) is None
         assert group_indices(["a"] * 100 + ["b"] * 19 + [None] * 40) is None
@@ -129,21 +129,21 @@ class TestPrototypes:
         assert np.isfinite(found.centroids).all()
 
 
-class TestStructure:
+class TestClusters:
     def test_groups_give_prototypes_and_prompts_k_means(self) -> None:
         vectors, _, groups = interleaved(np.random.default_rng(0))
         names = [f"group {g}" for g in groups]
-        found = find_structure(vectors, "groups", 0, 0, groups=names)
+        found = find_clusters(vectors, "groups", 0, 0, groups=names)
         expected = train_prototypes(vectors, groups, 0, SHARPNESS)
         assert np.array_equal(found.centroids, expected.centroids)
         assert np.array_equal(found.groups, expected.groups)
-        plain = find_structure(vectors, "prompts", 4, 0, groups=names)
+        plain = find_clusters(vectors, "prompts", 4, 0, groups=names)
         assert np.array_equal(plain.centroids, kmeans(vectors, 4, 0))
         assert plain.groups is None
 
     def test_a_part_without_two_large_groups_is_one_cluster(self) -> None:
         vectors, _ = blobs(np.random.default_rng(0), centres=2, each=20)
-        found = find_structure(vectors, "groups", 0, 0, groups=["a"] * 30 + ["b"] * 10)
+        found = find_clusters(vectors, "groups", 0, 0, groups=["a"] * 30 + ["b"] * 10)
         assert (found.k, found.groups) == (1, None)
 
 

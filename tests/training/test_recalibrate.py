@@ -1,4 +1,4 @@
-"""Folding a log into an artifact: worlds whose truth is known, oracles, and bad logs."""
+"""Recalibrating by a log: worlds whose truth is known, oracles, and bad logs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypernova.errors import ArtifactError, NotFoundError, RecalibrateError
 from hypernova.outcome_log import LoggedDecision, LoggedOutcome
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.profile import Evidence, estimate
+from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
 from hypernova.training.online.recalibrate import Recalibration
-from hypernova.training.online.sums import DAY_S, Batch, Folded
-from hypernova.training.online.update import moved_profiles, outcome_variance, shift
+from hypernova.training.online.update import outcome_variance, posterior_update, updated_estimate
 from support.decisions import ARTIFACT
 from support.factories import blobs, make_table, unit
 
@@ -197,7 +197,7 @@ class TestWorlds:
         lucky = hypernova.recalibrate(old, few.write(tmp_path / "few.jsonl"))
         assert lucky.default_after == "m1"
 
-    def test_residuals_are_against_the_blended_and_lifted_estimate(self, tmp_path) -> None:
+    def test_residuals_are_against_the_blended_and_corrected_estimate(self, tmp_path) -> None:
         """A world that is as the artifact says, prompt by prompt: nothing to learn."""
         rng = np.random.default_rng(3)
         old = fitted(THETA, 300)
@@ -215,7 +215,7 @@ class TestWorlds:
         log = Log().serve(old, truth, 6_000, 0.3).write(tmp_path / "log.jsonl")
         new = hypernova.recalibrate(old, log)
         assert np.abs(new.artifact.success - old.success).max() < 0.03
-        # The plain mean of scores is another matter: it has the lifts in it.
+        # The plain mean of scores is another matter: it has the linear corrections in it.
         means = np.abs(new.artifact.mean[:-1] - old.mean[:-1]).max()
         assert means > 0.05
 
@@ -271,7 +271,7 @@ class TestSteps:
         first, second = (hypernova.recalibrate(old, log).artifact.to_bytes() for _ in range(2))
         assert first == second
 
-    def test_a_log_is_not_folded_twice(self, tmp_path) -> None:
+    def test_a_log_is_not_added_twice(self, tmp_path) -> None:
         old = fitted(THETA)
         log = Log().serve(old, THETA[::-1], 500, 0.3)
         path = log.write(tmp_path / "log.jsonl")
@@ -337,7 +337,7 @@ class TestSteps:
         log = Log().serve(old, THETA[::-1], 400, 0.3).write(tmp_path / "log.jsonl")
         first = hypernova.recalibrate(old, log).artifact
         changed = rebuilt(first, success=np.clip(first.success + 0.01, 0, 1).astype("f4"))
-        again = hypernova.recalibrate(changed, log)  # still not folded twice
+        again = hypernova.recalibrate(changed, log)  # still not added twice
         assert (again.outcomes, again.outcomes_before) == (0, 0)
         same_numbers(again.artifact, changed, rtol=0)
         other = Log(1).serve(old, THETA, 5, 0.0).write(tmp_path / "other.jsonl")
@@ -391,7 +391,7 @@ class TestBadPairs:
         assert set(done.skipped) <= set(Recalibration.REASONS)
 
     def test_an_answer_after_a_failure_counts_with_weight_1(self, tmp_path) -> None:
-        """Without lifts the estimate of the cluster serves; nobody chose it with a chance."""
+        """Without correction the estimate of the cluster serves; its propensity is unknown."""
         old = fitted(THETA)
         log = Log()
         for _ in range(30):
@@ -462,11 +462,11 @@ class TestDecay:
         assert error[1] < 0.07, error
 
 
-def random_sums(rng: np.random.Generator, k: int, m: int, n: int) -> Folded:
-    folded = Folded((k + 1, m))
+def random_sums(rng: np.random.Generator, k: int, m: int, n: int) -> LogSums:
+    sums = LogSums((k + 1, m))
     unknown = [NAN] * n
-    folded.add(
-        Batch(
+    sums.add(
+        LoggedOutcomes(
             row=rng.integers(0, k + 1, n).tolist(),
             model=rng.choice(m, n, p=rng.dirichlet(np.ones(m))).tolist(),
             time=[START] * n,
@@ -477,23 +477,23 @@ def random_sums(rng: np.random.Generator, k: int, m: int, n: int) -> Folded:
             latency=unknown,
         )
     )
-    return folded
+    return sums
 
 
-class TestShift:
+class TestPosteriorUpdate:
     @pytest.mark.parametrize("shrinkage", [0.0, 10.0, 1e9])
     @pytest.mark.parametrize("n", [3, 60, 4000])
     def test_is_the_posterior_mean_of_a_dense_system(self, n, shrinkage) -> None:
-        """All parts as one ridge regression; the models' parts held back, the rest again."""
+        """All effects as one ridge regression; model effects shrunk, the rest solved again."""
         rng = np.random.default_rng(n)
         k, m = 4, 3
         score = (rng.random((80, m)) < 0.6).astype(float)
         table = make_table(unit(rng.normal(size=(80, 4))), score)
         base = estimate(Evidence.of(table, rng.integers(0, k, 80), k), shrinkage)
-        folded = random_sums(rng, k, m, n)
-        moved = shift(base, folded, shrinkage, 0.5)
+        sums = random_sums(rng, k, m, n)
+        update = posterior_update(base, sums, shrinkage, 0.5)
 
-        counts, effective = base.counts * 0.5, folded.effective()
+        counts, effective = base.profile.counts * 0.5, sums.effective()
         cell = 2 * (counts + max(shrinkage, 1.0))
         cell[k] = 40.0
         model = 2 * (counts[k] + 20)
@@ -509,7 +509,7 @@ class TestShift:
                 row = np.zeros(len(prior))
                 row[[0, 1 + j, 1 + m + c, 1 + m + k + 1 + c * m + j]] = 1.0
                 rows.append(row)
-                y.append(folded.mean("residual")[c, j])
+                y.append(sums.mean("residual")[c, j])
                 w.append(effective[c, j])
         x, y, w = np.array(rows), np.array(y), np.array(w)
 
@@ -518,22 +518,22 @@ class TestShift:
             return inverse @ (x.T @ (w * y)), np.diag(inverse)
 
         mean, variance = solve(x, y, prior)
-        noise = np.average(outcome_variance(folded), weights=effective.sum(axis=0))
+        noise = np.average(outcome_variance(sums), weights=effective.sum(axis=0))
         held = np.zeros(m)
         for j in range(m):
-            told = 1 / model[j] - variance[1 + j]
-            if told > 1e-12 / model[j]:
-                observed = mean[1 + j] / model[j] / told
-                sure = noise * variance[1 + j] / model[j] / told
+            learned = 1 / model[j] - variance[1 + j]
+            if learned > 1e-12 / model[j]:
+                observed = mean[1 + j] / model[j] / learned
+                sure = noise * variance[1 + j] / model[j] / learned
                 held[j] = mean[1 + j] * max(0.0, 1 - sure / observed**2)
         level = mean[0] + held
-        np.testing.assert_allclose(moved.level, level, atol=1e-8)
+        np.testing.assert_allclose(update.models, level, atol=1e-8)
         rest, _ = solve(x[:, 1 + m :], y - np.tile(level, k + 1), prior[1 + m :])
         total = level + rest[: k + 1][:, None] + rest[k + 1 :].reshape(k + 1, m)
-        np.testing.assert_allclose(moved.total, total, atol=1e-6)
+        np.testing.assert_allclose(update.cells, total, atol=1e-6)
 
     @pytest.mark.parametrize("seed", range(12))
-    def test_whatever_is_folded_makes_an_artifact(self, seed) -> None:
+    def test_any_sums_make_an_artifact(self, seed) -> None:
         """Cells without outcomes, no shrinkage, all decayed, one outcome or thousands."""
         rng = np.random.default_rng(seed)
         k, m = int(rng.integers(1, 6)), int(rng.integers(2, 6))
@@ -543,11 +543,11 @@ class TestShift:
         evidence = Evidence.of(table, rng.integers(0, k, 30), k)
         shrinkage = float(rng.choice([0.0, 10.0, 1e9]))
         base = estimate(evidence, shrinkage)
-        folded = random_sums(rng, k, m, int(rng.choice([1, 5, 5000])))
-        new = moved_profiles(base, folded, shrinkage, float(rng.choice([0.0, 1e-300, 0.3, 1.0])))
+        sums = random_sums(rng, k, m, int(rng.choice([1, 5, 5000])))
+        new = updated_estimate(base, sums, shrinkage, float(rng.choice([0.0, 1e-300, 0.3, 1.0])))
         built = rebuilt(
             assemble(table.models, np.eye(k, 8, dtype="f4"), evidence, shrinkage=1.0, guard_z=1.0),
-            **{name: getattr(new, name) for name in ARRAYS},
+            **{name: getattr(new.profile, name) for name in ARRAYS},
             default_model=new.default_model,
         )
         assert built.gain_error[:, new.default_model].tolist() == [0.0] * (k + 1)
@@ -565,23 +565,24 @@ class TestShift:
             draw = np.where(alike, rng.random((len(labels), 1)), rng.random((len(labels), m)))
             table = make_table(np.eye(16, dtype="f4")[labels], (draw < theta[labels]).astype(float))
             base = estimate(Evidence.of(table, labels, k), 10.0)
-            row, best = rng.integers(0, k, n), base.success[:-1].argmax(axis=1)
+            row, best = rng.integers(0, k, n), base.profile.success[:-1].argmax(axis=1)
             explored = rng.random(n) < 0.3
             model = np.where(explored, rng.integers(0, m, n), best[row])
             chance = np.where(model == best[row], 0.7 + 0.3 / m, 0.3 / m)
             score = (rng.random(n) < theta[row, model]).astype(float)
-            folded = Folded((k + 1, m))
-            batch = Batch(
+            sums = LogSums((k + 1, m))
+            batch = LoggedOutcomes(
                 row.tolist(), model.tolist(), [START] * n, (1 / chance).tolist(),
-                (score - base.success[row, model]).tolist(), score.tolist(), [NAN] * n, [NAN] * n,
+                (score - base.profile.success[row, model]).tolist(), score.tolist(),
+                [NAN] * n, [NAN] * n,
             )  # fmt: skip
-            folded.add(batch)
-            new = moved_profiles(base, folded, 10.0, 1.0)
+            sums.add(batch)
+            new = updated_estimate(base, sums, 10.0, 1.0)
             others = np.arange(m) != new.default_model
-            gap = new.success[:-1] - new.success[:-1, [new.default_model]]
+            gap = new.profile.success[:-1] - new.profile.success[:-1, [new.default_model]]
             true = theta - theta[:, [new.default_model]]
             made.append((gap - true)[:, others] ** 2)
-            claimed.append(new.gain_error[:-1, others] ** 2)
+            claimed.append(new.profile.gain_error[:-1, others] ** 2)
         assert np.mean(made) <= 1.05 * np.mean(claimed)
         assert np.mean(made) >= 0.5 * np.mean(claimed)
 

@@ -1,4 +1,4 @@
-"""Beginnings and ends that many prompts share: found, said, and left out where asked."""
+"""Beginnings and ends that many prompts share: found, reported, and left out where asked."""
 
 from __future__ import annotations
 
@@ -29,11 +29,8 @@ from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.errors import ArtifactError, EmbedderMismatchError, HypernovaError
 from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.shared_text import vectors_unseen
-from hypernova.training.shared_text import (
-    LEAST_CHARS,
-    find_shared,
-    shared_sentence,
-)
+from hypernova.training.shared_text import find_shared_text, shared_sentence
+from hypernova.training.shared_text.find import MIN_CHARS
 from support.server import serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
@@ -210,7 +207,7 @@ class TestSaid:
             for i, row in enumerate(ROWS * 3)
         ]
         desk = table(before, rows)
-        embedder, whole = Embedder.load("static"), find_shared(desk.prompts)
+        embedder, whole = Embedder.load("static"), find_shared_text(desk.prompts)
         assert len(whole.parts.parts) == 2
         skipping = SkipSharedEmbedder(embedder, whole.parts)
         test = np.tile(numbers, 3)
@@ -322,7 +319,7 @@ class TestLeftOut:
                 score=[[float(GROUPS.index(row["group"]) % 2)] for row in ROWS[:60]],
                 min_models=1,
             )
-            return hypernova.add_model(artifact, scored)
+            return hypernova.add_model(artifact, scored).artifact
 
         ours, plain = joined(skipping, behind_both), joined(bare, lambda row: row["prompt"])
         np.testing.assert_array_equal(ours.success, plain.success)
@@ -469,7 +466,7 @@ class TestFound:
         ]
 
     def lengths(self, prompts: list[str]) -> tuple[dict[int, int], dict[int, int]]:
-        found = find_shared(prompts)
+        found = find_shared_text(prompts)
         return dict(found.starts), dict(found.ends)
 
     def test_each_template_with_its_beginning_and_end(self) -> None:
@@ -485,24 +482,24 @@ class TestFound:
         assert self.lengths(prompts)[0] == {len(LONG): 30, len(LONG) + 1 + len(OTHER): 30}
 
     def test_few_prompts_or_few_characters_are_no_template(self) -> None:
-        short = LONG[: LEAST_CHARS - 5].rstrip()
-        assert find_shared([f"{LONG} {text}" for text in self.words(19)]).parts is None
-        assert find_shared([f"{short} {text}" for text in self.words(300)]).parts is None
+        short = LONG[: MIN_CHARS - 5].rstrip()
+        assert find_shared_text([f"{LONG} {text}" for text in self.words(19)]).parts is None
+        assert find_shared_text([f"{short} {text}" for text in self.words(300)]).parts is None
         many = [f"{LONG} {text}" for text in self.words(30)] + self.words(6_100, 1)
-        assert find_shared(many).parts is None  # fewer than one in 200
+        assert find_shared_text(many).parts is None  # fewer than one in 200
 
     def test_repeated_and_numbered_prompts_are_no_template(self) -> None:
-        assert find_shared([f"{LONG} {self.words(1)[0]}"] * 500).parts is None
-        assert find_shared([f"{LONG} Item {i}." for i in range(500)]).parts is None
+        assert find_shared_text([f"{LONG} {self.words(1)[0]}"] * 500).parts is None
+        assert find_shared_text([f"{LONG} Item {i}." for i in range(500)]).parts is None
         assert (
-            find_shared([f"{LONG} {'ITEM' if i % 2 else 'item'} {i}" for i in range(90)]).parts
+            find_shared_text([f"{LONG} {'ITEM' if i % 2 else 'item'} {i}" for i in range(90)]).parts
             is None
         )
 
     def test_no_half_of_a_word_is_lost(self) -> None:
         prompts = [f"{LONG} con{text}" for text in self.words(40)]
         assert self.lengths(prompts)[0] == {len(LONG): 40}
-        left = find_shared(prompts).parts.remaining(prompts[0])
+        left = find_shared_text(prompts).parts.remaining(prompts[0])
         assert left == f"con{self.words(40)[0]}"
 
     def test_one_typing_error_hides_no_preamble(self) -> None:
@@ -514,7 +511,7 @@ class TestFound:
         rng = random.Random(0)
         before = "".join(rng.choices("東京大学生物資料館案内所", k=90))
         prompts = [before + "".join(rng.choices("山川花鳥風月雪空海星", k=20)) for _ in range(40)]
-        ((chars, count),) = find_shared(prompts).starts
+        ((chars, count),) = find_shared_text(prompts).starts
         assert 60 <= chars <= 90
         assert count == 40
 
@@ -524,7 +521,7 @@ class TestFound:
             for i, before in enumerate(self.words(70, 5, k=11))
             for text in self.words(25, 100 + i)
         ]
-        found = find_shared(prompts)
+        found = find_shared_text(prompts)
         assert len(found.parts.parts) == 64
         assert found.sharing == 64 * 25
         assert len(SkipSharedEmbedder(Embedder.load("static"), found.parts).identity["skip"]) == 64
@@ -532,13 +529,15 @@ class TestFound:
     def test_the_order_of_prompts_changes_nothing(self) -> None:
         prompts = [behind_both(row) for row in ROWS]
         shuffled = random.Random(0).sample(prompts, len(prompts))
-        assert find_shared(prompts) == find_shared(shuffled)
+        assert find_shared_text(prompts) == find_shared_text(shuffled)
 
     def test_shared_tables(self, shared) -> None:
         def said(name):
             path = shared / "data" / name
-            found = find_shared(hypernova.OutcomeTable.read(path).prompts)
-            return None if found.to_say is None else (found.sharing, found.starts, found.ends)
+            found = find_shared_text(hypernova.OutcomeTable.read(path).prompts)
+            return (
+                None if found.notable_parts is None else (found.sharing, found.starts, found.ends)
+            )
 
         assert said("routerbench3") == (
             2751, ((1651, 1484), (1219, 1267)), ((86, 1484), (72, 1267))

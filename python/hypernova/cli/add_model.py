@@ -14,9 +14,8 @@ from hypernova.paths import check_file, path_label
 if TYPE_CHECKING:
     import argparse
 
-    from hypernova import Artifact
+    from hypernova import AddedModel, Artifact
     from hypernova.cli.arguments import Commands
-    from hypernova.training.model_pool import Addition
 
 
 def add_to(commands: Commands) -> None:
@@ -44,23 +43,21 @@ def add_to(commands: Commands) -> None:
 
 
 def _add(arguments: argparse.Namespace) -> None:
-    from hypernova.training.model_pool import add
-
     check_file(arguments.output, inputs=[arguments.outcomes])  # before the work
-    made, additions = add(
+    done = hypernova.add_model(
         hypernova.Artifact.open(arguments.artifact),
         hypernova.OutcomeTable.read(arguments.outcomes, min_models=1),
         models=arguments.models,
         embedder=arguments.embedder,
         device=arguments.device,
     )
-    made.save(arguments.output)
+    done.artifact.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
-    for addition in additions:
-        _print(made, addition)
+    for added in done.models:
+        _print(done.artifact, added)
 
 
-def _print(made: Artifact, added: Addition) -> None:
+def _print(made: Artifact, added: AddedModel) -> None:
     default = made.models.index(made.default_model)
     success, error = made.success[-1, default], made.standard_error[-1, default]
     pairs = f", {added.paired} of them also by {made.default_model}" if added.paired else ""
@@ -70,8 +67,8 @@ def _print(made: Artifact, added: Addition) -> None:
         f"default {made.default_model} {success:.4f} ± {error:.4f}"
     )
     print(
-        f"  chosen now        at the centres of {added.clusters_taken} of {made.n_clusters} "
-        f"clusters, for {added.prompts_taken} of {added.prompts} scored prompts"
+        f"  chosen now        at the centres of {added.clusters_chosen} of {made.n_clusters} "
+        f"clusters, for {added.prompts_chosen} of {added.prompts} scored prompts"
     )
     z = made.policy["guard_z"]
     if added.clusters_proven:

@@ -29,20 +29,20 @@ def add_device_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_structure_to(parser: argparse.ArgumentParser) -> None:
-    """Add the option ``--structure``."""
+def add_cluster_prompts_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--cluster-prompts``."""
     parser.add_argument(
-        "--structure",
+        "--cluster-prompts",
         metavar="PROMPTS",
         help="fit the clusters on these unlabelled prompts: .txt, .jsonl, .csv, .parquet, folder",
     )
 
 
-def read_structure(arguments: argparse.Namespace) -> Sequence[str] | None:
-    """Return the prompts that ``--structure`` names, or None without the option."""
+def read_cluster_prompts(arguments: argparse.Namespace) -> Sequence[str] | None:
+    """Return the prompts that ``--cluster-prompts`` names, or None without the option."""
     from hypernova.table import read_prompts
 
-    return None if arguments.structure is None else read_prompts(arguments.structure)
+    return None if arguments.cluster_prompts is None else read_prompts(arguments.cluster_prompts)
 
 
 def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:

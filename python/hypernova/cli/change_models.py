@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    from hypernova.training.choices import decisions
+    from hypernova.artifact.decisions import decisions_or_none
 
     check_file(arguments.output)
     before = hypernova.Artifact.open(arguments.artifact)
@@ -44,7 +44,7 @@ def _remove(arguments: argparse.Namespace) -> None:
     made.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
     # Under the artifact's own limits, which may leave no model, before or after.
-    was, now = (decisions(a, a.centroids) for a in (before, made))
+    was, now = (decisions_or_none(a, a.centroids) for a in (before, made))
     moved = sum(_model(a) != _model(b) for a, b in zip(was, now, strict=True))
     print(
         f"removed {', '.join(arguments.models)}; {len(made.models)} models are left, "

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.arguments import (
+    add_cluster_prompts_to,
     add_device_to,
     add_skip_shared_to,
-    add_structure_to,
     cluster_count,
-    read_structure,
+    read_cluster_prompts,
 )
 from hypernova.cli.streams import print_error
 from hypernova.errors import HypernovaError, WriteError
@@ -47,7 +47,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
-    add_structure_to(parser)
+    add_cluster_prompts_to(parser)
     parser.add_argument(
         "--leave-one-group-out",
         action="store_true",
@@ -65,7 +65,7 @@ def add_to(commands: Commands) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     for path, other in ((arguments.json, None), (arguments.html, arguments.json)):
         if path is not None:  # before the work, not after it
-            check_file(path, inputs=[arguments.data, arguments.structure], stream=True)
+            check_file(path, inputs=[arguments.data, arguments.cluster_prompts], stream=True)
             if other is not None and Path(path).absolute() == Path(other).absolute():
                 raise WriteError(f"{path}: is named by both --json and --html; name two files")
     report = hypernova.evaluate(
@@ -76,7 +76,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
-        structure=read_structure(arguments),
+        cluster_prompts=read_cluster_prompts(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
         skip_shared=arguments.skip_shared,
         jobs=arguments.jobs,

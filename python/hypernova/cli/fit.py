@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.arguments import (
+    add_cluster_prompts_to,
     add_device_to,
     add_skip_shared_to,
-    add_structure_to,
     cluster_count,
-    read_structure,
+    read_cluster_prompts,
 )
 from hypernova.cli.summary import print_summary
 from hypernova.paths import check_file, path_label
@@ -33,7 +33,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
-    add_structure_to(parser)
+    add_cluster_prompts_to(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     weight = parser.add_mutually_exclusive_group()
     weight.add_argument(
@@ -67,14 +67,14 @@ def add_to(commands: Commands) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     # Before the work, not after it.
-    check_file(arguments.output, inputs=[arguments.data, arguments.structure])
+    check_file(arguments.output, inputs=[arguments.data, arguments.cluster_prompts])
     artifact = hypernova.fit(
         hypernova.OutcomeTable.read(arguments.data),
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
         seed=arguments.seed,
-        structure=read_structure(arguments),
+        cluster_prompts=read_cluster_prompts(arguments),
         cost_weight=arguments.cost_weight,
         target_cost=arguments.target_cost,
         target_accuracy=arguments.target_accuracy,

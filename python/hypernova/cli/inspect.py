@@ -54,10 +54,10 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     """Describe the artifact's clusters by the prompts of a table."""
     import numpy as np
 
+    from hypernova.artifact.decisions import NO_LIMITS
     from hypernova.progress import progress_bar
-    from hypernova.training.choices import NO_LIMITS
     from hypernova.training.clustering.describe import describe
-    from hypernova.training.shared_text import texts_read
+    from hypernova.training.embedding import text_reader
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
@@ -70,7 +70,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
             )
     else:
         embedder = hypernova.Router(artifact).embedder
-        texts = tuple(map(texts_read(embedder), table.prompts))
+        texts = tuple(map(text_reader(embedder), table.prompts))
         what = f"embedding with {embedder.name}"
         with progress_bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)
@@ -99,11 +99,11 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
     def json_rows(values: Any) -> Any:
         return [[None if v != v else v for v in row] for row in values.tolist()]  # NaN: unknown
 
-    from hypernova.training.choices import decisions
+    from hypernova.artifact.decisions import decisions_or_none
 
     words = words_of(artifact) if described is None else [d.words for d in described]
     # Under the artifact's own limits, as for a caller without options.
-    chosen = decisions(artifact, artifact.centroids)
+    chosen = decisions_or_none(artifact, artifact.centroids)
     return {
         "version": list(artifact.version),
         "sha256": artifact.sha256,

@@ -147,14 +147,14 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: The artifact to show.
         colour: Whether to colour the cells, for a terminal.
     """
-    from hypernova.training.choices import NONE, models_taken
-    from hypernova.training.clustering.describe import one_line, success_at_centres
+    from hypernova.artifact.decisions import NO_MODEL, chosen_models, success_at_centroids
+    from hypernova.training.clustering.describe import one_line
 
     k = artifact.n_clusters
     # Under the artifact's own limits, as for a caller without options.
-    taken = models_taken(artifact, artifact.centroids)
+    taken = chosen_models(artifact, artifact.centroids)
     columns = _models_shown(artifact, taken)
-    success = np.vstack([success_at_centres(artifact), artifact.success[-1:]])
+    success = np.vstack([success_at_centroids(artifact), artifact.success[-1:]])
     error, counts = artifact.standard_error, artifact.counts
     letters = [chr(ord("A") + place) for place in range(len(columns))]
     low, high = success[:k, columns].min(), success[:k, columns].max()
@@ -187,7 +187,7 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
     rest = len(artifact.models) - len(columns)
     if rest:
         lines.append(f"  and {rest} more models (--json)")
-    if left_out := int((taken == NONE).sum()):
+    if left_out := int((taken == NO_MODEL).sum()):
         lines.append(f"  the artifact's own limits leave no model in {left_out} of {k} clusters")
     return lines
 

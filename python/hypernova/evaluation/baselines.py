@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 
 @dataclass(frozen=True)

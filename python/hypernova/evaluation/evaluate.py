@@ -18,16 +18,15 @@ from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_spli
 from hypernova.evaluation.results import EvaluationRun, build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
 from hypernova.training.checks import (
+    check_cluster_prompts,
     check_clusters,
     check_count,
-    check_structure,
     check_table,
 )
 from hypernova.training.cost_weight import cost_weights
-from hypernova.training.estimates.profile import mean_known
-from hypernova.training.fit import embed_left, embed_table, open_for
-from hypernova.training.shared_text import texts_read
-from hypernova.training.trainer import LEAST_TASKS, check_learnable
+from hypernova.training.embedding import embed_table, embed_without, open_for, text_reader
+from hypernova.training.estimates.sums import mean_known
+from hypernova.training.trainer import MIN_TASKS, check_learnable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from hypernova.embedder import Device, TextEmbedder
     from hypernova.evaluation.protocol import Split
     from hypernova.evaluation.report import Report
+    from hypernova.numeric import Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Ints
 
 # The decisions of all repeats are held in memory; figures settle long before this.
 MAX_REPEATS = 10_000
@@ -50,7 +49,7 @@ def evaluate(
     seed: int = 0,
     embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
-    structure: Sequence[str] | None = None,
+    cluster_prompts: Sequence[str] | None = None,
     device: Device = "cpu",
     leave_one_group_out: bool = False,
     skip_shared: bool = False,
@@ -72,7 +71,7 @@ def evaluate(
         embedder: As in `fit`; not used if the table holds vectors. Prompts are embedded
             once.
         clusters: As in `fit`.
-        structure: Cluster prompts, as in `fit`: the same ones in every fold, none of them
+        cluster_prompts: As in `fit`: the same ones in every fold, none of them
             with an outcome.
         device: As in `fit`.
         leave_one_group_out: Leave out each named group as well, to measure routing on a
@@ -90,7 +89,7 @@ def evaluate(
     Raises:
         EvaluationError: The table is too small to hold anything out, or an option is out of
             range.
-        FitError: ``clusters`` is out of range, or ``structure`` is empty.
+        FitError: ``clusters`` is out of range, or ``cluster_prompts`` is empty.
         EmbedderMismatchError: As in `fit`.
         ValueError: As in `fit`.
         MissingExtraError: As in `fit`.
@@ -107,7 +106,7 @@ def evaluate(
     repeats = check_count("repeats", repeats, 1, EvaluationError, MAX_REPEATS)
     seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
-    check_structure(structure, FitError)
+    check_cluster_prompts(cluster_prompts, FitError)
     jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(table, notes)
@@ -118,18 +117,18 @@ def evaluate(
     if leave_one_group_out:
         left_out = _group_splits(prompts, groups, names, clusters, seed, notes)
     used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
-    vectors, structure_vectors, identity = embed_table(
-        table, embedder if used is None else used, structure, progress
+    vectors, cluster_vectors, identity = embed_table(
+        table, embedder if used is None else used, cluster_prompts, progress
     )
-    if structure is not None:
-        notes.append(f"Clusters are found on {len(structure):,} other prompts.")
+    if cluster_prompts is not None:
+        notes.append(f"Clusters are found on {len(cluster_prompts):,} other prompts.")
     splits = list(fold_splits(prompts, folds, repeats, seed))
     weights = cost_weights(table)
     calls: list[partial[Any]] = [
         # First, because it takes longest.
-        partial(fit_in_sample, table, vectors, clusters, seed, structure_vectors),
+        partial(fit_in_sample, table, vectors, clusters, seed, cluster_vectors),
         *(
-            partial(decide_split, table, vectors, split, clusters, weights, structure_vectors)
+            partial(decide_split, table, vectors, split, clusters, weights, cluster_vectors)
             for split in splits
         ),
         *(
@@ -140,22 +139,22 @@ def evaluate(
                 split,
                 clusters,
                 (),
-                structure_vectors,
+                cluster_vectors,
             )
             for split in left_out
         ),
     ]
     first_repeat = [replace(split, shuffle_seeds=()) for split in splits if split.repeat == 0]
-    if used is not None and not skip_shared and shared.to_say is not None:
-        left, structure_left = embed_left(
-            table, used, shared.to_say, structure, vectors, structure_vectors, progress
+    if used is not None and not skip_shared and shared.notable_parts is not None:
+        left, cluster_left = embed_without(
+            table, used, shared.notable_parts, cluster_prompts, vectors, cluster_vectors, progress
         )
         calls += [
-            partial(decide_split, table, left, split, clusters, (), structure_left)
+            partial(decide_split, table, left, split, clusters, (), cluster_left)
             for split in first_repeat
         ]
     in_sample, *decisions = in_processes(calls, jobs, progress)
-    texts = table.prompts if used is None else list(map(texts_read(used), table.prompts))
+    texts = table.prompts if used is None else list(map(text_reader(used), table.prompts))
     run = EvaluationRun(
         table=table,
         vectors=vectors,
@@ -208,14 +207,14 @@ def _check_size(
 ) -> None:
     """Refuse a table that is too small, before the work, with its best mean score."""
     training = different - -(-different // folds)
-    if different < 2 * folds or training < LEAST_TASKS:
+    if different < 2 * folds or training < MIN_TASKS:
         rates = mean_known(table.score)
         best = int(np.nanargmax(rates))
         # ceil(different / folds) prompts are held out at a time.
         least = next(
             n
-            for n in range(2 * folds, 2 * LEAST_TASKS + 2 * folds + 1)
-            if n - -(-n // folds) >= LEAST_TASKS
+            for n in range(2 * folds, 2 * MIN_TASKS + 2 * folds + 1)
+            if n - -(-n // folds) >= MIN_TASKS
         )
         raise EvaluationError(
             f"the table {table.name} has {different} different prompts with outcomes; {folds} "
@@ -253,7 +252,7 @@ def _group_splits(
         found = f"one, {names[0]}" if names else "none"
         notes.append(f"Leave-one-group-out needs at least two named groups; the table has {found}.")
         return []
-    least = LEAST_TASKS if clusters == "auto" else max(LEAST_TASKS, clusters + 1)
+    least = MIN_TASKS if clusters == "auto" else max(MIN_TASKS, clusters + 1)
     kept = []
     for split, name in zip(group_splits(prompts, groups, seed), names, strict=True):
         there = len(np.unique(prompts[split.train]))

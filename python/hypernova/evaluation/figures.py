@@ -19,11 +19,11 @@ from hypernova.evaluation.report import (
     GroupFigures,
     Rescuer,
 )
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from hypernova.evaluation.baselines import StrategyOutcomes
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 SOLVED = 0.5
 

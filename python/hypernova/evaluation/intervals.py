@@ -25,7 +25,7 @@ from hypernova.evaluation.report import Interval
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 DRAWS = 2000
 LEVEL = 0.95

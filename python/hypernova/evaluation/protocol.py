@@ -18,8 +18,8 @@ from hypernova.training.trainer import learn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 
 # Number of routers that learn from shuffled vectors, at least, over all splits.
@@ -140,7 +140,7 @@ def decide_split(
     split: Split,
     clusters: int | Literal["auto"],
     cost_weights: Sequence[float],
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
 ) -> SplitDecisions:
     """Learn from the training part of a split, and route its test part.
 
@@ -150,11 +150,13 @@ def decide_split(
         split: The two parts.
         clusters: As in `fit`.
         cost_weights: Cost weights to route under, besides the default policy.
-        structure: Vectors of the cluster prompts, if clusters are found on those.
+        cluster_vectors: Vectors of the cluster prompts, if clusters are found on those.
     """
     train = table.subset(split.train)
     train_vectors, test_vectors = vectors[split.train], vectors[split.test]
-    learned = learn(train, train_vectors, clusters=clusters, seed=split.seed, structure=structure)
+    learned = learn(
+        train, train_vectors, clusters=clusters, seed=split.seed, cluster_vectors=cluster_vectors
+    )
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
     shuffled = np.empty((len(split.shuffle_seeds), len(split.test)), dtype=np.int32)
@@ -164,7 +166,7 @@ def decide_split(
             shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
             clusters=clusters,
             seed=split.seed,
-            structure=structure,
+            cluster_vectors=cluster_vectors,
             setting=learned.setting,
         ).artifact()
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
@@ -187,10 +189,10 @@ def fit_in_sample(
     vectors: Floats,
     clusters: int | Literal["auto"],
     seed: int,
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
 ) -> InSampleFit:
     """Learn from all tasks, as `fit` with the same seed does."""
-    learned = learn(table, vectors, clusters=clusters, seed=seed, structure=structure)
+    learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
     return InSampleFit(learned.artifact().to_bytes(), learned.evidence.default_model)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hypernova._core import Artifact, __version__
+from hypernova.artifact.decisions import success_at_centroids
 from hypernova.evaluation.baselines import (
     StrategyOutcomes,
     chosen_outcomes,
@@ -42,15 +43,15 @@ from hypernova.evaluation.report import (
     UnseenGroupFigures,
 )
 from hypernova.evaluation.verdict import WeightedResult, notes, verdict
-from hypernova.training.clustering.describe import describe, success_at_centres
-from hypernova.training.estimates.profile import mean_known
+from hypernova.training.clustering.describe import describe
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova.evaluation.protocol import InSampleFit, Split, SplitDecisions
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
 IN_SAMPLE = "in-sample: rates and test are the same tasks; says nothing about new ones"
 # Standard errors to either side of an estimate, for 95%.
@@ -325,7 +326,7 @@ def _clusters(run: EvaluationRun, artifact: Artifact) -> tuple[ClusterFigures, .
     nearest = artifact.decide_many(run.vectors).clusters
     described = describe(run.texts, run.vectors, artifact.centroids, nearest)
     n, mean, cost = artifact.counts, artifact.mean, artifact.cost
-    success = success_at_centres(artifact)
+    success = success_at_centroids(artifact)
     reach = NORMAL_95 * artifact.standard_error[: artifact.n_clusters]
     low, high = np.clip(success - reach, 0, 1), np.clip(success + reach, 0, 1)
     return tuple(

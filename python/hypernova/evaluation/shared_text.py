@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hypernova.embedder import SkipSharedEmbedder
-from hypernova.training.model_selection import Tally
+from hypernova.training.model_selection import HeldOutScores
 from hypernova.training.shared_text import (
+    accuracy_at_stake,
     alike_sentence,
-    at_stake,
-    find_alike,
-    find_shared,
-    keys_of,
+    find_alike_prompts,
+    find_shared_text,
+    row_digests,
     shared_sentence,
 )
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from hypernova.embedder import TextEmbedder
     from hypernova.evaluation.protocol import Split, SplitDecisions
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.shared_text import SharedText
-    from hypernova.training.types import Floats
 
 LABEL = "held-out, in the first deal"
 
@@ -48,7 +48,7 @@ def vectors_unseen(
     """
     if not isinstance(embedder, SkipSharedEmbedder):
         return vectors
-    known = find_shared([table.prompts[task] for task in split.train]).parts
+    known = find_shared_text([table.prompts[task] for task in split.train]).parts
     left = [prompt if known is None else known.remaining(prompt) for prompt in table.prompts]
     changed = [
         task
@@ -81,15 +81,15 @@ def shared_field(
         left: Decisions from prompts without the shared text; empty if that was not tried.
         skipped: Whether the shared text is left out everywhere.
     """
-    if not skipped and shared.to_say is None:
+    if not skipped and shared.notable_parts is None:
         return None
-    facts = {**shared.facts(skipped=skipped), "at_stake": None}
+    facts = {**shared.to_dict(skipped=skipped), "at_stake": None}
     if left:
-        tallies = [Tally(table.n_tasks), Tally(table.n_tasks)]
+        tallies = [HeldOutScores(table.n_tasks), HeldOutScores(table.n_tasks)]
         for tally, decisions in zip(tallies, (whole, left), strict=True):
             for split, each in zip(first_repeat, decisions, strict=True):
                 tally.add(table, split.test, each.chosen)
-        facts["at_stake"] = at_stake(tallies[0], tallies[1], LABEL)
+        facts["at_stake"] = accuracy_at_stake(tallies[0], tallies[1], LABEL)
     return {**facts, "text": _sentence(shared_sentence(facts))}
 
 
@@ -97,7 +97,7 @@ def alike_field(
     table: OutcomeTable, texts: Sequence[str], vectors: Floats
 ) -> dict[str, Any] | None:
     """Make the field ``alike_prompts`` of a report; None if such prompts are few."""
-    facts = find_alike(table, texts, keys_of(vectors))
+    facts = find_alike_prompts(table, texts, row_digests(vectors))
     return None if facts is None else {**facts, "text": _sentence(alike_sentence(facts))}
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Report,
         SingleModel,
     )
-    from hypernova.training.types import Floats
+    from hypernova.numeric import Floats
 
 # Accuracy that may be lost where routing is for cost. No finer loss can be excluded
 # with a few hundred tasks.

@@ -1,16 +1,23 @@
-"""Learn a routing artifact from an outcome table.
+"""Learn a routing artifact from outcomes.
 
-Not here: anything that serving needs; nothing that routes imports this package.
+Not here: code that serving needs; nothing that routes imports this package.
 
-- ``cluster``: k-means, and the order of clusters
-- ``profile``: what each model achieved in each cluster, shrunk, with its errors
-- ``select``: clusters, shrinkage and guard, chosen on held-out tasks
-- ``learn``: from vectors and outcomes to clusters and profiles
-- ``fit``: all of it, from a table to an artifact
-- ``folded``, ``shift``, ``lineage``: sums of an outcome log, what they move, what is remembered
-- ``recalibrate``: all of that, from an artifact and a log to the next artifact
-- ``parts``: an artifact taken apart, changed and put together again
-- ``pool``: models that join an artifact, leave it or are renamed, without fitting again
+Public are only the names that ``hypernova`` exports: `fit`, `recalibrate`, `add_model`,
+`next_prompts`, `remove_model`, `rename_model` and the types that they return. Modules and
+functions of this package may change in any version.
+
+- ``fit``: from an outcome table to an artifact
+- ``embedding``: vectors of a table's prompts
+- ``trainer``: from vectors and outcomes to clusters, sums and linear corrections
+- ``assemble``: from these to an artifact
+- ``model_selection``: the setting, selected on held-out tasks
+- ``cost_weight``: the cost weight that meets a target on held-out tasks
+- ``checks``: arguments that fitting and evaluation share
+- ``clustering``: clusters of prompts, and their description
+- ``estimates``: each model's success in each cluster
+- ``shared_text``: text that many prompts share, and its effect
+- ``online``: recalibration by an outcome log
+- ``model_pool``: models that join an artifact, leave it or are renamed, without fitting again
 """
 
 from hypernova.training.fit import fit

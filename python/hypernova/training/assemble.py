@@ -1,7 +1,7 @@
-"""Put centroids and profiles together into an artifact.
+"""Assemble an artifact from centroids, sums and linear corrections.
 
-Not here: where they come from. Fitting and choosing on held-out tasks both come
-through here, so that a figure is that of the thing that is shipped.
+Not here: learning these. Fitting and selection on held-out tasks both assemble here, so that
+a figure is measured on the kind of artifact that is shipped.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 
 from hypernova._core import Artifact
 from hypernova.artifact.identity import vectors_identity
-from hypernova.training.clustering.structure import NEAREST, SHARPNESS
+from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
 from hypernova.training.estimates.profile import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.training.estimates.linear_correction import Lifts
+    from hypernova.numeric import Floats
+    from hypernova.training.estimates.linear_correction import LinearCorrection
     from hypernova.training.estimates.profile import Evidence
-    from hypernova.training.types import Floats
 
 NOVELTY_LIMIT = 0.99
 NOVELTY_STEPS = 256
-# Farther than any two unit vectors: nothing is novel.
+# A distance beyond that of any two unit vectors, so that no prompt is novel.
 _NOTHING_IS_NOVEL = np.array([4.0, 4.0], dtype=np.float32)
 
 
 def novelty_quantiles(distances: Floats) -> Floats:
-    """Quantiles of the distances of prompts from their centroids, float32 (257,)."""
+    """Compute quantiles of the distances of prompts from their centroids, float32 (257,)."""
     levels = np.linspace(0.0, 1.0, NOVELTY_STEPS + 1)
     return np.maximum.accumulate(np.quantile(distances, levels).astype(np.float32))
 
@@ -41,13 +41,13 @@ def assemble(
     *,
     shrinkage: float,
     guard_z: float,
-    lifts: Lifts | None = None,
+    correction: LinearCorrection | None = None,
     cost_weight: float = 0.0,
     distances: Floats | None = None,
     identity: Mapping[str, object] | None = None,
     metadata: Mapping[str, object] | None = None,
 ) -> Artifact:
-    """Make an artifact of clusters and what happened in them.
+    """Assemble an artifact; equal arguments give equal bytes.
 
     Args:
         models: Names of the m models.
@@ -55,33 +55,34 @@ def assemble(
         evidence: Sums over k clusters and m models.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
-        lifts: Linear corrections, or None.
-        cost_weight: Default of the policy, success per USD.
-        distances: Distances of prompts that the clusters were not fitted on; without
-            them nothing is novel.
-        identity: The embedder's, with ``kind`` and ``fingerprint``.
-        metadata: How the artifact was made.
+        correction: Linear corrections of the m models, or None.
+        cost_weight: Default of the policy, in success per USD.
+        distances: Distances of held-out prompts from their nearest centroids; without them
+            no prompt is novel.
+        identity: Identity of the embedder, with ``kind`` and ``fingerprint``.
+        metadata: JSON-able, of how the artifact was made.
     """
-    profiles = estimate(evidence, shrinkage)
+    estimated = estimate(evidence, shrinkage)
+    profile = estimated.profile
     return Artifact.build(
         models=models,
         centroids=np.ascontiguousarray(centroids, dtype=np.float32),
-        counts=profiles.counts.astype(np.float64),
-        mean=profiles.mean,
-        success=profiles.success,
-        standard_error=profiles.standard_error,
-        gain_error=profiles.gain_error,
-        cost=profiles.cost,
-        latency=profiles.latency,
+        counts=profile.counts,
+        mean=profile.mean,
+        success=profile.success,
+        standard_error=profile.standard_error,
+        gain_error=profile.gain_error,
+        cost=profile.cost,
+        latency=profile.latency,
         novelty=_NOTHING_IS_NOVEL if distances is None else novelty_quantiles(distances),
         embedder=identity or vectors_identity("a fold", centroids.shape[1]),
         metadata=metadata or {},
-        # One cluster has nothing to share with.
+        # A single cluster has no other to share a prompt with.
         sharpness=SHARPNESS if len(centroids) > 1 else None,
         n_nearest=NEAREST,
-        slopes=None if lifts is None else lifts.slopes,
-        offsets=None if lifts is None else lifts.offsets,
-        default_model=profiles.default_model,
+        slopes=None if correction is None else correction.slopes,
+        offsets=None if correction is None else correction.offsets,
+        default_model=estimated.default_model,
         cost_weight=cost_weight,
         guard_z=guard_z,
         novelty_limit=NOVELTY_LIMIT,

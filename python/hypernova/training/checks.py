@@ -1,15 +1,16 @@
-"""The options that fitting and judging share, checked before any work is done.
+"""Check the arguments that fitting and evaluation share, before any work is done.
 
-Not here: what a table must hold (see `hypernova.training.trainer`).
+Not here: whether a table is large enough (see ``hypernova.training.trainer``).
 """
 
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 from hypernova.embedder.text.cut import is_blank
+from hypernova.numeric import to_float
 from hypernova.table import OutcomeTable
 from hypernova.table.source import quoted
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_table(table: object, error: type[HypernovaError]) -> None:
-    """Refuse what is no table, such as the path of one."""
+    """Refuse an object that is no table, such as the path of one."""
     if not isinstance(table, OutcomeTable):
         raise error(
             f"table is {quoted(table)}; expected an OutcomeTable: OutcomeTable.read(path) makes one"
@@ -26,55 +27,52 @@ def check_table(table: object, error: type[HypernovaError]) -> None:
 
 
 def check_count(
-    name: str, value: object, least: int, error: type[HypernovaError], most: int | None = None
+    name: str, value: object, minimum: int, error: type[HypernovaError], maximum: int | None = None
 ) -> int:
-    """Refuse what is no whole number in the range; a truth value is none.
+    """Refuse a value that is no whole number in the range; a bool is none.
 
     Returns:
-        The number, of Python's own type: metadata and reports are written as JSON.
+        The number as an ``int``, which JSON can hold, unlike NumPy's.
     """
     if (
         not isinstance(value, Integral)
         or isinstance(value, bool)
-        or int(value) < least
-        or (most is not None and int(value) > most)
+        or int(value) < minimum
+        or (maximum is not None and int(value) > maximum)
     ):
-        span = f"from {least}" if most is None else f"from {least} to {most:,}"
+        span = f"from {minimum}" if maximum is None else f"from {minimum} to {maximum:,}"
         raise error(f"{name} is {quoted(value)}; expected a whole number {span}")
     return int(value)
-
-
-def is_number(value: object) -> bool:
-    """Return whether a value is a real number, of NumPy's too; a truth value is none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_number(
     name: str,
     value: object,
     error: type[HypernovaError],
-    least: float = 0.0,
-    most: float | None = None,
+    minimum: float = 0.0,
+    maximum: float | None = None,
 ) -> float:
-    """Refuse what is no finite number in the range; a truth value is none.
+    """Refuse a value that is no finite number in the range; a bool is none.
 
     Returns:
-        The number, of Python's own type.
+        The number as a ``float``, which JSON can hold, unlike NumPy's.
     """
     try:
-        number = float(value) if is_number(value) else math.nan  # type: ignore[arg-type]
+        number = to_float(value)
+    except TypeError:
+        number = math.nan
     except OverflowError:  # an integer of hundreds of digits
         number = math.inf
-    if not (math.isfinite(number) and number >= least and (most is None or number <= most)):
-        span = f"a finite number, at least {least:g}"
-        if most is not None:
-            span = f"a number from {least:g} to {most:g}"
+    if not (math.isfinite(number) and number >= minimum and (maximum is None or number <= maximum)):
+        span = f"a finite number, at least {minimum:g}"
+        if maximum is not None:
+            span = f"a number from {minimum:g} to {maximum:g}"
         raise error(f"{name} is {quoted(value)}; expected {span}")
     return number
 
 
 def check_clusters(clusters: object, error: type[HypernovaError]) -> int | Literal["auto"]:
-    """Refuse what is neither ``"auto"`` nor a whole number from 1, and return it."""
+    """Return ``"auto"`` or a whole number from 1; refuse any other value."""
     if isinstance(clusters, str) and clusters == "auto":
         return "auto"
     if not isinstance(clusters, Integral) or isinstance(clusters, bool) or clusters < 1:
@@ -82,15 +80,18 @@ def check_clusters(clusters: object, error: type[HypernovaError]) -> int | Liter
     return int(clusters)
 
 
-def check_structure(structure: object, error: type[HypernovaError]) -> None:
-    """Refuse what is no sequence of prompts; the letters of one text would pass for prompts."""
-    if structure is None:
+def check_cluster_prompts(prompts: object, error: type[HypernovaError]) -> None:
+    """Refuse a value that is neither None nor a sequence of prompts.
+
+    A single text is refused too: its letters would pass for prompts.
+    """
+    if prompts is None:
         return
-    if isinstance(structure, str | bytes) or not hasattr(structure, "__len__"):
+    if isinstance(prompts, str | bytes) or not hasattr(prompts, "__len__"):
         raise error(
-            f"structure is {quoted(structure)}; expected a sequence of prompts: "
+            f"cluster_prompts is {quoted(prompts)}; expected a sequence of prompts: "
             "hypernova.table.read_prompts(path) reads some"
         )
-    for index, prompt in enumerate(structure):  # type: ignore[arg-type, var-annotated]
+    for index, prompt in enumerate(prompts):  # type: ignore[arg-type, var-annotated]
         if not isinstance(prompt, str) or is_blank(prompt):
-            raise error(f"structure holds {quoted(prompt)} at index {index}; expected a text")
+            raise error(f"cluster_prompts holds {quoted(prompt)} at index {index}; expected a text")

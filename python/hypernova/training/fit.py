@@ -1,7 +1,6 @@
-"""From an outcome table to an artifact.
+"""Fit an artifact to an outcome table.
 
-Not here: whether routing is worth it on the table; an artifact fits the tasks that
-it was made of, and says so.
+Not here: whether routing is worth it on the table (see ``hypernova.evaluation``).
 """
 
 from __future__ import annotations
@@ -12,41 +11,35 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
-from hypernova.artifact.identity import vectors_identity
-from hypernova.embedder import SkipSharedEmbedder, open_embedder
-from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
-from hypernova.errors import EmbedderMismatchError, FitError
+from hypernova.errors import FitError
 from hypernova.progress import progress_bar
 from hypernova.training.checks import (
+    check_cluster_prompts,
     check_clusters,
     check_count,
     check_number,
-    check_structure,
     check_table,
 )
 from hypernova.training.clustering.describe import describe as describe_clusters
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
+from hypernova.training.embedding import embed_table, embed_without, open_for, text_reader
 from hypernova.training.shared_text import (
-    SharedText,
-    at_stake,
-    find_alike,
-    find_shared,
-    keys_of,
-    texts_read,
-    vectors_left,
+    accuracy_at_stake,
+    find_alike_prompts,
+    row_digests,
 )
-from hypernova.training.trainer import check_learnable, choose, learn
+from hypernova.training.trainer import check_learnable, learn, select_with_progress
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hypernova._core import Artifact
-    from hypernova.embedder import Device, SharedParts, TextEmbedder
+    from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats
 
-SELECTED = "cross-validated on the folds that chose the setting: slightly too good"
+SELECTION_LABEL = "cross-validated on the folds that chose the setting: slightly too good"
 
 
 def fit(
@@ -56,7 +49,7 @@ def fit(
     clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
     device: Device = "cpu",
-    structure: Sequence[str] | None = None,
+    cluster_prompts: Sequence[str] | None = None,
     cost_weight: float = 0.0,
     target_cost: float | None = None,
     target_accuracy: float | None = None,
@@ -66,36 +59,34 @@ def fit(
 ) -> Artifact:
     """Learn a routing artifact from an outcome table.
 
-    Embeds the prompts, clusters them, and records each model's outcomes per cluster.
-    Clusters (unless their number is given), shrinkage, lifts and guard are those with
-    the least regret on held-out tasks (`hypernova.training.model_selection`). Same input and
-    seed, same bytes, on one kind of machine, with as many threads and with the same
-    versions of the libraries.
+    The prompts are embedded and clustered, and each model's success is estimated in each
+    cluster. Clusters (unless their number is given), shrinkage, linear correction and guard
+    are selected by least regret on held-out tasks. Same input and seed, same bytes, on one
+    kind of machine, with the same number of threads and versions of the libraries.
 
     Args:
         table: Outcomes of at least two models. If it holds vectors, nothing is
             embedded, and the artifact routes vectors only.
         embedder: ``"static"``, ``"minilm"``, a folder, or an open embedder (`Embedder`,
             `CallableEmbedder`).
-        clusters: How many, or ``"auto"``.
-        seed: Of folds and k-means.
+        clusters: Number of clusters, or ``"auto"``.
+        seed: Seed of folds and k-means, from 0.
         device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
             `Embedder.load`. An open embedder has its own; vectors of the table need none.
-        structure: Prompts to fit the clusters on instead of the table's; no
-            outcomes are needed for them.
-        cost_weight: Default of the artifact, in success per USD.
-        target_cost: Instead: take the weight that is most accurate on held-out tasks
-            among those that cost at most so much there, USD a task.
-        target_accuracy: Instead: take the weight that costs least on held-out tasks
-            among those that are at least so accurate there, 0 to 1.
-        describe: Keep each cluster's most telling words in the metadata, for people to
-            read. Each stands in at least three different prompts of its cluster; no
-            text of a prompt is kept either way.
+        cluster_prompts: Prompts, without outcomes, to find the clusters on instead of the
+            table's.
+        cost_weight: Default cost weight of the artifact, in success per USD.
+        target_cost: Use instead the cost weight with the highest accuracy on held-out tasks
+            among those that cost at most this there, USD a task.
+        target_accuracy: Use instead the cost weight with the lowest cost on held-out tasks
+            among those that reach this accuracy there, 0 to 1.
+        describe: Keep each cluster's distinctive words in the metadata. Each stands in at
+            least three different prompts of its cluster; no text of a prompt is kept.
         skip_shared: Leave beginnings and ends that many prompts of the table share out of
             every prompt, here and in every request of the artifact (docs/fitting.md, *Shared
-            text*). By default nothing is left out, and where many prompts share some, what it
-            would change is measured: the metadata has it under ``shared_text``.
-        progress: Show a progress bar for what takes longer than a second.
+            text*). By default nothing is left out; where many prompts share text, its effect
+            on accuracy is measured and kept in the metadata under ``shared_text``.
+        progress: Show a progress bar for steps longer than a second.
 
     Returns:
         The artifact, in memory; ``.save(path)`` writes it.
@@ -103,8 +94,8 @@ def fit(
     Raises:
         FitError: The table is too small, has fewer prompts than clusters, no cost weight
             meets the target, or an option is of the wrong type or out of range.
-        EmbedderMismatchError: ``structure`` or ``skip_shared`` is given and the table holds
-            vectors.
+        EmbedderMismatchError: ``cluster_prompts`` or ``skip_shared`` is given and the table
+            holds vectors.
         ValueError: ``skip_shared``, and the embedder skips shared text already.
         MissingExtraError: The extra ``train`` is not installed, or ``device`` is ``"cuda"`` and
             onnxruntime has none.
@@ -118,12 +109,12 @@ def fit(
     check_table(table, FitError)
     clusters = check_clusters(clusters, FitError)
     seed = check_count("seed", seed, 0, FitError)
-    check_structure(structure, FitError)
+    check_cluster_prompts(cluster_prompts, FitError)
     cost_weight = check_number("cost_weight", cost_weight, FitError)
     if target_cost is not None:
         target_cost = check_number("target_cost", target_cost, FitError)
     if target_accuracy is not None:
-        target_accuracy = check_number("target_accuracy", target_accuracy, FitError, most=1.0)
+        target_accuracy = check_number("target_accuracy", target_accuracy, FitError, maximum=1.0)
     if (target_cost is not None) + (target_accuracy is not None) + (cost_weight != 0.0) > 1:
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"
@@ -133,25 +124,25 @@ def fit(
             f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
             "add cost_usd to its outcomes, or leave the target out"
         )
-    different = check_learnable(table, clusters)  # said before the prompts are embedded
+    different = check_learnable(table, clusters)  # before the prompts are embedded
     used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
-    vectors, structure_vectors, identity = embed_table(
-        table, embedder if used is None else used, structure, progress
+    vectors, cluster_vectors, identity = embed_table(
+        table, embedder if used is None else used, cluster_prompts, progress
     )
     learned = learn(
         table,
         vectors,
         clusters=clusters,
         seed=seed,
-        structure=structure_vectors,
+        cluster_vectors=cluster_vectors,
         progress=progress,
     )
-    chosen = learned.selection
-    assert chosen is not None  # no setting was given
+    selection = learned.selection
+    assert selection is not None  # no setting was given
     target = None
     if target_cost is not None or target_accuracy is not None:
         with progress_bar(
-            chosen.folds * chosen.repeats, "looking for the cost weight", progress
+            selection.folds * selection.repeats, "looking for the cost weight", progress
         ) as tick:
             target = find_cost_weight(
                 table,
@@ -160,7 +151,7 @@ def fit(
                 learned.setting,
                 cost_usd=target_cost,
                 accuracy=target_accuracy,
-                structure=structure_vectors,
+                cluster_vectors=cluster_vectors,
                 tick=tick,
             )
         cost_weight = target.cost_weight
@@ -172,16 +163,16 @@ def fit(
         "outcomes": int((~np.isnan(table.score)).sum()),
         "seed": seed,
         "clusters": clusters,
-        "structure_prompts": None if structure is None else len(structure),
-        "cluster_sizes": np.bincount(learned.clusters).tolist(),
+        "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
+        "cluster_sizes": np.bincount(learned.assignments).tolist(),
         "setting": asdict(learned.setting),
         "selection": {
-            "label": SELECTED,
-            "folds": chosen.folds,
-            "repeats": chosen.repeats,
-            "accuracy": round(chosen.held_out.accuracy, 6),
-            "best_single": round(chosen.best_single.accuracy, 6),
-            "regret": round(chosen.held_out.mean_regret, 6),
+            "label": SELECTION_LABEL,
+            "folds": selection.folds,
+            "repeats": selection.repeats,
+            "accuracy": round(selection.held_out.accuracy, 6),
+            "best_single": round(selection.best_single.accuracy, 6),
+            "regret": round(selection.held_out.mean_regret, 6),
         },
     }
     if target is not None:
@@ -192,125 +183,46 @@ def fit(
             "accuracy": round(target.accuracy, 6),
             "cost_usd": round(target.cost_usd, 6),
         }
-    unnamed = learned.artifact(cost_weight=cost_weight)
-    figures = _in_sample(table, unnamed, vectors)
+    provisional = learned.artifact(cost_weight=cost_weight)
+    figures = _in_sample_figures(table, provisional, vectors)
     texts: Sequence[str] = table.prompts
     if used is not None:
-        texts = list(map(texts_read(used), table.prompts))
+        texts = list(map(text_reader(used), table.prompts))
         if skip_shared:
-            metadata["shared_text"] = shared.facts(skipped=True)
-        elif (parts := shared.to_say) is not None:
-            left = embed_left(table, used, parts, structure, vectors, structure_vectors, progress)
-            without = choose(table, *left, clusters=clusters, seed=seed, progress=progress)
-            stake = at_stake(chosen.held_out, without.held_out, SELECTED)
-            metadata["shared_text"] = {**shared.facts(skipped=False), "at_stake": stake}
-        alike = find_alike(table, texts, keys_of(vectors))
+            metadata["shared_text"] = shared.to_dict(skipped=True)
+        elif (parts := shared.notable_parts) is not None:
+            without = embed_without(
+                table, used, parts, cluster_prompts, vectors, cluster_vectors, progress
+            )
+            other = select_with_progress(
+                table, *without, clusters=clusters, seed=seed, progress=progress
+            )
+            stake = accuracy_at_stake(selection.held_out, other.held_out, SELECTION_LABEL)
+            metadata["shared_text"] = {**shared.to_dict(skipped=False), "at_stake": stake}
+        alike = find_alike_prompts(table, texts, row_digests(vectors))
         if alike is not None:
             metadata["alike_prompts"] = alike
     if describe:
-        centroids = learned.structure.centroids
-        described = describe_clusters(texts, vectors, centroids, learned.clusters)
+        centroids = learned.clusters.centroids
+        described = describe_clusters(texts, vectors, centroids, learned.assignments)
         metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}
     )
 
 
-def open_for(
-    table: OutcomeTable,
-    embedder: str | os.PathLike[str] | TextEmbedder,
-    *,
-    skip_shared: bool,
-    device: Device = "cpu",
-) -> tuple[TextEmbedder | None, SharedText]:
-    """Open the embedder of a table, and find what its prompts share.
-
-    Returns:
-        The embedder, None if the table holds vectors; with ``skip_shared`` it leaves out what
-        was found. And what was found: nothing, where the embedder skips shared text already.
-
-    Raises:
-        EmbedderMismatchError: ``skip_shared``, and the table holds vectors.
-        ValueError: ``skip_shared``, and the embedder skips shared text already.
-    """
-    if table.embedding is not None:
-        if skip_shared:
-            raise EmbedderMismatchError(
-                f"the table {table.name} brings vectors, so nothing can be left out of its "
-                "prompts; leave skip_shared out or drop the embedding column"
-            )
-        return None, SharedText(None, table.n_tasks)
-    opened = open_embedder(embedder, device=device)
-    if not skip_shared and SHARED_TEXT_FIELD in opened.identity:
-        return opened, SharedText(None, table.n_tasks)
-    shared = find_shared(table.prompts)
-    if skip_shared and shared.parts is not None:
-        return SkipSharedEmbedder(opened, shared.parts), shared
-    return opened, shared
-
-
-def embed_table(
-    table: OutcomeTable,
-    embedder: str | os.PathLike[str] | TextEmbedder,
-    structure: Sequence[str] | None,
-    progress: bool,
-    *,
-    device: Device = "cpu",
-) -> tuple[Floats, Floats | None, Mapping[str, object]]:
-    """Give the vectors of a table and of structure prompts, and who made them.
-
-    Returns:
-        float32 (tasks, dim), the same for ``structure`` or None, and the identity
-        for the artifact.
-    """
-    if table.embedding is not None:
-        if structure is not None:
-            raise EmbedderMismatchError(
-                f"the table {table.name} brings vectors, so structure prompts cannot be embedded "
-                "to match; leave structure out or drop the embedding column"
-            )
-        origin = table.embedding_origin or f"embedding column of {table.name}"
-        return table.embedding, None, vectors_identity(origin, table.embedding.shape[1])
-    if structure is not None and not len(structure):
-        raise FitError("structure holds no prompts; pass at least one")
-    used = open_embedder(embedder, device=device)
-    texts = [*table.prompts, *(structure or ())]
-    with progress_bar(len(texts), f"embedding with {used.name}", progress) as tick:
-        vectors = used.embed(texts, progress=tick)
-    identity = {**used.identity, "kind": "text", "fingerprint": used.fingerprint}
-    n = table.n_tasks
-    return vectors[:n], None if structure is None else vectors[n:], identity
-
-
-def embed_left(
-    table: OutcomeTable,
-    embedder: TextEmbedder,
-    parts: SharedParts,
-    structure: Sequence[str] | None,
-    vectors: Floats,
-    structure_vectors: Floats | None,
-    progress: bool,
-) -> tuple[Floats, Floats | None]:
-    """Give the vectors of `embed_table` as they are without the shared parts."""
-    texts, before = [*table.prompts, *(structure or ())], vectors
-    if structure_vectors is not None:
-        before = np.concatenate([vectors, structure_vectors])
-    with progress_bar(len(texts), "embedding without the shared text", progress) as tick:
-        left = vectors_left(embedder, texts, before, parts, tick)
-    n = table.n_tasks
-    return left[:n], None if structure_vectors is None else left[n:]
-
-
-def _in_sample(table: OutcomeTable, artifact: Artifact, vectors: Floats) -> dict[str, object]:
-    """How the artifact does on the very tasks that it was made of."""
-    taken = artifact.decide_many(vectors).model_indices
-    score = table.score[np.arange(table.n_tasks), taken]
-    # Where a model has no outcome for a task, that says nothing about the router.
+def _in_sample_figures(
+    table: OutcomeTable, artifact: Artifact, vectors: Floats
+) -> dict[str, object]:
+    """Measure the artifact on the tasks that it was fitted to."""
+    chosen = artifact.decide_many(vectors).model_indices
+    score = table.score[np.arange(table.n_tasks), chosen]
+    # A task without an outcome of the chosen model is not scored.
     single = np.nanmean(table.score, axis=0)
     return {
         "label": "in-sample: rates and test are the same tasks; says nothing about new ones",
         "accuracy": round(float(np.nanmean(score)), 6),
         "best_single": round(float(single.max()), 6),
         "best_single_model": table.models[int(single.argmax())],
-        "models_used": len(set(taken.tolist())),
+        "models_used": len(set(chosen.tolist())),
     }

@@ -1,6 +1,6 @@
-"""From vectors and outcomes to an artifact: what `fit` runs, and the judge in each fold.
+"""Learn clusters and estimates from vectors and outcomes, for `fit` and in each fold.
 
-Not here: embedding prompts, and what an artifact says of how it was made.
+Not here: embedding prompts, and the metadata of an artifact.
 """
 
 from __future__ import annotations
@@ -13,44 +13,44 @@ import numpy as np
 from hypernova.errors import FitError
 from hypernova.progress import progress_bar
 from hypernova.training.assemble import assemble
+from hypernova.training.clustering.clusters import find_clusters
 from hypernova.training.clustering.kmeans import STARTS, assign
-from hypernova.training.clustering.structure import find_structure
 from hypernova.training.estimates.linear_correction import Ridge, unexplained
 from hypernova.training.estimates.profile import Evidence
-from hypernova.training.model_selection import select, steps
+from hypernova.training.model_selection import count_ticks, select_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hypernova._core import Artifact
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.clustering.structure import Structure
-    from hypernova.training.estimates.linear_correction import Lifts
+    from hypernova.training.clustering.clusters import Clusters
+    from hypernova.training.estimates.linear_correction import LinearCorrection
     from hypernova.training.model_selection import Selection, Setting
-    from hypernova.training.types import Floats, Ints
 
-LEAST_TASKS = 10
+MIN_TASKS = 10
 
 
 @dataclass(frozen=True)
-class Learned:
-    """Clusters and their outcomes, and how the setting was chosen.
+class TrainingResult:
+    """Clusters, sums and linear corrections learned from a table, ready to assemble.
 
     Attributes:
-        table: What it was learned from.
-        structure: The clusters.
-        clusters: Nearest cluster of each task, (tasks,).
+        table: Outcomes that were learned from.
+        clusters: Clusters of the table's vectors, or of other prompts.
+        assignments: Nearest cluster of each task, (tasks,).
         evidence: Sums over the clusters.
-        lifts: Linear corrections, or None.
-        setting: What was chosen.
-        selection: How the setting was chosen; None if it was given.
+        correction: Linear corrections, or None.
+        setting: Setting that was selected or given.
+        selection: How the setting was selected; None if it was given.
     """
 
     table: OutcomeTable
-    structure: Structure
-    clusters: Ints
+    clusters: Clusters
+    assignments: Ints
     evidence: Evidence
-    lifts: Lifts | None
+    correction: LinearCorrection | None
     setting: Setting
     selection: Selection | None
 
@@ -61,14 +61,14 @@ class Learned:
         identity: Mapping[str, object] | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> Artifact:
-        """Make the artifact; arguments as in `assemble`."""
+        """Assemble the artifact; arguments as in `assemble`."""
         return assemble(
             self.table.models,
-            self.structure.centroids,
+            self.clusters.centroids,
             self.evidence,
             shrinkage=self.setting.shrinkage,
             guard_z=self.setting.guard_z,
-            lifts=self.lifts,
+            correction=self.correction,
             cost_weight=cost_weight,
             distances=self.selection.distances if self.selection else None,
             identity=identity,
@@ -82,21 +82,21 @@ def learn(
     *,
     clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
     progress: bool = False,
-) -> Learned:
-    """Choose a setting on held-out tasks of the table, and learn from all of them with it.
+) -> TrainingResult:
+    """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
 
     Args:
         table: Outcomes of at least two models.
         vectors: float32 (tasks, dim), rows of unit length.
-        clusters: How many, or ``"auto"``.
-        seed: Of folds and k-means.
-        structure: float32 (prompts, dim): find the clusters on these instead.
-        setting: Use this one instead of choosing; nothing is held out then, and no
-            prompt is novel to the artifact.
-        progress: Show a progress bar for what takes longer than a second.
+        clusters: Number of clusters, or ``"auto"``.
+        seed: Seed of folds and k-means.
+        cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
+        setting: Setting to learn with instead of a selected one; no task is held out then,
+            and no prompt is novel to the artifact.
+        progress: Show a progress bar for steps longer than a second.
 
     Raises:
         FitError: The table is too small, or has fewer prompts than clusters.
@@ -106,19 +106,19 @@ def learn(
     selection = None
     if setting is None:
         try:
-            selection = choose(
-                table, vectors, structure, clusters=clusters, seed=seed, progress=progress
+            selection = select_with_progress(
+                table, vectors, cluster_vectors, clusters=clusters, seed=seed, progress=progress
             )
         except FitError:
-            # A fold has fewer prompts than the table: with about as many clusters as
-            # prompts there is nothing to hold out.
+            # The training part of a fold has fewer prompts than the table: too few for about as
+            # many clusters as prompts.
             raise FitError(
                 f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
             ) from None
         setting = selection.setting
     with progress_bar(STARTS, "clustering", progress) as tick:
-        found = find_structure(
-            vectors if structure is None else structure,
+        found = find_clusters(
+            vectors if cluster_vectors is None else cluster_vectors,
             setting.source,
             setting.clusters,
             seed,
@@ -127,51 +127,53 @@ def learn(
         )
     assigned, _ = assign(vectors, found.centroids)
     evidence = Evidence.of(table, assigned, found.k, found.groups)
-    return Learned(
+    return TrainingResult(
         table=table,
-        structure=found,
-        clusters=assigned,
+        clusters=found,
+        assignments=assigned,
         evidence=evidence,
-        lifts=_lifts(table, vectors, found, evidence, setting),
+        correction=_fit_correction(table, vectors, found, evidence, setting),
         setting=setting,
         selection=selection,
     )
 
 
-def choose(
+def select_with_progress(
     table: OutcomeTable,
     vectors: Floats,
-    structure: Floats | None = None,
+    cluster_vectors: Floats | None = None,
     *,
     clusters: int | Literal["auto"],
     seed: int,
     progress: bool,
 ) -> Selection:
-    """Choose a setting with `select`, and show a bar; arguments as in `learn`."""
+    """Select a setting with `select_setting` under a progress bar; arguments as in `learn`."""
     given = None if clusters == "auto" else clusters
-    total = steps(table, given, structure is not None)
+    total = count_ticks(table, given, cluster_vectors is not None)
     with progress_bar(total, "choosing on held-out tasks", progress) as tick:
-        return select(table, vectors, seed, clusters=given, structure=structure, tick=tick)
+        return select_setting(
+            table, vectors, seed, clusters=given, cluster_vectors=cluster_vectors, tick=tick
+        )
 
 
-def _lifts(
+def _fit_correction(
     table: OutcomeTable,
     vectors: Floats,
-    structure: Structure,
+    clusters: Clusters,
     evidence: Evidence,
     setting: Setting,
-) -> Lifts | None:
+) -> LinearCorrection | None:
     if setting.ridge is None:
         return None
-    left = unexplained(table.score, structure.shares(vectors), evidence, setting.shrinkage)
-    return Ridge(vectors, ~np.isnan(table.score)).lifts(left, setting.ridge)
+    left = unexplained(table.score, clusters.shares(vectors), evidence, setting.shrinkage)
+    return Ridge(vectors, ~np.isnan(table.score)).fit(left, setting.ridge)
 
 
 def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int:
-    """Check that a table can be learned from, and count its different prompts.
+    """Check that a table has enough different prompts, and return their number.
 
     Raises:
-        FitError: It is too small, or has fewer prompts than clusters.
+        FitError: The table is too small, or has fewer prompts than clusters.
     """
     different = int(table.prompt_groups().max()) + 1
     if isinstance(clusters, str) and clusters != "auto":
@@ -181,9 +183,9 @@ def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int
             f"{clusters} clusters were asked for; the table {table.name} has {different} different "
             f"prompts, so ask for 1 to {different}"
         )
-    if different < LEAST_TASKS:
+    if different < MIN_TASKS:
         raise FitError(
             f"the table {table.name} has {different} different prompts; fitting holds some of "
-            f"them out and needs at least {LEAST_TASKS}"
+            f"them out and needs at least {MIN_TASKS}"
         )
     return different

@@ -1,7 +1,7 @@
-"""Say in words what a cluster holds: its most telling words, its most typical prompts.
+"""Describe a cluster by its distinctive words and its most typical prompts.
 
-Not here: what is stored. An artifact keeps telling words only, never the text of a
-prompt (see ``fit``).
+Not here: storing them. An artifact keeps distinctive words only, never the text of a
+prompt (see ``hypernova.training.fit``).
 """
 
 from __future__ import annotations
@@ -15,35 +15,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.choices import NO_LIMITS
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hypernova._core import Artifact
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
-WORDS = 8
-PROMPTS = 3
-LINE = 100
-# A word of fewer prompts would tell of a prompt, not of a cluster.
-PROMPTS_OF_A_WORD = 3
-# Weight of the prior, in word occurrences: what is rare must be lopsided to be telling.
-# A small table would drown in it, so it is at most this share of the table's words.
+MAX_WORDS = 8
+MAX_PROMPTS = 3
+LINE_CHARS = 100
+# A word that fewer prompts have describes a prompt, not a cluster.
+MIN_PROMPTS_PER_WORD = 3
+# Weight of the prior, in word occurrences: a rare word must be lopsided to be distinctive.
+# In a small table this prior would outweigh the words, so it is at most a share of them.
 PRIOR = 500.0
-PRIOR_SHARE = 0.1
-# Standard errors by which a word must be more frequent here than elsewhere.
-TELLING_Z = 1.645
-LONGEST_WORD = 30
+MAX_PRIOR_SHARE = 0.1
+# Standard errors by which a word must be more frequent here than elsewhere (one-sided 95%).
+MIN_Z = 1.645
+MAX_WORD_CHARS = 30
 # An embedder reads hardly more of a prompt, and a prompt may be a megabyte.
-READ_CHARACTERS = 10_000
+MAX_PROMPT_CHARS = 10_000
 
 # Python's \w leaves out the vowel signs that many scripts write within a word.
 _WORD = re.compile(
     "[\\w\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
     "\u0e31-\u0e4e\u0eb1-\u0ecd\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3\u200c\u200d]+"
 )
-# An address says where a prompt points, not what it asks.
+# The words of a URL say nothing of the task.
 _ADDRESS = re.compile(r"\b(?:https?://|www\.)\S+")
 _STOP_TEXT = """
 about above after again all also although always am among an and another any anything are aren
@@ -64,11 +61,11 @@ _STOP_WORDS = frozenset(_STOP_TEXT.split())
 
 @dataclass(frozen=True)
 class Description:
-    """What sets a cluster apart.
+    """Distinctive words and typical prompts of a cluster.
 
     Attributes:
-        words: At most 8, the most telling first; each stands in at least 3 different
-            prompts of the cluster. Empty if nothing sets it apart, as a single cluster.
+        words: At most 8, the most distinctive first; each stands in at least 3 different
+            prompts of the cluster. Empty if no word is distinctive, as in a single cluster.
         prompts: First lines of at most 3 different prompts, the nearest to the centroid
             first.
     """
@@ -77,35 +74,17 @@ class Description:
     prompts: list[str]
 
 
-def success_at_centres(artifact: Artifact) -> Floats:
-    """Estimate each model's success for a prompt at the centre of each cluster, (k, m).
-
-    Asked of the core, so that it is what routing goes by: shared among the nearest
-    clusters, and lifted, if the artifact does so.
-    """
-    place = {model: m for m, model in enumerate(artifact.models)}
-    # A ranking leaves out what the artifact's own limits exclude.
-    decisions = artifact.decide_many(artifact.centroids, **NO_LIMITS)
-    found = artifact.success[:-1].astype(np.float64)
-    for cluster, decision in enumerate(decisions):
-        if decision.reason == "default_novel":
-            continue  # a centre that no prompt is near: its own row says more
-        for entry in decision.ranking:
-            found[cluster, place[entry.model]] = entry.success
-    return found
-
-
 def describe(
     prompts: Sequence[str], vectors: Floats, centroids: Floats, clusters: Ints
 ) -> list[Description]:
     """Describe each cluster by its words and its most typical prompts.
 
-    A word is telling if it is more frequent in the cluster than elsewhere: weighted
-    log-odds with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008, doi
-    10.1093/pan/mpn018), counted once per different prompt.
+    A word is distinctive if it is more frequent in the cluster than elsewhere by the
+    weighted log-odds with an informative Dirichlet prior (Monroe, Colaresi and Quinn 2008,
+    doi 10.1093/pan/mpn018). Each different prompt counts a word once.
 
     Args:
-        prompts: Of n tasks; they may repeat.
+        prompts: Of n tasks, with repetitions.
         vectors: float32 (n, dim).
         centroids: float32 (k, dim).
         clusters: (n,) in 0..k-1, the cluster of each task.
@@ -116,20 +95,27 @@ def describe(
     members: list[dict[str, int]] = [{} for _ in centroids]
     for task, (prompt, cluster) in enumerate(zip(prompts, clusters.tolist(), strict=True)):
         members[cluster].setdefault(prompt, task)
-    words = _telling_words([_counts(different) for different in members])
+    words = _distinctive_words([_counts(different) for different in members])
     return [
         Description(words[cluster], _typical(different, vectors, centroids[cluster]))
         for cluster, different in enumerate(members)
     ]
 
 
-def one_line(text: str, width: int = LINE) -> str:
-    """Give the first line with anything to read in it, cut, and safe to print.
+def one_line(text: str, width: int = LINE_CHARS) -> str:
+    """Return the first line with a visible character, cut to a width and safe to print.
 
-    Control and invisible formatting characters are dropped: a prompt may hold what
-    moves a terminal's cursor or turns the direction of writing.
+    Control and invisible formatting characters are dropped: they could move a terminal's
+    cursor or turn the direction of writing.
+
+    Args:
+        text: Of any length; only its first 10,000 characters are read.
+        width: Characters of the line, at most.
+
+    Returns:
+        The line, with an ellipsis where it was cut; empty if no line is visible.
     """
-    for line in text[:READ_CHARACTERS].splitlines():
+    for line in text[:MAX_PROMPT_CHARS].splitlines():
         kept = "".join(
             " " if character.isspace() else character
             for character in line
@@ -142,7 +128,7 @@ def one_line(text: str, width: int = LINE) -> str:
 
 
 def _typical(different: dict[str, int], vectors: Floats, centroid: Floats) -> list[str]:
-    """First lines of the prompts nearest to the centroid; lines that look alike once."""
+    """Return first lines of the prompts nearest to the centroid, equal lines once."""
     if not different:
         return []
     tasks = np.fromiter(different.values(), dtype=np.int64)
@@ -153,18 +139,19 @@ def _typical(different: dict[str, int], vectors: Floats, centroid: Floats) -> li
         line = one_line(texts[place])
         if line:
             lines[line] = None
-        if len(lines) == PROMPTS:
+        if len(lines) == MAX_PROMPTS:
             break
     return list(lines)
 
 
 def _words(prompt: str) -> set[str]:
-    text = unicodedata.normalize("NFC", prompt[:READ_CHARACTERS]).lower()
+    """Return the different words of a prompt, without stop words and numbers."""
+    text = unicodedata.normalize("NFC", prompt[:MAX_PROMPT_CHARS]).lower()
     return {
         word
         # Underscores around a word are emphasis as often as part of a name.
         for word in (run.strip("_") for run in _WORD.findall(_ADDRESS.sub(" ", text)))
-        if len(word) <= LONGEST_WORD
+        if len(word) <= MAX_WORD_CHARS
         and word not in _STOP_WORDS
         # No numbers, no rules of underscores, no single Latin letters.
         and any(map(str.isalpha, word))
@@ -173,24 +160,25 @@ def _words(prompt: str) -> set[str]:
 
 
 def _counts(prompts: Iterable[str]) -> Counter[str]:
-    """In how many of the prompts each word stands."""
+    """Count the prompts that have each word."""
     return Counter(word for prompt in prompts for word in _words(prompt))
 
 
-def _telling_words(counts: Sequence[Counter[str]]) -> list[list[str]]:
+def _distinctive_words(counts: Sequence[Counter[str]]) -> list[list[str]]:
+    """Return the distinctive words of each cluster, by the number of its prompts with each word."""
     total: Counter[str] = Counter()
     for of_cluster in counts:
         total.update(of_cluster)
     n = total.total()
-    weight = min(PRIOR, PRIOR_SHARE * n)
-    telling = []
+    weight = min(PRIOR, MAX_PRIOR_SHARE * n)
+    distinctive = []
     for of_cluster in counts:
         here = of_cluster.total()
         elsewhere = n - here
         found: list[tuple[float, str]] = []
         for word, times in of_cluster.items():
-            # The only word of a whole table tells nothing, and has no odds.
-            if times < PROMPTS_OF_A_WORD or total[word] == n:
+            # The only word of a whole table has no odds.
+            if times < MIN_PROMPTS_PER_WORD or total[word] == n:
                 continue
             prior = weight * total[word] / n
             rest = total[word] - times
@@ -198,7 +186,7 @@ def _telling_words(counts: Sequence[Counter[str]]) -> list[list[str]]:
             odds_elsewhere = (rest + prior) / (elsewhere + weight - rest - prior)
             gain = math.log(odds_here / odds_elsewhere)
             error = math.sqrt(1 / (times + prior) + 1 / (rest + prior))
-            if gain > TELLING_Z * error:
+            if gain > MIN_Z * error:
                 found.append((-gain / error, word))
-        telling.append([word for _, word in sorted(found)[:WORDS]])
-    return telling
+        distinctive.append([word for _, word in sorted(found)[:MAX_WORDS]])
+    return distinctive

@@ -1,7 +1,7 @@
-"""Cluster unit vectors with k-means.
+"""Cluster unit vectors with spherical k-means.
 
-Not here: the number of clusters (see ``select``), or what happened in them (see
-``profile``).
+Not here: the number of clusters (see ``hypernova.training.model_selection``), or the
+outcomes in them (see ``hypernova.training.estimates``).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from hypernova.errors import FitError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 ITERATIONS = 25
 STARTS = 16
-# Beyond this k-means samples: centroids do not get better, only later.
-POINTS_PER_CLUSTER = 65_536
-# Multiplications of one iteration below which threads cost more than they save: on a busy
-# machine they wait for each other: 2,000 prompts took 5 s instead of 0.1 s.
-WORTH_THREADS = 10**9
+# faiss samples the vectors beyond this: more points cost time and improve no centroid.
+MAX_POINTS_PER_CLUSTER = 65_536
+# Multiplications of one iteration below which several threads cost more than they save: on a
+# busy machine they wait for each other, and 2,000 prompts took 5 s instead of 0.1 s.
+MIN_THREADED_WORK = 10**9
 
 
 def kmeans(
@@ -37,15 +37,15 @@ def kmeans(
 ) -> Floats:
     """Find the centroids of unit vectors by spherical k-means++ (faiss).
 
-    Of several starts the one with the largest total similarity is kept. Clusters
-    are ordered by falling size, then by their coordinates, so that an index means
-    the same in each run; one that is nearest to no vector is dropped.
+    The start with the largest total similarity wins. Clusters are ordered by falling size,
+    then by their coordinates, so that an index means the same in each run; a cluster that
+    is nearest to no vector is dropped.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
-        clusters: How many, from 1 to n.
+        clusters: Number of clusters, from 1 to n.
         seed: Same vectors and seed give the same bytes.
-        starts: How many random starts.
+        starts: Number of random starts.
         tick: Called with 1 after each start.
 
     Returns:
@@ -67,7 +67,7 @@ def kmeans(
             f"ask for at most {len(vectors)}"
         )
     best, best_objective = vectors[:0], -np.inf
-    # Seeds that no other ``seed`` shares: their starts would be the same.
+    # Two values of ``seed`` have no start in common: their seeds are hashed apart.
     seeds = np.random.SeedSequence(seed).generate_state(starts) % 2**31
     for start in seeds.tolist():
         model = faiss.Kmeans(
@@ -76,10 +76,10 @@ def kmeans(
             niter=ITERATIONS,
             seed=start,
             spherical=True,
-            # Random starts miss well separated clusters that this one finds.
+            # Random initial centroids miss well separated clusters that k-means++ finds.
             init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
-            min_points_per_centroid=1,  # small tables are our business; faiss would warn
-            max_points_per_centroid=POINTS_PER_CLUSTER,
+            min_points_per_centroid=1,  # faiss would warn of small tables
+            max_points_per_centroid=MAX_POINTS_PER_CLUSTER,
         )
         with _threads(vectors.size * clusters):
             objective = float(model.train(vectors))
@@ -93,11 +93,11 @@ def kmeans(
 
 @contextmanager
 def _threads(multiplications: int) -> Iterator[None]:
-    """Let faiss use one thread where more would only wait for each other."""
+    """Hold faiss to one thread where several would wait for each other."""
     import faiss
 
     before = faiss.omp_get_max_threads()
-    if multiplications < WORTH_THREADS:
+    if multiplications < MIN_THREADED_WORK:
         faiss.omp_set_num_threads(1)
     try:
         yield
@@ -106,14 +106,22 @@ def _threads(multiplications: int) -> Iterator[None]:
 
 
 def order_by_size(vectors: Floats, centroids: Floats) -> Ints:
-    """Indices of centroids by falling number of vectors, without those nearest to none."""
+    """Order centroids by falling number of vectors; a centroid nearest to none is left out.
+
+    Args:
+        vectors: float32 (n, dim).
+        centroids: float32 (k, dim).
+
+    Returns:
+        Indices of centroids, at most (k,).
+    """
     sizes = np.bincount(assign(vectors, centroids)[0], minlength=len(centroids))
     order = np.argsort(-sizes, kind="stable")
     return order[sizes[order] > 0]
 
 
 def assign(vectors: Floats, centroids: Floats) -> tuple[Ints, Floats]:
-    """Assign vectors to their nearest centroids, by the very search that routes.
+    """Assign vectors to their nearest centroids, with the search that serves.
 
     Args:
         vectors: float32 (n, dim).

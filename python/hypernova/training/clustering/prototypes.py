@@ -1,6 +1,6 @@
-"""Clusters for tables whose tasks name their kind: centroids that tell the kinds apart.
+"""Find centroids that tell groups of tasks apart.
 
-Not here: routing by kind. A prompt's group is read in training only; at request time
+Not here: routing by group. A prompt's group is read in training only; at request time
 the nearest centroids decide, as with any other clusters.
 """
 
@@ -17,23 +17,23 @@ from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
-# Groups with fewer tasks are one group, "the rest".
-LEAST_GROUP = 20
+# Groups with fewer tasks are merged into one, "the rest".
+MIN_GROUP_TASKS = 20
 TASKS_PER_PROTOTYPE = 120
-MOST_PROTOTYPES = 64
+MAX_PROTOTYPES = 64
 STARTS = 2
 ITERATIONS = 25
-# Weight of the squared distance of a prototype from where it started: keeps it among
-# the prompts that it stands for. On `llmrouter_mixed` a third and three times of it
-# routed as well.
+# Weight of a prototype's squared distance from its start: it keeps the prototype among the
+# prompts that it stands for. On `llmrouter_mixed` a third and three times as much routed
+# as well.
 PENALTY = 3e-3
 
 
 @dataclass(frozen=True)
 class Prototypes:
-    """Centroids, each of one group.
+    """Centroids that each belong to one group.
 
     Attributes:
         centroids: float32 (k, dim).
@@ -45,19 +45,21 @@ class Prototypes:
 
 
 def group_indices(groups: Sequence[str | None]) -> Ints | None:
-    """Number the groups that are large enough to learn from, (tasks,).
+    """Number the groups that are large enough to learn from.
 
-    Tasks without a group and of small groups share the last number.
+    Args:
+        groups: Of each task, None where a task has none.
 
     Returns:
-        None if fewer than two groups are large enough.
+        The number of each task's group, (tasks,); tasks without a group and those of small
+        groups have the last number. None if fewer than two groups are large enough.
     """
     names, inverse, sizes = np.unique(
         ["" if group is None else f"g{group}" for group in groups],
         return_inverse=True,
         return_counts=True,
     )
-    large = (sizes >= LEAST_GROUP) & (names != "")
+    large = (sizes >= MIN_GROUP_TASKS) & (names != "")
     if large.sum() < 2:
         return None
     numbers = np.where(large, np.cumsum(large) - 1, large.sum())
@@ -67,9 +69,9 @@ def group_indices(groups: Sequence[str | None]) -> Ints | None:
 def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float) -> Prototypes:
     """Move the k-means centroids of each group to where they tell the groups apart.
 
-    Robust soft learning vector quantization (Seo and Obermayer 2003): maximises the
-    likelihood of each task's group under the soft assignment that serves, with
-    L-BFGS from the centroids of each group, and a penalty on leaving them.
+    Robust soft learning vector quantization (RSLVQ; Seo and Obermayer 2003): L-BFGS
+    maximises the likelihood of each task's group under the soft assignment that serves,
+    starting at the centroids of each group, with a quadratic penalty on leaving them.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
@@ -93,13 +95,13 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         centroids = flat.reshape(shape).astype(np.float32)
-        # Squared distances up to what all centroids share.
+        # Logits of squared distances; the vector's own square cancels out.
         logits = sharp * (vectors @ centroids.T - 0.5 * (centroids**2).sum(axis=1))
         logits -= logits.max(axis=1, keepdims=True)
         weights = np.exp(logits)
         own = weights * mine
         total, total_own = weights.sum(axis=1), own.sum(axis=1)
-        # The nearest own centroid may be so far that its weight is zero in float32.
+        # The nearest centroid of the own group may be so far that its weight is 0 in float32.
         total_own = np.maximum(total_own, np.finfo(np.float32).tiny)
         slope = (weights / total[:, None] - own / total_own[:, None]) / n
         gradient = sharp * (slope.T @ vectors - slope.sum(axis=0)[:, None] * centroids)
@@ -122,8 +124,8 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
 
 
 def _start(vectors: Floats, groups: Ints, seed: int) -> tuple[Floats, Ints]:
-    """Means of the clusters inside each group, and the group of each."""
-    share = max(TASKS_PER_PROTOTYPE, len(vectors) / MOST_PROTOTYPES)
+    """Find the means of k-means clusters inside each group, and the group of each mean."""
+    share = max(TASKS_PER_PROTOTYPE, len(vectors) / MAX_PROTOTYPES)
     centroids, owner = [], []
     for group in np.unique(groups).tolist():
         own = vectors[groups == group]

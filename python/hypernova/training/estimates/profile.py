@@ -1,160 +1,74 @@
-"""Sum up what each model achieved in each cluster, and estimate from the sums.
+"""Estimate each model's success in each cluster from sums, with standard errors.
 
-Not here: which cluster a task is in (see ``cluster``), or how strongly estimates
-are shrunk (see ``select``).
+Not here: the sums (see ``sums``), or how strongly estimates are shrunk (see
+``hypernova.training.model_selection``).
 
-Sums add up: those of two parts of a table, added, are those of the whole, so that
-a table can be read in pieces. Row ``k`` of every array is the whole table.
+The estimates are empirical-Bayes shrinkage: a cluster's mean leans on the model's overall
+rate, and overall rates lean on the default model's as far as their gap may be noise. Row
+``k`` of every array is the whole table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.artifact.profile import Profile
+from hypernova.training.estimates.sums import PairSums, Sums, ratio, sum_pairs, sum_up
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hypernova._core import Artifact
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats, Ints
 
-# Outcomes at the rate of all models together that each model's overall rate leans on.
+# Weight of the prior of a model's overall rate, in outcomes: the rate of all models together.
 OVERALL_WEIGHT = 20.0
-# Outcomes with which a model may be the default model, however often others were tried.
-ENOUGH_OUTCOMES = 100
-# Outcomes at the model's overall rate that its rate in a group leans on.
+# With this number of outcomes a model may be the default, however often others were tried.
+MIN_DEFAULT_OUTCOMES = 100
+# Weight of the prior of a model's rate in a group, in outcomes: the model's overall rate.
 GROUP_WEIGHT = 20.0
-# The largest variance of a score in 0..1, and of the difference of two independent ones.
-SCORE_VARIANCE, GAIN_VARIANCE = 0.25, 0.5
+# The largest variance of a score in 0..1, and of the difference of two independent scores.
+MAX_SCORE_VARIANCE, MAX_GAIN_VARIANCE = 0.25, 0.5
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums over the tasks of each cluster; float64 (k + 1, m) each.
+class Estimate:
+    """A profile, and the default model that its gain errors are about.
 
     Attributes:
-        n: Outcomes.
-        score: Sum of scores.
-        score2: Sum of squared scores.
-        cost_n: Outcomes whose cost is known.
-        cost: Sum of known costs, USD.
-        latency_n: Outcomes whose latency is known.
-        latency: Sum of known latencies, seconds.
+        profile: Estimates for each cluster and model.
+        default_model: Index of the default model.
     """
 
-    n: Floats
-    score: Floats
-    score2: Floats
-    cost_n: Floats
-    cost: Floats
-    latency_n: Floats
-    latency: Floats
-
-    def __add__(self, other: Sums) -> Sums:
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
-
-
-@dataclass(frozen=True)
-class PairSums:
-    """Sums of the paired difference to one reference model; float64 (k + 1, m) each.
-
-    Attributes:
-        n: Tasks that both models have an outcome for.
-        gain: Sum of differences of scores.
-        gain2: Sum of squared differences.
-    """
-
-    n: Floats
-    gain: Floats
-    gain2: Floats
-
-    def __add__(self, other: PairSums) -> PairSums:
-        return PairSums(self.n + other.n, self.gain + other.gain, self.gain2 + other.gain2)
-
-
-@dataclass(frozen=True)
-class Profiles:
-    """What an artifact holds for each (cluster, model); see FORMAT.md for the shapes."""
-
-    counts: Floats
-    mean: Floats
-    success: Floats
-    standard_error: Floats
-    gain_error: Floats
-    cost: Floats
-    latency: Floats
+    profile: Profile
     default_model: int
 
-
-def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]:
-    """Count and sum the values that are not NaN, by cluster and in all."""
-    m = values.shape[1]
-    known = ~np.isnan(values)
-    cell = (clusters[:, None] * np.int64(m) + np.arange(m)).ravel()
-
-    def added(weights: Floats) -> Floats:
-        rows = np.bincount(cell, weights=weights.ravel(), minlength=k * m).reshape(k, m)
-        return np.vstack([rows, rows.sum(axis=0)])
-
-    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
+    @classmethod
+    def of(cls, artifact: Artifact) -> Estimate:
+        """Read the estimates of an artifact."""
+        return cls(Profile.of(artifact), artifact.models.index(artifact.default_model))
 
 
-def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int) -> Sums:
-    """Sum outcomes by cluster.
+def _variance(n: Floats, total: Floats, squares: Floats, max_variance: float) -> Floats:
+    """Compute the variance of the values that were summed, float64 (k + 1, m).
 
-    Args:
-        score: (n, m) in 0..1, NaN where there is no outcome.
-        cost_usd: (n, m), NaN where unknown.
-        latency_s: (n, m), NaN where unknown.
-        clusters: (n,) in 0..k-1.
-        k: Number of clusters.
+    The variance over the whole table is at least the one that a single further value could
+    give it: a few equal outcomes do not prove that a model never varies.
     """
-    n, total = _by_cluster(score, clusters, k)
-    _, squares = _by_cluster(score**2, clusters, k)
-    return Sums(
-        n, total, squares, *_by_cluster(cost_usd, clusters, k), *_by_cluster(latency_s, clusters, k)
-    )
-
-
-def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums:
-    """Sum paired differences to the model ``reference`` by cluster; shapes as in `sum_up`."""
-    difference = score - score[:, [reference]]
-    n, total = _by_cluster(difference, clusters, k)
-    return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
-
-
-def mean_known(values: Floats, axis: int = 0) -> Floats:
-    """Mean of what is not NaN along an axis; NaN where there is nothing."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    with np.errstate(invalid="ignore"):
-        mean: Floats = total / known.sum(axis=axis)
-    return mean
-
-
-def _ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 0, total / n, otherwise)
-
-
-def _variance(n: Floats, total: Floats, squares: Floats, largest: float) -> Floats:
-    """Variance of the values that were summed, float64 (k + 1, m).
-
-    That of the whole table is at least what one more value may make it: a few equal
-    outcomes do not prove that a model never varies.
-    """
-    variance = np.maximum(_ratio(squares, n, 0.0) - _ratio(total, n, 0.0) ** 2, 0.0)
-    variance[-1] = np.maximum(variance[-1], largest / (n[-1] + 1.0))
+    variance = np.maximum(ratio(squares, n, 0.0) - ratio(total, n, 0.0) ** 2, 0.0)
+    variance[-1] = np.maximum(variance[-1], max_variance / (n[-1] + 1.0))
     return variance
 
 
 def overall_success(sums: Sums) -> Floats:
     """Estimate each model's overall success, float64 (m,).
 
-    A model with few outcomes leans on the rate of all models together: one
-    outcome of one is not a hundred per cent.
+    A model with few outcomes leans on the rate of all models together: one success in one
+    trial is not a rate of 100%.
     """
     n, score = sums.n[-1], sums.score[-1]
     everyone = float(score.sum() / n.sum())
@@ -162,32 +76,39 @@ def overall_success(sums: Sums) -> Floats:
     return shrunk
 
 
-def often_tried(sums: Sums) -> NDArray[np.bool_]:
-    """Which models have outcomes enough to be the default model, (m,)."""
-    n = sums.n[-1]
-    enough: NDArray[np.bool_] = n >= min(n.max() / 2, ENOUGH_OUTCOMES)
+def has_enough_outcomes(n: Floats) -> NDArray[np.bool_]:
+    """Return which models have enough outcomes to be the default model.
+
+    Args:
+        n: Number of outcomes of each model over the whole table, (m,).
+
+    Returns:
+        bool (m,): 100 outcomes, or half as many as the most tried model.
+    """
+    enough: NDArray[np.bool_] = n >= min(n.max() / 2, MIN_DEFAULT_OUTCOMES)
     return enough
 
 
 def best_single(sums: Sums) -> int:
-    """Index of the best single model; of equal ones the lower.
+    """Return the index of the best single model; of equal ones the lower.
 
-    Only models that were tried often enough are asked: a handful of lucky outcomes
-    makes no default model.
+    Only models with enough outcomes are candidates: a handful of lucky outcomes makes no
+    default model.
     """
-    return int(np.argmax(np.where(often_tried(sums), overall_success(sums), -np.inf)))
+    enough = has_enough_outcomes(sums.n[-1])
+    return int(np.argmax(np.where(enough, overall_success(sums), -np.inf)))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a table says about its clusters.
+    """All sums that the estimates of a table's clusters are computed from.
 
     Attributes:
-        sums: Of `sum_up`.
-        default_model: Of `best_single`.
-        pairs: Of `sum_pairs`, against the default model.
-        groups: Group of each cluster, (k,), or None: clusters of a group lean on its
-            rates first.
+        sums: Outcomes by cluster and model, of `sum_up`.
+        default_model: Index of the best single model, of `best_single`.
+        pairs: Paired gains over the default model, of `sum_pairs`.
+        groups: Group of each cluster, (k,), or None. A cluster leans on its group's rates,
+            and they on the overall ones.
     """
 
     sums: Sums
@@ -199,51 +120,58 @@ class Evidence:
     def of(
         cls, table: OutcomeTable, clusters: Ints, k: int, groups: Ints | None = None
     ) -> Evidence:
-        """Sum up a table whose tasks have been assigned to ``k`` clusters, (tasks,)."""
+        """Sum the outcomes of a table.
+
+        Args:
+            table: Outcomes.
+            clusters: Cluster of each task, (tasks,) in 0..k-1.
+            k: Number of clusters.
+            groups: Group of each cluster, (k,), or None.
+        """
         sums = sum_up(table.score, table.cost_usd, table.latency_s, clusters, k)
         default = best_single(sums)
         return cls(sums, default, sum_pairs(table.score, default, clusters, k), groups)
 
 
-def pulled_success(evidence: Evidence) -> Floats:
-    """Pull each model's overall rate to the default model's, float64 (m,).
+def pooled_success(evidence: Evidence) -> Floats:
+    """Shrink each model's overall rate towards the default model's, float64 (m,).
 
-    As far as the gap between the two may be noise (the positive-part estimator of James
-    and Stein, as in Efron and Morris 1975): of two models that nothing tells apart
-    neither is preferred everywhere. Only a model that was tried as often as a default
-    model must be is pulled: one of which little is known is not as good for that.
+    The positive-part estimator of James and Stein, as in Efron and Morris 1975: the gap
+    between the two rates is shrunk as far as it may be noise. So of two models that the
+    outcomes do not tell apart neither is preferred everywhere. Rates of models without
+    enough outcomes stay: too little data is no reason to treat a model as equal.
     """
     sums, pairs, default = evidence.sums, evidence.pairs, evidence.default_model
     overall = overall_success(sums)
     gap = overall - overall[default]
-    paired = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)[-1]
+    paired = _variance(pairs.n, pairs.gain, pairs.gain2, MAX_GAIN_VARIANCE)[-1]
     paired = paired / np.maximum(pairs.n[-1], 1.0)
-    each = _variance(sums.n, sums.score, sums.score2, SCORE_VARIANCE)[-1]
+    each = _variance(sums.n, sums.score, sums.score2, MAX_SCORE_VARIANCE)[-1]
     each = each / np.maximum(sums.n[-1], 1.0)
-    # Models that share few tasks, or none, are told apart by the others.
+    # Models that share few tasks, or none, are compared on the tasks of each.
     unpaired = each + each[default]
     noise = np.where(pairs.n[-1] < sums.n[-1], np.minimum(paired, unpaired), paired)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
-    kept = np.where(often_tried(sums), kept, 1.0)
-    pulled: Floats = overall[default] + kept * gap
-    return pulled
+    kept = np.where(has_enough_outcomes(sums.n[-1]), kept, 1.0)
+    pooled: Floats = overall[default] + kept * gap
+    return pooled
 
 
 def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
-    """Shrunk estimates of the clusters, float64 (k, m)."""
-    sums, pulled = evidence.sums, pulled_success(evidence)
+    """Shrink the clusters' means towards the pooled rates, float64 (k, m)."""
+    sums, pooled = evidence.sums, pooled_success(evidence)
     n = sums.n[:-1]
-    # What is taken off a model's overall rate is taken off its rate in each cluster, or
-    # the clusters together would say again what the pull took back.
-    score = sums.score[:-1] - n * (overall_success(sums) - pulled)
-    prior = np.broadcast_to(pulled, n.shape)
+    # The shift of a model's overall rate shifts its rate in each cluster too, or the clusters
+    # together would restore the gap that shrinkage removed.
+    score = sums.score[:-1] - n * (overall_success(sums) - pooled)
+    prior = np.broadcast_to(pooled, n.shape)
     if evidence.groups is not None:
         number = int(evidence.groups.max()) + 1
-        in_group = np.zeros((2, number, len(pulled)))
+        in_group = np.zeros((2, number, len(pooled)))
         np.add.at(in_group[0], evidence.groups, n)
         np.add.at(in_group[1], evidence.groups, score)
-        rates = (in_group[1] + GROUP_WEIGHT * pulled) / (in_group[0] + GROUP_WEIGHT)
+        rates = (in_group[1] + GROUP_WEIGHT * pooled) / (in_group[0] + GROUP_WEIGHT)
         prior = rates[evidence.groups]
     with np.errstate(invalid="ignore"):
         shrunk = (score + shrinkage * prior) / (n + shrinkage)
@@ -253,10 +181,10 @@ def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
 def _shrunk_error(
     n: Floats, variance: Floats, weight: float, overall: Floats, overall_error: Floats
 ) -> Floats:
-    """Standard error of an estimate shrunk with ``weight``, float64 (k, m).
+    """Compute the standard error of an estimate shrunk with ``weight``, float64 (k, m).
 
-    The variance is shrunk as the mean is: three equal outcomes do not prove that
-    a model never varies. The rate that the estimate leans on has an error of its own.
+    The variance is shrunk like the mean: three equal outcomes do not prove that a model
+    never varies. The error of the rate that the estimate leans on is added.
     """
     pooled = (n * variance + weight * overall) / (n + weight)
     leaning = weight / (n + weight)
@@ -264,31 +192,34 @@ def _shrunk_error(
     return error
 
 
-def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
-    """Shrink the means and state their errors (DESIGN, *The decision rule*).
+def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
+    """Estimate success by empirical-Bayes shrinkage, with standard errors.
 
-    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage``, less what
-    `pulled_success` takes off the model's rate. The prior is the pulled rate, or that of
-    the cluster's group, which leans on the former; a cell without outcomes is its prior.
-    The last row is the overall estimate, not pulled. The
-    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes
-    and on the error of the overall rate.
+    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage``; the mean is
+    shifted like the model's overall rate in `pooled_success`. The prior is that pooled rate,
+    or the rate of the cluster's group, which leans on it; a cell without outcomes is its
+    prior. The last row is the overall estimate, not pooled. The errors are those of an
+    estimate that leans on a prior worth ``max(a, 1)`` outcomes, and include the error of the
+    overall rate.
 
     Args:
-        evidence: The sums.
+        evidence: Sums over k clusters and m models.
         shrinkage: Weight of the prior, in outcomes.
+
+    Returns:
+        The profile, without linear correction, and the default model of ``evidence``.
     """
     sums, pairs, default_model = evidence.sums, evidence.pairs, evidence.default_model
     n = sums.n
     weight = max(shrinkage, 1.0)
-    mean = _ratio(sums.score, n, 0.0)
+    mean = ratio(sums.score, n, 0.0)
     shrunk = _shrunk_success(evidence, shrinkage)
 
-    variance = _variance(n, sums.score, sums.score2, SCORE_VARIANCE)
+    variance = _variance(n, sums.score, sums.score2, MAX_SCORE_VARIANCE)
     overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
     error = _shrunk_error(n[:-1], variance[:-1], weight, variance[-1], overall_error)
 
-    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, GAIN_VARIANCE)
+    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, MAX_GAIN_VARIANCE)
     overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
     gain_error = _shrunk_error(
         pairs.n[:-1], gain_variance[:-1], weight, gain_variance[-1], overall_gain_error
@@ -298,18 +229,20 @@ def estimate(evidence: Evidence, shrinkage: float) -> Profiles:
         return np.vstack([rows, last[None]]).astype(np.float32)
 
     def expense(total: Floats, known: Floats) -> Floats:
-        overall = _ratio(total[-1], known[-1], np.nan)
-        return _ratio(total, known, overall).astype(np.float32)
+        overall = ratio(total[-1], known[-1], np.nan)
+        return ratio(total, known, overall).astype(np.float32)
 
     gain_errors = stacked(gain_error, overall_gain_error)
     gain_errors[:, default_model] = 0.0
-    return Profiles(
-        counts=n,
+    profile = Profile(
+        counts=n.astype(np.float64),
         mean=mean.astype(np.float32),
         success=np.clip(stacked(shrunk, overall_success(sums)), 0.0, 1.0),
         standard_error=stacked(error, overall_error),
         gain_error=gain_errors,
         cost=expense(sums.cost, sums.cost_n),
         latency=expense(sums.latency, sums.latency_n),
-        default_model=default_model,
+        slopes=None,
+        offsets=None,
     )
+    return Estimate(profile, default_model)

@@ -1,6 +1,6 @@
 """Add models to an artifact from some dozens of scored prompts.
 
-Not here: what is believed of a model before it is tried (see ``prior``).
+Not here: the prior of a new model (see ``prior``).
 """
 
 from __future__ import annotations
@@ -10,43 +10,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.artifact.decisions import NO_LIMITS, chosen_models
 from hypernova.artifact.profile import Profile, noted, rebuild
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
-from hypernova.training.choices import NO_LIMITS, models_taken
-from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
+from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
 from hypernova.training.model_pool.change import check_new_name
-from hypernova.training.model_pool.prior import Placed, Prior, error_of
+from hypernova.training.model_pool.prior import LocatedPrompts, Prior
 from hypernova.training.model_pool.vectors import vectors_of_table
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.model_pool.prior import Belief
-    from hypernova.training.types import Floats, Ints
+    from hypernova.training.model_pool.prior import Posterior
 
-# Outcomes by which the mean cost in a cluster leans on what the others' costs let expect.
-COST_WEIGHT = 10.0
+# Weight of the prior of a cluster's mean cost, in outcomes; the prior comes from the known
+# models' costs.
+COST_PRIOR_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Outcomes of one newcomer on n placed prompts.
+class ModelOutcomes:
+    """Outcomes of one new model on n prompts.
 
     Attributes:
-        placed: Where they lie.
+        located: The prompts.
         score: (n,) in 0..1.
-        default: (n,) score of the default model on the same prompt, NaN where not given.
+        default: (n,) score of the default model on the same prompt, NaN where unknown.
         cost_usd: (n,), NaN where unknown.
         latency_s: (n,), NaN where unknown.
     """
 
-    placed: Placed
+    located: LocatedPrompts
     score: Floats
     default: Floats
     cost_usd: Floats
@@ -54,40 +57,42 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Newcomer:
-    """What is made of a newcomer's outcomes.
+class NewModel:
+    """A new model's estimates.
 
     Attributes:
-        prior: Its features.
-        belief: About their weights.
+        prior: Features of the model.
+        posterior: Posterior of their weights.
         noise: Variance of an outcome.
-        shared_luck: What part of the default model's luck on a prompt it shares, 0 to 1.
-        column: Its column of the profiles.
+        control_coefficient: Part of the default model's residual on a prompt that the model
+            shares, 0 to 1 (see `_control_coefficient`).
+        column: The model's column of the profile.
     """
 
     prior: Prior
-    belief: Belief
+    posterior: Posterior
     noise: float
-    shared_luck: float
+    control_coefficient: float
     column: Profile
 
 
 @dataclass(frozen=True)
-class Addition:
-    """What adding one model came to.
+class AddedModel:
+    """An added model: its outcomes, its success estimate, and where it is chosen now.
 
     Attributes:
-        model: Its name.
-        prompts: Scored prompts.
-        paired: Of these, with an outcome of the default model.
-        novel: Of these, unlike all that the artifact was fitted on.
-        success: Estimate over all.
-        error: Its standard error.
-        shared_luck: As in `Newcomer`.
-        clusters_taken: Clusters at whose centre it is now taken.
-        clusters_proven: Clusters at whose centre the guard lets it be preferred to the
-            default model.
-        prompts_taken: Scored prompts for which it is now taken.
+        model: Name of the model.
+        prompts: Number of its scored prompts.
+        paired: Number of these with an outcome of the default model.
+        novel: Number of these that are novel to the artifact.
+        success: Success estimate over the whole table, 0 to 1.
+        error: Standard error of ``success``.
+        control_coefficient: Part of the default model's residual on a prompt that the model
+            shares, 0 to 1; 0 without paired outcomes.
+        clusters_chosen: Number of clusters at whose centroid the model is chosen.
+        clusters_proven: Number of clusters at whose centroid the guard lets the model rank
+            before the default model.
+        prompts_chosen: Number of the scored prompts for which the model is chosen.
     """
 
     model: str
@@ -96,10 +101,23 @@ class Addition:
     novel: int
     success: float
     error: float
-    shared_luck: float
-    clusters_taken: int
+    control_coefficient: float
+    clusters_chosen: int
     clusters_proven: int
-    prompts_taken: int
+    prompts_chosen: int
+
+
+@dataclass(frozen=True)
+class Addition:
+    """An artifact with added models, and a summary of each.
+
+    Attributes:
+        artifact: The new artifact, in memory; ``.save(path)`` writes it.
+        models: The added models, sorted by name, as in the artifact.
+    """
+
+    artifact: Artifact
+    models: tuple[AddedModel, ...]
 
 
 def add_model(
@@ -109,27 +127,29 @@ def add_model(
     models: str | Sequence[str] | None = None,
     embedder: str | os.PathLike[str] | TextEmbedder | None = None,
     device: Device = "cpu",
-) -> Artifact:
+) -> Addition:
     """Add models that an artifact does not hold, from their outcomes on some prompts.
 
-    Clusters, and all that is stored of the known models, stay as they are. A new model is
-    put after the known ones, so that an index keeps its meaning.
+    Clusters, and the columns of the known models, keep their bits. New models come after the
+    known ones, so that an index keeps its meaning. A new model's success is a Bayesian linear
+    regression on those of the known models (docs/new-models.md).
 
     Args:
-        artifact: To add to.
+        artifact: Artifact to add to.
         table: Outcomes of the new models; ``OutcomeTable.read(path, min_models=1)`` reads
-            those of one. Where it also has the default model's, what both share of a
-            prompt's luck is taken off.
-        models: Which to add; outcomes of others are then not read. By default all of the
-            table but the default model, none of which the artifact may hold.
-        embedder: The artifact's, if it is not bundled: a folder or an open embedder.
+            those of a single model. Outcomes of the default model on the same prompts, if
+            any, lower the variance.
+        models: Names of the models to add; outcomes of others are then not read. By default
+            all models of the table but the default model; the artifact may hold none of them.
+        embedder: Embedder of the artifact, if it is not bundled: a folder or an open embedder.
         device: As in `hypernova.fit`.
 
     Returns:
-        The new artifact, in memory. Its metadata say under ``changes`` what was added.
+        The new artifact and a summary of each added model. The metadata of the artifact list
+        the addition under ``changes``.
 
     Raises:
-        ModelPoolError: The artifact holds the model already, the table has no outcome of it, or
+        ModelPoolError: The artifact holds a model already, the table has no outcome of it, or
             it is named twice.
         EmbedderMismatchError: The artifact routes vectors only and the table brings none of
             its kind, or the embedder is not the artifact's.
@@ -140,38 +160,27 @@ def add_model(
         >>> table = hypernova.OutcomeTable.from_arrays(
         ...     task_ids=["a", "b"], prompts=["Fix the race", "Add a test"],
         ...     models=["new"], score=[[1], [0]], min_models=1)
-        >>> hypernova.add_model(artifact, table).models[-1]
+        >>> hypernova.add_model(artifact, table).artifact.models[-1]
         'new'
     """
-    return add(artifact, table, models=models, embedder=embedder, device=device)[0]
-
-
-def add(
-    artifact: Artifact,
-    table: OutcomeTable,
-    *,
-    models: str | Sequence[str] | None = None,
-    embedder: str | os.PathLike[str] | TextEmbedder | None = None,
-    device: Device = "cpu",
-) -> tuple[Artifact, list[Addition]]:
-    """Do what `add_model` does, and say what it came to."""
     check_table(table, ModelPoolError)
     names = new_models(artifact, table, models)
-    placed = Placed.of(artifact, vectors_of_table(artifact, table, embedder, device))
-    scored = {name: scored_of(artifact, table, placed, name) for name in names}
-    columns = {name: newcomer(artifact, scored[name]) for name in names}
+    vectors = vectors_of_table(artifact, table, embedder, device)
+    located = LocatedPrompts.of(artifact, vectors)
+    outcomes = {name: outcomes_of(artifact, table, located, name) for name in names}
+    new = {name: estimate_new_model(artifact, outcomes[name]) for name in names}
     profile = Profile.of(artifact)
-    for column in columns.values():
-        profile = profile.beside(column.column)
+    for name in names:
+        profile = profile.beside(new[name].column)
     note = {
         "what": "add_model",
         "table": table.name,
         "models": [
             {
                 "model": name,
-                "prompts": len(scored[name].score),
-                "paired": int((~np.isnan(scored[name].default)).sum()),
-                "shared_luck": round(columns[name].shared_luck, 6),
+                "prompts": len(outcomes[name].score),
+                "paired": int((~np.isnan(outcomes[name].default)).sum()),
+                "shared_luck": round(new[name].control_coefficient, 6),
             }
             for name in names
         ],
@@ -183,13 +192,13 @@ def add(
         artifact.default_model,
         noted(artifact, note),
     )
-    return made, [_addition(made, name, scored[name], columns[name]) for name in names]
+    return Addition(made, tuple(_summary(made, name, outcomes[name], new[name]) for name in names))
 
 
 def new_models(
     artifact: Artifact, table: OutcomeTable, models: str | Sequence[str] | None
 ) -> list[str]:
-    """Names to add, in the order of the table; raises as `add_model`."""
+    """Return the names to add, sorted; raises as `add_model`."""
     default = artifact.default_model
     if isinstance(models, str):
         models = [models]
@@ -200,7 +209,7 @@ def new_models(
         if name in artifact.models:
             others = "" if models is not None else "; or name the models to add, and only these"
             raise ModelPoolError(
-                f"the artifact holds the model {name!r} already: fold its outcomes in with "
+                f"the artifact holds the model {name!r} already: add its outcomes with "
                 f"recalibrate, or start it anew after remove-model{others}"
             )
         if name not in table.models or np.isnan(_column(table, name)).all():
@@ -222,13 +231,15 @@ def _column(table: OutcomeTable, name: str) -> Floats:
     return column
 
 
-def scored_of(artifact: Artifact, table: OutcomeTable, placed: Placed, name: str) -> Scored:
-    """Take the outcomes of one model out of a table whose prompts have been placed."""
+def outcomes_of(
+    artifact: Artifact, table: OutcomeTable, located: LocatedPrompts, name: str
+) -> ModelOutcomes:
+    """Select the outcomes of one model from a table whose prompts were located."""
     at = np.flatnonzero(~np.isnan(_column(table, name)))
     default = artifact.default_model
     known = default in table.models
-    return Scored(
-        placed=Placed(placed.clusters[at], placed.novel[at], placed.rows[at], placed.vectors[at]),
+    return ModelOutcomes(
+        located=located.subset(at),
         score=_column(table, name)[at],
         default=_column(table, default)[at] if known else np.full(len(at), np.nan),
         cost_usd=table.cost_usd[at, table.models.index(name)],
@@ -236,130 +247,141 @@ def scored_of(artifact: Artifact, table: OutcomeTable, placed: Placed, name: str
     )
 
 
-def newcomer(artifact: Artifact, scored: Scored) -> Newcomer:
-    """Estimate a newcomer's column of the profiles from its outcomes; there may be none."""
-    score, placed = scored.score, scored.placed
+def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
+    """Estimate a new model's column of the profile from its outcomes; there may be none."""
+    score, located = outcomes.score, outcomes.located
     noise = _variance(score)
     prior = Prior(artifact, noise)
-    expected, features = prior.prompts(placed)
-    paired = ~np.isnan(scored.default)
-    luck = np.where(paired, scored.default - _default_success(artifact, placed), 0.0)
-    part = _shared(score[paired] - expected[paired], luck[paired])
-    freed = score - part * luck
-    noises = np.where(paired, _variance(freed[paired]), _variance(score[~paired]))
-    belief = prior.believe(features, freed - expected, noises)
+    expected, features = prior.prompts(located)
+    paired = ~np.isnan(outcomes.default)
+    control = np.where(paired, outcomes.default - _default_success(artifact, located), 0.0)
+    coefficient = _control_coefficient(score[paired] - expected[paired], control[paired])
+    adjusted = score - coefficient * control
+    noises = np.where(paired, _variance(adjusted[paired]), _variance(score[~paired]))
+    posterior = prior.posterior(features, adjusted - expected, noises)
     level, rows = prior.rows()
-    error = error_of(belief, rows)
-    # The known models' estimates have errors of their own. As far as the newcomer's luck
-    # is told by the default model's, so is that of the default model's estimate.
+    error = posterior.standard_error(rows)
+    # The known models' estimates have errors of their own. As far as the control variate
+    # explains the new model's outcomes, the error of the default model's estimate cancels out.
     default = artifact.standard_error[:, artifact.models.index(artifact.default_model)]
-    apart = 1.0 - part * (float(paired.mean()) if len(paired) else 0.0)
-    gain_error = np.sqrt(error**2 + (apart * default.astype(np.float64)) ** 2)
-    counts = np.bincount(placed.clusters, minlength=artifact.n_clusters).astype(np.float64)
-    total = np.bincount(placed.clusters, weights=score, minlength=artifact.n_clusters)
+    unpaired = 1.0 - coefficient * (float(paired.mean()) if len(paired) else 0.0)
+    gain_error = np.sqrt(error**2 + (unpaired * default.astype(np.float64)) ** 2)
+    counts = np.bincount(located.clusters, minlength=artifact.n_clusters).astype(np.float64)
+    total = np.bincount(located.clusters, weights=score, minlength=artifact.n_clusters)
     counts, total = np.append(counts, counts.sum()), np.append(total, total.sum())
     mean = np.where(counts > 0, total / np.maximum(counts, 1.0), 0.0)
-    lift = prior.lift(belief)
+    correction = prior.linear_correction(posterior)
 
-    def column(values: Floats) -> Floats:
+    def column(values: Floats) -> NDArray[np.float32]:
         return values[:, None].astype(np.float32)
 
-    return Newcomer(
+    return NewModel(
         prior=prior,
-        belief=belief,
+        posterior=posterior,
         noise=noise,
-        shared_luck=part,
+        control_coefficient=coefficient,
         column=Profile(
             counts=counts[:, None],
             mean=column(np.clip(mean, 0.0, 1.0)),
-            success=column(np.clip(level + rows @ belief.weights, 0.0, 1.0)),
+            success=column(np.clip(level + rows @ posterior.weights, 0.0, 1.0)),
             standard_error=column(error),
             gain_error=column(gain_error),
-            cost=column(_expense(scored.cost_usd, placed.clusters, artifact.cost)),
-            latency=column(_expense(scored.latency_s, placed.clusters, artifact.latency)),
-            slopes=None if lift is None else lift[0],
-            offsets=None if lift is None else lift[1],
+            cost=column(_expense(outcomes.cost_usd, located.clusters, artifact.cost)),
+            latency=column(_expense(outcomes.latency_s, located.clusters, artifact.latency)),
+            slopes=None if correction is None else correction.slopes,
+            offsets=None if correction is None else correction.offsets,
         ),
     )
 
 
 def _variance(values: Floats) -> float:
-    """Variance of outcomes; a few equal ones do not prove that a model never varies."""
+    """Estimate the variance of outcomes, shrunk towards the largest possible one.
+
+    A few equal outcomes do not prove that a model never varies.
+    """
     n = len(values)
     spread = float(((values - values.mean()) ** 2).sum()) if n else 0.0
-    return (spread + OVERALL_WEIGHT * SCORE_VARIANCE) / (n + OVERALL_WEIGHT)
+    return (spread + OVERALL_WEIGHT * MAX_SCORE_VARIANCE) / (n + OVERALL_WEIGHT)
 
 
-def _shared(surprise: Floats, luck: Floats) -> float:
-    """What part of the default model's luck on a prompt the newcomer shares, 0 to 1.
+def _control_coefficient(residuals: Floats, control: Floats) -> float:
+    """Regress a new model's residuals on the default model's, its control variate.
 
-    The regression of one on the other, shrunk to 0: with it, outcomes on lucky prompts
-    say less (a control variate). At 1 it is the paired difference; at 0 unpaired.
+    Args:
+        residuals: Of the new model, (n,).
+        control: Of the default model on the same prompts, (n,).
+
+    Returns:
+        The coefficient, shrunk to 0 and clipped to 0..1. Multiplied by it, the control is
+        taken off the outcomes: 1 gives the paired difference, 0 an unpaired one.
     """
-    if not len(luck):
+    if not len(control):
         return 0.0
-    surprise, luck = surprise - surprise.mean(), luck - luck.mean()
-    weight = float((luck**2).sum()) + OVERALL_WEIGHT * SCORE_VARIANCE
-    return min(max(float((surprise * luck).sum()) / weight, 0.0), 1.0)
+    residuals, control = residuals - residuals.mean(), control - control.mean()
+    weight = float((control**2).sum()) + OVERALL_WEIGHT * MAX_SCORE_VARIANCE
+    return min(max(float((residuals * control).sum()) / weight, 0.0), 1.0)
 
 
-def _default_success(artifact: Artifact, placed: Placed) -> Floats:
-    """What is estimated of the default model for each prompt, (n,)."""
+def _default_success(artifact: Artifact, located: LocatedPrompts) -> Floats:
+    """Estimate the default model's success for each prompt, (n,)."""
     default = artifact.models.index(artifact.default_model)
-    success = placed.rows @ artifact.success[:, default].astype(np.float64)
+    success = located.rows @ artifact.success[:, default].astype(np.float64)
     if artifact.slopes is not None and artifact.offsets is not None:
-        lift = artifact.offsets[default] + placed.vectors @ artifact.slopes[default]
-        success = success + np.where(placed.novel, 0.0, lift)
+        correction = artifact.offsets[default] + located.vectors @ artifact.slopes[default]
+        success = success + np.where(located.novel, 0.0, correction)
     clipped: Floats = np.clip(success, 0.0, 1.0)
     return clipped
 
 
 def _expense(values: Floats, clusters: Ints, others: Floats) -> Floats:
-    """Mean cost or latency by row of the profiles, (k + 1,); NaN if none is known.
+    """Estimate mean cost or latency by row of the profile.
 
-    Where the known models' prompts are dear, the newcomer's are expected to be: one or
-    two outcomes in a cluster lean on that.
+    A cluster that is expensive for the known models is expected to be so for the new one, and
+    its mean leans on that.
 
     Args:
-        values: (n,), NaN where unknown.
-        clusters: (n,).
-        others: (k + 1, m), NaN where unknown.
+        values: Of the new model, (n,), NaN where unknown.
+        clusters: Nearest clusters, (n,).
+        others: Of the known models, (k + 1, m), NaN where unknown.
+
+    Returns:
+        (k + 1,); NaN if none of ``values`` is known.
     """
     known = ~np.isnan(values)
     k = len(others) - 1
     if not known.any():
         return np.full(k + 1, np.nan)
     usable = ~np.isnan(others).any(axis=0) & (others[-1] > 0.0)
-    dear = np.ones(k + 1)
+    relative = np.ones(k + 1)
     if usable.any():
         of_each = others[:, usable].astype(np.float64)
-        dear = (of_each / of_each[-1]).mean(axis=1)
+        relative = (of_each / of_each[-1]).mean(axis=1)
     at, spent = clusters[known], values[known]
-    expected = float(dear[at].sum())
+    expected = float(relative[at].sum())
     rate = float(spent.sum()) / expected if expected > 0.0 else float(spent.mean())
     n = np.bincount(at, minlength=k)
     total = np.bincount(at, weights=spent, minlength=k)
-    rows = (total + COST_WEIGHT * rate * dear[:-1]) / (n + COST_WEIGHT)
-    return np.append(rows, rate * dear[-1])
+    rows = (total + COST_PRIOR_WEIGHT * rate * relative[:-1]) / (n + COST_PRIOR_WEIGHT)
+    return np.append(rows, rate * relative[-1])
 
 
-def _addition(made: Artifact, name: str, scored: Scored, new: Newcomer) -> Addition:
-    place = made.models.index(name)
+def _summary(made: Artifact, name: str, outcomes: ModelOutcomes, new: NewModel) -> AddedModel:
+    index = made.models.index(name)
     proven = 0
-    # What is proven does not hang on the artifact's own limits; what is taken does.
+    # The guard is independent of the artifact's own limits; the choice of a model is not.
     for decision in made.decide_many(made.centroids, **NO_LIMITS):
         order = [entry.model for entry in decision.ranking]
         default = order.index(made.default_model) if made.default_model in order else len(order)
         proven += name in order[:default]
-    return Addition(
+    return AddedModel(
         model=name,
-        prompts=len(scored.score),
-        paired=int((~np.isnan(scored.default)).sum()),
-        novel=int(scored.placed.novel.sum()),
-        success=float(made.success[-1, place]),
-        error=float(made.standard_error[-1, place]),
-        shared_luck=new.shared_luck,
-        clusters_taken=int((models_taken(made, made.centroids) == place).sum()),
+        prompts=len(outcomes.score),
+        paired=int((~np.isnan(outcomes.default)).sum()),
+        novel=int(outcomes.located.novel.sum()),
+        success=float(made.success[-1, index]),
+        error=float(made.standard_error[-1, index]),
+        control_coefficient=new.control_coefficient,
+        clusters_chosen=int((chosen_models(made, made.centroids) == index).sum()),
         clusters_proven=proven,
-        prompts_taken=int((models_taken(made, scored.placed.vectors) == place).sum()),
+        prompts_chosen=int((chosen_models(made, outcomes.located.vectors) == index).sum()),
     )

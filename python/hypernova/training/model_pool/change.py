@@ -1,6 +1,6 @@
 """Remove models from an artifact, and rename them.
 
-Not here: what is stored of the models that stay; it stays as it is.
+Not here: adding models (see ``add``). The columns of all other models keep their bits.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ def remove_model(
     Args:
         artifact: To remove from.
         models: One name, or several.
-        default: The new default model, if the old one is among them. Nothing is stored of
-            other models' paired gain over it, so the guard then goes by the errors of both
-            estimates, which are larger.
+        default: The new default model, required if the old one is removed. The artifact holds
+            no paired gains over the new one, so the guard then uses the errors of both
+            estimates as if unpaired, which are larger.
+
+    Returns:
+        The new artifact, in memory.
 
     Raises:
         UnknownModelError: The artifact does not hold a model.
         ModelPoolError: A model is named twice, no model would be left, or the default model
-            goes and ``default`` does not say which takes its place.
+            is removed without a ``default`` in its place.
 
     Example:
         >>> import hypernova
@@ -59,7 +62,7 @@ def remove_model(
     chosen = default or artifact.default_model
     if chosen in gone:
         raise ModelPoolError(
-            f"{chosen!r} is the default model, which all others are held against; say which of "
+            f"{chosen!r} is the default model, with which all others are compared; name which of "
             f"{quoted_list(left)} takes its place (--default)"
             if default is None
             else f"{chosen!r} cannot be removed and the new default model; choose another"
@@ -77,16 +80,20 @@ def remove_model(
 
 
 def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
-    """Give a model another name. Its index, and all decisions, stay the same.
+    """Rename a model. Its index and all decisions stay the same.
 
     Args:
-        artifact: That holds it.
-        old: Its name.
-        new: Its new name, under the rules for names in a table.
+        artifact: Holds the model.
+        old: Present name of the model.
+        new: New name, under the rules for names in a table.
+
+    Returns:
+        The new artifact, in memory.
 
     Raises:
         UnknownModelError: The artifact does not hold ``old``.
-        ModelPoolError: It holds ``new``, or another spelling of it, already, or that is no name.
+        ModelPoolError: The artifact holds ``new`` or another spelling of it already, or ``new`` is
+            no valid name.
 
     Example:
         >>> import hypernova
@@ -95,34 +102,34 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
         'mine'
     """
     _check_known(artifact, old)
-    check_new_name(artifact, new, but=old)
+    check_new_name(artifact, new, renamed=old)
     if new in artifact.models:
         raise ModelPoolError(f"the artifact holds a model {new!r} already; choose another name")
     names = [new if name == old else name for name in artifact.models]
     default = new if artifact.default_model == old else artifact.default_model
-    # Figures of the fit stay true, under the names that they were found with.
+    # Figures of the fit stay true, under the names of the fit.
     metadata = artifact.metadata
     changes = noted(artifact, {"what": "rename_model", "model": old, "to": new})["changes"]
     return rebuild(artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes})
 
 
-def check_new_name(artifact: Artifact, name: str, *, but: str | None = None) -> None:
-    """Refuse a name for a model that no table may hold, or that looks like one at hand.
+def check_new_name(artifact: Artifact, name: str, *, renamed: str | None = None) -> None:
+    """Refuse a name that no table may hold, or that is another spelling of a known model.
 
     Args:
-        artifact: Whose models there are.
+        artifact: Holds the known models.
         name: The new name.
-        but: The model that gives its name up.
+        renamed: The known model whose name is given up, or None.
 
     Raises:
-        ModelPoolError: The name is one of these.
+        ModelPoolError: The name is refused.
     """
     if not isinstance(name, str):
         raise ModelPoolError(f"{quoted(name)} is no name of a model; give one line of text")
     fault = name_problem(name)
     if fault:
         raise ModelPoolError(f"{quoted(name)} is no name of a model: {'; '.join(fault)}")
-    pair = find_lookalikes([name], [known for known in artifact.models if known != but])
+    pair = find_lookalikes([name], [known for known in artifact.models if known != renamed])
     if pair:
         raise ModelPoolError(
             f"the artifact holds another spelling of that model: {describe_lookalikes(*pair)}; "

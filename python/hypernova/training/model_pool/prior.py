@@ -1,19 +1,19 @@
-"""What the known models of an artifact say of a model that is hardly tried.
+"""Prior and posterior of a new model's success, given the known models of an artifact.
 
-Not here: where its outcomes come from (see ``add``).
+Not here: the new model's outcomes (see ``add``).
 
-A cluster that is hard for all is hard for the newcomer, and what it is good at is first
-looked for among what the known models are good at. Its success at a prompt x is
+A cluster that is hard for all known models is taken to be hard for the new one, and the new
+model's strengths are looked for first among theirs. Its success at a prompt x is
 
     mean of the known models at x
-    + one number for how good it is over all
+    + one number for its overall level
     + a mix of the known models' differences from that mean
     + one number for each cluster,
 
-each of the three additions Gaussian around zero, so that outcomes move them as far as
-there are any, and what is not known yet has a variance. The mix alone is the Gaussian
-process whose covariance is the known models' own. That a new model is placed by its
-outcomes in the clusters is the idea of UniRoute (arXiv 2502.08773); the prior is ours.
+where each of the three additions has a Gaussian prior around 0. So it is a Bayesian linear
+regression with an exact posterior. The mix alone is the Gaussian process whose covariance is
+the known models' own. UniRoute (arXiv 2502.08773) had the idea of placing a new model by its
+outcomes in the clusters; the prior is ours.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova._core import nearest_centroids
-from hypernova.training.clustering.structure import shares
-from hypernova.training.estimates.profile import OVERALL_WEIGHT, SCORE_VARIANCE
+from hypernova.training.clustering.clusters import shares
+from hypernova.training.estimates.linear_correction import LinearCorrection
+from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova._core import Artifact
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Prompts among an artifact's clusters.
+class LocatedPrompts:
+    """Vectors of prompts, and where they lie among an artifact's clusters.
 
     Attributes:
         clusters: Nearest cluster, (n,).
-        novel: Whether the whole table judges it, (n,).
-        rows: Share of each row of the profiles, float64 (n, k + 1).
+        novel: Whether the prompt is novel, and estimated by the whole table, (n,).
+        rows: Share of each row of the profile, float64 (n, k + 1).
         vectors: float32 (n, dim).
     """
 
@@ -51,64 +52,80 @@ class Placed:
     vectors: Floats
 
     @classmethod
-    def of(cls, artifact: Artifact, vectors: Floats) -> Placed:
-        """Place vectors, float32 (n, dim)."""
+    def of(cls, artifact: Artifact, vectors: Floats) -> LocatedPrompts:
+        """Locate vectors, float32 (n, dim)."""
         centroids = artifact.centroids
         clusters, distances = nearest_centroids(vectors, centroids)
-        unlike = artifact.is_novel(distances)
+        novel = artifact.is_novel(distances)
         rows = np.zeros((len(vectors), len(centroids) + 1))
         if artifact.sharpness is None or artifact.n_nearest is None:
             rows[np.arange(len(vectors)), clusters] = 1.0
         else:
             rows[:, :-1] = shares(vectors, centroids, artifact.sharpness, artifact.n_nearest)
-        rows[unlike] = 0.0
-        rows[unlike, -1] = 1.0
-        return cls(clusters, unlike, rows, vectors)
+        rows[novel] = 0.0
+        rows[novel, -1] = 1.0
+        return cls(clusters, novel, rows, vectors)
+
+    def subset(self, indices: Ints) -> LocatedPrompts:
+        """Return the prompts at these indices."""
+        return LocatedPrompts(
+            self.clusters[indices], self.novel[indices], self.rows[indices], self.vectors[indices]
+        )
 
 
 @dataclass(frozen=True)
-class Belief:
-    """What is believed of a newcomer: a Gaussian over the weights of its features.
+class Posterior:
+    """Gaussian posterior of the weights of a new model's features.
 
     Attributes:
         weights: Mean, float64 (p,).
-        covariance: (p, p).
+        covariance: Covariance, float64 (p, p).
     """
 
     weights: Floats
     covariance: Floats
 
+    def standard_error(self, features: Floats) -> Floats:
+        """Compute the standard deviation of ``features @ weights``, (n,).
+
+        Args:
+            features: (n, p).
+        """
+        variance = np.einsum("np,pq,nq->n", features, self.covariance, features, optimize=True)
+        error: Floats = np.sqrt(np.maximum(variance, 0.0))
+        return error
+
 
 class Prior:
-    """A newcomer's features, and what is believed of their weights before any outcome.
+    """A new model's features and the prior mean of its success.
 
-    The features are scaled so that each weight has a variance of 1.
+    The features are scaled so that the prior of the weights is a standard Gaussian.
 
     Args:
-        artifact: Its models are the known ones.
+        artifact: Holds the known models.
         noise: Variance of an outcome around its expectation.
 
     Attributes:
-        mix: Which features are the known models' differences from their mean.
+        mix: Slice of the features that are the known models' differences from their mean.
     """
 
-    def __init__(self, artifact: Artifact, noise: float = SCORE_VARIANCE) -> None:
+    def __init__(self, artifact: Artifact, noise: float = MAX_SCORE_VARIANCE) -> None:
         success = artifact.success.astype(np.float64)
         k, m = artifact.n_clusters, len(artifact.models)
         self._level = success.mean(axis=1)
         spread = success - self._level[:, None]
-        # How good a model is over all is a feature of its own.
+        # The overall level is a feature of its own, so the differences are without it.
         spread = spread - spread[-1]
         apart = float(success[-1].std(ddof=1)) if m > 1 else 0.0
         counts = artifact.counts[:-1].sum(axis=1)
         sizes = counts / counts.sum() if counts.any() else np.full(k, 1.0 / k)
         scales = [
-            # As far as the known models are apart, or as a rate that leans on that of all
-            # with so many outcomes, if they are not.
-            np.full(1, max(apart, np.sqrt(SCORE_VARIANCE / OVERALL_WEIGHT))),
-            # The sample covariance of the known models; of a single one there is none.
+            # The standard deviation among the known models, but at least the error of a rate
+            # that leans on the rate of all with `OVERALL_WEIGHT` outcomes.
+            np.full(1, max(apart, np.sqrt(MAX_SCORE_VARIANCE / OVERALL_WEIGHT))),
+            # The sample covariance of the known models; a single model has none.
             np.full(m, 1.0 / np.sqrt(max(m - 1, 1))),
-            # As a cluster that leans on the overall rate with the artifact's shrinkage.
+            # The error of a cluster that leans on the overall rate with the artifact's shrinkage.
             np.full(k, np.sqrt(noise / max(artifact.policy["shrinkage"], 1.0))),
         ]
         self._scale = np.concatenate(scales)
@@ -118,47 +135,46 @@ class Prior:
         self._slopes, self._offsets = artifact.slopes, artifact.offsets
 
     def rows(self) -> tuple[Floats, Floats]:
-        """Expectation (k + 1,) and features (k + 1, p) of the rows of the profiles."""
+        """Return prior mean (k + 1,) and features (k + 1, p) of the rows of the profile."""
         return self._level, self._rows
 
-    def prompts(self, placed: Placed) -> tuple[Floats, Floats]:
-        """Expectation (n,) and features (n, p) of prompts."""
-        expected, features = placed.rows @ self._level, placed.rows @ self._rows
+    def prompts(self, located: LocatedPrompts) -> tuple[Floats, Floats]:
+        """Compute prior mean (n,) and features (n, p) of prompts."""
+        expected, features = located.rows @ self._level, located.rows @ self._rows
         if self._slopes is not None and self._offsets is not None:
-            lifts = placed.vectors.astype(np.float64) @ self._slopes.T.astype(np.float64)
-            lifts = np.where(placed.novel[:, None], 0.0, lifts + self._offsets)
-            mean = lifts.mean(axis=1)
+            corrections = located.vectors.astype(np.float64) @ self._slopes.T.astype(np.float64)
+            corrections = np.where(located.novel[:, None], 0.0, corrections + self._offsets)
+            mean = corrections.mean(axis=1)
             expected = expected + mean
-            features[:, self.mix] += (lifts - mean[:, None]) * self._scale[self.mix]
+            features[:, self.mix] += (corrections - mean[:, None]) * self._scale[self.mix]
         return expected, features
 
-    def lift(self, belief: Belief) -> tuple[Floats, Floats] | None:
-        """Slope (1, dim) and offset (1,) of a newcomer, the mix of the known models'."""
+    def linear_correction(self, posterior: Posterior) -> LinearCorrection | None:
+        """Mix the new model's linear correction from those of the known models.
+
+        Returns:
+            The correction of one model; None if the artifact has none.
+        """
         if self._slopes is None or self._offsets is None:
             return None
-        mix = belief.weights[self.mix] * self._scale[self.mix]
+        mix = posterior.weights[self.mix] * self._scale[self.mix]
         # Around the mean of the known models.
         mix = mix - mix.mean() + 1.0 / len(mix)
         slope, offset = mix @ self._slopes, mix @ self._offsets
-        return slope[None].astype(np.float32), np.atleast_1d(offset).astype(np.float32)
+        return LinearCorrection(
+            slope[None].astype(np.float32), np.atleast_1d(offset).astype(np.float32)
+        )
 
-    def believe(self, features: Floats, surprise: Floats, noise: Floats) -> Belief:
-        """Learn from outcomes.
+    def posterior(self, features: Floats, residuals: Floats, noise: Floats) -> Posterior:
+        """Compute the posterior of the weights given outcomes.
 
         Args:
             features: (n, p), of `prompts`; n may be 0.
-            surprise: (n,) outcome less expectation.
+            residuals: (n,) outcome less prior mean.
             noise: (n,) variance of each outcome.
         """
         weighed = features / noise[:, None]
-        # The identity keeps it well conditioned, however strong the shrinkage.
+        # The prior precision, an identity, keeps the matrix well conditioned.
         covariance = np.linalg.inv(np.eye(features.shape[1]) + features.T @ weighed)
         covariance = (covariance + covariance.T) / 2.0
-        return Belief(covariance @ (weighed.T @ surprise), covariance)
-
-
-def error_of(belief: Belief, features: Floats) -> Floats:
-    """Standard error of an expectation, (n,)."""
-    variance = np.einsum("np,pq,nq->n", features, belief.covariance, features, optimize=True)
-    error: Floats = np.sqrt(np.maximum(variance, 0.0))
-    return error
+        return Posterior(covariance @ (weighed.T @ residuals), covariance)

@@ -1,6 +1,6 @@
-"""Prompts to vectors, with the embedder that an artifact was fitted with.
+"""Embed prompts with the embedder that an artifact was fitted with.
 
-Not here: routing; a router has its embedder.
+Not here: routing; a router holds its embedder.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.types import Floats
 
 
 def vectors_of_table(
@@ -29,10 +29,10 @@ def vectors_of_table(
     embedder: str | os.PathLike[str] | TextEmbedder | None,
     device: Device,
 ) -> Floats:
-    """Vectors of a table's prompts, float32 (tasks, dim).
+    """Return the vectors of a table's prompts for an artifact, float32 (tasks, dim).
 
-    Of an artifact that routes vectors only the table must bring them. Any other embeds the
-    prompts, whether the table brings vectors or not: they may be of another origin.
+    For an artifact that routes vectors only, the table must bring them. For any other the
+    prompts are embedded even if the table brings vectors, which may be of another origin.
 
     Raises:
         EmbedderMismatchError: The table brings no such vectors, or the embedder is not the
@@ -40,7 +40,7 @@ def vectors_of_table(
     """
     identity = artifact.embedder
     if identity["kind"] == "text":
-        return embedded(artifact, table.prompts, embedder, device)
+        return embed_for(artifact, table.prompts, embedder, device)
     vectors = table.embedding
     if vectors is None or vectors.shape[1] != artifact.dim:
         found = "no embedding" if vectors is None else f"vectors of {vectors.shape[1]} dimensions"
@@ -51,7 +51,7 @@ def vectors_of_table(
     return np.ascontiguousarray(vectors)
 
 
-def embedded(
+def embed_for(
     artifact: Artifact,
     texts: Sequence[str],
     embedder: str | os.PathLike[str] | TextEmbedder | None,

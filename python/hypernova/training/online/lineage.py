@@ -1,10 +1,11 @@
-"""What a recalibrated artifact remembers: the fitted values, all that was folded, its ancestors.
+"""Record of earlier recalibrations: fitted estimates, sums of the log, ancestors.
 
-Not here: arithmetic. It all stands in the artifact's metadata, which routing never reads.
+Not here: the update of the estimates (see ``update``). The record is part of the artifact's
+metadata, which routing never reads.
 
-The estimates of a recalibrated artifact are those of the fitted one moved by the sums of
-everything folded since. So it makes no difference in how many steps a log was folded, and
-an outcome that an ancestor decided is held against what that ancestor estimated.
+The estimates of a recalibrated artifact are those of the fitted one, updated by the sums of
+all outcomes since. So the number of recalibrations makes no difference, and the residual of a
+decision by an ancestor is the score less that ancestor's estimate.
 """
 
 from __future__ import annotations
@@ -13,25 +14,28 @@ import base64
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hypernova.artifact.metadata import is_object
+from hypernova.artifact.profile import Profile
 from hypernova.errors import RecalibrateError
-from hypernova.training.estimates.profile import Profiles
-from hypernova.training.online.sums import Folded
+from hypernova.training.estimates.profile import Estimate
+from hypernova.training.online.log_sums import LogSums
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
-    from hypernova.training.types import Floats
+    from hypernova.numeric import Floats
 
 KEY = "recalibration"
 VERSION = 1
-# Ancestors whose estimates are kept; decisions of older ones are skipped. The fitted
-# artifact is always known.
-ANCESTORS = 32
+# Ancestors whose estimates are kept; decisions by older ones are skipped. The estimates of
+# the fitted artifact are always kept.
+MAX_ANCESTORS = 32
+# The columns of the fitted profile that the record holds, by its keys.
+COLUMNS = ("counts", "mean", "success", "standard_error", "gain_error", "cost", "latency")
 
 
 @dataclass
@@ -40,18 +44,19 @@ class Lineage:
 
     Attributes:
         origin: sha256 of the fitted artifact.
-        base: Its profiles.
-        ancestors: By sha256 the success estimates of the artifacts between the two, the
-            oldest first; float32 (k + 1, m).
-        folded: Sums of all outcomes folded since.
-        kept: What decay left of the fitted outcomes, 0 to 1.
-        since: Time of the earliest decision that was folded; None if there is none.
-        files: By the head of each segment its name and how many bytes were read.
+        base: Its estimates.
+        sums: Sums of all outcomes logged since.
+        ancestors: By sha256 the success estimates of the artifacts between the fitted one and
+            this one, the oldest first; float32 (k + 1, m).
+        kept: Share of the fitted outcomes that decay has left, 0 to 1.
+        since: Time of the earliest decision with an outcome, seconds since the epoch; None
+            without outcomes.
+        files: By the head of each segment its name and the number of bytes read.
     """
 
     origin: str
-    base: Profiles
-    folded: Folded
+    base: Estimate
+    sums: LogSums
     ancestors: dict[str, Floats] = field(default_factory=dict)
     kept: float = 1.0
     since: float | None = None
@@ -61,16 +66,20 @@ class Lineage:
     def of(cls, artifact: Artifact, half_life: float | None = None) -> Lineage:
         """Read the history of an artifact.
 
-        One that was never recalibrated, or that something else changed since (a model was
-        added or renamed), is itself the fitted one.
+        An artifact that was never recalibrated, or whose estimates or models were changed
+        otherwise since, counts as fitted.
+
+        Args:
+            artifact: Fitted or recalibrated.
+            half_life: Of the sums, days; None for no decay.
 
         Raises:
-            RecalibrateError: Its metadata is damaged.
+            RecalibrateError: The artifact's metadata is damaged.
         """
-        stored = notes_of(artifact).get(KEY)
+        stored = checked_metadata(artifact).get(KEY)
         shape = (artifact.n_clusters + 1, len(artifact.models))
         if stored is None:
-            return cls(artifact.sha256, profiles_of(artifact), Folded(shape, half_life))
+            return cls(artifact.sha256, Estimate.of(artifact), LogSums(shape, half_life))
         try:
             if stored["version"] != VERSION:
                 raise RecalibrateError(
@@ -79,7 +88,7 @@ class Lineage:
                 )
             files = {str(h): (str(name), int(end)) for h, (name, end) in stored["files"].items()}
             if stored["profiles"] != _digest(artifact):
-                lineage = cls(artifact.sha256, profiles_of(artifact), Folded(shape, half_life))
+                lineage = cls(artifact.sha256, Estimate.of(artifact), LogSums(shape, half_life))
                 lineage.files = files
                 return lineage
             return cls._stored(stored, artifact, files, half_life)
@@ -100,16 +109,17 @@ class Lineage:
         half_life: float | None,
     ) -> Lineage:
         shape = (artifact.n_clusters + 1, len(artifact.models))
-        folded = Folded(shape, half_life)
-        folded.values = _unpacked(stored["sums"], np.float64, folded.values.shape)
-        folded.until = None if stored["until"] is None else float(stored["until"])
-        arrays = {
+        sums = LogSums(shape, half_life)
+        sums.values = _unpacked(stored["sums"], np.float64, sums.values.shape)
+        sums.until = None if stored["until"] is None else float(stored["until"])
+        columns: dict[str, Any] = {
             name: _unpacked(text, _dtype(name), shape) for name, text in stored["base"].items()
         }
+        profile = Profile(**columns, slopes=artifact.slopes, offsets=artifact.offsets)
         return cls(
             origin=str(stored["origin"]),
-            base=Profiles(**arrays, default_model=artifact.models.index(stored["default_model"])),
-            folded=folded,
+            base=Estimate(profile, artifact.models.index(stored["default_model"])),
+            sums=sums,
             ancestors={
                 str(sha256): _unpacked(text, np.float32, shape)
                 for sha256, text in stored["ancestors"]
@@ -119,44 +129,48 @@ class Lineage:
             files=files,
         )
 
-    def known(self, artifact: Artifact) -> dict[str, Floats]:
-        """By sha256, how far each generation's estimates are from the fitted, (k + 1, m)."""
-        fitted = self.base.success.astype(np.float64)
-        generations = {self.origin: self.base.success, **self.ancestors}
+    def offsets(self, artifact: Artifact) -> dict[str, Floats]:
+        """Compute how far the estimates of each generation are from the fitted ones.
+
+        Returns:
+            By sha256 the success estimates less the fitted ones, float64 (k + 1, m): of the
+            fitted artifact, of the ancestors and of ``artifact``.
+        """
+        fitted = self.base.profile.success.astype(np.float64)
+        generations = {self.origin: self.base.profile.success, **self.ancestors}
         generations[artifact.sha256] = artifact.success
         return {sha256: success - fitted for sha256, success in generations.items()}
 
-    def written(self, parent: Artifact, profiles: Profiles) -> dict[str, object]:
-        """What the metadata of a child of ``parent`` with these profiles says of it all."""
+    def to_dict(self, parent: Artifact, profile: Profile) -> dict[str, object]:
+        """Return the JSON form for the metadata of a child of ``parent`` with this profile."""
         ancestors = dict(self.ancestors)
         if parent.sha256 != self.origin:
             ancestors[parent.sha256] = parent.success
-        kept = list(ancestors.items())[-ANCESTORS:]
+        kept = list(ancestors.items())[-MAX_ANCESTORS:]
         return {
             "version": VERSION,
             "origin": self.origin,
-            "outcomes": int(self.folded["outcomes"].sum()),
+            "outcomes": int(self.sums["outcomes"].sum()),
             "since": self.since,
-            "until": self.folded.until,
+            "until": self.sums.until,
             "kept": self.kept,
             "files": {head: list(known) for head, known in self.files.items()},
             "ancestors": [[sha256, _packed(success)] for sha256, success in kept],
             "default_model": parent.models[self.base.default_model],
             "base": {
-                f.name: _packed(getattr(self.base, f.name).astype(_dtype(f.name)))
-                for f in fields(Profiles)
-                if f.name != "default_model"
+                name: _packed(getattr(self.base.profile, name).astype(_dtype(name)))
+                for name in COLUMNS
             },
-            "sums": _packed(self.folded.values),
-            "profiles": _digest_of(parent.models, profiles.counts, profiles.success),
+            "sums": _packed(self.sums.values),
+            "profiles": _digest_of(parent.models, profile.counts, profile.success),
         }
 
 
-def notes_of(artifact: Artifact) -> dict[str, Any]:
-    """The metadata of an artifact.
+def checked_metadata(artifact: Artifact) -> dict[str, Any]:
+    """Read the metadata of an artifact.
 
     Raises:
-        RecalibrateError: It is not a JSON object.
+        RecalibrateError: The metadata is not a JSON object.
     """
     if not is_object(artifact):
         raise RecalibrateError(
@@ -164,20 +178,6 @@ def notes_of(artifact: Artifact) -> dict[str, Any]:
             "write it with hypernova fit"
         )
     return artifact.metadata
-
-
-def profiles_of(artifact: Artifact) -> Profiles:
-    """The profiles that an artifact holds."""
-    return Profiles(
-        counts=artifact.counts,
-        mean=artifact.mean,
-        success=artifact.success,
-        standard_error=artifact.standard_error,
-        gain_error=artifact.gain_error,
-        cost=artifact.cost,
-        latency=artifact.latency,
-        default_model=artifact.models.index(artifact.default_model),
-    )
 
 
 def _digest(artifact: Artifact) -> str:
@@ -202,7 +202,7 @@ def _packed(values: Floats) -> str:
 
 def _unpacked(text: str, dtype: type[Any], shape: tuple[int, ...]) -> Floats:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    # Metadata may be anyone's: no more than what belongs there is unpacked.
+    # Any program may have written the metadata: no more than the expected size is unpacked.
     raw = zlib.decompressobj().decompress(base64.b64decode(text), size + 1)
     if len(raw) != size:
         raise ValueError(f"an array of {len(raw)} bytes instead of {size}")

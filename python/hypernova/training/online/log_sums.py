@@ -1,10 +1,10 @@
-"""Sums over the outcomes of a log, by cluster and model, that add up and that decay.
+"""Sum the outcomes of a log by cluster and model; the sums add up and decay.
 
-Not here: what they say of the estimates (see ``shift``).
+Not here: the update of the estimates by these sums (see ``update``).
 
-Every sum is one of weights times something. The weight of an outcome is one over the
-chance with which its model was taken, within a bound; with a half-life it also falls
-with the age of the outcome, counted back from the latest one that was folded.
+All sums are weighted. The weight of an outcome is the inverse of its model's propensity,
+within a bound; with a half-life it also decays with the outcome's age, counted back from the
+latest outcome.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
 DAY_S = 86_400.0
 
 
 @dataclass
-class Batch:
-    """Outcomes that are added together; a list entry each.
+class LoggedOutcomes:
+    """Columns of logged outcomes that are added together; an entry for each outcome.
 
     Attributes:
-        row: Cluster, or the number of clusters for a novel prompt.
-        model: Index.
-        time: Of the outcome, seconds.
-        weight: From its propensity.
-        residual: Score less what was estimated for the prompt.
+        row: Cluster of the prompt, or k for a novel one.
+        model: Index of the model.
+        time: Time of the outcome, seconds since the epoch.
+        weight: Inverse propensity, within the bound.
+        residual: Score less the fitted estimate for the prompt.
         score: 0 to 1.
         cost: USD, NaN if unknown.
         latency: Seconds, NaN if unknown.
@@ -48,21 +48,21 @@ class Batch:
         return len(self.row)
 
 
-class Folded:
+class LogSums:
     """Weighted sums of outcomes; float64 (k + 1, m) each, row k for novel prompts.
 
     Args:
         shape: ``(k + 1, m)``.
-        half_life: Of a weight, days; None: no decay.
+        half_life: Half-life of a weight, days; None for no decay.
 
     Attributes:
-        until: Time of the latest outcome, which ages are counted back from; None if
-            there is none.
+        until: Time of the latest outcome, from which ages are counted back; None without
+            outcomes.
         values: float64 (len(NAMES), k + 1, m), the sums in the order of ``NAMES``.
     """
 
-    # Sums of the weights, of their squares, and of the weights times something; for costs
-    # and latencies over the outcomes that have one. ``outcomes`` is a plain count.
+    # Sums of weights, of squared weights and of weighted values; those of costs and latencies
+    # are over outcomes with a known one. ``outcomes`` is a count without weights.
     NAMES = (
         "outcomes", "weight", "weight2", "residual", "residual2", "score",
         "cost_weight", "cost_weight2", "cost", "latency_weight", "latency_weight2", "latency",
@@ -76,12 +76,12 @@ class Folded:
         self._half_life = half_life
 
     def __getitem__(self, name: str) -> Floats:
-        """The sums of that name, float64 (k + 1, m)."""
+        """Return the sums of a name of ``NAMES``, float64 (k + 1, m)."""
         sums: Floats = self.values[self.NAMES.index(name)]
         return sums
 
-    def add(self, batch: Batch) -> None:
-        """Add outcomes."""
+    def add(self, batch: LoggedOutcomes) -> None:
+        """Add outcomes; the sums decay to the latest of them."""
         if not len(batch):
             return
         time = np.array(batch.time)
@@ -103,15 +103,15 @@ class Folded:
             sums += added.reshape(sums.shape)
 
     def age_to(self, until: float) -> None:
-        """Count ages back from ``until``, which is not before what they are counted from."""
+        """Count ages back from ``until``, which must not be earlier than the present ``until``."""
         if self._half_life is not None and self.until is not None:
             factor = 0.5 ** ((until - self.until) / (self._half_life * DAY_S))
             self.values[~self._COUNTED & ~self._SQUARED] *= factor
             self.values[self._SQUARED] *= factor**2
         self.until = until
 
-    def merge(self, other: Folded) -> None:
-        """Add the sums of others, with ages counted back from the later of the two."""
+    def merge(self, other: LogSums) -> None:
+        """Add other sums, with ages counted back from the later ``until`` of the two."""
         if other.until is None:
             return
         until = other.until if self.until is None else max(self.until, other.until)
@@ -121,17 +121,18 @@ class Folded:
         self.values += other.values
 
     def effective(self, kind: str = "") -> Floats:
-        """Effective number of outcomes, ``(sum w)^2 / sum w^2``, float64 (k + 1, m).
+        """Compute the effective number of outcomes, ``(sum w)**2 / sum w**2``, float64 (k + 1, m).
 
-        As many outcomes of one and the same weight would tell as much.
+        This is Kish's effective sample size: the number of equally weighted outcomes whose mean
+        has the same variance.
 
         Args:
-            kind: ``""``, or ``"cost_"`` or ``"latency_"`` for the outcomes that have one.
+            kind: ``""``, or ``"cost_"`` or ``"latency_"`` for outcomes with a known one.
         """
         weight, squares = self[f"{kind}weight"], self[f"{kind}weight2"]
         return np.divide(weight**2, squares, out=np.zeros_like(weight), where=squares > 0.0)
 
     def mean(self, name: str, kind: str = "") -> Floats:
-        """Weighted mean of what was summed under ``name``; 0 where there is nothing."""
+        """Compute the weighted mean of the values summed under ``name``; 0 without outcomes."""
         weight = self[f"{kind}weight"]
         return np.divide(self[name], weight, out=np.zeros_like(weight), where=weight > 0.0)

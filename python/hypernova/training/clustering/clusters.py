@@ -1,7 +1,7 @@
-"""Clusters, however they were found, and how a vector is shared among them.
+"""Find clusters of prompts, and compute each cluster's share in a vector.
 
-Not here: finding them (see ``cluster`` and ``prototypes``), or which are best (see
-``select``).
+Not here: the two methods (see ``kmeans`` and ``prototypes``), or the choice between them
+(see ``hypernova.training.model_selection``).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from hypernova.training.clustering.prototypes import group_indices, train_protot
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypernova.training.types import Floats, Ints
+    from hypernova.numeric import Floats, Ints
 
-# Of the soft assignment. Half and twice of the sharpness, and 16 clusters instead of 8,
-# routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
+# The soft assignment that serves. Half and twice the sharpness, and 16 nearest clusters
+# instead of 8, routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
 SHARPNESS = 30.0
 NEAREST = 8
 
-Source = Literal["prompts", "groups"]
+ClusterSource = Literal["prompts", "groups"]
 
 
 @dataclass(frozen=True)
-class Structure:
+class Clusters:
     """Clusters of embedding space.
 
     Attributes:
         centroids: float32 (k, dim).
-        groups: Group of each cluster, (k,), or None if no groups were used.
+        groups: Group of each cluster, (k,), or None if the clusters were found without groups.
     """
 
     centroids: Floats
@@ -45,15 +45,25 @@ class Structure:
         return len(self.centroids)
 
     def shares(self, vectors: Floats) -> Floats:
-        """Share of each cluster in each vector (FORMAT.md, *Rows and shares*), float64 (n, k)."""
+        """Compute shares as `shares` does, with the sharpness and number that serve."""
         return shares(vectors, self.centroids, SHARPNESS, NEAREST)
 
 
 def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -> Floats:
-    """Share of each cluster in each vector (FORMAT.md, *Rows and shares*), float64 (n, k)."""
+    """Compute the share of each cluster in each vector (FORMAT.md, *Rows and shares*).
+
+    Args:
+        vectors: float32 (n, dim).
+        centroids: float32 (k, dim).
+        sharpness: Of the soft assignment: a weight is ``exp(-sharpness / 2 * distance**2)``.
+        nearest: Number of clusters with a share above 0.
+
+    Returns:
+        float64 (n, k); each row adds up to 1.
+    """
     points = vectors.astype(np.float64)
     centres = centroids.astype(np.float64)
-    # Squared distances, up to what all clusters share.
+    # Squared distances less the vector's own square, which all clusters have in common.
     squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
     if len(centroids) > nearest:
         # Stable: of equally far clusters those of lower index, as in the core.
@@ -64,32 +74,32 @@ def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -
     return found
 
 
-def find_structure(
+def find_clusters(
     vectors: Floats,
-    source: Source,
+    source: ClusterSource,
     clusters: int,
     seed: int,
     *,
     groups: Sequence[str | None] = (),
     starts: int = STARTS,
     tick: Callable[[int], None] | None = None,
-) -> Structure:
-    """Find clusters.
+) -> Clusters:
+    """Find clusters by k-means, or as prototypes of the groups.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
-        source: ``"prompts"``: k-means of the vectors; ``"groups"``: prototypes that tell
-            the groups apart.
-        clusters: How many; read for ``"prompts"`` only.
+        source: ``"prompts"`` for `kmeans`, ``"groups"`` for `train_prototypes`; a table
+            without two large groups gets one cluster then.
+        clusters: Number of clusters; read for ``"prompts"`` only.
         seed: Same input and seed, same clusters.
         groups: Of each task, for ``"groups"``.
-        starts: Of k-means.
+        starts: Random starts of k-means.
         tick: As in `kmeans`.
     """
     if source == "groups":
         numbers = group_indices(groups)
-        if numbers is not None:  # a part of the table may hold too little of each
+        if numbers is not None:  # the training part of a fold may hold too few of each
             found = train_prototypes(vectors, numbers, seed, SHARPNESS)
-            return Structure(found.centroids, found.groups)
+            return Clusters(found.centroids, found.groups)
         clusters = 1
-    return Structure(kmeans(vectors, clusters, seed, starts=starts, tick=tick))
+    return Clusters(kmeans(vectors, clusters, seed, starts=starts, tick=tick))
