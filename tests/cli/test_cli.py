@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
+from support.paths import EXAMPLES, TABLE
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TABLE = EXAMPLES / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*arguments: object, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:

@@ -21,11 +21,11 @@ import pytest
 import hypernova
 from hypernova.errors import WorkerError
 from hypernova.evaluation.processes import in_processes
+from support.paths import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TABLE = EXAMPLES / "simulated.jsonl"
 PROC, SHM = Path("/proc"), Path("/dev/shm")
 # Within so many seconds a process that was told to end is gone; more only where all else waits.

@@ -6,14 +6,16 @@ import json
 import subprocess
 import sys
 from html.parser import HTMLParser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
+from support.paths import TABLE
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TABLE = EXAMPLES / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
 
 

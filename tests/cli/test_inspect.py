@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,8 +22,11 @@ from hypernova.cli.summary import heat_map
 from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
 from hypernova.training.trainer import learn
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ESCAPE = "\x1b"
 
 

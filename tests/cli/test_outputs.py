@@ -22,11 +22,11 @@ import hypernova
 from hypernova.cli import main
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
+from support.paths import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 QUICK = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
 
 

@@ -18,8 +18,8 @@ import hypernova
 from cli.test_inspect import in_a_terminal
 from hypernova.cli.streams import as_json
 from hypernova.router import BUNDLED_ARTIFACT
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 NAME = "café 🚀"
 
 

@@ -30,7 +30,6 @@ from golden.forge import (
     CASES_1_1,
     FORGERIES,
     FORGERIES_1_1,
-    GOLDEN,
     HUGE,
     INF,
     NAMES,
@@ -57,6 +56,7 @@ from golden.make_golden import (
     stated,
 )
 from hypernova import Artifact, errors
+from support.paths import GOLDEN
 from support.reference_reader import KNOWN, MAGIC, FormatError, read
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def test_golden_decisions(golden: tuple[Path, dict[str, Any]]) -> None:
     artifact, reference = Artifact.open(path), read(path.read_bytes())
     assert len(document["queries"]) >= 12
     for query in document["queries"]:
-        vector, options = query["vector"], query["options"]
+        vector, options = query["vector"], query["wishes"]
         for decision in (decided(artifact, vector, options), stated(reference, vector, options)):
             if artifact.sharpness is None:
                 assert decision == query["decision"], options

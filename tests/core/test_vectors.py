@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from golden.forge import GOLDEN
 from golden.make_golden import decision_values
 from hypernova import Artifact, errors
+from support.paths import GOLDEN
 from support.reference_reader import decide, read
 
 if TYPE_CHECKING:

@@ -26,15 +26,14 @@ from hypothesis import strategies as st
 from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder, bundled_embedders
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
+from support.paths import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova.embedder.base import TextEmbedder
 
-ROBERTA = (
-    Path(__file__).resolve().parents[1] / "golden" / "export" / "roberta-mean" / "tokenizer.json"
-)
+ROBERTA = GOLDEN / "export" / "roberta-mean" / "tokenizer.json"
 # Settings by name; all run the model of ``static``, which takes any tokens and little time.
 KINDS: dict[str, dict[str, Any]] = {
     "static": {},

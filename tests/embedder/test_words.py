@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +14,12 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 import hypernova
 from hypernova.embedder.text import words as words_module
 from hypernova.embedder.text.words import Words
+from support.paths import PACKAGE
 
-TOKENIZER = Path(hypernova.__file__).parent / "bundled" / "static" / "tokenizer.json"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKENIZER = PACKAGE / "bundled" / "static" / "tokenizer.json"
 # Blanks of all kinds, controls, marks that combine, ideographs, half-blank format characters.
 ODD = (
     "\x00\x0b\x0c\x1c\x1f\x7f\x85\xa0\xad\u0301\u1680\u200b\u2003\u2028\u3000\ufeff\ufffdßİéA中文🙂"

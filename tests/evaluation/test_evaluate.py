@@ -8,7 +8,6 @@ import json
 import math
 import statistics
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,8 @@ from hypernova.evaluation.figures import Figures, complementarity, rounded
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
 from hypernova.training.trainer import learn
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAN = float("nan")
 
 

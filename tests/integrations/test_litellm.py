@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 import hypernova
+from support.paths import EXAMPLES, PACKAGES
 from support.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON = os.environ.get("HYPERNOVA_LITELLM")
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MASTER_KEY = "sk-test"
 START_S = 180
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
@@ -84,7 +84,7 @@ def environment(artifact: Path, upstream: Upstream) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(artifact.parent),
-        "PYTHONPATH": str(Path(hypernova.__file__).parent.parent),
+        "PYTHONPATH": str(PACKAGES),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it is fetched
         "HYPERNOVA_ARTIFACT": str(artifact),
         "LITELLM_MASTER_KEY": MASTER_KEY,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hypernova
+from support.paths import TABLE
 from support.server import Server, metrics, refused, resident, serving
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 TEXTS = ["Join two tables", "Prove that the sum of two odd numbers is even", "Write a sonnet"]
 
 

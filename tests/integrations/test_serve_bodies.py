@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,12 +23,13 @@ import requests
 
 import hypernova
 from hypernova.integrations.server import wire
+from support.paths import TABLE
 from support.server import Server, metrics, refused, resident, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 TOKEN = "s3cret"
 GUARDED = {"authorization": f"Bearer {TOKEN}"}
 JSON = {"content-type": "application/json"}

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
+from support.paths import TABLE
 from support.server import Server, metrics, resident, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n"
 POST = b"POST /v1/route HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
 BODY = b'{"text": "Join two tables"}'

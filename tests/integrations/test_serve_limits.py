@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,9 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import hypernova
 from hypernova.integrations.server import Limits, create_app
+from support.paths import TABLE
 from support.server import refused
-
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 
 
 class TestLimits:

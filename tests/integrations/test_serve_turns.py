@@ -11,7 +11,6 @@ import socket
 import statistics
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,12 +20,13 @@ import pytest
 import hypernova
 from hypernova.integrations.server.work import SLICES_SHARE, _Line
 from hypernova.router.batch import Batch
+from support.paths import EXAMPLES
 from support.server import Server, metrics, refused, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SINGLE, SLICE = 0, 1
 TIMEOUT_S = 3.0
 

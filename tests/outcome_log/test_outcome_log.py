@@ -19,8 +19,7 @@ import hypernova
 from hypernova.errors import NotFoundError, OutcomeError, OutcomeLogError
 from hypernova.outcome_log import records
 from support.decisions import ARTIFACT, Decision, Entry
-
-TESTS = Path(__file__).resolve().parents[1]
+from support.paths import TESTS
 
 
 def segments(folder: Path) -> list[Path]:

@@ -19,12 +19,11 @@ import numpy as np
 import pytest
 
 import hypernova
+from support.paths import GOLDEN, PACKAGES, ROOT
 from support.server import serving
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "examples" / "simulated.jsonl"
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "export" / "bert-mean"
-PACKAGES = Path(hypernova.__file__).parent.parent
+BERT = GOLDEN / "export" / "bert-mean"
 
 # Before a way: nothing. After it: which threads there are, those of C included.
 PROGRAM = """
@@ -70,7 +69,7 @@ WAYS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "export": (
         COMMAND,
-        ("export-embedder", str(GOLDEN), "-o", "made"),
+        ("export-embedder", str(BERT), "-o", "made"),
         {"made", "made/model.onnx", "made/tokenizer.json", "made/embedder.json"},
     ),
     "library": (LIBRARY, ("static.hnv", "minilm.hnv"), set()),

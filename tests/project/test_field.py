@@ -14,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
 TRAINING_ONLY = ("faiss", "pyarrow", "tqdm", "sklearn", "pandas", "torch", "transformers")
 
 

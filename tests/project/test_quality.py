@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 import hypernova
 from hypernova.errors import JudgeError
 from hypernova.evaluation.protocol import deal_parts
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CENTRES, DIM, MODELS = 24, 32, 4
 
 

@@ -11,19 +11,19 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 import hypernova
+from support.paths import EXAMPLES
 from support.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
 
 

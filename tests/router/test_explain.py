@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +16,8 @@ import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
+from support.paths import TABLE
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = "QuerySet.union() drops the ordering of the second query"
 
 
@@ -54,7 +53,7 @@ def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Route
 
 
 def test_clusters_have_their_share_their_count_and_their_words() -> None:
-    table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
+    table = hypernova.OutcomeTable.read(TABLE)
     artifact = hypernova.fit(table, clusters=4)
     router = hypernova.Router(artifact)
     said = router.explain(TEXT)

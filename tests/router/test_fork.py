@@ -23,12 +23,11 @@ import numpy as np
 import pytest
 
 import hypernova
+from support.paths import PACKAGES, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
-PACKAGES = Path(hypernova.__file__).parent.parent
 OTHERS = [path for path in os.environ.get("HYPERNOVA_PYTHONS", "").split(os.pathsep) if path]
 WORKERS = 4
 STOP_S = 2.0  # within which a preloaded server is to be gone; with telemetry it took 30

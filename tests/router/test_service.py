@@ -28,7 +28,6 @@ TEXTS = [
     f"Task {i}: sort the list of {name}"
     for i, name in enumerate(["customers", "orders", "names"] * 8)
 ]
-SHARED = Path(os.environ.get("HYPERNOVA_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 
 
 @pytest.fixture(scope="module")
@@ -591,11 +590,8 @@ class TestNovelty:
         with pytest.raises(errors.PolicyError, match='on_novel is "ask"; it must be "default"'):
             hypernova.Router.open().route(TEXTS[0], on_novel="ask")
 
-    def test_other_kinds_of_prompt_are_flagged_and_code_is_not(self) -> None:
-        path = SHARED / "data" / "llmrouter_mixed"
-        if not path.is_dir():
-            pytest.skip(f"{path} is not there: kinds of prompt are NOT compared")
-        table = hypernova.OutcomeTable.read(path)
+    def test_other_kinds_of_prompt_are_flagged_and_code_is_not(self, shared: Path) -> None:
+        table = hypernova.OutcomeTable.read(shared / "data" / "llmrouter_mixed")
         router = hypernova.Router.open()
         novel = {}
         for group in ("trivia_qa", "gsm8k", "commongen", "mbpp", "human_eval"):

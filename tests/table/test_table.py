@@ -1067,12 +1067,10 @@ def test_read_prompts_refuses(tmp_path: Path) -> None:
         ("routellm_mmlu", 14042, 2, 0.806, 105),
     ],
 )
-def test_real_table(name: str, tasks: int, models: int, best: float, repeats: int) -> None:
-    shared = os.environ.get("HYPERNOVA_SHARED")
-    root = Path(shared) if shared else Path(__file__).resolve().parents[3] / "shared"
-    path = root / "data" / name
-    if not path.is_dir():
-        pytest.skip(f"no {name} below {root}: set HYPERNOVA_SHARED to the folder that has data/")
+def test_real_table(
+    name: str, tasks: int, models: int, best: float, repeats: int, shared: Path
+) -> None:
+    path = shared / "data" / name
     table = OutcomeTable.read(path)
     assert (table.n_tasks, table.n_models) == (tasks, models)
     assert table.name == name

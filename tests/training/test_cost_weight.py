@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +15,9 @@ from hypernova.errors import FitError
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
 from hypernova.training.model_selection import FOLDS, Setting, count_repeats
 from support.factories import blobs, make_table, two_kinds
+from support.paths import TABLE
 
 NAN = float("nan")
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 TWO_CLUSTERS = Setting("prompts", 2, 10.0, None, 0.0)
 
 

@@ -7,7 +7,6 @@ test_lifts, test_prototypes, test_select, test_target).
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,7 @@ from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.clustering.kmeans import assign, kmeans
 from hypernova.training.model_selection import best_single_setting
 from support.factories import blobs, interleaved, make_table, two_kinds, unit
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+from support.paths import EXAMPLES
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,7 @@ import pytest
 import hypernova
 from hypernova.cli import main
 from hypernova.errors import FitError, HypernovaError, JudgeError, PoolError, RecalibrateError
-
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+from support.paths import TABLE
 
 
 @pytest.fixture(scope="module")

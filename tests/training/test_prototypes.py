@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from hypernova.training.clustering.prototypes import (
 )
 from hypernova.training.clustering.structure import SHARPNESS, find_structure
 from support.factories import blobs, interleaved, unit
+from support.paths import TESTS
 
 
 class TestGroups:
@@ -161,7 +161,7 @@ def in_a_process(n: int, threads: int) -> str:
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(n=n)],
-        cwd=Path(__file__).resolve().parents[1],
+        cwd=TESTS,
         env={**os.environ, **count},
         capture_output=True,
         text=True,

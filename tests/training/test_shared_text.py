@@ -7,7 +7,7 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -34,11 +34,14 @@ from hypernova.training.shared_text import (
     find_shared,
     shared_sentence,
 )
+from support.paths import TABLE
 from support.server import serving
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # Every third: minilm takes its time.
-ROWS = [json.loads(line) for line in EXAMPLES.read_text(encoding="utf-8").splitlines()][::3]
+ROWS = [json.loads(line) for line in TABLE.read_text(encoding="utf-8").splitlines()][::3]
 GROUPS = sorted({row["group"] for row in ROWS})
 # What a service may put before every prompt: longer than what minilm reads.
 LONG = (
