@@ -10,34 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
+from support.commands import fails_in_one_line, run
 from support.paths import EXAMPLES, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def run(*arguments: object, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:
-    data = stdin if isinstance(stdin, bytes) else stdin.encode()
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        input=data,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
-
-
-def fails(*arguments: object, stdin: str = "") -> str:
-    """One line on standard error, nothing else, exit code 1; returns the line."""
-    done = run(*arguments, stdin=stdin)
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    assert done.stderr.startswith("hypernova: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +46,19 @@ class TestFit:
         old.write_bytes(fitted.read_bytes())
         bad = tmp_path / "bad.jsonl"
         bad.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1.2, "y": 0}}\n')
-        message = fails("fit", bad, "-o", old)
+        message = fails_in_one_line("fit", bad, "-o", old)
         assert "bad.jsonl" in message
         assert "1.2" in message
         assert old.read_bytes() == fitted.read_bytes()
         assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.jsonl", "router.hnv"]
 
     def test_no_such_table_embedder_or_folder(self, tmp_path) -> None:
-        assert "nothing" in fails("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
-        assert "maxilm" in fails("fit", TABLE, "-o", tmp_path / "r.hnv", "--embedder", "maxilm")
+        assert "nothing" in fails_in_one_line("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
+        assert "maxilm" in fails_in_one_line(
+            "fit", TABLE, "-o", tmp_path / "r.hnv", "--embedder", "maxilm"
+        )
         missing = tmp_path / "no" / "r.hnv"
-        assert "does not exist" in fails("fit", TABLE, "-o", missing, "--clusters", 2)
+        assert "does not exist" in fails_in_one_line("fit", TABLE, "-o", missing, "--clusters", 2)
 
 
 class TestRoute:
@@ -137,7 +116,9 @@ class TestRoute:
         assert [line == "" for line in done.stdout.splitlines()] == novel
         assert (done.returncode, done.stderr.count("\n")) == (1, sum(novel))
         # What is wrong with the options is wrong for every line, and said once.
-        assert "GPT-9" in fails("route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n")
+        assert "GPT-9" in fails_in_one_line(
+            "route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n"
+        )
 
     def test_options(self, fitted) -> None:
         text = "Prove it"
@@ -150,24 +131,26 @@ class TestRoute:
         free = ["--max-cost-usd", "0", "--price", "simulated-writer=0"]
         priced = run("route", text, "-a", fitted, *free)
         assert priced.stdout.splitlines()[0] == "simulated-writer"
-        assert "GPT-9" in fails("route", text, "-a", fitted, "--allow", "GPT-9")
-        assert "max_cost_usd=0" in fails("route", text, "-a", fitted, "--max-cost-usd", "0")
-        assert "cost_weight" in fails("route", text, "-a", fitted, "--cost-weight=-1")
+        assert "GPT-9" in fails_in_one_line("route", text, "-a", fitted, "--allow", "GPT-9")
+        assert "max_cost_usd=0" in fails_in_one_line(
+            "route", text, "-a", fitted, "--max-cost-usd", "0"
+        )
+        assert "cost_weight" in fails_in_one_line("route", text, "-a", fitted, "--cost-weight=-1")
 
     def test_broken_artifacts(self, fitted, tmp_path) -> None:
-        assert "no such file" in fails("route", "-a", tmp_path / "x.hnv", "text")
+        assert "no such file" in fails_in_one_line("route", "-a", tmp_path / "x.hnv", "text")
         cut = tmp_path / "cut.hnv"
         cut.write_bytes(fitted.read_bytes()[:-100])
-        assert "cut short" in fails("route", "-a", cut, "text")
+        assert "cut short" in fails_in_one_line("route", "-a", cut, "text")
         picture = tmp_path / "picture.hnv"
         picture.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(100))
-        assert "not a hypernova artifact" in fails("route", "-a", picture, "text")
-        assert "folder" in fails("route", "-a", tmp_path, "text").lower().replace(
+        assert "not a hypernova artifact" in fails_in_one_line("route", "-a", picture, "text")
+        assert "folder" in fails_in_one_line("route", "-a", tmp_path, "text").lower().replace(
             "directory", "folder"
         )
 
     def test_empty_text(self, fitted) -> None:
-        assert "empty" in fails("route", "-a", fitted, "")
+        assert "empty" in fails_in_one_line("route", "-a", fitted, "")
 
 
 class TestInspect:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
+from support.commands import fails_in_one_line, run
 from support.paths import TABLE
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "evaluate", *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=300,
-    )
-
-
-def fails(*arguments: object) -> str:
-    """One line on standard error, nothing else, exit code 1; returns the line."""
-    done = run(*arguments)
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    assert done.stderr.startswith("hypernova: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 def rows(path: Path, count: int, groups: str = "") -> Path:
@@ -64,7 +44,9 @@ def rows(path: Path, count: int, groups: str = "") -> Path:
 def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("evaluate")
     table = rows(folder / "table.jsonl", 60, "abc")
-    found = run(table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html")
+    found = run(
+        "evaluate", table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html"
+    )
     assert found.returncode == 0, found.stderr
     return found, folder
 
@@ -89,29 +71,29 @@ def test_the_files_are_those_of_python(done) -> None:
 
 
 def test_exit_code_is_0_either_way(tmp_path) -> None:
-    worth = run(rows(tmp_path / "worth.jsonl", 40), *QUICK)
+    worth = run("evaluate", rows(tmp_path / "worth.jsonl", 40), *QUICK)
     assert (worth.returncode, worth.stderr) == (0, "")
     assert worth.stdout.startswith("Route: +")
     table = tmp_path / "not.csv"
     # One model solves three of four tasks, the other only tasks that the first solves too.
     lines = [f"{i},prompt {i},m{m},{int(i % 4 > m)}" for i in range(40) for m in range(2)]
     table.write_text("\n".join(["task_id,prompt,model,score", *lines]))
-    found = run(table, *QUICK)
+    found = run("evaluate", table, *QUICK)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("Do not route: use m0 for everything")
 
 
 def test_leave_one_group_out(tmp_path) -> None:
     one = rows(tmp_path / "one.jsonl", 40, "a")
-    found = run(one, *QUICK, "--leave-one-group-out")
+    found = run("evaluate", one, *QUICK, "--leave-one-group-out")
     assert found.returncode == 0
     assert "the table has one, a" in " ".join(found.stdout.split())
-    found = run(rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
+    found = run("evaluate", rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
     assert "groups never seen" in found.stdout
 
 
 def test_too_small(tmp_path) -> None:
-    line = fails(rows(tmp_path / "t.jsonl", 9))
+    line = fails_in_one_line("evaluate", rows(tmp_path / "t.jsonl", 9))
     assert "9 different prompts" in line
     assert "fewer folds" in line
 
@@ -126,20 +108,22 @@ def test_too_small(tmp_path) -> None:
     ],
 )
 def test_bad_options(arguments, message) -> None:
-    assert message in fails(TABLE, *arguments)
+    assert message in fails_in_one_line("evaluate", TABLE, *arguments)
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])
 def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option) -> None:
-    assert "make it first" in fails("no-such-table", option, tmp_path / "none" / "out")
-    assert "is a folder" in fails("no-such-table", option, tmp_path)
+    assert "make it first" in fails_in_one_line(
+        "evaluate", "no-such-table", option, tmp_path / "none" / "out"
+    )
+    assert "is a folder" in fails_in_one_line("evaluate", "no-such-table", option, tmp_path)
 
 
 def test_a_missing_table() -> None:
-    assert "no-such-table" in fails("no-such-table")
+    assert "no-such-table" in fails_in_one_line("evaluate", "no-such-table")
 
 
 def test_bad_usage() -> None:
-    found = run(TABLE, "--clusters", "many")
+    found = run("evaluate", TABLE, "--clusters", "many")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr

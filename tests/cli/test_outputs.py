@@ -12,7 +12,6 @@ import os
 import resource
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ import hypernova
 from hypernova.cli import main
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
+from support import commands
 from support.paths import TABLE
 
 if TYPE_CHECKING:
@@ -33,15 +33,13 @@ QUICK = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
 def run(
     *arguments: object, largest_file: int | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
+    """Run ``hypernova``, with a limit on the size of files where one is given."""
+
     def limit() -> None:
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        stderr=subprocess.PIPE, check=False, timeout=120, encoding="utf-8", preexec_fn=limit,
-        **({"stdout": subprocess.PIPE} | options),
-    )  # fmt: skip
+    return commands.run(*arguments, preexec_fn=limit, **options)
 
 
 @contextlib.contextmanager

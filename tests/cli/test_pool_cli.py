@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
-from cli.test_cli import TABLE, fails, run
+from support.commands import fails_in_one_line, run
+from support.paths import TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ class TestAddModel:
     def test_a_model_that_is_there_leaves_the_old_file(self, joined, outcomes, tmp_path) -> None:
         old = tmp_path / "new.hnv"
         old.write_bytes(b"what stood there")
-        message = fails("add-model", joined, outcomes, "-o", old)
+        message = fails_in_one_line("add-model", joined, outcomes, "-o", old)
         assert "'brand-new' already" in message
         assert "remove-model" in message
         assert "recalibrate" in message
@@ -90,27 +91,33 @@ class TestAddModel:
         out = tmp_path / "o.hnv"
         empty = tmp_path / "empty.jsonl"
         empty.write_text("")
-        assert "holds no tasks" in fails("add-model", fitted, empty, "-o", out)
+        assert "holds no tasks" in fails_in_one_line("add-model", fitted, empty, "-o", out)
         bare = tmp_path / "bare.jsonl"
         bare.write_text('{"task_id": "a", "prompt": "p", "outcomes": {}}\n')
-        assert "holds no outcomes" in fails("add-model", fitted, bare, "-o", out)
+        assert "holds no outcomes" in fails_in_one_line("add-model", fitted, bare, "-o", out)
         twice = tmp_path / "twice.jsonl"
         twice.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1, "x": 0}}\n')
-        assert "line 1" in fails("add-model", fitted, twice, "-o", out)
+        assert "line 1" in fails_in_one_line("add-model", fitted, twice, "-o", out)
         odd = tmp_path / "odd.jsonl"
         odd.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1.5}}\n')
-        assert "1.5" in fails("add-model", fitted, odd, "-o", out)
-        assert "no such file" in fails("add-model", fitted, tmp_path / "no.jsonl", "-o", out)
+        assert "1.5" in fails_in_one_line("add-model", fitted, odd, "-o", out)
+        assert "no such file" in fails_in_one_line(
+            "add-model", fitted, tmp_path / "no.jsonl", "-o", out
+        )
         cut = tmp_path / "cut.hnv"
         cut.write_bytes(fitted.read_bytes()[:1000])
-        assert "cut.hnv" in fails("add-model", cut, odd, "-o", out)
+        assert "cut.hnv" in fails_in_one_line("add-model", cut, odd, "-o", out)
         assert not out.exists()
 
     def test_names(self, fitted, outcomes, tmp_path) -> None:
         out = tmp_path / "o.hnv"
-        assert "'nwe'" in fails("add-model", fitted, outcomes, "-o", out, "--model", "nwe")
+        assert "'nwe'" in fails_in_one_line(
+            "add-model", fitted, outcomes, "-o", out, "--model", "nwe"
+        )
         # With all of the table's models at hand the new one is named.
-        assert "'simulated-coder' already" in fails("add-model", fitted, TABLE, "-o", out)
+        assert "'simulated-coder' already" in fails_in_one_line(
+            "add-model", fitted, TABLE, "-o", out
+        )
         smaller = tmp_path / "smaller.hnv"
         run("remove-model", fitted, "simulated-coder", "-o", smaller)
         done = run("add-model", smaller, TABLE, "--model", "simulated-coder", "-o", out)
@@ -141,8 +148,10 @@ class TestNextPrompts:
         assert "more success" in done.stdout.splitlines()[-1]
 
     def test_refused(self, fitted, joined, outcomes) -> None:
-        assert "scored already" in fails("next-prompts", fitted, outcomes, "--scored", outcomes)
-        assert "already" in fails("next-prompts", joined, TABLE, "--scored", outcomes)
+        assert "scored already" in fails_in_one_line(
+            "next-prompts", fitted, outcomes, "--scored", outcomes
+        )
+        assert "already" in fails_in_one_line("next-prompts", joined, TABLE, "--scored", outcomes)
         assert run("next-prompts", fitted, TABLE, "-n", "0").returncode == 2
 
 
@@ -158,15 +167,21 @@ class TestRemoveAndRename:
 
     def test_refused(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
-        message = fails("remove-model", fitted, "simulated-large", "-o", out)
+        message = fails_in_one_line("remove-model", fitted, "simulated-large", "-o", out)
         assert "--default" in message
         assert "simulated-coder" in message
-        assert "no model 'gone'" in fails("remove-model", fitted, "gone", "-o", out)
+        assert "no model 'gone'" in fails_in_one_line("remove-model", fitted, "gone", "-o", out)
         every = hypernova.Artifact.open(fitted).models
-        assert "no model would be left" in fails("remove-model", fitted, *every, "-o", out)
-        taken = fails("rename-model", fitted, "simulated-coder", "simulated-large", "-o", out)
+        assert "no model would be left" in fails_in_one_line(
+            "remove-model", fitted, *every, "-o", out
+        )
+        taken = fails_in_one_line(
+            "rename-model", fitted, "simulated-coder", "simulated-large", "-o", out
+        )
         assert "already" in taken
-        assert "is no name" in fails("rename-model", fitted, "simulated-coder", " ", "-o", out)
+        assert "is no name" in fails_in_one_line(
+            "rename-model", fitted, "simulated-coder", " ", "-o", out
+        )
         assert not out.exists()
 
     def test_a_successor(self, fitted, tmp_path) -> None:

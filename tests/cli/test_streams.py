@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import hypernova
-from cli.test_inspect import in_a_terminal
 from hypernova.cli.streams import as_json
 from hypernova.router import BUNDLED_ARTIFACT
+from support.commands import output_in_terminal
 from support.paths import TABLE
 
 NAME = "café 🚀"
@@ -164,4 +164,6 @@ def test_inspect_without_a_file_shows_the_artifact_that_route_uses() -> None:
     ],
 )
 def test_colours_are_for_terminals_that_have_them(environment, coloured) -> None:
-    assert ("\x1b[" in in_a_terminal(str(BUNDLED_ARTIFACT), **environment)) == coloured
+    assert (
+        "\x1b[" in output_in_terminal("inspect", str(BUNDLED_ARTIFACT), **environment)
+    ) == coloured

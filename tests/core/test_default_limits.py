@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -22,8 +20,9 @@ from hypernova.cli.summary import heat_map
 from hypernova.training.choices import NONE, models_taken
 from hypernova.training.clustering.describe import success_at_centres
 from hypernova.training.model_pool import add
+from support.commands import output_of
 from support.factories import make_table
-from support.server import refused, serving
+from support.server import assert_error, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,15 +67,6 @@ def path(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place: Path = tmp_path_factory.mktemp("limited") / "r.hnv"
     artifact.save(place)
     return place
-
-
-def run(*arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=120, encoding="utf-8",
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 def ranked(decision: hypernova.Decision) -> list[tuple[str, float]]:
@@ -147,10 +137,10 @@ class TestDescriptions:
         taken = models_taken(artifact, artifact.centroids)
         none = int((taken == NONE).sum())
         assert 0 < none < artifact.n_clusters
-        shown = run("inspect", path)
+        shown = output_of("inspect", path)
         assert f"leave no model in {none} of {artifact.n_clusters} clusters" in shown
         assert "leave no model" not in "\n".join(heat_map(BUNDLED, colour=False))
-        described = json.loads(run("inspect", path, "--json"))["descriptions"]
+        described = json.loads(output_of("inspect", path, "--json"))["descriptions"]
         for cluster, entry in enumerate(described):
             if taken[cluster] == NONE:
                 assert (entry["model"], entry["reason"]) == (None, "no_candidate")
@@ -165,19 +155,23 @@ class TestDescriptions:
             {"task_id": f"t{i}", "prompt": f"{TEXT} {i}", "outcomes": outcomes} for i in range(12)
         ]
         table.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        assert "telling words and most typical prompts" in run("inspect", path, "--data", table)
+        assert "telling words and most typical prompts" in output_of(
+            "inspect", path, "--data", table
+        )
 
     def test_inspect_shows_an_artifact_of_which_no_cluster_has_a_model(self, tmp_path) -> None:
         for policy in ({"max_cost_usd": 0.0}, {"min_success": 1.0}):
             limited(BUNDLED, **policy).save(tmp_path / "r.hnv")
             k = BUNDLED.n_clusters
-            assert f"leave no model in {k} of {k} clusters" in run("inspect", tmp_path / "r.hnv")
+            assert f"leave no model in {k} of {k} clusters" in output_of(
+                "inspect", tmp_path / "r.hnv"
+            )
 
     def test_models_are_removed_renamed_and_added(self, artifact: Artifact, path: Path) -> None:
         gone = next(m for m in artifact.models if m != artifact.default_model)
         out = path.parent / "out.hnv"
-        assert "another model is taken" in run("remove-model", path, gone, "-o", out)
-        run("rename-model", path, gone, "renamed", "-o", out)
+        assert "another model is taken" in output_of("remove-model", path, gone, "-o", out)
+        output_of("rename-model", path, gone, "renamed", "-o", out)
         rng = np.random.default_rng(0)
         prompts = [f"{TEXT} {i}" for i in range(20)]
         table = make_table(
@@ -199,7 +193,7 @@ class TestDescriptions:
 
 class TestWays:
     def test_the_command_line(self, path: Path) -> None:
-        shown = json.loads(run("route", "-a", path, TEXT, "--max-cost-usd", "inf", "--json"))
+        shown = json.loads(output_of("route", "-a", path, TEXT, "--max-cost-usd", "inf", "--json"))
         expected = hypernova.Router.open().route(TEXT)
         assert [e["model"] for e in shown["ranking"]] == [e.model for e in expected.ranking]
 
@@ -215,7 +209,9 @@ class TestWays:
             assert [e["model"] for e in ask('"inf"').json()["ranking"]] == expected
             assert len(ask("null").json().get("ranking", [])) < len(expected)
             for bad in ('"1"', '"Infinity"', "-1", "1e13", "[]", "NaN", "Infinity", "1e999"):
-                assert "max_cost_usd" in refused(ask(bad), 400, "bad_request") or bad[0] in "NI"
+                assert (
+                    "max_cost_usd" in assert_error(ask(bad), 400, "bad_request") or bad[0] in "NI"
+                )
             body = {"texts": [TEXT, TEXT], "max_cost_usd": "inf"}
             decided = client.post("/v1/route/batch", json=body).json()["decisions"]
             assert [[e["model"] for e in d["ranking"]] for d in decided] == [expected] * 2

@@ -14,7 +14,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -56,6 +55,7 @@ from golden.make_golden import (
     stated,
 )
 from hypernova import Artifact, errors
+from support.commands import run_python
 from support.paths import GOLDEN
 from support.reference_reader import KNOWN, MAGIC, FormatError, read
 
@@ -582,12 +582,6 @@ def test_open_takes_str_and_path() -> None:
         Artifact.open(7)  # type: ignore[arg-type]
 
 
-def run(code: str, *args: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a fresh process."""
-    command = [sys.executable, "-c", code, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
-
-
 HOSTILE = """
 import sys
 from hypernova import Artifact
@@ -622,7 +616,7 @@ def test_nothing_in_a_file_runs_or_is_fetched(tmp_path: Path) -> None:
     path = tmp_path / "stranger.hnv"
     path.write_bytes(draft.bytes())
     assert read(draft.bytes()).models == read(SMALL).models
-    done = run(HOSTILE, GOLDEN / "v1_0_small.hnv", path)
+    done = run_python("-c", HOSTILE, GOLDEN / "v1_0_small.hnv", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert not mark.exists()
 
@@ -723,7 +717,9 @@ else:
 def refused_save(folder: Path, limit: int = 0, user: str = "") -> str:
     """Save over ``router.hnv`` in a fresh process, which must fail and leave the file alone."""
     before = listing(folder)
-    done = run(SAVE, GOLDEN / "v1_0_text.hnv", "router.hnv", str(limit), user, cwd=folder)
+    done = run_python(
+        "-c", SAVE, GOLDEN / "v1_0_text.hnv", "router.hnv", str(limit), user, cwd=folder
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout != "written\n"
     assert "router.hnv" in done.stdout

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
@@ -20,10 +18,12 @@ import pytest
 
 from golden.make_golden import decision_values
 from hypernova import Artifact, errors
+from support.commands import run_python
 from support.paths import GOLDEN
 from support.reference_reader import decide, read
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -297,11 +297,7 @@ np.savez(sys.argv[2], **found)
 
 def child(level: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the cases in a fresh process that is told which kernel to take."""
-    environment = {**os.environ, "HYPERNOVA_SIMD": level}
-    command = [sys.executable, "-c", CHILD, *map(str, args), level]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    return run_python("-c", CHILD, *args, level, env={**os.environ, "HYPERNOVA_SIMD": level})
 
 
 @pytest.fixture(scope="module")

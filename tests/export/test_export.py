@@ -23,6 +23,7 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderError, ExportError, NotFoundError
 from hypernova.export import export_embedder
+from support.commands import fails_in_one_line, run
 from support.paths import GOLDEN, TABLE
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def model(tmp_path) -> Path:
     return shutil.copytree(EXPORTED / "bert-cls-dense", tmp_path / "model")
 
 
-def refused(model: Path, match: str, **options) -> None:
+def assert_export_refused(model: Path, match: str, **options) -> None:
     """Refused in one line, and nothing is left behind."""
     out = model.parent / "out"
     with pytest.raises(ExportError, match=match) as raised:
@@ -178,34 +179,34 @@ class TestRefusals:
     )
     def test_a_file_is_missing(self, model, path) -> None:
         (model / path).unlink()
-        refused(model, f"{path}.*missing")
+        assert_export_refused(model, f"{path}.*missing")
 
     @pytest.mark.parametrize("path", ["modules.json", "config.json", "tokenizer.json"])
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"3"])
     def test_a_file_is_no_json_object(self, model, path, content) -> None:
         (model / path).write_bytes(content)
-        refused(model, f"{path}: (not readable as JSON|expected)")
+        assert_export_refused(model, f"{path}: (not readable as JSON|expected)")
 
     @pytest.mark.parametrize("keep", [0, 7, 100, 5000, -1])
     def test_the_weights_are_cut_short(self, model, keep) -> None:
         path = model / "model.safetensors"
         path.write_bytes(path.read_bytes()[:keep])
-        refused(model, r"model\.safetensors: not readable")
+        assert_export_refused(model, r"model\.safetensors: not readable")
 
     def test_modules_in_another_order(self, model) -> None:
         modules = json.loads((model / "modules.json").read_text())
         (model / "modules.json").write_text(json.dumps(modules[::-1]))
-        refused(model, "modules Dense, Dense, Pooling, Transformer: supported are")
+        assert_export_refused(model, "modules Dense, Dense, Pooling, Transformer: supported are")
 
     def test_a_module_of_another_kind(self, model) -> None:
         modules = json.loads((model / "modules.json").read_text())
         modules[2]["type"] = "sentence_transformers.models.LSTM"
         (model / "modules.json").write_text(json.dumps(modules))
-        refused(model, "modules Transformer, Pooling, LSTM, Dense")
+        assert_export_refused(model, "modules Transformer, Pooling, LSTM, Dense")
 
     def test_a_module_that_is_none(self, model) -> None:
         (model / "modules.json").write_text('[{"type": 3}, 4]')
-        refused(model, "expected a list of modules")
+        assert_export_refused(model, "expected a list of modules")
 
     @pytest.mark.parametrize(
         ("path", "changes", "match"),
@@ -236,10 +237,12 @@ class TestRefusals:
         if path.startswith("sentence_bert") or "900" in match:
             edit(model / "tokenizer_config.json", model_max_length=None)
         edit(model / path, **changes)
-        refused(model, match)
+        assert_export_refused(model, match)
 
     def test_a_prompt_that_is_not_there(self, model) -> None:
-        refused(model, "no prompt 'clustering'; it has 'document', 'query'", prompt="clustering")
+        assert_export_refused(
+            model, "no prompt 'clustering'; it has 'document', 'query'", prompt="clustering"
+        )
 
     @pytest.mark.parametrize(
         ("name", "shape"),
@@ -254,13 +257,13 @@ class TestRefusals:
         tensors = load_file(model / "model.safetensors")
         tensors[name] = np.zeros(shape, np.float32)
         save_file(tensors, model / "model.safetensors")
-        refused(model, f"{name}")
+        assert_export_refused(model, f"{name}")
 
     def test_a_dense_that_does_not_fit(self, model) -> None:
         tensors = load_file(model / "3_Dense" / "model.safetensors")
         tensors["linear.weight"] = np.zeros((8, 11), np.float32)
         save_file(tensors, model / "3_Dense" / "model.safetensors")
-        refused(model, r"Dense of shape \(8, 11\) after a vector of 12")
+        assert_export_refused(model, r"Dense of shape \(8, 11\) after a vector of 12")
 
     def test_a_tokenizer_larger_than_the_table(self, model) -> None:
         tensors = load_file(model / "model.safetensors")
@@ -282,22 +285,17 @@ class TestRefusals:
 
 
 class TestCommand:
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hypernova.cli", "export-embedder", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
     def test_it_says_what_it_made(self, tmp_path) -> None:
-        done = self.run(EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny")
+        done = run(
+            "export-embedder", EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny"
+        )
         assert done.returncode == 0, done.stderr
         assert "tiny, 8 dimensions, 48 tokens" in done.stdout
         assert "before each text: 'query: '" in done.stdout
         assert "worst 1.0000" in done.stdout
 
     def test_a_refusal_is_one_line(self, tmp_path) -> None:
-        done = self.run(tmp_path, "-o", tmp_path / "out")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("hypernova: ")
-        assert done.stderr.count("\n") == 1
+        fails_in_one_line("export-embedder", tmp_path, "-o", tmp_path / "out")
 
     def test_without_the_extra(self, tmp_path) -> None:
         code = (

@@ -10,8 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hypernova
+from support.commands import fails_in_one_line, run
 from support.paths import TABLE
-from support.server import Server, metrics, refused, resident, serving
+from support.server import Server, assert_error, metrics, resident, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +76,7 @@ class TestRoute:
     def test_it_has_every_field_that_the_command_line_prints(
         self, client: httpx.Client, artifacts: list[Path]
     ) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "route", "-a", str(artifacts[0])]
-        done = subprocess.run([*command, "--json", TEXTS[0]], capture_output=True, check=True)
+        done = run("route", "-a", artifacts[0], "--json", TEXTS[0], code=0)
         printed, answer = json.loads(done.stdout), client.post("/v1/route", json={"text": TEXTS[0]})
         printed.pop("id")
         assert printed == {k: v for k, v in answer.json().items() if k != "id"}
@@ -107,7 +105,7 @@ class TestRoute:
         assert answer.status_code == 200, answer.text
         alone = client.post("/v1/route", json={"text": TEXTS[0]}).json()
         assert answer.json()["distance"] == alone["distance"]
-        refused(client.post("/v1/route", json={"messages": items[2:]}), 400, "bad_messages")
+        assert_error(client.post("/v1/route", json={"messages": items[2:]}), 400, "bad_messages")
 
     def test_exploring_says_its_propensity(self, client: httpx.Client) -> None:
         answer = client.post("/v1/route", json={"text": TEXTS[0], "explore": 1.0}).json()
@@ -121,8 +119,10 @@ class TestRoute:
             alone = client.post("/v1/route", json={"text": text, "deny": ["simulated-large"]})
             assert found["ranking"][0]["model"] == alone.json()["model"] != "simulated-large"
         many = {"texts": ["a"] * 51}
-        assert "at most 50" in refused(client.post("/v1/route/batch", json=many), 413, "too_large")
-        message = refused(
+        assert "at most 50" in assert_error(
+            client.post("/v1/route/batch", json=many), 413, "too_large"
+        )
+        message = assert_error(
             client.post("/v1/route/batch", json={"texts": ["a", " "]}), 400, "bad_text"
         )
         assert "1" in message
@@ -172,7 +172,7 @@ class TestRoute:
     def test_bad_input_has_its_answer(
         self, client: httpx.Client, body: dict[str, Any], status: int, code: str, named: str
     ) -> None:
-        assert named in refused(client.post("/v1/route", json=body), status, code)
+        assert named in assert_error(client.post("/v1/route", json=body), status, code)
 
     @pytest.mark.parametrize(
         "body",
@@ -184,15 +184,15 @@ class TestRoute:
         answer = client.post(
             "/v1/route", content=body, headers={"content-type": "application/json"}
         )
-        refused(answer, 400, "bad_request")
+        assert_error(answer, 400, "bad_request")
 
     def test_another_media_type_path_or_method(self, client: httpx.Client) -> None:
         # What a page in a browser can send to another origin unasked.
         plain = {"content-type": "text/plain"}
         answer = client.post("/v1/route", content=b'{"text": "a"}', headers=plain)
-        refused(answer, 415, "not_json")
-        refused(client.get("/v1/routes"), 404, "not_found")
-        refused(client.get("/v1/route"), 405, "method_not_allowed")
+        assert_error(answer, 415, "not_json")
+        assert_error(client.get("/v1/routes"), 404, "not_found")
+        assert_error(client.get("/v1/route"), 405, "method_not_allowed")
 
 
 class TestBodies:
@@ -264,7 +264,7 @@ class TestToken:
                 client.get("/openapi.json"),
                 client.get("/nowhere"),
             ):
-                refused(answer, 401, "unauthorized")
+                assert_error(answer, 401, "unauthorized")
                 assert answer.headers["www-authenticate"] == "Bearer"
             assert client.get("/healthz").json() == {"status": "ok"}
 
@@ -277,14 +277,14 @@ class TestToken:
         (tmp_path / "token").write_text("from-file\n")
         options = ("-a", artifacts[0], "--token-file", tmp_path / "token")
         with serving(*options) as server, server.client() as client:
-            refused(client.get("/v1/artifact"), 401, "unauthorized")
+            assert_error(client.get("/v1/artifact"), 401, "unauthorized")
             right = {"authorization": "Bearer from-file"}
             assert client.get("/v1/artifact", headers=right).status_code == 200
 
 
 class TestOutcomes:
     def test_without_a_log_they_are_refused(self, client: httpx.Client) -> None:
-        message = refused(
+        message = assert_error(
             client.post("/v1/outcomes", json={"id": "0" * 32, "score": 1}), 409, "no_log"
         )
         assert "--log" in message
@@ -309,9 +309,9 @@ class TestOutcomes:
                 {"id": alone["id"]},
                 {"id": alone["id"], "score": 1, "cost_usd": -1},
             ):
-                refused(client.post("/v1/outcomes", json=body), 400, "bad_request")
+                assert_error(client.post("/v1/outcomes", json=body), 400, "bad_request")
             unlogged = {"id": alone["id"], "score": 1, "model": "x" * 70_000}
-            refused(client.post("/v1/outcomes", json=unlogged), 400, "bad_outcome")
+            assert_error(client.post("/v1/outcomes", json=unlogged), 400, "bad_outcome")
             server.process.kill()  # and nothing that was answered is lost
             server.process.wait(30)
         found = {
@@ -330,7 +330,7 @@ class TestOutcomes:
             decision = client.post("/v1/route", json={"text": TEXTS[0]})
             assert decision.status_code == 200
             body = {"id": decision.json()["id"], "score": 1}
-            refused(client.post("/v1/outcomes", json=body), 503, "log_failed")
+            assert_error(client.post("/v1/outcomes", json=body), 503, "log_failed")
             assert metrics(client)["hypernova_log_failures_total", ()] == 1
 
 
@@ -483,15 +483,7 @@ class TestLife:
         ],
     )
     def test_what_a_user_can_mend_is_one_line(self, options: tuple[str, ...], named: str) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 1
-        assert done.stderr.startswith("hypernova: ")
-        assert done.stderr.count("\n") == 1
-        assert named in done.stderr
+        assert named in fails_in_one_line("serve", "--port", 0, *options)
 
     def test_a_port_in_use(self, server: Server) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", str(server.port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-        assert str(server.port) in done.stderr
+        assert str(server.port) in fails_in_one_line("serve", "--port", server.port)

@@ -88,8 +88,8 @@ def send_until_refused(connection: socket.socket, piece: bytes, most: int) -> in
     return sent
 
 
-def refused(answer: bytes, status: int, code: str) -> str:
-    """One answer, an error that ends the connection; gives its message."""
+def assert_error_closes(answer: bytes, status: int, code: str) -> str:
+    """Assert one answer, an error that ends the connection, and return its message."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.decode().lower().split("\r\n")
     assert lines[0].startswith(f"http/1.1 {status} ")
@@ -111,7 +111,7 @@ class TestHeads:
             send_until_refused(connection, b"a" * 65536, 60 * MIB)
             assert resident(server.process.pid) < before + 10 * MIB
             connection.shutdown(socket.SHUT_WR)
-            assert "16384" in refused(rest(connection), 431, "head_too_large")
+            assert "16384" in assert_error_closes(rest(connection), 431, "head_too_large")
 
     @pytest.mark.parametrize(
         "head",
@@ -126,7 +126,7 @@ class TestHeads:
     def test_a_whole_head_that_is_too_large_is_refused(self, server: Server, head: bytes) -> None:
         with connect(server) as connection:
             connection.sendall(head)
-            refused(rest(connection), 431, "head_too_large")
+            assert_error_closes(rest(connection), 431, "head_too_large")
 
     def test_a_large_head_within_the_limit_is_answered(self, server: Server) -> None:
         with connect(server) as connection:
@@ -152,7 +152,7 @@ class TestHeads:
                         break
             assert time.monotonic() - start < 5
             connection.settimeout(15)
-            refused(answer + rest(connection), 408, "slow_head")
+            assert_error_closes(answer + rest(connection), 408, "slow_head")
 
     @pytest.mark.parametrize("sent", [b"", GET + b"\r\n"], ids=["new", "idle"])
     def test_a_connection_that_asks_nothing_is_closed(self, impatient: Server, sent: bytes) -> None:
@@ -179,7 +179,7 @@ class TestHeads:
             send_until_refused(connection, b"a" * 65536, 60 * MIB)
             assert resident(server.process.pid) < before + 10 * MIB
             connection.shutdown(socket.SHUT_WR)
-            refused(rest(connection), 431, "head_too_large")
+            assert_error_closes(rest(connection), 431, "head_too_large")
 
     def test_a_body_of_many_small_chunks_is_read(self, server: Server) -> None:
         body = b'{"text": "%b"}' % (b"sort " * 400)
@@ -225,7 +225,7 @@ class TestNumber:
                 with connect(server) as connection:
                     connection.sendall(GET + b"\r\n")
                     connection.shutdown(socket.SHUT_WR)
-                    refused(rest(connection), 503, "overloaded")
+                    assert_error_closes(rest(connection), 503, "overloaded")
             for connection in held:
                 connection.sendall(BODY)
                 assert one(connection).startswith(b"HTTP/1.1 200 ")
@@ -307,7 +307,7 @@ class TestRequests:
         with connect(server) as connection:
             connection.sendall(request_)
             connection.shutdown(socket.SHUT_WR)
-            refused(rest(connection), 400, "bad_http")
+            assert_error_closes(rest(connection), 400, "bad_http")
 
     def test_what_follows_a_request_and_is_none_costs_it_no_answer(self, server: Server) -> None:
         with connect(server) as connection:

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import hypernova
 from hypernova.integrations.server import Limits, create_app
 from support.paths import TABLE
-from support.server import refused
+from support.server import assert_error
 
 
 class TestLimits:
@@ -58,7 +58,7 @@ class TestLimits:
                 while (await samples(client))["hypernova_in_flight"] < 2:
                     await asyncio.sleep(0.005)
                 answer = await client.post("/v1/route", json={"text": "now"})
-                refused(answer, 503, "overloaded")
+                assert_error(answer, 503, "overloaded")
                 assert answer.headers["retry-after"] == "1"
                 # The loop is free all the while.
                 assert (await client.get("/healthz")).status_code == 200
@@ -78,7 +78,7 @@ class TestLimits:
                 transport=httpx.ASGITransport(app), base_url="http://app"
             ) as client:
                 answer = await client.post("/v1/route", json={"text": "WAIT"})
-                refused(answer, 503, "timeout")
+                assert_error(answer, 503, "timeout")
                 # Its thread is not free before the embedder gives up the text.
                 assert (await samples(client))["hypernova_in_flight"] == 1
                 gate.set()
@@ -97,7 +97,7 @@ class TestLimits:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
                 answer = await client.post("/v1/route", json={"text": "FAIL"})
-                assert "own" not in refused(answer, 500, "internal")
+                assert "own" not in assert_error(answer, 500, "internal")
                 assert (await client.post("/v1/route", json={"text": "now"})).status_code == 200
 
         asyncio.run(asyncio.wait_for(main(), 20))
@@ -115,7 +115,7 @@ class TestLimits:
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app), base_url="http://app"
             ) as client:
-                refused(
+                assert_error(
                     await client.post("/v1/route/batch", json={"texts": ["WAIT", "FAIL"]}),
                     503,
                     "timeout",

@@ -21,7 +21,7 @@ import hypernova
 from hypernova.integrations.server.work import SLICES_SHARE, _Line
 from hypernova.router.batch import Batch
 from support.paths import EXAMPLES
-from support.server import Server, metrics, refused, serving
+from support.server import Server, assert_error, metrics, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def test_single_requests_have_their_turn_while_a_batch_runs(
         for batch in batches:
             batch.join()
         for answer in given:
-            assert "fewer texts" in refused(answer, 503, "timeout")
+            assert "fewer texts" in assert_error(answer, 503, "timeout")
         wait_until_free(client, 1.0)
     assert len(took) > 3
     assert statistics.median(took) < 0.5

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import NotFoundError, OutcomeError, OutcomeLogError
 from hypernova.outcome_log import records
-from support.decisions import ARTIFACT, Decision, Entry
+from support.factories import ARTIFACT, Decision, Entry
 from support.paths import TESTS
 
 
@@ -320,7 +320,7 @@ class TestWriting:
         program = f"""
 import os, sys, threading
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path)!r})
 stop = threading.Event()
@@ -362,7 +362,7 @@ sys.exit(any(codes))
         program = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path / "log")!r}, max_bytes=5000, fsync={fsync!r})
 while True:
@@ -395,7 +395,7 @@ while True:
         program = f"""
 import resource, sys
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path)!r})
 decisions = [Decision(cluster=i, model="m" * 300) for i in range(10)]

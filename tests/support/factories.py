@@ -1,13 +1,19 @@
-"""Outcome tables that are made up, so that the best answer is known.
+"""Made-up tables, artifacts and decisions, of which the best answer is known.
 
-Not here: tests.
+Not here: random examples of hypothesis (strategies.py), and files of tables (tables.py).
 """
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import dataclass, field
+
 import numpy as np
 
 import hypernova
+
+# The sha256 of the artifact that made-up decisions name.
+ARTIFACT = "a" * 64
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -64,3 +70,61 @@ def two_kinds(rng: np.random.Generator, n: int = 240, swap: float = 0.1, **colum
     vectors, labels = blobs(rng, centres=2, each=n // 2)
     score = np.where(labels[:, None] == np.arange(2), 1.0, 0.0)
     return make_table(vectors, flipped(rng, score, swap), **columns), labels
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of the ranking of a made-up decision."""
+
+    model: str
+    success: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision with the fields that the outcome log reads of one."""
+
+    model: str = "m0"
+    cluster: int = 0
+    propensity: float = 1.0
+    success: float = 0.5
+    artifact: str = ARTIFACT
+    reason: str = "routed"
+    novelty: float = 0.25
+    others: tuple[Entry, ...] = ()
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def ranking(self) -> tuple[Entry, ...]:
+        return (Entry(self.model, self.success), *self.others)
+
+
+def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
+    """An artifact that routes vectors of 16 dimensions among four models, and its table."""
+    from hypernova.training.model_selection import Setting
+    from hypernova.training.trainer import learn
+
+    rng = np.random.default_rng(seed)
+    vectors, labels = blobs(rng, centres=4, each=60, spread=0.2)
+    rates = rng.uniform(0.3, 0.7, size=(4, 4))[labels] + 0.2 * vectors[:, 8:12]
+    score = (rng.random((240, 4)) < rates).astype(float)
+    cost = np.tile([0.1, 0.2, 0.3, 0.4], (240, 1)) * (1 + labels[:, None])
+    table = make_table(vectors, score, cost_usd=cost)
+    setting = Setting("prompts", clusters, shrinkage, ridge, 1.0)
+    learned = learn(table, vectors, setting=setting, clusters=clusters)
+    identity = {"kind": "vectors", "name": "a test", "dim": 16, "fingerprint": "0" * 64}
+    return learned.artifact(identity=identity, metadata={"in_sample": {"accuracy": 0.5}}), table
+
+
+def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):
+    """Outcomes of new models on n prompts near the clusters."""
+    vectors, _ = blobs(rng, centres=4, each=-(-n // 4), spread=0.2)
+    given_columns = {"score": rng.integers(0, 2, (n, len(names))).astype(float), **columns}
+    return hypernova.OutcomeTable.from_arrays(
+        task_ids=[f"s{i}" for i in range(n)],
+        prompts=[f"scored {i}" for i in range(n)],
+        models=list(names),
+        embedding=rng.permutation(vectors)[:n],
+        min_models=1,
+        **given_columns,
+    )

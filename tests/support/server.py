@@ -76,8 +76,8 @@ def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Ser
             server.stop()
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> str:
-    """An error in its one form; gives its message."""
+def assert_error(answer: httpx.Response, status: int, code: str) -> str:
+    """Assert that an answer is an error in its one form, and return its message."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     fault = answer.json()

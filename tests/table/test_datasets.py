@@ -27,17 +27,8 @@ from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
 from hypernova.table.public import PUBLIC_SOURCES
 from hypernova.table.public.headline import discrepancy
-from support.tables import assert_same
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+from support.commands import run
+from support.tables import assert_same_table
 
 
 def one_line(error: Exception, *parts: str) -> None:
@@ -142,7 +133,7 @@ def test_the_real_table_comes_through_the_command_unchanged(shared, tmp_path) ->
         assert (done.returncode, done.stderr) == (0, "")
         assert "500 tasks x 24 models, 12000 outcomes" in done.stdout
         assert "1 entries" in done.stdout
-        assert_same(OutcomeTable.read(output), direct)
+        assert_same_table(OutcomeTable.read(output), direct)
 
 
 def test_a_wrong_headline_is_reported_by_name(shared, tmp_path) -> None:
@@ -285,7 +276,7 @@ def test_problems_in_every_form(tmp_path) -> None:
     parquet = tmp_path / "problems.parquet"
     pq.write_table(pa.Table.from_pylist(PROBLEMS), parquet)
     for path in (lines, parquet):
-        assert_same(read_swebench(leaderboards, path).table, table)
+        assert_same_table(read_swebench(leaderboards, path).table, table)
 
 
 def edited(*keys: Any, to: object = None) -> dict[str, Any]:
@@ -445,7 +436,7 @@ def test_a_wide_table(form, tmp_path) -> None:
         score=[[1.0, 0.0], [0.25, 1.0], [np.nan, 0.5]],
         cost_usd=[[0.0007, 6.57e-05], [np.nan, 0.0], [np.nan, 1e-05]],
     )
-    assert_same(loaded.table, expected)
+    assert_same_table(loaded.table, expected)
     assert (loaded.table.name, loaded.discrepancies, loaded.without_outcomes) == ("wide", (), ())
 
 

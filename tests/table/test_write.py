@@ -21,7 +21,7 @@ from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.names import alike, fault_of_name
-from support.tables import assert_same
+from support.tables import assert_same_table
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
     lambda text: not is_blank(text)
@@ -70,7 +70,7 @@ def test_what_is_written_reads_equal(table) -> None:
         for name in ("folder", "file.jsonl"):
             path = Path(at) / name
             table.save(path)
-            assert_same(OutcomeTable.read(path), table)
+            assert_same_table(OutcomeTable.read(path), table)
         assert sorted(p.name for p in Path(at).iterdir()) == ["file.jsonl", "folder"]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ import hypernova
 from hypernova.errors import FitError
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
 from hypernova.training.model_selection import FOLDS, Setting, count_repeats
+from support.commands import run
 from support.factories import blobs, make_table, two_kinds
 from support.paths import TABLE
 
@@ -145,16 +144,6 @@ class TestFit:
         worse = make_table(table.embedding, np.tile([1.0, 0.0], (120, 1)), cost_usd=table.cost_usd)
         with pytest.raises(FitError, match="no cost of the models that are taken"):
             hypernova.fit(worse, **{target: 0.05})
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=300,
-    )
 
 
 class TestCommand:

@@ -14,8 +14,9 @@ from hypernova.errors import PoolError
 from hypernova.training.model_pool import propose
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
-from support.factories import blobs, make_table, unit
-from training.test_model_pool import BUNDLED, fitted, scored
+from support.factories import blobs, fitted, make_table, scored, unit
+
+BUNDLED = hypernova.Router.open().artifact
 
 
 class TestPromise:

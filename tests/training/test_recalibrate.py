@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,8 @@ from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.online.recalibrate import Recalibration
 from hypernova.training.online.sums import DAY_S, Batch, Folded
 from hypernova.training.online.update import moved_profiles, outcome_variance, shift
-from support.decisions import ARTIFACT
-from support.factories import blobs, make_table, unit
+from support.commands import fails_in_one_line, run
+from support.factories import ARTIFACT, blobs, make_table, unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -596,13 +594,6 @@ class TestShift:
         assert np.array_equal(new.cost[:, 1:], old.cost[:, 1:])
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "recalibrate", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-
-
 class TestCommand:
     def test_what_is_printed(self, tmp_path) -> None:
         old = fitted(THETA)
@@ -612,7 +603,9 @@ class TestCommand:
         path = log.write(tmp_path / "log" / "1.jsonl")
         with path.open("ab") as file:
             file.write(b"damaged\n" + log.decision(old).line() + b'{"torn')
-        done = run(tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv")
+        done = run(
+            "recalibrate", tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv"
+        )
         assert done.returncode == 0, done.stderr
         text = done.stdout
         assert "folded 500 outcomes; 1002 lines read" in text
@@ -624,7 +617,14 @@ class TestCommand:
         same_numbers(new, hypernova.recalibrate(old, path).artifact, rtol=0)
         # Over its own input, as a service that watches the file would have it.
         again = run(
-            tmp_path / "new.hnv", path, "-o", tmp_path / "new.hnv", "--half-life", 7, "--json"
+            "recalibrate",
+            tmp_path / "new.hnv",
+            path,
+            "-o",
+            tmp_path / "new.hnv",
+            "--half-life",
+            7,
+            "--json",
         )
         report = json.loads(again.stdout)
         assert (report["outcomes"], report["outcomes_before"]) == (0, 500)
@@ -638,10 +638,7 @@ class TestCommand:
         log.add(log.decision(old), 1.0)
         new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"))
         new.artifact.save(tmp_path / "new.hnv")
-        done = subprocess.run(
-            [sys.executable, "-m", "hypernova.cli", "inspect", str(tmp_path / "new.hnv")],
-            capture_output=True, text=True, check=True, timeout=120,
-        )  # fmt: skip
+        done = run("inspect", tmp_path / "new.hnv", code=0)
         assert "recalibrated              with 1 logged outcomes" in done.stdout
         assert done.stdout.index("recalibrated") < done.stdout.index("in-sample")
 
@@ -655,13 +652,9 @@ class TestCommand:
             ([*good[:3], tmp_path / "no" / "new.hnv"], "does not exist"),
             ([*good, "--half-life=-3"], "half_life"),
         ]:
-            done = run(*arguments)
-            assert done.returncode == 1
-            assert done.stdout == ""
-            assert done.stderr.count("\n") == 1
-            assert named in done.stderr
+            assert named in fails_in_one_line("recalibrate", *arguments)
         assert not (tmp_path / "new.hnv").exists()
-        assert run(tmp_path / "old.hnv", "-o", "x").returncode == 2
+        assert run("recalibrate", tmp_path / "old.hnv", "-o", "x").returncode == 2
         with pytest.raises(NotFoundError):
             hypernova.recalibrate(tmp_path / "old.hnv", tmp_path / "none")
 

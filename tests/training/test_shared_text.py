@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +32,7 @@ from hypernova.training.shared_text import (
     find_shared,
     shared_sentence,
 )
+from support.commands import output_of, run
 from support.paths import TABLE
 from support.server import serving
 
@@ -98,15 +97,6 @@ def same(one: hypernova.Decision, other: hypernova.Decision) -> bool:
         )
 
     return figures(one) == figures(other)
-
-
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True, check=False, encoding="utf-8", timeout=300,
-    )  # fmt: skip
-    assert done.returncode == code, done
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +182,7 @@ class TestSaid:
         # It says what the command says that leaves it out: the same folds and seeds.
         out = tmp_path / "report.json"
         quick = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
-        done = run("evaluate", data, *quick, "--skip-shared", "--json", out)
+        done = run("evaluate", data, *quick, "--skip-shared", "--json", out, code=0)
         assert "it is left out" in " ".join(done.stdout.split())
         left = json.loads(out.read_text())
         assert left["shared_text"]["skipped"] is True
@@ -598,15 +588,15 @@ class TestRule:
 class TestCommands:
     def test_fit_says_it_and_inspect_too(self, data, tmp_path) -> None:
         out = tmp_path / "r.hnv"
-        said = " ".join(run("fit", data, "-o", out, "--clusters", 3).stdout.split())
+        said = " ".join(output_of("fit", data, "-o", out, "--clusters", 3).split())
         assert (
             f"different prompts share a beginning of {len(OTHER)} or {len(LONG)} characters or an "
             f"end of {len(CLOSING)} characters"
         ) in said
         assert "without it held-out accuracy is 0." in said
-        skipped = run("fit", data, "-o", out, "--clusters", 3, "--skip-shared").stdout
+        skipped = output_of("fit", data, "-o", out, "--clusters", 3, "--skip-shared")
         assert "it is left out, in training and in every request" in " ".join(skipped.split())
-        assert "it is left out" in " ".join(run("inspect", out).stdout.split())
+        assert "it is left out" in " ".join(output_of("inspect", out).split())
         router = hypernova.Router.open(out)
         assert len(router.embedder.parts.parts) == 3
         assert same(router.route(f"{LONG} {QUESTIONS[0]}"), router.route(QUESTIONS[0]))
@@ -614,13 +604,13 @@ class TestCommands:
     def test_prompts_are_shown_by_what_tells_them_apart(self, skipping, data, tmp_path) -> None:
         path = tmp_path / "r.hnv"
         skipping.save(path)
-        shown = run("inspect", path, "--data", data).stdout.partition("most typical prompts")[2]
-        proposed = run("next-prompts", path, data, "-n", 3).stdout
+        shown = output_of("inspect", path, "--data", data).partition("most typical prompts")[2]
+        proposed = output_of("next-prompts", path, data, "-n", 3)
         for text in (shown, proposed):
             assert any(row["prompt"][:30] in text for row in ROWS)
             assert LONG[:40] not in text
             assert OTHER[:40] not in text
-        full = run("next-prompts", path, data, "-n", 1, "--json").stdout
+        full = output_of("next-prompts", path, data, "-n", 1, "--json")
         assert json.loads(full)["prompt"].startswith((LONG, OTHER))
 
     def test_an_artifact_of_another_program_says_what_it_skips(self, skipping, capsys) -> None:
