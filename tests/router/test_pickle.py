@@ -484,10 +484,10 @@ class TestEverythingElse:
         [(decided, outcome)] = hypernova.read_log(tmp_path / "outcomes")
         assert (decided.id, outcome.score) == (decision.id, 0.5)
         pickle.loads(data).close()
-        pickle.loads(data).decided(decision)  # a new one: the other was closed
+        pickle.loads(data).record_decision(decision)  # a new one: the other was closed
         log.close()
         with pytest.raises(errors.OutcomeLogError, match="closed"):
-            round_trip(log).decided(decision)
+            round_trip(log).record_decision(decision)
 
     def test_a_log_that_is_dropped_leaves_no_file_open(self, tmp_path: Path) -> None:
         def descriptors() -> int:
@@ -495,7 +495,7 @@ class TestEverythingElse:
 
         before = descriptors()
         for _ in range(3):
-            hypernova.OutcomeLog(tmp_path).decided(Router.open().route("hello"))
+            hypernova.OutcomeLog(tmp_path).record_decision(Router.open().route("hello"))
         assert descriptors() == before
 
 
