@@ -32,7 +32,7 @@ class TestFit:
         table = hypernova.OutcomeTable.read(TABLE)
         assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
 
-    def test_structure(self, tmp_path) -> None:
+    def test_fit_takes_prompts_for_the_structure_and_a_seed(self, tmp_path) -> None:
         done = run(
             "fit", TABLE, "-o", tmp_path / "r.hnv", "--clusters", 3,
             "--structure", EXAMPLES / "prompts.jsonl", "--seed", 5,
@@ -120,7 +120,7 @@ class TestRoute:
             "route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n"
         )
 
-    def test_options(self, fitted) -> None:
+    def test_options_of_the_command_limit_and_price_models(self, fitted) -> None:
         text = "Prove it"
         allowed = run("route", text, "-a", fitted, "--allow", "simulated-small", "simulated-coder")
         assert allowed.stdout.splitlines()[0] in {"simulated-small", "simulated-coder"}
@@ -149,7 +149,7 @@ class TestRoute:
             "directory", "folder"
         )
 
-    def test_empty_text(self, fitted) -> None:
+    def test_an_empty_text_fails_in_one_line(self, fitted) -> None:
         assert "empty" in fails_in_one_line("route", "-a", fitted, "")
 
 

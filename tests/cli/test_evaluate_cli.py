@@ -92,7 +92,7 @@ def test_leave_one_group_out(tmp_path) -> None:
     assert "groups never seen" in found.stdout
 
 
-def test_too_small(tmp_path) -> None:
+def test_a_table_that_is_too_small_fails_in_one_line(tmp_path) -> None:
     line = fails_in_one_line("evaluate", rows(tmp_path / "t.jsonl", 9))
     assert "9 different prompts" in line
     assert "fewer folds" in line
@@ -107,7 +107,7 @@ def test_too_small(tmp_path) -> None:
         (("--embedder", "no-such"), "no-such"),
     ],
 )
-def test_bad_options(arguments, message) -> None:
+def test_an_option_out_of_range_fails_in_one_line(arguments, message) -> None:
     assert message in fails_in_one_line("evaluate", TABLE, *arguments)
 
 
@@ -123,7 +123,7 @@ def test_a_missing_table() -> None:
     assert "no-such-table" in fails_in_one_line("evaluate", "no-such-table")
 
 
-def test_bad_usage() -> None:
+def test_an_option_of_the_wrong_type_is_bad_usage() -> None:
     found = run("evaluate", TABLE, "--clusters", "many")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr

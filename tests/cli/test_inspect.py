@@ -168,7 +168,7 @@ class TestDescriptions:
         words = json.loads(hypernova.Artifact.open(fitted).metadata)["words"]
         assert " ".join(words[0]) in text
 
-    def test_json(self, fitted) -> None:
+    def test_json_holds_profile_and_descriptions(self, fitted) -> None:
         artifact = hypernova.Artifact.open(fitted)
         plain = json.loads(run("inspect", fitted, "--json").stdout)
         words = json.loads(artifact.metadata)["words"]

@@ -87,7 +87,7 @@ class TestAddModel:
         assert run("add-model", place, outcomes, "-o", place).returncode == 0
         assert place.read_bytes() == joined.read_bytes()
 
-    def test_bad_files(self, fitted, tmp_path) -> None:
+    def test_files_that_cannot_be_added_fail_in_one_line(self, fitted, tmp_path) -> None:
         out = tmp_path / "o.hnv"
         empty = tmp_path / "empty.jsonl"
         empty.write_text("")
@@ -109,7 +109,7 @@ class TestAddModel:
         assert "cut.hnv" in fails_in_one_line("add-model", cut, odd, "-o", out)
         assert not out.exists()
 
-    def test_names(self, fitted, outcomes, tmp_path) -> None:
+    def test_a_model_is_named_where_the_table_has_several(self, fitted, outcomes, tmp_path) -> None:
         out = tmp_path / "o.hnv"
         assert "'nwe'" in fails_in_one_line(
             "add-model", fitted, outcomes, "-o", out, "--model", "nwe"
@@ -141,13 +141,13 @@ class TestNextPrompts:
         again = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert again.stdout == done.stdout
 
-    def test_plain(self, joined) -> None:
+    def test_proposals_are_printed_as_a_table(self, joined) -> None:
         done = run("next-prompts", joined, TABLE, "--model", "brand-new", "-n", 3)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 5
         assert "more success" in done.stdout.splitlines()[-1]
 
-    def test_refused(self, fitted, joined, outcomes) -> None:
+    def test_prompts_that_are_scored_already_are_refused(self, fitted, joined, outcomes) -> None:
         assert "scored already" in fails_in_one_line(
             "next-prompts", fitted, outcomes, "--scored", outcomes
         )
@@ -156,7 +156,7 @@ class TestNextPrompts:
 
 
 class TestRemoveAndRename:
-    def test_there_and_back(self, fitted, joined, tmp_path) -> None:
+    def test_a_model_leaves_and_another_is_renamed(self, fitted, joined, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         done = run("remove-model", joined, "brand-new", "-o", out)
         assert "5 models are left, default simulated-large" in done.stdout
@@ -165,7 +165,7 @@ class TestRemoveAndRename:
         assert "brand-new is now better" in done.stdout
         assert "renamed brand-new to better" in run("inspect", out).stdout
 
-    def test_refused(self, fitted, tmp_path) -> None:
+    def test_the_default_model_and_unknown_names_are_refused(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         message = fails_in_one_line("remove-model", fitted, "simulated-large", "-o", out)
         assert "--default" in message

@@ -192,12 +192,12 @@ class TestDescriptions:
 
 
 class TestWays:
-    def test_the_command_line(self, path: Path) -> None:
+    def test_infinity_lifts_the_limit_on_the_command_line(self, path: Path) -> None:
         shown = json.loads(output_of("route", "-a", path, TEXT, "--max-cost-usd", "inf", "--json"))
         expected = hypernova.Router.open().route(TEXT)
         assert [e["model"] for e in shown["ranking"]] == [e.model for e in expected.ranking]
 
-    def test_the_server(self, path: Path) -> None:
+    def test_infinity_lifts_the_limit_in_the_server(self, path: Path) -> None:
         expected = [e.model for e in hypernova.Router.open().route(TEXT).ranking]
         with serving("-a", path) as server, server.client() as client:
 

@@ -241,7 +241,7 @@ BY_HAND: list[tuple[str, int, float, float, str, list[tuple[str, float]]] | None
 
 
 def test_decisions_worked_out_by_hand() -> None:
-    """FIELD 6, FIELD 7: exact ties go to the lower index, and a cell without outcomes is usable."""
+    """Exact ties go to the lower index, and a cell without outcomes is usable."""
     artifact = Artifact.open(GOLDEN / "v1_0_small.hnv")
     for (vector, options), expected in zip(small()[1], BY_HAND, strict=True):
         query = np.array(vector, np.float32)
@@ -278,7 +278,7 @@ def test_a_blend_and_its_lifts_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte(data: bytes) -> None:
-    """FIELD 1, FIELD 3: a file with too few bytes is an error, never an abort."""
+    """A file with too few bytes is an error, never an abort."""
     for length in range(len(data)):
         cut = data[:length]
         assert refused_by_rust(cut) == refused_by_reference(cut)
@@ -286,7 +286,7 @@ def test_cut_at_every_byte(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
-    """FIELD 1: nor where the header agrees with the bytes that are left."""
+    """Nor where the header agrees with the bytes that are left."""
     for length in range(64, len(data)):
         cut = bytearray(data[:length])
         struct.pack_into("<Q", cut, 16, length)
@@ -297,7 +297,7 @@ def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
-    """FIELD 3: no flipped bit loads silently."""
+    """No flipped bit loads silently."""
     for bit in range(8 * end_of_table(data)):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -306,7 +306,7 @@ def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [SMALL, BLENDED], ids=["v1_0_small", "v1_1_small"])
 def test_every_byte_flipped(data: bytes) -> None:
-    """FIELD 3: nor does one in the sections or the padding between them."""
+    """Nor does one in the sections or the padding between them."""
     for i in range(len(data)):
         flipped = bytearray(data)
         flipped[i] ^= 1 << i % 8
@@ -324,8 +324,8 @@ def test_a_draft_is_the_file_it_was_made_of() -> None:
 
 
 @pytest.mark.parametrize(("rule", "case"), CASES)
-def test_each_rule(rule: str, case: str) -> None:
-    """FIELD 1, FIELD 3: every rule of the reading algorithm is held, under its own name."""
+def test_a_broken_rule_is_named_by_both_readers(rule: str, case: str) -> None:
+    """Every rule of the reading algorithm is held, under its own name."""
     data = forge((rule, case))
     assert refused_by_reference(data) == rule
     assert refused_by_rust(data) == rule
@@ -504,7 +504,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(max_examples=600)
 @given(data=mutated())
 def test_random_faults_never_crash(data: bytes) -> None:
-    """FIELD 1, FIELD 3: whatever stands in a file, it parses or raises, and both readers agree."""
+    """Whatever stands in a file, it parses or raises, and both readers agree."""
     try:
         reference = read(data)
     except FormatError:
@@ -601,7 +601,7 @@ assert "trust_remote_code" in embedder and "cposix" in metadata
 
 
 def test_nothing_in_a_file_runs_or_is_fetched(tmp_path: Path) -> None:
-    """FIELD 2: names, paths, flags and pickles in a file are words, and open no door."""
+    """Names, paths, flags and pickles in a file are words, and open no door."""
     mark = tmp_path / "mark"
     draft = Draft.of(SMALL)
     embedder(
@@ -655,7 +655,7 @@ def test_build_refuses_what_open_refuses(change: dict[str, Any], complaint: str)
 
 @pytest.mark.parametrize("name", ["router.hnv", "router.msgpack", "router", "réseau 1.json"])
 def test_save_and_open_give_the_same(name: str, tmp_path: Path) -> None:
-    """FIELD 9: what is saved loads again, under any name, with the same bytes."""
+    """What is saved loads again, under any name, with the same bytes."""
     path = tmp_path / name
     built = Artifact.build(**arguments(small()[0]))
     built.save(path)

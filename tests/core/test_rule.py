@@ -35,7 +35,7 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
 def test_decisions_and_rankings_are_those_of_the_rule(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    """FIELD 6, FIELD 7: equal bit for bit, with ties, empty cells, unknown costs and all options.
+    """Equal bit for bit, with ties, empty cells, unknown costs and all options.
 
     With blended clusters too: both sides take ``exp`` from the platform's C library.
     """
@@ -146,7 +146,7 @@ def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) ->
     )
 )
 def test_equal_models_are_ranked_by_index_after_the_default(drawn: dict[str, Any]) -> None:
-    """FIELD 6: ties go to the lower index, always."""
+    """Ties go to the lower index, always."""
     drawn["success"] = np.full_like(drawn["success"], 0.7)
     artifact = Artifact.build(**drawn)
     default = drawn["models"][drawn["default_model"]]
@@ -263,7 +263,7 @@ def test_a_flat_run_of_quantiles_does_not_divide_by_zero() -> None:
 )
 @pytest.mark.parametrize("many", [False, True])
 def test_an_unknown_model_is_named_with_the_known(wish: dict[str, Any], many: bool) -> None:
-    """FIELD 4: an unknown name is an error, never an empty answer."""
+    """An unknown name is an error, never an empty answer."""
     artifact = three()
     with pytest.raises(errors.UnknownModelError) as caught:
         artifact.decide_many(ORIGIN[None], **wish) if many else artifact.decide(ORIGIN, **wish)
@@ -275,7 +275,7 @@ def test_an_unknown_model_is_named_with_the_known(wish: dict[str, Any], many: bo
 
 @pytest.mark.parametrize("name", ["", "CHEAP", "cheap ", "cheap\0", "\ud800"])
 def test_names_are_compared_whole(name: str) -> None:
-    """FIELD 4: nor is a name that nearly fits."""
+    """Nor is a name that nearly fits."""
     with pytest.raises((errors.UnknownModelError, UnicodeEncodeError)):
         three().decide(ORIGIN, allow=[name])
 

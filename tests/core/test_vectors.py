@@ -88,7 +88,7 @@ def with_centroids(centroids: np.ndarray, **added: Any) -> Artifact:
     ids=lambda v: getattr(getattr(v, "dtype", None), "name", type(v).__name__),
 )
 def test_wrong_type(artifact: Artifact, vector: Any, came: str) -> None:
-    """FIELD 5: what is not float32 is named and refused, never read as if it were."""
+    """What is not float32 is named and refused, never read as if it were."""
     for ask in (artifact.decide, artifact.decide_many):
         with pytest.raises(errors.VectorError) as caught:
             ask(vector)
@@ -97,7 +97,7 @@ def test_wrong_type(artifact: Artifact, vector: Any, came: str) -> None:
 
 
 def test_big_endian_is_refused(artifact: Artifact) -> None:
-    """FIELD 5: float32 of the other byte order would be read as other numbers."""
+    """Float32 of the other byte order would be read as other numbers."""
     swapped = VECTOR.astype(">f4")
     assert np.array_equal(swapped, VECTOR)
     with pytest.raises(errors.VectorError, match=r"float32.*(>f4|big|byte)"):
@@ -147,8 +147,10 @@ def views() -> Iterator[tuple[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("kind", "view"), list(views()), ids=[kind for kind, _ in views()])
-def test_strided(artifact: Artifact, kind: str, view: np.ndarray) -> None:
-    """FIELD 5: a view with other strides is refused in words, and its copy is read right."""
+def test_a_strided_view_is_refused_and_its_copy_decides(
+    artifact: Artifact, kind: str, view: np.ndarray
+) -> None:
+    """A view with other strides is refused in words, and its copy is read right."""
     ask = artifact.decide if view.ndim == 1 else artifact.decide_many
     with pytest.raises(errors.VectorError, match=r"strides.*ascontiguousarray"):
         ask(view)
@@ -162,8 +164,10 @@ def test_strided(artifact: Artifact, kind: str, view: np.ndarray) -> None:
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("position", range(DIM))
-def test_not_finite(artifact: Artifact, value: float, position: int) -> None:
-    """FIELD 3: NaN and infinity are refused by position, and in a matrix by row."""
+def test_nan_and_infinity_are_refused_by_position(
+    artifact: Artifact, value: float, position: int
+) -> None:
+    """NaN and infinity are refused by position, and in a matrix by row."""
     vector, matrix = VECTOR.copy(), np.tile(VECTOR, (7, 1))
     vector[position] = value
     matrix[5, position] = value
@@ -209,7 +213,7 @@ def test_read_only_arrays(artifact: Artifact) -> None:
 
 
 def test_an_unaligned_array_is_refused(artifact: Artifact) -> None:
-    """FIELD 5: right dtype and shape, but at an odd address: the message says so."""
+    """Right dtype and shape, but at an odd address: the message says so."""
     unaligned = np.frombuffer(b"\0" + VECTOR.tobytes(), np.float32, offset=1)
     assert not unaligned.flags.aligned
     with pytest.raises(errors.VectorError, match="align"):
@@ -233,7 +237,7 @@ def test_a_query_is_not_kept_or_changed(artifact: Artifact) -> None:
 
 
 def test_the_arrays_handed_out_are_copies(artifact: Artifact) -> None:
-    """FIELD 8: nobody gets the live array of another."""
+    """Nobody gets the live array of another."""
     first, second = artifact.centroids, artifact.centroids
     assert not np.shares_memory(first, second)
     with pytest.raises(ValueError, match="read-only"):
@@ -328,7 +332,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
 def test_every_kernel_is_the_definition_bit_for_bit(
     level: str, prepared: tuple[Path, list[list[Any]]], tmp_path: Path
 ) -> None:
-    """FIELD 6: the lower index on exact ties, from each kernel; blends and lifts follow."""
+    """The lower index on exact ties, from each kernel; blends and lifts follow."""
     path, expected = prepared
     done = child(level, path, tmp_path / "found.npz")
     if done.returncode != 0 and "which this CPU does not have" in done.stderr:
@@ -364,7 +368,7 @@ def test_an_unknown_kernel_is_refused(level: str, prepared: tuple[Path, list[lis
 
 @pytest.mark.parametrize("name", ["v1_0_text", "v1_1_text"])
 def test_threads_on_one_artifact_agree(name: str) -> None:
-    """FIELD 8: two threads get what one gets."""
+    """Two threads get what one gets."""
     artifact = Artifact.open(GOLDEN / f"{name}.hnv")
     random = np.random.default_rng(8)
     matrices = [random.normal(size=(500, artifact.dim)).astype(np.float32) for _ in range(8)]

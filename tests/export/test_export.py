@@ -84,7 +84,7 @@ class TestParity:
             assert max(len(tokenizer.encode(text).ids) for text in TEXTS) > 64
 
     @pytest.mark.parametrize("name", MODELS)
-    def test_int8(self, name, tmp_path) -> None:
+    def test_int8_is_close_to_the_original(self, name, tmp_path) -> None:
         done = export_embedder(EXPORTED / name, tmp_path / "out", int8=True)
         found = Embedder.load(tmp_path / "out").embed(TEXTS)
         assert np.sum(found * vectors_of(name), 1).min() > 0.98
@@ -96,7 +96,7 @@ class TestParity:
         settings = json.loads((tmp_path / "out" / "embedder.json").read_text())
         assert settings["prompt"] == "query: "
 
-    def test_another_prompt(self, tmp_path) -> None:
+    def test_another_prompt_gives_another_embedder(self, tmp_path) -> None:
         query = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "query")
         passage = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "p", prompt="document")
         assert passage.prompt == "passage: "
@@ -112,7 +112,7 @@ class TestParity:
         with pytest.raises(EmbedderError, match="prompt"):
             Embedder.load(tmp_path / "out")
 
-    def test_the_same_bytes(self, tmp_path) -> None:
+    def test_the_same_model_gives_the_same_bytes(self, tmp_path) -> None:
         for out in ("a", "b"):
             export_embedder(EXPORTED / "roberta-mean", tmp_path / out, int8=True)
         for path in (tmp_path / "a").iterdir():
@@ -140,7 +140,7 @@ class TestParity:
 
 
 class TestRefusals:
-    def test_nothing_there(self, tmp_path) -> None:
+    def test_an_unknown_model_is_not_found(self, tmp_path) -> None:
         with pytest.raises(NotFoundError, match="no model 'no-such-thing'"):
             export_embedder("no-such-thing", tmp_path / "out")
 

@@ -1,4 +1,4 @@
-"""What a router tells of its decisions, to callbacks and to OpenTelemetry.
+"""Events of a router's decisions, for callbacks and to OpenTelemetry.
 
 Not here: the server's metrics (`test_serve.py`).
 """
@@ -84,7 +84,7 @@ class TestCallbacks:
         assert told[0].decisions == (decision,)
         assert "the callback's own" in caplog.text
 
-    def test_each_ends_alone(self, router: hypernova.Router) -> None:
+    def test_ending_one_observer_leaves_the_other(self, router: hypernova.Router) -> None:
         first: list[Observed] = []
         second: list[Observed] = []
         end = router.observe(first.append)

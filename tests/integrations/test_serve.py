@@ -268,12 +268,12 @@ class TestToken:
                 assert answer.headers["www-authenticate"] == "Bearer"
             assert client.get("/healthz").json() == {"status": "ok"}
 
-    def test_with_it_all_is(self, guarded: Server) -> None:
+    def test_with_the_token_every_answer_is_given(self, guarded: Server) -> None:
         with guarded.client(headers={"authorization": "Bearer s3cret"}) as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
             assert client.get("/metrics").status_code == 200
 
-    def test_from_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:
+    def test_the_token_may_stand_in_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:
         (tmp_path / "token").write_text("from-file\n")
         options = ("-a", artifacts[0], "--token-file", tmp_path / "token")
         with serving(*options) as server, server.client() as client:

@@ -1,4 +1,4 @@
-"""What the server's application does when there is too much to do, and when it fails.
+"""The server's application under too much work, and when it fails.
 
 Not here: sockets and processes (`test_serve.py`).
 """

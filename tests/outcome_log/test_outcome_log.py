@@ -295,7 +295,7 @@ class TestWriting:
         assert len(list(reader)) == 1
         assert (reader.tally.open, reader.tally.skipped) == (3, {"torn": 2})
 
-    def test_threads(self, tmp_path) -> None:
+    def test_threads_write_whole_lines(self, tmp_path) -> None:
         log = hypernova.OutcomeLog(tmp_path, max_bytes=20_000)
 
         def work(number: int) -> None:
@@ -358,7 +358,7 @@ sys.exit(any(codes))
 
     @pytest.mark.parametrize("fsync", ["never", "always"])
     def test_killed_at_any_moment(self, tmp_path, fsync) -> None:
-        """What the writer had said was recorded is there, and at most one line is torn."""
+        """Every record that the writer confirmed is there, and at most one line is torn."""
         program = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
@@ -458,7 +458,7 @@ print(refused)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_serving_side(tmp_path) -> None:
+def test_the_log_loads_nothing_of_training_or_inference(tmp_path) -> None:
     """The log loads neither training nor an inference engine, nor NumPy's neighbours."""
     program = f"""
 import sys, hypernova

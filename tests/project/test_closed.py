@@ -292,7 +292,7 @@ class TestTelemetry:
         assert self.after_import(value) == value
 
     @pytest.mark.parametrize("value", [None, ""])
-    def test_else_it_is_off(self, value: str | None) -> None:
+    def test_without_a_value_telemetry_is_off(self, value: str | None) -> None:
         assert self.after_import(value) == "1"
 
     def test_it_is_off_where_the_environment_was_cleared(self) -> None:

@@ -1,7 +1,7 @@
-"""What the field gets wrong and this package must not, where no other module tests it.
+"""Faults of other routers that this package must not have, where no other module tests it.
 
-FIELD 1, 2, 3, 4, 5, 6, 7 and 9 are in test_format, test_rule and test_vectors; 7 and 12
-in test_training; 8 in test_router; 10 is a matter of benchmarks. Here: 2, 11 and 13.
+Not here: hostile files (test_format), ties and limits (test_rule), vectors (test_vectors), held-out
+choice (test_fit) and threads (test_router). Here: light imports, small processes, no network.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def modules_after(code: str) -> set[str]:
 
 
 def test_importing_is_light() -> None:
-    """FIELD 11: neither an inference engine nor a training library on import."""
+    """Neither an inference engine nor a training library on import."""
     loaded = modules_after("import hypernova")
     assert not loaded & {"onnxruntime", "tokenizers", *TRAINING_ONLY}
 
 
 def test_routing_text_loads_no_training_library() -> None:
-    """FIELD 11: text to decision without torch, and without what only training needs."""
+    """Text to decision without torch, and without what only training needs."""
     loaded = modules_after("import hypernova; hypernova.Router.open().route('Fix the race')")
     assert {"onnxruntime", "tokenizers"} <= loaded
     assert not loaded & set(TRAINING_ONLY) - {"tqdm"}  # the tokenizers package may bring tqdm
@@ -55,7 +55,7 @@ def test_serving_does_not_import_training() -> None:
 
 
 def test_a_process_that_routes_is_small() -> None:
-    """FIELD 11: the peer's process takes 1.3 GB; a wide bound, to see a mistake of that kind."""
+    """The peer's process takes 1.3 GB; a wide bound, to see a mistake of that kind."""
     # Not ru_maxrss: a child inherits that of the process that forked it.
     code = (
         "import hypernova\n"
@@ -67,7 +67,7 @@ def test_a_process_that_routes_is_small() -> None:
 
 
 def test_nothing_goes_over_the_network(tmp_path) -> None:
-    """FIELD 2: fitting, opening and routing in a process that cannot open a socket."""
+    """Fitting, opening and routing in a process that cannot open a socket."""
     code = f"""
 import socket
 def refuse(*a, **k): raise AssertionError("a socket was opened")

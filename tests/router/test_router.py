@@ -94,12 +94,14 @@ class TestRoute:
             ({"colour": "red"}, TypeError, "colour"),
         ],
     )
-    def test_bad_options(self, router, options, error, message) -> None:
+    def test_an_option_out_of_range_is_refused_by_name(
+        self, router, options, error, message
+    ) -> None:
         with pytest.raises(error, match=message):
             router.route(TEXTS[0], **options)
 
     @pytest.mark.parametrize("text", ["", " \n\t"])
-    def test_empty_text(self, router, text) -> None:
+    def test_an_empty_text_is_refused_with_its_index(self, router, text) -> None:
         with pytest.raises(TextError, match="empty"):
             router.route(text)
         with pytest.raises(TextError, match="1"):
@@ -111,7 +113,7 @@ class TestRoute:
 
 
 class TestOpen:
-    def test_nothing_there(self, tmp_path) -> None:
+    def test_a_missing_artifact_is_not_found(self, tmp_path) -> None:
         with pytest.raises(NotFoundError, match=r"nothing\.hnv: there is no such file"):
             hypernova.Router.open(tmp_path / "nothing.hnv")
         with pytest.raises(FileNotFoundError):
@@ -163,7 +165,7 @@ class TestThreads:
         assert together == alone
 
     def test_the_gil_is_free_while_the_core_works(self, router) -> None:
-        """FIELD 8: other threads go on while a long batch is decided."""
+        """Other threads go on while a long batch is decided."""
         dim = router.artifact.dim
         matrix = np.random.default_rng(0).normal(size=(300_000, dim)).astype(np.float32)
         done = threading.Event()

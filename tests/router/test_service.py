@@ -1,4 +1,4 @@
-"""What a service asks of a router: a free loop, new artifacts, fallbacks, novelty, exploring."""
+"""A router in a service: a free loop, new artifacts, fallbacks, novelty, exploring."""
 
 from __future__ import annotations
 

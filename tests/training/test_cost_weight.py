@@ -168,7 +168,7 @@ class TestCommand:
             expected = entry["success"] - weight * entry["cost_usd"]
             assert entry["utility"] == pytest.approx(expected)
 
-    def test_an_accuracy(self, tmp_path) -> None:
+    def test_a_target_of_accuracy_is_met(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
         assert done.returncode == 0, done.stderr
@@ -176,7 +176,7 @@ class TestCommand:
         assert target["accuracy"] >= 0.65
         assert target["cost_usd"] < 0.0115  # what the best single model costs
 
-    def test_out_of_reach(self, tmp_path) -> None:
+    def test_a_target_out_of_reach_fails_in_one_line(self, tmp_path) -> None:
         """One line that says what is nearest, and no artifact."""
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.99)

@@ -82,7 +82,7 @@ class TestWords:
         words = telling(prompts, [0] * 56 + [1] * 6)
         assert "secret" not in str(words)
 
-    def test_what_is_no_word(self) -> None:
+    def test_numbers_addresses_and_single_letters_are_no_words(self) -> None:
         noise = "the 12345 ____ https://example.org/oven/breeze a x ''"
         prompts = [f"{prompt} {noise}" for prompt in COOKING]
         assert set(telling(prompts + SAILING, [0] * 6 + [1] * 6)[0]) == {
@@ -98,7 +98,7 @@ class TestWords:
         "prompts",
         [["one"], ["same"] * 9, ["same words here"] * 3, ["?!"] * 4, ["oven", "oven"], [""]],
     )
-    def test_nothing_to_tell(self, prompts) -> None:
+    def test_prompts_without_words_of_their_own_have_none(self, prompts) -> None:
         assert telling(prompts, [0] * len(prompts)) == [[]]
         if len(prompts) > 1:
             telling(prompts, [0] + [1] * (len(prompts) - 1))
@@ -112,7 +112,7 @@ class TestWords:
         assert telling(prompts[::-1], clusters[::-1]) == telling(prompts, clusters)
 
     @given(st.lists(st.text(max_size=60), min_size=1, max_size=12))
-    def test_any_text(self, prompts) -> None:
+    def test_any_prompts_have_a_printable_description(self, prompts) -> None:
         for description in of(prompts, [i % 2 for i in range(len(prompts))]):
             assert len(description.words) <= 8
             assert len(description.prompts) <= 3
@@ -130,7 +130,7 @@ class TestPrompts:
         prompts = ["Read this.\nA", "Read this.\nB", "Solve that."]
         assert of(prompts, [0, 0, 0])[0].prompts == ["Read this.", "Solve that."]
 
-    def test_one_line(self) -> None:
+    def test_a_prompt_is_shown_as_one_printable_line(self) -> None:
         assert one_line("\n \t\r\n  first   line \nsecond") == "first line"
         assert one_line("\x1b[31mred\x07\u202etxt\u2066") == "[31mredtxt"
         cut = one_line("word " * 90)

@@ -81,7 +81,7 @@ class TestClusters:
 
 class TestFit:
     def test_finds_a_known_optimum(self) -> None:
-        """FIELD 12: settings are chosen by held-out outcomes, not by the look of clusters."""
+        """Settings are chosen by held-out outcomes, not by the look of clusters."""
         table, labels = two_kinds(np.random.default_rng(0))
         artifact = hypernova.fit(table)
         taken = artifact.decide_many(table.embedding).model_indices
@@ -90,7 +90,7 @@ class TestFit:
         assert notes["selection"]["accuracy"] > 0.85 > 0.6 > notes["selection"]["best_single"]
 
     def test_with_no_signal_the_default_model_takes_all(self) -> None:
-        """FIELD 12: outcomes that have nothing to do with the text give no routing."""
+        """Outcomes that have nothing to do with the text give no routing."""
         rng = np.random.default_rng(0)
         vectors, _ = blobs(rng, centres=8, each=50)
         score = (rng.random((400, 3)) < [0.5, 0.7, 0.5]).astype(float)

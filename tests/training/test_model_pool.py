@@ -28,7 +28,7 @@ ARRAYS = (
 
 
 def served(artifact, vectors: np.ndarray) -> np.ndarray:
-    """What the core estimates of each model for each vector, (n, m)."""
+    """The core's estimate of each model for each vector, (n, m)."""
     seen = np.zeros((len(vectors), len(artifact.models)))
     for i, decision in enumerate(artifact.decide_many(np.ascontiguousarray(vectors))):
         for entry in decision.ranking:
@@ -444,11 +444,11 @@ class TestRename:
         assert back.models == BUNDLED.models
 
     @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x7f", "\ud800"])
-    def test_no_name(self, name) -> None:
+    def test_an_unprintable_name_is_refused(self, name) -> None:
         with pytest.raises(PoolError, match="is no name of a model"):
             hypernova.rename_model(fitted()[0], "m0", name)
 
-    def test_taken_or_unknown(self) -> None:
+    def test_a_name_that_is_taken_or_unknown_is_refused(self) -> None:
         artifact, _ = fitted()
         for taken in ("m1", "m0"):
             with pytest.raises(PoolError, match="already; choose another"):

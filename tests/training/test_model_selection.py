@@ -156,7 +156,7 @@ def many_kinds(rng: np.random.Generator, kinds: int = 12, each: int = 50):
 
 
 class TestSteps:
-    """What `select` chooses where it is known what is best."""
+    """The choice of `select` where the best setting is known."""
 
     def test_one_dominant_model_is_taken_everywhere(self) -> None:
         rng = np.random.default_rng(0)
@@ -213,7 +213,7 @@ class TestSteps:
         assert plain.selection.held_out.accuracy < chosen.selection.held_out.accuracy - 0.03
 
     def test_the_best_single_setting_leaves_nothing_to_a_few_lucky_outcomes(self) -> None:
-        """FIELD 7: a model with two outcomes, each better than the default model's."""
+        """A model with two outcomes, each better than the default model's."""
         rng = np.random.default_rng(0)
         score = np.full((200, 2), NAN)
         score[:, 0] = np.arange(200) % 10 < 7

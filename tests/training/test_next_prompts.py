@@ -137,12 +137,12 @@ class TestNextPrompts:
         looked = set(np.linspace(0, 4999, propose.CANDIDATES).astype(int).tolist())
         assert {one.index for one in found} <= looked
 
-    def test_the_same_twice(self) -> None:
+    def test_the_same_input_gives_the_same_proposals(self) -> None:
         artifact, vectors, _ = lopsided()
         first, second = (hypernova.next_prompts(artifact, vectors, count=9) for _ in range(2))
         assert first == second
 
-    def test_refused(self) -> None:
+    def test_counts_and_tables_that_do_not_fit_are_refused(self) -> None:
         artifact, vectors, _ = lopsided()
         with pytest.raises(PoolError, match="whole number from 1"):
             hypernova.next_prompts(artifact, vectors, count=0)

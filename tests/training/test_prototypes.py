@@ -61,7 +61,7 @@ def own_group(vectors, groups, centroids, of_centroid) -> float:
 
 
 def likelihood_loss(flat, vectors, groups, owner, start) -> float:
-    """What prototypes minimise, from the paper's definition, in float64 and without tricks."""
+    """The loss of prototypes, from the paper's definition, in float64 and without tricks."""
     centroids = flat.reshape(start.shape)
     squared = ((vectors[:, None].astype(float) - centroids[None]) ** 2).sum(axis=2)
     weights = np.exp(-SHARPNESS / 2 * squared)
