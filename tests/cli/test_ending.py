@@ -21,6 +21,7 @@ import pytest
 import hypernova
 from hypernova.errors import WorkerError
 from hypernova.evaluation.processes import in_processes
+from support.commands import run_python
 from support.paths import EXAMPLES
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with ending.raising(): os.kill(os.getpid(), signal.SIGHUP)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_python("-c", program, code=0)
 
 
 def test_an_ending_that_python_loses_comes_again() -> None:
@@ -240,9 +241,7 @@ try:
 except ending.Ended as ended:
     print(ended.exit_code, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
-    )
+    done = run_python("-c", program, code=0)
     assert done.stdout == "cleaned up\n143 True\n"
 
 
@@ -324,7 +323,5 @@ class TestProcesses:
             "from hypernova.evaluation.processes import in_processes\n"
             "print(in_processes([partial(int, '1'), partial(int, '2')], 2, False))\n"
         )
-        done = subprocess.run(
-            [sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = run_python(program, cwd=tmp_path)
         assert (done.stdout, done.stderr) == ("[1, 2]\n", "")

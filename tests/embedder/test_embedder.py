@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 
 from hypernova.embedder import Embedder, bundled_embedders, find_bundled
 from hypernova.errors import EmbedderError, HypernovaError, NotFoundError, TextError
+from support.commands import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -443,8 +442,7 @@ def test_importing_the_module_loads_neither_onnxruntime_nor_tokenizers() -> None
         "assert e.bundled_embedders() and e.find_bundled('0' * 64) is None\n"
         "sys.exit(' '.join({'onnxruntime', 'tokenizers'} & set(sys.modules)) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_python("-c", code, code=0)
 
 
 # --- broken folders --------------------------------------------------------------------------

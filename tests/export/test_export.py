@@ -10,8 +10,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +21,7 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderError, ExportError, NotFoundError
 from hypernova.export import export_embedder
-from support.commands import fails_in_one_line, run
+from support.commands import fails_in_one_line, run, run_python
 from support.paths import GOLDEN, TABLE
 
 if TYPE_CHECKING:
@@ -305,9 +303,7 @@ class TestCommand:
             f"sys.exit(main(['export-embedder', {str(EXPORTED / 'bert-mean')!r}, "
             f"'-o', {str(tmp_path / 'out')!r}]))\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_python("-c", code)
         assert done.returncode == 1
         assert done.stderr == (
             "hypernova: onnx is not installed; pip install 'hypernova-router[export]'\n"

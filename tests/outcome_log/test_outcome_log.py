@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import NotFoundError, OutcomeError, OutcomeLogError
 from hypernova.outcome_log import records
+from support.commands import run_python
 from support.factories import ARTIFACT, Decision, Entry
 from support.paths import TESTS
 
@@ -343,11 +344,7 @@ for thread in threads: thread.join()
 log.record_outcome(log.record_decision(Decision(cluster=99)), 1.0)
 sys.exit(any(codes))
 """
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
-            check=False, timeout=120, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        run_python("-W", "ignore::DeprecationWarning", "-c", program, code=0)
         reader = hypernova.read_log(tmp_path)
         seen = [d.cluster for d, _ in reader]
         assert [seen.count(n) for n in range(1, 11)] == [20] * 10
@@ -413,10 +410,7 @@ for decision in decisions:
     log.record_outcome(decision, 1.0)
 print(refused)
 """
-        done = subprocess.run(
-            [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
+        done = run_python("-c", program, code=0)
         refused = json.loads(done.stdout)
         assert 0 < len(refused) < 9
         reader = hypernova.read_log(tmp_path)
@@ -466,8 +460,7 @@ hypernova.OutcomeLog({str(tmp_path)!r}).close()
 bad = [m for m in sys.modules if m.startswith("hypernova.training") or m == "onnxruntime"]
 sys.exit(" ".join(bad) or None)
 """
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    run_python("-c", program, code=0)
 
 
 @pytest.mark.skipif(not hasattr(hypernova.Decision, "id"), reason="decisions have no id yet")

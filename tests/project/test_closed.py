@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import hypernova
+from support.commands import run_python
 from support.paths import GOLDEN, PACKAGES, ROOT
 from support.server import serving
 
@@ -250,7 +251,7 @@ with bar(2, "counting", True) as tick:
     assert threading.enumerate() == [threading.main_thread()]
     assert "multiprocessing.synchronize" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_python("-c", program, code=0)
 
 
 def open_sockets(pid: int) -> dict[str, str]:
@@ -300,9 +301,7 @@ class TestTelemetry:
             "import os, hypernova; os.environ.clear(); hypernova.Router.open().embedder\n"
             "print(os.environ['ORT_DISABLE_TELEMETRY'])"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        )
+        done = run_python("-c", program, code=0)
         assert done.stdout == "1\n"
 
     def test_one_module_imports_onnxruntime(self) -> None:

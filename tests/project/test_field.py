@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.commands import run_python
 from support.paths import ROOT
 
 TRAINING_ONLY = ("faiss", "pyarrow", "tqdm", "sklearn", "pandas", "torch", "transformers")
@@ -22,9 +23,7 @@ TRAINING_ONLY = ("faiss", "pyarrow", "tqdm", "sklearn", "pandas", "torch", "tran
 def modules_after(code: str) -> set[str]:
     """Top-level modules that are loaded once a fresh process has run ``code``."""
     program = f"import sys\n{code}\nprint(sorted({{m.split('.')[0] for m in sys.modules}}))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", program, code=0)
     return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
 
 
@@ -62,7 +61,7 @@ def test_a_process_that_routes_is_small() -> None:
         "hypernova.Router.open().route('Fix the race')\n"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code, code=0)
     assert int(done.stdout) < 400_000  # KiB
 
 
@@ -80,8 +79,7 @@ hypernova.fit(table, clusters=3).save({str(tmp_path / "r.hnv")!r})
 print(hypernova.Router.open({str(tmp_path / "r.hnv")!r}).route("Join two tables").model)
 """
     assert socket.socket  # the module exists here as it does in the child
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_python("-c", code, code=0)
     assert done.stdout.startswith("simulated-")
 
 

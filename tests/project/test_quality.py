@@ -8,13 +8,15 @@ from __future__ import annotations
 import csv
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from support.commands import run_python
+
 pytest.importorskip("sklearn", reason="the other routers use scikit-learn")
+
+from typing import TYPE_CHECKING
 
 from benches.quality import rivals
 from benches.quality.compare import HINDSIGHT, HYPERNOVA, ORACLE, RIVALS, check, choose, compare
@@ -24,6 +26,9 @@ import hypernova
 from hypernova.errors import JudgeError
 from hypernova.evaluation.protocol import deal_parts
 from support.paths import ROOT
+
+if TYPE_CHECKING:
+    import subprocess
 
 CENTRES, DIM, MODELS = 24, 32, 4
 
@@ -228,13 +233,8 @@ class TestComparison:
 
 class TestCommand:
     def run(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "benches.quality", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
+        return run_python(
+            "-m", "benches.quality", *arguments, cwd=ROOT, env={**os.environ, **environment}
         )
 
     def test_writes_a_record_and_all_digits_beside_it(self, table, tmp_path) -> None:

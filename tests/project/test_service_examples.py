@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 import hypernova
+from support.commands import run_python
 from support.paths import EXAMPLES
 from support.upstream import Upstream
 
@@ -100,12 +101,8 @@ def test_the_service_says_when_no_model_answers(service: httpx.Client, upstream:
 
 
 def test_the_batch_job_decides_as_the_router_does(artifact: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLES / "batch.py"), str(EXAMPLES / "prompts.jsonl")]
-    options = ["-a", str(artifact), "--cost-weight", "5"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "out.jsonl"), *options],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+    files = (EXAMPLES / "prompts.jsonl", tmp_path / "out.jsonl")
+    done = run_python(EXAMPLES / "batch.py", *files, "-a", artifact, "--cost-weight", "5", code=0)
     prompts, rows = (
         [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         for path in (EXAMPLES / "prompts.jsonl", tmp_path / "out.jsonl")

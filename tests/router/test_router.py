@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from hypernova.errors import (
     UnknownModelError,
     VectorError,
 )
+from support.commands import run_python
 
 TEXTS = [
     "Fix the race in the scheduler",
@@ -131,13 +131,7 @@ class TestOpen:
 
     def test_the_environment_forces_a_kernel(self) -> None:
         code = "import hypernova; print(hypernova.Router.open().artifact.level)"
-        run = lambda level: subprocess.run(  # noqa: E731
-            [sys.executable, "-c", code],
-            env={**os.environ, "HYPERNOVA_SIMD": level},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        run = lambda level: run_python("-c", code, env={**os.environ, "HYPERNOVA_SIMD": level})  # noqa: E731
         assert run("scalar").stdout.strip() == "scalar"
         refused = run("sse9")
         assert refused.returncode == 1

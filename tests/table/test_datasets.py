@@ -11,8 +11,6 @@ import csv
 import json
 import math
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
 from hypernova.table.public import PUBLIC_SOURCES
 from hypernova.table.public.headline import discrepancy
-from support.commands import run
+from support.commands import run, run_python
 from support.tables import assert_same_table
 
 
@@ -544,7 +542,7 @@ socket.getaddrinfo = refuse
 from hypernova.cli import main
 raise SystemExit(main(["datasets"]))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
     for source in PUBLIC_SOURCES:
         assert f"{source.name}: " in done.stdout

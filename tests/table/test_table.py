@@ -11,8 +11,6 @@ import json
 import math
 import os
 import pickle
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from hypothesis import strategies as st
 import hypernova.table
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
+from support.commands import run_python
 from support.strategies import examples
 from support.tables import (
     ARRAYS,
@@ -297,14 +296,7 @@ def _python(code: str, *arguments: str, first: Path | None = None) -> str:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*paths, *([inherited] if inherited else [])]),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
+    return run_python("-c", code, *arguments, env=environment, code=0).stdout
 
 
 # --- malformed JSON Lines ---------------------------------------------------------------

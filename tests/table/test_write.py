@@ -6,8 +6,6 @@ Not here: what a table may hold; test_table has that.
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.names import alike, fault_of_name
+from support.commands import run_python
 from support.tables import assert_same_table
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
@@ -120,7 +119,7 @@ try:
 except MissingExtraError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert "hypernova-router[train]" in done.stdout, done
     assert [p.name for p in tmp_path.iterdir()] == ["t.jsonl"]
 
@@ -141,7 +140,7 @@ try:
 except TableWriteError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert done.stdout.count("\n") == 1, done
     assert f"{tmp_path / name}: cannot be written" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from hypernova.training.clustering.prototypes import (
     train_prototypes,
 )
 from hypernova.training.clustering.structure import SHARPNESS, find_structure
+from support.commands import run_python
 from support.factories import blobs, interleaved, unit
 from support.paths import TESTS
 
@@ -159,15 +158,8 @@ print(hashlib.sha256(train_prototypes(vectors, groups, 7, 30.0).centroids.tobyte
 def in_a_process(n: int, threads: int) -> str:
     """Digest of prototypes that another process makes."""
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(n=n)],
-        cwd=TESTS,
-        env={**os.environ, **count},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    program = PROGRAM.format(n=n)
+    return run_python("-c", program, cwd=TESTS, env={**os.environ, **count}, code=0).stdout.strip()
 
 
 class TestBytes:
