@@ -13,6 +13,7 @@ import select
 import sys
 from typing import Any
 
+from hypernova.cli.ending import Ended
 from hypernova.errors import WriteError
 from hypernova.paths import escaped
 
@@ -72,7 +73,9 @@ class _Output(io.RawIOBase):
                 return os.write(self._descriptor, data)
             except BlockingIOError:  # another program made the pipe that both hold so
                 select.select([], [self._descriptor], [])
-            except BrokenPipeError:
+            except (BrokenPipeError, Ended):
+                # A signal that ends may come when all is written and not yet counted: a flush
+                # at exit would write it twice.
                 self._failed = True
                 raise
             except OSError as error:
