@@ -32,6 +32,7 @@ class TestFit:
         table = hypernova.OutcomeTable.read(TABLE)
         assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
 
+    @pytest.mark.slow
     def test_fit_takes_prompts_for_the_structure_and_a_seed(self, tmp_path) -> None:
         done = run(
             "fit", TABLE, "-o", tmp_path / "r.hnv", "--clusters", 3,
@@ -52,6 +53,7 @@ class TestFit:
         assert old.read_bytes() == fitted.read_bytes()
         assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.jsonl", "router.hnv"]
 
+    @pytest.mark.slow
     def test_no_such_table_embedder_or_folder(self, tmp_path) -> None:
         assert "nothing" in fails_in_one_line("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
         assert "maxilm" in fails_in_one_line(
@@ -78,6 +80,7 @@ class TestRoute:
         assert decision["ranking"][0]["model"] == decision["model"]
         assert decision["artifact"] == hypernova.Artifact.open(fitted).sha256
 
+    @pytest.mark.slow
     def test_standard_input_gives_one_decision_a_line(self, fitted) -> None:
         texts = ["Join two tables", "Prove it", "naïve \N{ROCKET}"]
         done = run("route", "-a", fitted, "--json", "-", stdin="\n".join(texts) + "\n")
@@ -88,6 +91,7 @@ class TestRoute:
         assert plain.stdout.split("\t")[0] == expected[0]
         assert run("route", "-a", fitted, "-", stdin=b"caf\xe9 \xff\n").returncode == 0
 
+    @pytest.mark.slow
     def test_a_line_without_an_answer_has_its_own_and_the_others_are_answered(self, fitted) -> None:
         done = run("route", "-a", fitted, "-", stdin="fine\n\nfine\n \t\nfine")
         assert done.returncode == 1
@@ -105,6 +109,7 @@ class TestRoute:
         assert set(second) == {"error"}
         assert "empty" in second["error"]
 
+    @pytest.mark.slow
     def test_a_line_that_no_model_may_answer_ends_nothing(self, fitted) -> None:
         done = run("route", "-a", fitted, "-", "--max-cost-usd", 0, stdin="one\ntwo\n")
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "\n\n", 2), done
@@ -120,6 +125,7 @@ class TestRoute:
             "route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n"
         )
 
+    @pytest.mark.slow
     def test_options_of_the_command_limit_and_price_models(self, fitted) -> None:
         text = "Prove it"
         allowed = run("route", text, "-a", fitted, "--allow", "simulated-small", "simulated-coder")
@@ -137,6 +143,7 @@ class TestRoute:
         )
         assert "cost_weight" in fails_in_one_line("route", text, "-a", fitted, "--cost-weight=-1")
 
+    @pytest.mark.slow
     def test_broken_artifacts(self, fitted, tmp_path) -> None:
         assert "no such file" in fails_in_one_line("route", "-a", tmp_path / "x.hnv", "text")
         cut = tmp_path / "cut.hnv"
@@ -154,6 +161,7 @@ class TestRoute:
 
 
 class TestInspect:
+    @pytest.mark.slow
     def test_text_and_json_agree(self, fitted) -> None:
         text, data = run("inspect", fitted), run("inspect", fitted, "--json")
         seen = json.loads(data.stdout)
@@ -165,6 +173,7 @@ class TestInspect:
 
 
 class TestUsage:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -190,6 +199,7 @@ class TestUsage:
         assert "route" in run("--help").stdout
         assert run("--version").stdout.strip() == hypernova.__version__
 
+    @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, fitted) -> None:
         route = f"{sys.executable} -m hypernova.cli route -a {fitted} -"
         route = f"{sys.executable} -m hypernova.cli route -a {fitted} -"

@@ -51,6 +51,7 @@ def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     return found, folder
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_first(done) -> None:
     found, folder = done
     values = json.loads((folder / "out.json").read_text(encoding="utf-8"))
@@ -60,6 +61,7 @@ def test_the_verdict_comes_first(done) -> None:
     assert "in-sample" in found.stdout
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_python(done) -> None:
     _, folder = done
     table = hypernova.OutcomeTable.read(folder / "table.jsonl")
@@ -70,6 +72,7 @@ def test_the_files_are_those_of_python(done) -> None:
     HTMLParser().feed((folder / "out.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_exit_code_is_0_either_way(tmp_path) -> None:
     worth = run("evaluate", rows(tmp_path / "worth.jsonl", 40), *QUICK)
     assert (worth.returncode, worth.stderr) == (0, "")
@@ -83,6 +86,7 @@ def test_exit_code_is_0_either_way(tmp_path) -> None:
     assert found.stdout.startswith("Do not route: use m0 for everything")
 
 
+@pytest.mark.slow
 def test_leave_one_group_out(tmp_path) -> None:
     one = rows(tmp_path / "one.jsonl", 40, "a")
     found = run("evaluate", one, *QUICK, "--leave-one-group-out")
@@ -98,6 +102,7 @@ def test_a_table_that_is_too_small_fails_in_one_line(tmp_path) -> None:
     assert "fewer folds" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,6 +116,7 @@ def test_an_option_out_of_range_fails_in_one_line(arguments, message) -> None:
     assert message in fails_in_one_line("evaluate", TABLE, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--json", "--html"])
 def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option) -> None:
     assert "make it first" in fails_in_one_line(

@@ -62,6 +62,7 @@ def estimates(artifact: hypernova.Artifact, vector: np.ndarray) -> np.ndarray:
 
 
 class TestHeatMap:
+    @pytest.mark.slow
     @pytest.mark.parametrize("bundled", [True, False])
     def test_the_numbers_are_those_of_the_artifact(self, fitted, bundled) -> None:
         path = BUNDLED_ARTIFACT if bundled else fitted
@@ -131,6 +132,7 @@ class TestHeatMap:
         assert f"{said}, lifted by what its vector says" in heat_map(built, colour=False)
         assert said not in " ".join(heat_map(old, colour=False))
 
+    @pytest.mark.slow
     def test_colour_in_a_terminal_only(self, fitted) -> None:
         assert ESCAPE not in run("inspect", fitted).stdout
         coloured = output_in_terminal("inspect", fitted)
@@ -143,6 +145,7 @@ class TestHeatMap:
 
 
 class TestDescriptions:
+    @pytest.mark.slow
     def test_words_of_the_artifact(self, fitted) -> None:
         notes = json.loads(hypernova.Artifact.open(fitted).metadata)
         text = run("inspect", fitted).stdout
@@ -151,6 +154,7 @@ class TestDescriptions:
             assert f"{cluster:4d}  {' '.join(words)}" in text
         assert "the artifact was fitted without them" in run("inspect", BUNDLED_ARTIFACT).stdout
 
+    @pytest.mark.slow
     def test_prompts_of_a_table(self, fitted) -> None:
         text = run("inspect", fitted, "--data", TABLE).stdout
         prompts = hypernova.OutcomeTable.read(TABLE).prompts
@@ -168,6 +172,7 @@ class TestDescriptions:
         words = json.loads(hypernova.Artifact.open(fitted).metadata)["words"]
         assert " ".join(words[0]) in text
 
+    @pytest.mark.slow
     def test_json_holds_profile_and_descriptions(self, fitted) -> None:
         artifact = hypernova.Artifact.open(fitted)
         plain = json.loads(run("inspect", fitted, "--json").stdout)
@@ -182,6 +187,7 @@ class TestDescriptions:
         bundled = json.loads(run("inspect", BUNDLED_ARTIFACT, "--json").stdout)
         assert [row["words"] for row in bundled["descriptions"]] == [None] * bundled["clusters"]
 
+    @pytest.mark.slow
     def test_a_table_that_does_not_fit(self, fitted, tmp_path) -> None:
         assert "no-such" in fails_in_one_line(
             "inspect", fitted, "--data", tmp_path / "no-such.jsonl"
@@ -199,6 +205,7 @@ class TestDescriptions:
         assert "5 dimensions" in fails_in_one_line("inspect", path, "--data", TABLE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metadata",
     [

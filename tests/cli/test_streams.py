@@ -42,6 +42,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "unbuffered"),
     [
@@ -81,6 +82,7 @@ def test_a_signal_while_a_line_is_written_does_not_repeat_it(monkeypatch) -> Non
         assert file.read() == "one line\n"
 
 
+@pytest.mark.slow
 def test_closed_streams() -> None:
     done = shell("hypernova inspect >&-")
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
@@ -95,6 +97,7 @@ def test_closed_streams() -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
+@pytest.mark.slow
 def test_no_file_becomes_standard_output(fitted, tmp_path) -> None:
     """With descriptor 1 closed, the next file opened would be it, and take what is printed."""
     out = tmp_path / "r.hnv"
@@ -103,6 +106,7 @@ def test_no_file_becomes_standard_output(fitted, tmp_path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_name_that_the_encoding_lacks_is_escaped(fitted) -> None:
     encoding = "ascii"
     for command in ("route hi", "inspect", "next-prompts"):
@@ -119,6 +123,7 @@ def test_a_name_that_the_encoding_lacks_is_escaped(fitted) -> None:
         assert NAME in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
 
 
+@pytest.mark.slow
 def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
     odd = os.fsencode(tmp_path) + b"/\xff\nname.jsonl"
     Path(os.fsdecode(odd)).write_bytes(TABLE.read_bytes())
@@ -153,6 +158,7 @@ def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
         assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1), done
 
 
+@pytest.mark.slow
 def test_json_holds_no_infinity(fitted) -> None:
     for options in ("--cost-weight 1e308 --price simulated-small=1e308",
                    "--latency-weight 1e308 --cost-weight 1e308"):  # fmt: skip
@@ -176,6 +182,7 @@ def test_inspect_without_a_file_shows_the_artifact_that_route_uses() -> None:
     assert seen["sha256"] == json.loads(shell("hypernova route hi --json").stdout)["artifact"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "coloured"),
     [

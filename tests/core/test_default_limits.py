@@ -197,6 +197,7 @@ class TestWays:
         expected = hypernova.Router.open().route(TEXT)
         assert [e["model"] for e in shown["ranking"]] == [e.model for e in expected.ranking]
 
+    @pytest.mark.slow
     def test_infinity_lifts_the_limit_in_the_server(self, path: Path) -> None:
         expected = [e.model for e in hypernova.Router.open().route(TEXT).ranking]
         with serving("-a", path) as server, server.client() as client:

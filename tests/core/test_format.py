@@ -501,6 +501,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return draft.bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(data=mutated())
 def test_random_faults_never_crash(data: bytes) -> None:

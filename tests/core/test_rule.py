@@ -60,6 +60,7 @@ def test_decisions_and_rankings_are_those_of_the_rule(
         assert len({e.model for e in decision.ranking}) == len(decision.ranking)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(question=questions(), data=st.data())
 def test_after_failures_the_rest_of_the_ranking_follows(

@@ -328,6 +328,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
     return path, expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_kernel_is_the_definition_bit_for_bit(
     level: str, prepared: tuple[Path, list[list[Any]]], tmp_path: Path

@@ -39,6 +39,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_what_was_fitted_is_routed(path: Path) -> None:
     router = hypernova.Router.open(path, embedder=ours())
     texts = ["Sort a list of names", "Join two tables", "Why is the sky blue?"]

@@ -41,6 +41,7 @@ def test_auto_is_the_processor_where_there_is_nothing_else() -> None:
     np.testing.assert_array_equal(found, Embedder.load("static").embed_one("Sort a list"))
 
 
+@pytest.mark.slow
 @no_cuda
 def test_the_command_line_says_it_in_one_line() -> None:
     line = fails_in_one_line("route", "--device", "cuda", "Sort a list")

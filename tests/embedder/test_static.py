@@ -104,6 +104,7 @@ def small_corpus() -> train_static.Corpus:
     )
 
 
+@pytest.mark.slow
 def test_training_finds_what_texts_are_about() -> None:
     settings = train_static.Settings(dim=4, pairs=8, epochs=40, batch=100)
     tokens = np.random.default_rng(1).normal(size=(24, 20)).astype(np.float32)

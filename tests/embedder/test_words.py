@@ -72,6 +72,7 @@ def words() -> Words:
     return Words(fresh())
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20))
 def test_tokens_are_those_of_the_whole_text(words: Words, pieces: list[str]) -> None:
@@ -80,6 +81,7 @@ def test_tokens_are_those_of_the_whole_text(words: Words, pieces: list[str]) -> 
         assert encoded(words, text) == whole(words._tokenizer, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [3, 8, 256])
 @settings(max_examples=300, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
@@ -92,6 +94,7 @@ def test_special_tokens_and_a_limit_are_those_of_the_tokenizer(
         assert encoded(ours, text) == cuts.encode(text).ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "tail"), [(8, 1), (8, 5), (12, 4), (256, 96)])
 @settings(max_examples=200, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
@@ -117,6 +120,7 @@ def test_a_tail_is_had_without_the_tokens_between(monkeypatch: pytest.MonkeyPatc
     assert len(looked_up) < 200
 
 
+@pytest.mark.slow
 def test_real_prompts(words: Words, shared: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     paths = sorted(shared.glob("data/*/tasks.parquet"))
@@ -186,6 +190,7 @@ def routed(router: hypernova.Router, text: str) -> tuple[object, ...]:
     return decision.model, decision.cluster, decision.distance, decision.reason
 
 
+@pytest.mark.slow
 def test_sixteen_threads_get_what_one_gets() -> None:
     expected = [routed(hypernova.Router.open(), text) for text in TEXTS]
     router = hypernova.Router.open()

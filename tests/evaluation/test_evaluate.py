@@ -91,6 +91,7 @@ def near(value, expected) -> bool:
 
 
 class TestControls:
+    @pytest.mark.slow
     @given(tables())
     def test_random_is_the_mean_over_models(self, table) -> None:
         found = baselines.random_choice(table)
@@ -98,6 +99,7 @@ class TestControls:
             assert near(found.score[0, t], mean(table.score[t]))
             assert near(found.cost[0, t], mean(table.cost_usd[t]))
 
+    @pytest.mark.slow
     @given(tables())
     def test_oracle_takes_the_best_and_then_the_cheapest(self, table) -> None:
         found = baselines.oracle(table)
@@ -112,6 +114,7 @@ class TestControls:
             assert near(found.score[0, t], best)
             assert near(found.cost[0, t], min(costs, default=NAN))
 
+    @pytest.mark.slow
     @given(tables())
     def test_group_oracle_takes_one_model_for_a_group(self, table) -> None:
         groups, _ = numbers(table.groups)
@@ -156,6 +159,7 @@ class TestControls:
                 best = max(best, a1 + (a2 - a1) * (budget - c1) / (c2 - c1))
         assert np.interp(budget, cost[hull], accuracy[hull]) == pytest.approx(best)
 
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_the_mix_costs_what_the_router_costs(self, table, data) -> None:
         taken = np.array(
@@ -183,6 +187,7 @@ class TestControls:
             assert mix.cheap == mix.dear
             assert costs <= spent + 1e-9 or costs == min(c for c in usual if not math.isnan(c))
 
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_a_mix_is_an_expectation(self, table, data) -> None:
         shape = (2, table.n_tasks)
@@ -201,6 +206,7 @@ class TestControls:
 
 
 class TestFigures:
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_equal_loops(self, table, data) -> None:
         repeats = data.draw(st.integers(1, 3))
@@ -264,6 +270,7 @@ class TestFigures:
             assert near(row["accuracy"], mean(score[t] for t in members))
             assert near(row["gain"], mean(gains[t] for t in members))
 
+    @pytest.mark.slow
     @given(tables())
     def test_complementarity_is_a_count(self, table) -> None:
         best = 0
@@ -372,6 +379,7 @@ class TestParts:
             assert len(part.train) + len(part.test) == len(prompts)
         assert len({part.seed for part in parts}) == len(parts)
 
+    @pytest.mark.slow
     @given(tables())
     def test_a_group_left_out_leaves_no_prompt_behind(self, table) -> None:
         groups, names = numbers(table.groups)
@@ -394,6 +402,7 @@ class TestParts:
         assert sorted(given_to) == sorted(given_to.values())
         assert all(given_to[int(p)] == row[0] for p, row in zip(prompts, shuffled, strict=True))
 
+    @pytest.mark.slow
     def test_no_outcome_of_the_test_part_enters(self) -> None:
         """The outcomes of the test part are replaced; nothing that was decided may change."""
         table = two_kinds(swap=0.3, cost_usd=np.random.default_rng(1).random((100, 2)))
@@ -568,6 +577,7 @@ def judged() -> tuple[hypernova.OutcomeTable, Report]:
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_finds_a_known_optimum(self, judged) -> None:
         table, report = judged
         values = report.to_dict()
@@ -625,6 +635,7 @@ class TestEvaluate:
         decisions = [row["decision"] for row in report.to_dict()["clusters"]]
         assert decisions == [d.model for d in artifact.decide_many(artifact.centroids)]
 
+    @pytest.mark.slow
     def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")
@@ -637,6 +648,7 @@ class TestEvaluate:
         assert report["in_sample"]["accuracy"] == fitted["accuracy"]
         assert "Clusters are found on 320 other prompts." in report["notes"]
 
+    @pytest.mark.slow
     def test_a_fold_learns_with_the_other_prompts(self, judged) -> None:
         table, _ = judged
         part = next(protocol.deal_parts(table.prompt_groups(), 2, 1, 0))
@@ -660,18 +672,21 @@ class TestEvaluate:
         with pytest.raises(EmbedderMismatchError, match="brings vectors"):
             hypernova.evaluate(judged[0], structure=["a prompt"])
 
+    @pytest.mark.slow
     def test_does_not_depend_on_jobs(self, judged) -> None:
         table, report = judged
         options = {**QUICK, "jobs": 1}
         again = hypernova.evaluate(table, leave_one_group_out=True, **options)
         assert again.to_dict() == report.to_dict()
 
+    @pytest.mark.slow
     def test_repeats_from_its_seed(self) -> None:
         table = two_kinds(swap=0.3)
         first, same, other = (hypernova.evaluate(table, seed=s, **QUICK) for s in (3, 3, 4))
         assert first.to_dict() == same.to_dict()
         assert first.to_dict()["held_out"] != other.to_dict()["held_out"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_finds_nothing_in_shuffled_outcomes(self, seed) -> None:
         """Outcomes that went to other tasks have nothing to do with the prompts."""
@@ -683,6 +698,7 @@ class TestEvaluate:
         assert gain["ci95"][0] <= 0 <= gain["ci95"][1] or gain["mean"] < 0
         assert report.verdict.startswith("Do not route")
 
+    @pytest.mark.slow
     def test_a_kind_never_seen(self) -> None:
         """Left out, a kind is routed as if it were the other one, or taken for novel."""
         table = two_kinds(groups=[("a", "b")[i % 2] for i in range(100)])
@@ -693,6 +709,7 @@ class TestEvaluate:
         assert {row["group"] for row in left_out["groups"]} == {"a", "b"}
         assert [row["tasks"] for row in left_out["groups"]] == [50, 50]
 
+    @pytest.mark.slow
     def test_tables_with_holes_are_judged_by_what_is_there(self) -> None:
         table = two_kinds(n=160)
         rng = np.random.default_rng(0)
@@ -706,6 +723,7 @@ class TestEvaluate:
         assert "left out" in report["notes"][0]
         assert any("without an outcome" in note for note in report["notes"])
 
+    @pytest.mark.slow
     def test_partly_known_costs(self) -> None:
         table = two_kinds(cost_usd=np.tile([2.0, NAN], (100, 1)))
         report = hypernova.evaluate(table, **QUICK).to_dict()
@@ -713,6 +731,7 @@ class TestEvaluate:
         assert report["held_out"]["cost_usd"] == 2.0
         assert any("Costs are known for 50%" in note for note in report["notes"])
 
+    @pytest.mark.slow
     def test_equal_prompts_are_counted_once(self) -> None:
         once = two_kinds(n=60, swap=0.3)
         rows = np.tile(np.arange(60), 2)
@@ -723,6 +742,7 @@ class TestEvaluate:
         for name in ("random", "oracle"):
             assert values[0][name]["ci95"] == values[1][name]["ci95"]
 
+    @pytest.mark.slow
     def test_text_and_page(self, judged, tmp_path) -> None:
         _, report = judged
         text = str(report)
@@ -736,6 +756,7 @@ class TestEvaluate:
 
 
 class TestRealTable:
+    @pytest.mark.slow
     def test_finds_nothing_in_shuffled_outcomes_of_swebench(self, shared) -> None:
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")
         order = np.random.default_rng(0).permutation(table.n_tasks)
@@ -779,6 +800,7 @@ class TestBadInput:
         with pytest.raises(FitError, match="clusters is 0"):
             hypernova.evaluate(two_kinds(), clusters=0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("n", [13, 20, 21])
     def test_the_least_table_is_judged(self, n) -> None:
         for k in (2, 3, 5):
@@ -794,6 +816,7 @@ class TestBadInput:
         with pytest.raises(JudgeError, match="8 different prompts"):
             hypernova.evaluate(table)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("groups", "note"), [(None, "the table has none"), (["one"] * 60, "the table has one, one")]
     )
@@ -804,12 +827,14 @@ class TestBadInput:
         assert any(note in n for n in values["notes"])
         assert values["held_out"]["accuracy"] > 0.7  # what can still be said is said
 
+    @pytest.mark.slow
     def test_a_group_that_is_nearly_all_cannot_be_left_out(self) -> None:
         table = two_kinds(n=60, groups=["most"] * 55 + ["rest"] * 5)
         values = hypernova.evaluate(table, leave_one_group_out=True, **QUICK).to_dict()
         assert [row["group"] for row in values["leave_one_group_out"]["groups"]] == ["rest"]
         assert any("group most could not be left out" in note for note in values["notes"])
 
+    @pytest.mark.slow
     def test_models_without_a_common_task(self) -> None:
         score = np.full((60, 2), NAN)
         score[np.arange(60), np.arange(60) % 2] = np.arange(60) % 3 > 0
@@ -819,6 +844,7 @@ class TestBadInput:
         assert report.verdict.startswith("Do not route")
         str(report)
 
+    @pytest.mark.slow
     def test_all_scores_equal(self) -> None:
         table = dataclasses.replace(two_kinds(n=60), score=np.ones((60, 2)))
         report = hypernova.evaluate(table, **QUICK)
@@ -826,6 +852,7 @@ class TestBadInput:
         assert report.to_dict()["gain"]["ci95"] == [0, 0]
         assert any("All scores are equal" in note for note in report.to_dict()["notes"])
 
+    @pytest.mark.slow
     def test_no_costs(self) -> None:
         values = hypernova.evaluate(two_kinds(n=60), **QUICK).to_dict()
         assert values["pareto"] == []

@@ -226,6 +226,7 @@ def strings(value: object) -> list[str]:
 
 
 class TestSafety:
+    @pytest.mark.slow
     def test_well_formed_and_nothing_from_elsewhere(self, report) -> None:
         source = render(report)
         page = Page(source)
@@ -246,12 +247,14 @@ class TestSafety:
         assert str(policy["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'")
         assert source.encode("utf-8").decode("utf-8") == source
 
+    @pytest.mark.slow
     def test_links_lead_somewhere(self, report) -> None:
         page = Page(render(report))
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
         assert {str(a["href"])[1:] for a in page.all("a")} <= set(ids)
 
+    @pytest.mark.slow
     def test_hostile_strings_stay_text(self) -> None:
         """Every string of a report replaced by a hostile one: the elements do not change."""
         plain = simulated(left_out=True)
@@ -273,6 +276,7 @@ class TestSafety:
         assert "\x1b" not in seen
         assert "\u202e" not in seen
 
+    @pytest.mark.slow
     def test_half_a_surrogate_pair_can_be_written(self) -> None:
         report = simulated()
         report["clusters"][0]["prompts"] = ["broken \ud800 prompt"]
@@ -280,6 +284,7 @@ class TestSafety:
 
 
 class TestFigures:
+    @pytest.mark.slow
     def test_figures_shown_are_those_of_the_report(self, report) -> None:
         text = Page(render(report)).text
         decimals = 2 if report["dataset"]["tasks"] >= 2000 else 1
@@ -327,6 +332,7 @@ class TestFigures:
                 assert f"{100 * cell['ci95'][0]:.1f} to {100 * cell['ci95'][1]:.1f}" in title
                 assert title.endswith("taken") == (cell["model"] == cluster["decision"])
 
+    @pytest.mark.slow
     def test_models_that_are_left_out_of_the_heat_map_are_counted(self) -> None:
         report = simulated(models=70, clusters=3)
         page = Page(render(report))
@@ -365,6 +371,7 @@ class TestFigures:
 
 
 class TestDrawings:
+    @pytest.mark.slow
     def test_coordinates_are_finite_and_inside(self, report) -> None:
         box: tuple[float, float] | None = None
         checked = 0
@@ -401,6 +408,7 @@ class TestDrawings:
                     checked += 1
         assert checked > 20
 
+    @pytest.mark.slow
     def test_the_line_is_the_pareto_points(self) -> None:
         report = simulated()
         lines = Page(render(report)).all("polyline")
@@ -417,6 +425,7 @@ class TestDrawings:
                 assert np.abs(np.array(values) * slope + start - drawn).max() < 0.1
             assert max(point[0] for point in points) < canvas.width
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_labels_of_the_frontier_and_best_single_are_there(self, seed) -> None:
         report = simulated(seed=seed)
@@ -433,6 +442,7 @@ class TestDrawings:
             ]  # fmt: skip
             assert labels.count("model") >= len(frontier)
 
+    @pytest.mark.slow
     def test_labels_never_collide(self) -> None:
         rng = np.random.default_rng(5)
         frame = (0.0, 0.0, 360.0, 400.0)
@@ -476,6 +486,7 @@ def browser() -> str:
     pytest.skip("no chromium on PATH: the page is not loaded in a browser")
 
 
+@pytest.mark.slow
 def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
     """Load the page in a frame 400 pixels wide, and ask how wide it came out."""
     chromium = browser()

@@ -116,6 +116,7 @@ class TestParity:
         for path in (tmp_path / "a").iterdir():
             assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
+    @pytest.mark.slow
     def test_an_export_routes(self, tmp_path) -> None:
         export_embedder(EXPORTED / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
         table = hypernova.OutcomeTable.read(TABLE)
@@ -126,6 +127,7 @@ class TestParity:
         routed, decided = router.route(text), router.decide(embedder.embed_one(text))
         assert (routed.model, routed.cluster) == (decided.model, decided.cluster)
 
+    @pytest.mark.slow
     @pytest.mark.skipif(importlib.util.find_spec(REAL) is None, reason=f"{REAL} not installed")
     def test_the_real_minilm(self, tmp_path) -> None:
         """The package's name is enough, and the result is the graph that ships."""

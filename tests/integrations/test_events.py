@@ -185,6 +185,7 @@ print(sorted(loaded & {"opentelemetry", "prometheus_client", "fastapi", "uvicorn
         done = run_python("-c", code, code=0)
         assert done.stdout.split("\n")[0] == "[] []"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("module", "missing", "extra"),
         [

@@ -91,6 +91,7 @@ def rank_unread(artifact: hypernova.Artifact, options: Any) -> tuple[str, ...]:
 
 
 class TestNarrow:
+    @pytest.mark.slow
     @given(operator=options, request=options, on_table=st.booleans(), text=st.booleans())
     def test_what_answers_is_within_both_whatever_a_request_asks_for(
         self,

@@ -51,6 +51,7 @@ def test_the_document_names_every_path(schema: Any) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_answer_is_as_stated(schema: Any, mode: GenerationMode) -> None:
     """With bodies that the document allows, and with such as it does not."""

@@ -53,6 +53,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 
 class TestRoute:
+    @pytest.mark.slow
     def test_the_answer_is_that_of_the_router(
         self, client: httpx.Client, artifacts: list[Path]
     ) -> None:
@@ -228,6 +229,7 @@ class TestBodies:
         with server.client() as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
 
+    @pytest.mark.slow
     def test_a_body_that_does_not_come_is_given_up(self, artifacts: list[Path]) -> None:
         with (
             serving("-a", artifacts[0], "--timeout", "0.5") as server,
@@ -273,6 +275,7 @@ class TestToken:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
             assert client.get("/metrics").status_code == 200
 
+    @pytest.mark.slow
     def test_the_token_may_stand_in_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:
         (tmp_path / "token").write_text("from-file\n")
         options = ("-a", artifacts[0], "--token-file", tmp_path / "token")
@@ -320,6 +323,7 @@ class TestOutcomes:
         }
         assert found == {alone["id"]: (alone["propensity"], 1.0), batch[1]["id"]: (1.0, 0.5)}
 
+    @pytest.mark.slow
     def test_a_log_that_cannot_be_written_costs_no_decision(
         self, artifacts: list[Path], tmp_path: Path
     ) -> None:
@@ -335,6 +339,7 @@ class TestOutcomes:
 
 
 class TestMetrics:
+    @pytest.mark.slow
     def test_the_counts_add_up(self, artifacts: list[Path]) -> None:
         with serving("-a", artifacts[0]) as server, server.client() as client:
             answers = [client.post("/v1/route", json={"text": text}).json() for text in TEXTS]
@@ -375,6 +380,7 @@ class TestMetrics:
 
 
 class TestReload:
+    @pytest.mark.slow
     @pytest.mark.parametrize("how", ["watch", "hang up"])
     def test_under_load_no_request_fails(
         self, artifacts: list[Path], tmp_path: Path, how: str
@@ -446,6 +452,7 @@ class TestReload:
 
 
 class TestLife:
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_ends_it_after_the_answer(self, artifacts: list[Path], number: int) -> None:
         with serving("-a", artifacts[0]) as server:
@@ -473,6 +480,7 @@ class TestLife:
         ]
         assert places == [f"0100007F:{server.port:04X}"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("options", "named"),
         [
@@ -485,5 +493,6 @@ class TestLife:
     def test_what_a_user_can_mend_is_one_line(self, options: tuple[str, ...], named: str) -> None:
         assert named in fails_in_one_line("serve", "--port", 0, *options)
 
+    @pytest.mark.slow
     def test_a_port_in_use(self, server: Server) -> None:
         assert str(server.port) in fails_in_one_line("serve", "--port", server.port)

@@ -103,6 +103,7 @@ class TestLimits:
         asyncio.run(asyncio.wait_for(main(), 20))
         assert "the embedder's own" in caplog.text
 
+    @pytest.mark.slow
     def test_what_fails_after_its_time_was_up_is_not_told_at_all(
         self,
         waiting: hypernova.Router,
@@ -128,6 +129,7 @@ class TestLimits:
         gc.collect()
         assert caplog.text == ""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("token", ["", "a\nb", "naïve"])
     def test_a_token_that_no_header_holds(self, waiting: hypernova.Router, token: str) -> None:
         with pytest.raises(ValueError, match="printable ASCII"):

@@ -68,6 +68,7 @@ def wait_until_free(client: httpx.Client, seconds: float) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_single_requests_have_their_turn_while_a_batch_runs(
     server: Server, prompts: list[str], long: list[str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_batch_whose_client_hangs_up_ends(server: Server, long: list[str]) -> 
         assert metrics(client)[key] == before + 1
 
 
+@pytest.mark.slow
 def test_a_batch_in_slices_is_decided_as_a_whole(
     artifact: Path, server: Server, prompts: list[str]
 ) -> None:

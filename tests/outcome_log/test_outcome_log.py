@@ -178,6 +178,7 @@ class TestRecords:
     def test_any_bytes_are_a_record_or_a_reason(self, data) -> None:
         assert refusal(data) in {None, *hypernova.outcome_log.join.REASONS}
 
+    @pytest.mark.slow
     @given(st.sampled_from(["id", "time", "artifact", "model", "cluster", "propensity", "score"]),
            st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
                         lambda inner: st.lists(inner, max_size=2)))  # fmt: skip
@@ -246,6 +247,7 @@ class TestBadLines:
         with pytest.raises(OutcomeLogError, match="cannot be read"):
             hypernova.read_log(tmp_path / "empty")
 
+    @pytest.mark.slow
     def test_cut_at_every_byte_the_whole_lines_are_read(self, tmp_path) -> None:
         folder = tmp_path / "log"
         with hypernova.OutcomeLog(folder) as log:
@@ -353,6 +355,7 @@ sys.exit(any(codes))
         pids = {path.name.split("-")[1] for path in segments(tmp_path)}
         assert len(pids) == len(segments(tmp_path)) == 11
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fsync", ["never", "always"])
     def test_killed_at_any_moment(self, tmp_path, fsync) -> None:
         """Every record that the writer confirmed is there, and at most one line is torn."""

@@ -122,7 +122,10 @@ def environment(home: Path | str, temporary: Path | str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(w, marks=() if w == "route" else pytest.mark.slow) for w in WAYS],
+)
 def ran(
     request: pytest.FixtureRequest, given: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Ran:
@@ -288,6 +291,7 @@ class TestTelemetry:
         )
         return done.stdout.strip()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("value", ["1", "0", "false"])
     def test_a_value_that_is_set_is_left_alone(self, value: str) -> None:
         assert self.after_import(value) == value
@@ -296,6 +300,7 @@ class TestTelemetry:
     def test_without_a_value_telemetry_is_off(self, value: str | None) -> None:
         assert self.after_import(value) == "1"
 
+    @pytest.mark.slow
     def test_it_is_off_where_the_environment_was_cleared(self) -> None:
         program = (
             "import os, hypernova; os.environ.clear(); hypernova.Router.open().embedder\n"

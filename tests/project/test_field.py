@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from support.commands import run_python
 from support.paths import ROOT
 
@@ -53,6 +55,7 @@ def test_serving_does_not_import_training() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_routes_is_small() -> None:
     """The peer's process takes 1.3 GB; a wide bound, to see a mistake of that kind."""
     # Not ru_maxrss: a child inherits that of the process that forked it.
@@ -65,6 +68,7 @@ def test_a_process_that_routes_is_small() -> None:
     assert int(done.stdout) < 400_000  # KiB
 
 
+@pytest.mark.slow
 def test_nothing_goes_over_the_network(tmp_path) -> None:
     """Fitting, opening and routing in a process that cannot open a socket."""
     code = f"""
@@ -89,6 +93,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_readme_runs(tmp_path) -> None:
     """FIELD 13: every Python block of the README, in order, in an empty folder but for its data."""
     program = "\n".join(blocks("python"))
@@ -101,6 +106,7 @@ def test_the_readme_runs(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run(tmp_path) -> None:
     """FIELD 13: every ``hypernova`` line of the README's shell blocks."""
     lines = [x for block in blocks("sh") for x in block.splitlines() if x.startswith("hypernova ")]
@@ -119,6 +125,7 @@ def test_the_commands_of_the_readme_run(tmp_path) -> None:
         assert done.returncode == 0, (line, done.stderr)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_and_says_that_it_is_simulated(tmp_path) -> None:
     demo = [ROOT / "examples" / "demo.py", ROOT / "examples" / "simulated.jsonl"]
     done = subprocess.run(

@@ -178,6 +178,7 @@ class TestRouters:
 
 
 class TestComparison:
+    @pytest.mark.slow
     @pytest.mark.parametrize("router", [HYPERNOVA, *RIVALS])
     def test_no_outcome_of_the_test_part_reaches_a_decision(self, table, router) -> None:
         part = next(iter(deal_parts(table.prompt_groups(), 3, 1, 0)))
@@ -199,6 +200,7 @@ class TestComparison:
         assert decided(part.test) == as_it_is
         assert decided(part.train) != as_it_is
 
+    @pytest.mark.slow
     def test_hypernova_and_best_single_are_those_of_the_judge(self, table) -> None:
         comparison = compare(
             table, table.embedding, embedder="made", folds=3, repeats=2, seed=7, jobs=1
@@ -237,6 +239,7 @@ class TestCommand:
             "-m", "benches.quality", *arguments, cwd=ROOT, env={**os.environ, **environment}
         )
 
+    @pytest.mark.slow
     def test_writes_a_record_and_all_digits_beside_it(self, table, tmp_path) -> None:
         table.save(tmp_path / "made.jsonl")
         done = self.run(
@@ -255,6 +258,7 @@ class TestCommand:
             accuracy = f"{float(line['accuracy']):.4f}"
             assert re.search(rf"^\| (\*\*)?{line['router']}(\*\*)? \| {accuracy} \|", text, re.M)
 
+    @pytest.mark.slow
     def test_says_what_is_not_there(self, tmp_path) -> None:
         done = self.run("--record", tmp_path, HYPERNOVA_SHARED=str(tmp_path))
         assert done.returncode == 1

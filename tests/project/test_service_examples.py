@@ -69,6 +69,7 @@ def service(artifact: Path, upstream: Upstream, tmp_path: Path) -> Iterator[http
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_the_service_answers_with_the_next_model_and_logs_both(
     service: httpx.Client, upstream: Upstream, artifact: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_the_service_answers_with_the_next_model_and_logs_both(
     assert scored[expected[0]] == 1.0
 
 
+@pytest.mark.slow
 def test_the_service_says_when_no_model_answers(service: httpx.Client, upstream: Upstream) -> None:
     upstream.failing = {f"simulated-{n}" for n in ("large", "coder", "maths", "small", "writer")}
     assert service.post("/chat", json={"messages": MESSAGES}).status_code == 502

@@ -51,6 +51,7 @@ def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Route
     assert said.replace("\n", "").isprintable()
 
 
+@pytest.mark.slow
 def test_clusters_have_their_share_their_count_and_their_words() -> None:
     table = hypernova.OutcomeTable.read(TABLE)
     artifact = hypernova.fit(table, clusters=4)
@@ -144,6 +145,7 @@ def test_the_command_explains_in_words_and_in_json(router: hypernova.Router) -> 
     assert found["estimates"] == said.to_dict()["estimates"]
 
 
+@pytest.mark.slow
 def test_the_command_explains_each_line_of_its_input() -> None:
     done = run("route", "--explain", "-", "--json", stdin="Join two tables\nWrite a sonnet\n")
     assert done.returncode == 0

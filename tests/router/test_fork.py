@@ -117,6 +117,7 @@ def work():
         assert (process.returncode, out) == (0, "done\n")
 
 
+@pytest.mark.slow
 def test_a_child_of_a_process_with_threads_routes_and_exits(python: str, artifact: Path) -> None:
     program = f"""
 import asyncio, hypernova, threading
@@ -159,6 +160,7 @@ async def name_process(request, following):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("worker", "program"),
     [("sync", WSGI), ("uvicorn.workers.UvicornWorker", ASGI)],

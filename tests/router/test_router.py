@@ -158,6 +158,7 @@ class TestThreads:
             together = [(d.model, d.cluster, d.distance) for d in pool.map(router.route, texts)]
         assert together == alone
 
+    @pytest.mark.slow
     def test_the_gil_is_free_while_the_core_works(self, router) -> None:
         """Other threads go on while a long batch is decided."""
         dim = router.artifact.dim

@@ -314,6 +314,7 @@ class TestReload:
             with pytest.raises(errors.EmbedderMismatchError):
                 router.route(TEXTS[0])
 
+    @pytest.mark.slow
     def test_requests_of_16_threads_never_see_a_mix_of_two(self, tmp_path, static) -> None:
         """200 swaps, every fourth of them corrupt, under requests of all kinds."""
         path = tmp_path / "router.hnv"

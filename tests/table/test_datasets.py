@@ -124,6 +124,7 @@ def rebuilt(shared: Path, at: Path) -> tuple[Path, Path, OutcomeTable]:
     return leaderboards, problems, OutcomeTable.read(folder)
 
 
+@pytest.mark.slow
 def test_the_real_table_comes_through_the_command_unchanged(shared, tmp_path) -> None:
     leaderboards, problems, direct = rebuilt(shared, tmp_path)
     for output in (tmp_path / "swe", tmp_path / "swe.jsonl"):
@@ -134,6 +135,7 @@ def test_the_real_table_comes_through_the_command_unchanged(shared, tmp_path) ->
         assert_same_table(OutcomeTable.read(output), direct)
 
 
+@pytest.mark.slow
 def test_a_wrong_headline_is_reported_by_name(shared, tmp_path) -> None:
     leaderboards, problems, direct = rebuilt(shared, tmp_path)
     content = json.loads(leaderboards.read_text())
@@ -566,6 +568,7 @@ def test_the_listed_command_works(source, tmp_path, monkeypatch) -> None:
     assert OutcomeTable.read("FOLDER").n_tasks == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.jsonl"])
 def test_nothing_is_overwritten(name, tmp_path) -> None:
     wide = wide_csv(tmp_path, WIDE)
@@ -578,6 +581,7 @@ def test_nothing_is_overwritten(name, tmp_path) -> None:
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_converted_table_can_be_fitted(tmp_path) -> None:
     n = 40
     columns = {
@@ -596,6 +600,7 @@ def test_a_converted_table_can_be_fitted(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -63,6 +63,7 @@ def delimited(
     return text.getvalue().encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(examples())
 def test_the_same_table_in_every_form_reads_equal(example: Example) -> None:

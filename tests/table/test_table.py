@@ -50,6 +50,7 @@ from support.tables import (
 # --- the same table in all forms --------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(examples())
 def test_all_forms_read_equal(example: Example) -> None:
@@ -78,6 +79,7 @@ def test_all_forms_read_equal(example: Example) -> None:
     assert_same_table(first, tables[3], embedding=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(examples(), st.integers(1, 1000))
 def test_row_order_changes_nothing_but_task_order(example: Example, seed: int) -> None:

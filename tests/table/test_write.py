@@ -63,6 +63,7 @@ def tables(draw: st.DrawFn) -> OutcomeTable:
     )
 
 
+@pytest.mark.slow
 @given(tables())
 def test_what_is_written_reads_equal(table) -> None:
     with tempfile.TemporaryDirectory() as at:

@@ -52,6 +52,7 @@ class TestWeights:
 
 
 class TestTargets:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("target", "accuracy", "cost"),
         [
@@ -103,6 +104,7 @@ class TestTargets:
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_the_weight_becomes_the_default(self) -> None:
         """Models with a kind each, one of them five times as dear."""
         cost = np.tile([1.0, 0.2], (240, 1))
@@ -138,6 +140,7 @@ class TestFit:
         with pytest.raises(FitError, match="knows no cost above zero"):
             hypernova.fit(dear_and_cheap(cost_usd=None), **{target: 0.5})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
     def test_a_cost_that_is_known_only_of_a_model_never_taken(self, target) -> None:
         table = dear_and_cheap(cost_usd=np.tile([NAN, 0.1], (120, 1)))
@@ -147,6 +150,7 @@ class TestFit:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_route_goes_by_the_weight_that_meets_the_target(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-cost", 0.003)
@@ -168,6 +172,7 @@ class TestCommand:
             expected = entry["success"] - weight * entry["cost_usd"]
             assert entry["utility"] == pytest.approx(expected)
 
+    @pytest.mark.slow
     def test_a_target_of_accuracy_is_met(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
@@ -176,6 +181,7 @@ class TestCommand:
         assert target["accuracy"] >= 0.65
         assert target["cost_usd"] < 0.0115  # what the best single model costs
 
+    @pytest.mark.slow
     def test_a_target_out_of_reach_fails_in_one_line(self, tmp_path) -> None:
         """One line that says what is nearest, and no artifact."""
         path = tmp_path / "router.hnv"

@@ -111,6 +111,7 @@ class TestWords:
         prompts, clusters = COOKING + SAILING, [0] * 6 + [1] * 6
         assert telling(prompts[::-1], clusters[::-1]) == telling(prompts, clusters)
 
+    @pytest.mark.slow
     @given(st.lists(st.text(max_size=60), min_size=1, max_size=12))
     def test_any_prompts_have_a_printable_description(self, prompts) -> None:
         for description in of(prompts, [i % 2 for i in range(len(prompts))]):
@@ -160,6 +161,7 @@ class TestFit:
         for prompt in table.prompts:
             assert prompt.encode() not in fitted.to_bytes()
 
+    @pytest.mark.slow
     def test_without_description_nothing_else_changes(self, table) -> None:
         plain = hypernova.fit(table, clusters=2, describe=False)
         described = hypernova.fit(table, clusters=2)
@@ -183,6 +185,7 @@ class TestFit:
         assert len(words) == 2
 
 
+@pytest.mark.slow
 def test_real_clusters_are_told_apart(shared) -> None:
     """Repositories are the subject of an issue: words must name them."""
     pytest.importorskip("pyarrow", reason="the table is Parquet files")

@@ -29,6 +29,7 @@ def prompt_vectors() -> np.ndarray:
 
 
 class TestClusters:
+    @pytest.mark.slow
     @pytest.mark.parametrize("clusters", [4, 12, 40])
     def test_is_as_good_as_scikit_learn(self, prompt_vectors, clusters) -> None:
         """Over three seeds: with eight prompts a cluster one seed is luckier than another."""
@@ -101,11 +102,13 @@ class TestFit:
         assert notes["in_sample"]["accuracy"] == notes["in_sample"]["best_single"]
         assert notes["in_sample"]["models_used"] == 1
 
+    @pytest.mark.slow
     def test_same_input_same_bytes(self) -> None:
         table, _ = two_kinds(np.random.default_rng(3), swap=0.3)
         assert hypernova.fit(table, seed=1).sha256 == hypernova.fit(table, seed=1).sha256
         assert hypernova.fit(table, seed=1).sha256 != hypernova.fit(table, seed=2).sha256
 
+    @pytest.mark.slow
     def test_same_input_same_bytes_with_groups_holes_and_a_target(self) -> None:
         rng = np.random.default_rng(0)
         vectors, place, group = interleaved(rng)
@@ -123,6 +126,7 @@ class TestFit:
         notes = json.loads(hypernova.Artifact.from_bytes(first).metadata)
         assert notes["setting"]["source"] == "groups"
 
+    @pytest.mark.slow
     def test_metadata_holds_the_setting(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
         routed = json.loads(hypernova.fit(table, seed=4).metadata)
@@ -147,6 +151,7 @@ class TestFit:
         with pytest.raises(EmbedderMismatchError, match="structure"):
             hypernova.fit(table, structure=["a prompt"])
 
+    @pytest.mark.slow
     def test_structure_prompts_place_the_clusters(self) -> None:
         rng = np.random.default_rng(0)
         words = ["select from where join", "def return import class", "sonnet rhyme stanza verse"]
@@ -196,6 +201,7 @@ class TestFit:
 
 
 class TestRealTable:
+    @pytest.mark.slow
     def test_swebench_verified(self, shared) -> None:
         """Routing beats the best single model in-sample, and says that it is in-sample."""
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")
@@ -210,6 +216,7 @@ class TestRealTable:
         assert notes["in_sample"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
         assert notes["in_sample"]["best_single"] == pytest.approx(0.744)
 
+    @pytest.mark.slow
     def test_the_bundled_artifact_is_the_one_of_that_table(self, shared) -> None:
         """Byte for byte on one kind of machine; elsewhere the same evidence."""
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")

@@ -105,6 +105,7 @@ def drawn_table(data) -> tuple[hypernova.OutcomeTable, np.ndarray, np.ndarray]:
 
 
 class TestTally:
+    @pytest.mark.slow
     @given(st.data())
     def test_equals_loops(self, data) -> None:
         table, score, cost = drawn_table(data)
@@ -167,6 +168,7 @@ class TestSteps:
         assert set(learned.artifact().decide_many(vectors).model_indices) == {0}
         assert learned.selection.held_out.accuracy == learned.selection.best_single.accuracy
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_shuffled_outcomes_of_a_clear_best_single(self, seed) -> None:
         """Text says much about the first model's outcomes, until they are shuffled."""
@@ -179,6 +181,7 @@ class TestSteps:
         assert artifact.default_model == "m0"
         assert set(artifact.decide_many(vectors).model_indices) == {0}
 
+    @pytest.mark.slow
     def test_what_one_direction_tells_is_lifts(self) -> None:
         """Success rises along one direction and falls along it: clusters only cut it up."""
         rng = np.random.default_rng(0)
@@ -188,6 +191,7 @@ class TestSteps:
         setting = learn(table, vectors).setting
         assert (setting.shrinkage, setting.ridge is None) == (DROWNING, False)
 
+    @pytest.mark.slow
     def test_many_kinds_are_clusters(self) -> None:
         table, best = many_kinds(np.random.default_rng(1))
         learned = learn(table, table.embedding)
@@ -196,6 +200,7 @@ class TestSteps:
         assert learned.selection.held_out.accuracy > 0.85
         assert np.mean(learned.artifact().decide_many(table.embedding).model_indices == best) > 0.98
 
+    @pytest.mark.slow
     def test_groups_that_k_means_cannot_find_are_prototypes(self) -> None:
         """Which model is good depends on place and group together: no direction tells."""
         rng = np.random.default_rng(0)
@@ -234,6 +239,7 @@ class TestSelect:
         assert (learned.structure.k, learned.setting.clusters) == (7, 7)
         assert (learned.setting == best_single_setting(7)) is not worth
 
+    @pytest.mark.slow
     def test_describes_with_a_number_of_clusters_that_was_tried(self) -> None:
         """A best single model of a small table has as many clusters as it has prompts for."""
         rng = np.random.default_rng(0)
@@ -244,6 +250,7 @@ class TestSelect:
             assert learned.setting == best_single_setting(k)
             assert learned.structure.k == k
 
+    @pytest.mark.slow
     def test_same_seed_same_choice(self) -> None:
         table, _ = two_kinds(np.random.default_rng(2), swap=0.3)
         first, second = (select(table, table.embedding, 5) for _ in range(2))
@@ -251,6 +258,7 @@ class TestSelect:
         assert first.held_out.accuracy == second.held_out.accuracy
         assert np.array_equal(first.distances, second.distances)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("structure", [False, True])
     def test_ticks_as_often_as_it_says(self, structure) -> None:
         table, _ = two_kinds(np.random.default_rng(0), groups=["a", "b"] * 120)

@@ -20,6 +20,7 @@ BUNDLED = hypernova.Router.open().artifact
 
 
 class TestPromise:
+    @pytest.mark.slow
     @given(st.floats(-3, 3), st.floats(0, 3), st.floats(1e-6, 4))
     def test_equals_the_integral(self, gap, room, variance) -> None:
         spread = np.sqrt(variance)

@@ -74,6 +74,7 @@ def test_evaluate_refuses(name, value, table, nothing_is_embedded) -> None:
     one_line(caught.value, name, "expected")
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_numpy_are_whole_numbers(table) -> None:
     plain = hypernova.fit(table, clusters=2, seed=3)
     assert hypernova.fit(table, clusters=np.int64(2), seed=np.int32(3)).models == plain.models

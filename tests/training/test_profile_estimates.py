@@ -37,6 +37,7 @@ def evidence_of(score: np.ndarray, clusters, k: int, groups=None) -> Evidence:
 
 
 class TestSums:
+    @pytest.mark.slow
     @given(st.data())
     def test_equal_a_loop(self, data) -> None:
         n, m, k = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
@@ -164,6 +165,7 @@ class Loops:
 
 
 class TestEstimate:
+    @pytest.mark.slow
     @given(st.data())
     def test_equals_a_loop(self, data) -> None:
         n, m, k = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 4), st.integers(1, 5)))

@@ -169,6 +169,7 @@ class TestBytes:
         assert first.centroids.tobytes() == second.centroids.tobytes()
         assert np.array_equal(first.groups, second.groups)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("threads", [1, 2])
     def test_in_another_process_too(self, threads) -> None:
         """With as many threads; docs/fitting.md promises no more than that."""

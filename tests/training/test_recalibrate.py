@@ -101,6 +101,7 @@ THETA = np.array([[0.8, 0.5, 0.5], [0.5, 0.8, 0.4], [0.6, 0.7, 0.4]])
 
 
 class TestWorlds:
+    @pytest.mark.slow
     def test_with_exploration_estimates_come_to_the_truth(self, tmp_path) -> None:
         truth = np.array([[0.4, 0.6, 0.3], [0.5, 0.7, 0.9], [0.3, 0.6, 0.35]])
         old = fitted(THETA, 20)
@@ -116,6 +117,7 @@ class TestWorlds:
         assert new.clusters_changed == 2
         assert new.outcomes == 12_000
 
+    @pytest.mark.slow
     def test_without_weights_the_routers_choices_bias_them(self, tmp_path) -> None:
         """In one cluster are two kinds of prompts: m0 is taken for the one, where it is good.
 
@@ -142,6 +144,7 @@ class TestWorlds:
         assert weighted.models[0].effective < 0.5 * weighted.models[0].outcomes
         assert plain.models[0].effective == pytest.approx(plain.models[0].outcomes)
 
+    @pytest.mark.slow
     def test_prompts_that_are_harder_for_all_change_no_decision(self, tmp_path) -> None:
         """Without exploration only the models taken are seen to do worse than estimated."""
         truth = THETA - 0.15
@@ -195,6 +198,7 @@ class TestWorlds:
         lucky = hypernova.recalibrate(old, few.write(tmp_path / "few.jsonl"))
         assert lucky.default_after == "m1"
 
+    @pytest.mark.slow
     def test_residuals_are_against_the_blended_and_lifted_estimate(self, tmp_path) -> None:
         """A world that is as the artifact says, prompt by prompt: nothing to learn."""
         rng = np.random.default_rng(3)
@@ -243,6 +247,7 @@ def rebuilt(artifact, **changes):
 
 
 class TestSteps:
+    @pytest.mark.slow
     @pytest.mark.parametrize("half_life", [None, 0.01])
     def test_two_logs_one_after_the_other_are_both_at_once(self, tmp_path, half_life) -> None:
         """Also in the other order, and in a folder that has grown meanwhile."""
@@ -311,6 +316,7 @@ class TestSteps:
         assert (again.outcomes, again.skipped) == (0, {"scored_twice": 1})
         same_numbers(again.artifact, once, rtol=0)
 
+    @pytest.mark.slow
     def test_what_an_ancestor_decided_is_held_against_its_own_estimates(self, tmp_path) -> None:
         """A service that goes on with the old file must not have its surprise counted twice."""
         old = fitted(THETA, 20)
@@ -442,6 +448,7 @@ class TestDecay:
         assert done.artifact.counts[1, 2] == pytest.approx(old.counts[1, 2] / 4)
         assert np.all(done.artifact.standard_error[1] > old.standard_error[1])
 
+    @pytest.mark.slow
     def test_a_change_long_ago_is_forgotten(self, tmp_path) -> None:
         old = fitted(THETA)
         log = Log().serve(old, THETA[::-1], 2_000, 0.3)
@@ -595,6 +602,7 @@ class TestShift:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_what_is_printed(self, tmp_path) -> None:
         old = fitted(THETA)
         old.save(tmp_path / "old.hnv")
@@ -642,6 +650,7 @@ class TestCommand:
         assert "recalibrated              with 1 logged outcomes" in done.stdout
         assert done.stdout.index("recalibrated") < done.stdout.index("in-sample")
 
+    @pytest.mark.slow
     def test_one_line_for_what_a_user_can_mend(self, tmp_path) -> None:
         fitted(THETA).save(tmp_path / "old.hnv")
         (tmp_path / "log.jsonl").write_bytes(b"")

@@ -127,6 +127,7 @@ def data(tmp_path_factory) -> Path:
 
 
 class TestSaid:
+    @pytest.mark.slow
     def test_fit_says_that_a_preamble_hides_the_questions_and_what_it_costs(
         self, hidden, minilm
     ) -> None:
@@ -150,9 +151,11 @@ class TestSaid:
         assert stake["accuracy"] == metadata(hidden)["selection"]["accuracy"]
         assert 0.3 < alike["at_most"] < 0.5
 
+    @pytest.mark.slow
     def test_a_table_without_shared_text_says_nothing(self, bare) -> None:
         assert not metadata(bare).keys() & {"shared_text", "alike_prompts"}
 
+    @pytest.mark.slow
     def test_shared_text_that_tells_kinds_apart_is_not_recommended_to_be_left_out(self) -> None:
         rng = random.Random(0)
         words = ["lamp", "river", "stone", "garden", "music", "winter", "letter", "bridge"]
@@ -170,6 +173,7 @@ class TestSaid:
         assert shared["at_stake"]["gain"] < -0.3
         assert "it tells kinds of prompt apart" in shared_sentence(shared)
 
+    @pytest.mark.slow
     def test_evaluate_says_it_where_the_figure_stands(self, data, tmp_path) -> None:
         desk = hypernova.OutcomeTable.read(data)
         report = hypernova.evaluate(desk, folds=2, repeats=1, clusters=2, jobs=1)
@@ -217,6 +221,7 @@ class TestSaid:
 
 
 class TestLeftOut:
+    @pytest.mark.slow
     def test_skip_shared_decides_as_if_the_questions_were_asked_alone(self, skipping, bare) -> None:
         for name in ("centroids", "counts", "success", "slopes", "offsets", "novelty_quantiles"):
             np.testing.assert_array_equal(getattr(skipping, name), getattr(bare, name))
@@ -239,6 +244,7 @@ class TestLeftOut:
         for text in [*QUESTIONS, LONG, LONG + "\n\n", LONG[:-1] + "; write a poem", "  hello  "]:
             assert embedder.embed_one(text).tobytes() == minilm.embed_one(text).tobytes()
 
+    @pytest.mark.slow
     def test_it_holds_through_save_open_reload_and_a_cache(self, skipping, bare, tmp_path) -> None:
         path, plain = tmp_path / "skip.hnv", hypernova.Router(bare)
         skipping.save(path)
@@ -278,6 +284,7 @@ class TestLeftOut:
         asked = f"{LONG}\n\n{QUESTIONS[0]}"
         assert same(router.route(asked), hypernova.Router(bare).route(asked))
 
+    @pytest.mark.slow
     def test_it_holds_in_a_server(self, skipping, bare, tmp_path) -> None:
         skipping.save(tmp_path / "skip.hnv")
         plain = hypernova.Router(bare).route(QUESTIONS[1])
@@ -287,6 +294,7 @@ class TestLeftOut:
         assert [entry["model"] for entry in answer["ranking"]] == [e.model for e in plain.ranking]
         assert answer["distance"] == pytest.approx(plain.distance)
 
+    @pytest.mark.slow
     def test_it_holds_for_the_router_given_the_embedder_that_was_fitted_with(
         self, skipping, minilm, bare
     ) -> None:
@@ -304,6 +312,7 @@ class TestLeftOut:
         assert same(hypernova.Router(bare, embedder=wrapped).route(QUESTIONS[2]), plain)
         assert hypernova.Router(bare, embedder=wrapped).embedder is wrapped.embedder
 
+    @pytest.mark.slow
     def test_models_join_and_logs_are_folded_in_by_what_is_left(
         self, skipping, bare, tmp_path
     ) -> None:
@@ -365,6 +374,7 @@ class TestLeftOut:
         assert identity["fingerprint"] != minilm.fingerprint
         assert find_bundled(identity["fingerprint"]) is None
 
+    @pytest.mark.slow
     def test_nothing_is_skipped_where_nothing_is_shared(self) -> None:
         artifact = hypernova.fit(table(), clusters=1, skip_shared=True)
         assert "skip" not in json.loads(artifact.embedder)
@@ -527,6 +537,7 @@ class TestFound:
         shuffled = random.Random(0).sample(prompts, len(prompts))
         assert find_shared(prompts) == find_shared(shuffled)
 
+    @pytest.mark.slow
     def test_shared_tables(self, shared) -> None:
         def said(name):
             path = shared / "data" / name
@@ -586,6 +597,7 @@ class TestRule:
 
 
 class TestCommands:
+    @pytest.mark.slow
     def test_fit_says_it_and_inspect_too(self, data, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         said = " ".join(output_of("fit", data, "-o", out, "--clusters", 3).split())
@@ -601,6 +613,7 @@ class TestCommands:
         assert len(router.embedder.parts.parts) == 3
         assert same(router.route(f"{LONG} {QUESTIONS[0]}"), router.route(QUESTIONS[0]))
 
+    @pytest.mark.slow
     def test_prompts_are_shown_by_what_tells_them_apart(self, skipping, data, tmp_path) -> None:
         path = tmp_path / "r.hnv"
         skipping.save(path)
