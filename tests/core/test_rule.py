@@ -39,20 +39,20 @@ def test_decisions_and_rankings_are_those_of_the_rule(
 
     With blended clusters too: both sides take ``exp`` from the platform's C library.
     """
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact, reference = both(arguments)
     for query in queries:
         try:
-            expected = decide(reference, query, **wish)
+            expected = decide(reference, query, **options)
         except NoCandidate:
             with pytest.raises(errors.NoCandidateError):
-                artifact.decide(query, **wish)
+                artifact.decide(query, **options)
             continue
         except Novel:
             with pytest.raises(errors.NovelPromptError):
-                artifact.decide(query, **wish)
+                artifact.decide(query, **options)
             continue
-        decision = artifact.decide(query, **wish)
+        decision = artifact.decide(query, **options)
         assert decision_values(decision) == decision_values(expected)
         assert decision.ranking[0].model == decision.model
         assert decision.reason in REASONS
@@ -66,15 +66,15 @@ def test_decisions_and_rankings_are_those_of_the_rule(
 def test_after_failures_the_rest_of_the_ranking_follows(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject
 ) -> None:
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact = Artifact.build(**arguments)
     for query in queries:
         try:
-            decision = artifact.decide(query, **wish)
+            decision = artifact.decide(query, **options)
         except (errors.NoCandidateError, errors.NovelPromptError):
             continue
         # What the rule says without a conversation, in which the first choice has no head start.
-        plain = {k: v for k, v in wish.items() if k not in ("previous_model", "switch_cost")}
+        plain = {k: v for k, v in options.items() if k not in ("previous_model", "switch_cost")}
         left = [entry.model for entry in artifact.decide(query, **plain).ranking]
         while left:
             failed = data.draw(st.sampled_from(left))
@@ -97,17 +97,17 @@ def test_after_failures_the_rest_of_the_ranking_follows(
 def test_decide_many_is_decide_row_by_row(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
 ) -> None:
-    arguments, queries, wish = question
+    arguments, queries, options = question
     artifact = Artifact.build(**arguments)
     singles = []
     for row, query in enumerate(queries):
         try:
-            singles.append(artifact.decide(query, **wish))
+            singles.append(artifact.decide(query, **options))
         except (errors.NoCandidateError, errors.NovelPromptError) as error:
             with pytest.raises(type(error), match=rf"vector {row}\b"):
-                artifact.decide_many(queries, **wish)
+                artifact.decide_many(queries, **options)
             return
-    many = artifact.decide_many(queries, **wish)
+    many = artifact.decide_many(queries, **options)
     assert len(many) == len(queries)
     assert many.models == artifact.models
     columns = (many.model_indices, many.clusters, many.distances, many.novelties, many.reason_codes)
@@ -182,8 +182,8 @@ def three(**changes: Any) -> Artifact:
 ORIGIN = np.zeros(2, np.float32)
 
 
-def utilities(artifact: Artifact, **wish: Any) -> dict[str, float]:
-    return {e.model: e.utility for e in artifact.decide(ORIGIN, **wish).ranking}
+def utilities(artifact: Artifact, **options: Any) -> dict[str, float]:
+    return {e.model: e.utility for e in artifact.decide(ORIGIN, **options).ranking}
 
 
 def test_unknown_cost_ranks_as_the_dearest() -> None:
@@ -258,18 +258,20 @@ def test_a_flat_run_of_quantiles_does_not_divide_by_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "options",
     [{"allow": ["cheap", "nobody"]}, {"deny": ["nobody"]}, {"prices": {"nobody": 1.0}}],
     ids=["allow", "deny", "prices"],
 )
 @pytest.mark.parametrize("many", [False, True])
-def test_an_unknown_model_is_named_with_the_known(wish: dict[str, Any], many: bool) -> None:
+def test_an_unknown_model_is_named_with_the_known(options: dict[str, Any], many: bool) -> None:
     """An unknown name is an error, never an empty answer."""
     artifact = three()
     with pytest.raises(errors.UnknownModelError) as caught:
-        artifact.decide_many(ORIGIN[None], **wish) if many else artifact.decide(ORIGIN, **wish)
+        artifact.decide_many(ORIGIN[None], **options) if many else artifact.decide(
+            ORIGIN, **options
+        )
     message = str(caught.value)
-    assert next(iter(wish)) in message
+    assert next(iter(options)) in message
     for name in ("nobody", "cheap", "dear", "unknown"):
         assert name in message
 
@@ -282,7 +284,7 @@ def test_names_are_compared_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"allow": []}, "allow"),
         ({"deny": ["cheap", "dear", "unknown"]}, "deny"),
@@ -294,9 +296,9 @@ def test_names_are_compared_whole(name: str) -> None:
         ({"allow": ["unknown"], "max_cost_usd": 9.0}, "max_cost_usd"),
     ],
 )
-def test_limits_that_leave_no_model_are_named(wish: dict[str, Any], named: str) -> None:
+def test_limits_that_leave_no_model_are_named(options: dict[str, Any], named: str) -> None:
     with pytest.raises(errors.NoCandidateError, match=named) as caught:
-        three().decide(ORIGIN, **wish)
+        three().decide(ORIGIN, **options)
     assert isinstance(caught.value, errors.PolicyError)
     assert isinstance(caught.value, ValueError)
 
@@ -340,7 +342,7 @@ def test_prices_out_of_range(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"cost_weight": "1"}, "cost_weight: expected a number, got str"),
         ({"min_success": [0.5]}, "min_success: expected a number, got list"),
@@ -354,9 +356,9 @@ def test_prices_out_of_range(value: float) -> None:
         ({"nobody": 1}, "unexpected keyword argument 'nobody'"),
     ],
 )
-def test_options_of_the_wrong_type(wish: dict[str, Any], named: str) -> None:
+def test_options_of_the_wrong_type(options: dict[str, Any], named: str) -> None:
     with pytest.raises(TypeError, match=named):
-        three().decide(ORIGIN, **wish)
+        three().decide(ORIGIN, **options)
 
 
 def test_options_are_given_by_name() -> None:

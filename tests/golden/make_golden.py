@@ -184,15 +184,15 @@ def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
         {},
     ]
     queries = []
-    for i, wish in enumerate(options):
+    for i, one in enumerate(options):
         near = centroids[i % k] + random.normal(size=d) * (0.02, 0.05, 0.07, 0.3)[i % 4]
         vector = centroids[i] if i == 2 else near.astype(np.float32)
-        queries.append((plain(vector), wish))
+        queries.append((plain(vector), one))
     return values, queries
 
 
 def small_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
-    """Give the handmade values with clusters blended and lifts of binary fractions."""
+    """Give the handmade values with blended clusters and linear corrections of binary fractions."""
     values, queries = small()
     slopes = [[0.25, 0, 0, 0, 0], [0.0] * 5, [0, 0.125, 0, 0, -0.5], [2.0, 2, 2, 2, 2]]
     values |= {
@@ -211,7 +211,7 @@ def small_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, A
 
 
 def text_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
-    """Give the random values with clusters blended and random lifts."""
+    """Give the random values with blended clusters and random linear corrections."""
     values, queries = text()
     random = np.random.default_rng(11)
     k, d, m = 20, 48, 7

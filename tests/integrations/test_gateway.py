@@ -152,7 +152,7 @@ class TestNarrow:
         assert narrow(artifact, {"on_novel": "default"}, asked)["on_novel"] == "best_overall"
         assert narrow(artifact, {}, {"on_novel": "error"})["on_novel"] == "error"
 
-    def test_without_any_wish_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
+    def test_without_options_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
         for asked in (None, {}, {"allow": None, "max_cost_usd": None}):
             assert narrow(artifact, {"deny": None}, asked, served=MODELS) == {}
         assert narrow(artifact, {}, {}, served=[SMALL]) == {"allow": [SMALL]}
@@ -184,7 +184,7 @@ class TestNarrow:
             ({"on_novel": ["error"]}, r"on_novel is \['error'\]"),
         ],
     )
-    def test_a_bad_wish_is_an_error_and_not_passed_over(
+    def test_a_bad_option_is_an_error_and_not_passed_over(
         self, artifact: hypernova.Artifact, asked: Any, message: str
     ) -> None:
         with pytest.raises(PolicyError, match=message):

@@ -17,12 +17,12 @@ ARTIFACT = "a" * 64
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of unit length, float32."""
+    """Scale rows to unit length, float32."""
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def blobs(rng: np.random.Generator, centres: int, each: int, dim: int = 16, spread: float = 0.05):
-    """Unit vectors around well separated centres, and the centre of each."""
+    """Draw unit vectors around well separated centres, and give the centre of each."""
     basis = np.eye(dim)[:centres]
     labels = np.repeat(np.arange(centres), each)
     return unit(basis[labels] + spread * rng.normal(size=(len(labels), dim))), labels
@@ -45,7 +45,7 @@ def interleaved(rng: np.random.Generator, n: int = 800):
 
 
 def flipped(rng: np.random.Generator, score: np.ndarray, share: float) -> np.ndarray:
-    """Turn a share of outcomes of 0 and 1 over."""
+    """Swap 0 and 1 in a share of the outcomes."""
     return np.where(rng.random(score.shape) < share, 1.0 - score, score)
 
 
@@ -66,7 +66,7 @@ def make_table(vectors, score, **columns) -> hypernova.OutcomeTable:
 
 
 def two_kinds(rng: np.random.Generator, n: int = 240, swap: float = 0.1, **columns):
-    """Two kinds of task, and two models that are good at one each; optimum known."""
+    """Make a table of two kinds of task and two models, each good at one, and the kinds."""
     vectors, labels = blobs(rng, centres=2, each=n // 2)
     score = np.where(labels[:, None] == np.arange(2), 1.0, 0.0)
     return make_table(vectors, flipped(rng, score, swap), **columns), labels
@@ -100,7 +100,7 @@ class Decision:
 
 
 def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
-    """An artifact that routes vectors of 16 dimensions among four models, and its table."""
+    """Fit an artifact of four models and 16 dimensions; return it and its table."""
     from hypernova.training.model_selection import Setting
     from hypernova.training.trainer import learn
 
@@ -117,7 +117,7 @@ def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0
 
 
 def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):
-    """Outcomes of new models on n prompts near the clusters."""
+    """Make a table of new models' outcomes on n prompts near the clusters."""
     vectors, _ = blobs(rng, centres=4, each=-(-n // 4), spread=0.2)
     given_columns = {"score": rng.integers(0, 2, (n, len(names))).astype(float), **columns}
     return hypernova.OutcomeTable.from_arrays(

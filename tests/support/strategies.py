@@ -75,7 +75,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
 
 
 def options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
-    """Draw what a caller may ask for; each wish is left out half of the time."""
+    """Draw route options; each is left out half of the time."""
     some = st.lists(st.sampled_from(models), max_size=len(models) + 1)
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "cost_weight": WEIGHTS,

@@ -22,10 +22,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hypernova.table
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
 from support.commands import run_python
+from support.paths import PACKAGES
 from support.strategies import examples
 from support.tables import (
     ARRAYS,
@@ -291,8 +291,7 @@ def test_text_forms_do_not_import_pyarrow(tmp_path: Path) -> None:
 
 
 def _python(code: str, *arguments: str, first: Path | None = None) -> str:
-    package = Path(hypernova.table.__file__).parents[2]
-    paths = [str(path) for path in (first, package) if path is not None]
+    paths = [str(path) for path in (first, PACKAGES) if path is not None]
     inherited = os.environ.get("PYTHONPATH")
     environment = {
         **os.environ,

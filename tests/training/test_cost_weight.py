@@ -131,7 +131,7 @@ class TestFit:
             {"target_accuracy": 0.5, "cost_weight": 0.1},
         ],
     )
-    def test_one_wish_at_a_time(self, options) -> None:
+    def test_one_target_at_a_time(self, options) -> None:
         with pytest.raises(FitError, match="give one of cost_weight, target_cost and target"):
             hypernova.fit(dear_and_cheap(), **options)
 

@@ -1,7 +1,8 @@
 """k-means, and `fit` from a table to an artifact.
 
-Not here: profiles, lifts, prototypes, the choice of a setting, targets (test_profile,
-test_lifts, test_prototypes, test_select, test_target).
+Not here: profiles, linear corrections, prototypes, the choice of a setting, targets
+(test_profile_estimates, test_linear_correction, test_prototypes, test_model_selection,
+test_cost_weight).
 """
 
 from __future__ import annotations
