@@ -1,15 +1,20 @@
-"""What every test shares: the same random examples in each run, and the folder of sample data.
+"""The environment of all tests: repeatable random examples, the package under test, sample data.
 
-Not here: fixtures of one test module.
+Not here: fixtures of one test module, or functions that tests call (support/).
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from support.paths import PACKAGES, ROOT, SHARED
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # Threads of numpy and faiss that share a busy core wait for each other: a test of 9 s took
 # 235 s. Read when the libraries load, so before any test imports them.
@@ -25,22 +30,24 @@ settings.register_profile(
 )
 settings.load_profile("hypernova")
 
-ROOT = Path(__file__).resolve().parent.parent
-
 
 def pytest_sessionstart() -> None:
     """Make sure that a test of the wheel tests the wheel, not this folder."""
-    import hypernova
+    if "HYPERNOVA_INSTALLED" in os.environ and PACKAGES == ROOT / "python":
+        pytest.exit(f"{PACKAGES}/hypernova is no installed package", returncode=1)
 
-    if "HYPERNOVA_INSTALLED" in os.environ and ROOT / "python" in Path(hypernova.__file__).parents:
-        pytest.exit(f"{hypernova.__file__} is no installed package", returncode=1)
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `real_data` on every test that asks for the sample data, through whatever fixture."""
+    for item in items:
+        if "shared" in getattr(item, "fixturenames", ()):
+            item.add_marker("real_data")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Give the folder ``shared``: HYPERNOVA_SHARED, or the one beside the repository."""
-    beside = ROOT.parent / "shared"
-    folder = Path(os.environ.get("HYPERNOVA_SHARED") or beside)
-    if not folder.is_dir():
-        pytest.skip(f"no sample data: {folder} is missing; set HYPERNOVA_SHARED to its place")
-    return folder
+    """Give the folder of sample data, or skip the test where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no sample data: {SHARED} is missing; set HYPERNOVA_SHARED to its place")
+    return SHARED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ import hypernova
 from golden.make_golden import NAMES, arguments
 from hypernova import Artifact, errors
 from hypernova.artifact.profile import Profile, rebuild
+from support.paths import GOLDEN
 
 BUNDLED = hypernova.Router.open().artifact
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 ARRAYS = (
     "centroids", "counts", "mean", "success", "standard_error", "gain_error", "cost", "latency",
 )  # fmt: skip

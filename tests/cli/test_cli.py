@@ -5,38 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
+from support.commands import fails_in_one_line, run
+from support.paths import EXAMPLES, TABLE
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TABLE = EXAMPLES / "simulated.jsonl"
-
-
-def run(*arguments: object, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:
-    data = stdin if isinstance(stdin, bytes) else stdin.encode()
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        input=data,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
-
-
-def fails(*arguments: object, stdin: str = "") -> str:
-    """One line on standard error, nothing else, exit code 1; returns the line."""
-    done = run(*arguments, stdin=stdin)
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    assert done.stderr.startswith("hypernova: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +32,8 @@ class TestFit:
         table = hypernova.OutcomeTable.read(TABLE)
         assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
 
-    def test_cluster_prompts(self, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_fit_takes_prompts_for_the_structure_and_a_seed(self, tmp_path) -> None:
         done = run(
             "fit", TABLE, "-o", tmp_path / "r.hnv", "--clusters", 3,
             "--cluster-prompts", EXAMPLES / "prompts.jsonl", "--seed", 5,
@@ -68,17 +47,20 @@ class TestFit:
         old.write_bytes(fitted.read_bytes())
         bad = tmp_path / "bad.jsonl"
         bad.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1.2, "y": 0}}\n')
-        message = fails("fit", bad, "-o", old)
+        message = fails_in_one_line("fit", bad, "-o", old)
         assert "bad.jsonl" in message
         assert "1.2" in message
         assert old.read_bytes() == fitted.read_bytes()
         assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.jsonl", "router.hnv"]
 
+    @pytest.mark.slow
     def test_no_such_table_embedder_or_folder(self, tmp_path) -> None:
-        assert "nothing" in fails("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
-        assert "maxilm" in fails("fit", TABLE, "-o", tmp_path / "r.hnv", "--embedder", "maxilm")
+        assert "nothing" in fails_in_one_line("fit", tmp_path / "nothing", "-o", tmp_path / "r.hnv")
+        assert "maxilm" in fails_in_one_line(
+            "fit", TABLE, "-o", tmp_path / "r.hnv", "--embedder", "maxilm"
+        )
         missing = tmp_path / "no" / "r.hnv"
-        assert "does not exist" in fails("fit", TABLE, "-o", missing, "--clusters", 2)
+        assert "does not exist" in fails_in_one_line("fit", TABLE, "-o", missing, "--clusters", 2)
 
 
 class TestRoute:
@@ -98,6 +80,7 @@ class TestRoute:
         assert decision["ranking"][0]["model"] == decision["model"]
         assert decision["artifact"] == hypernova.Artifact.open(fitted).sha256
 
+    @pytest.mark.slow
     def test_standard_input_gives_one_decision_a_line(self, fitted) -> None:
         texts = ["Join two tables", "Prove it", "naïve \N{ROCKET}"]
         done = run("route", "-a", fitted, "--json", "-", stdin="\n".join(texts) + "\n")
@@ -108,6 +91,7 @@ class TestRoute:
         assert plain.stdout.split("\t")[0] == expected[0]
         assert run("route", "-a", fitted, "-", stdin=b"caf\xe9 \xff\n").returncode == 0
 
+    @pytest.mark.slow
     def test_a_line_without_an_answer_has_its_own_and_the_others_are_answered(self, fitted) -> None:
         done = run("route", "-a", fitted, "-", stdin="fine\n\nfine\n \t\nfine")
         assert done.returncode == 1
@@ -125,6 +109,7 @@ class TestRoute:
         assert set(second) == {"error"}
         assert "empty" in second["error"]
 
+    @pytest.mark.slow
     def test_a_line_that_no_model_may_answer_ends_nothing(self, fitted) -> None:
         done = run("route", "-a", fitted, "-", "--max-cost-usd", 0, stdin="one\ntwo\n")
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "\n\n", 2), done
@@ -136,9 +121,12 @@ class TestRoute:
         assert [line == "" for line in done.stdout.splitlines()] == novel
         assert (done.returncode, done.stderr.count("\n")) == (1, sum(novel))
         # What is wrong with the options is wrong for every line, and said once.
-        assert "GPT-9" in fails("route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n")
+        assert "GPT-9" in fails_in_one_line(
+            "route", "-a", fitted, "-", "--allow", "GPT-9", stdin="a\nb\n"
+        )
 
-    def test_options(self, fitted) -> None:
+    @pytest.mark.slow
+    def test_options_of_the_command_limit_and_price_models(self, fitted) -> None:
         text = "Prove it"
         allowed = run("route", text, "-a", fitted, "--allow", "simulated-small", "simulated-coder")
         assert allowed.stdout.splitlines()[0] in {"simulated-small", "simulated-coder"}
@@ -149,27 +137,31 @@ class TestRoute:
         free = ["--max-cost-usd", "0", "--price", "simulated-writer=0"]
         priced = run("route", text, "-a", fitted, *free)
         assert priced.stdout.splitlines()[0] == "simulated-writer"
-        assert "GPT-9" in fails("route", text, "-a", fitted, "--allow", "GPT-9")
-        assert "max_cost_usd=0" in fails("route", text, "-a", fitted, "--max-cost-usd", "0")
-        assert "cost_weight" in fails("route", text, "-a", fitted, "--cost-weight=-1")
+        assert "GPT-9" in fails_in_one_line("route", text, "-a", fitted, "--allow", "GPT-9")
+        assert "max_cost_usd=0" in fails_in_one_line(
+            "route", text, "-a", fitted, "--max-cost-usd", "0"
+        )
+        assert "cost_weight" in fails_in_one_line("route", text, "-a", fitted, "--cost-weight=-1")
 
+    @pytest.mark.slow
     def test_broken_artifacts(self, fitted, tmp_path) -> None:
-        assert "no such file" in fails("route", "-a", tmp_path / "x.hnv", "text")
+        assert "no such file" in fails_in_one_line("route", "-a", tmp_path / "x.hnv", "text")
         cut = tmp_path / "cut.hnv"
         cut.write_bytes(fitted.read_bytes()[:-100])
-        assert "cut short" in fails("route", "-a", cut, "text")
+        assert "cut short" in fails_in_one_line("route", "-a", cut, "text")
         picture = tmp_path / "picture.hnv"
         picture.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(100))
-        assert "not a hypernova artifact" in fails("route", "-a", picture, "text")
-        assert "folder" in fails("route", "-a", tmp_path, "text").lower().replace(
+        assert "not a hypernova artifact" in fails_in_one_line("route", "-a", picture, "text")
+        assert "folder" in fails_in_one_line("route", "-a", tmp_path, "text").lower().replace(
             "directory", "folder"
         )
 
-    def test_empty_text(self, fitted) -> None:
-        assert "empty" in fails("route", "-a", fitted, "")
+    def test_an_empty_text_fails_in_one_line(self, fitted) -> None:
+        assert "empty" in fails_in_one_line("route", "-a", fitted, "")
 
 
 class TestInspect:
+    @pytest.mark.slow
     def test_text_and_json_agree(self, fitted) -> None:
         text, data = run("inspect", fitted), run("inspect", fitted, "--json")
         seen = json.loads(data.stdout)
@@ -181,6 +173,7 @@ class TestInspect:
 
 
 class TestUsage:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -206,6 +199,7 @@ class TestUsage:
         assert "route" in run("--help").stdout
         assert run("--version").stdout.strip() == hypernova.__version__
 
+    @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, fitted) -> None:
         route = f"{sys.executable} -m hypernova.cli route -a {fitted} -"
         route = f"{sys.executable} -m hypernova.cli route -a {fitted} -"

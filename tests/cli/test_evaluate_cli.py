@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
+from support.commands import fails_in_one_line, run
+from support.paths import TABLE
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TABLE = EXAMPLES / "simulated.jsonl"
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
 QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "evaluate", *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=300,
-    )
-
-
-def fails(*arguments: object) -> str:
-    """One line on standard error, nothing else, exit code 1; returns the line."""
-    done = run(*arguments)
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    assert done.stderr.startswith("hypernova: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
 
 
 def rows(path: Path, count: int, groups: str = "") -> Path:
@@ -62,11 +44,14 @@ def rows(path: Path, count: int, groups: str = "") -> Path:
 def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("evaluate")
     table = rows(folder / "table.jsonl", 60, "abc")
-    found = run(table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html")
+    found = run(
+        "evaluate", table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html"
+    )
     assert found.returncode == 0, found.stderr
     return found, folder
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_first(done) -> None:
     found, folder = done
     values = json.loads((folder / "out.json").read_text(encoding="utf-8"))
@@ -76,6 +61,7 @@ def test_the_verdict_comes_first(done) -> None:
     assert "in-sample" in found.stdout
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_python(done) -> None:
     _, folder = done
     table = hypernova.OutcomeTable.read(folder / "table.jsonl")
@@ -86,34 +72,37 @@ def test_the_files_are_those_of_python(done) -> None:
     HTMLParser().feed((folder / "out.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_exit_code_is_0_either_way(tmp_path) -> None:
-    worth = run(rows(tmp_path / "worth.jsonl", 40), *QUICK)
+    worth = run("evaluate", rows(tmp_path / "worth.jsonl", 40), *QUICK)
     assert (worth.returncode, worth.stderr) == (0, "")
     assert worth.stdout.startswith("Route: +")
     table = tmp_path / "not.csv"
     # One model solves three of four tasks, the other only tasks that the first solves too.
     lines = [f"{i},prompt {i},m{m},{int(i % 4 > m)}" for i in range(40) for m in range(2)]
     table.write_text("\n".join(["task_id,prompt,model,score", *lines]))
-    found = run(table, *QUICK)
+    found = run("evaluate", table, *QUICK)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.startswith("Do not route: use m0 for everything")
 
 
+@pytest.mark.slow
 def test_leave_one_group_out(tmp_path) -> None:
     one = rows(tmp_path / "one.jsonl", 40, "a")
-    found = run(one, *QUICK, "--leave-one-group-out")
+    found = run("evaluate", one, *QUICK, "--leave-one-group-out")
     assert found.returncode == 0
     assert "the table has one, a" in " ".join(found.stdout.split())
-    found = run(rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
+    found = run("evaluate", rows(tmp_path / "two.jsonl", 40, "ab"), *QUICK, "--leave-one-group-out")
     assert "groups never seen" in found.stdout
 
 
-def test_too_small(tmp_path) -> None:
-    line = fails(rows(tmp_path / "t.jsonl", 9))
+def test_a_table_that_is_too_small_fails_in_one_line(tmp_path) -> None:
+    line = fails_in_one_line("evaluate", rows(tmp_path / "t.jsonl", 9))
     assert "9 different prompts" in line
     assert "fewer folds" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -123,21 +112,24 @@ def test_too_small(tmp_path) -> None:
         (("--embedder", "no-such"), "no-such"),
     ],
 )
-def test_bad_options(arguments, message) -> None:
-    assert message in fails(TABLE, *arguments)
+def test_an_option_out_of_range_fails_in_one_line(arguments, message) -> None:
+    assert message in fails_in_one_line("evaluate", TABLE, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--json", "--html"])
-def test_a_place_that_cannot_be_written_is_reported_before_the_work(tmp_path, option) -> None:
-    assert "make it first" in fails("no-such-table", option, tmp_path / "none" / "out")
-    assert "is a folder" in fails("no-such-table", option, tmp_path)
+def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path, option) -> None:
+    assert "make it first" in fails_in_one_line(
+        "evaluate", "no-such-table", option, tmp_path / "none" / "out"
+    )
+    assert "is a folder" in fails_in_one_line("evaluate", "no-such-table", option, tmp_path)
 
 
 def test_a_missing_table() -> None:
-    assert "no-such-table" in fails("no-such-table")
+    assert "no-such-table" in fails_in_one_line("evaluate", "no-such-table")
 
 
-def test_bad_usage() -> None:
-    found = run(TABLE, "--clusters", "many")
+def test_an_option_of_the_wrong_type_is_bad_usage() -> None:
+    found = run("evaluate", TABLE, "--clusters", "many")
     assert found.returncode == 2
     assert "Traceback" not in found.stderr

@@ -6,11 +6,8 @@ Not here: how words are found (test_describe.py).
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,43 +19,13 @@ from hypernova.cli.summary import heat_map
 from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
 from hypernova.training.trainer import learn
+from support.commands import fails_in_one_line, output_in_terminal, run
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ESCAPE = "\x1b"
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "inspect", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=120, encoding="utf-8",
-    )  # fmt: skip
-
-
-def fails(*arguments: object) -> str:
-    done = run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
-    return done.stderr
-
-
-def in_a_terminal(*arguments: object, **environment: str) -> str:
-    """What a process writes when its standard output is a terminal."""
-    pty = pytest.importorskip("pty", reason="pseudo-terminals are there on Unix only")
-    ours, theirs = pty.openpty()
-    given = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hypernova.cli", "inspect", *map(str, arguments)],
-        stdout=theirs, stderr=subprocess.DEVNULL, env=given | environment,
-    )  # fmt: skip
-    os.close(theirs)
-    read = b""
-    try:
-        while piece := os.read(ours, 65536):
-            read += piece
-    except OSError:  # how Linux says that the other end is closed
-        pass
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    return read.decode()
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +62,12 @@ def estimates(artifact: hypernova.Artifact, vector: np.ndarray) -> np.ndarray:
 
 
 class TestHeatMap:
+    @pytest.mark.slow
     @pytest.mark.parametrize("bundled", [True, False])
     def test_the_numbers_are_those_of_the_artifact(self, fitted, bundled) -> None:
         path = BUNDLED_ARTIFACT if bundled else fitted
         artifact = hypernova.Artifact.open(path)
-        text = run(path).stdout
+        text = run("inspect", path).stdout
         lines = text.splitlines()
         first = next(i for i, line in enumerate(lines) if line.startswith("success in %"))
         assert max(map(len, lines[first:])) <= 80
@@ -119,8 +87,8 @@ class TestHeatMap:
                 assert error == pytest.approx(expected, abs=0.051)
                 assert mark == (number < artifact.n_clusters and taken[number] == model)
 
-    def test_chosen_models_come_first_and_the_rest_is_counted(self) -> None:
-        text = run(BUNDLED_ARTIFACT).stdout
+    def test_taken_models_come_first_and_the_rest_is_counted(self) -> None:
+        text = run("inspect", BUNDLED_ARTIFACT).stdout
         artifact = hypernova.Artifact.open(BUNDLED_ARTIFACT)
         taken = {decision.model for decision in artifact.decide_many(artifact.centroids)}
         assert set(shown_models(text)[: len(taken)]) == taken
@@ -164,26 +132,31 @@ class TestHeatMap:
         assert f"{said}, plus a linear correction" in heat_map(built, colour=False)
         assert said not in " ".join(heat_map(old, colour=False))
 
+    @pytest.mark.slow
     def test_colour_in_a_terminal_only(self, fitted) -> None:
-        assert ESCAPE not in run(fitted).stdout
-        coloured = in_a_terminal(fitted)
+        assert ESCAPE not in run("inspect", fitted).stdout
+        coloured = output_in_terminal("inspect", fitted)
         assert "48;5;" in coloured
-        assert ESCAPE not in in_a_terminal(fitted, NO_COLOR="1")
+        assert ESCAPE not in output_in_terminal("inspect", fitted, NO_COLOR="1")
         plain = re.sub(r"\x1b\[[\d;]*m", "", coloured).replace("\r\n", "\n")
-        assert [line.rstrip() for line in plain.splitlines()] == run(fitted).stdout.splitlines()
+        assert [line.rstrip() for line in plain.splitlines()] == run(
+            "inspect", fitted
+        ).stdout.splitlines()
 
 
 class TestDescriptions:
+    @pytest.mark.slow
     def test_words_of_the_artifact(self, fitted) -> None:
         notes = hypernova.Artifact.open(fitted).metadata
-        text = run(fitted).stdout
+        text = run("inspect", fitted).stdout
         assert "distinctive words\n" in text
         for cluster, words in enumerate(notes["words"]):
             assert f"{cluster:4d}  {' '.join(words)}" in text
-        assert "the artifact holds no distinctive words" in run(BUNDLED_ARTIFACT).stdout
+        assert "the artifact was fitted without them" in run("inspect", BUNDLED_ARTIFACT).stdout
 
+    @pytest.mark.slow
     def test_prompts_of_a_table(self, fitted) -> None:
-        text = run(fitted, "--data", TABLE).stdout
+        text = run("inspect", fitted, "--data", TABLE).stdout
         prompts = hypernova.OutcomeTable.read(TABLE).prompts
         lines = [line.strip()[2:] for line in text.splitlines() if line.startswith("      - ")]
         assert 4 <= len(lines) <= 12
@@ -199,22 +172,26 @@ class TestDescriptions:
         words = hypernova.Artifact.open(fitted).metadata["words"]
         assert " ".join(words[0]) in text
 
-    def test_json(self, fitted) -> None:
+    @pytest.mark.slow
+    def test_json_holds_profile_and_descriptions(self, fitted) -> None:
         artifact = hypernova.Artifact.open(fitted)
-        plain = json.loads(run(fitted, "--json").stdout)
+        plain = json.loads(run("inspect", fitted, "--json").stdout)
         words = artifact.metadata["words"]
         assert [row["words"] for row in plain["descriptions"]] == words
         decided = [decision.model for decision in artifact.decide_many(artifact.centroids)]
         assert [row["model"] for row in plain["descriptions"]] == decided
         assert all(row["prompts"] is None for row in plain["descriptions"])
-        full = json.loads(run(fitted, "--json", "--data", TABLE).stdout)
+        full = json.loads(run("inspect", fitted, "--json", "--data", TABLE).stdout)
         assert all(row["prompts"] for row in full["descriptions"])
         assert full["profiles"] == plain["profiles"]
-        bundled = json.loads(run(BUNDLED_ARTIFACT, "--json").stdout)
+        bundled = json.loads(run("inspect", BUNDLED_ARTIFACT, "--json").stdout)
         assert [row["words"] for row in bundled["descriptions"]] == [None] * bundled["clusters"]
 
+    @pytest.mark.slow
     def test_a_table_that_does_not_fit(self, fitted, tmp_path) -> None:
-        assert "no-such" in fails(fitted, "--data", tmp_path / "no-such.jsonl")
+        assert "no-such" in fails_in_one_line(
+            "inspect", fitted, "--data", tmp_path / "no-such.jsonl"
+        )
         rng = np.random.default_rng(0)
         own = hypernova.OutcomeTable.from_arrays(
             task_ids=[str(i) for i in range(40)],
@@ -225,9 +202,10 @@ class TestDescriptions:
         )
         path = tmp_path / "vectors.hnv"
         hypernova.fit(own, clusters=2).save(path)
-        assert "5 dimensions" in fails(path, "--data", TABLE)
+        assert "5 dimensions" in fails_in_one_line("inspect", path, "--data", TABLE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -248,7 +226,7 @@ def test_metadata_that_another_program_wrote_end_nothing(metadata, fitted, tmp_p
         artifact, list(artifact.models), Profile.of(artifact), artifact.default_model, metadata
     )
     odd.save(tmp_path / "odd.hnv")
-    done = run(tmp_path / "odd.hnv")
+    done = run("inspect", tmp_path / "odd.hnv")
     assert (done.returncode, done.stderr) == (0, ""), done
     assert ESCAPE not in done.stdout
     assert done.stdout.startswith("4 clusters, 5 models, default simulated-large")

@@ -12,7 +12,6 @@ import os
 import resource
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,26 +21,25 @@ import hypernova
 from hypernova.cli import main
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
+from support import commands
+from support.paths import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 QUICK = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
 
 
 def run(
     *arguments: object, largest_file: int | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
+    """Run ``hypernova``, with a limit on the size of files where one is given."""
+
     def limit() -> None:
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        stderr=subprocess.PIPE, check=False, timeout=120, encoding="utf-8", preexec_fn=limit,
-        **({"stdout": subprocess.PIPE} | options),
-    )  # fmt: skip
+    return commands.run(*arguments, preexec_fn=limit, **options)
 
 
 @contextlib.contextmanager
@@ -141,6 +139,7 @@ def test_a_folder_without_permission_is_found_before_the_work(capsys, tmp_path) 
         assert "Permission denied" in refused_first(capsys, command, closed / "out")
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_cost_the_verdict(table, tmp_path) -> None:
     with mounted(tmp_path / "disk", "size=32k") as disk:
         done = run(
@@ -153,6 +152,7 @@ def test_a_full_disk_does_not_cost_the_verdict(table, tmp_path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_limit_on_files_does_not_cost_the_verdict_and_every_file_is_named(
     table, tmp_path
 ) -> None:
@@ -183,6 +183,7 @@ def full(tmp_path) -> Path:
     return device
 
 
+@pytest.mark.slow
 def test_a_report_goes_to_a_device_or_a_pipe(table, full, tmp_path) -> None:
     done = run("evaluate", table, *QUICK, "--json", "/dev/fd/1", "--html", full)
     assert done.returncode == 1
@@ -202,6 +203,7 @@ def test_a_report_goes_to_a_device_or_a_pipe(table, full, tmp_path) -> None:
         assert "no regular file" in run("fit", table, "-o", "/dev/fd/1", stdout=out).stderr
 
 
+@pytest.mark.slow
 def test_full_standard_output_does_not_cost_the_files(table, tmp_path) -> None:
     with Path("/dev/full").open("w") as full:
         done = run("evaluate", table, *QUICK, "--json", tmp_path / "f.json", stdout=full)
@@ -211,6 +213,7 @@ def test_full_standard_output_does_not_cost_the_files(table, tmp_path) -> None:
     assert "verdict" in json.loads((tmp_path / "f.json").read_text())
 
 
+@pytest.mark.slow
 def test_an_artifact_that_does_not_fit_leaves_the_old_one(fitted, tmp_path) -> None:
     with mounted(tmp_path / "disk", "size=8k") as disk:
         old = disk / "r.hnv"
@@ -240,6 +243,7 @@ def test_no_device_is_replaced_by_a_file(fitted, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
+@pytest.mark.slow
 def test_an_input_is_not_overwritten(table, fitted, tmp_path) -> None:
     before = table.read_bytes()
     other = tmp_path / "link.hnv"

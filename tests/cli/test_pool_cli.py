@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
-from cli.test_cli import TABLE, fails, run
+from support.commands import fails_in_one_line, run
+from support.paths import TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,11 +48,13 @@ def joined(fitted, outcomes, tmp_path_factory) -> Path:
 
 
 class TestAddModel:
+    @pytest.mark.slow
     def test_the_file_is_that_of_python(self, fitted, outcomes, joined) -> None:
         table = hypernova.OutcomeTable.read(outcomes, min_models=1)
         artifact = hypernova.Artifact.open(fitted)
         assert hypernova.add_model(artifact, table).artifact.to_bytes() == joined.read_bytes()
 
+    @pytest.mark.slow
     def test_it_routes_and_says_so(self, fitted, outcomes, joined, tmp_path) -> None:
         """Forty of forty: it is taken, and what is printed is what is routed."""
         done = run("add-model", fitted, outcomes, "-o", tmp_path / "again.hnv")
@@ -64,6 +67,7 @@ class TestAddModel:
         names = [entry["model"] for entry in json.loads(route.stdout)["ranking"]]
         assert "brand-new" in names
 
+    @pytest.mark.slow
     def test_inspect_tells_of_it_and_of_no_stale_figure(self, fitted, joined) -> None:
         before, after = run("inspect", fitted).stdout, run("inspect", joined).stdout
         assert "in-sample accuracy" in before
@@ -73,44 +77,53 @@ class TestAddModel:
     def test_a_model_that_is_there_leaves_the_old_file(self, joined, outcomes, tmp_path) -> None:
         old = tmp_path / "new.hnv"
         old.write_bytes(b"what stood there")
-        message = fails("add-model", joined, outcomes, "-o", old)
+        message = fails_in_one_line("add-model", joined, outcomes, "-o", old)
         assert "'brand-new' already" in message
         assert "remove-model" in message
         assert "recalibrate" in message
         assert old.read_bytes() == b"what stood there"
         assert [p.name for p in tmp_path.iterdir()] == ["new.hnv"]
 
+    @pytest.mark.slow
     def test_into_the_file_that_it_is_made_of(self, fitted, outcomes, joined, tmp_path) -> None:
         place = tmp_path / "router.hnv"
         place.write_bytes(fitted.read_bytes())
         assert run("add-model", place, outcomes, "-o", place).returncode == 0
         assert place.read_bytes() == joined.read_bytes()
 
-    def test_bad_files(self, fitted, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_files_that_cannot_be_added_fail_in_one_line(self, fitted, tmp_path) -> None:
         out = tmp_path / "o.hnv"
         empty = tmp_path / "empty.jsonl"
         empty.write_text("")
-        assert "holds no tasks" in fails("add-model", fitted, empty, "-o", out)
+        assert "holds no tasks" in fails_in_one_line("add-model", fitted, empty, "-o", out)
         bare = tmp_path / "bare.jsonl"
         bare.write_text('{"task_id": "a", "prompt": "p", "outcomes": {}}\n')
-        assert "holds no outcomes" in fails("add-model", fitted, bare, "-o", out)
+        assert "holds no outcomes" in fails_in_one_line("add-model", fitted, bare, "-o", out)
         twice = tmp_path / "twice.jsonl"
         twice.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1, "x": 0}}\n')
-        assert "line 1" in fails("add-model", fitted, twice, "-o", out)
+        assert "line 1" in fails_in_one_line("add-model", fitted, twice, "-o", out)
         odd = tmp_path / "odd.jsonl"
         odd.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1.5}}\n')
-        assert "1.5" in fails("add-model", fitted, odd, "-o", out)
-        assert "no such file" in fails("add-model", fitted, tmp_path / "no.jsonl", "-o", out)
+        assert "1.5" in fails_in_one_line("add-model", fitted, odd, "-o", out)
+        assert "no such file" in fails_in_one_line(
+            "add-model", fitted, tmp_path / "no.jsonl", "-o", out
+        )
         cut = tmp_path / "cut.hnv"
         cut.write_bytes(fitted.read_bytes()[:1000])
-        assert "cut.hnv" in fails("add-model", cut, odd, "-o", out)
+        assert "cut.hnv" in fails_in_one_line("add-model", cut, odd, "-o", out)
         assert not out.exists()
 
-    def test_names(self, fitted, outcomes, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_a_model_is_named_where_the_table_has_several(self, fitted, outcomes, tmp_path) -> None:
         out = tmp_path / "o.hnv"
-        assert "'nwe'" in fails("add-model", fitted, outcomes, "-o", out, "--model", "nwe")
+        assert "'nwe'" in fails_in_one_line(
+            "add-model", fitted, outcomes, "-o", out, "--model", "nwe"
+        )
         # With all of the table's models at hand the new one is named.
-        assert "'simulated-coder' already" in fails("add-model", fitted, TABLE, "-o", out)
+        assert "'simulated-coder' already" in fails_in_one_line(
+            "add-model", fitted, TABLE, "-o", out
+        )
         smaller = tmp_path / "smaller.hnv"
         run("remove-model", fitted, "simulated-coder", "-o", smaller)
         done = run("add-model", smaller, TABLE, "--model", "simulated-coder", "-o", out)
@@ -120,6 +133,7 @@ class TestAddModel:
 
 
 class TestNextPrompts:
+    @pytest.mark.slow
     def test_lines_are_prompts_of_the_file(self, fitted, outcomes) -> None:
         done = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert done.returncode == 0, done.stderr
@@ -134,20 +148,25 @@ class TestNextPrompts:
         again = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert again.stdout == done.stdout
 
-    def test_plain(self, joined) -> None:
+    @pytest.mark.slow
+    def test_proposals_are_printed_as_a_table(self, joined) -> None:
         done = run("next-prompts", joined, TABLE, "--model", "brand-new", "-n", 3)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 5
         assert "more success" in done.stdout.splitlines()[-1]
 
-    def test_refused(self, fitted, joined, outcomes) -> None:
-        assert "scored already" in fails("next-prompts", fitted, outcomes, "--scored", outcomes)
-        assert "already" in fails("next-prompts", joined, TABLE, "--scored", outcomes)
+    @pytest.mark.slow
+    def test_prompts_that_are_scored_already_are_refused(self, fitted, joined, outcomes) -> None:
+        assert "scored already" in fails_in_one_line(
+            "next-prompts", fitted, outcomes, "--scored", outcomes
+        )
+        assert "already" in fails_in_one_line("next-prompts", joined, TABLE, "--scored", outcomes)
         assert run("next-prompts", fitted, TABLE, "-n", "0").returncode == 2
 
 
 class TestRemoveAndRename:
-    def test_there_and_back(self, fitted, joined, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_a_model_leaves_and_another_is_renamed(self, fitted, joined, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         done = run("remove-model", joined, "brand-new", "-o", out)
         assert "5 models are left, default simulated-large" in done.stdout
@@ -156,19 +175,27 @@ class TestRemoveAndRename:
         assert "brand-new is now better" in done.stdout
         assert "renamed brand-new to better" in run("inspect", out).stdout
 
-    def test_refused(self, fitted, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_the_default_model_and_unknown_names_are_refused(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
-        message = fails("remove-model", fitted, "simulated-large", "-o", out)
+        message = fails_in_one_line("remove-model", fitted, "simulated-large", "-o", out)
         assert "--default" in message
         assert "simulated-coder" in message
-        assert "no model 'gone'" in fails("remove-model", fitted, "gone", "-o", out)
+        assert "no model 'gone'" in fails_in_one_line("remove-model", fitted, "gone", "-o", out)
         every = hypernova.Artifact.open(fitted).models
-        assert "no model would be left" in fails("remove-model", fitted, *every, "-o", out)
-        taken = fails("rename-model", fitted, "simulated-coder", "simulated-large", "-o", out)
+        assert "no model would be left" in fails_in_one_line(
+            "remove-model", fitted, *every, "-o", out
+        )
+        taken = fails_in_one_line(
+            "rename-model", fitted, "simulated-coder", "simulated-large", "-o", out
+        )
         assert "already" in taken
-        assert "is no name" in fails("rename-model", fitted, "simulated-coder", " ", "-o", out)
+        assert "is no name" in fails_in_one_line(
+            "rename-model", fitted, "simulated-coder", " ", "-o", out
+        )
         assert not out.exists()
 
+    @pytest.mark.slow
     def test_a_successor(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         done = run(

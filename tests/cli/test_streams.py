@@ -5,9 +5,11 @@ Not here: files (test_outputs).
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +17,13 @@ from pathlib import Path
 import pytest
 
 import hypernova
-from cli.test_inspect import in_a_terminal
+from hypernova.cli import streams
+from hypernova.cli.signals import Terminated
 from hypernova.cli.streams import as_json
 from hypernova.router import BUNDLED_ARTIFACT
+from support.commands import output_in_terminal
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 NAME = "café 🚀"
 
 
@@ -38,6 +42,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "unbuffered"),
     [
@@ -58,6 +63,26 @@ def test_full_standard_output_is_reported_in_one_line(command, unbuffered) -> No
     )
 
 
+def test_a_signal_while_a_line_is_written_does_not_repeat_it(monkeypatch) -> None:
+    reader, writer = os.pipe()
+    output = io.TextIOWrapper(io.BufferedWriter(streams._Output(writer)), write_through=True)
+    write = os.write
+
+    def write_and_end(descriptor: int, data: bytes) -> int:
+        write(descriptor, data)
+        raise Terminated(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_and_end)
+        with pytest.raises(Terminated):
+            print("one line", file=output, flush=True)
+    output.flush()
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        assert file.read() == "one line\n"
+
+
+@pytest.mark.slow
 def test_closed_streams() -> None:
     done = shell("hypernova inspect >&-")
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
@@ -72,6 +97,7 @@ def test_closed_streams() -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
+@pytest.mark.slow
 def test_no_file_becomes_standard_output(fitted, tmp_path) -> None:
     """With descriptor 1 closed, the next file opened would be it, and take what is printed."""
     out = tmp_path / "r.hnv"
@@ -80,6 +106,7 @@ def test_no_file_becomes_standard_output(fitted, tmp_path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_name_that_the_encoding_lacks_is_escaped(fitted) -> None:
     encoding = "ascii"
     for command in ("route hi", "inspect", "next-prompts"):
@@ -96,6 +123,7 @@ def test_a_name_that_the_encoding_lacks_is_escaped(fitted) -> None:
         assert NAME in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
 
 
+@pytest.mark.slow
 def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
     odd = os.fsencode(tmp_path) + b"/\xff\nname.jsonl"
     Path(os.fsdecode(odd)).write_bytes(TABLE.read_bytes())
@@ -130,6 +158,7 @@ def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
         assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1), done
 
 
+@pytest.mark.slow
 def test_json_holds_no_infinity(fitted) -> None:
     for options in ("--cost-weight 1e308 --price simulated-small=1e308",
                    "--latency-weight 1e308 --cost-weight 1e308"):  # fmt: skip
@@ -153,6 +182,7 @@ def test_inspect_without_a_file_shows_the_artifact_that_route_uses() -> None:
     assert seen["sha256"] == json.loads(shell("hypernova route hi --json").stdout)["artifact"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "coloured"),
     [
@@ -164,4 +194,6 @@ def test_inspect_without_a_file_shows_the_artifact_that_route_uses() -> None:
     ],
 )
 def test_colours_are_for_terminals_that_have_them(environment, coloured) -> None:
-    assert ("\x1b[" in in_a_terminal(str(BUNDLED_ARTIFACT), **environment)) == coloured
+    assert (
+        "\x1b[" in output_in_terminal("inspect", str(BUNDLED_ARTIFACT), **environment)
+    ) == coloured

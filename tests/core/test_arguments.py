@@ -188,7 +188,7 @@ class TestRows:
         assert one.startswith("the prompt is novel: 100.0% of the training prompts lie nearer")
         assert many.startswith("vector 0 is novel: 100.0% of the training prompts lie nearer")
 
-    def test_one_text(self) -> None:
+    def test_a_router_speaks_of_the_prompt_and_a_batch_of_its_index(self) -> None:
         router = hypernova.Router.open()
         text = "Quelle est la couleur du ciel ?" * 9
         for options in ({"on_novel": "error"}, {"max_cost_usd": 0.0}):

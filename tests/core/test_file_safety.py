@@ -104,6 +104,7 @@ def write_in_place(path: Path, data: bytes, pieces: int = 1) -> None:
         file.truncate(len(data))
 
 
+@pytest.mark.slow
 def test_200_copies_over_the_file_neither_end_a_router_nor_change_an_answer(
     tmp_path: Path, static: Embedder
 ) -> None:
@@ -292,6 +293,7 @@ class TestMmap:
 
 
 class TestWatch:
+    @pytest.mark.slow
     def test_what_is_written_in_place_within_a_tick_of_the_clock_is_taken(
         self, tmp_path: Path, static: Embedder
     ) -> None:
@@ -334,6 +336,7 @@ class TestWatch:
         assert [record.levelname for record in caplog.records] == ["INFO"]
         assert len(told) == 1
 
+    @pytest.mark.slow
     def test_a_file_that_stays_broken_is_refused_once(
         self, tmp_path: Path, static: Embedder, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -373,6 +376,7 @@ class TestWatch:
         assert told == []
         router.close()
 
+    @pytest.mark.slow
     def test_it_does_not_take_back_the_file_that_another_was_taken_for(
         self, tmp_path: Path, static: Embedder
     ) -> None:

@@ -14,7 +14,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ from golden.forge import (
     CASES_1_1,
     FORGERIES,
     FORGERIES_1_1,
-    GOLDEN,
     HUGE,
     INF,
     NAMES,
@@ -57,6 +55,8 @@ from golden.make_golden import (
     stated,
 )
 from hypernova import Artifact, errors
+from support.commands import run_python
+from support.paths import GOLDEN
 from support.reference_reader import KNOWN, MAGIC, FormatError, read
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 ARRAYS = (*F32_TABLES, "centroids", "counts", "novelty_quantiles")
 SMALL_FILES = {"v1_0_small": SMALL, "v1_0_text": TEXT, "v1_1_small": BLENDED}
 
-# Words of the Rust core's message for each rule of reading. No message may fit two rules.
+# Words of the core's message for each rule of reading. No message may fit two rules.
 MESSAGES = {
     "Empty": r"^the file is empty",
     "NotAnArtifact": r"^not a hypernova artifact",
@@ -286,7 +286,7 @@ def test_cut_at_every_byte(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
-    """Nor is it one where the header agrees with the bytes that are left."""
+    """Nor where the header agrees with the bytes that are left."""
     for length in range(64, len(data)):
         cut = bytearray(data[:length])
         struct.pack_into("<Q", cut, 16, length)
@@ -306,7 +306,7 @@ def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
 
 @pytest.mark.parametrize("data", [SMALL, BLENDED], ids=["v1_0_small", "v1_1_small"])
 def test_every_byte_flipped(data: bytes) -> None:
-    """Nor does a flipped bit in the sections or the padding between them."""
+    """Nor does one in the sections or the padding between them."""
     for i in range(len(data)):
         flipped = bytearray(data)
         flipped[i] ^= 1 << i % 8
@@ -324,7 +324,7 @@ def test_a_draft_is_the_file_it_was_made_of() -> None:
 
 
 @pytest.mark.parametrize(("rule", "case"), CASES)
-def test_each_rule(rule: str, case: str) -> None:
+def test_a_broken_rule_is_named_by_both_readers(rule: str, case: str) -> None:
     """Every rule of the reading algorithm is held, under its own name."""
     data = forge((rule, case))
     assert refused_by_reference(data) == rule
@@ -501,6 +501,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return draft.bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(data=mutated())
 def test_random_faults_never_crash(data: bytes) -> None:
@@ -582,12 +583,6 @@ def test_open_takes_str_and_path() -> None:
         Artifact.open(7)  # type: ignore[arg-type]
 
 
-def run(code: str, *args: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a fresh process."""
-    command = [sys.executable, "-c", code, *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=60, check=False)
-
-
 HOSTILE = """
 import sys
 from hypernova import Artifact
@@ -622,7 +617,7 @@ def test_nothing_in_a_file_runs_or_is_fetched(tmp_path: Path) -> None:
     path = tmp_path / "stranger.hnv"
     path.write_bytes(draft.bytes())
     assert read(draft.bytes()).models == read(SMALL).models
-    done = run(HOSTILE, GOLDEN / "v1_0_small.hnv", path)
+    done = run_python("-c", HOSTILE, GOLDEN / "v1_0_small.hnv", path)
     assert (done.returncode, done.stderr) == (0, "")
     assert not mark.exists()
 
@@ -661,7 +656,7 @@ def test_build_refuses_what_open_refuses(change: dict[str, Any], complaint: str)
 
 @pytest.mark.parametrize("name", ["router.hnv", "router.msgpack", "router", "réseau 1.json"])
 def test_save_and_open_give_the_same(name: str, tmp_path: Path) -> None:
-    """A saved artifact loads again, under any name, with the same bytes."""
+    """What is saved loads again, under any name, with the same bytes."""
     path = tmp_path / name
     built = Artifact.build(**arguments(small()[0]))
     built.save(path)
@@ -723,7 +718,9 @@ else:
 def refused_save(folder: Path, limit: int = 0, user: str = "") -> str:
     """Save over ``router.hnv`` in a fresh process, which must fail and leave the file alone."""
     before = listing(folder)
-    done = run(SAVE, GOLDEN / "v1_0_text.hnv", "router.hnv", str(limit), user, cwd=folder)
+    done = run_python(
+        "-c", SAVE, GOLDEN / "v1_0_text.hnv", "router.hnv", str(limit), user, cwd=folder
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout != "written\n"
     assert "router.hnv" in done.stdout

@@ -11,14 +11,14 @@ import inspect
 from pathlib import Path
 
 import pytest
-from hypernova.integrations.bounds import _CHECKS, OPERATORS
 
 import hypernova
 from hypernova import Artifact, RouteOptions, Router
 from hypernova.cli import route
+from hypernova.integrations.request_options import _CHECKS, OPERATOR_ONLY
 from hypernova.router.explanation import REASONS
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(hypernova.__file__).parent
 OPTIONS = list(RouteOptions.__annotations__)
 UNPACKED = "Unpack[RouteOptions]"
@@ -84,16 +84,16 @@ def test_litellm_refers_to_them() -> None:
 
 
 def test_each_is_the_operators_or_checked_for_a_request() -> None:
-    assert sorted([*OPERATORS, *_CHECKS]) == sorted(OPTIONS)
+    assert sorted([*OPERATOR_ONLY, *_CHECKS]) == sorted(OPTIONS)
 
 
 def test_the_body_of_a_request_has_them() -> None:
-    wire = pytest.importorskip("hypernova.integrations.server.wire")
+    schemas = pytest.importorskip("hypernova.integrations.server.schemas")
     # A draw that a client can repeat is none; a batch is no conversation.
     one = set(OPTIONS) - {"explore_seed"}
-    assert set(wire.RouteBody.model_fields) == one | {"text", "messages"}
+    assert set(schemas.RouteRequest.model_fields) == one | {"text", "messages"}
     many = one - {"previous_model", "switch_cost"}
-    assert set(wire.BatchBody.model_fields) == many | {"texts"}
+    assert set(schemas.BatchRequest.model_fields) == many | {"texts"}
 
 
 def test_the_command_line_has_them() -> None:

@@ -5,7 +5,6 @@ Not here: the file format (test_format.py), and queries that are refused (test_v
 
 from __future__ import annotations
 
-import json
 from types import MappingProxyType
 from typing import Any
 
@@ -17,94 +16,13 @@ from hypothesis import strategies as st
 from golden.make_golden import decision_values
 from hypernova import Artifact, errors
 from support.reference_reader import NoCandidate, Novel, ReferenceArtifact, decide, novelty, read
+from support.strategies import embedder, questions, values
 
 NAN, INF = float("nan"), float("inf")
 REASONS = (
     *("routed", "default_no_evidence", "default_novel", "constrained"),
     *("stayed", "best_overall"),
 )
-WEIGHTS = st.sampled_from([0.0, 0.0, 0.25, 0.5, 1.0, 0.3, 7.0, 1e-3, 1e300])
-LIMITS = st.sampled_from([0.0, 0.25, 0.5, 0.7, 1.0, 2.0, 1e9])
-SHARES = st.sampled_from([0.0, 0.0, 0.25, 0.5, float(np.float32(0.7)), 0.7, 1.0])
-
-
-def embedder(dim: int) -> str:
-    return json.dumps({"name": "t", "dim": dim, "fingerprint": "ab" * 32, "kind": "vectors"})
-
-
-def table(
-    draw: st.DrawFn, values: list[float], rows: int, columns: int, dtype: type = np.float32
-) -> np.ndarray:
-    """Draw an array from few values, so that exact ties are the normal case."""
-    cells = np.frombuffer(draw(st.binary(min_size=rows * columns, max_size=rows * columns)), "u1")
-    return np.array(values, dtype)[cells % len(values)].reshape(rows, columns)
-
-
-@st.composite
-def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
-    """Draw the arguments of ``Artifact.build``."""
-    k, d, m = draw(st.integers(1, 4)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
-    shape = (k + 1, m)
-    counts = table(draw, [0.0, 0.0, 0.5, 1.0, 12.0], *shape, np.float64)
-    mean = np.where(counts == 0, 0, table(draw, [0.0, 0.5, 1.0], *shape)).astype(np.float32)
-    quantiles = draw(st.lists(st.sampled_from([0, 0.5, 1, 1.5, 2, 0.7]), min_size=2, max_size=6))
-    cost = [NAN, 0.0, 0.25, 0.5, 0.7, 2.0]
-    drawn = {
-        "models": [f"model {i}" for i in range(m)],
-        "centroids": table(draw, [0.0, 1.0, -1.0, 0.3], k, d),
-        "counts": counts,
-        "mean": mean,
-        "success": table(draw, [0.0, 0.25, 0.5, 0.5, 0.7, 0.75, 1.0], *shape),
-        "standard_error": table(draw, [0.0, 0.1], *shape),
-        "gain_error": table(draw, [0.0, 0.0, 0.125, 0.25, 0.1], *shape),
-        "cost": table(draw, cost, *shape),
-        "latency": table(draw, cost, *shape),
-        "novelty": np.array(sorted(quantiles), np.float32),
-        "embedder": embedder(d),
-        "metadata": "{}",
-        "default_model": draw(st.integers(0, m - 1)),
-        "cost_weight": draw(WEIGHTS),
-        "latency_weight": draw(WEIGHTS),
-        "max_cost_usd": draw(st.none() | LIMITS),
-        "min_success": draw(SHARES),
-        "guard_z": draw(st.sampled_from([0.0, 0.5, 1.0, 2.0, 1e6])),
-        "novelty_limit": draw(st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.0])),
-        "shrinkage": 1.0,
-    }
-    if draw(st.booleans()):
-        drawn["sharpness"] = draw(st.sampled_from([5e-324, 0.01, 0.7, 1.0, 40.0, 1e308]))
-        drawn["n_nearest"] = draw(st.integers(1, 5) | st.just(16))
-    if draw(st.booleans()):
-        some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
-        drawn["offsets"] = table(draw, some, 1, m)[0]
-        drawn["slopes"] = table(draw, some, m, d)
-    return {**drawn, **fixed}
-
-
-def route_options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
-    """Draw route options; each option is left out half of the time."""
-    some = st.lists(st.sampled_from(models), max_size=len(models) + 1)
-    kinds: dict[str, st.SearchStrategy[Any]] = {
-        "cost_weight": WEIGHTS,
-        "latency_weight": WEIGHTS,
-        "max_cost_usd": LIMITS | st.just(INF),
-        "min_success": SHARES,
-        "allow": some,
-        "deny": st.lists(st.sampled_from(models), max_size=2),
-        "prices": st.dictionaries(st.sampled_from(models), st.sampled_from([0.0, 0.25, 0.7, 3.0])),
-        "previous_model": st.sampled_from(models),
-        "switch_cost": st.sampled_from([0.0, 0.25, 0.05, 1.0, 9.0]),
-        "on_novel": st.sampled_from(["default", "best_overall", "error"]),
-    }
-    return {name: draw(kind) for name, kind in kinds.items() if draw(st.booleans())}
-
-
-@st.composite
-def questions(draw: st.DrawFn, **fixed: Any) -> tuple[dict[str, Any], np.ndarray, dict[str, Any]]:
-    """Draw an artifact's values, a matrix of queries near and far, and a caller's options."""
-    drawn = draw(values(**fixed))
-    queries = table(draw, [0.0, 1.0, -1.0, 0.3, 0.5, 2.0], 3, drawn["centroids"].shape[1])
-    return drawn, queries, route_options(draw, drawn["models"])
 
 
 def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
@@ -142,6 +60,7 @@ def test_decisions_and_rankings_are_those_of_the_rule(
         assert len({e.model for e in decision.ranking}) == len(decision.ranking)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(question=questions(), data=st.data())
 def test_after_failures_the_rest_of_the_ranking_follows(
@@ -154,7 +73,7 @@ def test_after_failures_the_rest_of_the_ranking_follows(
             decision = artifact.decide(query, **options)
         except (errors.NoCandidateError, errors.NovelPromptError):
             continue
-        # The rule without a conversation, in which the first choice has no head start.
+        # What the rule says without a conversation, in which the first choice has no head start.
         plain = {k: v for k, v in options.items() if k not in ("previous_model", "switch_cost")}
         left = [entry.model for entry in artifact.decide(query, **plain).ranking]
         while left:
@@ -359,7 +278,7 @@ def test_an_unknown_model_is_named_with_the_known(options: dict[str, Any], many:
 
 @pytest.mark.parametrize("name", ["", "CHEAP", "cheap ", "cheap\0", "\ud800"])
 def test_names_are_compared_whole(name: str) -> None:
-    """A name that nearly fits is an error as well."""
+    """Nor is a name that nearly fits."""
     with pytest.raises((errors.UnknownModelError, UnicodeEncodeError)):
         three().decide(ORIGIN, allow=[name])
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hypernova import _core
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 REMEDY = "run `python rust/hypernova-py/stub.py`"
 
 

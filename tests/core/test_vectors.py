@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
@@ -18,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from golden.forge import GOLDEN
 from golden.make_golden import decision_values
 from hypernova import Artifact, errors
+from support.commands import run_python
+from support.paths import GOLDEN
 from support.reference_reader import decide, read
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -88,7 +88,7 @@ def with_centroids(centroids: np.ndarray, **added: Any) -> Artifact:
     ids=lambda v: getattr(getattr(v, "dtype", None), "name", type(v).__name__),
 )
 def test_wrong_type(artifact: Artifact, vector: Any, came: str) -> None:
-    """A dtype other than float32 is named and refused, never read as if it were."""
+    """What is not float32 is named and refused, never read as if it were."""
     for ask in (artifact.decide, artifact.decide_many):
         with pytest.raises(errors.VectorError) as caught:
             ask(vector)
@@ -153,7 +153,9 @@ def views() -> Iterator[tuple[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("kind", "view"), list(views()), ids=[kind for kind, _ in views()])
-def test_strided(artifact: Artifact, kind: str, view: np.ndarray) -> None:
+def test_a_strided_view_is_refused_and_its_copy_decides(
+    artifact: Artifact, kind: str, view: np.ndarray
+) -> None:
     """A view with other strides is refused in words, and its copy is read right."""
     ask = artifact.decide if view.ndim == 1 else artifact.decide_many
     with pytest.raises(errors.VectorError, match=r"strides.*ascontiguousarray"):
@@ -168,7 +170,9 @@ def test_strided(artifact: Artifact, kind: str, view: np.ndarray) -> None:
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("position", range(DIM))
-def test_not_finite(artifact: Artifact, value: float, position: int) -> None:
+def test_nan_and_infinity_are_refused_by_position(
+    artifact: Artifact, value: float, position: int
+) -> None:
     """NaN and infinity are refused by position, and in a matrix by row."""
     vector, matrix = VECTOR.copy(), np.tile(VECTOR, (7, 1))
     vector[position] = value
@@ -302,12 +306,8 @@ np.savez(sys.argv[2], **found)
 
 
 def child(level: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the cases in a fresh process with a given kernel."""
-    environment = {**os.environ, "HYPERNOVA_SIMD": level}
-    command = [sys.executable, "-c", CHILD, *map(str, args), level]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    """Run the cases in a fresh process that is told which kernel to take."""
+    return run_python("-c", CHILD, *args, level, env={**os.environ, "HYPERNOVA_SIMD": level})
 
 
 @pytest.fixture(scope="module")
@@ -334,11 +334,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
     return path, expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_kernel_is_the_definition_bit_for_bit(
     level: str, prepared: tuple[Path, list[list[Any]]], tmp_path: Path
 ) -> None:
-    """The lower index on exact ties, from each kernel; blends and corrections follow."""
+    """The lower index on exact ties, from each kernel; blends and lifts follow."""
     path, expected = prepared
     done = child(level, path, tmp_path / "found.npz")
     if done.returncode != 0 and "which this CPU does not have" in done.stderr:

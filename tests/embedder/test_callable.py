@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import hypernova
 from hypernova import errors
+from support.paths import TABLE
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DIM = 32
 
 
@@ -30,14 +32,15 @@ def ours(name: str = "ours-1", **options: Any) -> hypernova.CallableEmbedder:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
+    table = hypernova.OutcomeTable.read(TABLE)
     artifact = hypernova.fit(table, embedder=ours(), clusters=4)
     path = tmp_path_factory.mktemp("callable") / "router.hnv"
     artifact.save(path)
     return path
 
 
-def test_an_artifact_of_a_function_is_routed_with_it(path: Path) -> None:
+@pytest.mark.slow
+def test_what_was_fitted_is_routed(path: Path) -> None:
     router = hypernova.Router.open(path, embedder=ours())
     texts = ["Sort a list of names", "Join two tables", "Why is the sky blue?"]
     many = router.route_many(texts)
@@ -121,8 +124,8 @@ def test_blank_texts_never_reach_it() -> None:
         embedder.embed(["a", " \n"])
 
 
-def test_a_function_that_is_not_wrapped_is_refused_with_the_remedy() -> None:
-    table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
+def test_a_function_that_is_not_wrapped_is_told_how() -> None:
+    table = hypernova.OutcomeTable.read(TABLE)
     with pytest.raises(TypeError, match=r"hypernova\.CallableEmbedder\(function, name="):
         hypernova.fit(table, embedder=hashed)  # type: ignore[arg-type]
 

@@ -96,6 +96,7 @@ def test_blanks_are_what_shows_nothing() -> None:
     assert not is_blank(" \ufeff.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [" ", "\n", "\u200b", " \ufeff\t"])
 def test_ten_megabytes_of_blanks_take_little_time(blank: str) -> None:
     blanks = blank * (10_000_000 // len(blank))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from hypernova.embedder import Embedder
 from hypernova.embedder.onnx import runtime
 from hypernova.embedder.onnx.runtime import import_onnxruntime
 from hypernova.export import export_embedder
+from support.commands import fails_in_one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,18 +41,11 @@ def test_auto_is_the_processor_where_there_is_nothing_else() -> None:
     np.testing.assert_array_equal(found, Embedder.load("static").embed_one("Sort a list"))
 
 
+@pytest.mark.slow
 @no_cuda
 def test_the_command_line_says_it_in_one_line() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "route", "--device", "cuda", "Sort a list"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert "hypernova-router[cuda]" in done.stderr
+    line = fails_in_one_line("route", "--device", "cuda", "Sort a list")
+    assert "hypernova-router[cuda]" in line
 
 
 @pytest.fixture(scope="module")

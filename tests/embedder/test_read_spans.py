@@ -26,15 +26,14 @@ from hypothesis import strategies as st
 from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder, bundled_embedders
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
+from support.paths import GOLDEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova.embedder.base import TextEmbedder
 
-ROBERTA = (
-    Path(__file__).resolve().parents[1] / "golden" / "export" / "roberta-mean" / "tokenizer.json"
-)
+ROBERTA = GOLDEN / "export" / "roberta-mean" / "tokenizer.json"
 # Settings by name; all run the model of ``static``, which takes any tokens and little time.
 KINDS: dict[str, dict[str, Any]] = {
     "static": {},
@@ -140,6 +139,7 @@ def with_others(text: str, places: list[int], seed: int) -> str:
     return "".join(characters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(text=TEXTS, seed=st.integers(0, 2**32))
@@ -166,6 +166,7 @@ def test_characters_that_are_not_read_make_no_difference(kind: str, text: str, s
         assert embedder.key_of(changed) == embedder.key_of(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(text=TEXTS, other=TEXTS, blanks=st.text(" \n\t\u200b", max_size=3))
@@ -222,6 +223,7 @@ def test_what_minilm_reads_of_a_long_prompt() -> None:
     assert kept[1].split() == words[-32:]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(text=st.lists(PIECES, min_size=40, max_size=300).map("".join), seed=st.integers(0, 2**32))
 def test_characters_that_minilm_does_not_read_make_no_difference(text: str, seed: int) -> None:

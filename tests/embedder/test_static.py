@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova.embedder.onnx.runtime import import_onnxruntime
+from support.paths import MODELS
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 if str(MODELS) not in sys.path:
     sys.path.insert(0, str(MODELS))
 
-import build_static  # noqa: E402
-import compose  # noqa: E402
-import train_static  # noqa: E402
+import build_static
+import compose
+import train_static
 
 VOCABULARY, BUCKETS, HALF = 30, 16, 8
 # Whole multiples of a step, so that storing them in 8 bits loses nothing.
@@ -105,6 +104,7 @@ def small_corpus() -> train_static.Corpus:
     )
 
 
+@pytest.mark.slow
 def test_training_finds_what_texts_are_about() -> None:
     settings = train_static.Settings(dim=4, pairs=8, epochs=40, batch=100)
     tokens = np.random.default_rng(1).normal(size=(24, 20)).astype(np.float32)

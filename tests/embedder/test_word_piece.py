@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +14,12 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 import hypernova
 from hypernova.embedder.text import word_piece
 from hypernova.embedder.text.word_piece import WordPieceTokenizer
+from support.paths import PACKAGE
 
-TOKENIZER = Path(hypernova.__file__).parent / "bundled" / "static" / "tokenizer.json"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOKENIZER = PACKAGE / "bundled" / "static" / "tokenizer.json"
 # Blanks of all kinds, controls, marks that combine, ideographs, half-blank format characters.
 ODD = (
     "\x00\x0b\x0c\x1c\x1f\x7f\x85\xa0\xad\u0301\u1680\u200b\u2003\u2028\u3000\ufeff\ufffdßİéA中文🙂"
@@ -69,6 +72,7 @@ def words() -> WordPieceTokenizer:
     return WordPieceTokenizer(fresh())
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20))
 def test_tokens_are_those_of_the_whole_text(words: WordPieceTokenizer, pieces: list[str]) -> None:
@@ -77,6 +81,7 @@ def test_tokens_are_those_of_the_whole_text(words: WordPieceTokenizer, pieces: l
         assert encoded(words, text) == whole(words._tokenizer, text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [3, 8, 256])
 @settings(max_examples=300, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
@@ -89,6 +94,7 @@ def test_special_tokens_and_a_limit_are_those_of_the_tokenizer(
         assert encoded(ours, text) == cuts.encode(text).ids
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "tail"), [(8, 1), (8, 5), (12, 4), (256, 96)])
 @settings(max_examples=200, deadline=None)
 @given(pieces=st.lists(PIECES, max_size=20), times=st.integers(1, 30))
@@ -114,6 +120,7 @@ def test_a_tail_is_had_without_the_tokens_between(monkeypatch: pytest.MonkeyPatc
     assert len(looked_up) < 200
 
 
+@pytest.mark.slow
 def test_real_prompts(words: WordPieceTokenizer, shared: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     paths = sorted(shared.glob("data/*/tasks.parquet"))
@@ -183,6 +190,7 @@ def routed(router: hypernova.Router, text: str) -> tuple[object, ...]:
     return decision.model, decision.cluster, decision.distance, decision.reason
 
 
+@pytest.mark.slow
 def test_sixteen_threads_get_what_one_gets() -> None:
     expected = [routed(hypernova.Router.open(), text) for text in TEXTS]
     router = hypernova.Router.open()

@@ -8,7 +8,6 @@ import json
 import math
 import statistics
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,8 +31,8 @@ from hypernova.evaluation.report import (
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
 from hypernova.training.trainer import learn
+from support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAN = float("nan")
 
 
@@ -109,6 +108,7 @@ class TestBaselines:
             assert near(found.score[0, t], mean(table.score[t]))
             assert near(found.cost[0, t], mean(table.cost_usd[t]))
 
+    @pytest.mark.slow
     @given(tables())
     def test_oracle_takes_the_best_and_then_the_cheapest(self, table) -> None:
         found = baselines.oracle(table)
@@ -123,6 +123,7 @@ class TestBaselines:
             assert near(found.score[0, t], best)
             assert near(found.cost[0, t], min(costs, default=NAN))
 
+    @pytest.mark.slow
     @given(tables())
     def test_group_oracle_takes_one_model_for_a_group(self, table) -> None:
         groups, _ = numbers(table.groups)
@@ -167,6 +168,7 @@ class TestBaselines:
                 best = max(best, a1 + (a2 - a1) * (budget - c1) / (c2 - c1))
         assert np.interp(budget, cost[hull], accuracy[hull]) == pytest.approx(best)
 
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_the_mix_costs_what_the_router_costs(self, table, data) -> None:
         chosen = np.array(
@@ -194,6 +196,7 @@ class TestBaselines:
             assert mix.cheap == mix.dear
             assert costs <= spent + 1e-9 or costs == min(c for c in usual if not math.isnan(c))
 
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_a_mix_is_an_expectation(self, table, data) -> None:
         shape = (2, table.n_tasks)
@@ -212,6 +215,7 @@ class TestBaselines:
 
 
 class TestFigures:
+    @pytest.mark.slow
     @given(tables(), st.data())
     def test_equal_loops(self, table, data) -> None:
         repeats = data.draw(st.integers(1, 3))
@@ -275,6 +279,7 @@ class TestFigures:
             assert near(row.accuracy, mean(score[t] for t in members))
             assert near(row.gain, mean(gains[t] for t in members))
 
+    @pytest.mark.slow
     @given(tables())
     def test_complementarity_is_a_count(self, table) -> None:
         best = 0
@@ -383,6 +388,7 @@ class TestSplits:
             assert len(split.train) + len(split.test) == len(prompts)
         assert len({split.seed for split in splits}) == len(splits)
 
+    @pytest.mark.slow
     @given(tables())
     def test_a_group_left_out_leaves_no_prompt_behind(self, table) -> None:
         groups, names = numbers(table.groups)
@@ -405,6 +411,7 @@ class TestSplits:
         assert sorted(given_to) == sorted(given_to.values())
         assert all(given_to[int(p)] == row[0] for p, row in zip(prompts, shuffled, strict=True))
 
+    @pytest.mark.slow
     def test_no_outcome_of_the_test_part_enters(self) -> None:
         """The outcomes of the test part are replaced; nothing that was decided may change."""
         table = two_kinds(swap=0.3, cost_usd=np.random.default_rng(1).random((100, 2)))
@@ -650,6 +657,7 @@ class TestEvaluate:
         decisions = [row["decision"] for row in report.to_dict()["clusters"]]
         assert decisions == [d.model for d in artifact.decide_many(artifact.centroids)]
 
+    @pytest.mark.slow
     def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")
@@ -691,12 +699,14 @@ class TestEvaluate:
         again = hypernova.evaluate(table, leave_one_group_out=True, **options)
         assert again.to_dict() == report.to_dict()
 
+    @pytest.mark.slow
     def test_repeats_from_its_seed(self) -> None:
         table = two_kinds(swap=0.3)
         first, same, other = (hypernova.evaluate(table, seed=s, **QUICK) for s in (3, 3, 4))
         assert first.to_dict() == same.to_dict()
         assert first.to_dict()["held_out"] != other.to_dict()["held_out"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_finds_nothing_in_shuffled_outcomes(self, seed) -> None:
         """Outcomes that went to other tasks have nothing to do with the prompts."""
@@ -708,6 +718,7 @@ class TestEvaluate:
         assert gain["ci95"][0] <= 0 <= gain["ci95"][1] or gain["mean"] < 0
         assert report.verdict.startswith("Do not route")
 
+    @pytest.mark.slow
     def test_a_kind_never_seen(self) -> None:
         """Left out, a kind is routed as if it were the other one, or taken for novel."""
         table = two_kinds(groups=[("a", "b")[i % 2] for i in range(100)])
@@ -731,6 +742,7 @@ class TestEvaluate:
         assert "left out" in report["notes"][0]
         assert any("without an outcome" in note for note in report["notes"])
 
+    @pytest.mark.slow
     def test_partly_known_costs(self) -> None:
         table = two_kinds(cost_usd=np.tile([2.0, NAN], (100, 1)))
         report = hypernova.evaluate(table, **QUICK).to_dict()
@@ -738,6 +750,7 @@ class TestEvaluate:
         assert report["held_out"]["cost_usd"] == 2.0
         assert any("Costs are known for 50%" in note for note in report["notes"])
 
+    @pytest.mark.slow
     def test_equal_prompts_are_counted_once(self) -> None:
         once = two_kinds(n=60, swap=0.3)
         rows = np.tile(np.arange(60), 2)
@@ -805,6 +818,7 @@ class TestEvaluate:
 
 
 class TestRealTable:
+    @pytest.mark.slow
     def test_finds_nothing_in_shuffled_outcomes_of_swebench(self, shared) -> None:
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")
         order = np.random.default_rng(0).permutation(table.n_tasks)
@@ -848,6 +862,7 @@ class TestBadInput:
         with pytest.raises(FitError, match="clusters is 0"):
             hypernova.evaluate(two_kinds(), clusters=0)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("n", [13, 20, 21])
     def test_the_smallest_table_is_evaluated(self, n) -> None:
         for k in (2, 3, 5):
@@ -863,6 +878,7 @@ class TestBadInput:
         with pytest.raises(EvaluationError, match="8 different prompts"):
             hypernova.evaluate(table)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("groups", "note"), [(None, "the table has none"), (["one"] * 60, "the table has one, one")]
     )
@@ -873,12 +889,14 @@ class TestBadInput:
         assert any(note in n for n in values["notes"])
         assert values["held_out"]["accuracy"] > 0.7  # what can still be said is said
 
+    @pytest.mark.slow
     def test_a_group_that_is_nearly_all_cannot_be_left_out(self) -> None:
         table = two_kinds(n=60, groups=["most"] * 55 + ["rest"] * 5)
         values = hypernova.evaluate(table, leave_one_group_out=True, **QUICK).to_dict()
         assert [row["group"] for row in values["leave_one_group_out"]["groups"]] == ["rest"]
         assert any("group most could not be left out" in note for note in values["notes"])
 
+    @pytest.mark.slow
     def test_models_without_a_common_task(self) -> None:
         score = np.full((60, 2), NAN)
         score[np.arange(60), np.arange(60) % 2] = np.arange(60) % 3 > 0
@@ -888,6 +906,7 @@ class TestBadInput:
         assert report.verdict.startswith("Do not route")
         str(report)
 
+    @pytest.mark.slow
     def test_all_scores_equal(self) -> None:
         table = dataclasses.replace(two_kinds(n=60), score=np.ones((60, 2)))
         report = hypernova.evaluate(table, **QUICK)
@@ -895,6 +914,7 @@ class TestBadInput:
         assert report.to_dict()["gain"]["ci95"] == [0, 0]
         assert any("All scores are equal" in note for note in report.to_dict()["notes"])
 
+    @pytest.mark.slow
     def test_no_costs(self) -> None:
         values = hypernova.evaluate(two_kinds(n=60), **QUICK).to_dict()
         assert values["pareto"] == []

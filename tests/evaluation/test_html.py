@@ -232,6 +232,7 @@ def strings(value: object) -> list[str]:
 
 
 class TestSafety:
+    @pytest.mark.slow
     def test_well_formed_and_nothing_from_elsewhere(self, report) -> None:
         source = page_of(report)
         page = Page(source)
@@ -252,12 +253,14 @@ class TestSafety:
         assert str(policy["content"]).startswith("default-src 'none'; style-src 'unsafe-inline'")
         assert source.encode("utf-8").decode("utf-8") == source
 
+    @pytest.mark.slow
     def test_links_lead_somewhere(self, report) -> None:
         page = Page(page_of(report))
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
         assert {str(a["href"])[1:] for a in page.all("a")} <= set(ids)
 
+    @pytest.mark.slow
     def test_hostile_strings_stay_text(self) -> None:
         """Every string of a report replaced by a hostile one: the elements do not change."""
         plain = simulated(left_out=True)
@@ -279,6 +282,7 @@ class TestSafety:
         assert "\x1b" not in seen
         assert "\u202e" not in seen
 
+    @pytest.mark.slow
     def test_half_a_surrogate_pair_can_be_written(self) -> None:
         report = simulated()
         report["clusters"][0]["prompts"] = ["broken \ud800 prompt"]
@@ -286,6 +290,7 @@ class TestSafety:
 
 
 class TestFigures:
+    @pytest.mark.slow
     def test_figures_shown_are_those_of_the_report(self, report) -> None:
         text = Page(page_of(report)).text
         decimals = 2 if report["dataset"]["tasks"] >= 2000 else 1
@@ -333,6 +338,7 @@ class TestFigures:
                 assert f"{100 * cell['ci95'][0]:.1f} to {100 * cell['ci95'][1]:.1f}" in title
                 assert title.endswith("chosen") == (cell["model"] == cluster["decision"])
 
+    @pytest.mark.slow
     def test_models_that_are_left_out_of_the_heat_map_are_counted(self) -> None:
         report = simulated(models=70, clusters=3)
         page = Page(page_of(report))
@@ -371,6 +377,7 @@ class TestFigures:
 
 
 class TestDrawings:
+    @pytest.mark.slow
     def test_coordinates_are_finite_and_inside(self, report) -> None:
         box: tuple[float, float] | None = None
         checked = 0
@@ -407,6 +414,7 @@ class TestDrawings:
                     checked += 1
         assert checked > 20
 
+    @pytest.mark.slow
     def test_the_line_is_the_pareto_points(self) -> None:
         report = simulated()
         (line,) = Page(page_of(report)).all("polyline")
@@ -421,6 +429,7 @@ class TestDrawings:
             assert np.abs(np.array(values) * slope + start - drawn).max() < 0.1
         assert max(point[0] for point in points) < WIDTH
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(6))
     def test_every_numbered_point_is_in_the_drawing_and_in_the_table(self, seed) -> None:
         report = simulated(seed=seed)
@@ -502,6 +511,7 @@ def browser() -> str:
     pytest.skip("no chromium on PATH: the page is not loaded in a browser")
 
 
+@pytest.mark.slow
 def test_in_a_browser_it_fits_400_pixels(tmp_path) -> None:
     """Load the page in a frame 400 pixels wide, and ask how wide it came out."""
     chromium = browser()

@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 import hypernova
 from hypernova.embedder import Embedder
@@ -37,6 +38,7 @@ def held_out(
         yield test, artifact.decide_many(vectors[test]).model_indices
 
 
+@pytest.mark.slow
 def test_swebench_verified(shared) -> None:
     """Three shuffles, two folds each: no better than the best two single models by chance.
 
@@ -55,6 +57,7 @@ def test_swebench_verified(shared) -> None:
     assert np.mean(scores) < rate + 3 * np.sqrt(rate * (1 - rate) / len(scores))
 
 
+@pytest.mark.slow
 def test_llmrouter_mixed(shared) -> None:
     """One split: a model 0.04 ahead of all others is not left for what a prompt says."""
     table = hypernova.OutcomeTable.read(shared / "data" / "llmrouter_mixed")

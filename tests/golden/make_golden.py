@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hypernova import Artifact, errors
+from support.paths import GOLDEN
 from support.reference_reader import NoCandidate, ReferenceArtifact, decide, read
 
-HERE = Path(__file__).resolve().parent
 NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
 F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
 NAN = float("nan")
@@ -188,15 +187,15 @@ def text() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
         {},
     ]
     queries = []
-    for i, wish in enumerate(options):
+    for i, one in enumerate(options):
         near = centroids[i % k] + random.normal(size=d) * (0.02, 0.05, 0.07, 0.3)[i % 4]
         vector = centroids[i] if i == 2 else near.astype(np.float32)
-        queries.append((plain(vector), wish))
+        queries.append((plain(vector), one))
     return values, queries
 
 
 def small_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
-    """Give the handmade values with clusters blended and lifts of binary fractions."""
+    """Give the handmade values with blended clusters and linear corrections of binary fractions."""
     values, queries = small()
     slopes = [[0.25, 0, 0, 0, 0], [0.0] * 5, [0, 0.125, 0, 0, -0.5], [2.0, 2, 2, 2, 2]]
     values |= {
@@ -215,7 +214,7 @@ def small_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, A
 
 
 def text_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
-    """Give the random values with clusters blended and random lifts."""
+    """Give the random values with blended clusters and random linear corrections."""
     values, queries = text()
     random = np.random.default_rng(11)
     k, d, m = 20, 48, 7
@@ -299,8 +298,8 @@ def main() -> None:
             "queries": entries,
         }
         for path, content in (
-            (HERE / f"{name}.hnv", data),
-            (HERE / f"{name}.json", dump(document).encode()),
+            (GOLDEN / f"{name}.hnv", data),
+            (GOLDEN / f"{name}.json", dump(document).encode()),
         ):
             if not path.exists():
                 path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""A router's events, for callbacks and for OpenTelemetry.
+"""Events of a router's decisions, for callbacks and to OpenTelemetry.
 
 Not here: the server's metrics (`test_serve.py`).
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import hypernova
 from hypernova.integrations.otel import trace_decisions
 from hypernova.router import BUNDLED_ARTIFACT
+from support.commands import run_python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +83,7 @@ class TestCallbacks:
         assert events[0].decisions == (decision,)
         assert "the callback's own" in caplog.text
 
-    def test_each_ends_alone(self, router: hypernova.Router) -> None:
+    def test_ending_one_observer_leaves_the_other(self, router: hypernova.Router) -> None:
         first: list[DecisionEvent] = []
         second: list[DecisionEvent] = []
         end = router.observe(first.append)
@@ -185,11 +184,10 @@ print(sorted(loaded & {"opentelemetry", "prometheus_client", "fastapi", "uvicorn
                        "pydantic", "litellm", "httpx"}),
       [name for name in sys.modules if name.startswith("hypernova.integrations")])
 """
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-        )
+        done = run_python("-c", code, code=0)
         assert done.stdout.split("\n")[0] == "[] []"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("module", "missing", "extra"),
         [
@@ -202,9 +200,7 @@ print(sorted(loaded & {"opentelemetry", "prometheus_client", "fastapi", "uvicorn
     def test_a_missing_extra_names_itself(self, module: str, missing: str, extra: str) -> None:
         # None in sys.modules is how Python itself marks what cannot be imported.
         code = f"import sys; sys.modules[{missing!r}] = None; import {module}"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-        )
+        done = run_python("-c", code)
         assert f"hypernova-router[{extra}]" in done.stderr
         assert "MissingExtraError" in done.stderr
 
@@ -213,8 +209,6 @@ print(sorted(loaded & {"opentelemetry", "prometheus_client", "fastapi", "uvicorn
             "import sys; sys.modules['fastapi'] = None; from hypernova.cli import main; "
             "sys.exit(main(['serve', '--port', '0']))"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-        )
+        done = run_python("-c", code)
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert "hypernova-router[server]" in done.stderr

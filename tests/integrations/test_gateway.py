@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +18,11 @@ import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
 from hypernova.integrations.gateway import Ranking, messages_of, rank, rank_for_request
 from hypernova.integrations.request_options import constrain_options
+from support.paths import TABLE
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LARGE, CODER, MATHS, WRITER, SMALL = (
     f"simulated-{name}" for name in ("large", "coder", "maths", "writer", "small")
 )
@@ -88,7 +90,8 @@ def rank_unread(artifact: hypernova.Artifact, options: Any) -> tuple[str, ...]:
     return tuple(entry.model for entry in artifact.rank_unread(**options))
 
 
-class TestConstrainOptions:
+class TestNarrow:
+    @pytest.mark.slow
     @given(operator=options, request=options, on_table=st.booleans(), text=st.booleans())
     def test_what_answers_is_within_both_whatever_a_request_asks_for(
         self,
@@ -152,7 +155,7 @@ class TestConstrainOptions:
         )
         assert constrain_options(artifact, {}, {"on_novel": "error"})["on_novel"] == "error"
 
-    def test_without_any_option_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
+    def test_without_options_nothing_is_passed_on(self, artifact: hypernova.Artifact) -> None:
         for asked in (None, {}, {"allow": None, "max_cost_usd": None}):
             assert constrain_options(artifact, {"deny": None}, asked, served=MODELS) == {}
         assert constrain_options(artifact, {}, {}, served=[SMALL]) == {"allow": [SMALL]}
@@ -184,7 +187,7 @@ class TestConstrainOptions:
             ({"on_novel": ["error"]}, r"on_novel is \['error'\]"),
         ],
     )
-    def test_an_invalid_option_is_an_error_and_not_passed_over(
+    def test_a_bad_option_is_an_error_and_not_passed_over(
         self, artifact: hypernova.Artifact, asked: Any, message: str
     ) -> None:
         with pytest.raises(PolicyError, match=message):

@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 import hypernova
+from support.paths import EXAMPLES, PACKAGES
 from support.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON = os.environ.get("HYPERNOVA_LITELLM")
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MASTER_KEY = "sk-test"
 START_S = 180
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
@@ -84,7 +84,7 @@ def environment(artifact: Path, upstream: Upstream) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(artifact.parent),
-        "PYTHONPATH": str(Path(hypernova.__file__).parent.parent),
+        "PYTHONPATH": str(PACKAGES),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it is fetched
         "HYPERNOVA_ARTIFACT": str(artifact),
         "LITELLM_MASTER_KEY": MASTER_KEY,
@@ -136,7 +136,7 @@ def proxy(artifact: Path, provider: Upstream) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def ranking(artifact: Path) -> list[str]:
-    """What the hook should rank: by its cost weight, of what the proxy serves."""
+    """The ranking that the hook should give: by its cost weight, of what the proxy serves."""
     router = hypernova.Router.open(artifact)
     decision = router.route(messages=MESSAGES, cost_weight=0.5, allow=SERVED)
     return [entry.model for entry in decision.ranking]
@@ -342,13 +342,13 @@ class TestOtherCalls:
         assert "ask for a model by its name" in answer.text
         assert upstream.seen == []
 
-    def test_so_are_batches(self, proxy: httpx.Client, upstream: Upstream) -> None:
+    def test_batches_are_refused(self, proxy: httpx.Client, upstream: Upstream) -> None:
         batch = {"input_file_id": "f", "endpoint": "/v1/embeddings", "completion_window": "24h"}
         answer = proxy.post("/v1/batches", json={"model": "hypernova", **batch})
         assert answer.status_code >= 400  # LiteLLM makes 500 of it where it has no database
         assert upstream.seen == []
 
-    def test_so_are_recordings(self, proxy: httpx.Client, upstream: Upstream) -> None:
+    def test_recordings_are_refused(self, proxy: httpx.Client, upstream: Upstream) -> None:
         answer = proxy.post(
             "/v1/audio/transcriptions", data={"model": "hypernova"}, files={"file": ("a.wav", b"R")}
         )

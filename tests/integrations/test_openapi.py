@@ -5,7 +5,6 @@ Not here: what single answers say (`test_serve.py`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,12 +16,12 @@ from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
 import hypernova
+from support.paths import TABLE
 from support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 EXAMPLES_EACH = 60
 TOKEN = "s3cret"
 GUARDED = {"authorization": f"Bearer {TOKEN}"}
@@ -52,6 +51,7 @@ def test_the_document_names_every_path(schema: Any) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_answer_is_as_stated(schema: Any, mode: GenerationMode) -> None:
     """With bodies that the document allows, and with such as it does not."""

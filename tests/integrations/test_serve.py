@@ -10,8 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hypernova
-from support.server import Server, metrics, refused, resident, serving
+from support.commands import fails_in_one_line, run
+from support.paths import TABLE
+from support.server import Server, assert_error, metrics, resident, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 TEXTS = ["Join two tables", "Prove that the sum of two odd numbers is even", "Write a sonnet"]
 
 
@@ -54,6 +53,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
 
 
 class TestRoute:
+    @pytest.mark.slow
     def test_the_answer_is_that_of_the_router(
         self, client: httpx.Client, artifacts: list[Path]
     ) -> None:
@@ -77,8 +77,7 @@ class TestRoute:
     def test_it_has_every_field_that_the_command_line_prints(
         self, client: httpx.Client, artifacts: list[Path]
     ) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "route", "-a", str(artifacts[0])]
-        done = subprocess.run([*command, "--json", TEXTS[0]], capture_output=True, check=True)
+        done = run("route", "-a", artifacts[0], "--json", TEXTS[0], code=0)
         printed, answer = json.loads(done.stdout), client.post("/v1/route", json={"text": TEXTS[0]})
         printed.pop("id")
         assert printed == {k: v for k, v in answer.json().items() if k != "id"}
@@ -107,7 +106,7 @@ class TestRoute:
         assert answer.status_code == 200, answer.text
         alone = client.post("/v1/route", json={"text": TEXTS[0]}).json()
         assert answer.json()["distance"] == alone["distance"]
-        refused(client.post("/v1/route", json={"messages": items[2:]}), 400, "bad_messages")
+        assert_error(client.post("/v1/route", json={"messages": items[2:]}), 400, "bad_messages")
 
     def test_exploring_says_its_propensity(self, client: httpx.Client) -> None:
         answer = client.post("/v1/route", json={"text": TEXTS[0], "explore": 1.0}).json()
@@ -121,8 +120,10 @@ class TestRoute:
             alone = client.post("/v1/route", json={"text": text, "deny": ["simulated-large"]})
             assert found["ranking"][0]["model"] == alone.json()["model"] != "simulated-large"
         many = {"texts": ["a"] * 51}
-        assert "at most 50" in refused(client.post("/v1/route/batch", json=many), 413, "too_large")
-        message = refused(
+        assert "at most 50" in assert_error(
+            client.post("/v1/route/batch", json=many), 413, "too_large"
+        )
+        message = assert_error(
             client.post("/v1/route/batch", json={"texts": ["a", " "]}), 400, "bad_text"
         )
         assert "1" in message
@@ -172,7 +173,7 @@ class TestRoute:
     def test_bad_input_has_its_answer(
         self, client: httpx.Client, body: dict[str, Any], status: int, code: str, named: str
     ) -> None:
-        assert named in refused(client.post("/v1/route", json=body), status, code)
+        assert named in assert_error(client.post("/v1/route", json=body), status, code)
 
     @pytest.mark.parametrize(
         "body",
@@ -184,15 +185,15 @@ class TestRoute:
         answer = client.post(
             "/v1/route", content=body, headers={"content-type": "application/json"}
         )
-        refused(answer, 400, "bad_request")
+        assert_error(answer, 400, "bad_request")
 
     def test_another_media_type_path_or_method(self, client: httpx.Client) -> None:
         # What a page in a browser can send to another origin unasked.
         plain = {"content-type": "text/plain"}
         answer = client.post("/v1/route", content=b'{"text": "a"}', headers=plain)
-        refused(answer, 415, "not_json")
-        refused(client.get("/v1/routes"), 404, "not_found")
-        refused(client.get("/v1/route"), 405, "method_not_allowed")
+        assert_error(answer, 415, "not_json")
+        assert_error(client.get("/v1/routes"), 404, "not_found")
+        assert_error(client.get("/v1/route"), 405, "method_not_allowed")
 
 
 class TestBodies:
@@ -228,6 +229,7 @@ class TestBodies:
         with server.client() as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
 
+    @pytest.mark.slow
     def test_a_body_that_does_not_come_is_given_up(self, artifacts: list[Path]) -> None:
         with (
             serving("-a", artifacts[0], "--timeout", "0.5") as server,
@@ -264,27 +266,28 @@ class TestToken:
                 client.get("/openapi.json"),
                 client.get("/nowhere"),
             ):
-                refused(answer, 401, "unauthorized")
+                assert_error(answer, 401, "unauthorized")
                 assert answer.headers["www-authenticate"] == "Bearer"
             assert client.get("/healthz").json() == {"status": "ok"}
 
-    def test_with_it_all_is(self, guarded: Server) -> None:
+    def test_with_the_token_every_answer_is_given(self, guarded: Server) -> None:
         with guarded.client(headers={"authorization": "Bearer s3cret"}) as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
             assert client.get("/metrics").status_code == 200
 
-    def test_from_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:
+    @pytest.mark.slow
+    def test_the_token_may_stand_in_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:
         (tmp_path / "token").write_text("from-file\n")
         options = ("-a", artifacts[0], "--token-file", tmp_path / "token")
         with serving(*options) as server, server.client() as client:
-            refused(client.get("/v1/artifact"), 401, "unauthorized")
+            assert_error(client.get("/v1/artifact"), 401, "unauthorized")
             right = {"authorization": "Bearer from-file"}
             assert client.get("/v1/artifact", headers=right).status_code == 200
 
 
 class TestOutcomes:
     def test_without_a_log_they_are_refused(self, client: httpx.Client) -> None:
-        message = refused(
+        message = assert_error(
             client.post("/v1/outcomes", json={"id": "0" * 32, "score": 1}), 409, "no_log"
         )
         assert "--log" in message
@@ -309,9 +312,9 @@ class TestOutcomes:
                 {"id": alone["id"]},
                 {"id": alone["id"], "score": 1, "cost_usd": -1},
             ):
-                refused(client.post("/v1/outcomes", json=body), 400, "bad_request")
+                assert_error(client.post("/v1/outcomes", json=body), 400, "bad_request")
             unlogged = {"id": alone["id"], "score": 1, "model": "x" * 70_000}
-            refused(client.post("/v1/outcomes", json=unlogged), 400, "bad_outcome")
+            assert_error(client.post("/v1/outcomes", json=unlogged), 400, "bad_outcome")
             server.process.kill()  # and nothing that was answered is lost
             server.process.wait(30)
         found = {
@@ -320,6 +323,7 @@ class TestOutcomes:
         }
         assert found == {alone["id"]: (alone["propensity"], 1.0), batch[1]["id"]: (1.0, 0.5)}
 
+    @pytest.mark.slow
     def test_a_log_that_cannot_be_written_costs_no_decision(
         self, artifacts: list[Path], tmp_path: Path
     ) -> None:
@@ -330,11 +334,12 @@ class TestOutcomes:
             decision = client.post("/v1/route", json={"text": TEXTS[0]})
             assert decision.status_code == 200
             body = {"id": decision.json()["id"], "score": 1}
-            refused(client.post("/v1/outcomes", json=body), 503, "log_failed")
+            assert_error(client.post("/v1/outcomes", json=body), 503, "log_failed")
             assert metrics(client)["hypernova_log_failures_total", ()] == 1
 
 
 class TestMetrics:
+    @pytest.mark.slow
     def test_the_counts_add_up(self, artifacts: list[Path]) -> None:
         with serving("-a", artifacts[0]) as server, server.client() as client:
             answers = [client.post("/v1/route", json={"text": text}).json() for text in TEXTS]
@@ -375,6 +380,7 @@ class TestMetrics:
 
 
 class TestReload:
+    @pytest.mark.slow
     @pytest.mark.parametrize("how", ["watch", "hang up"])
     def test_under_load_no_request_fails(
         self, artifacts: list[Path], tmp_path: Path, how: str
@@ -446,6 +452,7 @@ class TestReload:
 
 
 class TestLife:
+    @pytest.mark.slow
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_ends_it_after_the_answer(self, artifacts: list[Path], number: int) -> None:
         with serving("-a", artifacts[0]) as server:
@@ -473,6 +480,7 @@ class TestLife:
         ]
         assert places == [f"0100007F:{server.port:04X}"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("options", "named"),
         [
@@ -483,15 +491,8 @@ class TestLife:
         ],
     )
     def test_what_a_user_can_mend_is_one_line(self, options: tuple[str, ...], named: str) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0", *options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == 1
-        assert done.stderr.startswith("hypernova: ")
-        assert done.stderr.count("\n") == 1
-        assert named in done.stderr
+        assert named in fails_in_one_line("serve", "--port", 0, *options)
 
+    @pytest.mark.slow
     def test_a_port_in_use(self, server: Server) -> None:
-        command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", str(server.port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-        assert str(server.port) in done.stderr
+        assert str(server.port) in fails_in_one_line("serve", "--port", server.port)

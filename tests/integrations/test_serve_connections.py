@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
+from support.paths import TABLE
 from support.server import Server, metrics, resident, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n"
 POST = b"POST /v1/route HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
 BODY = b'{"text": "Join two tables"}'
@@ -88,8 +88,8 @@ def send_until_refused(connection: socket.socket, piece: bytes, most: int) -> in
     return sent
 
 
-def refused(answer: bytes, status: int, code: str) -> str:
-    """One answer, an error that ends the connection; gives its message."""
+def assert_error_closes(answer: bytes, status: int, code: str) -> str:
+    """Assert one answer, an error that ends the connection, and return its message."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.decode().lower().split("\r\n")
     assert lines[0].startswith(f"http/1.1 {status} ")
@@ -101,6 +101,7 @@ def refused(answer: bytes, status: int, code: str) -> str:
 
 
 class TestHeads:
+    @pytest.mark.slow
     @pytest.mark.parametrize("begins", [b"GET /", GET + b"x: ", GET + b"x"], ids=["url", "x", "n"])
     def test_a_head_that_does_not_end_is_refused_and_not_kept(
         self, server: Server, begins: bytes
@@ -111,7 +112,7 @@ class TestHeads:
             send_until_refused(connection, b"a" * 65536, 60 * MIB)
             assert resident(server.process.pid) < before + 10 * MIB
             connection.shutdown(socket.SHUT_WR)
-            assert "16384" in refused(rest(connection), 431, "head_too_large")
+            assert "16384" in assert_error_closes(rest(connection), 431, "head_too_large")
 
     @pytest.mark.parametrize(
         "head",
@@ -126,13 +127,14 @@ class TestHeads:
     def test_a_whole_head_that_is_too_large_is_refused(self, server: Server, head: bytes) -> None:
         with connect(server) as connection:
             connection.sendall(head)
-            refused(rest(connection), 431, "head_too_large")
+            assert_error_closes(rest(connection), 431, "head_too_large")
 
     def test_a_large_head_within_the_limit_is_answered(self, server: Server) -> None:
         with connect(server) as connection:
             connection.sendall(GET + b"x: " + b"a" * 15_000 + b"\r\nconnection: close\r\n\r\n")
             assert rest(connection).startswith(b"HTTP/1.1 200 ")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("first", [False, True], ids=["later", "first"])
     def test_a_head_of_a_byte_now_and_then_is_given_up(
         self, impatient: Server, first: bool
@@ -152,8 +154,9 @@ class TestHeads:
                         break
             assert time.monotonic() - start < 5
             connection.settimeout(15)
-            refused(answer + rest(connection), 408, "slow_head")
+            assert_error_closes(answer + rest(connection), 408, "slow_head")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("sent", [b"", GET + b"\r\n"], ids=["new", "idle"])
     def test_a_connection_that_asks_nothing_is_closed(self, impatient: Server, sent: bytes) -> None:
         with connect(impatient) as connection:
@@ -179,7 +182,7 @@ class TestHeads:
             send_until_refused(connection, b"a" * 65536, 60 * MIB)
             assert resident(server.process.pid) < before + 10 * MIB
             connection.shutdown(socket.SHUT_WR)
-            refused(rest(connection), 431, "head_too_large")
+            assert_error_closes(rest(connection), 431, "head_too_large")
 
     def test_a_body_of_many_small_chunks_is_read(self, server: Server) -> None:
         body = b'{"text": "%b"}' % (b"sort " * 400)
@@ -193,6 +196,7 @@ class TestHeads:
 
 
 class TestNumber:
+    @pytest.mark.slow
     def test_a_new_connection_takes_the_place_of_an_idle_one(self, artifact: Path) -> None:
         with serving("-a", artifact, "--max-connections", "8") as server:
             with contextlib.ExitStack() as stack:
@@ -210,6 +214,7 @@ class TestNumber:
                 connection.sendall(GET + b"\r\n")
                 assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
+    @pytest.mark.slow
     def test_where_all_hold_requests_one_more_is_refused(self, artifact: Path) -> None:
         with (
             serving("-a", artifact, "--max-connections", "4") as server,
@@ -225,7 +230,7 @@ class TestNumber:
                 with connect(server) as connection:
                     connection.sendall(GET + b"\r\n")
                     connection.shutdown(socket.SHUT_WR)
-                    refused(rest(connection), 503, "overloaded")
+                    assert_error_closes(rest(connection), 503, "overloaded")
             for connection in held:
                 connection.sendall(BODY)
                 assert one(connection).startswith(b"HTTP/1.1 200 ")
@@ -234,6 +239,7 @@ class TestNumber:
                 found = metrics(client)
             assert found["hypernova_requests_total", (("path", "other"), ("status", "503"))] == 10
 
+    @pytest.mark.slow
     def test_a_client_that_reads_no_answer_is_given_up(self, impatient: Server) -> None:
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -307,7 +313,7 @@ class TestRequests:
         with connect(server) as connection:
             connection.sendall(request_)
             connection.shutdown(socket.SHUT_WR)
-            refused(rest(connection), 400, "bad_http")
+            assert_error_closes(rest(connection), 400, "bad_http")
 
     def test_what_follows_a_request_and_is_none_costs_it_no_answer(self, server: Server) -> None:
         with connect(server) as connection:
@@ -357,6 +363,7 @@ class TestRequests:
             assert b"connection: close" in answer
 
 
+@pytest.mark.slow
 def test_no_more_connections_than_the_process_may_open_files(artifact: Path) -> None:
     options = ("-a", artifact, "--max-connections", "1000")
     with contextlib.ExitStack() as stack:
@@ -380,6 +387,7 @@ def few_files(number: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 def test_it_ends_while_clients_hold_connections(artifact: Path) -> None:
     with serving("-a", artifact) as server, contextlib.ExitStack() as stack:
         for sent in (b"", b"GET /he", GET + b"\r\n", POST + b"content-length: 9999999\r\n\r\n"):

@@ -1,4 +1,4 @@
-"""What the server's application does when there is too much to do, and when it fails.
+"""The server's application under too much work, and when it fails.
 
 Not here: sockets and processes (`test_serve.py`).
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,9 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import hypernova
 from hypernova.integrations.server import Limits, create_app
-from support.server import refused
-
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+from support.paths import TABLE
+from support.server import assert_error
 
 
 class TestLimits:
@@ -60,7 +58,7 @@ class TestLimits:
                 while (await samples(client))["hypernova_in_flight"] < 2:
                     await asyncio.sleep(0.005)
                 answer = await client.post("/v1/route", json={"text": "now"})
-                refused(answer, 503, "overloaded")
+                assert_error(answer, 503, "overloaded")
                 assert answer.headers["retry-after"] == "1"
                 # The loop is free all the while.
                 assert (await client.get("/healthz")).status_code == 200
@@ -80,7 +78,7 @@ class TestLimits:
                 transport=httpx.ASGITransport(app), base_url="http://app"
             ) as client:
                 answer = await client.post("/v1/route", json={"text": "WAIT"})
-                refused(answer, 503, "timeout")
+                assert_error(answer, 503, "timeout")
                 # Its thread is not free before the embedder gives up the text.
                 assert (await samples(client))["hypernova_in_flight"] == 1
                 gate.set()
@@ -99,12 +97,13 @@ class TestLimits:
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
                 answer = await client.post("/v1/route", json={"text": "FAIL"})
-                assert "own" not in refused(answer, 500, "internal")
+                assert "own" not in assert_error(answer, 500, "internal")
                 assert (await client.post("/v1/route", json={"text": "now"})).status_code == 200
 
         asyncio.run(asyncio.wait_for(main(), 20))
         assert "the embedder's own" in caplog.text
 
+    @pytest.mark.slow
     def test_what_fails_after_its_time_was_up_is_not_told_at_all(
         self,
         waiting: hypernova.Router,
@@ -117,7 +116,7 @@ class TestLimits:
             async with httpx.AsyncClient(
                 transport=httpx.ASGITransport(app), base_url="http://app"
             ) as client:
-                refused(
+                assert_error(
                     await client.post("/v1/route/batch", json={"texts": ["WAIT", "FAIL"]}),
                     503,
                     "timeout",
@@ -130,6 +129,7 @@ class TestLimits:
         gc.collect()
         assert caplog.text == ""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("token", ["", "a\nb", "naïve"])
     def test_a_token_that_no_header_holds(self, waiting: hypernova.Router, token: str) -> None:
         with pytest.raises(ValueError, match="printable ASCII"):

@@ -11,7 +11,6 @@ import socket
 import statistics
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,12 +20,13 @@ import pytest
 import hypernova
 from hypernova.integrations.server.workers import SLICES_SHARE, _CallQueue
 from hypernova.router.batch import StepwiseBatch
-from support.server import Server, metrics, refused, serving
+from support.paths import EXAMPLES
+from support.server import Server, assert_error, metrics, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SINGLE, SLICE = 0, 1
 TIMEOUT_S = 3.0
 
@@ -68,6 +68,7 @@ def wait_until_free(client: httpx.Client, seconds: float) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_single_requests_have_their_turn_while_a_batch_runs(
     server: Server, prompts: list[str], long: list[str]
 ) -> None:
@@ -92,7 +93,7 @@ def test_single_requests_have_their_turn_while_a_batch_runs(
         for batch in batches:
             batch.join()
         for answer in given:
-            assert "fewer texts" in refused(answer, 503, "timeout")
+            assert "fewer texts" in assert_error(answer, 503, "timeout")
         wait_until_free(client, 1.0)
     assert len(took) > 3
     assert statistics.median(took) < 0.5
@@ -116,6 +117,7 @@ def test_a_batch_whose_client_hangs_up_ends(server: Server, long: list[str]) -> 
         assert metrics(client)[key] == before + 1
 
 
+@pytest.mark.slow
 def test_a_batch_in_slices_is_decided_as_a_whole(
     artifact: Path, server: Server, prompts: list[str]
 ) -> None:

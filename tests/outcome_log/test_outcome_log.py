@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.errors import NotFoundError, OutcomeError, OutcomeLogError
 from hypernova.outcome_log import records
-from support.decisions import ARTIFACT, Decision, Entry
-
-TESTS = Path(__file__).resolve().parents[1]
+from support.commands import run_python
+from support.factories import ARTIFACT, Decision, Entry
+from support.paths import TESTS
 
 
 def segments(folder: Path) -> list[Path]:
@@ -180,6 +180,7 @@ class TestRecords:
     def test_any_bytes_are_a_record_or_a_reason(self, data) -> None:
         assert refusal(data) in {None, *hypernova.outcome_log.join.REASONS}
 
+    @pytest.mark.slow
     @given(st.sampled_from(["id", "time", "artifact", "model", "cluster", "propensity", "score"]),
            st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
                         lambda inner: st.lists(inner, max_size=2)))  # fmt: skip
@@ -248,6 +249,7 @@ class TestBadLines:
         with pytest.raises(OutcomeLogError, match="cannot be read"):
             hypernova.read_log(tmp_path / "empty")
 
+    @pytest.mark.slow
     def test_cut_at_every_byte_the_whole_lines_are_read(self, tmp_path) -> None:
         folder = tmp_path / "log"
         with hypernova.OutcomeLog(folder) as log:
@@ -298,7 +300,7 @@ class TestWriting:
         assert len(list(reader)) == 1
         assert (reader.tally.open, reader.tally.skipped) == (3, {"torn": 2})
 
-    def test_records_of_many_threads_are_whole(self, tmp_path) -> None:
+    def test_threads_write_whole_lines(self, tmp_path) -> None:
         log = hypernova.OutcomeLog(tmp_path, max_bytes=20_000)
 
         def work(number: int) -> None:
@@ -323,7 +325,7 @@ class TestWriting:
         program = f"""
 import os, sys, threading
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path)!r})
 stop = threading.Event()
@@ -346,11 +348,7 @@ for thread in threads: thread.join()
 log.record_outcome(log.record_decision(Decision(cluster=99)), 1.0)
 sys.exit(any(codes))
 """
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
-            check=False, timeout=120, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        run_python("-W", "ignore::DeprecationWarning", "-c", program, code=0)
         reader = hypernova.read_log(tmp_path)
         seen = [d.cluster for d, _ in reader]
         assert [seen.count(n) for n in range(1, 11)] == [20] * 10
@@ -359,13 +357,14 @@ sys.exit(any(codes))
         pids = {path.name.split("-")[1] for path in segments(tmp_path)}
         assert len(pids) == len(segments(tmp_path)) == 11
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("fsync", ["never", "always"])
     def test_killed_at_any_moment(self, tmp_path, fsync) -> None:
-        """What the writer had said was recorded is there, and at most one line is torn."""
+        """Every record that the writer confirmed is there, and at most one line is torn."""
         program = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path / "log")!r}, max_bytes=5000, fsync={fsync!r})
 while True:
@@ -398,7 +397,7 @@ while True:
         program = f"""
 import resource, sys
 sys.path.insert(0, {str(TESTS)!r})
-from support.decisions import Decision
+from support.factories import Decision
 import hypernova
 log = hypernova.OutcomeLog({str(tmp_path)!r})
 decisions = [Decision(cluster=i, model="m" * 300) for i in range(10)]
@@ -416,10 +415,7 @@ for decision in decisions:
     log.record_outcome(decision, 1.0)
 print(refused)
 """
-        done = subprocess.run(
-            [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
+        done = run_python("-c", program, code=0)
         refused = json.loads(done.stdout)
         assert 0 < len(refused) < 9
         reader = hypernova.read_log(tmp_path)
@@ -461,7 +457,7 @@ print(refused)
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_serving_side(tmp_path) -> None:
+def test_the_log_loads_nothing_of_training_or_inference(tmp_path) -> None:
     """The log loads neither training nor an inference engine, nor NumPy's neighbours."""
     program = f"""
 import sys, hypernova
@@ -469,8 +465,7 @@ hypernova.OutcomeLog({str(tmp_path)!r}).close()
 bad = [m for m in sys.modules if m.startswith("hypernova.training") or m == "onnxruntime"]
 sys.exit(" ".join(bad) or None)
 """
-    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
-    assert done.returncode == 0, done.stderr
+    run_python("-c", program, code=0)
 
 
 @pytest.mark.skipif(not hasattr(hypernova.Decision, "id"), reason="decisions have no id yet")

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 import hypernova
+from support.commands import run_python
+from support.paths import GOLDEN, PACKAGES, ROOT
 from support.server import serving
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "examples" / "simulated.jsonl"
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "export" / "bert-mean"
-PACKAGES = Path(hypernova.__file__).parent.parent
+BERT = GOLDEN / "export" / "bert-mean"
 
 # Before a way: nothing. After it: which threads there are, those of C included.
 PROGRAM = """
@@ -70,7 +70,7 @@ WAYS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     ),
     "export": (
         COMMAND,
-        ("export-embedder", str(GOLDEN), "-o", "made"),
+        ("export-embedder", str(BERT), "-o", "made"),
         {"made", "made/model.onnx", "made/tokenizer.json", "made/embedder.json"},
     ),
     "library": (LIBRARY, ("static.hnv", "minilm.hnv"), set()),
@@ -122,7 +122,10 @@ def environment(home: Path | str, temporary: Path | str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=WAYS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(w, marks=() if w == "route" else pytest.mark.slow) for w in WAYS],
+)
 def ran(
     request: pytest.FixtureRequest, given: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Ran:
@@ -251,7 +254,7 @@ with progress_bar(2, "counting", True) as tick:
     assert threading.enumerate() == [threading.main_thread()]
     assert "multiprocessing.synchronize" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_python("-c", program, code=0)
 
 
 def open_sockets(pid: int) -> dict[str, str]:
@@ -288,22 +291,22 @@ class TestTelemetry:
         )
         return done.stdout.strip()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("value", ["1", "0", "false"])
     def test_a_value_that_is_set_is_left_alone(self, value: str) -> None:
         assert self.after_import(value) == value
 
     @pytest.mark.parametrize("value", [None, ""])
-    def test_else_it_is_off(self, value: str | None) -> None:
+    def test_without_a_value_telemetry_is_off(self, value: str | None) -> None:
         assert self.after_import(value) == "1"
 
+    @pytest.mark.slow
     def test_it_is_off_where_the_environment_was_cleared(self) -> None:
         program = (
             "import os, hypernova; os.environ.clear(); hypernova.Router.open().embedder\n"
             "print(os.environ['ORT_DISABLE_TELEMETRY'])"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        )
+        done = run_python("-c", program, code=0)
         assert done.stdout == "1\n"
 
     def test_one_module_imports_onnxruntime(self) -> None:

@@ -10,15 +10,16 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.paths import EXAMPLES
+
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 # Chance that any cell at all falls outside its band if the script draws from the stated rates.
 FALSE_ALARM = 0.01

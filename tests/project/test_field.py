@@ -1,4 +1,4 @@
-"""What the field gets wrong and this package must not, where no other module tests it.
+"""Faults of other routers that this package must not have, where no other module tests it.
 
 FIELD 1, 2, 3, 4, 5, 6, 7 and 9 are in test_format, test_rule and test_vectors; 7 and 12
 in test_training; 8 in test_router; 10 is a matter of benchmarks. Here: 2, 11, and of 13 the demo;
@@ -11,29 +11,30 @@ import json
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
+
+from support.commands import run_python
+from support.paths import ROOT
+
 TRAINING_ONLY = ("faiss", "pyarrow", "tqdm", "sklearn", "pandas", "torch", "transformers")
 
 
 def modules_after(code: str) -> set[str]:
     """Top-level modules that are loaded once a fresh process has run ``code``."""
     program = f"import sys\n{code}\nprint(sorted({{m.split('.')[0] for m in sys.modules}}))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = run_python("-c", program, code=0)
     return set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
 
 
 def test_importing_is_light() -> None:
-    """FIELD 11: neither an inference engine nor a training library on import."""
+    """Neither an inference engine nor a training library on import."""
     loaded = modules_after("import hypernova")
     assert not loaded & {"onnxruntime", "tokenizers", *TRAINING_ONLY}
 
 
 def test_routing_text_loads_no_training_library() -> None:
-    """FIELD 11: text to decision without torch, and without what only training needs."""
+    """Text to decision without torch, and without what only training needs."""
     loaded = modules_after("import hypernova; hypernova.Router.open().route('Fix the race')")
     assert {"onnxruntime", "tokenizers"} <= loaded
     assert not loaded & set(TRAINING_ONLY) - {"tqdm"}  # the tokenizers package may bring tqdm
@@ -52,20 +53,22 @@ def test_serving_does_not_import_training() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_routes_is_small() -> None:
-    """FIELD 11: the peer's process takes 1.3 GB; a wide bound, to see a mistake of that kind."""
+    """The peer's process takes 1.3 GB; a wide bound, to see a mistake of that kind."""
     # Not ru_maxrss: a child inherits that of the process that forked it.
     code = (
         "import hypernova\n"
         "hypernova.Router.open().route('Fix the race')\n"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code, code=0)
     assert int(done.stdout) < 400_000  # KiB
 
 
+@pytest.mark.slow
 def test_nothing_goes_over_the_network(tmp_path) -> None:
-    """FIELD 2: fitting, opening and routing in a process that cannot open a socket."""
+    """Fitting, opening and routing in a process that cannot open a socket."""
     code = f"""
 import socket
 def refuse(*a, **k): raise AssertionError("a socket was opened")
@@ -78,8 +81,7 @@ hypernova.fit(table, clusters=3).save({str(tmp_path / "r.hnv")!r})
 print(hypernova.Router.open({str(tmp_path / "r.hnv")!r}).route("Join two tables").model)
 """
     assert socket.socket  # the module exists here as it does in the child
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = run_python("-c", code, code=0)
     assert done.stdout.startswith("simulated-")
 
 

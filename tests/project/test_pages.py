@@ -20,13 +20,13 @@ import pytest
 
 import hypernova
 from hypernova import cli
+from support.paths import ROOT
 from support.server import serving
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"),
     *("models/README.md", "rust/hypernova-core/FORMAT.md"),

@@ -8,14 +8,15 @@ from __future__ import annotations
 import csv
 import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from support.commands import run_python
+
 pytest.importorskip("sklearn", reason="the other routers use scikit-learn")
+
+from typing import TYPE_CHECKING
 
 from benches.quality import rivals
 from benches.quality.compare import HINDSIGHT, HYPERNOVA, ORACLE, RIVALS, check, choose, compare
@@ -24,8 +25,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 import hypernova
 from hypernova.errors import EvaluationError
 from hypernova.evaluation.protocol import fold_splits
+from support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    import subprocess
+
 CENTRES, DIM, MODELS = 24, 32, 4
 
 
@@ -174,6 +178,7 @@ class TestRouters:
 
 
 class TestComparison:
+    @pytest.mark.slow
     @pytest.mark.parametrize("router", [HYPERNOVA, *RIVALS])
     def test_no_outcome_of_the_test_part_reaches_a_decision(self, table, router) -> None:
         part = next(iter(fold_splits(table.prompt_groups(), 3, 1, 0)))
@@ -195,6 +200,7 @@ class TestComparison:
         assert decided(part.test) == as_it_is
         assert decided(part.train) != as_it_is
 
+    @pytest.mark.slow
     def test_hypernova_and_best_single_are_those_of_the_judge(self, table) -> None:
         comparison = compare(
             table, table.embedding, embedder="made", folds=3, repeats=2, seed=7, jobs=1
@@ -229,15 +235,11 @@ class TestComparison:
 
 class TestCommand:
     def run(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "benches.quality", *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
+        return run_python(
+            "-m", "benches.quality", *arguments, cwd=ROOT, env={**os.environ, **environment}
         )
 
+    @pytest.mark.slow
     def test_writes_a_record_and_all_digits_beside_it(self, table, tmp_path) -> None:
         table.save(tmp_path / "made.jsonl")
         done = self.run(
@@ -256,6 +258,7 @@ class TestCommand:
             accuracy = f"{float(line['accuracy']):.4f}"
             assert re.search(rf"^\| (\*\*)?{line['router']}(\*\*)? \| {accuracy} \|", text, re.M)
 
+    @pytest.mark.slow
     def test_says_what_is_not_there(self, tmp_path) -> None:
         done = self.run("--record", tmp_path, HYPERNOVA_SHARED=str(tmp_path))
         assert done.returncode == 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from benches.record import compare, read, write
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ROWS: list[dict[str, object]] = [
     {"row": "decide", "library": "ours", "median_ns": 100.0, "least_ns": 90.0, "ratio": 1.0},
     {"row": "decide", "library": "theirs", "median_ns": 300.0, "least_ns": 290.0, "ratio": 3.0},

@@ -11,19 +11,20 @@ import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 import hypernova
+from support.commands import run_python
+from support.paths import EXAMPLES
 from support.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
 
 
@@ -68,6 +69,7 @@ def service(artifact: Path, upstream: Upstream, tmp_path: Path) -> Iterator[http
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_the_service_answers_with_the_next_model_and_logs_both(
     service: httpx.Client, upstream: Upstream, artifact: Path, tmp_path: Path
 ) -> None:
@@ -93,6 +95,7 @@ def test_the_service_answers_with_the_next_model_and_logs_both(
     assert scored[expected[0]] == 1.0
 
 
+@pytest.mark.slow
 def test_the_service_says_when_no_model_answers(service: httpx.Client, upstream: Upstream) -> None:
     upstream.failing = {f"simulated-{n}" for n in ("large", "coder", "maths", "small", "writer")}
     assert service.post("/chat", json={"messages": MESSAGES}).status_code == 502
@@ -100,12 +103,8 @@ def test_the_service_says_when_no_model_answers(service: httpx.Client, upstream:
 
 
 def test_the_batch_job_decides_as_the_router_does(artifact: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLES / "batch.py"), str(EXAMPLES / "prompts.jsonl")]
-    options = ["-a", str(artifact), "--cost-weight", "5"]
-    done = subprocess.run(
-        [*command, str(tmp_path / "out.jsonl"), *options],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+    files = (EXAMPLES / "prompts.jsonl", tmp_path / "out.jsonl")
+    done = run_python(EXAMPLES / "batch.py", *files, "-a", artifact, "--cost-weight", "5", code=0)
     prompts, rows = (
         [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         for path in (EXAMPLES / "prompts.jsonl", tmp_path / "out.jsonl")

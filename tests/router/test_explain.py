@@ -6,9 +6,6 @@ Not here: that the core explains what it decides (see the core's own tests).
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +14,9 @@ import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
+from support.commands import run
+from support.paths import TABLE
 
-ROOT = Path(__file__).resolve().parents[2]
 TEXT = "QuerySet.union() drops the ordering of the second query"
 
 
@@ -53,8 +51,9 @@ def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Route
     assert said.replace("\n", "").isprintable()
 
 
+@pytest.mark.slow
 def test_clusters_have_their_share_their_count_and_their_words() -> None:
-    table = hypernova.OutcomeTable.read(ROOT / "examples" / "simulated.jsonl")
+    table = hypernova.OutcomeTable.read(TABLE)
     artifact = hypernova.fit(table, clusters=4)
     router = hypernova.Router(artifact)
     said = router.explain(TEXT)
@@ -135,31 +134,22 @@ def test_an_explanation_is_plain_json_without_the_words_of_a_prompt(
     assert found["estimates"][0]["model"] == said.estimates[0].model
 
 
-def command(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "route", "--explain", *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_the_command_explains_in_words_and_in_json(router: hypernova.Router) -> None:
     said = router.explain(TEXT)
-    done = command(TEXT)
+    done = run("route", "--explain", TEXT)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == said.decision.model
     for part in ("read: all of", "novelty ", "nearest clusters", "success = profile + correction"):
         assert part in done.stdout
-    found = json.loads(command(TEXT, "--json").stdout)
+    found = json.loads(run("route", "--explain", TEXT, "--json").stdout)
     assert found["estimates"] == said.to_dict()["estimates"]
 
 
+@pytest.mark.slow
 def test_the_command_explains_each_line_of_its_input() -> None:
-    done = command("-", "--json", given="Join two tables\nWrite a sonnet\n")
+    done = run("route", "--explain", "-", "--json", stdin="Join two tables\nWrite a sonnet\n")
     assert done.returncode == 0
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["texts"][0]["characters"] for row in rows] == [15, 14]
-    plain = command("-", given="Join two tables\nWrite a sonnet\n").stdout
+    plain = run("route", "--explain", "-", stdin="Join two tables\nWrite a sonnet\n").stdout
     assert plain.count("success = profile + correction") == 2

@@ -23,12 +23,11 @@ import numpy as np
 import pytest
 
 import hypernova
+from support.paths import PACKAGES, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
-PACKAGES = Path(hypernova.__file__).parent.parent
 OTHERS = [path for path in os.environ.get("HYPERNOVA_PYTHONS", "").split(os.pathsep) if path]
 WORKERS = 4
 STOP_S = 2.0  # within which a preloaded server is to be gone; with telemetry it took 30
@@ -118,23 +117,7 @@ def work():
         assert (process.returncode, out) == (0, "done\n")
 
 
-def test_a_child_of_a_warm_router_routes_and_exits(python: str, artifact: Path) -> None:
-    """The parent itself routes nothing."""
-    program = f"""
-import hypernova, os
-router = hypernova.Router.open({str(artifact)!r})
-router.warm_up()
-embedder, parent = router.embedder, os.getpid()
-def work():
-    if os.getpid() != parent:
-        assert router.route("Join two tables").model in router.artifact.models
-        assert router.embedder is embedder
-{FORKS}"""
-    with started(python, "-W", "error", "-c", program, env=environment()) as process:
-        out, _ = process.communicate(timeout=HANGS_S)
-        assert (process.returncode, out) == (0, "done\n")
-
-
+@pytest.mark.slow
 def test_a_child_of_a_process_with_threads_routes_and_exits(python: str, artifact: Path) -> None:
     program = f"""
 import asyncio, hypernova, threading
@@ -177,6 +160,7 @@ async def name_process(request, following):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("worker", "program"),
     [("sync", WSGI), ("uvicorn.workers.UvicornWorker", ASGI)],

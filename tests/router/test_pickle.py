@@ -25,11 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hypernova
-from core.test_rule import questions
 from hypernova import Artifact, CachedEmbedder, CallableEmbedder, Decision, Router, errors
 from hypernova.embedder import Embedder, bundled_embedders
 from hypernova.router.pickling import OWN_ATTRIBUTES
-from support.pool_functions import answer, log_one, ones, powers, where
+from support.processes import answer, log_one, ones, powers, where
+from support.strategies import questions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +38,8 @@ PROMPTS = [f"Fix the race in scheduler {i}, which {'waits ' * i}for a lock" for 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
 
 
-def again(thing: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> Any:
-    """The same out of a pickle."""
+def round_trip(thing: Any, protocol: int = pickle.HIGHEST_PROTOCOL) -> Any:
+    """Pickle and unpickle an object."""
     return pickle.loads(pickle.dumps(thing, protocol))
 
 
@@ -116,7 +116,7 @@ class TestDecisions:
         artifact = Artifact.build(**arguments)
         with contextlib.suppress(errors.PolicyError, errors.NovelPromptError):
             live = artifact.decide(queries[0], **options)
-            pickled = again(live)
+            pickled = round_trip(live)
             assert pickled.id == live.id
             while True:
                 assert type(pickled) is Decision
@@ -127,7 +127,7 @@ class TestDecisions:
                 expected, found = after(live, failed), after(pickled, failed)
                 if isinstance(expected, Decision):
                     assert found.id != pickled.id
-                    live, pickled = expected, data.draw(st.sampled_from([again(found), found]))
+                    live, pickled = expected, data.draw(st.sampled_from([round_trip(found), found]))
                     continue
                 assert found == expected
                 if expected[0] is errors.NoCandidateError:
@@ -140,7 +140,7 @@ class TestDecisions:
         artifact = Artifact.build(**arguments)
         with contextlib.suppress(errors.PolicyError, errors.NovelPromptError):
             live = artifact.decide_many(queries, **options)
-            pickled = again(live)
+            pickled = round_trip(live)
             assert len(pickled) == len(live) == len(queries)
             assert (pickled.models, pickled.reasons) == (live.models, live.reasons)
             for name in ("model_indices", "clusters", "distances", "novelties", "reason_codes"):
@@ -161,7 +161,7 @@ class TestDecisions:
         with pytest.raises(errors.UnknownModelError, match="and 10 more") as expected:
             live.after_failure("gpt")
         with pytest.raises(errors.UnknownModelError) as found:
-            again(live).after_failure("gpt")
+            round_trip(live).after_failure("gpt")
         assert str(found.value) == str(expected.value)
 
     @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -170,12 +170,12 @@ class TestDecisions:
         vectors = np.random.default_rng(1).normal(size=(3, 512)).astype(np.float32)
         decision, decisions = artifact.decide(vectors[0]), artifact.decide_many(vectors)
         entry = decision.ranking[0]
-        assert said(again(decision, protocol)) == said(decision)
-        assert [said(d) for d in again(decisions, protocol)] == [said(d) for d in decisions]
-        assert again(artifact, protocol).to_bytes() == artifact.to_bytes()
-        assert again(entry, protocol) == entry != decision.ranking[1]
-        assert hash(again(entry, protocol)) == hash(entry)
-        assert repr(again(entry, protocol)) == repr(entry)
+        assert said(round_trip(decision, protocol)) == said(decision)
+        assert [said(d) for d in round_trip(decisions, protocol)] == [said(d) for d in decisions]
+        assert round_trip(artifact, protocol).to_bytes() == artifact.to_bytes()
+        assert round_trip(entry, protocol) == entry != decision.ranking[1]
+        assert hash(round_trip(entry, protocol)) == hash(entry)
+        assert repr(round_trip(entry, protocol)) == repr(entry)
 
     def test_a_copy_is_the_object_itself(self) -> None:
         artifact = build()
@@ -240,7 +240,7 @@ class TestArtifacts:
         assert there.sha256 == artifact.sha256
         assert there.models == ("old-0", "old-1", "old-2")
         assert there.path == tmp_path / "router.hnv"  # absolute: the folder was another
-        assert again(build()).path is None
+        assert round_trip(build()).path is None
 
 
 class TestRouters:
@@ -248,7 +248,7 @@ class TestRouters:
         build().save(tmp_path / "router.hnv")
         for router in (Router.open(), Router.open(tmp_path / "router.hnv"), Router(build())):
             expected = [said(router.route(prompt)) for prompt in PROMPTS[:2]]
-            for there in (again(router), copy.copy(router), copy.deepcopy(router)):
+            for there in (round_trip(router), copy.copy(router), copy.deepcopy(router)):
                 assert type(there) is Router
                 assert there is not router
                 assert [said(there.route(prompt)) for prompt in PROMPTS[:2]] == expected
@@ -257,7 +257,7 @@ class TestRouters:
 
     def test_it_takes_its_options_along(self) -> None:
         router = Router(build(), threads=2, device="auto", cache=7)
-        there = again(router)
+        there = round_trip(router)
         serving = there._serving
         assert (serving.threads, serving.device, serving.cache) == (2, "auto", 7)
         assert there.cache_info() == (0, 0, 7, 0)
@@ -274,9 +274,9 @@ class TestRouters:
         assert second.embedder is embedder
         second.route(PROMPTS[0])
         assert second.cache_info().hits == 1
-        assert again(Router(build(), cache=11)).embedder is not embedder
+        assert round_trip(Router(build(), cache=11)).embedder is not embedder
         # Another artifact of the same embedder takes it over, as after a reload.
-        other = again(Router(build("other"), cache=10))
+        other = round_trip(Router(build("other"), cache=10))
         assert other.embedder is embedder
         assert other.route(PROMPTS[0]).model.startswith("other-")
         # It is the copy's own what it reloads.
@@ -288,7 +288,7 @@ class TestRouters:
         embedder = pickle.loads(data).embedder
         assert pickle.loads(data).embedder is embedder
         for i in range(4):
-            again(Router(build(f"other{'x' * i}"), threads=2))
+            round_trip(Router(build(f"other{'x' * i}"), threads=2))
         assert pickle.loads(data).embedder is not embedder
 
     def test_an_embedder_that_was_given_goes_along(self) -> None:
@@ -301,20 +301,20 @@ class TestRouters:
             assert said(there.route("hello")) == said(router.route("hello"))
             assert pickle.loads(data).embedder is there.embedder
         named = Router(build(), embedder="static")
-        assert again(named).embedder is again(named).embedder
+        assert round_trip(named).embedder is round_trip(named).embedder
 
     def test_functions_of_one_name_are_not_taken_for_each_other(self) -> None:
         artifact = build(identity={"dim": 4, "fingerprint": function().fingerprint})
         for power in (1.0, 2.0):
             own = CallableEmbedder(partial(powers, power), name="ones", dim=4)
-            there = again(Router(artifact, embedder=own))
+            there = round_trip(Router(artifact, embedder=own))
             vector = own.embed_one("hello")
             assert there.embedder.embed_one("hello").tobytes() == vector.tobytes()
 
     def test_a_subclass_keeps_its_class_and_its_attributes(self) -> None:
         router = Named(build(), label="ours")
         vector = np.ones(512, np.float32)
-        for there in (again(router), copy.copy(router), copy.deepcopy(router)):
+        for there in (round_trip(router), copy.copy(router), copy.deepcopy(router)):
             assert type(there) is Named
             assert (there.label, there.slotted) == ("ours", ["ours"])
             assert said(there.decide(vector)) == said(router.decide(vector))
@@ -329,7 +329,7 @@ class TestRouters:
         events: list[object] = []
         router.observe(events.append, on_reload=events.append)
         threads = threading.active_count()
-        copies = [again(router), copy.deepcopy(router)]
+        copies = [round_trip(router), copy.deepcopy(router)]
         assert threading.active_count() == threads
         build("new").save(path)
         for there in copies:
@@ -343,7 +343,7 @@ class TestRouters:
 
     def test_every_attribute_is_sent_or_begun_anew(self) -> None:
         assert set(vars(Router.open())) == OWN_ATTRIBUTES
-        assert set(vars(again(Router.open()))) == OWN_ATTRIBUTES
+        assert set(vars(round_trip(Router.open()))) == OWN_ATTRIBUTES
 
     def test_a_forged_state_is_refused_in_one_line(self) -> None:
         state = Router(build()).__getstate__()
@@ -378,7 +378,7 @@ class TestEmbedders:
         vectors = embedder.embed(PROMPTS)
         assert there.embed(PROMPTS).tobytes() == vectors.tobytes()
         assert copy.copy(embedder) is copy.deepcopy(embedder) is embedder
-        assert again(Embedder.load("static", threads=1)) is not there
+        assert round_trip(Embedder.load("static", threads=1)) is not there
 
     def test_a_folder_that_changed_is_refused(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -411,13 +411,13 @@ class TestEmbedders:
     def test_a_cache_goes_empty(self) -> None:
         cached = CachedEmbedder(Embedder.load("static"), 10)
         cached.embed_one(PROMPTS[0])
-        for there in (again(cached), copy.deepcopy(cached), copy.copy(cached)):
+        for there in (round_trip(cached), copy.deepcopy(cached), copy.copy(cached)):
             assert there.cache_info() == (0, 0, 10, 0)
             assert there.embed_one(PROMPTS[0]).tobytes() == cached.embed_one(PROMPTS[0]).tobytes()
         assert copy.deepcopy(cached).embedder is cached.embedder
 
     def test_a_function_goes_by_its_name(self) -> None:
-        there = again(function())
+        there = round_trip(function())
         assert there.fingerprint == function().fingerprint
         assert there._function is ones
         nameless = CallableEmbedder(lambda texts: ones(texts), name="ones", dim=4)
@@ -452,7 +452,7 @@ class TestEverythingElse:
         not_instances = {"HypernovaError", "RouteOptions"}  # a base class, and a type of dict
         assert set(things) == public - not_instances
         for thing in things.values():
-            for there in (again(thing), copy.copy(thing), copy.deepcopy(thing)):
+            for there in (round_trip(thing), copy.copy(thing), copy.deepcopy(thing)):
                 assert type(there) is type(thing)
                 assert repr(there) == repr(thing)
 
@@ -460,7 +460,7 @@ class TestEverythingElse:
         "kind", [c for c in vars(errors).values() if inspect.isclass(c)], ids=lambda c: c.__name__
     )
     def test_errors_keep_their_class_and_message(self, kind: type[Exception]) -> None:
-        there = again(kind("task 3: what was wrong"))
+        there = round_trip(kind("task 3: what was wrong"))
         assert type(there) is kind
         assert str(there) == "task 3: what was wrong"
 
@@ -472,7 +472,7 @@ class TestEverythingElse:
         assert copy.deepcopy(log) is log
         data = pickle.dumps(log)
         monkeypatch.chdir("/")
-        decision = again(Router.open().route("hello"))
+        decision = round_trip(Router.open().route("hello"))
         for score in (None, 0.5):
             there = pickle.loads(data)
             assert there is not log
@@ -488,7 +488,7 @@ class TestEverythingElse:
         pickle.loads(data).record_decision(decision)  # a new one: the other was closed
         log.close()
         with pytest.raises(errors.OutcomeLogError, match="closed"):
-            again(log).record_decision(decision)
+            round_trip(log).record_decision(decision)
 
     def test_a_log_that_is_dropped_leaves_no_file_open(self, tmp_path: Path) -> None:
         def descriptors() -> int:
@@ -509,6 +509,7 @@ def pool(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of fork, from 3.12 on
 class TestPools:
+    @pytest.mark.slow
     @pytest.mark.parametrize("source", ["bundled", "file", "memory"])
     def test_a_pool_maps_route(
         self, pool: ProcessPoolExecutor, source: str, tmp_path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from hypernova.errors import (
     UnknownModelError,
     VectorError,
 )
+from support.commands import run_python
 
 TEXTS = [
     "Fix the race in the scheduler",
@@ -94,12 +94,14 @@ class TestRoute:
             ({"colour": "red"}, TypeError, "colour"),
         ],
     )
-    def test_bad_options_are_refused(self, router, options, error, message) -> None:
+    def test_an_option_out_of_range_is_refused_by_name(
+        self, router, options, error, message
+    ) -> None:
         with pytest.raises(error, match=message):
             router.route(TEXTS[0], **options)
 
     @pytest.mark.parametrize("text", ["", " \n\t"])
-    def test_an_empty_text_is_refused(self, router, text) -> None:
+    def test_an_empty_text_is_refused_with_its_index(self, router, text) -> None:
         with pytest.raises(TextError, match="empty"):
             router.route(text)
         with pytest.raises(TextError, match="1"):
@@ -111,7 +113,7 @@ class TestRoute:
 
 
 class TestOpen:
-    def test_a_missing_file_is_refused(self, tmp_path) -> None:
+    def test_a_missing_artifact_is_not_found(self, tmp_path) -> None:
         with pytest.raises(NotFoundError, match=r"nothing\.hnv: there is no such file"):
             hypernova.Router.open(tmp_path / "nothing.hnv")
         with pytest.raises(FileNotFoundError):
@@ -129,13 +131,7 @@ class TestOpen:
 
     def test_the_environment_forces_a_kernel(self) -> None:
         code = "import hypernova; print(hypernova.Router.open().artifact.level)"
-        run = lambda level: subprocess.run(  # noqa: E731
-            [sys.executable, "-c", code],
-            env={**os.environ, "HYPERNOVA_SIMD": level},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        run = lambda level: run_python("-c", code, env={**os.environ, "HYPERNOVA_SIMD": level})  # noqa: E731
         assert run("scalar").stdout.strip() == "scalar"
         refused = run("sse9")
         assert refused.returncode == 1
@@ -162,8 +158,9 @@ class TestThreads:
             together = [(d.model, d.cluster, d.distance) for d in pool.map(router.route, texts)]
         assert together == alone
 
+    @pytest.mark.slow
     def test_the_gil_is_free_while_the_core_works(self, router) -> None:
-        """FIELD 8: other threads go on while a long batch is decided."""
+        """Other threads go on while a long batch is decided."""
         dim = router.artifact.dim
         matrix = np.random.default_rng(0).normal(size=(300_000, dim)).astype(np.float32)
         done = threading.Event()

@@ -1,4 +1,4 @@
-"""What a service asks of a router: a free loop, new artifacts, fallbacks, novelty, exploring."""
+"""A router in a service: a free loop, new artifacts, fallbacks, novelty, exploring."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ TEXTS = [
     f"Task {i}: sort the list of {name}"
     for i, name in enumerate(["customers", "orders", "names"] * 8)
 ]
-SHARED = Path(os.environ.get("HYPERNOVA_SHARED") or Path(__file__).resolve().parents[3] / "shared")
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +314,7 @@ class TestReload:
             with pytest.raises(errors.EmbedderMismatchError):
                 router.route(TEXTS[0])
 
+    @pytest.mark.slow
     def test_requests_of_16_threads_never_see_a_mix_of_two(self, tmp_path, static) -> None:
         """200 swaps, every fourth of them corrupt, under requests of all kinds."""
         path = tmp_path / "router.hnv"
@@ -591,11 +591,8 @@ class TestNovelty:
         with pytest.raises(errors.PolicyError, match='on_novel is "ask"; it must be "default"'):
             hypernova.Router.open().route(TEXTS[0], on_novel="ask")
 
-    def test_other_kinds_of_prompt_are_flagged_and_code_is_not(self) -> None:
-        path = SHARED / "data" / "llmrouter_mixed"
-        if not path.is_dir():
-            pytest.skip(f"{path} is not there: kinds of prompt are NOT compared")
-        table = hypernova.OutcomeTable.read(path)
+    def test_other_kinds_of_prompt_are_flagged_and_code_is_not(self, shared: Path) -> None:
+        table = hypernova.OutcomeTable.read(shared / "data" / "llmrouter_mixed")
         router = hypernova.Router.open()
         novel = {}
         for group in ("trivia_qa", "gsm8k", "commongen", "mbpp", "human_eval"):

@@ -31,8 +31,9 @@ def outcome(router: hypernova.Router, text: str) -> tuple[object, ...]:
     return decision.model, decision.cluster, decision.distance, decision.novelty, decision.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ODD, ids=[ascii(text[:12]) for text in ODD])
-def test_odd_texts(text: str) -> None:
+def test_odd_texts_are_decided_or_refused_in_one_line(text: str) -> None:
     first = outcome(ROUTER, text)
     assert "\n" not in str(first[1])
     assert outcome(ROUTER, text) == first

@@ -1,22 +1,28 @@
-"""Outcome tables that are made up, so that the best answer is known.
+"""Made-up tables, artifacts and decisions, of which the best answer is known.
 
-Not here: tests.
+Not here: random examples of hypothesis (strategies.py), and files of tables (tables.py).
 """
 
 from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
 
 import numpy as np
 
 import hypernova
 
+# The sha256 of the artifact that made-up decisions name.
+ARTIFACT = "a" * 64
+
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of unit length, float32."""
+    """Scale rows to unit length, float32."""
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 def blobs(rng: np.random.Generator, centres: int, each: int, dim: int = 16, spread: float = 0.05):
-    """Unit vectors around well separated centres, and the centre of each."""
+    """Draw unit vectors around well separated centres, and give the centre of each."""
     basis = np.eye(dim)[:centres]
     labels = np.repeat(np.arange(centres), each)
     return unit(basis[labels] + spread * rng.normal(size=(len(labels), dim))), labels
@@ -39,7 +45,7 @@ def interleaved(rng: np.random.Generator, n: int = 800):
 
 
 def flipped(rng: np.random.Generator, score: np.ndarray, share: float) -> np.ndarray:
-    """Turn a share of outcomes of 0 and 1 over."""
+    """Swap 0 and 1 in a share of the outcomes."""
     return np.where(rng.random(score.shape) < share, 1.0 - score, score)
 
 
@@ -60,7 +66,65 @@ def make_table(vectors, score, **columns) -> hypernova.OutcomeTable:
 
 
 def two_kinds(rng: np.random.Generator, n: int = 240, swap: float = 0.1, **columns):
-    """Two kinds of task, and two models that are good at one each; optimum known."""
+    """Make a table of two kinds of task and two models, each good at one, and the kinds."""
     vectors, labels = blobs(rng, centres=2, each=n // 2)
     score = np.where(labels[:, None] == np.arange(2), 1.0, 0.0)
     return make_table(vectors, flipped(rng, score, swap), **columns), labels
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One place of the ranking of a made-up decision."""
+
+    model: str
+    success: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision with the fields that the outcome log reads of one."""
+
+    model: str = "m0"
+    cluster: int = 0
+    propensity: float = 1.0
+    success: float = 0.5
+    artifact: str = ARTIFACT
+    reason: str = "routed"
+    novelty: float = 0.25
+    others: tuple[Entry, ...] = ()
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def ranking(self) -> tuple[Entry, ...]:
+        return (Entry(self.model, self.success), *self.others)
+
+
+def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
+    """Fit an artifact of four models and 16 dimensions; return it and its table."""
+    from hypernova.training.model_selection import Setting
+    from hypernova.training.trainer import learn
+
+    rng = np.random.default_rng(seed)
+    vectors, labels = blobs(rng, centres=4, each=60, spread=0.2)
+    rates = rng.uniform(0.3, 0.7, size=(4, 4))[labels] + 0.2 * vectors[:, 8:12]
+    score = (rng.random((240, 4)) < rates).astype(float)
+    cost = np.tile([0.1, 0.2, 0.3, 0.4], (240, 1)) * (1 + labels[:, None])
+    table = make_table(vectors, score, cost_usd=cost)
+    setting = Setting("prompts", clusters, shrinkage, ridge, 1.0)
+    learned = learn(table, vectors, setting=setting, clusters=clusters)
+    identity = {"kind": "vectors", "name": "a test", "dim": 16, "fingerprint": "0" * 64}
+    return learned.artifact(identity=identity, metadata={"in_sample": {"accuracy": 0.5}}), table
+
+
+def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):
+    """Make a table of new models' outcomes on n prompts near the clusters."""
+    vectors, _ = blobs(rng, centres=4, each=-(-n // 4), spread=0.2)
+    given_columns = {"score": rng.integers(0, 2, (n, len(names))).astype(float), **columns}
+    return hypernova.OutcomeTable.from_arrays(
+        task_ids=[f"s{i}" for i in range(n)],
+        prompts=[f"scored {i}" for i in range(n)],
+        models=list(names),
+        embedding=rng.permutation(vectors)[:n],
+        min_models=1,
+        **given_columns,
+    )

@@ -269,9 +269,9 @@ def read(data: bytes) -> ReferenceArtifact:
     sharpness, count = _soft(body[b"SOFT"]) if b"SOFT" in body else (None, None)
     offsets = slopes = None
     if b"SLOP" in body:
-        lifts = floats(b"SLOP", "<f4", -1)
-        value(np.isfinite(lifts), b"SLOP")
-        offsets, slopes = lifts[:m], lifts[m:].reshape(m, d)
+        linear = floats(b"SLOP", "<f4", -1)
+        value(np.isfinite(linear), b"SLOP")
+        offsets, slopes = linear[:m], linear[m:].reshape(m, d)
     added = (sharpness, count, offsets, slopes)
     arrays = (centroids, counts, mean, success, error, gain, cost, late, quantiles)
     return ReferenceArtifact(
@@ -353,7 +353,9 @@ def _known(table: NDArray[np.float32], rows: list[tuple[int, float]], i: int) ->
     return _sum(p * value for p, value in known) / of_known if of_known else None
 
 
-def lifts(artifact: ReferenceArtifact, query: NDArray[np.float32], novel: bool) -> list[float]:
+def corrections(
+    artifact: ReferenceArtifact, query: NDArray[np.float32], novel: bool
+) -> list[float]:
     """Give what is added to the success estimate of each model."""
     if artifact.slopes is None or artifact.offsets is None or novel:
         return [0.0] * len(artifact.models)
@@ -397,7 +399,7 @@ def decide(
         Novel: The prompt is novel, and the caller wants none.
     """
 
-    def wish(given: float | None, field: str) -> float:
+    def given_or_own(given: float | None, field: str) -> float:
         return artifact.policy[field] if given is None else given
 
     cluster, distance = nearest(artifact, query)
@@ -412,15 +414,18 @@ def decide(
     def mean(table: NDArray[Any], i: int) -> float:
         return _sum(p * float(table[c, i]) for c, p in rows)
 
-    lift = lifts(artifact, query, novel)
-    success = [min(max(mean(artifact.success, i) + lift[i], 0.0), 1.0) for i in models]
+    correction = corrections(artifact, query, novel)
+    success = [min(max(mean(artifact.success, i) + correction[i], 0.0), 1.0) for i in models]
     late = [_known(artifact.latency, rows, i) for i in models]
     cost = [_known(artifact.cost, rows, i) for i in models]
     for name, price in (prices or {}).items():
         cost[artifact.models.index(name)] = float(price)
 
     utility = list(success)
-    weights = (wish(cost_weight, "cost_weight"), wish(latency_weight, "latency_weight"))
+    weights = (
+        given_or_own(cost_weight, "cost_weight"),
+        given_or_own(latency_weight, "latency_weight"),
+    )
     for weight, amounts in zip(weights, (cost, late), strict=True):
         if weight == 0:
             continue
@@ -436,7 +441,10 @@ def decide(
     if unguarded:
         part = [0] * len(utility)
     order = sorted(range(len(utility)), key=lambda i: (part[i], -utility[i], i))
-    limit, floor = wish(max_cost_usd, "max_cost_usd"), wish(min_success, "min_success")
+    limit, floor = (
+        given_or_own(max_cost_usd, "max_cost_usd"),
+        given_or_own(min_success, "min_success"),
+    )
 
     def stays(i: int) -> bool:
         price, name = cost[i], artifact.models[i]

@@ -1,4 +1,7 @@
-"""Start `hypernova serve` as a process, stop it, and read its errors. Not here: any test."""
+"""Start `hypernova serve` as a process, stop it, and check its answers.
+
+Not here: the application within a test's own process; see test_serve_limits.py.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ START_S = 60
 
 
 class Server:
-    """A process, the port that it chose, and what it logged so far."""
+    """A server process, its port and the lines that it has logged."""
 
     def __init__(self, *options: object, env: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0"]
@@ -47,7 +50,7 @@ class Server:
                     self._came.notify_all()
 
     def wait_for(self, text: str, count: int = 1) -> str:
-        """The line of the log in which a text stands for the ``count``-th time."""
+        """Wait for a text to be logged ``count`` times, and return the line of the last."""
 
         def found() -> list[str]:
             return [line for line in self.lines if text in line]
@@ -67,7 +70,7 @@ class Server:
 
 @contextmanager
 def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Server]:
-    """A server for the time of a block."""
+    """Run a server while the block runs."""
     server = Server(*options, env=env)
     try:
         yield server
@@ -76,8 +79,8 @@ def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Ser
             server.stop()
 
 
-def refused(answer: httpx.Response, status: int, code: str) -> str:
-    """An error in its one form; gives its message."""
+def assert_error(answer: httpx.Response, status: int, code: str) -> str:
+    """Assert that an answer is an error in its one form, and return its message."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     fault = answer.json()
@@ -89,7 +92,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
 
 
 def metrics(client: httpx.Client) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every sample, by name and labels."""
+    """Read every sample of ``/metrics``, by name and labels."""
     text = client.get("/metrics").raise_for_status().text
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -99,7 +102,7 @@ def metrics(client: httpx.Client) -> dict[tuple[str, tuple[tuple[str, str], ...]
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory that a process has."""
+    """Read the resident memory of a process, in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
             return int(line.split()[1]) * 1024

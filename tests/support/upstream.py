@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's protocols for text, and fails when told to.
+"""A local server that speaks OpenAI's protocols for text, and fails for models of choice.
 
 Not here: a model.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Upstream:
-    """Answers as whatever model is asked for.
+    """A server that answers as the model that a request names.
 
     Attributes:
         failing: Models that answer 500.
@@ -58,7 +58,7 @@ class Upstream:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def forget(self) -> None:
-        """Set all to what it was at the start."""
+        """Forget all requests and failures."""
         self.failing, self.too_long = set(), set()
         self.seen.clear()
         self.bodies.clear()

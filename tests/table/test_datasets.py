@@ -11,8 +11,6 @@ import csv
 import json
 import math
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +25,8 @@ from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
 from hypernova.table.public import PUBLIC_DATASETS
 from hypernova.table.public.headline import discrepancy
-from support.tables import assert_same
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+from support.commands import run, run_python
+from support.tables import assert_same_table
 
 
 def one_line(error: Exception, *parts: str) -> None:
@@ -135,6 +124,7 @@ def rebuilt(shared: Path, at: Path) -> tuple[Path, Path, OutcomeTable]:
     return leaderboards, problems, OutcomeTable.read(folder)
 
 
+@pytest.mark.slow
 def test_the_real_table_comes_through_the_command_unchanged(shared, tmp_path) -> None:
     leaderboards, problems, direct = rebuilt(shared, tmp_path)
     for output in (tmp_path / "swe", tmp_path / "swe.jsonl"):
@@ -142,9 +132,10 @@ def test_the_real_table_comes_through_the_command_unchanged(shared, tmp_path) ->
         assert (done.returncode, done.stderr) == (0, "")
         assert "500 tasks x 24 models, 12000 outcomes" in done.stdout
         assert "1 entries" in done.stdout
-        assert_same(OutcomeTable.read(output), direct)
+        assert_same_table(OutcomeTable.read(output), direct)
 
 
+@pytest.mark.slow
 def test_a_wrong_headline_is_reported_by_name(shared, tmp_path) -> None:
     leaderboards, problems, direct = rebuilt(shared, tmp_path)
     content = json.loads(leaderboards.read_text())
@@ -285,7 +276,7 @@ def test_problems_in_every_form(tmp_path) -> None:
     parquet = tmp_path / "problems.parquet"
     pq.write_table(pa.Table.from_pylist(PROBLEMS), parquet)
     for path in (lines, parquet):
-        assert_same(read_swebench(leaderboards, path).table, table)
+        assert_same_table(read_swebench(leaderboards, path).table, table)
 
 
 def edited(*keys: Any, to: object = None) -> dict[str, Any]:
@@ -445,7 +436,7 @@ def test_a_wide_table(form, tmp_path) -> None:
         score=[[1.0, 0.0], [0.25, 1.0], [np.nan, 0.5]],
         cost_usd=[[0.0007, 6.57e-05], [np.nan, 0.0], [np.nan, 1e-05]],
     )
-    assert_same(loaded.table, expected)
+    assert_same_table(loaded.table, expected)
     assert (loaded.table.name, loaded.discrepancies, loaded.without_outcomes) == ("wide", (), ())
 
 
@@ -553,7 +544,7 @@ socket.getaddrinfo = refuse
 from hypernova.cli import main
 raise SystemExit(main(["datasets"]))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
     for source in PUBLIC_DATASETS:
         assert f"{source.name}: " in done.stdout
@@ -577,6 +568,7 @@ def test_the_listed_command_works(source, tmp_path, monkeypatch) -> None:
     assert OutcomeTable.read("FOLDER").n_tasks == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.jsonl"])
 def test_nothing_is_overwritten(name, tmp_path) -> None:
     wide = wide_csv(tmp_path, WIDE)
@@ -589,6 +581,7 @@ def test_nothing_is_overwritten(name, tmp_path) -> None:
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_converted_table_can_be_fitted(tmp_path) -> None:
     n = 40
     columns = {
@@ -607,6 +600,7 @@ def test_a_converted_table_can_be_fitted(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

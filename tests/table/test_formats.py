@@ -20,14 +20,14 @@ from hypothesis import given, settings
 from hypernova.errors import TableError
 from hypernova.table import OutcomeTable, read_prompts, read_routerbench
 from hypernova.table.formats import files
-from support.tables import assert_same
-from table.test_table import (
+from support.strategies import examples
+from support.tables import (
     HEADER,
     Example,
+    assert_read_refused,
+    assert_same_table,
     csv_file,
-    examples,
     jsonl,
-    refused,
     write_folder,
     write_jsonl,
     write_long,
@@ -63,6 +63,7 @@ def delimited(
     return text.getvalue().encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(examples())
 def test_the_same_table_in_every_format_reads_equal(example: Example) -> None:
@@ -92,11 +93,11 @@ def test_the_same_table_in_every_format_reads_equal(example: Example) -> None:
             (at / name).write_bytes(content)
             others.append(at / name)
         for other in others:
-            assert_same(expected, OutcomeTable.read(other))
+            assert_same_table(expected, OutcomeTable.read(other))
         for name, content in forms.items():
             (at / name).write_bytes(content)
             found = OutcomeTable.read(at / name)
-            assert_same(expected, found, embedding=False)
+            assert_same_table(expected, found, embedding=False)
             assert found.name == name.partition(".")[0]
             prompts = [example.prompts[task] for task, *_ in example.outcomes]
             assert read_prompts(at / name) == prompts
@@ -112,7 +113,7 @@ def test_lines_are_counted_alike_in_every_form(tmp_path) -> None:
         ("d.tsv.gz", gzip.compress(text.replace(";", "\t").encode()), 4),
     ):
         (tmp_path / name).write_bytes(content)
-        refused(tmp_path / name, f"line {line}, column ")
+        assert_read_refused(tmp_path / name, f"line {line}, column ")
 
 
 ROWS = ("task_id;prompt;model;score;cost_usd", "t;p;a;1;{}", "t;p;b;0,5;{}")
@@ -132,7 +133,7 @@ def test_no_number_is_guessed_at(separator, first, second, parts, tmp_path) -> N
     text = "\n".join(ROWS).format(first, second).replace(";", separator)
     path = tmp_path / "t.csv"
     path.write_text(text)
-    refused(path, *parts)
+    assert_read_refused(path, *parts)
 
 
 @pytest.mark.parametrize(
@@ -148,12 +149,12 @@ def test_no_number_is_guessed_at(separator, first, second, parts, tmp_path) -> N
 )
 def test_a_score_that_is_none_says_how_to_write_it(score, remedy, tmp_path) -> None:
     path = csv_file(tmp_path, "task_id,prompt,model,score", "t,p,a,1", f"t,p,b,{score}")
-    assert remedy in refused(path, "line 3, column 'score'")
+    assert remedy in assert_read_refused(path, "line 3, column 'score'")
 
 
 def test_truth_is_a_score_and_no_cost(tmp_path) -> None:
     path = csv_file(tmp_path, "task_id,prompt,model,score,cost_usd", "t,p,a,1,1", "t,p,b,no,no")
-    refused(path, "line 3, column 'cost_usd'", "'no'")
+    assert_read_refused(path, "line 3, column 'cost_usd'", "'no'")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_truth_is_a_score_and_no_cost(tmp_path) -> None:
     ids=range(4),
 )
 def test_another_header_says_what_was_expected_and_found(header, parts, tmp_path) -> None:
-    refused(csv_file(tmp_path, header, "t,p,a,1"), "line 1", *parts)
+    assert_read_refused(csv_file(tmp_path, header, "t,p,a,1"), "line 1", *parts)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_another_header_says_what_was_expected_and_found(header, parts, tmp_path
 def test_what_is_not_read_says_what_to_do(name, content, remedy, tmp_path) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    assert remedy in refused(path)
+    assert remedy in assert_read_refused(path)
     with pytest.raises(TableError, match=name):
         read_prompts(path)
 
@@ -224,7 +225,7 @@ def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatc
                 file.write(bytes(1 << 20))
         assert path.stat().st_size < 1 << 17
         tracemalloc.start()
-        refused(path, "line 1: is longer than 1 MiB")
+        assert_read_refused(path, "line 1: is longer than 1 MiB")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 8 << 20

@@ -16,7 +16,7 @@ import hypernova
 from hypernova.errors import ModelPoolError, TableError
 from hypernova.table import OutcomeTable, read_routerbench
 from hypernova.table.model_names import find_lookalikes, name_problem
-from table.test_table import csv_file, folder, jsonl, long_parquet
+from support.tables import csv_file, folder, jsonl, long_parquet
 
 if TYPE_CHECKING:
     from pathlib import Path

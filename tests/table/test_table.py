@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import copy
 import csv
-import io
 import json
 import math
 import os
 import pickle
-import random
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,265 +22,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import hypernova.table
-from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import HypernovaError, MissingExtraError, NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_prompts
-from hypernova.table.model_names import find_lookalikes, name_problem
-from support.tables import assert_same
-
-# --- helpers ----------------------------------------------------------------------------
-
-
-def refused(path: Path, *parts: str) -> str:
-    """Read `path`, and return the one-line message that names the file and holds each part."""
-    with pytest.raises(TableError) as caught:
-        OutcomeTable.read(path)
-    return _checked_message(caught.value, path.name, *parts)
-
-
-def prompts_refused(path: Path, *parts: str) -> str:
-    with pytest.raises(TableError) as caught:
-        read_prompts(path)
-    return _checked_message(caught.value, path.name, *parts)
-
-
-def arrays_refused(*parts: str, **changes: Any) -> str:
-    with pytest.raises(TableError) as caught:
-        OutcomeTable.from_arrays(**{**ARRAYS, **changes})
-    return _checked_message(caught.value, "table 'table'", *parts)
-
-
-def _checked_message(error: TableError, *parts: str) -> str:
-    message = str(error)
-    assert message.isprintable(), "one line, nothing that a terminal would act on"
-    for part in parts:
-        assert part in message
-    problem, _, remedy = message.rpartition("; ")
-    assert problem
-    assert remedy, "says what to do"
-    return message
-
-
-ARRAYS: dict[str, Any] = {
-    "task_ids": ["t0", "t1", "t2"],
-    "prompts": ["one", "two", "three"],
-    "models": ["b", "a"],
-    "score": [[1.0, 0.0], [np.nan, 0.5], [0.25, np.nan]],
-}
-
-TASK = {"task_id": "t0", "prompt": "one", "outcomes": {"a": 1, "b": 0}}
-
-
-def jsonl(tmp_path: Path, *rows: object, name: str = "table.jsonl") -> Path:
-    """Write rows; a string goes in as it is, anything else as JSON."""
-    path = tmp_path / name
-    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def csv_file(tmp_path: Path, *lines: str, name: str = "table.csv") -> Path:
-    path = tmp_path / name
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="")
-    return path
-
-
-HEADER = "task_id,prompt,group,model,score,cost_usd,latency_s"
-
-
-def parquet(path: Path, columns: dict[str, Any]) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(pa.table(columns), path)
-    return path
-
-
-LONG: dict[str, Any] = {
-    "task_id": ["t0", "t0", "t1", "t1"],
-    "prompt": ["one", "one", "two", "two"],
-    "model": ["a", "b", "a", "b"],
-    "score": [1.0, 0.0, 0.5, 1.0],
-}
-
-
-def long_parquet(tmp_path: Path, **changes: Any) -> Path:
-    """Write the small long table; a column given as None is left out."""
-    columns = {key: value for key, value in {**LONG, **changes}.items() if value is not None}
-    return parquet(tmp_path / "long.parquet", columns)
-
-
-def folder(
-    tmp_path: Path,
-    tasks: dict[str, Any] | None = None,
-    outcomes: dict[str, Any] | None = None,
-) -> Path:
-    path = tmp_path / "folder"
-    task_columns = {"task_id": ["t0", "t1"], "prompt": ["one", "two"], **(tasks or {})}
-    outcome_columns = {key: LONG[key] for key in ("task_id", "model", "score")} | (outcomes or {})
-    parquet(path / "tasks.parquet", task_columns)
-    parquet(path / "outcomes.parquet", outcome_columns)
-    return path
-
+from support.commands import run_python
+from support.paths import PACKAGES
+from support.strategies import examples
+from support.tables import (
+    ARRAYS,
+    HEADER,
+    LONG,
+    TASK,
+    WRITERS,
+    Example,
+    assert_arrays_refused,
+    assert_one_line,
+    assert_prompts_refused,
+    assert_read_refused,
+    assert_same_table,
+    csv_file,
+    folder,
+    jsonl,
+    long_parquet,
+    parquet,
+    write_csv,
+)
 
 # --- the same table in all forms --------------------------------------------------------
 
 
-@dataclass
-class Example:
-    """A table in plain Python: outcomes are (task, model, score, cost, latency) by index."""
-
-    ids: list[str]
-    prompts: list[str]
-    groups: list[str | None]
-    models: list[str]
-    outcomes: list[tuple[int, int, float, float | None, float | None]]
-    embedding: list[list[float]] | None
-
-
-# Whatever a file can hold: line breaks, quotes, commas and NUL in prompts; no control characters
-# in names.
-_prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
-    lambda text: not is_blank(text)
-)
-_names = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp", "Cs")),
-    min_size=1,
-    max_size=6,
-).filter(lambda text: not text.isspace())
-_amounts = st.none() | st.floats(0, 1e9, allow_nan=False)
-
-
-_models = st.lists(
-    _names.filter(lambda name: name_problem(name) is None), min_size=2, max_size=4, unique=True
-).filter(lambda names: find_lookalikes(names) is None)
-
-
-@st.composite
-def examples(draw: st.DrawFn) -> Example:
-    ids = draw(st.lists(_names, min_size=1, max_size=5, unique=True))
-    models = draw(_models)
-    # From a small pool, so that prompts repeat.
-    pool = draw(st.lists(_prompts, min_size=1, max_size=3))
-    # A long form cannot hold a task or a model without outcomes.
-    needed = {(i, i % len(models)) for i in range(len(ids))}
-    needed |= {(i % len(ids), i) for i in range(len(models))}
-    cells = [
-        (task, model)
-        for task in range(len(ids))
-        for model in range(len(models))
-        if (task, model) in needed or draw(st.booleans())
-    ]
-    vector = st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3).filter(any)
-    return Example(
-        ids=ids,
-        prompts=[draw(st.sampled_from(pool)) for _ in ids],
-        groups=[draw(st.none() | _names) for _ in ids],
-        models=models,
-        outcomes=[
-            (task, model, draw(st.floats(0, 1)), draw(_amounts), draw(_amounts))
-            for task, model in cells
-        ],
-        embedding=[draw(vector) for _ in ids] if draw(st.booleans()) else None,
-    )
-
-
-def write_folder(at: Path, example: Example, seed: int) -> Path:
-    path = at / f"folder{seed}"
-    tasks, outcomes = _shuffled(example, seed)
-    columns: dict[str, Any] = {
-        "task_id": [example.ids[task] for task in tasks],
-        "prompt": [example.prompts[task] for task in tasks],
-        "group": pa.array([example.groups[task] for task in tasks], pa.string()),
-    }
-    if example.embedding is not None:
-        vectors = [example.embedding[task] for task in tasks]
-        columns["embedding"] = pa.array(vectors, pa.list_(pa.float32()))
-    parquet(path / "tasks.parquet", columns)
-    parquet(
-        path / "outcomes.parquet",
-        {
-            "task_id": [example.ids[task] for task, *_ in outcomes],
-            **_outcome_columns(example, outcomes),
-            "api_calls": [7] * len(outcomes),
-        },
-    )
-    return path
-
-
-def write_long(at: Path, example: Example, seed: int) -> Path:
-    _, outcomes = _shuffled(example, seed)
-    columns: dict[str, Any] = {
-        "task_id": pa.array([example.ids[o[0]] for o in outcomes]).dictionary_encode(),
-        "prompt": pa.array([example.prompts[o[0]] for o in outcomes], pa.large_string()),
-        "group": pa.array([example.groups[o[0]] for o in outcomes], pa.string()),
-        **_outcome_columns(example, outcomes),
-    }
-    if example.embedding is not None:
-        vectors = [example.embedding[o[0]] for o in outcomes]
-        columns["embedding"] = pa.array(vectors, pa.list_(pa.float64(), 3))
-    path = at / f"long{seed}.parquet"
-    # Small row groups, so that a column comes in several chunks.
-    pq.write_table(pa.table(columns), path, row_group_size=2)
-    return path
-
-
-def write_jsonl(at: Path, example: Example, seed: int) -> Path:
-    tasks, outcomes = _shuffled(example, seed)
-    rows = []
-    for task in tasks:
-        row: dict[str, Any] = {"task_id": example.ids[task], "prompt": example.prompts[task]}
-        if example.groups[task] is not None:
-            row["group"] = example.groups[task]
-        if example.embedding is not None:
-            row["embedding"] = example.embedding[task]
-        row["outcomes"] = {
-            example.models[model]: score
-            if cost is None and latency is None
-            else {"score": score, "cost_usd": cost, "latency_s": latency}
-            for owner, model, score, cost, latency in outcomes
-            if owner == task
-        }
-        rows.append(row)
-    return jsonl(at, *rows, name=f"table{seed}.jsonl")
-
-
-def write_csv(at: Path, example: Example, seed: int) -> Path:
-    _, outcomes = _shuffled(example, seed)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(HEADER.split(","))
-    for task, model, score, cost, latency in outcomes:
-        group = example.groups[task]
-        writer.writerow(
-            [example.ids[task], example.prompts[task], group, example.models[model]]
-            + ["" if value is None else repr(value) for value in (score, cost, latency)]
-        )
-    path = at / f"table{seed}.csv"
-    path.write_bytes(text.getvalue().encode())
-    return path
-
-
-def _outcome_columns(example: Example, outcomes: list[Any]) -> dict[str, Any]:
-    return {
-        "model": [example.models[model] for _, model, *_ in outcomes],
-        "score": [score for *_, score, _, _ in outcomes],
-        "cost_usd": pa.array([cost for *_, cost, _ in outcomes], pa.float64()),
-        "latency_s": pa.array([latency for *_, latency in outcomes], pa.float64()),
-    }
-
-
-def _shuffled(example: Example, seed: int) -> tuple[list[int], list[Any]]:
-    # Seed 0 is the order of the example.
-    tasks, outcomes = list(range(len(example.ids))), list(example.outcomes)
-    if seed:
-        random.Random(seed).shuffle(tasks)
-        random.Random(seed).shuffle(outcomes)
-    return tasks, outcomes
-
-
-WRITERS = [write_folder, write_long, write_jsonl, write_csv]
-
-
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(examples())
 def test_all_formats_read_equal(example: Example) -> None:
@@ -310,10 +75,11 @@ def test_all_formats_read_equal(example: Example) -> None:
             first.embedding, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6
         )
     for other in tables[1:3]:
-        assert_same(first, other)
-    assert_same(first, tables[3], embedding=False)
+        assert_same_table(first, other)
+    assert_same_table(first, tables[3], embedding=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(examples(), st.integers(1, 1000))
 def test_row_order_changes_nothing_but_task_order(example: Example, seed: int) -> None:
@@ -322,7 +88,7 @@ def test_row_order_changes_nothing_but_task_order(example: Example, seed: int) -
             plain = OutcomeTable.read(writer(Path(at), example, 0))
             mixed = OutcomeTable.read(writer(Path(at), example, seed))
             order = np.array([mixed.task_ids.index(task) for task in plain.task_ids])
-            assert_same(plain, mixed.subset(order))
+            assert_same_table(plain, mixed.subset(order))
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -393,7 +159,9 @@ def test_prompt_of_a_megabyte_and_the_csv_limit_is_restored(tmp_path: Path) -> N
     prompt = "x" * 1_000_000
     path = csv_file(tmp_path, HEADER, f"t,{prompt},,a,1,,", f"t,{prompt},,b,0,,")
     assert OutcomeTable.read(path).prompts == (prompt,)
-    refused(csv_file(tmp_path, HEADER, f"t,{prompt},,a,1,,", "t,y,,b,0,,"), "line 3", "'prompt'")
+    assert_read_refused(
+        csv_file(tmp_path, HEADER, f"t,{prompt},,a,1,,", "t,y,,b,0,,"), "line 3", "'prompt'"
+    )
     assert csv.field_size_limit() == before
 
 
@@ -405,7 +173,7 @@ def test_exact_repeats_count_once(tmp_path: Path) -> None:
     path = jsonl(tmp_path, '{"task_id": "t", "prompt": "p", "outcomes": {"a": 1, "b": 0, "a": 1}}')
     assert OutcomeTable.read(path).models == ("a", "b")
     doubled = {key: value * 2 for key, value in LONG.items()}
-    assert_same(
+    assert_same_table(
         OutcomeTable.read(long_parquet(tmp_path, **doubled)),
         OutcomeTable.read(folder(tmp_path)),
     )
@@ -470,17 +238,17 @@ def test_missing_path(tmp_path: Path) -> None:
 def test_unknown_suffix(tmp_path: Path) -> None:
     path = tmp_path / "table.log"
     path.touch()
-    refused(path, "'.log'", ".jsonl", ".csv", ".parquet", "tasks.parquet")
-    prompts_refused(path, "'.log'", ".txt", ".jsonl", ".csv", ".parquet")
+    assert_read_refused(path, "'.log'", ".jsonl", ".csv", ".parquet", "tasks.parquet")
+    assert_prompts_refused(path, "'.log'", ".txt", ".jsonl", ".csv", ".parquet")
 
 
 def test_folder_without_its_files(tmp_path: Path) -> None:
     path = folder(tmp_path)
     (path / "outcomes.parquet").unlink()
-    assert "lacks outcomes.parquet;" in refused(path)
+    assert "lacks outcomes.parquet;" in assert_read_refused(path)
     (path / "tasks.parquet").unlink()
-    assert "lacks tasks.parquet and outcomes.parquet;" in refused(path)
-    assert "lacks tasks.parquet;" in prompts_refused(path)
+    assert "lacks tasks.parquet and outcomes.parquet;" in assert_read_refused(path)
+    assert "lacks tasks.parquet;" in assert_prompts_refused(path)
 
 
 def test_path_with_a_line_break_stays_on_one_line(tmp_path: Path) -> None:
@@ -523,21 +291,13 @@ def test_text_formats_do_not_import_pyarrow(tmp_path: Path) -> None:
 
 
 def _python(code: str, *arguments: str, first: Path | None = None) -> str:
-    package = Path(hypernova.table.__file__).parents[2]
-    paths = [str(path) for path in (first, package) if path is not None]
+    paths = [str(path) for path in (first, PACKAGES) if path is not None]
     inherited = os.environ.get("PYTHONPATH")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*paths, *([inherited] if inherited else [])]),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
+    return run_python("-c", code, *arguments, env=environment, code=0).stdout
 
 
 # --- malformed JSON Lines ---------------------------------------------------------------
@@ -599,7 +359,7 @@ def test_jsonl_row_is_refused(change: dict[str, Any], parts: list[str], tmp_path
     path = jsonl(tmp_path, TASK, "", {**TASK, "task_id": "t1", **change})
     # The missing vector is that of the first line.
     line = "line 1" if "no vector" in parts else "line 3"
-    refused(path, f"table.jsonl, {line}, column ", *parts)
+    assert_read_refused(path, f"table.jsonl, {line}, column ", *parts)
 
 
 @pytest.mark.parametrize(
@@ -617,7 +377,9 @@ def test_jsonl_embedding_is_refused(
     vectors: list[Any], line: int, parts: list[str], tmp_path: Path
 ) -> None:
     rows = [{**TASK, "task_id": f"t{i}", "embedding": v} for i, v in enumerate(vectors)]
-    refused(jsonl(tmp_path, *rows), f"line {line}, column 'embedding' (task 't{line - 1}')", *parts)
+    assert_read_refused(
+        jsonl(tmp_path, *rows), f"line {line}, column 'embedding' (task 't{line - 1}')", *parts
+    )
 
 
 @pytest.mark.parametrize(
@@ -650,18 +412,20 @@ def test_jsonl_embedding_is_refused(
     ids=range(10),
 )
 def test_jsonl_line_is_refused(line: str, parts: list[str], tmp_path: Path) -> None:
-    refused(jsonl(tmp_path, TASK, line), "table.jsonl, line 2", *parts)
+    assert_read_refused(jsonl(tmp_path, TASK, line), "table.jsonl, line 2", *parts)
 
 
 def test_jsonl_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "table.jsonl"
     latin = json.dumps({**TASK, "prompt": "é"}, ensure_ascii=False).encode("latin-1")
     path.write_bytes(json.dumps(TASK).encode() + b"\n" + latin)
-    refused(path, "line 2", "not valid UTF-8", "0xe9")
+    assert_read_refused(path, "line 2", "not valid UTF-8", "0xe9")
 
 
 def test_long_values_are_cut_in_the_message(tmp_path: Path) -> None:
-    message = refused(jsonl(tmp_path, {**TASK, "outcomes": {"a": "x" * 10_000}}), "'xxx")
+    message = assert_read_refused(
+        jsonl(tmp_path, {**TASK, "outcomes": {"a": "x" * 10_000}}), "'xxx"
+    )
     assert len(message) < 400 + len(str(tmp_path))
 
 
@@ -706,7 +470,7 @@ def test_csv_row_is_refused(row: str, parts: list[str], tmp_path: Path) -> None:
     path = csv_file(
         tmp_path, HEADER, 't0,"on\ne",g,a,1,1,', 't0,"on\ne",g,b,0,,', "", row, "t9,x,,b,1,,"
     )
-    refused(path, "table.csv, line 7, column ", *parts)
+    assert_read_refused(path, "table.csv, line 7, column ", *parts)
 
 
 @pytest.mark.parametrize(
@@ -727,15 +491,15 @@ def test_csv_row_is_refused(row: str, parts: list[str], tmp_path: Path) -> None:
     ids=range(11),
 )
 def test_csv_file_is_refused(lines: list[str], parts: list[str], tmp_path: Path) -> None:
-    refused(csv_file(tmp_path, *lines), *parts)
+    assert_read_refused(csv_file(tmp_path, *lines), *parts)
 
 
 def test_csv_in_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"task_id,prompt,model,score\nt,p,a,1\nt,\xff,b,1\n")
-    refused(path, "line 3", "not valid UTF-8", "0xff")
+    assert_read_refused(path, "line 3", "not valid UTF-8", "0xff")
     path.write_bytes("task_id,prompt,model,score\nt,p,a,1\n".encode("utf-16"))
-    refused(path, "line 1", "save the file as UTF-8")
+    assert_read_refused(path, "line 1", "save the file as UTF-8")
 
 
 # --- malformed Parquet ------------------------------------------------------------------
@@ -790,13 +554,17 @@ def test_long_parquet_is_refused(
 ) -> None:
     where = "long.parquet, column" if row is None else f"long.parquet, row {row}, column"
     named = [part for part in parts if part in ("'score'", "'prompt'")]
-    refused(long_parquet(tmp_path, **{column: values}), where, *(named or [f"'{column}'"]), *parts)
+    assert_read_refused(
+        long_parquet(tmp_path, **{column: values}), where, *(named or [f"'{column}'"]), *parts
+    )
 
 
 @pytest.mark.parametrize("missing", ["task_id", "prompt", "model", "score"])
 def test_long_parquet_without_a_column(missing: str, tmp_path: Path) -> None:
     there = ", ".join(repr(name) for name in LONG if name != missing)
-    refused(long_parquet(tmp_path, **{missing: None}), f"lacks '{missing}', found {there};")
+    assert_read_refused(
+        long_parquet(tmp_path, **{missing: None}), f"lacks '{missing}', found {there};"
+    )
 
 
 @pytest.mark.parametrize(
@@ -827,59 +595,61 @@ def test_folder_is_refused(
     tmp_path: Path,
 ) -> None:
     path = folder(tmp_path, tasks, outcomes)
-    refused(path, str(path / f"{file}.parquet"), *parts)
+    assert_read_refused(path, str(path / f"{file}.parquet"), *parts)
 
 
 def test_folder_without_a_column(tmp_path: Path) -> None:
     path = folder(tmp_path)
     parquet(path / "outcomes.parquet", {"task_id": ["t0"], "score": [1.0]})
-    refused(path, "outcomes.parquet: lacks 'model', found 'task_id', 'score';")
+    assert_read_refused(path, "outcomes.parquet: lacks 'model', found 'task_id', 'score';")
     parquet(path / "tasks.parquet", {"id": ["t0"], "prompt": ["one"]})
-    refused(path, "tasks.parquet: lacks 'task_id', found 'id', 'prompt';")
+    assert_read_refused(path, "tasks.parquet: lacks 'task_id', found 'id', 'prompt';")
 
 
 def test_parquet_column_that_stands_twice(tmp_path: Path) -> None:
     path = tmp_path / "long.parquet"
     table = pa.table(LONG)
     pq.write_table(table.append_column("score", table.column("score")), path)
-    refused(path, "'score'", "twice")
+    assert_read_refused(path, "'score'", "twice")
 
 
 def test_parquet_that_is_none_or_cut(tmp_path: Path) -> None:
     path = tmp_path / "long.parquet"
     path.write_bytes(b"")
-    refused(path, "not a readable Parquet file")
+    assert_read_refused(path, "not a readable Parquet file")
     whole = long_parquet(tmp_path).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    refused(path, "not a readable Parquet file")
+    assert_read_refused(path, "not a readable Parquet file")
 
 
 def test_parquet_with_invalid_utf8(tmp_path: Path) -> None:
     raw = pa.array([b"one", b"one", b"t\xff", b"t\xff"])
     broken = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
-    refused(long_parquet(tmp_path, prompt=broken), "row 3", "'prompt'", "not valid UTF-8")
+    assert_read_refused(
+        long_parquet(tmp_path, prompt=broken), "row 3", "'prompt'", "not valid UTF-8"
+    )
 
 
 # --- tables that hold too little --------------------------------------------------------
 
 
 def test_empty_table(tmp_path: Path) -> None:
-    refused(jsonl(tmp_path), "holds no tasks")
-    refused(jsonl(tmp_path, {**TASK, "outcomes": {}}), "holds no outcomes")
+    assert_read_refused(jsonl(tmp_path), "holds no tasks")
+    assert_read_refused(jsonl(tmp_path, {**TASK, "outcomes": {}}), "holds no outcomes")
     none: dict[str, Any] = {key: pa.array(value)[:0] for key, value in LONG.items()}
-    refused(long_parquet(tmp_path, **none), "holds no tasks")
+    assert_read_refused(long_parquet(tmp_path, **none), "holds no tasks")
     outcomes = {key: none[key] for key in ("task_id", "model", "score")}
-    refused(folder(tmp_path, {}, outcomes), "outcomes.parquet", "holds no outcomes")
+    assert_read_refused(folder(tmp_path, {}, outcomes), "outcomes.parquet", "holds no outcomes")
     tasks = {key: none[key] for key in ("task_id", "prompt")}
-    refused(folder(tmp_path, tasks, outcomes), "tasks.parquet", "holds no tasks")
+    assert_read_refused(folder(tmp_path, tasks, outcomes), "tasks.parquet", "holds no tasks")
 
 
 def test_one_model(tmp_path: Path) -> None:
     parts = ["'model'", "one model only, 'a'", "second model"]
-    refused(jsonl(tmp_path, {**TASK, "outcomes": {"a": 1}}), *parts)
+    assert_read_refused(jsonl(tmp_path, {**TASK, "outcomes": {"a": 1}}), *parts)
     outcomes = {"task_id": ["t0", "t1"], "model": ["a", "a"], "score": [1.0, 0.0]}
-    refused(folder(tmp_path, {}, outcomes), "outcomes.parquet", *parts)
-    refused(long_parquet(tmp_path, task_id=list("wxyz"), model=["a"] * 4), *parts)
+    assert_read_refused(folder(tmp_path, {}, outcomes), "outcomes.parquet", *parts)
+    assert_read_refused(long_parquet(tmp_path, task_id=list("wxyz"), model=["a"] * 4), *parts)
 
 
 # --- from arrays ------------------------------------------------------------------------
@@ -949,7 +719,7 @@ def test_from_arrays_sorts_models_and_copies() -> None:
     ids=range(28),
 )
 def test_from_arrays_refuses(changes: dict[str, Any], parts: list[str]) -> None:
-    arrays_refused(*parts, **changes)
+    assert_arrays_refused(*parts, **changes)
 
 
 def test_vectors_are_scaled_whatever_their_length_and_unit_ones_keep_their_bits() -> None:
@@ -963,7 +733,7 @@ def test_vectors_are_scaled_whatever_their_length_and_unit_ones_keep_their_bits(
             np.linalg.norm(table.embedding.astype(np.float64), axis=1), 1, atol=1e-6
         )
         again = OutcomeTable.from_arrays(**ARRAYS, embedding=table.embedding)
-        assert_same(table, again)
+        assert_same_table(table, again)
 
 
 # --- the object -------------------------------------------------------------------------
@@ -982,7 +752,7 @@ def test_table_is_immutable_also_when_pickled_or_copied() -> None:
                 array[0, 0] = 0.5
         with pytest.raises(AttributeError):
             one.name = "other"
-    assert_same(table, pickle.loads(pickle.dumps(table)))
+    assert_same_table(table, pickle.loads(pickle.dumps(table)))
 
 
 def test_prompt_groups() -> None:
@@ -1019,7 +789,7 @@ def test_subset() -> None:
 def test_subset_refuses(rows: Any, part: str) -> None:
     with pytest.raises(TableError) as caught:
         OutcomeTable.from_arrays(**ARRAYS).subset(rows)
-    _checked_message(caught.value, "'rows'", part)
+    assert_one_line(caught.value, "'rows'", part)
 
 
 # --- prompts ----------------------------------------------------------------------------
@@ -1042,18 +812,26 @@ def test_read_prompts_of_every_form(tmp_path: Path) -> None:
 def test_read_prompts_refuses(tmp_path: Path) -> None:
     text = tmp_path / "prompts.txt"
     text.write_bytes(b"\n \n")
-    prompts_refused(text, "holds no prompts")
+    assert_prompts_refused(text, "holds no prompts")
     text.write_bytes(b"one\n\xff\n")
-    prompts_refused(text, "line 2", "UTF-8")
-    prompts_refused(jsonl(tmp_path, {"prompt": "x"}, {"text": "y"}), "line 2: lacks 'prompt'")
-    prompts_refused(jsonl(tmp_path, {"prompt": "x"}, {"prompt": ""}), "line 2, column 'prompt'")
-    prompts_refused(jsonl(tmp_path, {"prompt": "x"}, {"prompt": 1}), "line 2, column 'prompt'")
-    prompts_refused(jsonl(tmp_path, "x"), "line 1", "JSON")
-    prompts_refused(csv_file(tmp_path, "text", "x"), "line 1: lacks 'prompt', found 'text'")
-    prompts_refused(csv_file(tmp_path, "prompt", '"a\nb"', '" "'), "line 4, column 'prompt'")
-    prompts_refused(csv_file(tmp_path, "prompt"), "holds no prompts")
-    prompts_refused(long_parquet(tmp_path, prompt=["x", "", "x", "x"]), "row 2, column 'prompt'")
-    prompts_refused(long_parquet(tmp_path, prompt=None), "lacks 'prompt'")
+    assert_prompts_refused(text, "line 2", "UTF-8")
+    assert_prompts_refused(
+        jsonl(tmp_path, {"prompt": "x"}, {"text": "y"}), "line 2: lacks 'prompt'"
+    )
+    assert_prompts_refused(
+        jsonl(tmp_path, {"prompt": "x"}, {"prompt": ""}), "line 2, column 'prompt'"
+    )
+    assert_prompts_refused(
+        jsonl(tmp_path, {"prompt": "x"}, {"prompt": 1}), "line 2, column 'prompt'"
+    )
+    assert_prompts_refused(jsonl(tmp_path, "x"), "line 1", "JSON")
+    assert_prompts_refused(csv_file(tmp_path, "text", "x"), "line 1: lacks 'prompt', found 'text'")
+    assert_prompts_refused(csv_file(tmp_path, "prompt", '"a\nb"', '" "'), "line 4, column 'prompt'")
+    assert_prompts_refused(csv_file(tmp_path, "prompt"), "holds no prompts")
+    assert_prompts_refused(
+        long_parquet(tmp_path, prompt=["x", "", "x", "x"]), "row 2, column 'prompt'"
+    )
+    assert_prompts_refused(long_parquet(tmp_path, prompt=None), "lacks 'prompt'")
 
 
 # --- real tables ------------------------------------------------------------------------
@@ -1067,12 +845,10 @@ def test_read_prompts_refuses(tmp_path: Path) -> None:
         ("routellm_mmlu", 14042, 2, 0.806, 105),
     ],
 )
-def test_real_table(name: str, tasks: int, models: int, best: float, repeats: int) -> None:
-    shared = os.environ.get("HYPERNOVA_SHARED")
-    root = Path(shared) if shared else Path(__file__).resolve().parents[3] / "shared"
-    path = root / "data" / name
-    if not path.is_dir():
-        pytest.skip(f"no {name} below {root}: set HYPERNOVA_SHARED to the folder that has data/")
+def test_real_table(
+    name: str, tasks: int, models: int, best: float, repeats: int, shared: Path
+) -> None:
+    path = shared / "data" / name
     table = OutcomeTable.read(path)
     assert (table.n_tasks, table.n_models) == (tasks, models)
     assert table.name == name

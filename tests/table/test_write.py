@@ -6,8 +6,6 @@ Not here: what a table may hold; test_table has that.
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.model_names import find_lookalikes, name_problem
-from support.tables import assert_same
+from support.commands import run_python
+from support.tables import assert_same_table
 
 _prompts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
     lambda text: not is_blank(text)
@@ -64,13 +63,14 @@ def tables(draw: st.DrawFn) -> OutcomeTable:
     )
 
 
+@pytest.mark.slow
 @given(tables())
 def test_what_is_written_reads_equal(table) -> None:
     with tempfile.TemporaryDirectory() as at:
         for name in ("folder", "file.jsonl"):
             path = Path(at) / name
             table.save(path)
-            assert_same(OutcomeTable.read(path), table)
+            assert_same_table(OutcomeTable.read(path), table)
         assert sorted(p.name for p in Path(at).iterdir()) == ["file.jsonl", "folder"]
 
 
@@ -120,7 +120,7 @@ try:
 except MissingExtraError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert "hypernova-router[train]" in done.stdout, done
     assert [p.name for p in tmp_path.iterdir()] == ["t.jsonl"]
 
@@ -141,7 +141,7 @@ try:
 except TableWriteError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert done.stdout.count("\n") == 1, done
     assert f"{tmp_path / name}: cannot be written" in done.stdout
     assert list(tmp_path.iterdir()) == []

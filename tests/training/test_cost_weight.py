@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +12,11 @@ import hypernova
 from hypernova.errors import FitError
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
 from hypernova.training.model_selection import FOLDS, Setting, count_repeats
+from support.commands import run
 from support.factories import blobs, make_table, two_kinds
+from support.paths import TABLE
 
 NAN = float("nan")
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
 TWO_CLUSTERS = Setting("prompts", 2, 10.0, None, 0.0)
 
 
@@ -54,6 +52,7 @@ class TestWeights:
 
 
 class TestTargets:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("target", "accuracy", "cost"),
         [
@@ -105,6 +104,7 @@ class TestTargets:
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_the_weight_becomes_the_default(self) -> None:
         """Models with a kind each, one of them five times as dear."""
         cost = np.tile([1.0, 0.2], (240, 1))
@@ -131,7 +131,7 @@ class TestFit:
             {"target_accuracy": 0.5, "cost_weight": 0.1},
         ],
     )
-    def test_one_wish_at_a_time(self, options) -> None:
+    def test_one_target_at_a_time(self, options) -> None:
         with pytest.raises(FitError, match="give one of cost_weight, target_cost and target"):
             hypernova.fit(dear_and_cheap(), **options)
 
@@ -140,6 +140,7 @@ class TestFit:
         with pytest.raises(FitError, match="knows no cost above zero"):
             hypernova.fit(dear_and_cheap(cost_usd=None), **{target: 0.5})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
     def test_a_cost_that_is_known_only_of_a_model_never_taken(self, target) -> None:
         table = dear_and_cheap(cost_usd=np.tile([NAN, 0.1], (120, 1)))
@@ -148,17 +149,8 @@ class TestFit:
             hypernova.fit(worse, **{target: 0.05})
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=300,
-    )
-
-
 class TestCommand:
+    @pytest.mark.slow
     def test_route_goes_by_the_weight_that_meets_the_target(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-cost", 0.003)
@@ -180,7 +172,8 @@ class TestCommand:
             expected = entry["success"] - weight * entry["cost_usd"]
             assert entry["utility"] == pytest.approx(expected)
 
-    def test_an_accuracy(self, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_a_target_of_accuracy_is_met(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
         assert done.returncode == 0, done.stderr
@@ -188,7 +181,8 @@ class TestCommand:
         assert target["accuracy"] >= 0.65
         assert target["cost_usd"] < 0.0115  # what the best single model costs
 
-    def test_out_of_reach(self, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_a_target_out_of_reach_fails_in_one_line(self, tmp_path) -> None:
         """One line that says what is nearest, and no artifact."""
         path = tmp_path / "router.hnv"
         done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.99)

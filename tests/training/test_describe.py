@@ -81,7 +81,7 @@ class TestWords:
         words = distinctive(prompts, [0] * 56 + [1] * 6)
         assert "secret" not in str(words)
 
-    def test_what_is_no_word(self) -> None:
+    def test_numbers_addresses_and_single_letters_are_no_words(self) -> None:
         noise = "the 12345 ____ https://example.org/oven/breeze a x ''"
         prompts = [f"{prompt} {noise}" for prompt in COOKING]
         assert set(distinctive(prompts + SAILING, [0] * 6 + [1] * 6)[0]) == {
@@ -97,7 +97,7 @@ class TestWords:
         "prompts",
         [["one"], ["same"] * 9, ["same words here"] * 3, ["?!"] * 4, ["oven", "oven"], [""]],
     )
-    def test_nothing_to_tell(self, prompts) -> None:
+    def test_prompts_without_words_of_their_own_have_none(self, prompts) -> None:
         assert distinctive(prompts, [0] * len(prompts)) == [[]]
         if len(prompts) > 1:
             distinctive(prompts, [0] + [1] * (len(prompts) - 1))
@@ -110,8 +110,9 @@ class TestWords:
         prompts, clusters = COOKING + SAILING, [0] * 6 + [1] * 6
         assert distinctive(prompts[::-1], clusters[::-1]) == distinctive(prompts, clusters)
 
+    @pytest.mark.slow
     @given(st.lists(st.text(max_size=60), min_size=1, max_size=12))
-    def test_any_text(self, prompts) -> None:
+    def test_any_prompts_have_a_printable_description(self, prompts) -> None:
         for description in of(prompts, [i % 2 for i in range(len(prompts))]):
             assert len(description.words) <= 8
             assert len(description.prompts) <= 3
@@ -129,7 +130,7 @@ class TestPrompts:
         prompts = ["Read this.\nA", "Read this.\nB", "Solve that."]
         assert of(prompts, [0, 0, 0])[0].prompts == ["Read this.", "Solve that."]
 
-    def test_one_line(self) -> None:
+    def test_a_prompt_is_shown_as_one_printable_line(self) -> None:
         assert one_line("\n \t\r\n  first   line \nsecond") == "first line"
         assert one_line("\x1b[31mred\x07\u202etxt\u2066") == "[31mredtxt"
         cut = one_line("word " * 90)
@@ -159,6 +160,7 @@ class TestFit:
         for prompt in table.prompts:
             assert prompt.encode() not in fitted.to_bytes()
 
+    @pytest.mark.slow
     def test_without_description_nothing_else_changes(self, table) -> None:
         plain = hypernova.fit(table, clusters=2, describe=False)
         described = hypernova.fit(table, clusters=2)
@@ -182,6 +184,7 @@ class TestFit:
         assert len(words) == 2
 
 
+@pytest.mark.slow
 def test_real_clusters_are_told_apart(shared) -> None:
     """Repositories are the subject of an issue: words must name them."""
     pytest.importorskip("pyarrow", reason="the table is Parquet files")

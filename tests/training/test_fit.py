@@ -1,13 +1,11 @@
 """k-means, and `fit` from a table to an artifact.
 
-Not here: profiles, linear corrections, prototypes, the selection of a setting, targets
+Not here: profiles, linear corrections, prototypes, the choice of a setting, targets
 (test_profile_estimates, test_linear_correction, test_prototypes, test_model_selection,
 test_cost_weight).
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +17,7 @@ from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.clustering.kmeans import assign, kmeans
 from hypernova.training.model_selection import best_single_setting
 from support.factories import blobs, interleaved, make_table, two_kinds, unit
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+from support.paths import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +28,7 @@ def prompt_vectors() -> np.ndarray:
 
 
 class TestClusters:
+    @pytest.mark.slow
     @pytest.mark.parametrize("clusters", [4, 12, 40])
     def test_is_as_good_as_scikit_learn(self, prompt_vectors, clusters) -> None:
         """Over three seeds: with eight prompts a cluster one seed is luckier than another."""
@@ -83,7 +81,7 @@ class TestClusters:
 
 class TestFit:
     def test_finds_a_known_optimum(self) -> None:
-        """FIELD 12: settings are chosen by held-out outcomes, not by the look of clusters."""
+        """Settings are chosen by held-out outcomes, not by the look of clusters."""
         table, labels = two_kinds(np.random.default_rng(0))
         artifact = hypernova.fit(table)
         taken = artifact.decide_many(table.embedding).model_indices
@@ -92,7 +90,7 @@ class TestFit:
         assert notes["selection"]["accuracy"] > 0.85 > 0.6 > notes["selection"]["best_single"]
 
     def test_with_no_signal_the_default_model_takes_all(self) -> None:
-        """FIELD 12: outcomes that have nothing to do with the text give no routing."""
+        """Outcomes that have nothing to do with the text give no routing."""
         rng = np.random.default_rng(0)
         vectors, _ = blobs(rng, centres=8, each=50)
         score = (rng.random((400, 3)) < [0.5, 0.7, 0.5]).astype(float)
@@ -103,11 +101,13 @@ class TestFit:
         assert notes["in_sample"]["accuracy"] == notes["in_sample"]["best_single"]
         assert notes["in_sample"]["models_used"] == 1
 
+    @pytest.mark.slow
     def test_same_input_same_bytes(self) -> None:
         table, _ = two_kinds(np.random.default_rng(3), swap=0.3)
         assert hypernova.fit(table, seed=1).sha256 == hypernova.fit(table, seed=1).sha256
         assert hypernova.fit(table, seed=1).sha256 != hypernova.fit(table, seed=2).sha256
 
+    @pytest.mark.slow
     def test_same_input_same_bytes_with_groups_holes_and_a_target(self) -> None:
         rng = np.random.default_rng(0)
         vectors, place, group = interleaved(rng)
@@ -125,6 +125,7 @@ class TestFit:
         notes = hypernova.Artifact.from_bytes(first).metadata
         assert notes["setting"]["source"] == "groups"
 
+    @pytest.mark.slow
     def test_metadata_holds_the_setting(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
         routed = hypernova.fit(table, seed=4).metadata
@@ -149,7 +150,8 @@ class TestFit:
         with pytest.raises(EmbedderMismatchError, match="cluster_prompts"):
             hypernova.fit(table, cluster_prompts=["a prompt"])
 
-    def test_cluster_prompts_place_the_clusters(self) -> None:
+    @pytest.mark.slow
+    def test_structure_prompts_place_the_clusters(self) -> None:
         rng = np.random.default_rng(0)
         words = ["select from where join", "def return import class", "sonnet rhyme stanza verse"]
         prompts = [f"{words[i % 3]} {rng.integers(10**6)}" for i in range(60)]
@@ -198,6 +200,7 @@ class TestFit:
 
 
 class TestRealTable:
+    @pytest.mark.slow
     def test_swebench_verified(self, shared) -> None:
         """Routing beats the best single model in-sample, and says that it is in-sample."""
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")
@@ -212,6 +215,7 @@ class TestRealTable:
         assert notes["in_sample"]["accuracy"] == pytest.approx(accuracy, abs=1e-6)
         assert notes["in_sample"]["best_single"] == pytest.approx(0.744)
 
+    @pytest.mark.slow
     def test_the_bundled_artifact_is_the_one_of_that_table(self, shared) -> None:
         """Byte for byte on one kind of machine; elsewhere the same evidence."""
         table = hypernova.OutcomeTable.read(shared / "data" / "swebench_verified")

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
-from hypernova.training.model_pool.prior import is_novel
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
-from support.factories import blobs, make_table, unit
+from support.factories import blobs, fitted, make_table, scored, unit
 
 NAN = float("nan")
 BUNDLED = hypernova.Router.open().artifact
@@ -25,36 +24,8 @@ ARRAYS = (
 )  # fmt: skip
 
 
-def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
-    """An artifact that routes vectors of 16 dimensions among four models, and its table."""
-    rng = np.random.default_rng(seed)
-    vectors, labels = blobs(rng, centres=4, each=60, spread=0.2)
-    rates = rng.uniform(0.3, 0.7, size=(4, 4))[labels] + 0.2 * vectors[:, 8:12]
-    score = (rng.random((240, 4)) < rates).astype(float)
-    cost = np.tile([0.1, 0.2, 0.3, 0.4], (240, 1)) * (1 + labels[:, None])
-    table = make_table(vectors, score, cost_usd=cost)
-    setting = Setting("prompts", clusters, shrinkage, ridge, 1.0)
-    learned = learn(table, vectors, setting=setting, clusters=clusters)
-    identity = {"kind": "vectors", "name": "a test", "dim": 16, "fingerprint": "0" * 64}
-    return learned.artifact(identity=identity, metadata={"in_sample": {"accuracy": 0.5}}), table
-
-
-def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):
-    """Outcomes of new models on n prompts near the clusters."""
-    vectors, _ = blobs(rng, centres=4, each=-(-n // 4), spread=0.2)
-    given_columns = {"score": rng.integers(0, 2, (n, len(names))).astype(float), **columns}
-    return hypernova.OutcomeTable.from_arrays(
-        task_ids=[f"s{i}" for i in range(n)],
-        prompts=[f"scored {i}" for i in range(n)],
-        models=list(names),
-        embedding=rng.permutation(vectors)[:n],
-        min_models=1,
-        **given_columns,
-    )
-
-
 def served(artifact, vectors: np.ndarray) -> np.ndarray:
-    """What the core estimates of each model for each vector, (n, m)."""
+    """The core's estimate of each model for each vector, (n, m)."""
     seen = np.zeros((len(vectors), len(artifact.models)))
     for i, decision in enumerate(artifact.decide_many(np.ascontiguousarray(vectors))):
         for entry in decision.ranking:
@@ -345,7 +316,7 @@ class TestNovel:
         )  # fmt: skip
         decided = built.decide_many(unit(rng.normal(size=(50, 16))))
         expected = decided.novelties.astype(np.float64) > 0.6
-        assert np.array_equal(is_novel(decided.distances, built), expected)
+        assert np.array_equal(built.is_novel(decided.distances), expected)
 
 
 class TestRefused:
@@ -474,11 +445,11 @@ class TestRename:
         assert back.models == BUNDLED.models
 
     @pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\x7f", "\ud800"])
-    def test_no_name(self, name) -> None:
+    def test_an_unprintable_name_is_refused(self, name) -> None:
         with pytest.raises(ModelPoolError, match="is no name of a model"):
             hypernova.rename_model(fitted()[0], "m0", name)
 
-    def test_taken_or_unknown(self) -> None:
+    def test_a_name_that_is_taken_or_unknown_is_refused(self) -> None:
         artifact, _ = fitted()
         for taken in ("m1", "m0"):
             with pytest.raises(ModelPoolError, match="already; choose another"):

@@ -105,6 +105,7 @@ def drawn_table(data) -> tuple[hypernova.OutcomeTable, np.ndarray, np.ndarray]:
 
 
 class TestTally:
+    @pytest.mark.slow
     @given(st.data())
     def test_equals_loops(self, data) -> None:
         table, score, cost = drawn_table(data)
@@ -156,7 +157,7 @@ def many_kinds(rng: np.random.Generator, kinds: int = 12, each: int = 50):
 
 
 class TestSteps:
-    """What `select` chooses where it is known what is best."""
+    """The choice of `select` where the best setting is known."""
 
     def test_one_dominant_model_is_taken_everywhere(self) -> None:
         rng = np.random.default_rng(0)
@@ -167,6 +168,7 @@ class TestSteps:
         assert set(learned.artifact().decide_many(vectors).model_indices) == {0}
         assert learned.selection.held_out.accuracy == learned.selection.best_single.accuracy
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_shuffled_outcomes_of_a_clear_best_single(self, seed) -> None:
         """Text says much about the first model's outcomes, until they are shuffled."""
@@ -179,7 +181,8 @@ class TestSteps:
         assert artifact.default_model == "m0"
         assert set(artifact.decide_many(vectors).model_indices) == {0}
 
-    def test_a_linear_effect_is_learned_by_linear_correction_alone(self) -> None:
+    @pytest.mark.slow
+    def test_what_one_direction_tells_is_lifts(self) -> None:
         """Success rises along one direction and falls along it: clusters only cut it up."""
         rng = np.random.default_rng(0)
         vectors = unit(rng.normal(size=(600, 24)))
@@ -188,6 +191,7 @@ class TestSteps:
         setting = learn(table, vectors).setting
         assert (setting.shrinkage, setting.ridge is None) == (FULL_SHRINKAGE, False)
 
+    @pytest.mark.slow
     def test_many_kinds_are_clusters(self) -> None:
         table, best = many_kinds(np.random.default_rng(1))
         learned = learn(table, table.embedding)
@@ -196,6 +200,7 @@ class TestSteps:
         assert learned.selection.held_out.accuracy > 0.85
         assert np.mean(learned.artifact().decide_many(table.embedding).model_indices == best) > 0.98
 
+    @pytest.mark.slow
     def test_groups_that_k_means_cannot_find_are_prototypes(self) -> None:
         """Which model is good depends on place and group together: no direction tells."""
         rng = np.random.default_rng(0)
@@ -213,7 +218,7 @@ class TestSteps:
         assert plain.selection.held_out.accuracy < chosen.selection.held_out.accuracy - 0.03
 
     def test_the_best_single_setting_leaves_nothing_to_a_few_lucky_outcomes(self) -> None:
-        """FIELD 7: a model with two outcomes, each better than the default model's."""
+        """A model with two outcomes, each better than the default model's."""
         rng = np.random.default_rng(0)
         score = np.full((200, 2), NAN)
         score[:, 0] = np.arange(200) % 10 < 7
@@ -234,6 +239,7 @@ class TestSelect:
         assert (learned.clusters.k, learned.setting.clusters) == (7, 7)
         assert (learned.setting == best_single_setting(7)) is not worth
 
+    @pytest.mark.slow
     def test_describes_with_a_number_of_clusters_that_was_tried(self) -> None:
         """A best single model of a small table has as many clusters as it has prompts for."""
         rng = np.random.default_rng(0)
@@ -244,6 +250,7 @@ class TestSelect:
             assert learned.setting == best_single_setting(k)
             assert learned.clusters.k == k
 
+    @pytest.mark.slow
     def test_same_seed_same_choice(self) -> None:
         table, _ = two_kinds(np.random.default_rng(2), swap=0.3)
         first, second = (select_setting(table, table.embedding, 5) for _ in range(2))
@@ -251,6 +258,7 @@ class TestSelect:
         assert first.held_out.accuracy == second.held_out.accuracy
         assert np.array_equal(first.distances, second.distances)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("other_prompts", [False, True])
     def test_ticks_as_often_as_it_says(self, other_prompts) -> None:
         table, _ = two_kinds(np.random.default_rng(0), groups=["a", "b"] * 120)

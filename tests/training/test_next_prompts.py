@@ -14,11 +14,13 @@ from hypernova.errors import ModelPoolError
 from hypernova.training.model_pool import propose
 from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
-from support.factories import blobs, make_table, unit
-from training.test_model_pool import BUNDLED, fitted, scored
+from support.factories import blobs, fitted, make_table, scored, unit
+
+BUNDLED = hypernova.Router.open().artifact
 
 
 class TestPromise:
+    @pytest.mark.slow
     @given(st.floats(-3, 3), st.floats(0, 3), st.floats(1e-6, 4))
     def test_equals_the_integral(self, gap, room, variance) -> None:
         spread = np.sqrt(variance)
@@ -140,12 +142,12 @@ class TestNextPrompts:
         looked = set(np.linspace(0, 4999, propose.MAX_CANDIDATES).astype(int).tolist())
         assert {one.index for one in found} <= looked
 
-    def test_the_same_twice(self) -> None:
+    def test_the_same_input_gives_the_same_proposals(self) -> None:
         artifact, vectors, _ = lopsided()
         first, second = (hypernova.next_prompts(artifact, vectors, count=9) for _ in range(2))
         assert first == second
 
-    def test_refused(self) -> None:
+    def test_counts_and_tables_that_do_not_fit_are_refused(self) -> None:
         artifact, vectors, _ = lopsided()
         with pytest.raises(ModelPoolError, match="whole number from 1"):
             hypernova.next_prompts(artifact, vectors, count=0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +20,7 @@ from hypernova.errors import (
     ModelPoolError,
     RecalibrateError,
 )
-
-TABLE = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+from support.paths import TABLE
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +80,7 @@ def test_evaluate_refuses(name, value, table, nothing_is_embedded) -> None:
     one_line(caught.value, name, "expected")
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_numpy_are_whole_numbers(table) -> None:
     plain = hypernova.fit(table, clusters=2, seed=3)
     assert hypernova.fit(table, clusters=np.int64(2), seed=np.int32(3)).models == plain.models

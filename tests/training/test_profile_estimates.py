@@ -36,6 +36,7 @@ def evidence_of(score: np.ndarray, clusters, k: int, groups=None) -> Evidence:
 
 
 class TestSums:
+    @pytest.mark.slow
     @given(st.data())
     def test_equal_a_loop(self, data) -> None:
         n, m, k = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
@@ -58,7 +59,7 @@ class TestSums:
         assert not sums.latency_n.any()
 
     def test_those_of_parts_add_up_to_those_of_the_whole(self) -> None:
-        """DESIGN, *Scale*: training is a map and a sum."""
+        """Training is a map and a sum."""
         rng = np.random.default_rng(0)
         score, clusters = rng.integers(0, 2, size=(90, 4)).astype(float), rng.integers(0, 5, 90)
         none = np.full_like(score, NAN)
@@ -163,6 +164,7 @@ class Loops:
 
 
 class TestEstimate:
+    @pytest.mark.slow
     @given(st.data())
     def test_equals_a_loop(self, data) -> None:
         n, m, k = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 4), st.integers(1, 5)))
@@ -253,7 +255,7 @@ class TestEstimate:
         assert errors[2] == pytest.approx(0.5 / np.sqrt(2005), rel=0.05)
 
     def test_one_of_one_is_not_a_hundred_per_cent(self) -> None:
-        """FIELD 7: a cell with few or no outcomes leans on what is known."""
+        """A cell with few or no outcomes leans on what is known."""
         score = np.full((101, 2), NAN)
         score[:100, 0] = np.arange(100) < 70
         score[100, 1] = 1.0
@@ -265,7 +267,7 @@ class TestEstimate:
 
     @pytest.mark.parametrize("few", [1, 2, 4])
     def test_a_few_equal_outcomes_are_no_proof(self, few) -> None:
-        """FIELD 7: each beat the default model, and all of their differences are equal."""
+        """Each beat the default model, and all of their differences are equal."""
         score = np.full((200, 2), NAN)
         score[:, 0] = np.arange(200) % 10 < 7
         score[np.flatnonzero(score[:, 0] == 0)[:few], 1] = 1.0
@@ -282,7 +284,7 @@ class TestPooling:
         evidence = evidence_of(score, np.zeros(len(score), dtype=int), 1)
         return overall_success(evidence.sums), pooled_success(evidence)
 
-    def test_no_gap(self) -> None:
+    def test_equal_rates_stay_equal(self) -> None:
         overall, pooled = self.rates(np.tile([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], (5, 1)))
         assert overall[0] == overall[1]
         assert np.array_equal(pooled, overall)

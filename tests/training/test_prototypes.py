@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +17,9 @@ from hypernova.training.clustering.prototypes import (
     group_indices,
     train_prototypes,
 )
+from support.commands import run_python
 from support.factories import blobs, interleaved, unit
+from support.paths import TESTS
 
 
 class TestGroups:
@@ -61,7 +60,7 @@ def own_group(vectors, groups, centroids, of_centroid) -> float:
 
 
 def likelihood_loss(flat, vectors, groups, owner, start) -> float:
-    """What prototypes minimise, from the paper's definition, in float64 and without tricks."""
+    """The loss of prototypes, from the paper's definition, in float64 and without tricks."""
     centroids = flat.reshape(start.shape)
     squared = ((vectors[:, None].astype(float) - centroids[None]) ** 2).sum(axis=2)
     weights = np.exp(-SHARPNESS / 2 * squared)
@@ -159,15 +158,8 @@ print(hashlib.sha256(train_prototypes(vectors, groups, 7, 30.0).centroids.tobyte
 def in_a_process(n: int, threads: int) -> str:
     """Digest of prototypes that another process makes."""
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(n=n)],
-        cwd=Path(__file__).resolve().parents[1],
-        env={**os.environ, **count},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+    program = PROGRAM.format(n=n)
+    return run_python("-c", program, cwd=TESTS, env={**os.environ, **count}, code=0).stdout.strip()
 
 
 class TestBytes:
@@ -177,6 +169,7 @@ class TestBytes:
         assert first.centroids.tobytes() == second.centroids.tobytes()
         assert np.array_equal(first.groups, second.groups)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("threads", [1, 2])
     def test_in_another_process_too(self, threads) -> None:
         """With as many threads; docs/fitting.md promises no more than that."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,8 @@ from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
 from hypernova.training.online.recalibrate import Recalibration
 from hypernova.training.online.update import outcome_variance, posterior_update, updated_estimate
-from support.decisions import ARTIFACT
-from support.factories import blobs, make_table, unit
+from support.commands import fails_in_one_line, run
+from support.factories import ARTIFACT, blobs, make_table, unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +101,7 @@ THETA = np.array([[0.8, 0.5, 0.5], [0.5, 0.8, 0.4], [0.6, 0.7, 0.4]])
 
 
 class TestWorlds:
+    @pytest.mark.slow
     def test_with_exploration_estimates_come_to_the_truth(self, tmp_path) -> None:
         truth = np.array([[0.4, 0.6, 0.3], [0.5, 0.7, 0.9], [0.3, 0.6, 0.35]])
         old = fitted(THETA, 20)
@@ -118,6 +117,7 @@ class TestWorlds:
         assert new.clusters_changed == 2
         assert new.outcomes == 12_000
 
+    @pytest.mark.slow
     def test_without_weights_the_routers_choices_bias_them(self, tmp_path) -> None:
         """In one cluster are two kinds of prompts: m0 is taken for the one, where it is good.
 
@@ -144,6 +144,7 @@ class TestWorlds:
         assert weighted.models[0].effective < 0.5 * weighted.models[0].outcomes
         assert plain.models[0].effective == pytest.approx(plain.models[0].outcomes)
 
+    @pytest.mark.slow
     def test_prompts_that_are_harder_for_all_change_no_decision(self, tmp_path) -> None:
         """Without exploration only the models taken are seen to do worse than estimated."""
         truth = THETA - 0.15
@@ -197,7 +198,8 @@ class TestWorlds:
         lucky = hypernova.recalibrate(old, few.write(tmp_path / "few.jsonl"))
         assert lucky.default_after == "m1"
 
-    def test_residuals_are_against_the_blended_and_corrected_estimate(self, tmp_path) -> None:
+    @pytest.mark.slow
+    def test_residuals_are_against_the_blended_and_lifted_estimate(self, tmp_path) -> None:
         """A world that is as the artifact says, prompt by prompt: nothing to learn."""
         rng = np.random.default_rng(3)
         old = fitted(THETA, 300)
@@ -246,6 +248,7 @@ def rebuilt(artifact, **changes):
 
 
 class TestSteps:
+    @pytest.mark.slow
     @pytest.mark.parametrize("half_life", [None, 0.01])
     def test_two_logs_one_after_the_other_are_both_at_once(self, tmp_path, half_life) -> None:
         """Also in the other order, and in a folder that has grown meanwhile."""
@@ -314,6 +317,7 @@ class TestSteps:
         assert (again.outcomes, again.skipped) == (0, {"scored_twice": 1})
         same_numbers(again.artifact, once, rtol=0)
 
+    @pytest.mark.slow
     def test_what_an_ancestor_decided_is_held_against_its_own_estimates(self, tmp_path) -> None:
         """A service that goes on with the old file must not have its surprise counted twice."""
         old = fitted(THETA, 20)
@@ -448,6 +452,7 @@ class TestDecay:
         assert done.artifact.counts[1, 2] == pytest.approx(old.counts[1, 2] / 4)
         assert np.all(done.artifact.standard_error[1] > old.standard_error[1])
 
+    @pytest.mark.slow
     def test_a_change_long_ago_is_forgotten(self, tmp_path) -> None:
         old = fitted(THETA)
         log = Log().serve(old, THETA[::-1], 2_000, 0.3)
@@ -601,14 +606,8 @@ class TestPosteriorUpdate:
         assert np.array_equal(new.cost[:, 1:], old.cost[:, 1:])
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", "recalibrate", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-
-
 class TestCommand:
+    @pytest.mark.slow
     def test_what_is_printed(self, tmp_path) -> None:
         old = fitted(THETA)
         old.save(tmp_path / "old.hnv")
@@ -617,7 +616,9 @@ class TestCommand:
         path = log.write(tmp_path / "log" / "1.jsonl")
         with path.open("ab") as file:
             file.write(b"damaged\n" + log.decision(old).line() + b'{"torn')
-        done = run(tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv")
+        done = run(
+            "recalibrate", tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv"
+        )
         assert done.returncode == 0, done.stderr
         text = done.stdout
         assert "recalibrated with 500 outcomes; 1002 lines read" in text
@@ -629,7 +630,14 @@ class TestCommand:
         same_numbers(new, hypernova.recalibrate(old, path).artifact, rtol=0)
         # Over its own input, as a service that watches the file would have it.
         again = run(
-            tmp_path / "new.hnv", path, "-o", tmp_path / "new.hnv", "--half-life", 7, "--json"
+            "recalibrate",
+            tmp_path / "new.hnv",
+            path,
+            "-o",
+            tmp_path / "new.hnv",
+            "--half-life",
+            7,
+            "--json",
         )
         report = json.loads(again.stdout)
         assert (report["outcomes"], report["outcomes_before"]) == (0, 500)
@@ -643,13 +651,11 @@ class TestCommand:
         log.add(log.decision(old), 1.0)
         new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"))
         new.artifact.save(tmp_path / "new.hnv")
-        done = subprocess.run(
-            [sys.executable, "-m", "hypernova.cli", "inspect", str(tmp_path / "new.hnv")],
-            capture_output=True, text=True, check=True, timeout=120,
-        )  # fmt: skip
+        done = run("inspect", tmp_path / "new.hnv", code=0)
         assert "recalibrated              with 1 logged outcomes" in done.stdout
         assert done.stdout.index("recalibrated") < done.stdout.index("in-sample")
 
+    @pytest.mark.slow
     def test_one_line_for_what_a_user_can_mend(self, tmp_path) -> None:
         fitted(THETA).save(tmp_path / "old.hnv")
         (tmp_path / "log.jsonl").write_bytes(b"")
@@ -660,13 +666,9 @@ class TestCommand:
             ([*good[:3], tmp_path / "no" / "new.hnv"], "does not exist"),
             ([*good, "--half-life=-3"], "half_life"),
         ]:
-            done = run(*arguments)
-            assert done.returncode == 1
-            assert done.stdout == ""
-            assert done.stderr.count("\n") == 1
-            assert named in done.stderr
+            assert named in fails_in_one_line("recalibrate", *arguments)
         assert not (tmp_path / "new.hnv").exists()
-        assert run(tmp_path / "old.hnv", "-o", "x").returncode == 2
+        assert run("recalibrate", tmp_path / "old.hnv", "-o", "x").returncode == 2
         with pytest.raises(NotFoundError):
             hypernova.recalibrate(tmp_path / "old.hnv", tmp_path / "none")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -31,11 +29,15 @@ from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.shared_text import vectors_unseen
 from hypernova.training.shared_text import find_shared_text, shared_sentence
 from hypernova.training.shared_text.find import MIN_CHARS
+from support.commands import output_of, run
+from support.paths import TABLE
 from support.server import serving
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "simulated.jsonl"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # Every third: minilm takes its time.
-ROWS = [json.loads(line) for line in EXAMPLES.read_text(encoding="utf-8").splitlines()][::3]
+ROWS = [json.loads(line) for line in TABLE.read_text(encoding="utf-8").splitlines()][::3]
 GROUPS = sorted({row["group"] for row in ROWS})
 # What a service may put before every prompt: longer than what minilm reads.
 LONG = (
@@ -94,15 +96,6 @@ def same(one: hypernova.Decision, other: hypernova.Decision) -> bool:
     return figures(one) == figures(other)
 
 
-def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hypernova.cli", *map(str, arguments)],
-        capture_output=True, check=False, encoding="utf-8", timeout=300,
-    )  # fmt: skip
-    assert done.returncode == code, done
-    return done
-
-
 @pytest.fixture(scope="module")
 def minilm() -> Embedder:
     return Embedder.load("minilm")
@@ -131,6 +124,7 @@ def data(tmp_path_factory) -> Path:
 
 
 class TestSaid:
+    @pytest.mark.slow
     def test_fit_says_that_a_preamble_hides_the_questions_and_what_it_costs(
         self, hidden, minilm
     ) -> None:
@@ -154,9 +148,11 @@ class TestSaid:
         assert stake["accuracy"] == metadata(hidden)["selection"]["accuracy"]
         assert 0.3 < alike["at_most"] < 0.5
 
+    @pytest.mark.slow
     def test_a_table_without_shared_text_says_nothing(self, bare) -> None:
         assert not metadata(bare).keys() & {"shared_text", "alike_prompts"}
 
+    @pytest.mark.slow
     def test_shared_text_that_tells_kinds_apart_is_not_recommended_to_be_left_out(self) -> None:
         rng = random.Random(0)
         words = ["lamp", "river", "stone", "garden", "music", "winter", "letter", "bridge"]
@@ -174,6 +170,7 @@ class TestSaid:
         assert shared["at_stake"]["gain"] < -0.3
         assert "it tells kinds of prompt apart" in shared_sentence(shared)
 
+    @pytest.mark.slow
     def test_evaluate_says_it_where_the_figure_stands(self, data, tmp_path) -> None:
         desk = hypernova.OutcomeTable.read(data)
         report = hypernova.evaluate(desk, folds=2, repeats=1, clusters=2, jobs=1)
@@ -186,7 +183,7 @@ class TestSaid:
         # It says what the command says that leaves it out: the same folds and seeds.
         out = tmp_path / "report.json"
         quick = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
-        done = run("evaluate", data, *quick, "--skip-shared", "--json", out)
+        done = run("evaluate", data, *quick, "--skip-shared", "--json", out, code=0)
         assert "it is left out" in " ".join(done.stdout.split())
         left = json.loads(out.read_text())
         assert left["shared_text"]["skipped"] is True
@@ -221,6 +218,7 @@ class TestSaid:
 
 
 class TestLeftOut:
+    @pytest.mark.slow
     def test_skip_shared_decides_as_if_the_questions_were_asked_alone(self, skipping, bare) -> None:
         for name in ("centroids", "counts", "success", "slopes", "offsets", "novelty_quantiles"):
             np.testing.assert_array_equal(getattr(skipping, name), getattr(bare, name))
@@ -243,6 +241,7 @@ class TestLeftOut:
         for text in [*QUESTIONS, LONG, LONG + "\n\n", LONG[:-1] + "; write a poem", "  hello  "]:
             assert embedder.embed_one(text).tobytes() == minilm.embed_one(text).tobytes()
 
+    @pytest.mark.slow
     def test_it_holds_through_save_open_reload_and_a_cache(self, skipping, bare, tmp_path) -> None:
         path, plain = tmp_path / "skip.hnv", hypernova.Router(bare)
         skipping.save(path)
@@ -282,6 +281,7 @@ class TestLeftOut:
         asked = f"{LONG}\n\n{QUESTIONS[0]}"
         assert same(router.route(asked), hypernova.Router(bare).route(asked))
 
+    @pytest.mark.slow
     def test_it_holds_in_a_server(self, skipping, bare, tmp_path) -> None:
         skipping.save(tmp_path / "skip.hnv")
         plain = hypernova.Router(bare).route(QUESTIONS[1])
@@ -291,6 +291,7 @@ class TestLeftOut:
         assert [entry["model"] for entry in answer["ranking"]] == [e.model for e in plain.ranking]
         assert answer["distance"] == pytest.approx(plain.distance)
 
+    @pytest.mark.slow
     def test_it_holds_for_the_router_given_the_embedder_that_was_fitted_with(
         self, skipping, minilm, bare
     ) -> None:
@@ -308,6 +309,7 @@ class TestLeftOut:
         assert same(hypernova.Router(bare, embedder=wrapped).route(QUESTIONS[2]), plain)
         assert hypernova.Router(bare, embedder=wrapped).embedder is wrapped.embedder
 
+    @pytest.mark.slow
     def test_models_join_and_logs_are_folded_in_by_what_is_left(
         self, skipping, bare, tmp_path
     ) -> None:
@@ -369,6 +371,7 @@ class TestLeftOut:
         assert identity["fingerprint"] != minilm.fingerprint
         assert find_bundled(identity["fingerprint"]) is None
 
+    @pytest.mark.slow
     def test_nothing_is_skipped_where_nothing_is_shared(self) -> None:
         artifact = hypernova.fit(table(), clusters=1, skip_shared=True)
         assert "skip" not in artifact.embedder
@@ -531,6 +534,7 @@ class TestFound:
         shuffled = random.Random(0).sample(prompts, len(prompts))
         assert find_shared_text(prompts) == find_shared_text(shuffled)
 
+    @pytest.mark.slow
     def test_shared_tables(self, shared) -> None:
         def said(name):
             path = shared / "data" / name
@@ -594,31 +598,33 @@ class TestRule:
 
 
 class TestCommands:
+    @pytest.mark.slow
     def test_fit_says_it_and_inspect_too(self, data, tmp_path) -> None:
         out = tmp_path / "r.hnv"
-        said = " ".join(run("fit", data, "-o", out, "--clusters", 3).stdout.split())
+        said = " ".join(output_of("fit", data, "-o", out, "--clusters", 3).split())
         assert (
             f"different prompts share a beginning of {len(OTHER)} or {len(LONG)} characters or an "
             f"end of {len(CLOSING)} characters"
         ) in said
         assert "without it held-out accuracy is 0." in said
-        skipped = run("fit", data, "-o", out, "--clusters", 3, "--skip-shared").stdout
+        skipped = output_of("fit", data, "-o", out, "--clusters", 3, "--skip-shared")
         assert "it is left out, in training and in every request" in " ".join(skipped.split())
-        assert "it is left out" in " ".join(run("inspect", out).stdout.split())
+        assert "it is left out" in " ".join(output_of("inspect", out).split())
         router = hypernova.Router.open(out)
         assert len(router.embedder.parts.parts) == 3
         assert same(router.route(f"{LONG} {QUESTIONS[0]}"), router.route(QUESTIONS[0]))
 
+    @pytest.mark.slow
     def test_prompts_are_shown_by_what_tells_them_apart(self, skipping, data, tmp_path) -> None:
         path = tmp_path / "r.hnv"
         skipping.save(path)
-        shown = run("inspect", path, "--data", data).stdout.partition("most typical prompts")[2]
-        proposed = run("next-prompts", path, data, "-n", 3).stdout
+        shown = output_of("inspect", path, "--data", data).partition("most typical prompts")[2]
+        proposed = output_of("next-prompts", path, data, "-n", 3)
         for text in (shown, proposed):
             assert any(row["prompt"][:30] in text for row in ROWS)
             assert LONG[:40] not in text
             assert OTHER[:40] not in text
-        full = run("next-prompts", path, data, "-n", 1, "--json").stdout
+        full = output_of("next-prompts", path, data, "-n", 1, "--json")
         assert json.loads(full)["prompt"].startswith((LONG, OTHER))
 
     def test_an_artifact_of_another_program_says_what_it_skips(self, skipping, capsys) -> None:

@@ -1,4 +1,7 @@
-"""Functions that run in the processes of a pool, which import no test. Not here: any test."""
+"""Functions that run in child processes, which import them from here and no test.
+
+Not here: programs that a test writes as text.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def answer(data: bytes, prompt: str, answers: SimpleQueue[str]) -> None:
 
 
 def where(router: Router, prompt: str) -> tuple[int, int, str]:
-    """The process, the embedder in it, and what was decided."""
+    """Route, and return the process, the identity of its embedder and the model."""
     return os.getpid(), id(router.embedder), router.route(prompt).model
 
 
