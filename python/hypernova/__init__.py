@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
-    from hypernova.router.options import RouteOptions
+    from hypernova.route_options import RouteOptions
     from hypernova.table import OutcomeTable
     from hypernova.training import ModelChange, Recalibration, fit, recalibrate
     from hypernova.training.model_pool import (
@@ -91,7 +91,7 @@ _LATER = {
     "Proposal": "training.model_pool",
     "Recalibration": "training",
     "Report": "evaluation",
-    "RouteOptions": "router.options",
+    "RouteOptions": "route_options",
     "add_model": "training.model_pool",
     "evaluate": "evaluation",
     "fit": "training",

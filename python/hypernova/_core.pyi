@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack, final
 import numpy as np
 from numpy.typing import NDArray
 
-from hypernova.router.options import RouteOptions
+from hypernova.route_options import RouteOptions
 
 __all__ = [
     "DEBUG_BUILD",

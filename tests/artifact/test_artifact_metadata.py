@@ -11,10 +11,13 @@ import pytest
 
 import hypernova
 from hypernova import errors
-from hypernova.artifact.identity import vectors_identity
-from hypernova.artifact.metadata import is_object, words_of
-from hypernova.canonical import canonical_json
-from hypernova.embedder.base import fingerprint_of_identity
+from hypernova.artifact.metadata import (
+    canonical_json,
+    fingerprint_of_identity,
+    is_object,
+    vectors_identity,
+    words_of,
+)
 
 BUNDLED = hypernova.Router.open().artifact
 DEEP = "[" * 100_000

@@ -17,7 +17,7 @@ GONE = {
     r"\bwish(es|ed)?\b": "route options",
     # As a verb it has an object: "infinity lifts the artifact's limit".
     r"\blifts?\b(?! (the|an|its)\b)": "linear correction",
-    r"distinctive words?\b": "distinctive words",
+    r"telling words?\b": "distinctive words",
     r"\bjudging\b|Judge[A-Z]|\bjudge[_(]|\w_judge\b": "evaluation",
     r"\b[Ff]olded(?!\w)": "sums; a fold is one part of a cross-validation",
     r"\b(least|most)_(?!common\b)\w+|\b(LEAST|MOST)_\w+": "min_ and max_",

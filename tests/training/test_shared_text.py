@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
+from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.cli.summary import print_summary
 from hypernova.embedder import (
     CachedEmbedder,
@@ -23,7 +24,6 @@ from hypernova.embedder import (
     SkipSharedEmbedder,
     find_bundled,
 )
-from hypernova.embedder.base import fingerprint_of_identity
 from hypernova.errors import ArtifactError, EmbedderMismatchError, HypernovaError
 from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.shared_text import vectors_unseen

@@ -1,4 +1,8 @@
-"""Artifacts as values: the identity and the metadata that they hold, and copies with other models.
+"""Artifacts as values, below training and serving.
 
 Not here: fitting an artifact, and deciding by one. `hypernova.Artifact` itself is of the core.
+
+- ``metadata``: the JSON that an artifact holds: identity, fingerprint, metadata
+- ``profile``: `Profile`, the estimates of some models, and copies of an artifact with other models
+- ``decisions``: decisions of an artifact whose own limits may leave no model
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact, Decision
     from hypernova.numeric import Floats, Ints
-    from hypernova.router import RouteOptions
+    from hypernova.route_options import RouteOptions
 
 # Overrides the limits that an artifact's policy may set, to read its estimates of all models.
 NO_LIMITS: RouteOptions = {"max_cost_usd": math.inf, "min_success": 0.0}

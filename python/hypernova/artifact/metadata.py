@@ -1,14 +1,49 @@
-"""Metadata of an artifact, which any program may have written: what of it can be relied on.
+"""The JSON in an artifact: the identity of its vectors, and metadata that any program may write.
 
-Not here: the metadata that fitting and changing an artifact write.
+Not here: the embedder that an identity names (see ``hypernova.embedder.resolve``), the metadata
+that fitting and changing an artifact write, and JSON for people and protocols.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hypernova._core import Artifact
+
+
+def canonical_json(value: object) -> str:
+    """Write a value as JSON with sorted keys and no blanks, every character as itself.
+
+    Args:
+        value: A tree of dicts, lists and plain values.
+
+    Example:
+        >>> canonical_json({"b": [1.0], "a": "é"})
+        '{"a":"é","b":[1.0]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
+    """Return the sha256 of an identity's canonical JSON, as 64 hex digits."""
+    text = canonical_json(identity)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def vectors_identity(origin: str, dim: int) -> dict[str, object]:
+    """Make the identity of vectors that came with a table: an artifact of them routes no text.
+
+    Args:
+        origin: Name of the origin, which a user compares by eye.
+        dim: Length of a vector.
+    """
+    identity: dict[str, object] = {"kind": "vectors", "name": origin, "dim": dim}
+    return {**identity, "fingerprint": fingerprint_of_identity(identity)}
 
 
 def is_object(artifact: Artifact) -> bool:

@@ -1,8 +1,16 @@
-"""The command line ``hypernova``: one module for each command, and those that commands share.
+"""The command line ``hypernova``.
 
-Commands share `arguments`, `streams`, `summary` and `signals`. Exit codes: 0 done; 2 wrong usage;
-130, 143 and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any other error, with one line on standard
-error. Not here: anything that the Python interface cannot do.
+Exit codes: 0 done; 2 wrong usage; 130, 143 and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any
+other error, with one line on standard error. Not here: anything that the Python interface cannot
+do.
+
+- One module for each command: ``fit``, ``evaluate``, ``route``, ``serve``, ``inspect``,
+  ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``, ``export_embedder``; and
+  ``change_models`` for two
+- ``arguments``: arguments that commands share
+- ``streams``: standard output and standard error
+- ``signals``: signals that end a command
+- ``summary``: the description of an artifact
 """
 
 from __future__ import annotations

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.canonical import canonical_json
-from hypernova.embedder.text.cut import is_blank
-from hypernova.errors import TextError
+from hypernova.embedder.text.checks import check_has_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
 Vectors = npt.NDArray[np.float32]
 
@@ -145,50 +143,3 @@ class TextEmbedder(ABC):
         """
         check_has_text(text, None)
         return ((0, len(text)),)
-
-
-def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
-    """Return the sha256 of an identity's canonical JSON, as 64 hex digits."""
-    text = canonical_json(identity)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def check_is_text(text: object, index: int | None) -> None:
-    """Refuse a value that is not a str.
-
-    Args:
-        text: The value.
-        index: Its index among several texts, for the message; None if it is the only one.
-
-    Raises:
-        TypeError: ``text`` is not a str.
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"{text_label(index)} is {type(text).__name__}, expected str")
-
-
-def check_has_text(text: object, index: int | None) -> None:
-    """Refuse a value that is not a str, or a str of blanks alone.
-
-    Args:
-        text: As for `check_is_text`.
-        index: As for `check_is_text`.
-
-    Raises:
-        TypeError: ``text`` is not a str.
-        TextError: ``text`` holds no visible character.
-    """
-    check_is_text(text, index)
-    assert isinstance(text, str)
-    if is_blank(text):
-        raise empty_error(index)
-
-
-def empty_error(index: int | None) -> TextError:
-    """Return the error for a text without a visible character."""
-    return TextError(f"{text_label(index)} is empty: expected at least one visible character")
-
-
-def text_label(index: int | None) -> str:
-    """Return the name of a text in a message."""
-    return "the text" if index is None else f"text {index}"

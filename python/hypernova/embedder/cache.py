@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hypernova.embedder.base import TextEmbedder, Vectors, check_is_text
+from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.shared_text import SkipSharedEmbedder
+from hypernova.embedder.text.checks import check_is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence

@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.embedder.base import (
-    TextEmbedder,
-    Vectors,
-    check_has_text,
-    fingerprint_of_identity,
-    text_label,
-)
+from hypernova.artifact.metadata import fingerprint_of_identity
+from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.onnx.files import first_line
+from hypernova.embedder.text.checks import check_has_text, text_label
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:

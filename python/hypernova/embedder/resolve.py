@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hypernova.embedder.base import TextEmbedder, fingerprint_of_identity
+from hypernova.artifact.metadata import fingerprint_of_identity
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.embedder.onnx.embedder import Embedder
 from hypernova.embedder.onnx.files import (

@@ -10,12 +10,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from hypernova.embedder.base import (
-    TextEmbedder,
-    Vectors,
-    check_is_text,
-    fingerprint_of_identity,
-)
+from hypernova.artifact.metadata import fingerprint_of_identity
+from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.text.checks import check_is_text
 from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 

@@ -8,7 +8,8 @@ Not here: learning or routing of its own; each fold runs the code that users run
 - ``figures``, ``intervals``: from outcomes to figures with intervals
 - ``shared_text``: the effect of text that many prompts share
 - ``results``, ``verdict``: from decisions to the report and its sentences
-- ``report``: `Report` and its typed fields
+- ``report_fields``: the typed fields of a report, and their JSON
+- ``report``: `Report`
 - ``terminal``, ``html``: the report as text and as one page
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.evaluation.intervals import draw_means, interval, widened
-from hypernova.evaluation.report import (
+from hypernova.evaluation.report_fields import (
     Complementarity,
     CostChange,
     Figure,

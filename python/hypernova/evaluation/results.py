@@ -25,7 +25,8 @@ from hypernova.evaluation.baselines import (
 from hypernova.evaluation.figures import PairedFigures, complementarity
 from hypernova.evaluation.intervals import DRAWS
 from hypernova.evaluation.protocol import seed_of, test_to_train
-from hypernova.evaluation.report import (
+from hypernova.evaluation.report import Report
+from hypernova.evaluation.report_fields import (
     BASELINES,
     VERSION,
     ClusterCell,
@@ -38,7 +39,6 @@ from hypernova.evaluation.report import (
     Interval,
     LabelledFigure,
     LeaveOneGroupOut,
-    Report,
     SingleModel,
     UnseenGroupFigures,
 )

@@ -13,7 +13,7 @@ from hypernova.evaluation.verdict import points
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report import Figure, FrontierPoint, Interval, Report
+    from hypernova.evaluation.report_fields import Figure, FrontierPoint, Interval, ReportFields
 
 _ROWS = (
     ("held_out", "router, held-out"),
@@ -31,7 +31,7 @@ _WIDTH = 88
 _SHOWN = 6
 
 
-def lines(report: Report) -> list[str]:
+def lines(report: ReportFields) -> list[str]:
     """Write a report, in lines of at most 88 characters but for the verdict."""
     dataset, gain, by_prompts = report.dataset, report.gain, report.gain_over_shuffled
     written = [

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report import (
+    from hypernova.evaluation.report_fields import (
         Figure,
         Gain,
         GainOverShuffled,
         Interval,
-        Report,
+        ReportFields,
         SingleModel,
     )
     from hypernova.numeric import Floats
@@ -219,7 +219,7 @@ def _at_cost(gain: Gain) -> str:
     return f" at {_percent(gain)} {'lower' if change.mean < 0 else 'higher'} cost"
 
 
-def notes(report: Report, score: Floats, singles: Counter[int], unscored: float) -> list[str]:
+def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: float) -> list[str]:
     """Write the limits of the figures, with their reasons, and what is odd about them.
 
     Args:

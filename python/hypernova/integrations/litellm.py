@@ -1,8 +1,9 @@
 """Make LiteLLM's proxy and Router follow the ranking of `hypernova.Router`: the extra ``litellm``.
 
 LiteLLM's hooks before routing can name one model only. The call hook of its proxy may also set the
-request's ``fallbacks``, so it carries the ranking; LiteLLM's Router takes the same arguments. Not
-here: calls of models, retries, cooldowns and balancing among deployments, which LiteLLM does.
+request's ``fallbacks``, so it carries the ranking; LiteLLM's Router takes the same arguments.
+
+Not here: calls of models, retries, cooldowns and balancing among deployments, which LiteLLM does.
 """
 
 from __future__ import annotations

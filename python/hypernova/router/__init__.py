@@ -1,11 +1,20 @@
 """Serving: from a text, a conversation or a vector to a decision.
 
 Not here: training, of which serving imports nothing.
+
+- ``router``: `Router`
+- ``lifecycle``: opening, reloading, observing and closing one
+- ``serving``: an artifact with its embedder, as one request sees them
+- ``conversation``: the turns of a chat, and their vector
+- ``batch``: many texts in steps that leave room for other requests
+- ``explanation``: what a decision rests on, and the text of each reason
+- ``watch``: a thread that reloads an artifact whose file was replaced
+- ``pickling``: the state of a router in a pickle, and routers that share what was loaded
 """
 
+from hypernova.route_options import RouteOptions
 from hypernova.router.conversation import turns_of
 from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
-from hypernova.router.options import RouteOptions
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.embedder.base import check_has_text
+from hypernova.embedder.text.checks import check_has_text
 from hypernova.events import DecisionEvent, notify
 
 if TYPE_CHECKING:

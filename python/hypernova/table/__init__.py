@@ -1,8 +1,15 @@
 """Read, check and write outcome tables: scores, costs and latencies of models on tasks.
 
-`outcome_table` is the table; `formats` reads and writes files as `columns`, `checks` and
-`model_names` hold the rules, `source` words their errors, `prompts` reads prompts alone, and
-`public` reads published data. Not here: embedding, clustering or evaluation.
+Not here: embedding, clustering or evaluation.
+
+- ``outcome_table``: `OutcomeTable`
+- ``columns``: its columns while a file is read or written
+- ``checks``: the rules that columns must keep
+- ``model_names``: the rules for names of models
+- ``source``: a file's place in messages, and its errors
+- ``formats``: reading and writing files, one module for each format
+- ``prompts``: reading prompts alone
+- ``public``: reading published data
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova._core import Artifact
-from hypernova.artifact.identity import vectors_identity
+from hypernova.artifact.metadata import vectors_identity
 from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
 from hypernova.training.estimates.profile import estimate
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.artifact.identity import vectors_identity
+from hypernova.artifact.metadata import vectors_identity
 from hypernova.embedder import SkipSharedEmbedder, open_embedder
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
 from hypernova.errors import EmbedderMismatchError, FitError

@@ -113,7 +113,7 @@ pub(crate) fn json(
     let expected = "a mapping, or the text of a JSON object";
     let mapping = value.cast::<PyMapping>();
     let object = dict(mapping.map_err(|_| wrong_type(argument, expected, value))?)?;
-    let module = value.py().import("hypernova.canonical")?;
+    let module = value.py().import("hypernova.artifact.metadata")?;
     let text = module.getattr("canonical_json")?.call1((object,))?;
     utf8(text.cast::<PyString>()?, error)
 }

@@ -1,4 +1,9 @@
 """Run embedding models that are ONNX files.
 
 Not here: the texts before they are tokens (see ``hypernova.embedder.text``).
+
+- ``embedder``: `Embedder`, from texts to vectors
+- ``model``: the graph, its inputs, and batches of equal length
+- ``files``: the folder of an embedder, read and checked
+- ``runtime``: onnxruntime without telemetry, and the device that it uses
 """

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from hypernova.embedder.base import fingerprint_of_identity
+from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.errors import EmbedderError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"

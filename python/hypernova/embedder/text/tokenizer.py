@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.embedder.base import check_is_text, empty_error, text_label
+from hypernova.embedder.text.checks import check_is_text, empty_error, text_label
 from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
 from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
 from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer

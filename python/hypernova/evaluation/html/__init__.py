@@ -24,13 +24,13 @@ from hypernova.evaluation.html.protocol import notes, protocol
 from hypernova.evaluation.html.summary import summary
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report import Report
+    from hypernova.evaluation.report_fields import ReportFields
 
 # Prompts and names come from anywhere. They are escaped; this is the second lock.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(report: Report) -> str:
+def render(report: ReportFields) -> str:
     """Write a report as an HTML page.
 
     Args:

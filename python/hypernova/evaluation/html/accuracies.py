@@ -12,7 +12,7 @@ from hypernova.evaluation.html.number_format import NumberFormat, known, usd
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report import Figure, Report
+    from hypernova.evaluation.report_fields import Figure, ReportFields
 
 # Field, name, meaning, and classes of the mark; under headings.
 ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
@@ -40,7 +40,7 @@ ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 NEEDS = {"group_oracle": "groups", "cost_matched_mix": "costs"}
 
 
-def accuracies(report: Report, numbers: NumberFormat) -> Markup:
+def accuracies(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Draw the accuracy of each figure with its interval."""
     named = {field: name for rows in ROWS.values() for field, name, *_ in rows}
     figures: dict[str, Figure] = {
@@ -103,7 +103,7 @@ def accuracies(report: Report, numbers: NumberFormat) -> Markup:
     )
 
 
-def _by_prompts(report: Report, numbers: NumberFormat) -> Markup:
+def _by_prompts(report: ReportFields, numbers: NumberFormat) -> Markup:
     """State the part of the gain that the prompts have."""
     gain = report.gain_over_shuffled
     interval = numbers.points_interval(gain.ci95)

@@ -13,7 +13,7 @@ from hypernova.evaluation.html.number_format import NumberFormat, count, plural,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report import ClusterCell, ClusterFigures, Report
+    from hypernova.evaluation.report_fields import ClusterCell, ClusterFigures, ReportFields
 
 # Nobody reads more rows or columns than this; the JSON has all of them.
 MAX_MODELS = 40
@@ -27,7 +27,7 @@ REASONS = {
 }
 
 
-def heat_map(report: Report, numbers: NumberFormat) -> Markup:
+def heat_map(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Show each model's success estimate in each cluster, with its interval and n."""
     clusters = report.clusters
     heading = el("h2", "Clusters by models")
@@ -166,7 +166,7 @@ def _cell(
     )
 
 
-def descriptions(report: Report, numbers: NumberFormat) -> Markup:
+def descriptions(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Show the contents of each cluster, and the model that it chooses."""
     if not report.clusters:
         return join([])

@@ -17,7 +17,13 @@ from hypernova.evaluation.html.scale import Scale
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hypernova.evaluation.report import Figure, FrontierPoint, Interval, Report, SingleModel
+    from hypernova.evaluation.report_fields import (
+        Figure,
+        FrontierPoint,
+        Interval,
+        ReportFields,
+        SingleModel,
+    )
 
 # A linear axis shows no more than a decade well.
 DECADE = 10.0
@@ -61,7 +67,7 @@ class Mark:
     ci95: Interval | None
 
 
-def frontier(report: Report, numbers: NumberFormat) -> Markup:
+def frontier(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Draw accuracy against cost, with the same numbers as a table."""
     heading = el("h2", "Accuracy against cost")
     router = _marks(

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, el, table
 from hypernova.evaluation.html.number_format import NumberFormat, count, known
-from hypernova.evaluation.report import UnseenGroupFigures
+from hypernova.evaluation.report_fields import UnseenGroupFigures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report import GroupFigures, Report
+    from hypernova.evaluation.report_fields import GroupFigures, ReportFields
 
 
-def groups(report: Report, numbers: NumberFormat) -> Markup:
+def groups(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Show held-out accuracy by group, the largest gain first."""
     heading = el("h2", "By group")
     if not report.groups:
@@ -78,7 +78,7 @@ def _gain(gain: float | None, largest: float, numbers: NumberFormat) -> Markup:
     return el("span", drawing, el("b", numbers.points(gain)), class_="gain")
 
 
-def leave_one_group_out(report: Report, numbers: NumberFormat) -> Markup | None:
+def leave_one_group_out(report: ReportFields, numbers: NumberFormat) -> Markup | None:
     """Show the router on kinds of task never seen; None if that was not asked for."""
     facts = report.leave_one_group_out
     if facts is None:

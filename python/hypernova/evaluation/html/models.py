@@ -13,12 +13,12 @@ from hypernova.evaluation.html.number_format import NumberFormat, count, known, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report import Report, Rescuer
+    from hypernova.evaluation.report_fields import ReportFields, Rescuer
 
 RESCUERS = 10
 
 
-def models(report: Report, numbers: NumberFormat) -> Markup:
+def models(report: ReportFields, numbers: NumberFormat) -> Markup:
     """List the single models in hindsight, the best first."""
     rows = sorted(
         report.models,
@@ -70,7 +70,7 @@ def _chosen(share: float) -> Markup:
     return el("span", bar(share), f"{100 * share:.1f}%", class_="barred")
 
 
-def complementarity(report: Report, numbers: NumberFormat) -> Markup:
+def complementarity(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Show the failures of the best model, and the other models that solve them."""
     facts, n = report.complementarity, report.best_single_hindsight.n
     failed, rescued = facts.failed, facts.solved_by_another

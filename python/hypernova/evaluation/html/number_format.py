@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypernova.evaluation.html.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report import Interval, Report
+    from hypernova.evaluation.report_fields import Interval, ReportFields
 
 # With fewer tasks a second decimal would be noise.
 TASKS_FOR_TWO_DECIMALS = 2000
@@ -30,7 +30,7 @@ class NumberFormat:
     decimals: int
 
     @classmethod
-    def of(cls, report: Report) -> NumberFormat:
+    def of(cls, report: ReportFields) -> NumberFormat:
         """Choose the decimals by the number of tasks."""
         return cls(2 if report.dataset.tasks >= TASKS_FOR_TWO_DECIMALS else 1)
 

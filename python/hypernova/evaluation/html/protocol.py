@@ -11,12 +11,12 @@ from hypernova.evaluation.html.markup import Markup, el, table
 from hypernova.evaluation.html.number_format import count
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report import Report
+    from hypernova.evaluation.report_fields import ReportFields
 
 NAMES = {"clusters": "Clusters", "shrinkage": "Shrinkage", "guard_z": "Guard, standard errors"}
 
 
-def notes(report: Report) -> Markup | None:
+def notes(report: ReportFields) -> Markup | None:
     """List the limits of the figures, and what is odd about them."""
     if not report.notes:
         return None
@@ -28,7 +28,7 @@ def notes(report: Report) -> Markup | None:
     )
 
 
-def protocol(report: Report) -> Markup:
+def protocol(report: ReportFields) -> Markup:
     """State the protocol, so that it can be repeated."""
     facts = report.protocol
     rows = {
@@ -52,7 +52,7 @@ def protocol(report: Report) -> Markup:
     )
 
 
-def _settings(report: Report) -> list[Markup]:
+def _settings(report: ReportFields) -> list[Markup]:
     settings = report.settings
     if not settings:
         return []

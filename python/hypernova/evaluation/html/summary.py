@@ -12,10 +12,10 @@ from hypernova.evaluation.html.number_format import NumberFormat, count, known, 
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report import Dataset, Figure, Gain, Report
+    from hypernova.evaluation.report_fields import Dataset, Figure, Gain, ReportFields
 
 
-def summary(report: Report, numbers: NumberFormat) -> Markup:
+def summary(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Show the verdict, the size of the table, and the figures that the verdict rests on."""
     lead, colon, rest = report.verdict.partition(":")
     verdict = [el("strong", lead + colon), rest] if colon and len(lead) <= 24 else [report.verdict]
@@ -45,7 +45,7 @@ def _facts(dataset: Dataset) -> list[str]:
     ]
 
 
-def _tiles(report: Report, numbers: NumberFormat) -> Markup:
+def _tiles(report: ReportFields, numbers: NumberFormat) -> Markup:
     gain, change = report.gain, report.gain.cost_change
 
     def accuracy(name: str, figure: Figure, note: str, kind: str) -> Markup:

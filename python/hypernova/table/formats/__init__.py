@@ -1,4 +1,8 @@
 """Read and write files of outcome tables, one module for each format.
 
-Not here: what a table may hold; every format hands over `columns`, which `checks` examines.
+Not here: the rules for a table; every format hands over `columns`, which `checks` examines.
+
+- ``files``: opening a file of text, plain or compressed
+- ``csv``, ``jsonl``, ``parquet``: reading each format
+- ``write``: writing a folder of Parquet files, or JSON Lines
 """

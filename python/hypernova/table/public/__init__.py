@@ -1,6 +1,10 @@
 """Read public outcome data from the files that their authors publish.
 
 Not here: downloads. `PUBLIC_DATASETS` says where the files are; the user fetches them.
+
+- ``catalog``: the datasets, their sources and licences
+- ``headline``: the figure that a dataset is known by, and a check against it
+- ``routerbench``, ``swebench``: reading each dataset
 """
 
 from __future__ import annotations

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn most_rows_are_ruled_out() {
+    fn a_search_rules_out_the_majority_of_rows() {
         let (rows, dim) = (300, 96);
         let mut state = 7_u64;
         let mut draw = || {

@@ -1,0 +1,50 @@
+"""Refuse values that no embedder can read, by their place among the texts of a call.
+
+Not here: texts without a token (see ``tokenizer``).
+"""
+
+from __future__ import annotations
+
+from hypernova.embedder.text.cut import is_blank
+from hypernova.errors import TextError
+
+
+def check_is_text(text: object, index: int | None) -> None:
+    """Refuse a value that is not a str.
+
+    Args:
+        text: The value.
+        index: Its index among several texts, for the message; None if it is the only one.
+
+    Raises:
+        TypeError: ``text`` is not a str.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{text_label(index)} is {type(text).__name__}, expected str")
+
+
+def check_has_text(text: object, index: int | None) -> None:
+    """Refuse a value that is not a str, or a str of blanks alone.
+
+    Args:
+        text: As for `check_is_text`.
+        index: As for `check_is_text`.
+
+    Raises:
+        TypeError: ``text`` is not a str.
+        TextError: ``text`` holds no visible character.
+    """
+    check_is_text(text, index)
+    assert isinstance(text, str)
+    if is_blank(text):
+        raise empty_error(index)
+
+
+def empty_error(index: int | None) -> TextError:
+    """Return the error for a text without a visible character."""
+    return TextError(f"{text_label(index)} is empty: expected at least one visible character")
+
+
+def text_label(index: int | None) -> str:
+    """Return the name of a text in a message."""
+    return "the text" if index is None else f"text {index}"

@@ -1,0 +1,436 @@
+"""The typed fields of a report, read from and written to JSON.
+
+Not here: how a figure is computed (see ``results``), or how a report is shown (see ``report``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+# Fields that hold a `Figure`, or None where the table lacks the costs or groups for it.
+BASELINES = ("random", "group_oracle", "oracle", "shuffled_clusters", "cost_matched_mix")
+
+
+class Interval(NamedTuple):
+    """The ends of a 95% interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The table that was evaluated, less tasks without any outcome.
+
+    Attributes:
+        name: Name of the table.
+        tasks: Number of tasks.
+        different_prompts: Number of different prompts.
+        models: Names, in the table's order.
+        groups: Number of named groups.
+        outcomes: Number of known scores.
+        density: Known scores over tasks x models, 0 to 1.
+        costs: Share of the outcomes with a known cost, 0 to 1.
+    """
+
+    name: str
+    tasks: int
+    different_prompts: int
+    models: tuple[str, ...]
+    groups: int
+    outcomes: int
+    density: float
+    costs: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationProtocol:
+    """The options of the evaluation.
+
+    Attributes:
+        folds: Number of folds.
+        repeats: Number of times that all tasks were dealt into folds.
+        seed: Seed of folds, clusters, baselines and bootstrap.
+        embedder: Identity of the embedder, with ``name`` and ``fingerprint``.
+        clusters: Number of clusters, or ``"auto"``.
+        bootstrap: Number of draws.
+        text: The protocol in a sentence.
+    """
+
+    folds: int
+    repeats: int
+    seed: int
+    embedder: Mapping[str, Any]
+    clusters: int | str
+    bootstrap: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Accuracy and cost of one way to choose models.
+
+    Attributes:
+        accuracy: Mean score over tasks, 0 to 1; None if no decision could be scored.
+        ci95: Interval of the accuracy.
+        cost_usd: Mean known cost of a scored task; None if no cost is known.
+        macro: Mean over the named groups of the group's mean score; None without groups.
+        n: Number of tasks scored.
+    """
+
+    accuracy: float | None
+    ci95: Interval | None
+    cost_usd: float | None
+    macro: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFigure(Figure):
+    """A figure that is not held-out, with a ``label`` that says so."""
+
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HindsightFigure(Figure):
+    """The figure of the single ``model`` that is the best in hindsight."""
+
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostChange:
+    """Relative change in cost: -0.2 is a fifth cheaper.
+
+    Attributes:
+        mean: Over the tasks where both costs are known.
+        ci95: Its interval.
+    """
+
+    mean: float
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """Accuracy of the router less that of the best single model, paired by task.
+
+    Attributes:
+        mean: Over the tasks that both have an outcome for; None without any.
+        ci95: Its interval; None without such a task.
+        macro: Mean over the named groups of the group's gain; None without groups.
+        tasks: Number of tasks that both have an outcome for.
+        cost_change: Relative change in cost; None if costs are unknown.
+    """
+
+    mean: float | None
+    ci95: Interval | None
+    macro: float | None
+    tasks: int
+    cost_change: CostChange | None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the interval lies above 0."""
+        return self.ci95 is not None and self.ci95.low > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainOverShuffled:
+    """Accuracy of the router less that of routers that learned from shuffled prompts.
+
+    Attributes:
+        mean, ci95, tasks: As in `Gain`.
+    """
+
+    mean: float | None
+    ci95: Interval | None
+    tasks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontierPoint:
+    """Held-out accuracy and cost of the router under one cost weight.
+
+    Attributes:
+        cost_weight: Success per USD.
+        accuracy, ci95, cost_usd: As in `Figure`.
+    """
+
+    cost_weight: float
+    accuracy: float | None
+    ci95: Interval | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleModel:
+    """One model on all tasks that it has an outcome for.
+
+    Attributes:
+        model: Name.
+        accuracy, ci95, cost_usd, n: As in `Figure`.
+        taken: Share of the held-out decisions that chose it, 0 to 1.
+    """
+
+    model: str
+    accuracy: float | None
+    ci95: Interval | None
+    cost_usd: float | None
+    n: int
+    taken: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFigures:
+    """Held-out figures of one group.
+
+    Attributes:
+        group: Name.
+        tasks: Number of tasks.
+        accuracy: Of the router.
+        best_single: Accuracy of the best single model of each fold.
+        gain: Mean over the tasks that both have an outcome for.
+    """
+
+    group: str
+    tasks: int
+    accuracy: float | None
+    best_single: float | None
+    gain: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnseenGroupFigures(GroupFigures):
+    """Figures of a group that was left out of training.
+
+    Attributes:
+        novel: Share of its prompts that the router took for novel.
+    """
+
+    novel: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveOneGroupOut:
+    """Figures on groups never seen: each named group in turn was the test part.
+
+    Attributes:
+        held_out: The router.
+        best_single: The best single model of the other groups.
+        gain: Router less best single model.
+        novel: Share of the prompts that the router took for novel.
+        groups: One row a group.
+    """
+
+    held_out: Figure
+    best_single: Figure
+    gain: Gain
+    novel: float
+    groups: tuple[UnseenGroupFigures, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescuer:
+    """A ``model`` that ``solves`` a number of the tasks that the best single model fails."""
+
+    model: str
+    solves: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complementarity:
+    """Tasks that the best single model in hindsight fails, and the models that solve them.
+
+    Attributes:
+        model: The best single model in hindsight.
+        failed: Number of tasks that it fails (score below 0.5).
+        solved_by_another: Number of these that some other model solves.
+        rescuers: The models that solve any of them, the most helpful first.
+    """
+
+    model: str
+    failed: int
+    solved_by_another: int
+    rescuers: tuple[Rescuer, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterCell:
+    """One model in one cluster, in-sample.
+
+    Attributes:
+        model: Name.
+        n: Number of outcomes; repeats may make it fractional.
+        mean: Mean score; None without outcomes.
+        success: Success estimate at the cluster's centre.
+        ci95: The estimate plus or minus 1.96 standard errors, within 0 to 1.
+        cost_usd: Mean cost of a task; None if unknown.
+    """
+
+    model: str
+    n: float
+    mean: float | None
+    success: float | None
+    ci95: Interval | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterFigures:
+    """One cluster of the artifact that was fitted to the whole table.
+
+    Attributes:
+        cluster: Index, from 0.
+        tasks: Number of tasks of which it is the nearest cluster.
+        words: Distinctive words.
+        prompts: First lines of the prompts nearest to its centre.
+        decision: The model that is chosen at its centre.
+        reason: The reason of that decision.
+        cells: One for each model.
+    """
+
+    cluster: int
+    tasks: int
+    words: tuple[str, ...]
+    prompts: tuple[str, ...]
+    decision: str
+    reason: str
+    cells: tuple[ClusterCell, ...]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ReportFields:
+    """The fields of a `Report`, which documents them; the pages and the terminal read these."""
+
+    version: int
+    hypernova: str
+    dataset: Dataset
+    protocol: EvaluationProtocol
+    in_sample: LabelledFigure
+    held_out: Figure
+    best_single: Figure
+    best_single_hindsight: HindsightFigure
+    random: Figure
+    group_oracle: Figure | None
+    oracle: Figure
+    shuffled_clusters: Figure
+    cost_matched_mix: Figure | None
+    gain: Gain
+    shared_text: Mapping[str, Any] | None = None
+    alike_prompts: Mapping[str, Any] | None = None
+    gain_over_shuffled: GainOverShuffled
+    pareto: tuple[FrontierPoint, ...]
+    models: tuple[SingleModel, ...]
+    groups: tuple[GroupFigures, ...]
+    leave_one_group_out: LeaveOneGroupOut | None
+    complementarity: Complementarity
+    settings: tuple[Mapping[str, Any], ...]
+    clusters: tuple[ClusterFigures, ...]
+    verdict: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read a report from the dict of `to_dict`, or from the JSON of ``evaluate --json``.
+
+        Args:
+            values: A dict as `json.load` gives it; of any version up to this one.
+
+        Raises:
+            ValueError: The dict is no report, or one of a later version.
+
+        Example:
+            >>> import json, hypernova
+            >>> with open("report.json") as file:  # doctest: +SKIP
+            ...     report = hypernova.Report.from_dict(json.load(file))
+        """
+        version = values.get("version")
+        if version != VERSION:
+            raise ValueError(f"a report of version {version!r}; this hypernova reads {VERSION}")
+        try:
+            return cls(**_typed(_frozen(values)))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no report of `evaluate`, or an incomplete one: {error}") from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all figures, JSON-able: floats with 6 digits, None for what is unknown."""
+        values: dict[str, Any] = rounded(self)
+        return values
+
+
+def rounded(value: Any) -> Any:
+    """Make a value JSON-able: dataclasses as dicts, floats with 6 digits, NaN as None."""
+    if is_dataclass(value):
+        return {field.name: rounded(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(each) for each in value]
+    if isinstance(value, np.generic | np.ndarray):
+        return rounded(value.tolist())
+    if isinstance(value, float):
+        return round(value, 6) + 0.0 if np.isfinite(value) else None
+    return value
+
+
+def _frozen(value: Any) -> Any:
+    """Copy a value of JSON, with tuples for lists and `Interval` for every ``ci95``."""
+    if isinstance(value, dict):
+        return {
+            key: Interval(*each) if key == "ci95" and each is not None else _frozen(each)
+            for key, each in value.items()
+        }
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Replace the dicts of a report by the classes of its fields."""
+    left_out = values["leave_one_group_out"]
+    complementarity = values["complementarity"]
+    return {
+        **values,
+        "dataset": Dataset(**values["dataset"]),
+        "protocol": EvaluationProtocol(**values["protocol"]),
+        "in_sample": LabelledFigure(**values["in_sample"]),
+        "held_out": Figure(**values["held_out"]),
+        "best_single": Figure(**values["best_single"]),
+        "best_single_hindsight": HindsightFigure(**values["best_single_hindsight"]),
+        **{name: Figure(**values[name]) if values[name] else None for name in BASELINES},
+        "gain": _gain(values["gain"]),
+        "gain_over_shuffled": GainOverShuffled(**values["gain_over_shuffled"]),
+        "pareto": tuple(FrontierPoint(**point) for point in values["pareto"]),
+        "models": tuple(SingleModel(**row) for row in values["models"]),
+        "groups": tuple(GroupFigures(**row) for row in values["groups"]),
+        "leave_one_group_out": left_out
+        and LeaveOneGroupOut(
+            held_out=Figure(**left_out["held_out"]),
+            best_single=Figure(**left_out["best_single"]),
+            gain=_gain(left_out["gain"]),
+            novel=left_out["novel"],
+            groups=tuple(UnseenGroupFigures(**row) for row in left_out["groups"]),
+        ),
+        "complementarity": Complementarity(
+            **{
+                **complementarity,
+                "rescuers": tuple(Rescuer(**row) for row in complementarity["rescuers"]),
+            }
+        ),
+        "clusters": tuple(
+            ClusterFigures(**{**row, "cells": tuple(ClusterCell(**cell) for cell in row["cells"])})
+            for row in values["clusters"]
+        ),
+    }
+
+
+def _gain(values: dict[str, Any]) -> Gain:
+    change = values["cost_change"]
+    return Gain(**{**values, "cost_change": change and CostChange(**change)})
