@@ -152,7 +152,7 @@ class TestDescriptions:
         assert "distinctive words\n" in text
         for cluster, words in enumerate(notes["words"]):
             assert f"{cluster:4d}  {' '.join(words)}" in text
-        assert "the artifact was fitted without them" in run("inspect", BUNDLED_ARTIFACT).stdout
+        assert "the artifact holds no distinctive words" in run("inspect", BUNDLED_ARTIFACT).stdout
 
     @pytest.mark.slow
     def test_prompts_of_a_table(self, fitted) -> None:

@@ -5,11 +5,9 @@ Not here: files (test_outputs).
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +15,6 @@ from pathlib import Path
 import pytest
 
 import hypernova
-from hypernova.cli import streams
-from hypernova.cli.signals import Terminated
 from hypernova.cli.streams import as_json
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import output_in_terminal
@@ -61,25 +57,6 @@ def test_full_standard_output_is_reported_in_one_line(command, unbuffered) -> No
         b"hypernova: standard output cannot be written (No space left on device); "
         b"check the space where it goes\n"
     )
-
-
-def test_a_signal_while_a_line_is_written_does_not_repeat_it(monkeypatch) -> None:
-    reader, writer = os.pipe()
-    output = io.TextIOWrapper(io.BufferedWriter(streams._Output(writer)), write_through=True)
-    write = os.write
-
-    def write_and_end(descriptor: int, data: bytes) -> int:
-        write(descriptor, data)
-        raise Terminated(signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", write_and_end)
-        with pytest.raises(Terminated):
-            print("one line", file=output, flush=True)
-    output.flush()
-    os.close(writer)
-    with os.fdopen(reader) as file:
-        assert file.read() == "one line\n"
 
 
 @pytest.mark.slow

@@ -169,7 +169,7 @@ class TestDescriptions:
     def test_models_are_removed_renamed_and_added(self, artifact: Artifact, path: Path) -> None:
         gone = next(m for m in artifact.models if m != artifact.default_model)
         out = path.parent / "out.hnv"
-        assert "another model is taken" in output_of("remove-model", path, gone, "-o", out)
+        assert "another model is chosen" in output_of("remove-model", path, gone, "-o", out)
         output_of("rename-model", path, gone, "renamed", "-o", out)
         rng = np.random.default_rng(0)
         prompts = [f"{TEXT} {i}" for i in range(20)]

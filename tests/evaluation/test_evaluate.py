@@ -19,7 +19,7 @@ from hypernova.errors import EmbedderMismatchError, EvaluationError, FitError, N
 from hypernova.evaluation import Report, baselines, intervals, process_pool, protocol
 from hypernova.evaluation import verdict as rule
 from hypernova.evaluation.figures import PairedFigures, complementarity
-from hypernova.evaluation.report import (
+from hypernova.evaluation.report_fields import (
     CostChange,
     Figure,
     Gain,
@@ -691,7 +691,7 @@ class TestEvaluate:
         with pytest.raises(FitError, match="cluster_prompts holds no prompts"):
             hypernova.evaluate(table, cluster_prompts=[])
         with pytest.raises(EmbedderMismatchError, match="brings vectors"):
-            hypernova.evaluate(evaluated[0], structure=["a prompt"])
+            hypernova.evaluate(evaluated[0], cluster_prompts=["a prompt"])
 
     def test_does_not_depend_on_jobs(self, evaluated) -> None:
         table, report = evaluated

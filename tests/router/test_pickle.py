@@ -28,6 +28,7 @@ import hypernova
 from hypernova import Artifact, CachedEmbedder, CallableEmbedder, Decision, Router, errors
 from hypernova.embedder import Embedder, bundled_embedders
 from hypernova.router.pickling import OWN_ATTRIBUTES
+from support.factories import fitted, scored, two_kinds
 from support.processes import answer, log_one, ones, powers, where
 from support.strategies import questions
 
@@ -434,10 +435,22 @@ class TestEverythingElse:
             models=["m", "n"],
             score=np.array([[0.0, 1.0], [1.0, 0.5]]),
         )
+        rng = np.random.default_rng(0)
+        artifact, outcomes = fitted()
+        addition = hypernova.add_model(artifact, scored(rng, 8))
+        with hypernova.OutcomeLog(tmp_path / "used") as log:
+            log.record_outcome(
+                log.record_decision(hypernova.Router(artifact).decide(outcomes.embedding[0])), 1.0
+            )
+        recalibration = hypernova.recalibrate(artifact, tmp_path / "used")
         things: dict[str, Any] = {
             "OutcomeTable": table,
             "Proposal": hypernova.Proposal(index=1, cluster=2, gain=0.5),
-            "Report": hypernova.Report({"verdict": "Do not route.", "dataset": {"name": "t"}}),
+            "Report": hypernova.evaluate(two_kinds(rng, 40)[0], folds=2, repeats=1, jobs=1),
+            "Addition": addition,
+            "AddedModel": addition.models[0],
+            "Recalibration": recalibration,
+            "ModelChange": recalibration.models[0],
             "Artifact": build(),
             "Router": Router.open(),
             "Decision": Router.open().route("hello"),

@@ -66,7 +66,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
     }
     if draw(st.booleans()):
         drawn["sharpness"] = draw(st.sampled_from([5e-324, 0.01, 0.7, 1.0, 40.0, 1e308]))
-        drawn["nearest"] = draw(st.integers(1, 5) | st.just(16))
+        drawn["n_nearest"] = draw(st.integers(1, 5) | st.just(16))
     if draw(st.booleans()):
         some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
         drawn["offsets"] = table(draw, some, 1, m)[0]
