@@ -28,6 +28,7 @@ def fitted(tmp_path_factory) -> Path:
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_the_file_is_that_of_python(self, fitted) -> None:
         table = hypernova.OutcomeTable.read(TABLE)
         assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
@@ -42,6 +43,7 @@ class TestFit:
         notes = hypernova.Artifact.open(tmp_path / "r.hnv").metadata
         assert (notes["structure_prompts"], notes["seed"]) == (320, 5)
 
+    @pytest.mark.slow
     def test_a_bad_table_leaves_the_old_artifact(self, fitted, tmp_path) -> None:
         old = tmp_path / "router.hnv"
         old.write_bytes(fitted.read_bytes())
@@ -69,6 +71,7 @@ class TestRoute:
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[0] in hypernova.Router.open().artifact.models
 
+    @pytest.mark.slow
     def test_json_has_the_fields_of_the_design(self, fitted) -> None:
         done = run("route", "-a", fitted, "--json", "Write a regex for dates")
         (line,) = done.stdout.splitlines()
@@ -156,6 +159,7 @@ class TestRoute:
             "directory", "folder"
         )
 
+    @pytest.mark.slow
     def test_an_empty_text_fails_in_one_line(self, fitted) -> None:
         assert "empty" in fails_in_one_line("route", "-a", fitted, "")
 

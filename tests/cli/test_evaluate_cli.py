@@ -96,6 +96,7 @@ def test_leave_one_group_out(tmp_path) -> None:
     assert "groups never seen" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_table_that_is_too_small_fails_in_one_line(tmp_path) -> None:
     line = fails_in_one_line("evaluate", rows(tmp_path / "t.jsonl", 9))
     assert "9 different prompts" in line

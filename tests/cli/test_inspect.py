@@ -118,6 +118,7 @@ class TestHeatMap:
             {"a": "60", "b": "20", "c": "60"}[name] for name in order
         ]
 
+    @pytest.mark.slow
     def test_what_else_makes_an_estimate_is_said(self, fitted) -> None:
         old = hypernova.Artifact.open(fitted)
         m, dim = len(old.models), old.dim

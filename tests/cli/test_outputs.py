@@ -231,6 +231,7 @@ def test_an_artifact_that_does_not_fit_leaves_the_old_one(fitted, tmp_path) -> N
     assert not (tmp_path / "r.hnv").exists()
 
 
+@pytest.mark.slow
 def test_no_device_is_replaced_by_a_file(fitted, tmp_path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -11,6 +11,9 @@ import hypernova
 from support.commands import fails_in_one_line, run
 from support.paths import TABLE
 
+# All run the command on an artifact that it fitted.
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -48,13 +51,11 @@ def joined(fitted, outcomes, tmp_path_factory) -> Path:
 
 
 class TestAddModel:
-    @pytest.mark.slow
     def test_the_file_is_that_of_python(self, fitted, outcomes, joined) -> None:
         table = hypernova.OutcomeTable.read(outcomes, min_models=1)
         artifact = hypernova.Artifact.open(fitted)
         assert hypernova.add_model(artifact, table).artifact.to_bytes() == joined.read_bytes()
 
-    @pytest.mark.slow
     def test_it_routes_and_says_so(self, fitted, outcomes, joined, tmp_path) -> None:
         """Forty of forty: it is taken, and what is printed is what is routed."""
         done = run("add-model", fitted, outcomes, "-o", tmp_path / "again.hnv")
@@ -67,7 +68,6 @@ class TestAddModel:
         names = [entry["model"] for entry in json.loads(route.stdout)["ranking"]]
         assert "brand-new" in names
 
-    @pytest.mark.slow
     def test_inspect_tells_of_it_and_of_no_stale_figure(self, fitted, joined) -> None:
         before, after = run("inspect", fitted).stdout, run("inspect", joined).stdout
         assert "in-sample accuracy" in before
@@ -84,14 +84,12 @@ class TestAddModel:
         assert old.read_bytes() == b"what stood there"
         assert [p.name for p in tmp_path.iterdir()] == ["new.hnv"]
 
-    @pytest.mark.slow
     def test_into_the_file_that_it_is_made_of(self, fitted, outcomes, joined, tmp_path) -> None:
         place = tmp_path / "router.hnv"
         place.write_bytes(fitted.read_bytes())
         assert run("add-model", place, outcomes, "-o", place).returncode == 0
         assert place.read_bytes() == joined.read_bytes()
 
-    @pytest.mark.slow
     def test_files_that_cannot_be_added_fail_in_one_line(self, fitted, tmp_path) -> None:
         out = tmp_path / "o.hnv"
         empty = tmp_path / "empty.jsonl"
@@ -114,7 +112,6 @@ class TestAddModel:
         assert "cut.hnv" in fails_in_one_line("add-model", cut, odd, "-o", out)
         assert not out.exists()
 
-    @pytest.mark.slow
     def test_a_model_is_named_where_the_table_has_several(self, fitted, outcomes, tmp_path) -> None:
         out = tmp_path / "o.hnv"
         assert "'nwe'" in fails_in_one_line(
@@ -133,7 +130,6 @@ class TestAddModel:
 
 
 class TestNextPrompts:
-    @pytest.mark.slow
     def test_lines_are_prompts_of_the_file(self, fitted, outcomes) -> None:
         done = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert done.returncode == 0, done.stderr
@@ -148,14 +144,12 @@ class TestNextPrompts:
         again = run("next-prompts", fitted, TABLE, "--scored", outcomes, "-n", 5, "--json")
         assert again.stdout == done.stdout
 
-    @pytest.mark.slow
     def test_proposals_are_printed_as_a_table(self, joined) -> None:
         done = run("next-prompts", joined, TABLE, "--model", "brand-new", "-n", 3)
         assert done.returncode == 0, done.stderr
         assert len(done.stdout.splitlines()) == 5
         assert "more success" in done.stdout.splitlines()[-1]
 
-    @pytest.mark.slow
     def test_prompts_that_are_scored_already_are_refused(self, fitted, joined, outcomes) -> None:
         assert "scored already" in fails_in_one_line(
             "next-prompts", fitted, outcomes, "--scored", outcomes
@@ -165,7 +159,6 @@ class TestNextPrompts:
 
 
 class TestRemoveAndRename:
-    @pytest.mark.slow
     def test_a_model_leaves_and_another_is_renamed(self, fitted, joined, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         done = run("remove-model", joined, "brand-new", "-o", out)
@@ -175,7 +168,6 @@ class TestRemoveAndRename:
         assert "brand-new is now better" in done.stdout
         assert "renamed brand-new to better" in run("inspect", out).stdout
 
-    @pytest.mark.slow
     def test_the_default_model_and_unknown_names_are_refused(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         message = fails_in_one_line("remove-model", fitted, "simulated-large", "-o", out)
@@ -195,7 +187,6 @@ class TestRemoveAndRename:
         )
         assert not out.exists()
 
-    @pytest.mark.slow
     def test_a_successor(self, fitted, tmp_path) -> None:
         out = tmp_path / "r.hnv"
         done = run(

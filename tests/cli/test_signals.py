@@ -247,6 +247,7 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
     run_python("-c", program, code=0)
 
 
+@pytest.mark.slow
 def test_an_ending_that_python_loses_comes_again() -> None:
     """An error raised while an object is freed goes nowhere; what cleans up is left alone."""
     program = """

@@ -132,6 +132,7 @@ class TestDescriptions:
     def test_estimates_at_centres_are_those_without_the_limit(self, artifact: Artifact) -> None:
         assert np.array_equal(success_at_centroids(artifact), success_at_centroids(BUNDLED))
 
+    @pytest.mark.slow
     def test_inspect_says_where_no_model_is_left(self, artifact: Artifact, path: Path) -> None:
         taken = chosen_models(artifact, artifact.centroids)
         none = int((taken == NO_MODEL).sum())
@@ -147,6 +148,7 @@ class TestDescriptions:
                 decision = artifact.decide(artifact.centroids[cluster])
                 assert (entry["model"], entry["reason"]) == (decision.model, decision.reason)
 
+    @pytest.mark.slow
     def test_inspect_describes_prompts_of_all_clusters(self, path: Path, tmp_path: Path) -> None:
         table = tmp_path / "table.jsonl"
         outcomes = {"a": {"score": 1}, "b": {"score": 0}}
@@ -158,6 +160,7 @@ class TestDescriptions:
             "inspect", path, "--data", table
         )
 
+    @pytest.mark.slow
     def test_inspect_shows_an_artifact_of_which_no_cluster_has_a_model(self, tmp_path) -> None:
         for policy in ({"max_cost_usd": 0.0}, {"min_success": 1.0}):
             limited(BUNDLED, **policy).save(tmp_path / "r.hnv")
@@ -166,6 +169,7 @@ class TestDescriptions:
                 "inspect", tmp_path / "r.hnv"
             )
 
+    @pytest.mark.slow
     def test_models_are_removed_renamed_and_added(self, artifact: Artifact, path: Path) -> None:
         gone = next(m for m in artifact.models if m != artifact.default_model)
         out = path.parent / "out.hnv"
@@ -191,6 +195,7 @@ class TestDescriptions:
 
 
 class TestWays:
+    @pytest.mark.slow
     def test_infinity_lifts_the_limit_on_the_command_line(self, path: Path) -> None:
         shown = json.loads(output_of("route", "-a", path, TEXT, "--max-cost-usd", "inf", "--json"))
         expected = hypernova.Router.open().route(TEXT)

@@ -318,6 +318,7 @@ class TestWatch:
         until(lambda: router.artifact.sha256 == new.sha256, "the new file was not taken")
         router.close()
 
+    @pytest.mark.slow
     def test_a_file_in_the_midst_of_being_written_is_no_warning(
         self, tmp_path: Path, static: Embedder, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -284,6 +284,7 @@ def test_cut_at_every_byte(data: bytes) -> None:
         assert refused_by_rust(cut) == refused_by_reference(cut)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", SMALL_FILES.values(), ids=SMALL_FILES)
 def test_cut_at_every_byte_with_the_length_mended(data: bytes) -> None:
     """Nor where the header agrees with the bytes that are left."""
@@ -730,6 +731,7 @@ def refused_save(folder: Path, limit: int = 0, user: str = "") -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 64, 1000, len(TEXT) - 1])
 def test_save_that_hits_the_file_size_limit(limit: int, tmp_path: Path) -> None:
     (tmp_path / "router.hnv").write_bytes(SMALL)

@@ -30,6 +30,7 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
     return artifact, read(artifact.to_bytes())
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(question=questions())
 def test_decisions_and_rankings_are_those_of_the_rule(
@@ -124,6 +125,7 @@ def test_decide_many_is_decide_row_by_row(
         many[len(queries)]
 
 
+@pytest.mark.slow
 @given(drawn=values(guard_z=1e30, novelty_limit=1.0, min_success=0.0, max_cost_usd=None))
 def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) -> None:
     drawn["gain_error"] = np.maximum(drawn["gain_error"], np.float32(0.1))
@@ -136,6 +138,7 @@ def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) ->
         assert decision.reason == "default_no_evidence"
 
 
+@pytest.mark.slow
 @given(
     drawn=values(
         cost_weight=0.0,

@@ -362,6 +362,7 @@ def test_the_kernel_of_this_machine_is_one_of_the_known(artifact: Artifact) -> N
     assert artifact.level in LEVELS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["quantum", "AVX2", "avx2 "])
 def test_an_unknown_kernel_is_refused(level: str, prepared: tuple[Path, list[list[Any]]]) -> None:
     done = child(level, prepared[0], "unused")
@@ -399,6 +400,7 @@ def test_threads_on_one_artifact_agree(name: str) -> None:
             assert found == expected * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blended", [False, True])
 def test_a_matrix_that_is_written_meanwhile_gives_old_or_new_values(blended: bool) -> None:
     """Rows of one value each, so that a distance says which value was read, and whole."""

@@ -45,6 +45,7 @@ PIECES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(
     pieces=st.lists(PIECES, max_size=12),

@@ -308,6 +308,7 @@ LED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", LED)
 def test_the_lead_counts_twice_more(
     embedder: Embedder, plain: dict[str, Embedder], text: str
@@ -536,6 +537,7 @@ def test_settings_that_are_no_object(broken: Path) -> None:
     assert "expected a JSON object, found [1]" in message(broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
@@ -607,6 +609,7 @@ def test_a_wrong_dim(broken: Path) -> None:
     assert "expect an output of shape (1, 255), found (1, 512)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_pooling_that_the_output_does_not_fit(broken: Path, pooling: str) -> None:
     change(broken, pooling=pooling)
@@ -641,12 +644,14 @@ def test_more_tokens_than_the_model_has_positions(tmp_path: Path) -> None:
     assert "a trial with 257 times token" in message(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", [True, False])
 def test_no_room_beside_the_special_tokens(broken: Path, special: bool) -> None:
     change(broken, special_tokens=special, max_tokens=2)
     assert "max_tokens is 2, expected more than the 2 special tokens" in message(broken)
 
 
+@pytest.mark.slow
 def test_no_room_for_the_last_tokens(broken: Path) -> None:
     change(broken, max_tokens=8, tail_tokens=6)
     assert "tail_tokens is 6, expected less than the 6 that max_tokens leaves" in message(broken)
@@ -656,6 +661,7 @@ def test_no_room_for_the_last_tokens(broken: Path) -> None:
     assert "tail_tokens is 5, but max_tokens, of which it is a part, is null" in message(broken)
 
 
+@pytest.mark.slow
 def test_padding_and_truncation_in_the_tokenizer_have_no_effect(
     static: Embedder, broken: Path
 ) -> None:

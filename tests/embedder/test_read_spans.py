@@ -233,6 +233,7 @@ def test_characters_that_minilm_does_not_read_make_no_difference(text: str, seed
     assert np.array_equal(minilm().embed_one(changed), minilm().embed_one(text))
 
 
+@pytest.mark.slow
 def test_blanks_around_a_long_text_do_not_hide_it() -> None:
     question = "What is the capital of France?\nAnswer in one word."
     for blank in (" ", "\n", "\ufeff", "\u200b", "\x00", " \t\r\n"):

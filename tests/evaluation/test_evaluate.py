@@ -375,6 +375,7 @@ class TestIntervals:
 
 
 class TestSplits:
+    @pytest.mark.slow
     @given(st.lists(st.integers(0, 20), min_size=10, max_size=60), st.integers(2, 4))
     def test_each_task_is_held_out_once_a_repeat_and_no_prompt_leaks(self, prompts, k) -> None:
         prompts = np.array(prompts)
@@ -402,6 +403,7 @@ class TestSplits:
                 t for t in range(table.n_tasks) if table.prompts[t] not in unseen
             ]
 
+    @pytest.mark.slow
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 9))
     def test_shuffled_vectors_are_the_same_ones_for_equal_prompts(self, prompts, seed) -> None:
         prompts = np.array(prompts)
@@ -599,6 +601,7 @@ def evaluated() -> tuple[hypernova.OutcomeTable, Report]:
     return table, hypernova.evaluate(table, leave_one_group_out=True, **QUICK)
 
 
+@pytest.mark.slow
 class TestEvaluate:
     def test_finds_a_known_optimum(self, evaluated) -> None:
         table, report = evaluated
@@ -657,7 +660,6 @@ class TestEvaluate:
         decisions = [row["decision"] for row in report.to_dict()["clusters"]]
         assert decisions == [d.model for d in artifact.decide_many(artifact.centroids)]
 
-    @pytest.mark.slow
     def test_clusters_of_other_prompts_are_those_of_fit(self) -> None:
         table = hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl")
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")
@@ -699,14 +701,12 @@ class TestEvaluate:
         again = hypernova.evaluate(table, leave_one_group_out=True, **options)
         assert again.to_dict() == report.to_dict()
 
-    @pytest.mark.slow
     def test_repeats_from_its_seed(self) -> None:
         table = two_kinds(swap=0.3)
         first, same, other = (hypernova.evaluate(table, seed=s, **QUICK) for s in (3, 3, 4))
         assert first.to_dict() == same.to_dict()
         assert first.to_dict()["held_out"] != other.to_dict()["held_out"]
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_finds_nothing_in_shuffled_outcomes(self, seed) -> None:
         """Outcomes that went to other tasks have nothing to do with the prompts."""
@@ -718,7 +718,6 @@ class TestEvaluate:
         assert gain["ci95"][0] <= 0 <= gain["ci95"][1] or gain["mean"] < 0
         assert report.verdict.startswith("Do not route")
 
-    @pytest.mark.slow
     def test_a_kind_never_seen(self) -> None:
         """Left out, a kind is routed as if it were the other one, or taken for novel."""
         table = two_kinds(groups=[("a", "b")[i % 2] for i in range(100)])
@@ -742,7 +741,6 @@ class TestEvaluate:
         assert "left out" in report["notes"][0]
         assert any("without an outcome" in note for note in report["notes"])
 
-    @pytest.mark.slow
     def test_partly_known_costs(self) -> None:
         table = two_kinds(cost_usd=np.tile([2.0, NAN], (100, 1)))
         report = hypernova.evaluate(table, **QUICK).to_dict()
@@ -750,7 +748,6 @@ class TestEvaluate:
         assert report["held_out"]["cost_usd"] == 2.0
         assert any("Costs are known for 50%" in note for note in report["notes"])
 
-    @pytest.mark.slow
     def test_equal_prompts_are_counted_once(self) -> None:
         once = two_kinds(n=60, swap=0.3)
         rows = np.tile(np.arange(60), 2)

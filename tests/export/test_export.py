@@ -285,6 +285,7 @@ class TestRefusals:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_it_says_what_it_made(self, tmp_path) -> None:
         done = run(
             "export-embedder", EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny"

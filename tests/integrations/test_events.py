@@ -173,6 +173,7 @@ class TestSpans:
 
 
 class TestImports:
+    @pytest.mark.slow
     def test_nothing_is_imported_that_was_not_asked_for(self) -> None:
         code = """
 import sys, asyncio, hypernova

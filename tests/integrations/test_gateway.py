@@ -135,6 +135,7 @@ class TestNarrow:
         }
         assert {p.model for p in ranking} == expected
 
+    @pytest.mark.slow
     def test_a_price_cannot_be_talked_down_nor_a_draw_be_steered(
         self, artifact: hypernova.Artifact
     ) -> None:

@@ -45,6 +45,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         assert not any("Traceback" in line for line in server.lines)
 
 
+@pytest.mark.slow
 def test_the_document_names_every_path(schema: Any) -> None:
     assert set(schema.raw_schema["paths"]) == {
         "/healthz", "/metrics", "/v1/artifact", "/v1/outcomes", "/v1/route", "/v1/route/batch",

@@ -74,6 +74,7 @@ class TestRoute:
             assert answer["propensity"] == 1.0
             assert len(bytes.fromhex(answer["id"])) == 16
 
+    @pytest.mark.slow
     def test_it_has_every_field_that_the_command_line_prints(
         self, client: httpx.Client, artifacts: list[Path]
     ) -> None:
@@ -286,12 +287,14 @@ class TestToken:
 
 
 class TestOutcomes:
+    @pytest.mark.slow
     def test_without_a_log_they_are_refused(self, client: httpx.Client) -> None:
         message = assert_error(
             client.post("/v1/outcomes", json={"id": "0" * 32, "score": 1}), 409, "no_log"
         )
         assert "--log" in message
 
+    @pytest.mark.slow
     def test_with_one_decision_and_outcome_are_joined(
         self, artifacts: list[Path], tmp_path: Path
     ) -> None:
@@ -472,6 +475,7 @@ class TestLife:
             assert server.process.wait(30) == 0
         assert not any("Traceback" in line for line in server.lines)
 
+    @pytest.mark.slow
     def test_it_listens_to_this_machine_alone(self, server: Server) -> None:
         listening = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
         port = f":{server.port:04X} "

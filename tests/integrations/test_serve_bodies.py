@@ -26,6 +26,9 @@ from support.commands import fails_in_one_line
 from support.paths import TABLE
 from support.server import Server, assert_error, metrics, resident, serving
 
+# Nearly all need a server.
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -105,7 +108,6 @@ def by_curl(server: Server, headers: dict[str, str], body: bytes) -> tuple[int, 
 
 
 class TestRefused:
-    @pytest.mark.slow
     @pytest.mark.parametrize(
         "send",
         [by_http_client, by_http_client_chunked, by_httpx, by_requests, by_requests_chunked,
@@ -190,7 +192,6 @@ class TestMethods:
 
 
 class TestHungUp:
-    @pytest.mark.slow
     @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
     def test_a_client_that_hangs_up_is_counted_as_such(self, artifact: Path, reset: bool) -> None:
         with serving("-a", artifact) as server, server.client() as client:
@@ -354,7 +355,6 @@ def test_a_token_of_any_bytes_is_refused(server: Server, given: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 401 ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"\xff\xfes3cret", b"s\xe9cret", b"", None])
 def test_a_token_file_that_holds_none_is_one_line(tmp_path: Path, content: bytes | None) -> None:
     token = tmp_path / "token"

@@ -19,6 +19,9 @@ import hypernova
 from support.paths import TABLE
 from support.server import Server, metrics, resident, serving
 
+# All need a server with connections of their own.
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -101,7 +104,6 @@ def assert_error_closes(answer: bytes, status: int, code: str) -> str:
 
 
 class TestHeads:
-    @pytest.mark.slow
     @pytest.mark.parametrize("begins", [b"GET /", GET + b"x: ", GET + b"x"], ids=["url", "x", "n"])
     def test_a_head_that_does_not_end_is_refused_and_not_kept(
         self, server: Server, begins: bytes
@@ -134,7 +136,6 @@ class TestHeads:
             connection.sendall(GET + b"x: " + b"a" * 15_000 + b"\r\nconnection: close\r\n\r\n")
             assert rest(connection).startswith(b"HTTP/1.1 200 ")
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("first", [False, True], ids=["later", "first"])
     def test_a_head_of_a_byte_now_and_then_is_given_up(
         self, impatient: Server, first: bool
@@ -156,7 +157,6 @@ class TestHeads:
             connection.settimeout(15)
             assert_error_closes(answer + rest(connection), 408, "slow_head")
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("sent", [b"", GET + b"\r\n"], ids=["new", "idle"])
     def test_a_connection_that_asks_nothing_is_closed(self, impatient: Server, sent: bytes) -> None:
         with connect(impatient) as connection:
@@ -196,7 +196,6 @@ class TestHeads:
 
 
 class TestNumber:
-    @pytest.mark.slow
     def test_a_new_connection_takes_the_place_of_an_idle_one(self, artifact: Path) -> None:
         with serving("-a", artifact, "--max-connections", "8") as server:
             with contextlib.ExitStack() as stack:
@@ -214,7 +213,6 @@ class TestNumber:
                 connection.sendall(GET + b"\r\n")
                 assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
-    @pytest.mark.slow
     def test_where_all_hold_requests_one_more_is_refused(self, artifact: Path) -> None:
         with (
             serving("-a", artifact, "--max-connections", "4") as server,
@@ -239,7 +237,6 @@ class TestNumber:
                 found = metrics(client)
             assert found["hypernova_requests_total", (("path", "other"), ("status", "503"))] == 10
 
-    @pytest.mark.slow
     def test_a_client_that_reads_no_answer_is_given_up(self, impatient: Server) -> None:
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -363,7 +360,6 @@ class TestRequests:
             assert b"connection: close" in answer
 
 
-@pytest.mark.slow
 def test_no_more_connections_than_the_process_may_open_files(artifact: Path) -> None:
     options = ("-a", artifact, "--max-connections", "1000")
     with contextlib.ExitStack() as stack:
@@ -387,7 +383,6 @@ def few_files(number: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.slow
 def test_it_ends_while_clients_hold_connections(artifact: Path) -> None:
     with serving("-a", artifact) as server, contextlib.ExitStack() as stack:
         for sent in (b"", b"GET /he", GET + b"\r\n", POST + b"content-length: 9999999\r\n\r\n"):

@@ -42,6 +42,7 @@ class TestLimits:
             hypernova.fit(table, embedder=embedder, clusters=1), embedder=embedder
         )
 
+    @pytest.mark.slow
     def test_more_than_may_be_in_flight_is_refused(
         self, waiting: hypernova.Router, gate: threading.Event
     ) -> None:
@@ -68,6 +69,7 @@ class TestLimits:
 
         asyncio.run(asyncio.wait_for(main(), 20))
 
+    @pytest.mark.slow
     def test_what_takes_too_long_is_given_up_and_still_counts(
         self, waiting: hypernova.Router, gate: threading.Event
     ) -> None:

@@ -99,6 +99,7 @@ def test_single_requests_have_their_turn_while_a_batch_runs(
     assert statistics.median(took) < 0.5
 
 
+@pytest.mark.slow
 def test_a_batch_whose_client_hangs_up_ends(server: Server, long: list[str]) -> None:
     body = json.dumps({"texts": long}).encode()
     head = (
@@ -157,6 +158,7 @@ class TestBatch:
         calls.clear()
         return hypernova.Router.open(tmp_path / "3.hnv", embedder=embedder)
 
+    @pytest.mark.slow
     def test_its_steps_share_an_artifact_though_another_comes(
         self, router: hypernova.Router, tmp_path: Path
     ) -> None:
@@ -177,6 +179,7 @@ class TestBatch:
         assert [observed.decisions for observed in told] == [tuple(decisions)]
         assert told[0].embed_s > 0
 
+    @pytest.mark.slow
     def test_a_function_is_called_with_as_many_texts_as_it_takes(
         self, router: hypernova.Router, calls: list[list[str]]
     ) -> None:
@@ -185,6 +188,7 @@ class TestBatch:
             pass
         assert [len(call) for call in calls] == [10] * 9 + [5]
 
+    @pytest.mark.slow
     def test_a_blank_text_is_named_before_any_is_embedded(
         self, router: hypernova.Router, calls: list[list[str]]
     ) -> None:
@@ -194,6 +198,7 @@ class TestBatch:
 
 
 class TestLine:
+    @pytest.mark.slow
     def test_single_calls_come_first_and_slices_are_not_forgotten(self) -> None:
         line, ran = _CallQueue(), []
 

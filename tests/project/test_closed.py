@@ -213,6 +213,7 @@ def changed_paths(trace: list[str], folder: Path) -> set[Path]:
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["route", "own import"])
 def test_a_home_that_cannot_be_written_is_not_mentioned(way: str, tmp_path: Path) -> None:
     program, arguments, _ = WAYS[way]
@@ -228,6 +229,7 @@ def test_a_home_that_cannot_be_written_is_not_mentioned(way: str, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_server_listens_at_its_port_and_has_no_other_socket(tmp_path: Path) -> None:
     for name in ("home", "tmp"):
         (tmp_path / name).mkdir()
@@ -296,6 +298,7 @@ class TestTelemetry:
     def test_a_value_that_is_set_is_left_alone(self, value: str) -> None:
         assert self.after_import(value) == value
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("value", [None, ""])
     def test_without_a_value_telemetry_is_off(self, value: str | None) -> None:
         assert self.after_import(value) == "1"

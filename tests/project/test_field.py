@@ -85,6 +85,7 @@ print(hypernova.Router.open({str(tmp_path / "r.hnv")!r}).route("Join two tables"
     assert done.stdout.startswith("simulated-")
 
 
+@pytest.mark.slow
 def test_the_demo_runs_and_says_that_it_is_simulated(tmp_path) -> None:
     demo = [ROOT / "examples" / "demo.py", ROOT / "examples" / "simulated.jsonl"]
     done = subprocess.run(

@@ -102,6 +102,7 @@ def test_the_service_says_when_no_model_answers(service: httpx.Client, upstream:
     assert sorted(upstream.seen) == sorted(upstream.failing)
 
 
+@pytest.mark.slow
 def test_the_batch_job_decides_as_the_router_does(artifact: Path, tmp_path: Path) -> None:
     files = (EXAMPLES / "prompts.jsonl", tmp_path / "out.jsonl")
     done = run_python(EXAMPLES / "batch.py", *files, "-a", artifact, "--cost-weight", "5", code=0)

@@ -131,6 +131,7 @@ ASKS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["static", "minilm"])
 def test_the_last_turn_has_half_of_the_weight_whatever_comes_before(name: str) -> None:
     """After a first turn of 2,000 characters, of which minilm reads 96 tokens."""

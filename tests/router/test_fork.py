@@ -102,6 +102,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_routes_and_exits(python: str, artifact: Path) -> None:
     """No thread of a library is there either: newer Pythons would warn, and ``-W error`` raise."""
     program = f"""

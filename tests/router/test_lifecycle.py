@@ -100,6 +100,7 @@ assert router.route("Join two tables").model == decision.model  # still answered
 
 
 class TestWarmUp:
+    @pytest.mark.slow
     @pytest.mark.parametrize("embedder", ["static", "minilm"])
     def test_the_first_request_loads_nothing_more(self, embedder: str, tmp_path: Path) -> None:
         loaded = Embedder.load(embedder)

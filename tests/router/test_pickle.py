@@ -521,8 +521,8 @@ def pool(request: pytest.FixtureRequest) -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of fork, from 3.12 on
+@pytest.mark.slow
 class TestPools:
-    @pytest.mark.slow
     @pytest.mark.parametrize("source", ["bundled", "file", "memory"])
     def test_a_pool_maps_route(
         self, pool: ProcessPoolExecutor, source: str, tmp_path: Path

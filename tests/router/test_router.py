@@ -129,6 +129,7 @@ class TestOpen:
         assert router.embedder is embedder
         assert router.route(TEXTS[0]).model
 
+    @pytest.mark.slow
     def test_the_environment_forces_a_kernel(self) -> None:
         code = "import hypernova; print(hypernova.Router.open().artifact.level)"
         run = lambda level: run_python("-c", code, env={**os.environ, "HYPERNOVA_SIMD": level})  # noqa: E731

@@ -123,6 +123,7 @@ class TestAsync:
         assert asyncio.run(main()).model.startswith("m-")
         router.close()
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
     def test_a_forked_child_has_threads_of_its_own(self) -> None:
@@ -215,6 +216,7 @@ class TestReload:
         with pytest.raises(errors.EmbedderMismatchError):
             given.reload(tmp_path / "b.hnv")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("routed", [False, True])
     def test_an_embedder_that_is_not_available_is_refused_before_any_text_too(
         self, tmp_path, static, routed
@@ -442,6 +444,7 @@ class TestWatch:
             time.sleep(0.005)
         watch.stop()
 
+    @pytest.mark.slow
     def test_watching_keeps_no_router_alive(self, tmp_path, static) -> None:
         path = tmp_path / "router.hnv"
         artifact_of("old", static, 1).save(path)

@@ -48,6 +48,7 @@ def test_blank_texts_are_refused(text: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["a", " ", "\x00", "\n", ".", "\ud800", "中", "\U0001f642"])
 def test_ten_megabytes_of_one_character(letter: str) -> None:
     text = letter * 10_000_000

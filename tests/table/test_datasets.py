@@ -268,6 +268,7 @@ def test_the_leaderboard_is_asked_for_where_there_are_two(tmp_path) -> None:
     one_line(caught.value, "no leaderboard 'Lite'", "'bash-only'")
 
 
+@pytest.mark.slow
 def test_problems_in_every_form(tmp_path) -> None:
     leaderboards, plain = write(tmp_path, document(A, B))
     table = read_swebench(leaderboards, plain).table
@@ -362,6 +363,7 @@ def test_malformed_problems(problems, parts, tmp_path) -> None:
     one_line(caught.value, *parts)
 
 
+@pytest.mark.slow
 def test_a_file_cut_short_anywhere_is_refused(tmp_path) -> None:
     leaderboards, problems = write(tmp_path, document(A, B))
     whole = leaderboards.read_bytes()
@@ -554,6 +556,7 @@ raise SystemExit(main(["datasets"]))
     assert "Nothing is downloaded" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [s for s in PUBLIC_DATASETS if s.convert], ids=lambda s: s.name)
 def test_the_listed_command_works(source, tmp_path, monkeypatch) -> None:
     """The list names files that exist here in small: its command must take them as it stands."""

@@ -216,6 +216,7 @@ def test_a_packed_file_cut_or_changed_anywhere_is_refused(tmp_path) -> None:
             OutcomeTable.read(path)
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_one_endless_line_is_bounded(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(files, "MAX_LINE", 1 << 20)
     for name in ("t.csv.gz", "t.jsonl.gz"):

@@ -125,6 +125,7 @@ except MissingExtraError as error:
     assert [p.name for p in tmp_path.iterdir()] == ["t.jsonl"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", "out.jsonl"])
 def test_a_write_that_fails_leaves_nothing(name, tmp_path) -> None:
     """A full disk, played by a limit on the size of files."""

@@ -360,6 +360,7 @@ class TestRefused:
         with pytest.raises(EmbedderMismatchError, match="vectors only"):
             hypernova.next_prompts(artifact, ["Add"])
 
+    @pytest.mark.slow
     def test_another_embedder(self) -> None:
         table = hypernova.OutcomeTable.from_arrays(
             task_ids=["a"], prompts=["Add"], models=["new"], score=[[1.0]], min_models=1

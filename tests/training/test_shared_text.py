@@ -217,8 +217,8 @@ class TestSaid:
         assert vectors_unseen(desk, embedder, vectors, part) is vectors
 
 
+@pytest.mark.slow
 class TestLeftOut:
-    @pytest.mark.slow
     def test_skip_shared_decides_as_if_the_questions_were_asked_alone(self, skipping, bare) -> None:
         for name in ("centroids", "counts", "success", "slopes", "offsets", "novelty_quantiles"):
             np.testing.assert_array_equal(getattr(skipping, name), getattr(bare, name))
@@ -241,7 +241,6 @@ class TestLeftOut:
         for text in [*QUESTIONS, LONG, LONG + "\n\n", LONG[:-1] + "; write a poem", "  hello  "]:
             assert embedder.embed_one(text).tobytes() == minilm.embed_one(text).tobytes()
 
-    @pytest.mark.slow
     def test_it_holds_through_save_open_reload_and_a_cache(self, skipping, bare, tmp_path) -> None:
         path, plain = tmp_path / "skip.hnv", hypernova.Router(bare)
         skipping.save(path)
@@ -281,7 +280,6 @@ class TestLeftOut:
         asked = f"{LONG}\n\n{QUESTIONS[0]}"
         assert same(router.route(asked), hypernova.Router(bare).route(asked))
 
-    @pytest.mark.slow
     def test_it_holds_in_a_server(self, skipping, bare, tmp_path) -> None:
         skipping.save(tmp_path / "skip.hnv")
         plain = hypernova.Router(bare).route(QUESTIONS[1])
@@ -291,7 +289,6 @@ class TestLeftOut:
         assert [entry["model"] for entry in answer["ranking"]] == [e.model for e in plain.ranking]
         assert answer["distance"] == pytest.approx(plain.distance)
 
-    @pytest.mark.slow
     def test_it_holds_for_the_router_given_the_embedder_that_was_fitted_with(
         self, skipping, minilm, bare
     ) -> None:
@@ -309,7 +306,6 @@ class TestLeftOut:
         assert same(hypernova.Router(bare, embedder=wrapped).route(QUESTIONS[2]), plain)
         assert hypernova.Router(bare, embedder=wrapped).embedder is wrapped.embedder
 
-    @pytest.mark.slow
     def test_models_join_and_logs_are_folded_in_by_what_is_left(
         self, skipping, bare, tmp_path
     ) -> None:
@@ -371,7 +367,6 @@ class TestLeftOut:
         assert identity["fingerprint"] != minilm.fingerprint
         assert find_bundled(identity["fingerprint"]) is None
 
-    @pytest.mark.slow
     def test_nothing_is_skipped_where_nothing_is_shared(self) -> None:
         artifact = hypernova.fit(table(), clusters=1, skip_shared=True)
         assert "skip" not in artifact.embedder
@@ -396,6 +391,7 @@ class TestLeftOut:
             hypernova.fit(table(behind_both), embedder=embedder, clusters=4, skip_shared=True)
 
 
+@pytest.mark.slow
 class TestMalformed:
     @pytest.mark.parametrize(
         "skip",
