@@ -52,7 +52,7 @@ def cycle(call, arguments):
 for name, path in setup["artifacts"].items():
     artifact = hypernova.Artifact.open(path)
     rng = np.random.default_rng(1)
-    near = artifact.centroids[rng.integers(0, artifact.n_clusters, setup["batch"])]
+    near = artifact.centroids[rng.integers(0, len(artifact.centroids), setup["batch"])]
     rows = near + rng.normal(size=near.shape) / np.sqrt(artifact.dim)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.ascontiguousarray(rows, dtype=np.float32)
