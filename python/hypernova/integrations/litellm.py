@@ -25,7 +25,7 @@ from hypernova.errors import (
 )
 from hypernova.integrations.gateway import OnUnreadable, messages_of, rank_for_request
 
-_LOCAL_PRICES = "LITELLM_LOCAL_PRICES_MODEL_COST_MAP"
+_LOCAL_PRICES = "LITELLM_LOCAL_MODEL_COST_MAP"
 if "litellm" not in sys.modules and not os.environ.get(_LOCAL_PRICES):
     # Otherwise LiteLLM's import fetches a list of prices. A program that has imported LiteLLM
     # before, as the proxy has, made that choice itself.
