@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from hypernova.errors import PolicyError, UnknownModelError
+from hypernova.numeric import to_float
 
 if TYPE_CHECKING:
     from hypernova import Artifact
@@ -118,10 +118,10 @@ def _check_models(artifact: Artifact, name: str, models: Collection[str]) -> Non
 def _number(
     _: Artifact, name: str, value: object, *, is_valid: Callable[[float], bool], expected: str
 ) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise PolicyError(f"{name} is of type {type(value).__name__}, expected a number")
     try:
-        number = float(value)
+        number = to_float(value)
+    except TypeError:
+        raise PolicyError(f"{name} is of type {type(value).__name__}, expected a number") from None
     except OverflowError:
         raise PolicyError(f"{name} is a number too large for a float") from None
     if not is_valid(number):

@@ -33,8 +33,6 @@ MIN_PROMPTS, MIN_SHARE = 20, 0.005
 MIN_REPORTED_SHARE = 0.05
 # Prompts with equal vectors are reported from this number and share of the prompts on.
 MIN_REPORTED_ALIKE, MIN_REPORTED_ALIKE_SHARE = 10, 0.01
-# Standard errors from which on a difference is called one.
-CLEAR = 2.0
 # Share of the prompts of a bucket that must agree on a part: one typing error hides no preamble.
 MIN_AGREEMENT = 0.9
 # How far back a part is shortened to the edge of a word.
