@@ -6,13 +6,13 @@ of the training part, so that no outcome of the test part can enter.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from hypernova.evaluation.baselines import Mix, cost_matched_mix
-from hypernova.training.model_selection import deal_folds
+from hypernova.training.cross_validation import deal_folds
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hypernova.table import OutcomeTable
 
 
-# Number of routers that learn from shuffled vectors, at least, over all splits.
+# Number of routers that learn from shuffled prompts, at least, over all splits.
 MIN_SHUFFLES = 50
 
 
@@ -53,7 +53,7 @@ class SplitDecisions:
         chosen: (test,) the models that the router chose, under its default policy.
         novel: (test,) whether the router took the prompt for novel.
         by_weight: (weights, test) the models that it chose under each cost weight.
-        shuffled: (shuffles, test) models of the routers that learned from shuffled vectors.
+        shuffled: (shuffles, test) models of the routers that learned from shuffled prompts.
         single: The best single model of the training part.
         mix: The cost-matched mix of the training part; None where costs are unknown.
         setting: The setting that was selected in the training part.
@@ -154,21 +154,17 @@ def decide_split(
     """
     train = table.subset(split.train)
     train_vectors, test_vectors = vectors[split.train], vectors[split.test]
-    learned = learn(
+    placed, learned = learn(
         train, train_vectors, clusters=clusters, seed=split.seed, cluster_vectors=cluster_vectors
     )
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
     shuffled = np.empty((len(split.shuffle_seeds), len(split.test)), dtype=np.int32)
+    prompts = train.prompt_groups()
     for i, shuffle_seed in enumerate(split.shuffle_seeds):
-        baseline = learn(
-            train,
-            shuffle_vectors(train_vectors, train.prompt_groups(), shuffle_seed),
-            clusters=clusters,
-            seed=split.seed,
-            cluster_vectors=cluster_vectors,
-            setting=learned.setting,
-        ).artifact()
+        given = shuffle_tasks(prompts, shuffle_seed)
+        sums = placed.exchanged(given, learned.sums, corrected=learned.setting.ridge is not None)
+        baseline = replace(learned, sums=sums, selection=None).artifact()
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
     return SplitDecisions(
         chosen=decisions.model_indices,
@@ -178,7 +174,7 @@ def decide_split(
             dtype=np.int32,
         ).reshape(len(cost_weights), len(split.test)),
         shuffled=shuffled,
-        single=learned.evidence.default_model,
+        single=learned.estimated.default_model,
         mix=cost_matched_mix(train, artifact.decide_many(train_vectors).model_indices),
         setting=asdict(learned.setting),
     )
@@ -192,12 +188,31 @@ def fit_in_sample(
     cluster_vectors: Floats | None = None,
 ) -> InSampleFit:
     """Learn from all tasks, as `fit` with the same seed does."""
-    learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
-    return InSampleFit(learned.artifact().to_bytes(), learned.evidence.default_model)
+    _, learned = learn(
+        table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors
+    )
+    return InSampleFit(learned.artifact().to_bytes(), learned.estimated.default_model)
 
 
-def shuffle_vectors(vectors: Floats, prompts: Ints, seed: int) -> Floats:
-    """Give each prompt the vector of a random one; equal prompts get equal vectors."""
-    different, first = np.unique(prompts, return_index=True)
-    given = np.random.default_rng(seed).permutation(len(different))
-    return vectors[first[given][np.searchsorted(different, prompts)]]
+def shuffle_tasks(prompts: Ints, seed: int) -> Ints:
+    """Give each prompt the place of a random one that occurs as often.
+
+    So a router can learn the same clusters with as many tasks in each, and nothing of use in
+    them; tasks with equal prompts get equal places.
+
+    Args:
+        prompts: (tasks,) the same number for tasks with the same prompt.
+        seed: The same seed gives the same order.
+
+    Returns:
+        The task whose vector each task gets, (tasks,), a permutation.
+    """
+    rng = np.random.default_rng(seed)
+    # Tasks by prompt, and prompts by the number of their tasks.
+    order = np.argsort(prompts, kind="stable")
+    _, first, sizes = np.unique(prompts[order], return_index=True, return_counts=True)
+    given = np.empty(len(prompts), dtype=np.int64)
+    for size in np.unique(sizes):
+        members = order[first[sizes == size][:, None] + np.arange(size)]
+        given[members] = rng.permutation(members)
+    return given

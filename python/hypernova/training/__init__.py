@@ -9,8 +9,10 @@ functions of this package may change in any version.
 - ``fit``: from an outcome table to an artifact
 - ``embedding``: vectors of a table's prompts
 - ``trainer``: from vectors and outcomes to clusters, sums and linear corrections
+- ``placed_tasks``: tasks with their places in clusters, and the sums that they give
 - ``assemble``: from these to an artifact
 - ``model_selection``: the setting, selected on held-out tasks
+- ``cross_validation``: the training part of each fold, by subtraction
 - ``cost_weight``: the cost weight that meets a target on held-out tasks
 - ``checks``: arguments that fitting and evaluation share
 - ``clustering``: clusters of prompts, and their description

@@ -1,4 +1,4 @@
-"""Assemble an artifact from centroids, sums and linear corrections.
+"""Assemble an artifact from centroids, estimates and linear corrections.
 
 Not here: learning these. Fitting and selection on held-out tasks both assemble here, so that
 a figure is measured on the kind of artifact that is shipped.
@@ -13,14 +13,13 @@ import numpy as np
 from hypernova._core import Artifact
 from hypernova.artifact.metadata import vectors_identity
 from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
-from hypernova.training.estimates.profile import estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova.numeric import Floats
     from hypernova.training.estimates.linear_correction import LinearCorrection
-    from hypernova.training.estimates.profile import Evidence
+    from hypernova.training.estimates.profile import Estimate
 
 NOVELTY_LIMIT = 0.99
 NOVELTY_STEPS = 256
@@ -37,7 +36,7 @@ def novelty_quantiles(distances: Floats) -> Floats:
 def assemble(
     models: Sequence[str],
     centroids: Floats,
-    evidence: Evidence,
+    estimated: Estimate,
     *,
     shrinkage: float,
     guard_z: float,
@@ -52,7 +51,7 @@ def assemble(
     Args:
         models: Names of the m models.
         centroids: float32 (k, dim).
-        evidence: Sums over k clusters and m models.
+        estimated: Estimates of k clusters and m models, with their default model.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
         correction: Linear corrections of the m models, or None.
@@ -62,7 +61,6 @@ def assemble(
         identity: Identity of the embedder, with ``kind`` and ``fingerprint``.
         metadata: JSON-able, of how the artifact was made.
     """
-    estimated = estimate(evidence, shrinkage)
     profile = estimated.profile
     return Artifact.build(
         models=models,

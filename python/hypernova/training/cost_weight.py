@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import FitError
+from hypernova.training.cross_validation import CrossValidation
 from hypernova.training.estimates.sums import mean_known
-from hypernova.training.model_selection import HeldOutScores, inner_folds
-from hypernova.training.trainer import learn
+from hypernova.training.model_selection import HeldOutScores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.model_selection import Setting
+    from hypernova.training.cross_validation import Setting
 
 # Candidates, as the success that a weight gives up to save the whole cost of the best single
 # model: from a fiftieth, which hardly counts, to four, which leaves the cheapest model. Dense
@@ -88,15 +88,14 @@ def find_cost_weight(
     """
     weights = cost_weights(table)
     scores = [HeldOutScores(table.n_tasks) for _ in weights]
-    for train, test in inner_folds(table, seed):
-        part = table.subset(train)
-        learned = learn(
-            part, vectors[train], seed=seed, cluster_vectors=cluster_vectors, setting=setting
-        )
-        artifact = learned.artifact()
+    folds = CrossValidation(
+        table, vectors, seed, [setting.clustering], cluster_vectors=cluster_vectors
+    )
+    for fold in folds.folds():
+        (artifact,) = folds.training(fold).artifacts([setting])
         for weight, score in zip(weights, scores, strict=True):
-            chosen = artifact.decide_many(vectors[test], cost_weight=weight).model_indices
-            score.add(table, test, chosen)
+            chosen = artifact.decide_many(vectors[fold.test], cost_weight=weight).model_indices
+            score.add(table, fold.test, chosen)
         if tick:
             tick(1)
     points = [

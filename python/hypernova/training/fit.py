@@ -129,7 +129,7 @@ def fit(
     vectors, cluster_vectors, identity = embed_table(
         table, embedder if used is None else used, cluster_prompts, progress
     )
-    learned = learn(
+    placed, learned = learn(
         table,
         vectors,
         clusters=clusters,
@@ -164,7 +164,7 @@ def fit(
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
-        "cluster_sizes": np.bincount(learned.assignments).tolist(),
+        "cluster_sizes": np.bincount(placed.located.assigned).tolist(),
         "setting": asdict(learned.setting),
         "selection": {
             "label": SELECTION_LABEL,
@@ -203,8 +203,8 @@ def fit(
         if alike is not None:
             metadata["alike_prompts"] = alike
     if describe:
-        centroids = learned.clusters.centroids
-        described = describe_clusters(texts, vectors, centroids, learned.assignments)
+        centroids = learned.found.centroids
+        described = describe_clusters(texts, vectors, centroids, placed.located.assigned)
         metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}

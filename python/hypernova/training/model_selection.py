@@ -12,25 +12,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.assemble import assemble
-from hypernova.training.clustering.clusters import Clusters, find_clusters
-from hypernova.training.clustering.kmeans import assign
 from hypernova.training.clustering.prototypes import group_indices
-from hypernova.training.estimates.linear_correction import Ridge, unexplained
-from hypernova.training.estimates.profile import Evidence
+from hypernova.training.cross_validation import (
+    FOLDS,
+    CrossValidation,
+    Setting,
+    count_repeats,
+    decide_fold,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from hypernova._core import Artifact
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import ClusterSource
 
-FOLDS = 5
-# Small tables are dealt into folds repeatedly, until about this many tasks were held out.
-HELD_OUT_TASKS = 2000
-MAX_REPEATS = 4
 CLUSTERS = (4, 16, 48)
 # Number of clusters where they estimate nothing and only describe the table.
 DESCRIPTIVE_CLUSTERS = 16
@@ -40,32 +37,11 @@ RIDGE_WEIGHT = 60.0
 GUARDS = (1.0, 0.0)
 # With fewer different prompts a cluster, a number of clusters is not tried.
 MIN_PROMPTS_PER_CLUSTER = 8
-# Fewer starts than for the artifact itself: numbers of clusters are compared over many folds.
-SELECTION_STARTS = 4
 # A setting replaces the incumbent only if its paired gain exceeds this many standard errors:
 # the first for the linear correction alone, the second for clusters, which offer more choice.
 MIN_GAIN_CORRECTION, MIN_GAIN_CLUSTERS = 0.0, 1.0
 # So much shrinkage that every cluster has the overall rates.
 FULL_SHRINKAGE = 1e9
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Hyperparameters of an artifact. The field names are keys of its metadata.
-
-    Attributes:
-        source: Whether clusters are found by ``"prompts"`` alone or also by ``"groups"``.
-        clusters: Number of clusters asked for; not read for groups.
-        shrinkage: Weight of the prior, in outcomes.
-        ridge: Weight of the ridge of the linear correction; None for no correction.
-        guard_z: Standard errors of the guard.
-    """
-
-    source: ClusterSource
-    clusters: int
-    shrinkage: float
-    ridge: float | None
-    guard_z: float
 
 
 def best_single_setting(clusters: int) -> Setting:
@@ -177,23 +153,6 @@ class Selection:
     repeats: int
 
 
-def deal_folds(prompt_groups: Ints, folds: int, rng: np.random.Generator) -> Ints:
-    """Deal tasks into folds of about equal size, equal prompts into the same one.
-
-    Args:
-        prompt_groups: (n,) the same integer for tasks with the same prompt.
-        folds: Number of folds.
-        rng: Source of randomness.
-
-    Returns:
-        Fold of each task, (n,) in 0..folds-1.
-    """
-    groups, inverse = np.unique(prompt_groups, return_inverse=True)
-    fold_of_group = np.arange(len(groups)) % folds
-    rng.shuffle(fold_of_group)
-    return fold_of_group[inverse]
-
-
 def candidate_clusterings(
     table: OutcomeTable, clusters: int | None, other_prompts: bool
 ) -> list[tuple[ClusterSource, int]]:
@@ -224,11 +183,6 @@ def _descriptive_clusters(tried: Iterable[tuple[ClusterSource, int]]) -> int:
     return max((k for k in by_prompts if k <= DESCRIPTIVE_CLUSTERS), default=min(by_prompts))
 
 
-def count_repeats(different_prompts: int) -> int:
-    """Return how often a table with this number of different prompts is dealt into folds."""
-    return int(np.clip(round(HELD_OUT_TASKS / different_prompts), 1, MAX_REPEATS))
-
-
 def select_setting(
     table: OutcomeTable,
     vectors: Floats,
@@ -252,87 +206,55 @@ def select_setting(
         seed: Same input and seed, same setting.
         clusters: Number of clusters; None to select among `CLUSTERS` and groups.
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
-        tick: Called with 1 after each clustering, `count_ticks` times in all.
+        tick: Called with 1 after each clustering and each fold, `count_ticks` times in all.
     """
     tried = candidate_clusterings(table, clusters, cluster_vectors is not None)
     descriptive = _descriptive_clusters(tried)
-    tick = tick or (lambda _: None)
-    fitted = {}
-    if cluster_vectors is not None:
-        for source, k in tried:
-            k_found = min(k, len(cluster_vectors))
-            fitted[source, k] = find_clusters(cluster_vectors, source, k_found, seed)
-            tick(1)
-    scores: dict[Setting, HeldOutScores] = {}
+    folds = CrossValidation(table, vectors, seed, tried, cluster_vectors=cluster_vectors, tick=tick)
+    candidates = [setting for key in tried for setting in _candidates(*key, key[1] == descriptive)]
+    scores = {setting: HeldOutScores(table.n_tasks) for setting in candidates}
     single = HeldOutScores(table.n_tasks)
-    distances: dict[tuple[ClusterSource, int], list[Floats]] = {key: [] for key in tried}
-    for train, test in inner_folds(table, seed):
-        part = table.subset(train)
-        default = Evidence.of(part, np.zeros(len(train), dtype=np.int64), 1).default_model
-        ridge = Ridge(vectors[train], ~np.isnan(part.score))
-        for source, k in tried:
-            found = fitted.get((source, k)) or find_clusters(
-                vectors[train], source, k, seed, groups=part.groups, starts=SELECTION_STARTS
-            )
-            distances[source, k].append(assign(vectors[test], found.centroids)[1])
-            for setting, artifact in _artifacts(
-                part, vectors[train], found, source, k, ridge, correction_only=k == descriptive
-            ):
-                chosen = artifact.decide_many(vectors[test]).model_indices
-                scores.setdefault(setting, HeldOutScores(table.n_tasks)).add(table, test, chosen)
+    distances: dict[tuple[ClusterSource, int], list[Floats]] = {}
+    for sums in folds.folds():
+        fold = decide_fold(folds, sums, candidates)
+        for setting, chosen in zip(candidates, fold.chosen, strict=True):
+            scores[setting].add(table, fold.test, chosen)
+        for key, held_out in fold.distances.items():
+            distances.setdefault(key, []).append(held_out)
+        single.add(table, fold.test, np.full(len(fold.test), fold.default_model))
+        if tick:
             tick(1)
-        single.add(table, test, np.full(len(test), default))
-    setting, held_out = best_single_setting(descriptive), single
+    setting, held_out_scores = best_single_setting(descriptive), single
     for step in _steps(scores):
         # Of equal settings the first, which trusts clusters and correction least.
         best = min(step, key=lambda s: round(scores[s].mean_regret, 12))
-        gain, error = scores[best].gain_over(held_out)
+        gain, error = scores[best].gain_over(held_out_scores)
         correction_only = best.shrinkage == FULL_SHRINKAGE
         required = MIN_GAIN_CORRECTION if correction_only else MIN_GAIN_CLUSTERS
         if gain > required * error:
-            setting, held_out = best, scores[best]
+            setting, held_out_scores = best, scores[best]
     return Selection(
         setting=setting,
-        held_out=held_out,
+        held_out=held_out_scores,
         best_single=single,
-        distances=np.concatenate(distances[setting.source, setting.clusters]),
+        distances=np.concatenate(distances[setting.clustering])
+        if setting.clustering in distances
+        else folds.held_out_distances(*setting.clustering),
         folds=FOLDS,
         repeats=count_repeats(int(table.prompt_groups().max()) + 1),
     )
 
 
-def _artifacts(
-    table: OutcomeTable,
-    vectors: Floats,
-    found: Clusters,
-    source: ClusterSource,
-    k: int,
-    ridge: Ridge,
-    *,
-    correction_only: bool,
-) -> Iterator[tuple[Setting, Artifact]]:
-    """Yield artifacts of all settings with these clusters, those that trust them least first."""
-    evidence = Evidence.of(table, assign(vectors, found.centroids)[0], found.k, found.groups)
-    shares = found.shares(vectors)
-    candidates = list(product((False, True), SHRINKAGES))
+def _candidates(source: ClusterSource, k: int, correction_only: bool) -> list[Setting]:
+    """List the settings to try with some clusters, those that trust them least first."""
+    pairs = list(product((None, RIDGE_WEIGHT), SHRINKAGES))
     if correction_only:
-        candidates.append((True, FULL_SHRINKAGE))
-    for corrected, shrinkage in candidates:
-        weight = RIDGE_WEIGHT if corrected else None
-        correction = None
-        if corrected:
-            residuals = unexplained(table.score, shares, evidence, shrinkage)
-            correction = ridge.fit(residuals, RIDGE_WEIGHT)
-        for guard_z in GUARDS:
-            artifact = assemble(
-                table.models,
-                found.centroids,
-                evidence,
-                shrinkage=shrinkage,
-                guard_z=guard_z,
-                correction=correction,
-            )
-            yield Setting(source, k, shrinkage, weight, guard_z), artifact
+        pairs.append((RIDGE_WEIGHT, FULL_SHRINKAGE))
+    return [
+        Setting(source, k, shrinkage, weight, guard_z)
+        for weight, shrinkage in pairs
+        for guard_z in GUARDS
+    ]
 
 
 def _steps(settings: Iterable[Setting]) -> list[list[Setting]]:
@@ -348,14 +270,4 @@ def count_ticks(table: OutcomeTable, clusters: int | None, other_prompts: bool) 
     """Return how often `select_setting` calls ``tick``; arguments of `candidate_clusterings`."""
     repeats = count_repeats(int(table.prompt_groups().max()) + 1)
     tried = candidate_clusterings(table, clusters, other_prompts)
-    return (FOLDS * repeats + other_prompts) * len(tried)
-
-
-def inner_folds(table: OutcomeTable, seed: int) -> Iterator[tuple[Ints, Ints]]:
-    """Yield the training and the held-out tasks of each fold of `select_setting`."""
-    prompts = table.prompt_groups()
-    rng = np.random.default_rng(seed)
-    for _ in range(count_repeats(int(prompts.max()) + 1)):
-        fold = deal_folds(prompts, FOLDS, rng)
-        for f in range(FOLDS):
-            yield np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+    return FOLDS * repeats + len(tried)

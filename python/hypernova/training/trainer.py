@@ -6,53 +6,69 @@ Not here: embedding prompts, and the metadata of an artifact.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from hypernova.errors import FitError
 from hypernova.progress import progress_bar
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters
-from hypernova.training.clustering.kmeans import STARTS, assign
-from hypernova.training.estimates.linear_correction import Ridge, unexplained
-from hypernova.training.estimates.profile import Evidence
+from hypernova.training.clustering.kmeans import STARTS
+from hypernova.training.cross_validation import held_in
+from hypernova.training.estimates.linear_correction import Ridge
+from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.model_selection import count_ticks, select_setting
+from hypernova.training.placed_tasks import PlacedTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hypernova._core import Artifact
-    from hypernova.numeric import Floats, Ints
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import Clusters
+    from hypernova.training.cross_validation import Setting
     from hypernova.training.estimates.linear_correction import LinearCorrection
-    from hypernova.training.model_selection import Selection, Setting
+    from hypernova.training.estimates.profile import Estimate
+    from hypernova.training.estimates.sums import Sums
+    from hypernova.training.model_selection import Selection
 
 MIN_TASKS = 10
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Clusters, sums and linear corrections learned from a table, ready to assemble.
+    """Clusters and sums learned from a table; estimates and artifact are functions of them.
 
     Attributes:
-        table: Outcomes that were learned from.
-        clusters: Clusters of the table's vectors, or of other prompts.
-        assignments: Nearest cluster of each task, (tasks,).
-        evidence: Sums over the clusters.
-        correction: Linear corrections, or None.
+        models: Names of the models.
+        found: Clusters of the table's vectors, or of other prompts.
+        sums: Sums of outcomes and pairs in the clusters and, for a setting with a linear
+            correction, of products and shares.
         setting: Setting that was selected or given.
+        basis: Basis of the `Coordinates` whose products were summed.
         selection: How the setting was selected; None if it was given.
     """
 
-    table: OutcomeTable
-    clusters: Clusters
-    assignments: Ints
-    evidence: Evidence
-    correction: LinearCorrection | None
+    models: Sequence[str]
+    found: Clusters
+    sums: Sums
     setting: Setting
-    selection: Selection | None
+    basis: Floats | None = None
+    selection: Selection | None = None
+
+    @cached_property
+    def estimated(self) -> Estimate:
+        """Estimates of the clusters, with the default model."""
+        return estimate(Evidence(self.sums, self.found.groups), self.setting.shrinkage)
+
+    @cached_property
+    def correction(self) -> LinearCorrection | None:
+        """Linear corrections, or None."""
+        if self.setting.ridge is None:
+            return None
+        ridge = Ridge(self.sums, self.setting.ridge, self.basis)
+        return ridge.fit([(self.sums, self.estimated.cluster_success)])[0]
 
     def artifact(
         self,
@@ -63,9 +79,9 @@ class TrainingResult:
     ) -> Artifact:
         """Assemble the artifact; arguments as in `assemble`."""
         return assemble(
-            self.table.models,
-            self.clusters.centroids,
-            self.evidence,
+            self.models,
+            self.found.centroids,
+            self.estimated,
             shrinkage=self.setting.shrinkage,
             guard_z=self.setting.guard_z,
             correction=self.correction,
@@ -85,7 +101,7 @@ def learn(
     cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
     progress: bool = False,
-) -> TrainingResult:
+) -> tuple[PlacedTasks, TrainingResult]:
     """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
 
     Args:
@@ -98,6 +114,9 @@ def learn(
             and no prompt is novel to the artifact.
         progress: Show a progress bar for steps longer than a second.
 
+    Returns:
+        The tasks with their places in the clusters, and what was learned.
+
     Raises:
         FitError: The table is too small, or has fewer prompts than clusters.
         MissingExtraError: The extra ``train`` is not installed.
@@ -105,16 +124,13 @@ def learn(
     different = check_learnable(table, clusters)
     selection = None
     if setting is None:
-        try:
-            selection = select_with_progress(
-                table, vectors, cluster_vectors, clusters=clusters, seed=seed, progress=progress
-            )
-        except FitError:
-            # The training part of a fold has fewer prompts than the table: too few for about as
-            # many clusters as prompts.
+        if cluster_vectors is None and clusters != "auto" and clusters > held_in(different):
             raise FitError(
                 f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
-            ) from None
+            )
+        selection = select_with_progress(
+            table, vectors, cluster_vectors, clusters=clusters, seed=seed, progress=progress
+        )
         setting = selection.setting
     with progress_bar(STARTS, "clustering", progress) as tick:
         found = find_clusters(
@@ -125,15 +141,13 @@ def learn(
             groups=table.groups,
             tick=tick,
         )
-    assigned, _ = assign(vectors, found.centroids)
-    evidence = Evidence.of(table, assigned, found.k, found.groups)
-    return TrainingResult(
-        table=table,
-        clusters=found,
-        assignments=assigned,
-        evidence=evidence,
-        correction=_fit_correction(table, vectors, found, evidence, setting),
+    placed = PlacedTasks.of(table, vectors, found)
+    return placed, TrainingResult(
+        models=table.models,
+        found=found,
+        sums=placed.sums(None, corrected=setting.ridge is not None),
         setting=setting,
+        basis=placed.coordinates.basis,
         selection=selection,
     )
 
@@ -154,19 +168,6 @@ def select_with_progress(
         return select_setting(
             table, vectors, seed, clusters=given, cluster_vectors=cluster_vectors, tick=tick
         )
-
-
-def _fit_correction(
-    table: OutcomeTable,
-    vectors: Floats,
-    clusters: Clusters,
-    evidence: Evidence,
-    setting: Setting,
-) -> LinearCorrection | None:
-    if setting.ridge is None:
-        return None
-    left = unexplained(table.score, clusters.shares(vectors), evidence, setting.shrinkage)
-    return Ridge(vectors, ~np.isnan(table.score)).fit(left, setting.ridge)
 
 
 def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int:

@@ -12,17 +12,25 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova.training.clustering.kmeans import STARTS, kmeans
-from hypernova.training.clustering.prototypes import group_indices, train_prototypes
+from hypernova.training.clustering.prototypes import (
+    group_indices,
+    start_prototypes,
+    train_prototypes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypernova.numeric import Floats, Ints
+    from hypernova.training.clustering.prototypes import Prototypes
 
 # The soft assignment that serves. Half and twice the sharpness, and 16 nearest clusters
 # instead of 8, routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
 SHARPNESS = 30.0
 NEAREST = 8
+
+# Vectors whose shares are computed at a time: it bounds copies in float64.
+_PIECE = 8192
 
 ClusterSource = Literal["prompts", "groups"]
 
@@ -61,17 +69,27 @@ def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -
     Returns:
         float64 (n, k); each row adds up to 1.
     """
-    points = vectors.astype(np.float64)
     centres = centroids.astype(np.float64)
-    # Squared distances less the vector's own square, which all clusters have in common.
-    squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
-    if len(centroids) > nearest:
-        # Stable: of equally far clusters those of lower index, as in the core.
-        farther = np.argsort(squared, axis=1, kind="stable")[:, nearest:]
-        np.put_along_axis(squared, farther, np.inf, axis=1)
-    weights = np.exp(-0.5 * sharpness * (squared - squared.min(axis=1, keepdims=True)))
-    found: Floats = weights / weights.sum(axis=1, keepdims=True)
+    found = np.empty((len(vectors), len(centroids)))
+    for start in range(0, len(vectors), _PIECE):
+        points = vectors[start : start + _PIECE].astype(np.float64)
+        # Squared distances less the vector's own square, which all clusters have in common.
+        squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
+        if len(centroids) > nearest:
+            _keep_nearest(squared, nearest)
+        weights = np.exp(-0.5 * sharpness * (squared - squared.min(axis=1, keepdims=True)))
+        found[start : start + _PIECE] = weights / weights.sum(axis=1, keepdims=True)
     return found
+
+
+def _keep_nearest(squared: Floats, nearest: int) -> None:
+    """Move all but the nearest clusters of each row to infinity, in place."""
+    limit = np.partition(squared, nearest - 1, axis=1)[:, nearest - 1 : nearest]
+    far = squared > limit
+    # Of equally far clusters those of lower index are nearest, as in the core.
+    for row in np.flatnonzero((~far).sum(axis=1) > nearest):
+        far[row, np.argsort(squared[row], kind="stable")[nearest:]] = True
+    squared[far] = np.inf
 
 
 def find_clusters(
@@ -99,7 +117,14 @@ def find_clusters(
     if source == "groups":
         numbers = group_indices(groups)
         if numbers is not None:  # the training part of a fold may hold too few of each
-            found = train_prototypes(vectors, numbers, seed, SHARPNESS)
-            return Clusters(found.centroids, found.groups)
+            return find_group_clusters(
+                vectors, numbers, start_prototypes(vectors, numbers, seed), seed
+            )
         clusters = 1
     return Clusters(kmeans(vectors, clusters, seed, starts=starts, tick=tick))
+
+
+def find_group_clusters(vectors: Floats, groups: Ints, start: Prototypes, seed: int) -> Clusters:
+    """Find clusters as prototypes of the groups; arguments as in `train_prototypes`."""
+    found = train_prototypes(vectors, groups, start, seed, SHARPNESS)
+    return Clusters(found.centroids, found.groups)

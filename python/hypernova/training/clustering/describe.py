@@ -95,7 +95,8 @@ def describe(
     members: list[dict[str, int]] = [{} for _ in centroids]
     for task, (prompt, cluster) in enumerate(zip(prompts, clusters.tolist(), strict=True)):
         members[cluster].setdefault(prompt, task)
-    words = _distinctive_words([_counts(different) for different in members])
+    reader = _WordReader()
+    words = _distinctive_words([reader.count(different) for different in members])
     return [
         Description(words[cluster], _typical(different, vectors, centroids[cluster]))
         for cluster, different in enumerate(members)
@@ -144,24 +145,41 @@ def _typical(different: dict[str, int], vectors: Floats, centroid: Floats) -> li
     return list(lines)
 
 
-def _words(prompt: str) -> set[str]:
-    """Return the different words of a prompt, without stop words and numbers."""
-    text = unicodedata.normalize("NFC", prompt[:MAX_PROMPT_CHARS]).lower()
-    return {
-        word
-        # Underscores around a word are emphasis as often as part of a name.
-        for word in (run.strip("_") for run in _WORD.findall(_ADDRESS.sub(" ", text)))
-        if len(word) <= MAX_WORD_CHARS
-        and word not in _STOP_WORDS
-        # No numbers, no rules of underscores, no single Latin letters.
-        and any(map(str.isalpha, word))
-        and (len(word) > 1 or not word.isascii())
-    }
+class _WordReader:
+    """Read the different words of prompts, without stop words and numbers.
 
+    Most words of a table stand in many prompts, so the decision on each is kept.
+    """
 
-def _counts(prompts: Iterable[str]) -> Counter[str]:
-    """Count the prompts that have each word."""
-    return Counter(word for prompt in prompts for word in _words(prompt))
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+
+    def count(self, prompts: Iterable[str]) -> Counter[str]:
+        """Count the prompts that have each word."""
+        counts: Counter[str] = Counter()
+        for prompt in prompts:
+            text = unicodedata.normalize("NFC", prompt[:MAX_PROMPT_CHARS]).lower()
+            runs = set(_WORD.findall(_ADDRESS.sub(" ", text)))
+            counts.update({self._word(run) for run in runs})
+        del counts[""]
+        return counts
+
+    def _word(self, run: str) -> str:
+        """Return the word of a run of letters and digits; empty if it is none."""
+        word = self._kept.get(run)
+        if word is None:
+            # Underscores around a word are emphasis as often as part of a name.
+            word = run.strip("_")
+            if not (
+                len(word) <= MAX_WORD_CHARS
+                and word not in _STOP_WORDS
+                # No numbers, no rules of underscores, no single Latin letters.
+                and any(map(str.isalpha, word))
+                and (len(word) > 1 or not word.isascii())
+            ):
+                word = ""
+            self._kept[run] = word
+        return word
 
 
 def _distinctive_words(counts: Sequence[Counter[str]]) -> list[list[str]]:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 ITERATIONS = 25
 STARTS = 16
-# faiss samples the vectors beyond this: more points cost time and improve no centroid.
-MAX_POINTS_PER_CLUSTER = 65_536
-# Multiplications of one iteration below which several threads cost more than they save: on a
-# busy machine they wait for each other, and 2,000 prompts took 5 s instead of 0.1 s.
-MIN_THREADED_WORK = 10**9
+# Starts compete on a sample of at most this many vectors, or of this many for a cluster. The
+# winner is then refined on all vectors.
+SAMPLE_VECTORS, SAMPLE_PER_CLUSTER = 4096, 64
+# Refinement ends sooner where no vector changes its cluster.
+REFINEMENTS = 4
 
 
 def kmeans(
@@ -66,6 +66,7 @@ def kmeans(
             f"{clusters} clusters were asked for, but there are only {len(vectors)} prompts; "
             f"ask for at most {len(vectors)}"
         )
+    points = sample(vectors, max(SAMPLE_VECTORS, SAMPLE_PER_CLUSTER * clusters), seed)
     best, best_objective = vectors[:0], -np.inf
     # Two values of ``seed`` have no start in common: their seeds are hashed apart.
     seeds = np.random.SeedSequence(seed).generate_state(starts) % 2**31
@@ -79,30 +80,80 @@ def kmeans(
             # Random initial centroids miss well separated clusters that k-means++ finds.
             init_method=faiss.ClusteringInitMethod_KMEANS_PLUS_PLUS,
             min_points_per_centroid=1,  # faiss would warn of small tables
-            max_points_per_centroid=MAX_POINTS_PER_CLUSTER,
+            max_points_per_centroid=len(points),  # it would sample again
         )
-        with _threads(vectors.size * clusters):
-            objective = float(model.train(vectors))
+        with _one_thread():
+            objective = float(model.train(points))
         if tick:
             tick(1)
         if objective > best_objective:
             best, best_objective = np.asarray(model.centroids, dtype=np.float32), objective
-    centroids = np.unique(best, axis=0)  # sorted by coordinates: ties in size have an order
+    if len(points) < len(vectors):
+        best = _refined(vectors, best)
+    centroids = _sorted_rows(best)  # by coordinates: ties in size have an order
     return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
 
 
+def sample(vectors: Floats, size: int, seed: int) -> Floats:
+    """Draw a seeded sample of at most ``size`` vectors, in their order."""
+    if len(vectors) <= size:
+        return vectors
+    rows = np.random.default_rng(seed).choice(len(vectors), size, replace=False)
+    return vectors[np.sort(rows)]
+
+
+def _sorted_rows(rows: Floats) -> Floats:
+    """Sort different rows by their coordinates, as ``np.unique(rows, axis=0)`` does more slowly."""
+    keys = rows.tolist()
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return rows[[i for at, i in enumerate(order) if not at or keys[i] != keys[order[at - 1]]]]
+
+
+def _refined(vectors: Floats, centroids: Floats) -> Floats:
+    """Move centroids to the mean directions of their vectors, several times."""
+    before = None
+    for _ in range(REFINEMENTS):
+        nearest, _ = assign(vectors, centroids)
+        if before is not None and np.array_equal(nearest, before):
+            break
+        before = nearest
+        sums = sum_by_cluster(vectors, nearest, len(centroids))
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        centroids = np.where(length > 0.0, sums / np.maximum(length, 1e-30), centroids)
+        centroids = centroids.astype(np.float32)
+    return centroids
+
+
 @contextmanager
-def _threads(multiplications: int) -> Iterator[None]:
-    """Hold faiss to one thread where several would wait for each other."""
+def _one_thread() -> Iterator[None]:
+    """Hold faiss to one thread: the bytes of its centroids depend on the number.
+
+    On samples of this size several threads mostly wait for each other.
+    """
     import faiss
 
     before = faiss.omp_get_max_threads()
-    if multiplications < MIN_THREADED_WORK:
-        faiss.omp_set_num_threads(1)
+    faiss.omp_set_num_threads(1)
     try:
         yield
     finally:
         faiss.omp_set_num_threads(before)
+
+
+def sum_by_cluster(vectors: Floats, clusters: Ints, k: int) -> Floats:
+    """Sum vectors by cluster, float64 (k, dim).
+
+    Args:
+        vectors: float32 (n, dim).
+        clusters: (n,) in 0..k-1.
+        k: Number of clusters.
+    """
+    order = np.argsort(clusters, kind="stable")
+    ends = np.cumsum(np.bincount(clusters, minlength=k))
+    sums = np.zeros((k, vectors.shape[1]))
+    for cluster, members in enumerate(np.split(order, ends[:-1])):
+        sums[cluster] = vectors[members].sum(axis=0, dtype=np.float64)
+    return sums
 
 
 def order_by_size(vectors: Floats, centroids: Floats) -> Ints:

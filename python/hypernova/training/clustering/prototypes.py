@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import MissingExtraError
-from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size
+from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size, sum_by_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,8 @@ TASKS_PER_PROTOTYPE = 120
 MAX_PROTOTYPES = 64
 STARTS = 2
 ITERATIONS = 25
+# Prototypes are trained on a seeded sample of at most this many tasks.
+MAX_SAMPLE = 8192
 # Weight of a prototype's squared distance from its start: it keeps the prototype among the
 # prompts that it stands for. On `llmrouter_mixed` a third and three times as much routed
 # as well.
@@ -66,17 +68,21 @@ def group_indices(groups: Sequence[str | None]) -> Ints | None:
     return numbers[inverse]
 
 
-def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float) -> Prototypes:
-    """Move the k-means centroids of each group to where they tell the groups apart.
+def train_prototypes(
+    vectors: Floats, groups: Ints, start: Prototypes, seed: int, sharpness: float
+) -> Prototypes:
+    """Move the centroids of each group to where they tell the groups apart.
 
     Robust soft learning vector quantization (RSLVQ; Seo and Obermayer 2003): L-BFGS
     maximises the likelihood of each task's group under the soft assignment that serves,
-    starting at the centroids of each group, with a quadratic penalty on leaving them.
+    starting at the mean of the tasks that each centroid stands for, with a quadratic penalty on
+    leaving it. Of more than `MAX_SAMPLE` tasks a seeded sample is read.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
         groups: (n,) of `group_indices`.
-        seed: Of k-means.
+        start: Centroids of each group, of `start_prototypes`; those without a task are dropped.
+        seed: Of the sample.
         sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
 
     Raises:
@@ -88,9 +94,13 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
         raise MissingExtraError(
             'learning clusters from groups needs scipy: pip install "hypernova-router[train]"'
         ) from error
-    start, owner = _start(vectors, groups, seed)
+    centres, owner = _means(vectors, groups, start)
+    every = vectors
+    if len(vectors) > MAX_SAMPLE:
+        rows = np.random.default_rng(seed).choice(len(vectors), MAX_SAMPLE, replace=False)
+        vectors, groups = vectors[rows], groups[rows]
     mine = owner[None, :] == groups[:, None]
-    n, shape = np.float32(len(vectors)), start.shape
+    n, shape = np.float32(len(vectors)), centres.shape
     sharp, penalty = np.float32(sharpness), np.float32(PENALTY)
 
     def loss(flat: Floats) -> tuple[float, Floats]:
@@ -105,7 +115,7 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
         total_own = np.maximum(total_own, np.finfo(np.float32).tiny)
         slope = (weights / total[:, None] - own / total_own[:, None]) / n
         gradient = sharp * (slope.T @ vectors - slope.sum(axis=0)[:, None] * centroids)
-        moved = centroids - start
+        moved = centroids - centres
         gradient += penalty * moved
         value = float((np.log(total) - np.log(total_own)).mean())
         value += float(penalty) / 2 * float((moved**2).sum())
@@ -113,26 +123,46 @@ def train_prototypes(vectors: Floats, groups: Ints, seed: int, sharpness: float)
 
     found = minimize(
         loss,
-        start.astype(np.float64).ravel(),
+        centres.astype(np.float64).ravel(),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": ITERATIONS},
     )
     centroids = found.x.reshape(shape).astype(np.float32)
-    order = order_by_size(vectors, centroids)
+    order = order_by_size(every, centroids)
     return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
 
 
-def _start(vectors: Floats, groups: Ints, seed: int) -> tuple[Floats, Ints]:
-    """Find the means of k-means clusters inside each group, and the group of each mean."""
+def start_prototypes(vectors: Floats, groups: Ints, seed: int) -> Prototypes:
+    """Find the k-means centroids of each group, by falling size of their clusters.
+
+    Args:
+        vectors: float32 (n, dim), rows of unit length.
+        groups: (n,) of `group_indices`.
+        seed: Of k-means.
+
+    Raises:
+        MissingExtraError: faiss is not installed.
+    """
     share = max(TASKS_PER_PROTOTYPE, len(vectors) / MAX_PROTOTYPES)
     centroids, owner = [], []
     for group in np.unique(groups).tolist():
         own = vectors[groups == group]
         k = max(1, round(len(own) / share))
         found = kmeans(own, min(k, len(own)), seed, starts=STARTS)
-        nearest, _ = assign(own, found)
-        means = [own[nearest == c].mean(axis=0) for c in range(len(found))]
-        centroids.append(np.array(means, dtype=np.float32))
-        owner += [group] * len(means)
-    return np.concatenate(centroids), np.array(owner)
+        centroids.append(found)
+        owner += [group] * len(found)
+    return Prototypes(np.concatenate(centroids), np.array(owner))
+
+
+def _means(vectors: Floats, groups: Ints, start: Prototypes) -> tuple[Floats, Ints]:
+    """Return the mean of the tasks of a group next to each of its centroids, and the groups."""
+    means, owner = [], []
+    for group in np.unique(groups).tolist():
+        own, centroids = vectors[groups == group], start.centroids[start.groups == group]
+        nearest, _ = assign(own, centroids)
+        sums = sum_by_cluster(own, nearest, len(centroids))
+        n = np.bincount(nearest, minlength=len(centroids))
+        means.append((sums[n > 0] / n[n > 0, None]).astype(np.float32))
+        owner += [group] * int((n > 0).sum())
+    return np.concatenate(means), np.array(owner)

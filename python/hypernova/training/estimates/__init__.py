@@ -2,7 +2,8 @@
 
 Not here: which clusters there are, and which setting is best.
 
-- ``sums``: counts, sums and sums of squares by cluster and model
+- ``sums``: the type of all sums, which add, subtract and serialise
+- ``outcome_sums``: sums of outcomes by cluster and model, and their products with vectors
 - ``profile``: shrunk success estimates and their standard errors, computed from the sums
 - ``linear_correction``: ridge regression of the clusters' residuals on the vector
 """

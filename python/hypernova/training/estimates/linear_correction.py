@@ -1,6 +1,7 @@
-"""Fit linear corrections of the clusters' success estimates by ridge regression.
+"""Fit linear corrections of the clusters' success estimates by ridge regression, from sums.
 
-Not here: whether they are used (see ``hypernova.training.model_selection``).
+Not here: the sums (see ``outcome_sums``), or whether corrections are used (see
+``hypernova.training.model_selection``).
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.estimates.profile import estimate
-
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
     from hypernova.numeric import Floats
-    from hypernova.training.estimates.profile import Evidence
+    from hypernova.training.estimates.sums import Sums
 
 
 @dataclass(frozen=True)
@@ -32,81 +31,86 @@ class LinearCorrection:
     offsets: Floats
 
 
-def unexplained(score: Floats, shares: Floats, evidence: Evidence, shrinkage: float) -> Floats:
-    """Compute the residuals of the clusters' estimates, which a linear correction may explain.
+@dataclass(frozen=True)
+class Coordinates:
+    """Vectors of tasks, in coordinates of the space that they span.
 
-    Args:
-        score: (n, m), NaN where there is no outcome.
-        shares: (n, k), of `Clusters.shares`.
-        evidence: Sums over the same tasks.
-        shrinkage: As in `estimate`.
+    Fewer vectors than dimensions span a space of lower dimension. A ridge regression is the same
+    there, and its cost grows with the third power of the dimension.
 
-    Returns:
-        Score less estimate, float64 (n, m), NaN where there is no outcome.
+    Attributes:
+        values: (n, r) of at most unit length: the vectors, or their coordinates.
+        basis: Orthonormal columns, float64 (dim, r), of which these are the coordinates; None
+            for the vectors themselves.
     """
-    success = estimate(evidence, shrinkage).profile.success[:-1].astype(np.float64)
-    residuals: Floats = score - shares @ success
-    return residuals
+
+    values: Floats
+    basis: Floats | None = None
+
+    @classmethod
+    def of(cls, vectors: Floats) -> Coordinates:
+        """Return the coordinates of vectors, (n, dim)."""
+        if len(vectors) >= vectors.shape[1]:
+            return cls(vectors)
+        x = vectors.astype(np.float64)
+        basis = np.linalg.qr(x.T)[0]
+        return cls(x @ basis, basis)
 
 
 class Ridge:
-    """Ridge regressions of all models' residuals on the vectors.
+    """Ridge regressions, for all models, of what the clusters' estimates leave unexplained.
 
-    Made once for a set of vectors, fitted to several sets of residuals.
+    The normal equations are solved for centred vectors and residuals, so that a correction is 0
+    on the mean over each model's tasks.
 
     Args:
-        vectors: float32 (n, dim).
-        known: (n, m), whether the model has an outcome for the task.
+        products: Sums of `sum_products`.
+        weight: Of the squared length of a slope; in a Bayesian reading the noise variance of an
+            outcome over the prior variance of a slope's entries.
+        basis: Of the `Coordinates` whose products these are.
     """
 
-    def __init__(self, vectors: Floats, known: NDArray[np.bool_]) -> None:
-        self._shape = (known.shape[1], vectors.shape[1])
-        # Models with outcomes for the same tasks share the costly Gram matrix.
-        patterns, which = np.unique(known.T, axis=0, return_inverse=True)
-        self._equations = [
-            (
-                _NormalEquations(vectors[tasks].astype(np.float64)),
-                tasks,
-                np.flatnonzero(which.ravel() == i),
-            )
-            for i, tasks in enumerate(patterns)
-            if tasks.any()
-        ]
+    def __init__(self, products: Sums, weight: float, basis: Floats | None = None) -> None:
+        self._products, self._weight, self._basis = products, weight, basis
 
-    def fit(self, residuals: Floats, weight: float) -> LinearCorrection:
-        """Fit the linear correction of all models.
+    def fit(self, pairs: Sequence[tuple[Sums, Floats]]) -> list[LinearCorrection]:
+        """Fit a correction of each of several estimates, which share the equations' matrices.
 
         Args:
-            residuals: float64 (n, m), score less estimate, read where an outcome is known.
-            weight: Of the squared length of a slope; in a Bayesian reading the noise
-                variance of an outcome over the prior variance of a slope's entries.
-
-        Returns:
-            A correction whose mean over each model's tasks is 0.
+            pairs: Sums of `sum_shares` over the same tasks, and success estimates (k, m).
         """
-        slopes, offsets = np.zeros(self._shape), np.zeros(self._shape[0])
-        for equations, tasks, models in self._equations:
-            y = residuals[np.ix_(tasks, models)]
-            slopes[models] = equations.solve(y - y.mean(axis=0), weight)
-            offsets[models] = -(slopes[models] @ equations.centre)
-        return LinearCorrection(slopes.astype(np.float32), offsets.astype(np.float32))
-
-
-class _NormalEquations:
-    """Normal equations of the centred vectors of some tasks, primal or dual, as is smaller."""
-
-    def __init__(self, x: Floats) -> None:
-        self.centre = x.mean(axis=0)
-        self._x = x - self.centre
-        self._dual = len(x) < x.shape[1]
-        self._gram = self._x @ self._x.T if self._dual else self._x.T @ self._x
-
-    def solve(self, y: Floats, weight: float) -> Floats:
-        """Solve for the slopes (m, dim) of centred targets ``y`` (n, m)."""
-        matrix = self._gram + weight * np.eye(len(self._gram))
-        if self._dual:
-            slopes = self._x.T @ np.linalg.solve(matrix, y)
-        else:
-            slopes = np.linalg.solve(matrix, self._x.T @ y)
-        transposed: Floats = slopes.T
-        return transposed
+        products = self._products
+        m, dim = products["vector_score"].shape
+        slopes, offsets = np.zeros((len(pairs), m, dim)), np.zeros((len(pairs), m))
+        place = {model: i for i, models in enumerate(products.classes) for model in models}
+        shared = [
+            {model: i for i, models in enumerate(sums.classes) for model in models}
+            for sums, _ in pairs
+        ]
+        for models in products.classes:
+            c, chosen = place[models[0]], list(models)
+            n = products["class_n"][c]
+            if n == 0:
+                continue
+            centre = products["class_vector"][c] / n
+            matrix = products["class_gram"][c] - n * np.outer(centre, centre)
+            matrix[np.diag_indices(dim)] += self._weight
+            right = []
+            for (sums, success), classes in zip(pairs, shared, strict=True):
+                at = classes[models[0]]
+                explained = success[:, chosen]
+                # Sums over the tasks of x and 1 times score less estimate.
+                with_x = products["vector_score"][chosen].T
+                with_x = with_x - sums["class_vector_shares"][at] @ explained
+                with_1 = products["factor_score"][chosen] - sums["class_shares"][at] @ explained
+                right.append(with_x - centre[:, None] * with_1)
+            solved = np.linalg.solve(matrix, np.concatenate(right, axis=1))
+            for i, part in enumerate(np.split(solved.T, len(pairs))):
+                slopes[i, chosen] = part
+                offsets[i, chosen] = -(part @ centre)
+        if self._basis is not None:
+            slopes = slopes @ self._basis.T
+        return [
+            LinearCorrection(of_pair.astype(np.float32), offset.astype(np.float32))
+            for of_pair, offset in zip(slopes, offsets, strict=True)
+        ]

@@ -11,12 +11,14 @@ rate, and overall rates lean on the default model's as far as their gap may be n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hypernova.artifact.profile import Profile
-from hypernova.training.estimates.sums import PairSums, Sums, ratio, sum_pairs, sum_up
+from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
+from hypernova.training.estimates.sums import ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hypernova._core import Artifact
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
+    from hypernova.training.estimates.sums import Sums
 
 # Weight of the prior of a model's overall rate, in outcomes: the rate of all models together.
 OVERALL_WEIGHT = 20.0
@@ -46,6 +49,12 @@ class Estimate:
 
     profile: Profile
     default_model: int
+
+    @property
+    def cluster_success(self) -> Floats:
+        """Success of each model in each cluster, float64 (k, m)."""
+        success: Floats = self.profile.success[:-1].astype(np.float64)
+        return success
 
     @classmethod
     def of(cls, artifact: Artifact) -> Estimate:
@@ -70,7 +79,7 @@ def overall_success(sums: Sums) -> Floats:
     A model with few outcomes leans on the rate of all models together: one success in one
     trial is not a rate of 100%.
     """
-    n, score = sums.n[-1], sums.score[-1]
+    n, score = sums["n"][-1], sums["score"][-1]
     everyone = float(score.sum() / n.sum())
     shrunk: Floats = (score + OVERALL_WEIGHT * everyone) / (n + OVERALL_WEIGHT)
     return shrunk
@@ -95,25 +104,35 @@ def best_single(sums: Sums) -> int:
     Only models with enough outcomes are candidates: a handful of lucky outcomes makes no
     default model.
     """
-    enough = has_enough_outcomes(sums.n[-1])
+    enough = has_enough_outcomes(sums["n"][-1])
     return int(np.argmax(np.where(enough, overall_success(sums), -np.inf)))
+
+
+class PairedGains(NamedTuple):
+    """Sums of the paired gains over the default model, float64 (k + 1, m) each.
+
+    Attributes:
+        n: Number of tasks with an outcome of both models.
+        gain: Sum of gains.
+        gain2: Sum of squared gains.
+    """
+
+    n: Floats
+    gain: Floats
+    gain2: Floats
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All sums that the estimates of a table's clusters are computed from.
+    """The sums that the estimates of a table's clusters are computed from.
 
     Attributes:
-        sums: Outcomes by cluster and model, of `sum_up`.
-        default_model: Index of the best single model, of `best_single`.
-        pairs: Paired gains over the default model, of `sum_pairs`.
+        sums: Sums of `sum_outcomes`, and of `sum_pairs` with the default model as a reference.
         groups: Group of each cluster, (k,), or None. A cluster leans on its group's rates,
             and they on the overall ones.
     """
 
     sums: Sums
-    default_model: int
-    pairs: PairSums
     groups: Ints | None = None
 
     @classmethod
@@ -128,9 +147,42 @@ class Evidence:
             k: Number of clusters.
             groups: Group of each cluster, (k,), or None.
         """
-        sums = sum_up(table.score, table.cost_usd, table.latency_s, clusters, k)
-        default = best_single(sums)
-        return cls(sums, default, sum_pairs(table.score, default, clusters, k), groups)
+        sums = sum_outcomes(table.score, table.cost_usd, table.latency_s, clusters, k)
+        pairs = sum_pairs(table.score, [best_single(sums)], clusters, k)
+        return cls(sums.with_sums(pairs), groups)
+
+    @cached_property
+    def overall(self) -> Floats:
+        """Overall success of each model, of `overall_success`."""
+        return overall_success(self.sums)
+
+    @cached_property
+    def default_model(self) -> int:
+        """Index of the best single model, of `best_single`."""
+        return best_single(self.sums)
+
+    @cached_property
+    def pairs(self) -> PairedGains:
+        """Paired gains over the default model."""
+        at = self.sums.references.index(self.default_model)
+        n, gain, gain2 = (self.sums[f"pair_{name}"][at] for name in PairedGains._fields)
+        return PairedGains(n, gain, gain2)
+
+    @cached_property
+    def pooled(self) -> Floats:
+        """Overall success shrunk towards the default model's, of `pooled_success`."""
+        return pooled_success(self)
+
+    @cached_property
+    def variance(self) -> Floats:
+        """Variance of the scores, float64 (k + 1, m)."""
+        sums = self.sums
+        return _variance(sums["n"], sums["score"], sums["score2"], MAX_SCORE_VARIANCE)
+
+    @cached_property
+    def gain_variance(self) -> Floats:
+        """Variance of the paired gains over the default model, float64 (k + 1, m)."""
+        return _variance(*self.pairs, MAX_GAIN_VARIANCE)
 
 
 def pooled_success(evidence: Evidence) -> Floats:
@@ -142,29 +194,27 @@ def pooled_success(evidence: Evidence) -> Floats:
     enough outcomes stay: too little data is no reason to treat a model as equal.
     """
     sums, pairs, default = evidence.sums, evidence.pairs, evidence.default_model
-    overall = overall_success(sums)
+    overall = evidence.overall
     gap = overall - overall[default]
-    paired = _variance(pairs.n, pairs.gain, pairs.gain2, MAX_GAIN_VARIANCE)[-1]
-    paired = paired / np.maximum(pairs.n[-1], 1.0)
-    each = _variance(sums.n, sums.score, sums.score2, MAX_SCORE_VARIANCE)[-1]
-    each = each / np.maximum(sums.n[-1], 1.0)
+    paired = evidence.gain_variance[-1] / np.maximum(pairs.n[-1], 1.0)
+    each = evidence.variance[-1] / np.maximum(sums["n"][-1], 1.0)
     # Models that share few tasks, or none, are compared on the tasks of each.
     unpaired = each + each[default]
-    noise = np.where(pairs.n[-1] < sums.n[-1], np.minimum(paired, unpaired), paired)
+    noise = np.where(pairs.n[-1] < sums["n"][-1], np.minimum(paired, unpaired), paired)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
-    kept = np.where(has_enough_outcomes(sums.n[-1]), kept, 1.0)
+    kept = np.where(has_enough_outcomes(sums["n"][-1]), kept, 1.0)
     pooled: Floats = overall[default] + kept * gap
     return pooled
 
 
 def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
     """Shrink the clusters' means towards the pooled rates, float64 (k, m)."""
-    sums, pooled = evidence.sums, pooled_success(evidence)
-    n = sums.n[:-1]
+    sums, pooled = evidence.sums, evidence.pooled
+    n = sums["n"][:-1]
     # The shift of a model's overall rate shifts its rate in each cluster too, or the clusters
     # together would restore the gap that shrinkage removed.
-    score = sums.score[:-1] - n * (overall_success(sums) - pooled)
+    score = sums["score"][:-1] - n * (evidence.overall - pooled)
     prior = np.broadcast_to(pooled, n.shape)
     if evidence.groups is not None:
         number = int(evidence.groups.max()) + 1
@@ -210,16 +260,16 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
         The profile, without linear correction, and the default model of ``evidence``.
     """
     sums, pairs, default_model = evidence.sums, evidence.pairs, evidence.default_model
-    n = sums.n
+    n = sums["n"]
     weight = max(shrinkage, 1.0)
-    mean = ratio(sums.score, n, 0.0)
+    mean = ratio(sums["score"], n, 0.0)
     shrunk = _shrunk_success(evidence, shrinkage)
 
-    variance = _variance(n, sums.score, sums.score2, MAX_SCORE_VARIANCE)
+    variance = evidence.variance
     overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
     error = _shrunk_error(n[:-1], variance[:-1], weight, variance[-1], overall_error)
 
-    gain_variance = _variance(pairs.n, pairs.gain, pairs.gain2, MAX_GAIN_VARIANCE)
+    gain_variance = evidence.gain_variance
     overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
     gain_error = _shrunk_error(
         pairs.n[:-1], gain_variance[:-1], weight, gain_variance[-1], overall_gain_error
@@ -237,11 +287,11 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     profile = Profile(
         counts=n.astype(np.float64),
         mean=mean.astype(np.float32),
-        success=np.clip(stacked(shrunk, overall_success(sums)), 0.0, 1.0),
+        success=np.clip(stacked(shrunk, evidence.overall), 0.0, 1.0),
         standard_error=stacked(error, overall_error),
         gain_error=gain_errors,
-        cost=expense(sums.cost, sums.cost_n),
-        latency=expense(sums.latency, sums.latency_n),
+        cost=expense(sums["cost"], sums["cost_n"]),
+        latency=expense(sums["latency"], sums["latency_n"]),
         slopes=None,
         offsets=None,
     )

@@ -1,113 +1,151 @@
-"""Sum each model's outcomes by cluster: the sufficient statistics of the estimates.
+"""Sums over tasks, the sufficient statistics of learning: they add, subtract and serialise.
 
-Not here: which cluster a task is in, or the estimates (see ``profile``).
-
-The sums of two parts of a table add up to those of the whole, so that a table can be read
-in pieces. Row ``k`` of every array is the whole table.
+Not here: the sums that learning takes (see ``outcome_sums`` and ``hypernova.training.online``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import io
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from hypernova.numeric import Floats, Ints
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from hypernova.numeric import Floats
+
+# Key of the description in a serialised archive; no sum has this name.
+_ABOUT = "about"
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the tasks of each cluster; float64 (k + 1, m) each.
+    """Named sums over a set of tasks.
+
+    The sums of two disjoint sets of tasks add up to those of their union, and the union less one
+    of them gives the other.
 
     Attributes:
-        n: Number of outcomes.
-        score: Sum of scores.
-        score2: Sum of squared scores.
-        cost_n: Number of outcomes with a known cost.
-        cost: Sum of known costs, USD.
-        latency_n: Number of outcomes with a known latency.
-        latency: Sum of known latencies, seconds.
+        values: Sums by name, float64; the same names and shapes in all that are added.
+        references: Models that the paired sums are about, along their first axis.
+        classes: Models that have outcomes for exactly the same tasks, a tuple of indices for each
+            such class. Sums named ``class_...`` have an entry for each class along their first
+            axis: models of a class share what depends on the tasks alone.
     """
 
-    n: Floats
-    score: Floats
-    score2: Floats
-    cost_n: Floats
-    cost: Floats
-    latency_n: Floats
-    latency: Floats
+    values: Mapping[str, Floats]
+    references: tuple[int, ...] = ()
+    classes: tuple[tuple[int, ...], ...] = field(default=())
+
+    def __getitem__(self, name: str) -> Floats:
+        """Return the sums of a name."""
+        return self.values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Sums)))
+        """Add the sums of other tasks."""
+        return self._combined(other, np.add)
+
+    def __sub__(self, other: Sums) -> Sums:
+        """Subtract the sums of some of the tasks."""
+        return self._combined(other, np.subtract)
+
+    def _combined(self, other: Sums, operation: Callable[[Floats, Floats], Floats]) -> Sums:
+        if self.values.keys() != other.values.keys() or self.references != other.references:
+            raise ValueError("sums of different names or references have no sum")
+        classes = self.classes
+        if classes != other.classes:
+            classes = _common_classes(self.classes, other.classes)
+        ours, theirs = self._in_classes(classes), other._in_classes(classes)
+        return Sums(
+            {name: operation(ours[name], theirs[name]) for name in self.values},
+            self.references,
+            classes,
+        )
+
+    def _in_classes(self, classes: tuple[tuple[int, ...], ...]) -> Mapping[str, Floats]:
+        """Return the sums with an entry for each of some finer classes."""
+        if classes == self.classes:
+            return self.values
+        place = {model: i for i, models in enumerate(self.classes) for model in models}
+        rows = [place[models[0]] for models in classes]
+        return {
+            name: values[rows] if name.startswith("class_") else values
+            for name, values in self.values.items()
+        }
+
+    def scaled(self, factors: Mapping[str, float]) -> Sums:
+        """Return the sums with those of some names multiplied by a factor."""
+        values = {name: sums * factors.get(name, 1.0) for name, sums in self.values.items()}
+        return Sums(values, self.references, self.classes)
+
+    def with_sums(self, *others: Sums) -> Sums:
+        """Return these sums and others of the same tasks under other names."""
+        values, references, classes = dict(self.values), self.references, self.classes
+        for other in others:
+            if values.keys() & other.values.keys():
+                raise ValueError("two sums of the same tasks share a name")
+            values |= other.values
+            references = references or other.references
+            classes = classes or other.classes
+        return Sums(values, references, classes)
+
+    def to_bytes(self) -> bytes:
+        """Serialise the sums as a NumPy archive (``.npz``); equal sums give equal bytes."""
+        about = {"references": self.references, "classes": self.classes}
+        arrays = {_ABOUT: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **self.values}
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **arrays)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Sums:
+        """Read what `to_bytes` wrote; nothing is unpickled."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            values = {name: archive[name] for name in archive.files}
+        about = json.loads(values.pop(_ABOUT).tobytes())
+        return cls(values, tuple(about["references"]), tuple(map(tuple, about["classes"])))
 
 
-@dataclass(frozen=True)
-class PairSums:
-    """Sums of the paired gain over one reference model; float64 (k + 1, m) each.
-
-    Attributes:
-        n: Number of tasks with an outcome of both models.
-        gain: Sum of gains.
-        gain2: Sum of squared gains.
-    """
-
-    n: Floats
-    gain: Floats
-    gain2: Floats
-
-    def __add__(self, other: PairSums) -> PairSums:
-        return PairSums(self.n + other.n, self.gain + other.gain, self.gain2 + other.gain2)
+def total(parts: Iterable[Sums]) -> Sums:
+    """Add sums up, in the order given: in float64 another order may round otherwise."""
+    remaining = iter(parts)
+    whole = next(remaining)
+    for part in remaining:
+        whole = whole + part
+    return whole
 
 
-def _by_cluster(values: Floats, clusters: Ints, k: int) -> tuple[Floats, Floats]:
-    """Count and sum the values that are not NaN, by cluster and over all tasks."""
-    m = values.shape[1]
-    known = ~np.isnan(values)
-    cell = (clusters[:, None] * np.int64(m) + np.arange(m)).ravel()
-
-    def added(weights: Floats) -> Floats:
-        rows = np.bincount(cell, weights=weights.ravel(), minlength=k * m).reshape(k, m)
-        return np.vstack([rows, rows.sum(axis=0)])
-
-    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
-
-
-def sum_up(score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int) -> Sums:
-    """Sum the outcomes of a table by cluster.
-
-    Args:
-        score: (n, m) in 0..1, NaN where there is no outcome.
-        cost_usd: (n, m), NaN where unknown.
-        latency_s: (n, m), NaN where unknown.
-        clusters: (n,) in 0..k-1.
-        k: Number of clusters.
-    """
-    n, total = _by_cluster(score, clusters, k)
-    _, squares = _by_cluster(score**2, clusters, k)
-    return Sums(
-        n, total, squares, *_by_cluster(cost_usd, clusters, k), *_by_cluster(latency_s, clusters, k)
-    )
-
-
-def sum_pairs(score: Floats, reference: int, clusters: Ints, k: int) -> PairSums:
-    """Sum the paired gains over the model ``reference`` by cluster; shapes as in `sum_up`."""
-    difference = score - score[:, [reference]]
-    n, total = _by_cluster(difference, clusters, k)
-    return PairSums(n, total, _by_cluster(difference**2, clusters, k)[1])
+def _common_classes(
+    first: tuple[tuple[int, ...], ...], second: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, ...], ...]:
+    """Return the coarsest classes that are finer than both, by their first model."""
+    place = {model: i for i, models in enumerate(second) for model in models}
+    finer: dict[tuple[int, int], list[int]] = {}
+    for i, models in enumerate(first):
+        for model in models:
+            finer.setdefault((i, place[model]), []).append(model)
+    return tuple(sorted(tuple(sorted(models)) for models in finer.values()))
 
 
 def mean_known(values: Floats, axis: int = 0) -> Floats:
     """Average the values along an axis that are not NaN; NaN where all are."""
     known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=axis)
+    total_known = np.where(known, values, 0.0).sum(axis=axis)
     with np.errstate(invalid="ignore"):
-        mean: Floats = total / known.sum(axis=axis)
+        mean: Floats = total_known / known.sum(axis=axis)
     return mean
 
 
-def ratio(total: Floats, n: Floats, otherwise: Floats | float) -> Floats:
+def ratio(total_of: Floats, n: Floats, otherwise: Floats | float) -> Floats:
     """Divide totals by counts; ``otherwise`` where the count is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 0, total / n, otherwise)
+        return np.where(n > 0, total_of / n, otherwise)

@@ -1,0 +1,233 @@
+"""Sum the outcomes of tasks by cluster and model, and their products with the vectors.
+
+Not here: which cluster a task is in, or the estimates (see ``profile``).
+
+Summands are rounded to multiples of a power of two, so fine that no figure shows it, and so
+coarse that float64 adds them without rounding. The sums of a fold taken off those of the whole
+are therefore those of the other folds, to the bit, and no order, number of threads or size of
+pieces changes them: products of vectors up to 131,072 tasks in one piece, scores up to two
+million tasks in a cell. Sums beyond that depend on the order alone, and pieces have one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.training.estimates.sums import Sums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hypernova.numeric import Floats, Ints
+
+# Binary digits after the point that summands keep: of scores and seconds, of USD, and of the
+# factors of a product, whose products then have twice as many.
+SCORE_BITS, COST_BITS, FACTOR_BITS = 32, 40, 18
+# Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
+PIECE_TASKS = 8192
+
+
+def rounded(values: Floats, bits: int) -> Floats:
+    """Round values to multiples of ``2**-bits``, float64."""
+    scaled: Floats = values.astype(np.float64) * 2.0**bits
+    np.rint(scaled, out=scaled)
+    scaled *= 2.0**-bits
+    return scaled
+
+
+def _by_cell(values: Floats, cells: Ints, n_cells: int) -> tuple[Floats, Floats]:
+    """Count and sum the values (n, m) that are not NaN by cell, (n_cells, m) each."""
+    m = values.shape[1]
+    known = ~np.isnan(values)
+    index = (cells[:, None] * np.int64(m) + np.arange(m)).ravel()
+
+    def added(weights: Floats) -> Floats:
+        found = np.bincount(index, weights=weights.ravel(), minlength=n_cells * m)
+        return found.reshape(n_cells, m)
+
+    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
+
+
+def _with_whole(rows: Floats) -> Floats:
+    """Add a last row for the whole table to sums by cluster, (..., k, m)."""
+    return np.concatenate([rows, rows.sum(axis=-2, keepdims=True)], axis=-2)
+
+
+def sum_outcomes(
+    score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int
+) -> Sums:
+    """Sum the outcomes of tasks by cluster.
+
+    Args:
+        score: (n, m) in 0..1, NaN where there is no outcome.
+        cost_usd: (n, m), NaN where unknown.
+        latency_s: (n, m), NaN where unknown.
+        clusters: (n,) in 0..k-1.
+        k: Number of clusters.
+
+    Returns:
+        float64 (k + 1, m) each, row ``k`` for all tasks: ``n`` outcomes, ``score`` and
+        ``score2``, the sums of scores and their squares, ``cost_n`` and ``cost``, the number of
+        known costs and their sum in USD, ``latency_n`` and ``latency``, the same in seconds.
+    """
+    return sum_outcomes_by_fold(score, cost_usd, latency_s, clusters, k, np.zeros_like(clusters))[0]
+
+
+def sum_outcomes_by_fold(
+    score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int, folds: Ints
+) -> list[Sums]:
+    """Sum as `sum_outcomes` does, for each fold; ``folds`` has that of each task, (n,)."""
+    n_folds = int(folds.max()) + 1
+    cells = folds * np.int64(k) + clusters
+    found: dict[str, Floats] = {}
+    for name, values, bits in (
+        ("score", score, SCORE_BITS),
+        ("cost", cost_usd, COST_BITS),
+        ("latency", latency_s, SCORE_BITS),
+    ):
+        count = "n" if name == "score" else f"{name}_n"
+        if np.isnan(values).all():
+            found[count] = found[name] = np.zeros((n_folds * k, values.shape[1]))
+        else:
+            found[count], found[name] = _by_cell(rounded(values, bits), cells, n_folds * k)
+    found["score2"] = _by_cell(rounded(score**2, SCORE_BITS), cells, n_folds * k)[1]
+    by_fold = {
+        name: _with_whole(rows.reshape(n_folds, k, rows.shape[1])) for name, rows in found.items()
+    }
+    return [Sums({name: rows[f] for name, rows in by_fold.items()}) for f in range(n_folds)]
+
+
+def sum_pairs(score: Floats, references: Sequence[int], clusters: Ints, k: int) -> Sums:
+    """Sum the paired gains over each of some reference models by cluster.
+
+    Args:
+        score: (n, m), NaN where there is no outcome.
+        references: Indices of r models.
+        clusters: (n,) in 0..k-1.
+        k: Number of clusters.
+
+    Returns:
+        float64 (r, k + 1, m) each: ``pair_n``, the number of tasks with an outcome of both models,
+        ``pair_gain`` and ``pair_gain2``, the sums of gains and their squares.
+    """
+    return sum_pairs_by_fold(score, references, clusters, k, np.zeros_like(clusters))[0]
+
+
+def sum_pairs_by_fold(
+    score: Floats, references: Sequence[int], clusters: Ints, k: int, folds: Ints
+) -> list[Sums]:
+    """Sum as `sum_pairs` does, for each fold; ``folds`` has that of each task, (n,)."""
+    n_folds, m = int(folds.max()) + 1, score.shape[1]
+    cells = folds * np.int64(k) + clusters
+    found: dict[str, list[Floats]] = {"pair_n": [], "pair_gain": [], "pair_gain2": []}
+    for reference in references:
+        gain = rounded(score - score[:, [reference]], SCORE_BITS)
+        n, gained = _by_cell(gain, cells, n_folds * k)
+        squares = _by_cell(rounded(gain**2, SCORE_BITS), cells, n_folds * k)[1]
+        for name, rows in zip(found, (n, gained, squares), strict=True):
+            found[name].append(_with_whole(rows.reshape(n_folds, k, m)))
+    stacked = {name: np.stack(rows) for name, rows in found.items()}
+    return [
+        Sums({name: rows[:, f] for name, rows in stacked.items()}, tuple(references))
+        for f in range(n_folds)
+    ]
+
+
+def classes_of(score: Floats) -> tuple[tuple[int, ...], ...]:
+    """Return the classes of models with outcomes for exactly the same tasks (see `Sums`)."""
+    known = np.packbits(~np.isnan(score), axis=0)
+    found: dict[bytes, list[int]] = {}
+    for model in range(score.shape[1]):
+        found.setdefault(known[:, model].tobytes(), []).append(model)
+    return tuple(map(tuple, found.values()))
+
+
+def sum_vectors(vectors: Floats, score: Floats) -> Sums:
+    """Sum the vectors, and their products with each other.
+
+    Args:
+        vectors: float32 (n, dim), of at most unit length.
+        score: (n, m), NaN where there is no outcome.
+
+    Returns:
+        float64, for the tasks of each class of models: ``class_n`` (classes,), ``class_vector``
+        (classes, dim) and ``class_gram`` (classes, dim, dim), the sums of 1, x and x x'.
+    """
+    classes, dim = classes_of(score), vectors.shape[1]
+    sums = {
+        "class_n": np.zeros(len(classes)),
+        "class_vector": np.zeros((len(classes), dim)),
+        "class_gram": np.zeros((len(classes), dim, dim)),
+    }
+    for x, y in _pieces(vectors, score):
+        known = ~np.isnan(y)
+        for i, models in enumerate(classes):
+            has = known[:, models[0]]
+            theirs = x if has.all() else x[has]
+            sums["class_n"][i] += len(theirs)
+            sums["class_vector"][i] += theirs.sum(axis=0)
+            sums["class_gram"][i] += theirs.T @ theirs
+    return Sums(sums, classes=classes)
+
+
+def sum_vector_scores(vectors: Floats, score: Floats) -> Sums:
+    """Sum the products of vectors and scores.
+
+    Args:
+        vectors: float32 (n, dim), of at most unit length.
+        score: (n, m) in 0..1, NaN where there is no outcome.
+
+    Returns:
+        float64, for each model: ``vector_score`` (m, dim) and ``factor_score`` (m,), the sums of
+        x times score and of scores, rounded as factors are.
+    """
+    m = score.shape[1]
+    sums = {"vector_score": np.zeros((m, vectors.shape[1])), "factor_score": np.zeros(m)}
+    for x, y in _pieces(vectors, score):
+        known = rounded(np.where(np.isnan(y), 0.0, y), FACTOR_BITS)
+        sums["vector_score"] += known.T @ x
+        sums["factor_score"] += known.sum(axis=0)
+    return Sums(sums)
+
+
+def sum_products(vectors: Floats, score: Floats) -> Sums:
+    """Sum as `sum_vectors` and `sum_vector_scores` do."""
+    return sum_vectors(vectors, score).with_sums(sum_vector_scores(vectors, score))
+
+
+def _pieces(vectors: Floats, values: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Yield pieces of the vectors, rounded in float64, and of other values of the tasks."""
+    for start in range(0, len(vectors), PIECE_TASKS):
+        piece = slice(start, start + PIECE_TASKS)
+        yield rounded(vectors[piece], FACTOR_BITS), values[piece]
+
+
+def sum_shares(vectors: Floats, score: Floats, shares: Floats) -> Sums:
+    """Sum the clusters' shares in the tasks of each class, and their products with the vectors.
+
+    Args:
+        vectors: float32 (n, dim).
+        score: (n, m), NaN where there is no outcome.
+        shares: (n, k), of `Clusters.shares`.
+
+    Returns:
+        float64: ``class_shares`` (classes, k) and ``class_vector_shares`` (classes, dim, k).
+    """
+    classes = classes_of(score)
+    dim, k = vectors.shape[1], shares.shape[1]
+    sums = {
+        "class_shares": np.zeros((len(classes), k)),
+        "class_vector_shares": np.zeros((len(classes), dim, k)),
+    }
+    known = ~np.isnan(score)
+    for (x, has_any), (part, _) in zip(
+        _pieces(vectors, known), _pieces(shares, known), strict=True
+    ):
+        for i, models in enumerate(classes):
+            has = has_any[:, models[0]]
+            at = slice(None) if has.all() else has
+            sums["class_shares"][i] += part[at].sum(axis=0)
+            sums["class_vector_shares"][i] += x[at].T @ part[at]
+    return Sums(sums, classes=classes)
