@@ -154,16 +154,19 @@ def decide_split(
     """
     train = table.subset(split.train)
     train_vectors, test_vectors = vectors[split.train], vectors[split.test]
-    placed, learned = learn(
+    learned = learn(
         train, train_vectors, clusters=clusters, seed=split.seed, cluster_vectors=cluster_vectors
     )
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
     shuffled = np.empty((len(split.shuffle_seeds), len(split.test)), dtype=np.int32)
     prompts = train.prompt_groups()
+    assert learned.placed is not None
     for i, shuffle_seed in enumerate(split.shuffle_seeds):
         given = shuffle_tasks(prompts, shuffle_seed)
-        sums = placed.exchanged(given, learned.sums, corrected=learned.setting.ridge is not None)
+        sums = learned.placed.exchanged(
+            given, learned.sums, corrected=learned.setting.ridge is not None
+        )
         baseline = replace(learned, sums=sums, selection=None).artifact()
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
     return SplitDecisions(
@@ -188,9 +191,7 @@ def fit_in_sample(
     cluster_vectors: Floats | None = None,
 ) -> InSampleFit:
     """Learn from all tasks, as `fit` with the same seed does."""
-    _, learned = learn(
-        table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors
-    )
+    learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
     return InSampleFit(learned.artifact().to_bytes(), learned.estimated.default_model)
 
 

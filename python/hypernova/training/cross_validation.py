@@ -199,9 +199,8 @@ class CrossValidation:
         defaults = [best_single(whole_totals - part) for part in totals]
         references = sorted(set(defaults))
         members = [np.flatnonzero(fold == f) for f in range(FOLDS)]
-        products = [
-            sum_products(self._coordinates.values[own], table.score[own]) for own in members
-        ]
+        x = self._coordinates.values
+        products = [sum_products(x[own], table.score[own]) for own in members]
         whole_products = total(products)
         outcomes, shares = {}, {}
         for key, located in self.located.items():

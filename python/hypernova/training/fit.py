@@ -129,7 +129,7 @@ def fit(
     vectors, cluster_vectors, identity = embed_table(
         table, embedder if used is None else used, cluster_prompts, progress
     )
-    placed, learned = learn(
+    learned = learn(
         table,
         vectors,
         clusters=clusters,
@@ -164,7 +164,7 @@ def fit(
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
-        "cluster_sizes": np.bincount(placed.located.assigned).tolist(),
+        "cluster_sizes": np.bincount(learned.placed.located.assigned).tolist(),
         "setting": asdict(learned.setting),
         "selection": {
             "label": SELECTION_LABEL,
@@ -204,7 +204,7 @@ def fit(
             metadata["alike_prompts"] = alike
     if describe:
         centroids = learned.found.centroids
-        described = describe_clusters(texts, vectors, centroids, placed.located.assigned)
+        described = describe_clusters(texts, vectors, centroids, learned.placed.located.assigned)
         metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
         cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}

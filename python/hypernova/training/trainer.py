@@ -48,6 +48,7 @@ class TrainingResult:
         setting: Setting that was selected or given.
         basis: Basis of the `Coordinates` whose products were summed.
         selection: How the setting was selected; None if it was given.
+        placed: The tasks with their places; None if they were summed up in pieces.
     """
 
     models: Sequence[str]
@@ -56,6 +57,7 @@ class TrainingResult:
     setting: Setting
     basis: Floats | None = None
     selection: Selection | None = None
+    placed: PlacedTasks | None = None
 
     @cached_property
     def estimated(self) -> Estimate:
@@ -101,7 +103,7 @@ def learn(
     cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
     progress: bool = False,
-) -> tuple[PlacedTasks, TrainingResult]:
+) -> TrainingResult:
     """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
 
     Args:
@@ -113,9 +115,6 @@ def learn(
         setting: Setting to learn with instead of a selected one; no task is held out then,
             and no prompt is novel to the artifact.
         progress: Show a progress bar for steps longer than a second.
-
-    Returns:
-        The tasks with their places in the clusters, and what was learned.
 
     Raises:
         FitError: The table is too small, or has fewer prompts than clusters.
@@ -142,13 +141,14 @@ def learn(
             tick=tick,
         )
     placed = PlacedTasks.of(table, vectors, found)
-    return placed, TrainingResult(
+    return TrainingResult(
         models=table.models,
         found=found,
         sums=placed.sums(None, corrected=setting.ridge is not None),
         setting=setting,
         basis=placed.coordinates.basis,
         selection=selection,
+        placed=placed,
     )
 
 
