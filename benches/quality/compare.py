@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 from hypernova.errors import EvaluationError
 from hypernova.evaluation.baselines import chosen_outcomes, oracle
 from hypernova.evaluation.figures import PairedFigures
-from hypernova.evaluation.process_pool import in_processes
 from hypernova.evaluation.protocol import fold_splits, seed_of, test_to_train
+from hypernova.parallel import map_calls
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
@@ -149,7 +149,16 @@ def compare(
     calls = [
         partial(choose, table, vectors, split, router) for split in splits for router in routers
     ]
-    results = in_processes(calls, jobs, progress)
+    results = list(
+        map_calls(
+            calls,
+            jobs=jobs,
+            total=len(calls),
+            description="comparing",
+            progress=progress,
+            shared=(table, vectors),
+        )
+    )
     # `calls` go through all routers for each split in turn.
     choices = {router: results[i :: len(routers)] for i, router in enumerate(routers)}
     figures = PairedFigures(prompts, np.full(table.n_tasks, -1), [], seed_of(seed, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def progress_bar(total: int, description: str, show: bool) -> Iterator[Callable[
         show: False shows nothing, and needs no tqdm.
 
     Yields:
-        A function to call with the number of steps that were just done.
+        A function to call with the number of steps that were just done; a 0 while none is done
+        keeps the clock of a bar that is shown going.
 
     Raises:
         MissingExtraError: ``show``, and tqdm is not installed.
@@ -46,4 +48,12 @@ def progress_bar(total: int, description: str, show: bool) -> Iterator[Callable[
         _lock = threading.RLock()
 
     with Bar(total=total, desc=description, delay=DELAY_S, leave=False) as shown:
-        yield shown.update
+
+        def tick(steps: int) -> None:
+            if steps:
+                shown.update(steps)
+            elif time.monotonic() > begun + DELAY_S:
+                shown.refresh()
+
+        begun = time.monotonic()
+        yield tick

@@ -10,8 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,48 +17,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
-from hypernova.errors import WorkerError
-from hypernova.evaluation.process_pool import in_processes
 from support.commands import run_python
 from support.paths import EXAMPLES
+from support.process_tree import PROC, alive, busy, children, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TABLE = EXAMPLES / "simulated.jsonl"
-PROC, SHM = Path("/proc"), Path("/dev/shm")
+SHM = Path("/dev/shm")
 # Seconds within which a terminated process is gone; more only where the whole machine waits.
 GONE_S = 5.0
 
 pytestmark = pytest.mark.skipif(not PROC.is_dir(), reason="ending NOT tested: there is no /proc")
-
-
-def children(pid: int) -> set[int]:
-    """The processes that a process has started, and theirs."""
-    parents: dict[int, list[int]] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            state, parent = stat.rpartition(")")[2].split()[:2]
-            if state != "Z":
-                parents.setdefault(int(parent), []).append(int(entry.name))
-    found: set[int] = set()
-    todo = [pid]
-    while todo:
-        new = set(parents.get(todo.pop(), ())) - found
-        found |= new
-        todo += new
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture(autouse=True)
@@ -68,23 +37,6 @@ def _no_process_is_left() -> Iterator[None]:
     before = children(os.getpid())  # of other tests: multiprocessing keeps some of its own
     yield
     assert children(os.getpid()) <= before
-
-
-def busy(pid: int) -> float:
-    """Seconds of the processor that a process has used."""
-    try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
-    """Look until it holds, at most so long."""
-    end = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return bool(found)
 
 
 class Command:
@@ -179,7 +131,7 @@ def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
     os.kill(max(evaluating.workers, key=busy), signal.SIGKILL)
     code, out, err = evaluating.ended()
     assert (code, out) == (1, b"")
-    assert err.startswith(b"hypernova: an evaluating process was ended by something else (SIGKILL)")
+    assert err.startswith(b"hypernova: a worker process was ended by something else (SIGKILL)")
     assert err.count(b"\n") == 1
     assert b"--jobs" in err
 
@@ -285,80 +237,3 @@ def test_evaluate_of_the_library_sets_no_signal() -> None:
     thread.join()
     assert reports
     assert before == {number: signal.getsignal(number) for number in signal.valid_signals()}
-
-
-class TestProcesses:
-    """The processes that `evaluate` judges in."""
-
-    @pytest.mark.slow
-    def test_results_are_in_the_order_of_the_calls(self) -> None:
-        calls = [partial(divmod, i, 7) for i in range(20)]
-        assert in_processes(calls, 3, False) == [divmod(i, 7) for i in range(20)]
-
-    @pytest.mark.slow
-    def test_they_are_processes_of_one_thread(self) -> None:
-        pids = in_processes([partial(os.getpid) for _ in range(4)], 2, False)
-        assert len(set(pids)) == 2
-        assert os.getpid() not in pids
-        [threads] = set(in_processes([partial(os.getenv, "OMP_NUM_THREADS")] * 2, 2, False))
-        assert threads == "1"
-
-    @pytest.mark.slow
-    def test_an_argument_of_several_calls_is_there_once(self) -> None:
-        shared = [1, 2, 3]
-        same = in_processes([partial(id, shared) for _ in range(6)], 2, False)
-        assert len(set(same)) <= 2
-        assert in_processes([partial(sum, shared, i) for i in range(3)], 2, False) == [6, 7, 8]
-
-    def test_what_a_call_raises_is_raised_here(self) -> None:
-        with pytest.raises(ValueError, match="invalid literal") as caught:
-            in_processes([partial(int, text) for text in ("1", "x", "2")], 2, False)
-        assert "Traceback" in caught.value.__notes__[0]
-
-    @pytest.mark.slow
-    def test_a_result_that_does_not_pickle_is_said(self) -> None:
-        with pytest.raises(RuntimeError, match="does not pickle"):
-            in_processes([partial(open, os.devnull)] * 2, 2, False)
-
-    @pytest.mark.slow
-    def test_one_that_ends_by_itself_is_said(self) -> None:
-        with pytest.raises(WorkerError, match=r"exit code 3"):
-            in_processes([partial(os._exit, 3)] * 2, 2, False)
-
-    @pytest.mark.slow
-    def test_what_a_call_prints_is_no_result(self, capfd: pytest.CaptureFixture[str]) -> None:
-        assert in_processes([partial(os.write, 1, b"printed")] * 2, 2, False) == [7, 7]
-        assert capfd.readouterr().out == ""
-
-    @pytest.mark.slow
-    def test_what_is_raised_here_ends_them(self) -> None:
-        """As Ctrl-C, or the timer of a program that has set its own signals."""
-
-        class TimeIsUpError(Exception):
-            pass
-
-        def raise_it(number: int, frame: object) -> None:
-            raise TimeIsUpError
-
-        before = signal.signal(signal.SIGALRM, raise_it)
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        try:
-            with pytest.raises(TimeIsUpError):
-                in_processes([partial(time.sleep, 60)] * 2, 2, False)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-
-    @pytest.mark.slow
-    def test_they_import_nothing_of_the_working_directory(self, tmp_path: Path) -> None:
-        for name in ("pickle", "numpy", "hypernova"):
-            (tmp_path / f"{name}.py").write_text("raise SystemExit('this is not to be run')")
-        program = tmp_path / "program" / "run.py"
-        program.parent.mkdir()
-        program.write_text(
-            "from functools import partial\n"
-            "from hypernova.evaluation.process_pool import in_processes\n"
-            "print(in_processes([partial(int, '1'), partial(int, '2')], 2, False))\n"
-        )
-        done = run_python(program, cwd=tmp_path)
-        assert (done.stdout, done.stderr) == ("[1, 2]\n", "")

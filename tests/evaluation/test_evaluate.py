@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.errors import EmbedderMismatchError, EvaluationError, FitError, NotFoundError
-from hypernova.evaluation import Report, baselines, intervals, process_pool, protocol
+from hypernova.evaluation import Report, baselines, intervals, protocol
 from hypernova.evaluation import verdict as rule
 from hypernova.evaluation.figures import PairedFigures, complementarity
 from hypernova.evaluation.report_fields import (
@@ -28,6 +28,7 @@ from hypernova.evaluation.report_fields import (
     SingleModel,
     rounded,
 )
+from hypernova.parallel import map_calls
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
 from hypernova.training.trainer import learn
@@ -427,7 +428,7 @@ class TestSplits:
                 partial(protocol.decide_split, each, table.embedding, split, "auto", weights)
                 for each in (table, other)
             ]
-            decided = process_pool.in_processes(calls, jobs=1, progress=False)
+            decided = map_calls(calls, jobs=1, total=2, description="")
             first, second = map(dataclasses.asdict, decided)
             assert first.keys() == second.keys()
             for name in first:

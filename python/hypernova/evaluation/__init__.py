@@ -3,7 +3,7 @@
 Not here: learning or routing of its own; each fold runs the code that users run.
 
 - ``evaluate``: from a table to a report
-- ``protocol``, ``process_pool``: split the tasks, learn and route each split, in parallel
+- ``protocol``: split the tasks, learn and route each split
 - ``baselines``: random choice, mixes, oracles
 - ``figures``, ``intervals``: from outcomes to figures with intervals
 - ``shared_text``: the effect of text that many prompts share

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hypernova.errors import EvaluationError, FitError
-from hypernova.evaluation.process_pool import in_processes
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import EvaluationRun, build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
+from hypernova.parallel import default_jobs, map_calls
 from hypernova.training.checks import (
     check_cluster_prompts,
     check_clusters,
@@ -107,7 +107,7 @@ def evaluate(
     seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
-    jobs = check_count("jobs", _cores() if jobs is None else jobs, 1, EvaluationError)
+    jobs = check_count("jobs", default_jobs() if jobs is None else jobs, 1, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(table, notes)
     prompts = table.prompt_groups()
@@ -144,6 +144,7 @@ def evaluate(
             for split in left_out
         ),
     ]
+    shared_arguments = [table, vectors, cluster_vectors]
     first_repeat = [replace(split, shuffle_seeds=()) for split in splits if split.repeat == 0]
     if used is not None and not skip_shared and shared.notable_parts is not None:
         left, cluster_left = embed_without(
@@ -153,7 +154,15 @@ def evaluate(
             partial(decide_split, table, left, split, clusters, (), cluster_left)
             for split in first_repeat
         ]
-    in_sample, *decisions = in_processes(calls, jobs, progress)
+        shared_arguments += [left, cluster_left]
+    in_sample, *decisions = map_calls(
+        calls,
+        jobs=jobs,
+        total=len(calls),
+        description="evaluating",
+        progress=progress,
+        shared=shared_arguments,
+    )
     texts = table.prompts if used is None else list(map(text_reader(used), table.prompts))
     run = EvaluationRun(
         table=table,
@@ -185,12 +194,6 @@ def evaluate(
         alike_prompts=None if used is None else alike_field(table, texts, vectors),
     )
     return build_report(run)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _with_outcomes(table: OutcomeTable, notes: list[str]) -> OutcomeTable:

@@ -1,0 +1,14 @@
+"""Make many independent calls at a time: in processes of this machine, or on a Ray cluster.
+
+Not here: learning, evaluating or routing. The package knows calls, results and their order.
+
+- ``calls``: `map_calls`, the one way in
+- ``processes``: the local engine
+- ``on_ray``: the engine of a Ray cluster
+- ``pickled``: calls and their answers as bytes
+- ``threads``: in how many threads a call computes
+"""
+
+from hypernova.parallel.calls import Engine, check_engine, default_jobs, map_calls
+
+__all__ = ["Engine", "check_engine", "default_jobs", "map_calls"]
