@@ -3,6 +3,7 @@
 Not here: learning, evaluating or routing. The package knows calls, results and their order.
 
 - ``calls``: `map_calls`, the one way in
+- ``workers``: engine and number of calls at a time, said once
 - ``processes``: the local engine
 - ``on_ray``: the engine of a Ray cluster
 - ``pickled``: calls and their answers as bytes
@@ -10,5 +11,16 @@ Not here: learning, evaluating or routing. The package knows calls, results and 
 """
 
 from hypernova.parallel.calls import Engine, check_engine, default_jobs, map_calls
+from hypernova.parallel.threads import compute_threads
+from hypernova.parallel.workers import HERE, Workers, pickles
 
-__all__ = ["Engine", "check_engine", "default_jobs", "map_calls"]
+__all__ = [
+    "HERE",
+    "Engine",
+    "Workers",
+    "check_engine",
+    "compute_threads",
+    "default_jobs",
+    "map_calls",
+    "pickles",
+]

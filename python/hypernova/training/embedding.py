@@ -5,14 +5,18 @@ Not here: embedders (see ``hypernova.embedder``).
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.artifact.metadata import vectors_identity
-from hypernova.embedder import SkipSharedEmbedder, open_embedder
+from hypernova.embedder import SkipSharedEmbedder, StoredEmbedder, open_embedder
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
+from hypernova.parallel import HERE, pickles
 from hypernova.progress import progress_bar
 from hypernova.training.shared_text import SharedText, find_shared_text
 
@@ -22,7 +26,11 @@ if TYPE_CHECKING:
 
     from hypernova.embedder import Device, SharedParts, TextEmbedder
     from hypernova.numeric import Floats
+    from hypernova.parallel import Workers
     from hypernova.table import OutcomeTable
+
+# Texts that are embedded together, and their number from which other processes pay.
+PART_TEXTS, MIN_PARALLEL_TEXTS = 2048, 8192
 
 
 def open_for(
@@ -64,26 +72,37 @@ def open_for(
     return opened, shared
 
 
+@dataclass(frozen=True)
+class EmbeddedTable:
+    """The vectors of a table's prompts, and those to find clusters on instead, if any.
+
+    Attributes:
+        vectors: Of the tasks, float32 (tasks, dim).
+        cluster_vectors: Of the cluster prompts, float32 (prompts, dim), or None.
+        identity: Identity of the embedder, for the artifact.
+    """
+
+    vectors: Floats
+    cluster_vectors: Floats | None
+    identity: Mapping[str, object]
+
+
 def embed_table(
     table: OutcomeTable,
-    embedder: str | os.PathLike[str] | TextEmbedder,
+    embedder: TextEmbedder | None,
     cluster_prompts: Sequence[str] | None,
     progress: bool,
     *,
-    device: Device = "cpu",
-) -> tuple[Floats, Floats | None, Mapping[str, object]]:
+    workers: Workers = HERE,
+) -> EmbeddedTable:
     """Embed the prompts of a table, and those to cluster on instead, if any.
 
     Args:
         table: Its own vectors are used if it holds some.
-        embedder: As in `fit`.
+        embedder: From `open_for`.
         cluster_prompts: As in `fit`.
         progress: Show a progress bar for steps longer than a second.
-        device: As in `fit`.
-
-    Returns:
-        Vectors of the tasks, float32 (tasks, dim); vectors of ``cluster_prompts``, float32
-        (prompts, dim), or None; and the embedder's identity for the artifact.
+        workers: Where many prompts are embedded.
 
     Raises:
         EmbedderMismatchError: The table holds vectors and ``cluster_prompts`` are given.
@@ -96,16 +115,79 @@ def embed_table(
                 "to match; leave cluster_prompts out or drop the embedding column"
             )
         origin = table.embedding_origin or f"embedding column of {table.name}"
-        return table.embedding, None, vectors_identity(origin, table.embedding.shape[1])
+        identity = vectors_identity(origin, table.embedding.shape[1])
+        return EmbeddedTable(table.embedding, None, identity)
     if cluster_prompts is not None and not len(cluster_prompts):
         raise FitError("cluster_prompts holds no prompts; pass at least one")
-    used = open_embedder(embedder, device=device)
-    texts = [*table.prompts, *(cluster_prompts or ())]
-    with progress_bar(len(texts), f"embedding with {used.name}", progress) as tick:
-        vectors = used.embed(texts, progress=tick)
-    identity = {**used.identity, "kind": "text", "fingerprint": used.fingerprint}
-    n = table.n_tasks
-    return vectors[:n], None if cluster_prompts is None else vectors[n:], identity
+    assert embedder is not None  # the table holds no vectors
+    vectors = embed_texts(embedder, table.prompts, workers, progress)
+    cluster_vectors = None
+    if cluster_prompts is not None:
+        cluster_vectors = embed_texts(embedder, cluster_prompts, workers, progress)
+    identity = {**embedder.identity, "kind": "text", "fingerprint": embedder.fingerprint}
+    return EmbeddedTable(vectors, cluster_vectors, identity)
+
+
+def embed_texts(
+    embedder: TextEmbedder, texts: Sequence[str], workers: Workers, progress: bool
+) -> Floats:
+    """Embed texts in parts, which may be embedded elsewhere, float32 (texts, dim).
+
+    The vector of a text may depend, in its last bits, on the texts that are embedded with it;
+    parts are the same ones wherever they are embedded.
+
+    Args:
+        embedder: An open embedder.
+        texts: At least one text.
+        workers: Where many texts are embedded, if the embedder runs on the CPU and pickles.
+        progress: Show a progress bar for steps longer than a second.
+    """
+    description = f"embedding with {embedder.name}"
+    if workers.here or len(texts) < MIN_PARALLEL_TEXTS or not _travels(embedder):
+        with progress_bar(len(texts), description, progress) as tick:
+            return embed_parts(embedder, texts, tick=tick)
+    starts = range(0, len(texts), PART_TEXTS)
+    parts = workers.map(
+        (partial(embed_parts, embedder, texts[i : i + PART_TEXTS], first=i) for i in starts),
+        total=len(starts),
+        description=description,
+        progress=progress,
+        shared=(embedder,),
+    )
+    with closing(parts):
+        return np.concatenate(list(parts))
+
+
+def embed_parts(
+    embedder: TextEmbedder,
+    texts: Sequence[str],
+    *,
+    first: int = 0,
+    tick: Callable[[int], None] | None = None,
+) -> Floats:
+    """Embed texts in parts, in this process.
+
+    Args:
+        embedder: An open embedder.
+        texts: At least one text.
+        first: Index of the first text, for messages.
+        tick: Called with the number of texts that are newly done.
+    """
+    return np.concatenate(
+        [
+            embedder._embed_indexed(
+                texts[i : i + PART_TEXTS],
+                range(first + i, first + min(i + PART_TEXTS, len(texts))),
+                tick,
+            )
+            for i in range(0, len(texts), PART_TEXTS)
+        ]
+    )
+
+
+def _travels(embedder: TextEmbedder) -> bool:
+    """Return whether an embedder can and should run in several processes."""
+    return getattr(embedder._innermost(), "device", "cpu") == "cpu" and pickles(embedder)
 
 
 def embed_without(
@@ -113,10 +195,9 @@ def embed_without(
     embedder: TextEmbedder,
     parts: SharedParts,
     cluster_prompts: Sequence[str] | None,
-    vectors: Floats,
-    cluster_vectors: Floats | None,
+    whole: EmbeddedTable,
     progress: bool,
-) -> tuple[Floats, Floats | None]:
+) -> EmbeddedTable:
     """Embed again what `embed_table` embedded, without the shared parts.
 
     Args:
@@ -124,25 +205,26 @@ def embed_without(
         embedder: Which made the vectors; it skips nothing.
         parts: Shared parts to leave out.
         cluster_prompts: As in `embed_table`.
-        vectors: float32 (tasks, dim), of the whole prompts.
-        cluster_vectors: float32 (prompts, dim), of the whole ``cluster_prompts``, or None.
+        whole: Of the whole prompts.
         progress: Show a progress bar for steps longer than a second.
-
-    Returns:
-        Vectors of the tasks and of ``cluster_prompts``, in the shapes given.
     """
-    texts, before = [*table.prompts, *(cluster_prompts or ())], vectors
-    if cluster_vectors is not None:
-        before = np.concatenate([vectors, cluster_vectors])
+    texts, before = [*table.prompts, *(cluster_prompts or ())], whole.vectors
+    if whole.cluster_vectors is not None:
+        before = np.concatenate([before, whole.cluster_vectors])
     with progress_bar(len(texts), "embedding without the shared text", progress) as tick:
         without = vectors_without(embedder, texts, before, parts, tick)
     n = table.n_tasks
-    return without[:n], None if cluster_vectors is None else without[n:]
+    clustered = None if whole.cluster_vectors is None else without[n:]
+    return EmbeddedTable(without[:n], clustered, whole.identity)
 
 
-def text_reader(embedder: TextEmbedder) -> Callable[[str], str]:
-    """Return the function that leaves out of a text the shared parts that an embedder skips."""
-    return embedder.parts.remaining if isinstance(embedder, SkipSharedEmbedder) else str
+def texts_read(table: OutcomeTable, embedder: TextEmbedder | None) -> Sequence[str]:
+    """Return a table's prompts without the shared parts that an embedder skips."""
+    while isinstance(embedder, StoredEmbedder):
+        embedder = embedder.embedder
+    if isinstance(embedder, SkipSharedEmbedder):
+        return list(map(embedder.parts.remaining, table.prompts))
+    return table.prompts
 
 
 def vectors_without(

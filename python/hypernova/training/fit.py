@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
+from hypernova.embedder import store_vectors
 from hypernova.errors import FitError
+from hypernova.parallel import Workers, compute_threads
 from hypernova.progress import progress_bar
 from hypernova.training.checks import (
     check_cluster_prompts,
@@ -22,7 +24,15 @@ from hypernova.training.checks import (
 )
 from hypernova.training.clustering.describe import describe as describe_clusters
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
-from hypernova.training.embedding import embed_table, embed_without, open_for, text_reader
+from hypernova.training.embedding import (
+    embed_table,
+    embed_without,
+    open_for,
+    texts_read,
+)
+from hypernova.training.estimates.sums import mean_known
+from hypernova.training.pieces import learn_in_pieces
+from hypernova.training.sample import draw_sample
 from hypernova.training.shared_text import (
     accuracy_at_stake,
     find_alike_prompts,
@@ -36,14 +46,18 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
-    from hypernova.numeric import Floats
-    from hypernova.table import OutcomeTable
+    from hypernova.parallel import Engine
+    from hypernova.table import OutcomeTable, ScannedTable
+    from hypernova.training.cost_weight import CostWeightScore
+    from hypernova.training.embedding import EmbeddedTable
+    from hypernova.training.shared_text import SharedText
+    from hypernova.training.trainer import TrainingResult
 
 SELECTION_LABEL = "cross-validated on the folds that chose the setting: slightly too good"
 
 
 def fit(
-    table: OutcomeTable,
+    table: OutcomeTable | ScannedTable,
     *,
     embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
@@ -55,6 +69,9 @@ def fit(
     target_accuracy: float | None = None,
     describe: bool = True,
     skip_shared: bool = False,
+    vectors: str | os.PathLike[str] | None = None,
+    engine: Engine = "local",
+    jobs: int | None = None,
     progress: bool = False,
 ) -> Artifact:
     """Learn a routing artifact from an outcome table.
@@ -62,11 +79,16 @@ def fit(
     The prompts are embedded and clustered, and each model's success is estimated in each
     cluster. Clusters (unless their number is given), shrinkage, linear correction and guard
     are selected by least regret on held-out tasks. Same input and seed, same bytes, on one
-    kind of machine, with the same number of threads and versions of the libraries.
+    kind of machine with the same versions of the libraries; the number of threads or processes,
+    and the engine, change nothing.
+
+    Of more than 65,536 tasks, a seeded sample of that number selects the setting and gives the
+    clusters; the estimates are learned from all tasks.
 
     Args:
         table: Outcomes of at least two models. If it holds vectors, nothing is
-            embedded, and the artifact routes vectors only.
+            embedded, and the artifact routes vectors only. A table of `OutcomeTable.scan` is read
+            in pieces.
         embedder: ``"static"``, ``"minilm"``, a folder, or an open embedder (`Embedder`,
             `CallableEmbedder`).
         clusters: Number of clusters, or ``"auto"``.
@@ -86,6 +108,12 @@ def fit(
             every prompt, here and in every request of the artifact (docs/fitting.md, *Shared
             text*). By default nothing is left out; where many prompts share text, its effect
             on accuracy is measured and kept in the metadata under ``shared_text``.
+        vectors: Folder in which the prompts' vectors are kept, for the next `fit` or `evaluate`
+            of the same prompts (`StoredEmbedder`). By default none are kept.
+        engine: Where pieces of a table are read, embedded and summed up, and folds decided:
+            ``"local"``, in processes of this machine, or ``"ray"``, on a Ray cluster.
+        jobs: Number of processes at a time; by default the cores that this process may use, or
+            all of the Ray cluster. With 1, all is done in this process.
         progress: Show a progress bar for steps longer than a second.
 
     Returns:
@@ -94,11 +122,13 @@ def fit(
     Raises:
         FitError: The table is too small, has fewer prompts than clusters, no cost weight
             meets the target, or an option is of the wrong type or out of range.
+        TableError: A file of a scanned table changed, or cannot be read any more.
+        WorkerError: Something else ended one of the processes, or the Ray cluster was lost.
         EmbedderMismatchError: ``cluster_prompts`` or ``skip_shared`` is given and the table
             holds vectors.
         ValueError: ``skip_shared``, and the embedder skips shared text already.
-        MissingExtraError: The extra ``train`` is not installed, or ``device`` is ``"cuda"`` and
-            onnxruntime has none.
+        MissingExtraError: The extra ``train`` is not installed, ``engine`` is ``"ray"`` and its
+            extra is not, or ``device`` is ``"cuda"`` and onnxruntime has none.
         DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
 
     Example:
@@ -119,52 +149,69 @@ def fit(
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"
         )
-    if (target_cost is not None or target_accuracy is not None) and not cost_weights(table):
+    if jobs is not None:
+        jobs = check_count("jobs", jobs, 1, FitError)
+    workers = Workers.of(engine, jobs, FitError)
+    with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
+        sample = draw_sample(table, seed, tick=tick)
+    tasks = sample.table
+    if (target_cost is not None or target_accuracy is not None) and not cost_weights(tasks):
         raise FitError(
             f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
             "add cost_usd to its outcomes, or leave the target out"
         )
-    different = check_learnable(table, clusters)  # before the prompts are embedded
-    used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
-    vectors, cluster_vectors, identity = embed_table(
-        table, embedder if used is None else used, cluster_prompts, progress
-    )
-    learned = learn(
-        table,
-        vectors,
-        clusters=clusters,
-        seed=seed,
-        cluster_vectors=cluster_vectors,
-        progress=progress,
-    )
+    check_learnable(tasks, clusters)  # before the prompts are embedded
+    used, shared = open_for(tasks, embedder, skip_shared=skip_shared, device=device)
+    if used is not None and vectors is not None:
+        used = store_vectors(used, vectors)
+    with compute_threads(1):  # the last bits of products depend on the number
+        embedded = embed_table(tasks, used, cluster_prompts, progress, workers=workers)
+        learned = learn(
+            tasks,
+            embedded.vectors,
+            clusters=clusters,
+            seed=seed,
+            cluster_vectors=embedded.cluster_vectors,
+            workers=workers,
+            progress=progress,
+        )
+        target = None
+        if target_cost is not None or target_accuracy is not None:
+            target = _find_target(
+                tasks, embedded, learned, seed, target_cost, target_accuracy, progress
+            )
+            cost_weight = target.cost_weight
+        described = _describe(tasks, used, embedded, learned) if describe else {}
+        text = {}
+        if used is not None:
+            text = _text_metadata(
+                tasks,
+                used,
+                shared,
+                embedded,
+                learned,
+                clusters=clusters,
+                seed=seed,
+                cluster_prompts=cluster_prompts,
+                skip_shared=skip_shared,
+                workers=workers,
+                progress=progress,
+            )
+        if not sample.whole:
+            learned = learn_in_pieces(table, used, learned, workers, progress=progress)
+        figures = _in_sample_figures(tasks, learned.artifact(cost_weight=cost_weight), embedded)
     selection = learned.selection
     assert selection is not None  # no setting was given
-    target = None
-    if target_cost is not None or target_accuracy is not None:
-        with progress_bar(
-            selection.folds * selection.repeats, "looking for the cost weight", progress
-        ) as tick:
-            target = find_cost_weight(
-                table,
-                vectors,
-                seed,
-                learned.setting,
-                cost_usd=target_cost,
-                accuracy=target_accuracy,
-                cluster_vectors=cluster_vectors,
-                tick=tick,
-            )
-        cost_weight = target.cost_weight
     metadata: dict[str, object] = {
         "hypernova": __version__,
         "table": table.name,
         "tasks": table.n_tasks,
-        "different_prompts": different,
-        "outcomes": int((~np.isnan(table.score)).sum()),
+        "different_prompts": sample.different_prompts,
+        "outcomes": table.n_outcomes,
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
-        "cluster_sizes": np.bincount(learned.placed.located.assigned).tolist(),
+        "cluster_sizes": learned.sums["tasks"][:-1, 0].astype(int).tolist(),
         "setting": asdict(learned.setting),
         "selection": {
             "label": SELECTION_LABEL,
@@ -175,6 +222,11 @@ def fit(
             "regret": round(selection.held_out.mean_regret, 6),
         },
     }
+    if not sample.whole:
+        metadata["sample"] = {
+            "label": "setting, clusters, and figures of accuracy are of this many tasks",
+            "tasks": tasks.n_tasks,
+        }
     if target is not None:
         metadata["target"] = {
             "label": "held-out, on the folds that chose the cost weight: slightly too good",
@@ -183,46 +235,107 @@ def fit(
             "accuracy": round(target.accuracy, 6),
             "cost_usd": round(target.cost_usd, 6),
         }
-    provisional = learned.artifact(cost_weight=cost_weight)
-    figures = _in_sample_figures(table, provisional, vectors)
-    texts: Sequence[str] = table.prompts
-    if used is not None:
-        texts = list(map(text_reader(used), table.prompts))
-        if skip_shared:
-            metadata["shared_text"] = shared.to_dict(skipped=True)
-        elif (parts := shared.notable_parts) is not None:
-            without = embed_without(
-                table, used, parts, cluster_prompts, vectors, cluster_vectors, progress
-            )
-            other = select_with_progress(
-                table, *without, clusters=clusters, seed=seed, progress=progress
-            )
-            stake = accuracy_at_stake(selection.held_out, other.held_out, SELECTION_LABEL)
-            metadata["shared_text"] = {**shared.to_dict(skipped=False), "at_stake": stake}
-        alike = find_alike_prompts(table, texts, row_digests(vectors))
-        if alike is not None:
-            metadata["alike_prompts"] = alike
-    if describe:
-        centroids = learned.found.centroids
-        described = describe_clusters(texts, vectors, centroids, learned.placed.located.assigned)
-        metadata["words"] = [cluster.words for cluster in described]
     return learned.artifact(
-        cost_weight=cost_weight, identity=identity, metadata={**metadata, "in_sample": figures}
+        cost_weight=cost_weight,
+        identity=embedded.identity,
+        metadata={**metadata, **text, **described, "in_sample": figures},
     )
 
 
-def _in_sample_figures(
-    table: OutcomeTable, artifact: Artifact, vectors: Floats
+def _find_target(
+    table: OutcomeTable,
+    embedded: EmbeddedTable,
+    learned: TrainingResult,
+    seed: int,
+    cost_usd: float | None,
+    accuracy: float | None,
+    progress: bool,
+) -> CostWeightScore:
+    """Find the cost weight that meets a target on held-out tasks."""
+    selection = learned.selection
+    assert selection is not None
+    total = selection.folds * selection.repeats
+    with progress_bar(total, "looking for the cost weight", progress) as tick:
+        return find_cost_weight(
+            table,
+            embedded.vectors,
+            seed,
+            learned.setting,
+            cost_usd=cost_usd,
+            accuracy=accuracy,
+            cluster_vectors=embedded.cluster_vectors,
+            tick=tick,
+        )
+
+
+def _describe(
+    table: OutcomeTable,
+    embedder: TextEmbedder | None,
+    embedded: EmbeddedTable,
+    learned: TrainingResult,
 ) -> dict[str, object]:
-    """Measure the artifact on the tasks that it was fitted to."""
-    chosen = artifact.decide_many(vectors).model_indices
+    """Return the metadata of the clusters' distinctive words."""
+    assert learned.placed is not None
+    described = describe_clusters(
+        texts_read(table, embedder),
+        embedded.vectors,
+        learned.found.centroids,
+        learned.placed.located.assigned,
+    )
+    return {"words": [cluster.words for cluster in described]}
+
+
+def _text_metadata(
+    table: OutcomeTable,
+    embedder: TextEmbedder,
+    shared: SharedText,
+    embedded: EmbeddedTable,
+    learned: TrainingResult,
+    *,
+    clusters: int | Literal["auto"],
+    seed: int,
+    cluster_prompts: Sequence[str] | None,
+    skip_shared: bool,
+    workers: Workers,
+    progress: bool,
+) -> dict[str, object]:
+    """Return the metadata of shared text, with its effect on accuracy, and of alike prompts."""
+    found: dict[str, object] = {}
+    if skip_shared:
+        found["shared_text"] = shared.to_dict(skipped=True)
+    elif (parts := shared.notable_parts) is not None:
+        without = embed_without(table, embedder, parts, cluster_prompts, embedded, progress)
+        other = select_with_progress(
+            table,
+            without.vectors,
+            without.cluster_vectors,
+            clusters=clusters,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+        assert learned.selection is not None
+        stake = accuracy_at_stake(learned.selection.held_out, other.held_out, SELECTION_LABEL)
+        found["shared_text"] = {**shared.to_dict(skipped=False), "at_stake": stake}
+    texts = texts_read(table, embedder)
+    alike = find_alike_prompts(table, texts, row_digests(embedded.vectors))
+    if alike is not None:
+        found["alike_prompts"] = alike
+    return found
+
+
+def _in_sample_figures(
+    table: OutcomeTable, artifact: Artifact, embedded: EmbeddedTable
+) -> dict[str, object]:
+    """Measure the artifact on tasks that it was fitted to."""
+    chosen = artifact.decide_many(embedded.vectors).model_indices
     score = table.score[np.arange(table.n_tasks), chosen]
-    # A task without an outcome of the chosen model is not scored.
-    single = np.nanmean(table.score, axis=0)
+    # A task without an outcome of the chosen model is not scored; a model may have none at all.
+    single = mean_known(table.score)
     return {
         "label": "in-sample: rates and test are the same tasks; says nothing about new ones",
         "accuracy": round(float(np.nanmean(score)), 6),
-        "best_single": round(float(single.max()), 6),
-        "best_single_model": table.models[int(single.argmax())],
+        "best_single": round(float(np.nanmax(single)), 6),
+        "best_single_model": table.models[int(np.nanargmax(single))],
         "models_used": len(set(chosen.tolist())),
     }

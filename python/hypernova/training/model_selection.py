@@ -6,12 +6,15 @@ selected it than it is.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.parallel import HERE
 from hypernova.training.clustering.prototypes import group_indices
 from hypernova.training.cross_validation import (
     FOLDS,
@@ -22,12 +25,16 @@ from hypernova.training.cross_validation import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from hypernova.numeric import Floats, Ints
+    from hypernova.parallel import Workers
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import ClusterSource
+    from hypernova.training.cross_validation import FoldDecisions
 
+# Tasks from which other processes decide folds sooner than this one.
+MIN_PARALLEL_TASKS = 4000
 CLUSTERS = (4, 16, 48)
 # Number of clusters where they estimate nothing and only describe the table.
 DESCRIPTIVE_CLUSTERS = 16
@@ -190,6 +197,7 @@ def select_setting(
     *,
     clusters: int | None = None,
     cluster_vectors: Floats | None = None,
+    workers: Workers = HERE,
     tick: Callable[[int], None] | None = None,
 ) -> Selection:
     """Select a setting on held-out tasks, step by step from the simplest.
@@ -206,6 +214,7 @@ def select_setting(
         seed: Same input and seed, same setting.
         clusters: Number of clusters; None to select among `CLUSTERS` and groups.
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
+        workers: Where the folds of a larger table are learned and routed.
         tick: Called with 1 after each clustering and each fold, `count_ticks` times in all.
     """
     tried = candidate_clusterings(table, clusters, cluster_vectors is not None)
@@ -215,8 +224,8 @@ def select_setting(
     scores = {setting: HeldOutScores(table.n_tasks) for setting in candidates}
     single = HeldOutScores(table.n_tasks)
     distances: dict[tuple[ClusterSource, int], list[Floats]] = {}
-    for sums in folds.folds():
-        fold = decide_fold(folds, sums, candidates)
+    calls = (partial(decide_fold, folds, sums, candidates) for sums in folds.folds())
+    for fold in _decided(calls, table, folds, candidates, workers):
         for setting, chosen in zip(candidates, fold.chosen, strict=True):
             scores[setting].add(table, fold.test, chosen)
         for key, held_out in fold.distances.items():
@@ -243,6 +252,24 @@ def select_setting(
         folds=FOLDS,
         repeats=count_repeats(int(table.prompt_groups().max()) + 1),
     )
+
+
+def _decided(
+    calls: Iterable[partial[FoldDecisions]],
+    table: OutcomeTable,
+    folds: CrossValidation,
+    candidates: list[Setting],
+    workers: Workers,
+) -> Iterator[FoldDecisions]:
+    """Make the calls of all folds; for few tasks other processes would start too slowly."""
+    if table.n_tasks < MIN_PARALLEL_TASKS:
+        workers = HERE
+    repeats = count_repeats(int(table.prompt_groups().max()) + 1)
+    results = workers.map(
+        calls, total=FOLDS * repeats, description="choosing", shared=(folds, candidates)
+    )
+    with closing(results):
+        yield from results
 
 
 def _candidates(source: ClusterSource, k: int, correction_only: bool) -> list[Setting]:

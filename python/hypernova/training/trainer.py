@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from hypernova.errors import FitError
+from hypernova.parallel import HERE
 from hypernova.progress import progress_bar
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters
@@ -19,12 +20,14 @@ from hypernova.training.estimates.linear_correction import Ridge
 from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.model_selection import count_ticks, select_setting
 from hypernova.training.placed_tasks import PlacedTasks
+from hypernova.training.sample import SAMPLE_TASKS, hash_prompts, sample_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova._core import Artifact
     from hypernova.numeric import Floats
+    from hypernova.parallel import Workers
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.cross_validation import Setting
@@ -102,9 +105,13 @@ def learn(
     seed: int = 0,
     cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
+    workers: Workers = HERE,
     progress: bool = False,
 ) -> TrainingResult:
     """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
+
+    Of a table with more than `SAMPLE_TASKS` tasks, a seeded sample selects the setting and gives
+    the clusters.
 
     Args:
         table: Outcomes of at least two models.
@@ -114,6 +121,7 @@ def learn(
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
         setting: Setting to learn with instead of a selected one; no task is held out then,
             and no prompt is novel to the artifact.
+        workers: Where the folds of a larger table are learned and routed.
         progress: Show a progress bar for steps longer than a second.
 
     Raises:
@@ -121,6 +129,10 @@ def learn(
         MissingExtraError: The extra ``train`` is not installed.
     """
     different = check_learnable(table, clusters)
+    sampled, points = table, vectors
+    if table.n_tasks > SAMPLE_TASKS:
+        rows = sample_rows(hash_prompts(table.prompts, seed), SAMPLE_TASKS)
+        sampled, points = table.subset(rows), vectors[rows]
     selection = None
     if setting is None:
         if cluster_vectors is None and clusters != "auto" and clusters > held_in(different):
@@ -128,16 +140,22 @@ def learn(
                 f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
             )
         selection = select_with_progress(
-            table, vectors, cluster_vectors, clusters=clusters, seed=seed, progress=progress
+            sampled,
+            points,
+            cluster_vectors,
+            clusters=clusters,
+            seed=seed,
+            workers=workers,
+            progress=progress,
         )
         setting = selection.setting
     with progress_bar(STARTS, "clustering", progress) as tick:
         found = find_clusters(
-            vectors if cluster_vectors is None else cluster_vectors,
+            points if cluster_vectors is None else cluster_vectors,
             setting.source,
             setting.clusters,
             seed,
-            groups=table.groups,
+            groups=sampled.groups,
             tick=tick,
         )
     placed = PlacedTasks.of(table, vectors, found)
@@ -159,6 +177,7 @@ def select_with_progress(
     *,
     clusters: int | Literal["auto"],
     seed: int,
+    workers: Workers = HERE,
     progress: bool,
 ) -> Selection:
     """Select a setting with `select_setting` under a progress bar; arguments as in `learn`."""
@@ -166,7 +185,13 @@ def select_with_progress(
     total = count_ticks(table, given, cluster_vectors is not None)
     with progress_bar(total, "choosing on held-out tasks", progress) as tick:
         return select_setting(
-            table, vectors, seed, clusters=given, cluster_vectors=cluster_vectors, tick=tick
+            table,
+            vectors,
+            seed,
+            clusters=given,
+            cluster_vectors=cluster_vectors,
+            workers=workers,
+            tick=tick,
         )
 
 

@@ -70,7 +70,8 @@ def sum_outcomes(
     Returns:
         float64 (k + 1, m) each, row ``k`` for all tasks: ``n`` outcomes, ``score`` and
         ``score2``, the sums of scores and their squares, ``cost_n`` and ``cost``, the number of
-        known costs and their sum in USD, ``latency_n`` and ``latency``, the same in seconds.
+        known costs and their sum in USD, ``latency_n`` and ``latency``, the same in seconds; and
+        ``tasks`` (k + 1, 1), the number of tasks.
     """
     return sum_outcomes_by_fold(score, cost_usd, latency_s, clusters, k, np.zeros_like(clusters))[0]
 
@@ -93,6 +94,8 @@ def sum_outcomes_by_fold(
         else:
             found[count], found[name] = _by_cell(rounded(values, bits), cells, n_folds * k)
     found["score2"] = _by_cell(rounded(score**2, SCORE_BITS), cells, n_folds * k)[1]
+    tasks = np.bincount(cells, minlength=n_folds * k)
+    found["tasks"] = tasks.astype(np.float64)[:, None]
     by_fold = {
         name: _with_whole(rows.reshape(n_folds, k, rows.shape[1])) for name, rows in found.items()
     }
