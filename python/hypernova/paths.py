@@ -104,6 +104,26 @@ def check_folder(path: AnyPath) -> Path:
     return Path(path)
 
 
+def make_folder(path: AnyPath) -> Path:
+    """Make a folder, with those above it, or check that one that exists can be written to.
+
+    Returns:
+        The path.
+
+    Raises:
+        WriteError: ``path`` is a file, or the folder cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise WriteError(f"{path_label(path)} is a file; name a folder") from error
+    except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
+        raise cannot_write(path, error) from error
+    _probe(folder, path)
+    return folder
+
+
 def write_file(path: AnyPath, content: bytes) -> None:
     """Write a file whole or not at all.
 
@@ -173,11 +193,12 @@ def _temporary_beside(target: Path) -> Path:
 
 
 def cannot_write(
-    path: AnyPath, error: OSError, error_class: type[WriteError] = WriteError
+    path: AnyPath, error: OSError | ValueError, error_class: type[WriteError] = WriteError
 ) -> WriteError:
     """Return the error for a path that cannot be written."""
+    reason = getattr(error, "strerror", None) or error
     return error_class(
-        f"{path_label(path)}: cannot be written ({error.strerror or error}); "
+        f"{path_label(path)}: cannot be written ({reason}); "
         "check the space and the permissions there"
     )
 

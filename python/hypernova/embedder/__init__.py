@@ -9,6 +9,7 @@ Not here: training, downloading, or any model's name.
 - ``function``: a function of the user's own
 - ``shared_text``: an embedder that leaves known beginnings and ends out of every text
 - ``cache``: an embedder that keeps the vectors of recent texts
+- ``stored``: an embedder that keeps vectors in a folder
 """
 
 from hypernova.embedder.base import TextEmbedder
@@ -19,6 +20,7 @@ from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
 from hypernova.embedder.onnx.runtime import DEVICES, Device
 from hypernova.embedder.resolve import open_embedder
 from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
+from hypernova.embedder.stored import StoredEmbedder, store_vectors
 
 __all__ = [
     "DEVICES",
@@ -30,8 +32,10 @@ __all__ = [
     "SharedPart",
     "SharedParts",
     "SkipSharedEmbedder",
+    "StoredEmbedder",
     "TextEmbedder",
     "bundled_embedders",
     "find_bundled",
     "open_embedder",
+    "store_vectors",
 ]

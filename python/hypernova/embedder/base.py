@@ -1,7 +1,7 @@
 """The interface of every embedder: name, dimension, fingerprint, and texts to vectors.
 
 Not here: any way to make a vector (see ``onnx.embedder`` and ``function``) or to keep it (see
-``cache``).
+``cache`` and ``stored``).
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 
+# Of an embedder that is not ours, and may call a service.
+_BATCH = 256
+
 
 class TextEmbedder(ABC):
     """Turns texts into float32 vectors of unit length; accepted wherever an embedder is.
 
-    `Embedder` runs a model, `CallableEmbedder` calls a function, `CachedEmbedder` keeps vectors.
+    `Embedder` runs a model, `CallableEmbedder` calls a function, `CachedEmbedder` keeps vectors in
+    memory, `StoredEmbedder` in a folder.
     """
 
     @property
@@ -105,7 +109,14 @@ class TextEmbedder(ABC):
 
     def _min_batch(self) -> int:
         """Return the number of texts that take about as long as one text."""
-        return 256  # an embedder that is not ours may call a service
+        return _BATCH
+
+    def _max_batch(self) -> int:
+        """Return the number of texts that `_embed_indexed` takes together.
+
+        In parts of that size, each but the last, the same texts get the same vectors to the bit.
+        """
+        return _BATCH
 
     def cut(self, text: str) -> str:
         """Return the text after the stated cut, on which alone a vector depends."""

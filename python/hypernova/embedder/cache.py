@@ -116,6 +116,9 @@ class CachedEmbedder(TextEmbedder):
     def _min_batch(self) -> int:
         return self._embedder._min_batch()
 
+    def _max_batch(self) -> int:
+        return self._embedder._max_batch()
+
     def __repr__(self) -> str:
         return f"CachedEmbedder({self._embedder!r}, {self._size})"
 

@@ -115,6 +115,9 @@ class CallableEmbedder(TextEmbedder):
         # The function may call a service, for which many texts take as long as one.
         return self._batch
 
+    def _max_batch(self) -> int:
+        return self._batch
+
     def __repr__(self) -> str:
         return f"CallableEmbedder({self._function!r}, name={self._name!r}, dim={self._dim})"
 

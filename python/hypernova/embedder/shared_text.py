@@ -233,6 +233,9 @@ class SkipSharedEmbedder(TextEmbedder):
     def _min_batch(self) -> int:
         return self._embedder._min_batch()
 
+    def _max_batch(self) -> int:
+        return self._embedder._max_batch()
+
     def __repr__(self) -> str:
         return f"SkipSharedEmbedder({self._embedder!r}, {len(self._parts.parts)} parts)"
 

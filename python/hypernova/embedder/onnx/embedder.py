@@ -283,6 +283,9 @@ class Embedder(TextEmbedder):
     def _min_batch(self) -> int:
         return 1 if self._device == "cpu" else self._model.max_texts
 
+    def _max_batch(self) -> int:
+        return _WINDOW
+
     def __reduce__(self) -> tuple[Callable[..., TextEmbedder], tuple[object, ...]]:
         # The model is not sent: a pickle names its place and its fingerprint.
         place = None if is_bundled(self._place) else str(self._place)
