@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import DEVICES
@@ -14,6 +15,8 @@ from hypernova.embedder import DEVICES
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
+
+    from hypernova.table import OutcomeTable, ScannedTable
 
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -52,6 +55,38 @@ def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out beginnings and ends that many prompts share, here and in every request",
     )
+
+
+def add_scale_to(parser: argparse.ArgumentParser) -> None:
+    """Add the options ``--scan``, ``--vectors``, ``--engine`` and ``--jobs``."""
+    parser.add_argument(
+        "--scan",
+        action="store_true",
+        help="read DATA in pieces: a table that memory does not hold, also a folder of files",
+    )
+    parser.add_argument(
+        "--vectors",
+        metavar="DIR",
+        help="keep the prompts' vectors in DIR, for the next run on the same prompts",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="processes of this machine (default), or a Ray cluster (extra ray)",
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="processes (default: one for each core)"
+    )
+
+
+def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:
+    """Read the table that ``DATA`` names, or scan it under ``--scan``."""
+    import hypernova
+
+    if arguments.scan:
+        return hypernova.OutcomeTable.scan(arguments.data, progress=sys.stderr.isatty())
+    return hypernova.OutcomeTable.read(arguments.data)
 
 
 def cluster_count(text: str) -> int | str:

@@ -14,12 +14,15 @@ import hypernova
 from hypernova.cli.arguments import (
     add_cluster_prompts_to,
     add_device_to,
+    add_scale_to,
     add_skip_shared_to,
     cluster_count,
     read_cluster_prompts,
+    read_outcomes,
 )
 from hypernova.cli.streams import print_error
 from hypernova.errors import HypernovaError, WriteError
+from hypernova.evaluation.evaluate import MAX_TASKS
 from hypernova.paths import check_file, write_file
 
 if TYPE_CHECKING:
@@ -55,8 +58,13 @@ def add_to(commands: Commands) -> None:
     )
     add_skip_shared_to(parser)
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="processes (default: one for each core)"
+        "--max-tasks",
+        type=int,
+        default=MAX_TASKS,
+        metavar="N",
+        help=f"evaluate on a sample of a larger table (default {MAX_TASKS:,})",
     )
+    add_scale_to(parser)
     parser.add_argument("--json", metavar="PATH", help="write all figures as JSON")
     parser.add_argument("--html", metavar="PATH", help="write the report as one offline page")
     parser.set_defaults(run=_evaluate)
@@ -69,7 +77,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             if other is not None and Path(path).absolute() == Path(other).absolute():
                 raise WriteError(f"{path}: is named by both --json and --html; name two files")
     report = hypernova.evaluate(
-        hypernova.OutcomeTable.read(arguments.data),
+        read_outcomes(arguments),
         folds=arguments.folds,
         repeats=arguments.repeats,
         seed=arguments.seed,
@@ -79,6 +87,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         cluster_prompts=read_cluster_prompts(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
         skip_shared=arguments.skip_shared,
+        max_tasks=arguments.max_tasks,
+        vectors=arguments.vectors,
+        engine=arguments.engine,
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )

@@ -12,9 +12,11 @@ import hypernova
 from hypernova.cli.arguments import (
     add_cluster_prompts_to,
     add_device_to,
+    add_scale_to,
     add_skip_shared_to,
     cluster_count,
     read_cluster_prompts,
+    read_outcomes,
 )
 from hypernova.cli.summary import print_summary
 from hypernova.paths import check_file, path_label
@@ -56,6 +58,7 @@ def add_to(commands: Commands) -> None:
         help="choose the cheapest cost weight whose accuracy is at least P, held out",
     )
     add_skip_shared_to(parser)
+    add_scale_to(parser)
     parser.add_argument(
         "--no-describe",
         dest="describe",
@@ -69,7 +72,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     # Before the work, not after it.
     check_file(arguments.output, inputs=[arguments.data, arguments.cluster_prompts])
     artifact = hypernova.fit(
-        hypernova.OutcomeTable.read(arguments.data),
+        read_outcomes(arguments),
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,
@@ -80,6 +83,9 @@ def _fit(arguments: argparse.Namespace) -> None:
         target_accuracy=arguments.target_accuracy,
         describe=arguments.describe,
         skip_shared=arguments.skip_shared,
+        vectors=arguments.vectors,
+        engine=arguments.engine,
+        jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )
     artifact.save(arguments.output)

@@ -57,7 +57,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     from hypernova.artifact.decisions import NO_LIMITS
     from hypernova.progress import progress_bar
     from hypernova.training.clustering.describe import describe
-    from hypernova.training.embedding import text_reader
+    from hypernova.training.embedding import texts_read
 
     table = hypernova.OutcomeTable.read(data)
     texts = table.prompts
@@ -70,7 +70,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
             )
     else:
         embedder = hypernova.Router(artifact).embedder
-        texts = tuple(map(text_reader(embedder), table.prompts))
+        texts = texts_read(table, embedder)
         what = f"embedding with {embedder.name}"
         with progress_bar(table.n_tasks, what, sys.stderr.isatty()) as tick:
             vectors = embedder.embed(list(table.prompts), progress=tick)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from hypernova.embedder import store_vectors
 from hypernova.errors import EvaluationError, FitError
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import EvaluationRun, build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
-from hypernova.parallel import default_jobs, map_calls
+from hypernova.parallel import Workers
+from hypernova.progress import progress_bar
 from hypernova.training.checks import (
     check_cluster_prompts,
     check_clusters,
@@ -24,8 +26,9 @@ from hypernova.training.checks import (
     check_table,
 )
 from hypernova.training.cost_weight import cost_weights
-from hypernova.training.embedding import embed_table, embed_without, open_for, text_reader
+from hypernova.training.embedding import embed_table, embed_without, open_for, texts_read
 from hypernova.training.estimates.sums import mean_known
+from hypernova.training.sample import draw_sample
 from hypernova.training.trainer import MIN_TASKS, check_learnable
 
 if TYPE_CHECKING:
@@ -35,14 +38,18 @@ if TYPE_CHECKING:
     from hypernova.evaluation.protocol import Split
     from hypernova.evaluation.report import Report
     from hypernova.numeric import Ints
-    from hypernova.table import OutcomeTable
+    from hypernova.parallel import Engine
+    from hypernova.table import OutcomeTable, ScannedTable
 
 # The decisions of all repeats are held in memory; figures settle long before this.
 MAX_REPEATS = 10_000
+# The tasks of an evaluation are held in memory. The standard error of a gain is a sixth of a
+# point on so many.
+MAX_TASKS = 131_072
 
 
 def evaluate(
-    table: OutcomeTable,
+    table: OutcomeTable | ScannedTable,
     *,
     folds: int = 5,
     repeats: int = 10,
@@ -53,6 +60,9 @@ def evaluate(
     device: Device = "cpu",
     leave_one_group_out: bool = False,
     skip_shared: bool = False,
+    max_tasks: int = MAX_TASKS,
+    vectors: str | os.PathLike[str] | None = None,
+    engine: Engine = "local",
     jobs: int | None = None,
     progress: bool = False,
 ) -> Report:
@@ -79,8 +89,13 @@ def evaluate(
         skip_shared: As in `fit`. Shared text is found once, in the texts of all prompts; a
             group that is left out takes no part in that. By default shared text is kept, and
             where many prompts share some, the first repeat is run without it as well.
-        jobs: Number of processes; by default the number of cores that this process may use.
-            The report does not depend on it.
+        max_tasks: Number of tasks to evaluate on; of a larger table, a seeded sample of so many,
+            whole prompts at a time, which the report says. All of them are held in memory.
+        vectors: As in `fit`.
+        engine: Where the splits are learned and routed: ``"local"``, in processes of this
+            machine, or ``"ray"``, on a Ray cluster. The report does not depend on it.
+        jobs: Number of splits at a time; by default the cores that this process may use, or all
+            of the Ray cluster. The report does not depend on it.
         progress: Show a progress bar after a second.
 
     Returns:
@@ -107,9 +122,12 @@ def evaluate(
     seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
-    jobs = check_count("jobs", default_jobs() if jobs is None else jobs, 1, EvaluationError)
+    if jobs is not None:
+        jobs = check_count("jobs", jobs, 1, EvaluationError)
+    max_tasks = check_count("max_tasks", max_tasks, 1, EvaluationError)
+    workers = Workers.of(engine, jobs, EvaluationError)
     notes: list[str] = []
-    table = _with_outcomes(table, notes)
+    table = _with_outcomes(_sample(table, max_tasks, seed, notes, progress), notes)
     prompts = table.prompt_groups()
     _check_size(table, int(prompts.max()) + 1, folds, clusters)
     groups, names = _groups(table)
@@ -117,25 +135,26 @@ def evaluate(
     if leave_one_group_out:
         left_out = _group_splits(prompts, groups, names, clusters, seed, notes)
     used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
-    vectors, cluster_vectors, identity = embed_table(
-        table, embedder if used is None else used, cluster_prompts, progress
-    )
+    if used is not None and vectors is not None:
+        used = store_vectors(used, vectors)
+    embedded = embed_table(table, used, cluster_prompts, progress, workers=workers)
+    points, cluster_vectors = embedded.vectors, embedded.cluster_vectors
     if cluster_prompts is not None:
         notes.append(f"Clusters are found on {len(cluster_prompts):,} other prompts.")
     splits = list(fold_splits(prompts, folds, repeats, seed))
     weights = cost_weights(table)
     calls: list[partial[Any]] = [
         # First, because it takes longest.
-        partial(fit_in_sample, table, vectors, clusters, seed, cluster_vectors),
+        partial(fit_in_sample, table, points, clusters, seed, cluster_vectors),
         *(
-            partial(decide_split, table, vectors, split, clusters, weights, cluster_vectors)
+            partial(decide_split, table, points, split, clusters, weights, cluster_vectors)
             for split in splits
         ),
         *(
             partial(
                 decide_split,
                 table,
-                vectors_unseen(table, used, vectors, split),
+                vectors_unseen(table, used, points, split),
                 split,
                 clusters,
                 (),
@@ -144,29 +163,26 @@ def evaluate(
             for split in left_out
         ),
     ]
-    shared_arguments = [table, vectors, cluster_vectors]
+    shared_arguments = [table, points, cluster_vectors]
     first_repeat = [replace(split, shuffle_seeds=()) for split in splits if split.repeat == 0]
     if used is not None and not skip_shared and shared.notable_parts is not None:
-        left, cluster_left = embed_without(
-            table, used, shared.notable_parts, cluster_prompts, vectors, cluster_vectors, progress
-        )
+        left = embed_without(table, used, shared.notable_parts, cluster_prompts, embedded, progress)
         calls += [
-            partial(decide_split, table, left, split, clusters, (), cluster_left)
+            partial(decide_split, table, left.vectors, split, clusters, (), left.cluster_vectors)
             for split in first_repeat
         ]
-        shared_arguments += [left, cluster_left]
-    in_sample, *decisions = map_calls(
+        shared_arguments += [left.vectors, left.cluster_vectors]
+    in_sample, *decisions = workers.map(
         calls,
-        jobs=jobs,
         total=len(calls),
         description="evaluating",
         progress=progress,
         shared=shared_arguments,
     )
-    texts = table.prompts if used is None else list(map(text_reader(used), table.prompts))
+    texts = texts_read(table, used)
     run = EvaluationRun(
         table=table,
-        vectors=vectors,
+        vectors=points,
         prompts=prompts,
         groups=groups,
         group_names=names,
@@ -174,7 +190,7 @@ def evaluate(
         repeats=repeats,
         seed=seed,
         clusters=clusters,
-        embedder=identity,
+        embedder=embedded.identity,
         cost_weights=weights,
         in_sample=in_sample,
         splits=splits,
@@ -191,9 +207,23 @@ def evaluate(
             decisions[len(splits) + len(left_out) :],
             skipped=skip_shared,
         ),
-        alike_prompts=None if used is None else alike_field(table, texts, vectors),
+        alike_prompts=None if used is None else alike_field(table, texts, points),
     )
     return build_report(run)
+
+
+def _sample(
+    table: OutcomeTable | ScannedTable, size: int, seed: int, notes: list[str], progress: bool
+) -> OutcomeTable:
+    """Draw the tasks to evaluate on; a note says that they are a sample."""
+    with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
+        sample = draw_sample(table, seed, size, tick)
+    if not sample.whole:
+        notes.append(
+            f"Evaluated on a sample of {sample.table.n_tasks:,} of the table's {table.n_tasks:,} "
+            "tasks, drawn by their prompts."
+        )
+    return sample.table
 
 
 def _with_outcomes(table: OutcomeTable, notes: list[str]) -> OutcomeTable:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hypernova.parallel.calls import Engine, check_engine, default_jobs, map_calls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from functools import partial
 
     from hypernova.errors import HypernovaError
@@ -61,9 +61,9 @@ class Workers:
         description: str,
         progress: bool = False,
         shared: Sequence[Any] = (),
-    ) -> Iterator[Any]:
+    ) -> Generator[Any, None, None]:
         """Make all calls and yield their results in order; arguments as in `map_calls`."""
-        return map_calls(
+        yield from map_calls(
             calls,
             engine=self.engine,
             jobs=self.jobs,

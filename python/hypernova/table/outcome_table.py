@@ -6,6 +6,7 @@ Not here: the formats (`formats`) and the rules that a table obeys (`checks`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,10 @@ from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+# Tasks of a chunk; the last chunk may have fewer.
+CHUNK_TASKS = 8192
 
 _READERS = {".jsonl": read_jsonl, ".csv": read_csv, ".parquet": read_parquet}
 
@@ -85,6 +89,43 @@ class OutcomeTable:
     def n_models(self) -> int:
         """Number of models."""
         return len(self.models)
+
+    @property
+    def n_outcomes(self) -> int:
+        """Number of outcomes."""
+        return int(np.count_nonzero(~np.isnan(self.score)))
+
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks."""
+        return -(-self.n_tasks // CHUNK_TASKS)
+
+    def chunk(self, index: int) -> OutcomeTable:
+        """Return a chunk of the table, `CHUNK_TASKS` tasks or those that are left."""
+        first = index * CHUNK_TASKS
+        return self.subset(np.arange(first, min(first + CHUNK_TASKS, self.n_tasks)))
+
+    def chunks(self) -> Iterator[OutcomeTable]:
+        """Yield the chunks of the table."""
+        return map(self.chunk, range(self.n_chunks))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[OutcomeTable]) -> OutcomeTable:
+        """Put parts of one table together, with the tasks of each in their order."""
+        first = parts[0]
+        vectors = [part.embedding for part in parts if part.embedding is not None]
+        return cls(
+            task_ids=tuple(chain.from_iterable(part.task_ids for part in parts)),
+            prompts=tuple(chain.from_iterable(part.prompts for part in parts)),
+            groups=tuple(chain.from_iterable(part.groups for part in parts)),
+            models=first.models,
+            score=np.concatenate([part.score for part in parts]),
+            cost_usd=np.concatenate([part.cost_usd for part in parts]),
+            latency_s=np.concatenate([part.latency_s for part in parts]),
+            embedding=np.concatenate(vectors) if vectors else None,
+            name=first.name,
+            embedding_origin=first.embedding_origin,
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, min_models: int = 2) -> OutcomeTable:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.metadata import vectors_identity
-from hypernova.embedder import SkipSharedEmbedder, StoredEmbedder, open_embedder
+from hypernova.embedder import SkipSharedEmbedder, open_embedder
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.parallel import HERE, pickles
@@ -220,8 +220,6 @@ def embed_without(
 
 def texts_read(table: OutcomeTable, embedder: TextEmbedder | None) -> Sequence[str]:
     """Return a table's prompts without the shared parts that an embedder skips."""
-    while isinstance(embedder, StoredEmbedder):
-        embedder = embedder.embedder
     if isinstance(embedder, SkipSharedEmbedder):
         return list(map(embedder.parts.remaining, table.prompts))
     return table.prompts

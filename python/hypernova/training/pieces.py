@@ -10,16 +10,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hypernova.table.outcome_table import CHUNK_TASKS, OutcomeTable
 from hypernova.training.embedding import embed_parts
 from hypernova.training.estimates.linear_correction import Coordinates
 from hypernova.training.estimates.sums import total
 from hypernova.training.placed_tasks import Located, PlacedTasks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hypernova.embedder import TextEmbedder
     from hypernova.parallel import Workers
-    from hypernova.table import OutcomeTable, ScannedTable
-    from hypernova.table.scanned import CHUNK_TASKS
+    from hypernova.table import ScannedTable
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.sums import Sums
     from hypernova.training.trainer import TrainingResult
@@ -42,14 +44,21 @@ def learn_in_pieces(
         workers: Where the chunks are read, embedded and summed up.
         progress: Show a progress bar for steps longer than a second.
     """
-    shared = (table, embedder, learned.found)
-    corrected = learned.setting.ridge is not None
+    settled = embedder, learned.found, learned.setting.ridge is not None
+
+    def calls() -> Iterator[partial[Sums]]:
+        for i in range(table.n_chunks):
+            if isinstance(table, OutcomeTable):
+                yield partial(sum_tasks, table.chunk(i), *settled, i)
+            else:  # read where it is summed up
+                yield partial(sum_chunk, table, *settled, i)
+
     parts = workers.map(
-        (partial(sum_chunk, *shared, corrected, chunk) for chunk in range(table.n_chunks)),
+        calls(),
         total=table.n_chunks,
         description=f"learning from {table.n_tasks:,} tasks",
         progress=progress,
-        shared=shared,
+        shared=(table, embedder, learned.found),
     )
     with closing(parts):
         # In the order of the chunks, whoever is done first: the last bits depend on it.
@@ -58,26 +67,36 @@ def learn_in_pieces(
 
 
 def sum_chunk(
-    table: OutcomeTable | ScannedTable,
+    table: ScannedTable,
     embedder: TextEmbedder | None,
     found: Clusters,
     corrected: bool,
     chunk: int,
 ) -> Sums:
-    """Read, embed, assign and sum up one chunk of a table.
+    """Read a chunk of a table, and sum it up; arguments as for `sum_tasks`."""
+    return sum_tasks(table.chunk(chunk), embedder, found, corrected, chunk)
+
+
+def sum_tasks(
+    tasks: OutcomeTable,
+    embedder: TextEmbedder | None,
+    found: Clusters,
+    corrected: bool,
+    chunk: int,
+) -> Sums:
+    """Embed the tasks of a chunk, assign them to clusters, and sum them up.
 
     Args:
-        table: Outcomes.
+        tasks: The chunk.
         embedder: Embedder of the prompts; None for vectors of the table.
         found: Clusters.
         corrected: Whether a linear correction is learned too.
-        chunk: Index of the chunk.
+        chunk: Index of the chunk, for messages.
     """
-    tasks = table.chunk(chunk)
     vectors = tasks.embedding
-    if embedder is not None or vectors is None:
-        assert embedder is not None  # or the table has vectors
+    if embedder is not None:
         vectors = embed_parts(embedder, tasks.prompts, first=chunk * CHUNK_TASKS)
+    assert vectors is not None  # there is an embedder, or the table has vectors
     placed = PlacedTasks(tasks, Coordinates(vectors), Located.of(vectors, found))
     # The best single model is known at the end, so gains are summed over each.
-    return placed.sums(range(table.n_models), corrected=corrected)
+    return placed.sums(range(tasks.n_models), corrected=corrected)

@@ -87,8 +87,8 @@ def draw_sample(
     for chunk in table.chunks():
         hashes = hash_prompts(chunk.prompts, seed)
         every.append(hashes)
-        rows = np.flatnonzero(hashes <= bound)
-        kept.append((hashes[rows], chunk.subset(rows)))
+        below = hashes <= bound
+        kept.append((hashes[below], chunk.subset(np.flatnonzero(below))))
         held = np.concatenate([of_part for of_part, _ in kept])
         if len(held) > 2 * size:
             bound = np.partition(held, size)[size]

@@ -83,9 +83,7 @@ class StoredEmbedder(TextEmbedder):
     def _begin(self, embedder: TextEmbedder, folder: Path) -> None:
         self._embedder = embedder
         self._folder = folder
-        self._store = VectorStore(
-            folder / embedder.fingerprint, embedder.fingerprint, embedder.dim
-        )
+        self._store = VectorStore(folder / embedder.fingerprint, embedder.fingerprint, embedder.dim)
         weakref.finalize(self, self._store.flush)
 
     @property
@@ -294,9 +292,7 @@ def _key_array(keys: list[bytes]) -> Keys:
 _unpickled: UnpickledCache[Hashable, StoredEmbedder] = UnpickledCache()
 
 
-def _open_again(
-    kind: type[StoredEmbedder], embedder: TextEmbedder, folder: Path
-) -> StoredEmbedder:
+def _open_again(kind: type[StoredEmbedder], embedder: TextEmbedder, folder: Path) -> StoredEmbedder:
     """Open what a pickle names, or return what an equal pickle has opened in this process.
 
     The folder is not tried: work that began with a disk that had space goes on without.

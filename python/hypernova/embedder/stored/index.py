@@ -128,8 +128,6 @@ def heads_of(keys: Keys) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(keys[:, :8]).view("<u8").reshape(len(keys)).astype(np.uint64)
 
 
-def _sorted_level(
-    heads: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint32]
-) -> _Level:
+def _sorted_level(heads: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint32]) -> _Level:
     order = np.argsort(heads, kind="stable")
     return _Level(heads[order], rows[order])

@@ -44,8 +44,9 @@ def _by_cell(values: Floats, cells: Ints, n_cells: int) -> tuple[Floats, Floats]
     index = (cells[:, None] * np.int64(m) + np.arange(m)).ravel()
 
     def added(weights: Floats) -> Floats:
-        found: Floats = np.bincount(index, weights=weights.ravel(), minlength=n_cells * m)
-        return found.reshape(n_cells, m)
+        found = np.bincount(index, weights=weights.ravel(), minlength=n_cells * m)
+        shaped: Floats = found.reshape(n_cells, m).astype(np.float64, copy=False)
+        return shaped
 
     return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
 
