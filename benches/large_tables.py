@@ -10,8 +10,8 @@ OUT becomes a folder. Its files by layout:
 
 - ``nested``: ``part-00000.parquet`` and so on: task_id, group, prompt, and ``outcomes``, a list of
   structs of model, score, cost_usd and latency_s
-- ``apart``: ``tasks.parquet`` and ``outcomes.parquet`` with one file; folders of these names, which
-  hold ``part-00000.parquet`` and so on, with several
+- ``apart``: ``tasks.parquet`` and ``outcomes.parquet``; with several files, ``part-00000.parquet``
+  and so on in the folders ``tasks`` and ``outcomes``
 - ``shuffled``: as ``apart``, with all outcomes in a random order
 - ``csv``: ``part-00000.csv`` and so on, one outcome a row
 - ``jsonl``: ``part-00000.jsonl`` and so on, one task a line
@@ -94,8 +94,8 @@ def write(
             scattered.mkdir()
             options["scattered"] = scattered
         if layout in ("apart", "shuffled") and files > 1:
-            (folder / "tasks.parquet").mkdir()
-            (folder / "outcomes.parquet").mkdir()
+            (folder / "tasks").mkdir()
+            (folder / "outcomes").mkdir()
         part = partial(_write_part, world, layout, **options)
         _each(part, zip(range(files), bounds[:-1], bounds[1:], strict=True), jobs)
         if layout == "shuffled":
@@ -110,7 +110,7 @@ def bytes_needed(world: World, tasks: int, layout: str) -> float:
     # Text shrinks by a third in Parquet; a row of CSV repeats the prompt.
     task = 6.2 * world.tokens if world.dim is None else 4.0 * world.dim
     outcomes = {"csv": 75, "jsonl": 75, "shuffled": 60}.get(layout, 20) * len(world.models)
-    return tasks * (task * (len(world.models) if layout == "csv" else 1) + outcomes + 50)
+    return tasks * (task * (len(world.models) if layout == "csv" else 1) + outcomes + 150)
 
 
 def _each(call: Any, arguments: Any, jobs: int | None) -> None:
@@ -151,8 +151,7 @@ def _write_part(
         def writer(kind: str) -> RowGroups:
             path = folder / f"{name}.parquet"
             if layout != "nested":
-                path = folder / f"{kind}.parquet"
-                path = path / f"{name}.parquet" if files > 1 else path
+                path = _half(folder, kind, number, files)
             return stack.enter_context(RowGroups(path, row_group))
 
         tasks = writer("tasks")
@@ -166,6 +165,11 @@ def _write_part(
                 outcomes.add(_outcome_columns(world, _records(block)))
             if scattered is not None:
                 _scatter(world, block, scattered, number)
+
+
+def _half(folder: Path, kind: str, number: int, files: int) -> Path:
+    """Name a file of tasks or of outcomes that are apart."""
+    return folder / (f"{kind}/part-{number:05}.parquet" if files > 1 else f"{kind}.parquet")
 
 
 class RowGroups:
@@ -303,8 +307,7 @@ def _write_shuffled(
     **_: object,
 ) -> None:
     """Write a file of outcomes from the buckets ``start`` up to ``stop``."""
-    path = folder / "outcomes.parquet"
-    with RowGroups(path / f"part-{number:05}.parquet" if files > 1 else path, row_group) as rows:
+    with RowGroups(_half(folder, "outcomes", number, files), row_group) as rows:
         for i in range(start, stop):
             parts = [np.fromfile(p, dtype=RECORD) for p in sorted(scattered.glob(f"{i:03}-*"))]
             records = np.concatenate(parts)
@@ -352,6 +355,12 @@ def _write_jsonl(path: Path, world: World, blocks: Iterator[Tasks]) -> None:
                 for *values, results in zip(*columns.values(), outcomes, strict=True)
             )
             file.write(("\n".join(lines) + "\n").encode())
+
+
+def task_files(table: Path) -> list[Path]:
+    """List the Parquet files that hold the tasks of a table, in their order."""
+    files = sorted((table / "tasks").glob("*.parquet")) or sorted(table.glob("part-*.parquet"))
+    return files or [table / "tasks.parquet"]
 
 
 def add_world_to(parser: argparse.ArgumentParser) -> None:

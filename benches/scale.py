@@ -16,6 +16,7 @@ import datetime
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benches.large_tables import add_world_to, bytes_needed, size_of, world_of, write
+from benches.large_tables import add_world_to, bytes_needed, size_of, task_files, world_of, write
 from benches.process_tree import CommandError, Usage, measured
 from benches.record import output_of, processor
 from benches.simulated_world import BLOCK_TASKS, World, block, truth
@@ -31,9 +32,9 @@ from benches.simulated_world import BLOCK_TASKS, World, block, truth
 import hypernova
 from hypernova.embedder import Embedder
 
-# The commands. {table}, {prompts}, {artifact}, {vectors} and {decisions} are paths.
+# The commands. {table}, {artifact}, {vectors} and {decisions} are paths.
 FIT = ["fit", "{table}", "--output", "{artifact}", "--scan", "--vectors", "{vectors}"]
-ROUTE = ["route", "--artifact", "{artifact}", "--input", "{prompts}", "--output", "{decisions}"]
+ROUTE = ["route", "--artifact", "{artifact}", "--input", "{table}", "--output", "{decisions}"]
 # The same for a table that is held in memory, to compare small ones.
 FIT_IN_MEMORY = ["fit", "{table}", "--output", "{artifact}"]
 
@@ -193,10 +194,6 @@ def measure(
     write(places["table"], world, tasks, layout=layout, files=files)
     figures.add(tasks, "making the table, s", time.perf_counter() - start, ",.1f", "task")
     figures.add(tasks, "table on the disk, MB", size_of(places["table"]) / 1e6, ",.0f", "task")
-    texts = places["table"]
-    if layout in ("apart", "shuffled"):
-        texts = texts / "tasks.parquet"
-    places["prompts"] = texts
     fit = FIT_IN_MEMORY if in_memory else FIT
     note(figures, tasks, "fit", run(fit, places))
     if "{vectors}" in fit:
@@ -210,7 +207,7 @@ def measure(
     for way, success in held_out(world, hypernova.Artifact.open(places["artifact"])).items():
         figures.add(tasks, f"new prompts: true success of {way}", success, ".4f")
     if "route" in arguments.what:
-        paths = sorted(texts.glob("*.parquet")) if texts.is_dir() else [texts]
+        paths = task_files(places["table"])
         speeds = [route_many_speed(places["artifact"], paths)]
         used = run(ROUTE, places)
         speeds.append(route_many_speed(places["artifact"], paths))
@@ -240,6 +237,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where tables go for a while")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the tables go
     world = world_of(arguments)
     largest = max(arguments.tasks)
     needed = bytes_needed(world, largest, arguments.layout) + VECTOR_BYTES * largest
