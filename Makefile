@@ -142,6 +142,14 @@ check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
 	$(BIN)/python -m benches.quality $(QUALITY)
 
+.PHONY: bench-scale
+bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
+	$(BIN)/python -m benches.scale -o benches/record $(SCALE)
+
+.PHONY: bench-learning
+bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
+	$(BIN)/python -m benches.learning_versions -o benches/record $(BEFORE)
+
 .PHONY: dist
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist
