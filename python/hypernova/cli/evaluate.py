@@ -22,7 +22,6 @@ from hypernova.cli.arguments import (
 )
 from hypernova.cli.streams import print_error
 from hypernova.errors import HypernovaError, WriteError
-from hypernova.evaluation.evaluate import MAX_TASKS
 from hypernova.paths import check_file, write_file
 
 if TYPE_CHECKING:
@@ -60,9 +59,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--max-tasks",
         type=int,
-        default=MAX_TASKS,
         metavar="N",
-        help=f"evaluate on a sample of a larger table (default {MAX_TASKS:,})",
+        help="evaluate on a sample of a larger table (default 131,072)",
     )
     add_scale_to(parser)
     parser.add_argument("--json", metavar="PATH", help="write all figures as JSON")
@@ -76,6 +74,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             check_file(path, inputs=[arguments.data, arguments.cluster_prompts], stream=True)
             if other is not None and Path(path).absolute() == Path(other).absolute():
                 raise WriteError(f"{path}: is named by both --json and --html; name two files")
+    sample = {} if arguments.max_tasks is None else {"max_tasks": arguments.max_tasks}
     report = hypernova.evaluate(
         read_outcomes(arguments),
         folds=arguments.folds,
@@ -87,7 +86,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         cluster_prompts=read_cluster_prompts(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
         skip_shared=arguments.skip_shared,
-        max_tasks=arguments.max_tasks,
+        **sample,
         vectors=arguments.vectors,
         engine=arguments.engine,
         jobs=arguments.jobs,

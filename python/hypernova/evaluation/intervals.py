@@ -85,13 +85,16 @@ def weighted_means(filled: Floats, known: Floats, weight: Floats, of_repeat: Flo
     Returns:
         (draws,); NaN where no known value was drawn.
     """
-    if len(filled) == 1:
-        of_repeat = np.ones((len(weight), 1))
-    total = of_repeat @ filled
-    if known.all():
-        total /= of_repeat.sum(axis=1, keepdims=True)
-        of_all: Floats = np.einsum("bt,bt->b", weight, total) / weight.sum(axis=1)
+    if len(filled) == 1 or known.all():
+        # The same repeats are known of every task: sums over tasks come first, as products.
+        if len(filled) == 1:
+            of_repeat = np.ones((len(weight), 1))
+        total = (of_repeat * (weight @ filled.T)).sum(axis=1)
+        n = (of_repeat * (weight @ known.T.astype(np.float64))).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            of_all: Floats = total / n
         return of_all
+    total = of_repeat @ filled
     times = of_repeat @ known.astype(np.float64)
     there = times > 0
     np.divide(total, times, out=total, where=there)

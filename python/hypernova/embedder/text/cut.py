@@ -196,6 +196,8 @@ def _first_of(spans: list[Span], room: int) -> list[Span]:
 
 def _first_visible(text: str, at: int, stop: int) -> int:
     """Return the start of the first visible character of ``text[at:stop]``, or ``stop``."""
+    if at < stop and "!" <= text[at] <= "~":  # as most texts begin
+        return at
     size = _FIRST_PIECE
     while at < stop:
         piece = text[at : min(stop, at + size)]
@@ -208,6 +210,8 @@ def _first_visible(text: str, at: int, stop: int) -> int:
 
 def _last_visible(text: str, start: int, stop: int) -> int:
     """Return the end of the last visible character of ``text[start:stop]``, or ``start``."""
+    if start < stop and "!" <= text[stop - 1] <= "~":
+        return stop
     size = _FIRST_PIECE
     while start < stop:
         piece = text[max(start, stop - size) : stop]

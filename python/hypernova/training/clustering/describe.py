@@ -95,8 +95,8 @@ def describe(
     members: list[dict[str, int]] = [{} for _ in centroids]
     for task, (prompt, cluster) in enumerate(zip(prompts, clusters.tolist(), strict=True)):
         members[cluster].setdefault(prompt, task)
-    reader = _WordReader()
-    words = _distinctive_words([reader.count(different) for different in members])
+    read = _Words()
+    words = _distinctive_words([read.count(different) for different in members])
     return [
         Description(words[cluster], _typical(different, vectors, centroids[cluster]))
         for cluster, different in enumerate(members)
@@ -145,14 +145,25 @@ def _typical(different: dict[str, int], vectors: Floats, centroid: Floats) -> li
     return list(lines)
 
 
-class _WordReader:
-    """Read the different words of prompts, without stop words and numbers.
+class _Words(dict[str, str]):
+    """The word of each run of letters and digits, empty if it is none; read once for each run.
 
-    Most words of a table stand in many prompts, so the decision on each is kept.
+    Stop words, numbers and single Latin letters are no words.
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
+    def __missing__(self, run: str) -> str:
+        # Underscores around a word are emphasis as often as part of a name.
+        word = run.strip("_")
+        if not (
+            len(word) <= MAX_WORD_CHARS
+            and word not in _STOP_WORDS
+            # No numbers, no rules of underscores, no single Latin letters.
+            and any(map(str.isalpha, word))
+            and (len(word) > 1 or not word.isascii())
+        ):
+            word = ""
+        self[run] = word
+        return word
 
     def count(self, prompts: Iterable[str]) -> Counter[str]:
         """Count the prompts that have each word."""
@@ -160,26 +171,9 @@ class _WordReader:
         for prompt in prompts:
             text = unicodedata.normalize("NFC", prompt[:MAX_PROMPT_CHARS]).lower()
             runs = set(_WORD.findall(_ADDRESS.sub(" ", text)))
-            counts.update({self._word(run) for run in runs})
+            counts.update(set(map(self.__getitem__, runs)))
         del counts[""]
         return counts
-
-    def _word(self, run: str) -> str:
-        """Return the word of a run of letters and digits; empty if it is none."""
-        word = self._kept.get(run)
-        if word is None:
-            # Underscores around a word are emphasis as often as part of a name.
-            word = run.strip("_")
-            if not (
-                len(word) <= MAX_WORD_CHARS
-                and word not in _STOP_WORDS
-                # No numbers, no rules of underscores, no single Latin letters.
-                and any(map(str.isalpha, word))
-                and (len(word) > 1 or not word.isascii())
-            ):
-                word = ""
-            self._kept[run] = word
-        return word
 
 
 def _distinctive_words(counts: Sequence[Counter[str]]) -> list[list[str]]:
