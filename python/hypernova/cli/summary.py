@@ -37,6 +37,7 @@ def print_summary(artifact: Artifact) -> None:
     )
     for name, describe in (
         ("recalibration", _recalibration),
+        ("sample", _sample),
         ("in_sample", _in_sample),
         ("selection", _selection),
         ("target", _target),
@@ -63,6 +64,13 @@ def _recalibration(summary: Any) -> str:
     return (
         f"recalibrated              with {summary['outcomes']:d} logged outcomes; the figures "
         "below\n                          are those of the fit, before recalibration"
+    )
+
+
+def _sample(sample: Any) -> str:
+    return (
+        f"sample                    {sample['tasks']:,} tasks selected the setting and gave the "
+        "clusters;\n                          figures of accuracy are theirs, rates are of all tasks"
     )
 
 
