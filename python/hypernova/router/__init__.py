@@ -7,6 +7,7 @@ Not here: training, of which serving imports nothing.
 - ``serving``: an artifact with its embedder, as one request sees them
 - ``conversation``: the turns of a chat, and their vector
 - ``batch``: many texts in steps that leave room for other requests
+- ``table``: a table of prompts in files, chunk by chunk into a file of decisions
 - ``explanation``: what a decision rests on, and the text of each reason
 - ``watch``: a thread that reloads an artifact whose file was replaced
 - ``pickling``: the state of a router in a pickle, and routers that share what was loaded

@@ -1,0 +1,434 @@
+"""Route a table of prompts, chunk by chunk, into one Parquet file of decisions.
+
+Not here: the decision, which the core makes, and the files of prompts (`hypernova.table.prompts`).
+pyarrow is imported on first use.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hypernova._core import __version__
+from hypernova.embedder.text.checks import empty_error
+from hypernova.embedder.text.cut import is_blank
+from hypernova.errors import (
+    MissingExtraError,
+    NoCandidateError,
+    NovelPromptError,
+    TextError,
+    WriteError,
+)
+from hypernova.events import Stopwatch, notify
+from hypernova.paths import check_file, path_label, replacing
+from hypernova.progress import progress_bar
+from hypernova.router.explanation import REASONS
+from hypernova.table.prompts import PromptTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from hypernova._core import Decision
+    from hypernova.events import DecisionEvent
+    from hypernova.route_options import RouteOptions
+    from hypernova.router.lifecycle import RouterLifecycle
+    from hypernova.table.prompts import PromptChunk
+
+# Texts that are embedded in one call: a text that cannot be embedded makes those few be embedded
+# one by one. It divides a chunk, and is the number that an `Embedder` sorts by length at a time,
+# so that vectors are those of `route_many`, to the bit.
+_EMBED_TEXTS = 2048
+# Models that `fallbacks` names, after the chosen one.
+N_FALLBACKS = 2
+# Chunks that are written at a time, as one row group.
+_GROUP_CHUNKS = 8
+# The step of SplitMix64, by which the core draws the n-th number of a seed.
+_SEED_STEP = 0x9E37_79B9_7F4A_7C15
+_SEEDS = 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedTable:
+    """The counts of a table that `hypernova.Router.route_table` has routed.
+
+    Attributes:
+        path: The file of decisions.
+        n_prompts: Number of prompts, which is the number of its rows.
+        n_decided: Number of prompts with a decision.
+        n_errors: Number of prompts without one; the column ``error`` says why.
+        model_counts: Number of decisions for each model that was chosen, the most frequent first.
+        duration_s: Seconds that it took.
+    """
+
+    path: Path
+    n_prompts: int
+    n_decided: int
+    n_errors: int
+    model_counts: dict[str, int]
+    duration_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all values as plain ones, for JSON and logs.
+
+        Returns:
+            A dict of ``path``, ``n_prompts``, ``n_decided``, ``n_errors``, ``model_counts`` and
+            ``duration_s``.
+        """
+        return {
+            "path": str(self.path),
+            "n_prompts": self.n_prompts,
+            "n_decided": self.n_decided,
+            "n_errors": self.n_errors,
+            "model_counts": dict(self.model_counts),
+            "duration_s": self.duration_s,
+        }
+
+
+def route_table(
+    router: RouterLifecycle,
+    prompts: str | os.PathLike[str],
+    decisions: str | os.PathLike[str],
+    options: RouteOptions,
+    *,
+    progress: bool,
+) -> RoutedTable:
+    """Route a table; see `hypernova.Router.route_table`."""
+    started = time.perf_counter()
+    check_file(decisions, inputs=[prompts])
+    target = Path(decisions)
+    if target.suffix.lower() != ".parquet":
+        raise WriteError(
+            f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
+        )
+    fixed = copy(router)  # a reload meanwhile changes nothing
+    options = _seeded(options)
+    # Wrong options are refused here, and not after a chunk was embedded.
+    fixed.artifact.decide_many(np.empty((0, fixed.artifact.dim), np.float32), **options)
+    table = PromptTable.scan(prompts, vectors=_takes_vectors(fixed))
+    check_file(decisions, inputs=table.files)
+    if not _takes_vectors(fixed):
+        _ = fixed.embedder  # loaded, or refused
+    counts: Counter[str | None] = Counter()
+    with (
+        progress_bar(table.n_prompts, f"routing {path_label(table.path.name)}", progress) as tick,
+        decision_writer(target, fixed, table, options) as write,
+    ):
+        for chunk in table.chunks(dim=fixed.artifact.dim if _takes_vectors(fixed) else None):
+            rows, event = _route_chunk(fixed, chunk, options, tick)
+            if event is not None:
+                notify(router._observers.on_decision, event)
+            counts.update(rows.column("model").to_pylist())
+            write(rows)
+    n_errors = counts.pop(None, 0)
+    n_decided = counts.total()
+    return RoutedTable(
+        path=target,
+        n_prompts=n_decided + n_errors,
+        n_decided=n_decided,
+        n_errors=n_errors,
+        model_counts={str(model): count for model, count in counts.most_common()},
+        duration_s=time.perf_counter() - started,
+    )
+
+
+def route_chunk(router: RouterLifecycle, chunk: PromptChunk, options: RouteOptions) -> Any:
+    """Decide for the prompts of one chunk. All arguments pickle; observers are not called.
+
+    Args:
+        router: The router.
+        chunk: Successive prompts of a table, or their vectors.
+        options: As `hypernova.Router.route` takes them. The draws of ``explore_seed`` are those
+            that the whole table has there.
+
+    Returns:
+        A pyarrow.Table with a row for each prompt, as `hypernova.Router.route_table` writes it.
+
+    Raises:
+        EmbedderError: The embedder failed; other errors of one prompt are in the column ``error``.
+        UnknownModelError: As in `hypernova.Router.route`, like the next.
+        PolicyError: An option is out of range.
+    """
+    return _route_chunk(router, chunk, options, None)[0]
+
+
+def _route_chunk(
+    router: RouterLifecycle,
+    chunk: PromptChunk,
+    options: RouteOptions,
+    tick: Callable[[int], None] | None,
+) -> tuple[Any, DecisionEvent | None]:
+    errors: list[str | None] = [None] * len(chunk)
+    stopwatch = Stopwatch()
+    vectors = chunk.vectors
+    if vectors is None:
+        vectors = _embed(router, chunk, errors, tick)
+    elif tick is not None:
+        tick(len(chunk))
+    stopwatch.embedded()
+    decisions = _decide(router, vectors, options, chunk.start, errors)
+    decided = tuple(decision for decision in decisions if decision is not None)
+    event = stopwatch.decided(decided) if decided else None
+    return _as_table(router.artifact.models, chunk, decisions, errors), event
+
+
+def _takes_vectors(router: RouterLifecycle) -> bool:
+    """Return whether the router can be sent vectors only, those of a table's column."""
+    serving = router._serving
+    return not serving.reads_text and serving.artifact.embedder["kind"] == "vectors"
+
+
+def _embed(
+    router: RouterLifecycle,
+    chunk: PromptChunk,
+    errors: list[str | None],
+    tick: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    """Return the vectors of a chunk, zeros for a prompt without one, whose error is noted."""
+    embedder = router.embedder
+    tick = tick or (lambda _: None)
+    vectors = np.zeros((len(chunk), embedder.dim), dtype=np.float32)
+    readable: list[int] = []
+    for at, prompt in enumerate(chunk.prompts):
+        if prompt is None:
+            errors[at] = "the prompt is null: expected a text"
+        elif is_blank(prompt):
+            errors[at] = str(empty_error(None))
+        else:
+            readable.append(at)
+    tick(len(chunk) - len(readable))
+    for first in range(0, len(readable), _EMBED_TEXTS):
+        rows = readable[first : first + _EMBED_TEXTS]
+        texts = [str(chunk.prompts[at]) for at in rows]
+        counted = _Counted(tick)
+        try:
+            vectors[rows] = embedder._embed_indexed(
+                texts, [chunk.start + at for at in rows], counted
+            )
+        except TextError:  # a text without a token: one of few, and only they are embedded again
+            for at, text in zip(rows, texts, strict=True):
+                try:
+                    vectors[at] = embedder.embed_one(text)
+                except TextError as error:
+                    errors[at] = str(error)
+        counted.up_to(len(rows))
+    return vectors
+
+
+class _Counted:
+    """Counts texts for a bar, and each once, however often it is embedded."""
+
+    def __init__(self, tick: Callable[[int], None]) -> None:
+        self._tick = tick
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._tick(count)
+
+    def up_to(self, total: int) -> None:
+        """Count those that were not counted."""
+        self._tick(total - self._done)
+
+
+def _decide(
+    router: RouterLifecycle,
+    vectors: NDArray[np.float32],
+    options: RouteOptions,
+    start: int,
+    errors: list[str | None],
+) -> list[Decision | None]:
+    """Decide for all rows without an error; note the error of each other row."""
+    artifact = router.artifact
+    decisions: list[Decision | None] = []
+    try:
+        decisions += artifact.decide_many(vectors, **_options_at(options, start))
+    except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
+        for at, vector in enumerate(vectors):
+            decision = None
+            if errors[at] is None:
+                try:
+                    decision = artifact.decide(vector, **_options_at(options, start + at))
+                except (NoCandidateError, NovelPromptError) as error:
+                    errors[at] = str(error)
+            decisions.append(decision)
+        return decisions
+    for at, problem in enumerate(errors):
+        if problem is not None:
+            decisions[at] = None
+    return decisions
+
+
+def _seeded(options: RouteOptions) -> RouteOptions:
+    """Return the options with a seed, if models are drawn: any chunk can then be decided again."""
+    options = cast("RouteOptions", {k: v for k, v in options.items() if v is not None})
+    if options.get("explore") and options.get("explore_seed") is None:
+        options["explore_seed"] = int.from_bytes(os.urandom(8), "little")
+    return options
+
+
+def _options_at(options: RouteOptions, start: int) -> RouteOptions:
+    """Return the options for a matrix that begins at a row of the table.
+
+    Its n-th row then draws what row ``start + n`` of the table's one matrix would.
+    """
+    seed = options.get("explore_seed")
+    if seed is None or not start:
+        return options
+    return {**options, "explore_seed": (seed + _SEED_STEP * start) % _SEEDS}
+
+
+def _schema(router: RouterLifecycle, table: PromptTable, options: RouteOptions) -> Any:
+    """Return the columns of the decisions, and the file's metadata."""
+    artifact = router.artifact
+    metadata = {
+        "hypernova_version": __version__,
+        "artifact_sha256": artifact.sha256,
+        "route_options": json.dumps(_plain(options), sort_keys=True),
+    }
+    return _columns(with_task_ids=table.has_task_ids).with_metadata(metadata)
+
+
+def _columns(*, with_task_ids: bool) -> Any:
+    pa = _pyarrow()
+    name = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        ("row", pa.int64()),
+        ("model", name),
+        ("reason", name),
+        ("cluster", pa.int32()),
+        ("novelty", pa.float32()),
+        ("success", pa.float64()),
+        ("cost_usd", pa.float64()),
+        ("latency_s", pa.float64()),
+        ("propensity", pa.float64()),
+        ("fallbacks", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+    return pa.schema([("task_id", pa.string()), *fields] if with_task_ids else fields)
+
+
+def _as_table(
+    models: tuple[str, ...],
+    chunk: PromptChunk,
+    decisions: list[Decision | None],
+    errors: list[str | None],
+) -> Any:
+    pa = _pyarrow()
+    model_index = {model: index for index, model in enumerate(models)}
+    reason_index = {reason: index for index, reason in enumerate(REASONS)}
+    rows: list[tuple[Any, ...]] = []
+    for decision in decisions:
+        if decision is None:
+            rows.append((None,) * 9)
+            continue
+        ranking = decision.ranking
+        first = ranking[0]
+        rows.append(
+            (
+                model_index[first.model],
+                reason_index[decision.reason],
+                decision.cluster,
+                decision.novelty,
+                first.success,
+                first.cost_usd,
+                first.latency_s,
+                decision.propensity,
+                [entry.model for entry in islice(ranking, 1, N_FALLBACKS + 1)],
+            )
+        )
+    columns = _columns(with_task_ids=chunk.task_ids is not None)
+    values: dict[str, Any] = dict(zip(columns.names[-10:-1], zip(*rows, strict=True), strict=True))
+    values["row"] = np.arange(chunk.start, chunk.start + len(chunk))
+    values["error"] = errors
+    if chunk.task_ids is not None:
+        values["task_id"] = chunk.task_ids
+    for name, words in (("model", models), ("reason", tuple(REASONS))):
+        indices = pa.array(values[name], pa.int32())
+        values[name] = pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
+    return pa.table(values, schema=columns)
+
+
+def _plain(value: object) -> Any:
+    """Return an option as JSON has it: sets are sorted, and a number that is not finite is text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, str | int | float):
+        return value
+    if hasattr(value, "items"):
+        return _plain(dict(cast("Mapping[str, object]", value).items()))
+    return sorted(str(item) for item in cast("Iterable[object]", value))
+
+
+@contextmanager
+def decision_writer(
+    path: Path, router: RouterLifecycle, table: PromptTable, options: RouteOptions
+) -> Iterator[Callable[[Any], None]]:
+    """Write tables of decisions, in order, as one Parquet file that is whole or not there.
+
+    Args:
+        path: The file.
+        router: The router that decides.
+        table: The prompts.
+        options: The options, which the file's metadata holds.
+
+    Yields:
+        A function to call with each chunk's table of `route_chunk`.
+
+    Raises:
+        WriteError: The file cannot be written; nothing is left of it.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pa = _pyarrow()
+    import pyarrow.parquet
+
+    held: list[Any] = []
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        writer = pyarrow.parquet.ParquetWriter(
+            file, _schema(router, table, options), compression="zstd"
+        )
+
+        def flush() -> None:
+            if held:
+                group = pa.concat_tables(held)
+                writer.write_table(group, row_group_size=group.num_rows)
+                held.clear()
+
+        def write(rows: Any) -> None:
+            held.append(rows.replace_schema_metadata(None))
+            if len(held) == _GROUP_CHUNKS:
+                flush()
+
+        try:
+            yield write
+            flush()
+            writer.close()
+        finally:
+            writer.is_open = False  # else it would be closed, and written to, when it is freed
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError(
+            "decisions are written as Parquet, which needs pyarrow: "
+            'pip install "hypernova-router[train]"'
+        ) from error
+    return pyarrow
