@@ -57,7 +57,9 @@ class ParquetRows:
         self._file = open_bytes(path, self.source)
         try:
             with self._readable(None):
-                self._content = pyarrow.parquet.ParquetFile(self._file, buffer_size=_BUFFER_BYTES)
+                self._content = pyarrow.parquet.ParquetFile(
+                    self._file, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
+                )
                 self._schema = self._content.schema_arrow
         except BaseException:
             self._file.close()
