@@ -27,9 +27,10 @@ from hypernova.errors import (
     UnknownModelError,
     WriteError,
 )
+from hypernova.router import RoutedTable
 from hypernova.router import table as module
 from hypernova.router.explanation import REASONS
-from hypernova.router.table import RoutedTable, route_chunk
+from hypernova.router.table import route_chunk
 from hypernova.table import prompts as prompts_module
 from hypernova.table.prompts import PromptTable
 from support.factories import fitted, unit

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova.route_options import RouteOptions
-    from hypernova.router.table import RoutedTable
+    from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -34,6 +33,7 @@ from hypernova.events import Stopwatch, notify
 from hypernova.paths import check_file, path_label, replacing
 from hypernova.progress import progress_bar
 from hypernova.router.explanation import REASONS
+from hypernova.router.routed import RoutedTable
 from hypernova.table.prompts import PromptTable
 
 if TYPE_CHECKING:
@@ -58,43 +58,6 @@ _GROUP_CHUNKS = 8
 # The step of SplitMix64, by which the core draws the n-th number of a seed.
 _SEED_STEP = 0x9E37_79B9_7F4A_7C15
 _SEEDS = 2**64
-
-
-@dataclass(frozen=True, slots=True)
-class RoutedTable:
-    """The counts of a table that `hypernova.Router.route_table` has routed.
-
-    Attributes:
-        path: The file of decisions.
-        n_prompts: Number of prompts, which is the number of its rows.
-        n_decided: Number of prompts with a decision.
-        n_errors: Number of prompts without one; the column ``error`` says why.
-        model_counts: Number of decisions for each model that was chosen, the most frequent first.
-        duration_s: Seconds that it took.
-    """
-
-    path: Path
-    n_prompts: int
-    n_decided: int
-    n_errors: int
-    model_counts: dict[str, int]
-    duration_s: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give all values as plain ones, for JSON and logs.
-
-        Returns:
-            A dict of ``path``, ``n_prompts``, ``n_decided``, ``n_errors``, ``model_counts`` and
-            ``duration_s``.
-        """
-        return {
-            "path": str(self.path),
-            "n_prompts": self.n_prompts,
-            "n_decided": self.n_decided,
-            "n_errors": self.n_errors,
-            "model_counts": dict(self.model_counts),
-            "duration_s": self.duration_s,
-        }
 
 
 def route_table(
