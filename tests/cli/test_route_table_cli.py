@@ -149,6 +149,7 @@ class Routing:
         )  # fmt: skip
 
     def wait_for_the_file(self) -> None:
+        """Wait for a temporary file; the first one is that of the check before the work."""
         end = time.monotonic() + 60
         while not list(self.folder.glob(".hypernova-*")):
             assert self.process.poll() is None, self.process.communicate()

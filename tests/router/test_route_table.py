@@ -30,7 +30,7 @@ from hypernova.errors import (
 from hypernova.router import RoutedTable
 from hypernova.router import table as module
 from hypernova.router.explanation import REASONS
-from hypernova.router.table import route_chunk
+from hypernova.router.table import route_chunk, route_nth_chunk
 from hypernova.table import prompts as prompts_module
 from hypernova.table.prompts import PromptTable
 from support.factories import fitted, unit
@@ -219,6 +219,20 @@ def test_a_seed_is_drawn_and_noted(vector_router, tmp_path) -> None:
         vector_router.route_table(table, out, explore=0.9, explore_seed=seed)
         found.append(out.read_bytes())
     assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_options_hold_for_all_chunks(vector_router, tmp_path) -> None:
+    """Iterators are read once, and numbers of numpy are numbers."""
+    vectors = unit(np.random.default_rng(0).normal(size=(30, 16)))
+    table = parquet(tmp_path / "p.parquet", {"embedding": vectors.tolist()})
+    out = tmp_path / "o.parquet"
+    plain = {"allow": ["m1", "m3"], "explore": 0.5, "explore_seed": 2**63, "prices": {"m1": 0.5}}
+    odd = {"explore": np.float32(0.5), "explore_seed": np.uint64(2**63)}
+    vector_router.route_table(table, out, **plain | odd | {"allow": iter(["m3", "m1"])})
+    assert_rows(out, list(vector_router.decide_many(vectors, **plain)))
+    noted = json.loads(pq.ParquetFile(out).schema_arrow.metadata[b"route_options"])
+    assert noted == plain
 
 
 def test_all_reasons_have_a_place(vector_router) -> None:
@@ -422,6 +436,9 @@ def test_chunks_can_be_routed_elsewhere(router, tmp_path) -> None:
     assert len(tables) == 5
     joined = pa.concat_tables(pickle.loads(pickle.dumps(tables)))
     assert joined.equals(pq.read_table(tmp_path / "out.parquet"))
+    calls = [partial(route_nth_chunk, router, table, i, options) for i in range(table.n_chunks)]
+    again = [call() for call in pickle.loads(pickle.dumps(calls))]
+    assert pa.concat_tables(again).equals(joined)
 
 
 def test_the_counts_are_plain_values(router, tmp_path) -> None:

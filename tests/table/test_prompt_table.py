@@ -43,6 +43,10 @@ def content(table: PromptTable, dim: int | None = None) -> tuple[list, list | No
     assert set(sizes[:-1]) <= {module.CHUNK_PROMPTS}
     assert 0 < sizes[-1] <= module.CHUNK_PROMPTS
     assert table.n_prompts in (None, sum(sizes))
+    if table.n_chunks is not None:
+        assert [table.chunk(i, dim=dim) for i in range(table.n_chunks)] == list(
+            table.chunks(dim=dim)
+        )
     return prompts, ids
 
 
@@ -115,6 +119,14 @@ def test_text_and_cells(tmp_path: Path) -> None:
     assert content(PromptTable.scan(tabs)) == (["one"], None)
 
 
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_without_rows_among_others(tmp_path: Path) -> None:
+    nothing = {"prompt": pa.array([], pa.string())}
+    for name, columns in (("0", nothing), ("1", {"prompt": list("abcdef")}), ("2", nothing)):
+        parquet(tmp_path / "parts" / f"{name}.parquet", columns)
+    assert content(PromptTable.scan(tmp_path / "parts")) == (list("abcdef"), None)
+
+
 def test_ids_may_be_integers(tmp_path: Path) -> None:
     path = parquet(tmp_path / "p.parquet", {"task_id": [7, 8], "prompt": ["a", "b"]})
     assert content(PromptTable.scan(path))[1] == ["7", "8"]
@@ -163,6 +175,49 @@ def test_vectors_are_of_unit_length(tmp_path: Path) -> None:
         assert chunk.vectors is not None
         assert (len(chunk), chunk.prompts, chunk.vectors.dtype) == (4, [], np.float32)
         np.testing.assert_allclose(chunk.vectors, expected, rtol=1e-6)
+
+
+class TestOneChunk:
+    """A chunk by its index; that it is the one of `chunks` is asserted by `content`."""
+
+    def test_of_text_or_beyond_the_end(self, tmp_path: Path) -> None:
+        table = PromptTable.scan(parquet(tmp_path / "p.parquet", {"prompt": ["x"]}))
+        for index in (1, -1):
+            with pytest.raises(IndexError, match=f"chunk {index} is none of 1"):
+                table.chunk(index)
+        with pytest.raises(ValueError, match="use chunks"):
+            PromptTable.scan(csv_file(tmp_path, "prompt", "x")).chunk(0)
+
+    @pytest.mark.usefixtures("small_chunks")
+    def test_of_files_that_have_changed(self, tmp_path: Path) -> None:
+        path = parquet(tmp_path / "p.parquet", {"prompt": list("abcdefgh")})
+        table = PromptTable.scan(path)
+        parquet(path, {"prompt": list("abcdef")})
+        with pytest.raises(TableError) as caught:
+            table.chunk(1)
+        assert_one_line(caught.value, "has changed: 1 prompts are left of chunk 1, which had 3")
+        parquet(path, {"prompt": [1]})
+        with pytest.raises(TableError, match="column of type int64"):
+            table.chunk(0)
+
+    def test_other_row_groups_are_not_read(self, tmp_path: Path) -> None:
+        """They are damaged here."""
+        path = tmp_path / "p.parquet"
+        texts = [f"{i}" for i in range(3 * module.CHUNK_PROMPTS)]
+        pq.write_table(
+            pa.table({"prompt": texts}), path, row_group_size=module.CHUNK_PROMPTS,
+            use_dictionary=False, write_page_checksum=True,
+        )  # fmt: skip
+        data = bytearray(path.read_bytes())
+        for group in (0, 2):
+            place = pq.ParquetFile(path).metadata.row_group(group).column(0).data_page_offset
+            data[place + 200 : place + 260] = bytes(60)
+        path.write_bytes(data)
+        table = PromptTable.scan(path)
+        assert table.chunk(1).prompts == texts[module.CHUNK_PROMPTS :][: module.CHUNK_PROMPTS]
+        for index in (0, 2):
+            with pytest.raises(TableError, match="cannot be read after row"):
+                table.chunk(index)
 
 
 class TestRefused:

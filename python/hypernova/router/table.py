@@ -11,9 +11,11 @@ import math
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from copy import copy
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,7 +39,7 @@ from hypernova.router.routed import RoutedTable
 from hypernova.table.prompts import PromptTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -77,19 +79,20 @@ def route_table(
             f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
         )
     fixed = copy(router)  # a reload meanwhile changes nothing
-    options = _seeded(options)
+    options = _settled(options)
     # Wrong options are refused here, and not after a chunk was embedded.
     fixed.artifact.decide_many(np.empty((0, fixed.artifact.dim), np.float32), **options)
-    table = PromptTable.scan(prompts, vectors=_takes_vectors(fixed))
+    dim = _vector_dim(fixed)
+    table = PromptTable.scan(prompts, vectors=dim is not None)
     check_file(decisions, inputs=table.files)
-    if not _takes_vectors(fixed):
+    if dim is None:
         _ = fixed.embedder  # loaded, or refused
     counts: Counter[str | None] = Counter()
     with (
         progress_bar(table.n_prompts, f"routing {path_label(table.path.name)}", progress) as tick,
         decision_writer(target, fixed, table, options) as write,
     ):
-        for chunk in table.chunks(dim=fixed.artifact.dim if _takes_vectors(fixed) else None):
+        for chunk in table.chunks(dim=dim):
             rows, event = _route_chunk(fixed, chunk, options, tick)
             if event is not None:
                 notify(router._observers.on_decision, event)
@@ -127,6 +130,27 @@ def route_chunk(router: RouterLifecycle, chunk: PromptChunk, options: RouteOptio
     return _route_chunk(router, chunk, options, None)[0]
 
 
+def route_nth_chunk(
+    router: RouterLifecycle, table: PromptTable, index: int, options: RouteOptions
+) -> Any:
+    """Read one chunk of a table and decide for its prompts, as `route_chunk` does.
+
+    Args:
+        router: The router.
+        table: A table whose ``n_chunks`` is known; its files are read here.
+        index: Index of the chunk, from 0.
+        options: As in `route_chunk`.
+
+    Returns:
+        A pyarrow.Table, as from `route_chunk`.
+
+    Raises:
+        TableError: A row is malformed, or the files have changed.
+        EmbedderError: As in `route_chunk`, like all that follows.
+    """
+    return route_chunk(router, table.chunk(index, dim=_vector_dim(router)), options)
+
+
 def _route_chunk(
     router: RouterLifecycle,
     chunk: PromptChunk,
@@ -147,10 +171,11 @@ def _route_chunk(
     return _as_table(router.artifact.models, chunk, decisions, errors), event
 
 
-def _takes_vectors(router: RouterLifecycle) -> bool:
-    """Return whether the router can be sent vectors only, those of a table's column."""
+def _vector_dim(router: RouterLifecycle) -> int | None:
+    """Return the dimension of a router that can be sent vectors only; None if it reads text."""
     serving = router._serving
-    return not serving.reads_text and serving.artifact.embedder["kind"] == "vectors"
+    vectors_only = not serving.reads_text and serving.artifact.embedder["kind"] == "vectors"
+    return serving.artifact.dim if vectors_only else None
 
 
 def _embed(
@@ -234,12 +259,22 @@ def _decide(
     return decisions
 
 
-def _seeded(options: RouteOptions) -> RouteOptions:
-    """Return the options with a seed, if models are drawn: any chunk can then be decided again."""
-    options = cast("RouteOptions", {k: v for k, v in options.items() if v is not None})
-    if options.get("explore") and options.get("explore_seed") is None:
-        options["explore_seed"] = int.from_bytes(os.urandom(8), "little")
-    return options
+def _settled(options: RouteOptions) -> RouteOptions:
+    """Return options that hold for all chunks, wherever they are routed.
+
+    Collections are copied, since an iterator is read once, and a seed is drawn where models are:
+    any chunk can then be decided again.
+    """
+    settled = {name: value for name, value in options.items() if value is not None}
+    for name in ("allow", "deny", "prices"):
+        value = settled.get(name)
+        if isinstance(value, Mapping):
+            settled[name] = dict(value)
+        elif isinstance(value, Iterable) and not isinstance(value, str):
+            settled[name] = tuple(value)
+    if settled.get("explore") and "explore_seed" not in settled:
+        settled["explore_seed"] = int.from_bytes(os.urandom(8), "little")
+    return cast("RouteOptions", settled)
 
 
 def _options_at(options: RouteOptions, start: int) -> RouteOptions:
@@ -250,7 +285,7 @@ def _options_at(options: RouteOptions, start: int) -> RouteOptions:
     seed = options.get("explore_seed")
     if seed is None or not start:
         return options
-    return {**options, "explore_seed": (seed + _SEED_STEP * start) % _SEEDS}
+    return {**options, "explore_seed": (int(seed) + _SEED_STEP * start) % _SEEDS}
 
 
 def _schema(router: RouterLifecycle, table: PromptTable, options: RouteOptions) -> Any:
@@ -325,16 +360,15 @@ def _as_table(
 
 
 def _plain(value: object) -> Any:
-    """Return an option as JSON has it: sets are sorted, and a number that is not finite is text."""
-    if isinstance(value, dict):
+    """Return an option as JSON has it: names sorted, and a number that is not finite as text."""
+    if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, str | int | float):
-        return value
-    if hasattr(value, "items"):
-        return _plain(dict(cast("Mapping[str, object]", value).items()))
-    return sorted(str(item) for item in cast("Iterable[object]", value))
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else str(number)
+    return sorted(value) if isinstance(value, tuple) else str(value)
 
 
 @contextmanager

@@ -88,13 +88,13 @@ class PromptTable:
     Attributes:
         path: The path as the caller gave it.
         files: The files, in the order in which they are read.
-        n_prompts: Number of prompts; None for text files, which nobody has counted.
+        rows: Number of prompts of each file; None for a text file, which nobody has counted.
         has_task_ids: Whether there is a `task_id`; in JSON Lines, whether the first object has one.
     """
 
     path: Path
     files: tuple[Path, ...]
-    n_prompts: int | None
+    rows: tuple[int | None, ...]
     has_task_ids: bool
 
     @classmethod
@@ -115,21 +115,32 @@ class PromptTable:
         """
         place, files = _find_files(path)
         needed = "embedding" if vectors else "prompt"
-        n_prompts: int | None = 0
+        rows: list[int | None] = []
         with_ids: list[Path] = []
         without_ids: list[Path] = []
         for file in files:
             names, n_rows = _columns_of(file, needed)
-            n_prompts = None if n_rows is None or n_prompts is None else n_prompts + n_rows
+            rows.append(n_rows)
             (with_ids if "task_id" in names else without_ids).append(file)
         if with_ids and without_ids:
             raise Source.of(without_ids[0], "").error(
                 f"lacks 'task_id', which {path_label(with_ids[0].name)} has",
                 "give every file the column, or none",
             )
-        if n_prompts == 0:
+        if not any(n_rows is None or n_rows for n_rows in rows):
             raise _no_prompts(place)
-        return cls(place, files, n_prompts, bool(with_ids))
+        return cls(place, files, tuple(rows), bool(with_ids))
+
+    @property
+    def n_prompts(self) -> int | None:
+        """Number of prompts; None if there are text files."""
+        counted = [n_rows for n_rows in self.rows if n_rows is not None]
+        return sum(counted) if len(counted) == len(self.rows) else None
+
+    @property
+    def n_chunks(self) -> int | None:
+        """Number of chunks; None if there are text files."""
+        return None if self.n_prompts is None else -(-self.n_prompts // CHUNK_PROMPTS)
 
     def chunks(self, *, dim: int | None = None) -> Iterator[PromptChunk]:
         """Read the table from its beginning.
@@ -155,6 +166,43 @@ class PromptTable:
             yield held.take(start, len(held))
         elif not start:
             raise _no_prompts(self.path)
+
+    def chunk(self, index: int, *, dim: int | None = None) -> PromptChunk:
+        """Read one chunk, the same as `chunks` reads in its place.
+
+        A row group is read from its beginning: a file of one large group is faster read with
+        `chunks`.
+
+        Args:
+            index: Index of the chunk, from 0.
+            dim: As in `chunks`.
+
+        Raises:
+            IndexError: There is no such chunk.
+            ValueError: There are text files, which are read from their beginning only.
+            TableError: As in `chunks`; or the files have changed.
+        """
+        if self.n_prompts is None or self.n_chunks is None:
+            raise ValueError("a text file is read from its beginning: use chunks")
+        if not 0 <= index < self.n_chunks:
+            raise IndexError(f"chunk {index} is none of {self.n_chunks}")
+        columns, held = PromptColumns(self.has_task_ids, dim), _Held()
+        first = index * CHUNK_PROMPTS
+        last = min(first + CHUNK_PROMPTS, self.n_prompts)
+        offset = 0
+        for file, n_rows in zip(self.files, self.rows, strict=True):
+            assert n_rows is not None
+            if first < offset + n_rows and offset < last:
+                for piece in _read_parquet(file, columns, max(0, first - offset), last - offset):
+                    held.add(piece)
+            offset += n_rows
+        if len(held) != last - first:
+            raise Source.of(self.path, "").error(
+                f"has changed: {len(held)} prompts are left of chunk {index}, which had "
+                f"{last - first}",
+                "leave the files as they are while they are read",
+            )
+        return held.take(first, last - first)
 
     def _pieces(self, columns: PromptColumns) -> Iterator[_Piece]:
         for file in self.files:
@@ -356,11 +404,13 @@ def _read_csv(path: Path, columns: PromptColumns) -> Iterator[_Piece]:
             yield _Piece(source, rows, [row[prompt] for _, row in some], ids, None)
 
 
-def _read_parquet(path: Path, columns: PromptColumns) -> Iterator[_Piece]:
+def _read_parquet(
+    path: Path, columns: PromptColumns, first: int = 0, last: int | None = None
+) -> Iterator[_Piece]:
     needed = "prompt" if columns.dim is None else "embedding"
     wanted = [needed, *(["task_id"] if columns.task_id else [])]
     with ParquetRows(path) as file:
-        for start, batch in file.batches(wanted, _PIECE_ROWS):
+        for start, batch in file.batches(wanted, _PIECE_ROWS, first, last):
             rows = range(start + 1, start + batch.num_rows + 1)
             ids = file.ids(batch, start) if columns.task_id else None
             if columns.dim is None:

@@ -123,32 +123,47 @@ class ParquetRows:
             types.is_floating(kind.value_type) or types.is_integer(kind.value_type)
         )
 
-    def batches(self, columns: Sequence[str], size: int) -> Iterator[tuple[int, Any]]:
+    def batches(
+        self, columns: Sequence[str], size: int, first: int = 0, last: int | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Read some of the columns.
 
         Args:
             columns: Their names; `require` has accepted them.
             size: Most rows of a batch.
+            first: Index of the first row to read, from 0. Row groups before it are not read.
+            last: Index after the last row; by default the end of the file.
 
         Yields:
-            Index of the first row, from 0, and a pyarrow.RecordBatch.
+            Index of the first row, and a pyarrow.RecordBatch.
 
         Raises:
             TableError: The file is damaged.
         """
         for column in columns:
             self.require(column)
-        start = 0
+        last = self.n_rows if last is None else min(last, self.n_rows)
+        groups: list[int] = []
+        start = end = 0
+        for group in range(self._content.metadata.num_row_groups):
+            begin, end = end, end + self._content.metadata.row_group(group).num_rows
+            if begin < last and first < end:
+                start = start if groups else begin
+                groups.append(group)
         with self._readable(start):
             # A thread would read no faster, and would go on for a moment after a signal.
-            batches = self._content.iter_batches(size, columns=list(columns), use_threads=False)
-        while True:
+            batches = self._content.iter_batches(
+                size, row_groups=groups, columns=list(columns), use_threads=False
+            )
+        while start < last:
             with self._readable(start):
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield start, batch
-            start += batch.num_rows
+            begin, start = start, start + batch.num_rows
+            some = batch.slice(max(0, first - begin), min(last, start) - max(first, begin))
+            if some.num_rows:
+                yield max(first, begin), some
 
     def texts(self, batch: Any, column: str, start: int) -> list[str | None]:
         """Return the texts of a column, None for null.
