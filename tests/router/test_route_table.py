@@ -116,9 +116,11 @@ def prompt_file(folder: Path, texts: Sequence[str | None], **columns: Any) -> Pa
         {"previous_model": "o3 (2025-04-16)", "switch_cost": 0.05},
     ],
 )
-def test_it_is_route_many(router, tmp_path, options: dict[str, Any]) -> None:
+def test_it_is_route_many(router, tmp_path, monkeypatch, options: dict[str, Any]) -> None:
     """To the bit, over the end of a chunk, where every chunk but the last is full."""
-    texts = made_up(8192 + 300)
+    chunk = 2048 if options else prompts_module.CHUNK_PROMPTS
+    sizes(monkeypatch, chunk=chunk)
+    texts = made_up(chunk + 300)
     ids = [f"t{i}" for i in range(len(texts))]
     out = tmp_path / "out.parquet"
     routed = router.route_table(prompt_file(tmp_path, texts, task_id=ids), out, **options)
