@@ -323,6 +323,8 @@ def test_an_embedder_that_fails_names_the_row(tmp_path, monkeypatch) -> None:
     texts = [*made_up(9), "bad"]
 
     def half(batch: list[str]) -> np.ndarray:
+        if "gone" in batch:
+            raise ConnectionError("the service is gone")
         return np.array([[0.0 if text == "bad" else 1.0] * 16 for text in batch])
 
     artifact, _ = fitted(0)
@@ -332,6 +334,9 @@ def test_an_embedder_that_fails_names_the_row(tmp_path, monkeypatch) -> None:
     router = hypernova.Router(artifact, embedder=embedder)
     with pytest.raises(EmbedderError, match="text 9"):
         router.route_table(prompt_file(tmp_path, texts), tmp_path / "out.parquet")
+    # An error of the function is raised as it is, also if it is one of the system.
+    with pytest.raises(ConnectionError, match="the service is gone"):
+        router.route_table(prompt_file(tmp_path, ["gone"]), tmp_path / "out.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["prompts.parquet"]
 
 

@@ -25,6 +25,7 @@ from hypernova._core import __version__
 from hypernova.embedder.text.checks import empty_error
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import (
+    HypernovaError,
     MissingExtraError,
     NoCandidateError,
     NovelPromptError,
@@ -32,7 +33,7 @@ from hypernova.errors import (
     WriteError,
 )
 from hypernova.events import Stopwatch, notify
-from hypernova.paths import check_file, path_label, replacing
+from hypernova.paths import cannot_write, check_file, path_label, replacing
 from hypernova.progress import progress_bar
 from hypernova.router.explanation import REASONS
 from hypernova.router.routed import RoutedTable
@@ -394,30 +395,43 @@ def decision_writer(
     import pyarrow.parquet
 
     held: list[Any] = []
-    with replacing(path) as temporary, temporary.open("xb") as file:
-        writer = pyarrow.parquet.ParquetWriter(
-            file, _schema(router, table, options), compression="zstd"
-        )
+    of_caller: OSError | None = None
 
-        def flush() -> None:
+    def flush() -> None:
+        try:
             if held:
                 group = pa.concat_tables(held)
                 writer.write_table(group, row_group_size=group.num_rows)
                 held.clear()
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
-        def write(rows: Any) -> None:
-            held.append(rows.replace_schema_metadata(None))
-            if len(held) == _GROUP_CHUNKS:
-                flush()
-
-        try:
-            yield write
+    def write(rows: Any) -> None:
+        held.append(rows.replace_schema_metadata(None))
+        if len(held) == _GROUP_CHUNKS:
             flush()
-            writer.close()
-        finally:
-            writer.is_open = False  # else it would be closed, and written to, when it is freed
-        file.flush()
-        os.fsync(file.fileno())
+
+    try:
+        with replacing(path) as temporary, temporary.open("xb") as file:
+            schema = _schema(router, table, options)
+            writer = pyarrow.parquet.ParquetWriter(file, schema, compression="zstd")
+            try:
+                try:
+                    yield write
+                except OSError as error:
+                    if not isinstance(error, HypernovaError):
+                        of_caller = error
+                    raise
+                flush()
+                writer.close()
+            finally:
+                writer.is_open = False  # else it would be closed, and written to, when it is freed
+            file.flush()
+            os.fsync(file.fileno())
+    except WriteError:
+        if of_caller is not None:  # as of an embedder that calls a service: not of this file
+            raise of_caller from None
+        raise
 
 
 def _pyarrow() -> Any:
