@@ -17,11 +17,13 @@ DELAY_S = 1.0
 
 
 @contextmanager
-def progress_bar(total: int, description: str, show: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(
+    total: int | None, description: str, show: bool
+) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error while the block runs.
 
     Args:
-        total: Number of steps.
+        total: Number of steps; None if it is not known, which leaves out the time left.
         description: Text before the bar.
         show: False shows nothing, and needs no tqdm.
 

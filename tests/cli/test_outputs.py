@@ -85,6 +85,7 @@ COMMANDS = [
     ("datasets", "convert", "routerbench", "none.csv", "-o"),
     ("datasets", "convert", "swebench", "none.json", "none.jsonl", "-o"),
     ("export-embedder", "none", "-o"),
+    ("route", "--input", "none.csv", "--output"),
 ]
 BY_NAME = pytest.mark.parametrize(
     "command", COMMANDS, ids=["-".join((*c[:3], c[-1])) for c in COMMANDS]

@@ -189,6 +189,26 @@ except signals.Terminated as ended:
     assert (done.returncode, done.stdout, done.stderr) == (143, b"one line\n", b"")
 
 
+@pytest.mark.parametrize(("error", "code"), [("ImportError", 143), ("OSError", None)])
+def test_an_error_in_place_of_the_ending_is_the_ending(error: str, code: int | None) -> None:
+    """As of a compiled library whose import the signal has broken off."""
+    program = f"""
+import os, signal
+from hypernova.cli import signals
+try:
+    with signals.raise_on_signal():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except signals.Terminated:
+            raise {error}("initialization failed")
+except signals.Terminated as ended:
+    print(ended.exit_code)
+except OSError:
+    print(None)
+"""
+    assert run_python("-c", program, code=0).stdout == f"{code}\n"
+
+
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
     """As under nohup, or in the background of a script."""
     program = (

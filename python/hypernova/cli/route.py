@@ -1,4 +1,4 @@
-"""`hypernova route`: choose a model for a prompt.
+"""`hypernova route`: choose a model for a prompt, or for each prompt of a table.
 
 Not here: the decision (`hypernova.router`).
 """
@@ -12,6 +12,7 @@ import hypernova
 from hypernova.cli.arguments import add_device_to, model_price
 from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
+from hypernova.paths import check_file, path_label
 from hypernova.router.explanation import REASONS
 
 if TYPE_CHECKING:
@@ -32,7 +33,17 @@ def add_to(commands: Commands) -> None:
         help="choose a model for a prompt",
         epilog="Put TEXT before options that take several models, or after '--'.",
     )
-    parser.add_argument("text", metavar="TEXT", help="the prompt, or - for one prompt a line")
+    parser.add_argument(
+        "text", nargs="?", metavar="TEXT", help="the prompt, or - for one prompt a line"
+    )
+    parser.add_argument(
+        "--input",
+        metavar="PROMPTS",
+        help="instead of TEXT, a table of prompts: .parquet, .csv, .jsonl, .txt, folder or pattern",
+    )
+    parser.add_argument(
+        "--output", metavar="DECISIONS.parquet", help="where the decisions for --input go"
+    )
     parser.add_argument(
         "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
     )
@@ -77,7 +88,7 @@ def add_to(commands: Commands) -> None:
         choices=("default", "best_overall", "error"),
         help="what a novel prompt gets (default: the default model)",
     )
-    parser.set_defaults(run=_route)
+    parser.set_defaults(run=_route, usage_error=parser.error)
 
 
 def _options(arguments: argparse.Namespace) -> RouteOptions:
@@ -97,10 +108,16 @@ def _options(arguments: argparse.Namespace) -> RouteOptions:
 
 
 def _route(arguments: argparse.Namespace) -> int:
+    _check_usage(arguments)
+    if arguments.input is not None:
+        # Before the artifact is opened, and not after it.
+        check_file(arguments.output, inputs=[arguments.input])
     router = hypernova.Router.open(
         arguments.artifact, embedder=arguments.embedder, device=arguments.device
     )
     options = _options(arguments)
+    if arguments.input is not None:
+        return _route_table(router, arguments, options)
     if arguments.text == "-":
         return _route_lines(router, arguments, options)
     if arguments.explain:
@@ -112,6 +129,45 @@ def _route(arguments: argparse.Namespace) -> int:
     else:
         _print_decision(decision)
     return 0
+
+
+def _check_usage(arguments: argparse.Namespace) -> None:
+    if arguments.input is None:
+        if arguments.output is not None:
+            raise HypernovaError("--output is for the decisions of --input; name that too")
+        if arguments.text is None:
+            arguments.usage_error("the following arguments are required: TEXT, or --input")
+        return
+    if arguments.text is not None:
+        raise HypernovaError("a TEXT was given and --input, too; give one of the two")
+    if arguments.explain:
+        raise HypernovaError("--explain takes a TEXT, and no --input; leave one of the two out")
+    if arguments.output is None:
+        raise HypernovaError("--input takes --output DECISIONS.parquet, for the decisions")
+
+
+def _route_table(
+    router: hypernova.Router, arguments: argparse.Namespace, options: RouteOptions
+) -> int:
+    """Route a table of prompts, print the counts, and return the exit code."""
+    routed = router.route_table(
+        arguments.input, arguments.output, progress=sys.stderr.isatty(), **options
+    )
+    if arguments.json:
+        print_json(routed.to_dict())
+    else:
+        print(f"wrote {path_label(arguments.output)}")
+        rate = routed.n_prompts / routed.duration_s
+        print(f"{routed.n_prompts:,} prompts in {routed.duration_s:.1f} s, {rate:,.0f} a second")
+        for model, count in routed.model_counts.items():
+            print(f"  {count:>11,}  {count / routed.n_decided:6.1%}  {model}")
+    if not routed.n_errors:
+        return 0
+    print_error(
+        f"{path_label(arguments.output)}: {routed.n_errors:,} of {routed.n_prompts:,} prompts have "
+        "no decision; the column 'error' says why"
+    )
+    return 1
 
 
 def _route_lines(

@@ -58,6 +58,12 @@ def raise_on_signal() -> Iterator[None]:
         signal.signal(number, on_signal)
     try:
         yield
+    except Exception as error:
+        # A library that is being imported may raise an error of its own in place of ours. One of
+        # the system is kept: it says what cleaning up has left.
+        if received and not isinstance(error, OSError):
+            raise Terminated(received[0]) from error
+        raise
     finally:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -7,6 +7,8 @@ Not here: training, of which serving imports nothing.
 - ``serving``: an artifact with its embedder, as one request sees them
 - ``conversation``: the turns of a chat, and their vector
 - ``batch``: many texts in steps that leave room for other requests
+- ``table``: a table of prompts in files, chunk by chunk into a file of decisions
+- ``routed``: the counts of such a table
 - ``explanation``: what a decision rests on, and the text of each reason
 - ``watch``: a thread that reloads an artifact whose file was replaced
 - ``pickling``: the state of a router in a pickle, and routers that share what was loaded
@@ -15,6 +17,7 @@ Not here: training, of which serving imports nothing.
 from hypernova.route_options import RouteOptions
 from hypernova.router.conversation import turns_of
 from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
+from hypernova.router.routed import RoutedTable
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "NearCluster",
     "ReadText",
     "RouteOptions",
+    "RoutedTable",
     "Router",
     "turns_of",
 ]

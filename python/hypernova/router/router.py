@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova.route_options import RouteOptions
+    from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.
@@ -308,6 +309,54 @@ class Router(RouterLifecycle):
         decisions = list(serving.artifact.decide_many(vectors, **options))
         notify(self._observers.on_decision, stopwatch.decided(tuple(decisions)))
         return decisions
+
+    def route_table(
+        self,
+        prompts: str | os.PathLike[str],
+        decisions: str | os.PathLike[str],
+        *,
+        progress: bool = False,
+        **options: Unpack[RouteOptions],
+    ) -> RoutedTable:
+        r"""Decide for each prompt of a table in files, and write the decisions as a Parquet file.
+
+        Prompts are read, decided and written in pieces, so that memory does not grow with the
+        table. Row n of the decisions answers row n of the prompts.
+
+        Args:
+            prompts: A file with a column or key ``prompt``, and at will ``task_id``: Parquet, CSV
+                or JSON Lines; a text file with a prompt a line; a folder of Parquet files, or one
+                with ``tasks.parquet``; or a pattern, such as ``"prompts/*.parquet"``. For an
+                artifact that routes vectors only, the column ``embedding`` is read instead.
+            decisions: The ``.parquet`` file to write; one that stands there is replaced whole.
+            progress: Show a bar on standard error if it takes longer than a second.
+            **options: See `RouteOptions`.
+
+        Returns:
+            The counts. A prompt that is blank or null, that no model is left for, or that is novel
+            under ``on_novel="error"`` has a row with no model and the reason in ``error``.
+
+        Raises:
+            NotFoundError: Nothing is at ``prompts``, or the folder of ``decisions`` does not exist.
+            TableError: A file of prompts is malformed; the message names the file and the row.
+            WriteError: ``decisions`` is no ``.parquet`` file, is one of the prompts' files, or
+                cannot be written.
+            MissingExtraError: The extra ``train`` is not installed.
+            EmbedderMismatchError: As in `embedder`.
+            UnknownModelError: As in `route`, like the next.
+            PolicyError: An option is out of range.
+
+        Example:
+            >>> import hypernova
+            >>> with open("prompts.csv", "w") as file:
+            ...     print("prompt", "Fix the race in the scheduler", '""', sep="\n", file=file)
+            >>> routed = hypernova.Router.open().route_table("prompts.csv", "decisions.parquet")
+            >>> routed.n_prompts, routed.n_errors
+            (2, 1)
+        """
+        from hypernova.router.table import route_table
+
+        return route_table(self, prompts, decisions, options, progress=progress)
 
     def explain(
         self,

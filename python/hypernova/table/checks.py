@@ -38,7 +38,7 @@ def check_prompt(prompt: str, source: Source, row: int, of: str | None = None) -
             column="prompt",
             of=of,
         )
-    _check_unicode(prompt, source, row, "prompt")
+    check_unicode(prompt, source, row, "prompt")
 
 
 def check_tasks(tasks: TaskColumns) -> None:
@@ -65,7 +65,7 @@ def check_tasks(tasks: TaskColumns) -> None:
         seen[task_id] = row
         check_prompt(prompt, source, row, f"task {quoted(task_id)}")
         if group is not None:
-            _check_unicode(group, source, row, "group")
+            check_unicode(group, source, row, "group")
 
 
 def _check_task_id(name: str, source: Source, row: int) -> None:
@@ -80,7 +80,7 @@ def _check_task_id(name: str, source: Source, row: int) -> None:
             at=row,
             column="task_id",
         )
-    _check_unicode(name, source, row, "task_id")
+    check_unicode(name, source, row, "task_id")
 
 
 def check_models(names: list[str], rows: list[int], source: Source, column: str) -> None:
@@ -112,7 +112,12 @@ def check_models(names: list[str], rows: list[int], source: Source, column: str)
         )
 
 
-def _check_unicode(text: str, source: Source, row: int | None, column: str) -> None:
+def check_unicode(text: str, source: Source, row: int | None, column: str) -> None:
+    """Raise unless a text can be written as UTF-8.
+
+    Raises:
+        TableError: it holds half of a surrogate pair.
+    """
     # A JSON escape can make half a surrogate pair, which no tokenizer and no file accepts.
     try:
         text.encode("utf-8")

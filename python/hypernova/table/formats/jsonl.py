@@ -72,7 +72,7 @@ def read_jsonl(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
             )
             if duplicate:
                 raise source.error("the key stands twice", "keep one", at=line, column=duplicate)
-            task_id = _json_id(task["task_id"], source, line)
+            task_id = require_id(task["task_id"], source, line)
             of = f"task {quoted(task_id)}"
             entries = task["outcomes"]
             if not isinstance(entries, JsonObject):
@@ -95,7 +95,7 @@ def read_jsonl(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
             groups.append(
                 None if group is None else require_text(group, source, line, "group") or None
             )
-            vectors.append(_json_vector(task.get("embedding"), source, line, of))
+            vectors.append(require_vector(task.get("embedding"), source, line, of))
     tasks = TaskColumns(source, int_array(rows), ids, prompts, groups, None)
     lengths = int_array(-1 if vector is None else len(vector) for vector in vectors)
     if common_dim(lengths, source, tasks.rows, lambda task: f"task {quoted(ids[task])}") >= 0:
@@ -131,7 +131,12 @@ def read_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, JsonObje
         yield number, row
 
 
-def _json_id(value: object, source: Source, line: int) -> str:
+def require_id(value: object, source: Source, line: int) -> str:
+    """Return the task_id of a JSON value, an integer as its decimal string.
+
+    Raises:
+        TableError: the value is neither a string nor an integer.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
@@ -197,7 +202,12 @@ def require_number(value: object, source: Source, line: int, column: str, of: st
     raise source.error(f"found {quoted(value)}", remedy, at=line, column=column, of=of)
 
 
-def _json_vector(value: object, source: Source, line: int, of: str) -> Floats | None:
+def require_vector(value: object, source: Source, line: int, of: str) -> Floats | None:
+    """Return a JSON value if it is a list of numbers, float64 (dim,); null is None.
+
+    Raises:
+        TableError: the value is another, or holds an integer beyond float64.
+    """
     if value is None:
         return None
     if isinstance(value, list) and set(map(type, value)) <= {int, float}:

@@ -1,0 +1,445 @@
+"""Route a table of prompts, chunk by chunk, into one Parquet file of decisions.
+
+Not here: the decision, which the core makes, and the files of prompts (`hypernova.table.prompts`).
+pyarrow is imported on first use.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from copy import copy
+from itertools import islice
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from hypernova._core import __version__
+from hypernova.embedder.text.checks import empty_error
+from hypernova.embedder.text.cut import is_blank
+from hypernova.errors import (
+    HypernovaError,
+    MissingExtraError,
+    NoCandidateError,
+    NovelPromptError,
+    TextError,
+    WriteError,
+)
+from hypernova.events import Stopwatch, notify
+from hypernova.paths import cannot_write, check_file, path_label, replacing
+from hypernova.progress import progress_bar
+from hypernova.router.explanation import REASONS
+from hypernova.router.routed import RoutedTable
+from hypernova.table.prompts import PromptTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from hypernova._core import Decision
+    from hypernova.events import DecisionEvent
+    from hypernova.route_options import RouteOptions
+    from hypernova.router.lifecycle import RouterLifecycle
+    from hypernova.table.prompts import PromptChunk
+
+# Texts that are embedded in one call: a text that cannot be embedded makes those few be embedded
+# one by one. It divides a chunk, and is the number that an `Embedder` sorts by length at a time,
+# so that vectors are those of `route_many`, to the bit.
+_EMBED_TEXTS = 2048
+# Models that `fallbacks` names, after the chosen one.
+N_FALLBACKS = 2
+# Chunks that are written at a time, as one row group.
+_GROUP_CHUNKS = 8
+# The step of SplitMix64, by which the core draws the n-th number of a seed.
+_SEED_STEP = 0x9E37_79B9_7F4A_7C15
+_SEEDS = 2**64
+
+
+def route_table(
+    router: RouterLifecycle,
+    prompts: str | os.PathLike[str],
+    decisions: str | os.PathLike[str],
+    options: RouteOptions,
+    *,
+    progress: bool,
+) -> RoutedTable:
+    """Route a table; see `hypernova.Router.route_table`."""
+    started = time.perf_counter()
+    check_file(decisions, inputs=[prompts])
+    target = Path(decisions)
+    if target.suffix.lower() != ".parquet":
+        raise WriteError(
+            f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
+        )
+    fixed = copy(router)  # a reload meanwhile changes nothing
+    options = _settled(options)
+    # Wrong options are refused here, and not after a chunk was embedded.
+    fixed.artifact.decide_many(np.empty((0, fixed.artifact.dim), np.float32), **options)
+    dim = _vector_dim(fixed)
+    table = PromptTable.scan(prompts, vectors=dim is not None)
+    check_file(decisions, inputs=table.files)
+    if dim is None:
+        _ = fixed.embedder  # loaded, or refused
+    counts: Counter[str | None] = Counter()
+    with (
+        progress_bar(table.n_prompts, f"routing {path_label(table.path.name)}", progress) as tick,
+        decision_writer(target, fixed, table, options) as write,
+    ):
+        for chunk in table.chunks(dim=dim):
+            rows, event = _route_chunk(fixed, chunk, options, tick)
+            if event is not None:
+                notify(router._observers.on_decision, event)
+            counts.update(rows.column("model").to_pylist())
+            write(rows)
+    n_errors = counts.pop(None, 0)
+    n_decided = counts.total()
+    return RoutedTable(
+        path=target,
+        n_prompts=n_decided + n_errors,
+        n_decided=n_decided,
+        n_errors=n_errors,
+        model_counts={str(model): count for model, count in counts.most_common()},
+        duration_s=time.perf_counter() - started,
+    )
+
+
+def route_chunk(router: RouterLifecycle, chunk: PromptChunk, options: RouteOptions) -> Any:
+    """Decide for the prompts of one chunk. All arguments pickle; observers are not called.
+
+    Args:
+        router: The router.
+        chunk: Successive prompts of a table, or their vectors.
+        options: As `hypernova.Router.route` takes them. The draws of ``explore_seed`` are those
+            that the whole table has there.
+
+    Returns:
+        A pyarrow.Table with a row for each prompt, as `hypernova.Router.route_table` writes it.
+
+    Raises:
+        EmbedderError: The embedder failed; other errors of one prompt are in the column ``error``.
+        UnknownModelError: As in `hypernova.Router.route`, like the next.
+        PolicyError: An option is out of range.
+    """
+    return _route_chunk(router, chunk, options, None)[0]
+
+
+def route_nth_chunk(
+    router: RouterLifecycle, table: PromptTable, index: int, options: RouteOptions
+) -> Any:
+    """Read one chunk of a table and decide for its prompts, as `route_chunk` does.
+
+    Args:
+        router: The router.
+        table: A table whose ``n_chunks`` is known; its files are read here.
+        index: Index of the chunk, from 0.
+        options: As in `route_chunk`.
+
+    Returns:
+        A pyarrow.Table, as from `route_chunk`.
+
+    Raises:
+        TableError: A row is malformed, or the files have changed.
+        EmbedderError: As in `route_chunk`, like all that follows.
+    """
+    return route_chunk(router, table.chunk(index, dim=_vector_dim(router)), options)
+
+
+def _route_chunk(
+    router: RouterLifecycle,
+    chunk: PromptChunk,
+    options: RouteOptions,
+    tick: Callable[[int], None] | None,
+) -> tuple[Any, DecisionEvent | None]:
+    errors: list[str | None] = [None] * len(chunk)
+    stopwatch = Stopwatch()
+    vectors = chunk.vectors
+    if vectors is None:
+        vectors = _embed(router, chunk, errors, tick)
+    elif tick is not None:
+        tick(len(chunk))
+    stopwatch.embedded()
+    decisions = _decide(router, vectors, options, chunk.start, errors)
+    decided = tuple(decision for decision in decisions if decision is not None)
+    event = stopwatch.decided(decided) if decided else None
+    return _as_table(router.artifact.models, chunk, decisions, errors), event
+
+
+def _vector_dim(router: RouterLifecycle) -> int | None:
+    """Return the dimension of a router that can be sent vectors only; None if it reads text."""
+    serving = router._serving
+    vectors_only = not serving.reads_text and serving.artifact.embedder["kind"] == "vectors"
+    return serving.artifact.dim if vectors_only else None
+
+
+def _embed(
+    router: RouterLifecycle,
+    chunk: PromptChunk,
+    errors: list[str | None],
+    tick: Callable[[int], None] | None,
+) -> NDArray[np.float32]:
+    """Return the vectors of a chunk, zeros for a prompt without one, whose error is noted."""
+    embedder = router.embedder
+    tick = tick or (lambda _: None)
+    vectors = np.zeros((len(chunk), embedder.dim), dtype=np.float32)
+    readable: list[int] = []
+    for at, prompt in enumerate(chunk.prompts):
+        if prompt is None:
+            errors[at] = "the prompt is null: expected a text"
+        elif is_blank(prompt):
+            errors[at] = str(empty_error(None))
+        else:
+            readable.append(at)
+    tick(len(chunk) - len(readable))
+    for first in range(0, len(readable), _EMBED_TEXTS):
+        rows = readable[first : first + _EMBED_TEXTS]
+        texts = [str(chunk.prompts[at]) for at in rows]
+        counted = _Counted(tick)
+        try:
+            vectors[rows] = embedder._embed_indexed(
+                texts, [chunk.start + at for at in rows], counted
+            )
+        except TextError:  # a text without a token: one of few, and only they are embedded again
+            for at, text in zip(rows, texts, strict=True):
+                try:
+                    vectors[at] = embedder.embed_one(text)
+                except TextError as error:
+                    errors[at] = str(error)
+        counted.up_to(len(rows))
+    return vectors
+
+
+class _Counted:
+    """Counts texts for a bar, and each once, however often it is embedded."""
+
+    def __init__(self, tick: Callable[[int], None]) -> None:
+        self._tick = tick
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._tick(count)
+
+    def up_to(self, total: int) -> None:
+        """Count those that were not counted."""
+        self._tick(total - self._done)
+
+
+def _decide(
+    router: RouterLifecycle,
+    vectors: NDArray[np.float32],
+    options: RouteOptions,
+    start: int,
+    errors: list[str | None],
+) -> list[Decision | None]:
+    """Decide for all rows without an error; note the error of each other row."""
+    artifact = router.artifact
+    decisions: list[Decision | None] = []
+    try:
+        decisions += artifact.decide_many(vectors, **_options_at(options, start))
+    except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
+        for at, vector in enumerate(vectors):
+            decision = None
+            if errors[at] is None:
+                try:
+                    decision = artifact.decide(vector, **_options_at(options, start + at))
+                except (NoCandidateError, NovelPromptError) as error:
+                    errors[at] = str(error)
+            decisions.append(decision)
+        return decisions
+    for at, problem in enumerate(errors):
+        if problem is not None:
+            decisions[at] = None
+    return decisions
+
+
+def _settled(options: RouteOptions) -> RouteOptions:
+    """Return options that hold for all chunks, wherever they are routed.
+
+    Collections are copied, since an iterator is read once, and a seed is drawn where models are:
+    any chunk can then be decided again.
+    """
+    settled = {name: value for name, value in options.items() if value is not None}
+    for name in ("allow", "deny", "prices"):
+        value = settled.get(name)
+        if isinstance(value, Mapping):
+            settled[name] = dict(value)
+        elif isinstance(value, Iterable) and not isinstance(value, str):
+            settled[name] = tuple(value)
+    if settled.get("explore") and "explore_seed" not in settled:
+        settled["explore_seed"] = int.from_bytes(os.urandom(8), "little")
+    return cast("RouteOptions", settled)
+
+
+def _options_at(options: RouteOptions, start: int) -> RouteOptions:
+    """Return the options for a matrix that begins at a row of the table.
+
+    Its n-th row then draws what row ``start + n`` of the table's one matrix would.
+    """
+    seed = options.get("explore_seed")
+    if seed is None or not start:
+        return options
+    return {**options, "explore_seed": (int(seed) + _SEED_STEP * start) % _SEEDS}
+
+
+def _schema(router: RouterLifecycle, table: PromptTable, options: RouteOptions) -> Any:
+    """Return the columns of the decisions, and the file's metadata."""
+    artifact = router.artifact
+    metadata = {
+        "hypernova_version": __version__,
+        "artifact_sha256": artifact.sha256,
+        "route_options": json.dumps(_plain(options), sort_keys=True),
+    }
+    return _columns(with_task_ids=table.has_task_ids).with_metadata(metadata)
+
+
+def _columns(*, with_task_ids: bool) -> Any:
+    pa = _pyarrow()
+    name = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        ("row", pa.int64()),
+        ("model", name),
+        ("reason", name),
+        ("cluster", pa.int32()),
+        ("novelty", pa.float32()),
+        ("success", pa.float64()),
+        ("cost_usd", pa.float64()),
+        ("latency_s", pa.float64()),
+        ("propensity", pa.float64()),
+        ("fallbacks", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+    return pa.schema([("task_id", pa.string()), *fields] if with_task_ids else fields)
+
+
+def _as_table(
+    models: tuple[str, ...],
+    chunk: PromptChunk,
+    decisions: list[Decision | None],
+    errors: list[str | None],
+) -> Any:
+    pa = _pyarrow()
+    model_index = {model: index for index, model in enumerate(models)}
+    reason_index = {reason: index for index, reason in enumerate(REASONS)}
+    rows: list[tuple[Any, ...]] = []
+    for decision in decisions:
+        if decision is None:
+            rows.append((None,) * 9)
+            continue
+        ranking = decision.ranking
+        first = ranking[0]
+        rows.append(
+            (
+                model_index[first.model],
+                reason_index[decision.reason],
+                decision.cluster,
+                decision.novelty,
+                first.success,
+                first.cost_usd,
+                first.latency_s,
+                decision.propensity,
+                [entry.model for entry in islice(ranking, 1, N_FALLBACKS + 1)],
+            )
+        )
+    columns = _columns(with_task_ids=chunk.task_ids is not None)
+    values: dict[str, Any] = dict(zip(columns.names[-10:-1], zip(*rows, strict=True), strict=True))
+    values["row"] = np.arange(chunk.start, chunk.start + len(chunk))
+    values["error"] = errors
+    if chunk.task_ids is not None:
+        values["task_id"] = chunk.task_ids
+    for name, words in (("model", models), ("reason", tuple(REASONS))):
+        indices = pa.array(values[name], pa.int32())
+        values[name] = pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
+    return pa.table(values, schema=columns)
+
+
+def _plain(value: object) -> Any:
+    """Return an option as JSON has it: names sorted, and a number that is not finite as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else str(number)
+    return sorted(value) if isinstance(value, tuple) else str(value)
+
+
+@contextmanager
+def decision_writer(
+    path: Path, router: RouterLifecycle, table: PromptTable, options: RouteOptions
+) -> Iterator[Callable[[Any], None]]:
+    """Write tables of decisions, in order, as one Parquet file that is whole or not there.
+
+    Args:
+        path: The file.
+        router: The router that decides.
+        table: The prompts.
+        options: The options, which the file's metadata holds.
+
+    Yields:
+        A function to call with each chunk's table of `route_chunk`.
+
+    Raises:
+        WriteError: The file cannot be written; nothing is left of it.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pa = _pyarrow()
+    import pyarrow.parquet
+
+    held: list[Any] = []
+    of_caller: OSError | None = None
+
+    def flush() -> None:
+        try:
+            if held:
+                group = pa.concat_tables(held)
+                writer.write_table(group, row_group_size=group.num_rows)
+                held.clear()
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def write(rows: Any) -> None:
+        held.append(rows.replace_schema_metadata(None))
+        if len(held) == _GROUP_CHUNKS:
+            flush()
+
+    try:
+        with replacing(path) as temporary, temporary.open("xb") as file:
+            schema = _schema(router, table, options)
+            writer = pyarrow.parquet.ParquetWriter(file, schema, compression="zstd")
+            try:
+                try:
+                    yield write
+                except OSError as error:
+                    if not isinstance(error, HypernovaError):
+                        of_caller = error
+                    raise
+                flush()
+                writer.close()
+            finally:
+                writer.is_open = False  # else it would be closed, and written to, when it is freed
+            file.flush()
+            os.fsync(file.fileno())
+    except WriteError:
+        if of_caller is not None:  # as of an embedder that calls a service: not of this file
+            raise of_caller from None
+        raise
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise MissingExtraError(
+            "decisions are written as Parquet, which needs pyarrow: "
+            'pip install "hypernova-router[train]"'
+        ) from error
+    return pyarrow
