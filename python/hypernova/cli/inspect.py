@@ -60,7 +60,7 @@ def _described(artifact: Artifact, data: str) -> list[Description]:
     from hypernova.training.embedding import texts_read
 
     table = hypernova.OutcomeTable.read(data)
-    texts = table.prompts
+    texts: Sequence[str] = table.prompts
     if artifact.embedder["kind"] == "vectors":
         vectors = table.embedding
         if vectors is None or vectors.shape[1] != artifact.dim:

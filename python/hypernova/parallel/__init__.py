@@ -4,6 +4,7 @@ Not here: learning, evaluating or routing. The package knows calls, results and 
 
 - ``calls``: `map_calls`, the one way in
 - ``workers``: engine and number of calls at a time, said once
+- ``here``: threads of this process, for work in compiled code
 - ``processes``: the local engine
 - ``on_ray``: the engine of a Ray cluster
 - ``pickled``: calls and their answers as bytes
@@ -11,13 +12,16 @@ Not here: learning, evaluating or routing. The package knows calls, results and 
 """
 
 from hypernova.parallel.calls import Engine, check_engine, default_jobs, map_calls
+from hypernova.parallel.here import Stop, calls_in_threads
 from hypernova.parallel.threads import compute_threads
 from hypernova.parallel.workers import HERE, Workers, pickles
 
 __all__ = [
     "HERE",
     "Engine",
+    "Stop",
     "Workers",
+    "calls_in_threads",
     "check_engine",
     "compute_threads",
     "default_jobs",

@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.parallel import Stop
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters, find_group_clusters
-from hypernova.training.clustering.kmeans import assign, sum_by_cluster
-from hypernova.training.clustering.prototypes import group_indices, start_prototypes
+from hypernova.training.clustering.kmeans import assign, sample_rows, sum_by_cluster
+from hypernova.training.clustering.prototypes import (
+    MAX_SAMPLE,
+    group_indices,
+    start_prototypes,
+)
 from hypernova.training.estimates.linear_correction import Coordinates, LinearCorrection, Ridge
 from hypernova.training.estimates.outcome_sums import (
+    Outcomes,
     sum_outcomes_by_fold,
     sum_pairs_by_fold,
     sum_products,
@@ -154,6 +160,7 @@ class CrossValidation:
 
     Attributes:
         vectors: As given.
+        stop: Set to give up decisions that other threads work on.
         located: The clusters of prompts, by source and number, with the place of all tasks.
     """
 
@@ -168,6 +175,9 @@ class CrossValidation:
         tick: Callable[[int], None] | None = None,
     ) -> None:
         self._table, self.vectors, self._seed = table, vectors, seed
+        self._outcomes = Outcomes(table.score, table.cost_usd, table.latency_s)
+        self._models = table.models
+        self.stop = Stop()
         self._coordinates = Coordinates.of(vectors)
         self.located: dict[tuple[ClusterSource, int], Located] = {}
         self._groups: Ints | None = None
@@ -184,6 +194,10 @@ class CrossValidation:
                 self.located[source, k] = Located.of(vectors, found)
             if tick:
                 tick(1)
+
+    def __getstate__(self) -> dict[str, object]:
+        # Whoever decides a fold needs no prompts.
+        return {**self.__dict__, "_table": None}
 
     def folds(self) -> Iterator[FoldSums]:
         """Yield the sums of each fold of each deal."""
@@ -214,7 +228,7 @@ class CrossValidation:
                 )
             ]
             shares[key] = [
-                sum_shares(x[own], table.score[own], located.shares[own]) for own in members
+                sum_shares(x, table.score[own], located.shares[own], own) for own in members
             ]
         whole = {key: (total(outcomes[key]), total(shares[key])) for key in self.located}
         for f, test in enumerate(members):
@@ -237,17 +251,18 @@ class CrossValidation:
         }
         if self._groups is not None:
             train = np.setdiff1d(np.arange(self._table.n_tasks), sums.test, assume_unique=True)
-            part, vectors = self._table.subset(train), self.vectors[train]
-            found = find_group_clusters(vectors, self._groups[train], self._start, self._seed)
-            located = Located.of(vectors, found)
+            part = self._outcomes.subset(train)
+            rows = train[sample_rows(len(train), MAX_SAMPLE, self._seed)]
+            found = find_group_clusters(
+                self.vectors[rows], self._groups[rows], self._start, self._seed, self.stop.check
+            )
+            located = Located.of(self.vectors, found, train)
             by_clustering["groups", 0] = (
                 found,
                 Evidence.of(part, located.assigned, found.k, found.groups),
-                sum_shares(self._coordinates.values[train], part.score, located.shares),
+                sum_shares(self._coordinates.values, part.score, located.shares, train),
             )
-        return FoldTraining(
-            self._table.models, sums.products, self._coordinates.basis, by_clustering
-        )
+        return FoldTraining(self._models, sums.products, self._coordinates.basis, by_clustering)
 
     def held_out_distances(self, source: ClusterSource, k: int) -> Floats:
         """Measure how far held-out prompts are from centroids that they took no part in.
@@ -334,6 +349,7 @@ def decide_fold(
     training, held_out = folds.training(sums), folds.vectors[sums.test]
     chosen = np.empty((len(settings), len(held_out)), dtype=np.int32)
     for i, artifact in enumerate(training.artifacts(settings)):
+        folds.stop.check()
         chosen[i] = artifact.decide_many(held_out).model_indices
     distances = {
         key: assign(held_out, clusters.centroids)[1]

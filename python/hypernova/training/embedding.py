@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from hypernova.parallel import Workers
     from hypernova.table import OutcomeTable
 
-# Texts that are embedded together, and their number from which other processes pay.
-PART_TEXTS, MIN_PARALLEL_TEXTS = 2048, 8192
+# Texts that are embedded together, and their number from which other processes, each with an
+# embedder of its own in memory, pay.
+PART_TEXTS, MIN_PARALLEL_TEXTS = 2048, 32_768
 
 
 def open_for(
@@ -154,8 +155,11 @@ def embed_texts(
         progress=progress,
         shared=(embedder,),
     )
+    vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
     with closing(parts):
-        return np.concatenate(list(parts))
+        for i, part in zip(starts, parts, strict=True):
+            vectors[i : i + PART_TEXTS] = part
+    return vectors
 
 
 def embed_parts(
@@ -173,16 +177,12 @@ def embed_parts(
         first: Index of the first text, for messages.
         tick: Called with the number of texts that are newly done.
     """
-    return np.concatenate(
-        [
-            embedder._embed_indexed(
-                texts[i : i + PART_TEXTS],
-                range(first + i, first + min(i + PART_TEXTS, len(texts))),
-                tick,
-            )
-            for i in range(0, len(texts), PART_TEXTS)
-        ]
-    )
+    vectors = np.empty((len(texts), embedder.dim), dtype=np.float32)
+    for i in range(0, len(texts), PART_TEXTS):
+        part = texts[i : i + PART_TEXTS]
+        indices = range(first + i, first + i + len(part))
+        vectors[i : i + PART_TEXTS] = embedder._embed_indexed(part, indices, tick)
+    return vectors
 
 
 def _travels(embedder: TextEmbedder) -> bool:

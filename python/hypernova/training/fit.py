@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training.cost_weight import CostWeightScore
     from hypernova.training.embedding import EmbeddedTable
+    from hypernova.training.model_selection import Selection
     from hypernova.training.shared_text import SharedText
     from hypernova.training.trainer import TrainingResult
 
@@ -164,8 +165,17 @@ def fit(
     used, shared = open_for(tasks, embedder, skip_shared=skip_shared, device=device)
     if used is not None and vectors is not None:
         used = store_vectors(used, vectors)
+    reads_text = used is not None
     with compute_threads(1):  # the last bits of products depend on the number
         embedded = embed_table(tasks, used, cluster_prompts, progress, workers=workers)
+        without = None
+        if used is not None and not skip_shared and shared.notable_parts is not None:
+            without = embed_without(
+                tasks, used, shared.notable_parts, cluster_prompts, embedded, progress
+            )
+        texts = texts_read(tasks, used)
+        if sample.whole:
+            used = None  # its memory is worth more to what follows
         learned = learn(
             tasks,
             embedded.vectors,
@@ -181,22 +191,22 @@ def fit(
                 tasks, embedded, learned, seed, target_cost, target_accuracy, progress
             )
             cost_weight = target.cost_weight
-        described = _describe(tasks, used, embedded, learned) if describe else {}
-        text = {}
-        if used is not None:
-            text = _text_metadata(
+        found = _describe(texts, embedded, learned) if describe else {}
+        if reads_text:
+            found |= _alike_prompts(tasks, texts, embedded)
+        if without is not None:
+            other = select_with_progress(
                 tasks,
-                used,
-                shared,
-                embedded,
-                learned,
+                without.vectors,
+                without.cluster_vectors,
                 clusters=clusters,
                 seed=seed,
-                cluster_prompts=cluster_prompts,
-                skip_shared=skip_shared,
                 workers=workers,
                 progress=progress,
             )
+            found |= _shared_text_at_stake(shared, learned, other)
+        elif skip_shared:
+            found["shared_text"] = shared.to_dict(skipped=True)
         if not sample.whole:
             learned = learn_in_pieces(table, used, learned, workers, progress=progress)
         figures = _in_sample_figures(tasks, learned.artifact(cost_weight=cost_weight), embedded)
@@ -238,7 +248,7 @@ def fit(
     return learned.artifact(
         cost_weight=cost_weight,
         identity=embedded.identity,
-        metadata={**metadata, **text, **described, "in_sample": figures},
+        metadata={**metadata, **found, "in_sample": figures},
     )
 
 
@@ -269,59 +279,31 @@ def _find_target(
 
 
 def _describe(
-    table: OutcomeTable,
-    embedder: TextEmbedder | None,
-    embedded: EmbeddedTable,
-    learned: TrainingResult,
+    texts: Sequence[str], embedded: EmbeddedTable, learned: TrainingResult
 ) -> dict[str, object]:
     """Return the metadata of the clusters' distinctive words."""
     assert learned.placed is not None
     described = describe_clusters(
-        texts_read(table, embedder),
-        embedded.vectors,
-        learned.found.centroids,
-        learned.placed.located.assigned,
+        texts, embedded.vectors, learned.found.centroids, learned.placed.located.assigned
     )
     return {"words": [cluster.words for cluster in described]}
 
 
-def _text_metadata(
-    table: OutcomeTable,
-    embedder: TextEmbedder,
-    shared: SharedText,
-    embedded: EmbeddedTable,
-    learned: TrainingResult,
-    *,
-    clusters: int | Literal["auto"],
-    seed: int,
-    cluster_prompts: Sequence[str] | None,
-    skip_shared: bool,
-    workers: Workers,
-    progress: bool,
+def _alike_prompts(
+    table: OutcomeTable, texts: Sequence[str], embedded: EmbeddedTable
 ) -> dict[str, object]:
-    """Return the metadata of shared text, with its effect on accuracy, and of alike prompts."""
-    found: dict[str, object] = {}
-    if skip_shared:
-        found["shared_text"] = shared.to_dict(skipped=True)
-    elif (parts := shared.notable_parts) is not None:
-        without = embed_without(table, embedder, parts, cluster_prompts, embedded, progress)
-        other = select_with_progress(
-            table,
-            without.vectors,
-            without.cluster_vectors,
-            clusters=clusters,
-            seed=seed,
-            workers=workers,
-            progress=progress,
-        )
-        assert learned.selection is not None
-        stake = accuracy_at_stake(learned.selection.held_out, other.held_out, SELECTION_LABEL)
-        found["shared_text"] = {**shared.to_dict(skipped=False), "at_stake": stake}
-    texts = texts_read(table, embedder)
+    """Return the metadata of prompts that have one vector; empty if they are few."""
     alike = find_alike_prompts(table, texts, row_digests(embedded.vectors))
-    if alike is not None:
-        found["alike_prompts"] = alike
-    return found
+    return {} if alike is None else {"alike_prompts": alike}
+
+
+def _shared_text_at_stake(
+    shared: SharedText, learned: TrainingResult, without: Selection
+) -> dict[str, object]:
+    """Return the metadata of shared text that is kept, with its effect on accuracy."""
+    assert learned.selection is not None
+    stake = accuracy_at_stake(learned.selection.held_out, without.held_out, SELECTION_LABEL)
+    return {"shared_text": {**shared.to_dict(skipped=False), "at_stake": stake}}
 
 
 def _in_sample_figures(

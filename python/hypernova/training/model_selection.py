@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.parallel import HERE
+from hypernova.parallel import HERE, calls_in_threads
 from hypernova.training.clustering.prototypes import group_indices
 from hypernova.training.cross_validation import (
     FOLDS,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hypernova.training.clustering.clusters import ClusterSource
     from hypernova.training.cross_validation import FoldDecisions
 
-# Tasks from which other processes decide folds sooner than this one.
+# Tasks from which folds are decided in several threads.
 MIN_PARALLEL_TASKS = 4000
 CLUSTERS = (4, 16, 48)
 # Number of clusters where they estimate nothing and only describe the table.
@@ -261,9 +261,13 @@ def _decided(
     candidates: list[Setting],
     workers: Workers,
 ) -> Iterator[FoldDecisions]:
-    """Make the calls of all folds; for few tasks other processes would start too slowly."""
-    if table.n_tasks < MIN_PARALLEL_TASKS:
-        workers = HERE
+    """Make the calls of all folds, and yield their results in order."""
+    if workers.engine == "local":
+        # Threads share the vectors; the core, BLAS and faiss let each other run.
+        threads = workers.jobs or 1
+        few = table.n_tasks < MIN_PARALLEL_TASKS
+        yield from calls_in_threads(calls, 1 if few else threads, folds.stop)
+        return
     repeats = count_repeats(int(table.prompt_groups().max()) + 1)
     results = workers.map(
         calls, total=FOLDS * repeats, description="choosing", shared=(folds, candidates)

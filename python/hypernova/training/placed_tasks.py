@@ -13,6 +13,7 @@ import numpy as np
 from hypernova.training.clustering.kmeans import assign
 from hypernova.training.estimates.linear_correction import Coordinates
 from hypernova.training.estimates.outcome_sums import (
+    PIECE_TASKS,
     sum_outcomes,
     sum_pairs,
     sum_products,
@@ -45,9 +46,23 @@ class Located:
     shares: Floats
 
     @classmethod
-    def of(cls, vectors: Floats, found: Clusters) -> Located:
-        """Locate tasks by their vectors, float32 (n, dim)."""
-        return cls(found, assign(vectors, found.centroids)[0], found.shares(vectors))
+    def of(cls, vectors: Floats, found: Clusters, tasks: Ints | None = None) -> Located:
+        """Locate tasks by their vectors.
+
+        Args:
+            vectors: float32 (tasks, dim).
+            found: Clusters.
+            tasks: Indices of the tasks to locate, (n,); None for all.
+        """
+        if tasks is None:
+            return cls(found, assign(vectors, found.centroids)[0], found.shares(vectors))
+        pieces = np.split(tasks, range(PIECE_TASKS, len(tasks), PIECE_TASKS))
+        each = [cls.of(vectors[piece], found) for piece in pieces]
+        return cls(
+            found,
+            np.concatenate([located.assigned for located in each]),
+            np.concatenate([located.shares for located in each]),
+        )
 
     def subset(self, tasks: Ints) -> Located:
         """Return the places of some tasks, indices (n,); they may repeat."""

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW = 2048
+# Of fewer texts each is tokenised by itself.
+_MIN_PREPARED = 16
 _PROBE_TOKENS = 512
 
 
@@ -195,6 +197,8 @@ class Embedder(TextEmbedder):
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), _WINDOW):
             window = texts[start : start + _WINDOW]
+            if len(window) >= _MIN_PREPARED:
+                self._tokenizer.prepare([text for text in window if isinstance(text, str)])
             pairs = [
                 self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
             ]

@@ -18,6 +18,8 @@ from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypernova.embedder.text.cut import Span
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -69,6 +71,11 @@ class PromptTokenizer:
     def cut(self, text: str) -> str:
         """Return a text after the cut; see `hypernova.embedder.text.cut.cut`."""
         return text if len(text) <= self._max_chars else cut(text, self._head, self._tail)
+
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Do at once what `tokenize` would do for each of many texts; it changes no token."""
+        if self._words is not None and not self._prompt:
+            self._words.learn([_replace_surrogates(self.cut(text)) for text in texts])
 
     def tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Return the tokens of a text and those of its lead.

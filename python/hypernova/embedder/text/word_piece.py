@@ -10,10 +10,13 @@ them up takes a sixth of the time. A text that holds an added token goes to the 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Tokens = npt.NDArray[np.int64]  # (tokens,)
 
@@ -24,6 +27,8 @@ _WORD = re.compile(r"[^ \t\n\r!-/:-@\[-`{-~]+|[!-/:-@\[-`{-~]")
 # About 5 MB of words; longer ones are rarely words at all.
 _MAX_WORDS, _MAX_WORD_CHARS = 1 << 15, 32
 _TOKEN_BYTES = 8
+# A run of the tokenizer keeps other threads of Python waiting, so it is short.
+_LEARNED_AT_ONCE = 1024
 
 
 class WordPieceTokenizer:
@@ -78,6 +83,18 @@ class WordPieceTokenizer:
             last = own[len(own) - _TOKEN_BYTES * self._tail :]
             own = own[: _TOKEN_BYTES * (self._limit - self._tail)] + last
         return np.frombuffer(self._before + own + self._after, dtype=np.int64)
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Keep the tokens of the words of texts that are to be encoded, in one run for many texts.
+
+        Nothing is learned where texts have a limit: most of their words may need no tokens.
+        """
+        if self._limit is not None:
+            return
+        words = {word for text in texts for word in _WORD.findall(text)}
+        new = [word for word in words if len(word) <= _MAX_WORD_CHARS and word not in self._known]
+        for start in range(0, len(new), _LEARNED_AT_ONCE):
+            self._learn(new[start : start + _LEARNED_AT_ONCE])
 
     def _encode_words(self, words: list[str]) -> bytes:
         """Return the tokens of words; of more than the limit, the first and the last are exact."""

@@ -30,7 +30,7 @@ SHARPNESS = 30.0
 NEAREST = 8
 
 # Vectors whose shares are computed at a time: it bounds copies in float64.
-_PIECE = 8192
+_PIECE = 2048
 
 ClusterSource = Literal["prompts", "groups"]
 
@@ -124,7 +124,13 @@ def find_clusters(
     return Clusters(kmeans(vectors, clusters, seed, starts=starts, tick=tick))
 
 
-def find_group_clusters(vectors: Floats, groups: Ints, start: Prototypes, seed: int) -> Clusters:
+def find_group_clusters(
+    vectors: Floats,
+    groups: Ints,
+    start: Prototypes,
+    seed: int,
+    check: Callable[[], None] | None = None,
+) -> Clusters:
     """Find clusters as prototypes of the groups; arguments as in `train_prototypes`."""
-    found = train_prototypes(vectors, groups, start, seed, SHARPNESS)
+    found = train_prototypes(vectors, groups, start, seed, SHARPNESS, check)
     return Clusters(found.centroids, found.groups)

@@ -66,7 +66,8 @@ def kmeans(
             f"{clusters} clusters were asked for, but there are only {len(vectors)} prompts; "
             f"ask for at most {len(vectors)}"
         )
-    points = sample(vectors, max(SAMPLE_VECTORS, SAMPLE_PER_CLUSTER * clusters), seed)
+    size = max(SAMPLE_VECTORS, SAMPLE_PER_CLUSTER * clusters)
+    points = vectors[sample_rows(len(vectors), size, seed)]
     best, best_objective = vectors[:0], -np.inf
     # Two values of ``seed`` have no start in common: their seeds are hashed apart.
     seeds = np.random.SeedSequence(seed).generate_state(starts) % 2**31
@@ -94,12 +95,11 @@ def kmeans(
     return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
 
 
-def sample(vectors: Floats, size: int, seed: int) -> Floats:
-    """Draw a seeded sample of at most ``size`` vectors, in their order."""
-    if len(vectors) <= size:
-        return vectors
-    rows = np.random.default_rng(seed).choice(len(vectors), size, replace=False)
-    return vectors[np.sort(rows)]
+def sample_rows(n: int, size: int, seed: int) -> Ints | slice:
+    """Draw at most ``size`` of n rows with a seed; they are in their order."""
+    if n <= size:
+        return slice(None)
+    return np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
 def _sorted_rows(rows: Floats) -> Floats:

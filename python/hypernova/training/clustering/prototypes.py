@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.errors import MissingExtraError
-from hypernova.training.clustering.kmeans import assign, kmeans, order_by_size, sum_by_cluster
+from hypernova.training.clustering.kmeans import (
+    assign,
+    kmeans,
+    order_by_size,
+    sample_rows,
+    sum_by_cluster,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hypernova.numeric import Floats, Ints
 
@@ -69,7 +75,12 @@ def group_indices(groups: Sequence[str | None]) -> Ints | None:
 
 
 def train_prototypes(
-    vectors: Floats, groups: Ints, start: Prototypes, seed: int, sharpness: float
+    vectors: Floats,
+    groups: Ints,
+    start: Prototypes,
+    seed: int,
+    sharpness: float,
+    check: Callable[[], None] | None = None,
 ) -> Prototypes:
     """Move the centroids of each group to where they tell the groups apart.
 
@@ -84,6 +95,7 @@ def train_prototypes(
         start: Centroids of each group, of `start_prototypes`; those without a task are dropped.
         seed: Of the sample.
         sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
+        check: Called now and then; it raises to give up.
 
     Raises:
         MissingExtraError: scipy is not installed.
@@ -94,16 +106,16 @@ def train_prototypes(
         raise MissingExtraError(
             'learning clusters from groups needs scipy: pip install "hypernova-router[train]"'
         ) from error
+    rows = sample_rows(len(vectors), MAX_SAMPLE, seed)
+    vectors, groups = vectors[rows], groups[rows]
     centres, owner = _means(vectors, groups, start)
-    every = vectors
-    if len(vectors) > MAX_SAMPLE:
-        rows = np.random.default_rng(seed).choice(len(vectors), MAX_SAMPLE, replace=False)
-        vectors, groups = vectors[rows], groups[rows]
     mine = owner[None, :] == groups[:, None]
     n, shape = np.float32(len(vectors)), centres.shape
     sharp, penalty = np.float32(sharpness), np.float32(PENALTY)
 
     def loss(flat: Floats) -> tuple[float, Floats]:
+        if check:
+            check()
         centroids = flat.reshape(shape).astype(np.float32)
         # Logits of squared distances; the vector's own square cancels out.
         logits = sharp * (vectors @ centroids.T - 0.5 * (centroids**2).sum(axis=1))
@@ -129,7 +141,7 @@ def train_prototypes(
         options={"maxiter": ITERATIONS},
     )
     centroids = found.x.reshape(shape).astype(np.float32)
-    order = order_by_size(every, centroids)
+    order = order_by_size(vectors, centroids)
     return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
 
 

@@ -11,7 +11,7 @@ million tasks in a cell. Sums beyond that depend on the order alone, and pieces 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,25 @@ if TYPE_CHECKING:
 # factors of a product, whose products then have twice as many.
 SCORE_BITS, COST_BITS, FACTOR_BITS = 32, 40, 18
 # Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
-PIECE_TASKS = 8192
+PIECE_TASKS = 2048
+
+
+class Outcomes(NamedTuple):
+    """Outcomes of n tasks and m models, (n, m) each, as a table has them.
+
+    Attributes:
+        score: In 0..1, NaN where there is no outcome.
+        cost_usd: NaN where unknown.
+        latency_s: NaN where unknown.
+    """
+
+    score: Floats
+    cost_usd: Floats
+    latency_s: Floats
+
+    def subset(self, tasks: Ints) -> Outcomes:
+        """Return the outcomes of some tasks, by their indices."""
+        return Outcomes(*(values[tasks] for values in self))
 
 
 def rounded(values: Floats, bits: int) -> Floats:
@@ -208,13 +226,14 @@ def _pieces(vectors: Floats, values: Floats) -> Iterator[tuple[Floats, Floats]]:
         yield rounded(vectors[piece], FACTOR_BITS), values[piece]
 
 
-def sum_shares(vectors: Floats, score: Floats, shares: Floats) -> Sums:
+def sum_shares(vectors: Floats, score: Floats, shares: Floats, tasks: Ints | None = None) -> Sums:
     """Sum the clusters' shares in the tasks of each class, and their products with the vectors.
 
     Args:
-        vectors: float32 (n, dim).
+        vectors: float32 (n, dim), or (tasks, dim) of all tasks.
         score: (n, m), NaN where there is no outcome.
         shares: (n, k), of `Clusters.shares`.
+        tasks: Indices of the n tasks in ``vectors``; None where these are all.
 
     Returns:
         float64: ``class_shares`` (classes, k) and ``class_vector_shares`` (classes, dim, k).

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.artifact.profile import Profile
-from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
+from hypernova.training.estimates.outcome_sums import Outcomes, sum_outcomes, sum_pairs
 from hypernova.training.estimates.sums import ratio
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Evidence:
 
     @classmethod
     def of(
-        cls, table: OutcomeTable, clusters: Ints, k: int, groups: Ints | None = None
+        cls, table: OutcomeTable | Outcomes, clusters: Ints, k: int, groups: Ints | None = None
     ) -> Evidence:
         """Sum the outcomes of a table.
 
