@@ -83,9 +83,7 @@ class StoredEmbedder(TextEmbedder):
     def _begin(self, embedder: TextEmbedder, folder: Path) -> None:
         self._embedder = embedder
         self._folder = folder
-        self._store = VectorStore(
-            folder / embedder.fingerprint, embedder.fingerprint, embedder.dim
-        )
+        self._store = VectorStore(folder / embedder.fingerprint, embedder.fingerprint, embedder.dim)
         weakref.finalize(self, self._store.flush)
 
     @property
@@ -168,7 +166,8 @@ class StoredEmbedder(TextEmbedder):
         exact = str.__str__(text)
         vectors = np.empty((1, self.dim), dtype=np.float32)
         if self._store.find(_key_array([_key(exact)]), vectors, look=False)[0]:
-            return vectors[0]
+            vector: Vectors = vectors[0]
+            return vector
         return self._embedder.embed_one(exact)
 
     def _embed_indexed(
@@ -294,9 +293,7 @@ def _key_array(keys: list[bytes]) -> Keys:
 _unpickled: UnpickledCache[Hashable, StoredEmbedder] = UnpickledCache()
 
 
-def _open_again(
-    kind: type[StoredEmbedder], embedder: TextEmbedder, folder: Path
-) -> StoredEmbedder:
+def _open_again(kind: type[StoredEmbedder], embedder: TextEmbedder, folder: Path) -> StoredEmbedder:
     """Open what a pickle names, or return what an equal pickle has opened in this process.
 
     The folder is not tried: work that began with a disk that had space goes on without.

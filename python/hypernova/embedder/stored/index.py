@@ -5,6 +5,7 @@ Not here: the files (see ``segment``), which alone say whether a row is that of 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -116,7 +117,7 @@ class KeyIndex:
         order = np.argsort(rows, kind="stable")
         numbers = np.searchsorted(self._starts, rows[order], side="right") - 1
         bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             if first < last:
                 number = int(numbers[first])
                 positions = order[first:last]
@@ -128,8 +129,6 @@ def heads_of(keys: Keys) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(keys[:, :8]).view("<u8").reshape(len(keys)).astype(np.uint64)
 
 
-def _sorted_level(
-    heads: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint32]
-) -> _Level:
+def _sorted_level(heads: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint32]) -> _Level:
     order = np.argsort(heads, kind="stable")
     return _Level(heads[order], rows[order])
