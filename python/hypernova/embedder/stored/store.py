@@ -1,6 +1,6 @@
 """The vectors of one embedder in its folder: found, added, and given up where the disk is full.
 
-Not here: texts and embedders (see ``embedder``), and the layout of a file (see ``segment``).
+Not here: texts and embedders (see ``embedder``), and the layout of a file (see ``vector_file``).
 
 There are no locks, in the folder or in memory. A file is written under another name, renamed
 when it is whole, and never changed: two processes that embed the same texts write two files. The
@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.embedder.stored.index import Ints, KeyIndex, heads_of
-from hypernova.embedder.stored.segment import (
+from hypernova.embedder.stored.vector_file import (
     KEY_BYTES,
     Keys,
-    Segment,
+    VectorFile,
     read_keys,
     read_rows,
-    write_segment,
+    write_vector_file,
 )
 from hypernova.errors import WriteError
 from hypernova.paths import path_label
@@ -102,8 +102,8 @@ class VectorStore:
 
         def read(numbers: Ints, rows: Ints) -> npt.NDArray[np.bool_]:
             good = np.zeros(len(numbers), dtype=bool)
-            for segment, at, own in index.by_segment(rows):
-                there, made = self._read(segment, own, keys[numbers[at]])
+            for file, at, own in index.by_file(rows):
+                there, made = self._read(file, own, keys[numbers[at]])
                 vectors[numbers[at[there]]] = made[there]
                 good[at] = there
             return good
@@ -117,19 +117,19 @@ class VectorStore:
         return found
 
     def _read(
-        self, segment: Segment, rows: Ints, keys: Keys
+        self, file: VectorFile, rows: Ints, keys: Keys
     ) -> tuple[npt.NDArray[np.bool_], Vectors]:
         vectors = np.empty((len(rows), self._dim), dtype=np.float32)
         found = np.zeros(len(rows), dtype=bool)
-        if segment.path in self._useless:
+        if file.path in self._useless:
             return found, vectors
         try:
-            found, is_whole = read_rows(segment, rows, keys, vectors)
+            found, is_whole = read_rows(file, rows, keys, vectors)
         except OSError as error:
-            self._give_up(segment.path, error)
+            self._give_up(file.path, error)
             return found, vectors
         if not is_whole:
-            self._say(segment.path, "damaged; texts whose vectors it held are embedded again")
+            self._say(file.path, "damaged; texts whose vectors it held are embedded again")
         return found, vectors
 
     def _look(self) -> bool:
@@ -145,7 +145,7 @@ class VectorStore:
         except OSError:  # deleted, as it may be
             return False
         index = self._index
-        known = {segment.path for segment in index.segments} | self._useless
+        known = {file.path for file in index.files} | self._useless
         added = []
         # Sorted, so that of two vectors of a text every run over the same files takes one.
         for path in sorted(paths):
@@ -160,9 +160,9 @@ class VectorStore:
                 self._useless |= {path}
                 self._say(path, "not used: it is damaged, or another version wrote it")
             else:
-                segment, keys = read
-                added.append((segment, heads_of(keys)))
-        self._index = index.with_segments(added)
+                file, keys = read
+                added.append((file, heads_of(keys)))
+        self._index = index.with_files(added)
         return bool(added)
 
     def keep(self, keys: list[bytes], vectors: Vectors, *, is_end: bool = False) -> None:
@@ -202,14 +202,14 @@ class VectorStore:
                 self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it
             except OSError as error:
                 raise WriteError(error.strerror or str(error)) from error
-            segment = write_segment(self._folder / name, self._fingerprint, array, vectors)
+            file = write_vector_file(self._folder / name, self._fingerprint, array, vectors)
         except WriteError as error:
             self._write_again_at = time.monotonic() + _WRITE_AGAIN_S
             reason = getattr(error.__cause__, "strerror", None) or error
             self._say(self._folder, f"vectors cannot be kept now ({reason}); embedding goes on")
             return
         self._wrote_at = time.monotonic()
-        self._index = self._index.with_segments([(segment, heads_of(array))])
+        self._index = self._index.with_files([(file, heads_of(array))])
 
     def _give_up(self, path: Path, error: OSError) -> None:
         """Use a file no more; one that was deleted is not worth a warning."""

@@ -48,7 +48,7 @@ _MAX_READ: Final = 1024
 _MAX_GAP: Final = 4
 
 
-class Segment(NamedTuple):
+class VectorFile(NamedTuple):
     """The place and the shape of a file of vectors.
 
     Attributes:
@@ -62,7 +62,7 @@ class Segment(NamedTuple):
     dim: int
 
 
-def write_segment(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) -> Segment:
+def write_vector_file(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) -> VectorFile:
     """Write a file of vectors whole or not at all.
 
     Args:
@@ -85,10 +85,10 @@ def write_segment(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) 
         file.write(rows.data.cast("B"))
         file.flush()
         os.fsync(file.fileno())
-    return Segment(path, n, dim)
+    return VectorFile(path, n, dim)
 
 
-def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] | None:
+def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[VectorFile, Keys] | None:
     """Read the keys of a file; None if it is not whole, or of another embedder.
 
     Args:
@@ -97,7 +97,7 @@ def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] 
         dim: Length of its vectors.
 
     Returns:
-        The segment, and its keys: uint8 (n, 32).
+        The file, and its keys: uint8 (n, 32).
 
     Raises:
         OSError: The file cannot be read, or is gone.
@@ -118,16 +118,16 @@ def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] 
         keys = file.read(n * KEY_BYTES)
     if len(keys) < n * KEY_BYTES or _digest(start, keys) != digest:
         return None
-    return Segment(path, n, dim), np.frombuffer(keys, dtype=np.uint8).reshape(n, KEY_BYTES)
+    return VectorFile(path, n, dim), np.frombuffer(keys, dtype=np.uint8).reshape(n, KEY_BYTES)
 
 
 def read_rows(
-    segment: Segment, rows: npt.NDArray[np.int64], keys: Keys, vectors: Vectors
+    file: VectorFile, rows: npt.NDArray[np.int64], keys: Keys, vectors: Vectors
 ) -> tuple[npt.NDArray[np.bool_], bool]:
     """Read vectors of a file, as far as they are those of the keys.
 
     Args:
-        segment: The file.
+        file: The file.
         rows: Rows to read, rising; shape (m,).
         keys: The keys that the rows should have, uint8 (m, 32).
         vectors: Takes the vectors, float32 (m, dim); a row that is not found is undefined.
@@ -140,28 +140,28 @@ def read_rows(
     """
     found = np.zeros(len(rows), dtype=bool)
     is_whole = True
-    with segment.path.open("rb", buffering=0) as file:
+    with file.path.open("rb", buffering=0) as opened:
         for start in range(0, len(rows), _MAX_READ):
             part = slice(start, start + _MAX_READ)
-            read = _read_part(file.fileno(), segment, rows[part])
+            read = _read_part(opened.fileno(), file, rows[part])
             if read is None:
                 is_whole = False
                 continue
             their_keys, words = read
-            good = words.view("<u4")[:, segment.dim] == _checksums(their_keys, words)
+            good = words.view("<u4")[:, file.dim] == _checksums(their_keys, words)
             is_whole = is_whole and bool(good.all())
-            vectors[part] = words[:, : segment.dim]
+            vectors[part] = words[:, : file.dim]
             # Equal keys: the index knows a key by eight of its bytes.
             found[part] = good & (their_keys == keys[part]).all(axis=1)
     return found, is_whole
 
 
 def _read_part(
-    descriptor: int, segment: Segment, rows: npt.NDArray[np.int64]
+    descriptor: int, file: VectorFile, rows: npt.NDArray[np.int64]
 ) -> tuple[Keys, npt.NDArray[np.float32]] | None:
     """Read rising rows with their keys and checksums; None if the file ends before."""
-    width = segment.dim + 1
-    at = _HEADER_BYTES + segment.n * KEY_BYTES
+    width = file.dim + 1
+    at = _HEADER_BYTES + file.n * KEY_BYTES
     first, n = int(rows[0]), int(rows[-1] - rows[0]) + 1
     keys = np.empty((n, KEY_BYTES), dtype=np.uint8)
     if not _fill(descriptor, keys, _HEADER_BYTES + first * KEY_BYTES):
