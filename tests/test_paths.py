@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hypernova.errors import TableWriteError, TextError, WriteError
-from hypernova.paths import replacing
+from hypernova.paths import make_folder, replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,3 +74,16 @@ def test_an_error_removes_the_temporary_and_leaves_the_old(
 def test_a_block_that_makes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot be written"), replacing(tmp_path / "out"):
         pass
+
+
+def test_a_folder_is_made_or_found_to_be_writable(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    for _ in range(2):
+        assert make_folder(folder) == folder
+        assert list(folder.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(WriteError, match="file is a file; name a folder"):
+        make_folder(tmp_path / "file")
+    for wrong in (tmp_path / "file" / "below", tmp_path / "null\0byte", "/proc/self/none"):
+        with pytest.raises(WriteError, match="cannot be written"):
+            make_folder(wrong)

@@ -67,7 +67,7 @@ def test_another_embedder_is_refused_with_both_names(path: Path, other: Any, nam
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (np.ones((2, DIM + 1)), r"shape \(2, 33\) for 2 texts, expected \(2, 32\)"),
+        (np.ones((2, DIM + 1)), r"shape \(2, 33\) for 2 texts \(0 to 1\), expected \(2, 32\)"),
         (np.ones(DIM), r"shape \(32,\)"),
         (np.ones((3, DIM)), r"shape \(3, 32\)"),
         (np.zeros((2, DIM)), "only zeros for text 0"),

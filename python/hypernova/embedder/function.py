@@ -12,7 +12,7 @@ import numpy as np
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.onnx.files import first_line
-from hypernova.embedder.text.checks import check_has_text, text_label
+from hypernova.embedder.text.checks import check_has_text, text_label, text_labels
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class CallableEmbedder(TextEmbedder):
         function: Takes a list of n texts, none of them blank, whole and as they were given;
             returns finite numbers of shape (n, dim), none of the rows all zero, as a NumPy array
             or a value that ``numpy.asarray`` converts. Rows are brought to length 1. Exceptions
-            of the function pass through unchanged.
+            of the function pass through, with a note that names the texts of the call.
         name: The name in artifacts and messages.
         dim: Length of a vector.
         batch: Largest number of texts in one call.
@@ -159,23 +159,29 @@ class CallableEmbedder(TextEmbedder):
         """Call the function, and check its result: float32 (len(texts), dim) of length 1."""
         # Not len(texts) after the call: the function may have changed the list.
         expected = (len(indices), self._dim)
-        given: Any = self._function(texts)
+        labels = text_labels(indices)
+        try:
+            given: Any = self._function(texts)
+        except Exception as error:
+            error.add_note(f"the callable embedder {self._name!r} was called with {labels}")
+            raise
         try:
             found = np.asarray(given)
         except Exception as error:
             raise EmbedderError(
                 f"the callable embedder {self._name!r} gave {type(given).__name__}, which is no "
-                f"array: {first_line(error)}; expected numbers of shape {expected}"
+                f"array, for {labels}: {first_line(error)}; expected numbers of shape {expected}"
             ) from error
         if found.dtype.kind not in "fiu":
             raise EmbedderError(
                 f"the callable embedder {self._name!r} gave {type(given).__name__} of dtype "
-                f"{found.dtype}, expected numbers that convert to float32, of shape {expected}"
+                f"{found.dtype} for {labels}, expected numbers that convert to float32, of shape "
+                f"{expected}"
             )
         if found.shape != expected:
             raise EmbedderError(
                 f"the callable embedder {self._name!r} gave shape {found.shape} for "
-                f"{len(indices)} texts, expected {expected}"
+                f"{labels}, expected {expected}"
             )
         numbers = found.astype(np.float64)
         # Scaled first, so that no square overflows or vanishes. NaN is the largest of its row.

@@ -33,6 +33,7 @@ from hypernova.embedder.onnx.files import (
 )
 from hypernova.embedder.onnx.model import OnnxModel, load_session
 from hypernova.embedder.onnx.runtime import Device, check_device
+from hypernova.embedder.text.checks import text_label
 from hypernova.embedder.text.tokenizer import PromptTokenizer
 from hypernova.errors import EmbedderError, EmbedderMismatchError
 from hypernova.unpickled import UnpickledCache
@@ -185,7 +186,7 @@ class Embedder(TextEmbedder):
         vector: Vectors = text + np.float32(self._lead_weight) * lead
         length = math.sqrt(np.vdot(vector, vector))
         if not length:
-            raise self._cancelled()
+            raise self._cancelled(None)
         return vector / np.float32(length)
 
     def _embed_indexed(
@@ -203,26 +204,29 @@ class Embedder(TextEmbedder):
                 self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
             ]
             leads = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
+            of_leads = [indices[row] for row in leads]
             # Leads first: a text that progress counts is then done but for the sum.
-            lead_vectors = self._model.embed(list(leads.values()), None)
-            tokens = [own for own, _ in pairs]
-            vectors[start : start + len(window)] = self._model.embed(tokens, progress)
+            lead_vectors = self._model.embed(list(leads.values()), of_leads, None)
+            tokens, of_texts = [own for own, _ in pairs], indices[start : start + len(window)]
+            vectors[start : start + len(window)] = self._model.embed(tokens, of_texts, progress)
             if leads:
-                vectors[list(leads)] = self._add_leads(vectors[list(leads)], lead_vectors)
+                rows = list(leads)
+                vectors[rows] = self._add_leads(vectors[rows], lead_vectors, of_leads)
         return vectors
 
-    def _add_leads(self, texts: Vectors, leads: Vectors) -> Vectors:
+    def _add_leads(self, texts: Vectors, leads: Vectors, indices: Sequence[int]) -> Vectors:
         """Add ``lead_weight`` times each lead's vector to its text's: (n, dim) of length 1."""
         vectors = texts + np.float32(self._lead_weight) * leads
         length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         if not length.all():
-            raise self._cancelled()
+            raise self._cancelled(indices[int(length.argmin())])
         with_leads: Vectors = vectors / length[:, None]
         return with_leads
 
-    def _cancelled(self) -> EmbedderError:
+    def _cancelled(self, index: int | None) -> EmbedderError:
+        named = "a text" if index is None else text_label(index)
         return EmbedderError(
-            f"{self._model_path}: the vector of a text and {self._lead_weight} times that "
+            f"{self._model_path}: the vector of {named} and {self._lead_weight} times that "
             "of its lead add up to 0"
         )
 

@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from hypernova.embedder.onnx.files import MODEL, SETTINGS, first_line
 from hypernova.embedder.onnx.runtime import Device, import_onnxruntime, open_session
+from hypernova.embedder.text.checks import text_labels
 from hypernova.errors import DeviceError, EmbedderError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from hypernova.embedder.base import Vectors
@@ -62,30 +63,51 @@ class OnnxModel:
         length = self._checked_length(vector)
         return vector / np.float32(length) if self._normalize else vector
 
-    def embed(self, tokens: list[Tokens], progress: Callable[[int], None] | None) -> Vectors:
+    def embed(
+        self,
+        tokens: list[Tokens],
+        indices: Sequence[int],
+        progress: Callable[[int], None] | None,
+    ) -> Vectors:
         """Return the vectors of many texts, (len(tokens), dim), in the order of ``tokens``.
 
         Args:
             tokens: Token ids of each text.
+            indices: The index of each text, for messages.
             progress: Called after each run with its number of texts.
 
         Raises:
-            EmbedderError: The model fails, or a vector has no finite length above 0.
+            EmbedderError: The model fails, or a vector has no finite length above 0; the message
+                has the index of the text, or those of a run whose texts fail only together.
         """
         vectors = np.empty((len(tokens), self._dim), dtype=np.float32)
         for batch in self._batches([len(ids) for ids in tokens]):
-            ids = np.zeros((len(batch), len(tokens[batch[-1]])), dtype=np.int64)
-            mask = np.zeros_like(ids)
-            for row, i in enumerate(batch):
-                ids[row, : len(tokens[i])] = tokens[i]
-                mask[row, : len(tokens[i])] = 1
-            raw = self._forward(ids, mask)
-            length = np.sqrt(np.einsum("ij,ij->i", raw, raw))
-            self._check_lengths(float(length.min()), float(length.max()))
-            vectors[batch] = raw / length[:, None] if self._normalize else raw
+            try:
+                vectors[batch] = self._embed_batch([tokens[i] for i in batch])
+            except EmbedderError as error:
+                named = [indices[i] for i in batch]
+                for i in batch if len(batch) > 1 else ():
+                    try:
+                        self.embed_one(tokens[i])
+                    except EmbedderError:
+                        named = [indices[i]]
+                        break
+                raise EmbedderError(f"{text_labels(sorted(named))}: {error}") from error
             if progress is not None:
                 progress(len(batch))
         return vectors
+
+    def _embed_batch(self, tokens: list[Tokens]) -> Vectors:
+        """Return the vectors of the texts of one run; the last of them is the longest."""
+        ids = np.zeros((len(tokens), len(tokens[-1])), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(tokens):
+            ids[row, : len(own)] = own
+            mask[row, : len(own)] = 1
+        raw = self._forward(ids, mask)
+        length = np.sqrt(np.einsum("ij,ij->i", raw, raw))
+        self._check_lengths(float(length.min()), float(length.max()))
+        return raw / length[:, None] if self._normalize else raw
 
     def probe(self, token: int, length: int) -> None:
         """Run the model once, so that a mismatch is found now and not under load.

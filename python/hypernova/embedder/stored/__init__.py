@@ -5,7 +5,7 @@ Not here: any way to make a vector, or to use one; the cache of a process is ``e
 - ``embedder``: an embedder that looks in the folder first
 - ``store``: the vectors of one embedder in its folder, for reading and writing
 - ``index``: which row of which file may hold the vector of a key
-- ``segment``: one file of vectors, written once
+- ``vector_file``: one file of vectors, written once
 """
 
 from hypernova.embedder.stored.embedder import StoredEmbedder, store_vectors

@@ -15,8 +15,8 @@ import numpy as np
 
 from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.shared_text import SkipSharedEmbedder
-from hypernova.embedder.stored.segment import KEY_BYTES
 from hypernova.embedder.stored.store import VectorStore
+from hypernova.embedder.stored.vector_file import KEY_BYTES
 from hypernova.embedder.text.checks import check_has_text, check_is_text
 from hypernova.paths import make_folder, path_label
 from hypernova.unpickled import UnpickledCache
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
-    from hypernova.embedder.stored.segment import Keys
+    from hypernova.embedder.stored.vector_file import Keys
 
 # Texts that are looked up at a time, and vectors of one file.
 _PART: Final = 8192
@@ -166,7 +166,8 @@ class StoredEmbedder(TextEmbedder):
         exact = str.__str__(text)
         vectors = np.empty((1, self.dim), dtype=np.float32)
         if self._store.find(_key_array([_key(exact)]), vectors, look=False)[0]:
-            return vectors[0]
+            vector: Vectors = vectors[0]
+            return vector
         return self._embedder.embed_one(exact)
 
     def _embed_indexed(

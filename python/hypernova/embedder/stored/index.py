@@ -1,10 +1,11 @@
 """Which row of which file may hold the vector of a key: 12 bytes in memory for each vector.
 
-Not here: the files (see ``segment``), which alone say whether a row is that of a key.
+Not here: the files (see ``vector_file``), which alone say whether a row is that of a key.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -13,54 +14,54 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hypernova.embedder.stored.segment import Keys, Segment
+    from hypernova.embedder.stored.vector_file import Keys, VectorFile
 
 Ints = npt.NDArray[np.int64]
 
-# A row is a uint32 among those of all segments; more are not looked for.
+# A row is a uint32 among those of all files; more are not looked for.
 _MAX_ROWS: Final = 2**32
 
 
 class _Level(NamedTuple):
-    """Rows of several segments, sorted by the first eight bytes of their keys."""
+    """Rows of several files, sorted by the first eight bytes of their keys."""
 
     heads: npt.NDArray[np.uint64]
     rows: npt.NDArray[np.uint32]
 
 
 class KeyIndex:
-    """The rows of segments by the heads of their keys; immutable, so that threads may share it.
+    """The rows of files by the heads of their keys; immutable, so that threads may share it.
 
-    Levels are sorted arrays, each at least twice as long as the next, so that adding a segment
+    Levels are sorted arrays, each at least twice as long as the next, so that adding a file
     merges little, and a search looks into few.
 
     Attributes:
-        segments: The segments, in the order in which they were added.
+        files: The files, in the order in which they were added.
     """
 
     def __init__(self) -> None:
-        self.segments: tuple[Segment, ...] = ()
+        self.files: tuple[VectorFile, ...] = ()
         self._starts: tuple[int, ...] = ()
         self._n = 0
         self._levels: tuple[_Level, ...] = ()
 
-    def with_segments(self, added: Sequence[tuple[Segment, npt.NDArray[np.uint64]]]) -> KeyIndex:
-        """Return an index that knows further segments, too.
+    def with_files(self, added: Sequence[tuple[VectorFile, npt.NDArray[np.uint64]]]) -> KeyIndex:
+        """Return an index that knows further files, too.
 
         Args:
-            added: Each segment with the heads of its keys, as `heads_of` gives them.
+            added: Each file with the heads of its keys, as `heads_of` gives them.
         """
         index = KeyIndex()
-        segments, starts, n = list(self.segments), list(self._starts), self._n
+        files, starts, n = list(self.files), list(self._starts), self._n
         heads = []
-        for segment, own in added:
-            if n + segment.n > _MAX_ROWS:
+        for file, own in added:
+            if n + file.n > _MAX_ROWS:
                 continue
-            segments.append(segment)
+            files.append(file)
             starts.append(n)
             heads.append(own)
-            n += segment.n
-        index.segments, index._starts, index._n = tuple(segments), tuple(starts), n
+            n += file.n
+        index.files, index._starts, index._n = tuple(files), tuple(starts), n
         if not heads:
             index._levels = self._levels
             return index
@@ -84,7 +85,7 @@ class KeyIndex:
 
         Args:
             heads: The head of each key, shape (n,).
-            read: Given numbers of keys and for each a row among all segments; returns which of
+            read: Given numbers of keys and for each a row among all files; returns which of
                 these rows hold their key.
 
         Returns:
@@ -106,21 +107,21 @@ class KeyIndex:
                     keys, at = keys[~good], at[~good] + 1
         return found
 
-    def by_segment(self, rows: Ints) -> Iterator[tuple[Segment, Ints, Ints]]:
-        """Divide rows among all segments by their segment.
+    def by_file(self, rows: Ints) -> Iterator[tuple[VectorFile, Ints, Ints]]:
+        """Divide rows among all files by their file.
 
         Yields:
-            A segment, the positions in ``rows`` that are its rows, and these as
-            rows of the segment, rising.
+            A file, the positions in ``rows`` that are its rows, and these as
+            rows of the file, rising.
         """
         order = np.argsort(rows, kind="stable")
         numbers = np.searchsorted(self._starts, rows[order], side="right") - 1
         bounds = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(rows)]
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             if first < last:
                 number = int(numbers[first])
                 positions = order[first:last]
-                yield self.segments[number], positions, rows[positions] - self._starts[number]
+                yield self.files[number], positions, rows[positions] - self._starts[number]
 
 
 def heads_of(keys: Keys) -> npt.NDArray[np.uint64]:
@@ -129,5 +130,10 @@ def heads_of(keys: Keys) -> npt.NDArray[np.uint64]:
 
 
 def _sorted_level(heads: npt.NDArray[np.uint64], rows: npt.NDArray[np.uint32]) -> _Level:
+    """Sort a level; ``heads`` is sorted in place, which takes a fifth less memory than a copy."""
+    # Stable: of two vectors of a text, that of the first file is taken.
     order = np.argsort(heads, kind="stable")
-    return _Level(heads[order], rows[order])
+    rows = rows[order]
+    del order
+    heads.sort()
+    return _Level(heads, rows)

@@ -1,6 +1,6 @@
 """The vectors of one embedder in its folder: found, added, and given up where the disk is full.
 
-Not here: texts and embedders (see ``embedder``), and the layout of a file (see ``segment``).
+Not here: texts and embedders (see ``embedder``), and the layout of a file (see ``vector_file``).
 
 There are no locks, in the folder or in memory. A file is written under another name, renamed
 when it is whole, and never changed: two processes that embed the same texts write two files. The
@@ -21,13 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.embedder.stored.index import Ints, KeyIndex, heads_of
-from hypernova.embedder.stored.segment import (
+from hypernova.embedder.stored.vector_file import (
     KEY_BYTES,
     Keys,
-    Segment,
+    VectorFile,
     read_keys,
     read_rows,
-    write_segment,
+    write_vector_file,
 )
 from hypernova.errors import WriteError
 from hypernova.paths import path_label
@@ -67,8 +67,7 @@ class VectorStore:
         self._fingerprint = bytes.fromhex(fingerprint)
         self._dim = dim
         self._index = KeyIndex()
-        self._seen: frozenset[str] = frozenset()  # names of files, useless ones included
-        self._useless: frozenset[Segment] = frozenset()
+        self._useless: frozenset[Path] = frozenset()  # files that cannot be read, or are damaged
         self._looked_at: float | None = None
         self._wrote_at: float | None = None
         self._write_again_at = 0.0
@@ -103,8 +102,8 @@ class VectorStore:
 
         def read(numbers: Ints, rows: Ints) -> npt.NDArray[np.bool_]:
             good = np.zeros(len(numbers), dtype=bool)
-            for segment, at, own in index.by_segment(rows):
-                there, made = self._read(segment, own, keys[numbers[at]])
+            for file, at, own in index.by_file(rows):
+                there, made = self._read(file, own, keys[numbers[at]])
                 vectors[numbers[at[there]]] = made[there]
                 good[at] = there
             return good
@@ -118,21 +117,19 @@ class VectorStore:
         return found
 
     def _read(
-        self, segment: Segment, rows: Ints, keys: Keys
+        self, file: VectorFile, rows: Ints, keys: Keys
     ) -> tuple[npt.NDArray[np.bool_], Vectors]:
         vectors = np.empty((len(rows), self._dim), dtype=np.float32)
         found = np.zeros(len(rows), dtype=bool)
-        if segment in self._useless:
+        if file.path in self._useless:
             return found, vectors
         try:
-            found, is_whole = read_rows(segment, rows, keys, vectors)
+            found, is_whole = read_rows(file, rows, keys, vectors)
         except OSError as error:
-            self._useless |= {segment}
-            if not isinstance(error, FileNotFoundError):
-                self._say_useless(segment.path, error.strerror or str(error))
+            self._give_up(file.path, error)
             return found, vectors
         if not is_whole:
-            self._say_useless(segment.path, "it is damaged")
+            self._say(file.path, "damaged; texts whose vectors it held are embedded again")
         return found, vectors
 
     def _look(self) -> bool:
@@ -144,30 +141,28 @@ class VectorStore:
             self._remove_abandoned()
         self._looked_at = now
         try:
-            names = os.listdir(self._folder)
+            paths = list(self._folder.iterdir())
         except OSError:  # deleted, as it may be
             return False
-        seen, added = set(self._seen), []
+        index = self._index
+        known = {file.path for file in index.files} | self._useless
+        added = []
         # Sorted, so that of two vectors of a text every run over the same files takes one.
-        for name in sorted(names):
-            if name in self._seen or not name.endswith(_SUFFIX):
+        for path in sorted(paths):
+            if path.suffix != _SUFFIX or path in known:
                 continue
-            path = self._folder / name
             try:
                 read = read_keys(path, self._fingerprint, self._dim)
-            except FileNotFoundError:
-                continue
             except OSError as error:
-                self._say_useless(path, error.strerror or str(error))
+                self._give_up(path, error)
+                continue
+            if read is None:
+                self._useless |= {path}
+                self._say(path, "not used: it is damaged, or another version wrote it")
             else:
-                if read is None:
-                    self._say_useless(path, "it is damaged, or another version wrote it")
-                else:
-                    segment, keys = read
-                    added.append((segment, heads_of(keys)))
-            seen.add(name)
-        self._seen = frozenset(seen)
-        self._index = self._index.with_segments(added)
+                file, keys = read
+                added.append((file, heads_of(keys)))
+        self._index = index.with_files(added)
         return bool(added)
 
     def keep(self, keys: list[bytes], vectors: Vectors, *, is_end: bool = False) -> None:
@@ -176,8 +171,8 @@ class VectorStore:
         Args:
             keys: 32 bytes each.
             vectors: float32 (len(keys), dim).
-            is_end: No more vectors follow soon. Few of them wait for the next call, if a
-                file was written seconds ago.
+            is_end: No more vectors follow soon. A few of them wait in memory for the next call,
+                or for `flush`, if a file was written seconds ago.
         """
         now = time.monotonic()
         unwritten = self._unwritten
@@ -207,18 +202,20 @@ class VectorStore:
                 self._folder.mkdir(parents=True, exist_ok=True)  # somebody may have deleted it
             except OSError as error:
                 raise WriteError(error.strerror or str(error)) from error
-            segment = write_segment(self._folder / name, self._fingerprint, array, vectors)
+            file = write_vector_file(self._folder / name, self._fingerprint, array, vectors)
         except WriteError as error:
             self._write_again_at = time.monotonic() + _WRITE_AGAIN_S
             reason = getattr(error.__cause__, "strerror", None) or error
             self._say(self._folder, f"vectors cannot be kept now ({reason}); embedding goes on")
             return
         self._wrote_at = time.monotonic()
-        self._seen |= {name}
-        self._index = self._index.with_segments([(segment, heads_of(array))])
+        self._index = self._index.with_files([(file, heads_of(array))])
 
-    def _say_useless(self, path: Path, why: str) -> None:
-        self._say(path, f"not used ({why}); its texts are embedded again")
+    def _give_up(self, path: Path, error: OSError) -> None:
+        """Use a file no more; one that was deleted is not worth a warning."""
+        self._useless |= {path}
+        if not isinstance(error, FileNotFoundError):
+            self._say(path, f"not used: {error.strerror or error}")
 
     def _say(self, path: Path, what: str) -> None:
         """Log a warning, the first one about a place."""
@@ -228,9 +225,9 @@ class VectorStore:
 
     def _remove_abandoned(self) -> None:
         """Remove unfinished files of processes that were killed a day ago or earlier."""
-        with suppress(OSError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if _ABANDONED.fullmatch(entry.name):
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                if _ABANDONED.fullmatch(path.name):
                     with suppress(OSError):
-                        if time.time() - entry.stat().st_mtime > _ABANDONED_AFTER_S:
-                            os.unlink(entry.path)
+                        if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                            path.unlink()

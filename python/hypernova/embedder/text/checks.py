@@ -5,8 +5,13 @@ Not here: texts without a token (see ``tokenizer``).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def check_is_text(text: object, index: int | None) -> None:
@@ -48,3 +53,10 @@ def empty_error(index: int | None) -> TextError:
 def text_label(index: int | None) -> str:
     """Return the name of a text in a message."""
     return "the text" if index is None else f"text {index}"
+
+
+def text_labels(indices: Sequence[int | None]) -> str:
+    """Return the name of several texts, in the order of their indices, in a message."""
+    if len(indices) == 1:
+        return text_label(indices[0])
+    return f"{len(indices)} texts ({indices[0]} to {indices[-1]})"

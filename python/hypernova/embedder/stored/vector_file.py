@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import crc32
@@ -29,7 +30,6 @@ import numpy.typing as npt
 from hypernova.paths import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hypernova.embedder.base import Vectors
@@ -43,12 +43,12 @@ _HEADER: Final = struct.Struct("<8sIIQ8x32s")
 _HEADER_BYTES: Final = _HEADER.size + 32
 # No file that hypernova writes has as many; it bounds what a forged one takes in memory.
 _MAX_ROWS: Final = 2**20
-# Rows that are read at a time, and unwanted ones that are read along rather than skipped.
+# Rows that are wanted at a time; a gap of more rows between two wanted ones is not read.
 _MAX_READ: Final = 1024
-_MAX_GAP: Final = 8
+_MAX_GAP: Final = 4
 
 
-class Segment(NamedTuple):
+class VectorFile(NamedTuple):
     """The place and the shape of a file of vectors.
 
     Attributes:
@@ -62,7 +62,7 @@ class Segment(NamedTuple):
     dim: int
 
 
-def write_segment(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) -> Segment:
+def write_vector_file(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) -> VectorFile:
     """Write a file of vectors whole or not at all.
 
     Args:
@@ -82,13 +82,13 @@ def write_segment(path: Path, fingerprint: bytes, keys: Keys, vectors: Vectors) 
     with replacing(path) as temporary, temporary.open("xb") as file:
         file.write(start + _digest(start, keys.tobytes()))
         file.write(keys.tobytes())
-        file.write(memoryview(rows).cast("B"))
+        file.write(rows.data.cast("B"))
         file.flush()
         os.fsync(file.fileno())
-    return Segment(path, n, dim)
+    return VectorFile(path, n, dim)
 
 
-def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] | None:
+def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[VectorFile, Keys] | None:
     """Read the keys of a file; None if it is not whole, or of another embedder.
 
     Args:
@@ -97,11 +97,13 @@ def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] 
         dim: Length of its vectors.
 
     Returns:
-        The segment, and its keys: uint8 (n, 32).
+        The file, and its keys: uint8 (n, 32).
 
     Raises:
         OSError: The file cannot be read, or is gone.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe of that name would keep the reader waiting
+        return None
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
         if len(header) < _HEADER_BYTES:
@@ -116,16 +118,16 @@ def read_keys(path: Path, fingerprint: bytes, dim: int) -> tuple[Segment, Keys] 
         keys = file.read(n * KEY_BYTES)
     if len(keys) < n * KEY_BYTES or _digest(start, keys) != digest:
         return None
-    return Segment(path, n, dim), np.frombuffer(keys, dtype=np.uint8).reshape(n, KEY_BYTES)
+    return VectorFile(path, n, dim), np.frombuffer(keys, dtype=np.uint8).reshape(n, KEY_BYTES)
 
 
 def read_rows(
-    segment: Segment, rows: npt.NDArray[np.int64], keys: Keys, vectors: Vectors
+    file: VectorFile, rows: npt.NDArray[np.int64], keys: Keys, vectors: Vectors
 ) -> tuple[npt.NDArray[np.bool_], bool]:
     """Read vectors of a file, as far as they are those of the keys.
 
     Args:
-        segment: The file.
+        file: The file.
         rows: Rows to read, rising; shape (m,).
         keys: The keys that the rows should have, uint8 (m, 32).
         vectors: Takes the vectors, float32 (m, dim); a row that is not found is undefined.
@@ -138,54 +140,63 @@ def read_rows(
     """
     found = np.zeros(len(rows), dtype=bool)
     is_whole = True
-    row_bytes = 4 * (segment.dim + 1)
-    vectors_at = _HEADER_BYTES + segment.n * KEY_BYTES
-    with segment.path.open("rb", buffering=0) as file:
-        for first, last in _reads(rows):
-            start, n = int(rows[first]), int(rows[last - 1] - rows[first] + 1)
-            their_keys = _read(file.fileno(), n * KEY_BYTES, _HEADER_BYTES + start * KEY_BYTES)
-            there = _read(file.fileno(), n * row_bytes, vectors_at + start * row_bytes)
-            if their_keys is None or there is None:
+    with file.path.open("rb", buffering=0) as opened:
+        for start in range(0, len(rows), _MAX_READ):
+            part = slice(start, start + _MAX_READ)
+            read = _read_part(opened.fileno(), file, rows[part])
+            if read is None:
                 is_whole = False
                 continue
-            wanted = rows[first:last] - start
-            words = np.frombuffer(there, dtype="<f4").reshape(n, segment.dim + 1)[wanted]
-            of_file = np.frombuffer(their_keys, dtype=np.uint8).reshape(n, KEY_BYTES)[wanted]
-            good = words.view("<u4")[:, segment.dim] == _checksums(of_file, words)
+            their_keys, words = read
+            good = words.view("<u4")[:, file.dim] == _checksums(their_keys, words)
             is_whole = is_whole and bool(good.all())
-            vectors[first:last] = words[:, : segment.dim]
+            vectors[part] = words[:, : file.dim]
             # Equal keys: the index knows a key by eight of its bytes.
-            found[first:last] = good & (of_file == keys[first:last]).all(axis=1)
+            found[part] = good & (their_keys == keys[part]).all(axis=1)
     return found, is_whole
 
 
-def _reads(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Divide rising rows into ranges that are each read at once."""
-    ends = [*(np.flatnonzero(np.diff(rows) > _MAX_GAP) + 1).tolist(), len(rows)]
-    first = 0
-    for end in ends:
-        while first < end:
-            # At least one row; with repeats, more than the file has in that range.
-            beyond = int(np.searchsorted(rows[first:end], rows[first] + _MAX_READ))
-            yield first, first + beyond
-            first += beyond
+def _read_part(
+    descriptor: int, file: VectorFile, rows: npt.NDArray[np.int64]
+) -> tuple[Keys, npt.NDArray[np.float32]] | None:
+    """Read rising rows with their keys and checksums; None if the file ends before."""
+    width = file.dim + 1
+    at = _HEADER_BYTES + file.n * KEY_BYTES
+    first, n = int(rows[0]), int(rows[-1] - rows[0]) + 1
+    keys = np.empty((n, KEY_BYTES), dtype=np.uint8)
+    if not _fill(descriptor, keys, _HEADER_BYTES + first * KEY_BYTES):
+        return None
+    # Ranges of rows, in which no two that follow each other are far apart.
+    steps = np.diff(rows)
+    begins = np.concatenate([[0], np.flatnonzero(steps > _MAX_GAP) + 1])
+    ends = np.append(begins[1:], len(rows))
+    starts, stops = rows[begins], rows[ends - 1] + 1
+    offsets = np.cumsum(stops - starts) - (stops - starts)
+    words = np.empty((int((stops - starts).sum()), width), dtype="<f4")
+    for start, stop, offset in zip(starts.tolist(), stops.tolist(), offsets.tolist(), strict=True):
+        into = words[offset : offset + stop - start]
+        if not _fill(descriptor, into, at + start * 4 * width):
+            return None
+    if (steps == 1).all():
+        return keys, words
+    return keys[rows - first], words[rows - np.repeat(starts - offsets, ends - begins)]
 
 
-def _read(descriptor: int, size: int, offset: int) -> bytes | None:
-    """Read exactly ``size`` bytes; None if the file ends before."""
-    data = os.pread(descriptor, size, offset)
-    while 0 < len(data) < size:  # a signal, or a network file system
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data if len(data) == size else None
+def _fill(descriptor: int, array: npt.NDArray[np.generic], offset: int) -> bool:
+    """Fill an array from a place of a file; False if the file ends before."""
+    into = array.data.cast("B")
+    while into:
+        n = os.preadv(descriptor, [into], offset)
+        if not n:
+            return False
+        into, offset = into[n:], offset + n  # less than all: a network file system
+    return True
 
 
 def _checksums(keys: Keys, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """Return the CRC-32 of each key and of its vector, the row without the last number."""
     n, width = rows.shape
-    key_bytes, row_bytes = memoryview(keys.tobytes()), memoryview(rows).cast("B")
+    key_bytes, row_bytes = memoryview(keys.tobytes()), rows.data.cast("B")
     size = 4 * width
     starts = zip(range(0, n * KEY_BYTES, KEY_BYTES), range(0, n * size, size), strict=True)
     found = [
