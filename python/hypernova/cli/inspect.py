@@ -17,6 +17,7 @@ from hypernova.router import BUNDLED_ARTIFACT
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from hypernova import Artifact
     from hypernova.cli.arguments import Commands

@@ -70,7 +70,7 @@ def _recalibration(summary: Any) -> str:
 def _sample(sample: Any) -> str:
     return (
         f"sample                    {sample['tasks']:,} tasks selected the setting and gave the "
-        "clusters;\n                          figures of accuracy are theirs, rates are of all tasks"
+        "clusters;\n                          figures of accuracy are theirs, rates those of all"
     )
 
 

@@ -14,6 +14,9 @@ functions of this package may change in any version.
 - ``model_selection``: the setting, selected on held-out tasks
 - ``cross_validation``: the training part of each fold, by subtraction
 - ``cost_weight``: the cost weight that meets a target on held-out tasks
+- ``sample``: the tasks of a large table that select the setting and give the clusters
+- ``pieces``: the sums of a table that is not held in memory
+- ``memory``: memory that was freed goes back to the system
 - ``checks``: arguments that fitting and evaluation share
 - ``clustering``: clusters of prompts, and their description
 - ``estimates``: each model's success in each cluster

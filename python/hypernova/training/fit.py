@@ -31,6 +31,7 @@ from hypernova.training.embedding import (
     texts_read,
 )
 from hypernova.training.estimates.sums import mean_known
+from hypernova.training.memory import release_memory
 from hypernova.training.pieces import learn_in_pieces
 from hypernova.training.sample import draw_sample
 from hypernova.training.shared_text import (
@@ -156,6 +157,7 @@ def fit(
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
     tasks = sample.table
+    release_memory()
     if (target_cost is not None or target_accuracy is not None) and not cost_weights(tasks):
         raise FitError(
             f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
@@ -175,7 +177,8 @@ def fit(
             )
         texts = texts_read(tasks, used)
         if sample.whole:
-            used = None  # its memory is worth more to what follows
+            del used  # its memory is worth more to what follows
+        release_memory()
         learned = learn(
             tasks,
             embedded.vectors,

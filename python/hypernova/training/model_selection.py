@@ -23,6 +23,7 @@ from hypernova.training.cross_validation import (
     count_repeats,
     decide_fold,
 )
+from hypernova.training.memory import release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -231,6 +232,8 @@ def select_setting(
         for key, held_out in fold.distances.items():
             distances.setdefault(key, []).append(held_out)
         single.add(table, fold.test, np.full(len(fold.test), fold.default_model))
+        if table.n_tasks >= MIN_PARALLEL_TASKS:
+            release_memory()
         if tick:
             tick(1)
     setting, held_out_scores = best_single_setting(descriptive), single

@@ -30,7 +30,7 @@ SHARPNESS = 30.0
 NEAREST = 8
 
 # Vectors whose shares are computed at a time: it bounds copies in float64.
-_PIECE = 2048
+_PIECE = 1024
 
 ClusterSource = Literal["prompts", "groups"]
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.errors import MissingExtraError
 from hypernova.training.clustering.kmeans import (
     assign,
     kmeans,
@@ -19,6 +18,7 @@ from hypernova.training.clustering.kmeans import (
     sample_rows,
     sum_by_cluster,
 )
+from hypernova.training.clustering.lbfgs import minimise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,16 +96,7 @@ def train_prototypes(
         seed: Of the sample.
         sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
         check: Called now and then; it raises to give up.
-
-    Raises:
-        MissingExtraError: scipy is not installed.
     """
-    try:
-        from scipy.optimize import minimize
-    except ImportError as error:
-        raise MissingExtraError(
-            'learning clusters from groups needs scipy: pip install "hypernova-router[train]"'
-        ) from error
     rows = sample_rows(len(vectors), MAX_SAMPLE, seed)
     vectors, groups = vectors[rows], groups[rows]
     centres, owner = _means(vectors, groups, start)
@@ -117,15 +108,21 @@ def train_prototypes(
         if check:
             check()
         centroids = flat.reshape(shape).astype(np.float32)
-        # Logits of squared distances; the vector's own square cancels out.
-        logits = sharp * (vectors @ centroids.T - 0.5 * (centroids**2).sum(axis=1))
-        logits -= logits.max(axis=1, keepdims=True)
-        weights = np.exp(logits)
+        # Logits of squared distances; the vector's own square cancels out. In place: copies of
+        # this size are most of the memory that training takes.
+        weights = vectors @ centroids.T
+        weights -= 0.5 * (centroids**2).sum(axis=1)
+        weights *= sharp
+        weights -= weights.max(axis=1, keepdims=True)
+        np.exp(weights, out=weights)
         own = weights * mine
         total, total_own = weights.sum(axis=1), own.sum(axis=1)
         # The nearest centroid of the own group may be so far that its weight is 0 in float32.
         total_own = np.maximum(total_own, np.finfo(np.float32).tiny)
-        slope = (weights / total[:, None] - own / total_own[:, None]) / n
+        weights /= total[:, None]
+        own /= total_own[:, None]
+        slope = np.subtract(weights, own, out=weights)
+        slope /= n
         gradient = sharp * (slope.T @ vectors - slope.sum(axis=0)[:, None] * centroids)
         moved = centroids - centres
         gradient += penalty * moved
@@ -133,14 +130,8 @@ def train_prototypes(
         value += float(penalty) / 2 * float((moved**2).sum())
         return value, gradient.astype(np.float64).ravel()
 
-    found = minimize(
-        loss,
-        centres.astype(np.float64).ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": ITERATIONS},
-    )
-    centroids = found.x.reshape(shape).astype(np.float32)
+    found = minimise(loss, centres.astype(np.float64).ravel(), ITERATIONS)
+    centroids = found.reshape(shape).astype(np.float32)
     order = order_by_size(vectors, centroids)
     return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
 

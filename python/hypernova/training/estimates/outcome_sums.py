@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # factors of a product, whose products then have twice as many.
 SCORE_BITS, COST_BITS, FACTOR_BITS = 32, 40, 18
 # Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
-PIECE_TASKS = 2048
+PIECE_TASKS = 1024
 
 
 class Outcomes(NamedTuple):
@@ -244,12 +244,12 @@ def sum_shares(vectors: Floats, score: Floats, shares: Floats, tasks: Ints | Non
         "class_shares": np.zeros((len(classes), k)),
         "class_vector_shares": np.zeros((len(classes), dim, k)),
     }
-    known = ~np.isnan(score)
-    for (x, has_any), (part, _) in zip(
-        _pieces(vectors, known), _pieces(shares, known), strict=True
-    ):
+    for start in range(0, len(score), PIECE_TASKS):
+        piece = slice(start, start + PIECE_TASKS)
+        x = rounded(vectors[piece if tasks is None else tasks[piece]], FACTOR_BITS)
+        part, known = rounded(shares[piece], FACTOR_BITS), ~np.isnan(score[piece])
         for i, models in enumerate(classes):
-            has = has_any[:, models[0]]
+            has = known[:, models[0]]
             at = slice(None) if has.all() else has
             sums["class_shares"][i] += part[at].sum(axis=0)
             sums["class_vector_shares"][i] += x[at].T @ part[at]
