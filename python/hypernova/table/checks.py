@@ -15,7 +15,7 @@ from hypernova.table.model_names import CONTROL, describe_lookalikes, find_looka
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
 
@@ -57,7 +57,7 @@ def check_tasks(tasks: TaskColumns) -> None:
         _check_task_id(task_id, source, row)
         if task_id in seen:
             raise source.error(
-                f"found {quoted(task_id)}, which {source.unit} {seen[task_id]} has already",
+                f"found {quoted(task_id)}, which {source.place(seen[task_id])} has already",
                 "give each task its own id, and each id one row",
                 at=row,
                 column="task_id",
@@ -103,7 +103,7 @@ def check_models(names: list[str], rows: list[int], source: Source, column: str)
     pair = find_lookalikes(names)
     if pair:
         later, earlier = sorted(pair, key=lambda name: -place.get(name, -1))
-        at = {name: f"{source.unit} {row}" for name, row in place.items()}
+        at = {name: source.place(row) for name, row in place.items()}
         raise source.error(
             describe_lookalikes(later, earlier, at),
             "spell one model one way, or give two models two names",
@@ -215,12 +215,7 @@ def outcome_arrays(
                 column="model",
             )
 
-    def of(entry: int) -> str:
-        task, model = outcomes.task[entry], outcomes.model[entry]
-        return f"task {quoted(tasks.ids[task])}, model {quoted(outcomes.models[model])}"
-
-    _check_ranges(outcomes, of)
-    _check_repeats(outcomes, len(tasks.ids), of)
+    check_values(tasks, outcomes)
     if len(outcomes.models) < min_models:
         raise source.error(
             f"found outcomes of one model only, {quoted(outcomes.models[0])}",
@@ -229,15 +224,51 @@ def outcome_arrays(
         )
 
     # Sorted, so that the order of rows in a file never changes an artifact.
-    order = sorted(range(len(outcomes.models)), key=outcomes.models.__getitem__)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    models = sorted(outcomes.models)
+    return models, *arrange_outcomes(outcomes, len(tasks.ids), models)
+
+
+def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:
+    """Check the rules on the numbers of outcomes.
+
+    Args:
+        tasks: The tasks of the outcomes.
+        outcomes: The outcomes, which may be none.
+
+    Raises:
+        TableError: a value is out of range, or two outcomes of one task and model differ.
+    """
+
+    def of(entry: int) -> str:
+        task, model = outcomes.task[entry], outcomes.model[entry]
+        return f"task {quoted(tasks.ids[task])}, model {quoted(outcomes.models[model])}"
+
+    _check_ranges(outcomes, of)
+    _check_repeats(outcomes, len(tasks.ids), of)
+
+
+def arrange_outcomes(
+    outcomes: OutcomeColumns, n_tasks: int, models: Sequence[str]
+) -> tuple[Floats, Floats, Floats]:
+    """Arrange checked outcomes as tasks x models.
+
+    Args:
+        outcomes: The outcomes.
+        n_tasks: Number of tasks.
+        models: Models in the order of the columns, those of all outcomes among them.
+
+    Returns:
+        Score, cost in USD and latency in seconds, each (tasks, models) with NaN for holes and
+        unknown values.
+    """
+    column = {name: index for index, name in enumerate(models)}
+    place = np.array([column[name] for name in outcomes.models], dtype=np.int64)
     arrays = []
     for values in (outcomes.score, outcomes.cost_usd, outcomes.latency_s):
-        array = np.full((len(tasks.ids), len(order)), np.nan)
+        array = np.full((n_tasks, len(models)), np.nan)
         array[outcomes.task, place[outcomes.model]] = values
         arrays.append(array)
-    return [outcomes.models[index] for index in order], arrays[0], arrays[1], arrays[2]
+    return arrays[0], arrays[1], arrays[2]
 
 
 def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
@@ -280,8 +311,9 @@ def _check_repeats(outcomes: OutcomeColumns, n_tasks: int, of: Callable[[int], s
             entry = int(clash[0])
             other = int(first[entry])
             raise outcomes.source.error(
-                f"found {_known(values[entry])}, but {outcomes.source.unit} "
-                f"{outcomes.rows[other]} has {_known(values[other])} for the same task and model",
+                f"found {_known(values[entry])}, but "
+                f"{outcomes.source.place(int(outcomes.rows[other]))} has {_known(values[other])} "
+                "for the same task and model",
                 "keep one of the two, or their mean",
                 at=int(outcomes.rows[entry]),
                 column=column,
@@ -317,7 +349,7 @@ def common_dim(lengths: Ints, source: Source, rows: Ints, of: Callable[[int], st
         entry, other = int(odd[0]), int(given[0])
         here = "no vector" if absent.size else f"a vector of {lengths[entry]} numbers"
         raise source.error(
-            f"found {here}, but {source.unit} {rows[other]} has one of {lengths[other]}",
+            f"found {here}, but {source.place(int(rows[other]))} has one of {lengths[other]}",
             "give every task a vector of one length, or none at all",
             at=int(rows[entry]),
             column="embedding",

@@ -89,7 +89,7 @@ def _prompts_of_parquet(path: Path) -> list[str]:
     if path.is_dir():
         require_files(path, ("tasks.parquet",))
         path = path / "tasks.parquet"
-    file = ParquetColumns(path, ("prompt",), ())
+    file = ParquetColumns.read(path, ("prompt",), ())
     encoded = file.texts("prompt")
     for prompt, row in zip(encoded.values, encoded.first_rows().tolist(), strict=True):
         check_prompt(prompt, file.source, row + 1)
