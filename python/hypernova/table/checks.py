@@ -17,6 +17,7 @@ from hypernova.table.source import Source, quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hypernova.errors import TableError
     from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
 
 # float32 rounding moves the length of a unit vector by far less than this.
@@ -49,23 +50,43 @@ def check_tasks(tasks: TaskColumns) -> None:
     """
     source = tasks.source
     if not tasks.ids:
-        raise source.error("holds no tasks", "give at least one task with outcomes")
+        raise no_tasks(source)
     seen: dict[str, int] = {}
     for row, task_id, prompt, group in zip(
         tasks.rows.tolist(), tasks.ids, tasks.prompts, tasks.groups, strict=True
     ):
         _check_task_id(task_id, source, row)
         if task_id in seen:
-            raise source.error(
-                f"found {quoted(task_id)}, which {source.place(seen[task_id])} has already",
-                "give each task its own id, and each id one row",
-                at=row,
-                column="task_id",
-            )
+            raise repeated_task(task_id, source, row, seen[task_id])
         seen[task_id] = row
         check_prompt(prompt, source, row, f"task {quoted(task_id)}")
         if group is not None:
             _check_unicode(group, source, row, "group")
+
+
+def no_tasks(source: Source) -> TableError:
+    """Return the error for a table without tasks."""
+    return source.error("holds no tasks", "give at least one task with outcomes")
+
+
+def repeated_task(task_id: str, source: Source, row: int, earlier: int) -> TableError:
+    """Return the error for a row whose task an earlier row has already."""
+    return source.error(
+        f"found {quoted(task_id)}, which {source.place(earlier)} has already",
+        "give each task its own id, and each id one row",
+        at=row,
+        column="task_id",
+    )
+
+
+def unknown_task(task_id: str, source: Source, row: int, tasks: str) -> TableError:
+    """Return the error for an outcome whose task is not in the file or folder `tasks`."""
+    return source.error(
+        f"found {quoted(task_id)}, which is not in {tasks}",
+        "add the task there or leave the outcome out",
+        at=row,
+        column="task_id",
+    )
 
 
 def _check_task_id(name: str, source: Source, row: int) -> None:
@@ -203,7 +224,7 @@ def outcome_arrays(
     """
     source = outcomes.source
     if not len(outcomes.rows):
-        raise source.error("holds no outcomes", "give every task at least one scored model")
+        raise no_outcomes(source)
     model_rows = np.full(len(outcomes.models), -1, dtype=np.int64)
     model_rows[outcomes.model[::-1]] = outcomes.rows[::-1]
     check_models(outcomes.models, model_rows.tolist(), source, "model")
@@ -216,16 +237,30 @@ def outcome_arrays(
             )
 
     check_values(tasks, outcomes)
-    if len(outcomes.models) < min_models:
-        raise source.error(
-            f"found outcomes of one model only, {quoted(outcomes.models[0])}",
-            "add those of a second model: there is nothing to route between",
-            column="model",
-        )
+    check_n_models(outcomes.models, source, min_models)
 
     # Sorted, so that the order of rows in a file never changes an artifact.
     models = sorted(outcomes.models)
     return models, *arrange_outcomes(outcomes, len(tasks.ids), models)
+
+
+def no_outcomes(source: Source) -> TableError:
+    """Return the error for a table without outcomes."""
+    return source.error("holds no outcomes", "give every task at least one scored model")
+
+
+def check_n_models(models: Sequence[str], source: Source, min_models: int) -> None:
+    """Raise unless a table has enough models, of which it has one at least.
+
+    Raises:
+        TableError: the models are fewer than `min_models`.
+    """
+    if len(models) < min_models:
+        raise source.error(
+            f"found outcomes of one model only, {quoted(models[0])}",
+            "add those of a second model: there is nothing to route between",
+            column="model",
+        )
 
 
 def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:

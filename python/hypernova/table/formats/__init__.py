@@ -4,5 +4,6 @@ Not here: the rules for a table; every format hands over `columns`, which `check
 
 - ``files``: opening a file of text, plain or compressed
 - ``csv``, ``jsonl``, ``parquet``: reading each format
+- ``read``: the choice among them
 - ``write``: writing a folder of Parquet files, or JSON Lines
 """

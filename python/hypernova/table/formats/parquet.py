@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.errors import HypernovaError, MissingExtraError, TableError
-from hypernova.table.checks import check_tasks, common_dim
+from hypernova.table.checks import check_tasks, common_dim, unknown_task
 from hypernova.table.columns import (
     EncodedColumn,
     Floats,
@@ -170,6 +170,10 @@ class ParquetColumns:
             table = content.read(columns=wanted)
         return cls(source, table, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
+    def head(self, n: int) -> ParquetColumns:
+        """Return the first `n` rows."""
+        return ParquetColumns(self.source, self._table.slice(0, n), self.rows[:n])
+
     def has(self, column: str) -> bool:
         """Return whether the file has an optional column."""
         return column in self._table.column_names
@@ -300,8 +304,8 @@ class ParquetColumns:
             if clash.size:
                 task = int(owner[clash[0]])
                 raise self.source.error(
-                    f"found another vector than {self.source.unit} {tasks.rows[task]} has for "
-                    "the same task_id",
+                    f"found another vector than {self.source.place(int(tasks.rows[task]))} has "
+                    "for the same task_id",
                     "give one task one vector",
                     at=int(self.rows[start + clash[0]]),
                     column="embedding",
@@ -309,6 +313,24 @@ class ParquetColumns:
                 )
             start += len(chunk)
         return matrix
+
+    def vector_bytes(self) -> list[bytes]:
+        """Return the vector of each row as bytes, equal where the numbers are."""
+        types = self._pa.types
+        if not self.has("embedding") or types.is_null(self._table.column("embedding").type):
+            return [b"null"] * self.length
+        found: list[bytes] = []
+        for chunk in self._table.column("embedding").chunks:
+            flat = chunk.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+            # One zero of the two, and one NaN of the many.
+            flat = np.where(np.isnan(flat), np.nan, flat + 0.0)
+            lengths = self._pa.compute.list_value_length(chunk).to_pylist()
+            start = 0
+            for length in lengths:
+                end = start + (length or 0)
+                found.append(b"null" if length is None else flat[start:end].tobytes())
+                start = end
+        return found
 
     def _first_row(self, mask: Any) -> int:
         return int(self.rows[np.flatnonzero(mask.to_numpy(zero_copy_only=False))[0]])
@@ -352,11 +374,8 @@ def read_parquet_folder(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
     unknown = np.flatnonzero(task < 0)
     if unknown.size:
         row = int(unknown[0])
-        raise file.source.error(
-            f"found {quoted(ids.values[ids.codes[row]])}, which is not in tasks.parquet",
-            "add the task there or leave the outcome out",
-            at=int(file.rows[row]),
-            column="task_id",
+        raise unknown_task(
+            ids.values[ids.codes[row]], file.source, int(file.rows[row]), "tasks.parquet"
         )
     return tasks, outcomes_of_columns(file, task)
 
