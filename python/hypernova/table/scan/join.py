@@ -9,6 +9,7 @@ the texts themselves stay in their files.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,12 @@ import numpy as np
 from hypernova.table.checks import unknown_task
 from hypernova.table.formats.parquet import import_pyarrow, outcomes_of_columns
 from hypernova.table.scan.cursors import columns_of
-from hypernova.table.scan.duckdb_session import import_duckdb, open_duckdb
+from hypernova.table.scan.duckdb_session import (
+    MEMORY_LIMITS,
+    OutOfMemoryError,
+    import_duckdb,
+    open_duckdb,
+)
 from hypernova.table.scan.files import DataFile, DataFiles
 from hypernova.table.scan.ids import task_ids
 from hypernova.table.scan.joined_cursors import (
@@ -54,12 +60,19 @@ def join(form: TableForm, folder: Path) -> TableForm:
         TableWriteError: the folder cannot be written to.
         MissingExtraError: DuckDB is not installed.
     """
-    with writing_scratch(folder):
-        joined = _join_long(form, folder) if form.is_long else _join_apart(form, folder)
-    return dataclasses.replace(form, joined=joined)
+    run = _join_long if form.is_long else _join_apart
+    for memory in MEMORY_LIMITS:
+        place = folder / memory
+        try:
+            with writing_scratch(folder):
+                place.mkdir()
+                return dataclasses.replace(form, joined=run(form, place, memory))
+        except OutOfMemoryError:
+            shutil.rmtree(place)
+    raise AssertionError("the last limit ends in another error")
 
 
-def _join_apart(form: TableForm, folder: Path) -> JoinedFiles:
+def _join_apart(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
     tasks, outcomes = form.files.tasks, form.files.outcomes
     assert outcomes is not None
     pa = import_pyarrow(tasks.source)
@@ -82,7 +95,7 @@ def _join_apart(form: TableForm, folder: Path) -> JoinedFiles:
 
     of_tasks = pa.schema([("id", pa.large_string()), ("task", pa.int64())])
     of_outcomes = pa.schema([("id", pa.large_string()), *_value_fields(pa)])
-    with open_duckdb(tasks.source, pa, folder) as session:
+    with open_duckdb(tasks.source, pa, folder, memory) as session:
         session.give("tasks", of_tasks, task_batches)
         session.give("outcomes", of_outcomes, outcome_batches)
         rows = session.rows(
@@ -129,7 +142,7 @@ def _refuse_unknown_tasks(form: TableForm, missing: ImportError) -> None:
     raise missing
 
 
-def _join_long(form: TableForm, folder: Path) -> JoinedFiles:
+def _join_long(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
     source = form.files.tasks.source
     pa = import_pyarrow(source)
     models: dict[str, int] = {}
@@ -142,7 +155,7 @@ def _join_long(form: TableForm, folder: Path) -> JoinedFiles:
 
     digest_fields = [("digest_a", pa.int64()), ("digest_b", pa.int64())]
     given = pa.schema([("id", pa.large_string()), *digest_fields, *_value_fields(pa)])
-    with open_duckdb(source, pa, folder) as session:
+    with open_duckdb(source, pa, folder, memory) as session:
         session.give("given", given, batches)
         session.run("CREATE TEMP TABLE outcomes AS SELECT * FROM given")
         session.run(
