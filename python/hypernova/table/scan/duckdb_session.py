@@ -62,6 +62,8 @@ class DuckdbSession:
         def watched() -> Iterator[Any]:
             try:
                 yield from batches()
+            except GeneratorExit:  # DuckDB has failed, and reads no further
+                raise
             except BaseException as error:
                 # DuckDB would turn it into an error of its own.
                 self.failure = error

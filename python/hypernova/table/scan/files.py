@@ -196,7 +196,8 @@ def find_files(path: str | os.PathLike[str]) -> TableFiles:
     tasks_at, outcomes_at = _half(place, "tasks"), _half(place, "outcomes")
     if tasks_at and outcomes_at:
         tasks, outcomes = (
-            DataFiles.of(path_label(at), files) for at, files in (tasks_at, outcomes_at)
+            DataFiles.of(path_label(at), _entries(at) if at.is_dir() else [at])
+            for at in (tasks_at, outcomes_at)
         )
         for half in (tasks, outcomes):
             if half.kind != ".parquet":
@@ -221,16 +222,16 @@ def _name_of(folder: Path) -> str:
     return folder.resolve().name if folder.name in {"", ".."} else folder.name
 
 
-def _half(folder: Path, name: str) -> tuple[Path, list[Path]] | None:
-    """Return the files of tasks or of outcomes in a folder that has them apart, or None."""
+def _half(folder: Path, name: str) -> Path | None:
+    """Return the file or folder of tasks or of outcomes in a folder that has them apart."""
     file, inner = folder / f"{name}.parquet", folder / name
     if file.is_file() and inner.is_dir():
         raise Source.of(folder, "").error(
             f"found {name}.parquet beside a folder {name}", "keep one of the two"
         )
     if file.is_file():
-        return file, [file]
-    return (inner, _entries(inner)) if inner.is_dir() else None
+        return file
+    return inner if inner.is_dir() else None
 
 
 def _entries(folder: Path) -> list[Path]:

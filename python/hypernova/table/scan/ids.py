@@ -1,4 +1,4 @@
-"""Read the ids of tasks alone, one of them or all.
+"""Read the ids of tasks alone, and refuse one that comes again.
 
 Not here: remembering them (`seen_ids`).
 """
@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypernova.table.checks import repeated_task
 from hypernova.table.formats.parquet import ParquetColumns
+from hypernova.table.scan.cursors import OutOfOrderError
 from hypernova.table.scan.parquet_stream import ParquetStream
 from hypernova.table.scan.places import file_and_row
 from hypernova.table.scan.text_stream import JsonlStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hypernova.table.columns import EncodedColumn, Ints
     from hypernova.table.scan.files import DataFiles
     from hypernova.table.scan.forms import TableForm
+    from hypernova.table.scan.seen_ids import SeenIds
 
 _ROWS = 65536
 
@@ -38,6 +41,22 @@ def task_id_at(form: TableForm, place: int) -> str:
         return str(next(task["task_id"] for at, task in lines if at == place))
     finally:
         lines.close()
+
+
+def refuse_repeated(form: TableForm, ids: Sequence[str], places: Ints, seen: SeenIds) -> None:
+    """Remember the ids of some rows, distinct among themselves, and refuse those seen before.
+
+    Raises:
+        TableError: a task stands in an earlier row, too.
+        OutOfOrderError: in a long form that may be so.
+    """
+    for index, earlier in seen.add(ids, places):
+        if form.is_long:
+            raise OutOfOrderError
+        for place in sorted(earlier):
+            if task_id_at(form, place) == ids[index]:
+                source = form.files.tasks.source
+                raise repeated_task(ids[index], source, int(places[index]), place)
 
 
 def task_ids(files: DataFiles) -> Iterator[tuple[EncodedColumn, Ints]]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.table.checks import unknown_task
+from hypernova.errors import MissingExtraError
+from hypernova.table.checks import no_tasks, repeated_task, unknown_task
 from hypernova.table.formats.parquet import import_pyarrow, outcomes_of_columns
 from hypernova.table.scan.cursors import columns_of
 from hypernova.table.scan.duckdb_session import (
@@ -25,7 +26,7 @@ from hypernova.table.scan.duckdb_session import (
     open_duckdb,
 )
 from hypernova.table.scan.files import DataFile, DataFiles
-from hypernova.table.scan.ids import task_ids
+from hypernova.table.scan.ids import refuse_repeated, task_ids
 from hypernova.table.scan.joined_cursors import (
     OUTCOME_FIELDS,
     OUTCOME_FILE,
@@ -76,10 +77,13 @@ def _join_apart(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
     tasks, outcomes = form.files.tasks, form.files.outcomes
     assert outcomes is not None
     pa = import_pyarrow(tasks.source)
+    seen = _distinct_ids(form)
     try:
         import_duckdb(tasks.source)
-    except ImportError as error:
-        _refuse_unknown_tasks(form, error)
+    except MissingExtraError:
+        # A table with such a row, in order otherwise, would be well without DuckDB.
+        _refuse_unknown_tasks(form, seen)
+        raise
     models: dict[str, int] = {}
 
     def task_batches() -> Iterator[Any]:
@@ -123,23 +127,35 @@ def _outcomes_apart(form: TableForm) -> Iterator[tuple[Any, OutcomeColumns]]:
             yield ids, outcomes_of_columns(file, ids.codes)
 
 
-def _refuse_unknown_tasks(form: TableForm, missing: ImportError) -> None:
-    """Raise for an outcome whose task is nowhere, or else that DuckDB is missing.
+def _distinct_ids(form: TableForm) -> SeenIds:
+    """Return the ids of all tasks; each must stand once, or the join would multiply outcomes."""
+    source = form.files.tasks.source
+    seen = SeenIds()
+    n_tasks = 0
+    for ids, places in task_ids(form.files.tasks):
+        first = ids.first_rows()
+        again = np.flatnonzero(first[ids.codes] != np.arange(len(ids.codes)))
+        for row in again[:1].tolist():
+            code = ids.codes[row]
+            earlier = int(places[first[code]])
+            raise repeated_task(ids.values[code], source, int(places[row]), earlier)
+        refuse_repeated(form, ids.texts(), places, seen)
+        n_tasks += len(places)
+    if not n_tasks:
+        raise no_tasks(source)
+    return seen
 
-    A table with such a row, in order otherwise, would be well without DuckDB.
-    """
+
+def _refuse_unknown_tasks(form: TableForm, seen: SeenIds) -> None:
+    """Raise for an outcome whose task is nowhere."""
     tasks, outcomes = form.files.tasks, form.files.outcomes
     assert outcomes is not None
-    seen = SeenIds()
-    for ids, places in task_ids(tasks):
-        seen.add(ids.values, places[ids.first_rows()])
     for ids, places in task_ids(outcomes):
         unknown = ~seen.knows(ids.values)
         if unknown.any():
             row = int(np.flatnonzero(unknown[ids.codes])[0])
             task_id = ids.values[ids.codes[row]]
-            raise unknown_task(task_id, outcomes.source, int(places[row]), _name(tasks)) from None
-    raise missing
+            raise unknown_task(task_id, outcomes.source, int(places[row]), _name(tasks))
 
 
 def _join_long(form: TableForm, folder: Path, memory: str) -> JoinedFiles:

@@ -68,9 +68,12 @@ def refuse_clash(form: TableForm, first: int, place: int) -> None:
     source = form.files.tasks.source
     if form.layout is None:
         lines = CsvStream(form.files.tasks)
-        with unlimited_cell_size():
-            rows = [row for at, row in lines if at in (first, place)]
-            columns_of_rows(rows, source)
+        try:
+            with unlimited_cell_size():
+                rows = [row for at, row in lines if at in (first, place)]
+        finally:
+            lines.close()
+        columns_of_rows(rows, source)
         return
     with ParquetStream(form.files.tasks, form.layout.columns) as stream:
         parts = []

@@ -17,11 +17,10 @@ from hypernova.table.checks import (
     common_dim,
     no_outcomes,
     no_tasks,
-    repeated_task,
     unit_vectors,
 )
-from hypernova.table.scan.cursors import CHUNK_TASKS, OutOfOrderError
-from hypernova.table.scan.ids import task_id_at
+from hypernova.table.scan.cursors import CHUNK_TASKS
+from hypernova.table.scan.ids import refuse_repeated
 from hypernova.table.scan.seen_ids import SeenIds
 from hypernova.table.source import quoted
 
@@ -74,7 +73,7 @@ def look_through(form: TableForm, min_models: int) -> Contents:
             tasks, outcomes = columns
             check_tasks(tasks)
             if seen is not None:
-                _check_repeats(form, tasks, seen)
+                refuse_repeated(form, tasks.ids, tasks.rows, seen)
             dim = -1 if tasks.embedding is None else tasks.embedding.shape[1]
             first = first or (int(tasks.rows[0]), dim, tasks.ids[0])
             _check_dim(tasks, dim, first)
@@ -97,17 +96,6 @@ def look_through(form: TableForm, min_models: int) -> Contents:
     dim = None if first is None or first[1] < 0 else first[1]
     index = np.array(marks, dtype=np.int64)
     return Contents(index, n_tasks, n_outcomes, tuple(sorted(names)), dim)
-
-
-def _check_repeats(form: TableForm, tasks: TaskColumns, seen: SeenIds) -> None:
-    """Refuse a task that stands in an earlier chunk, too."""
-    for index, places in seen.add(tasks.ids, tasks.rows):
-        if form.is_long:
-            raise OutOfOrderError
-        task_id = tasks.ids[index]
-        for place in sorted(places):
-            if task_id_at(form, place) == task_id:
-                raise repeated_task(task_id, tasks.source, int(tasks.rows[index]), place)
 
 
 def _check_dim(tasks: TaskColumns, dim: int, first: tuple[int, int, str]) -> None:

@@ -53,6 +53,12 @@ class ChunkReader:
         self._lock = threading.Lock()
         self._process = os.getpid()
 
+    def __del__(self) -> None:
+        # Absent where the constructor failed.
+        cursor = getattr(self, "_cursor", None)
+        if cursor is not None:
+            cursor.close()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self._token, self._form, self._marks)
 
