@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.route_options import RouteOptions
-    from hypernova.table import OutcomeTable
+    from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training import ModelChange, Recalibration, fit, recalibrate
     from hypernova.training.model_pool import (
         AddedModel,
@@ -58,6 +58,7 @@ __all__ = [
     "Report",
     "RouteOptions",
     "Router",
+    "ScannedTable",
     "__version__",
     "add_model",
     "evaluate",
@@ -92,6 +93,7 @@ _LATER = {
     "Recalibration": "training",
     "Report": "evaluation",
     "RouteOptions": "route_options",
+    "ScannedTable": "table",
     "add_model": "training.model_pool",
     "evaluate": "evaluation",
     "fit": "training",

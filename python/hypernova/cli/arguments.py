@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import DEVICES
@@ -85,7 +84,7 @@ def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:
     import hypernova
 
     if arguments.scan:
-        return hypernova.OutcomeTable.scan(arguments.data, progress=sys.stderr.isatty())
+        return hypernova.OutcomeTable.scan(arguments.data)
     return hypernova.OutcomeTable.read(arguments.data)
 
 

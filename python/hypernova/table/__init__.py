@@ -3,6 +3,9 @@
 Not here: embedding, clustering or evaluation.
 
 - ``outcome_table``: `OutcomeTable`
+  and `ScannedTable`, which is not held in memory
+- ``scan``: reading such tables
+- ``arrays``: tables made from arrays
 - ``columns``: its columns while a file is read or written
 - ``checks``: the rules that columns must keep
 - ``model_names``: the rules for names of models
@@ -14,14 +17,17 @@ Not here: embedding, clustering or evaluation.
 
 from __future__ import annotations
 
-from hypernova.table.outcome_table import OutcomeTable
+from hypernova.table.outcome_table import OutcomeTable, ScannedTable
 from hypernova.table.prompts import read_prompts
 from hypernova.table.public import Discrepancy, PublicTable, read_routerbench, read_swebench
+from hypernova.table.scan.cursors import CHUNK_TASKS
 
 __all__ = [
+    "CHUNK_TASKS",
     "Discrepancy",
     "OutcomeTable",
     "PublicTable",
+    "ScannedTable",
     "read_prompts",
     "read_routerbench",
     "read_swebench",

@@ -15,8 +15,9 @@ from hypernova.table.model_names import CONTROL, describe_lookalikes, find_looka
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from hypernova.errors import TableError
     from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
 
 # float32 rounding moves the length of a unit vector by far less than this.
@@ -49,23 +50,43 @@ def check_tasks(tasks: TaskColumns) -> None:
     """
     source = tasks.source
     if not tasks.ids:
-        raise source.error("holds no tasks", "give at least one task with outcomes")
+        raise no_tasks(source)
     seen: dict[str, int] = {}
     for row, task_id, prompt, group in zip(
         tasks.rows.tolist(), tasks.ids, tasks.prompts, tasks.groups, strict=True
     ):
         _check_task_id(task_id, source, row)
         if task_id in seen:
-            raise source.error(
-                f"found {quoted(task_id)}, which {source.unit} {seen[task_id]} has already",
-                "give each task its own id, and each id one row",
-                at=row,
-                column="task_id",
-            )
+            raise repeated_task(task_id, source, row, seen[task_id])
         seen[task_id] = row
         check_prompt(prompt, source, row, f"task {quoted(task_id)}")
         if group is not None:
             check_unicode(group, source, row, "group")
+
+
+def no_tasks(source: Source) -> TableError:
+    """Return the error for a table without tasks."""
+    return source.error("holds no tasks", "give at least one task with outcomes")
+
+
+def repeated_task(task_id: str, source: Source, row: int, earlier: int) -> TableError:
+    """Return the error for a row whose task an earlier row has already."""
+    return source.error(
+        f"found {quoted(task_id)}, which {source.place(earlier)} has already",
+        "give each task its own id, and each id one row",
+        at=row,
+        column="task_id",
+    )
+
+
+def unknown_task(task_id: str, source: Source, row: int, tasks: str) -> TableError:
+    """Return the error for an outcome whose task is not in the file or folder `tasks`."""
+    return source.error(
+        f"found {quoted(task_id)}, which is not in {tasks}",
+        "add the task there or leave the outcome out",
+        at=row,
+        column="task_id",
+    )
 
 
 def _check_task_id(name: str, source: Source, row: int) -> None:
@@ -103,7 +124,7 @@ def check_models(names: list[str], rows: list[int], source: Source, column: str)
     pair = find_lookalikes(names)
     if pair:
         later, earlier = sorted(pair, key=lambda name: -place.get(name, -1))
-        at = {name: f"{source.unit} {row}" for name, row in place.items()}
+        at = {name: source.place(row) for name, row in place.items()}
         raise source.error(
             describe_lookalikes(later, earlier, at),
             "spell one model one way, or give two models two names",
@@ -208,7 +229,7 @@ def outcome_arrays(
     """
     source = outcomes.source
     if not len(outcomes.rows):
-        raise source.error("holds no outcomes", "give every task at least one scored model")
+        raise no_outcomes(source)
     model_rows = np.full(len(outcomes.models), -1, dtype=np.int64)
     model_rows[outcomes.model[::-1]] = outcomes.rows[::-1]
     check_models(outcomes.models, model_rows.tolist(), source, "model")
@@ -220,29 +241,74 @@ def outcome_arrays(
                 column="model",
             )
 
+    check_values(tasks, outcomes)
+    check_n_models(outcomes.models, source, min_models)
+
+    # Sorted, so that the order of rows in a file never changes an artifact.
+    models = sorted(outcomes.models)
+    return models, *arrange_outcomes(outcomes, len(tasks.ids), models)
+
+
+def no_outcomes(source: Source) -> TableError:
+    """Return the error for a table without outcomes."""
+    return source.error("holds no outcomes", "give every task at least one scored model")
+
+
+def check_n_models(models: Sequence[str], source: Source, min_models: int) -> None:
+    """Raise unless a table has enough models, of which it has one at least.
+
+    Raises:
+        TableError: the models are fewer than `min_models`.
+    """
+    if len(models) < min_models:
+        raise source.error(
+            f"found outcomes of one model only, {quoted(models[0])}",
+            "add those of a second model: there is nothing to route between",
+            column="model",
+        )
+
+
+def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:
+    """Check the rules on the numbers of outcomes.
+
+    Args:
+        tasks: The tasks of the outcomes.
+        outcomes: The outcomes, which may be none.
+
+    Raises:
+        TableError: a value is out of range, or two outcomes of one task and model differ.
+    """
+
     def of(entry: int) -> str:
         task, model = outcomes.task[entry], outcomes.model[entry]
         return f"task {quoted(tasks.ids[task])}, model {quoted(outcomes.models[model])}"
 
     _check_ranges(outcomes, of)
     _check_repeats(outcomes, len(tasks.ids), of)
-    if len(outcomes.models) < min_models:
-        raise source.error(
-            f"found outcomes of one model only, {quoted(outcomes.models[0])}",
-            "add those of a second model: there is nothing to route between",
-            column="model",
-        )
 
-    # Sorted, so that the order of rows in a file never changes an artifact.
-    order = sorted(range(len(outcomes.models)), key=outcomes.models.__getitem__)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+
+def arrange_outcomes(
+    outcomes: OutcomeColumns, n_tasks: int, models: Sequence[str]
+) -> tuple[Floats, Floats, Floats]:
+    """Arrange checked outcomes as tasks x models.
+
+    Args:
+        outcomes: The outcomes.
+        n_tasks: Number of tasks.
+        models: Models in the order of the columns, those of all outcomes among them.
+
+    Returns:
+        Score, cost in USD and latency in seconds, each (tasks, models) with NaN for holes and
+        unknown values.
+    """
+    column = {name: index for index, name in enumerate(models)}
+    place = np.array([column[name] for name in outcomes.models], dtype=np.int64)
     arrays = []
     for values in (outcomes.score, outcomes.cost_usd, outcomes.latency_s):
-        array = np.full((len(tasks.ids), len(order)), np.nan)
+        array = np.full((n_tasks, len(models)), np.nan)
         array[outcomes.task, place[outcomes.model]] = values
         arrays.append(array)
-    return [outcomes.models[index] for index in order], arrays[0], arrays[1], arrays[2]
+    return arrays[0], arrays[1], arrays[2]
 
 
 def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
@@ -285,8 +351,9 @@ def _check_repeats(outcomes: OutcomeColumns, n_tasks: int, of: Callable[[int], s
             entry = int(clash[0])
             other = int(first[entry])
             raise outcomes.source.error(
-                f"found {_known(values[entry])}, but {outcomes.source.unit} "
-                f"{outcomes.rows[other]} has {_known(values[other])} for the same task and model",
+                f"found {_known(values[entry])}, but "
+                f"{outcomes.source.place(int(outcomes.rows[other]))} has {_known(values[other])} "
+                "for the same task and model",
                 "keep one of the two, or their mean",
                 at=int(outcomes.rows[entry]),
                 column=column,
@@ -322,7 +389,7 @@ def common_dim(lengths: Ints, source: Source, rows: Ints, of: Callable[[int], st
         entry, other = int(odd[0]), int(given[0])
         here = "no vector" if absent.size else f"a vector of {lengths[entry]} numbers"
         raise source.error(
-            f"found {here}, but {source.unit} {rows[other]} has one of {lengths[other]}",
+            f"found {here}, but {source.place(int(rows[other]))} has one of {lengths[other]}",
             "give every task a vector of one length, or none at all",
             at=int(rows[entry]),
             column="embedding",

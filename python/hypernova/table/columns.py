@@ -149,9 +149,9 @@ def tasks_of_long_format(
             task = int(ids.codes[row])
             other = int(first[task])
             raise source.error(
-                f"found {quoted(encoded.values[encoded.codes[row]])}, but {source.unit} "
-                f"{rows[other]} has {quoted(encoded.values[encoded.codes[other]])} for the same "
-                "task_id",
+                f"found {quoted(encoded.values[encoded.codes[row]])}, but "
+                f"{source.place(int(rows[other]))} has "
+                f"{quoted(encoded.values[encoded.codes[other]])} for the same task_id",
                 f"give one task one {column}, or two tasks two ids",
                 at=int(rows[row]),
                 column=column,

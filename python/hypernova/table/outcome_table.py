@@ -1,6 +1,6 @@
-"""`OutcomeTable`: tasks x models with scores, costs and latencies, checked and immutable.
+"""`OutcomeTable` and `ScannedTable`: tasks x models with scores, costs and latencies, checked.
 
-Not here: the formats (`formats`) and the rules that a table obeys (`checks`).
+Not here: the formats (`formats`, `scan`) and the rules that a table obeys (`checks`).
 """
 
 from __future__ import annotations
@@ -13,23 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.paths import escaped
-from hypernova.table.checks import check_models, check_tasks, outcome_arrays, unit_vectors
-from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
-from hypernova.table.formats.csv import read_csv
-from hypernova.table.formats.files import detect_format, require_path
-from hypernova.table.formats.jsonl import read_jsonl
-from hypernova.table.formats.parquet import read_parquet, read_parquet_folder
+from hypernova.table.arrays import check_rows, columns_of_arrays, columns_to_write
+from hypernova.table.checks import arrange_outcomes, check_tasks, outcome_arrays, unit_vectors
+from hypernova.table.formats.read import read_table
 from hypernova.table.formats.write import write_table
-from hypernova.table.source import Source, quoted
+from hypernova.table.scan.cursors import CHUNK_TASKS
+from hypernova.table.scan.reader import no_such_chunk
+from hypernova.table.scan.scan import Scan, scan_table
+from hypernova.table.source import quoted
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-# Tasks of a chunk; the last chunk may have fewer.
-CHUNK_TASKS = 8192
-
-_READERS = {".jsonl": read_jsonl, ".csv": read_csv, ".parquet": read_parquet}
+    from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -73,11 +70,10 @@ class OutcomeTable:
         return OutcomeTable, tuple(getattr(self, field.name) for field in fields(self))
 
     def __repr__(self) -> str:
-        outcomes = int(np.count_nonzero(~np.isnan(self.score)))
         vectors = "" if self.embedding is None else f", embedding of {self.embedding.shape[1]}"
         return (
             f"<OutcomeTable {quoted(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
-            f"{outcomes} outcomes{vectors}>"
+            f"{self.n_outcomes} outcomes{vectors}>"
         )
 
     @property
@@ -92,21 +88,36 @@ class OutcomeTable:
 
     @property
     def n_outcomes(self) -> int:
-        """Number of outcomes."""
+        """Number of outcomes: pairs of task and model that are no hole."""
         return int(np.count_nonzero(~np.isnan(self.score)))
 
     @property
     def n_chunks(self) -> int:
-        """Number of chunks."""
+        """Number of chunks, each of `CHUNK_TASKS` tasks but the last."""
         return -(-self.n_tasks // CHUNK_TASKS)
 
+    @property
+    def embedding_dim(self) -> int | None:
+        """Length of the vectors, or None without vectors."""
+        return None if self.embedding is None else self.embedding.shape[1]
+
     def chunk(self, index: int) -> OutcomeTable:
-        """Return a chunk of the table, `CHUNK_TASKS` tasks or those that are left."""
-        first = index * CHUNK_TASKS
-        return self.subset(np.arange(first, min(first + CHUNK_TASKS, self.n_tasks)))
+        """Return the tasks of a chunk, with the columns of all models.
+
+        Args:
+            index: Number of the chunk, 0 to `n_chunks` - 1; it has the tasks from
+                `index * CHUNK_TASKS` on.
+
+        Raises:
+            TableError: there is no such chunk.
+        """
+        if not 0 <= index < self.n_chunks:
+            raise no_such_chunk(self.name, index, self.n_chunks)
+        start = index * CHUNK_TASKS
+        return self.subset(np.arange(start, min(start + CHUNK_TASKS, self.n_tasks)))
 
     def chunks(self) -> Iterator[OutcomeTable]:
-        """Yield the chunks of the table."""
+        """Yield each chunk, in order."""
         return map(self.chunk, range(self.n_chunks))
 
     @classmethod
@@ -126,6 +137,52 @@ class OutcomeTable:
             name=first.name,
             embedding_origin=first.embedding_origin,
         )
+
+    @classmethod
+    def scan(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        min_models: int = 2,
+        scratch: str | os.PathLike[str] | None = None,
+    ) -> ScannedTable:
+        """Check a table of any size, and return it without holding it in memory.
+
+        Every row is looked at once, under the rules of `read`; the schema or header of every file
+        comes before any row. Files are read in the natural order of their names: `part-9` before
+        `part-10`.
+
+        Args:
+            path: A file, a folder of files of one format, or a pattern such as
+                `'tasks/*.parquet'`. Names in a folder that begin with `.` or `_` are passed over.
+                A text file may be packed with gzip.
+
+                - Parquet, one task a row: task_id, prompt, group?, embedding?, and `outcomes`,
+                  a list of structs (model, score, cost_usd?, latency_s?), or a map or a struct
+                  from models to scores or to structs.
+                - Parquet, CSV or TSV, one outcome a row, as `read` has it.
+                - JSON Lines, one task a line, as `read` has it.
+                - A folder with tasks and outcomes apart, as `read` has it, in which a folder
+                  `tasks` may stand for `tasks.parquet`, and `outcomes` for `outcomes.parquet`.
+            min_models: As in `read`.
+            scratch: Folder to make a folder in where the outcomes are not in the tasks' order and
+                must be joined; by default the system's for temporary files, which TMPDIR names.
+
+        Returns:
+            The table. It reads its files when chunks are asked for.
+
+        Raises:
+            NotFoundError: nothing is at the path, or `scratch` does not exist.
+            TableError: the table is malformed. The message names the file and the row.
+            TableWriteError: joined outcomes cannot be written.
+            MissingExtraError: a format needs pyarrow, or the join DuckDB, and it is missing.
+
+        Example:
+            >>> table = OutcomeTable.scan("logs/*.parquet")  # doctest: +SKIP
+            >>> sum(chunk.n_tasks for chunk in table.chunks())  # doctest: +SKIP
+            3000000
+        """
+        return ScannedTable(scan_table(path, min_models, scratch))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, min_models: int = 2) -> OutcomeTable:
@@ -167,19 +224,8 @@ class OutcomeTable:
         Example:
             >>> table = OutcomeTable.read("data/")  # doctest: +SKIP
         """
-        place = require_path(path)
-        if place.is_dir():
-            # "." and ".." have no name of their own.
-            base = place.resolve().name if place.name in {"", ".."} else place.name
-            return cls.from_columns(*read_parquet_folder(place), name=base, min_models=min_models)
-        suffix, base = detect_format(
-            place,
-            _READERS,
-            "an outcome table",
-            "give .jsonl, .csv, .tsv or .parquet, or a folder with tasks.parquet and "
-            "outcomes.parquet",
-        )
-        return cls.from_columns(*_READERS[suffix](place), name=base, min_models=min_models)
+        name, tasks, outcomes = read_table(path)
+        return cls.from_columns(tasks, outcomes, name=name, min_models=min_models)
 
     @classmethod
     def from_arrays(
@@ -226,58 +272,21 @@ class OutcomeTable:
             >>> table.models
             ('large', 'small')
         """
-        source = _array_source(name)
-        n_tasks = len(task_ids)
-        texts = {
-            "task_ids": _texts(task_ids, "task_ids", n_tasks, source),
-            "prompts": _texts(prompts, "prompts", n_tasks, source),
-            "models": _texts(models, "models", len(models), source),
-        }
-        filled = [""] * n_tasks if groups is None else ["" if g is None else g for g in groups]
-        named = [group or None for group in _texts(filled, "groups", n_tasks, source)]
-        seen: set[str] = set()
-        for index, model in enumerate(texts["models"]):
-            if model in seen:
-                raise source.error(
-                    f"found {quoted(model)} twice", "keep one", at=index, column="models"
-                )
-            seen.add(model)
-        check_models(texts["models"], list(range(len(texts["models"]))), source, "models")
-        shape = (n_tasks, len(texts["models"]))
-        scores = _matrix(score, "score", shape, source).astype(np.float64)
-        task, column = np.nonzero(~np.isnan(scores))
-        values = {
-            key: np.full(len(task), np.nan)
-            if given is None
-            else _matrix(given, key, shape, source)[task, column].astype(np.float64)
-            for key, given in (("cost_usd", cost_usd), ("latency_s", latency_s))
-        }
-        vectors = None
+        tasks, outcomes = columns_of_arrays(
+            name,
+            task_ids=task_ids,
+            prompts=prompts,
+            models=models,
+            score=score,
+            cost_usd=cost_usd,
+            latency_s=latency_s,
+            groups=groups,
+            embedding=embedding,
+        )
         if embedding is not None:
-            vectors = _matrix(embedding, "embedding", (n_tasks, None), source)
             embedding_origin = embedding_origin or f"embedding of {name}"
         return cls.from_columns(
-            TaskColumns(
-                source=source,
-                rows=np.arange(n_tasks, dtype=np.int64),
-                ids=texts["task_ids"],
-                prompts=texts["prompts"],
-                groups=named,
-                embedding=vectors,
-            ),
-            OutcomeColumns(
-                source=source,
-                rows=task.astype(np.int64),
-                task=task.astype(np.int64),
-                model=column.astype(np.int64),
-                models=texts["models"],
-                score=scores[task, column],
-                cost_usd=values["cost_usd"],
-                latency_s=values["latency_s"],
-            ),
-            name=name,
-            embedding_origin=embedding_origin,
-            min_models=min_models,
+            tasks, outcomes, name=name, embedding_origin=embedding_origin, min_models=min_models
         )
 
     @classmethod
@@ -343,32 +352,11 @@ class OutcomeTable:
         Example:
             >>> table.save("swebench.jsonl")  # doctest: +SKIP
         """
-        source = _array_source(self.name)
-        if not self.n_tasks:
-            raise source.error("holds no tasks", "write a table with at least one")
-        empty = np.flatnonzero(np.isnan(self.score).all(axis=0))
-        if empty.size:
-            raise source.error(
-                f"model {quoted(self.models[empty[0]])} has no outcomes", "write a table without it"
-            )
-        task, model = np.nonzero(~np.isnan(self.score))
-        tasks = TaskColumns(
-            source=source,
-            rows=np.arange(self.n_tasks, dtype=np.int64),
-            ids=list(self.task_ids),
-            prompts=list(self.prompts),
-            groups=list(self.groups),
-            embedding=self.embedding,
-        )
-        outcomes = OutcomeColumns(
-            source=source,
-            rows=task,
-            task=task,
-            model=model,
-            models=list(self.models),
-            score=self.score[task, model],
-            cost_usd=self.cost_usd[task, model],
-            latency_s=self.latency_s[task, model],
+        tasks, outcomes = columns_to_write(
+            self.name,
+            (self.task_ids, self.prompts, self.groups, self.models),
+            (self.score, self.cost_usd, self.latency_s),
+            self.embedding,
         )
         write_table(tasks, outcomes, path)
 
@@ -395,21 +383,7 @@ class OutcomeTable:
         Raises:
             TableError: `rows` is not one-dimensional, not of integers, or out of range.
         """
-        source = _array_source(self.name)
-        rows = np.asarray(rows)
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise source.error(
-                f"found {rows.dtype} of shape {rows.shape}",
-                "give integer indices of one dimension, np.flatnonzero(mask) for a mask",
-                column="rows",
-            )
-        # Negative indices would silently take tasks from the end.
-        if rows.size and (rows.min() < 0 or rows.max() >= self.n_tasks):
-            raise source.error(
-                f"found indices from {rows.min()} to {rows.max()}",
-                f"give indices in 0..{self.n_tasks - 1}",
-                column="rows",
-            )
+        rows = check_rows(self.name, rows, self.n_tasks)
         picked = rows.tolist()
         return OutcomeTable(
             task_ids=tuple(self.task_ids[row] for row in picked),
@@ -425,42 +399,100 @@ class OutcomeTable:
         )
 
 
-def _array_source(name: str) -> Source:
-    return Source(f"table {quoted(name)}", "index")
+class ScannedTable:
+    """A table that is read from its files chunk by chunk: `OutcomeTable.scan` makes it.
 
+    The files must not change meanwhile: a chunk of a file of another size or time of change is
+    refused. The table pickles as paths and an index, and other processes and machines that see
+    the same files at the same paths read the same chunks. Joined outcomes are removed when the
+    table that `scan` returned is closed, is no longer used, or its process ends.
 
-def _texts(values: Sequence[object], column: str, length: int, source: Source) -> list[str]:
-    if len(values) != length:
-        raise source.error(
-            f"found {len(values)} entries", f"give {length}, one for each task", column=column
+    Attributes:
+        name: Base name of the file or folder, for reports.
+        models: Distinct names (models,), sorted.
+        n_models: Number of models.
+        n_tasks: Number of tasks.
+        n_outcomes: Number of outcomes: pairs of task and model that are no hole.
+        n_chunks: Number of chunks, each of `CHUNK_TASKS` tasks but the last.
+        embedding_dim: Length of the vectors, or None without vectors.
+        embedding_origin: Where the vectors come from, or None without vectors.
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        """Take the result of a scan; `OutcomeTable.scan` calls this."""
+        self._scan = scan
+        contents = scan.contents
+        self.name = escaped(scan.name)
+        self.models = contents.models
+        self.n_models = len(contents.models)
+        self.n_tasks = contents.n_tasks
+        self.n_outcomes = contents.n_outcomes
+        self.n_chunks = -(-contents.n_tasks // CHUNK_TASKS)
+        self.embedding_dim = contents.dim
+        self.embedding_origin = None if contents.dim is None else f"embedding column of {self.name}"
+
+    def __reduce__(self) -> tuple[type[ScannedTable], tuple[Scan]]:
+        return ScannedTable, (self._scan,)
+
+    def __repr__(self) -> str:
+        vectors = "" if self.embedding_dim is None else f", embedding of {self.embedding_dim}"
+        return (
+            f"<ScannedTable {quoted(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
+            f"{self.n_outcomes} outcomes{vectors}>"
         )
-    texts = []
-    for index, value in enumerate(values):
-        if not isinstance(value, str):
-            raise source.error(f"found {quoted(value)}", "give strings", at=index, column=column)
-        # numpy.str_ is a str of another type, and would show in messages and JSON as such.
-        texts.append(str(value))
-    return texts
 
+    def __enter__(self) -> ScannedTable:
+        return self
 
-def _matrix(
-    values: npt.ArrayLike, column: str, shape: tuple[int, int | None], source: Source
-) -> npt.NDArray[np.floating]:
-    """Return numbers as a float matrix of a shape, in which None is any size."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise source.error(
-            "found rows of different lengths", "give a rectangle", column=column
-        ) from error
-    # With dtype=float64 NumPy would parse strings and turn None into NaN.
-    if array.dtype.kind not in "biuf":
-        raise source.error(
-            f"found {array.dtype}", "give numbers, NaN for what is not known", column=column
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def chunk(self, index: int) -> OutcomeTable:
+        """Read a chunk, with the columns of all models.
+
+        Ascending order is fastest: a row of Parquet is reached by decoding those before it in its
+        row group, and one of a packed text file by unpacking it from its beginning.
+
+        Args:
+            index: Number of the chunk, 0 to `n_chunks` - 1.
+
+        Raises:
+            TableError: there is no such chunk, the table is closed, or a file has changed.
+        """
+        return self._table(*self._scan.reader.columns(index))
+
+    def chunks(self) -> Iterator[OutcomeTable]:
+        """Yield each chunk, in order; every file is read once.
+
+        Raises:
+            TableError: the table is closed, or a file has changed.
+        """
+        for columns in self._scan.reader.walk():
+            yield self._table(*columns)
+
+    def read(self) -> OutcomeTable:
+        """Read the whole table into memory.
+
+        Raises:
+            TableError: the table is closed, or a file has changed.
+        """
+        return OutcomeTable.concatenated(list(self.chunks()))
+
+    def close(self) -> None:
+        """Close the files, and remove joined outcomes; no chunk can be read any more."""
+        self._scan.reader.close()
+
+    def _table(self, tasks: TaskColumns, outcomes: OutcomeColumns) -> OutcomeTable:
+        score, cost_usd, latency_s = arrange_outcomes(outcomes, len(tasks.ids), self.models)
+        return OutcomeTable(
+            task_ids=tuple(tasks.ids),
+            prompts=tuple(tasks.prompts),
+            groups=tuple(tasks.groups),
+            models=self.models,
+            score=score,
+            cost_usd=cost_usd,
+            latency_s=latency_s,
+            embedding=unit_vectors(tasks),
+            name=self.name,
+            embedding_origin=self.embedding_origin,
         )
-    if array.ndim != 2 or any(
-        expected not in (None, size) for size, expected in zip(array.shape, shape, strict=True)
-    ):
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise source.error(f"found shape {array.shape}", f"give ({wanted})", column=column)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)

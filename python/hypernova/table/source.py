@@ -58,6 +58,10 @@ class Source:
         """Return the source for a path; line breaks in the path are escaped."""
         return cls(path_label(path), unit, column_names or {})
 
+    def place(self, row: int) -> str:
+        """Return the words for a row besides the one that an error is about, such as `line 4`."""
+        return f"{self.unit} {row}"
+
     def error(
         self,
         problem: str,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hypernova.embedder.text.cut import is_blank
 from hypernova.numeric import to_float
-from hypernova.table import OutcomeTable
+from hypernova.table import OutcomeTable, ScannedTable
 from hypernova.table.source import quoted
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def check_table(table: object, error: type[HypernovaError]) -> None:
     """Refuse an object that is no table, such as the path of one."""
-    if not isinstance(table, OutcomeTable):
+    if not isinstance(table, OutcomeTable | ScannedTable):
         raise error(
             f"table is {quoted(table)}; expected an OutcomeTable: OutcomeTable.read(path) makes one"
         )

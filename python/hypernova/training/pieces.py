@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hypernova.table.outcome_table import CHUNK_TASKS, OutcomeTable
+from hypernova.table import CHUNK_TASKS, OutcomeTable
 from hypernova.training.embedding import embed_parts
 from hypernova.training.estimates.linear_correction import Coordinates
 from hypernova.training.estimates.sums import total

@@ -11,7 +11,7 @@ import re
 import threading
 from array import array
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,11 @@ from hypernova.table.columns import (
     int_array,
     tasks_of_long_format,
 )
-from hypernova.table.formats.files import MAX_LINE, open_bytes, read_lines
+from hypernova.table.formats.files import MAX_LINE, Readable, open_bytes, read_lines
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 # Separators of cells, in the order of preference where the header does not decide.
@@ -53,41 +53,89 @@ def read_csv(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
         TableError: the file is not UTF-8 or not CSV, a column is missing, or a cell is wrong.
     """
     source = Source.of(path, "line")
-    lines = array("q")
-    codes: dict[str, array[int]] = {name: array("q") for name in ("task_id", "prompt", "group")}
-    values: dict[str, dict[str, int]] = {name: {} for name in codes}
-    outcomes = OutcomeBuilder()
     with unlimited_cell_size(), open_bytes(path, source) as file:
-        required = ("task_id", "prompt", "model", "score")
-        table = CsvReader(file, source, required, once=(*required, "group", *OPTIONAL_NUMBERS))
-        column_index = table.column_index
-        if "embedding" in column_index:
-            # Ignored as an extra column, other vectors than the given ones would be fitted.
-            raise source.error(
-                "found vectors, which this format cannot hold",
-                "use .jsonl or .parquet, or drop the column to embed the prompts",
-                at=table.header_line,
-                column="embedding",
-            )
-        for line, cells in table:
-            lines.append(line)
-            for name in codes:
-                text = cells[column_index[name]] if name in column_index else ""
-                known = values[name]
-                codes[name].append(known.setdefault(text, len(known)))
-            model = cells[column_index["model"]]
-            of = f"task {quoted(cells[column_index['task_id']])}, model {quoted(model)}"
-            numbers = [
-                table.number(cells[column_index[name]], line, name, of, booleans=name == "score")
-                if name in column_index
-                else np.nan
-                for name in ("score", *OPTIONAL_NUMBERS)
-            ]
-            outcomes.add(line, codes["task_id"][-1], model, numbers)
-    encoded = {name: EncodedColumn(int_array(codes[name]), list(values[name])) for name in codes}
-    tasks = tasks_of_long_format(
-        source, int_array(lines), encoded["task_id"], encoded["prompt"], encoded["group"]
+        return columns_of_rows(outcome_rows(open_outcomes(file, source)), source)
+
+
+class CsvOutcome(NamedTuple):
+    """A row with one outcome; `numbers` are score, cost and latency."""
+
+    line: int
+    task_id: str
+    prompt: str
+    group: str
+    model: str
+    numbers: list[float]
+
+
+def open_outcomes(file: Readable, source: Source) -> CsvReader:
+    """Read the header of a file with one outcome a row, inside `unlimited_cell_size`.
+
+    Raises:
+        TableError: the file is not UTF-8 or not CSV, or the header breaks a rule.
+    """
+    required = ("task_id", "prompt", "model", "score")
+    table = CsvReader(file, source, required, once=(*required, "group", *OPTIONAL_NUMBERS))
+    if "embedding" in table.column_index:
+        # Ignored as an extra column, other vectors than the given ones would be fitted.
+        raise source.error(
+            "found vectors, which this format cannot hold",
+            "use .jsonl or .parquet, or drop the column to embed the prompts",
+            at=table.header_line,
+            column="embedding",
+        )
+    return table
+
+
+def outcome_rows(table: CsvReader) -> Iterator[CsvOutcome]:
+    """Yield the rows of a file that `open_outcomes` opened.
+
+    Raises:
+        TableError: the file is not UTF-8 or not CSV, or a cell holds no number.
+    """
+    column_index = table.column_index
+    task_id, prompt, model = (column_index[name] for name in ("task_id", "prompt", "model"))
+    group = column_index.get("group")
+    for line, cells in table:
+        of = f"task {quoted(cells[task_id])}, model {quoted(cells[model])}"
+        numbers = [
+            table.number(cells[column_index[name]], line, name, of, booleans=name == "score")
+            if name in column_index
+            else np.nan
+            for name in ("score", *OPTIONAL_NUMBERS)
+        ]
+        yield CsvOutcome(
+            line,
+            cells[task_id],
+            cells[prompt],
+            "" if group is None else cells[group],
+            cells[model],
+            numbers,
+        )
+
+
+def columns_of_rows(
+    rows: Iterable[CsvOutcome], source: Source
+) -> tuple[TaskColumns, OutcomeColumns]:
+    """Return the columns of rows with one outcome each.
+
+    Raises:
+        TableError: two rows of one task differ in prompt or group.
+    """
+    lines = array("q")
+    codes = [array("q"), array("q"), array("q")]
+    values: list[dict[str, int]] = [{}, {}, {}]
+    outcomes = OutcomeBuilder()
+    for row in rows:
+        lines.append(row.line)
+        for known, coded, text in zip(values, codes, row[1:4], strict=True):
+            coded.append(known.setdefault(text, len(known)))
+        outcomes.add(row.line, codes[0][-1], row.model, row.numbers)
+    ids, prompts, groups = (
+        EncodedColumn(int_array(coded), list(known))
+        for coded, known in zip(codes, values, strict=True)
     )
+    tasks = tasks_of_long_format(source, int_array(lines), ids, prompts, groups)
     return tasks, outcomes.build(source)
 
 
@@ -118,7 +166,7 @@ class CsvReader:
 
     def __init__(
         self,
-        file: BinaryIO,
+        file: Readable,
         source: Source,
         required: Sequence[str],
         *,
@@ -158,6 +206,16 @@ class CsvReader:
                 )
         self.column_index = {name: place for place, name in enumerate(names)}
         self._width = len(names)
+
+    def go_to(self, file: Readable, line: int) -> None:
+        """Go on at the beginning of a row, in a file that was moved there.
+
+        Args:
+            file: The file, of which the next line is read.
+            line: Number of that line.
+        """
+        lines = read_lines(file, self._source, line)
+        self._rows = _csv_rows(lines, self._separator, self._source, line)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         for line, cells in self._rows:
@@ -241,12 +299,12 @@ def _detect_separator(lines: Iterator[str], required: Sequence[str]) -> tuple[It
 
 
 def _csv_rows(
-    lines: Iterator[str], separator: str, source: Source
+    lines: Iterator[str], separator: str, source: Source, first: int = 1
 ) -> Iterator[tuple[int, list[str]]]:
     # Without strict an unclosed quote would take the rest of the file for one prompt.
     reader = csv.reader(lines, delimiter=separator, strict=True)
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + first
         try:
             cells = next(reader)
         except StopIteration:

@@ -10,7 +10,7 @@ import io
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from hypernova.errors import NotFoundError
 from hypernova.table.source import Source
@@ -30,6 +30,13 @@ _REMEDIES = {
     ".json": "write one object a line and name it .jsonl, as in: jq -c '.[]' FILE.json",
     ".parquet.gz": "unpack it first: gunzip FILE; Parquet is packed inside",
 }
+
+
+class Readable(Protocol):
+    """A file that gives its lines as bytes."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return the next line with its end, cut after `limit` bytes; nothing at the end."""
 
 
 def require_path(path: str | os.PathLike[str]) -> Path:
@@ -119,16 +126,21 @@ class _GzipReader(io.RawIOBase):
         super().close()
 
 
-def read_lines(file: BinaryIO, source: Source) -> Iterator[str]:
+def read_lines(file: Readable, source: Source, first: int = 1) -> Iterator[str]:
     """Yield the lines of a UTF-8 file with their line ends; a byte order mark is dropped.
 
     Lines end at a line feed and nowhere else: JSON and CSV cells may hold the other characters
     that Python counts as line breaks. Decoding by lines gives an invalid byte its line number.
 
+    Args:
+        file: The open file, at the beginning of a line.
+        source: The file, for messages.
+        first: Number of that line.
+
     Raises:
         TableError: a line is not valid UTF-8, or longer than `MAX_LINE`.
     """
-    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE), b""), 1):
+    for number, raw in enumerate(iter(partial(file.readline, MAX_LINE), b""), first):
         if number == 1:
             _check_is_text(raw, source)
         if len(raw) == MAX_LINE and not raw.endswith(b"\n"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from array import array
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from hypernova.table.columns import (
     TaskColumns,
     int_array,
 )
-from hypernova.table.formats.files import open_bytes, read_lines
+from hypernova.table.formats.files import Readable, open_bytes, read_lines
 from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
@@ -56,46 +56,57 @@ def read_jsonl(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
         TableError: a line is not UTF-8, not JSON, or holds a value of the wrong kind.
     """
     source = Source.of(path, "line")
+    with open_bytes(path, source) as file:
+        return columns_of_objects(read_objects(file, source), source)
+
+
+def columns_of_objects(
+    objects: Iterable[tuple[int, JsonObject]], source: Source
+) -> tuple[TaskColumns, OutcomeColumns]:
+    """Return the columns of tasks that are objects with their outcomes.
+
+    Args:
+        objects: Row number and object of each task.
+        source: Where they were read.
+
+    Raises:
+        TableError: an object lacks a key, or holds a value of the wrong kind.
+    """
     ids: list[str] = []
     prompts: list[str] = []
     groups: list[str | None] = []
     vectors: list[Floats | None] = []
     rows = array("q")
     outcomes = OutcomeBuilder()
-    with open_bytes(path, source) as file:
-        for line, task in read_objects(file, source):
-            missing = [key for key in ("task_id", "prompt", "outcomes") if key not in task]
-            if missing:
-                raise source.missing_columns(missing, task, at=line)
-            duplicate = task.first_duplicate(
-                ("task_id", "prompt", "group", "embedding", "outcomes")
+    for line, task in objects:
+        missing = [key for key in ("task_id", "prompt", "outcomes") if key not in task]
+        if missing:
+            raise source.missing_columns(missing, task, at=line)
+        duplicate = task.first_duplicate(("task_id", "prompt", "group", "embedding", "outcomes"))
+        if duplicate:
+            raise source.error("the key stands twice", "keep one", at=line, column=duplicate)
+        task_id = require_id(task["task_id"], source, line)
+        of = f"task {quoted(task_id)}"
+        entries = task["outcomes"]
+        if not isinstance(entries, JsonObject):
+            raise source.error(
+                f"found {quoted(entries)}",
+                'write an object {"model": {"score": 1, "cost_usd": 0.1}}',
+                at=line,
+                column="outcomes",
+                of=of,
             )
-            if duplicate:
-                raise source.error("the key stands twice", "keep one", at=line, column=duplicate)
-            task_id = require_id(task["task_id"], source, line)
-            of = f"task {quoted(task_id)}"
-            entries = task["outcomes"]
-            if not isinstance(entries, JsonObject):
-                raise source.error(
-                    f"found {quoted(entries)}",
-                    'write an object {"model": {"score": 1, "cost_usd": 0.1}}',
-                    at=line,
-                    column="outcomes",
-                    of=of,
-                )
-            # Both entries of a duplicate model are kept, to be compared like two CSV rows.
-            for model, entry in entries.pairs or entries.items():
-                values = _json_outcome(entry, source, line, f"{of}, model {quoted(model)}")
-                outcomes.add(line, len(ids), model, values)
-            rows.append(line)
-            ids.append(task_id)
-            prompts.append(require_text(task["prompt"], source, line, "prompt"))
-            group = task.get("group")
-            # An empty CSV cell can only mean "no group", so the other formats read "" the same way.
-            groups.append(
-                None if group is None else require_text(group, source, line, "group") or None
-            )
-            vectors.append(require_vector(task.get("embedding"), source, line, of))
+        # Both entries of a duplicate model are kept, to be compared like two CSV rows.
+        for model, entry in entries.pairs or entries.items():
+            values = _json_outcome(entry, source, line, f"{of}, model {quoted(model)}")
+            outcomes.add(line, len(ids), model, values)
+        rows.append(line)
+        ids.append(task_id)
+        prompts.append(require_text(task["prompt"], source, line, "prompt"))
+        group = task.get("group")
+        # An empty CSV cell can only mean "no group", so the other formats read "" the same way.
+        groups.append(None if group is None else require_text(group, source, line, "group") or None)
+        vectors.append(require_vector(task.get("embedding"), source, line, of))
     tasks = TaskColumns(source, int_array(rows), ids, prompts, groups, None)
     lengths = int_array(-1 if vector is None else len(vector) for vector in vectors)
     if common_dim(lengths, source, tasks.rows, lambda task: f"task {quoted(ids[task])}") >= 0:
@@ -104,13 +115,15 @@ def read_jsonl(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
     return tasks, outcomes.build(source)
 
 
-def read_objects(file: BinaryIO, source: Source) -> Iterator[tuple[int, JsonObject]]:
-    """Yield each line's number, from 1, and object; blank lines are skipped.
+def read_objects(
+    file: Readable, source: Source, first: int = 1
+) -> Iterator[tuple[int, JsonObject]]:
+    """Yield each line's number, from `first`, and object; blank lines are skipped.
 
     Raises:
         TableError: a line is not UTF-8 or not a JSON object.
     """
-    for number, line in enumerate(read_lines(file, source), 1):
+    for number, line in enumerate(read_lines(file, source, first), first):
         if line.isspace():
             continue
         try:

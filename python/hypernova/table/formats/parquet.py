@@ -7,13 +7,14 @@ formats, and serving, need none.
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.errors import MissingExtraError, TableError
-from hypernova.table.checks import check_tasks, common_dim
+from hypernova.errors import HypernovaError, MissingExtraError, TableError
+from hypernova.table.checks import check_tasks, common_dim, unknown_task
 from hypernova.table.columns import (
     EncodedColumn,
     Floats,
@@ -26,26 +27,132 @@ from hypernova.table.formats.files import open_bytes
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+# Columns of each kind of file: those that it must have, and those that it may have.
+TASK_COLUMNS = (("task_id", "prompt"), ("group", "embedding"))
+OUTCOME_COLUMNS = (("task_id", "model", "score"), ("cost_usd", "latency_s"))
+LONG_COLUMNS = (
+    ("task_id", "prompt", "model", "score"),
+    ("group", "cost_usd", "latency_s", "embedding"),
+)
+
+
+def import_pyarrow(source: Source) -> Any:
+    """Return pyarrow, with its Parquet module loaded.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(
+            f'{source.label}: reading Parquet needs pyarrow: pip install "hypernova-router[train]"'
+        ) from error
+    return pyarrow
+
+
+@contextmanager
+def open_parquet(path: Path, source: Source) -> Iterator[Any]:
+    """Open a Parquet file.
+
+    Yields:
+        The pyarrow.parquet.ParquetFile.
+
+    Raises:
+        TableError: the file is unreadable; the block may read it, too.
+        MissingExtraError: pyarrow is not installed.
+    """
+    pyarrow = import_pyarrow(source)
+    with open_bytes(path, source) as file, readable_parquet(pyarrow, source):
+        # Not read_table: it takes "key=value" folders in the path for columns. Pages are read as
+        # they are needed: without a buffer a column of a whole row group would be.
+        yield pyarrow.parquet.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+
+
+@contextmanager
+def readable_parquet(pyarrow: Any, source: Source) -> Iterator[None]:
+    """Raise the errors of pyarrow inside as errors of a file.
+
+    Raises:
+        TableError: the file is unreadable.
+    """
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, HypernovaError):
+            raise
+        reason = str(error).partition("\n")[0]
+        raise source.error(
+            f"is not a readable Parquet file ({reason})", "write it again"
+        ) from error
+
+
+def pick_columns(
+    names: Sequence[str],
+    source: Source,
+    required: Sequence[str],
+    optional: Sequence[str] | Callable[[list[str]], Sequence[str]],
+) -> list[str]:
+    """Return the columns to read of a file.
+
+    Args:
+        names: Names of all its columns.
+        source: The file, for messages.
+        required: As in `ParquetColumns.read`.
+        optional: As in `ParquetColumns.read`.
+
+    Raises:
+        TableError: a column is missing or stands twice.
+    """
+    names = list(names)
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise source.missing_columns(missing, names)
+    if callable(optional):
+        optional = optional(names)
+    wanted = [name for name in (*required, *optional) if name in names]
+    for name in wanted:
+        if names.count(name) > 1:
+            raise source.error("the column stands twice", "keep one", column=name)
+    return wanted
 
 
 class ParquetColumns:
-    """Columns of one Parquet file, converted on demand.
+    """Columns of Parquet files, converted on demand.
 
     Attributes:
-        source: The file, for messages.
+        source: The file or files, for messages.
         length: Number of rows.
-        rows: Row numbers from 1, as messages count them, int64 (rows,).
+        rows: Row numbers as messages count them, from 1 in a file, int64 (rows,).
     """
 
-    def __init__(
-        self,
+    def __init__(self, source: Source, table: Any, rows: Ints) -> None:
+        """Take columns that were read.
+
+        Args:
+            source: Where they were read.
+            table: The pyarrow.Table.
+            rows: Row number of each of its rows, int64 (rows,).
+        """
+        self.source = source
+        self._pa: Any = import_pyarrow(source)
+        self._table = table
+        self.length: int = table.num_rows
+        self.rows = rows
+
+    @classmethod
+    def read(
+        cls,
         path: Path,
         required: Sequence[str],
         optional: Sequence[str] | Callable[[list[str]], Sequence[str]],
-    ) -> None:
-        """Open the file and read the columns.
+    ) -> ParquetColumns:
+        """Read the columns of a file.
 
         Args:
             path: The file.
@@ -57,39 +164,15 @@ class ParquetColumns:
             TableError: the file is unreadable, or a column is missing or stands twice.
             MissingExtraError: pyarrow is not installed.
         """
-        self.source = Source.of(path, "row")
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise MissingExtraError(
-                f"{self.source.label}: reading Parquet needs pyarrow: "
-                'pip install "hypernova-router[train]"'
-            ) from error
-        with open_bytes(path, self.source) as file:
-            try:
-                # Not read_table: it takes "key=value" folders in the path for columns.
-                content = pyarrow.parquet.ParquetFile(file)
-                names = content.schema_arrow.names
-                missing = [name for name in required if name not in names]
-                if callable(optional):
-                    optional = optional(names)
-                wanted = [name for name in (*required, *optional) if name in names]
-                for name in wanted:
-                    if names.count(name) > 1:
-                        raise self.source.error("the column stands twice", "keep one", column=name)
-                table = None if missing else content.read(columns=wanted)
-            except (pyarrow.ArrowException, OSError) as error:
-                reason = str(error).partition("\n")[0]
-                raise self.source.error(
-                    f"is not a readable Parquet file ({reason})", "write it again"
-                ) from error
-        if table is None:
-            raise self.source.missing_columns(missing, names)
-        self._pa: Any = pyarrow
-        self._table = table
-        self.length: int = table.num_rows
-        self.rows: Ints = np.arange(1, self.length + 1, dtype=np.int64)
+        source = Source.of(path, "row")
+        with open_parquet(path, source) as content:
+            wanted = pick_columns(content.schema_arrow.names, source, required, optional)
+            table = content.read(columns=wanted)
+        return cls(source, table, np.arange(1, table.num_rows + 1, dtype=np.int64))
+
+    def head(self, n: int) -> ParquetColumns:
+        """Return the first `n` rows."""
+        return ParquetColumns(self.source, self._table.slice(0, n), self.rows[:n])
 
     def has(self, column: str) -> bool:
         """Return whether the file has an optional column."""
@@ -194,10 +277,8 @@ class ParquetColumns:
             types.is_floating(column.type.value_type) or types.is_integer(column.type.value_type)
         ):
             raise self._wrong_type("embedding", "store lists of float32")
-        import pyarrow.compute
-
         lengths = (
-            pyarrow.compute.list_value_length(column).fill_null(-1).to_numpy().astype(np.int64)
+            self._pa.compute.list_value_length(column).fill_null(-1).to_numpy().astype(np.int64)
         )
         dim = common_dim(
             lengths,
@@ -223,18 +304,36 @@ class ParquetColumns:
             if clash.size:
                 task = int(owner[clash[0]])
                 raise self.source.error(
-                    f"found another vector than {self.source.unit} {tasks.rows[task]} has for "
-                    "the same task_id",
+                    f"found another vector than {self.source.place(int(tasks.rows[task]))} has "
+                    "for the same task_id",
                     "give one task one vector",
-                    at=start + int(clash[0]) + 1,
+                    at=int(self.rows[start + clash[0]]),
                     column="embedding",
                     of=f"task {quoted(tasks.ids[task])}",
                 )
             start += len(chunk)
         return matrix
 
+    def vector_bytes(self) -> list[bytes]:
+        """Return the vector of each row as bytes, equal where the numbers are."""
+        types = self._pa.types
+        if not self.has("embedding") or types.is_null(self._table.column("embedding").type):
+            return [b"null"] * self.length
+        found: list[bytes] = []
+        for chunk in self._table.column("embedding").chunks:
+            flat = chunk.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
+            # One zero of the two, and one NaN of the many.
+            flat = np.where(np.isnan(flat), np.nan, flat + 0.0)
+            lengths = self._pa.compute.list_value_length(chunk).to_pylist()
+            start = 0
+            for length in lengths:
+                end = start + (length or 0)
+                found.append(b"null" if length is None else flat[start:end].tobytes())
+                start = end
+        return found
+
     def _first_row(self, mask: Any) -> int:
-        return int(np.flatnonzero(mask.to_numpy(zero_copy_only=False))[0]) + 1
+        return int(self.rows[np.flatnonzero(mask.to_numpy(zero_copy_only=False))[0]])
 
     def _wrong_type(self, column: str, remedy: str) -> TableError:
         kind = self._table.column(column).type
@@ -248,7 +347,10 @@ class ParquetColumns:
             except UnicodeDecodeError:
                 break
         return self.source.error(
-            "is not valid UTF-8", "write the text as UTF-8", at=row + 1, column=column
+            "is not valid UTF-8",
+            "write the text as UTF-8",
+            at=int(self.rows[row]),
+            column=column,
         )
 
 
@@ -261,12 +363,10 @@ def read_parquet_folder(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
         MissingExtraError: pyarrow is not installed.
     """
     require_files(path, ("tasks.parquet", "outcomes.parquet"))
-    tasks = _read_tasks(path / "tasks.parquet")
+    tasks = tasks_of_columns(ParquetColumns.read(path / "tasks.parquet", *TASK_COLUMNS))
     # Before the outcomes are matched: an invalid id is an error of the task, not of its outcomes.
     check_tasks(tasks)
-    file = ParquetColumns(
-        path / "outcomes.parquet", ("task_id", "model", "score"), ("cost_usd", "latency_s")
-    )
+    file = ParquetColumns.read(path / "outcomes.parquet", *OUTCOME_COLUMNS)
     ids = file.texts("task_id", integers=True)
     place = {task_id: index for index, task_id in enumerate(tasks.ids)}
     code_to_task = np.array([place.get(task_id, -1) for task_id in ids.values], dtype=np.int64)
@@ -274,13 +374,10 @@ def read_parquet_folder(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
     unknown = np.flatnonzero(task < 0)
     if unknown.size:
         row = int(unknown[0])
-        raise file.source.error(
-            f"found {quoted(ids.values[ids.codes[row]])}, which is not in tasks.parquet",
-            "add the task there or leave the outcome out",
-            at=row + 1,
-            column="task_id",
+        raise unknown_task(
+            ids.values[ids.codes[row]], file.source, int(file.rows[row]), "tasks.parquet"
         )
-    return tasks, _outcome_columns(file, task)
+    return tasks, outcomes_of_columns(file, task)
 
 
 def read_parquet(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
@@ -291,16 +388,21 @@ def read_parquet(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
             of one task differ in prompt, group or embedding.
         MissingExtraError: pyarrow is not installed.
     """
-    file = ParquetColumns(
-        path,
-        ("task_id", "prompt", "model", "score"),
-        ("group", "cost_usd", "latency_s", "embedding"),
-    )
+    return columns_of_long_format(ParquetColumns.read(path, *LONG_COLUMNS))
+
+
+def columns_of_long_format(file: ParquetColumns) -> tuple[TaskColumns, OutcomeColumns]:
+    """Return the columns of rows with one outcome each.
+
+    Raises:
+        TableError: a column is of the wrong type, or two rows of one task differ in prompt, group
+            or embedding.
+    """
     ids = file.texts("task_id", integers=True)
     groups = file.texts("group", null="") if file.has("group") else None
     tasks = tasks_of_long_format(file.source, file.rows, ids, file.texts("prompt"), groups)
     tasks = dataclasses.replace(tasks, embedding=file.vectors(tasks, ids.codes))
-    return tasks, _outcome_columns(file, ids.codes)
+    return tasks, outcomes_of_columns(file, ids.codes)
 
 
 def require_files(path: Path, names: Sequence[str]) -> None:
@@ -313,8 +415,12 @@ def require_files(path: Path, names: Sequence[str]) -> None:
         )
 
 
-def _read_tasks(path: Path) -> TaskColumns:
-    file = ParquetColumns(path, ("task_id", "prompt"), ("group", "embedding"))
+def tasks_of_columns(file: ParquetColumns) -> TaskColumns:
+    """Return the tasks of rows with one task each.
+
+    Raises:
+        TableError: a column is of the wrong type, or vectors differ in length.
+    """
     ids = file.texts("task_id", integers=True)
     prompts = file.texts("prompt")
     groups: list[str | None] = [None] * file.length
@@ -334,7 +440,16 @@ def _read_tasks(path: Path) -> TaskColumns:
     return dataclasses.replace(tasks, embedding=vectors)
 
 
-def _outcome_columns(file: ParquetColumns, task: Ints) -> OutcomeColumns:
+def outcomes_of_columns(file: ParquetColumns, task: Ints) -> OutcomeColumns:
+    """Return the outcomes of rows with one outcome each.
+
+    Args:
+        file: The rows.
+        task: Index of the task of each, int64 (rows,).
+
+    Raises:
+        TableError: a column is of the wrong type, or holds null.
+    """
     models = file.texts("model")
     return OutcomeColumns(
         source=file.source,

@@ -154,7 +154,7 @@ def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns
             models.extend(_model_columns(names, source, wanted))
         return ["eval_name", *models, *(model + _COST for model in models)]
 
-    file = ParquetColumns(path, _REQUIRED, columns)
+    file = ParquetColumns.read(path, _REQUIRED, columns)
     ids = file.texts("sample_id", integers=True)
     prompts = file.texts("prompt")
     groups = [""] * file.length

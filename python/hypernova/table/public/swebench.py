@@ -377,7 +377,7 @@ def _problems(path: Path) -> TaskColumns:
         path, (".json", ".jsonl", ".parquet"), "problems", "give .parquet, .jsonl or .json"
     )
     if suffix == ".parquet":
-        file = ParquetColumns(path, tuple(_PROBLEM_COLUMNS.values()), ())
+        file = ParquetColumns.read(path, tuple(_PROBLEM_COLUMNS.values()), ())
         texts = [file.texts(key) for key in _PROBLEM_COLUMNS.values()]
         ids, prompts, repos = (text.texts() for text in texts)
         return _tasks(Source.of(path, "row", _PROBLEM_COLUMNS), file.rows, ids, prompts, repos)
