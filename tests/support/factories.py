@@ -101,7 +101,7 @@ class Decision:
 
 def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
     """Fit an artifact of four models and 16 dimensions; return it and its table."""
-    from hypernova.training.model_selection import Setting
+    from hypernova.training.cross_validation import Setting
     from hypernova.training.trainer import learn
 
     rng = np.random.default_rng(seed)
