@@ -119,7 +119,7 @@ class TestSubtraction:
         assert (inside == 0).any(), "no cluster lies in the fold"
 
     def test_selection_scores_what_direct_learning_decides(self) -> None:
-        table, labels = two_kinds(np.random.default_rng(0), n=120, swap=0.2)
+        table, _ = two_kinds(np.random.default_rng(0), n=120, swap=0.2)
         selection = select_setting(table, table.embedding, SEED, clusters=2)
         setting = selection.setting
         folds = folds_of(table, table.embedding, [setting])
@@ -237,8 +237,10 @@ class TestHeldOutDistances:
                     members = vectors[(located.assigned == c) & (fold != f)].astype(np.float64)
                     if len(members):
                         centroids.append(members.sum(axis=0) / np.linalg.norm(members.sum(axis=0)))
-                for vector in vectors[fold == f].astype(np.float64):
-                    distances.append(min(np.linalg.norm(vector - c) for c in centroids))
+                distances += [
+                    min(np.linalg.norm(vector - centroid) for centroid in centroids)
+                    for vector in vectors[fold == f].astype(np.float64)
+                ]
         return np.array(distances)
 
     @pytest.mark.parametrize("k", [1, 4, 9])

@@ -16,7 +16,7 @@ from hypernova._core import Artifact, nearest_centroids
 from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
 from hypernova.training.cross_validation import Setting
 from hypernova.training.trainer import learn
-from support.factories import unit, uneven_table
+from support.factories import uneven_table, unit
 
 NAN = float("nan")
 # Of artifacts: figures are float32, costs of one outcome are rounded to 2**-36 USD.

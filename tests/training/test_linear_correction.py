@@ -197,6 +197,24 @@ class TestShares:
         np.testing.assert_allclose(Clusters(centroids).shares(vector), expected)
         np.testing.assert_allclose(served(centroids, vector), expected)
 
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 3 * NEAREST), st.integers(1, 40))
+    def test_of_centroids_that_occur_twice_the_order_is_the_cores(self, seed, k, n) -> None:
+        """Ties to the bit at the limit of nearest clusters, also among hundreds of vectors."""
+        rng = np.random.default_rng(seed)
+        dim = int(rng.integers(1, 40))
+        places = (unit(rng.normal(size=(k, dim))) * rng.uniform(0.5, 1, (k, 1))).astype("f4")
+        centroids = places[rng.integers(0, k, int(rng.integers(2, 4 * NEAREST)))]
+        vectors = unit(rng.normal(size=(n, dim)))
+        shares = Clusters(centroids).shares(vectors)
+        seen = served(centroids, vectors)
+        np.testing.assert_allclose(shares, seen, atol=2e-6)
+        # Where a centroid falls off the limit, its twins of higher index have fallen before.
+        for row in shares:
+            for place in np.unique(centroids, axis=0):
+                twins = np.flatnonzero((centroids == place).all(axis=1))
+                kept = row[twins] > 0
+                assert np.array_equal(kept, np.sort(kept)[::-1])
+
     def test_one_cluster_has_all(self) -> None:
         vectors = unit(np.random.default_rng(0).normal(size=(5, 4)))
         assert Clusters(vectors[:1]).shares(vectors).tolist() == [[1.0]] * 5
