@@ -23,11 +23,13 @@ import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.embedder import Embedder
 from hypernova.evaluation.protocol import fold_splits
-from hypernova.training.estimates.linear_correction import Ridge
+from hypernova.training.cross_validation import Setting
+from hypernova.training.estimates.linear_correction import Coordinates, Ridge
+from hypernova.training.estimates.outcome_sums import sum_products, sum_shares
 from hypernova.training.model_pool import next_prompts
 from hypernova.training.model_pool.add import estimate_new_model, outcomes_of
 from hypernova.training.model_pool.prior import LocatedPrompts, Prior
-from hypernova.training.model_selection import FULL_SHRINKAGE, RIDGE_WEIGHT, Setting
+from hypernova.training.model_selection import FULL_SHRINKAGE, RIDGE_WEIGHT
 from hypernova.training.trainer import learn
 
 PROMPTS = (25, 50, 100, 200)
@@ -102,8 +104,11 @@ def own_ridge(new, scored):
     """The column of `mix` with a linear correction of its own on top, with the ridge of `fit`."""
     expected, features = new.prior.prompts(scored.located)
     left = scored.score - expected - features @ new.posterior.weights
-    x = scored.located.vectors
-    correction = Ridge(x, np.ones((len(x), 1), dtype=bool)).fit(left[:, None], RIDGE_WEIGHT)
+    x, y = Coordinates.of(scored.located.vectors), left[:, None]
+    # What the prior expects is off already, so the only cluster explains nothing.
+    shares = sum_shares(x.values, y, np.ones_like(y))
+    ridge = Ridge(sum_products(x.values, y), RIDGE_WEIGHT, x.basis)
+    (correction,) = ridge.fit([(shares, np.zeros((1, 1)))])
     return replace(
         new.column,
         slopes=new.column.slopes + correction.slopes,

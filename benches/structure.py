@@ -18,7 +18,7 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.evaluation.protocol import fold_splits
 from hypernova.table import read_prompts
-from hypernova.training.model_selection import Setting
+from hypernova.training.cross_validation import Setting
 from hypernova.training.trainer import learn
 
 CLUSTERS = (8, 16, 32, 64)
@@ -40,7 +40,7 @@ def held_out(table, vectors, cluster_vectors, clusters: int, repeats: int) -> tu
         )
         models = learned.artifact().decide_many(vectors[part.test]).model_indices
         taken[part.repeat, part.test] = table.score[part.test, models]
-        single[part.repeat, part.test] = table.score[part.test, learned.evidence.default_model]
+        single[part.repeat, part.test] = table.score[part.test, learned.estimated.default_model]
     return taken, single
 
 

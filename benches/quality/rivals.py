@@ -21,7 +21,7 @@ from scipy.special import expit
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
-from hypernova.training.model_selection import deal_folds
+from hypernova.training.cross_validation import deal_folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

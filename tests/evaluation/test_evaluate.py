@@ -406,13 +406,24 @@ class TestSplits:
 
     @pytest.mark.slow
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 9))
-    def test_shuffled_vectors_are_the_same_ones_for_equal_prompts(self, prompts, seed) -> None:
+    def test_shuffled_tasks_get_the_places_of_one_other_prompt(self, prompts, seed) -> None:
+        """Equal prompts get those of one prompt that occurs as often; each place is given once."""
         prompts = np.array(prompts)
-        vectors = prompts[:, None] * np.ones((1, 3))
-        shuffled = protocol.shuffle_vectors(vectors, prompts, seed)
-        given_to = {int(p): int(row[0]) for p, row in zip(prompts, shuffled, strict=True)}
-        assert sorted(given_to) == sorted(given_to.values())
-        assert all(given_to[int(p)] == row[0] for p, row in zip(prompts, shuffled, strict=True))
+        given = protocol.shuffle_tasks(prompts, seed)
+        assert sorted(given.tolist()) == list(range(len(prompts)))
+        pairs = set(zip(prompts.tolist(), prompts[given].tolist(), strict=True))
+        assert len(pairs) == len(set(prompts.tolist()))
+        assert {place for _, place in pairs} == set(prompts.tolist())
+
+    def test_any_prompt_may_get_the_place_of_any_that_occurs_as_often(self) -> None:
+        prompts = np.array([0, 1, 2, 3, 3, 4, 4, 5, 5, 5])
+        seen = {
+            (int(p), int(q))
+            for seed in range(60)
+            for p, q in zip(prompts, prompts[protocol.shuffle_tasks(prompts, seed)], strict=True)
+        }
+        expected = {(p, q) for same in ([0, 1, 2], [3, 4], [5]) for p in same for q in same}
+        assert seen == expected
 
     @pytest.mark.slow
     def test_no_outcome_of_the_test_part_enters(self) -> None:

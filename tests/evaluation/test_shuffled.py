@@ -13,7 +13,7 @@ import pytest
 
 import hypernova
 from hypernova.embedder import Embedder
-from hypernova.training.model_selection import deal_folds
+from hypernova.training.cross_validation import deal_folds
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:

@@ -72,6 +72,35 @@ def two_kinds(rng: np.random.Generator, n: int = 240, swap: float = 0.1, **colum
     return make_table(vectors, flipped(rng, score, swap), **columns), labels
 
 
+def uneven_table(n: int, dim: int, holes: float, seed: int = 0, **columns):
+    """Make a table on which every estimate has something to do, and its vectors.
+
+    Six kinds of prompt in three groups; five models, of which one has no known cost and two are
+    equal; costs and latencies of any size. With holes, one model never saw the first kinds, one
+    was hardly tried, and the others miss outcomes at random.
+    """
+    rng = np.random.default_rng([seed, n, dim])
+    vectors, kinds = blobs(rng, centres=6, each=-(-n // 6), dim=dim, spread=0.15)
+    vectors, kinds = vectors[:n], kinds[:n]
+    m = 5
+    rates = np.clip(rng.uniform(0.2, 0.8, (6, m))[kinds] + 0.8 * vectors[:, 8 : 8 + m], 0, 1)
+    # Passed or not, half passed, and thirds, which no float holds.
+    score = np.where(rng.random((n, m)) < rates, 1.0, rng.choice([0.0, 1 / 3, 0.1], (n, m)))
+    score[:, 4] = score[:, 3]
+    cost = 10.0 ** rng.uniform(-6, 1, (n, m)) * [1, 1, 1, np.nan, 1]
+    latency = np.where(rng.random((n, m)) < 0.5, rng.uniform(0.1, 900, (n, m)), np.nan)
+    if holes:
+        hole = rng.random((n, m)) < holes
+        hole[:, 0] &= rng.random(n) < 0.5
+        hole[: n // 2, 1] = True  # a kind that the model never saw
+        hole[n // 10 :, 2] = True  # hardly tried
+        hole[np.arange(n), rng.integers(3, 5, n)] = False  # each task has an outcome
+        score[hole] = cost[hole] = latency[hole] = np.nan
+    groups = [f"group {kind % 3}" for kind in kinds]
+    given = {"cost_usd": cost, "latency_s": latency, "groups": groups, **columns}
+    return make_table(vectors, score, **given), vectors
+
+
 @dataclass(frozen=True)
 class Entry:
     """One place of the ranking of a made-up decision."""
@@ -101,7 +130,7 @@ class Decision:
 
 def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
     """Fit an artifact of four models and 16 dimensions; return it and its table."""
-    from hypernova.training.model_selection import Setting
+    from hypernova.training.cross_validation import Setting
     from hypernova.training.trainer import learn
 
     rng = np.random.default_rng(seed)

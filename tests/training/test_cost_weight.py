@@ -11,7 +11,7 @@ import pytest
 import hypernova
 from hypernova.errors import FitError
 from hypernova.training.cost_weight import cost_weights, find_cost_weight
-from hypernova.training.model_selection import FOLDS, Setting, count_repeats
+from hypernova.training.cross_validation import FOLDS, Setting, count_repeats
 from support.commands import run
 from support.factories import blobs, make_table, two_kinds
 from support.paths import TABLE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
-from hypernova.training.model_selection import Setting
+from hypernova.training.cross_validation import Setting
 from hypernova.training.trainer import learn
 from support.factories import blobs, fitted, make_table, scored, unit
 

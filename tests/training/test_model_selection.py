@@ -10,19 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
+from hypernova.training.cross_validation import (
+    FOLDS,
+    CrossValidation,
+    Setting,
+    count_repeats,
+    deal_folds,
+    deals,
+)
 from hypernova.training.model_selection import (
     CLUSTERS,
-    FOLDS,
     FULL_SHRINKAGE,
     MIN_PROMPTS_PER_CLUSTER,
     HeldOutScores,
-    Setting,
     best_single_setting,
     candidate_clusterings,
-    count_repeats,
     count_ticks,
-    deal_folds,
-    inner_folds,
     select_setting,
 )
 from hypernova.training.trainer import learn
@@ -52,11 +55,17 @@ class TestFolds:
         prompts = [f"prompt {i // 3}" for i in range(90)]
         table = make_table(unit(rng.normal(size=(90, 4))), np.ones((90, 2)), prompts=prompts)
         held_out = np.zeros(90, dtype=int)
-        for train, test in inner_folds(table, 0):
+        dealt = list(deals(table, 0))
+        assert len({fold.tobytes() for fold in dealt}) == len(dealt) == count_repeats(30)
+        sums = CrossValidation(table, table.embedding, 0, []).folds()
+        tests = [fold.test for fold in sums]
+        for test in tests:
             held_out[test] += 1
-            assert sorted([*train, *test]) == list(range(90))
+            train = np.setdiff1d(np.arange(90), test)
             assert not {prompts[i] for i in train} & {prompts[i] for i in test}
         assert set(held_out) == {count_repeats(30)}
+        expected = [np.flatnonzero(fold == f) for fold in dealt for f in range(FOLDS)]
+        assert all(map(np.array_equal, tests, expected))
 
 
 def table_of(n: int, groups=None) -> hypernova.OutcomeTable:
@@ -236,7 +245,7 @@ class TestSelect:
         if not worth:
             table = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.4]).astype(float))
         learned = learn(table, table.embedding, clusters=7)
-        assert (learned.clusters.k, learned.setting.clusters) == (7, 7)
+        assert (learned.found.k, learned.setting.clusters) == (7, 7)
         assert (learned.setting == best_single_setting(7)) is not worth
 
     @pytest.mark.slow
@@ -248,7 +257,7 @@ class TestSelect:
             table = make_table(vectors, np.tile([1.0, 0.0], (n, 1)))
             learned = learn(table, vectors)
             assert learned.setting == best_single_setting(k)
-            assert learned.clusters.k == k
+            assert learned.found.k == k
 
     @pytest.mark.slow
     def test_same_seed_same_choice(self) -> None:

@@ -11,8 +11,8 @@ from scipy.stats import norm
 
 import hypernova
 from hypernova.errors import ModelPoolError
+from hypernova.training.cross_validation import Setting
 from hypernova.training.model_pool import propose
-from hypernova.training.model_selection import Setting
 from hypernova.training.trainer import learn
 from support.factories import blobs, fitted, make_table, scored, unit
 

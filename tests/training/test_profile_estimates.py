@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
 from hypernova.training.estimates.profile import (
     Evidence,
     best_single,
@@ -16,7 +17,6 @@ from hypernova.training.estimates.profile import (
     overall_success,
     pooled_success,
 )
-from hypernova.training.estimates.sums import sum_pairs, sum_up
 from support.factories import make_table, unit
 
 NAN = float("nan")
@@ -30,9 +30,9 @@ def outcomes(draw, n: int, m: int) -> np.ndarray:
 def evidence_of(score: np.ndarray, clusters, k: int, groups=None) -> Evidence:
     """Evidence without a table: the sums must not mind a model without outcomes."""
     clusters, unknown = np.asarray(clusters), np.full_like(score, NAN)
-    sums = sum_up(score, unknown, unknown, clusters, k)
-    default = best_single(sums)
-    return Evidence(sums, default, sum_pairs(score, default, clusters, k), groups)
+    sums = sum_outcomes(score, unknown, unknown, clusters, k)
+    pairs = sum_pairs(score, [best_single(sums)], clusters, k)
+    return Evidence(sums.with_sums(pairs), groups)
 
 
 class TestSums:
@@ -42,21 +42,25 @@ class TestSums:
         n, m, k = data.draw(st.tuples(*[st.integers(1, 6)] * 3))
         score, cost = outcomes(data.draw, n, m), outcomes(data.draw, n, m)
         clusters = np.array(data.draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n)))
-        sums = sum_up(score, cost, np.full((n, m), NAN), clusters, k)
-        pairs = sum_pairs(score, 0, clusters, k)
+        sums = sum_outcomes(score, cost, np.full((n, m), NAN), clusters, k)
+        pairs = sum_pairs(score, range(m), clusters, k)
         for c in range(k + 1):
             rows = np.flatnonzero(clusters == c) if c < k else np.arange(n)
             for j in range(m):
                 known = [score[i, j] for i in rows if not np.isnan(score[i, j])]
-                assert sums.n[c, j] == len(known)
-                assert sums.score[c, j] == sum(known)
-                assert sums.score2[c, j] == sum(x * x for x in known)
+                assert sums["n"][c, j] == len(known)
+                assert sums["score"][c, j] == sum(known)
+                assert sums["score2"][c, j] == sum(x * x for x in known)
                 costs = [cost[i, j] for i in rows if not np.isnan(cost[i, j])]
-                assert (sums.cost_n[c, j], sums.cost[c, j]) == (len(costs), sum(costs))
-                both = [score[i, j] - score[i, 0] for i in rows]
-                both = [d for d in both if not np.isnan(d)]
-                assert (pairs.n[c, j], pairs.gain[c, j]) == (len(both), sum(both))
-        assert not sums.latency_n.any()
+                assert (sums["cost_n"][c, j], sums["cost"][c, j]) == (len(costs), sum(costs))
+                for r in range(m):
+                    both = [score[i, j] - score[i, r] for i in rows]
+                    both = [d for d in both if not np.isnan(d)]
+                    assert pairs["pair_n"][r, c, j] == len(both)
+                    assert pairs["pair_gain"][r, c, j] == sum(both)
+                    assert pairs["pair_gain2"][r, c, j] == sum(d * d for d in both)
+        assert not sums["latency_n"].any()
+        assert not sums["latency"].any()
 
     def test_those_of_parts_add_up_to_those_of_the_whole(self) -> None:
         """Training is a map and a sum."""
@@ -65,23 +69,13 @@ class TestSums:
         none = np.full_like(score, NAN)
 
         def sums(rows: slice):
-            return sum_up(score[rows], none[rows], none[rows], clusters[rows], 5)
+            part = sum_outcomes(score[rows], none[rows], none[rows], clusters[rows], 5)
+            return part.with_sums(sum_pairs(score[rows], range(4), clusters[rows], 5))
 
         whole, added = sums(slice(None)), sums(slice(0, 37)) + sums(slice(37, None))
-        assert np.array_equal(whole.n, added.n)
-        assert np.array_equal(whole.score, added.score)
-        pairs = [sum_pairs(score[r], 1, clusters[r], 5) for r in (slice(0, 37), slice(37, None))]
-        both, at_once = pairs[0] + pairs[1], sum_pairs(score, 1, clusters, 5)
-        assert np.array_equal(both.gain2, at_once.gain2)
-        default = best_single(whole)
-        parts = [sum_pairs(score[r], default, clusters[r], 5) for r in (slice(37), slice(37, None))]
-        estimates = [
-            estimate(Evidence(s, default, p), 10.0).profile.success
-            for s, p in (
-                (whole, sum_pairs(score, default, clusters, 5)),
-                (added, parts[0] + parts[1]),
-            )
-        ]
+        for name in ("n", "score", "pair_gain2"):
+            assert np.array_equal(whole[name], added[name])
+        estimates = [estimate(Evidence(s), 10.0).profile.success for s in (whole, added)]
         assert np.array_equal(*estimates)
 
 

@@ -14,7 +14,9 @@ from hypernova.training.clustering.prototypes import (
     MIN_GROUP_TASKS,
     PENALTY,
     TASKS_PER_PROTOTYPE,
+    Prototypes,
     group_indices,
+    start_prototypes,
     train_prototypes,
 )
 from support.commands import run_python
@@ -54,6 +56,11 @@ class TestGroups:
         assert np.array_equal(group_indices(groups)[order], group_indices(groups[order]))
 
 
+def prototypes(vectors, groups, sharpness: float, seed: int = 0) -> Prototypes:
+    start = start_prototypes(vectors, groups, seed)
+    return train_prototypes(vectors, groups, start, seed, sharpness)
+
+
 def own_group(vectors, groups, centroids, of_centroid) -> float:
     """Share of vectors whose nearest centroid is of their group."""
     return float(np.mean(of_centroid[assign(vectors, centroids)[0]] == groups))
@@ -74,7 +81,7 @@ class TestPrototypes:
         """On new vectors too, where k-means with as many clusters finds what does not matter."""
         rng = np.random.default_rng(0)
         (vectors, _, groups), (new, _, new_groups) = interleaved(rng), interleaved(rng)
-        found = train_prototypes(vectors, groups, 0, SHARPNESS)
+        found = prototypes(vectors, groups, SHARPNESS)
         k = len(found.groups)
         assert found.centroids.shape == (k, 32)
         assert found.centroids.dtype == np.float32
@@ -93,7 +100,7 @@ class TestPrototypes:
         start = np.array([vectors[groups == g].mean(axis=0) for g in range(3)], dtype=float)
         rest = (vectors, groups, np.arange(3), start)
         oracle = minimize(likelihood_loss, start.ravel(), rest, method="L-BFGS-B")
-        found = train_prototypes(vectors, groups, 0, SHARPNESS)
+        found = prototypes(vectors, groups, SHARPNESS)
         mine = found.centroids[np.argsort(found.groups)].astype(float)
         before = likelihood_loss(start.ravel(), *rest)
         reached = likelihood_loss(mine.ravel(), *rest)
@@ -105,7 +112,7 @@ class TestPrototypes:
         sizes = [TASKS_PER_PROTOTYPE * 4, TASKS_PER_PROTOTYPE, 30]
         groups = np.repeat([0, 1, 2], sizes)
         vectors = unit(np.eye(8)[groups] + 0.3 * rng.normal(size=(len(groups), 8)))
-        found = train_prototypes(vectors, groups, 0, SHARPNESS)
+        found = prototypes(vectors, groups, SHARPNESS)
         assert np.bincount(found.groups).tolist() == [4, 1, 1]
         # Ordered by falling size, as other clusters are.
         nearest = np.bincount(assign(vectors, found.centroids)[0], minlength=6)
@@ -114,7 +121,7 @@ class TestPrototypes:
     def test_equal_vectors_in_both_groups(self) -> None:
         """Nothing to tell apart: no number that is not finite, and no empty cluster."""
         vectors = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
-        found = train_prototypes(vectors, np.arange(60) % 2, 0, SHARPNESS)
+        found = prototypes(vectors, np.arange(60) % 2, SHARPNESS)
         assert np.isfinite(found.centroids).all()
         assert set(assign(vectors, found.centroids)[0]) == set(range(len(found.groups)))
 
@@ -124,7 +131,7 @@ class TestPrototypes:
         raw = np.zeros((120, 8))
         raw[:40, 0], raw[40:80, 0], raw[80:, 1] = 1.0, -1.0, 1.0
         vectors = unit(raw + 0.01 * rng.normal(size=raw.shape))
-        found = train_prototypes(vectors, np.repeat([0, 1], [80, 40]), 0, 5000.0)
+        found = prototypes(vectors, np.repeat([0, 1], [80, 40]), 5000.0)
         assert np.isfinite(found.centroids).all()
 
 
@@ -133,7 +140,7 @@ class TestClusters:
         vectors, _, groups = interleaved(np.random.default_rng(0))
         names = [f"group {g}" for g in groups]
         found = find_clusters(vectors, "groups", 0, 0, groups=names)
-        expected = train_prototypes(vectors, groups, 0, SHARPNESS)
+        expected = prototypes(vectors, groups, SHARPNESS)
         assert np.array_equal(found.centroids, expected.centroids)
         assert np.array_equal(found.groups, expected.groups)
         plain = find_clusters(vectors, "prompts", 4, 0, groups=names)
@@ -149,9 +156,11 @@ class TestClusters:
 PROGRAM = """
 import hashlib, numpy as np
 from support.factories import interleaved
-from hypernova.training.clustering.prototypes import train_prototypes
+from hypernova.training.clustering.prototypes import start_prototypes, train_prototypes
 vectors, _, groups = interleaved(np.random.default_rng(0), {n})
-print(hashlib.sha256(train_prototypes(vectors, groups, 7, 30.0).centroids.tobytes()).hexdigest())
+start = start_prototypes(vectors, groups, 7)
+found = train_prototypes(vectors, groups, start, 7, 30.0)
+print(hashlib.sha256(found.centroids.tobytes()).hexdigest())
 """
 
 
@@ -165,7 +174,7 @@ def in_a_process(n: int, threads: int) -> str:
 class TestBytes:
     def test_same_seed_same_bytes(self) -> None:
         vectors, _, groups = interleaved(np.random.default_rng(0))
-        first, second = (train_prototypes(vectors, groups, 7, SHARPNESS) for _ in range(2))
+        first, second = (prototypes(vectors, groups, SHARPNESS, 7) for _ in range(2))
         assert first.centroids.tobytes() == second.centroids.tobytes()
         assert np.array_equal(first.groups, second.groups)
 

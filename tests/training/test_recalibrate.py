@@ -39,7 +39,7 @@ def fitted(theta, each: int = 100, *, shrinkage: float = 10.0, guard_z: float = 
     return assemble(
         table.models,
         np.eye(16, dtype=np.float32)[:k],
-        Evidence.of(table, labels, k),
+        estimate(Evidence.of(table, labels, k), shrinkage),
         shrinkage=shrinkage,
         guard_z=guard_z,
     )
@@ -551,7 +551,13 @@ class TestPosteriorUpdate:
         sums = random_sums(rng, k, m, int(rng.choice([1, 5, 5000])))
         new = updated_estimate(base, sums, shrinkage, float(rng.choice([0.0, 1e-300, 0.3, 1.0])))
         built = rebuilt(
-            assemble(table.models, np.eye(k, 8, dtype="f4"), evidence, shrinkage=1.0, guard_z=1.0),
+            assemble(
+                table.models,
+                np.eye(k, 8, dtype="f4"),
+                estimate(evidence, 1.0),
+                shrinkage=1.0,
+                guard_z=1.0,
+            ),
             **{name: getattr(new.profile, name) for name in ARRAYS},
             default_model=new.default_model,
         )

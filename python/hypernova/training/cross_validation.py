@@ -181,6 +181,7 @@ class CrossValidation:
         self._coordinates = Coordinates.of(vectors)
         self.located: dict[tuple[ClusterSource, int], Located] = {}
         self._groups: Ints | None = None
+        self._of_table = cluster_vectors is None
         points = vectors if cluster_vectors is None else cluster_vectors
         for source, k in clusterings:
             if source == "groups":
@@ -267,7 +268,8 @@ class CrossValidation:
     def held_out_distances(self, source: ClusterSource, k: int) -> Floats:
         """Measure how far held-out prompts are from centroids that they took no part in.
 
-        Each centroid of prompts becomes the mean direction of its members less those in the fold.
+        Each centroid of the table's prompts becomes the mean direction of its members less those
+        in the fold, and is left out if all are in it. Centroids of other prompts stay.
 
         Returns:
             float32, one for each time that a task is held out.
@@ -277,16 +279,23 @@ class CrossValidation:
         distances = []
         for fold in deals(self._table, self._seed):
             cells = fold * len(centroids) + located.assigned
-            sums = sum_by_cluster(self.vectors, cells, FOLDS * len(centroids))
-            by_fold = sums.reshape(FOLDS, *centroids.shape)
+            shape = FOLDS, *centroids.shape
+            sums = sum_by_cluster(self.vectors, cells, FOLDS * len(centroids)).reshape(shape)
+            sizes = np.bincount(cells, minlength=FOLDS * len(centroids)).reshape(shape[:2])
             for f in range(FOLDS):
-                others = by_fold.sum(axis=0) - by_fold[f]
-                length = np.linalg.norm(others, axis=1, keepdims=True)
-                moved = np.where(
-                    length > 1e-6, others / np.maximum(length, 1e-6), centroids
-                ).astype(np.float32)
-                distances.append(assign(self.vectors[fold == f], moved)[1])
+                others = centroids
+                if self._of_table:
+                    kept = sizes.sum(axis=0) > sizes[f]
+                    others = _directions((sums.sum(axis=0) - sums[f])[kept], centroids[kept])
+                distances.append(assign(self.vectors[fold == f], others)[1])
         return np.concatenate(distances)
+
+
+def _directions(sums: Floats, otherwise: Floats) -> Floats:
+    """Scale sums of vectors (k, dim) to unit length, float32; ``otherwise`` where there is none."""
+    length = np.linalg.norm(sums, axis=1, keepdims=True)
+    directions: Floats = np.where(length > 1e-6, sums / np.maximum(length, 1e-6), otherwise)
+    return directions.astype(np.float32)
 
 
 def deal_folds(prompt_groups: Ints, folds: int, rng: np.random.Generator) -> Ints:

@@ -69,12 +69,14 @@ def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -
     Returns:
         float64 (n, k); each row adds up to 1.
     """
-    centres = centroids.astype(np.float64)
+    # Equal centroids have equal distances, in whatever order a product is added up.
+    places, place = np.unique(centroids.astype(np.float64), axis=0, return_inverse=True)
     found = np.empty((len(vectors), len(centroids)))
     for start in range(0, len(vectors), _PIECE):
         points = vectors[start : start + _PIECE].astype(np.float64)
         # Squared distances less the vector's own square, which all clusters have in common.
-        squared = (centres**2).sum(axis=1) - 2.0 * (points @ centres.T)
+        squared = (places**2).sum(axis=1) - 2.0 * (points @ places.T)
+        squared = squared[:, place.ravel()]
         if len(centroids) > nearest:
             _keep_nearest(squared, nearest)
         weights = np.exp(-0.5 * sharpness * (squared - squared.min(axis=1, keepdims=True)))

@@ -6,7 +6,8 @@ Summands are rounded to multiples of a power of two, so fine that no figure show
 coarse that float64 adds them without rounding. The sums of a fold taken off those of the whole
 are therefore those of the other folds, to the bit, and no order, number of threads or size of
 pieces changes them: products of vectors up to 131,072 tasks in one piece, scores up to two
-million tasks in a cell. Sums beyond that depend on the order alone, and pieces have one.
+million tasks in a cell, costs up to 131,072 USD and latencies up to 134 million seconds in a
+cell. Sums beyond that depend on the order alone, and pieces have one.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from hypernova.numeric import Floats, Ints
 
-# Binary digits after the point that summands keep: of scores and seconds, of USD, and of the
+# Binary digits after the point that summands keep: of scores, of USD, of seconds, and of the
 # factors of a product, whose products then have twice as many.
-SCORE_BITS, COST_BITS, FACTOR_BITS = 32, 40, 18
+SCORE_BITS, COST_BITS, LATENCY_BITS, FACTOR_BITS = 32, 36, 26, 18
 # Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
 PIECE_TASKS = 1024
 
@@ -99,13 +100,13 @@ def sum_outcomes_by_fold(
     score: Floats, cost_usd: Floats, latency_s: Floats, clusters: Ints, k: int, folds: Ints
 ) -> list[Sums]:
     """Sum as `sum_outcomes` does, for each fold; ``folds`` has that of each task, (n,)."""
-    n_folds = int(folds.max()) + 1
+    n_folds = int(folds.max(initial=0)) + 1
     cells = folds * np.int64(k) + clusters
     found: dict[str, Floats] = {}
     for name, values, bits in (
         ("score", score, SCORE_BITS),
         ("cost", cost_usd, COST_BITS),
-        ("latency", latency_s, SCORE_BITS),
+        ("latency", latency_s, LATENCY_BITS),
     ):
         count = "n" if name == "score" else f"{name}_n"
         if np.isnan(values).all():
@@ -141,7 +142,7 @@ def sum_pairs_by_fold(
     score: Floats, references: Sequence[int], clusters: Ints, k: int, folds: Ints
 ) -> list[Sums]:
     """Sum as `sum_pairs` does, for each fold; ``folds`` has that of each task, (n,)."""
-    n_folds, m = int(folds.max()) + 1, score.shape[1]
+    n_folds, m = int(folds.max(initial=0)) + 1, score.shape[1]
     cells = folds * np.int64(k) + clusters
     found: dict[str, list[Floats]] = {"pair_n": [], "pair_gain": [], "pair_gain2": []}
     for reference in references:
