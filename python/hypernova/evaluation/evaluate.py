@@ -116,7 +116,7 @@ def evaluate(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> print(hypernova.evaluate(table).verdict)  # doctest: +SKIP
     """
-    check_table(table, EvaluationError)
+    check_table(table, EvaluationError, scanned=True)
     folds = check_count("folds", folds, 2, EvaluationError)
     repeats = check_count("repeats", repeats, 1, EvaluationError, MAX_REPEATS)
     seed = check_count("seed", seed, 0, EvaluationError)

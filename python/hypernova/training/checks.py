@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from hypernova.errors import HypernovaError
 
 
-def check_table(table: object, error: type[HypernovaError]) -> None:
-    """Refuse an object that is no table, such as the path of one."""
-    if not isinstance(table, OutcomeTable | ScannedTable):
+def check_table(table: object, error: type[HypernovaError], *, scanned: bool = False) -> None:
+    """Refuse an object that is no table, such as the path of one.
+
+    Args:
+        table: A table, as the caller gives it.
+        error: The exception.
+        scanned: Whether a table that is not held in memory will do.
+    """
+    if scanned and isinstance(table, ScannedTable):
+        return
+    if isinstance(table, ScannedTable):
+        raise error(f"table is {quoted(table)}; expected an OutcomeTable: its read() makes one")
+    if not isinstance(table, OutcomeTable):
         raise error(
             f"table is {quoted(table)}; expected an OutcomeTable: OutcomeTable.read(path) makes one"
         )

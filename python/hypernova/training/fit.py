@@ -138,7 +138,7 @@ def fit(
         >>> table = hypernova.OutcomeTable.read("outcomes.jsonl")  # doctest: +SKIP
         >>> hypernova.fit(table, seed=0).save("router.hnv")  # doctest: +SKIP
     """
-    check_table(table, FitError)
+    check_table(table, FitError, scanned=True)
     clusters = check_clusters(clusters, FitError)
     seed = check_count("seed", seed, 0, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
