@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from hypernova.numeric import Floats
+    from hypernova.numeric import Floats, Ints
 
 # Key of the description in a serialised archive; no sum has this name.
 _ABOUT = "about"
@@ -122,6 +122,19 @@ def total(parts: Iterable[Sums]) -> Sums:
     for part in remaining:
         whole = whole + part
     return whole
+
+
+def sum_by_cell(values: Floats, cells: Ints, shape: tuple[int, ...]) -> Floats:
+    """Sum values by cell, float64 of a shape.
+
+    Args:
+        values: Without NaN, of any shape.
+        cells: The cell of each, as an index into the flat result; of the shape of ``values``.
+        shape: Of the result.
+    """
+    size = int(np.prod(shape))
+    found = np.bincount(cells.ravel(), weights=values.ravel(), minlength=size)
+    return np.asarray(found, dtype=np.float64).reshape(shape)
 
 
 def _common_classes(
