@@ -122,8 +122,5 @@ class TestThreads:
         assert len({in_a_process(FIT, t, n=n, holes=0.4) for t in (1, 2)}) == 1
 
     @pytest.mark.slow
-    @pytest.mark.xfail(
-        strict=True, reason="`fit` does not hold the prototypes' products to one thread"
-    )
     def test_an_artifact_of_groups(self) -> None:
         assert len({in_a_process(FIT_GROUPS, t) for t in (1, 2)}) == 1

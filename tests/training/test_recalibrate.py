@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -273,6 +275,22 @@ class TestSteps:
         log = Log().serve(old, THETA, 200, 0.3).write(tmp_path / "log.jsonl")
         first, second = (hypernova.recalibrate(old, log).artifact.to_bytes() for _ in range(2))
         assert first == second
+
+    def test_the_record_holds_the_sums_one_after_the_other(self, tmp_path) -> None:
+        """The stored form: float64, in an order that artifacts of other versions have too."""
+        old = fitted(THETA)
+        log = Log()
+        log.add(log.decision(old, cluster=1, propensity=0.5, success=0.25), 1.0, cost_usd=3.0)
+        log.add(log.decision(old, cluster=1, propensity=0.25, success=0.5), 0.0, latency_s=7.0)
+        new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl")).artifact
+        raw = zlib.decompress(base64.b64decode(new.metadata["recalibration"]["sums"]))
+        sums = np.frombuffer(raw, "<f8").reshape(12, 4, 3)
+        cell = sums[:, 1, 0]
+        assert not np.delete(sums.reshape(12, 12), 3, axis=1).any()
+        assert cell[:3].tolist() == [2, 6, 20]  # outcomes, weights and their squares
+        np.testing.assert_allclose(cell[3:6], [2 * 0.75 - 4 * 0.5, 2 * 0.75**2 + 4 * 0.5**2, 2])
+        assert cell[6:9].tolist() == [2, 4, 6]  # of costs
+        assert cell[9:].tolist() == [4, 16, 28]  # of latencies
 
     def test_a_log_is_not_added_twice(self, tmp_path) -> None:
         old = fitted(THETA)

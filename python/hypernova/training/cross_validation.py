@@ -13,12 +13,8 @@ import numpy as np
 from hypernova.parallel import Stop
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters, find_group_clusters
-from hypernova.training.clustering.kmeans import assign, sample_rows, sum_by_cluster
-from hypernova.training.clustering.prototypes import (
-    MAX_SAMPLE,
-    group_indices,
-    start_prototypes,
-)
+from hypernova.training.clustering.kmeans import assign, sum_by_cluster
+from hypernova.training.clustering.prototypes import group_indices, start_prototypes
 from hypernova.training.estimates.linear_correction import Coordinates, LinearCorrection, Ridge
 from hypernova.training.estimates.outcome_sums import (
     Outcomes,
@@ -251,11 +247,10 @@ class CrossValidation:
             for outcomes, shares in [sums.by_clustering[key]]
         }
         if self._groups is not None:
-            train = np.setdiff1d(np.arange(self._table.n_tasks), sums.test, assume_unique=True)
+            train = np.setdiff1d(np.arange(len(self.vectors)), sums.test, assume_unique=True)
             part = self._outcomes.subset(train)
-            rows = train[sample_rows(len(train), MAX_SAMPLE, self._seed)]
             found = find_group_clusters(
-                self.vectors[rows], self._groups[rows], self._start, self._seed, self.stop.check
+                self.vectors, self._groups, self._start, self._seed, self.stop.check, train
             )
             located = Located.of(self.vectors, found, train)
             by_clustering["groups", 0] = (

@@ -132,7 +132,8 @@ def find_group_clusters(
     start: Prototypes,
     seed: int,
     check: Callable[[], None] | None = None,
+    tasks: Ints | None = None,
 ) -> Clusters:
     """Find clusters as prototypes of the groups; arguments as in `train_prototypes`."""
-    found = train_prototypes(vectors, groups, start, seed, SHARPNESS, check)
+    found = train_prototypes(vectors, groups, start, seed, SHARPNESS, check, tasks)
     return Clusters(found.centroids, found.groups)

@@ -81,6 +81,7 @@ def train_prototypes(
     seed: int,
     sharpness: float,
     check: Callable[[], None] | None = None,
+    tasks: Ints | None = None,
 ) -> Prototypes:
     """Move the centroids of each group to where they tell the groups apart.
 
@@ -96,8 +97,11 @@ def train_prototypes(
         seed: Of the sample.
         sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
         check: Called now and then; it raises to give up.
+        tasks: Indices of the tasks to read; None for all.
     """
-    rows = sample_rows(len(vectors), MAX_SAMPLE, seed)
+    rows = _draw(groups if tasks is None else groups[tasks], seed)
+    if tasks is not None:
+        rows = tasks[rows]
     vectors, groups = vectors[rows], groups[rows]
     centres, owner = _means(vectors, groups, start)
     mine = owner[None, :] == groups[:, None]
@@ -134,6 +138,15 @@ def train_prototypes(
     centroids = found.reshape(shape).astype(np.float32)
     order = order_by_size(vectors, centroids)
     return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
+
+
+def _draw(groups: Ints, seed: int) -> Ints | slice:
+    """Draw `MAX_SAMPLE` tasks with a seed, and some of each group: a small one may be missed."""
+    rows = sample_rows(len(groups), MAX_SAMPLE, seed)
+    if isinstance(rows, slice):
+        return rows
+    few = [np.flatnonzero(groups == group)[:MIN_GROUP_TASKS] for group in np.unique(groups)]
+    return np.union1d(rows, np.concatenate(few))
 
 
 def start_prototypes(vectors: Floats, groups: Ints, seed: int) -> Prototypes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hypernova.training.estimates.sums import Sums
+from hypernova.training.estimates.sums import Sums, sum_by_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,14 +60,9 @@ def _by_cell(values: Floats, cells: Ints, n_cells: int) -> tuple[Floats, Floats]
     """Count and sum the values (n, m) that are not NaN by cell, (n_cells, m) each."""
     m = values.shape[1]
     known = ~np.isnan(values)
-    index = (cells[:, None] * np.int64(m) + np.arange(m)).ravel()
-
-    def added(weights: Floats) -> Floats:
-        found = np.bincount(index, weights=weights.ravel(), minlength=n_cells * m)
-        shaped: Floats = found.reshape(n_cells, m).astype(np.float64, copy=False)
-        return shaped
-
-    return added(known.astype(np.float64)), added(np.where(known, values, 0.0))
+    index, shape = cells[:, None] * np.int64(m) + np.arange(m), (n_cells, m)
+    count = sum_by_cell(known.astype(np.float64), index, shape)
+    return count, sum_by_cell(np.where(known, values, 0.0), index, shape)
 
 
 def _with_whole(rows: Floats) -> Floats:

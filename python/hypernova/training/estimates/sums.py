@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from hypernova.numeric import Floats
+    from hypernova.numeric import Floats, Ints
 
 # Key of the description in a serialised archive; no sum has this name.
 _ABOUT = "about"
@@ -38,7 +38,7 @@ class Sums:
 
     values: Mapping[str, Floats]
     references: tuple[int, ...] = ()
-    classes: tuple[tuple[int, ...], ...] = field(default=())
+    classes: tuple[tuple[int, ...], ...] = ()
 
     def __getitem__(self, name: str) -> Floats:
         """Return the sums of a name."""
@@ -94,6 +94,10 @@ class Sums:
             if values.keys() & other.values.keys():
                 raise ValueError("two sums of the same tasks share a name")
             values |= other.values
+            if (references and other.references and references != other.references) or (
+                classes and other.classes and classes != other.classes
+            ):
+                raise ValueError("sums of different references or classes are of other tasks")
             references = references or other.references
             classes = classes or other.classes
         return Sums(values, references, classes)
@@ -124,6 +128,19 @@ def total(parts: Iterable[Sums]) -> Sums:
     return whole
 
 
+def sum_by_cell(values: Floats, cells: Ints, shape: tuple[int, ...]) -> Floats:
+    """Sum values by cell, float64 of a shape.
+
+    Args:
+        values: Without NaN, of any shape.
+        cells: The cell of each, as an index into the flat result; of the shape of ``values``.
+        shape: Of the result.
+    """
+    size = int(np.prod(shape))
+    found = np.bincount(cells.ravel(), weights=values.ravel(), minlength=size)
+    return np.asarray(found, dtype=np.float64).reshape(shape)
+
+
 def _common_classes(
     first: tuple[tuple[int, ...], ...], second: tuple[tuple[int, ...], ...]
 ) -> tuple[tuple[int, ...], ...]:
@@ -145,7 +162,7 @@ def mean_known(values: Floats, axis: int = 0) -> Floats:
     return mean
 
 
-def ratio(total_of: Floats, n: Floats, otherwise: Floats | float) -> Floats:
+def ratio(numerator: Floats, n: Floats, otherwise: Floats | float) -> Floats:
     """Divide totals by counts; ``otherwise`` where the count is 0."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(n > 0, total_of / n, otherwise)
+        return np.where(n > 0, numerator / n, otherwise)

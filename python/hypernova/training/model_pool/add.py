@@ -15,7 +15,9 @@ from hypernova.artifact.profile import Profile, noted, rebuild
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
+from hypernova.training.estimates.outcome_sums import sum_outcomes
 from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
+from hypernova.training.estimates.sums import ratio
 from hypernova.training.model_pool.change import check_new_name
 from hypernova.training.model_pool.prior import LocatedPrompts, Prior
 from hypernova.training.model_pool.vectors import vectors_of_table
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
-    from hypernova.numeric import Floats, Ints
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.model_pool.prior import Posterior
 
@@ -266,10 +268,14 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
     default = artifact.standard_error[:, artifact.models.index(artifact.default_model)]
     unpaired = 1.0 - coefficient * (float(paired.mean()) if len(paired) else 0.0)
     gain_error = np.sqrt(error**2 + (unpaired * default.astype(np.float64)) ** 2)
-    counts = np.bincount(located.clusters, minlength=artifact.n_clusters).astype(np.float64)
-    total = np.bincount(located.clusters, weights=score, minlength=artifact.n_clusters)
-    counts, total = np.append(counts, counts.sum()), np.append(total, total.sum())
-    mean = np.where(counts > 0, total / np.maximum(counts, 1.0), 0.0)
+    sums = sum_outcomes(
+        score[:, None],
+        outcomes.cost_usd[:, None],
+        outcomes.latency_s[:, None],
+        located.clusters,
+        artifact.n_clusters,
+    )
+    mean = ratio(sums["score"], sums["n"], 0.0)[:, 0]
     correction = prior.linear_correction(posterior)
 
     def column(values: Floats) -> NDArray[np.float32]:
@@ -281,13 +287,13 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
         noise=noise,
         control_coefficient=coefficient,
         column=Profile(
-            counts=counts[:, None],
+            counts=sums["n"].astype(np.float64),
             mean=column(np.clip(mean, 0.0, 1.0)),
             success=column(np.clip(level + rows @ posterior.weights, 0.0, 1.0)),
             standard_error=column(error),
             gain_error=column(gain_error),
-            cost=column(_expense(outcomes.cost_usd, located.clusters, artifact.cost)),
-            latency=column(_expense(outcomes.latency_s, located.clusters, artifact.latency)),
+            cost=column(_expense(sums["cost_n"], sums["cost"], artifact.cost)),
+            latency=column(_expense(sums["latency_n"], sums["latency"], artifact.latency)),
             slopes=None if correction is None else correction.slopes,
             offsets=None if correction is None else correction.offsets,
         ),
@@ -333,35 +339,31 @@ def _default_success(artifact: Artifact, located: LocatedPrompts) -> Floats:
     return clipped
 
 
-def _expense(values: Floats, clusters: Ints, others: Floats) -> Floats:
+def _expense(n: Floats, total: Floats, others: Floats) -> Floats:
     """Estimate mean cost or latency by row of the profile.
 
     A cluster that is expensive for the known models is expected to be so for the new one, and
     its mean leans on that.
 
     Args:
-        values: Of the new model, (n,), NaN where unknown.
-        clusters: Nearest clusters, (n,).
+        n: Number of known ones of the new model, (k + 1, 1).
+        total: Their sum, (k + 1, 1).
         others: Of the known models, (k + 1, m), NaN where unknown.
 
     Returns:
-        (k + 1,); NaN if none of ``values`` is known.
+        (k + 1,); NaN if none is known.
     """
-    known = ~np.isnan(values)
-    k = len(others) - 1
-    if not known.any():
-        return np.full(k + 1, np.nan)
+    n, total = n[:, 0], total[:, 0]
+    if n[-1] == 0:
+        return np.full(len(others), np.nan)
     usable = ~np.isnan(others).any(axis=0) & (others[-1] > 0.0)
-    relative = np.ones(k + 1)
+    relative = np.ones(len(others))
     if usable.any():
         of_each = others[:, usable].astype(np.float64)
         relative = (of_each / of_each[-1]).mean(axis=1)
-    at, spent = clusters[known], values[known]
-    expected = float(relative[at].sum())
-    rate = float(spent.sum()) / expected if expected > 0.0 else float(spent.mean())
-    n = np.bincount(at, minlength=k)
-    total = np.bincount(at, weights=spent, minlength=k)
-    rows = (total + COST_PRIOR_WEIGHT * rate * relative[:-1]) / (n + COST_PRIOR_WEIGHT)
+    expected = float(n[:-1] @ relative[:-1])
+    rate = float(total[-1]) / (expected if expected > 0.0 else float(n[-1]))
+    rows = (total[:-1] + COST_PRIOR_WEIGHT * rate * relative[:-1]) / (n[:-1] + COST_PRIOR_WEIGHT)
     return np.append(rows, rate * relative[-1])
 
 

@@ -109,9 +109,11 @@ class Lineage:
         half_life: float | None,
     ) -> Lineage:
         shape = (artifact.n_clusters + 1, len(artifact.models))
-        sums = LogSums(shape, half_life)
-        sums.values = _unpacked(stored["sums"], np.float64, sums.values.shape)
-        sums.until = None if stored["until"] is None else float(stored["until"])
+        sums = LogSums.of(
+            _unpacked(stored["sums"], np.float64, (len(LogSums.NAMES), *shape)),
+            None if stored["until"] is None else float(stored["until"]),
+            half_life,
+        )
         columns: dict[str, Any] = {
             name: _unpacked(text, _dtype(name), shape) for name, text in stored["base"].items()
         }
@@ -161,7 +163,7 @@ class Lineage:
                 name: _packed(getattr(self.base.profile, name).astype(_dtype(name)))
                 for name in COLUMNS
             },
-            "sums": _packed(self.sums.values),
+            "sums": _packed(self.sums.to_array()),
             "profiles": _digest_of(parent.models, profile.counts, profile.success),
         }
 

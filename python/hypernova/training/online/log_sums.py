@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.estimates.sums import Sums, sum_by_cell
+
 if TYPE_CHECKING:
     from hypernova.numeric import Floats, Ints
 
@@ -49,16 +51,18 @@ class LoggedOutcomes:
 
 
 class LogSums:
-    """Weighted sums of outcomes; float64 (k + 1, m) each, row k for novel prompts.
+    """Weighted sums of outcomes, and the time from which their ages are counted back.
+
+    The sums by name are float64 (k + 1, m) each, row k for novel prompts.
 
     Args:
         shape: ``(k + 1, m)``.
         half_life: Half-life of a weight, days; None for no decay.
 
     Attributes:
+        sums: The sums of ``NAMES``.
         until: Time of the latest outcome, from which ages are counted back; None without
             outcomes.
-        values: float64 (len(NAMES), k + 1, m), the sums in the order of ``NAMES``.
     """
 
     # Sums of weights, of squared weights and of weighted values; those of costs and latencies
@@ -67,18 +71,28 @@ class LogSums:
         "outcomes", "weight", "weight2", "residual", "residual2", "score",
         "cost_weight", "cost_weight2", "cost", "latency_weight", "latency_weight2", "latency",
     )  # fmt: skip
-    _SQUARED = np.array([name.endswith("weight2") for name in NAMES])
-    _COUNTED = np.array([name == "outcomes" for name in NAMES])
 
     def __init__(self, shape: tuple[int, int], half_life: float | None = None) -> None:
-        self.values: Floats = np.zeros((len(self.NAMES), *shape))
+        self.sums = Sums({name: np.zeros(shape) for name in self.NAMES})
         self.until: float | None = None
         self._half_life = half_life
 
+    @classmethod
+    def of(cls, values: Floats, until: float | None, half_life: float | None) -> LogSums:
+        """Return the sums of an array, float64 (len(NAMES), k + 1, m), of ``to_array``."""
+        _, rows, models = values.shape
+        found = cls((rows, models), half_life)
+        found.sums = Sums(dict(zip(cls.NAMES, values, strict=True)))
+        found.until = until
+        return found
+
+    def to_array(self) -> Floats:
+        """Return the sums in the order of ``NAMES``, float64 (len(NAMES), k + 1, m)."""
+        return np.stack([self.sums[name] for name in self.NAMES])
+
     def __getitem__(self, name: str) -> Floats:
         """Return the sums of a name of ``NAMES``, float64 (k + 1, m)."""
-        sums: Floats = self.values[self.NAMES.index(name)]
-        return sums
+        return self.sums[name]
 
     def add(self, batch: LoggedOutcomes) -> None:
         """Add outcomes; the sums decay to the latest of them."""
@@ -97,17 +111,23 @@ class LogSums:
             known = ~np.isnan(values)
             share = np.where(known, weight, 0.0)
             parts += [share, share**2, share * np.where(known, values, 0.0)]
-        cells: Ints = np.array(batch.row) * self.values.shape[2] + np.array(batch.model)
-        for sums, part in zip(self.values, parts, strict=True):
-            added = np.bincount(cells, weights=part, minlength=sums.size)
-            sums += added.reshape(sums.shape)
+        rows, models = self["outcomes"].shape
+        cells: Ints = np.array(batch.row) * models + np.array(batch.model)
+        self.sums += Sums(
+            {
+                name: sum_by_cell(part, cells, (rows, models))
+                for name, part in zip(self.NAMES, parts, strict=True)
+            }
+        )
 
     def age_to(self, until: float) -> None:
         """Count ages back from ``until``, which must not be earlier than the present ``until``."""
         if self._half_life is not None and self.until is not None:
             factor = 0.5 ** ((until - self.until) / (self._half_life * DAY_S))
-            self.values[~self._COUNTED & ~self._SQUARED] *= factor
-            self.values[self._SQUARED] *= factor**2
+            weighted = [name for name in self.NAMES if name != "outcomes"]
+            self.sums = self.sums.scaled(
+                {name: factor**2 if name.endswith("weight2") else factor for name in weighted}
+            )
         self.until = until
 
     def merge(self, other: LogSums) -> None:
@@ -118,7 +138,7 @@ class LogSums:
         self._half_life = other._half_life
         self.age_to(until)
         other.age_to(until)
-        self.values += other.values
+        self.sums += other.sums
 
     def effective(self, kind: str = "") -> Floats:
         """Compute the effective number of outcomes, ``(sum w)**2 / sum w**2``, float64 (k + 1, m).
