@@ -258,6 +258,42 @@ def test_ctrl_c_in_a_join_leaves_nothing(joined: Path, tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+STOPPED = """
+import signal, sys
+from pathlib import Path
+import pyarrow, pyarrow.parquet
+from hypernova.table.scan.duckdb_session import open_duckdb
+from hypernova.table.source import Source
+class Ended(BaseException): pass
+def end(*_): raise Ended
+signal.signal(signal.SIGTERM, end)
+try:
+    with open_duckdb(Source("t", "row"), pyarrow, Path(sys.argv[1]), "256MiB") as session:
+        print("running", flush=True)
+        for _ in session.rows("SELECT hash(range) AS h FROM range(1000000000) ORDER BY h"):
+            pass
+except Ended:
+    print("ended")
+"""
+
+
+def test_duckdb_is_stopped_at_once_and_the_error_is_that_of_the_handler(joined, tmp_path) -> None:
+    """The query would take minutes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED, tmp_path], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    time.sleep(0.3)
+    process.terminate()
+    start = time.monotonic()
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert rest == "ended\n"
+    assert time.monotonic() - start < 20
+
+
 # pyarrow's allocator has a thread from the import on.
 CLOSED = """
 import os, sys

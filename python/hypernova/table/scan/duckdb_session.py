@@ -10,8 +10,10 @@ connection to anywhere.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import queue
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypernova.errors import MissingExtraError
 from hypernova.table.scan.scratch import cannot_write_scratch
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 MEMORY_LIMITS = ("256MiB", "1GiB", "4GiB")
 _MAX_THREADS = 4
 _RESULT_ROWS = 65536
+_PAUSE_S = 0.05
 
 
 def import_duckdb(source: Source) -> Any:
@@ -49,11 +52,22 @@ class OutOfMemoryError(Exception):
     """DuckDB can neither hold nor spill what it needs."""
 
 
+class _End(NamedTuple):
+    """The end of a query, or its error."""
+
+    error: BaseException | None
+
+
 class DuckdbSession:
-    """A database in memory that spills to a folder. Use `open_duckdb`."""
+    """A database in memory that spills to a folder. Use `open_duckdb`.
+
+    Queries run in a thread, so that the calling one can be interrupted: DuckDB would look for
+    signals seconds later, and put an error of its own in place of the handler's.
+    """
 
     def __init__(self, connection: Any, pyarrow: Any) -> None:
         self._connection, self._pa = connection, pyarrow
+        self._stopped = False
         self.failure: BaseException | None = None  # of a stream that DuckDB was reading
 
     def give(self, name: str, schema: Any, batches: Callable[[], Iterable[Any]]) -> None:
@@ -61,7 +75,10 @@ class DuckdbSession:
 
         def watched() -> Iterator[Any]:
             try:
-                yield from batches()
+                for batch in batches():
+                    if self._stopped:
+                        return
+                    yield batch
             except GeneratorExit:  # DuckDB has failed, and reads no further
                 raise
             except BaseException as error:
@@ -74,14 +91,49 @@ class DuckdbSession:
 
     def run(self, statement: str) -> None:
         """Run a statement without a result."""
-        self._connection.execute(statement)
+
+        def execute() -> Iterable[Any]:
+            self._connection.execute(statement)
+            return ()
+
+        for _ in self._results(execute):
+            pass
 
     def rows(self, query: str) -> Iterator[Any]:
         """Yield the result of a query, as pyarrow.RecordBatches."""
-        relation = self._connection.sql(query)
-        # The method's name before DuckDB 1.5, and since.
-        read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-        yield from read(_RESULT_ROWS)
+        return self._results(lambda: self._connection.sql(query).to_arrow_reader(_RESULT_ROWS))
+
+    def _results(self, execute: Callable[[], Iterable[Any]]) -> Iterator[Any]:
+        waiting: queue.Queue[Any] = queue.Queue(maxsize=2)
+
+        def put(item: object) -> None:
+            while not self._stopped:
+                with suppress(queue.Full):
+                    waiting.put(item, timeout=_PAUSE_S)
+                    return
+
+        def work() -> None:
+            try:
+                for batch in execute():
+                    put(batch)
+            except BaseException as error:
+                put(_End(error))
+            else:
+                put(_End(None))
+
+        thread = threading.Thread(target=work, name="hypernova-join", daemon=True)
+        thread.start()
+        try:
+            while not isinstance(item := waiting.get(), _End):
+                yield item
+            thread.join()
+            if item.error is not None:
+                raise item.error
+        finally:
+            while thread.is_alive():
+                self._stopped = True
+                self._connection.interrupt()
+                thread.join(_PAUSE_S)
 
 
 @contextmanager
