@@ -5,7 +5,6 @@ Not here: learning (see ``hypernova.training``), or figures (see ``results``).
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,6 +28,7 @@ from hypernova.training.estimates.sums import mean_known
 from hypernova.training.trainer import MIN_TASKS, check_learnable
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from hypernova.embedder import Device, TextEmbedder
