@@ -28,7 +28,7 @@ from hypernova.parallel.threads import thread_variables
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from functools import partial
 
 # Ray repeats a call this often if its process or node is lost; Ray Data would go on for ever with
@@ -94,9 +94,9 @@ def calls_on_ray(
     messages = [arguments.pickled(call) for call in calls]
     if not messages:
         return
-    with _quiet(), _cluster(ray, jobs):
+    with _quiet(), _cluster(ray, jobs, threads) as environment:
         sent = ray.put((arguments.values, messages))
-        dataset = _dataset(ray, sent, len(messages), jobs, threads)
+        dataset = _dataset(ray, sent, len(messages), jobs, threads, environment)
         with closing(_answers(ray, dataset)) as answers:
             waiting: dict[int, bytes] = {}
             following = 0
@@ -114,7 +114,14 @@ def calls_on_ray(
             raise WorkerError(f"Ray answered {following} of {len(messages)} calls; run it again")
 
 
-def _dataset(ray: Any, sent: Any, n_calls: int, jobs: int | None, threads: int) -> Any:
+def _dataset(
+    ray: Any,
+    sent: Any,
+    n_calls: int,
+    jobs: int | None,
+    threads: int,
+    environment: dict[str, Any] | None,
+) -> Any:
     """Describe the map to Ray Data: a task of its own for each call, results in their order."""
     context = ray.data.DataContext.get_current()
     options = context.execution_options
@@ -133,7 +140,7 @@ def _dataset(ray: Any, sent: Any, n_calls: int, jobs: int | None, threads: int) 
                 compute=ray.data.TaskPoolStrategy(size=jobs),
                 num_cpus=threads,
                 max_retries=_MAX_RETRIES,
-                runtime_env={"env_vars": thread_variables(threads)},
+                runtime_env=environment,
             )
     finally:
         context.enable_progress_bars, options.preserve_order = before
@@ -158,7 +165,7 @@ def _received(sent: Any) -> tuple[Any, list[bytes]]:
     return pickle.loads(values), messages  # noqa: S301 - of the program that sent the calls
 
 
-def _answers(ray: Any, dataset: Any) -> Iterator[tuple[int, bytes]]:
+def _answers(ray: Any, dataset: Any) -> Generator[tuple[int, bytes]]:
     """Yield the number and the answer of each call, as Ray Data delivers them."""
     blocks = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))
     while True:
@@ -184,10 +191,16 @@ def _first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def _cluster(ray: Any, jobs: int | None) -> Iterator[None]:
-    """Use the cluster that there is, or start one, and end what was started."""
+def _cluster(ray: Any, jobs: int | None, threads: int) -> Iterator[dict[str, Any] | None]:
+    """Use the cluster that there is, or start one, and end what was started.
+
+    Yields:
+        The environment that Ray is to give the processes of calls, if it starts others for them:
+        processes of a Ray that is started here have it from the beginning.
+    """
+    environment: dict[str, Any] | None = {"env_vars": thread_variables(threads)}
     if ray.is_initialized():
-        yield
+        yield environment
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     with ExitStack() as stack:
@@ -195,6 +208,8 @@ def _cluster(ray: Any, jobs: int | None) -> Iterator[None]:
         if not address:
             options |= {"include_dashboard": False, "num_cpus": jobs}
             options["_temp_dir"] = stack.enter_context(_folder())
+            stack.enter_context(_environment(thread_variables(threads)))
+            environment = None
             stack.enter_context(_replaced(ray._private.node.Node, "start_api_server"))
         stack.callback(ray.shutdown)  # before the folder goes
         try:
@@ -206,7 +221,22 @@ def _cluster(ray: Any, jobs: int | None) -> Iterator[None]:
             raise WorkerError(_not_there(address, _first_line(error))) from None
         # Notices of lost processes, which would stand among the results on standard output.
         stack.enter_context(_replaced(ray._private.worker, "print_to_stdstream"))
+        yield environment
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables that processes inherit which are started while the block runs."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= variables
+    try:
         yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
