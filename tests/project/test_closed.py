@@ -6,7 +6,6 @@ installed. Not here: LiteLLM (`test_litellm.py`), and what an artifact may hold 
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ import hypernova
 from support.commands import run_python
 from support.paths import GOLDEN, PACKAGES, ROOT
 from support.server import serving
+from support.tracing import strace
 
 TABLE = ROOT / "examples" / "simulated.jsonl"
 BERT = GOLDEN / "export" / "bert-mean"
@@ -84,15 +84,6 @@ WAYS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
     "library": (LIBRARY, ("static.hnv", "minilm.hnv"), set()),
     "own import": (OWN, (), set()),
 }
-
-
-@functools.cache
-def strace() -> str | None:
-    """The program, if it is there and may trace."""
-    found = shutil.which("strace")
-    if found is None or subprocess.run([found, "-qq", "-o", os.devnull, "true"]).returncode:
-        return None
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,30 @@ def sleeps(seconds: float, result: object) -> object:
 def fails(seconds: float, message: str) -> None:
     time.sleep(seconds)
     raise TableError(message)
+
+
+def dies_once(marker: str, result: object) -> object:
+    """Kill the process that makes the call, the first time."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def first_of(shared: np.ndarray, number: int) -> tuple[float, int]:
+    return float(shared[0]), number
+
+
+def node_of(seconds: float) -> tuple[str, int]:
+    """The node of Ray on which the call is made, and the process."""
+    import ray
+
+    time.sleep(seconds)
+    return ray.get_runtime_context().get_node_id(), os.getpid()
 
 
 def zeros(size: int) -> bytes:
