@@ -68,6 +68,11 @@ def add_scale_to(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="keep the prompts' vectors in DIR, for the next run on the same prompts",
     )
+    add_engine_to(parser)
+
+
+def add_engine_to(parser: argparse.ArgumentParser) -> None:
+    """Add the options ``--engine`` and ``--jobs``."""
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -75,7 +80,10 @@ def add_scale_to(parser: argparse.ArgumentParser) -> None:
         help="processes of this machine (default), or a Ray cluster (extra ray)",
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="processes (default: one for each core)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes at a time",
     )
 
 

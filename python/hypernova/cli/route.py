@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to, model_price
+from hypernova.cli.arguments import add_device_to, add_engine_to, model_price
 from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
 from hypernova.paths import check_file, path_label
@@ -51,6 +51,8 @@ def add_to(commands: Commands) -> None:
         "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
     )
     add_device_to(parser)
+    add_engine_to(parser)
+    parser.set_defaults(jobs=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--explain",
@@ -151,7 +153,12 @@ def _route_table(
 ) -> int:
     """Route a table of prompts, print the counts, and return the exit code."""
     routed = router.route_table(
-        arguments.input, arguments.output, progress=sys.stderr.isatty(), **options
+        arguments.input,
+        arguments.output,
+        engine=arguments.engine,
+        jobs=arguments.jobs,
+        progress=sys.stderr.isatty(),
+        **options,
     )
     if arguments.json:
         print_json(routed.to_dict())

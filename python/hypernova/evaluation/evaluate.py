@@ -122,8 +122,6 @@ def evaluate(
     seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
-    if jobs is not None:
-        jobs = check_count("jobs", jobs, 1, EvaluationError)
     max_tasks = check_count("max_tasks", max_tasks, 1, EvaluationError)
     workers = Workers.of(engine, jobs, EvaluationError)
     notes: list[str] = []

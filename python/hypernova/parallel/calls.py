@@ -26,7 +26,7 @@ def map_calls(
     *,
     engine: Engine = "local",
     jobs: int | None = None,
-    total: int,
+    total: int | None,
     description: str,
     progress: bool = False,
     shared: Sequence[Any] = (),
@@ -45,7 +45,7 @@ def map_calls(
         jobs: Number of calls at a time, from 1. By default the cores that this process may use,
             or all of the Ray cluster. With one job the local engine makes the calls in this
             process.
-        total: Number of calls.
+        total: Number of calls; None where it is not known.
         description: Text before the progress bar.
         progress: Show a progress bar after a second, with rate and time left.
         shared: Arguments that many calls have, the very same objects: sent once to each process.
@@ -72,7 +72,9 @@ def map_calls(
 
             yield from calls_on_ray(calls, jobs, shared, threads, tick)
             return
-        processes = min(default_jobs() if jobs is None else jobs, total)
+        processes = default_jobs() if jobs is None else jobs
+        if total is not None:
+            processes = min(processes, total)
         if processes > 1:
             yield from calls_in_processes(calls, processes, shared, threads, tick)
         else:

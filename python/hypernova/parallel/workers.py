@@ -40,10 +40,12 @@ class Workers:
             error: The exception for an unknown engine.
 
         Raises:
-            HypernovaError: ``error``, if the engine is unknown.
+            HypernovaError: ``error``, if the engine is unknown or the number is none.
             MissingExtraError: The engine is not installed.
         """
         checked = check_engine(engine, error)
+        if jobs is not None and (type(jobs) is not int or jobs < 1):
+            raise error(f"jobs is {jobs!r}; expected a whole number from 1")
         if jobs is None and checked == "local":
             jobs = default_jobs()
         return cls(checked, jobs)
@@ -57,7 +59,7 @@ class Workers:
         self,
         calls: Iterable[partial[Any]],
         *,
-        total: int,
+        total: int | None,
         description: str,
         progress: bool = False,
         shared: Sequence[Any] = (),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hypernova.parallel import Engine
     from hypernova.route_options import RouteOptions
     from hypernova.router.routed import RoutedTable
 
@@ -315,6 +316,8 @@ class Router(RouterLifecycle):
         prompts: str | os.PathLike[str],
         decisions: str | os.PathLike[str],
         *,
+        engine: Engine = "local",
+        jobs: int | None = 1,
         progress: bool = False,
         **options: Unpack[RouteOptions],
     ) -> RoutedTable:
@@ -329,6 +332,10 @@ class Router(RouterLifecycle):
                 with ``tasks.parquet``; or a pattern, such as ``"prompts/*.parquet"``. For an
                 artifact that routes vectors only, the column ``embedding`` is read instead.
             decisions: The ``.parquet`` file to write; one that stands there is replaced whole.
+            engine: Where pieces are decided: ``"local"``, in this process or in processes of this
+                machine, or ``"ray"``, on a Ray cluster. The decisions do not depend on it.
+            jobs: Number of pieces decided at a time; None for the cores that this process may
+                use, or all of the Ray cluster. Observers are called with 1 alone.
             progress: Show a bar on standard error if it takes longer than a second.
             **options: See `RouteOptions`.
 
@@ -344,7 +351,9 @@ class Router(RouterLifecycle):
             MissingExtraError: The extra ``train`` is not installed.
             EmbedderMismatchError: As in `embedder`.
             UnknownModelError: As in `route`, like the next.
-            PolicyError: An option is out of range.
+            PolicyError: An option is out of range, or there are observers and pieces are to be
+                decided in other processes.
+            WorkerError: Something else ended one of the processes, or the Ray cluster was lost.
 
         Example:
             >>> import hypernova
@@ -354,9 +363,12 @@ class Router(RouterLifecycle):
             >>> routed.n_prompts, routed.n_errors
             (2, 1)
         """
+        from hypernova.errors import PolicyError
+        from hypernova.parallel import Workers
         from hypernova.router.table import route_table
 
-        return route_table(self, prompts, decisions, options, progress=progress)
+        workers = Workers.of(engine, jobs, PolicyError)
+        return route_table(self, prompts, decisions, options, workers, progress=progress)
 
     def explain(
         self,

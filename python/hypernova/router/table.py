@@ -12,8 +12,9 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from copy import copy
+from functools import partial
 from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
@@ -29,6 +30,7 @@ from hypernova.errors import (
     MissingExtraError,
     NoCandidateError,
     NovelPromptError,
+    PolicyError,
     TextError,
     WriteError,
 )
@@ -40,12 +42,13 @@ from hypernova.router.routed import RoutedTable
 from hypernova.table.prompts import PromptTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
 
     from hypernova._core import Decision
     from hypernova.events import DecisionEvent
+    from hypernova.parallel import Workers
     from hypernova.route_options import RouteOptions
     from hypernova.router.lifecycle import RouterLifecycle
     from hypernova.table.prompts import PromptChunk
@@ -68,6 +71,7 @@ def route_table(
     prompts: str | os.PathLike[str],
     decisions: str | os.PathLike[str],
     options: RouteOptions,
+    workers: Workers,
     *,
     progress: bool,
 ) -> RoutedTable:
@@ -79,6 +83,11 @@ def route_table(
         raise WriteError(
             f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
         )
+    if router._observers.on_decision and not workers.here:
+        raise PolicyError(
+            "the router has observers, which are called in this process alone: leave engine and "
+            "jobs out, or route with a router without observers"
+        )
     fixed = copy(router)  # a reload meanwhile changes nothing
     options = _settled(options)
     # Wrong options are refused here, and not after a chunk was embedded.
@@ -89,16 +98,20 @@ def route_table(
     if dim is None:
         _ = fixed.embedder  # loaded, or refused
     counts: Counter[str | None] = Counter()
-    with (
-        progress_bar(table.n_prompts, f"routing {path_label(table.path.name)}", progress) as tick,
-        decision_writer(target, fixed, table, options) as write,
-    ):
-        for chunk in table.chunks(dim=dim):
-            rows, event = _route_chunk(fixed, chunk, options, tick)
-            if event is not None:
-                notify(router._observers.on_decision, event)
-            counts.update(rows.column("model").to_pylist())
-            write(rows)
+    with decision_writer(target, fixed, table, options) as write:
+        if workers.here:
+            with progress_bar(table.n_prompts, _doing(table), progress) as tick:
+                for chunk in table.chunks(dim=dim):
+                    rows, event = _route_chunk(fixed, chunk, options, tick)
+                    if event is not None:
+                        notify(router._observers.on_decision, event)
+                    counts.update(rows.column("model").to_pylist())
+                    write(rows)
+        else:
+            with closing(_routed_elsewhere(fixed, table, dim, options, workers, progress)) as parts:
+                for rows in parts:
+                    counts.update(rows.column("model").to_pylist())
+                    write(rows)
     n_errors = counts.pop(None, 0)
     n_decided = counts.total()
     return RoutedTable(
@@ -108,6 +121,38 @@ def route_table(
         n_errors=n_errors,
         model_counts={str(model): count for model, count in counts.most_common()},
         duration_s=time.perf_counter() - started,
+    )
+
+
+def _doing(table: PromptTable) -> str:
+    return f"routing {path_label(table.path.name)}"
+
+
+def _routed_elsewhere(
+    router: RouterLifecycle,
+    table: PromptTable,
+    dim: int | None,
+    options: RouteOptions,
+    workers: Workers,
+    progress: bool,
+) -> Generator[Any, None, None]:
+    """Yield the decisions of each chunk, made in other processes, in the order of the chunks."""
+
+    def calls() -> Iterator[partial[Any]]:
+        if workers.engine == "ray" and table.n_chunks is not None:
+            # Where all calls are made up first, they name their chunk and do not carry it.
+            for index in range(table.n_chunks):
+                yield partial(route_nth_chunk, router, table, index, options)
+        else:
+            for chunk in table.chunks(dim=dim):
+                yield partial(route_chunk, router, chunk, options)
+
+    yield from workers.map(
+        calls(),
+        total=table.n_chunks,
+        description=_doing(table),
+        progress=progress,
+        shared=(router, table),
     )
 
 

@@ -151,8 +151,6 @@ def fit(
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"
         )
-    if jobs is not None:
-        jobs = check_count("jobs", jobs, 1, FitError)
     workers = Workers.of(engine, jobs, FitError)
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
