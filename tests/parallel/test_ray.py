@@ -63,6 +63,15 @@ class TestCluster:
         assert ran[1]["bytes"] == [products(seed) for seed in range(4)]
         assert ran[1]["threads"] == ["1", "1", "1"]
 
+    @pytest.mark.parametrize("what", ["fitted", "evaluated"])
+    def test_what_is_learned_has_the_same_bytes(self, ran, what) -> None:
+        size, same = ran[1][what]
+        assert same
+        assert size > 1_000
+
+    def test_decisions_have_the_same_bytes(self, ran) -> None:
+        assert ran[1]["routed"] == [True]
+
     def test_both_nodes_take_part(self, ran) -> None:
         assert len({node for node, _ in ran[1]["nodes"]}) == 2
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import hypernova
 from hypernova.errors import HypernovaError
 from hypernova.parallel import map_calls
 from hypernova.parallel.on_ray import import_ray
@@ -32,6 +33,7 @@ from support.calls import (
     sleeps,
     zeros,
 )
+from support.pieces import evaluated, fitted, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +58,15 @@ def outcome(calls: list[partial[Any]]) -> dict[str, Any]:
 
 
 def parts(cluster: Any, other_node: Any, folder: Path) -> Iterator[tuple[str, Any]]:
+    table = write_table(folder / "table", files=5, row_group=3000)
+    for name, learn in (("fitted", fitted), ("evaluated", evaluated)):
+        results = [learn(table, engine="ray"), learn(table, jobs=1)]
+        yield name, [len(results[0]), results[0] == results[1]]
+    prompts = [str(folder / f"{name}.parquet") for name in ("ray", "local")]
+    router = hypernova.Router(hypernova.Artifact.from_bytes(fitted(table, jobs=1)))
+    router.route_table(str(table), prompts[0], engine="ray", jobs=None)
+    router.route_table(str(table), prompts[1])
+    yield "routed", [Path(prompts[0]).read_bytes() == Path(prompts[1]).read_bytes()]
     # One map for several questions: each takes a second or more to begin.
     calls = [partial(node_of, 0.5)] * 6
     calls += [partial(sleeps, 0.02 * (i % 3), i) for i in range(12)]

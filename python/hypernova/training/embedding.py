@@ -144,7 +144,7 @@ def embed_texts(
         progress: Show a progress bar for steps longer than a second.
     """
     description = f"embedding with {embedder.name}"
-    if workers.here or len(texts) < MIN_PARALLEL_TEXTS or not _travels(embedder):
+    if workers.here or len(texts) < MIN_PARALLEL_TEXTS or not travels(embedder):
         with progress_bar(len(texts), description, progress) as tick:
             return embed_parts(embedder, texts, tick=tick)
     starts = range(0, len(texts), PART_TEXTS)
@@ -185,8 +185,8 @@ def embed_parts(
     return vectors
 
 
-def _travels(embedder: TextEmbedder) -> bool:
-    """Return whether an embedder can and should run in several processes."""
+def travels(embedder: TextEmbedder) -> bool:
+    """Return whether an embedder can and should run in several processes of this machine."""
     return getattr(embedder._innermost(), "device", "cpu") == "cpu" and pickles(embedder)
 
 

@@ -10,8 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hypernova.errors import FitError
+from hypernova.parallel import HERE, pickles
 from hypernova.table import CHUNK_TASKS, OutcomeTable
-from hypernova.training.embedding import embed_parts
+from hypernova.training.embedding import embed_parts, travels
 from hypernova.training.estimates.linear_correction import Coordinates
 from hypernova.training.estimates.sums import total
 from hypernova.training.placed_tasks import Located, PlacedTasks
@@ -43,7 +45,18 @@ def learn_in_pieces(
         learned: Learned from a sample, with its setting and clusters.
         workers: Where the chunks are read, embedded and summed up.
         progress: Show a progress bar for steps longer than a second.
+
+    Raises:
+        FitError: The embedder cannot be sent to a Ray cluster.
     """
+    if embedder is not None and not travels(embedder):
+        if workers.engine == "ray" and not pickles(embedder):
+            raise FitError(
+                f"the embedder {embedder.name} cannot be sent to a Ray cluster: define its "
+                "function in a module that every node can import"
+            )
+        if workers.engine == "local":
+            workers = HERE
     settled = embedder, learned.found, learned.setting.ridge is not None
 
     def calls() -> Iterator[partial[Sums]]:

@@ -67,7 +67,7 @@ def sample_rows(hashes: Hashes, size: int) -> Ints:
 def draw_sample(
     table: OutcomeTable | ScannedTable,
     seed: int,
-    size: int = SAMPLE_TASKS,
+    size: int | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Sample:
     """Draw a sample of a table, in one pass over its chunks.
@@ -75,9 +75,10 @@ def draw_sample(
     Args:
         table: Outcomes.
         seed: Same table and seed, same sample.
-        size: Number of tasks, at most.
+        size: Number of tasks, at most; by default `SAMPLE_TASKS`.
         tick: Called with 1 after each chunk of a table that is larger.
     """
+    size = SAMPLE_TASKS if size is None else size
     if table.n_tasks <= size:
         whole = table if isinstance(table, OutcomeTable) else table.read()
         return Sample(whole, len(set(whole.prompts)), whole=True)
