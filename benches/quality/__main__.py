@@ -84,12 +84,12 @@ def _run(arguments: argparse.Namespace) -> None:
     embedder = Embedder.load(arguments.embedder)
     comparisons = []
     for table in tables:
-        vectors, _, identity = embed_table(table, embedder, None, sys.stderr.isatty())
+        embedded = embed_table(table, embedder, None, sys.stderr.isatty())
         times = repeats.get(table.name, repeats[None])
         comparison = compare(
             table,
-            vectors,
-            embedder=str(identity["name"]),
+            embedded.vectors,
+            embedder=str(embedded.identity["name"]),
             folds=arguments.folds,
             repeats=times,
             seed=arguments.seed,

@@ -100,6 +100,7 @@ def test_the_command_line_has_them() -> None:
     commands = argparse.ArgumentParser().add_subparsers()
     route.add_to(commands)
     others = {"help", "text", "artifact", "embedder", "device", "json", "explain"}
+    others |= {"input", "output", "engine", "jobs"}
     flags = {action.dest for action in commands.choices["route"]._actions}
     assert flags - others == set(OPTIONS) - {"explore_seed"}
 

@@ -443,8 +443,10 @@ class TestEverythingElse:
                 log.record_decision(hypernova.Router(artifact).decide(outcomes.embedding[0])), 1.0
             )
         recalibration = hypernova.recalibrate(artifact, tmp_path / "used")
+        table.save(tmp_path / "table.jsonl")
         things: dict[str, Any] = {
             "OutcomeTable": table,
+            "ScannedTable": hypernova.OutcomeTable.scan(tmp_path / "table.jsonl"),
             "Proposal": hypernova.Proposal(index=1, cluster=2, gain=0.5),
             "Report": hypernova.evaluate(two_kinds(rng, 40)[0], folds=2, repeats=1, jobs=1),
             "Addition": addition,

@@ -16,7 +16,7 @@ from hypernova.errors import EvaluationError, FitError
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import EvaluationRun, build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
-from hypernova.parallel import Workers
+from hypernova.parallel import Mapper
 from hypernova.progress import progress_bar
 from hypernova.training.checks import (
     check_cluster_prompts,
@@ -123,7 +123,7 @@ def evaluate(
     clusters = check_clusters(clusters, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
     max_tasks = check_count("max_tasks", max_tasks, 1, EvaluationError)
-    workers = Workers.of(engine, jobs, EvaluationError)
+    mapper = Mapper.of(engine, jobs, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(_sample(table, max_tasks, seed, notes, progress), notes)
     prompts = table.prompt_groups()
@@ -135,7 +135,7 @@ def evaluate(
     used, shared = open_for(table, embedder, skip_shared=skip_shared, device=device)
     if used is not None and vectors is not None:
         used = store_vectors(used, vectors)
-    embedded = embed_table(table, used, cluster_prompts, progress, workers=workers)
+    embedded = embed_table(table, used, cluster_prompts, progress, mapper=mapper)
     points, cluster_vectors = embedded.vectors, embedded.cluster_vectors
     if cluster_prompts is not None:
         notes.append(f"Clusters are found on {len(cluster_prompts):,} other prompts.")
@@ -170,7 +170,7 @@ def evaluate(
             for split in first_repeat
         ]
         shared_arguments += [left.vectors, left.cluster_vectors]
-    in_sample, *decisions = workers.map(
+    in_sample, *decisions = mapper.map(
         calls,
         total=len(calls),
         description="evaluating",

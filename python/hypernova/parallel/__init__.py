@@ -3,7 +3,7 @@
 Not here: learning, evaluating or routing. The package knows calls, results and their order.
 
 - ``calls``: `map_calls`, the one way in
-- ``workers``: engine and number of calls at a time, said once
+- ``mapper``: engine and number of calls at a time, said once
 - ``here``: threads of this process, for work in compiled code
 - ``processes``: the local engine
 - ``on_ray``: the engine of a Ray cluster
@@ -13,14 +13,14 @@ Not here: learning, evaluating or routing. The package knows calls, results and 
 
 from hypernova.parallel.calls import Engine, check_engine, default_jobs, map_calls
 from hypernova.parallel.here import Stop, calls_in_threads
+from hypernova.parallel.mapper import HERE, Mapper, pickles
 from hypernova.parallel.threads import compute_threads
-from hypernova.parallel.workers import HERE, Workers, pickles
 
 __all__ = [
     "HERE",
     "Engine",
+    "Mapper",
     "Stop",
-    "Workers",
     "calls_in_threads",
     "check_engine",
     "compute_threads",

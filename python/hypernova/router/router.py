@@ -364,11 +364,11 @@ class Router(RouterLifecycle):
             (2, 1)
         """
         from hypernova.errors import PolicyError
-        from hypernova.parallel import Workers
+        from hypernova.parallel import Mapper
         from hypernova.router.table import route_table
 
-        workers = Workers.of(engine, jobs, PolicyError)
-        return route_table(self, prompts, decisions, options, workers, progress=progress)
+        mapper = Mapper.of(engine, jobs, PolicyError)
+        return route_table(self, prompts, decisions, options, mapper, progress=progress)
 
     def explain(
         self,

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Decision
     from hypernova.events import DecisionEvent
-    from hypernova.parallel import Workers
+    from hypernova.parallel import Mapper
     from hypernova.route_options import RouteOptions
     from hypernova.router.lifecycle import RouterLifecycle
     from hypernova.table.prompts import PromptChunk
@@ -71,7 +71,7 @@ def route_table(
     prompts: str | os.PathLike[str],
     decisions: str | os.PathLike[str],
     options: RouteOptions,
-    workers: Workers,
+    mapper: Mapper,
     *,
     progress: bool,
 ) -> RoutedTable:
@@ -83,7 +83,7 @@ def route_table(
         raise WriteError(
             f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
         )
-    if router._observers.on_decision and not workers.here:
+    if router._observers.on_decision and not mapper.here:
         raise PolicyError(
             "the router has observers, which are called in this process alone: leave engine and "
             "jobs out, or route with a router without observers"
@@ -99,7 +99,7 @@ def route_table(
         _ = fixed.embedder  # loaded, or refused
     counts: Counter[str | None] = Counter()
     with decision_writer(target, fixed, table, options) as write:
-        if workers.here:
+        if mapper.here:
             with progress_bar(table.n_prompts, _doing(table), progress) as tick:
                 for chunk in table.chunks(dim=dim):
                     rows, event = _route_chunk(fixed, chunk, options, tick)
@@ -108,7 +108,7 @@ def route_table(
                     counts.update(rows.column("model").to_pylist())
                     write(rows)
         else:
-            with closing(_routed_elsewhere(fixed, table, dim, options, workers, progress)) as parts:
+            with closing(_routed_elsewhere(fixed, table, dim, options, mapper, progress)) as parts:
                 for rows in parts:
                     counts.update(rows.column("model").to_pylist())
                     write(rows)
@@ -133,13 +133,13 @@ def _routed_elsewhere(
     table: PromptTable,
     dim: int | None,
     options: RouteOptions,
-    workers: Workers,
+    mapper: Mapper,
     progress: bool,
 ) -> Generator[Any, None, None]:
     """Yield the decisions of each chunk, made in other processes, in the order of the chunks."""
 
     def calls() -> Iterator[partial[Any]]:
-        if workers.engine == "ray" and table.n_chunks is not None:
+        if mapper.engine == "ray" and table.n_chunks is not None:
             # Where all calls are made up first, they name their chunk and do not carry it.
             for index in range(table.n_chunks):
                 yield partial(route_nth_chunk, router, table, index, options)
@@ -147,7 +147,7 @@ def _routed_elsewhere(
             for chunk in table.chunks(dim=dim):
                 yield partial(route_chunk, router, chunk, options)
 
-    yield from workers.map(
+    yield from mapper.map(
         calls(),
         total=table.n_chunks,
         description=_doing(table),

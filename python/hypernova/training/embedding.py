@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hypernova.embedder import Device, SharedParts, TextEmbedder
     from hypernova.numeric import Floats
-    from hypernova.parallel import Workers
+    from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
 
 # Texts that are embedded together, and their number from which other processes, each with an
@@ -94,7 +94,7 @@ def embed_table(
     cluster_prompts: Sequence[str] | None,
     progress: bool,
     *,
-    workers: Workers = HERE,
+    mapper: Mapper = HERE,
 ) -> EmbeddedTable:
     """Embed the prompts of a table, and those to cluster on instead, if any.
 
@@ -103,7 +103,7 @@ def embed_table(
         embedder: From `open_for`.
         cluster_prompts: As in `fit`.
         progress: Show a progress bar for steps longer than a second.
-        workers: Where many prompts are embedded.
+        mapper: Where many prompts are embedded.
 
     Raises:
         EmbedderMismatchError: The table holds vectors and ``cluster_prompts`` are given.
@@ -121,16 +121,16 @@ def embed_table(
     if cluster_prompts is not None and not len(cluster_prompts):
         raise FitError("cluster_prompts holds no prompts; pass at least one")
     assert embedder is not None  # the table holds no vectors
-    vectors = embed_texts(embedder, table.prompts, workers, progress)
+    vectors = embed_texts(embedder, table.prompts, mapper, progress)
     cluster_vectors = None
     if cluster_prompts is not None:
-        cluster_vectors = embed_texts(embedder, cluster_prompts, workers, progress)
+        cluster_vectors = embed_texts(embedder, cluster_prompts, mapper, progress)
     identity = {**embedder.identity, "kind": "text", "fingerprint": embedder.fingerprint}
     return EmbeddedTable(vectors, cluster_vectors, identity)
 
 
 def embed_texts(
-    embedder: TextEmbedder, texts: Sequence[str], workers: Workers, progress: bool
+    embedder: TextEmbedder, texts: Sequence[str], mapper: Mapper, progress: bool
 ) -> Floats:
     """Embed texts in parts, which may be embedded elsewhere, float32 (texts, dim).
 
@@ -140,15 +140,15 @@ def embed_texts(
     Args:
         embedder: An open embedder.
         texts: At least one text.
-        workers: Where many texts are embedded, if the embedder runs on the CPU and pickles.
+        mapper: Where many texts are embedded, if the embedder runs on the CPU and pickles.
         progress: Show a progress bar for steps longer than a second.
     """
     description = f"embedding with {embedder.name}"
-    if workers.here or len(texts) < MIN_PARALLEL_TEXTS or not travels(embedder):
+    if mapper.here or len(texts) < MIN_PARALLEL_TEXTS or not travels(embedder):
         with progress_bar(len(texts), description, progress) as tick:
             return embed_parts(embedder, texts, tick=tick)
     starts = range(0, len(texts), PART_TEXTS)
-    parts = workers.map(
+    parts = mapper.map(
         (partial(embed_parts, embedder, texts[i : i + PART_TEXTS], first=i) for i in starts),
         total=len(starts),
         description=description,

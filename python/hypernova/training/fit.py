@@ -13,7 +13,7 @@ import numpy as np
 from hypernova._core import __version__
 from hypernova.embedder import store_vectors
 from hypernova.errors import FitError
-from hypernova.parallel import Workers, compute_threads
+from hypernova.parallel import Mapper, compute_threads
 from hypernova.progress import progress_bar
 from hypernova.training.checks import (
     check_cluster_prompts,
@@ -151,7 +151,7 @@ def fit(
         raise FitError(
             "give one of cost_weight, target_cost and target_accuracy: each sets the first"
         )
-    workers = Workers.of(engine, jobs, FitError)
+    mapper = Mapper.of(engine, jobs, FitError)
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
     tasks = sample.table
@@ -167,7 +167,7 @@ def fit(
         used = store_vectors(used, vectors)
     reads_text = used is not None
     with compute_threads(1):  # the last bits of products depend on the number
-        embedded = embed_table(tasks, used, cluster_prompts, progress, workers=workers)
+        embedded = embed_table(tasks, used, cluster_prompts, progress, mapper=mapper)
         without = None
         if used is not None and not skip_shared and shared.notable_parts is not None:
             without = embed_without(
@@ -183,7 +183,7 @@ def fit(
             clusters=clusters,
             seed=seed,
             cluster_vectors=embedded.cluster_vectors,
-            workers=workers,
+            mapper=mapper,
             progress=progress,
         )
         target = None
@@ -202,14 +202,14 @@ def fit(
                 without.cluster_vectors,
                 clusters=clusters,
                 seed=seed,
-                workers=workers,
+                mapper=mapper,
                 progress=progress,
             )
             found |= _shared_text_at_stake(shared, learned, other)
         elif skip_shared:
             found["shared_text"] = shared.to_dict(skipped=True)
         if not sample.whole:
-            learned = learn_in_pieces(table, used, learned, workers, progress=progress)
+            learned = learn_in_pieces(table, used, learned, mapper, progress=progress)
         figures = _in_sample_figures(tasks, learned.artifact(cost_weight=cost_weight), embedded)
     selection = learned.selection
     assert selection is not None  # no setting was given

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from hypernova.numeric import Floats, Ints
-    from hypernova.parallel import Workers
+    from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import ClusterSource
     from hypernova.training.cross_validation import FoldDecisions
@@ -198,7 +198,7 @@ def select_setting(
     *,
     clusters: int | None = None,
     cluster_vectors: Floats | None = None,
-    workers: Workers = HERE,
+    mapper: Mapper = HERE,
     tick: Callable[[int], None] | None = None,
 ) -> Selection:
     """Select a setting on held-out tasks, step by step from the simplest.
@@ -215,7 +215,7 @@ def select_setting(
         seed: Same input and seed, same setting.
         clusters: Number of clusters; None to select among `CLUSTERS` and groups.
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
-        workers: Where the folds of a larger table are learned and routed.
+        mapper: Where the folds of a larger table are learned and routed.
         tick: Called with 1 after each clustering and each fold, `count_ticks` times in all.
     """
     tried = candidate_clusterings(table, clusters, cluster_vectors is not None)
@@ -226,7 +226,7 @@ def select_setting(
     single = HeldOutScores(table.n_tasks)
     distances: dict[tuple[ClusterSource, int], list[Floats]] = {}
     calls = (partial(decide_fold, folds, sums, candidates) for sums in folds.folds())
-    for fold in _decided(calls, table, folds, candidates, workers):
+    for fold in _decided(calls, table, folds, candidates, mapper):
         for setting, chosen in zip(candidates, fold.chosen, strict=True):
             scores[setting].add(table, fold.test, chosen)
         for key, held_out in fold.distances.items():
@@ -262,17 +262,17 @@ def _decided(
     table: OutcomeTable,
     folds: CrossValidation,
     candidates: list[Setting],
-    workers: Workers,
+    mapper: Mapper,
 ) -> Iterator[FoldDecisions]:
     """Make the calls of all folds, and yield their results in order."""
-    if workers.engine == "local":
+    if mapper.engine == "local":
         # Threads share the vectors; the core, BLAS and faiss let each other run.
-        threads = workers.jobs or 1
+        threads = mapper.jobs or 1
         few = table.n_tasks < MIN_PARALLEL_TASKS
         yield from calls_in_threads(calls, 1 if few else threads, folds.stop)
         return
     repeats = count_repeats(int(table.prompt_groups().max()) + 1)
-    results = workers.map(
+    results = mapper.map(
         calls, total=FOLDS * repeats, description="choosing", shared=(folds, candidates)
     )
     with closing(results):

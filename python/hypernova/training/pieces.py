@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hypernova.embedder import TextEmbedder
-    from hypernova.parallel import Workers
+    from hypernova.parallel import Mapper
     from hypernova.table import ScannedTable
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.sums import Sums
@@ -33,7 +33,7 @@ def learn_in_pieces(
     table: OutcomeTable | ScannedTable,
     embedder: TextEmbedder | None,
     learned: TrainingResult,
-    workers: Workers,
+    mapper: Mapper,
     *,
     progress: bool,
 ) -> TrainingResult:
@@ -43,20 +43,20 @@ def learn_in_pieces(
         table: Outcomes.
         embedder: Embedder of the prompts; None for vectors of the table.
         learned: Learned from a sample, with its setting and clusters.
-        workers: Where the chunks are read, embedded and summed up.
+        mapper: Where the chunks are read, embedded and summed up.
         progress: Show a progress bar for steps longer than a second.
 
     Raises:
         FitError: The embedder cannot be sent to a Ray cluster.
     """
     if embedder is not None and not travels(embedder):
-        if workers.engine == "ray" and not pickles(embedder):
+        if mapper.engine == "ray" and not pickles(embedder):
             raise FitError(
                 f"the embedder {embedder.name} cannot be sent to a Ray cluster: define its "
                 "function in a module that every node can import"
             )
-        if workers.engine == "local":
-            workers = HERE
+        if mapper.engine == "local":
+            mapper = HERE
     settled = embedder, learned.found, learned.setting.ridge is not None
 
     def calls() -> Iterator[partial[Sums]]:
@@ -66,7 +66,7 @@ def learn_in_pieces(
             else:  # read where it is summed up
                 yield partial(sum_chunk, table, *settled, i)
 
-    parts = workers.map(
+    parts = mapper.map(
         calls(),
         total=table.n_chunks,
         description=f"learning from {table.n_tasks:,} tasks",

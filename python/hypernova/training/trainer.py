@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.numeric import Floats
-    from hypernova.parallel import Workers
+    from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.cross_validation import Setting
@@ -105,7 +105,7 @@ def learn(
     seed: int = 0,
     cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
-    workers: Workers = HERE,
+    mapper: Mapper = HERE,
     progress: bool = False,
 ) -> TrainingResult:
     """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
@@ -121,7 +121,7 @@ def learn(
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
         setting: Setting to learn with instead of a selected one; no task is held out then,
             and no prompt is novel to the artifact.
-        workers: Where the folds of a larger table are learned and routed.
+        mapper: Where the folds of a larger table are learned and routed.
         progress: Show a progress bar for steps longer than a second.
 
     Raises:
@@ -145,7 +145,7 @@ def learn(
             cluster_vectors,
             clusters=clusters,
             seed=seed,
-            workers=workers,
+            mapper=mapper,
             progress=progress,
         )
         setting = selection.setting
@@ -177,7 +177,7 @@ def select_with_progress(
     *,
     clusters: int | Literal["auto"],
     seed: int,
-    workers: Workers = HERE,
+    mapper: Mapper = HERE,
     progress: bool,
 ) -> Selection:
     """Select a setting with `select_setting` under a progress bar; arguments as in `learn`."""
@@ -190,7 +190,7 @@ def select_with_progress(
             seed,
             clusters=given,
             cluster_vectors=cluster_vectors,
-            workers=workers,
+            mapper=mapper,
             tick=tick,
         )
 

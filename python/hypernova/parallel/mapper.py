@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Workers:
+class Mapper:
     """An engine, and the number of calls at a time.
 
     Attributes:
@@ -31,7 +31,7 @@ class Workers:
     jobs: int | None = 1
 
     @classmethod
-    def of(cls, engine: object, jobs: int | None, error: type[HypernovaError]) -> Workers:
+    def of(cls, engine: object, jobs: int | None, error: type[HypernovaError]) -> Mapper:
         """Check an engine, and take the cores of this process where no number is given.
 
         Args:
@@ -77,7 +77,7 @@ class Workers:
 
 
 # This process, one call after another.
-HERE = Workers()
+HERE = Mapper()
 
 
 def pickles(value: object) -> bool:
