@@ -5,6 +5,7 @@ Not here: the server (`test_serve.py`), and processes that fork (`test_fork.py`)
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -138,8 +139,18 @@ def test_a_worker_that_is_killed_is_one_line(evaluating: Command) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
-def test_fit_ends_on_a_signal(start: Callable[..., Command], name: str) -> None:
-    command = start("fit", TABLE, "-o", "r.hnv")
+def test_fit_ends_on_a_signal(
+    start: Callable[..., Command], tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    """A table on which it works for seconds, in several threads."""
+    rows = [json.loads(line) for line in Path(TABLE).read_text(encoding="utf-8").splitlines()]
+    table = tmp_path_factory.mktemp("large") / "large.jsonl"
+    with table.open("w", encoding="utf-8") as file:
+        for copy in range(30):
+            for row in rows:
+                changed = {key: f"{row[key]} {copy}" for key in ("task_id", "prompt")}
+                print(json.dumps({**row, **changed}), file=file)
+    command = start("fit", table, "-o", "r.hnv")
     command.wait_until(lambda: busy(command.process.pid) > 1)
     command.process.send_signal(signal.Signals[name])
     assert command.ended() == (128 + signal.Signals[name], b"", b"")

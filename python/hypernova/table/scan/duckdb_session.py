@@ -132,7 +132,8 @@ class DuckdbSession:
         finally:
             while thread.is_alive():
                 self._stopped = True
-                self._connection.interrupt()
+                with suppress(Exception):  # closed already, where nobody read to the end
+                    self._connection.interrupt()
                 thread.join(_PAUSE_S)
 
 
