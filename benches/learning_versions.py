@@ -8,10 +8,11 @@ run on the machine: every command may use all cores.
 
 Of a version that is not installed, for instance commit 7491ab0 (0.1.0):
 
-    git worktree add /tmp/v010 7491ab0 && cd /tmp/v010
+    git worktree add ../hypernova-0.1.0 7491ab0 && cd ../hypernova-0.1.0
     cargo build --release -p hypernova-py --features pyo3/abi3-py311
     cp target/release/lib_core.so python/hypernova/_core.abi3.so
-    cd - && python -m benches.learning_versions .venv/bin/python --pythonpath /tmp/v010/python
+    cd -
+    python -m benches.learning_versions .venv/bin/python --pythonpath ../hypernova-0.1.0/python
 """
 
 from __future__ import annotations

@@ -58,20 +58,19 @@ def learn_in_pieces(
         if mapper.engine == "local":
             mapper = HERE
     settled = embedder, learned.found, learned.setting.ridge is not None
-
-    def calls() -> Iterator[partial[Sums]]:
-        for i in range(table.n_chunks):
-            if isinstance(table, OutcomeTable):
-                yield partial(sum_tasks, table.chunk(i), *settled, i)
-            else:  # read where it is summed up
-                yield partial(sum_chunk, table, *settled, i)
-
+    calls: Iterator[partial[Sums]]
+    if isinstance(table, OutcomeTable):
+        shared: tuple[object, ...] = embedder, learned.found  # each call has its own tasks
+        calls = (partial(sum_tasks, chunk, *settled, i) for i, chunk in enumerate(table.chunks()))
+    else:  # read where it is summed up
+        shared = table, embedder, learned.found
+        calls = (partial(sum_chunk, table, *settled, i) for i in range(table.n_chunks))
     parts = mapper.map(
-        calls(),
+        calls,
         total=table.n_chunks,
         description=f"learning from {table.n_tasks:,} tasks",
         progress=progress,
-        shared=(table, embedder, learned.found),
+        shared=shared,
     )
     with closing(parts):
         # In the order of the chunks, whoever is done first: the last bits depend on it.

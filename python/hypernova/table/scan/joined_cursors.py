@@ -98,15 +98,15 @@ class JoinedOutcomes:
         self._rows.close()
 
 
-class JoinedApart:
-    """Parquet: tasks, with joined outcomes."""
+class _JoinedParquet:
+    """Rows of tasks in Parquet, with joined outcomes; a subclass chooses the rows of a chunk."""
 
     def __init__(
-        self, tasks: DataFiles, layout: ParquetLayout, joined: JoinedFiles, outcomes: Source
+        self, files: DataFiles, layout: ParquetLayout, joined: JoinedFiles, outcomes: Source
     ) -> None:
-        self._source, self._kinds = tasks.source, layout.kinds
-        self._pa = import_pyarrow(tasks.source)
-        self._rows = ParquetStream(tasks, layout.columns)
+        self._source, self._kinds = files.source, layout.kinds
+        self._pa = import_pyarrow(files.source)
+        self._rows = ParquetStream(files, layout.columns)
         self._outcomes = JoinedOutcomes(joined, outcomes)
         self._chunk = 0
 
@@ -121,11 +121,8 @@ class JoinedApart:
         self._rows.go_to(*mark[:2])
         self._outcomes.go_to(mark[2:4])
 
-    def read(self) -> Columns | None:
-        """Return the columns of the next chunk."""
-        parts = self._rows.take(CHUNK_TASKS)
-        if not parts:
-            return None
+    def _next(self, parts: list[Rows]) -> Columns:
+        """Return the columns of the present chunk, whose tasks are given, and go on."""
         tasks = tasks_of_columns(columns_of(self._pa, parts, self._source, self._kinds))
         outcomes = self._outcomes.read(self._chunk * CHUNK_TASKS, len(tasks.ids))
         self._chunk += 1
@@ -135,6 +132,15 @@ class JoinedApart:
         """Close the files."""
         self._rows.close()
         self._outcomes.close()
+
+
+class JoinedApart(_JoinedParquet):
+    """Parquet: tasks, with joined outcomes."""
+
+    def read(self) -> Columns | None:
+        """Return the columns of the next chunk."""
+        parts = self._rows.take(CHUNK_TASKS)
+        return self._next(parts) if parts else None
 
 
 class FirstRows:
@@ -155,28 +161,13 @@ class FirstRows:
         self._rows.close()
 
 
-class JoinedLongRows:
+class JoinedLongRows(_JoinedParquet):
     """Parquet: the first row of each task, with joined outcomes."""
 
     def __init__(self, files: DataFiles, layout: ParquetLayout, joined: JoinedFiles) -> None:
         assert joined.tasks is not None
-        self._source, self._kinds = files.source, layout.kinds
-        self._pa = import_pyarrow(files.source)
-        self._rows = ParquetStream(files, layout.columns)
+        super().__init__(files, layout, joined, files.source)
         self._first_rows = FirstRows(joined.tasks)
-        self._outcomes = JoinedOutcomes(joined, files.source)
-        self._chunk = 0
-
-    @property
-    def mark(self) -> Mark:
-        """File and row of the task and of the outcome, and the chunk."""
-        return (*self._rows.mark, *self._outcomes.mark, self._chunk)
-
-    def go_to(self, mark: Mark) -> None:
-        """Read the chunk at a mark next."""
-        self._chunk = mark[-1]
-        self._rows.go_to(*mark[:2])
-        self._outcomes.go_to(mark[2:4])
 
     def read(self) -> Columns | None:
         """Return the columns of the next chunk."""
@@ -188,16 +179,12 @@ class JoinedLongRows:
             for rows in found:
                 first = np.isin(rows.places, places, assume_unique=True)
                 parts.append(Rows(rows.table.filter(self._pa.array(first)), rows.places[first]))
-        tasks = tasks_of_columns(columns_of(self._pa, parts, self._source, self._kinds))
-        outcomes = self._outcomes.read(self._chunk * CHUNK_TASKS, len(tasks.ids))
-        self._chunk += 1
-        return tasks, outcomes
+        return self._next(parts)
 
     def close(self) -> None:
         """Close the files."""
-        self._rows.close()
+        super().close()
         self._first_rows.close()
-        self._outcomes.close()
 
 
 class JoinedLongLines:
