@@ -52,7 +52,7 @@ def learned_directly(table, vectors, folds: CrossValidation, test, setting: Sett
     if setting.source == "groups":
         numbers = group_indices(table.groups)
         start = start_prototypes(vectors, numbers, SEED)
-        found = find_group_clusters(own, numbers[train], start, SEED)
+        found = find_group_clusters(vectors, numbers, start, SEED, tasks=train)
     else:
         found = folds.located[setting.clustering].found
     placed = PlacedTasks.of(part, own, found)
@@ -94,13 +94,31 @@ class TestSubtraction:
             folds_seen += 1
         assert folds_seen == 4 * FOLDS
 
+    @pytest.mark.parametrize("holes", [0.0, 0.4])
+    def test_chooses_what_the_artifacts_decide(self, holes) -> None:
+        """Of two models with equal outcomes the lower one, as the core does."""
+        table, vectors = uneven_table(400, 16, holes)
+        score = np.column_stack([table.score, table.score[:, :2]])
+        table = make_table(vectors, score, groups=table.groups)
+        settings = [replace(s, guard_z=z) for s in SETTINGS for z in (0.0, 0.5, 2.0)]
+        folds, decided, routed = folds_of(table, vectors, settings), 0, 0
+        for sums in folds.folds():
+            chosen = decide_fold(folds, sums, settings).chosen
+            for i, artifact in enumerate(folds.training(sums).artifacts(settings)):
+                expected = artifact.decide_many(vectors[sums.test]).model_indices
+                assert np.array_equal(chosen[i], expected), settings[i]
+                decided += len(expected)
+                routed += int((expected != sums.default_model).sum())
+        assert 0.1 < routed / decided < 0.9
+
     def test_a_model_without_an_outcome_in_a_training_part(self) -> None:
         """All outcomes of one model, and all of a cluster, lie in one fold."""
         table, vectors = uneven_table(100, 16, 0.0)
         first = next(deals(table, SEED))
         score = table.score.copy()
         score[first != 0, 2] = np.nan
-        table, away = make_table(vectors, score, groups=table.groups), np.flatnonzero(first == 0)[0]
+        table = make_table(vectors, score, groups=table.groups)
+        away = np.flatnonzero(first == 0)[:4]
         vectors = vectors.copy()
         vectors[away] = -vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
         folds = folds_of(table, vectors)
@@ -221,7 +239,7 @@ class TestLeaks:
             numbers = group_indices(altered.groups)
             train = np.setdiff1d(np.arange(600), test)
             start = start_prototypes(vectors, group_indices(table.groups), SEED)
-            found = find_group_clusters(vectors[train], numbers[train], start, SEED)
+            found = find_group_clusters(vectors, numbers, start, SEED, tasks=train)
             assert np.array_equal(found.centroids, one.centroids)
 
 

@@ -15,6 +15,7 @@ from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters, find_group_clusters
 from hypernova.training.clustering.kmeans import assign, sum_by_cluster
 from hypernova.training.clustering.prototypes import group_indices, start_prototypes
+from hypernova.training.estimates.blended import BlendedEstimates
 from hypernova.training.estimates.linear_correction import Coordinates, LinearCorrection, Ridge
 from hypernova.training.estimates.outcome_sums import (
     Outcomes,
@@ -34,14 +35,16 @@ if TYPE_CHECKING:
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import Clusters, ClusterSource
+    from hypernova.training.clustering.prototypes import PrototypeStart
     from hypernova.training.estimates.sums import Sums
 
 FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
 MAX_REPEATS = 4
-# Fewer starts than for the artifact itself: numbers of clusters are compared.
-SELECTION_STARTS = 4
+# Fewer starts than for the artifact itself: numbers of clusters are compared, and clusters of
+# one start routed as well as the best of 16 (docs/experiments.md).
+SELECTION_STARTS = 1
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,7 @@ class FoldTraining:
 
     def artifacts(self, settings: Sequence[Setting]) -> Iterator[Artifact]:
         """Learn an artifact with each setting; estimates and equations are shared."""
-        estimates = {
-            (setting.clustering, setting.shrinkage): estimate(
-                self.by_clustering[setting.clustering][1], setting.shrinkage
-            )
-            for setting in settings
-        }
-        corrections = self._corrections(settings, estimates)
+        estimates, corrections = self._learn(settings)
         for setting in settings:
             key = setting.clustering, setting.shrinkage
             yield assemble(
@@ -120,6 +117,51 @@ class FoldTraining:
                 guard_z=setting.guard_z,
                 correction=None if setting.ridge is None else corrections[(*key, setting.ridge)],
             )
+
+    def choose(
+        self,
+        settings: Sequence[Setting],
+        vectors: Floats,
+        shares: Mapping[tuple[ClusterSource, int], Floats],
+    ) -> Ints:
+        """Choose models as the artifact of each setting does, without assembling it.
+
+        Args:
+            settings: Settings.
+            vectors: float32 (n, dim).
+            shares: Shares of the vectors in the clusters of each clustering, float64 (n, k).
+
+        Returns:
+            Index of the chosen model, int32 (settings, n).
+        """
+        estimates, corrections = self._learn(settings)
+        blended: dict[tuple[object, ...], BlendedEstimates] = {}
+        chosen = np.empty((len(settings), len(vectors)), dtype=np.int32)
+        for i, setting in enumerate(settings):
+            key = setting.clustering, setting.shrinkage
+            learned = (*key, setting.ridge)
+            if learned not in blended:
+                correction = None if setting.ridge is None else corrections[(*key, setting.ridge)]
+                blended[learned] = BlendedEstimates.of(
+                    vectors, shares[setting.clustering], estimates[key], correction
+                )
+            chosen[i] = blended[learned].choose(setting.guard_z)
+        return chosen
+
+    def _learn(
+        self, settings: Sequence[Setting]
+    ) -> tuple[
+        dict[tuple[tuple[ClusterSource, int], float], Estimate],
+        dict[tuple[tuple[ClusterSource, int], float, float], LinearCorrection],
+    ]:
+        """Compute the estimates of each clustering and shrinkage, and their corrections."""
+        estimates = {
+            (setting.clustering, setting.shrinkage): estimate(
+                self.by_clustering[setting.clustering][1], setting.shrinkage
+            )
+            for setting in settings
+        }
+        return estimates, self._corrections(settings, estimates)
 
     def _corrections(
         self,
@@ -157,6 +199,7 @@ class CrossValidation:
     Attributes:
         vectors: As given.
         stop: Set to give up decisions that other threads work on.
+        start: Where the prototypes of groups start; None if groups give no clusters.
         located: The clusters of prompts, by source and number, with the place of all tasks.
     """
 
@@ -177,13 +220,14 @@ class CrossValidation:
         self._coordinates = Coordinates.of(vectors)
         self.located: dict[tuple[ClusterSource, int], Located] = {}
         self._groups: Ints | None = None
+        self.start: PrototypeStart | None = None
         self._of_table = cluster_vectors is None
         points = vectors if cluster_vectors is None else cluster_vectors
         for source, k in clusterings:
             if source == "groups":
                 self._groups = group_indices(table.groups)
                 assert self._groups is not None  # or groups would not be tried
-                self._start = start_prototypes(vectors, self._groups, seed)
+                self.start = start_prototypes(vectors, self._groups, seed)
             else:
                 found = find_clusters(
                     points, source, min(k, len(points)), seed, starts=SELECTION_STARTS
@@ -246,11 +290,11 @@ class CrossValidation:
             for key, located in self.located.items()
             for outcomes, shares in [sums.by_clustering[key]]
         }
-        if self._groups is not None:
+        if self._groups is not None and self.start is not None:
             train = np.setdiff1d(np.arange(len(self.vectors)), sums.test, assume_unique=True)
             part = self._outcomes.subset(train)
             found = find_group_clusters(
-                self.vectors, self._groups, self._start, self._seed, self.stop.check, train
+                self.vectors, self._groups, self.start, self._seed, self.stop.check, train
             )
             located = Located.of(self.vectors, found, train)
             by_clustering["groups", 0] = (
@@ -351,13 +395,13 @@ def decide_fold(
 ) -> FoldDecisions:
     """Learn with each setting from the training part of a fold, and route the fold."""
     training, held_out = folds.training(sums), folds.vectors[sums.test]
-    chosen = np.empty((len(settings), len(held_out)), dtype=np.int32)
-    for i, artifact in enumerate(training.artifacts(settings)):
-        folds.stop.check()
-        chosen[i] = artifact.decide_many(held_out).model_indices
-    distances = {
-        key: assign(held_out, clusters.centroids)[1]
-        for key, (clusters, _, _) in training.by_clustering.items()
-        if key not in folds.located
-    }
+    folds.stop.check()
+    shares, distances = {}, {}
+    for key, (clusters, _, _) in training.by_clustering.items():
+        if key in folds.located:
+            shares[key] = folds.located[key].shares[sums.test]
+        else:
+            shares[key] = clusters.shares(held_out)
+            distances[key] = assign(held_out, clusters.centroids)[1]
+    chosen = training.choose(settings, held_out, shares)
     return FoldDecisions(sums.test, sums.default_model, chosen, distances)

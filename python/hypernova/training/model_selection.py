@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
     from hypernova.training.clustering.clusters import ClusterSource
+    from hypernova.training.clustering.prototypes import PrototypeStart
     from hypernova.training.cross_validation import FoldDecisions
 
 # Tasks from which folds are decided in several threads.
@@ -151,6 +152,7 @@ class Selection:
             clusters are found with the selected setting on the other folds.
         folds: Number of folds.
         repeats: Number of times that the tasks were dealt into folds.
+        start: Where prototypes of groups start; None if groups were not tried.
     """
 
     setting: Setting
@@ -159,6 +161,7 @@ class Selection:
     distances: Floats
     folds: int
     repeats: int
+    start: PrototypeStart | None = None
 
 
 def candidate_clusterings(
@@ -254,6 +257,7 @@ def select_setting(
         else folds.held_out_distances(*setting.clustering),
         folds=FOLDS,
         repeats=count_repeats(int(table.prompt_groups().max()) + 1),
+        start=folds.start,
     )
 
 

@@ -14,7 +14,7 @@ from hypernova.parallel import HERE
 from hypernova.progress import progress_bar
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import find_clusters
-from hypernova.training.clustering.kmeans import STARTS
+from hypernova.training.clustering.kmeans import count_starts
 from hypernova.training.cross_validation import held_in
 from hypernova.training.estimates.linear_correction import Ridge
 from hypernova.training.estimates.profile import Evidence, estimate
@@ -149,13 +149,15 @@ def learn(
             progress=progress,
         )
         setting = selection.setting
-    with progress_bar(STARTS, "clustering", progress) as tick:
+    found_on = points if cluster_vectors is None else cluster_vectors
+    with progress_bar(count_starts(len(found_on)), "clustering", progress) as tick:
         found = find_clusters(
-            points if cluster_vectors is None else cluster_vectors,
+            found_on,
             setting.source,
             setting.clusters,
             seed,
             groups=sampled.groups,
+            start=selection.start if selection else None,
             tick=tick,
         )
     placed = PlacedTasks.of(table, vectors, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hypernova.training.clustering.kmeans import STARTS, kmeans
+from hypernova.training.clustering.kmeans import kmeans
 from hypernova.training.clustering.prototypes import (
     group_indices,
     start_prototypes,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypernova.numeric import Floats, Ints
-    from hypernova.training.clustering.prototypes import Prototypes
+    from hypernova.training.clustering.prototypes import PrototypeStart
 
 # The soft assignment that serves. Half and twice the sharpness, and 16 nearest clusters
 # instead of 8, routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
@@ -70,28 +70,37 @@ def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -
         float64 (n, k); each row adds up to 1.
     """
     # Equal centroids have equal distances, in whatever order a product is added up.
-    places, place = np.unique(centroids.astype(np.float64), axis=0, return_inverse=True)
+    number: dict[bytes, int] = {}
+    place = [number.setdefault(row.tobytes(), len(number)) for row in centroids]
+    places = centroids[np.unique(place, return_index=True)[1]].astype(np.float64)
+    half = 0.5 * (places**2).sum(axis=1)
     found = np.empty((len(vectors), len(centroids)))
     for start in range(0, len(vectors), _PIECE):
         points = vectors[start : start + _PIECE].astype(np.float64)
-        # Squared distances less the vector's own square, which all clusters have in common.
-        squared = (places**2).sum(axis=1) - 2.0 * (points @ places.T)
-        squared = squared[:, place.ravel()]
+        # Half of the squared distances, less the vector's own square, which all clusters have
+        # in common. In place: most of the time goes to copies of this size.
+        behind = points @ places.T
+        np.subtract(half, behind, out=behind)
+        if len(places) < len(centroids):
+            behind = behind[:, place]
         if len(centroids) > nearest:
-            _keep_nearest(squared, nearest)
-        weights = np.exp(-0.5 * sharpness * (squared - squared.min(axis=1, keepdims=True)))
-        found[start : start + _PIECE] = weights / weights.sum(axis=1, keepdims=True)
+            _keep_nearest(behind, nearest)
+        behind -= behind.min(axis=1, keepdims=True)
+        behind *= -sharpness
+        weights = np.exp(behind, out=behind)
+        weights /= weights.sum(axis=1, keepdims=True)
+        found[start : start + _PIECE] = weights
     return found
 
 
-def _keep_nearest(squared: Floats, nearest: int) -> None:
+def _keep_nearest(distances: Floats, nearest: int) -> None:
     """Move all but the nearest clusters of each row to infinity, in place."""
-    limit = np.partition(squared, nearest - 1, axis=1)[:, nearest - 1 : nearest]
-    far = squared > limit
+    limit = np.partition(distances, nearest - 1, axis=1)[:, nearest - 1 : nearest]
+    far = distances > limit
     # Of equally far clusters those of lower index are nearest, as in the core.
     for row in np.flatnonzero((~far).sum(axis=1) > nearest):
-        far[row, np.argsort(squared[row], kind="stable")[nearest:]] = True
-    squared[far] = np.inf
+        far[row, np.argsort(distances[row], kind="stable")[nearest:]] = True
+    distances[far] = np.inf
 
 
 def find_clusters(
@@ -101,7 +110,8 @@ def find_clusters(
     seed: int,
     *,
     groups: Sequence[str | None] = (),
-    starts: int = STARTS,
+    starts: int | None = None,
+    start: PrototypeStart | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Clusters:
     """Find clusters by k-means, or as prototypes of the groups.
@@ -113,23 +123,23 @@ def find_clusters(
         clusters: Number of clusters; read for ``"prompts"`` only.
         seed: Same input and seed, same clusters.
         groups: Of each task, for ``"groups"``.
-        starts: Random starts of k-means.
+        starts: Random starts of k-means, as in `kmeans`.
+        start: Of `start_prototypes` with the same vectors, groups and seed, if it is known.
         tick: As in `kmeans`.
     """
     if source == "groups":
         numbers = group_indices(groups)
         if numbers is not None:  # the training part of a fold may hold too few of each
-            return find_group_clusters(
-                vectors, numbers, start_prototypes(vectors, numbers, seed), seed
-            )
+            start = start or start_prototypes(vectors, numbers, seed)
+            return find_group_clusters(vectors, numbers, start, seed)
         clusters = 1
-    return Clusters(kmeans(vectors, clusters, seed, starts=starts, tick=tick))
+    return Clusters(kmeans(vectors, clusters, seed, starts, tick))
 
 
 def find_group_clusters(
     vectors: Floats,
     groups: Ints,
-    start: Prototypes,
+    start: PrototypeStart,
     seed: int,
     check: Callable[[], None] | None = None,
     tasks: Ints | None = None,

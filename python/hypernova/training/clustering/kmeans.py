@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
     from hypernova.numeric import Floats, Ints
 
-ITERATIONS = 25
-STARTS = 16
+ITERATIONS = 10
+# Of few vectors a cluster has few, and one start is luckier than another; on the sample of a large
+# table all starts route alike (docs/experiments.md).
+MIN_STARTS, MAX_STARTS, STARTED_VECTORS = 4, 16, 16_384
 # Starts compete on a sample of at most this many vectors, or of this many for a cluster. The
 # winner is then refined on all vectors.
 SAMPLE_VECTORS, SAMPLE_PER_CLUSTER = 4096, 64
 # Refinement ends sooner where no vector changes its cluster.
-REFINEMENTS = 4
+REFINEMENTS = 2
 
 
 def kmeans(
     vectors: Floats,
     clusters: int,
     seed: int,
-    starts: int = STARTS,
+    starts: int | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> Floats:
     """Find the centroids of unit vectors by spherical k-means++ (faiss).
@@ -45,7 +47,7 @@ def kmeans(
         vectors: float32 (n, dim), rows of unit length.
         clusters: Number of clusters, from 1 to n.
         seed: Same vectors and seed give the same bytes.
-        starts: Number of random starts.
+        starts: Number of random starts; None for `count_starts`.
         tick: Called with 1 after each start.
 
     Returns:
@@ -70,6 +72,7 @@ def kmeans(
     points = vectors[sample_rows(len(vectors), size, seed)]
     best, best_objective = vectors[:0], -np.inf
     # Two values of ``seed`` have no start in common: their seeds are hashed apart.
+    starts = starts or count_starts(len(vectors))
     seeds = np.random.SeedSequence(seed).generate_state(starts) % 2**31
     for start in seeds.tolist():
         model = faiss.Kmeans(
@@ -93,6 +96,11 @@ def kmeans(
         best = _refined(vectors, best)
     centroids = _sorted_rows(best)  # by coordinates: ties in size have an order
     return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
+
+
+def count_starts(n: int) -> int:
+    """Return how many starts compete for the clusters of n vectors."""
+    return int(np.clip(STARTED_VECTORS // n, MIN_STARTS, MAX_STARTS))
 
 
 def sample_rows(n: int, size: int, seed: int) -> Ints | slice:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.training.clustering.kmeans import (
+    SAMPLE_VECTORS,
     assign,
     kmeans,
     order_by_size,
@@ -30,7 +31,9 @@ MIN_GROUP_TASKS = 20
 TASKS_PER_PROTOTYPE = 120
 MAX_PROTOTYPES = 64
 STARTS = 2
-ITERATIONS = 25
+# More steps, and more directions, told held-out groups apart no better (docs/experiments.md).
+ITERATIONS = 12
+DIRECTIONS = 64
 # Prototypes are trained on a seeded sample of at most this many tasks.
 MAX_SAMPLE = 8192
 # Weight of a prototype's squared distance from its start: it keeps the prototype among the
@@ -50,6 +53,21 @@ class Prototypes:
 
     centroids: Floats
     groups: Ints
+
+
+@dataclass(frozen=True)
+class PrototypeStart:
+    """Where prototypes start, and the directions in which they move.
+
+    Attributes:
+        groups: Group of each of k clusters, (k,); a prototype starts at its cluster's mean.
+        assigned: Cluster of each task, (n,), of the task's group.
+        directions: Orthonormal rows, float32 (at most `DIRECTIONS`, dim).
+    """
+
+    groups: Ints
+    assigned: Ints
+    directions: Floats
 
 
 def group_indices(groups: Sequence[str | None]) -> Ints | None:
@@ -77,7 +95,7 @@ def group_indices(groups: Sequence[str | None]) -> Ints | None:
 def train_prototypes(
     vectors: Floats,
     groups: Ints,
-    start: Prototypes,
+    start: PrototypeStart,
     seed: int,
     sharpness: float,
     check: Callable[[], None] | None = None,
@@ -88,12 +106,13 @@ def train_prototypes(
     Robust soft learning vector quantization (RSLVQ; Seo and Obermayer 2003): L-BFGS
     maximises the likelihood of each task's group under the soft assignment that serves,
     starting at the mean of the tasks that each centroid stands for, with a quadratic penalty on
-    leaving it. Of more than `MAX_SAMPLE` tasks a seeded sample is read.
+    leaving it. Centroids move in the start's directions, which takes a third of the time of
+    all. Of more than `MAX_SAMPLE` tasks a seeded sample is read.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
         groups: (n,) of `group_indices`.
-        start: Centroids of each group, of `start_prototypes`; those without a task are dropped.
+        start: Of `start_prototypes` for these vectors; clusters without a task are dropped.
         seed: Of the sample.
         sharpness: Of the soft assignment (FORMAT.md, *Rows and shares*).
         check: Called now and then; it raises to give up.
@@ -102,40 +121,45 @@ def train_prototypes(
     rows = _draw(groups if tasks is None else groups[tasks], seed)
     if tasks is not None:
         rows = tasks[rows]
-    vectors, groups = vectors[rows], groups[rows]
-    centres, owner = _means(vectors, groups, start)
+    vectors, groups, assigned = vectors[rows], groups[rows], start.assigned[rows]
+    n = np.bincount(assigned, minlength=len(start.groups))
+    sums = sum_by_cluster(vectors, assigned, len(n))
+    centres = (sums[n > 0] / n[n > 0, None]).astype(np.float32)
+    owner = start.groups[n > 0]
     mine = owner[None, :] == groups[:, None]
-    n, shape = np.float32(len(vectors)), centres.shape
     sharp, penalty = np.float32(sharpness), np.float32(PENALTY)
+    # Coordinates in the directions. A centroid is its centre and a move: the logits of squared
+    # distances are those of the centres, and what the move adds. A vector's own square cancels.
+    points, centred = vectors @ start.directions.T, centres @ start.directions.T
+    at_start = sharp * (vectors @ centres.T - 0.5 * (centres**2).sum(axis=1))
+    points *= sharp
+    mean = 1 / np.float32(len(vectors))
 
     def loss(flat: Floats) -> tuple[float, Floats]:
         if check:
             check()
-        centroids = flat.reshape(shape).astype(np.float32)
-        # Logits of squared distances; the vector's own square cancels out. In place: copies of
-        # this size are most of the memory that training takes.
-        weights = vectors @ centroids.T
-        weights -= 0.5 * (centroids**2).sum(axis=1)
-        weights *= sharp
+        moves = flat.reshape(centred.shape).astype(np.float32)
+        # In place: copies of this size are most of the memory that training takes.
+        weights = points @ moves.T
+        weights += at_start
+        weights -= sharp * ((centred + 0.5 * moves) * moves).sum(axis=1)
         weights -= weights.max(axis=1, keepdims=True)
         np.exp(weights, out=weights)
         own = weights * mine
         total, total_own = weights.sum(axis=1), own.sum(axis=1)
         # The nearest centroid of the own group may be so far that its weight is 0 in float32.
         total_own = np.maximum(total_own, np.finfo(np.float32).tiny)
-        weights /= total[:, None]
-        own /= total_own[:, None]
+        weights *= (mean / total)[:, None]
+        own *= (mean / total_own)[:, None]
         slope = np.subtract(weights, own, out=weights)
-        slope /= n
-        gradient = sharp * (slope.T @ vectors - slope.sum(axis=0)[:, None] * centroids)
-        moved = centroids - centres
-        gradient += penalty * moved
+        gradient = slope.T @ points - sharp * slope.sum(axis=0)[:, None] * (centred + moves)
+        gradient += penalty * moves
         value = float((np.log(total) - np.log(total_own)).mean())
-        value += float(penalty) / 2 * float((moved**2).sum())
+        value += float(penalty) / 2 * float((moves**2).sum())
         return value, gradient.astype(np.float64).ravel()
 
-    found = minimise(loss, centres.astype(np.float64).ravel(), ITERATIONS)
-    centroids = found.reshape(shape).astype(np.float32)
+    moves = minimise(loss, np.zeros(centred.size), ITERATIONS).reshape(centred.shape)
+    centroids = centres + moves.astype(np.float32) @ start.directions
     order = order_by_size(vectors, centroids)
     return Prototypes(np.ascontiguousarray(centroids[order]), owner[order])
 
@@ -149,36 +173,28 @@ def _draw(groups: Ints, seed: int) -> Ints | slice:
     return np.union1d(rows, np.concatenate(few))
 
 
-def start_prototypes(vectors: Floats, groups: Ints, seed: int) -> Prototypes:
-    """Find the k-means centroids of each group, by falling size of their clusters.
+def start_prototypes(vectors: Floats, groups: Ints, seed: int) -> PrototypeStart:
+    """Find clusters of each group by k-means, by falling size.
+
+    The directions are the leading principal ones of a seeded sample of the vectors.
 
     Args:
         vectors: float32 (n, dim), rows of unit length.
         groups: (n,) of `group_indices`.
-        seed: Of k-means.
+        seed: Of k-means and sample.
 
     Raises:
         MissingExtraError: faiss is not installed.
     """
     share = max(TASKS_PER_PROTOTYPE, len(vectors) / MAX_PROTOTYPES)
-    centroids, owner = [], []
+    owner: list[int] = []
+    assigned = np.empty(len(vectors), dtype=np.int64)
     for group in np.unique(groups).tolist():
-        own = vectors[groups == group]
-        k = max(1, round(len(own) / share))
-        found = kmeans(own, min(k, len(own)), seed, starts=STARTS)
-        centroids.append(found)
-        owner += [group] * len(found)
-    return Prototypes(np.concatenate(centroids), np.array(owner))
-
-
-def _means(vectors: Floats, groups: Ints, start: Prototypes) -> tuple[Floats, Ints]:
-    """Return the mean of the tasks of a group next to each of its centroids, and the groups."""
-    means, owner = [], []
-    for group in np.unique(groups).tolist():
-        own, centroids = vectors[groups == group], start.centroids[start.groups == group]
-        nearest, _ = assign(own, centroids)
-        sums = sum_by_cluster(own, nearest, len(centroids))
-        n = np.bincount(nearest, minlength=len(centroids))
-        means.append((sums[n > 0] / n[n > 0, None]).astype(np.float32))
-        owner += [group] * int((n > 0).sum())
-    return np.concatenate(means), np.array(owner)
+        own = groups == group
+        k = max(1, round(int(own.sum()) / share))
+        centroids = kmeans(vectors[own], k, seed, starts=STARTS)
+        assigned[own] = len(owner) + assign(vectors[own], centroids)[0]
+        owner += [group] * len(centroids)
+    points = vectors[sample_rows(len(vectors), SAMPLE_VECTORS, seed)]
+    directions = np.linalg.eigh(points.T @ points)[1][:, : -DIRECTIONS - 1 : -1].T
+    return PrototypeStart(np.array(owner), assigned, np.ascontiguousarray(directions))

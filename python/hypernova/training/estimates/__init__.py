@@ -6,4 +6,5 @@ Not here: which clusters there are, and which setting is best.
 - ``outcome_sums``: sums of outcomes by cluster and model, and their products with vectors
 - ``profile``: shrunk success estimates and their standard errors, computed from the sums
 - ``linear_correction``: ridge regression of the clusters' residuals on the vector
+- ``blended``: the estimates for many vectors, and the models chosen by them
 """
