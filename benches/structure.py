@@ -18,8 +18,10 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.evaluation.protocol import fold_splits
 from hypernova.table import read_prompts
-from hypernova.training.cross_validation import Setting
-from hypernova.training.trainer import learn
+from hypernova.training.assemble import assemble
+from hypernova.training.clustering.clusters import Clusters
+from hypernova.training.clustering.kmeans import assign, kmeans
+from hypernova.training.estimates.profile import Evidence, estimate
 
 CLUSTERS = (8, 16, 32, 64)
 SHRINKAGE = 30.0
@@ -27,20 +29,18 @@ SHRINKAGE = 30.0
 
 def held_out(table, vectors, cluster_vectors, clusters: int, repeats: int) -> tuple:
     """Scores of the models taken, and of the best single model: (repeats, tasks) each."""
-    setting = Setting("prompts", clusters, SHRINKAGE, None, 0.0)
     taken = np.empty((repeats, table.n_tasks))
     single = np.empty_like(taken)
     for part in fold_splits(table.prompt_groups(), 5, repeats, 0):
-        learned = learn(
-            table.subset(part.train),
-            vectors[part.train],
-            seed=part.seed,
-            cluster_vectors=cluster_vectors,
-            setting=setting,
-        )
-        models = learned.artifact().decide_many(vectors[part.test]).model_indices
+        train = table.subset(part.train)
+        on = vectors[part.train] if cluster_vectors is None else cluster_vectors
+        found = Clusters(kmeans(on, clusters, part.seed))
+        cells = assign(vectors[part.train], found.centroids)[0]
+        estimated = estimate(Evidence.of(train, cells, found.k), SHRINKAGE)
+        artifact = assemble(train.models, found, estimated, shrinkage=SHRINKAGE, guard_z=0.0)
+        models = artifact.decide_many(vectors[part.test]).model_indices
         taken[part.repeat, part.test] = table.score[part.test, models]
-        single[part.repeat, part.test] = table.score[part.test, learned.estimated.default_model]
+        single[part.repeat, part.test] = table.score[part.test, estimated.default_model]
     return taken, single
 
 

@@ -698,7 +698,9 @@ class TestEvaluate:
             learned = learn(train, vectors, clusters=8, seed=split.seed, cluster_vectors=noise)
             expected = learned.artifact().decide_many(table.embedding[split.test])
             assert np.array_equal(decided.chosen, expected.model_indices)
-            chosen.add(tuple(decided.chosen))
+            novel = expected.reason_codes == expected.reasons.index("default_novel")
+            assert np.array_equal(decided.novel, novel)
+            chosen.add((tuple(decided.chosen), tuple(decided.novel)))
         assert len(chosen) > 1, "what the clusters are makes no difference here"
 
     def test_no_other_prompts(self, evaluated) -> None:

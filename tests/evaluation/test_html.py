@@ -135,8 +135,8 @@ def simulated(
             ],
         },
         "settings": [
-            {"clusters": 4, "shrinkage": 20.0, "guard_z": 0.5, "times": 31},
-            {"clusters": 8, "shrinkage": 40.0, "guard_z": 1.0, "times": 19},
+            {"source": "groups", "clusters": 4, "guard_z": 0.5, "times": 31},
+            {"source": "prompts", "clusters": 8, "guard_z": 1.0, "times": 19},
         ],
         "clusters": [
             {

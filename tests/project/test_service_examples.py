@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MESSAGES = [{"role": "user", "content": "Prove that the sum of two odd numbers is even"}]
+MESSAGES = [{"role": "user", "content": "Write a SQL query that joins two tables"}]
 
 
 @pytest.fixture(scope="module")

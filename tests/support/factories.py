@@ -128,21 +128,53 @@ class Decision:
         return (Entry(self.model, self.success), *self.others)
 
 
+def assembled(
+    table, vectors, clusters: int, *, shrinkage=10.0, ridge=None, guard_z=0.0, **given
+) -> hypernova.Artifact:
+    """Assemble an artifact of the estimates of clusters, and a ridge regression if one is given."""
+    from hypernova.training.assemble import assemble
+    from hypernova.training.clustering.clusters import Clusters
+    from hypernova.training.clustering.kmeans import assign, kmeans
+    from hypernova.training.estimates.linear_correction import Coordinates, fit_ridges
+    from hypernova.training.estimates.outcome_sums import sum_products
+    from hypernova.training.estimates.profile import Evidence, estimate
+
+    found = Clusters(kmeans(vectors, clusters, 0))
+    evidence = Evidence.of(table, assign(vectors, found.centroids)[0], found.k)
+    correction = None
+    if ridge is not None:
+        x = Coordinates.of(vectors)
+        (correction,) = fit_ridges(sum_products(x.values, table.score), [ridge], x.basis)
+    return assemble(
+        table.models,
+        found,
+        estimate(evidence, shrinkage),
+        shrinkage=shrinkage,
+        guard_z=guard_z,
+        correction=correction,
+        **given,
+    )
+
+
 def fitted(seed: int = 0, *, ridge: float | None = 60.0, shrinkage: float = 10.0, clusters=4):
     """Fit an artifact of four models and 16 dimensions; return it and its table."""
-    from hypernova.training.cross_validation import Setting
-    from hypernova.training.trainer import learn
-
     rng = np.random.default_rng(seed)
     vectors, labels = blobs(rng, centres=4, each=60, spread=0.2)
     rates = rng.uniform(0.3, 0.7, size=(4, 4))[labels] + 0.2 * vectors[:, 8:12]
     score = (rng.random((240, 4)) < rates).astype(float)
     cost = np.tile([0.1, 0.2, 0.3, 0.4], (240, 1)) * (1 + labels[:, None])
     table = make_table(vectors, score, cost_usd=cost)
-    setting = Setting("prompts", clusters, shrinkage, ridge, 1.0)
-    learned = learn(table, vectors, setting=setting, clusters=clusters)
-    identity = {"kind": "vectors", "name": "a test", "dim": 16, "fingerprint": "0" * 64}
-    return learned.artifact(identity=identity, metadata={"in_sample": {"accuracy": 0.5}}), table
+    artifact = assembled(
+        table,
+        vectors,
+        clusters,
+        shrinkage=shrinkage,
+        ridge=ridge,
+        guard_z=1.0,
+        identity={"kind": "vectors", "name": "a test", "dim": 16, "fingerprint": "0" * 64},
+        metadata={"in_sample": {"accuracy": 0.5}},
+    )
+    return artifact, table
 
 
 def scored(rng: np.random.Generator, n: int, *, names=("new",), **columns):

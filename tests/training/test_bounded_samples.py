@@ -1,6 +1,6 @@
-"""k-means and prototypes on more vectors than their samples hold.
+"""k-means on more vectors than its sample holds.
 
-Not here: tables below that (test_fit, test_prototypes).
+Not here: tables below that (test_fit).
 """
 
 from __future__ import annotations
@@ -9,23 +9,13 @@ import numpy as np
 import pytest
 
 from hypernova.training.clustering import kmeans as k_means
-from hypernova.training.clustering import prototypes
-from hypernova.training.clustering.clusters import SHARPNESS
 from hypernova.training.clustering.kmeans import (
     SAMPLE_PER_CLUSTER,
     SAMPLE_VECTORS,
     assign,
     kmeans,
-    sum_by_cluster,
 )
-from hypernova.training.clustering.prototypes import (
-    MAX_SAMPLE,
-    MIN_GROUP_TASKS,
-    Prototypes,
-    start_prototypes,
-    train_prototypes,
-)
-from support.factories import blobs, interleaved, unit
+from support.factories import blobs, unit
 
 STARTS = 2
 
@@ -111,70 +101,3 @@ class TestKMeans:
         found, _ = assign(vectors, centroids)
         pure = len(set(zip(found.tolist(), labels.tolist(), strict=True)))
         assert pure <= 1.1 * k
-
-
-class TestPrototypes:
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def tasks() -> tuple[np.ndarray, np.ndarray]:
-        vectors, _, groups = interleaved(np.random.default_rng(0), MAX_SAMPLE + 1500)
-        return vectors, groups
-
-    def test_of_a_sample_tell_groups_of_all_apart(self, tasks, monkeypatch) -> None:
-        """Over all tasks, nearly as well as those that are trained on all tasks."""
-        vectors, groups = tasks
-        start = start_prototypes(vectors, groups, 0)
-        found = train_prototypes(vectors, groups, start, 0, SHARPNESS)
-        monkeypatch.setattr(prototypes, "MAX_SAMPLE", len(vectors))
-        whole = train_prototypes(vectors, groups, start, 0, SHARPNESS)
-        assert not np.array_equal(found.centroids, whole.centroids)
-
-        def loss(of: Prototypes) -> float:
-            """Mean negative log likelihood of a task's group."""
-            logits = SHARPNESS * (vectors @ of.centroids.T - (of.centroids**2).sum(axis=1) / 2)
-            weights = np.exp(logits.astype(float))
-            own = (weights * (of.groups == groups[:, None])).sum(axis=1)
-            return float(-np.log(own / weights.sum(axis=1)).mean())
-
-        sums = sum_by_cluster(vectors, start.assigned, len(start.groups))
-        means = sums / np.bincount(start.assigned)[:, None]
-        before = loss(Prototypes(means.astype(np.float32), start.groups))
-        assert loss(whole) < 0.8 * before
-        assert loss(found) - loss(whole) < 0.1 * (before - loss(whole))
-        # None is nearest to no task.
-        assert set(assign(vectors, found.centroids)[0].tolist()) == set(range(len(found.groups)))
-
-    def test_same_seed_same_bytes(self, tasks) -> None:
-        """The seed is read where there is a sample, and there alone."""
-        vectors, groups = tasks
-        start = start_prototypes(vectors, groups, 0)
-
-        def trained(seed: int, n: int) -> bytes:
-            some = train_prototypes(vectors, groups, start, seed, SHARPNESS, tasks=np.arange(n))
-            return some.centroids.tobytes()
-
-        assert trained(1, len(vectors)) == trained(1, len(vectors))
-        assert trained(1, len(vectors)) != trained(2, len(vectors))
-        assert trained(1, MAX_SAMPLE) == trained(2, MAX_SAMPLE)
-
-    def test_the_smallest_group_of_a_large_table_keeps_its_prototype(self, tasks) -> None:
-        """A sample of 8192 of 40,000 tasks misses all 20 of a group once in eighty times."""
-        rng = np.random.default_rng(0)
-        vectors, groups = (np.concatenate([part] * 4) for part in tasks)
-        rare = np.zeros((MIN_GROUP_TASKS, vectors.shape[1]))
-        rare[:, 20] = 1.0
-        rare = unit(rare + 0.05 * rng.normal(size=rare.shape))
-        vectors, groups = np.vstack([vectors, rare]), np.append(groups, [2] * MIN_GROUP_TASKS)
-        start = start_prototypes(vectors, groups, 0)
-        missed = next(
-            seed
-            for seed in range(2000)
-            if np.random.default_rng(seed).choice(len(vectors), MAX_SAMPLE, replace=False).max()
-            < len(vectors) - MIN_GROUP_TASKS
-        )
-        for seed in (0, missed):
-            found = train_prototypes(vectors, groups, start, seed, SHARPNESS)
-            assert np.isfinite(found.centroids).all()
-            own = found.centroids[found.groups == 2]
-            assert len(own) == 1
-            np.testing.assert_allclose(own, rare.mean(axis=0, keepdims=True), atol=0.05)

@@ -1,7 +1,7 @@
 """k-means, and `fit` from a table to an artifact.
 
-Not here: profiles, linear corrections, prototypes, the choice of a setting, targets
-(test_profile_estimates, test_linear_correction, test_prototypes, test_model_selection,
+Not here: profiles, linear corrections, centroids of groups, the choice of a setting, targets
+(test_profile_estimates, test_linear_correction, test_discriminant, test_model_selection,
 test_cost_weight).
 """
 
@@ -15,7 +15,7 @@ import hypernova
 from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderMismatchError, FitError
 from hypernova.training.clustering.kmeans import assign, kmeans
-from hypernova.training.model_selection import best_single_setting
+from hypernova.training.training_part import ESTIMATES
 from support.factories import blobs, interleaved, make_table, two_kinds, unit
 from support.paths import EXAMPLES
 
@@ -129,16 +129,16 @@ class TestFit:
     def test_metadata_holds_the_setting(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
         routed = hypernova.fit(table, seed=4).metadata
-        assert routed["setting"].keys() == {
-            "source", "clusters", "shrinkage", "ridge", "guard_z",
-        }  # fmt: skip
+        assert routed["setting"].keys() == {"source", "clusters", "guard_z", "weights"}
         assert (routed["seed"], routed["tasks"], routed["outcomes"]) == (4, 240, 480)
         assert sum(routed["cluster_sizes"]) == 240
         assert "target" not in routed
         rng = np.random.default_rng(0)
         plain = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.3]).astype(float))
         artifact = hypernova.fit(plain, clusters=3)
-        assert artifact.metadata["setting"] == vars(best_single_setting(3))
+        setting = artifact.metadata["setting"]
+        assert (setting["source"], setting["clusters"]) == ("prompts", 3)
+        assert setting["weights"]["contrast"].keys() == set(ESTIMATES)
         assert artifact.n_clusters == 3
 
     def test_a_table_with_vectors_routes_vectors_only(self) -> None:

@@ -13,10 +13,11 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from hypernova._core import Artifact, nearest_centroids
-from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
-from hypernova.training.cross_validation import Setting
+from hypernova.training.clustering.clusters import NEAREST
 from hypernova.training.estimates.outcome_sums import COST_BITS, LATENCY_BITS
+from hypernova.training.estimates.stacking import StackingWeights
 from hypernova.training.trainer import learn
+from hypernova.training.training_part import RIDGES, SHRINKAGE, Setting
 from support.factories import uneven_table, unit
 
 NAN = float("nan")
@@ -27,13 +28,12 @@ COST, LATENCY = 2.0**-COST_BITS, 2.0**-LATENCY_BITS
 
 
 class PlainEstimates:
-    """Estimates from outcomes, assignments and shares, in the order of docs/fitting.md."""
+    """Estimates from outcomes and cells, in the order of docs/fitting.md."""
 
-    def __init__(self, table, clusters, shares, setting: Setting, groups=None) -> None:
-        self.score, self.clusters, self.shares = table.score, clusters, shares
+    def __init__(self, table, cells, k: int) -> None:
+        self.score, self.clusters = table.score, cells
         self.cost, self.latency = table.cost_usd, table.latency_s
-        self.k, self.m, self.a = shares.shape[1], table.n_models, setting.shrinkage
-        self.groups = groups
+        self.k, self.m, self.a = k, table.n_models, SHRINKAGE
         tried = self.score[~np.isnan(self.score)]
         self.n = [len(self.outcomes(j)) for j in range(self.m)]
         self.overall = np.array(
@@ -43,20 +43,18 @@ class PlainEstimates:
         candidates = [j for j in range(self.m) if self.n[j] >= enough]
         self.default = max(candidates, key=lambda j: (self.overall[j], -j))
         self.pooled = np.array([self.pooled_rate(j, enough) for j in range(self.m)])
-        self.success = np.array(
-            [[self.shrunk(c, j) for j in range(self.m)] for c in range(self.k)]
-        ).clip(0, 1)
+        shrunk = [[self.shrunk(c, j) for j in range(self.m)] for c in range(k)]
+        # Estimates that are served are float32.
+        self.by_cell = np.array(shrunk).clip(0, 1).astype(np.float32).astype(float)
 
-    def column(self, values, j, c=None, of=None) -> np.ndarray:
-        """Known values of a model, in all clusters, one, or some."""
+    def column(self, values, j, c=None) -> np.ndarray:
+        """Known values of a model, in all cells or one."""
         at = np.ones(len(values), bool) if c is None else self.clusters == c
-        if of is not None:
-            at = np.isin(self.clusters, of)
         found = values[at, j]
         return found[~np.isnan(found)]
 
-    def outcomes(self, j, c=None, of=None) -> np.ndarray:
-        return self.column(self.score, j, c, of)
+    def outcomes(self, j, c=None) -> np.ndarray:
+        return self.column(self.score, j, c)
 
     def gains(self, j, c=None) -> np.ndarray:
         return self.column(self.score - self.score[:, [self.default]], j, c)
@@ -69,21 +67,21 @@ class PlainEstimates:
 
     def pooled_rate(self, j: int, enough: float) -> float:
         """Positive-part James and Stein: the gap to the default model, as far as it is no noise."""
-        gap = self.overall[j] - self.overall[self.default]
-        if gap == 0 or self.n[j] < enough:
-            return self.overall[j]
+        best = self.overall[self.default]
+        gap = self.overall[j] - best
+        if self.n[j] < enough:
+            error = math.sqrt(self.mean_error(self.outcomes(j), 0.25))
+            return max(min(self.overall[j], best - error), 0.0)
+        if gap == 0:
+            return best
         noise = self.mean_error(self.gains(j), 0.5)
         if len(self.gains(j)) < self.n[j]:
             both = [self.mean_error(self.outcomes(i), 0.25) for i in (j, self.default)]
             noise = min(noise, sum(both))
-        return self.overall[self.default] + max(0.0, 1 - noise / gap**2) * gap
+        return best + max(0.0, 1 - noise / gap**2) * gap
 
     def shrunk(self, c: int, j: int) -> float:
         shift, prior = self.overall[j] - self.pooled[j], self.pooled[j]
-        if self.groups is not None:
-            alike = np.flatnonzero(self.groups == self.groups[c])
-            group = self.outcomes(j, of=alike) - shift
-            prior = (group.sum() + 20 * prior) / (len(group) + 20)
         here = self.outcomes(j, c) - shift
         return (here.sum() + self.a * prior) / (len(here) + self.a) if len(here) else prior
 
@@ -128,63 +126,83 @@ class PlainEstimates:
         means = np.array([[cell.mean() if len(cell) else 0.0 for cell in row] for row in cells])
         return counts, means
 
-    def correction(self, vectors, weight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Ridge regression of each model's residuals over its own tasks, centred."""
+    def ridge(self, vectors, weight: float) -> tuple[np.ndarray, np.ndarray]:
+        """Ridge regression of each model's scores over its own tasks, centred."""
         slopes = np.zeros((self.m, vectors.shape[1]))
         offsets = np.zeros(self.m)
-        # Estimates that are served are float32.
-        residuals = self.score - self.shares @ self.success.astype(np.float32).astype(float)
         for j in range(self.m):
-            known = ~np.isnan(residuals[:, j])
+            known = ~np.isnan(self.score[:, j])
             if known.any():
                 x = vectors[known].astype(np.float64)
-                slopes[j] = Ridge(alpha=weight).fit(x, residuals[known, j]).coef_
+                slopes[j] = Ridge(alpha=weight).fit(x, self.score[known, j]).coef_
                 offsets[j] = -slopes[j] @ x.mean(axis=0)
         return slopes, offsets
 
+    def averaged(self, vectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, slopes and offsets of the weighted average: contrasts and level apart."""
 
-def plain_shares(vectors, centroids) -> np.ndarray:
+        def weighted(values, contrast: float, level: float) -> np.ndarray:
+            mean = values.mean(axis=-1, keepdims=True)
+            return contrast * (values - mean) + level * mean
+
+        pairs = list(zip(WEIGHTS.contrast, WEIGHTS.level, strict=True))
+        rows = (self.pooled + weighted(self.by_cell - self.pooled, *pairs[0])).clip(0, 1)
+        slopes, offsets = np.zeros((self.m, vectors.shape[1])), np.zeros(self.m)
+        for weight, pair in zip(RIDGES, pairs[1:], strict=True):
+            slope, offset = self.ridge(vectors, weight)
+            slopes += weighted(slope.T, *pair).T
+            offsets += weighted(offset, *pair)
+        return rows, slopes, offsets
+
+
+def plain_shares(vectors, centroids, sharpness: float) -> np.ndarray:
     """Softmax over the nearest centroids; a loop over vectors."""
     rows = []
     for vector in vectors.astype(np.float64):
         squared = ((centroids.astype(np.float64) - vector) ** 2).sum(axis=1)
         nearest = np.argsort(squared, kind="stable")[:NEAREST]
         weights = np.zeros(len(centroids))
-        weights[nearest] = np.exp(-SHARPNESS / 2 * (squared[nearest] - squared.min()))
+        weights[nearest] = np.exp(-sharpness / 2 * (squared[nearest] - squared.min()))
         rows.append(weights / weights.sum())
     return np.array(rows)
 
 
-SETTINGS = [
-    Setting("prompts", 1, 10.0, 60.0, 1.0),
-    Setting("prompts", 5, 10.0, 60.0, 1.0),
-    Setting("prompts", 12, 40.0, None, 0.0),
-    Setting("prompts", 4, 1e9, 60.0, 1.0),
-    Setting("groups", 0, 10.0, 60.0, 0.0),
-]
+WEIGHTS = StackingWeights((0.7, 0.1, 0.2, 0.3, 0.4), (0.5, 0.0, 0.3, 0.1, 0.4))
+CASES = [("prompts", 1), ("prompts", 5), ("prompts", 12), ("groups", 3)]
+
+
+def plain_of(table, vectors, learned) -> PlainEstimates:
+    """Estimates in the cells that were learned in: by group, or by the nearest centroid."""
+    if learned.setting.source == "groups":
+        names = sorted(set(table.groups))
+        return PlainEstimates(table, np.array([names.index(g) for g in table.groups]), len(names))
+    centroids = learned.artifact().centroids
+    return PlainEstimates(table, nearest_centroids(vectors, centroids)[0], len(centroids))
+
+
+def learned_with(table, vectors, source: str, clusters: int):
+    setting = Setting(source, clusters, 1.0, WEIGHTS)
+    given = clusters if source == "prompts" else "auto"
+    return learn(table, vectors, clusters=given, setting=setting, seed=1)
 
 
 @pytest.mark.parametrize("holes", [0.0, 0.4])
 @pytest.mark.parametrize(("n", "dim"), [(90, 16), (240, 16), (150, 200)], ids=str)
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.source}{s.clusters}")
-def test_an_artifact_is_what_plain_loops_estimate(setting, n, dim, holes) -> None:
-    """More tasks than dimensions and fewer; with and without holes, groups, correction."""
+@pytest.mark.parametrize(("source", "clusters"), CASES)
+def test_an_artifact_is_what_plain_loops_estimate(source, clusters, n, dim, holes) -> None:
+    """More tasks than dimensions and fewer; with and without holes and groups."""
     table, vectors = uneven_table(n, dim, holes)
     assert np.isnan(table.score).any() == bool(holes)
-    learned = learn(table, vectors, setting=setting, seed=1)
-    artifact = learned.artifact()
-    clusters, _ = nearest_centroids(vectors, artifact.centroids)
-    shares = plain_shares(vectors, artifact.centroids)
-    groups = learned.found.groups
-    assert (groups is not None) == (setting.source == "groups")
-    plain = PlainEstimates(table, clusters, shares, setting, groups)
+    learned = learned_with(table, vectors, source, clusters)
+    artifact, plain = learned.artifact(), plain_of(table, vectors, learned)
 
     assert artifact.models.index(artifact.default_model) == plain.default
     counts, means = plain.raw()
     assert np.array_equal(artifact.counts, counts)
+    rows, slopes, offsets = plain.averaged(vectors)
     expected = {
         "mean": means,
-        "success": np.vstack([plain.success, plain.overall]),
+        "success": np.vstack([rows, plain.overall]),
         "standard_error": plain.standard_errors(),
         "gain_error": plain.gain_errors(),
     }
@@ -195,31 +213,25 @@ def test_an_artifact_is_what_plain_loops_estimate(setting, n, dim, holes) -> Non
         (artifact.latency, table.latency_s, LATENCY),
     ):
         np.testing.assert_allclose(seen, plain.expenses(column), rtol=FLOAT32, atol=rounded)
-    if setting.ridge is None:
-        assert artifact.slopes is None
-    else:
-        slopes, offsets = plain.correction(vectors, setting.ridge)
-        assert np.abs(slopes).max() > 0.01
-        np.testing.assert_allclose(artifact.slopes, slopes, atol=1e-6)
-        np.testing.assert_allclose(artifact.offsets, offsets, atol=1e-6)
+    assert np.abs(slopes).max() > 0.01
+    np.testing.assert_allclose(artifact.slopes, slopes, atol=1e-6)
+    np.testing.assert_allclose(artifact.offsets, offsets, atol=1e-6)
 
 
-def test_a_prompt_is_served_as_plain_loops_estimate() -> None:
+@pytest.mark.parametrize(("source", "clusters"), [("prompts", 12), ("groups", 3)])
+def test_a_prompt_is_served_as_plain_loops_estimate(source, clusters) -> None:
     """From vector to ranking: shares, estimates, correction and guard, in one formula."""
     table, vectors = uneven_table(240, 16, 0.4)
-    setting = Setting("prompts", 12, 10.0, 60.0, 1.0)
-    artifact = learn(table, vectors, setting=setting).artifact()
-    centroids, default = artifact.centroids, artifact.models.index(artifact.default_model)
-    plain = PlainEstimates(
-        table, nearest_centroids(vectors, centroids)[0], plain_shares(vectors, centroids), setting
-    )
-    slopes, offsets = plain.correction(vectors, 60.0)
+    learned = learned_with(table, vectors, source, clusters)
+    artifact, plain = learned.artifact(), plain_of(table, vectors, learned)
+    default = artifact.models.index(artifact.default_model)
+    rows, slopes, offsets = plain.averaged(vectors)
     new = unit(np.random.default_rng(7).normal(size=(200, 16)) + 3 * vectors[:200])
-    shares, chosen = plain_shares(new, centroids), []
+    shares, chosen = plain_shares(new, artifact.centroids, artifact.sharpness), []
     for vector, share in zip(new.astype(np.float64), shares, strict=True):
-        success = np.clip(share @ plain.success + offsets + slopes @ vector, 0, 1)
+        success = np.clip(share @ rows + offsets + slopes @ vector, 0, 1)
         error = share @ plain.gain_errors()[:-1]
-        proven = success > success[default] + setting.guard_z * error
+        proven = success > success[default] + learned.setting.guard_z * error
         proven[default] = True
         chosen.append(int(np.argmax(np.where(proven, success, -1))))
     taken = Artifact.from_bytes(artifact.to_bytes()).decide_many(new).model_indices

@@ -13,13 +13,12 @@ from sklearn.linear_model import Ridge as Oracle
 from hypernova._core import Artifact
 from hypernova.training.assemble import assemble, vectors_identity
 from hypernova.training.clustering.clusters import NEAREST, SHARPNESS, Clusters
-from hypernova.training.estimates.linear_correction import Coordinates, LinearCorrection, Ridge
-from hypernova.training.estimates.outcome_sums import (
-    FACTOR_BITS,
-    rounded,
-    sum_products,
-    sum_shares,
+from hypernova.training.estimates.linear_correction import (
+    Coordinates,
+    LinearCorrection,
+    fit_ridges,
 )
+from hypernova.training.estimates.outcome_sums import FACTOR_BITS, rounded, sum_products
 from hypernova.training.estimates.profile import Evidence, estimate
 from support.factories import make_table, unit
 
@@ -28,39 +27,28 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Case:
-    """Tasks with clusters' shares, and success estimates of the clusters."""
+    """Tasks with vectors and scores."""
 
     vectors: np.ndarray
     score: np.ndarray
-    shares: np.ndarray
-    success: np.ndarray
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, n: int, dim: int, m: int, holes: float) -> Case:
         score = np.where(rng.random((n, m)) < holes, NAN, rng.random((n, m)))
-        shares = rng.dirichlet(np.ones(3), size=n)
-        return cls(unit(rng.normal(size=(n, dim))), score, shares, rng.random((3, m)))
-
-    @property
-    def residuals(self) -> np.ndarray:
-        """Score less the blended estimate, by the definition."""
-        return self.score - self.shares @ self.success
+        return cls(unit(rng.normal(size=(n, dim))), score)
 
     def rounded(self) -> Case:
-        """Return the case with vectors, scores and shares as the sums have them."""
+        """Return the case with vectors and scores as the sums have them."""
         coordinates = Coordinates.of(self.vectors)
         vectors = rounded(coordinates.values, FACTOR_BITS)
         if coordinates.basis is not None:
             vectors = vectors @ coordinates.basis.T
-        score, shares = rounded(self.score, FACTOR_BITS), rounded(self.shares, FACTOR_BITS)
-        return Case(vectors, score, shares, self.success)
+        return Case(vectors, rounded(self.score, FACTOR_BITS))
 
     def fit(self, weight: float) -> LinearCorrection:
         coordinates = Coordinates.of(self.vectors)
         products = sum_products(coordinates.values, self.score)
-        shares = sum_shares(coordinates.values, self.score, self.shares)
-        ridge = Ridge(products, weight, coordinates.basis)
-        (correction,) = ridge.fit([(shares, self.success)])
+        (correction,) = fit_ridges(products, [weight], coordinates.basis)
         return correction
 
 
@@ -81,10 +69,10 @@ class TestRidge:
         read = case if exact else case.rounded()
         for j in range(5):
             known = ~np.isnan(case.score[:, j])
-            x, y = read.vectors[known].astype(np.float64), read.residuals[known, j]
+            x, y = read.vectors[known].astype(np.float64), read.score[known, j]
             oracle = Oracle(alpha=weight, fit_intercept=True).fit(x, y)
             np.testing.assert_allclose(correction.slopes[j], oracle.coef_, atol=1e-6)
-            # What the oracle adds for the mean of y is left to the clusters.
+            # What the oracle adds for the mean of y is left to the rates.
             added = correction.offsets[j] + read.vectors @ correction.slopes[j]
             np.testing.assert_allclose(added, oracle.predict(read.vectors) - y.mean(), atol=1e-5)
         assert correction.slopes.dtype == correction.offsets.dtype == np.float32
@@ -103,18 +91,15 @@ class TestRidge:
                 assert correction.offsets[j] == 0
 
     def test_holes_are_not_read(self) -> None:
-        """Where a model has no outcome, neither vector nor shares of the task matter to it."""
+        """Where a model has no outcome, the vector of the task does not matter to it."""
         case = Case.drawn(np.random.default_rng(0), 30, 6, 4, 0.3)
         other = Case.drawn(np.random.default_rng(1), 30, 6, 4, 0.3)
         before = case.fit(1.0)
         for j in range(4):
             hole = np.isnan(case.score[:, [j]])
             assert hole.any()
-            after = replace(
-                case,
-                vectors=np.where(hole, other.vectors, case.vectors),
-                shares=np.where(hole, other.shares, case.shares),
-            ).fit(1.0)
+            vectors = np.where(hole, other.vectors, case.vectors)
+            after = replace(case, vectors=vectors).fit(1.0)
             assert np.array_equal(after.slopes[j], before.slopes[j])
             assert after.offsets[j] == before.offsets[j]
             assert not np.array_equal(after.slopes, before.slopes)
@@ -123,28 +108,22 @@ class TestRidge:
         rng = np.random.default_rng(0)
         case = Case.drawn(rng, 50, 8, 6, 0.2)
         models, tasks = rng.permutation(6), rng.permutation(50)
-        mixed = Case(
-            case.vectors[tasks],
-            case.score[tasks][:, models],
-            case.shares[tasks],
-            case.success[:, models],
-        )
+        mixed = Case(case.vectors[tasks], case.score[tasks][:, models])
         straight, turned = case.fit(3.0), mixed.fit(3.0)
         np.testing.assert_allclose(turned.slopes, straight.slopes[models], atol=1e-6)
         np.testing.assert_allclose(turned.offsets, straight.offsets[models], atol=1e-6)
 
-    def test_estimates_that_share_the_equations_are_fitted_as_if_alone(self) -> None:
-        """Several estimates of other clusters at once, models with holes of their own."""
-        rng = np.random.default_rng(0)
-        cases = [Case.drawn(rng, 60, 8, 4, 0.3) for _ in range(3)]
-        cases = [replace(case, score=cases[0].score, vectors=cases[0].vectors) for case in cases]
-        x, score = cases[0].vectors, cases[0].score
-        pairs = [(sum_shares(x, score, case.shares), case.success) for case in cases]
-        together = Ridge(sum_products(x, score), 5.0).fit(pairs)
-        for case, correction in zip(cases, together, strict=True):
-            alone = case.fit(5.0)
-            np.testing.assert_allclose(correction.slopes, alone.slopes, atol=1e-7)
-            np.testing.assert_allclose(correction.offsets, alone.offsets, atol=1e-7)
+    def test_several_weights_are_fitted_as_each_alone(self) -> None:
+        """Heavier ones have shorter slopes."""
+        case = Case.drawn(np.random.default_rng(0), 60, 8, 4, 0.3)
+        weights = [1.0, 5.0, 60.0]
+        together = fit_ridges(sum_products(case.vectors, case.score), weights)
+        for weight, correction in zip(weights, together, strict=True):
+            alone = case.fit(weight)
+            assert np.array_equal(correction.slopes, alone.slopes)
+            assert np.array_equal(correction.offsets, alone.offsets)
+        lengths = [np.linalg.norm(correction.slopes, axis=1) for correction in together]
+        assert np.all(np.diff(lengths, axis=0) < 0)
 
 
 def served(centroids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -180,7 +159,7 @@ class TestShares:
     @pytest.mark.parametrize("k", [2, NEAREST, NEAREST + 1, 40])
     def test_are_those_of_the_core(self, k) -> None:
         rng = np.random.default_rng(k)
-        # Of unequal lengths, as prototypes are.
+        # Of unequal lengths, as centroids of groups are.
         centroids = (unit(rng.normal(size=(k, 12))) * rng.uniform(0.5, 1, (k, 1))).astype("f4")
         vectors = unit(rng.normal(size=(60, 12)))
         shares = Clusters(centroids).shares(vectors)
@@ -221,7 +200,7 @@ class TestShares:
 
 
 def test_what_is_fitted_is_what_is_served() -> None:
-    """The core's blend and correction, on training vectors, are score less ridge residual."""
+    """The core's blend and correction, on training vectors, are rates and ridge prediction."""
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(150, 10)))
     score = (rng.random((150, 3)) < 0.5 + 0.4 * vectors[:, :1]).astype(float)
@@ -229,15 +208,15 @@ def test_what_is_fitted_is_what_is_served() -> None:
     found = Clusters(vectors[:20])
     clusters = np.argmax(vectors @ found.centroids.T, axis=1)
     estimated = estimate(Evidence.of(table, clusters, 20), 10.0)
-    case = Case(vectors, score, found.shares(vectors), estimated.cluster_success)
-    left, correction = case.residuals, case.fit(60.0)
+    blended = found.shares(vectors) @ estimated.cluster_success
+    correction = Case(vectors, score).fit(60.0)
     artifact = assemble(
-        table.models, found.centroids, estimated, shrinkage=10.0, guard_z=0.0, correction=correction
+        table.models, found, estimated, shrinkage=10.0, guard_z=0.0, correction=correction
     )
     x = vectors.astype(np.float64)
     for j in range(3):
-        oracle = Oracle(alpha=60.0).fit(x, left[:, j])
-        expected = score[:, j] - left[:, j] + oracle.predict(x) - left[:, j].mean()
+        oracle = Oracle(alpha=60.0).fit(x, score[:, j])
+        expected = blended[:, j] + oracle.predict(x) - score[:, j].mean()
         seen = [
             next(e.success for e in artifact.decide(v).ranking if e.model == f"m{j}")
             for v in vectors

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.artifact.profile import Profile, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
-from hypernova.training.cross_validation import Setting
-from hypernova.training.trainer import learn
-from support.factories import blobs, fitted, make_table, scored, unit
+from support.factories import assembled, blobs, fitted, make_table, scored, unit
 
 NAN = float("nan")
 BUNDLED = hypernova.Router.open().artifact
@@ -156,7 +154,7 @@ class TestAdd:
         vectors, labels = blobs(rng, centres=3, each=200)
         score = (rng.random((600, 4)) < np.array([0.9, 0.8, 0.1])[labels][:, None]).astype(float)
         table = make_table(vectors, score)
-        artifact = learn(table, vectors, setting=Setting("prompts", 3, 10.0, None, 0.0)).artifact()
+        artifact = assembled(table, vectors, 3)
         easy = np.flatnonzero(labels < 2)[::10]
         few = make_table(vectors[easy], np.ones((len(easy), 2)))
         few = hypernova.OutcomeTable.from_arrays(
@@ -180,9 +178,8 @@ class TestAdd:
         rates[:, 3] = [0.95, 0.3, 0.95, 0.3]
         rates[:, 1] -= 0.3
         score = (rng.random((400, 4)) < rates[labels]).astype(float)
-        setting = Setting("prompts", 4, 10.0, None, 1.0)
         known = make_table(vectors, score[:, :3])
-        artifact = learn(known, vectors, setting=setting).artifact()
+        artifact = assembled(known, vectors, 4, guard_z=1.0)
         at = np.arange(0, 400, 2)
         joined = hypernova.OutcomeTable.from_arrays(
             task_ids=[f"n{i}" for i in at], prompts=[f"n{i}" for i in at], models=["m3"],

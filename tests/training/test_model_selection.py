@@ -1,4 +1,4 @@
-"""The choice of a setting on held-out tasks, on tables whose best setting is known."""
+"""Weights and guard learned on held-out tasks, on tables where it is known what is best."""
 
 from __future__ import annotations
 
@@ -13,26 +13,22 @@ import hypernova
 from hypernova.training.cross_validation import (
     FOLDS,
     CrossValidation,
-    Setting,
     count_repeats,
     deal_folds,
     deals,
 )
-from hypernova.training.model_selection import (
-    CLUSTERS,
-    FULL_SHRINKAGE,
-    MIN_PROMPTS_PER_CLUSTER,
-    HeldOutScores,
-    best_single_setting,
-    candidate_clusterings,
-    count_ticks,
-    select_setting,
-)
+from hypernova.training.held_out_scores import HeldOutScores
+from hypernova.training.model_selection import count_ticks, select_setting
+from hypernova.training.partition import CLUSTERS, MIN_PROMPTS_PER_CLUSTER, find_partition
 from hypernova.training.trainer import learn
 from support.factories import blobs, flipped, interleaved, make_table, two_kinds, unit
 
 NAN = float("nan")
-GRID = [("prompts", k) for k in CLUSTERS]
+
+
+def partition_of(table, clusters: int | None = None, **options):
+    different = int(table.prompt_groups().max()) + 1
+    return find_partition(table.groups, table.embedding, different, clusters, **options)
 
 
 class TestFolds:
@@ -57,7 +53,7 @@ class TestFolds:
         held_out = np.zeros(90, dtype=int)
         dealt = list(deals(table, 0))
         assert len({fold.tobytes() for fold in dealt}) == len(dealt) == count_repeats(30)
-        sums = CrossValidation(table, table.embedding, 0, []).folds()
+        sums = CrossValidation(table, table.embedding, partition_of(table), 0).folds()
         tests = [fold.test for fold in sums]
         for test in tests:
             held_out[test] += 1
@@ -73,31 +69,37 @@ def table_of(n: int, groups=None) -> hypernova.OutcomeTable:
     return make_table(vectors, np.ones((n, 2)), groups=groups)
 
 
-class TestCandidates:
+class TestPartition:
     def test_small_tables_get_few_clusters(self) -> None:
-        assert candidate_clusterings(table_of(12), None, False) == [("prompts", 1)]
-        for n in (25, 60, 100, 400, 2000):
-            (*_, (_, most)) = candidate_clusterings(table_of(n), None, False)
-            assert n * (FOLDS - 1) / FOLDS / most >= MIN_PROMPTS_PER_CLUSTER
-        assert candidate_clusterings(table_of(2000), None, False) == GRID
+        for n in (12, 25, 60, 100, 400, 2000):
+            k = partition_of(table_of(n)).n_cells
+            assert n / k >= MIN_PROMPTS_PER_CLUSTER
+        assert partition_of(table_of(12)).n_cells == 1
+        assert partition_of(table_of(400)).n_cells == max(CLUSTERS)
 
-    def test_groups_come_last_if_two_are_large_and_clusters_are_the_tables(self) -> None:
+    def test_groups_are_cells_if_two_are_large_and_clusters_are_the_tables(self) -> None:
         groups = ["a"] * 1000 + ["b"] * 20 + [None] * 980
         table = table_of(2000, groups)
-        assert candidate_clusterings(table, None, False) == [*GRID, ("groups", 0)]
-        assert candidate_clusterings(table, None, True) == GRID  # of other prompts
-        assert candidate_clusterings(table, 7, False) == [("prompts", 7)]
-        assert candidate_clusterings(table_of(2000, ["a"] * 2000), None, False) == GRID
+        found = partition_of(table)
+        assert (found.source, found.n_cells) == ("groups", 3)
+        assert found.cells(table.groups, table.embedding).tolist() == (
+            [0] * 1000 + [1] * 20 + [2] * 980
+        )
+        others = table.embedding[::2]
+        assert partition_of(table, cluster_vectors=others).source == "prompts"
+        assert partition_of(table, 7).source == "prompts"
+        assert partition_of(table_of(2000, ["a"] * 2000)).source == "prompts"
 
     def test_few_different_prompts_in_large_groups(self) -> None:
-        """Many runs of a dozen prompts: there is always a setting without groups."""
+        """Many runs of a dozen prompts."""
         rng = np.random.default_rng(0)
         vectors = np.repeat(unit(rng.normal(size=(12, 8))), 4, axis=0)
         score = (rng.random((48, 2)) < 0.5).astype(float)
         prompts, groups = [f"prompt {i // 4}" for i in range(48)], ["a"] * 24 + ["b"] * 24
         table = make_table(vectors, score, prompts=prompts, groups=groups)
-        assert candidate_clusterings(table, None, False) == [("prompts", 1), ("groups", 0)]
-        assert learn(table, vectors).artifact().n_clusters >= 1
+        assert learn(table, vectors).artifact().n_clusters == 2
+        plain = make_table(vectors, score, prompts=prompts)
+        assert learn(plain, vectors).artifact().n_clusters == 1
 
 
 def drawn_table(data) -> tuple[hypernova.OutcomeTable, np.ndarray, np.ndarray]:
@@ -165,15 +167,20 @@ def many_kinds(rng: np.random.Generator, kinds: int = 12, each: int = 50):
     return make_table(vectors, flipped(rng, score, 0.1)), kind % 2
 
 
-class TestSteps:
-    """The choice of `select` where the best setting is known."""
+def share_of_weight(learned, name: str) -> float:
+    """Share of an estimate in the weights of contrasts."""
+    weights = learned.setting.to_dict()["weights"]["contrast"]
+    return sum(w for key, w in weights.items() if key.startswith(name)) / sum(weights.values())
+
+
+class TestLearn:
+    """What is learned where it is known what is best."""
 
     def test_one_dominant_model_is_taken_everywhere(self) -> None:
         rng = np.random.default_rng(0)
         vectors, _ = blobs(rng, centres=6, each=50)
         table = make_table(vectors, (rng.random((300, 3)) < [0.9, 0.5, 0.6]).astype(float))
         learned = learn(table, vectors)
-        assert learned.setting == best_single_setting(16)
         assert set(learned.artifact().decide_many(vectors).model_indices) == {0}
         assert learned.selection.held_out.accuracy == learned.selection.best_single.accuracy
 
@@ -191,26 +198,25 @@ class TestSteps:
         assert set(artifact.decide_many(vectors).model_indices) == {0}
 
     @pytest.mark.slow
-    def test_what_one_direction_tells_is_lifts(self) -> None:
+    def test_what_one_direction_tells_is_left_to_ridge_regression(self) -> None:
         """Success rises along one direction and falls along it: clusters only cut it up."""
         rng = np.random.default_rng(0)
         vectors = unit(rng.normal(size=(600, 24)))
         slope = 2.2 * vectors[:, [0]] * np.array([1.0, -1.0])
         table = make_table(vectors, (rng.random((600, 2)) < 0.5 + slope).astype(float))
-        setting = learn(table, vectors).setting
-        assert (setting.shrinkage, setting.ridge is None) == (FULL_SHRINKAGE, False)
+        assert share_of_weight(learn(table, vectors), "ridge") > 0.8
 
     @pytest.mark.slow
-    def test_many_kinds_are_clusters(self) -> None:
+    def test_many_kinds_are_left_to_clusters(self) -> None:
         table, best = many_kinds(np.random.default_rng(1))
         learned = learn(table, table.embedding)
-        assert learned.setting.shrinkage < FULL_SHRINKAGE
         assert learned.setting.source == "prompts"
+        assert share_of_weight(learned, "cells") > 0.8
         assert learned.selection.held_out.accuracy > 0.85
         assert np.mean(learned.artifact().decide_many(table.embedding).model_indices == best) > 0.98
 
     @pytest.mark.slow
-    def test_groups_that_k_means_cannot_find_are_prototypes(self) -> None:
+    def test_groups_that_k_means_cannot_find(self) -> None:
         """Which model is good depends on place and group together: no direction tells."""
         rng = np.random.default_rng(0)
         vectors, place, group = interleaved(rng)
@@ -220,21 +226,40 @@ class TestSteps:
         with_groups = make_table(vectors, score, groups=names)
         chosen = learn(with_groups, vectors)
         assert chosen.setting.source == "groups"
+        assert share_of_weight(chosen, "cells") > 0.6
         assert chosen.selection.held_out.accuracy > 0.85
         # Without the names, the same table does worse.
         plain = learn(make_table(vectors, score), vectors)
-        assert plain.setting.source == "prompts"
         assert plain.selection.held_out.accuracy < chosen.selection.held_out.accuracy - 0.03
 
-    def test_the_best_single_setting_leaves_nothing_to_a_few_lucky_outcomes(self) -> None:
+    def test_nothing_is_left_to_a_few_lucky_outcomes(self) -> None:
         """A model with two outcomes, each better than the default model's."""
         rng = np.random.default_rng(0)
         score = np.full((200, 2), NAN)
         score[:, 0] = np.arange(200) % 10 < 7
         score[np.flatnonzero(score[:, 0] == 0)[:2], 1] = 1.0
         table = make_table(unit(rng.normal(size=(200, 8))), score)
-        learned = learn(table, table.embedding, setting=best_single_setting(16))
+        learned = learn(table, table.embedding)
         assert set(learned.artifact().decide_many(table.embedding).model_indices) == {0}
+
+    @pytest.mark.slow
+    def test_savings_where_one_model_is_best_at_everything(self) -> None:
+        """The cheap model is nearly as good on half of the prompts, and text tells which half.
+
+        0.1.0 learned to take the best model everywhere and mixed the two at random under a cost
+        weight.
+        """
+        rng = np.random.default_rng(0)
+        vectors = unit(rng.normal(size=(1200, 16)))
+        easy = vectors[:, 0] > 0
+        rates = np.stack([np.full(1200, 0.9), np.where(easy, 0.8, 0.2)], axis=1)
+        score = (rng.random((1200, 2)) < rates).astype(float)
+        table = make_table(vectors, score, cost_usd=np.tile([1.0, 0.1], (1200, 1)))
+        artifact = learn(table, vectors).artifact()
+        new = unit(rng.normal(size=(4000, 16)))
+        assert np.mean(artifact.decide_many(new).model_indices == 0) > 0.9
+        chosen = artifact.decide_many(new, cost_weight=0.3).model_indices
+        assert np.mean((chosen == 1) == (new[:, 0] > 0)) > 0.8
 
 
 class TestSelect:
@@ -245,51 +270,43 @@ class TestSelect:
         if not worth:
             table = make_table(table.embedding, (rng.random((240, 2)) < [0.9, 0.4]).astype(float))
         learned = learn(table, table.embedding, clusters=7)
-        assert (learned.found.k, learned.setting.clusters) == (7, 7)
-        assert (learned.setting == best_single_setting(7)) is not worth
-
-    @pytest.mark.slow
-    def test_describes_with_a_number_of_clusters_that_was_tried(self) -> None:
-        """A best single model of a small table has as many clusters as it has prompts for."""
-        rng = np.random.default_rng(0)
-        for n, k in ((20, 2), (60, 4), (300, 16)):
-            vectors = unit(rng.normal(size=(n, 6)))
-            table = make_table(vectors, np.tile([1.0, 0.0], (n, 1)))
-            learned = learn(table, vectors)
-            assert learned.setting == best_single_setting(k)
-            assert learned.found.k == k
+        assert (learned.part.found.k, learned.setting.clusters) == (7, 7)
 
     @pytest.mark.slow
     def test_same_seed_same_choice(self) -> None:
         table, _ = two_kinds(np.random.default_rng(2), swap=0.3)
-        first, second = (select_setting(table, table.embedding, 5) for _ in range(2))
+        partition = partition_of(table)
+        first, second = (select_setting(table, table.embedding, partition, 5) for _ in range(2))
         assert first.setting == second.setting
         assert first.held_out.accuracy == second.held_out.accuracy
         assert np.array_equal(first.distances, second.distances)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("other_prompts", [False, True])
-    def test_ticks_as_often_as_it_says(self, other_prompts) -> None:
+    @pytest.mark.parametrize("clusters", [None, 4])
+    def test_ticks_as_often_as_it_says(self, clusters) -> None:
         table, _ = two_kinds(np.random.default_rng(0), groups=["a", "b"] * 120)
         ticks: list[int] = []
-        vectors = table.embedding[::2] if other_prompts else None
-        select_setting(table, table.embedding, 0, cluster_vectors=vectors, tick=ticks.append)
-        assert sum(ticks) == count_ticks(table, None, other_prompts)
+        partition = partition_of(table, clusters)
+        select_setting(table, table.embedding, partition, 0, tick=ticks.append)
+        assert sum(ticks) == count_ticks(table)
 
-    def test_distances_are_those_of_held_out_tasks(self) -> None:
-        """Each task as often as it was held out, and farther than from its own clusters."""
-        table, _ = two_kinds(np.random.default_rng(0), n=120)
+    @pytest.mark.parametrize("groups", [None, ["a", "b"] * 60])
+    def test_distances_are_those_of_held_out_tasks(self, groups) -> None:
+        """Each task as often as it was held out."""
+        table, _ = two_kinds(np.random.default_rng(0), n=120, groups=groups)
         learned = learn(table, table.embedding)
         assert len(learned.selection.distances) == 120 * count_repeats(120)
         own = hypernova.Router(learned.artifact()).decide_many(table.embedding).distances
-        assert learned.selection.distances.mean() > own.mean()
+        if groups is None:  # farther than from clusters that hold the task
+            assert learned.selection.distances.mean() > own.mean()
 
     def test_a_given_setting_is_used_as_it_is(self) -> None:
         table, labels = two_kinds(np.random.default_rng(0))
-        setting = Setting("prompts", 2, 10.0, None, 0.0)
-        learned = learn(table, table.embedding, setting=setting)
-        assert (learned.setting, learned.selection, learned.correction) == (setting, None, None)
-        corrected = learn(table, table.embedding, setting=dataclasses.replace(setting, ridge=60.0))
-        assert corrected.correction is not None
-        taken = learned.artifact().decide_many(table.embedding).model_indices
+        setting = learn(table, table.embedding).setting
+        strict = dataclasses.replace(setting, guard_z=40.0)
+        learned = learn(table, table.embedding, setting=strict)
+        assert (learned.setting, learned.selection) == (strict, None)
+        assert len(set(learned.artifact().decide_many(table.embedding).model_indices)) == 1
+        loose = learn(table, table.embedding, setting=setting).artifact()
+        taken = loose.decide_many(table.embedding).model_indices
         assert np.mean(taken == labels) > 0.99

@@ -11,10 +11,8 @@ from scipy.stats import norm
 
 import hypernova
 from hypernova.errors import ModelPoolError
-from hypernova.training.cross_validation import Setting
 from hypernova.training.model_pool import propose
-from hypernova.training.trainer import learn
-from support.factories import blobs, fitted, make_table, scored, unit
+from support.factories import assembled, blobs, fitted, make_table, scored, unit
 
 BUNDLED = hypernova.Router.open().artifact
 
@@ -87,8 +85,7 @@ def lopsided():
     rates = np.array([[1.0, 0.98, 0.97], [0.3, 0.25, 0.2]])
     score = (rng.random((400, 3)) < rates[labels]).astype(float)
     table = make_table(vectors, score)
-    setting = Setting("prompts", 2, 10.0, None, 0.0)
-    return learn(table, vectors, setting=setting).artifact(), vectors, labels
+    return assembled(table, vectors, 2), vectors, labels
 
 
 class TestNextPrompts:

@@ -49,10 +49,11 @@ class TestFit:
         np.testing.assert_array_equal(artifact.counts[-1], (~np.isnan(table.score)).sum(axis=0))
         np.testing.assert_allclose(artifact.mean[-1], np.nanmean(table.score, axis=0), rtol=1e-6)
         np.testing.assert_allclose(artifact.cost[-1], np.nanmean(table.cost_usd, axis=0), rtol=1e-6)
-        # Each cluster has the mean of its own tasks.
-        nearest = artifact.decide_many(table.embedding).clusters
-        for cluster in range(artifact.n_clusters):
-            own = np.nanmean(table.score[nearest == cluster], axis=0)
+        # Each cluster has the mean of its own tasks: those of a group.
+        assert artifact.metadata["setting"]["source"] == "groups"
+        groups = np.array(table.groups)
+        for cluster, group in enumerate(sorted(set(table.groups))):
+            own = np.nanmean(table.score[groups == group], axis=0)
             np.testing.assert_allclose(artifact.mean[cluster], own, rtol=1e-5)
 
     def test_texts_are_embedded_where_they_are_summed_up(self, tmp_path) -> None:

@@ -6,45 +6,47 @@ Not here: what is estimated from the sums (test_learning_oracle).
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hypernova.evaluation.protocol import shuffle_tasks
-from hypernova.training.clustering.clusters import Clusters, find_clusters
 from hypernova.training.estimates.linear_correction import Coordinates
-from hypernova.training.placed_tasks import Located, PlacedTasks
+from hypernova.training.partition import find_partition
+from hypernova.training.placed_tasks import PlacedTasks
 from support.commands import run_python
 from support.factories import uneven_table
 from support.paths import TESTS
 
 
-def placed(n: int, dim: int, holes: float) -> tuple[PlacedTasks, Clusters, np.ndarray]:
+def placed(n: int, dim: int, holes: float, source: str = "prompts") -> PlacedTasks:
     """Tasks of which some have equal prompts, and so equal vectors."""
     prompts = [f"prompt {i - i % 3 if i < 60 else i}" for i in range(n)]
     table, vectors = uneven_table(n, dim, holes, prompts=prompts)
     vectors[1:60:3] = vectors[2:60:3] = vectors[0:60:3]
-    found = find_clusters(vectors, "prompts", 5, 0)
-    return PlacedTasks.of(table, vectors, found), found, vectors
+    clusters = 5 if source == "prompts" else None
+    partition = find_partition(table.groups, vectors, n, clusters)
+    assert partition.source == source
+    return PlacedTasks.of(table, vectors, partition)
 
 
 class TestExchanged:
-    @pytest.mark.parametrize("corrected", [False, True])
+    @pytest.mark.parametrize("source", ["prompts", "groups"])
     @pytest.mark.parametrize("holes", [0.0, 0.4])
     @pytest.mark.parametrize("dim", [16, 200])
-    def test_equals_placing_the_exchanged_vectors(self, dim, holes, corrected) -> None:
+    def test_equals_placing_the_exchanged_tasks(self, dim, holes, source) -> None:
         """To the bit, though without holes half of the sums are not summed again."""
-        tasks, found, vectors = placed(150, dim, holes)
-        before = tasks.sums(None, corrected=corrected)
+        tasks = placed(150, dim, holes, source)
+        before = tasks.sums(None)
         prompts = tasks.table.prompt_groups()
         for seed in range(5):
             given = shuffle_tasks(prompts, seed)
             assert not np.array_equal(given, np.arange(150))
-            seen = tasks.exchanged(given, before, corrected=corrected)
-            values, basis = tasks.coordinates.values[given], tasks.coordinates.basis
-            located = Located.of(vectors[given], found)
-            direct = PlacedTasks(tasks.table, Coordinates(values, basis), located)
-            expected = direct.sums(None, corrected=corrected)
+            seen = tasks.exchanged(given, before)
+            coordinates = Coordinates(tasks.coordinates.values[given], tasks.coordinates.basis)
+            direct = replace(tasks, coordinates=coordinates, cells=tasks.cells[given])
+            expected = direct.sums(None)
             assert set(seen) == set(expected)
             assert (seen.references, seen.classes) == (expected.references, expected.classes)
             for name in expected:
@@ -53,9 +55,9 @@ class TestExchanged:
             assert np.array_equal(seen["score"][-1], before["score"][-1])
 
     def test_in_place_is_what_it_was(self) -> None:
-        tasks, _, _ = placed(90, 16, 0.0)
-        before = tasks.sums(None, corrected=True)
-        same = tasks.exchanged(np.arange(90), before, corrected=True)
+        tasks = placed(90, 16, 0.0)
+        before = tasks.sums(None)
+        same = tasks.exchanged(np.arange(90), before)
         assert set(same) == set(before)
         assert all(np.array_equal(same[name], before[name]) for name in before)
 
@@ -63,8 +65,8 @@ class TestExchanged:
 class TestSums:
     def test_gains_over_all_models_hold_those_over_the_best(self) -> None:
         """Pieces do not know the default model yet; the whole does."""
-        tasks, _, _ = placed(150, 16, 0.4)
-        over_best, over_all = (tasks.sums(r, corrected=False) for r in (None, range(5)))
+        tasks = placed(150, 16, 0.4)
+        over_best, over_all = (tasks.sums(r) for r in (None, range(5)))
         (best,) = over_best.references
         for name in ("pair_n", "pair_gain", "pair_gain2"):
             assert np.array_equal(over_best[name][0], over_all[name][best])
@@ -76,7 +78,6 @@ from support.factories import uneven_table
 table, _ = uneven_table({n}, 256, {holes})
 print(hypernova.fit(table, seed=1).sha256)
 """
-# Prototypes of groups are chosen here, and they are trained with products in float32.
 FIT_GROUPS = """
 import numpy as np, hypernova
 from support.factories import flipped, interleaved, make_table
@@ -91,11 +92,10 @@ print(artifact.sha256)
 """
 LEARN = """
 import hashlib
-from hypernova.training.cross_validation import Setting
 from hypernova.training.trainer import learn
 from support.factories import uneven_table
 table, vectors = uneven_table({n}, 256, {holes})
-sums = learn(table, vectors, setting=Setting("prompts", 9, 10.0, 60.0, 1.0)).sums
+sums = learn(table, vectors, clusters=9).part.sums
 print(hashlib.sha256(sums.to_bytes()).hexdigest())
 """
 
@@ -108,7 +108,7 @@ def in_a_process(program: str, threads: int, **values: float) -> str:
 
 
 class TestThreads:
-    """Of numpy, scipy and faiss, in real processes: no byte depends on their number."""
+    """Of numpy and faiss, in real processes: no byte depends on their number."""
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("n", "holes"), [(3000, 0.0), (1200, 0.4)])

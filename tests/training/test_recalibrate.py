@@ -15,6 +15,7 @@ import hypernova
 from hypernova.errors import ArtifactError, NotFoundError, RecalibrateError
 from hypernova.outcome_log import LoggedDecision, LoggedOutcome
 from hypernova.training.assemble import assemble
+from hypernova.training.clustering.clusters import Clusters
 from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
 from hypernova.training.online.recalibrate import Recalibration
@@ -40,7 +41,7 @@ def fitted(theta, each: int = 100, *, shrinkage: float = 10.0, guard_z: float = 
     table = make_table(vectors, score, **more)
     return assemble(
         table.models,
-        np.eye(16, dtype=np.float32)[:k],
+        Clusters(np.eye(16, dtype=np.float32)[:k]),
         estimate(Evidence.of(table, labels, k), shrinkage),
         shrinkage=shrinkage,
         guard_z=guard_z,
@@ -571,7 +572,7 @@ class TestPosteriorUpdate:
         built = rebuilt(
             assemble(
                 table.models,
-                np.eye(k, 8, dtype="f4"),
+                Clusters(np.eye(k, 8, dtype="f4")),
                 estimate(evidence, 1.0),
                 shrinkage=1.0,
                 guard_z=1.0,

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from hypernova.training.estimates.outcome_sums import (
     classes_of,
+    sum_groups,
     sum_outcomes,
     sum_outcomes_by_fold,
     sum_pairs,
     sum_pairs_by_fold,
     sum_products,
-    sum_shares,
 )
 from hypernova.training.estimates.sums import Sums, total
 from support.factories import unit
@@ -50,7 +50,6 @@ class Tasks:
             column[holes | (rng.random((n, m)) < rng.choice([0.0, 0.3, 1.0]))] = NAN
         self.clusters = rng.integers(0, self.k, n)
         self.vectors = unit(rng.normal(size=(n, dim)))
-        self.shares = rng.dirichlet(np.ones(self.k), size=n)
 
     def sums(self, at) -> Sums:
         """All sums of some tasks, as a fit makes them; the default model is not known yet."""
@@ -59,7 +58,7 @@ class Tasks:
         return outcomes.with_sums(
             sum_pairs(score, range(score.shape[1]), clusters, self.k),
             sum_products(self.vectors[at], score),
-            sum_shares(self.vectors[at], score, self.shares[at]),
+            sum_groups(self.vectors[at], clusters, self.k),
         )
 
 

@@ -24,9 +24,9 @@ from hypernova.training.checks import (
     check_count,
     check_table,
 )
-from hypernova.training.cost_weight import cost_weights
 from hypernova.training.embedding import embed_table, embed_without, open_for, texts_read
 from hypernova.training.estimates.sums import mean_known
+from hypernova.training.frontier import cost_weights
 from hypernova.training.sample import draw_sample
 from hypernova.training.trainer import MIN_TASKS, check_learnable
 

@@ -6,7 +6,7 @@ of the training part, so that no outcome of the test part can enter.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -164,10 +164,8 @@ def decide_split(
     assert learned.placed is not None
     for i, shuffle_seed in enumerate(split.shuffle_seeds):
         given = shuffle_tasks(prompts, shuffle_seed)
-        sums = learned.placed.exchanged(
-            given, learned.sums, corrected=learned.setting.ridge is not None
-        )
-        baseline = replace(learned, sums=sums, selection=None).artifact()
+        sums = learned.placed.exchanged(given, learned.part.sums)
+        baseline = replace(learned.part, sums=sums).artifact(learned.setting)
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
     return SplitDecisions(
         chosen=decisions.model_indices,
@@ -177,9 +175,13 @@ def decide_split(
             dtype=np.int32,
         ).reshape(len(cost_weights), len(split.test)),
         shuffled=shuffled,
-        single=learned.estimated.default_model,
+        single=learned.part.by_cell.default_model,
         mix=cost_matched_mix(train, artifact.decide_many(train_vectors).model_indices),
-        setting=asdict(learned.setting),
+        setting={
+            "source": learned.setting.source,
+            "clusters": learned.setting.clusters,
+            "guard_z": learned.setting.guard_z,
+        },
     )
 
 
@@ -192,7 +194,7 @@ def fit_in_sample(
 ) -> InSampleFit:
     """Learn from all tasks, as `fit` with the same seed does."""
     learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
-    return InSampleFit(learned.artifact().to_bytes(), learned.estimated.default_model)
+    return InSampleFit(learned.artifact().to_bytes(), learned.part.by_cell.default_model)
 
 
 def shuffle_tasks(prompts: Ints, seed: int) -> Ints:

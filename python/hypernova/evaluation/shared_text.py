@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hypernova.embedder import SkipSharedEmbedder
-from hypernova.training.model_selection import HeldOutScores
+from hypernova.training.held_out_scores import HeldOutScores
 from hypernova.training.shared_text import (
     accuracy_at_stake,
     alike_sentence,

@@ -8,11 +8,15 @@ functions of this package may change in any version.
 
 - ``fit``: from an outcome table to an artifact
 - ``embedding``: vectors of a table's prompts
-- ``trainer``: from vectors and outcomes to clusters, sums and linear corrections
-- ``placed_tasks``: tasks with their places in clusters, and the sums that they give
+- ``trainer``: from a table with vectors to what is learned from it
+- ``partition``: cells of tasks: groups, or clusters of prompts
+- ``placed_tasks``: tasks with their places in cells, and the sums that they give
+- ``training_part``: what is learned from sums, and the setting that is chosen
 - ``assemble``: from these to an artifact
-- ``model_selection``: the setting, selected on held-out tasks
+- ``model_selection``: the setting, chosen on held-out tasks
 - ``cross_validation``: the training part of each fold, by subtraction
+- ``held_out_scores``: outcomes of the models chosen for held-out tasks
+- ``frontier``: the cost weights under which a router is judged
 - ``cost_weight``: the cost weight that meets a target on held-out tasks
 - ``sample``: the tasks of a large table that select the setting and give the clusters
 - ``pieces``: the sums of a table that is not held in memory

@@ -1,6 +1,6 @@
 """Assemble an artifact from centroids, estimates and linear corrections.
 
-Not here: learning these. Fitting and selection on held-out tasks both assemble here, so that
+Not here: learning these. Fitting and evaluation on held-out tasks both assemble here, so that
 a figure is measured on the kind of artifact that is shipped.
 """
 
@@ -12,12 +12,13 @@ import numpy as np
 
 from hypernova._core import Artifact
 from hypernova.artifact.metadata import vectors_identity
-from hypernova.training.clustering.clusters import NEAREST, SHARPNESS
+from hypernova.training.clustering.clusters import NEAREST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova.numeric import Floats
+    from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.linear_correction import LinearCorrection
     from hypernova.training.estimates.profile import Estimate
 
@@ -35,7 +36,7 @@ def novelty_quantiles(distances: Floats) -> Floats:
 
 def assemble(
     models: Sequence[str],
-    centroids: Floats,
+    clusters: Clusters,
     estimated: Estimate,
     *,
     shrinkage: float,
@@ -50,7 +51,7 @@ def assemble(
 
     Args:
         models: Names of the m models.
-        centroids: float32 (k, dim).
+        clusters: The k clusters.
         estimated: Estimates of k clusters and m models, with their default model.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
@@ -61,7 +62,7 @@ def assemble(
         identity: Identity of the embedder, with ``kind`` and ``fingerprint``.
         metadata: JSON-able, of how the artifact was made.
     """
-    profile = estimated.profile
+    profile, centroids = estimated.profile, clusters.centroids
     return Artifact.build(
         models=models,
         centroids=np.ascontiguousarray(centroids, dtype=np.float32),
@@ -76,7 +77,7 @@ def assemble(
         embedder=identity or vectors_identity("a fold", centroids.shape[1]),
         metadata=metadata or {},
         # A single cluster has no other to share a prompt with.
-        sharpness=SHARPNESS if len(centroids) > 1 else None,
+        sharpness=clusters.sharpness if len(centroids) > 1 else None,
         n_nearest=NEAREST,
         slopes=None if correction is None else correction.slopes,
         offsets=None if correction is None else correction.offsets,

@@ -8,24 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hypernova.errors import FitError
 from hypernova.training.cross_validation import CrossValidation
-from hypernova.training.estimates.sums import mean_known
-from hypernova.training.model_selection import HeldOutScores
+from hypernova.training.frontier import cost_weights
+from hypernova.training.held_out_scores import HeldOutScores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
-    from hypernova.training.cross_validation import Setting
-
-# Candidates, as the success that a weight gives up to save the whole cost of the best single
-# model: from a fiftieth, which hardly counts, to four, which leaves the cheapest model. Dense
-# enough that accuracy and cost do not jump where one model takes over from another.
-WORTHS = (0.0, *np.geomspace(0.02, 4.0, 30).tolist())
+    from hypernova.training.partition import Partition
+    from hypernova.training.training_part import Setting
 
 
 @dataclass(frozen=True)
@@ -45,30 +39,15 @@ class CostWeightScore:
     cost_usd: float
 
 
-def cost_weights(table: OutcomeTable) -> list[float]:
-    """List the cost weights to try, rising from 0, in success per USD.
-
-    They scale with the cost of the model with the best mean score, among models tried at
-    least half as often as the most tried one. Empty where no cost is known.
-    """
-    n = (~np.isnan(table.score)).sum(axis=0)
-    cost = mean_known(table.cost_usd)
-    known = (cost > 0) & (2 * n >= n.max())
-    if not known.any():
-        return []
-    best = int(np.argmax(np.where(known, mean_known(table.score), -np.inf)))
-    return [worth / float(cost[best]) for worth in WORTHS]
-
-
 def find_cost_weight(
     table: OutcomeTable,
     vectors: Floats,
     seed: int,
+    partition: Partition,
     setting: Setting,
     *,
     cost_usd: float | None = None,
     accuracy: float | None = None,
-    cluster_vectors: Floats | None = None,
     tick: Callable[[int], None] | None = None,
 ) -> CostWeightScore:
     """Find the most accurate weight within a cost, or the cheapest that reaches an accuracy.
@@ -77,10 +56,10 @@ def find_cost_weight(
         table: Outcomes, with some cost known (`cost_weights` is not empty).
         vectors: float32 (tasks, dim).
         seed: Seed of the folds, as for `select_setting`.
+        partition: Cells of the tasks.
         setting: Setting of `select_setting`.
         cost_usd: Highest held-out cost of a task, USD.
         accuracy: Lowest held-out accuracy, 0 to 1; one of the two is given.
-        cluster_vectors: As in `select_setting`.
         tick: Called with 1 after each fold.
 
     Raises:
@@ -88,11 +67,9 @@ def find_cost_weight(
     """
     weights = cost_weights(table)
     scores = [HeldOutScores(table.n_tasks) for _ in weights]
-    folds = CrossValidation(
-        table, vectors, seed, [setting.clustering], cluster_vectors=cluster_vectors
-    )
+    folds = CrossValidation(table, vectors, partition, seed)
     for fold in folds.folds():
-        (artifact,) = folds.training(fold).artifacts([setting])
+        artifact = folds.training(fold).artifact(setting)
         for weight, score in zip(weights, scores, strict=True):
             chosen = artifact.decide_many(vectors[fold.test], cost_weight=weight).model_indices
             score.add(table, fold.test, chosen)

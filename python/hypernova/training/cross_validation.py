@@ -1,6 +1,6 @@
 """Learn the training part of each fold by subtraction: the sums of the whole less the fold.
 
-Not here: which setting is best (see ``model_selection``).
+Not here: the weights of the estimates (see ``model_selection``).
 """
 
 from __future__ import annotations
@@ -11,64 +11,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.parallel import Stop
-from hypernova.training.assemble import assemble
-from hypernova.training.clustering.clusters import find_clusters, find_group_clusters
 from hypernova.training.clustering.kmeans import assign, sum_by_cluster
-from hypernova.training.clustering.prototypes import group_indices, start_prototypes
-from hypernova.training.estimates.blended import BlendedEstimates
-from hypernova.training.estimates.linear_correction import Coordinates, LinearCorrection, Ridge
 from hypernova.training.estimates.outcome_sums import (
-    Outcomes,
+    sum_groups,
     sum_outcomes_by_fold,
     sum_pairs_by_fold,
     sum_products,
-    sum_shares,
 )
-from hypernova.training.estimates.profile import Estimate, Evidence, best_single, estimate
+from hypernova.training.estimates.profile import best_single
 from hypernova.training.estimates.sums import total
-from hypernova.training.placed_tasks import Located
+from hypernova.training.placed_tasks import PlacedTasks
+from hypernova.training.training_part import TrainingPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from hypernova._core import Artifact
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-    from hypernova.training.clustering.clusters import Clusters, ClusterSource
-    from hypernova.training.clustering.prototypes import PrototypeStart
     from hypernova.training.estimates.sums import Sums
+    from hypernova.training.partition import Partition
 
 FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
 MAX_REPEATS = 4
-# Fewer starts than for the artifact itself: numbers of clusters are compared, and clusters of
-# one start routed as well as the best of 16 (docs/experiments.md).
-SELECTION_STARTS = 1
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Hyperparameters of an artifact. The field names are keys of its metadata.
-
-    Attributes:
-        source: Whether clusters are found by ``"prompts"`` alone or also by ``"groups"``.
-        clusters: Number of clusters asked for; not read for groups.
-        shrinkage: Weight of the prior, in outcomes.
-        ridge: Weight of the ridge of the linear correction; None for no correction.
-        guard_z: Standard errors of the guard.
-    """
-
-    source: ClusterSource
-    clusters: int
-    shrinkage: float
-    ridge: float | None
-    guard_z: float
-
-    @property
-    def clustering(self) -> tuple[ClusterSource, int]:
-        """Source and number of the clusters."""
-        return self.source, self.clusters
 
 
 @dataclass(frozen=True)
@@ -77,168 +43,71 @@ class FoldSums:
 
     Attributes:
         test: Indices of the tasks of the fold.
+        sums: As `PlacedTasks.sums` gives them, with the training part's best single model as a
+            reference.
+    """
+
+    test: Ints
+    sums: Sums
+
+
+@dataclass(frozen=True)
+class FoldEstimates:
+    """Estimates for the tasks of a fold, learned from its training part.
+
+    Attributes:
+        test: Indices of the tasks, (n,).
         default_model: Best single model of the training part.
-        products: Sums of `sum_products`.
-        by_clustering: Sums of outcomes, and of `sum_shares`, for each clustering of prompts.
+        rates: Overall success of each model, float64 (m,).
+        estimates: `ESTIMATES` as differences from the rates, float32 (estimates, n, m).
+        gain_error: Standard error of the gain over the default model, float32 (n, m).
+        cost_usd: Cost of each model, float32 (n, m); the dearest one's where it is unknown. None if
+            no cost is known.
+        distances: Distance of each task from its nearest centroid, float32 (n,), if the training
+            part finds the clusters anew.
     """
 
     test: Ints
     default_model: int
-    products: Sums
-    by_clustering: Mapping[tuple[ClusterSource, int], tuple[Sums, Sums]]
-
-
-@dataclass(frozen=True)
-class FoldTraining:
-    """A training part, ready to learn from with any setting.
-
-    Attributes:
-        models: Names of the models.
-        products: Sums of `sum_products`.
-        basis: Basis of the `Coordinates` whose products these are.
-        by_clustering: Clusters, evidence, and sums of `sum_shares`, for each clustering.
-    """
-
-    models: Sequence[str]
-    products: Sums
-    basis: Floats | None
-    by_clustering: Mapping[tuple[ClusterSource, int], tuple[Clusters, Evidence, Sums]]
-
-    def artifacts(self, settings: Sequence[Setting]) -> Iterator[Artifact]:
-        """Learn an artifact with each setting; estimates and equations are shared."""
-        estimates, corrections = self._learn(settings)
-        for setting in settings:
-            key = setting.clustering, setting.shrinkage
-            yield assemble(
-                self.models,
-                self.by_clustering[setting.clustering][0].centroids,
-                estimates[key],
-                shrinkage=setting.shrinkage,
-                guard_z=setting.guard_z,
-                correction=None if setting.ridge is None else corrections[(*key, setting.ridge)],
-            )
-
-    def choose(
-        self,
-        settings: Sequence[Setting],
-        vectors: Floats,
-        shares: Mapping[tuple[ClusterSource, int], Floats],
-    ) -> Ints:
-        """Choose models as the artifact of each setting does, without assembling it.
-
-        Args:
-            settings: Settings.
-            vectors: float32 (n, dim).
-            shares: Shares of the vectors in the clusters of each clustering, float64 (n, k).
-
-        Returns:
-            Index of the chosen model, int32 (settings, n).
-        """
-        estimates, corrections = self._learn(settings)
-        blended: dict[tuple[object, ...], BlendedEstimates] = {}
-        chosen = np.empty((len(settings), len(vectors)), dtype=np.int32)
-        for i, setting in enumerate(settings):
-            key = setting.clustering, setting.shrinkage
-            learned = (*key, setting.ridge)
-            if learned not in blended:
-                correction = None if setting.ridge is None else corrections[(*key, setting.ridge)]
-                blended[learned] = BlendedEstimates.of(
-                    vectors, shares[setting.clustering], estimates[key], correction
-                )
-            chosen[i] = blended[learned].choose(setting.guard_z)
-        return chosen
-
-    def _learn(
-        self, settings: Sequence[Setting]
-    ) -> tuple[
-        dict[tuple[tuple[ClusterSource, int], float], Estimate],
-        dict[tuple[tuple[ClusterSource, int], float, float], LinearCorrection],
-    ]:
-        """Compute the estimates of each clustering and shrinkage, and their corrections."""
-        estimates = {
-            (setting.clustering, setting.shrinkage): estimate(
-                self.by_clustering[setting.clustering][1], setting.shrinkage
-            )
-            for setting in settings
-        }
-        return estimates, self._corrections(settings, estimates)
-
-    def _corrections(
-        self,
-        settings: Sequence[Setting],
-        estimates: dict[tuple[tuple[ClusterSource, int], float], Estimate],
-    ) -> dict[tuple[tuple[ClusterSource, int], float, float], LinearCorrection]:
-        found: dict[tuple[tuple[ClusterSource, int], float, float], LinearCorrection] = {}
-        for ridge in {setting.ridge for setting in settings if setting.ridge is not None}:
-            keys = list(
-                dict.fromkeys((s.clustering, s.shrinkage) for s in settings if s.ridge == ridge)
-            )
-            fitted = Ridge(self.products, ridge, self.basis).fit(
-                [(self.by_clustering[key[0]][2], estimates[key].cluster_success) for key in keys]
-            )
-            found.update(
-                ((*key, ridge), correction) for key, correction in zip(keys, fitted, strict=True)
-            )
-        return found
+    rates: Floats
+    estimates: Floats
+    gain_error: Floats
+    cost_usd: Floats | None
+    distances: Floats | None
 
 
 class CrossValidation:
-    """Folds of a table, in which any setting is learned without the held-out outcomes.
+    """Folds of a table, learned from without the held-out outcomes.
 
-    The clusters of prompts are found once, on all prompts: they read no outcomes and no groups.
-    Those of groups are found in each training part, because they read the groups of its tasks.
+    Clusters of prompts are found once, on all prompts: they read no outcomes and no groups. The
+    centroids of groups are found in each training part, from its sums.
 
     Args:
         table: Outcomes.
         vectors: float32 (tasks, dim), unit length.
-        seed: Seed of folds and clusters.
-        clusterings: Sources and numbers of clusters.
-        cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
-        tick: Called with 1 after each clustering.
+        partition: Cells of the tasks.
+        seed: Of the folds.
 
     Attributes:
         vectors: As given.
-        stop: Set to give up decisions that other threads work on.
-        start: Where the prototypes of groups start; None if groups give no clusters.
-        located: The clusters of prompts, by source and number, with the place of all tasks.
+        stop: Set to give up what other threads work on.
     """
 
     def __init__(
-        self,
-        table: OutcomeTable,
-        vectors: Floats,
-        seed: int,
-        clusterings: Sequence[tuple[ClusterSource, int]],
-        *,
-        cluster_vectors: Floats | None = None,
-        tick: Callable[[int], None] | None = None,
+        self, table: OutcomeTable, vectors: Floats, partition: Partition, seed: int
     ) -> None:
-        self._table, self.vectors, self._seed = table, vectors, seed
-        self._outcomes = Outcomes(table.score, table.cost_usd, table.latency_s)
-        self._models = table.models
+        self._table, self._partition, self._seed = table, partition, seed
+        self.vectors, self._models = vectors, table.models
         self.stop = Stop()
-        self._coordinates = Coordinates.of(vectors)
-        self.located: dict[tuple[ClusterSource, int], Located] = {}
-        self._groups: Ints | None = None
-        self.start: PrototypeStart | None = None
-        self._of_table = cluster_vectors is None
-        points = vectors if cluster_vectors is None else cluster_vectors
-        for source, k in clusterings:
-            if source == "groups":
-                self._groups = group_indices(table.groups)
-                assert self._groups is not None  # or groups would not be tried
-                self.start = start_prototypes(vectors, self._groups, seed)
-            else:
-                found = find_clusters(
-                    points, source, min(k, len(points)), seed, starts=SELECTION_STARTS
-                )
-                self.located[source, k] = Located.of(vectors, found)
-            if tick:
-                tick(1)
+        self._placed = PlacedTasks.of(table, vectors, partition)
+        self._basis = self._placed.coordinates.basis
+        self._shares = None
+        if partition.clusters is not None:
+            self._shares = partition.clusters.shares(vectors).astype(np.float32)
 
     def __getstate__(self) -> dict[str, object]:
-        # Whoever decides a fold needs no prompts.
-        return {**self.__dict__, "_table": None}
+        # Whoever learns from a fold's sums needs no tasks.
+        return {**self.__dict__, "_table": None, "_placed": None}
 
     def folds(self) -> Iterator[FoldSums]:
         """Yield the sums of each fold of each deal."""
@@ -246,88 +115,89 @@ class CrossValidation:
             yield from self._deal(fold)
 
     def _deal(self, fold: Ints) -> Iterator[FoldSums]:
-        table = self._table
+        table, cells, k = self._table, self._placed.cells, self._partition.n_cells
         columns = table.score, table.cost_usd, table.latency_s
-        nowhere = np.zeros(table.n_tasks, dtype=np.int64)
-        totals = sum_outcomes_by_fold(*columns, nowhere, 1, fold)
-        whole_totals = total(totals)
-        defaults = [best_single(whole_totals - part) for part in totals]
-        references = sorted(set(defaults))
-        members = [np.flatnonzero(fold == f) for f in range(FOLDS)]
-        x = self._coordinates.values
-        products = [sum_products(x[own], table.score[own]) for own in members]
-        whole_products = total(products)
-        outcomes, shares = {}, {}
-        for key, located in self.located.items():
-            k = located.found.k
-            outcomes[key] = [
-                sums.with_sums(pairs)
-                for sums, pairs in zip(
-                    sum_outcomes_by_fold(*columns, located.assigned, k, fold),
-                    sum_pairs_by_fold(table.score, references, located.assigned, k, fold),
-                    strict=True,
-                )
-            ]
-            shares[key] = [
-                sum_shares(x, table.score[own], located.shares[own], own) for own in members
-            ]
-        whole = {key: (total(outcomes[key]), total(shares[key])) for key in self.located}
-        for f, test in enumerate(members):
-            yield FoldSums(
-                test,
-                defaults[f],
-                whole_products - products[f],
-                {
-                    key: (whole[key][0] - outcomes[key][f], whole[key][1] - shares[key][f])
-                    for key in self.located
-                },
-            )
+        outcomes = sum_outcomes_by_fold(*columns, cells, k, fold)
+        whole = total(outcomes)
+        # Gains are summed over the best single model of each training part.
+        references = sorted({best_single(whole - part) for part in outcomes})
+        pairs = sum_pairs_by_fold(table.score, references, cells, k, fold)
+        x = self._placed.coordinates.values
+        parts = []
+        for f, (own, paired) in enumerate(zip(outcomes, pairs, strict=True)):
+            members = np.flatnonzero(fold == f)
+            part = own.with_sums(paired, sum_products(x[members], table.score[members]))
+            if self._partition.groups is not None:
+                part = part.with_sums(sum_groups(x[members], cells[members], k))
+            parts.append(part)
+        whole = total(parts)
+        for f, part in enumerate(parts):
+            yield FoldSums(np.flatnonzero(fold == f), whole - part)
 
-    def training(self, sums: FoldSums) -> FoldTraining:
-        """Return the training part of a fold, with the clusters of groups that it finds."""
-        by_clustering = {
-            key: (located.found, Evidence(outcomes), shares)
-            for key, located in self.located.items()
-            for outcomes, shares in [sums.by_clustering[key]]
-        }
-        if self._groups is not None and self.start is not None:
-            train = np.setdiff1d(np.arange(len(self.vectors)), sums.test, assume_unique=True)
-            part = self._outcomes.subset(train)
-            found = find_group_clusters(
-                self.vectors, self._groups, self.start, self._seed, self.stop.check, train
-            )
-            located = Located.of(self.vectors, found, train)
-            by_clustering["groups", 0] = (
-                found,
-                Evidence.of(part, located.assigned, found.k, found.groups),
-                sum_shares(self._coordinates.values, part.score, located.shares, train),
-            )
-        return FoldTraining(self._models, sums.products, self._coordinates.basis, by_clustering)
+    def training(self, fold: FoldSums) -> TrainingPart:
+        """Return the training part of a fold."""
+        return TrainingPart.of(self._models, fold.sums, self._partition, self._basis)
 
-    def held_out_distances(self, source: ClusterSource, k: int) -> Floats:
-        """Measure how far held-out prompts are from centroids that they took no part in.
+    def estimate(self, fold: FoldSums) -> FoldEstimates:
+        """Learn from the training part of a fold, and estimate the success of its tasks."""
+        self.stop.check()
+        part, held_out = self.training(fold), self.vectors[fold.test]
+        distances = None
+        if self._shares is not None:
+            shares = self._shares[fold.test]
+        else:
+            shares = part.found.shares(held_out)
+            distances = assign(held_out, part.found.centroids)[1]
+        profile = part.by_cell.profile
+        return FoldEstimates(
+            test=fold.test,
+            default_model=part.by_cell.default_model,
+            rates=part.rates,
+            estimates=part.estimates(held_out, shares),
+            gain_error=(shares @ profile.gain_error[:-1]).astype(np.float32),
+            cost_usd=_blended_cost(shares, profile.cost[:-1]),
+            distances=distances,
+        )
+
+    def held_out_distances(self, *, of_table: bool) -> Floats:
+        """Measure how far held-out prompts are from clusters that they took no part in.
 
         Each centroid of the table's prompts becomes the mean direction of its members less those
-        in the fold, and is left out if all are in it. Centroids of other prompts stay.
+        in the fold, and is left out if all are in it.
+
+        Args:
+            of_table: Whether the clusters were found on these prompts; others stay as they are.
 
         Returns:
             float32, one for each time that a task is held out.
         """
-        located = self.located[source, k]
-        centroids = located.found.centroids
+        clusters = self._partition.clusters
+        assert clusters is not None
+        centroids, assigned = clusters.centroids, self._placed.cells
         distances = []
         for fold in deals(self._table, self._seed):
-            cells = fold * len(centroids) + located.assigned
+            cells = fold * len(centroids) + assigned
             shape = FOLDS, *centroids.shape
             sums = sum_by_cluster(self.vectors, cells, FOLDS * len(centroids)).reshape(shape)
             sizes = np.bincount(cells, minlength=FOLDS * len(centroids)).reshape(shape[:2])
             for f in range(FOLDS):
                 others = centroids
-                if self._of_table:
+                if of_table:
                     kept = sizes.sum(axis=0) > sizes[f]
                     others = _directions((sums.sum(axis=0) - sums[f])[kept], centroids[kept])
                 distances.append(assign(self.vectors[fold == f], others)[1])
         return np.concatenate(distances)
+
+
+def _blended_cost(shares: Floats, cost: Floats) -> Floats | None:
+    """Average the costs of the clusters, (k, m), with shares (n, k), as the core does."""
+    # A cell where a model's cost is unknown has its overall cost, if that is known.
+    known = ~np.isnan(cost).any(axis=0)
+    if not known.any():
+        return None
+    blended = np.full((len(shares), cost.shape[1]), -np.inf, dtype=np.float32)
+    blended[:, known] = shares @ cost[:, known]
+    return np.where(known, blended, blended.max(axis=1, keepdims=True))
 
 
 def _directions(sums: Floats, otherwise: Floats) -> Floats:
@@ -370,38 +240,3 @@ def deals(table: OutcomeTable, seed: int) -> Iterator[Ints]:
     rng = np.random.default_rng(seed)
     for _ in range(count_repeats(int(prompts.max()) + 1)):
         yield deal_folds(prompts, FOLDS, rng)
-
-
-@dataclass(frozen=True)
-class FoldDecisions:
-    """Decisions for the tasks of a fold, by artifacts of its training part.
-
-    Attributes:
-        test: Indices of the tasks, (n,).
-        default_model: Best single model of the training part.
-        chosen: Models that were chosen with each setting, int32 (settings, n).
-        distances: Distance of each task from its nearest centroid, float32 (n,), for clusterings
-            that each training part finds anew.
-    """
-
-    test: Ints
-    default_model: int
-    chosen: Ints
-    distances: Mapping[tuple[ClusterSource, int], Floats]
-
-
-def decide_fold(
-    folds: CrossValidation, sums: FoldSums, settings: Sequence[Setting]
-) -> FoldDecisions:
-    """Learn with each setting from the training part of a fold, and route the fold."""
-    training, held_out = folds.training(sums), folds.vectors[sums.test]
-    folds.stop.check()
-    shares, distances = {}, {}
-    for key, (clusters, _, _) in training.by_clustering.items():
-        if key in folds.located:
-            shares[key] = folds.located[key].shares[sums.test]
-        else:
-            shares[key] = clusters.shares(held_out)
-            distances[key] = assign(held_out, clusters.centroids)[1]
-    chosen = training.choose(settings, held_out, shares)
-    return FoldDecisions(sums.test, sums.default_model, chosen, distances)

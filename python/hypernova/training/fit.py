@@ -5,7 +5,6 @@ Not here: whether routing is worth it on the table (see ``hypernova.evaluation``
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,7 +22,8 @@ from hypernova.training.checks import (
     check_table,
 )
 from hypernova.training.clustering.describe import describe as describe_clusters
-from hypernova.training.cost_weight import cost_weights, find_cost_weight
+from hypernova.training.clustering.kmeans import assign
+from hypernova.training.cost_weight import find_cost_weight
 from hypernova.training.embedding import (
     embed_table,
     embed_without,
@@ -31,6 +31,7 @@ from hypernova.training.embedding import (
     texts_read,
 )
 from hypernova.training.estimates.sums import mean_known
+from hypernova.training.frontier import cost_weights
 from hypernova.training.memory import release_memory
 from hypernova.training.pieces import learn_in_pieces
 from hypernova.training.sample import draw_sample
@@ -39,7 +40,7 @@ from hypernova.training.shared_text import (
     find_alike_prompts,
     row_digests,
 )
-from hypernova.training.trainer import check_learnable, learn, select_with_progress
+from hypernova.training.trainer import check_learnable, learn
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training.cost_weight import CostWeightScore
     from hypernova.training.embedding import EmbeddedTable
-    from hypernova.training.model_selection import Selection
     from hypernova.training.shared_text import SharedText
     from hypernova.training.trainer import TrainingResult
 
@@ -94,7 +94,7 @@ def fit(
         embedder: ``"static"``, ``"minilm"``, a folder, or an open embedder (`Embedder`,
             `CallableEmbedder`).
         clusters: Number of clusters, or ``"auto"``.
-        seed: Seed of folds and k-means, from 0.
+        seed: Seed of the folds, and of the sample of a large table, from 0.
         device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
             `Embedder.load`. An open embedder has its own; vectors of the table need none.
         cluster_prompts: Prompts, without outcomes, to find the clusters on instead of the
@@ -196,12 +196,12 @@ def fit(
         if reads_text:
             found |= _alike_prompts(tasks, texts, embedded)
         if without is not None:
-            other = select_with_progress(
+            other = learn(
                 tasks,
                 without.vectors,
-                without.cluster_vectors,
                 clusters=clusters,
                 seed=seed,
+                cluster_vectors=without.cluster_vectors,
                 mapper=mapper,
                 progress=progress,
             )
@@ -222,8 +222,8 @@ def fit(
         "seed": seed,
         "clusters": clusters,
         "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
-        "cluster_sizes": learned.sums["tasks"][:-1, 0].astype(int).tolist(),
-        "setting": asdict(learned.setting),
+        "cluster_sizes": learned.part.evidence.sums["tasks"][:-1, 0].astype(int).tolist(),
+        "setting": learned.setting.to_dict(),
         "selection": {
             "label": SELECTION_LABEL,
             "folds": selection.folds,
@@ -271,10 +271,10 @@ def _find_target(
             table,
             embedded.vectors,
             seed,
+            learned.partition,
             learned.setting,
             cost_usd=cost_usd,
             accuracy=accuracy,
-            cluster_vectors=embedded.cluster_vectors,
             tick=tick,
         )
 
@@ -283,9 +283,9 @@ def _describe(
     texts: Sequence[str], embedded: EmbeddedTable, learned: TrainingResult
 ) -> dict[str, object]:
     """Return the metadata of the clusters' distinctive words."""
-    assert learned.placed is not None
+    centroids = learned.part.found.centroids
     described = describe_clusters(
-        texts, embedded.vectors, learned.found.centroids, learned.placed.located.assigned
+        texts, embedded.vectors, centroids, assign(embedded.vectors, centroids)[0]
     )
     return {"words": [cluster.words for cluster in described]}
 
@@ -299,11 +299,14 @@ def _alike_prompts(
 
 
 def _shared_text_at_stake(
-    shared: SharedText, learned: TrainingResult, without: Selection
+    shared: SharedText, learned: TrainingResult, without: TrainingResult
 ) -> dict[str, object]:
     """Return the metadata of shared text that is kept, with its effect on accuracy."""
     assert learned.selection is not None
-    stake = accuracy_at_stake(learned.selection.held_out, without.held_out, SELECTION_LABEL)
+    assert without.selection is not None
+    stake = accuracy_at_stake(
+        learned.selection.held_out, without.selection.held_out, SELECTION_LABEL
+    )
     return {"shared_text": {**shared.to_dict(skipped=False), "at_stake": stake}}
 
 

@@ -16,7 +16,8 @@ from hypernova.table import CHUNK_TASKS, OutcomeTable
 from hypernova.training.embedding import embed_parts, travels
 from hypernova.training.estimates.linear_correction import Coordinates
 from hypernova.training.estimates.sums import total
-from hypernova.training.placed_tasks import Located, PlacedTasks
+from hypernova.training.placed_tasks import PlacedTasks
+from hypernova.training.training_part import TrainingPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from hypernova.embedder import TextEmbedder
     from hypernova.parallel import Mapper
     from hypernova.table import ScannedTable
-    from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.sums import Sums
+    from hypernova.training.partition import Partition
     from hypernova.training.trainer import TrainingResult
 
 
@@ -57,13 +58,13 @@ def learn_in_pieces(
             )
         if mapper.engine == "local":
             mapper = HERE
-    settled = embedder, learned.found, learned.setting.ridge is not None
+    settled = embedder, learned.partition
     calls: Iterator[partial[Sums]]
     if isinstance(table, OutcomeTable):
-        shared: tuple[object, ...] = embedder, learned.found  # each call has its own tasks
+        shared: tuple[object, ...] = embedder, learned.partition  # each call has its own tasks
         calls = (partial(sum_tasks, chunk, *settled, i) for i, chunk in enumerate(table.chunks()))
     else:  # read where it is summed up
-        shared = table, embedder, learned.found
+        shared = table, embedder, learned.partition
         calls = (partial(sum_chunk, table, *settled, i) for i in range(table.n_chunks))
     parts = mapper.map(
         calls,
@@ -75,40 +76,39 @@ def learn_in_pieces(
     with closing(parts):
         # In the order of the chunks, whoever is done first: the last bits depend on it.
         sums = total(parts)
-    return replace(learned, sums=sums, basis=None, placed=None)
+    # The clusters are those of the sample, from which held-out distances were measured.
+    part = TrainingPart(table.models, sums, learned.part.found)
+    return replace(learned, part=part, placed=None)
 
 
 def sum_chunk(
     table: ScannedTable,
     embedder: TextEmbedder | None,
-    found: Clusters,
-    corrected: bool,
+    partition: Partition,
     chunk: int,
 ) -> Sums:
     """Read a chunk of a table, and sum it up; arguments as for `sum_tasks`."""
-    return sum_tasks(table.chunk(chunk), embedder, found, corrected, chunk)
+    return sum_tasks(table.chunk(chunk), embedder, partition, chunk)
 
 
 def sum_tasks(
     tasks: OutcomeTable,
     embedder: TextEmbedder | None,
-    found: Clusters,
-    corrected: bool,
+    partition: Partition,
     chunk: int,
 ) -> Sums:
-    """Embed the tasks of a chunk, assign them to clusters, and sum them up.
+    """Embed the tasks of a chunk, place them in cells, and sum them up.
 
     Args:
         tasks: The chunk.
         embedder: Embedder of the prompts; None for vectors of the table.
-        found: Clusters.
-        corrected: Whether a linear correction is learned too.
+        partition: Cells of the tasks.
         chunk: Index of the chunk, for messages.
     """
     vectors = tasks.embedding
     if embedder is not None:
         vectors = embed_parts(embedder, tasks.prompts, first=chunk * CHUNK_TASKS)
     assert vectors is not None  # there is an embedder, or the table has vectors
-    placed = PlacedTasks(tasks, Coordinates(vectors), Located.of(vectors, found))
+    placed = PlacedTasks.of(tasks, vectors, partition, Coordinates(vectors))
     # The best single model is known at the end, so gains are summed over each.
-    return placed.sums(range(tasks.n_models), corrected=corrected)
+    return placed.sums(range(tasks.n_models))

@@ -1,4 +1,4 @@
-"""Learn clusters and estimates from vectors and outcomes, for `fit` and in each fold.
+"""Learn from vectors and outcomes, for `fit` and in each split of an evaluation.
 
 Not here: embedding prompts, and the metadata of an artifact.
 """
@@ -6,74 +6,50 @@ Not here: embedding prompts, and the metadata of an artifact.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from hypernova.errors import FitError
 from hypernova.parallel import HERE
 from hypernova.progress import progress_bar
-from hypernova.training.assemble import assemble
-from hypernova.training.clustering.clusters import find_clusters
 from hypernova.training.clustering.kmeans import count_starts
 from hypernova.training.cross_validation import held_in
-from hypernova.training.estimates.linear_correction import Ridge
-from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.model_selection import count_ticks, select_setting
+from hypernova.training.partition import find_partition
 from hypernova.training.placed_tasks import PlacedTasks
 from hypernova.training.sample import SAMPLE_TASKS, hash_prompts, sample_rows
+from hypernova.training.training_part import TrainingPart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from hypernova._core import Artifact
     from hypernova.numeric import Floats
     from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
-    from hypernova.training.clustering.clusters import Clusters
-    from hypernova.training.cross_validation import Setting
-    from hypernova.training.estimates.linear_correction import LinearCorrection
-    from hypernova.training.estimates.profile import Estimate
-    from hypernova.training.estimates.sums import Sums
     from hypernova.training.model_selection import Selection
+    from hypernova.training.partition import Partition
+    from hypernova.training.training_part import Setting
 
 MIN_TASKS = 10
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Clusters and sums learned from a table; estimates and artifact are functions of them.
+    """Sums, clusters and setting learned from a table.
 
     Attributes:
-        models: Names of the models.
-        found: Clusters of the table's vectors, or of other prompts.
-        sums: Sums of outcomes and pairs in the clusters and, for a setting with a linear
-            correction, of products and shares.
+        part: Sums, clusters and estimates.
+        partition: Cells of the tasks.
         setting: Setting that was selected or given.
-        basis: Basis of the `Coordinates` whose products were summed.
         selection: How the setting was selected; None if it was given.
         placed: The tasks with their places; None if they were summed up in pieces.
     """
 
-    models: Sequence[str]
-    found: Clusters
-    sums: Sums
+    part: TrainingPart
+    partition: Partition
     setting: Setting
-    basis: Floats | None = None
     selection: Selection | None = None
     placed: PlacedTasks | None = None
-
-    @cached_property
-    def estimated(self) -> Estimate:
-        """Estimates of the clusters, with the default model."""
-        return estimate(Evidence(self.sums, self.found.groups), self.setting.shrinkage)
-
-    @cached_property
-    def correction(self) -> LinearCorrection | None:
-        """Linear corrections, or None."""
-        if self.setting.ridge is None:
-            return None
-        ridge = Ridge(self.sums, self.setting.ridge, self.basis)
-        return ridge.fit([(self.sums, self.estimated.cluster_success)])[0]
 
     def artifact(
         self,
@@ -83,13 +59,8 @@ class TrainingResult:
         metadata: Mapping[str, object] | None = None,
     ) -> Artifact:
         """Assemble the artifact; arguments as in `assemble`."""
-        return assemble(
-            self.models,
-            self.found.centroids,
-            self.estimated,
-            shrinkage=self.setting.shrinkage,
-            guard_z=self.setting.guard_z,
-            correction=self.correction,
+        return self.part.artifact(
+            self.setting,
             cost_weight=cost_weight,
             distances=self.selection.distances if self.selection else None,
             identity=identity,
@@ -108,7 +79,7 @@ def learn(
     mapper: Mapper = HERE,
     progress: bool = False,
 ) -> TrainingResult:
-    """Select a setting on held-out tasks of a table, and learn from all its tasks with it.
+    """Learn from all tasks of a table, with a setting that is selected on held-out ones.
 
     Of a table with more than `SAMPLE_TASKS` tasks, a seeded sample selects the setting and gives
     the clusters.
@@ -116,12 +87,12 @@ def learn(
     Args:
         table: Outcomes of at least two models.
         vectors: float32 (tasks, dim), rows of unit length.
-        clusters: Number of clusters, or ``"auto"``.
-        seed: Seed of folds and k-means.
+        clusters: Number of clusters of prompts, or ``"auto"``.
+        seed: Seed of the folds, and of the sample of a large table.
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
         setting: Setting to learn with instead of a selected one; no task is held out then,
             and no prompt is novel to the artifact.
-        mapper: Where the folds of a larger table are learned and routed.
+        mapper: Where the folds of a larger table are learned from.
         progress: Show a progress bar for steps longer than a second.
 
     Raises:
@@ -133,67 +104,52 @@ def learn(
     if table.n_tasks > SAMPLE_TASKS:
         rows = sample_rows(hash_prompts(table.prompts, seed), SAMPLE_TASKS)
         sampled, points = table.subset(rows), vectors[rows]
+    selects = setting is None and cluster_vectors is None
+    if selects and clusters != "auto" and clusters > held_in(different):
+        raise FitError(
+            f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
+        )
+    found_on = points if cluster_vectors is None else cluster_vectors
+    with progress_bar(count_starts(len(found_on)), "clustering", progress) as tick:
+        partition = find_partition(
+            sampled.groups,
+            points,
+            different,
+            None if clusters == "auto" else clusters,
+            cluster_vectors=cluster_vectors,
+            tick=tick,
+        )
     selection = None
     if setting is None:
-        if cluster_vectors is None and clusters != "auto" and clusters > held_in(different):
-            raise FitError(
-                f"{clusters} clusters leave no prompt to hold out of {different}; ask for fewer"
-            )
         selection = select_with_progress(
             sampled,
             points,
-            cluster_vectors,
-            clusters=clusters,
+            partition,
+            of_table=cluster_vectors is None,
             seed=seed,
             mapper=mapper,
             progress=progress,
         )
         setting = selection.setting
-    found_on = points if cluster_vectors is None else cluster_vectors
-    with progress_bar(count_starts(len(found_on)), "clustering", progress) as tick:
-        found = find_clusters(
-            found_on,
-            setting.source,
-            setting.clusters,
-            seed,
-            groups=sampled.groups,
-            start=selection.start if selection else None,
-            tick=tick,
-        )
-    placed = PlacedTasks.of(table, vectors, found)
-    return TrainingResult(
-        models=table.models,
-        found=found,
-        sums=placed.sums(None, corrected=setting.ridge is not None),
-        setting=setting,
-        basis=placed.coordinates.basis,
-        selection=selection,
-        placed=placed,
-    )
+    placed = PlacedTasks.of(table, vectors, partition)
+    part = TrainingPart.of(table.models, placed.sums(None), partition, placed.coordinates.basis)
+    return TrainingResult(part, partition, setting, selection, placed)
 
 
 def select_with_progress(
     table: OutcomeTable,
     vectors: Floats,
-    cluster_vectors: Floats | None = None,
+    partition: Partition,
     *,
-    clusters: int | Literal["auto"],
+    of_table: bool,
     seed: int,
     mapper: Mapper = HERE,
     progress: bool,
 ) -> Selection:
-    """Select a setting with `select_setting` under a progress bar; arguments as in `learn`."""
-    given = None if clusters == "auto" else clusters
-    total = count_ticks(table, given, cluster_vectors is not None)
-    with progress_bar(total, "choosing on held-out tasks", progress) as tick:
+    """Select a setting with `select_setting` under a progress bar."""
+    with progress_bar(count_ticks(table), "choosing on held-out tasks", progress) as tick:
         return select_setting(
-            table,
-            vectors,
-            seed,
-            clusters=given,
-            cluster_vectors=cluster_vectors,
-            mapper=mapper,
-            tick=tick,
+            table, vectors, partition, seed, of_table=of_table, mapper=mapper, tick=tick
         )
 
 

@@ -13,7 +13,7 @@ from hypernova.evaluation.html.number_format import count
 if TYPE_CHECKING:
     from hypernova.evaluation.report_fields import ReportFields
 
-NAMES = {"clusters": "Clusters", "shrinkage": "Shrinkage", "guard_z": "Guard, standard errors"}
+NAMES = {"source": "Cells", "clusters": "Number of cells", "guard_z": "Guard, standard errors"}
 
 
 def notes(report: ReportFields) -> Markup | None:

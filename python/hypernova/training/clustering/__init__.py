@@ -3,8 +3,8 @@
 Not here: what the models achieved in them (see ``hypernova.training.estimates``).
 
 - ``kmeans``: spherical k-means, and the nearest centroid of each vector
-- ``prototypes``: centroids that tell groups of tasks apart (RSLVQ)
-- ``lbfgs``: the minimiser that trains prototypes
-- ``clusters``: either of the two, and each cluster's share in a vector
+- ``groups``: the groups of tasks that are large enough to learn from
+- ``discriminant``: centroids that tell groups of tasks apart
+- ``clusters``: clusters by either, and each one's share in a vector
 - ``describe``: distinctive words and typical prompts of each cluster
 """

@@ -1,38 +1,26 @@
-"""Find clusters of prompts, and compute each cluster's share in a vector.
+"""Clusters of embedding space, and each cluster's share in a vector.
 
-Not here: the two methods (see ``kmeans`` and ``prototypes``), or the choice between them
-(see ``hypernova.training.model_selection``).
+Not here: finding them (see ``kmeans`` and ``discriminant``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.training.clustering.kmeans import kmeans
-from hypernova.training.clustering.prototypes import (
-    group_indices,
-    start_prototypes,
-    train_prototypes,
-)
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from hypernova.numeric import Floats, Ints
-    from hypernova.training.clustering.prototypes import PrototypeStart
 
-# The soft assignment that serves. Half and twice the sharpness, and 16 nearest clusters
-# instead of 8, routed as well or a little worse on `llmrouter_mixed` (docs/experiments.md).
+# The soft assignment that serves clusters of prompts. Half and twice the sharpness, and 16
+# nearest clusters instead of 8, routed as well or a little worse on `llmrouter_mixed`
+# (docs/experiments.md).
 SHARPNESS = 30.0
 NEAREST = 8
 
 # Vectors whose shares are computed at a time: it bounds copies in float64.
 _PIECE = 1024
-
-ClusterSource = Literal["prompts", "groups"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +29,12 @@ class Clusters:
 
     Attributes:
         centroids: float32 (k, dim).
-        groups: Group of each cluster, (k,), or None if the clusters were found without groups.
+        sharpness: Of the soft assignment.
+        groups: Number of each cluster's group, (k,), or None if the clusters are of prompts.
     """
 
     centroids: Floats
+    sharpness: float = SHARPNESS
     groups: Ints | None = None
 
     @property
@@ -53,8 +43,8 @@ class Clusters:
         return len(self.centroids)
 
     def shares(self, vectors: Floats) -> Floats:
-        """Compute shares as `shares` does, with the sharpness and number that serve."""
-        return shares(vectors, self.centroids, SHARPNESS, NEAREST)
+        """Compute shares as `shares` does, with the number that serves."""
+        return shares(vectors, self.centroids, self.sharpness, NEAREST)
 
 
 def shares(vectors: Floats, centroids: Floats, sharpness: float, nearest: int) -> Floats:
@@ -101,49 +91,3 @@ def _keep_nearest(distances: Floats, nearest: int) -> None:
     for row in np.flatnonzero((~far).sum(axis=1) > nearest):
         far[row, np.argsort(distances[row], kind="stable")[nearest:]] = True
     distances[far] = np.inf
-
-
-def find_clusters(
-    vectors: Floats,
-    source: ClusterSource,
-    clusters: int,
-    seed: int,
-    *,
-    groups: Sequence[str | None] = (),
-    starts: int | None = None,
-    start: PrototypeStart | None = None,
-    tick: Callable[[int], None] | None = None,
-) -> Clusters:
-    """Find clusters by k-means, or as prototypes of the groups.
-
-    Args:
-        vectors: float32 (n, dim), rows of unit length.
-        source: ``"prompts"`` for `kmeans`, ``"groups"`` for `train_prototypes`; a table
-            without two large groups gets one cluster then.
-        clusters: Number of clusters; read for ``"prompts"`` only.
-        seed: Same input and seed, same clusters.
-        groups: Of each task, for ``"groups"``.
-        starts: Random starts of k-means, as in `kmeans`.
-        start: Of `start_prototypes` with the same vectors, groups and seed, if it is known.
-        tick: As in `kmeans`.
-    """
-    if source == "groups":
-        numbers = group_indices(groups)
-        if numbers is not None:  # the training part of a fold may hold too few of each
-            start = start or start_prototypes(vectors, numbers, seed)
-            return find_group_clusters(vectors, numbers, start, seed)
-        clusters = 1
-    return Clusters(kmeans(vectors, clusters, seed, starts, tick))
-
-
-def find_group_clusters(
-    vectors: Floats,
-    groups: Ints,
-    start: PrototypeStart,
-    seed: int,
-    check: Callable[[], None] | None = None,
-    tasks: Ints | None = None,
-) -> Clusters:
-    """Find clusters as prototypes of the groups; arguments as in `train_prototypes`."""
-    found = train_prototypes(vectors, groups, start, seed, SHARPNESS, check, tasks)
-    return Clusters(found.centroids, found.groups)

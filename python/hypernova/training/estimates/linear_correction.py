@@ -1,7 +1,6 @@
-"""Fit linear corrections of the clusters' success estimates by ridge regression, from sums.
+"""Fit linear corrections of success estimates by ridge regression, from sums.
 
-Not here: the sums (see ``outcome_sums``), or whether corrections are used (see
-``hypernova.training.model_selection``).
+Not here: the sums (see ``outcome_sums``), or how much a correction counts (see ``stacking``).
 """
 
 from __future__ import annotations
@@ -57,60 +56,42 @@ class Coordinates:
         return cls(x @ basis, basis)
 
 
-class Ridge:
-    """Ridge regressions, for all models, of what the clusters' estimates leave unexplained.
+def fit_ridges(
+    products: Sums, weights: Sequence[float], basis: Floats | None = None
+) -> list[LinearCorrection]:
+    """Fit ridge regressions of the outcomes on the vector, for all models and several weights.
 
-    The normal equations are solved for centred vectors and residuals, so that a correction is 0
-    on the mean over each model's tasks.
+    The normal equations are solved for centred vectors and scores, so that a correction is 0 on
+    the mean over each model's tasks, and says how a task differs from it.
 
     Args:
         products: Sums of `sum_products`.
-        weight: Of the squared length of a slope; in a Bayesian reading the noise variance of an
+        weights: Of the squared length of a slope; in a Bayesian reading the noise variance of an
             outcome over the prior variance of a slope's entries.
         basis: Of the `Coordinates` whose products these are.
+
+    Returns:
+        The corrections of each weight.
     """
-
-    def __init__(self, products: Sums, weight: float, basis: Floats | None = None) -> None:
-        self._products, self._weight, self._basis = products, weight, basis
-
-    def fit(self, pairs: Sequence[tuple[Sums, Floats]]) -> list[LinearCorrection]:
-        """Fit a correction of each of several estimates, which share the equations' matrices.
-
-        Args:
-            pairs: Sums of `sum_shares` over the same tasks, and success estimates (k, m).
-        """
-        products = self._products
-        m, dim = products["vector_score"].shape
-        slopes, offsets = np.zeros((len(pairs), m, dim)), np.zeros((len(pairs), m))
-        place = {model: i for i, models in enumerate(products.classes) for model in models}
-        shared = [
-            {model: i for i, models in enumerate(sums.classes) for model in models}
-            for sums, _ in pairs
-        ]
-        for models in products.classes:
-            c, chosen = place[models[0]], list(models)
-            n = products["class_n"][c]
-            if n == 0:
-                continue
-            centre = products["class_vector"][c] / n
-            matrix = products["class_gram"][c] - n * np.outer(centre, centre)
-            matrix[np.diag_indices(dim)] += self._weight
-            right = []
-            for (sums, success), classes in zip(pairs, shared, strict=True):
-                at = classes[models[0]]
-                explained = success[:, chosen]
-                # Sums over the tasks of x and 1 times score less estimate.
-                with_x = products["vector_score"][chosen].T
-                with_x = with_x - sums["class_vector_shares"][at] @ explained
-                with_1 = products["factor_score"][chosen] - sums["class_shares"][at] @ explained
-                right.append(with_x - centre[:, None] * with_1)
-            solved = np.linalg.solve(matrix, np.concatenate(right, axis=1))
-            for i, part in enumerate(np.split(solved.T, len(pairs))):
-                slopes[i, chosen] = part
-                offsets[i, chosen] = -(part @ centre)
-        if self._basis is not None:
-            slopes = slopes @ self._basis.T
-        return [
-            LinearCorrection(of_pair.astype(np.float32), offset.astype(np.float32))
-            for of_pair, offset in zip(slopes, offsets, strict=True)
-        ]
+    m, dim = products["vector_score"].shape
+    slopes, offsets = np.zeros((len(weights), m, dim)), np.zeros((len(weights), m))
+    for c, models in enumerate(products.classes):
+        n = products["class_n"][c]
+        if n == 0:
+            continue
+        chosen = list(models)
+        centre = products["class_vector"][c] / n
+        gram = products["class_gram"][c] - n * np.outer(centre, centre)
+        score = products["factor_score"][chosen]
+        right = products["vector_score"][chosen].T - centre[:, None] * score
+        for i, weight in enumerate(weights):
+            matrix = gram.copy()
+            matrix[np.diag_indices(dim)] += weight
+            solved = np.linalg.solve(matrix, right).T
+            slopes[i, chosen], offsets[i, chosen] = solved, -(solved @ centre)
+    if basis is not None:
+        slopes = slopes @ basis.T
+    return [
+        LinearCorrection(slope.astype(np.float32), offset.astype(np.float32))
+        for slope, offset in zip(slopes, offsets, strict=True)
+    ]

@@ -12,7 +12,7 @@ cell. Sums beyond that depend on the order alone, and pieces have one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,11 @@ from hypernova.training.estimates.sums import Sums, sum_by_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from hypernova.numeric import Floats, Ints
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 # Binary digits after the point that summands keep: of scores, of USD, of seconds, and of the
 # factors of a product, whose products then have twice as many.
@@ -215,38 +219,35 @@ def sum_products(vectors: Floats, score: Floats) -> Sums:
     return sum_vectors(vectors, score).with_sums(sum_vector_scores(vectors, score))
 
 
-def _pieces(vectors: Floats, values: Floats) -> Iterator[tuple[Floats, Floats]]:
+def _pieces(vectors: Floats, values: NDArray[_Value]) -> Iterator[tuple[Floats, NDArray[_Value]]]:
     """Yield pieces of the vectors, rounded in float64, and of other values of the tasks."""
     for start in range(0, len(vectors), PIECE_TASKS):
         piece = slice(start, start + PIECE_TASKS)
         yield rounded(vectors[piece], FACTOR_BITS), values[piece]
 
 
-def sum_shares(vectors: Floats, score: Floats, shares: Floats, tasks: Ints | None = None) -> Sums:
-    """Sum the clusters' shares in the tasks of each class, and their products with the vectors.
+def sum_groups(vectors: Floats, groups: Ints, n_groups: int) -> Sums:
+    """Sum the vectors by group, and their products with each other.
 
     Args:
-        vectors: float32 (n, dim), or (tasks, dim) of all tasks.
-        score: (n, m), NaN where there is no outcome.
-        shares: (n, k), of `Clusters.shares`.
-        tasks: Indices of the n tasks in ``vectors``; None where these are all.
+        vectors: float32 (n, dim), of at most unit length.
+        groups: Group of each, (n,) in 0..n_groups-1.
+        n_groups: Number of groups.
 
     Returns:
-        float64: ``class_shares`` (classes, k) and ``class_vector_shares`` (classes, dim, k).
+        float64: ``group_n`` (groups,), ``group_vector`` (groups, dim), and ``group_gram``
+        (dim, dim) over all groups.
     """
-    classes = classes_of(score)
-    dim, k = vectors.shape[1], shares.shape[1]
+    dim = vectors.shape[1]
     sums = {
-        "class_shares": np.zeros((len(classes), k)),
-        "class_vector_shares": np.zeros((len(classes), dim, k)),
+        "group_n": np.zeros(n_groups),
+        "group_vector": np.zeros((n_groups, dim)),
+        "group_gram": np.zeros((dim, dim)),
     }
-    for start in range(0, len(score), PIECE_TASKS):
-        piece = slice(start, start + PIECE_TASKS)
-        x = rounded(vectors[piece if tasks is None else tasks[piece]], FACTOR_BITS)
-        part, known = rounded(shares[piece], FACTOR_BITS), ~np.isnan(score[piece])
-        for i, models in enumerate(classes):
-            has = known[:, models[0]]
-            at = slice(None) if has.all() else has
-            sums["class_shares"][i] += part[at].sum(axis=0)
-            sums["class_vector_shares"][i] += x[at].T @ part[at]
-    return Sums(sums, classes=classes)
+    for x, own in _pieces(vectors, groups):
+        member = np.zeros((n_groups, len(x)))
+        member[own, np.arange(len(x))] = 1.0
+        sums["group_n"] += member.sum(axis=1)
+        sums["group_vector"] += member @ x
+        sums["group_gram"] += x.T @ x
+    return Sums(sums)

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 OVERALL_WEIGHT = 20.0
 # With this number of outcomes a model may be the default, however often others were tried.
 MIN_DEFAULT_OUTCOMES = 100
-# Weight of the prior of a model's rate in a group, in outcomes: the model's overall rate.
-GROUP_WEIGHT = 20.0
 # The largest variance of a score in 0..1, and of the difference of two independent scores.
 MAX_SCORE_VARIANCE, MAX_GAIN_VARIANCE = 0.25, 0.5
 
@@ -128,28 +126,22 @@ class Evidence:
 
     Attributes:
         sums: Sums of `sum_outcomes`, and of `sum_pairs` with the default model as a reference.
-        groups: Group of each cluster, (k,), or None. A cluster leans on its group's rates,
-            and they on the overall ones.
     """
 
     sums: Sums
-    groups: Ints | None = None
 
     @classmethod
-    def of(
-        cls, table: OutcomeTable | Outcomes, clusters: Ints, k: int, groups: Ints | None = None
-    ) -> Evidence:
+    def of(cls, table: OutcomeTable | Outcomes, clusters: Ints, k: int) -> Evidence:
         """Sum the outcomes of a table.
 
         Args:
             table: Outcomes.
             clusters: Cluster of each task, (tasks,) in 0..k-1.
             k: Number of clusters.
-            groups: Group of each cluster, (k,), or None.
         """
         sums = sum_outcomes(table.score, table.cost_usd, table.latency_s, clusters, k)
         pairs = sum_pairs(table.score, [best_single(sums)], clusters, k)
-        return cls(sums.with_sums(pairs), groups)
+        return cls(sums.with_sums(pairs))
 
     @cached_property
     def overall(self) -> Floats:
@@ -190,8 +182,9 @@ def pooled_success(evidence: Evidence) -> Floats:
 
     The positive-part estimator of James and Stein, as in Efron and Morris 1975: the gap
     between the two rates is shrunk as far as it may be noise. So of two models that the
-    outcomes do not tell apart neither is preferred everywhere. Rates of models without
-    enough outcomes stay: too little data is no reason to treat a model as equal.
+    outcomes do not tell apart neither is preferred everywhere. A model without enough outcomes
+    is at least a standard error behind the default model: too little data is no reason to treat
+    it as equal, or to prefer it.
     """
     sums, pairs, default = evidence.sums, evidence.pairs, evidence.default_model
     overall = evidence.overall
@@ -203,8 +196,10 @@ def pooled_success(evidence: Evidence) -> Floats:
     noise = np.where(pairs.n[-1] < sums["n"][-1], np.minimum(paired, unpaired), paired)
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
-    kept = np.where(has_enough_outcomes(sums["n"][-1]), kept, 1.0)
-    pooled: Floats = overall[default] + kept * gap
+    cautious = np.minimum(overall, overall[default] - np.sqrt(each))
+    pooled: Floats = np.where(
+        has_enough_outcomes(sums["n"][-1]), overall[default] + kept * gap, np.maximum(cautious, 0.0)
+    )
     return pooled
 
 
@@ -216,13 +211,6 @@ def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
     # together would restore the gap that shrinkage removed.
     score = sums["score"][:-1] - n * (evidence.overall - pooled)
     prior = np.broadcast_to(pooled, n.shape)
-    if evidence.groups is not None:
-        number = int(evidence.groups.max()) + 1
-        in_group = np.zeros((2, number, len(pooled)))
-        np.add.at(in_group[0], evidence.groups, n)
-        np.add.at(in_group[1], evidence.groups, score)
-        rates = (in_group[1] + GROUP_WEIGHT * pooled) / (in_group[0] + GROUP_WEIGHT)
-        prior = rates[evidence.groups]
     with np.errstate(invalid="ignore"):
         shrunk = (score + shrinkage * prior) / (n + shrinkage)
     return np.where(n > 0, shrunk, prior)
@@ -246,11 +234,10 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     """Estimate success by empirical-Bayes shrinkage, with standard errors.
 
     ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage``; the mean is
-    shifted like the model's overall rate in `pooled_success`. The prior is that pooled rate,
-    or the rate of the cluster's group, which leans on it; a cell without outcomes is its
-    prior. The last row is the overall estimate, not pooled. The errors are those of an
-    estimate that leans on a prior worth ``max(a, 1)`` outcomes, and include the error of the
-    overall rate.
+    shifted like the model's overall rate in `pooled_success`. The prior is that pooled rate; a
+    cell without outcomes is its prior. The last row is the overall estimate, not pooled. The
+    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes, and
+    include the error of the overall rate.
 
     Args:
         evidence: Sums over k clusters and m models.

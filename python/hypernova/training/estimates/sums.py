@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
     from hypernova.numeric import Floats, Ints
 
+# Sums with a row for each cell and a last one for all.
+_BY_CELL = frozenset(
+    (
+        "n",
+        "score",
+        "score2",
+        "cost_n",
+        "cost",
+        "latency_n",
+        "latency",
+        "tasks",
+        "pair_n",
+        "pair_gain",
+        "pair_gain2",
+    )
+)
 # Key of the description in a serialised archive; no sum has this name.
 _ABOUT = "about"
 
@@ -101,6 +117,15 @@ class Sums:
             references = references or other.references
             classes = classes or other.classes
         return Sums(values, references, classes)
+
+    def of_cells(self, cells: Ints) -> Sums:
+        """Return the sums of outcomes and pairs in some cells, (k,), and over all of them."""
+        rows = np.append(cells, -1)
+        values = {
+            name: sums[..., rows, :] if name in _BY_CELL else sums
+            for name, sums in self.values.items()
+        }
+        return Sums(values, self.references, self.classes)
 
     def to_bytes(self) -> bytes:
         """Serialise the sums as a NumPy archive (``.npz``); equal sums give equal bytes."""

@@ -13,7 +13,7 @@ from hypernova.embedder import SharedParts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.training.model_selection import HeldOutScores
+    from hypernova.training.held_out_scores import HeldOutScores
 
 # Standard errors beyond which a gain counts as a difference.
 MIN_CLEAR_Z = 2.0

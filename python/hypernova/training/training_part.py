@@ -1,0 +1,168 @@
+"""Learn estimates from the sums of some tasks: of a whole table, or of the training part of a fold.
+
+Not here: the sums (see ``placed_tasks`` and ``cross_validation``), or the weights with which the
+estimates are averaged (see ``model_selection``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.training.assemble import assemble
+from hypernova.training.estimates.linear_correction import LinearCorrection, fit_ridges
+from hypernova.training.estimates.profile import Estimate, Evidence, estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hypernova._core import Artifact
+    from hypernova.numeric import Floats
+    from hypernova.training.clustering.clusters import Clusters
+    from hypernova.training.estimates.stacking import StackingWeights
+    from hypernova.training.estimates.sums import Sums
+    from hypernova.training.partition import Partition, Source
+
+# Weight of a cell's prior, in outcomes: how much of a cell's estimate counts is learned besides.
+SHRINKAGE = 40.0
+# Weights of the ridge regressions that are averaged.
+RIDGES = (10.0, 30.0, 100.0, 300.0)
+# The estimates that are averaged: that of the cells, and the ridge regressions.
+ESTIMATES = ("cells", *(f"ridge_{weight:g}" for weight in RIDGES))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Cells, weights and guard, as chosen on held-out tasks.
+
+    Attributes:
+        source: Whether cells are clusters of ``"prompts"`` or ``"groups"``.
+        clusters: Number of clusters.
+        guard_z: Standard errors of the guard.
+        weights: Weights of the `ESTIMATES`.
+    """
+
+    source: Source
+    clusters: int
+    guard_z: float
+    weights: StackingWeights
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the setting as metadata of an artifact has it."""
+        return {
+            "source": self.source,
+            "clusters": self.clusters,
+            "guard_z": self.guard_z,
+            "weights": {
+                part: {
+                    name: round(weight, 4) for name, weight in zip(ESTIMATES, weights, strict=True)
+                }
+                for part, weights in (
+                    ("contrast", self.weights.contrast),
+                    ("level", self.weights.level),
+                )
+            },
+        }
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """Sums of tasks, and what is learned from them.
+
+    Attributes:
+        models: Names of the models.
+        sums: Sums of outcomes and pairs by cell, of products and, for groups, of vectors.
+        found: Clusters of the cells.
+        basis: Basis of the `Coordinates` whose products were summed.
+    """
+
+    models: Sequence[str]
+    sums: Sums
+    found: Clusters
+    basis: Floats | None = None
+
+    @classmethod
+    def of(
+        cls, models: Sequence[str], sums: Sums, partition: Partition, basis: Floats | None
+    ) -> TrainingPart:
+        """Find the clusters of the cells, and learn."""
+        return cls(models, sums, partition.find_clusters(sums, basis), basis)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Sums of the cells that have a cluster."""
+        groups = self.found.groups
+        return Evidence(self.sums if groups is None else self.sums.of_cells(groups))
+
+    @cached_property
+    def by_cell(self) -> Estimate:
+        """Estimates of the cells, with the default model."""
+        return estimate(self.evidence, SHRINKAGE)
+
+    @cached_property
+    def rates(self) -> Floats:
+        """Overall success of each model, which estimates are differences from, float64 (m,)."""
+        return self.evidence.pooled
+
+    @cached_property
+    def ridges(self) -> list[LinearCorrection]:
+        """Ridge regressions with each weight of `RIDGES`."""
+        return fit_ridges(self.sums, RIDGES, self.basis)
+
+    def estimates(self, vectors: Floats, shares: Floats) -> Floats:
+        """Return the `ESTIMATES` for vectors, as differences from the rates.
+
+        Args:
+            vectors: float32 (n, dim).
+            shares: Of the clusters in the vectors, float64 (n, k).
+
+        Returns:
+            float32 (estimates, n, m).
+        """
+        cells = shares @ (self.by_cell.cluster_success - self.rates)
+        found = [cells, *(vectors @ ridge.slopes.T + ridge.offsets for ridge in self.ridges)]
+        return np.stack([values.astype(np.float32) for values in found])
+
+    def estimated(self, weights: StackingWeights) -> Estimate:
+        """Return the profile of the averaged estimates, with the default model."""
+        none = np.zeros_like(self.by_cell.cluster_success)
+        rows = weights.average([self.by_cell.cluster_success - self.rates, *([none] * len(RIDGES))])
+        profile = self.by_cell.profile
+        success = profile.success.copy()
+        success[:-1] = np.clip(self.rates + rows, 0.0, 1.0)
+        return replace(self.by_cell, profile=replace(profile, success=success))
+
+    def correction(self, weights: StackingWeights) -> LinearCorrection:
+        """Return the linear corrections of the averaged estimates."""
+        zero = np.zeros_like(self.ridges[0].slopes.T)
+        slopes = weights.average([zero, *(ridge.slopes.T for ridge in self.ridges)])
+        offsets = weights.average([zero[0], *(ridge.offsets for ridge in self.ridges)])
+        return LinearCorrection(
+            np.ascontiguousarray(slopes.T, dtype=np.float32), offsets.astype(np.float32)
+        )
+
+    def artifact(
+        self,
+        setting: Setting,
+        *,
+        cost_weight: float = 0.0,
+        distances: Floats | None = None,
+        identity: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+    ) -> Artifact:
+        """Assemble the artifact; arguments as in `assemble`."""
+        return assemble(
+            self.models,
+            self.found,
+            self.estimated(setting.weights),
+            shrinkage=SHRINKAGE,
+            guard_z=setting.guard_z,
+            correction=self.correction(setting.weights),
+            cost_weight=cost_weight,
+            distances=distances,
+            identity=identity,
+            metadata=metadata,
+        )
