@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hypernova
-from support.commands import run_python
+from support.commands import run, run_python
 from support.paths import EXAMPLES
 from support.process_tree import PROC, alive, busy, children, until
 
@@ -94,6 +94,18 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Command]]:
             command.stop()
 
 
+def large_table(folder: Path, copies: int) -> Path:
+    """Write a table of so many copies of the example, with prompts that differ."""
+    rows = [json.loads(line) for line in Path(TABLE).read_text(encoding="utf-8").splitlines()]
+    table = folder / "large.jsonl"
+    with table.open("w", encoding="utf-8") as file:
+        for copy in range(copies):
+            for row in rows:
+                changed = {key: f"{row[key]} {copy}" for key in ("task_id", "prompt")}
+                print(json.dumps({**row, **changed}), file=file)
+    return table
+
+
 @pytest.fixture
 def evaluating(start: Callable[..., Command]) -> Command:
     """`hypernova evaluate` with two workers that have begun to judge."""
@@ -143,17 +155,32 @@ def test_fit_ends_on_a_signal(
     start: Callable[..., Command], tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
     """A table on which it works for seconds, in several threads."""
-    rows = [json.loads(line) for line in Path(TABLE).read_text(encoding="utf-8").splitlines()]
-    table = tmp_path_factory.mktemp("large") / "large.jsonl"
-    with table.open("w", encoding="utf-8") as file:
-        for copy in range(30):
-            for row in rows:
-                changed = {key: f"{row[key]} {copy}" for key in ("task_id", "prompt")}
-                print(json.dumps({**row, **changed}), file=file)
+    table = large_table(tmp_path_factory.mktemp("large"), copies=30)
     command = start("fit", table, "-o", "r.hnv")
     command.wait_until(lambda: busy(command.process.pid) > 1)
     command.process.send_signal(signal.Signals[name])
     assert command.ended() == (128 + signal.Signals[name], b"", b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("duckdb") is None, reason="scanning NOT tested: the extra is missing")
+def test_a_fit_that_was_ended_goes_on_where_it_was(
+    start: Callable[..., Command], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of a scanned table whose vectors are kept: none of them is lost, and none is half there."""
+    place = tmp_path_factory.mktemp("scanned")
+    table = large_table(place, copies=20)
+
+    def arguments(vectors: str, output: object) -> tuple[object, ...]:
+        return ("fit", table, "--scan", "--vectors", place / vectors, "-o", output)
+
+    command = start(*arguments("kept", "r.hnv"))
+    command.wait_until(lambda: any((place / "kept").rglob("*.vectors")))
+    command.process.send_signal(signal.SIGTERM)
+    assert command.ended() == (143, b"", b"")
+    for vectors in ("kept", "new"):
+        run(*arguments(vectors, place / f"{vectors}.hnv")).check_returncode()
+    assert (place / "kept.hnv").read_bytes() == (place / "new.hnv").read_bytes()
 
 
 @pytest.mark.slow
