@@ -261,10 +261,10 @@ class TestBuild:
         assert "novelty_limit=1.0" in str(Artifact.build.__text_signature__)
 
 
-@pytest.mark.parametrize("index", [10**30, -(10**30), 2**63 - 1, -(2**63), 16, -17])
+@pytest.mark.parametrize("index", [10**30, -(10**30), 2**63 - 1, -(2**63), 5, -6])
 def test_an_index_out_of_range_is_no_decision(artifact: Artifact, index: int) -> None:
-    decided = artifact.decide_many(artifact.centroids)
-    assert len(decided) == 16
+    decided = artifact.decide_many(artifact.centroids[:5])
+    assert len(decided) == 5
     with pytest.raises(IndexError, match="no such decision"):
         decided[index]
-    assert [decided[-1].cluster, decided[-16].cluster] == [15, 0]
+    assert [decided[-1].cluster, decided[-5].cluster] == decided.clusters[[4, 0]].tolist()

@@ -181,8 +181,9 @@ class TestBaselines:
                 )
             )
         )
-        mix = baselines.cost_matched_mix(table, chosen)
         spent = mean(table.cost_usd[t, chosen[t]] for t in range(table.n_tasks))
+        hull = baselines.Hull.of(table)
+        mix = None if hull is None else hull.mix(spent)
         n = (~np.isnan(table.score)).sum(axis=0)
         usual = [mean(table.cost_usd[:, m]) for m in range(table.n_models) if 2 * n[m] >= n.max()]
         if mix is None:
@@ -527,6 +528,7 @@ class TestVerdict:
                 weight,
                 Figure(accuracy=0.7 + gain.mean, ci95=None, cost_usd=0.5 - weight, macro=None, n=1),
                 gain,
+                self.gain(0.02, 0.01, 0.03),
             )
             for weight, gain in weighted
         ]
@@ -544,6 +546,13 @@ class TestVerdict:
         assert sentence == (
             "Do not route: use medium for everything; at $0.25 a task and an accuracy of 0.700 no "
             "cost weight is better"
+        )
+        # A coin that is tossed between two models saves as well.
+        coin = [dataclasses.replace(r, over_mix=self.gain(0.02, -0.01, 0.03)) for r in frontier]
+        sentence = rule.verdict(weighted[0][1], none, "big", coin, [dear, poor, unknown])
+        assert sentence == (
+            "Do not route yet: +0.1 points over big is not proven (95% interval -0.9 to +1.0); use "
+            "big for everything until more tasks decide it"
         )
         assert rule.cheaper_weight([gain for _, gain in weighted[:1]]) is None
         assert rule.cheaper_weight([gain for _, gain in weighted[3:]]) is None
@@ -589,7 +598,8 @@ FIELDS = {
     "shared_text": None,
     "alike_prompts": None,
     "gain_over_shuffled": {"mean", "ci95", "tasks"},
-    "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd"}],
+    "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd", "over_mix"}],
+    "frontier_gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],
     "groups": [{"group", "tasks", "accuracy", "best_single", "gain"}],
     "leave_one_group_out": {"held_out", "best_single", "gain", "novel", "groups"},
@@ -721,6 +731,31 @@ class TestEvaluate:
         first, same, other = (hypernova.evaluate(table, seed=s, **QUICK) for s in (3, 3, 4))
         assert first.to_dict() == same.to_dict()
         assert first.to_dict()["held_out"] != other.to_dict()["held_out"]
+
+    def test_lies_above_the_mixes_of_two_models_where_prompts_tell_which_is_enough(self) -> None:
+        """Half of the tasks are easy: a dear model solves all, a cheap one the easy ones.
+
+        Routing solves all for $0.55 a task, where a random mix at that cost solves 75%. Where
+        nothing is known of a prompt, a router is such a mix.
+        """
+        rng, hard = np.random.default_rng(0), np.arange(120) % 2
+        vectors = unit(np.eye(16)[hard] + 0.05 * rng.normal(size=(120, 16)))
+        score = np.stack([np.ones(120), 1.0 - hard], axis=1)
+        cost = np.tile([1.0, 0.1], (120, 1))
+        report = hypernova.evaluate(make_table(score, embedding=vectors, cost_usd=cost), **QUICK)
+        assert report.verdict.startswith("Route for cost: 45% lower cost than m0")
+        between = [p for p in report.pareto if p.cost_usd == pytest.approx(0.55, abs=0.01)]
+        assert len(between) > 10
+        for point in between:
+            assert point.over_mix is not None
+            assert point.over_mix.mean == pytest.approx(0.25, abs=0.01)
+            assert point.over_mix.is_proven
+        assert 0.1 < report.frontier_gain.mean < 0.25
+        nothing = unit(rng.normal(size=(120, 16)))
+        blind = make_table(score, embedding=nothing, cost_usd=cost)
+        report = hypernova.evaluate(blind, **QUICK)
+        assert report.frontier_gain.mean == pytest.approx(0.0, abs=0.04)
+        assert report.verdict.startswith("Do not route")
 
     @pytest.mark.parametrize("seed", range(3))
     def test_finds_nothing_in_shuffled_outcomes(self, seed) -> None:

@@ -417,7 +417,7 @@ class TestDrawings:
     @pytest.mark.slow
     def test_the_line_is_the_pareto_points(self) -> None:
         report = simulated()
-        (line,) = Page(page_of(report)).all("polyline")
+        (line,) = [a for a in Page(page_of(report)).all("polyline") if a["class"] == "line"]
         points = [tuple(map(float, p.split(","))) for p in str(line["points"]).split()]
         costs = [math.log(point["cost_usd"]) for point in report["pareto"]]
         accuracy = [point["accuracy"] for point in report["pareto"]]

@@ -44,7 +44,10 @@ def test_an_explanation_holds_the_decision_that_route_gives(router: hypernova.Ro
 
 def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Router) -> None:
     artifact = router.artifact
-    profile, metadata = Profile.of(artifact), {"words": [["a\x1b[2Jb", "\u202ec"]] * 16}
+    profile, metadata = (
+        Profile.of(artifact),
+        {"words": [["a\x1b[2Jb", "\u202ec"]] * artifact.n_clusters},
+    )
     odd = rebuild(artifact, list(artifact.models), profile, artifact.default_model, metadata)
     said = str(hypernova.Router(odd).explain(TEXT))
     assert r"a\x1b[2Jb \u202ec" in said

@@ -68,7 +68,7 @@ def parts(cluster: Any, other_node: Any, folder: Path) -> Iterator[tuple[str, An
     router.route_table(str(table), prompts[1])
     yield "routed", [Path(prompts[0]).read_bytes() == Path(prompts[1]).read_bytes()]
     # One map for several questions: each takes a second or more to begin.
-    calls = [partial(node_of, 0.5)] * 6
+    calls = [partial(node_of, 1.5)] * 6
     calls += [partial(sleeps, 0.02 * (i % 3), i) for i in range(12)]
     calls += [partial(products, seed) for seed in range(4)]
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -223,7 +223,9 @@ class TestAdd:
         )  # fmt: skip
         made = hypernova.add_model(BUNDLED, table).artifact
         router = hypernova.Router(BUNDLED)
-        expected = np.bincount([router.route(p).cluster for p in prompts], minlength=16)
+        expected = np.bincount(
+            [router.route(p).cluster for p in prompts], minlength=BUNDLED.n_clusters
+        )
         assert made.counts[:-1, -1].tolist() == expected.tolist()
 
 

@@ -120,33 +120,41 @@ def upper_hull(cost: Floats, accuracy: Floats) -> list[int]:
     return hull
 
 
-def cost_matched_mix(train: OutcomeTable, chosen: Ints) -> Mix | None:
-    """Find the random mix of two models that costs what a router costs.
+@dataclass(frozen=True)
+class Hull:
+    """Single models whose random mixes reach the best accuracy for each cost.
 
-    The mix is chosen on the training part alone, so that it may be scored on the test
-    part. A router dearer than the most accurate model is matched with that model; one
-    cheaper than the cheapest, with the cheapest.
-
-    Args:
-        train: The training part.
-        chosen: (tasks,) the models that the router chooses for it.
-
-    Returns:
-        The mix; None where costs are unknown.
+    Attributes:
+        models: Indices, by rising cost and accuracy.
+        cost: Mean cost of each, USD.
     """
-    target = float(mean_known(chosen_outcomes(train, chosen[None]).cost[0]))
-    n = (~np.isnan(train.score)).sum(axis=0)
-    accuracy = np.where(2 * n >= n.max(), mean_known(train.score), np.nan)
-    cost = mean_known(train.cost_usd)
-    hull = upper_hull(cost, accuracy)
-    if not hull or np.isnan(target):
-        return None
-    place = int(np.searchsorted(cost[hull], target))
-    if place in (0, len(hull)):
-        only = hull[min(place, len(hull) - 1)]
-        return Mix(only, only, 1.0)
-    cheap, dear = hull[place - 1], hull[place]
-    return Mix(cheap, dear, float((target - cost[cheap]) / (cost[dear] - cost[cheap])))
+
+    models: tuple[int, ...]
+    cost: tuple[float, ...]
+
+    @classmethod
+    def of(cls, train: OutcomeTable) -> Hull | None:
+        """Find the models by the outcomes of a training part; None where costs are unknown."""
+        n = (~np.isnan(train.score)).sum(axis=0)
+        accuracy = np.where(2 * n >= n.max(), mean_known(train.score), np.nan)
+        cost = mean_known(train.cost_usd)
+        hull = upper_hull(cost, accuracy)
+        return cls(tuple(hull), tuple(cost[hull].tolist())) if hull else None
+
+    def mix(self, cost: float) -> Mix | None:
+        """Return the mix of two models of this cost, USD; None if that is unknown.
+
+        A cost above that of the most accurate model is matched with that model, one below the
+        cheapest with the cheapest.
+        """
+        if np.isnan(cost):
+            return None
+        place = int(np.searchsorted(self.cost, cost))
+        if place in (0, len(self.cost)):
+            only = self.models[min(place, len(self.cost) - 1)]
+            return Mix(only, only, 1.0)
+        low, high = self.cost[place - 1], self.cost[place]
+        return Mix(self.models[place - 1], self.models[place], float((cost - low) / (high - low)))
 
 
 def mix_outcomes(table: OutcomeTable, cheap: Ints, dear: Ints, share: Floats) -> StrategyOutcomes:

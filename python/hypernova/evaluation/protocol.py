@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.evaluation.baselines import Mix, cost_matched_mix
+from hypernova.evaluation.baselines import Hull
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.trainer import learn
 
@@ -55,7 +55,7 @@ class SplitDecisions:
         by_weight: (weights, test) the models that it chose under each cost weight.
         shuffled: (shuffles, test) models of the routers that learned from shuffled prompts.
         single: The best single model of the training part.
-        mix: The cost-matched mix of the training part; None where costs are unknown.
+        hull: Single models of the training part to mix; None where costs are unknown.
         setting: The setting that was selected in the training part.
     """
 
@@ -64,7 +64,7 @@ class SplitDecisions:
     by_weight: Ints
     shuffled: Ints
     single: int
-    mix: Mix | None
+    hull: Hull | None
     setting: dict[str, Any]
 
 
@@ -167,16 +167,17 @@ def decide_split(
         sums = learned.placed.exchanged(given, learned.part.sums)
         baseline = replace(learned.part, sums=sums).artifact(learned.setting)
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
+    by_weight = np.array(
+        [artifact.decide_many(test_vectors, cost_weight=w).model_indices for w in cost_weights],
+        dtype=np.int32,
+    ).reshape(len(cost_weights), len(split.test))
     return SplitDecisions(
         chosen=decisions.model_indices,
         novel=decisions.reason_codes == decisions.reasons.index("default_novel"),
-        by_weight=np.array(
-            [artifact.decide_many(test_vectors, cost_weight=w).model_indices for w in cost_weights],
-            dtype=np.int32,
-        ).reshape(len(cost_weights), len(split.test)),
+        by_weight=by_weight,
         shuffled=shuffled,
         single=learned.part.by_cell.default_model,
-        mix=cost_matched_mix(train, artifact.decide_many(train_vectors).model_indices),
+        hull=Hull.of(train),
         setting={
             "source": learned.setting.source,
             "clusters": learned.setting.clusters,

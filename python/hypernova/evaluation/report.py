@@ -43,6 +43,8 @@ class Report(ReportFields):
         alike_prompts: Different prompts with one vector; None if they are few.
         gain_over_shuffled: ``held_out`` less ``shuffled_clusters``.
         pareto: The frontier: the router under rising cost weights; empty without costs.
+        frontier_gain: Gain over the random mix of two models at the same cost, averaged over
+            the cost weights; None without costs.
         models: Each single model.
         groups: Each named group.
         leave_one_group_out: Figures on groups never seen; None if not asked for.

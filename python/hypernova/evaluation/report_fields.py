@@ -6,7 +6,7 @@ Not here: how a figure is computed (see ``results``), or how a report is shown (
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 import numpy as np
 
@@ -163,12 +163,15 @@ class FrontierPoint:
     Attributes:
         cost_weight: Success per USD.
         accuracy, ci95, cost_usd: As in `Figure`.
+        over_mix: Gain over a random mix of two models at the same cost, which the training
+            parts name; None if unknown.
     """
 
     cost_weight: float
     accuracy: float | None
     ci95: Interval | None
     cost_usd: float | None
+    over_mix: Gain | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,6 +332,7 @@ class ReportFields:
     alike_prompts: Mapping[str, Any] | None = None
     gain_over_shuffled: GainOverShuffled
     pareto: tuple[FrontierPoint, ...]
+    frontier_gain: Gain | None = None
     models: tuple[SingleModel, ...]
     groups: tuple[GroupFigures, ...]
     leave_one_group_out: LeaveOneGroupOut | None
@@ -407,7 +411,11 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         **{name: Figure(**values[name]) if values[name] else None for name in BASELINES},
         "gain": _gain(values["gain"]),
         "gain_over_shuffled": GainOverShuffled(**values["gain_over_shuffled"]),
-        "pareto": tuple(FrontierPoint(**point) for point in values["pareto"]),
+        "pareto": tuple(
+            FrontierPoint(**{**point, "over_mix": _gain(point.get("over_mix"))})
+            for point in values["pareto"]
+        ),
+        "frontier_gain": _gain(values.get("frontier_gain")),
         "models": tuple(SingleModel(**row) for row in values["models"]),
         "groups": tuple(GroupFigures(**row) for row in values["groups"]),
         "leave_one_group_out": left_out
@@ -431,6 +439,12 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _gain(values: dict[str, Any]) -> Gain:
+@overload
+def _gain(values: dict[str, Any]) -> Gain: ...
+@overload
+def _gain(values: dict[str, Any] | None) -> Gain | None: ...
+def _gain(values: dict[str, Any] | None) -> Gain | None:
+    if values is None:
+        return None
     change = values["cost_change"]
     return Gain(**{**values, "cost_change": change and CostChange(**change)})

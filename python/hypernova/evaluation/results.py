@@ -122,7 +122,10 @@ def build_report(run: EvaluationRun) -> Report:
     )
     frontier = [
         WeightedResult(
-            weight, figures.figure(f"weight {i}"), figures.gain(f"weight {i}", "best_single")
+            weight,
+            figures.figure(f"weight {i}"),
+            figures.gain(f"weight {i}", "best_single"),
+            figures.gain(f"weight {i}", f"mix {i}") if f"mix {i}" in figures else None,
         )
         for i, weight in enumerate(run.cost_weights)
     ]
@@ -154,9 +157,11 @@ def build_report(run: EvaluationRun) -> Report:
                 accuracy=result.figure.accuracy,
                 ci95=result.figure.ci95,
                 cost_usd=result.figure.cost_usd,
+                over_mix=result.over_mix,
             )
             for result in frontier
         ),
+        frontier_gain=figures.gain("frontier", "hull") if "hull" in figures else None,
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
         leave_one_group_out=_leave_one_group_out(run, figures) if run.group_splits else None,
@@ -198,6 +203,51 @@ def _shuffled(run: EvaluationRun) -> StrategyOutcomes:
     )
 
 
+def _mixed(run: EvaluationRun, chosen: Sequence[Ints]) -> StrategyOutcomes:
+    """Compute the expectation of the mix that costs what the choices of each split do.
+
+    Args:
+        run: The evaluation.
+        chosen: Models chosen for the test part of each split.
+    """
+    mixes = []
+    for split, decisions, models in zip(run.splits, run.decisions, chosen, strict=True):
+        cost = float(mean_known(run.table.cost_usd[split.test, models]))
+        mixes.append(None if decisions.hull is None else decisions.hull.mix(cost))
+    return mix_outcomes(
+        run.table,
+        _by_task(run, [-1 if mix is None else mix.cheap for mix in mixes]),
+        _by_task(run, [-1 if mix is None else mix.dear for mix in mixes]),
+        _by_task(run, [0.0 if mix is None else mix.share for mix in mixes], 0.0),
+    )
+
+
+def _add_mixes(run: EvaluationRun, figures: PairedFigures, test_to_train: float) -> None:
+    """Add the mix at the router's cost for each cost weight, and the mean over all weights."""
+    parts: dict[str, list[StrategyOutcomes]] = {"frontier": [], "hull": []}
+    for i in range(len(run.cost_weights)):
+        chosen = _by_task(run, [d.by_weight[i] for d in run.decisions])
+        routed, mixed = (
+            chosen_outcomes(run.table, chosen),
+            _mixed(run, [d.by_weight[i] for d in run.decisions]),
+        )
+        figures.add(f"mix {i}", mixed)
+        figures.pair(f"weight {i}", f"mix {i}", test_to_train)
+        # A mean over the weights is of those at which both have an outcome.
+        either = np.isnan(routed.score) | np.isnan(mixed.score)
+        for name, outcomes in (("frontier", routed), ("hull", mixed)):
+            parts[name].append(replace(outcomes, score=np.where(either, np.nan, outcomes.score)))
+    for name, of_weights in parts.items():
+        figures.add(
+            name,
+            StrategyOutcomes(
+                mean_known(np.stack([outcomes.score for outcomes in of_weights])),
+                mean_known(np.stack([outcomes.cost for outcomes in of_weights])),
+            ),
+        )
+    figures.pair("frontier", "hull", test_to_train)
+
+
 def _figures(run: EvaluationRun, artifact: Artifact, chosen: Ints) -> PairedFigures:
     table, decisions = run.table, run.decisions
     figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3))
@@ -216,23 +266,16 @@ def _figures(run: EvaluationRun, artifact: Artifact, chosen: Ints) -> PairedFigu
     figures.add("oracle", oracle(table))
     if run.group_names:
         figures.add("group_oracle", group_oracle(table, run.groups))
-    mixes = [d.mix for d in decisions]
-    if any(mixes):
-        figures.add(
-            "cost_matched_mix",
-            mix_outcomes(
-                table,
-                _by_task(run, [-1 if mix is None else mix.cheap for mix in mixes]),
-                _by_task(run, [-1 if mix is None else mix.dear for mix in mixes]),
-                _by_task(run, [0.0 if mix is None else mix.share for mix in mixes], 0.0),
-            ),
-        )
+    if any(d.hull for d in decisions):
+        figures.add("cost_matched_mix", _mixed(run, [d.chosen for d in decisions]))
     for m in range(table.n_models):
         of_model = StrategyOutcomes(table.score[:, m][None], table.cost_usd[:, m][None])
         figures.add(f"model {m}", of_model)
     for i in range(len(run.cost_weights)):
         add(f"weight {i}", _by_task(run, [d.by_weight[i] for d in decisions]))
         figures.pair(f"weight {i}", "best_single", overlap)
+    if run.cost_weights and all(d.hull for d in decisions):
+        _add_mixes(run, figures, overlap)
     if run.group_splits:
         decisions, splits = run.group_decisions, run.group_splits
         add("left out", _by_task(run, [d.chosen for d in decisions], splits=splits))

@@ -65,6 +65,12 @@ def lines(report: ReportFields) -> list[str]:
     if frontier:
         written += ["", "router, held-out, by cost weight"]
         written += [_row(f"{point.cost_weight:.3g} per USD", point) for point in frontier]
+        over_mix = report.frontier_gain
+        if over_mix is not None and over_mix.mean is not None and over_mix.ci95 is not None:
+            written += _wrapped(
+                "over a random mix of two models at the same cost, mean over all cost weights: "
+                f"{_points(over_mix.mean, over_mix.ci95)}"
+            )
     for note in report.notes:
         written += ["", *_wrapped(f"note: {note}")]
     return written

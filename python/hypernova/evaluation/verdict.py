@@ -6,8 +6,8 @@ The rule of the verdict, in this order (docs/evaluation.md gives the reasons):
 
 1. The gain over the best single model is proven, its interval above 0, and so is the
    gain over routers that learned from shuffled prompts: *Route*.
-2. Some cost weight is proven to save money and proven to lose no more than `MARGIN`
-   of accuracy, and no single model does both as well: *Route for cost*.
+2. Some cost weight is proven to save money, to lose no more than `MARGIN` of accuracy, and
+   to be more accurate than a random mix of two models at the same cost: *Route for cost*.
 3. The gain may be real and worth having, but is not proven: *Do not route yet*.
 4. Otherwise: *Do not route*.
 """
@@ -50,11 +50,13 @@ class WeightedResult:
         cost_weight: Success per USD.
         figure: Accuracy and cost.
         gain: Gain over the best single model.
+        over_mix: Gain over the random mix of two models at the same cost; None if unknown.
     """
 
     cost_weight: float
     figure: Figure
     gain: Gain
+    over_mix: Gain | None
 
 
 def cheaper_weight(gains: Sequence[Gain]) -> int | None:
@@ -125,11 +127,12 @@ def verdict(
                 f"Do not route: use {plain.model} for everything; at ${plain.cost_usd:.3g} a "
                 f"task and an accuracy of {plain.accuracy:.3f} no cost weight is better"
             )
-        return (
-            f"Route for cost: {_percent(result.gain)} lower cost than {single} at a cost weight of "
-            f"{result.cost_weight:.3g}, for {_points(result.gain)} of accuracy "
-            f"({_interval(result.gain)})"
-        )
+        if result.over_mix is not None and result.over_mix.is_proven:
+            return (
+                f"Route for cost: {_percent(result.gain)} lower cost than {single} at a cost "
+                f"weight of {result.cost_weight:.3g}, for {_points(result.gain)} of accuracy "
+                f"({_interval(result.gain)})"
+            )
     if gain.is_proven:
         return (
             f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}), but a router "

@@ -8,8 +8,12 @@ One drawing serves all widths: its points have numbers, and a table beside it th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hypernova.evaluation.baselines import upper_hull
 from hypernova.evaluation.html.markup import Markup, el, note, table
 from hypernova.evaluation.html.number_format import NumberFormat, plural, usd
 from hypernova.evaluation.html.scale import Scale
@@ -36,6 +40,8 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 490, 12, 348
 BESIDE = 40
 # Intervals closer than this would be one blot: the first one is drawn.
 APART = 14
+# Points of the line of mixes between two models.
+MIXES = 13
 # More single models than this have a number only if no other one beats them.
 NUMBERED = 12
 
@@ -100,12 +106,13 @@ def frontier(report: ReportFields, numbers: NumberFormat) -> Markup:
         el(
             "p",
             "The line is the router on tasks it had not seen, at rising cost weights; vertical "
-            "strokes are 95% intervals, where there is room. Single models are in hindsight. Up "
-            "and to the left is better.",
+            "strokes are 95% intervals, where there is room. Single models are in hindsight, and "
+            "the dashed line is what random mixes of two of them reach. Up and to the left is "
+            "better.",
         ),
         el(
             "figure",
-            _drawing(router, numbered, others),
+            _drawing(router, numbered, others, mixes(models)),
             el("figcaption", _key(router[0], numbered, others, numbers)),
             class_="keyed",
         ),
@@ -134,6 +141,23 @@ def undominated(models: Sequence[Mark]) -> list[Mark]:
     return best[::-1]
 
 
+def mixes(models: Sequence[Mark]) -> list[tuple[float, float]]:
+    """Find the best accuracy of random mixes of two single models, for rising costs.
+
+    Returns:
+        Pairs of cost and accuracy, several between two models: on an axis of ratios a mix is no
+        straight line.
+    """
+    cost, accuracy = (np.array([getattr(m, key) for m in models]) for key in ("cost", "accuracy"))
+    hull = upper_hull(cost, accuracy)
+    found: list[tuple[float, float]] = []
+    for i, j in pairwise(hull):
+        share = np.linspace(0.0, 1.0, MIXES)
+        costs, accuracies = (v[i] + share * (v[j] - v[i]) for v in (cost, accuracy))
+        found += zip(costs.tolist(), accuracies.tolist(), strict=True)
+    return found
+
+
 def _lowest(marks: Sequence[Mark]) -> float:
     """Find the start of the axis: poor models would press what matters into a strip."""
     ends: list[float] = []
@@ -142,7 +166,12 @@ def _lowest(marks: Sequence[Mark]) -> float:
     return max(0.0, min(ends) - DEPTH * (max(ends) - min(ends)))
 
 
-def _drawing(router: Sequence[Mark], numbered: Sequence[Mark], others: Sequence[Mark]) -> Markup:
+def _drawing(
+    router: Sequence[Mark],
+    numbered: Sequence[Mark],
+    others: Sequence[Mark],
+    mixed: Sequence[tuple[float, float]],
+) -> Markup:
     marks = [*others, *router, *numbered[::-1]]
     costs = [mark.cost for mark in marks]
     log = min(costs) > 0 and max(costs) > DECADE * min(costs)
@@ -150,7 +179,10 @@ def _drawing(router: Sequence[Mark], numbered: Sequence[Mark], others: Sequence[
     ends = [end for mark in router for end in mark.ci95 or ()]
     y = Scale.over([*(mark.accuracy for mark in marks), *ends], BOTTOM, TOP)
     first, last = (f"{100 * m.accuracy:.1f}% for {usd(m.cost)}" for m in (router[0], router[-1]))
-    path = " ".join(f"{x(mark.cost):.1f},{y(mark.accuracy):.1f}" for mark in router)
+
+    def path(through: Iterable[tuple[float, float]]) -> str:
+        return " ".join(f"{x(cost):.1f},{y(accuracy):.1f}" for cost, accuracy in through)
+
     return el(
         "svg",
         el("title", "Accuracy against cost a task", id="cost-title"),
@@ -158,7 +190,8 @@ def _drawing(router: Sequence[Mark], numbered: Sequence[Mark], others: Sequence[
            "the numbered points.", id="cost-desc"),
         *_grid(x, y),
         *_whiskers(router, x, y),
-        el("polyline", class_="line", points=path),
+        el("polyline", class_="hull", points=path(mixed)) if mixed else "",
+        el("polyline", class_="line", points=path((m.cost, m.accuracy) for m in router)),
         *(_shape(mark, x(mark.cost), y(mark.accuracy)) for mark in marks),
         *(el("text", text, class_="label", x=left, y=middle + 0.35 * FONT)
           for text, left, middle in labels(numbered, x, y)),
