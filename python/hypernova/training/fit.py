@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from hypernova.training.trainer import TrainingResult
 
 SELECTION_LABEL = "cross-validated on the folds that chose the setting: slightly too good"
+# Tasks that are decided at a time.
+_PIECE = 4096
 
 
 def fit(
@@ -186,6 +188,7 @@ def fit(
             mapper=mapper,
             progress=progress,
         )
+        release_memory()
         target = None
         if target_cost is not None or target_accuracy is not None:
             target = _find_target(
@@ -193,6 +196,7 @@ def fit(
             )
             cost_weight = target.cost_weight
         found = _describe(texts, embedded, learned) if describe else {}
+        release_memory()
         if reads_text:
             found |= _alike_prompts(tasks, texts, embedded)
         if without is not None:
@@ -314,7 +318,9 @@ def _in_sample_figures(
     table: OutcomeTable, artifact: Artifact, embedded: EmbeddedTable
 ) -> dict[str, object]:
     """Measure the artifact on tasks that it was fitted to."""
-    chosen = artifact.decide_many(embedded.vectors).model_indices
+    # In pieces: the core copies the vectors that it is given.
+    pieces = np.split(embedded.vectors, range(_PIECE, table.n_tasks, _PIECE))
+    chosen = np.concatenate([artifact.decide_many(piece).model_indices for piece in pieces])
     score = table.score[np.arange(table.n_tasks), chosen]
     # A task without an outcome of the chosen model is not scored; a model may have none at all.
     single = mean_known(table.score)

@@ -34,6 +34,8 @@ MIN_Z = 1.645
 MAX_WORD_CHARS = 30
 # An embedder reads hardly more of a prompt, and a prompt may be a megabyte.
 MAX_PROMPT_CHARS = 10_000
+# Vectors whose distances are computed at a time: it bounds copies in float64.
+_PIECE = 1024
 
 # Python's \w leaves out the vowel signs that many scripts write within a word.
 _WORD = re.compile(
@@ -133,7 +135,10 @@ def _typical(different: dict[str, int], vectors: Floats, centroid: Floats) -> li
     if not different:
         return []
     tasks = np.fromiter(different.values(), dtype=np.int64)
-    distances = ((vectors[tasks].astype(np.float64) - centroid) ** 2).sum(axis=1)
+    pieces = np.split(tasks, range(_PIECE, len(tasks), _PIECE))
+    distances = np.concatenate(
+        [((vectors[piece].astype(np.float64) - centroid) ** 2).sum(axis=1) for piece in pieces]
+    )
     texts = list(different)
     lines: dict[str, None] = {}
     for place in np.argsort(distances, kind="stable").tolist():
