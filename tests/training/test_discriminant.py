@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from hypernova.training.clustering.clusters import Clusters
-from hypernova.training.clustering.discriminant import WITHIN_WEIGHT, GroupCentroids, discriminate
+from hypernova.training.clustering.discriminant import WITHIN_WEIGHT, discriminate
 from hypernova.training.clustering.groups import MIN_GROUP_TASKS, GroupNumbers
 from hypernova.training.clustering.kmeans import assign, kmeans
 from hypernova.training.estimates.linear_correction import Coordinates
@@ -17,6 +17,9 @@ from hypernova.training.estimates.outcome_sums import sum_groups
 from support.commands import run_python
 from support.factories import interleaved, unit
 from support.paths import TESTS
+
+if TYPE_CHECKING:
+    from hypernova.training.clustering.clusters import Clusters
 
 
 class TestGroups:
@@ -52,7 +55,7 @@ class TestGroups:
         assert number[100:].tolist() == [5] * 7
 
 
-def found(vectors, groups, number: int | None = None) -> GroupCentroids:
+def found(vectors, groups, number: int | None = None) -> Clusters:
     coordinates = Coordinates.of(vectors)
     sums = sum_groups(coordinates.values, groups, number or int(groups.max()) + 1)
     return discriminate(sums, coordinates.basis)
@@ -91,9 +94,9 @@ class TestDiscriminate:
         rng = np.random.default_rng(0)
         vectors, groups = clumps(rng, sizes, dim)
         new, _ = clumps(rng, [200], dim)
-        centroids, numbers, sharpness = found(vectors, groups)
-        assert numbers.tolist() == list(range(len(sizes)))
-        shares = Clusters(centroids, sharpness).shares(new)
+        clusters = found(vectors, groups)
+        assert clusters.groups.tolist() == list(range(len(sizes)))
+        shares = clusters.shares(new)
         expected = probabilities(vectors, groups, new)
         assert expected.min(axis=1).mean() > 0.02 or dim > 8
         np.testing.assert_allclose(shares, expected, atol=2e-3)
@@ -107,12 +110,12 @@ class TestDiscriminate:
         """On new vectors too, where k-means with as many clusters finds what does not matter."""
         rng = np.random.default_rng(0)
         (vectors, _, groups), (new, _, new_groups) = interleaved(rng), interleaved(rng)
-        centroids, numbers, _ = found(vectors, groups)
-        own = numbers[assign(new, centroids)[0]] == new_groups
+        clusters = found(vectors, groups)
+        own = clusters.groups[assign(new, clusters.centroids)[0]] == new_groups
         assert own.mean() > 0.95
-        k = kmeans(vectors, len(centroids), 0)
-        clusters = assign(vectors, k)[0]
-        majority = np.array([np.bincount(groups[clusters == c]).argmax() for c in range(len(k))])
+        k = kmeans(vectors, clusters.k, 0)
+        nearest = assign(vectors, k)[0]
+        majority = np.array([np.bincount(groups[nearest == c]).argmax() for c in range(len(k))])
         assert (majority[assign(new, k)[0]] == new_groups).mean() < 0.75
 
     def test_groups_without_a_task_have_no_centroid(self) -> None:
@@ -123,18 +126,18 @@ class TestDiscriminate:
         """Nothing to tell apart, whatever the sizes: no number that is not finite."""
         vectors = np.repeat(np.eye(3, dtype=np.float32), 24, axis=0)
         for groups in (np.arange(72) % 2, np.arange(72) % 6 // 5):
-            centroids, _, sharpness = found(vectors, groups)
-            assert np.isfinite(centroids).all()
-            shares = Clusters(centroids, sharpness).shares(vectors)
+            clusters = found(vectors, groups)
+            assert np.isfinite(clusters.centroids).all()
+            shares = clusters.shares(vectors)
             assert np.ptp(shares, axis=0).max() < 1e-3
 
     def test_groups_of_one_vector_each(self) -> None:
         """Nothing varies within groups."""
         vectors = np.repeat(np.eye(3, 5, dtype=np.float32), 30, axis=0)
         groups = np.repeat(np.arange(3), 30)
-        centroids, _, sharpness = found(vectors, groups)
-        assert np.isfinite(centroids).all()
-        assert np.array_equal(Clusters(centroids, sharpness).shares(vectors).argmax(axis=1), groups)
+        clusters = found(vectors, groups)
+        assert np.isfinite(clusters.centroids).all()
+        assert np.array_equal(clusters.shares(vectors).argmax(axis=1), groups)
 
 
 PROGRAM = """

@@ -70,8 +70,7 @@ class Partition:
         """
         if self.clusters is not None:
             return self.clusters
-        found = discriminate(sums, basis)
-        return Clusters(found.centroids, found.sharpness, found.groups)
+        return discriminate(sums, basis)
 
 
 def find_partition(

@@ -11,12 +11,14 @@ centroids up to a vector that all have in common, and that vector is chosen to g
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.clustering.clusters import Clusters
+
 if TYPE_CHECKING:
-    from hypernova.numeric import Floats, Ints
+    from hypernova.numeric import Floats
     from hypernova.training.estimates.sums import Sums
 
 # Share of the mean variance that is added to the variance of each direction within groups. A
@@ -30,22 +32,8 @@ MIN_DIFFERENCE = 1e-3
 NOVELTY_PULL = 1.0
 
 
-class GroupCentroids(NamedTuple):
-    """Centroids of the groups that have tasks.
-
-    Attributes:
-        centroids: float32 (k, dim).
-        groups: Number of each centroid's group, (k,).
-        sharpness: Of the soft assignment in which a share is a group's probability.
-    """
-
-    centroids: Floats
-    groups: Ints
-    sharpness: float
-
-
-def discriminate(sums: Sums, basis: Floats | None = None) -> GroupCentroids:
-    """Find the centroids whose shares in a vector are the probabilities of the groups.
+def discriminate(sums: Sums, basis: Floats | None = None) -> Clusters:
+    """Find the clusters whose shares in a vector are the probabilities of the groups with tasks.
 
     Args:
         sums: Sums of `sum_groups`.
@@ -77,6 +65,6 @@ def discriminate(sums: Sums, basis: Floats | None = None) -> GroupCentroids:
     centroids = slopes / sharpness + shift
     if basis is not None:
         centroids = centroids @ basis.T
-    return GroupCentroids(
-        np.ascontiguousarray(centroids, dtype=np.float32), groups, float(np.float32(sharpness))
+    return Clusters(
+        np.ascontiguousarray(centroids, dtype=np.float32), float(np.float32(sharpness)), groups
     )

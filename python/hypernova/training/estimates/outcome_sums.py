@@ -12,7 +12,7 @@ cell. Sums beyond that depend on the order alone, and pieces have one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -32,24 +32,6 @@ _Value = TypeVar("_Value", bound=np.generic)
 SCORE_BITS, COST_BITS, LATENCY_BITS, FACTOR_BITS = 32, 36, 26, 18
 # Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
 PIECE_TASKS = 1024
-
-
-class Outcomes(NamedTuple):
-    """Outcomes of n tasks and m models, (n, m) each, as a table has them.
-
-    Attributes:
-        score: In 0..1, NaN where there is no outcome.
-        cost_usd: NaN where unknown.
-        latency_s: NaN where unknown.
-    """
-
-    score: Floats
-    cost_usd: Floats
-    latency_s: Floats
-
-    def subset(self, tasks: Ints) -> Outcomes:
-        """Return the outcomes of some tasks, by their indices."""
-        return Outcomes(*(values[tasks] for values in self))
 
 
 def rounded(values: Floats, bits: int) -> Floats:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.artifact.profile import Profile
-from hypernova.training.estimates.outcome_sums import Outcomes, sum_outcomes, sum_pairs
+from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
 from hypernova.training.estimates.sums import ratio
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Evidence:
     sums: Sums
 
     @classmethod
-    def of(cls, table: OutcomeTable | Outcomes, clusters: Ints, k: int) -> Evidence:
+    def of(cls, table: OutcomeTable, clusters: Ints, k: int) -> Evidence:
         """Sum the outcomes of a table.
 
         Args:
