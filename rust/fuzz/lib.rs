@@ -2,7 +2,7 @@
 //!
 //! Not here: the source of the bytes (`fuzz_targets/`).
 
-use hypernova_core::{Artifact, Error, Request, RouteOptions};
+use hypernova_core::{Price, Artifact, Error, Request, RouteOptions};
 
 /// Open any bytes as an artifact; if they are accepted, read every value and decide. This must
 /// never panic.
@@ -78,7 +78,7 @@ fn decide(artifact: &Artifact) {
     request.latency_weight = Some(0.5);
     request.min_success = Some(0.0);
     request.deny = Some(vec![artifact.model_name(0).to_owned()]);
-    request.prices = Some(vec![(artifact.model_name(0).to_owned(), 0.25)]);
+    request.prices = Some(vec![(artifact.model_name(0).to_owned(), Price::Task(0.25))]);
     let asked = RouteOptions::resolve(artifact, &request).expect("the request is valid");
     for options in [RouteOptions::defaults(artifact), asked] {
         for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {

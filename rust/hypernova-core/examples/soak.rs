@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hypernova_core::format::{Blending, Policy};
 use hypernova_core::{
-    Artifact, ArtifactValues, Decision, LinearCorrection, Request, RouteOptions, SimdLevel,
+    Artifact, ArtifactValues, Decision, LinearCorrection, Price, Request, RouteOptions, SimdLevel,
 };
 
 const CLUSTERS: usize = 100;
@@ -81,7 +81,7 @@ fn request() -> Request {
     request.max_cost_usd = Some(0.019);
     request.min_success = Some(0.05);
     request.deny = Some(vec!["vendor/model-3".into()]);
-    request.prices = Some(vec![("vendor/model-7".into(), 0.001)]);
+    request.prices = Some(vec![("vendor/model-7".into(), Price::Task(0.001))]);
     request
 }
 

@@ -32,6 +32,8 @@ pub struct Artifact {
     pub(crate) default_choices: Box<[AtomicU32]>,
     /// Indices of the models in the order of their names, for a binary search.
     models_by_name: Box<[u32]>,
+    /// Indices of the groups in the order of their names.
+    pub(crate) groups_by_name: Box<[u32]>,
     sha256: OnceLock<String>,
 }
 
@@ -136,18 +138,28 @@ impl Artifact {
     ///
     /// The error of the first rule of `FORMAT.md` that the values break.
     pub fn build(values: &ArtifactValues) -> Result<Self, Error> {
-        if let Some(correction) = &values.correction {
-            // The file stores both in one section, whose length does not show an offset too many
-            // and a slope too few.
-            let (models, dim) = (values.models.len(), values.dim as usize);
-            let lengths = [models, models.saturating_mul(dim)];
-            if [correction.offsets.len(), correction.slopes.len()] != lengths {
-                return Err(Error::SectionLength {
-                    tag: tag::SLOPES,
-                    expected: format!("4 x {models} and 4 x {models} x {dim}"),
-                    found: 4 * (correction.offsets.len() + correction.slopes.len()) as u64,
-                });
+        // The file stores offsets and slopes in one section, whose length does not show an offset
+        // too many and a slope too few.
+        let (models, dim) = (values.models.len(), values.dim as usize);
+        let check = |tag, rows: usize, offsets: &[f32], slopes: &[f32]| {
+            let lengths = [rows.saturating_mul(models), models.saturating_mul(dim)];
+            if [offsets.len(), slopes.len()] == lengths {
+                return Ok(());
             }
+            Err(Error::SectionLength {
+                tag,
+                expected: format!("4 x {} and 4 x {models} x {dim}", lengths[0]),
+                found: 4 * (offsets.len() + slopes.len()) as u64,
+            })
+        };
+        if let Some(own) = &values.correction {
+            check(tag::SLOPES, 1, &own.offsets, &own.slopes)?;
+        }
+        if let Some(groups) = &values.groups
+            && let Some(own) = &groups.correction
+        {
+            let rows = groups.names.len();
+            check(tag::GROUP_CORRECTION, rows, &own.offsets, &own.slopes)?;
         }
         Self::from_bytes(&format::encode(values))
     }
@@ -161,6 +173,7 @@ impl Artifact {
             pruner: None,
             default_choices: Box::default(),
             models_by_name: Box::default(),
+            groups_by_name: Box::default(),
             sha256: OnceLock::new(),
         };
         this.pruner = Pruner::new(level, this.centroids(), this.dim());
@@ -168,6 +181,9 @@ impl Artifact {
         let mut models_by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
         models_by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
         this.models_by_name = models_by_name;
+        let mut groups_by_name: Box<[u32]> = (0..this.n_groups() as u32).collect();
+        groups_by_name.sort_unstable_by_key(|&group| this.group_name(group).as_bytes());
+        this.groups_by_name = groups_by_name;
         this
     }
 
@@ -336,7 +352,7 @@ impl Artifact {
     /// Numbers of outcomes, `n_clusters + 1` x `n_models`; the last row is the whole table.
     #[must_use]
     pub fn counts(&self) -> &[f64] {
-        bytemuck::cast_slice(self.part(&self.layout.counts))
+        self.f64s(&self.layout.counts)
     }
 
     /// Mean scores, `n_clusters + 1` x `n_models`.
@@ -399,13 +415,22 @@ impl Artifact {
         self.layout.correction.as_ref().map(|[_, s]| self.f32s(s))
     }
 
-    fn part(&self, range: &Range<usize>) -> &[u8] {
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn part(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes()[range.clone()]
+    }
+
+    /// Read a range as f64; see [`Self::f32s`].
+    pub(crate) fn f64s(&self, range: &Range<usize>) -> &[f64] {
+        bytemuck::cast_slice(self.part(range))
     }
 
     /// Read a range as f32. Cannot panic: every section starts at a multiple of 64 from an
     /// aligned base, and its length was validated.
-    fn f32s(&self, range: &Range<usize>) -> &[f32] {
+    pub(crate) fn f32s(&self, range: &Range<usize>) -> &[f32] {
         bytemuck::cast_slice(self.part(range))
     }
 }

@@ -9,10 +9,11 @@ use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{BlendedEstimates, RowEstimates};
 use crate::nearest::{Nearest, QUERY_BATCH, TopK, check_finite};
-use crate::options::{OnNovel, RouteOptions};
+use crate::options::{Group, OnNovel, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{
     Choice, RankingEntry, Reason, choose, no_candidate, rank, rank_without_vector,
 };
+use crate::profile::Groups;
 
 /// The decision for one vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +24,8 @@ pub struct Decision {
     /// Index of the nearest centroid.
     pub cluster: u32,
     /// Row of the profiles that the estimates came from: the cluster, or the number of clusters
-    /// (the whole table) if the prompt is novel. Where the artifact blends, other clusters
-    /// contributed too.
+    /// (the whole table) if the prompt is novel, or that number plus 1 plus the index of the group
+    /// that the caller named. Where the artifact blends, other clusters contributed too.
     pub row: u32,
     /// Euclidean distance from the nearest centroid.
     pub distance: f32,
@@ -34,10 +35,12 @@ pub struct Decision {
     pub reason: Reason,
     /// Probability with which the model was drawn; 1 unless the caller explores.
     pub propensity: f64,
+    /// The facts that the caller stated about the prompt.
+    pub facts: PromptFacts,
 }
 
 impl Decision {
-    /// Assemble a decision, such as one that was stored.
+    /// Assemble a decision about a prompt without stated facts, such as one that was stored.
     #[must_use]
     pub fn new(
         model: u32,
@@ -56,7 +59,14 @@ impl Decision {
             novelty,
             reason,
             propensity,
+            facts: PromptFacts::default(),
         }
+    }
+
+    /// Return the decision with the facts that the caller stated about the prompt.
+    #[must_use]
+    pub fn with_facts(self, facts: PromptFacts) -> Self {
+        Self { facts, ..self }
     }
 }
 
@@ -87,7 +97,7 @@ impl Artifact {
     ///
     /// If the options were resolved for an artifact with another number of models.
     pub fn decide(&self, vector: &[f32], options: &RouteOptions) -> Result<Decision, Error> {
-        self.decide_at(0, vector, options)
+        self.decide_at(0, vector, options, options.facts)
     }
 
     fn decide_at(
@@ -95,6 +105,7 @@ impl Artifact {
         at: usize,
         vector: &[f32],
         options: &RouteOptions,
+        facts: PromptFacts,
     ) -> Result<Decision, Error> {
         if vector.len() != self.dim() {
             return Err(Error::VectorDim {
@@ -103,17 +114,14 @@ impl Artifact {
             });
         }
         check_finite(self.level(), vector)?;
-        if self.ranks_by_vector() {
+        // The profile of a group is not blended with others.
+        let blends = !matches!(facts.group, Group::Known(_)) && self.blends_or_corrects();
+        if blends {
             let top_k = self.blended_clusters(vector);
-            return self.decide_from_nearest(
-                at,
-                vector,
-                top_k.as_slice()[0],
-                Some(&top_k),
-                options,
-            );
+            let nearest = top_k.as_slice()[0];
+            return self.decide_from_nearest(at, vector, nearest, Some(&top_k), options, facts);
         }
-        self.decide_from_nearest(at, vector, self.nearest(vector), None, options)
+        self.decide_from_nearest(at, vector, self.nearest(vector), None, options, facts)
     }
 
     /// Decide for a vector, given its nearest centroid, and the nearest ones where estimates are
@@ -125,13 +133,17 @@ impl Artifact {
         found: Nearest,
         top_k: Option<&TopK>,
         options: &RouteOptions,
+        facts: PromptFacts,
     ) -> Result<Decision, Error> {
         let distance = found.squared.sqrt();
         let (novelty, novel) = self.novelty(distance);
-        let row = if novel {
-            self.n_clusters() as u32
-        } else {
-            found.index
+        let group = self.stated_group(facts);
+        // A prompt whose kind is known is not novel, however it reads.
+        let novel = novel && group.is_none();
+        let row = match group {
+            Some((_, group)) => self.n_clusters() as u32 + 1 + group,
+            None if novel => self.n_clusters() as u32,
+            None => found.index,
         };
         if novel && options.on_novel == OnNovel::Error {
             return Err(Error::Novel {
@@ -140,12 +152,17 @@ impl Artifact {
                 limit: self.policy().novelty_limit,
             });
         }
-        let chosen = match top_k {
-            Some(top_k) if !novel => {
-                let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
-                choose(self, &blend, novel, options, at)
+        let length = facts.length;
+        let chosen = match (group, top_k) {
+            (Some((groups, group)), _) => {
+                let row = RowEstimates::of_group(self, &groups, group as usize, vector);
+                choose(self, &row, novel, options, length, at)
             }
-            _ => self.choose_in_row(row as usize, novel, options, at),
+            (None, Some(top_k)) if !novel => {
+                let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
+                choose(self, &blend, novel, options, length, at)
+            }
+            _ => self.choose_in_row(row as usize, novel, options, length, at),
         };
         let chosen = chosen.map_err(|e| e.in_cluster(found.index))?;
         Ok(Decision {
@@ -156,7 +173,17 @@ impl Artifact {
             novelty,
             reason: chosen.reason,
             propensity: chosen.propensity,
+            facts,
         })
+    }
+
+    /// The profiles of the groups, and the index of the one that the caller named, if the artifact
+    /// holds it.
+    pub(crate) fn stated_group(&self, facts: PromptFacts) -> Option<(Groups<'_>, u32)> {
+        match facts.group {
+            Group::Known(group) => Some((self.groups()?, group)),
+            Group::Unstated | Group::Unknown => None,
+        }
     }
 
     /// Novelty of a vector at this distance from its nearest centroid, and whether the prompt is
@@ -178,11 +205,13 @@ impl Artifact {
         row: usize,
         novel: bool,
         options: &RouteOptions,
+        length: PromptLength,
         at: usize,
     ) -> Result<Choice, Error> {
         const REASONS: u32 = Reason::ALL.len() as u32;
         if !options.are_defaults(self.policy()) {
-            return choose(self, &RowEstimates::new(self, row), novel, options, at);
+            let row = RowEstimates::new(self, row);
+            return choose(self, &row, novel, options, length, at);
         }
         let cached = &self.default_choices[row];
         if let Some(code) = cached.load(Ordering::Relaxed).checked_sub(1) {
@@ -192,7 +221,8 @@ impl Artifact {
                 propensity: 1.0,
             });
         }
-        let chosen = choose(self, &RowEstimates::new(self, row), novel, options, at)?;
+        let estimates = RowEstimates::new(self, row);
+        let chosen = choose(self, &estimates, novel, options, length, at)?;
         let code = chosen.model.checked_mul(REASONS);
         if let Some(code) = code.and_then(|c| c.checked_add(chosen.reason as u32 + 1)) {
             cached.store(code, Ordering::Relaxed);
@@ -208,11 +238,16 @@ impl Artifact {
         self.nearest_k(vector, count)
     }
 
+    /// Whether estimates are blended over clusters, or corrected by the vector.
+    pub(crate) fn blends_or_corrects(&self) -> bool {
+        self.blending().is_some() || self.slopes().is_some()
+    }
+
     /// Whether [`Self::rank`] needs the vector: only where the artifact blends clusters or
     /// corrects estimates.
     #[must_use]
     pub fn ranks_by_vector(&self) -> bool {
-        self.blending().is_some() || self.slopes().is_some()
+        self.blends_or_corrects() || self.groups().is_some_and(|g| g.correction.is_some())
     }
 
     /// Rank all models that meet the limits, the best first; the first is the chosen model.
@@ -233,13 +268,22 @@ impl Artifact {
     ) -> Vec<RankingEntry> {
         let (row, model) = (decision.row as usize, decision.model);
         let novel = row == self.n_clusters();
-        if novel || !self.ranks_by_vector() {
-            return rank(self, &RowEstimates::new(self, row), novel, options, model);
+        let length = decision.facts.length;
+        if let Some((groups, group)) = self.stated_group(decision.facts) {
+            if groups.correction.is_some() {
+                assert_eq!(vector.len(), self.dim());
+            }
+            let row = RowEstimates::of_group(self, &groups, group as usize, vector);
+            return rank(self, &row, novel, options, length, model);
+        }
+        if novel || !self.blends_or_corrects() {
+            let row = RowEstimates::new(self, row);
+            return rank(self, &row, novel, options, length, model);
         }
         assert_eq!(vector.len(), self.dim());
         let top_k = self.blended_clusters(vector);
         let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
-        rank(self, &blend, novel, options, model)
+        rank(self, &blend, novel, options, length, model)
     }
 
     /// Rank all models that meet the limits for a prompt without a vector, such as one that
@@ -304,12 +348,15 @@ impl Artifact {
         options: &RouteOptions,
     ) -> Result<Vec<Decision>, Error> {
         let mut decided = Vec::with_capacity(matrix.len() / self.dim());
-        self.decide_into(matrix, options, &mut decided)?;
+        self.decide_into(matrix, options, None, &mut decided)?;
         Ok(decided)
     }
 
     /// Decide for a part of a matrix, as [`Self::decide_many`] does: decisions are appended to
     /// `decided`, and the row in an error counts from its first.
+    ///
+    /// `facts` are those of the rows of the whole matrix, if they differ from row to row; else
+    /// those of the options hold for all.
     ///
     /// # Errors
     ///
@@ -317,11 +364,12 @@ impl Artifact {
     ///
     /// # Panics
     ///
-    /// As [`Self::decide`].
+    /// As [`Self::decide`], or if there are fewer facts than rows.
     pub fn decide_into(
         &self,
         matrix: &[f32],
         options: &RouteOptions,
+        facts: Option<&[PromptFacts]>,
         decided: &mut Vec<Decision>,
     ) -> Result<(), Error> {
         let rows = matrix.chunks_exact(self.dim());
@@ -334,13 +382,15 @@ impl Artifact {
         for some in matrix.chunks(QUERY_BATCH * self.dim()) {
             let found = self.search_batch(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
+                let at = decided.len();
+                let facts = facts.map_or(options.facts, |facts| facts[at]);
                 let one = match found {
                     Some(found) => {
-                        self.decide_from_nearest(decided.len(), vector, found[i], None, options)
+                        self.decide_from_nearest(at, vector, found[i], None, options, facts)
                     }
-                    None => self.decide_at(decided.len(), vector, options),
+                    None => self.decide_at(at, vector, options, facts),
                 };
-                decided.push(one.map_err(|e| e.at_row(decided.len()))?);
+                decided.push(one.map_err(|e| e.at_row(at))?);
             }
         }
         Ok(())
@@ -349,7 +399,7 @@ impl Artifact {
     /// Find the nearest centroid of each of four vectors at once; `None` for fewer vectors, or where
     /// a single search is needed or not slower.
     fn search_batch(&self, vectors: &[f32]) -> Option<[Nearest; QUERY_BATCH]> {
-        let four = vectors.len() == QUERY_BATCH * self.dim() && !self.ranks_by_vector();
+        let four = vectors.len() == QUERY_BATCH * self.dim() && !self.blends_or_corrects();
         (four && check_finite(self.level(), vectors).is_ok())
             .then(|| self.nearest_batch(vectors))?
     }

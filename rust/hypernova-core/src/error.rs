@@ -204,6 +204,14 @@ pub enum Error {
         /// The broken rule.
         rule: &'static str,
     },
+    /// A group's name is malformed.
+    #[error("section GNAM, name {index}: {rule}")]
+    GroupNames {
+        /// Index of the name.
+        index: usize,
+        /// The broken rule.
+        rule: &'static str,
+    },
     /// The embedder's identity is malformed.
     #[error("section EMBD: {detail}")]
     Embedder {
@@ -246,6 +254,16 @@ pub enum Error {
         name: String,
         /// Names of the artifact's models, separated by commas, at most the first 30.
         known: String,
+    },
+    /// A price for tokens is given for a model whose tokens are unknown.
+    #[error(
+        "prices gives {model:?} a price for tokens, but the artifact does not know how many it \
+         reads and writes; give USD of a task, or fit on outcomes with input_tokens and \
+         output_tokens"
+    )]
+    TokensUnknown {
+        /// Name of the model.
+        model: String,
     },
     /// A route option is out of range.
     #[error("{argument} is {value:?}; it must be {rule}")]

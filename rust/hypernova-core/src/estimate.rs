@@ -5,6 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, dot};
+use crate::profile::{Groups, Profile};
 
 /// The estimates that the decision rule reads, by index of a model.
 pub(crate) trait Estimates {
@@ -24,58 +25,88 @@ pub(crate) trait Estimates {
     fn latency(&self, model: usize) -> Option<f64>;
     /// Number of outcomes.
     fn count(&self, model: usize) -> f64;
+    /// Mean input tokens of a task, if known.
+    fn input_tokens(&self, model: usize) -> Option<f64>;
+    /// Mean output tokens of a task, if known.
+    fn output_tokens(&self, model: usize) -> Option<f64>;
 }
 
-/// Estimates by one row of the profiles, without blending or correction.
+/// Estimates by one row of the profiles: of a cluster or the whole table, without blending and
+/// correction, or of a group, with the linear correction inside it.
 pub(crate) struct RowEstimates<'a> {
-    success: &'a [f32],
-    gain_error: &'a [f32],
-    cost: &'a [f32],
-    latency: &'a [f32],
-    counts: &'a [f64],
+    profile: Profile<'a>,
+    /// Offset of the row in the tables.
+    start: usize,
+    correction: Option<Correction<'a>>,
 }
 
 impl<'a> RowEstimates<'a> {
     pub(crate) fn new(artifact: &'a Artifact, row: usize) -> Self {
-        let models = artifact.n_models();
-        let range = row * models..(row + 1) * models;
         Self {
-            success: &artifact.success()[range.clone()],
-            gain_error: &artifact.gain_error()[range.clone()],
-            cost: &artifact.cost()[range.clone()],
-            latency: &artifact.latency()[range.clone()],
-            counts: &artifact.counts()[range],
+            profile: artifact.profile(),
+            start: row * artifact.n_models(),
+            correction: None,
+        }
+    }
+
+    /// Estimates by the row of a group, at a vector.
+    pub(crate) fn of_group(
+        artifact: &'a Artifact,
+        groups: &Groups<'a>,
+        group: usize,
+        vector: &'a [f32],
+    ) -> Self {
+        let start = group * artifact.n_models();
+        Self {
+            profile: groups.profile,
+            start,
+            correction: groups.correction.map(|(offsets, slopes)| Correction {
+                level: artifact.level(),
+                vector,
+                offsets: &offsets[start..start + artifact.n_models()],
+                slopes,
+            }),
         }
     }
 }
 
 impl Estimates for RowEstimates<'_> {
     fn success(&self, model: usize) -> f64 {
-        self.profile(model)
+        let profile = self.profile(model);
+        let corrected = |own: &Correction<'_>| (profile + own.of(model)).clamp(0.0, 1.0);
+        self.correction.as_ref().map_or(profile, corrected)
     }
 
     fn profile(&self, model: usize) -> f64 {
-        f64::from(self.success[model])
+        f64::from(self.profile.success[self.start + model])
     }
 
-    fn correction(&self, _: usize) -> f64 {
-        0.0
+    fn correction(&self, model: usize) -> f64 {
+        self.correction.as_ref().map_or(0.0, |own| own.of(model))
     }
 
     fn gain_error(&self, model: usize) -> f64 {
-        f64::from(self.gain_error[model])
+        f64::from(self.profile.gain_error[self.start + model])
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
-        known(self.cost[model])
+        known(self.profile.cost[self.start + model])
     }
 
     fn latency(&self, model: usize) -> Option<f64> {
-        known(self.latency[model])
+        known(self.profile.latency[self.start + model])
     }
 
     fn count(&self, model: usize) -> f64 {
-        self.counts[model]
+        self.profile.counts[self.start + model]
+    }
+
+    fn input_tokens(&self, model: usize) -> Option<f64> {
+        known(self.profile.input_tokens?[self.start + model])
+    }
+
+    fn output_tokens(&self, model: usize) -> Option<f64> {
+        known(self.profile.output_tokens?[self.start + model])
     }
 }
 
@@ -86,11 +117,7 @@ fn known(value: f32) -> Option<f64> {
 /// Estimates by the profiles of the nearest clusters, weighted by their shares, with the linear
 /// correction.
 pub(crate) struct BlendedEstimates<'a> {
-    success: &'a [f32],
-    gain_error: &'a [f32],
-    cost: &'a [f32],
-    latency: &'a [f32],
-    counts: &'a [f64],
+    profile: Profile<'a>,
     /// Offset of each cluster's row in the tables, and its share.
     shares: [(usize, f64); MAX_TOP_K],
     clusters: usize,
@@ -139,11 +166,7 @@ impl<'a> BlendedEstimates<'a> {
         }
         let correction = artifact.offsets().zip(artifact.slopes());
         Self {
-            success: artifact.success(),
-            gain_error: artifact.gain_error(),
-            cost: artifact.cost(),
-            latency: artifact.latency(),
-            counts: artifact.counts(),
+            profile: artifact.profile(),
             shares,
             clusters: nearest.len(),
             correction: correction.map(|(offsets, slopes)| Correction {
@@ -203,7 +226,7 @@ fn weight(sharpness: f64, squared: f32, nearest: f32) -> f64 {
 
 impl Estimates for BlendedEstimates<'_> {
     fn profile(&self, model: usize) -> f64 {
-        self.mean(self.success, model)
+        self.mean(self.profile.success, model)
     }
 
     fn correction(&self, model: usize) -> f64 {
@@ -213,18 +236,26 @@ impl Estimates for BlendedEstimates<'_> {
     }
 
     fn gain_error(&self, model: usize) -> f64 {
-        self.mean(self.gain_error, model)
+        self.mean(self.profile.gain_error, model)
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
-        self.known_mean(self.cost, model)
+        self.known_mean(self.profile.cost, model)
     }
 
     fn latency(&self, model: usize) -> Option<f64> {
-        self.known_mean(self.latency, model)
+        self.known_mean(self.profile.latency, model)
     }
 
     fn count(&self, model: usize) -> f64 {
-        self.mean(self.counts, model)
+        self.mean(self.profile.counts, model)
+    }
+
+    fn input_tokens(&self, model: usize) -> Option<f64> {
+        self.known_mean(self.profile.input_tokens?, model)
+    }
+
+    fn output_tokens(&self, model: usize) -> Option<f64> {
+        self.known_mean(self.profile.output_tokens?, model)
     }
 }

@@ -21,7 +21,9 @@ pub struct Explanation {
     pub clusters: Vec<NearCluster>,
     /// Share of the training prompts that lie nearer to their centroids.
     pub novelty: f32,
-    /// Whether the prompt is novel, so that the whole table decides instead of clusters.
+    /// Whether the prompt is novel, so that the whole table decides instead of clusters. No prompt
+    /// is whose group the caller names: then the group's profile decides, and no cluster has a
+    /// share.
     pub novel: bool,
     /// All models in the order of the decision rule, as if there were no limits.
     pub models: Vec<ModelEstimate>,
@@ -66,10 +68,15 @@ impl Artifact {
         let near = top_k.as_slice();
         let blended_clusters = &near[..blended.min(near.len())];
         let (novelty, novel) = self.novelty(near[0].squared.sqrt());
-        let (shares, models) = if novel {
+        let group = self.stated_group(options.facts);
+        let novel = novel && group.is_none();
+        let (shares, models) = if let Some((groups, group)) = group {
+            let row = RowEstimates::of_group(self, &groups, group as usize, vector);
+            (Vec::new(), model_estimates(self, &row, novel, options))
+        } else if novel {
             let row = RowEstimates::new(self, self.n_clusters());
             (Vec::new(), model_estimates(self, &row, novel, options))
-        } else if self.ranks_by_vector() {
+        } else if self.blends_or_corrects() {
             let blend = BlendedEstimates::new(self, blended_clusters, vector);
             let shares = blend.shares().collect();
             (shares, model_estimates(self, &blend, novel, options))

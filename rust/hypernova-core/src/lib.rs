@@ -27,6 +27,7 @@ pub mod id;
 pub mod nearest;
 pub mod options;
 pub mod policy;
+mod profile;
 
 /// The crate's README, whose example is compiled.
 #[cfg(doctest)]
@@ -43,7 +44,8 @@ pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
 pub use file::Mmap;
-pub use format::{ArtifactValues, LinearCorrection};
+pub use format::{ArtifactValues, GroupCorrection, GroupProfiles, LinearCorrection, TokenProfiles};
 pub use nearest::SimdLevel;
-pub use options::{OnNovel, Request, RouteOptions};
+pub use options::{Group, OnNovel, Price, PromptFacts, PromptLength, Request, RouteOptions};
 pub use policy::{ModelEstimate, RankingEntry, Reason};
+pub use profile::{Groups, Profile};

@@ -24,8 +24,12 @@ pub struct Request {
     pub allow: Option<Vec<String>>,
     /// Names of models that are left out.
     pub deny: Option<Vec<String>>,
-    /// Expected cost of a task in USD, by model, instead of the profile's.
-    pub prices: Option<Vec<(String, f64)>>,
+    /// Prices by model, from which expected costs follow, instead of the profile's.
+    pub prices: Option<Vec<(String, Price)>>,
+    /// Name of the prompt's group.
+    pub group: Option<String>,
+    /// Length of the prompt, which prices for tokens read.
+    pub length: PromptLength,
     /// Name of the model that answered the conversation so far.
     pub previous_model: Option<String>,
     /// Utility that a switch from the previous model must gain; at least 0.
@@ -36,6 +40,72 @@ pub struct Request {
     pub seed: u64,
     /// The answer to a novel prompt.
     pub on_novel: OnNovel,
+}
+
+/// Price of a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Price {
+    /// Expected USD of a task.
+    Task(f64),
+    /// USD of a million input tokens and of a million output tokens.
+    Tokens {
+        /// Of a million input tokens.
+        input: f64,
+        /// Of a million output tokens.
+        output: f64,
+    },
+}
+
+impl Price {
+    /// Whether each of its numbers is finite and at least 0.
+    pub(crate) fn is_valid(self) -> bool {
+        match self {
+            Self::Task(usd) => is_at_least_0(usd),
+            Self::Tokens { input, output } => is_at_least_0(input) && is_at_least_0(output),
+        }
+    }
+}
+
+/// Length of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum PromptLength {
+    /// Not stated: that of the profile's tasks is expected.
+    #[default]
+    Unknown,
+    /// Number of characters (Unicode code points).
+    Chars(f64),
+    /// Number of input tokens, the same for all models.
+    Tokens(f64),
+}
+
+/// The group of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Group {
+    /// Not stated.
+    #[default]
+    Unstated,
+    /// The group at this index.
+    Known(u32),
+    /// A group that the artifact does not hold: the prompt is decided as if none was stated.
+    Unknown,
+}
+
+/// The facts that a caller states about one prompt, besides its vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PromptFacts {
+    /// Its group.
+    pub group: Group,
+    /// Its length.
+    pub length: PromptLength,
+}
+
+impl PromptFacts {
+    /// State the group and the length of a prompt.
+    #[must_use]
+    pub fn new(group: Group, length: PromptLength) -> Self {
+        Self { group, length }
+    }
 }
 
 /// The answer to a novel prompt, which is unlike all training prompts.
@@ -77,8 +147,9 @@ pub struct RouteOptions {
     pub(crate) min_success: f64,
     /// One entry per model; `None` allows all.
     pub(crate) allowed: Option<Box<[bool]>>,
-    /// One entry per model, NaN for the profile's cost; `None` if no price was given.
-    pub(crate) prices: Option<Box<[f64]>>,
+    /// One entry per model, `None` for the profile's cost; `None` if no price was given.
+    pub(crate) prices: Option<Box<[Option<Price>]>>,
+    pub(crate) facts: PromptFacts,
     pub(crate) previous: Option<u32>,
     pub(crate) switch_cost: f64,
     pub(crate) explore: f64,
@@ -98,6 +169,7 @@ impl RouteOptions {
             min_success: policy.min_success,
             allowed: None,
             prices: None,
+            facts: PromptFacts::default(),
             previous: None,
             switch_cost: 0.0,
             explore: 0.0,
@@ -111,6 +183,7 @@ impl RouteOptions {
     pub(crate) fn are_defaults(&self, policy: &Policy) -> bool {
         self.allowed.is_none()
             && self.prices.is_none()
+            && self.facts.group == Group::Unstated
             && self.previous.is_none()
             && self.explore == 0.0
             && self.on_novel == OnNovel::Default
@@ -149,9 +222,13 @@ impl RouteOptions {
         for name in request.deny.iter().flatten() {
             options.deny(artifact, name)?;
         }
-        for (name, usd) in request.prices.iter().flatten() {
-            options.price(artifact, name, *usd)?;
+        for (name, price) in request.prices.iter().flatten() {
+            options.price(artifact, name, *price)?;
         }
+        if let Some(name) = &request.group {
+            options.group(artifact.group(name));
+        }
+        options.length(request.length)?;
         if let Some(name) = &request.previous_model {
             options.previous_model(artifact, name)?;
         }
@@ -246,18 +323,51 @@ impl RouteOptions {
         self.allowed.get_or_insert_with(all)[model] = to;
     }
 
-    /// Set a model's expected cost of a task in USD, instead of the profile's.
+    /// Set a model's price, from which its expected cost follows, instead of the profile's.
     ///
     /// # Errors
     ///
-    /// As [`Self::allow`] and [`Self::cost_weight`].
-    pub fn price(&mut self, artifact: &Artifact, name: &str, usd: f64) -> Result<(), Error> {
+    /// As [`Self::allow`] and [`Self::cost_weight`]; [`Error::TokensUnknown`] for a price for
+    /// tokens of a model whose tokens the artifact does not know.
+    pub fn price(&mut self, artifact: &Artifact, name: &str, price: Price) -> Result<(), Error> {
         let model = index(artifact, "prices", name)?;
-        if !is_at_least_0(usd) {
-            at_least_0(&format!("prices[{name:?}]"), usd)?;
+        if !price.is_valid() {
+            let argument = format!("prices[{name:?}]");
+            match price {
+                Price::Task(usd) => at_least_0(&argument, usd)?,
+                Price::Tokens { input, output } => {
+                    at_least_0(&format!("{argument}[0]"), input)?;
+                    at_least_0(&format!("{argument}[1]"), output)?
+                }
+            };
         }
-        let none = || vec![f64::NAN; artifact.n_models()].into();
-        self.prices.get_or_insert_with(none)[model] = usd;
+        if matches!(price, Price::Tokens { .. }) && !artifact.knows_tokens(model) {
+            return Err(Error::TokensUnknown {
+                model: name.to_owned(),
+            });
+        }
+        let none = || vec![None; artifact.n_models()].into();
+        self.prices.get_or_insert_with(none)[model] = Some(price);
+        Ok(())
+    }
+
+    /// State the prompt's group, of [`Artifact::group`].
+    pub fn group(&mut self, group: Group) {
+        self.facts.group = group;
+    }
+
+    /// State the prompt's length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::cost_weight`].
+    pub fn length(&mut self, length: PromptLength) -> Result<(), Error> {
+        match length {
+            PromptLength::Unknown => 0.0,
+            PromptLength::Chars(chars) => at_least_0("prompt_chars", chars)?,
+            PromptLength::Tokens(tokens) => at_least_0("input_tokens", tokens)?,
+        };
+        self.facts.length = length;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::Estimates;
-use crate::options::{OnNovel, RouteOptions};
+use crate::options::{OnNovel, Price, PromptLength, RouteOptions};
 
 /// A model in a ranking, with its estimates.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,6 +114,9 @@ impl Reason {
 struct Ranker<'a, E> {
     estimates: &'a E,
     options: &'a RouteOptions,
+    length: PromptLength,
+    /// Input tokens of an empty prompt and of each further character, by model.
+    prompt_tokens: Option<&'a [f32]>,
     models: usize,
     guard_z: f64,
     /// Whether utility alone ranks, without the default model's precedence.
@@ -138,6 +141,7 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         estimates: &'a E,
         novel: bool,
         options: &'a RouteOptions,
+        length: PromptLength,
     ) -> Self {
         let unguarded = novel && options.on_novel == OnNovel::BestOverall;
         let models = artifact.n_models();
@@ -145,6 +149,8 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         let mut this = Self {
             estimates,
             options,
+            length,
+            prompt_tokens: artifact.prompt_tokens(),
             models,
             guard_z: policy.guard_z,
             unguarded,
@@ -171,12 +177,32 @@ impl<'a, E: Estimates> Ranker<'a, E> {
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
-        let price = self.options.prices.as_ref().map_or(f64::NAN, |p| p[model]);
-        if price.is_nan() {
-            self.estimates.cost(model)
-        } else {
-            Some(price)
+        match self.options.prices.as_ref().and_then(|p| p[model]) {
+            None => self.estimates.cost(model),
+            Some(Price::Task(usd)) => Some(usd),
+            Some(Price::Tokens { input, output }) => {
+                let read = self.input_tokens(model)?;
+                let written = self.estimates.output_tokens(model)?;
+                Some((input * read + output * written) / 1e6)
+            }
         }
+    }
+
+    /// Input tokens of the prompt: the stated number, or by its length, or those of the profile.
+    fn input_tokens(&self, model: usize) -> Option<f64> {
+        match self.length {
+            PromptLength::Tokens(tokens) => return Some(tokens),
+            PromptLength::Chars(chars) => {
+                if let Some(of_prompt) = self.prompt_tokens {
+                    let [base, each] = [of_prompt[2 * model], of_prompt[2 * model + 1]];
+                    if !base.is_nan() && !each.is_nan() {
+                        return Some(f64::from(base) + f64::from(each) * chars);
+                    }
+                }
+            }
+            PromptLength::Unknown => {}
+        }
+        self.estimates.input_tokens(model)
     }
 
     fn utility(&self, model: usize, success: f64) -> f64 {
@@ -268,9 +294,10 @@ pub(crate) fn choose<E: Estimates>(
     estimates: &E,
     novel: bool,
     options: &RouteOptions,
+    length: PromptLength,
     at: usize,
 ) -> Result<Choice, Error> {
-    let ranker = Ranker::new(artifact, estimates, novel, options);
+    let ranker = Ranker::new(artifact, estimates, novel, options, length);
     let mut first: Option<RankKey> = None;
     let mut taken: Option<RankKey> = None;
     for model in 0..ranker.models {
@@ -387,9 +414,10 @@ pub(crate) fn rank<E: Estimates>(
     estimates: &E,
     novel: bool,
     options: &RouteOptions,
+    length: PromptLength,
     first: u32,
 ) -> Vec<RankingEntry> {
-    Ranker::new(artifact, estimates, novel, options).rank(|_, keys| {
+    Ranker::new(artifact, estimates, novel, options, length).rank(|_, keys| {
         let decided = |key: &RankKey| key.model == first as usize;
         keys.iter().position(decided).unwrap_or(0)
     })
@@ -402,7 +430,7 @@ pub(crate) fn rank_without_vector<E: Estimates>(
     estimates: &E,
     options: &RouteOptions,
 ) -> Vec<RankingEntry> {
-    Ranker::new(artifact, estimates, true, options).rank(|ranker, keys| {
+    Ranker::new(artifact, estimates, true, options, options.facts.length).rank(|ranker, keys| {
         let at = |model| keys.iter().position(|key| key.model == model);
         let first = at(ranker.default.model).unwrap_or(0);
         let stayed = keys.get(first).and_then(|&key| ranker.stay(key));
@@ -417,7 +445,7 @@ pub(crate) fn model_estimates<E: Estimates>(
     novel: bool,
     options: &RouteOptions,
 ) -> Vec<ModelEstimate> {
-    let ranker = Ranker::new(artifact, estimates, novel, options);
+    let ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
     let mut keys: Vec<_> = (0..ranker.models).map(|m| ranker.rank_key(m)).collect();
     keys.sort_unstable_by(RankKey::order);
     let estimate = |key: RankKey| ModelEstimate {

@@ -138,7 +138,7 @@ fn options_are_allocated_once(artifact: &Artifact) {
         latency_weight: Some(0.001),
         min_success: Some(0.0),
         deny: Some(vec!["model 3".into()]),
-        prices: Some(vec![("model 1".into(), 0.01)]),
+        prices: Some(vec![("model 1".into(), hypernova_core::Price::Task(0.01))]),
     });
     let options = RouteOptions::resolve(artifact, &request).unwrap();
     let queries = queries(artifact);

@@ -5,7 +5,9 @@
 mod support;
 
 use hypernova_core::detached::batch_to_bytes;
-use hypernova_core::{Artifact, Decision, DetachedDecision, Error, OnNovel, Request, RouteOptions};
+use hypernova_core::{
+    Artifact, Decision, DetachedDecision, Error, OnNovel, Price, Request, RouteOptions,
+};
 use support::{SplitMix, blended, values};
 
 /// An artifact of up to 40 models, more than a message names; it blends if `seed` is odd.
@@ -41,7 +43,7 @@ fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
     request.min_success = maybe(random, 0.5);
     request.allow = names(random, 3);
     request.deny = names(random, 3);
-    request.prices = (random.below(2) == 0).then(|| vec![(name(random), 0.01)]);
+    request.prices = (random.below(2) == 0).then(|| vec![(name(random), Price::Task(0.01))]);
     request.previous_model = (random.below(3) == 0).then(|| name(random));
     request.switch_cost = maybe(random, 0.2);
     request.explore = maybe(random, 1.0);
@@ -214,9 +216,9 @@ fn bytes_that_are_damaged_are_refused_and_never_panic() {
         }
     }
     refuse(&[bytes.as_slice(), &[0]].concat());
-    refuse(&[&[2], &bytes[1..]].concat()); // of another version
+    refuse(&[&[1], &bytes[1..]].concat()); // of another version
     // A count of 4 billion models reserves no memory.
-    let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8;
+    let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8 + 4 + 1;
     let mut many = bytes.clone();
     many[models..models + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     refuse(&many);

@@ -14,7 +14,7 @@ mod support;
 use hypernova_core::format::Policy;
 use hypernova_core::policy::RankingEntry;
 use hypernova_core::{
-    Artifact, ArtifactValues, Decision, Error, OnNovel, Reason, Request, RouteOptions,
+    Artifact, ArtifactValues, Decision, Error, OnNovel, Price, Reason, Request, RouteOptions,
 };
 use support::{embedder, entry_values, in_row, neutral_policy, values};
 
@@ -68,8 +68,9 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-fn prices(prices: &[(&str, f64)]) -> Vec<(String, f64)> {
-    prices.iter().map(|&(n, p)| (n.to_owned(), p)).collect()
+fn prices(prices: &[(&str, f64)]) -> Vec<(String, Price)> {
+    let price = |&(name, usd): &(&str, f64)| (name.to_owned(), Price::Task(usd));
+    prices.iter().map(price).collect()
 }
 
 /// A row, a policy and a request, and the expected ranking and reason.

@@ -14,7 +14,7 @@ use crate::convert::{self, Mmap, Reduced, reduced};
 use crate::decision::{Decision, RankingEntry};
 use crate::decisions::Decisions;
 use crate::errors::{ArtifactWriteError, NotFoundError, raise};
-use crate::options::{Arguments, Given};
+use crate::options::{Arguments, Given, facts_by_row};
 use crate::parts;
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
@@ -29,6 +29,7 @@ fn decide_some_at_a_time(
     artifact: &core::Artifact,
     matrix: &Matrix,
     options: &core::RouteOptions,
+    facts: Option<&[core::PromptFacts]>,
 ) -> Result<(Vec<core::Decision>, Vec<f32>), core::Error> {
     let mut decided = Vec::with_capacity(matrix.len() / artifact.dim());
     let mut kept = Vec::new();
@@ -36,7 +37,7 @@ fn decide_some_at_a_time(
     for start in (0..matrix.len()).step_by(some.len().max(1)) {
         let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
         matrix.copy(start, some);
-        artifact.decide_into(some, options, &mut decided)?;
+        artifact.decide_into(some, options, facts, &mut decided)?;
         if artifact.ranks_by_vector() {
             kept.extend_from_slice(some);
         }
@@ -193,19 +194,29 @@ impl Artifact {
     ///         it means nothing.
     ///     slopes: float32 (m, dim), of the linear correction; None is no correction.
     ///     offsets: float32 (m,), of the linear correction; None as ``slopes``.
+    ///     group_profiles: Profiles of g groups that a caller may name, a mapping of ``names``, their
+    ///         names; ``tasks``, float64 (g,), the number of tasks of each; ``counts``, ``mean``,
+    ///         ``success``, ``standard_error``, ``gain_error``, ``cost`` and ``latency``, (g, m) and
+    ///         else as those of clusters; and, both or neither, ``offsets``, float32 (g, m), and
+    ///         ``slopes``, float32 (m, dim), of the linear correction inside a group. None is none.
+    ///     token_profiles: Tokens that the models read and write, a mapping of ``per_prompt``,
+    ///         float32 (m, 2), input tokens of an empty prompt and of each further character;
+    ///         ``input`` and ``output``, float32 (k + 1, m), mean tokens of a task; and with groups
+    ///         ``group_input`` and ``group_output``, float32 (g, m). NaN where unknown; None is none.
     ///
     /// Raises:
     ///     VectorError: An array is not C-contiguous or has the wrong dtype.
     ///     ArtifactError: A value breaks a rule of FORMAT.md.
     ///     TypeError: An argument is missing, unknown or of the wrong type, or only one of
-    ///         ``slopes`` and ``offsets`` is given.
+    ///         ``slopes`` and ``offsets`` is given; also in a mapping.
     #[staticmethod]
     #[pyo3(
         signature = (**values),
         text_signature = "(*, models, centroids, counts, mean, success, standard_error, \
         gain_error, cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0, \
         latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0, \
-        shrinkage=0.0, sharpness=None, n_nearest=8, slopes=None, offsets=None)"
+        shrinkage=0.0, sharpness=None, n_nearest=8, slopes=None, offsets=None, \
+        group_profiles=None, token_profiles=None)"
     )]
     fn build(values: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         parts::build(values).map(Self::from)
@@ -270,12 +281,15 @@ impl Artifact {
     ///     min_success: 0 to 1.
     ///     allow: Names of models.
     ///     deny: Names of models.
-    ///     prices: USD of a task by model.
+    ///     prices: By model, USD of a task, or USD of a million input and output tokens.
     ///     previous_model: Name of a model.
     ///     switch_cost: Utility.
     ///     explore: Chance, 0 to 1.
     ///     explore_seed: 0 to 2**64 - 1.
     ///     on_novel: ``"default"``, ``"best_overall"`` or ``"error"``.
+    ///     group: Name of the prompt's group.
+    ///     prompt_chars: Number of characters of the prompt.
+    ///     input_tokens: Number of tokens of the prompt.
     ///
     /// Returns:
     ///     The decision.
@@ -297,7 +311,8 @@ impl Artifact {
     ///     'constrained'
     #[pyo3(signature = (vector, *, cost_weight=None, latency_weight=None, max_cost_usd=None,
         min_success=None, allow=None, deny=None, prices=None, previous_model=None,
-        switch_cost=None, explore=None, explore_seed=None, on_novel=None))]
+        switch_cost=None, explore=None, explore_seed=None, on_novel=None, group=None,
+        prompt_chars=None, input_tokens=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn decide(
         &self,
@@ -315,6 +330,9 @@ impl Artifact {
         explore: Given<'_, '_>,
         explore_seed: Given<'_, '_>,
         on_novel: Given<'_, '_>,
+        group: Given<'_, '_>,
+        prompt_chars: Given<'_, '_>,
+        input_tokens: Given<'_, '_>,
     ) -> PyResult<Decision> {
         // Not a dict, as the methods below have it: that takes longer than a small search.
         let given = Arguments {
@@ -330,6 +348,9 @@ impl Artifact {
             explore,
             explore_seed,
             on_novel,
+            group,
+            prompt_chars,
+            input_tokens,
         };
         let options = given.resolve(&self.inner, &self.defaults)?;
         // Copied while the GIL is held: another thread may write to it.
@@ -348,7 +369,8 @@ impl Artifact {
     ///
     /// Args:
     ///     matrix: float32 (n, dim), C-contiguous and finite.
-    ///     **options: See `hypernova.RouteOptions`; they hold for all rows.
+    ///     **options: See `hypernova.RouteOptions`; they hold for all rows, but ``group``,
+    ///         ``prompt_chars`` and ``input_tokens`` may be lists with a value for each row.
     ///
     /// Returns:
     ///     The decisions as columns; an index gives a single `Decision`.
@@ -375,10 +397,11 @@ impl Artifact {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decisions> {
         let Self { inner, .. } = slf.get();
-        let options = slf.get().options("Artifact.decide_many", options)?;
         let matrix = Matrix::new(matrix, inner.dim())?;
+        let facts = facts_by_row(options, inner, matrix.len() / inner.dim())?;
+        let options = slf.get().options("Artifact.decide_many", options)?;
         let (decided, vectors) = py
-            .detach(|| decide_some_at_a_time(inner, &matrix, &options))
+            .detach(|| decide_some_at_a_time(inner, &matrix, &options, facts.as_deref()))
             .map_err(raise)?;
         Decisions::new(slf.as_any(), inner, decided, options, vectors)
     }
@@ -498,6 +521,35 @@ impl Artifact {
     #[getter]
     fn dim(&self) -> usize {
         self.inner.dim()
+    }
+
+    /// Names of the groups that a caller may name, with the number of tasks of each.
+    ///
+    /// A new dict; empty where the artifact has no groups.
+    #[getter]
+    fn groups<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tasks = self.inner.groups().map_or(&[][..], |groups| groups.tasks);
+        let dict = PyDict::new(py);
+        for (group, tasks) in (0..).zip(tasks) {
+            dict.set_item(self.inner.group_name(group), tasks)?;
+        }
+        Ok(dict)
+    }
+
+    /// Profiles of the groups, by name of the array; None where the artifact has no groups.
+    ///
+    /// A new dict of the arguments of `build` under ``group_profiles``.
+    #[getter]
+    fn group_profiles<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        parts::group_profiles(py, &self.inner)
+    }
+
+    /// Tokens of the models, by name of the array; None where they are unknown.
+    ///
+    /// A new dict of the arguments of `build` under ``token_profiles``.
+    #[getter]
+    fn token_profiles<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        parts::token_profiles(py, &self.inner)
     }
 
     /// Name of the default model: the best single model of the table.

@@ -52,6 +52,11 @@ pub(crate) struct Decision {
     /// Chance with which the model was taken, 0 to 1; 1 unless the caller explores.
     #[pyo3(get)]
     propensity: f64,
+    /// Whether the caller named a group that the artifact does not hold.
+    ///
+    /// The prompt was then decided as if none was named.
+    #[pyo3(get)]
+    unknown_group: bool,
     id: OnceLock<String>,
 }
 
@@ -88,6 +93,7 @@ impl Decision {
             novelty: decided.novelty,
             reason: decided.reason.name(),
             propensity: decided.propensity,
+            unknown_group: decided.facts.group == core::Group::Unknown,
             id: OnceLock::new(),
         }
     }
@@ -99,6 +105,7 @@ impl Decision {
             novelty: detached.novelty(),
             reason: detached.reason().name(),
             propensity: detached.propensity(),
+            unknown_group: detached.has_unknown_group(),
             kind: Kind::Detached(Box::new(detached)),
             id: id.map_or_else(OnceLock::new, OnceLock::from),
         }
@@ -146,6 +153,21 @@ impl Decision {
                 artifact, decided, ..
             } => artifact.model_name(decided.model),
             Kind::Detached(detached) => detached.model(),
+        }
+    }
+
+    /// Name of the group whose profile decided, as the caller named it; None if none was named, or
+    /// an unknown one.
+    #[getter]
+    fn group(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Attached {
+                artifact, decided, ..
+            } => match decided.facts.group {
+                core::Group::Known(group) => Some(artifact.group_name(group)),
+                core::Group::Unstated | core::Group::Unknown => None,
+            },
+            Kind::Detached(detached) => detached.group(),
         }
     }
 
@@ -222,7 +244,8 @@ impl Decision {
     ///
     /// Returns:
     ///     A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
-    ///     list of what `RankingEntry.to_dict` gives, ``artifact``, ``id`` and ``propensity``.
+    ///     list of what `RankingEntry.to_dict` gives, ``artifact``, ``id``, ``propensity``,
+    ///     ``group`` and ``unknown_group``.
     ///
     /// Example:
     ///     >>> import hypernova
@@ -243,6 +266,8 @@ impl Decision {
         dict.set_item("artifact", self.artifact())?;
         dict.set_item("id", self.id())?;
         dict.set_item("propensity", self.propensity)?;
+        dict.set_item("group", self.group())?;
+        dict.set_item("unknown_group", self.unknown_group)?;
         Ok(dict)
     }
 

@@ -9,7 +9,7 @@ use hypernova_core as core;
 use hypernova_core::options::unknown_model;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyMapping, PyString};
+use pyo3::types::{PyDict, PyFloat, PyList, PyMapping, PyString, PyTuple};
 
 use crate::convert::{dict, escaped, unexpected, wrong_type};
 use crate::errors::{PolicyError, raise};
@@ -45,6 +45,7 @@ macro_rules! arguments {
 arguments! {
     cost_weight latency_weight max_cost_usd min_success allow deny prices
     previous_model switch_cost explore explore_seed on_novel
+    group prompt_chars input_tokens
 }
 
 impl Arguments<'_, '_> {
@@ -106,10 +107,10 @@ impl Arguments<'_, '_> {
             })?;
         }
         if let Some(prices) = self.prices {
-            for (name, usd) in prices_of(prices)? {
+            for (name, price) in prices_of(prices)? {
                 let name = model(artifact, "prices", "a name of a model as key", &name)?;
-                let usd = float("prices", &usd)?;
-                options.price(artifact, name, usd).map_err(raise)?;
+                let price = price_of(&price)?;
+                options.price(artifact, name, price).map_err(raise)?;
             }
         }
         if let Some(name) = self.previous_model {
@@ -132,8 +133,129 @@ impl Arguments<'_, '_> {
             );
             options.on_novel(named.map_err(raise)?);
         }
+        if let Some(name) = self.group {
+            options.group(group(artifact, name)?);
+        }
+        if let Some(value) = number("prompt_chars", self.prompt_chars)? {
+            let length = core::PromptLength::Chars(value);
+            options.length(length).map_err(raise)?;
+        }
+        if let Some(value) = number("input_tokens", self.input_tokens)? {
+            let length = core::PromptLength::Tokens(value);
+            options.length(length).map_err(raise)?;
+        }
         Ok(options)
     }
+}
+
+/// Facts of each row of a batch, where a list states one of them row by row; `None` where all
+/// facts hold for all rows. They are taken out of the options.
+pub(crate) fn facts_by_row(
+    given: Option<&Bound<'_, PyDict>>,
+    artifact: &core::Artifact,
+    rows: usize,
+) -> PyResult<Option<Vec<core::PromptFacts>>> {
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    let readers: [(&str, &RowFact); 3] = [
+        ("group", &|artifact, facts, value| {
+            facts.group = group(artifact, value)?;
+            Ok(())
+        }),
+        ("prompt_chars", &|_, facts, value| {
+            let chars = length("prompt_chars", float("prompt_chars", value)?)?;
+            facts.length = core::PromptLength::Chars(chars);
+            Ok(())
+        }),
+        ("input_tokens", &|_, facts, value| {
+            let tokens = length("input_tokens", float("input_tokens", value)?)?;
+            facts.length = core::PromptLength::Tokens(tokens);
+            Ok(())
+        }),
+    ];
+    let (mut for_all, mut lists) = (core::PromptFacts::default(), Vec::new());
+    for (name, state) in &readers {
+        let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) else {
+            continue;
+        };
+        let Some(list) = by_row(&value)? else {
+            state(artifact, &mut for_all, &value)?;
+            continue;
+        };
+        if list.len() != rows {
+            let message = format!("{name} has {} values for {rows} prompts", list.len());
+            return Err(PolicyError::new_err(message));
+        }
+        given.del_item(name)?;
+        lists.push((state, list));
+    }
+    if lists.is_empty() {
+        return Ok(None);
+    }
+    let mut facts = vec![for_all; rows];
+    for (state, list) in lists {
+        for (value, facts) in list.iter().zip(&mut facts) {
+            if !value.is_none() {
+                state(artifact, facts, value)?;
+            }
+        }
+    }
+    Ok(Some(facts))
+}
+
+/// Reads a value of a list into the facts of its row.
+type RowFact<'a> =
+    dyn Fn(&core::Artifact, &mut core::PromptFacts, &Bound<'_, PyAny>) -> PyResult<()> + 'a;
+
+/// The values of a list that states a fact row by row; `None` for one value.
+fn by_row<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyFloat>() {
+        return Ok(None);
+    }
+    let Ok(values) = value.try_iter() else {
+        return Ok(None);
+    };
+    values.collect::<PyResult<Vec<_>>>().map(Some)
+}
+
+fn length(argument: &str, value: f64) -> PyResult<f64> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(value);
+    }
+    let rule = "it must be a finite number, at least 0";
+    Err(PolicyError::new_err(format!(
+        "{argument} is {value:?}; {rule}"
+    )))
+}
+
+/// The group of a name; a name that is not UTF-8 is one that no artifact holds.
+fn group(artifact: &core::Artifact, name: &Bound<'_, PyAny>) -> PyResult<core::Group> {
+    let name = text("group", "the name of a group", name)?;
+    let found = name.to_str().map(|name| artifact.group(name));
+    Ok(found.unwrap_or(core::Group::Unknown))
+}
+
+/// USD of a task, or USD of a million input and of a million output tokens.
+fn price_of(value: &Bound<'_, PyAny>) -> PyResult<core::Price> {
+    if value.is_instance_of::<PyFloat>() {
+        return float("prices", value).map(core::Price::Task);
+    }
+    if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() {
+        let pair: Vec<Bound<'_, PyAny>> = value.extract()?;
+        if let [input, output] = &pair[..] {
+            return Ok(core::Price::Tokens {
+                input: float("prices", input)?,
+                output: float("prices", output)?,
+            });
+        }
+        let found = pair.len();
+        return Err(PolicyError::new_err(format!(
+            "prices has a price of {found} numbers; it must be USD of a task, or a pair: USD of a \
+             million input tokens and of a million output tokens"
+        )));
+    }
+    float("prices", value).map(core::Price::Task)
 }
 
 fn number(argument: &str, value: Given<'_, '_>) -> PyResult<Option<f64>> {
@@ -203,7 +325,7 @@ pub(crate) fn name<'a>(
 }
 
 fn prices_of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
-    let expected = "a mapping from the name of a model to its cost in USD";
+    let expected = "a mapping from the name of a model to its price";
     let mapping = value.cast::<PyMapping>();
     dict(mapping.map_err(|_| wrong_type("prices", expected, value))?)
 }

@@ -5,9 +5,9 @@
 use hypernova_core as core;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyMapping, PyString};
 
-use crate::array::{numbers, shape2};
+use crate::array::{Fresh, numbers, shape2};
 use crate::convert::{self, Index, Number, unexpected, wrong_type};
 use crate::errors::raise;
 
@@ -86,6 +86,10 @@ impl Draft {
         parts.cost = artifact.cost().to_vec();
         parts.latency = artifact.latency().to_vec();
         parts.novelty = artifact.novelty_quantiles().to_vec();
+        parts.groups = artifact
+            .groups()
+            .map(|groups| owned_groups(artifact, &groups));
+        parts.tokens = owned_tokens(artifact);
         artifact.metadata().clone_into(&mut parts.metadata);
         let blending = artifact.blending();
         Ok(Self {
@@ -145,6 +149,8 @@ impl Draft {
             "n_nearest" => self.n_nearest = index(name, value)?,
             "slopes" => self.slopes = optional(value, |v| numbers(name, v))?,
             "offsets" => self.offsets = optional(value, |v| numbers(name, v))?,
+            "group_profiles" => parts.groups = optional(value, groups)?,
+            "token_profiles" => parts.tokens = optional(value, tokens)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -167,13 +173,223 @@ impl Draft {
 
 fn names(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let expected = "names of models, such as a list of str";
+    each_name("models", expected, value, |index, rule| {
+        core::Error::ModelNames { index, rule }
+    })
+}
+
+fn each_name(
+    argument: &str,
+    expected: &str,
+    value: &Bound<'_, PyAny>,
+    error: fn(usize, &'static str) -> core::Error,
+) -> PyResult<Vec<String>> {
     let names: Vec<Bound<'_, PyString>> =
-        (value.extract()).map_err(|_| wrong_type("models", expected, value))?;
-    let name = |(index, name)| {
-        let rule = "it must be UTF-8";
-        convert::utf8(name, |_| core::Error::ModelNames { index, rule })
-    };
+        (value.extract()).map_err(|_| wrong_type(argument, expected, value))?;
+    let name = |(index, name)| convert::utf8(name, |_| error(index, "it must be UTF-8"));
     names.iter().enumerate().map(name).collect()
+}
+
+/// The items of an argument that is a mapping of arrays.
+fn items<'py>(argument: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let mapping = value.cast::<PyMapping>();
+    let expected = "a mapping from names to arrays";
+    convert::dict(mapping.map_err(|_| wrong_type(argument, expected, value))?)
+}
+
+/// An item of a mapping that must be there.
+fn item<'py>(argument: &str, of: &Bound<'py, PyDict>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let missing = || PyTypeError::new_err(format!("{argument} lacks {name:?}"));
+    of.get_item(name)?.ok_or_else(missing)
+}
+
+/// Refuse an item that is none of the names.
+fn check_names(argument: &str, of: &Bound<'_, PyDict>, names: &[&str]) -> PyResult<()> {
+    for (name, _) in of {
+        if !names.iter().any(|known| name.eq(known).unwrap_or(false)) {
+            let message = format!(
+                "{argument} has {name}, which is none of {}",
+                names.join(", ")
+            );
+            return Err(PyTypeError::new_err(message));
+        }
+    }
+    Ok(())
+}
+
+const OF_GROUPS: [&str; 11] = [
+    "names",
+    "tasks",
+    "counts",
+    "mean",
+    "success",
+    "standard_error",
+    "gain_error",
+    "cost",
+    "latency",
+    "offsets",
+    "slopes",
+];
+
+fn groups(value: &Bound<'_, PyAny>) -> PyResult<core::GroupProfiles> {
+    const ARGUMENT: &str = "group_profiles";
+    let given = items(ARGUMENT, value)?;
+    check_names(ARGUMENT, &given, &OF_GROUPS)?;
+    let of = |name: &str| item(ARGUMENT, &given, name);
+    let f32s = |name: &str| numbers(&format!("{ARGUMENT}[{name:?}]"), &of(name)?);
+    let f64s = |name: &str| numbers(&format!("{ARGUMENT}[{name:?}]"), &of(name)?);
+    let expected = "names of groups, such as a list of str";
+    Ok(core::GroupProfiles {
+        names: each_name(
+            "group_profiles['names']",
+            expected,
+            &of("names")?,
+            |index, rule| core::Error::GroupNames { index, rule },
+        )?,
+        tasks: f64s("tasks")?,
+        counts: f64s("counts")?,
+        mean: f32s("mean")?,
+        success: f32s("success")?,
+        standard_error: f32s("standard_error")?,
+        gain_error: f32s("gain_error")?,
+        cost: f32s("cost")?,
+        latency: f32s("latency")?,
+        correction: match (given.contains("offsets")?, given.contains("slopes")?) {
+            (true, true) => Some(core::GroupCorrection {
+                offsets: f32s("offsets")?,
+                slopes: f32s("slopes")?,
+            }),
+            (false, false) => None,
+            _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
+        },
+    })
+}
+
+const OF_TOKENS: [&str; 5] = [
+    "per_prompt",
+    "input",
+    "output",
+    "group_input",
+    "group_output",
+];
+
+fn tokens(value: &Bound<'_, PyAny>) -> PyResult<core::TokenProfiles> {
+    const ARGUMENT: &str = "token_profiles";
+    let given = items(ARGUMENT, value)?;
+    check_names(ARGUMENT, &given, &OF_TOKENS)?;
+    let f32s = |name: &str| {
+        let value = item(ARGUMENT, &given, name)?;
+        numbers(&format!("{ARGUMENT}[{name:?}]"), &value)
+    };
+    let of_groups = |name: &str| {
+        if given.contains(name)? {
+            f32s(name)
+        } else {
+            Ok(Vec::new())
+        }
+    };
+    Ok(core::TokenProfiles {
+        per_prompt: f32s("per_prompt")?,
+        input: f32s("input")?,
+        output: f32s("output")?,
+        group_input: of_groups("group_input")?,
+        group_output: of_groups("group_output")?,
+    })
+}
+
+fn owned_groups(artifact: &core::Artifact, groups: &core::Groups<'_>) -> core::GroupProfiles {
+    let profile = &groups.profile;
+    core::GroupProfiles {
+        names: (0..artifact.n_groups() as u32)
+            .map(|group| artifact.group_name(group).to_owned())
+            .collect(),
+        tasks: groups.tasks.to_vec(),
+        counts: profile.counts.to_vec(),
+        mean: profile.mean.to_vec(),
+        success: profile.success.to_vec(),
+        standard_error: profile.standard_error.to_vec(),
+        gain_error: profile.gain_error.to_vec(),
+        cost: profile.cost.to_vec(),
+        latency: profile.latency.to_vec(),
+        correction: (groups.correction).map(|(offsets, slopes)| core::GroupCorrection {
+            offsets: offsets.to_vec(),
+            slopes: slopes.to_vec(),
+        }),
+    }
+}
+
+fn owned_tokens(artifact: &core::Artifact) -> Option<core::TokenProfiles> {
+    let per_prompt = artifact.prompt_tokens()?;
+    let copy = |values: Option<&[f32]>| values.map_or_else(Vec::new, <[f32]>::to_vec);
+    let own = artifact.profile();
+    let groups = artifact.groups().map(|groups| groups.profile);
+    Some(core::TokenProfiles {
+        per_prompt: per_prompt.to_vec(),
+        input: copy(own.input_tokens),
+        output: copy(own.output_tokens),
+        group_input: copy(groups.and_then(|groups| groups.input_tokens)),
+        group_output: copy(groups.and_then(|groups| groups.output_tokens)),
+    })
+}
+
+/// The groups of an artifact under the names that `groups` reads.
+pub(crate) fn group_profiles<'py>(
+    py: Python<'py>,
+    artifact: &core::Artifact,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let Some(groups) = artifact.groups() else {
+        return Ok(None);
+    };
+    let owned = owned_groups(artifact, &groups);
+    let (rows, models) = (artifact.n_groups(), artifact.n_models());
+    let shape = [rows, models];
+    let dict = PyDict::new(py);
+    dict.set_item("names", owned.names)?;
+    dict.set_item("tasks", Fresh(owned.tasks).flat(py)?)?;
+    dict.set_item("counts", Fresh(owned.counts).shaped(py, shape)?)?;
+    dict.set_item("mean", Fresh(owned.mean).shaped(py, shape)?)?;
+    dict.set_item("success", Fresh(owned.success).shaped(py, shape)?)?;
+    dict.set_item(
+        "standard_error",
+        Fresh(owned.standard_error).shaped(py, shape)?,
+    )?;
+    dict.set_item("gain_error", Fresh(owned.gain_error).shaped(py, shape)?)?;
+    dict.set_item("cost", Fresh(owned.cost).shaped(py, shape)?)?;
+    dict.set_item("latency", Fresh(owned.latency).shaped(py, shape)?)?;
+    if let Some(correction) = owned.correction {
+        dict.set_item("offsets", Fresh(correction.offsets).shaped(py, shape)?)?;
+        let shape = [models, artifact.dim()];
+        dict.set_item("slopes", Fresh(correction.slopes).shaped(py, shape)?)?;
+    }
+    Ok(Some(dict))
+}
+
+/// The tokens of an artifact under the names that `tokens` reads.
+pub(crate) fn token_profiles<'py>(
+    py: Python<'py>,
+    artifact: &core::Artifact,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let Some(tokens) = owned_tokens(artifact) else {
+        return Ok(None);
+    };
+    let (groups, models) = (artifact.n_groups(), artifact.n_models());
+    let shape = [artifact.n_clusters() + 1, models];
+    let dict = PyDict::new(py);
+    dict.set_item(
+        "per_prompt",
+        Fresh(tokens.per_prompt).shaped(py, [models, 2])?,
+    )?;
+    dict.set_item("input", Fresh(tokens.input).shaped(py, shape)?)?;
+    dict.set_item("output", Fresh(tokens.output).shaped(py, shape)?)?;
+    if groups > 0 {
+        let shape = [groups, models];
+        dict.set_item("group_input", Fresh(tokens.group_input).shaped(py, shape)?)?;
+        dict.set_item(
+            "group_output",
+            Fresh(tokens.group_output).shaped(py, shape)?,
+        )?;
+    }
+    Ok(Some(dict))
 }
 
 fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {

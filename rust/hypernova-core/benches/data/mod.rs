@@ -1,7 +1,7 @@
 //! Artifacts and queries for benchmarks: the same in every run.
 
 use hypernova_core::format::{Blending, Policy};
-use hypernova_core::{Artifact, ArtifactValues, LinearCorrection, Request, RouteOptions};
+use hypernova_core::{Artifact, ArtifactValues, LinearCorrection, Price, Request, RouteOptions};
 
 pub const MODELS: usize = 25;
 /// Number of queries that take turns, so that the CPU does not learn the branches of one.
@@ -111,6 +111,6 @@ pub fn request() -> Request {
     request.max_cost_usd = Some(0.019);
     request.min_success = Some(0.05);
     request.deny = Some(vec!["vendor/model-3".into()]);
-    request.prices = Some(vec![("vendor/model-7".into(), 0.001)]);
+    request.prices = Some(vec![("vendor/model-7".into(), Price::Task(0.001))]);
     request
 }

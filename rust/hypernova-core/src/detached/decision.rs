@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::artifact::Artifact;
 use crate::decide::Decision;
 use crate::error::Error;
-use crate::options::{RouteOptions, unknown_model_among};
+use crate::options::{Group, RouteOptions, unknown_model_among};
 use crate::policy::{RankingEntry, Reason, no_candidate_of};
 
 /// A decision that contains its ranking and does not need its artifact.
@@ -25,6 +25,9 @@ pub struct DetachedDecision {
     pub(super) novelty: f32,
     pub(super) reason: Reason,
     pub(super) propensity: f64,
+    /// Name of the group whose profile decided.
+    pub(super) group: Option<String>,
+    pub(super) unknown_group: bool,
 }
 
 /// The facts about the artifact and the options that decisions after a failure share.
@@ -68,6 +71,11 @@ impl Artifact {
             novelty: decision.novelty,
             reason: decision.reason,
             propensity: decision.propensity,
+            group: match decision.facts.group {
+                Group::Known(group) => Some(self.group_name(group).to_owned()),
+                Group::Unstated | Group::Unknown => None,
+            },
+            unknown_group: decision.facts.group == Group::Unknown,
         }
     }
 }
@@ -129,6 +137,18 @@ impl DetachedDecision {
     #[must_use]
     pub fn propensity(&self) -> f64 {
         self.propensity
+    }
+
+    /// Name of the group whose profile decided: the one that the caller named.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// Whether the caller named a group that the artifact does not hold.
+    #[must_use]
+    pub fn has_unknown_group(&self) -> bool {
+        self.unknown_group
     }
 
     /// Decide again after a model has failed, as [`Artifact::after_failure`] does.

@@ -15,13 +15,13 @@ use crate::decide::Decision;
 use crate::error::Error;
 use crate::id::is_hex;
 use crate::nearest::check_finite;
-use crate::options::{OnNovel, RouteOptions};
+use crate::options::{Group, OnNovel, Price, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{RankingEntry, Reason};
 
 /// Version of both layouts; a change of either increments it.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Length of a row of a batch, in bytes.
-const ROW: usize = 26;
+const ROW: usize = 39;
 
 impl DetachedDecision {
     /// Encode the decision for [`Self::from_bytes`].
@@ -36,6 +36,8 @@ impl DetachedDecision {
         to.extend(self.novelty.to_le_bytes());
         to.push(code(self.reason));
         to.extend(self.propensity.to_le_bytes());
+        put_text(&mut to, self.group.as_deref().unwrap_or_default());
+        to.push(self.unknown_group.into());
         to.extend((self.origin.names.len() as u32).to_le_bytes());
         for (name, &allowed) in self.origin.names.iter().zip(&self.allowed) {
             put_text(&mut to, name);
@@ -72,6 +74,9 @@ impl DetachedDecision {
         from.check((0.0..=1.0).contains(&novelty), "the novelty")?;
         let reason = from.reason()?;
         let propensity = from.propensity()?;
+        let group = Some(from.text()?).filter(|name| !name.is_empty());
+        let unknown_group = from.flag()?;
+        from.check(!(unknown_group && group.is_some()), "the group")?;
         // A name takes at least 5 bytes, and an entry 44: a forged count reserves no memory.
         let models = from.count(5)?;
         let (mut names, mut allowed) = (Vec::with_capacity(models), vec![false; models]);
@@ -119,6 +124,8 @@ impl DetachedDecision {
             novelty,
             reason,
             propensity,
+            group,
+            unknown_group,
         })
     }
 }
@@ -132,11 +139,12 @@ pub fn batch_to_bytes(decisions: &[Decision], options: &RouteOptions) -> Vec<u8>
     for one in decisions {
         to.extend(one.model.to_le_bytes());
         to.extend(one.cluster.to_le_bytes());
-        to.push((one.row != one.cluster).into());
+        to.push((one.row != one.cluster && !matches!(one.facts.group, Group::Known(_))).into());
         to.extend(one.distance.to_le_bytes());
         to.extend(one.novelty.to_le_bytes());
         to.push(code(one.reason));
         to.extend(one.propensity.to_le_bytes());
+        put_facts(&mut to, one.facts);
     }
     to
 }
@@ -171,22 +179,26 @@ impl Artifact {
             let (model, cluster) = (from.u32()?, from.u32()?);
             from.check((model as usize) < self.n_models(), "a model")?;
             from.check((cluster as usize) < self.n_clusters(), "a cluster")?;
-            let row = if from.flag()? {
-                self.n_clusters() as u32
-            } else {
-                cluster
-            };
+            let novel = from.flag()?;
             let (distance, novelty) = (from.f32()?, from.f32()?);
             from.check(distance >= 0.0, "a distance")?;
             from.check((0.0..=1.0).contains(&novelty), "a novelty")?;
+            let (reason, propensity) = (from.reason()?, from.propensity()?);
+            let facts = from.facts(self)?;
+            let row = match facts.group {
+                Group::Known(group) => self.n_clusters() as u32 + 1 + group,
+                Group::Unstated | Group::Unknown if novel => self.n_clusters() as u32,
+                Group::Unstated | Group::Unknown => cluster,
+            };
             decisions.push(Decision {
                 model,
                 cluster,
                 row,
                 distance,
                 novelty,
-                reason: from.reason()?,
-                propensity: from.propensity()?,
+                reason,
+                propensity,
+                facts,
             });
         }
         let stored = if self.ranks_by_vector() {
@@ -214,12 +226,14 @@ fn put_options(to: &mut Vec<u8>, options: &RouteOptions) {
         min_success,
         allowed,
         prices,
+        facts,
         previous,
         switch_cost,
         explore,
         seed,
         on_novel,
     } = options;
+    put_facts(to, *facts);
     for value in [
         *cost_weight,
         *latency_weight,
@@ -240,7 +254,32 @@ fn put_options(to: &mut Vec<u8>, options: &RouteOptions) {
     to.push(allowed.is_some().into());
     to.extend((allowed.iter().flatten()).map(|&allowed| u8::from(allowed)));
     to.push(prices.is_some().into());
-    to.extend((prices.iter().flatten()).flat_map(|usd| usd.to_le_bytes()));
+    for price in prices.iter().flatten() {
+        let (kind, numbers) = match *price {
+            None => (0_u8, [0.0; 2]),
+            Some(Price::Task(usd)) => (1, [usd, 0.0]),
+            Some(Price::Tokens { input, output }) => (2, [input, output]),
+        };
+        to.push(kind);
+        to.extend(numbers.into_iter().flat_map(f64::to_le_bytes));
+    }
+}
+
+/// 13 bytes: the group, and the kind and number of the length.
+fn put_facts(to: &mut Vec<u8>, facts: PromptFacts) {
+    let group = match facts.group {
+        Group::Unstated => u32::MAX,
+        Group::Unknown => u32::MAX - 1,
+        Group::Known(group) => group,
+    };
+    let (kind, number) = match facts.length {
+        PromptLength::Unknown => (0_u8, 0.0),
+        PromptLength::Chars(chars) => (1, chars),
+        PromptLength::Tokens(tokens) => (2, tokens),
+    };
+    to.extend(group.to_le_bytes());
+    to.push(kind);
+    to.extend(number.to_le_bytes());
 }
 
 fn code(reason: Reason) -> u8 {
@@ -330,6 +369,7 @@ impl Reader<'_> {
 
     fn options(&mut self, artifact: &Artifact) -> Result<RouteOptions, Error> {
         let models = artifact.n_models();
+        let facts = self.facts(artifact)?;
         let (cost_weight, latency_weight) = (self.weight()?, self.weight()?);
         let max_cost_usd = self.f64()?;
         let (min_success, switch_cost) = (self.weight()?, self.weight()?);
@@ -350,11 +390,8 @@ impl Reader<'_> {
         }
         let mut prices = None;
         if self.flag()? {
-            let usd: Result<Box<[f64]>, _> = (0..models).map(|_| self.f64()).collect();
-            let usd = usd?;
-            let are_prices = usd.iter().all(|usd| usd.is_nan() || *usd >= 0.0);
-            self.check(are_prices, "a price")?;
-            prices = Some(usd);
+            let read: Result<Box<[_]>, _> = (0..models).map(|_| self.price()).collect();
+            prices = Some(read?);
         }
         Ok(RouteOptions {
             cost_weight,
@@ -363,12 +400,45 @@ impl Reader<'_> {
             min_success,
             allowed,
             prices,
+            facts,
             previous: (previous != u32::MAX).then_some(previous),
             switch_cost,
             explore,
             seed,
             on_novel,
         })
+    }
+
+    fn price(&mut self) -> Result<Option<Price>, Error> {
+        let [kind] = self.take()?;
+        let [input, output] = [self.f64()?, self.f64()?];
+        let price = match kind {
+            0 => return Ok(None),
+            1 => Price::Task(input),
+            2 => Price::Tokens { input, output },
+            _ => return Err(self.wrong("a price")),
+        };
+        self.check(price.is_valid(), "a price")?;
+        Ok(Some(price))
+    }
+
+    fn facts(&mut self, artifact: &Artifact) -> Result<PromptFacts, Error> {
+        let group = match self.u32()? {
+            u32::MAX => Group::Unstated,
+            group if group == u32::MAX - 1 => Group::Unknown,
+            group => {
+                self.check((group as usize) < artifact.n_groups(), "a group")?;
+                Group::Known(group)
+            }
+        };
+        let ([kind], number) = (self.take()?, self.weight()?);
+        let length = match kind {
+            0 => PromptLength::Unknown,
+            1 => PromptLength::Chars(number),
+            2 => PromptLength::Tokens(number),
+            _ => return Err(self.wrong("a length")),
+        };
+        Ok(PromptFacts::new(group, length))
     }
 
     fn propensity(&mut self) -> Result<f64, Error> {

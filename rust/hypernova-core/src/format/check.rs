@@ -93,7 +93,7 @@ pub(super) fn counts(tag: Tag, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
-pub(super) fn means_without_outcomes(counts: &[u8], means: &[u8]) -> Result<(), Error> {
+pub(super) fn means_without_outcomes(tag: Tag, counts: &[u8], means: &[u8]) -> Result<(), Error> {
     let both = f64s(counts).zip(f32s(means));
     if both.fold(true, |all, (n, mean)| all & ((n != 0.0) | (mean == 0.0))) {
         return Ok(());
@@ -104,7 +104,7 @@ pub(super) fn means_without_outcomes(counts: &[u8], means: &[u8]) -> Result<(), 
         .find(|(_, (n, mean))| *n == 0.0 && *mean != 0.0);
     offender.map_or(Ok(()), |(index, (_, mean))| {
         Err(Error::Value {
-            tag: tag::MEAN,
+            tag,
             index,
             value: f64::from(mean),
             rule: "it must be 0 where no outcome was counted",
@@ -129,43 +129,45 @@ pub(super) fn quantiles(bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Return the length in bytes of the table of name starts (check 10 for `MODL`).
-pub(super) fn name_table_len(section: usize, models: usize) -> Result<usize, Error> {
-    let table = models.checked_add(1).and_then(|n| n.checked_mul(4));
+/// Return the length in bytes of the table of name starts (check 10 for `MODL` and `GNAM`).
+pub(super) fn name_table_len(tag: Tag, section: usize, count: usize) -> Result<usize, Error> {
+    let table = count.checked_add(1).and_then(|n| n.checked_mul(4));
     table
         .filter(|&t| t <= section)
         .ok_or_else(|| Error::SectionLength {
-            tag: tag::MODELS,
-            expected: format!("at least 4 x ({models} + 1)"),
+            tag,
+            expected: format!("at least 4 x ({count} + 1)"),
             found: section as u64,
         })
 }
 
 pub(super) fn names(
+    tag: Tag,
     file: &[u8],
     section: Range<usize>,
-    models: usize,
+    count: usize,
 ) -> Result<Vec<Range<usize>>, Error> {
     let bytes = &file[section.clone()];
-    let table = name_table_len(bytes.len(), models)?;
+    let table = name_table_len(tag, bytes.len(), count)?;
     let text = bytes.len() - table;
     let start = |i: usize| u32_at(bytes, 4 * i) as usize;
+    let refused = |index, rule| {
+        if tag == tag::MODELS {
+            Error::ModelNames { index, rule }
+        } else {
+            Error::GroupNames { index, rule }
+        }
+    };
     if start(0) != 0 {
-        return Err(Error::ModelNames {
-            index: 0,
-            rule: "the first name must start at 0",
-        });
+        return Err(refused(0, "the first name must start at 0"));
     }
-    if start(models) != text {
-        return Err(Error::ModelNames {
-            index: models,
-            rule: "the names must end where the section ends",
-        });
+    if start(count) != text {
+        return Err(refused(count, "the names must end where the section ends"));
     }
-    let mut ranges = Vec::with_capacity(models);
-    let mut seen = std::collections::HashSet::with_capacity(models);
-    for index in 0..models {
-        let refuse = |rule| Err(Error::ModelNames { index, rule });
+    let mut ranges = Vec::with_capacity(count);
+    let mut seen = std::collections::HashSet::with_capacity(count);
+    for index in 0..count {
+        let refuse = |rule| Err(refused(index, rule));
         let (from, to) = (start(index), start(index + 1));
         if from > to || to > text {
             return refuse("its end must lie behind its start and inside the section");

@@ -56,6 +56,43 @@ fn blending_bytes(blending: Blending) -> Vec<u8> {
     bytes
 }
 
+/// The sections of groups and tokens, in the order in which they are stored.
+fn optional_sections(values: &ArtifactValues) -> impl Iterator<Item = (Tag, Vec<u8>)> {
+    let mut sections = Vec::new();
+    if let Some(groups) = &values.groups {
+        sections.extend([
+            (tag::GROUP_TASKS, f64_bytes(&groups.tasks)),
+            (tag::GROUP_NAMES, name_bytes(&groups.names)),
+            (tag::GROUP_COUNTS, f64_bytes(&groups.counts)),
+            (tag::GROUP_MEAN, f32_bytes(&groups.mean)),
+            (tag::GROUP_SUCCESS, f32_bytes(&groups.success)),
+            (tag::GROUP_STANDARD_ERROR, f32_bytes(&groups.standard_error)),
+            (tag::GROUP_GAIN_ERROR, f32_bytes(&groups.gain_error)),
+            (tag::GROUP_COST, f32_bytes(&groups.cost)),
+            (tag::GROUP_LATENCY, f32_bytes(&groups.latency)),
+        ]);
+        if let Some(correction) = &groups.correction {
+            let mut bytes = f32_bytes(&correction.offsets);
+            bytes.extend(f32_bytes(&correction.slopes));
+            sections.push((tag::GROUP_CORRECTION, bytes));
+        }
+    }
+    if let Some(tokens) = &values.tokens {
+        sections.extend([
+            (tag::PROMPT_TOKENS, f32_bytes(&tokens.per_prompt)),
+            (tag::INPUT_TOKENS, f32_bytes(&tokens.input)),
+            (tag::OUTPUT_TOKENS, f32_bytes(&tokens.output)),
+        ]);
+        if values.groups.is_some() {
+            sections.extend([
+                (tag::GROUP_INPUT_TOKENS, f32_bytes(&tokens.group_input)),
+                (tag::GROUP_OUTPUT_TOKENS, f32_bytes(&tokens.group_output)),
+            ]);
+        }
+    }
+    sections.into_iter()
+}
+
 /// Encode values as a file, unchecked.
 pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
     let required = FLAG_REQUIRED;
@@ -78,11 +115,11 @@ pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
         (tag::NOVELTY, required, f32_bytes(&values.novelty)),
         (tag::METADATA, 0, values.metadata.as_bytes().to_vec()),
     ];
-    // A file without either section is one of version 1.0, byte for byte.
-    let minor = if values.blending.is_some() || values.correction.is_some() {
+    // The lowest version that has all sections: a file without new ones is an old one, byte for byte.
+    let minor = if values.groups.is_some() || values.tokens.is_some() {
         MINOR
     } else {
-        0
+        u16::from(values.blending.is_some() || values.correction.is_some())
     };
     if let Some(blending) = values.blending {
         sections.push((tag::SOFT, required, blending_bytes(blending)));
@@ -92,6 +129,8 @@ pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
         bytes.extend(f32_bytes(&correction.slopes));
         sections.push((tag::SLOPES, required, bytes));
     }
+    // Not required: no decision of a caller who names no group and no price for tokens needs them.
+    sections.extend(optional_sections(values).map(|(tag, bytes)| (tag, 0, bytes)));
     let aligned = |x| align(x).expect("a length in memory is far from overflow");
 
     let mut table = Vec::with_capacity(sections.len() * ENTRY_LEN);

@@ -8,7 +8,7 @@ use super::layout::{
     ENTRY_LEN, FLAG_REQUIRED, HEAD_CRC_AT, HEADER_LEN, MAGIC, MAJOR, MAX_SECTIONS, align, all_zero,
     head_checksum, u16_at, u32_at, u64_at,
 };
-use super::tag::{self, Tag};
+use super::tag::{Tag, is_known};
 use crate::error::Error;
 
 /// An entry of the section table whose offset and length have been checked.
@@ -152,8 +152,7 @@ pub(super) fn check_sections(bytes: &[u8], sections: &[Section]) -> Result<(), E
                 computed,
             });
         }
-        let known = tag::REQUIRED.contains(&section.tag) || tag::OPTIONAL.contains(&section.tag);
-        if section.required && !known {
+        if section.required && !is_known(section.tag) {
             return Err(Error::UnknownSection { tag: section.tag });
         }
     }
@@ -168,12 +167,16 @@ pub(super) fn section_of_length(
     size: usize,
 ) -> Result<Range<usize>, Error> {
     let section = required_section(sections, tag)?;
+    of_length(section, factors, size)
+}
+
+fn of_length(section: &Section, factors: [usize; 2], size: usize) -> Result<Range<usize>, Error> {
     let expected = factors[0]
         .checked_mul(factors[1])
         .and_then(|n| n.checked_mul(size));
     if expected != Some(section.range.len()) {
         return Err(Error::SectionLength {
-            tag,
+            tag: section.tag,
             expected: expected.map_or_else(
                 || format!("{} x {} x {size}", factors[0], factors[1]),
                 |n| n.to_string(),
@@ -198,8 +201,29 @@ pub(super) fn optional_section(
     factors: [usize; 2],
     size: usize,
 ) -> Result<Option<Range<usize>>, Error> {
-    if sections.iter().all(|s| s.tag != tag) {
+    if !stands(sections, tag) {
         return Ok(None);
     }
     section_of_length(sections, tag, factors, size).map(Some)
+}
+
+/// Whether a section stands in the file, whatever its required bit is.
+pub(super) fn stands(sections: &[Section], tag: Tag) -> bool {
+    sections.iter().any(|s| s.tag == tag)
+}
+
+/// Return a section that others make necessary; its required bit may be either.
+pub(super) fn needed_section(sections: &[Section], tag: Tag) -> Result<&Section, Error> {
+    let section = sections.iter().find(|s| s.tag == tag);
+    section.ok_or(Error::MissingSection { tag })
+}
+
+/// Run check 10 for a section as in [`needed_section`].
+pub(super) fn needed_of_length(
+    sections: &[Section],
+    tag: Tag,
+    factors: [usize; 2],
+    size: usize,
+) -> Result<Range<usize>, Error> {
+    of_length(needed_section(sections, tag)?, factors, size)
 }

@@ -6,6 +6,7 @@ mod check;
 mod encode;
 mod head;
 mod layout;
+mod optional;
 mod parse;
 pub(crate) mod tag;
 mod values;
@@ -16,4 +17,7 @@ pub(crate) use layout::HEADER_LEN;
 pub use layout::{MAGIC, MAJOR, MINOR};
 pub use parse::{Layout, parse};
 pub use tag::Tag;
-pub use values::{ArtifactValues, Blending, Embedder, EmbedderKind, LinearCorrection, Policy};
+pub use values::{
+    ArtifactValues, Blending, Embedder, EmbedderKind, GroupCorrection, GroupProfiles,
+    LinearCorrection, Policy, TokenProfiles,
+};

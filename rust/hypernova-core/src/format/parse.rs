@@ -12,6 +12,7 @@ use super::head::{
     check_header, check_sections, optional_section, read_table, required_section, section_of_length,
 };
 use super::layout::{u16_at, u32_at};
+use super::optional::{GroupLayout, TokenLayout, groups_and_tokens};
 use super::tag;
 use super::values::{Blending, Embedder, Policy};
 use crate::error::Error;
@@ -49,6 +50,8 @@ pub struct Layout {
     pub(crate) metadata: Option<Range<usize>>,
     /// Offsets and then slopes of the linear correction.
     pub(crate) correction: Option<[Range<usize>; 2]>,
+    pub(crate) groups: Option<GroupLayout>,
+    pub(crate) tokens: Option<TokenLayout>,
 }
 
 /// Validate the bytes of an artifact.
@@ -81,7 +84,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let cost = profile(tag::COST)?;
     let latency = profile(tag::LATENCY)?;
     let names = required_section(&sections, tag::MODELS)?.range.clone();
-    check::name_table_len(names.len(), models)?;
+    check::name_table_len(tag::MODELS, names.len(), models)?;
     let policy = section_of_length(&sections, tag::POLICY, [1, check::POLICY_LEN], 1)?;
     let embedder_json = required_section(&sections, tag::EMBEDDER)?.range.clone();
     let novelty = required_section(&sections, tag::NOVELTY)?.range.clone();
@@ -105,13 +108,13 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     check::finite(tag::CENTROIDS, section(&centroids))?;
     check::counts(tag::COUNTS, section(&counts))?;
     check::fractions(tag::MEAN, section(&mean))?;
-    check::means_without_outcomes(section(&counts), section(&mean))?;
+    check::means_without_outcomes(tag::MEAN, section(&counts), section(&mean))?;
     check::fractions(tag::SUCCESS, section(&success))?;
     check::not_negative(tag::STANDARD_ERROR, section(&standard_error))?;
     check::not_negative(tag::GAIN_ERROR, section(&gain_error))?;
     check::known_or_nan(tag::COST, section(&cost))?;
     check::known_or_nan(tag::LATENCY, section(&latency))?;
-    let names = check::names(bytes, names, models)?;
+    let names = check::names(tag::MODELS, bytes, names, models)?;
     let policy = check::policy(section(&policy), models)?;
     let embedder = check::embedder(section(&embedder_json), dim)?;
     check::quantiles(section(&novelty))?;
@@ -131,6 +134,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         let slopes = range.start + models * size_of::<f32>();
         [range.start..slopes, slopes..range.end]
     });
+    let (groups, tokens) = groups_and_tokens(bytes, &sections, [rows, dim, models])?;
 
     Ok(Layout {
         minor: u16_at(bytes, 10),
@@ -153,5 +157,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         novelty,
         metadata,
         correction,
+        groups,
+        tokens,
     })
 }

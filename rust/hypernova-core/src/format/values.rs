@@ -113,10 +113,14 @@ pub struct ArtifactValues {
     pub blending: Option<Blending>,
     /// The linear correction of the success estimates; `None` is none.
     pub correction: Option<LinearCorrection>,
+    /// The groups that a caller may name; `None` is none.
+    pub groups: Option<GroupProfiles>,
+    /// The tokens that each model reads and writes; `None` where they are unknown.
+    pub tokens: Option<TokenProfiles>,
 }
 
 impl ArtifactValues {
-    /// Create values with empty arrays and metadata, without blending and without correction.
+    /// Create values with empty arrays and metadata, and without all that an artifact may lack.
     #[must_use]
     pub fn new(
         clusters: u32,
@@ -143,8 +147,59 @@ impl ArtifactValues {
             metadata: String::new(),
             blending: None,
             correction: None,
+            groups: None,
+            tokens: None,
         }
     }
+}
+
+/// Profiles of the `g` groups of tasks that a caller may name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupProfiles {
+    /// Names, `g`.
+    pub names: Vec<String>,
+    /// Number of tasks of each, `g`.
+    pub tasks: Vec<f64>,
+    /// Number of outcomes, `g` x `m`.
+    pub counts: Vec<f64>,
+    /// Mean score, `g` x `m`.
+    pub mean: Vec<f32>,
+    /// Success estimate, `g` x `m`.
+    pub success: Vec<f32>,
+    /// Standard error of the success estimate, `g` x `m`.
+    pub standard_error: Vec<f32>,
+    /// Standard error of the paired gain over the default model, `g` x `m`.
+    pub gain_error: Vec<f32>,
+    /// Mean cost in USD, `g` x `m`; NaN where unknown.
+    pub cost: Vec<f32>,
+    /// Mean latency in seconds, `g` x `m`; NaN where unknown.
+    pub latency: Vec<f32>,
+    /// The linear correction inside a group; `None` is none.
+    pub correction: Option<GroupCorrection>,
+}
+
+/// A linear function of the vector for each model, with a value of its own for each group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupCorrection {
+    /// Value at the zero vector, `g` x `m`.
+    pub offsets: Vec<f32>,
+    /// Slopes, `m` x `d`.
+    pub slopes: Vec<f32>,
+}
+
+/// The tokens that each model reads and writes for a task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TokenProfiles {
+    /// Input tokens of an empty prompt and of each further character, `m` x 2; NaN where unknown.
+    pub per_prompt: Vec<f32>,
+    /// Mean input tokens, `(k + 1)` x `m`; NaN where unknown.
+    pub input: Vec<f32>,
+    /// Mean output tokens, `(k + 1)` x `m`; NaN where unknown.
+    pub output: Vec<f32>,
+    /// As `input`, of the groups, `g` x `m`; empty without groups.
+    pub group_input: Vec<f32>,
+    /// As `output`, of the groups, `g` x `m`; empty without groups.
+    pub group_output: Vec<f32>,
 }
 
 /// A linear function of the vector for each model, added to its success estimate.
