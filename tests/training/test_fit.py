@@ -129,7 +129,13 @@ class TestFit:
     def test_metadata_holds_the_setting(self) -> None:
         table, _ = two_kinds(np.random.default_rng(0))
         routed = hypernova.fit(table, seed=4).metadata
-        assert routed["setting"].keys() == {"source", "clusters", "guard_z", "weights"}
+        assert routed["setting"].keys() == {
+            "source",
+            "clusters",
+            "guard_z",
+            "weights",
+            "group_weights",
+        }
         assert (routed["seed"], routed["tasks"], routed["outcomes"]) == (4, 240, 480)
         assert sum(routed["cluster_sizes"]) == 240
         assert "target" not in routed

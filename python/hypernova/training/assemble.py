@@ -17,6 +17,7 @@ from hypernova.training.clustering.clusters import NEAREST
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hypernova.artifact.profile import GroupProfiles
     from hypernova.numeric import Floats
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.linear_correction import LinearCorrection
@@ -42,6 +43,7 @@ def assemble(
     shrinkage: float,
     guard_z: float,
     correction: LinearCorrection | None = None,
+    groups: GroupProfiles | None = None,
     cost_weight: float = 0.0,
     distances: Floats | None = None,
     identity: Mapping[str, object] | None = None,
@@ -56,6 +58,7 @@ def assemble(
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
         correction: Linear corrections of the m models, or None.
+        groups: Profiles of the groups that a caller may name, or None.
         cost_weight: Default of the policy, in success per USD.
         distances: Distances of held-out prompts from their nearest centroids; without them
             no prompt is novel.
@@ -81,6 +84,7 @@ def assemble(
         n_nearest=NEAREST,
         slopes=None if correction is None else correction.slopes,
         offsets=None if correction is None else correction.offsets,
+        group_profiles=None if groups is None else groups.to_dict(),
         default_model=estimated.default_model,
         cost_weight=cost_weight,
         guard_z=guard_z,

@@ -43,11 +43,13 @@ class FoldSums:
 
     Attributes:
         test: Indices of the tasks of the fold.
+        groups: Number of each one's group, (n,); None where cells are no groups.
         sums: As `PlacedTasks.sums` gives them, with the training part's best single model as a
             reference.
     """
 
     test: Ints
+    groups: Ints | None
     sums: Sums
 
 
@@ -60,6 +62,8 @@ class FoldEstimates:
         default_model: Best single model of the training part.
         rates: Overall success of each model, float64 (m,).
         estimates: `ESTIMATES` as differences from the rates, float32 (estimates, n, m).
+        of_group: The estimates of the cells where each task's group is known, float32 (n, m); NaN
+            where it has none with a profile. None where cells are no groups.
         gain_error: Standard error of the gain over the default model, float32 (n, m).
         cost_usd: Cost of each model, float32 (n, m); the dearest one's where it is unknown. None if
             no cost is known.
@@ -71,6 +75,7 @@ class FoldEstimates:
     default_model: int
     rates: Floats
     estimates: Floats
+    of_group: Floats | None
     gain_error: Floats
     cost_usd: Floats | None
     distances: Floats | None
@@ -132,7 +137,9 @@ class CrossValidation:
             parts.append(part)
         whole = total(parts)
         for f, part in enumerate(parts):
-            yield FoldSums(np.flatnonzero(fold == f), whole - part)
+            test = np.flatnonzero(fold == f)
+            groups = None if self._partition.groups is None else cells[test]
+            yield FoldSums(test, groups, whole - part)
 
     def training(self, fold: FoldSums) -> TrainingPart:
         """Return the training part of a fold."""
@@ -154,6 +161,7 @@ class CrossValidation:
             default_model=part.by_cell.default_model,
             rates=part.rates,
             estimates=part.estimates(held_out, shares),
+            of_group=part.of_groups(fold.groups),
             gain_error=(shares @ profile.gain_error[:-1]).astype(np.float32),
             cost_usd=_blended_cost(shares, profile.cost[:-1]),
             distances=distances,

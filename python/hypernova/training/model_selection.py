@@ -85,6 +85,20 @@ def choose(
     return np.where(proven.any(axis=1), best, estimates.default_model)
 
 
+def _group_weights(
+    table: OutcomeTable, parts: Sequence[FoldEstimates], repeats: int
+) -> StackingWeights | None:
+    """Learn the weights of the estimates of tasks whose group is known."""
+    found = []
+    for part in parts:
+        if part.of_group is not None:
+            known = ~np.isnan(part.of_group[:, 0])
+            estimates = np.concatenate([part.of_group[None, known], part.estimates[1:, known]])
+            score = table.score[part.test[known]]
+            found.append(StackingSums.of(estimates, score - part.rates))
+    return StackingWeights.of(reduce(add, found).scaled(1.0 / repeats)) if found else None
+
+
 def _choose_guard(
     table: OutcomeTable, parts: Sequence[FoldEstimates], success: Sequence[Floats]
 ) -> float:
@@ -141,6 +155,7 @@ def select_setting(
     repeats = len(parts) // FOLDS
     sums = reduce(add, (StackingSums.of(p.estimates, table.score[p.test] - p.rates) for p in parts))
     weights = StackingWeights.of(sums.scaled(1.0 / repeats))
+    group_weights = _group_weights(table, parts, repeats)
     success = [np.clip(p.rates + weights.average(p.estimates), 0.0, 1.0) for p in parts]
     guard_z = _choose_guard(table, parts, success)
     single, held_out = HeldOutScores(table.n_tasks), HeldOutScores(table.n_tasks)
@@ -149,7 +164,7 @@ def select_setting(
         single.add(table, part.test, np.full(len(part.test), part.default_model))
     distances = [part.distances for part in parts if part.distances is not None]
     return Selection(
-        setting=Setting(partition.source, partition.n_cells, guard_z, weights),
+        setting=Setting(partition.source, partition.n_cells, guard_z, weights, group_weights),
         held_out=held_out,
         best_single=single,
         distances=np.concatenate(distances)

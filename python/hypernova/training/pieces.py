@@ -77,7 +77,8 @@ def learn_in_pieces(
         # In the order of the chunks, whoever is done first: the last bits depend on it.
         sums = total(parts)
     # The clusters are those of the sample, from which held-out distances were measured.
-    part = TrainingPart(table.models, sums, learned.part.found)
+    names = learned.part.group_names
+    part = TrainingPart(table.models, sums, learned.part.found, names)
     return replace(learned, part=part, placed=None)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.artifact.profile import GroupProfiles
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.linear_correction import LinearCorrection, fit_ridges
 from hypernova.training.estimates.profile import Estimate, Evidence, estimate
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova._core import Artifact
-    from hypernova.numeric import Floats
+    from hypernova.numeric import Floats, Ints
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.stacking import StackingWeights
     from hypernova.training.estimates.sums import Sums
@@ -43,12 +44,15 @@ class Setting:
         clusters: Number of clusters.
         guard_z: Standard errors of the guard.
         weights: Weights of the `ESTIMATES`.
+        group_weights: Weights of the `ESTIMATES` where a prompt's group is known, and that of the
+            cells is the group's own. None where tasks have no groups.
     """
 
     source: Source
     clusters: int
     guard_z: float
     weights: StackingWeights
+    group_weights: StackingWeights | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return the setting as metadata of an artifact has it."""
@@ -56,16 +60,17 @@ class Setting:
             "source": self.source,
             "clusters": self.clusters,
             "guard_z": self.guard_z,
-            "weights": {
-                part: {
-                    name: round(weight, 4) for name, weight in zip(ESTIMATES, weights, strict=True)
-                }
-                for part, weights in (
-                    ("contrast", self.weights.contrast),
-                    ("level", self.weights.level),
-                )
-            },
+            "weights": _named(self.weights),
+            "group_weights": None if self.group_weights is None else _named(self.group_weights),
         }
+
+
+def _named(weights: StackingWeights) -> dict[str, dict[str, float]]:
+    """Return weights by the names of the estimates."""
+    return {
+        part: {name: round(weight, 4) for name, weight in zip(ESTIMATES, values, strict=True)}
+        for part, values in (("contrast", weights.contrast), ("level", weights.level))
+    }
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,15 @@ class TrainingPart:
         models: Names of the models.
         sums: Sums of outcomes and pairs by cell, of products and, for groups, of vectors.
         found: Clusters of the cells.
+        group_names: Names of the groups that are cells, by their number; None for other cells. The
+            rest has the number after, and no name.
         basis: Basis of the `Coordinates` whose products were summed.
     """
 
     models: Sequence[str]
     sums: Sums
     found: Clusters
+    group_names: Sequence[str] | None = None
     basis: Floats | None = None
 
     @classmethod
@@ -89,7 +97,8 @@ class TrainingPart:
         cls, models: Sequence[str], sums: Sums, partition: Partition, basis: Floats | None
     ) -> TrainingPart:
         """Find the clusters of the cells, and learn."""
-        return cls(models, sums, partition.find_clusters(sums, basis), basis)
+        names = None if partition.groups is None else partition.groups.names
+        return cls(models, sums, partition.find_clusters(sums, basis), names, basis)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -126,6 +135,23 @@ class TrainingPart:
         found = [cells, *(vectors @ ridge.slopes.T + ridge.offsets for ridge in self.ridges)]
         return np.stack([values.astype(np.float32) for values in found])
 
+    def of_groups(self, numbers: Ints | None) -> Floats | None:
+        """Return the estimates of groups, as differences from the rates.
+
+        Args:
+            numbers: Of the groups, (n,); None gives None.
+
+        Returns:
+            float32 (n, m), NaN for the rest and for groups without tasks here.
+        """
+        if numbers is None or self.group_names is None:
+            return None
+        assert self.found.groups is not None
+        rows = np.full((len(self.group_names) + 1, len(self.models)), np.nan, dtype=np.float32)
+        rows[self.found.groups] = self.by_cell.cluster_success - self.rates
+        rows[len(self.group_names)] = np.nan
+        return rows[numbers]
+
     def estimated(self, weights: StackingWeights) -> Estimate:
         """Return the profile of the averaged estimates, with the default model."""
         none = np.zeros_like(self.by_cell.cluster_success)
@@ -142,6 +168,36 @@ class TrainingPart:
         offsets = weights.average([zero[0], *(ridge.offsets for ridge in self.ridges)])
         return LinearCorrection(
             np.ascontiguousarray(slopes.T, dtype=np.float32), offsets.astype(np.float32)
+        )
+
+    def group_profiles(self, weights: StackingWeights | None) -> GroupProfiles | None:
+        """Return the averaged estimates of prompts whose group is known; None without groups.
+
+        A group's success is that of its mean vector, so that the correction says how a prompt
+        differs from it.
+        """
+        if self.group_names is None or weights is None:
+            return None
+        assert self.found.groups is not None
+        rows = np.flatnonzero(self.found.groups < len(self.group_names))
+        numbers = self.found.groups[rows]
+        n = self.sums["group_n"][numbers]
+        means = self.sums["group_vector"][numbers] / n[:, None]
+        if self.basis is not None:
+            means = means @ self.basis.T
+        slopes = self.correction(weights).slopes
+        at_mean = [means @ ridge.slopes.T + ridge.offsets for ridge in self.ridges]
+        cells = self.by_cell.cluster_success[rows] - self.rates
+        success = self.rates + weights.average([cells, *at_mean])
+        return GroupProfiles(
+            names=[self.group_names[number] for number in numbers],
+            tasks=n.astype(np.float64),
+            profile=replace(
+                self.by_cell.profile.rows(rows),
+                success=np.clip(success, 0.0, 1.0).astype(np.float32),
+            ),
+            offsets=-(means @ slopes.T.astype(np.float64)).astype(np.float32),
+            slopes=slopes,
         )
 
     def artifact(
@@ -161,6 +217,7 @@ class TrainingPart:
             shrinkage=SHRINKAGE,
             guard_z=setting.guard_z,
             correction=self.correction(setting.weights),
+            groups=self.group_profiles(setting.group_weights),
             cost_weight=cost_weight,
             distances=distances,
             identity=identity,

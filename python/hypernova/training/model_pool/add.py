@@ -5,13 +5,21 @@ Not here: the prior of a new model (see ``prior``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, chosen_models
-from hypernova.artifact.profile import Profile, noted, rebuild
+from hypernova.artifact.profile import (
+    GroupProfiles,
+    ModelColumns,
+    Profile,
+    TokenProfiles,
+    clusters_of_groups,
+    noted,
+    rebuild,
+)
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
@@ -68,14 +76,14 @@ class NewModel:
         noise: Variance of an outcome.
         control_coefficient: Part of the default model's residual on a prompt that the model
             shares, 0 to 1 (see `_control_coefficient`).
-        column: The model's column of the profile.
+        columns: The model's columns of the profiles.
     """
 
     prior: Prior
     posterior: Posterior
     noise: float
     control_coefficient: float
-    column: Profile
+    columns: ModelColumns
 
 
 @dataclass(frozen=True)
@@ -171,9 +179,9 @@ def add_model(
     located = LocatedPrompts.of(artifact, vectors)
     outcomes = {name: outcomes_of(artifact, table, located, name) for name in names}
     new = {name: estimate_new_model(artifact, outcomes[name]) for name in names}
-    profile = Profile.of(artifact)
+    columns = ModelColumns.of(artifact)
     for name in names:
-        profile = profile.beside(new[name].column)
+        columns = columns.beside(new[name].columns)
     note = {
         "what": "add_model",
         "table": table.name,
@@ -190,7 +198,7 @@ def add_model(
     made = rebuild(
         artifact,
         [*artifact.models, *names],
-        profile,
+        columns,
         artifact.default_model,
         noted(artifact, note),
     )
@@ -214,7 +222,7 @@ def new_models(
                 f"the artifact holds the model {name!r} already: add its outcomes with "
                 f"recalibrate, or start it anew after remove-model{others}"
             )
-        if name not in table.models or np.isnan(_column(table, name)).all():
+        if name not in table.models or np.isnan(_scores(table, name)).all():
             raise ModelPoolError(
                 f"the table {table.name} has no outcome of the model {name!r}; it has some of "
                 f"{quoted_list(table.models)}"
@@ -228,7 +236,7 @@ def new_models(
     return sorted(asked)
 
 
-def _column(table: OutcomeTable, name: str) -> Floats:
+def _scores(table: OutcomeTable, name: str) -> Floats:
     column: Floats = table.score[:, table.models.index(name)]
     return column
 
@@ -237,13 +245,13 @@ def outcomes_of(
     artifact: Artifact, table: OutcomeTable, located: LocatedPrompts, name: str
 ) -> ModelOutcomes:
     """Select the outcomes of one model from a table whose prompts were located."""
-    at = np.flatnonzero(~np.isnan(_column(table, name)))
+    at = np.flatnonzero(~np.isnan(_scores(table, name)))
     default = artifact.default_model
     known = default in table.models
     return ModelOutcomes(
         located=located.subset(at),
-        score=_column(table, name)[at],
-        default=_column(table, default)[at] if known else np.full(len(at), np.nan),
+        score=_scores(table, name)[at],
+        default=_scores(table, default)[at] if known else np.full(len(at), np.nan),
         cost_usd=table.cost_usd[at, table.models.index(name)],
         latency_s=table.latency_s[at, table.models.index(name)],
     )
@@ -261,13 +269,9 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
     adjusted = score - coefficient * control
     noises = np.where(paired, _variance(adjusted[paired]), _variance(score[~paired]))
     posterior = prior.posterior(features, adjusted - expected, noises)
-    level, rows = prior.rows()
-    error = posterior.standard_error(rows)
     # The known models' estimates have errors of their own. As far as the control variate
     # explains the new model's outcomes, the error of the default model's estimate cancels out.
-    default = artifact.standard_error[:, artifact.models.index(artifact.default_model)]
     unpaired = 1.0 - coefficient * (float(paired.mean()) if len(paired) else 0.0)
-    gain_error = np.sqrt(error**2 + (unpaired * default.astype(np.float64)) ** 2)
     sums = sum_outcomes(
         score[:, None],
         outcomes.cost_usd[:, None],
@@ -276,27 +280,106 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
         artifact.n_clusters,
     )
     mean = ratio(sums["score"], sums["n"], 0.0)[:, 0]
+    own = _estimated(Profile.of(artifact), artifact, *prior.rows(), posterior, unpaired)
     correction = prior.linear_correction(posterior)
+    profile = replace(
+        own,
+        counts=sums["n"].astype(np.float64),
+        mean=_column(np.clip(mean, 0.0, 1.0)),
+        cost=_column(_expense(sums["cost_n"], sums["cost"], artifact.cost)),
+        latency=_column(_expense(sums["latency_n"], sums["latency"], artifact.latency)),
+        slopes=None if correction is None else correction.slopes,
+        offsets=None if correction is None else correction.offsets,
+    )
+    columns = ModelColumns(
+        profile,
+        _of_groups(artifact, prior, posterior, unpaired, profile),
+        _unknown_tokens(artifact),
+    )
+    return NewModel(prior, posterior, noise, coefficient, columns)
 
-    def column(values: Floats) -> NDArray[np.float32]:
-        return values[:, None].astype(np.float32)
 
-    return NewModel(
-        prior=prior,
-        posterior=posterior,
-        noise=noise,
-        control_coefficient=coefficient,
-        column=Profile(
-            counts=sums["n"].astype(np.float64),
-            mean=column(np.clip(mean, 0.0, 1.0)),
-            success=column(np.clip(level + rows @ posterior.weights, 0.0, 1.0)),
-            standard_error=column(error),
-            gain_error=column(gain_error),
-            cost=column(_expense(sums["cost_n"], sums["cost"], artifact.cost)),
-            latency=column(_expense(sums["latency_n"], sums["latency"], artifact.latency)),
-            slopes=None if correction is None else correction.slopes,
-            offsets=None if correction is None else correction.offsets,
+def _column(values: Floats) -> NDArray[np.float32]:
+    return np.ascontiguousarray(values[:, None], dtype=np.float32)
+
+
+def _estimated(
+    known: Profile,
+    artifact: Artifact,
+    level: Floats,
+    rows: Floats,
+    posterior: Posterior,
+    unpaired: float,
+) -> Profile:
+    """Estimate the success of a new model, with errors, for rows of a profile; nothing else.
+
+    Args:
+        known: The rows, with the known models.
+        artifact: Holds the known models.
+        level: Prior mean of the rows, (n,).
+        rows: Their features, (n, p).
+        posterior: Of the features' weights.
+        unpaired: Part of the default model's error that does not cancel out.
+    """
+    error = posterior.standard_error(rows)
+    default = known.standard_error[:, artifact.models.index(artifact.default_model)]
+    gain_error = np.sqrt(error**2 + (unpaired * default.astype(np.float64)) ** 2)
+    nothing = np.zeros((len(rows), 1))
+    return Profile(
+        counts=nothing,
+        mean=_column(nothing[:, 0]),
+        success=_column(np.clip(level + rows @ posterior.weights, 0.0, 1.0)),
+        standard_error=_column(error),
+        gain_error=_column(gain_error),
+        cost=_column(np.full(len(rows), np.nan)),
+        latency=_column(np.full(len(rows), np.nan)),
+        slopes=None,
+        offsets=None,
+    )
+
+
+def _of_groups(
+    artifact: Artifact, prior: Prior, posterior: Posterior, unpaired: float, profile: Profile
+) -> GroupProfiles | None:
+    """Estimate a new model's column of the groups' profiles, with the costs of their clusters.
+
+    No outcome is counted for a group: a prompt with an outcome was placed by its vector.
+    """
+    groups = GroupProfiles.of(artifact)
+    if groups is None:
+        return None
+    clusters = clusters_of_groups(artifact)
+    level, rows = prior.group_rows(groups.profile.success, clusters)
+    correction = prior.group_correction(posterior, groups)
+    return GroupProfiles(
+        names=groups.names,
+        tasks=groups.tasks,
+        profile=replace(
+            _estimated(groups.profile, artifact, level, rows, posterior, unpaired),
+            cost=np.ascontiguousarray(profile.cost[clusters]),
+            latency=np.ascontiguousarray(profile.latency[clusters]),
         ),
+        offsets=None if correction is None else correction[0],
+        slopes=None if correction is None else correction[1],
+    )
+
+
+def _unknown_tokens(artifact: Artifact) -> TokenProfiles | None:
+    """Return the column of a model whose tokens are unknown; None if the artifact has no tokens."""
+    tokens = TokenProfiles.of(artifact)
+    if tokens is None:
+        return None
+
+    def unknown(like: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        return None if like is None else np.full((len(like), 1), np.nan, dtype=np.float32)
+
+    nothing = np.full((artifact.n_clusters + 1, 1), np.nan, dtype=np.float32)
+    return TokenProfiles(
+        per_prompt=np.full((1, 2), np.nan, dtype=np.float32),
+        input=nothing,
+        output=nothing,
+        group_input=unknown(tokens.group_input),
+        group_output=unknown(tokens.group_output),
     )
 
 

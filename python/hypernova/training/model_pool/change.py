@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.artifact.profile import Profile, noted, rebuild
+from hypernova.artifact.profile import ModelColumns, Profile, noted, rebuild
 from hypernova.errors import ModelPoolError, UnknownModelError
 from hypernova.table.model_names import describe_lookalikes, find_lookalikes, name_problem
 from hypernova.table.source import quoted, quoted_list
@@ -67,16 +67,23 @@ def remove_model(
             if default is None
             else f"{chosen!r} cannot be removed and the new default model; choose another"
         )
-    profile = Profile.of(artifact).only([artifact.models.index(name) for name in left])
+    columns = ModelColumns.of(artifact).only([artifact.models.index(name) for name in left])
     note: dict[str, object] = {"what": "remove_model", "models": gone}
     if chosen != artifact.default_model:
         note["default_model"] = chosen
-        error = profile.standard_error.astype(np.float64)
-        place = left.index(chosen)
-        gain_error = np.hypot(error, error[:, [place]]).astype(np.float32)
-        gain_error[:, place] = 0.0
-        profile = replace(profile, gain_error=gain_error)
-    return rebuild(artifact, left, profile, chosen, noted(artifact, note))
+        place, groups = left.index(chosen), columns.groups
+        if groups is not None:
+            groups = replace(groups, profile=unpaired(groups.profile, place))
+        columns = replace(columns, profile=unpaired(columns.profile, place), groups=groups)
+    return rebuild(artifact, left, columns, chosen, noted(artifact, note))
+
+
+def unpaired(profile: Profile, default: int) -> Profile:
+    """Return a profile with errors of the gain over another default model, as if unpaired."""
+    error = profile.standard_error.astype(np.float64)
+    gain_error = np.hypot(error, error[:, [default]]).astype(np.float32)
+    gain_error[:, default] = 0.0
+    return replace(profile, gain_error=gain_error)
 
 
 def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
@@ -110,7 +117,8 @@ def rename_model(artifact: Artifact, old: str, new: str) -> Artifact:
     # Figures of the fit stay true, under the names of the fit.
     metadata = artifact.metadata
     changes = noted(artifact, {"what": "rename_model", "model": old, "to": new})["changes"]
-    return rebuild(artifact, names, Profile.of(artifact), default, {**metadata, "changes": changes})
+    columns = ModelColumns.of(artifact)
+    return rebuild(artifact, names, columns, default, {**metadata, "changes": changes})
 
 
 def check_new_name(artifact: Artifact, name: str, *, renamed: str | None = None) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova._core import Artifact
+    from hypernova.artifact.profile import GroupProfiles
     from hypernova.numeric import Floats, Ints
 
 
@@ -112,7 +113,7 @@ class Prior:
     def __init__(self, artifact: Artifact, noise: float = MAX_SCORE_VARIANCE) -> None:
         success = artifact.success.astype(np.float64)
         k, m = artifact.n_clusters, len(artifact.models)
-        self._level = success.mean(axis=1)
+        self._success, self._level = success, success.mean(axis=1)
         spread = success - self._level[:, None]
         # The overall level is a feature of its own, so the differences are without it.
         spread = spread - spread[-1]
@@ -138,6 +139,40 @@ class Prior:
         """Return prior mean (k + 1,) and features (k + 1, p) of the rows of the profile."""
         return self._level, self._rows
 
+    def group_rows(self, success: Floats, clusters: Ints) -> tuple[Floats, Floats]:
+        """Return prior mean (g,) and features (g, p) of groups.
+
+        Args:
+            success: Of the known models in each group, (g, m).
+            clusters: Row of the profile whose own number each group has, (g,).
+        """
+        success = success.astype(np.float64)
+        level, features = success.mean(axis=1), self._rows[clusters].copy()
+        overall = self._success[-1] - self._level[-1]
+        features[:, self.mix] = (success - level[:, None] - overall) * self._scale[self.mix]
+        return level, features
+
+    def group_correction(
+        self, posterior: Posterior, groups: GroupProfiles
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Mix the new model's linear correction inside groups from those of the known models.
+
+        Returns:
+            Offsets (g, 1) and slopes (1, dim); None if there is none.
+        """
+        if groups.slopes is None or groups.offsets is None:
+            return None
+        mix = self._mix(posterior)
+        offsets, slopes = (groups.offsets @ mix)[:, None], (mix @ groups.slopes)[None]
+        return offsets.astype(np.float32), slopes.astype(np.float32)
+
+    def _mix(self, posterior: Posterior) -> Floats:
+        """Return the part of each known model in the new one's linear correction, (m,)."""
+        mix = posterior.weights[self.mix] * self._scale[self.mix]
+        # Around the mean of the known models.
+        around: Floats = mix - mix.mean() + 1.0 / len(mix)
+        return around
+
     def prompts(self, located: LocatedPrompts) -> tuple[Floats, Floats]:
         """Compute prior mean (n,) and features (n, p) of prompts."""
         expected, features = located.rows @ self._level, located.rows @ self._rows
@@ -157,9 +192,7 @@ class Prior:
         """
         if self._slopes is None or self._offsets is None:
             return None
-        mix = posterior.weights[self.mix] * self._scale[self.mix]
-        # Around the mean of the known models.
-        mix = mix - mix.mean() + 1.0 / len(mix)
+        mix = self._mix(posterior)
         slope, offset = mix @ self._slopes, mix @ self._offsets
         return LinearCorrection(
             slope[None].astype(np.float32), np.atleast_1d(offset).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.decisions import decisions_or_none
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted
 from hypernova.training.checks import check_count, check_table
@@ -140,7 +140,7 @@ def next_prompts(
         whole = rebuild(
             artifact,
             [*artifact.models, name],
-            Profile.of(artifact).beside(new.column),
+            ModelColumns.of(artifact).beside(new.columns),
             artifact.default_model,
             artifact.metadata,
         )

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova._core import Artifact
-from hypernova.artifact.profile import rebuild
+from hypernova.artifact.profile import ModelColumns, TokenProfiles, rebuild
 from hypernova.errors import NoCandidateError, RecalibrateError
 from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
+from hypernova.training.online.groups import moved_groups
 from hypernova.training.online.lineage import KEY, Lineage, checked_metadata
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
 from hypernova.training.online.update import updated_estimate
@@ -286,7 +287,9 @@ def _rebuilt(artifact: Artifact, estimate: Estimate, lineage: Lineage) -> Artifa
     )
     models = list(artifact.models)
     metadata = {**checked_metadata(artifact), KEY: record}
-    return rebuild(artifact, models, profile, models[estimate.default_model], metadata)
+    groups = moved_groups(artifact, profile, estimate.default_model)
+    columns = ModelColumns(profile, groups, TokenProfiles.of(artifact))
+    return rebuild(artifact, models, columns, models[estimate.default_model], metadata)
 
 
 def _changes(old: Artifact, new: Artifact, sums: LogSums) -> tuple[ModelChange, ...]:

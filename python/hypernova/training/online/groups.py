@@ -1,0 +1,72 @@
+"""Move the profiles of groups as a log moved those of their clusters.
+
+Not here: how the log moves a cluster's (see ``update``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.artifact.profile import GroupProfiles, clusters_of_groups
+
+if TYPE_CHECKING:
+    from hypernova._core import Artifact
+    from hypernova.artifact.profile import Profile
+    from hypernova.numeric import Floats
+
+
+def moved_groups(artifact: Artifact, after: Profile, default: int) -> GroupProfiles | None:
+    """Return the profiles of an artifact's groups after a log; None if it has none.
+
+    A group's success moves by as much as that of its cluster, or of the whole table where
+    clusters are not groups. Numbers of outcomes and sums of scores grow by as much; errors, costs
+    and latencies by the same factor.
+
+    Args:
+        artifact: Before the log.
+        after: Profile of its clusters after the log.
+        default: Index of the default model after the log.
+    """
+    groups = GroupProfiles.of(artifact)
+    if groups is None:
+        return None
+    rows, old = clusters_of_groups(artifact), groups.profile
+
+    def change(before: Floats, now: Floats) -> Floats:
+        return (now.astype(np.float64) - before)[rows]
+
+    def factor(before: Floats, now: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = (now.astype(np.float64) / before)[rows]
+        return np.where(np.isfinite(found), found, 1.0)
+
+    counts = np.maximum(old.counts + change(artifact.counts, after.counts), 0.0)
+    score = old.counts * old.mean + change(
+        artifact.counts * artifact.mean, after.counts * after.mean
+    )
+    mean = np.divide(score, counts, out=np.zeros_like(counts), where=counts > 0.0)
+    success = old.success + change(artifact.success, after.success)
+    error = old.standard_error * factor(artifact.standard_error, after.standard_error)
+    gain_error = old.gain_error * factor(artifact.gain_error, after.gain_error)
+    if default != artifact.models.index(artifact.default_model):
+        gain_error = np.hypot(error, error[:, [default]])
+        gain_error[:, default] = 0.0
+    profile = replace(
+        old,
+        counts=counts,
+        mean=np.clip(mean, 0.0, 1.0).astype(np.float32),
+        success=np.clip(success, 0.0, 1.0).astype(np.float32),
+        standard_error=error.astype(np.float32),
+        gain_error=gain_error.astype(np.float32),
+        cost=_scaled(old.cost, factor(artifact.cost, after.cost), after.cost[rows]),
+        latency=_scaled(old.latency, factor(artifact.latency, after.latency), after.latency[rows]),
+    )
+    return replace(groups, profile=profile)
+
+
+def _scaled(before: Floats, factor: Floats, otherwise: Floats) -> Floats:
+    """Scale known values, float32; ``otherwise`` where none was known."""
+    return np.where(np.isnan(before), otherwise, before * factor).astype(np.float32)
