@@ -13,7 +13,7 @@ import pytest
 import hypernova
 from golden.make_golden import NAMES, arguments
 from hypernova import Artifact, errors
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from support.paths import GOLDEN
 
 BUNDLED = hypernova.Router.open().artifact
@@ -148,12 +148,12 @@ def test_a_copy_pickles() -> None:
 
 
 def test_rebuilt_with_the_same_models_it_is_the_same_file() -> None:
-    profile, metadata = Profile.of(BUNDLED), BUNDLED.metadata
-    same = rebuild(BUNDLED, list(BUNDLED.models), profile, BUNDLED.default_model, metadata)
+    columns, metadata = ModelColumns.of(BUNDLED), BUNDLED.metadata
+    same = rebuild(BUNDLED, list(BUNDLED.models), columns, BUNDLED.default_model, metadata)
     assert same.to_bytes() == BUNDLED.to_bytes()
     first = [0, 1]
     names = [BUNDLED.models[i] for i in first]
-    fewer = rebuild(BUNDLED, names, profile.only(first), names[1], {})
+    fewer = rebuild(BUNDLED, names, columns.only(first), names[1], {})
     assert (fewer.models, fewer.default_model, fewer.metadata) == (tuple(names), names[1], {})
     assert np.array_equal(fewer.cost, BUNDLED.cost[:, first], equal_nan=True)
 

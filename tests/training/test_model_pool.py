@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hypernova
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from hypernova.errors import EmbedderMismatchError, ModelPoolError, TableError, UnknownModelError
 from support.factories import assembled, blobs, fitted, make_table, scored, unit
 
@@ -37,7 +37,7 @@ class TestRebuild:
             same = rebuild(
                 artifact,
                 list(artifact.models),
-                Profile.of(artifact),
+                ModelColumns.of(artifact),
                 artifact.default_model,
                 artifact.metadata,
             )

@@ -138,15 +138,22 @@ def percentage_points(text: str) -> float:
     return number
 
 
-def model_price(text: str) -> tuple[str, float]:
-    """Read ``MODEL=USD``; the name may hold further equals signs."""
+def model_price(text: str) -> tuple[str, float | tuple[float, float]]:
+    """Read ``MODEL=USD`` or ``MODEL=USD,USD``; the name may hold further equals signs."""
     model, _, price = text.rpartition("=")
     try:
         if model:
-            return model, float(price)
+            numbers = tuple(float(number) for number in price.split(","))
+            if len(numbers) == 1:
+                return model, numbers[0]
+            if len(numbers) == 2:
+                return model, (numbers[0], numbers[1])
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"expected MODEL=USD, got {text!r}")
+    raise argparse.ArgumentTypeError(
+        f"expected MODEL=USD of a task, or MODEL=USD,USD of a million input and of a million "
+        f"output tokens, got {text!r}"
+    )
 
 
 def _whole_number(text: str) -> int | None:

@@ -116,6 +116,7 @@ def _inspection(artifact: Artifact, described: list[Description] | None) -> dict
         "sharpness": artifact.sharpness,
         "nearest": artifact.n_nearest,
         "lifted": artifact.slopes is not None,
+        "groups": artifact.groups,
         "embedder": artifact.embedder,
         "metadata": artifact.metadata,
         "profiles": {

@@ -74,10 +74,11 @@ def add_to(commands: Commands) -> None:
         nargs="+",
         action="extend",
         type=model_price,
-        metavar="M=USD",
+        metavar="M=USD[,USD]",
         dest="prices",
-        help="cost of a task by model, in place of the artifact's",
+        help="USD of a task by model, or of a million input and of a million output tokens",
     )
+    parser.add_argument("--group", metavar="G", help="group of the prompt, one of the artifact's")
     parser.add_argument("--previous-model", metavar="M", help="model of the conversation so far")
     parser.add_argument(
         "--switch-cost", type=float, metavar="X", help="utility that a switch of models must gain"
@@ -106,6 +107,7 @@ def _options(arguments: argparse.Namespace) -> RouteOptions:
         "switch_cost": arguments.switch_cost,
         "explore": arguments.explore,
         "on_novel": arguments.on_novel,
+        "group": arguments.group,
     }
 
 
@@ -126,11 +128,19 @@ def _route(arguments: argparse.Namespace) -> int:
         _print_explanation(router.explain(arguments.text, **options), json=arguments.json)
         return 0
     decision = router.route(arguments.text, **options)
+    if decision.unknown_group:
+        print_error(_no_such_group(router, arguments.group))
     if arguments.json:
         print_json(decision.to_dict())
     else:
         _print_decision(decision)
     return 0
+
+
+def _no_such_group(router: hypernova.Router, group: str) -> str:
+    known = ", ".join(router.artifact.groups)
+    has = f"it has {known}" if known else "it has none"
+    return f"the artifact has no group {group!r}, so the text alone decides; {has}"
 
 
 def _check_usage(arguments: argparse.Namespace) -> None:
@@ -230,7 +240,8 @@ def _print_explanation(explanation: Explanation, *, json: bool) -> None:
 def _print_decision(decision: Decision) -> None:
     print(decision.model)
     print(f"  {decision.reason}: {REASONS[decision.reason]}")
-    print(f"  cluster {decision.cluster}, novelty {decision.novelty:.3f}\n")
+    group = f"group {decision.group}, " if decision.group is not None else ""
+    print(f"  {group}cluster {decision.cluster}, novelty {decision.novelty:.3f}\n")
     print(f"  {'success':>7} {'cost USD':>9} {'n':>5}  model")
     for entry in decision.ranking[:SHOWN_MODELS]:
         cost = "unknown" if entry.cost_usd is None else f"{entry.cost_usd:.4f}"

@@ -35,6 +35,11 @@ def print_summary(artifact: Artifact) -> None:
         f"default {escaped(artifact.default_model)}, embedder "
         f"{escaped(str(identity['name']))}"
     )
+    groups = artifact.groups
+    if groups:
+        tasks = ", ".join(f"{escaped(name)} {n:.0f}" for name, n in list(groups.items())[:12])
+        more = f" and {len(groups) - 12} more" if len(groups) > 12 else ""
+        print(f"{len(groups)} groups, with tasks: {tasks}{more}")
     for name, describe in (
         ("recalibration", _recalibration),
         ("sample", _sample),

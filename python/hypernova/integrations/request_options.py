@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from hypernova import Artifact
     from hypernova.router import RouteOptions
 
-# Options that a request may not set. `max_cost_usd` is compared with a price, and nothing can be
-# learned from a draw whose probability or seed the caller chose.
-OPERATOR_ONLY = ("prices", "explore", "explore_seed")
+# Options that a request may not set. `max_cost_usd` is compared with a cost, which follows from a
+# price and the prompt's length, and nothing can be learned from a draw whose probability or seed
+# the caller chose.
+OPERATOR_ONLY = ("prices", "prompt_chars", "input_tokens", "explore", "explore_seed")
 
 
 def constrain_options(
@@ -34,8 +35,8 @@ def constrain_options(
     ``allow`` is what both allow, ``deny`` what either denies, ``max_cost_usd`` the lower and
     ``min_success`` the higher of both, with the artifact's default for an operator who sets none.
     An operator's ``on_novel="error"`` stays. ``cost_weight``, ``latency_weight``,
-    ``previous_model``, ``switch_cost`` and any other ``on_novel`` are the request's, or else the
-    operator's: they choose among the models that the limits leave.
+    ``previous_model``, ``switch_cost``, ``group`` and any other ``on_novel`` are the request's, or
+    else the operator's: they choose among the models that the limits leave.
 
     Args:
         artifact: Artifact whose models the options name, and whose defaults hold.
@@ -135,6 +136,12 @@ def _on_novel(_: Artifact, name: str, value: object) -> object:
     return value
 
 
+def _group(_: Artifact, name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise PolicyError(f"{name} is of type {type(value).__name__}, expected a group's name")
+    return value
+
+
 _weight = partial(
     _number, is_valid=lambda x: 0.0 <= x < math.inf, expected="a finite number, at least 0"
 )
@@ -150,4 +157,5 @@ _CHECKS: dict[Any, Any] = {
     "previous_model": _model,
     "switch_cost": _weight,
     "on_novel": _on_novel,
+    "group": _group,
 }

@@ -6,6 +6,7 @@ Not here: training, of which serving imports nothing.
 - ``lifecycle``: opening, reloading, observing and closing one
 - ``serving``: an artifact with its embedder, as one request sees them
 - ``conversation``: the turns of a chat, and their vector
+- ``lengths``: the length of each prompt, where prices are for tokens
 - ``batch``: many texts in steps that leave room for other requests
 - ``table``: a table of prompts in files, chunk by chunk into a file of decisions
 - ``routed``: the counts of such a table

@@ -6,18 +6,20 @@ Not here: whose turn it is between two steps; and `hypernova.Router.route_many`,
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from hypernova.embedder.text.checks import check_has_text
 from hypernova.events import DecisionEvent, notify
+from hypernova.router.lengths import with_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
     from hypernova._core import Decision
+    from hypernova.route_options import RouteOptions
     from hypernova.router.router import Router
 
 # Texts of the first step, so few that any model is done with them soon; the size of the next step
@@ -97,7 +99,8 @@ class StepwiseBatch:
             UnknownModelError: As in `hypernova.Router.route`, like all that it raises.
         """
         start = time.perf_counter()
-        decisions = list(self._serving.artifact.decide_many(self._vectors, **self._options))
+        options = with_lengths(cast("RouteOptions", self._options), self._texts)
+        decisions = list(self._serving.artifact.decide_many(self._vectors, **options))
         if self._observers.on_decision:
             took = time.perf_counter() - start
             event = DecisionEvent(tuple(decisions), self._started_ns, self._embed_s, took)

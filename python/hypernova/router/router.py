@@ -25,6 +25,7 @@ from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
 from hypernova.router.conversation import embed_turns, prompt_turns
 from hypernova.router.explanation import Explanation, explanation_of, read_text
+from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch, file_state
@@ -203,8 +204,9 @@ class Router(RouterLifecycle):
             True
         """
         if messages is not None or text is None:
-            return self._route_turns(prompt_turns(text, messages), options)
-        serving = self._serving
+            turns = prompt_turns(text, messages)
+            return self._route_turns(turns, with_length(options, messages or ()))
+        serving, options = self._serving, with_length(options, text)
         if self._observers.on_decision:
             stopwatch = Stopwatch()
             vector = serving.embedder.embed_one(text)
@@ -307,6 +309,7 @@ class Router(RouterLifecycle):
         with progress_bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
             vectors = embedder.embed(texts, progress=tick)
         stopwatch.embedded()
+        options = with_lengths(options, texts)
         decisions = list(serving.artifact.decide_many(vectors, **options))
         notify(self._observers.on_decision, stopwatch.decided(tuple(decisions)))
         return decisions
@@ -405,6 +408,7 @@ class Router(RouterLifecycle):
         serving = self._serving
         artifact, embedder = serving.artifact, serving.embedder
         vector = embed_turns(embedder, turns)
+        options = with_length(options, messages or turns[0])
         decision = artifact.decide(vector, **options)
         texts = tuple(read_text(embedder, turn) for turn in turns)
         return explanation_of(artifact, decision, texts, artifact.explain(vector, **options))

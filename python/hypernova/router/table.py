@@ -38,6 +38,7 @@ from hypernova.events import Stopwatch, notify
 from hypernova.paths import cannot_write, check_file, path_label, replacing
 from hypernova.progress import progress_bar
 from hypernova.router.explanation import REASONS
+from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.routed import RoutedTable
 from hypernova.table.prompts import PromptTable
 
@@ -211,7 +212,7 @@ def _route_chunk(
     elif tick is not None:
         tick(len(chunk))
     stopwatch.embedded()
-    decisions = _decide(router, vectors, options, chunk.start, errors)
+    decisions = _decide(router, vectors, options, chunk, errors)
     decided = tuple(decision for decision in decisions if decision is not None)
     event = stopwatch.decided(decided) if decided else None
     return _as_table(router.artifact.models, chunk, decisions, errors), event
@@ -281,20 +282,23 @@ def _decide(
     router: RouterLifecycle,
     vectors: NDArray[np.float32],
     options: RouteOptions,
-    start: int,
+    chunk: PromptChunk,
     errors: list[str | None],
 ) -> list[Decision | None]:
     """Decide for all rows without an error; note the error of each other row."""
-    artifact = router.artifact
+    artifact, start = router.artifact, chunk.start
+    prompts = [prompt or "" for prompt in chunk.prompts]
+    lengths = with_lengths(options, prompts) if chunk.vectors is None else options
     decisions: list[Decision | None] = []
     try:
-        decisions += artifact.decide_many(vectors, **_options_at(options, start))
+        decisions += artifact.decide_many(vectors, **_options_at(lengths, start))
     except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
         for at, vector in enumerate(vectors):
             decision = None
             if errors[at] is None:
                 try:
-                    decision = artifact.decide(vector, **_options_at(options, start + at))
+                    own = with_length(options, prompts[at]) if prompts else options
+                    decision = artifact.decide(vector, **_options_at(own, start + at))
                 except (NoCandidateError, NovelPromptError) as error:
                     errors[at] = str(error)
             decisions.append(decision)
@@ -414,7 +418,10 @@ def _plain(value: object) -> Any:
     if isinstance(value, Real):
         number = float(value)
         return number if math.isfinite(number) else str(number)
-    return sorted(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple | list):  # names, or a price for tokens
+        plain = [_plain(item) for item in value]
+        return sorted(plain) if all(isinstance(item, str) for item in plain) else plain
+    return str(value)
 
 
 @contextmanager

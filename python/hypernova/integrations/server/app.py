@@ -241,6 +241,7 @@ class _Service:
             "models": list(artifact.models),
             "default_model": artifact.default_model,
             "clusters": artifact.n_clusters,
+            "groups": artifact.groups,
             "embedder": self.router.embedder.name,
             "policy": artifact.policy,
             "format": ".".join(map(str, artifact.version)),

@@ -33,6 +33,7 @@ Limit = Annotated[
     ),
 ]
 Name = Annotated[str, StringConstraints(min_length=1)]
+Price = Amount | Annotated[list[Amount], Field(min_length=2, max_length=2)]
 
 
 class RequestBody(BaseModel):
@@ -74,16 +75,21 @@ class OptionsRequest(RequestBody):
     min_success: float | None = Field(None, ge=0, le=1)
     allow: list[Name] | None = Field(None, description="models to choose from")
     deny: list[Name] | None = Field(None, description="models not to choose")
-    prices: dict[Name, Amount] | None = Field(None, description="expected USD of a task by model")
+    prices: dict[Name, Price] | None = Field(
+        None,
+        description="by model, expected USD of a task, or USD of a million input and of a million "
+        "output tokens",
+    )
     explore: float | None = Field(
         None, ge=0, le=1, description="probability of drawing the model at random"
     )
     on_novel: Literal["default", "best_overall", "error"] | None = None
+    group: str | None = Field(None, description="group of the prompt")
 
     def options(self) -> dict[str, Any]:
         """Return the options that were sent, as `hypernova.Router.route` takes them."""
         return self.model_dump(
-            exclude={"text", "texts", "messages"}, exclude_none=True, exclude_unset=True
+            exclude={"text", "texts", "messages", "groups"}, exclude_none=True, exclude_unset=True
         )
 
 
@@ -96,12 +102,32 @@ class RouteRequest(OptionsRequest):
     switch_cost: Amount | None = Field(
         None, description="utility that a switch of models must gain"
     )
+    input_tokens: Amount | None = Field(None, description="tokens of the prompt, where known")
 
 
 class BatchRequest(OptionsRequest):
     """Many prompts with the same options."""
 
     texts: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    groups: list[str | None] | None = Field(
+        None, description="group of each prompt, in place of one for all"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_group_for_each(self) -> Self:
+        if self.groups is None:
+            return self
+        if len(self.groups) != len(self.texts):
+            found = f"groups has {len(self.groups)} entries for {len(self.texts)} texts"
+            raise PydanticCustomError("groups", found)
+        if self.group is not None:
+            raise PydanticCustomError("groups", "send either group or groups")
+        return self
+
+    def options(self) -> dict[str, Any]:
+        """As `OptionsRequest.options`, with the group of each prompt."""
+        options = super().options()
+        return options if self.groups is None else {**options, "group": self.groups}
 
 
 class OutcomeRequest(RequestBody):
@@ -137,6 +163,8 @@ class DecisionResponse(BaseModel):
     novelty: float
     ranking: list[RankedModel]
     artifact: str
+    group: str | None = Field(description="group whose profile decided")
+    unknown_group: bool = Field(description="whether the artifact lacks the group that was named")
 
 
 class BatchResponse(BaseModel):
@@ -159,6 +187,7 @@ class ArtifactResponse(BaseModel):
     models: list[str]
     default_model: str
     clusters: int
+    groups: dict[str, float] = Field(description="number of tasks by group")
     embedder: str
     policy: dict[str, Any]
     format: str
