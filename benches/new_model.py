@@ -20,7 +20,7 @@ from benches.paths import ROOT
 from benches.record import output_of, processor
 
 import hypernova
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from hypernova.embedder import Embedder
 from hypernova.evaluation.protocol import fold_splits
 from hypernova.training.estimates.linear_correction import Coordinates, fit_ridges
@@ -70,7 +70,7 @@ def overall(artifact, new):
     success[-1] = rate
     corrected = new.column.slopes is not None
     return replace(
-        new.column,
+        new.columns.profile,
         success=success[:, None].astype(np.float32),
         slopes=np.zeros_like(new.column.slopes) if corrected else None,
         offsets=np.zeros_like(new.column.offsets) if corrected else None,
@@ -88,7 +88,7 @@ def level(artifact, new, scored):
     success = rows_expected + rows @ posterior.weights
     correction = prior.linear_correction(posterior)
     return replace(
-        new.column,
+        new.columns.profile,
         success=np.clip(success, 0, 1)[:, None].astype(np.float32),
         slopes=None if correction is None else correction.slopes,
         offsets=None if correction is None else correction.offsets,
@@ -101,16 +101,19 @@ def own_ridge(new, scored):
     left = scored.score - expected - features @ new.posterior.weights
     x, y = Coordinates.of(scored.located.vectors), left[:, None]
     (correction,) = fit_ridges(sum_products(x.values, y), [RIDGE_WEIGHT], x.basis)
+    column = new.columns.profile
     return replace(
-        new.column,
-        slopes=new.column.slopes + correction.slopes,
-        offsets=new.column.offsets + correction.offsets,
+        column,
+        slopes=column.slopes + correction.slopes,
+        offsets=column.offsets + correction.offsets,
     )
 
 
 def with_column(artifact, name: str, column):
     names = [*artifact.models, name]
-    return rebuild(artifact, names, Profile.of(artifact).beside(column), artifact.default_model, {})
+    known = replace(ModelColumns.of(artifact), groups=None, tokens=None)
+    columns = known.beside(ModelColumns(column))
+    return rebuild(artifact, names, columns, artifact.default_model, {})
 
 
 def proposed(artifact, train, vectors, j: int, most: int) -> list[int]:
@@ -190,7 +193,7 @@ def run(table, vectors, guard_z, ways, folds: int, draws: int):
                 order = proposed(artifact, train, x, j, max(PROMPTS))
                 for n in PROMPTS:
                     new = estimate_new_model(artifact, part_of(np.array(order[:n]), False))
-                    joined = with_column(artifact, table.models[j], new.column)
+                    joined = with_column(artifact, table.models[j], new.columns.profile)
                     note("mix, proposed", n, j, fold.test, joined, 1.0)
     return taken
 

@@ -14,7 +14,7 @@ import pytest
 
 import hypernova
 from hypernova.artifact.metadata import words_of
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from hypernova.cli.summary import heat_map
 from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
@@ -224,7 +224,7 @@ class TestDescriptions:
 def test_metadata_that_another_program_wrote_end_nothing(metadata, fitted, tmp_path) -> None:
     artifact = hypernova.Artifact.open(fitted)
     odd = rebuild(
-        artifact, list(artifact.models), Profile.of(artifact), artifact.default_model, metadata
+        artifact, list(artifact.models), ModelColumns.of(artifact), artifact.default_model, metadata
     )
     odd.save(tmp_path / "odd.hnv")
     done = run("inspect", tmp_path / "odd.hnv")

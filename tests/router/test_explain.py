@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hypernova
-from hypernova.artifact.profile import Profile, rebuild
+from hypernova.artifact.profile import ModelColumns, rebuild
 from hypernova.errors import MessagesError, NoCandidateError, TextError
 from hypernova.router import Explanation
 from support.commands import run
@@ -45,7 +45,7 @@ def test_an_explanation_holds_the_decision_that_route_gives(router: hypernova.Ro
 def test_words_that_another_program_wrote_move_no_cursor(router: hypernova.Router) -> None:
     artifact = router.artifact
     profile, metadata = (
-        Profile.of(artifact),
+        ModelColumns.of(artifact),
         {"words": [["a\x1b[2Jb", "\u202ec"]] * artifact.n_clusters},
     )
     odd = rebuild(artifact, list(artifact.models), profile, artifact.default_model, metadata)
