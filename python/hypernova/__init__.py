@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
+    from hypernova.prices import read_prices
     from hypernova.route_options import RouteOptions
     from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training import ModelChange, Recalibration, fit, recalibrate
@@ -65,6 +66,7 @@ __all__ = [
     "fit",
     "next_prompts",
     "read_log",
+    "read_prices",
     "recalibrate",
     "remove_model",
     "rename_model",
@@ -99,6 +101,7 @@ _LATER = {
     "fit": "training",
     "next_prompts": "training.model_pool",
     "read_log": "outcome_log",
+    "read_prices": "prices",
     "recalibrate": "training",
     "remove_model": "training.model_pool",
     "rename_model": "training.model_pool",

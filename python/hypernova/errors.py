@@ -46,6 +46,10 @@ class TableWriteError(WriteError):
     """An outcome table cannot be written; a file that stood at the path still stands."""
 
 
+class PriceError(HypernovaError, ValueError):
+    """A price is malformed, names no model, or stands in a file that cannot be read."""
+
+
 class OutcomeError(HypernovaError, ValueError):
     """A decision or an outcome cannot be logged: a value is missing or out of range."""
 

@@ -40,6 +40,30 @@ def rows(path: Path, count: int, groups: str = "") -> Path:
     return path
 
 
+def test_prices_of_a_file_make_the_costs(tmp_path) -> None:
+    """One run of each command; --scan prices what is read in pieces."""
+    table = rows(tmp_path / "table.jsonl", 60)
+    tokens = '"input_tokens": 1000, "output_tokens": 500'
+    text = table.read_text().replace('"cost_usd": 0.25', tokens)
+    table.write_text(text)
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"poet": [2, 8], "someone else": "free"}')
+    told = "computed the cost of 60 of 120 outcomes, with prices of 1 of 2 models\n"
+    found = run("evaluate", table, *QUICK, "--prices", prices, "--json", tmp_path / "o.json")
+    assert found.stderr == told
+    values = json.loads((tmp_path / "o.json").read_text())
+    costs = {model["model"]: model["cost_usd"] for model in values["models"]}
+    assert costs == pytest.approx({"adder": 0.5, "poet": 0.006})
+    fitted = tmp_path / "r.hnv"
+    found = run("fit", table, "--scan", "-o", fitted, "--clusters", 2, "--prices", prices)
+    assert (found.returncode, found.stderr) == (0, told)
+    assert hypernova.Artifact.open(fitted).cost[-1] == pytest.approx([0.5, 0.006])
+    prices.write_text('{"poet": [2, -8]}')
+    message = fails_in_one_line("fit", table, "-o", tmp_path / "no.hnv", "--prices", prices)
+    assert "'poet'" in message
+    assert not (tmp_path / "no.hnv").exists()
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("evaluate")

@@ -306,6 +306,7 @@ class TestOutcomes:
             batch = client.post("/v1/route/batch", json={"texts": TEXTS}).json()["decisions"]
             for answer, score in ((alone, 1), (batch[1], 0.5)):
                 body = {"id": answer["id"], "score": score, "cost_usd": 0.01, "latency_s": 2}
+                body |= {"input_tokens": 812, "output_tokens": 96}
                 told = client.post("/v1/outcomes", json=body)
                 assert told.json() == {"id": answer["id"], "recorded": True}
             for body in (
@@ -314,6 +315,7 @@ class TestOutcomes:
                 {"id": alone["id"], "score": True},
                 {"id": alone["id"]},
                 {"id": alone["id"], "score": 1, "cost_usd": -1},
+                {"id": alone["id"], "score": 1, "output_tokens": "96"},
             ):
                 assert_error(client.post("/v1/outcomes", json=body), 400, "bad_request")
             unlogged = {"id": alone["id"], "score": 1, "model": "x" * 70_000}

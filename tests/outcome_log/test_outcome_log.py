@@ -67,7 +67,7 @@ class TestRecords:
             assert log.record_decision(first) == first.id
             log.record_decision(second)
             log.record_outcome(second, False, model="m1", cost_usd=0, latency_s=2)
-            log.record_outcome(first.id, 0.75)
+            log.record_outcome(first.id, 0.75, input_tokens=812, output_tokens=96.5)
         pairs = list(hypernova.read_log(tmp_path / "log"))
         assert [d.id for d, _ in pairs] == [second.id, first.id]
         (_, fallback), (decision, outcome) = pairs
@@ -76,6 +76,8 @@ class TestRecords:
         for name in ("model", "cluster", "propensity", "reason", "novelty", "artifact", "success"):
             assert getattr(decision, name) == getattr(first, name)
         assert (outcome.score, outcome.model, outcome.cost_usd) == (0.75, None, None)
+        assert (outcome.input_tokens, outcome.output_tokens) == (812.0, 96.5)
+        assert (fallback.input_tokens, fallback.output_tokens) == (None, None)
         assert abs(outcome.time - decision.time) < 60
 
     def test_a_line_has_the_stated_fields(self, tmp_path) -> None:
@@ -136,6 +138,8 @@ class TestRecords:
             ("score", [1]),
             ("cost_usd", True),
             ("latency_s", "1"),
+            ("input_tokens", -1),
+            ("output_tokens", float("inf")),
             ("model", 5),
             ("model", b"m"),
             ("model", "m\ud800"),

@@ -22,7 +22,13 @@ import hypernova.table.scan.joined_cursors
 import hypernova.table.scan.look_through
 from hypernova.errors import TableError
 from hypernova.table import OutcomeTable
-from support.tables import HEADER, Example, assert_one_line, assert_same_table
+from support.tables import (
+    FULL_HEADER,
+    NUMBERS,
+    Example,
+    assert_one_line,
+    assert_same_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,13 +81,13 @@ def nested(example: Example, tasks: list[int], shape: str) -> pa.Table:
     """The tasks of an example with their outcomes in the row: a list, a map or a struct."""
     rows = [
         {
-            example.models[model]: {"score": score, "cost_usd": cost, "latency_s": latency}
-            for owner, model, score, cost, latency in example.outcomes
+            example.models[model]: dict(zip(NUMBERS, numbers, strict=True))
+            for owner, model, *numbers in example.outcomes
             if owner == task
         }
         for task in tasks
     ]
-    outcome = pa.struct([(name, pa.float64()) for name in ("score", "cost_usd", "latency_s")])
+    outcome = pa.struct([(name, pa.float64()) for name in NUMBERS])
     if shape == "list":
         kind = pa.list_(pa.struct([("model", pa.string()), *outcome]))
         values: list[Any] = [[{"model": m, **o} for m, o in row.items()] for row in rows]
@@ -140,7 +146,7 @@ def csv_lines(example: Example, outcomes: list[Any]) -> list[bytes]:
         ]
         for task, model, *numbers in outcomes
     ]
-    for row in [HEADER.split(","), *rows]:
+    for row in [FULL_HEADER.split(","), *rows]:
         text = io.StringIO()
         csv.writer(text).writerow("" if value is None else value for value in row)
         found.append(text.getvalue().encode())

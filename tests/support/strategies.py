@@ -134,13 +134,15 @@ def examples(draw: st.DrawFn) -> Example:
         if (task, model) in needed or draw(st.booleans())
     ]
     vector = st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3).filter(any)
+    # Most tables know no tokens.
+    tokens = draw(st.sampled_from([st.none(), _amounts]))
     return Example(
         ids=ids,
         prompts=[draw(st.sampled_from(pool)) for _ in ids],
         groups=[draw(st.none() | _names) for _ in ids],
         models=models,
         outcomes=[
-            (task, model, draw(st.floats(0, 1)), draw(_amounts), draw(_amounts))
+            (task, model, draw(st.floats(0, 1)), *map(draw, [_amounts] * 2 + [tokens] * 2))
             for task, model in cells
         ],
         embedding=[draw(vector) for _ in ids] if draw(st.booleans()) else None,

@@ -29,7 +29,7 @@ def assert_same_table(left: OutcomeTable, right: OutcomeTable, *, embedding: boo
     assert left.prompts == right.prompts
     assert left.groups == right.groups
     assert left.models == right.models
-    for name in ("score", "cost_usd", "latency_s"):
+    for name in NUMBERS:
         np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
     if embedding:
         assert (left.embedding is None) == (right.embedding is None)
@@ -92,7 +92,9 @@ def csv_file(tmp_path: Path, *lines: str, name: str = "table.csv") -> Path:
     return path
 
 
+NUMBERS = ("score", "cost_usd", "latency_s", "input_tokens", "output_tokens")
 HEADER = "task_id,prompt,group,model,score,cost_usd,latency_s"
+FULL_HEADER = f"task_id,prompt,group,model,{','.join(NUMBERS)}"
 
 
 def parquet(path: Path, columns: dict[str, Any]) -> Path:
@@ -130,13 +132,13 @@ def folder(
 
 @dataclass
 class Example:
-    """A table in plain Python: outcomes are (task, model, score, cost, latency) by index."""
+    """A table in plain Python: outcomes are (task, model, *NUMBERS) by index."""
 
     ids: list[str]
     prompts: list[str]
     groups: list[str | None]
     models: list[str]
-    outcomes: list[tuple[int, int, float, float | None, float | None]]
+    outcomes: list[tuple[int, int, float, *tuple[float | None, ...]]]
     embedding: list[list[float]] | None
 
 
@@ -190,10 +192,10 @@ def write_jsonl(at: Path, example: Example, seed: int) -> Path:
         if example.embedding is not None:
             row["embedding"] = example.embedding[task]
         row["outcomes"] = {
-            example.models[model]: score
-            if cost is None and latency is None
-            else {"score": score, "cost_usd": cost, "latency_s": latency}
-            for owner, model, score, cost, latency in outcomes
+            example.models[model]: numbers[0]
+            if all(value is None for value in numbers[1:])
+            else dict(zip(NUMBERS, numbers, strict=True))
+            for owner, model, *numbers in outcomes
             if owner == task
         }
         rows.append(row)
@@ -204,12 +206,12 @@ def write_csv(at: Path, example: Example, seed: int) -> Path:
     _, outcomes = _shuffled(example, seed)
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(HEADER.split(","))
-    for task, model, score, cost, latency in outcomes:
+    writer.writerow(FULL_HEADER.split(","))
+    for task, model, *numbers in outcomes:
         group = example.groups[task]
         writer.writerow(
             [example.ids[task], example.prompts[task], group, example.models[model]]
-            + ["" if value is None else repr(value) for value in (score, cost, latency)]
+            + ["" if value is None else repr(value) for value in numbers]
         )
     path = at / f"table{seed}.csv"
     path.write_bytes(text.getvalue().encode())
@@ -219,9 +221,10 @@ def write_csv(at: Path, example: Example, seed: int) -> Path:
 def _outcome_columns(example: Example, outcomes: list[Any]) -> dict[str, Any]:
     return {
         "model": [example.models[model] for _, model, *_ in outcomes],
-        "score": [score for *_, score, _, _ in outcomes],
-        "cost_usd": pa.array([cost for *_, cost, _ in outcomes], pa.float64()),
-        "latency_s": pa.array([latency for *_, latency in outcomes], pa.float64()),
+        **{
+            name: pa.array([numbers[i] for _, _, *numbers in outcomes], pa.float64())
+            for i, name in enumerate(NUMBERS)
+        },
     }
 
 

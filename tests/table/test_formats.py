@@ -22,7 +22,7 @@ from hypernova.table import OutcomeTable, read_prompts, read_routerbench
 from hypernova.table.formats import files
 from support.strategies import examples
 from support.tables import (
-    HEADER,
+    FULL_HEADER,
     Example,
     assert_read_refused,
     assert_same_table,
@@ -44,13 +44,10 @@ def delimited(
     # The writer does not see that a carriage return takes quotes where lines end without one.
     quoting = csv.QUOTE_ALL if end == "\n" else csv.QUOTE_MINIMAL
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
-    writer.writerow(HEADER.split(","))
-    for task, model, score, cost, latency in example.outcomes:
-        numbers = [
-            "" if value is None else repr(value).replace(".", decimal)
-            for value in (score, cost, latency)
-        ]
-        numbers[0] = TRUTHS[truth].get(score, numbers[0])
+    writer.writerow(FULL_HEADER.split(","))
+    for task, model, *values in example.outcomes:
+        numbers = ["" if value is None else repr(value).replace(".", decimal) for value in values]
+        numbers[0] = TRUTHS[truth].get(values[0], numbers[0])
         writer.writerow(
             [
                 example.ids[task],

@@ -31,6 +31,7 @@ from support.tables import (
     ARRAYS,
     HEADER,
     LONG,
+    NUMBERS,
     TASK,
     WRITERS,
     Example,
@@ -64,9 +65,7 @@ def test_all_formats_read_equal(example: Example) -> None:
     assert int((~np.isnan(first.score)).sum()) == len(example.outcomes)
     for task, model, *values in example.outcomes:
         place = task, first.models.index(example.models[model])
-        for array, value in zip(
-            (first.score, first.cost_usd, first.latency_s), values, strict=True
-        ):
+        for array, value in zip((getattr(first, name) for name in NUMBERS), values, strict=True):
             assert math.isnan(array[place]) if value is None else array[place] == value
     if example.embedding is not None:
         assert first.embedding is not None
@@ -94,7 +93,12 @@ def test_row_order_changes_nothing_but_task_order(example: Example, seed: int) -
 @pytest.mark.parametrize("writer", WRITERS)
 def test_name_and_origin(writer: Any, tmp_path: Path) -> None:
     example = Example(
-        ["t"], ["p"], [None], ["a", "b"], [(0, 0, 1, None, None), (0, 1, 0, 2.0, 3.0)], [[3, 0, 4]]
+        ["t"],
+        ["p"],
+        [None],
+        ["a", "b"],
+        [(0, 0, 1, *[None] * 4), (0, 1, 0, 2.0, 3.0, 7, 9)],
+        [[3, 0, 4]],
     )
     path = writer(tmp_path, example, 0)
     table = OutcomeTable.read(str(path))

@@ -49,6 +49,7 @@ def tables(draw: st.DrawFn) -> OutcomeTable:
     unknown = st.just(math.nan)
     score = matrix(st.floats(0, 1) | unknown)
     score[0, np.isnan(score).all(axis=0)] = 0.5  # a model without outcomes is refused
+    tokens = draw(st.sampled_from([unknown, st.floats(0, 1e9) | unknown]))
     vector = st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3).filter(any)
     vectors = st.lists(vector, min_size=len(ids), max_size=len(ids))
     return OutcomeTable.from_arrays(
@@ -59,6 +60,8 @@ def tables(draw: st.DrawFn) -> OutcomeTable:
         score=score,
         cost_usd=matrix(st.floats(0, 1e9) | unknown),
         latency_s=matrix(st.floats(0, 1e9) | unknown),
+        input_tokens=matrix(tokens),
+        output_tokens=matrix(tokens),
         embedding=draw(st.none() | vectors),
     )
 

@@ -22,6 +22,8 @@ from hypernova.training.estimates.outcome_sums import (
     sum_pairs,
     sum_pairs_by_fold,
     sum_products,
+    sum_tokens,
+    sum_tokens_by_fold,
 )
 from hypernova.training.estimates.sums import Sums, total
 from support.factories import unit
@@ -48,6 +50,10 @@ class Tasks:
         self.latency = 10.0 ** rng.uniform(rng.choice([-3, 3.9]), 4, (n, m))
         for column in (self.cost, self.latency):
             column[holes | (rng.random((n, m)) < rng.choice([0.0, 0.3, 1.0]))] = NAN
+        self.tokens = rng.integers(0, 200_000, (2, n, m)) / rng.choice([1.0, 3.0])
+        self.tokens[rng.random((2, n, m)) < rng.choice([0.0, 0.3])] = NAN
+        self.tokens[:, holes] = NAN
+        self.chars = rng.integers(1, 1_000_000, n)
         self.clusters = rng.integers(0, self.k, n)
         self.vectors = unit(rng.normal(size=(n, dim)))
 
@@ -56,6 +62,7 @@ class Tasks:
         score, clusters = self.score[at], self.clusters[at]
         outcomes = sum_outcomes(score, self.cost[at], self.latency[at], clusters, self.k)
         return outcomes.with_sums(
+            sum_tokens(*self.tokens[:, at], self.chars[at], clusters, self.k),
             sum_pairs(score, range(score.shape[1]), clusters, self.k),
             sum_products(self.vectors[at], score),
             sum_groups(self.vectors[at], clusters, self.k),
@@ -113,13 +120,16 @@ class TestAlgebra:
             folds[part] = p
         columns = tasks.score, tasks.cost, tasks.latency
         by_fold = sum_outcomes_by_fold(*columns, tasks.clusters, tasks.k, folds)
+        spent = sum_tokens_by_fold(*tasks.tokens, tasks.chars, tasks.clusters, tasks.k, folds)
         models = range(tasks.score.shape[1])
         pairs = sum_pairs_by_fold(tasks.score, models, tasks.clusters, tasks.k, folds)
         assert len(by_fold) == len(pairs) == len(parts)
-        for part, outcomes, gains in zip(parts, by_fold, pairs, strict=True):
+        for part, outcomes, tokens, gains in zip(parts, by_fold, spent, pairs, strict=True):
             at = tasks.clusters[part]
             alone = sum_outcomes(*(column[part] for column in columns), at, tasks.k)
             assert_equal(outcomes, alone)
+            chars = tasks.chars[part]
+            assert_equal(tokens, sum_tokens(*tasks.tokens[:, part], chars, at, tasks.k))
             assert_equal(gains, sum_pairs(tasks.score[part], models, at, tasks.k))
 
     @given(tasks_in_parts())
@@ -133,6 +143,7 @@ class TestAlgebra:
         tasks = Tasks(rng, 20_000)
         tasks.cost[:], tasks.latency[:] = (rng.uniform(0, 9, tasks.cost.shape) for _ in range(2))
         tasks.latency *= 400
+        tasks.chars %= 10_000
         whole, cut = tasks.sums(slice(None)), int(rng.integers(1, 20_000))
         first, second = tasks.sums(slice(0, cut)), tasks.sums(slice(cut, None))
         assert whole["cost"].max() > 50_000

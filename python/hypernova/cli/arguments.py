@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import DEVICES
@@ -87,13 +88,31 @@ def add_engine_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_prices_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--prices``."""
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        help="compute costs from tokens and these prices: USD per million tokens by model, .json "
+        "or .toml, also LiteLLM's map",
+    )
+
+
 def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:
-    """Read the table that ``DATA`` names, or scan it under ``--scan``."""
+    """Read the table that ``DATA`` names, or scan it under ``--scan``, priced by ``--prices``."""
     import hypernova
 
-    if arguments.scan:
-        return hypernova.OutcomeTable.scan(arguments.data)
-    return hypernova.OutcomeTable.read(arguments.data)
+    read = hypernova.OutcomeTable.scan if arguments.scan else hypernova.OutcomeTable.read
+    table: OutcomeTable | ScannedTable = read(arguments.data)
+    if arguments.prices is None:
+        return table
+    prices = hypernova.read_prices(arguments.prices, models=table.models)
+    print(
+        f"computed the cost of {table.count_priced(prices):,} of {table.n_outcomes:,} outcomes, "
+        f"with prices of {len(prices):,} of {table.n_models:,} models",
+        file=sys.stderr,
+    )
+    return table.priced(prices)
 
 
 def cluster_count(text: str) -> int | str:

@@ -14,6 +14,7 @@ import hypernova
 from hypernova.cli.arguments import (
     add_cluster_prompts_to,
     add_device_to,
+    add_prices_to,
     add_scale_to,
     add_skip_shared_to,
     cluster_count,
@@ -62,6 +63,7 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help="evaluate on a sample of a larger table (default 131,072)",
     )
+    add_prices_to(parser)
     add_scale_to(parser)
     parser.add_argument("--json", metavar="PATH", help="write all figures as JSON")
     parser.add_argument("--html", metavar="PATH", help="write the report as one offline page")
@@ -71,7 +73,11 @@ def add_to(commands: Commands) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     for path, other in ((arguments.json, None), (arguments.html, arguments.json)):
         if path is not None:  # before the work, not after it
-            check_file(path, inputs=[arguments.data, arguments.cluster_prompts], stream=True)
+            check_file(
+                path,
+                inputs=[arguments.data, arguments.cluster_prompts, arguments.prices],
+                stream=True,
+            )
             if other is not None and Path(path).absolute() == Path(other).absolute():
                 raise WriteError(f"{path}: is named by both --json and --html; name two files")
     sample = {} if arguments.max_tasks is None else {"max_tasks": arguments.max_tasks}

@@ -12,6 +12,7 @@ import hypernova
 from hypernova.cli.arguments import (
     add_cluster_prompts_to,
     add_device_to,
+    add_prices_to,
     add_scale_to,
     add_skip_shared_to,
     cluster_count,
@@ -58,6 +59,7 @@ def add_to(commands: Commands) -> None:
         help="choose the cheapest cost weight whose accuracy is at least P, held out",
     )
     add_skip_shared_to(parser)
+    add_prices_to(parser)
     add_scale_to(parser)
     parser.add_argument(
         "--no-describe",
@@ -70,7 +72,9 @@ def add_to(commands: Commands) -> None:
 
 def _fit(arguments: argparse.Namespace) -> None:
     # Before the work, not after it.
-    check_file(arguments.output, inputs=[arguments.data, arguments.cluster_prompts])
+    check_file(
+        arguments.output, inputs=[arguments.data, arguments.cluster_prompts, arguments.prices]
+    )
     artifact = hypernova.fit(
         read_outcomes(arguments),
         embedder=arguments.embedder,

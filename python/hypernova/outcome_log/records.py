@@ -22,6 +22,9 @@ VERSION = 1
 # Bytes of a line with its end. Only a model's name could make one long.
 MAX_LINE = 64 * 1024
 
+# Amounts of an outcome that may be unknown; their names are those of an outcome table.
+OPTIONAL_AMOUNTS = ("cost_usd", "latency_s", "input_tokens", "output_tokens")
+
 _ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -110,6 +113,8 @@ class LoggedOutcome:
         success: Success estimate of ``model`` for this prompt; None if unknown.
         cost_usd: Cost of the answer; None if unknown.
         latency_s: Seconds that the answer took; None if unknown.
+        input_tokens: Tokens of the prompt; None if unknown.
+        output_tokens: Tokens of the answer; None if unknown.
     """
 
     id: str
@@ -119,6 +124,8 @@ class LoggedOutcome:
     success: float | None = None
     cost_usd: float | None = None
     latency_s: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> LoggedOutcome:
@@ -138,8 +145,7 @@ class LoggedOutcome:
             score=_number(fields, "score", 1.0),
             model=sys.intern(_name(fields, "model")) if named else None,
             success=optional("success", 1.0),
-            cost_usd=optional("cost_usd", sys.float_info.max),
-            latency_s=optional("latency_s", sys.float_info.max),
+            **{name: optional(name, sys.float_info.max) for name in OPTIONAL_AMOUNTS},
         )
 
     def line(self) -> bytes:

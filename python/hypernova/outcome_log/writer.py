@@ -134,6 +134,8 @@ class OutcomeLog:
         model: str | None = None,
         cost_usd: float | None = None,
         latency_s: float | None = None,
+        input_tokens: float | None = None,
+        output_tokens: float | None = None,
     ) -> None:
         """Record the outcome of a decision.
 
@@ -144,6 +146,8 @@ class OutcomeLog:
                 recorded, too, if ``decision`` is the decision itself.
             cost_usd: Cost of the answer in USD, if known.
             latency_s: Seconds that the answer took, if known.
+            input_tokens: Tokens of the prompt, if known.
+            output_tokens: Tokens of the answer, if known.
 
         Raises:
             OutcomeError: A value is out of range or of another type, or ``decision`` is no id.
@@ -166,6 +170,8 @@ class OutcomeLog:
                 "success": estimate,
                 "cost_usd": plain_number(cost_usd),
                 "latency_s": plain_number(latency_s),
+                "input_tokens": plain_number(input_tokens),
+                "output_tokens": plain_number(output_tokens),
             },
         )
         self._append(record.line())

@@ -1,10 +1,12 @@
-"""Read, check and write outcome tables: scores, costs and latencies of models on tasks.
+"""Read, check and write outcome tables: scores, costs, latencies and tokens of models on tasks.
 
 Not here: embedding, clustering or evaluation.
 
 - ``outcome_table``: `OutcomeTable`
   and `ScannedTable`, which is not held in memory
-- ``scan``: reading such tables
+- ``table_arrays``: the arrays of a table in memory
+- ``pricing``: costs computed from tokens and prices
+- ``scan``: reading tables that are not held in memory
 - ``arrays``: tables made from arrays
 - ``columns``: its columns while a file is read or written
 - ``checks``: the rules that columns must keep

@@ -11,7 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.table.checks import check_models
-from hypernova.table.columns import Floats, OutcomeColumns, TaskColumns, Vectors
+from hypernova.table.columns import (
+    NUMBERS,
+    OPTIONAL_NUMBERS,
+    Floats,
+    OutcomeColumns,
+    TaskColumns,
+    Vectors,
+    picked,
+    unknown,
+)
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
@@ -27,6 +36,8 @@ def columns_of_arrays(
     score: npt.ArrayLike,
     cost_usd: npt.ArrayLike | None,
     latency_s: npt.ArrayLike | None,
+    input_tokens: npt.ArrayLike | None,
+    output_tokens: npt.ArrayLike | None,
     groups: Sequence[str | None] | None,
     embedding: npt.ArrayLike | None,
 ) -> tuple[TaskColumns, OutcomeColumns]:
@@ -55,11 +66,12 @@ def columns_of_arrays(
     shape = (n_tasks, len(texts["models"]))
     scores = _matrix(score, "score", shape, source).astype(np.float64)
     task, column = np.nonzero(~np.isnan(scores))
+    optional = (cost_usd, latency_s, input_tokens, output_tokens)
     values = {
-        key: np.full(len(task), np.nan)
+        key: unknown(len(task))
         if given is None
         else _matrix(given, key, shape, source)[task, column].astype(np.float64)
-        for key, given in (("cost_usd", cost_usd), ("latency_s", latency_s))
+        for key, given in zip(OPTIONAL_NUMBERS, optional, strict=True)
     }
     vectors = None
     if embedding is not None:
@@ -79,8 +91,7 @@ def columns_of_arrays(
         model=column.astype(np.int64),
         models=texts["models"],
         score=scores[task, column],
-        cost_usd=values["cost_usd"],
-        latency_s=values["latency_s"],
+        **values,
     )
     return tasks, outcomes
 
@@ -88,7 +99,7 @@ def columns_of_arrays(
 def columns_to_write(
     name: str,
     texts: tuple[Sequence[str], Sequence[str], Sequence[str | None], Sequence[str]],
-    numbers: tuple[Floats, Floats, Floats],
+    numbers: Sequence[Floats],
     embedding: Vectors | None,
 ) -> tuple[TaskColumns, OutcomeColumns]:
     """Return the arrays of a table as columns, for `write_table`.
@@ -96,14 +107,14 @@ def columns_to_write(
     Args:
         name: Name of the table.
         texts: Task ids, prompts, groups, and models.
-        numbers: Scores, costs and latencies, each (tasks, models).
+        numbers: Those of `NUMBERS`, each (tasks, models).
         embedding: Vectors (tasks, dim), or None.
 
     Raises:
         TableError: the table has no tasks or a model without outcomes, which no file may hold.
     """
     ids, prompts, groups, models = texts
-    score, cost_usd, latency_s = numbers
+    score = numbers[0]
     source = array_source(name)
     if not ids:
         raise source.error("holds no tasks", "write a table with at least one")
@@ -127,9 +138,10 @@ def columns_to_write(
         task=task,
         model=model,
         models=list(models),
-        score=score[task, model],
-        cost_usd=cost_usd[task, model],
-        latency_s=latency_s[task, model],
+        **{
+            name: picked(values, (task, model))
+            for name, values in zip(NUMBERS, numbers, strict=True)
+        },
     )
     return tasks, outcomes
 

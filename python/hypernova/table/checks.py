@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.embedder.text.cut import is_blank
+from hypernova.table.columns import NUMBERS, OPTIONAL_NUMBERS, TOKENS, is_unknown, unknown
 from hypernova.table.model_names import CONTROL, describe_lookalikes, find_lookalikes, name_problem
 from hypernova.table.source import Source, quoted
 
@@ -210,7 +211,7 @@ def unit_vectors(tasks: TaskColumns) -> Vectors | None:
 
 def outcome_arrays(
     tasks: TaskColumns, outcomes: OutcomeColumns, min_models: int = 2
-) -> tuple[list[str], Floats, Floats, Floats]:
+) -> tuple[list[str], dict[str, Floats]]:
     """Check the rules on outcomes and arrange them as tasks x models.
 
     Args:
@@ -219,8 +220,7 @@ def outcome_arrays(
         min_models: Fewest models allowed; 1 where the table is not learned from alone.
 
     Returns:
-        Sorted model names, then score, cost in USD and latency in seconds, each (tasks, models)
-        with NaN for holes and unknown values.
+        Sorted model names, and the arrays of `arrange_outcomes`.
 
     Raises:
         TableError: the table has no outcomes, too few models, a model without outcomes or with a
@@ -246,7 +246,7 @@ def outcome_arrays(
 
     # Sorted, so that the order of rows in a file never changes an artifact.
     models = sorted(outcomes.models)
-    return models, *arrange_outcomes(outcomes, len(tasks.ids), models)
+    return models, arrange_outcomes(outcomes, len(tasks.ids), models)
 
 
 def no_outcomes(source: Source) -> TableError:
@@ -289,7 +289,7 @@ def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:
 
 def arrange_outcomes(
     outcomes: OutcomeColumns, n_tasks: int, models: Sequence[str]
-) -> tuple[Floats, Floats, Floats]:
+) -> dict[str, Floats]:
     """Arrange checked outcomes as tasks x models.
 
     Args:
@@ -298,30 +298,36 @@ def arrange_outcomes(
         models: Models in the order of the columns, those of all outcomes among them.
 
     Returns:
-        Score, cost in USD and latency in seconds, each (tasks, models) with NaN for holes and
-        unknown values.
+        Arrays by the names of `NUMBERS`, each (tasks, models) with NaN for holes and unknown
+        values; tokens of which none are known are `unknown`.
     """
     column = {name: index for index, name in enumerate(models)}
     place = np.array([column[name] for name in outcomes.models], dtype=np.int64)
-    arrays = []
-    for values in (outcomes.score, outcomes.cost_usd, outcomes.latency_s):
-        array = np.full((n_tasks, len(models)), np.nan)
-        array[outcomes.task, place[outcomes.model]] = values
-        arrays.append(array)
-    return arrays[0], arrays[1], arrays[2]
+    shape = n_tasks, len(models)
+    arrays = {}
+    for name in NUMBERS:
+        values = getattr(outcomes, name)
+        if name in TOKENS and (is_unknown(values) or np.isnan(values).all()):
+            arrays[name] = unknown(shape)
+            continue
+        arrays[name] = np.full(shape, np.nan)
+        arrays[name][outcomes.task, place[outcomes.model]] = values
+    return arrays
 
 
 def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
-    # NaN fails the test for scores, and passes the other two as unknown.
+    # NaN fails the test for scores, and passes the others as unknown.
     score_bad = ~((outcomes.score >= 0.0) & (outcomes.score <= 1.0))
     checks = [
         ("score", outcomes.score, score_bad, "a score is a number in 0..1; leave out the outcome")
     ]
-    for column, values in (("cost_usd", outcomes.cost_usd), ("latency_s", outcomes.latency_s)):
+    for column in OPTIONAL_NUMBERS:
+        values = getattr(outcomes, column)
+        if is_unknown(values):
+            continue
         bad = (values < 0.0) | np.isinf(values)
-        checks.append(
-            (column, values, bad, f"a {column} is finite and not negative; leave it empty")
-        )
+        rule = f"{column} are" if column in TOKENS else f"a {column} is"
+        checks.append((column, values, bad, f"{rule} finite and not negative; leave it empty"))
     for column, values, bad, remedy in checks:
         rows = np.flatnonzero(bad)
         if rows.size:
@@ -340,11 +346,10 @@ def _check_repeats(outcomes: OutcomeColumns, n_tasks: int, of: Callable[[int], s
     first_of_cell = np.empty(n_tasks * len(outcomes.models), dtype=np.int64)
     first_of_cell[cell[::-1]] = np.arange(len(cell) - 1, -1, -1)
     first = first_of_cell[cell]
-    for column, values in (
-        ("score", outcomes.score),
-        ("cost_usd", outcomes.cost_usd),
-        ("latency_s", outcomes.latency_s),
-    ):
+    for column in NUMBERS:
+        values = getattr(outcomes, column)
+        if is_unknown(values):
+            continue
         earlier = values[first]
         clash = np.flatnonzero((values != earlier) & ~(np.isnan(values) & np.isnan(earlier)))
         if clash.size:

@@ -6,8 +6,8 @@ Not here: the rules on what they hold (`checks`) and the formats (`formats`).
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,37 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
 
-# The numbers of an outcome besides its score; each may be unknown.
-OPTIONAL_NUMBERS = ("cost_usd", "latency_s")
+# The numbers of an outcome besides its score; each may be unknown. Few tables have tokens: where
+# none are known their column is `unknown`, which takes no memory, and files are written without.
+TOKENS = ("input_tokens", "output_tokens")
+OPTIONAL_NUMBERS = ("cost_usd", "latency_s", *TOKENS)
+NUMBERS = ("score", *OPTIONAL_NUMBERS)
+
+
+def unknown(shape: int | tuple[int, ...]) -> Floats:
+    """Return NaN of a shape, float64, as a read-only view of one number."""
+    return np.broadcast_to(np.float64(np.nan), shape)
+
+
+def is_unknown(values: Floats) -> bool:
+    """Return whether an array is one of `unknown`, without a look at all its values."""
+    return not any(values.strides) and bool(np.isnan(values.flat[:1]).all())
+
+
+def picked(values: Floats, rows: Any) -> Floats:
+    """Return ``values[rows]``; of `unknown` values a view as small as they are."""
+    if is_unknown(values):
+        # Of one byte each, to learn the shape.
+        return unknown(np.broadcast_to(np.False_, values.shape)[rows].shape)
+    found: Floats = values[rows]
+    return found
+
+
+def concatenated(parts: Sequence[Floats]) -> Floats:
+    """Concatenate columns; those that are all `unknown` stay so."""
+    if parts and all(map(is_unknown, parts)):
+        return unknown((sum(map(len, parts)), *parts[0].shape[1:]))
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +107,8 @@ class OutcomeColumns:
         score: Scores; valid in 0..1.
         cost_usd: Costs in USD, NaN where unknown.
         latency_s: Latencies in seconds, NaN where unknown.
+        input_tokens: Tokens of the prompt, NaN where unknown; by default `unknown`.
+        output_tokens: Tokens of the answer, NaN where unknown; by default `unknown`.
     """
 
     source: Source
@@ -88,6 +119,13 @@ class OutcomeColumns:
     score: Floats
     cost_usd: Floats
     latency_s: Floats
+    input_tokens: Floats = field(default_factory=lambda: unknown(0))
+    output_tokens: Floats = field(default_factory=lambda: unknown(0))
+
+    def __post_init__(self) -> None:
+        for name in TOKENS:
+            if is_unknown(getattr(self, name)):
+                object.__setattr__(self, name, unknown(len(self.score)))
 
 
 class OutcomeBuilder:
@@ -95,19 +133,26 @@ class OutcomeBuilder:
 
     def __init__(self) -> None:
         self.rows, self.task, self.model = array("q"), array("q"), array("q")
-        self.values = array("d")
+        self.values, self.tokens = array("d"), array("d")
         self.models: dict[str, int] = {}
 
     def add(self, row: int, task: int, model: str, values: Sequence[float]) -> None:
-        """Append one outcome; `values` are score, cost and latency."""
+        """Append one outcome; `values` are score, cost and latency, and tokens if need be."""
         self.rows.append(row)
         self.task.append(task)
         self.model.append(self.models.setdefault(model, len(self.models)))
-        self.values.extend(values)
+        self.values.extend(values[:3])
+        tokens = values[3:]
+        if self.tokens or any(number == number for number in tokens):
+            # From the first known number on; those before it are unknown.
+            missing = 2 * len(self.rows) - len(self.tokens) - len(tokens)
+            self.tokens.extend([np.nan] * missing)
+            self.tokens.extend(tokens)
 
     def build(self, source: Source) -> OutcomeColumns:
         """Return the collected outcomes as columns."""
         values = np.array(self.values, dtype=np.float64).reshape(-1, 3)
+        tokens = np.array(self.tokens, dtype=np.float64).reshape(-1, 2)
         return OutcomeColumns(
             source=source,
             rows=int_array(self.rows),
@@ -117,6 +162,8 @@ class OutcomeBuilder:
             score=values[:, 0],
             cost_usd=values[:, 1],
             latency_s=values[:, 2],
+            input_tokens=tokens[:, 0] if len(tokens) else unknown(0),
+            output_tokens=tokens[:, 1] if len(tokens) else unknown(0),
         )
 
 

@@ -1,37 +1,39 @@
-"""`OutcomeTable` and `ScannedTable`: tasks x models with scores, costs and latencies, checked.
+"""`OutcomeTable` and `ScannedTable`: tasks x models with scores, costs, latencies and tokens.
 
 Not here: the formats (`formats`, `scan`) and the rules that a table obeys (`checks`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hypernova.paths import escaped
-from hypernova.table.arrays import check_rows, columns_of_arrays, columns_to_write
+from hypernova.table.arrays import columns_of_arrays, columns_to_write
 from hypernova.table.checks import arrange_outcomes, check_tasks, outcome_arrays, unit_vectors
+from hypernova.table.columns import NUMBERS, concatenated
 from hypernova.table.formats.read import read_table
 from hypernova.table.formats.write import write_table
+from hypernova.table.pricing import check_prices, count_priced
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.scan.reader import no_such_chunk
 from hypernova.table.scan.scan import Scan, scan_table
 from hypernova.table.source import quoted
+from hypernova.table.table_arrays import TableArrays
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from hypernova.table.columns import Floats, Ints, OutcomeColumns, TaskColumns, Vectors
+    from hypernova.prices import Prices
+    from hypernova.table.columns import OutcomeColumns, TaskColumns
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class OutcomeTable:
-    """Scores, costs and latencies of models on tasks.
+class OutcomeTable(TableArrays):
+    """Scores, costs, latencies and tokens of models on tasks.
 
     Make a table with `read` or `from_arrays`, which check it; the constructor checks nothing. All
     arrays are read-only.
@@ -47,59 +49,17 @@ class OutcomeTable:
         embedding: Vectors, float32 (tasks, dim) of unit length, or None.
         name: Base name of the source without its suffix, for reports.
         embedding_origin: Where the vectors come from, or None without vectors.
+        input_tokens: Tokens of the prompt, float64 (tasks, models); NaN where unknown. Tokens of
+            which none are known take no memory: the array is a view of one NaN.
+        output_tokens: Tokens of the answer, as `input_tokens`.
     """
 
-    task_ids: tuple[str, ...]
-    prompts: tuple[str, ...]
-    groups: tuple[str | None, ...]
-    models: tuple[str, ...]
-    score: Floats
-    cost_usd: Floats
-    latency_s: Floats
-    embedding: Vectors | None = None
-    name: str = "table"
-    embedding_origin: str | None = None
-
-    def __post_init__(self) -> None:
-        for array in (self.score, self.cost_usd, self.latency_s, self.embedding):
-            if array is not None:
-                array.setflags(write=False)
-
-    def __reduce__(self) -> tuple[type[OutcomeTable], tuple[Any, ...]]:
-        # Through the constructor, because unpickled and copied arrays are writable again.
-        return OutcomeTable, tuple(getattr(self, field.name) for field in fields(self))
-
-    def __repr__(self) -> str:
-        vectors = "" if self.embedding is None else f", embedding of {self.embedding.shape[1]}"
-        return (
-            f"<OutcomeTable {quoted(self.name)}: {self.n_tasks} tasks x {self.n_models} models, "
-            f"{self.n_outcomes} outcomes{vectors}>"
-        )
-
-    @property
-    def n_tasks(self) -> int:
-        """Number of tasks."""
-        return len(self.task_ids)
-
-    @property
-    def n_models(self) -> int:
-        """Number of models."""
-        return len(self.models)
-
-    @property
-    def n_outcomes(self) -> int:
-        """Number of outcomes: pairs of task and model that are no hole."""
-        return int(np.count_nonzero(~np.isnan(self.score)))
+    __slots__ = ()
 
     @property
     def n_chunks(self) -> int:
         """Number of chunks, each of `CHUNK_TASKS` tasks but the last."""
         return -(-self.n_tasks // CHUNK_TASKS)
-
-    @property
-    def embedding_dim(self) -> int | None:
-        """Length of the vectors, or None without vectors."""
-        return None if self.embedding is None else self.embedding.shape[1]
 
     def chunk(self, index: int) -> OutcomeTable:
         """Return the tasks of a chunk, with the columns of all models.
@@ -130,9 +90,7 @@ class OutcomeTable:
             prompts=tuple(chain.from_iterable(part.prompts for part in parts)),
             groups=tuple(chain.from_iterable(part.groups for part in parts)),
             models=first.models,
-            score=np.concatenate([part.score for part in parts]),
-            cost_usd=np.concatenate([part.cost_usd for part in parts]),
-            latency_s=np.concatenate([part.latency_s for part in parts]),
+            **{name: concatenated([getattr(part, name) for part in parts]) for name in NUMBERS},
             embedding=np.concatenate(vectors) if vectors else None,
             name=first.name,
             embedding_origin=first.embedding_origin,
@@ -158,8 +116,8 @@ class OutcomeTable:
                 A text file may be packed with gzip.
 
                 - Parquet, one task a row: task_id, prompt, group?, embedding?, and `outcomes`,
-                  a list of structs (model, score, cost_usd?, latency_s?), or a map or a struct
-                  from models to scores or to structs.
+                  a list of structs (model, score and other numbers of `read`), or a map or a
+                  struct from models to scores or to structs.
                 - Parquet, CSV or TSV, one outcome a row, as `read` has it.
                 - JSON Lines, one task a line, as `read` has it.
                 - A folder with tasks and outcomes apart, as `read` has it, in which a folder
@@ -193,23 +151,23 @@ class OutcomeTable:
                 after its suffix.
 
                 - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
-                  `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?).
+                  `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?,
+                  input_tokens?, output_tokens?).
                 - A `.jsonl` or `.ndjson` file, one task a line: `{"task_id", "prompt", "group"?,
-                  "embedding"?, "outcomes": {model: {"score", "cost_usd"?, "latency_s"?} |
-                  score}}`.
+                  "embedding"?, "outcomes": {model: {"score", "cost_usd"?, ...} | score}}`.
                 - A `.csv` or `.tsv` file with a header, one outcome a row: task_id, prompt, group?,
-                  model, score, cost_usd?, latency_s?. Commas, semicolons or tabs separate the
-                  cells. CSV cannot hold an embedding.
+                  and the columns of outcomes. Commas, semicolons or tabs separate the cells. CSV
+                  cannot hold an embedding.
                 - A `.parquet` file with the same columns, and embedding? (lists of numbers).
             min_models: Fewest models allowed. A table to learn from needs two; the scored prompts
                 of a new model need one.
 
         Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
         Parquet, is read as its decimal string. A boolean score in JSON or Parquet is 1 or 0,
-        and so is `true`, `false`, `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost or
-        latency is unknown; a null or empty group is none. A missing outcome is a hole; an outcome
-        that stands twice with the same values counts once. Vectors are scaled to unit length;
-        those of unit length keep their bits.
+        and so is `true`, `false`, `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost,
+        latency or number of tokens is unknown; a null or empty group is none. A missing outcome is
+        a hole; an outcome that stands twice with the same values counts once. Vectors are scaled
+        to unit length; those of unit length keep their bits.
 
         Returns:
             The table: tasks in the order of the source, models sorted.
@@ -237,6 +195,8 @@ class OutcomeTable:
         score: npt.ArrayLike,
         cost_usd: npt.ArrayLike | None = None,
         latency_s: npt.ArrayLike | None = None,
+        input_tokens: npt.ArrayLike | None = None,
+        output_tokens: npt.ArrayLike | None = None,
         groups: Sequence[str | None] | None = None,
         embedding: npt.ArrayLike | None = None,
         name: str = "table",
@@ -252,6 +212,8 @@ class OutcomeTable:
             score: Numbers (tasks, models) in 0..1; NaN is a hole.
             cost_usd: USD (tasks, models); NaN is unknown. Dropped in holes.
             latency_s: Seconds (tasks, models); NaN is unknown. Dropped in holes.
+            input_tokens: Tokens of the prompt (tasks, models); NaN is unknown. Dropped in holes.
+            output_tokens: Tokens of the answer, as `input_tokens`.
             groups: Groups (tasks,); None or an empty string is no group.
             embedding: Vectors (tasks, dim) of any length above zero.
             name: Name of the table, for reports and messages.
@@ -280,6 +242,8 @@ class OutcomeTable:
             score=score,
             cost_usd=cost_usd,
             latency_s=latency_s,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
             groups=groups,
             embedding=embedding,
         )
@@ -314,7 +278,7 @@ class OutcomeTable:
         name = escaped(name)  # the name of a file may hold line breaks, or bytes that are no text
         check_tasks(tasks)
         embedding = unit_vectors(tasks)
-        models, score, cost_usd, latency_s = outcome_arrays(tasks, outcomes, min_models)
+        models, numbers = outcome_arrays(tasks, outcomes, min_models)
         if embedding is None:
             embedding_origin = None
         elif embedding_origin is None:
@@ -324,9 +288,7 @@ class OutcomeTable:
             prompts=tuple(tasks.prompts),
             groups=tuple(tasks.groups),
             models=tuple(models),
-            score=score,
-            cost_usd=cost_usd,
-            latency_s=latency_s,
+            **numbers,
             embedding=embedding,
             name=name,
             embedding_origin=embedding_origin,
@@ -355,48 +317,10 @@ class OutcomeTable:
         tasks, outcomes = columns_to_write(
             self.name,
             (self.task_ids, self.prompts, self.groups, self.models),
-            (self.score, self.cost_usd, self.latency_s),
+            [getattr(self, name) for name in NUMBERS],
             self.embedding,
         )
         write_table(tasks, outcomes, path)
-
-    def prompt_groups(self) -> Ints:
-        """Number the distinct prompts.
-
-        Equal prompts belong in one fold: no prompt may be both trained on and tested on.
-
-        Returns:
-            int64 (tasks,): equal exactly where the prompt text is equal, counted from 0 in order
-            of appearance.
-        """
-        number: dict[str, int] = {}
-        return np.array(
-            [number.setdefault(prompt, len(number)) for prompt in self.prompts], dtype=np.int64
-        )
-
-    def subset(self, rows: npt.NDArray[np.integer]) -> OutcomeTable:
-        """Return the table of some tasks. All models stay, with or without outcomes.
-
-        Args:
-            rows: Indices of tasks, integers (n,) in 0..n_tasks-1, in the order of the result.
-
-        Raises:
-            TableError: `rows` is not one-dimensional, not of integers, or out of range.
-        """
-        rows = check_rows(self.name, rows, self.n_tasks)
-        picked = rows.tolist()
-        return OutcomeTable(
-            task_ids=tuple(self.task_ids[row] for row in picked),
-            prompts=tuple(self.prompts[row] for row in picked),
-            groups=tuple(self.groups[row] for row in picked),
-            models=self.models,
-            score=self.score[rows],
-            cost_usd=self.cost_usd[rows],
-            latency_s=self.latency_s[rows],
-            embedding=None if self.embedding is None else self.embedding[rows],
-            name=self.name,
-            embedding_origin=self.embedding_origin,
-        )
 
 
 class ScannedTable:
@@ -418,9 +342,9 @@ class ScannedTable:
         embedding_origin: Where the vectors come from, or None without vectors.
     """
 
-    def __init__(self, scan: Scan) -> None:
-        """Take the result of a scan; `OutcomeTable.scan` calls this."""
-        self._scan = scan
+    def __init__(self, scan: Scan, prices: Prices | None = None) -> None:
+        """Take the result of a scan, and checked prices; `OutcomeTable.scan` calls this."""
+        self._scan, self._prices = scan, dict(prices or {})
         contents = scan.contents
         self.name = escaped(scan.name)
         self.models = contents.models
@@ -431,8 +355,8 @@ class ScannedTable:
         self.embedding_dim = contents.dim
         self.embedding_origin = None if contents.dim is None else f"embedding column of {self.name}"
 
-    def __reduce__(self) -> tuple[type[ScannedTable], tuple[Scan]]:
-        return ScannedTable, (self._scan,)
+    def __reduce__(self) -> tuple[type[ScannedTable], tuple[Scan, Prices]]:
+        return ScannedTable, (self._scan, self._prices)
 
     def __repr__(self) -> str:
         vectors = "" if self.embedding_dim is None else f", embedding of {self.embedding_dim}"
@@ -478,21 +402,39 @@ class ScannedTable:
         """
         return OutcomeTable.concatenated(list(self.chunks()))
 
+    def priced(self, prices: Prices) -> ScannedTable:
+        """Return the table with costs computed from tokens and prices, as `OutcomeTable.priced`.
+
+        Chunks are priced when they are read. The two tables share their files: closing one closes
+        both.
+
+        Args:
+            prices: As for `OutcomeTable.priced`.
+
+        Raises:
+            PriceError: a price is no finite number of at least 0, or names no model of the table.
+        """
+        checked = check_prices(prices, self.name, self.models)
+        return ScannedTable(self._scan, self._prices | checked)
+
+    def count_priced(self, prices: Prices) -> int:
+        """Count the outcomes whose cost `priced` computes, without reading the files."""
+        checked, contents = check_prices(prices, self.name, self.models), self._scan.contents
+        return count_priced(checked, contents.of_model, contents.with_tokens)
+
     def close(self) -> None:
         """Close the files, and remove joined outcomes; no chunk can be read any more."""
         self._scan.reader.close()
 
     def _table(self, tasks: TaskColumns, outcomes: OutcomeColumns) -> OutcomeTable:
-        score, cost_usd, latency_s = arrange_outcomes(outcomes, len(tasks.ids), self.models)
-        return OutcomeTable(
+        table = OutcomeTable(
             task_ids=tuple(tasks.ids),
             prompts=tuple(tasks.prompts),
             groups=tuple(tasks.groups),
             models=self.models,
-            score=score,
-            cost_usd=cost_usd,
-            latency_s=latency_s,
+            **arrange_outcomes(outcomes, len(tasks.ids), self.models),
             embedding=unit_vectors(tasks),
             name=self.name,
             embedding_origin=self.embedding_origin,
         )
+        return table.priced(self._prices) if self._prices else table

@@ -17,6 +17,7 @@ from hypernova.training.estimates.outcome_sums import (
     sum_outcomes_by_fold,
     sum_pairs_by_fold,
     sum_products,
+    sum_tokens_by_fold,
 )
 from hypernova.training.estimates.profile import best_single
 from hypernova.training.estimates.sums import total
@@ -123,6 +124,10 @@ class CrossValidation:
         table, cells, k = self._table, self._placed.cells, self._partition.n_cells
         columns = table.score, table.cost_usd, table.latency_s
         outcomes = sum_outcomes_by_fold(*columns, cells, k, fold)
+        if table.has_tokens:
+            tokens = table.input_tokens, table.output_tokens, table.prompt_chars()
+            spent = sum_tokens_by_fold(*tokens, cells, k, fold)
+            outcomes = [own.with_sums(more) for own, more in zip(outcomes, spent, strict=True)]
         whole = total(outcomes)
         # Gains are summed over the best single model of each training part.
         references = sorted({best_single(whole - part) for part in outcomes})

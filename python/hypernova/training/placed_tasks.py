@@ -16,6 +16,7 @@ from hypernova.training.estimates.outcome_sums import (
     sum_outcomes,
     sum_pairs,
     sum_products,
+    sum_tokens,
     sum_vector_scores,
 )
 from hypernova.training.estimates.profile import best_single
@@ -72,6 +73,11 @@ class PlacedTasks:
     def _outcomes(self, references: Sequence[int] | None) -> Sums:
         table, cells, k = self.table, self.cells, self.partition.n_cells
         sums = sum_outcomes(table.score, table.cost_usd, table.latency_s, cells, k)
+        if table.has_tokens:
+            chars = table.prompt_chars()
+            sums = sums.with_sums(
+                sum_tokens(table.input_tokens, table.output_tokens, chars, cells, k)
+            )
         chosen = [best_single(sums)] if references is None else references
         return sums.with_sums(sum_pairs(table.score, chosen, cells, k))
 

@@ -215,6 +215,8 @@ class _Service:
                 model=found.model,
                 cost_usd=found.cost_usd,
                 latency_s=found.latency_s,
+                input_tokens=found.input_tokens,
+                output_tokens=found.output_tokens,
             )
         except OSError as error:
             _log.error("an outcome was not written: %s", error)

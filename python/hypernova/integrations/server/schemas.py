@@ -138,6 +138,8 @@ class OutcomeRequest(RequestBody):
     model: Name | None = Field(None, description="model that answered, if not the decision's")
     cost_usd: Amount | None = None
     latency_s: Amount | None = None
+    input_tokens: Amount | None = Field(None, description="tokens of the prompt")
+    output_tokens: Amount | None = Field(None, description="tokens of the answer")
 
 
 class RankedModel(BaseModel):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.table.columns import (
+    NUMBERS,
     OPTIONAL_NUMBERS,
     EncodedColumn,
     OutcomeBuilder,
@@ -58,7 +59,7 @@ def read_csv(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
 
 
 class CsvOutcome(NamedTuple):
-    """A row with one outcome; `numbers` are score, cost and latency."""
+    """A row with one outcome; `numbers` are those of `NUMBERS`."""
 
     line: int
     task_id: str
@@ -102,7 +103,7 @@ def outcome_rows(table: CsvReader) -> Iterator[CsvOutcome]:
             table.number(cells[column_index[name]], line, name, of, booleans=name == "score")
             if name in column_index
             else np.nan
-            for name in ("score", *OPTIONAL_NUMBERS)
+            for name in NUMBERS
         ]
         yield CsvOutcome(
             line,

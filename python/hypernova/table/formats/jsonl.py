@@ -15,6 +15,7 @@ import numpy as np
 
 from hypernova.table.checks import common_dim
 from hypernova.table.columns import (
+    NUMBERS,
     OPTIONAL_NUMBERS,
     Floats,
     OutcomeBuilder,
@@ -170,9 +171,9 @@ def require_text(value: object, source: Source, line: int, column: str) -> str:
     raise source.error(f"found {quoted(value)}", "write a string", at=line, column=column)
 
 
-def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[float, float, float]:
+def _json_outcome(entry: object, source: Source, line: int, of: str) -> list[float]:
     if not isinstance(entry, JsonObject):
-        return require_number(entry, source, line, "score", of), np.nan, np.nan
+        return [require_number(entry, source, line, "score", of), np.nan, np.nan]
     if "score" not in entry:
         raise source.error(
             f"lacks 'score', found {quoted_list(entry)}",
@@ -181,16 +182,16 @@ def _json_outcome(entry: object, source: Source, line: int, of: str) -> tuple[fl
             column="outcomes",
             of=of,
         )
-    duplicate = entry.first_duplicate(("score", *OPTIONAL_NUMBERS))
+    duplicate = entry.first_duplicate(NUMBERS)
     if duplicate:
         raise source.error("the key stands twice", "keep one", at=line, column=duplicate, of=of)
-    cost, latency = (
+    numbers = [
         np.nan
         if entry.get(column) is None
         else require_number(entry[column], source, line, column, of)
         for column in OPTIONAL_NUMBERS
-    )
-    return require_number(entry["score"], source, line, "score", of), cost, latency
+    ]
+    return [require_number(entry["score"], source, line, "score", of), *numbers]
 
 
 def require_number(value: object, source: Source, line: int, column: str, of: str) -> float:

@@ -16,12 +16,15 @@ import numpy.typing as npt
 from hypernova.errors import HypernovaError, MissingExtraError, TableError
 from hypernova.table.checks import check_tasks, common_dim, unknown_task
 from hypernova.table.columns import (
+    NUMBERS,
+    OPTIONAL_NUMBERS,
     EncodedColumn,
     Floats,
     Ints,
     OutcomeColumns,
     TaskColumns,
     tasks_of_long_format,
+    unknown,
 )
 from hypernova.table.formats.files import open_bytes
 from hypernova.table.source import Source, quoted
@@ -32,10 +35,10 @@ if TYPE_CHECKING:
 
 # Columns of each kind of file: those that it must have, and those that it may have.
 TASK_COLUMNS = (("task_id", "prompt"), ("group", "embedding"))
-OUTCOME_COLUMNS = (("task_id", "model", "score"), ("cost_usd", "latency_s"))
+OUTCOME_COLUMNS = (("task_id", "model", "score"), OPTIONAL_NUMBERS)
 LONG_COLUMNS = (
     ("task_id", "prompt", "model", "score"),
-    ("group", "cost_usd", "latency_s", "embedding"),
+    ("group", *OPTIONAL_NUMBERS, "embedding"),
 )
 
 
@@ -222,13 +225,13 @@ class ParquetColumns:
             raise self._invalid_utf8(column, large) from error
 
     def numbers(self, column: str) -> Floats:
-        """Return a numeric column as float64 with NaN for null; all NaN if the column is absent.
+        """Return a numeric column as float64 with NaN for null; `unknown` if the column is absent.
 
         Raises:
             TableError: the column is of another type, or is `score` and holds null.
         """
         if not self.has(column):
-            return np.full(self.length, np.nan)
+            return unknown(self.length)
         types = self._pa.types
         values = self._table.column(column)
         kind = values.type
@@ -457,7 +460,5 @@ def outcomes_of_columns(file: ParquetColumns, task: Ints) -> OutcomeColumns:
         task=task,
         model=models.codes,
         models=models.values,
-        score=file.numbers("score"),
-        cost_usd=file.numbers("cost_usd"),
-        latency_s=file.numbers("latency_s"),
+        **{name: file.numbers(name) for name in NUMBERS},
     )

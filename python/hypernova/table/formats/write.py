@@ -14,7 +14,7 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError, TableWriteError, WriteError
 from hypernova.paths import cannot_write, check_file, replacing
-from hypernova.table.columns import OPTIONAL_NUMBERS
+from hypernova.table.columns import OPTIONAL_NUMBERS, TOKENS
 from hypernova.table.source import Source
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ def _write_folder(tasks: TaskColumns, outcomes: OutcomeColumns, path: Path) -> N
         "score": pa.array(outcomes.score),
     }
     for name in OPTIONAL_NUMBERS:
-        outcome_table[name] = pa.array(getattr(outcomes, name), from_pandas=True)
+        values = pa.array(getattr(outcomes, name), from_pandas=True)
+        if name not in TOKENS or values.null_count < len(values):
+            outcome_table[name] = values
     path.mkdir()
     for name, columns in (("tasks", task_table), ("outcomes", outcome_table)):
         file = path / f"{name}.parquet"

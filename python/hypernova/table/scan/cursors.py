@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hypernova.table.columns import OutcomeColumns, TaskColumns
+from hypernova.table.columns import NUMBERS, OutcomeColumns, TaskColumns, concatenated
 from hypernova.table.formats.csv import CsvOutcome, columns_of_rows, unlimited_cell_size
 from hypernova.table.formats.jsonl import columns_of_objects
 from hypernova.table.formats.parquet import (
@@ -362,7 +362,7 @@ def _concatenated(parts: Sequence[tuple[int, OutcomeColumns]]) -> OutcomeColumns
         first += n_tasks
 
     def every(name: str) -> Any:
-        return np.concatenate([getattr(part, name) for _, part in parts])
+        return concatenated([getattr(part, name) for _, part in parts])
 
     return OutcomeColumns(
         source=parts[0][1].source,
@@ -370,7 +370,5 @@ def _concatenated(parts: Sequence[tuple[int, OutcomeColumns]]) -> OutcomeColumns
         task=np.concatenate(tasks),
         model=np.concatenate(codes),
         models=list(models),
-        score=every("score"),
-        cost_usd=every("cost_usd"),
-        latency_s=every("latency_s"),
+        **{name: every(name) for name in NUMBERS},
     )

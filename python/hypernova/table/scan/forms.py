@@ -24,7 +24,7 @@ from hypernova.table.scan.joined_cursors import (
     JoinedLongRows,
 )
 from hypernova.table.scan.parquet_layout import ParquetLayout
-from hypernova.table.scan.text_stream import check_headers
+from hypernova.table.scan.text_stream import read_headers
 
 if TYPE_CHECKING:
     from hypernova.table.scan.files import TableFiles
@@ -40,12 +40,14 @@ class TableForm:
         layout: Columns of the Parquet files of tasks.
         outcome_layout: Columns of the Parquet files of outcomes, where these are apart.
         joined: The outcomes in the tasks' order, where they had to be joined.
+        outcome_columns: Columns of the files of outcomes, where an outcome is a row.
     """
 
     files: TableFiles
     layout: ParquetLayout | None = None
     outcome_layout: ParquetLayout | None = None
     joined: JoinedFiles | None = None
+    outcome_columns: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, files: TableFiles) -> TableForm:
@@ -57,12 +59,14 @@ class TableForm:
         """
         if files.outcomes is not None:
             tasks = ParquetLayout.of(files.tasks, "tasks")
-            return cls(files, tasks, ParquetLayout.of(files.outcomes, "outcomes"))
+            outcomes = ParquetLayout.of(files.outcomes, "outcomes")
+            return cls(files, tasks, outcomes, outcome_columns=frozenset(outcomes.kinds))
         if files.tasks.kind == ".parquet":
-            return cls(files, ParquetLayout.of(files.tasks))
+            layout = ParquetLayout.of(files.tasks)
+            return cls(files, layout, outcome_columns=frozenset(layout.kinds))
         if files.tasks.kind == ".csv":
             with unlimited_cell_size():
-                check_headers(files.tasks)
+                return cls(files, outcome_columns=read_headers(files.tasks))
         return cls(files)
 
     @property

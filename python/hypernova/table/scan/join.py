@@ -17,6 +17,7 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError
 from hypernova.table.checks import no_tasks, repeated_task, unknown_task
+from hypernova.table.columns import NUMBERS, TOKENS
 from hypernova.table.formats.parquet import import_pyarrow, outcomes_of_columns
 from hypernova.table.scan.cursors import columns_of
 from hypernova.table.scan.duckdb_session import (
@@ -39,14 +40,13 @@ from hypernova.table.scan.scratch import writing_scratch
 from hypernova.table.scan.seen_ids import SeenIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hypernova.table.columns import OutcomeColumns
     from hypernova.table.scan.forms import TableForm
 
 _ROWS = 65536
-_FROM_OUTCOMES = "o.place, o.model, o.score, o.cost_usd, o.latency_s"
 
 
 def join(form: TableForm, folder: Path) -> TableForm:
@@ -95,24 +95,27 @@ def _join_apart(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
 
     def outcome_batches() -> Iterator[Any]:
         for ids, columns in _outcomes_apart(form):
-            yield pa.record_batch([_texts(pa, ids), *_values(columns, models)], schema=of_outcomes)
+            values = _values(columns, models, fields)
+            yield pa.record_batch([_texts(pa, ids), *values], schema=of_outcomes)
 
+    fields = _outcome_fields(form)
     of_tasks = pa.schema([("id", pa.large_string()), ("task", pa.int64())])
-    of_outcomes = pa.schema([("id", pa.large_string()), *_value_fields(pa)])
+    of_outcomes = pa.schema([("id", pa.large_string()), *_value_fields(pa, fields)])
     with open_duckdb(tasks.source, pa, folder, memory) as session:
         session.give("tasks", of_tasks, task_batches)
         session.give("outcomes", of_outcomes, outcome_batches)
         rows = session.rows(
-            f"SELECT t.task, {_FROM_OUTCOMES}, CASE WHEN t.task IS NULL THEN o.id END AS id "  # noqa: S608
+            f"SELECT t.task, {_from_outcomes(fields)}, "  # noqa: S608
+            "CASE WHEN t.task IS NULL THEN o.id END AS id "
             "FROM outcomes o LEFT JOIN tasks t ON o.id = t.id ORDER BY t.task NULLS FIRST, o.place"
         )
-        with _written(pa, folder / OUTCOME_FILE, _outcome_schema(pa)) as write:
+        with _written(pa, folder / OUTCOME_FILE, _outcome_schema(pa, fields)) as write:
             for batch in rows:
                 if batch.column("task").null_count:
                     unknown, place = batch.column("id")[0].as_py(), batch.column("place")[0].as_py()
                     raise unknown_task(unknown, outcomes.source, place, _name(tasks))
-                write(batch.select(list(OUTCOME_FIELDS)))
-    return JoinedFiles(_file(folder / OUTCOME_FILE), tuple(models))
+                write(batch.select(list(fields)))
+    return JoinedFiles(_file(folder / OUTCOME_FILE), fields, tuple(models))
 
 
 def _outcomes_apart(form: TableForm) -> Iterator[tuple[Any, OutcomeColumns]]:
@@ -166,11 +169,12 @@ def _join_long(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
     def batches() -> Iterator[Any]:
         for rows in long_rows(form):
             digests = [rows.digests[:, 0], rows.digests[:, 1]]
-            values = _values(rows.outcomes, models)
+            values = _values(rows.outcomes, models, fields)
             yield pa.record_batch([_texts(pa, rows.ids), *digests, *values], schema=given)
 
+    fields = _outcome_fields(form)
     digest_fields = [("digest_a", pa.int64()), ("digest_b", pa.int64())]
-    given = pa.schema([("id", pa.large_string()), *digest_fields, *_value_fields(pa)])
+    given = pa.schema([("id", pa.large_string()), *digest_fields, *_value_fields(pa, fields)])
     with open_duckdb(source, pa, folder, memory) as session:
         session.give("given", given, batches)
         session.run("CREATE TEMP TABLE outcomes AS SELECT * FROM given")
@@ -191,33 +195,45 @@ def _join_long(form: TableForm, folder: Path, memory: str) -> JoinedFiles:
             for batch in session.rows("SELECT place FROM tasks ORDER BY task"):
                 write(batch)
         rows = session.rows(
-            f"SELECT t.task, {_FROM_OUTCOMES} FROM outcomes o JOIN tasks t ON o.id = t.id "  # noqa: S608
+            f"SELECT t.task, {_from_outcomes(fields)} FROM outcomes o JOIN tasks t ON o.id = t.id "  # noqa: S608
             "ORDER BY t.task, o.place"
         )
-        with _written(pa, folder / OUTCOME_FILE, _outcome_schema(pa)) as write:
+        with _written(pa, folder / OUTCOME_FILE, _outcome_schema(pa, fields)) as write:
             for batch in rows:
                 write(batch)
-    return JoinedFiles(_file(folder / OUTCOME_FILE), tuple(models), tasks=_file(folder / TASK_FILE))
+    outcomes, tasks = _file(folder / OUTCOME_FILE), _file(folder / TASK_FILE)
+    return JoinedFiles(outcomes, fields, tuple(models), tasks)
 
 
 def _texts(pa: Any, encoded: Any) -> Any:
     return pa.array(encoded.values, pa.large_string()).take(pa.array(encoded.codes))
 
 
-def _value_fields(pa: Any) -> list[tuple[str, Any]]:
+def _outcome_fields(form: TableForm) -> tuple[str, ...]:
+    # A table without tokens is joined without columns for them.
+    return (*OUTCOME_FIELDS, *(name for name in TOKENS if name in form.outcome_columns))
+
+
+def _from_outcomes(fields: Sequence[str]) -> str:
+    return ", ".join(f"o.{name}" for name in fields[1:])
+
+
+def _value_fields(pa: Any, fields: Sequence[str]) -> list[tuple[str, Any]]:
     kinds = {"place": pa.int64(), "model": pa.int64()}
-    return [(name, kinds.get(name, pa.float64())) for name in OUTCOME_FIELDS[1:]]
+    return [(name, kinds.get(name, pa.float64())) for name in fields[1:]]
 
 
-def _outcome_schema(pa: Any) -> Any:
-    return pa.schema([("task", pa.int64()), *_value_fields(pa)])
+def _outcome_schema(pa: Any, fields: Sequence[str]) -> Any:
+    return pa.schema([("task", pa.int64()), *_value_fields(pa, fields)])
 
 
-def _values(outcomes: OutcomeColumns, models: dict[str, int]) -> list[Any]:
+def _values(outcomes: OutcomeColumns, models: dict[str, int], fields: Sequence[str]) -> list[Any]:
     """Return the columns of outcomes besides their tasks, with models numbered over the table."""
     numbers = [models.setdefault(name, len(models)) for name in outcomes.models]
     model = np.array(numbers, dtype=np.int64)[outcomes.model]
-    return [outcomes.rows, model, outcomes.score, outcomes.cost_usd, outcomes.latency_s]
+    # Arrow takes a column of one value from a copy alone.
+    values = [np.ascontiguousarray(getattr(outcomes, name)) for name in NUMBERS if name in fields]
+    return [outcomes.rows, model, *values]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.table.columns import Ints, OutcomeColumns, TaskColumns
+from hypernova.table.columns import NUMBERS, Ints, OutcomeColumns, TaskColumns
 from hypernova.table.formats.csv import CsvOutcome, columns_of_rows, unlimited_cell_size
 from hypernova.table.formats.parquet import import_pyarrow, tasks_of_columns
 from hypernova.table.scan.cursors import CHUNK_TASKS, Columns, Mark, columns_of, mark_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hypernova.table.source import Source
 
 OUTCOME_FILE, TASK_FILE = "outcomes.parquet", "tasks.parquet"
+# Fields of a joined outcome; tokens follow where a file has them.
 OUTCOME_FIELDS = ("task", "place", "model", "score", "cost_usd", "latency_s")
 
 
@@ -31,12 +32,14 @@ class JoinedFiles:
     """Files of outcomes in the tasks' order.
 
     Attributes:
-        outcomes: Task, place, model, and numbers of each outcome.
+        outcomes: `fields` of each outcome.
+        fields: `OUTCOME_FIELDS`, and those of tokens that the table has.
         models: Names of the models.
         tasks: Place of the first row of each task of a long form; None with tasks apart.
     """
 
     outcomes: DataFiles
+    fields: tuple[str, ...]
     models: tuple[str, ...]
     tasks: DataFiles | None = None
 
@@ -46,8 +49,9 @@ class JoinedOutcomes:
 
     def __init__(self, files: JoinedFiles, source: Source) -> None:
         self._source, self._models = source, list(files.models)
+        self._fields = files.fields
         self._pa = import_pyarrow(source)
-        self._rows = ParquetStream(files.outcomes, [OUTCOME_FIELDS])
+        self._rows = ParquetStream(files.outcomes, [files.fields])
         self._left: list[Rows] = []
 
     @property
@@ -78,18 +82,16 @@ class JoinedOutcomes:
                 break
             self._left = waiting
         if not parts:
-            parts = [self._pa.table({name: self._pa.array([], "int64") for name in OUTCOME_FIELDS})]
+            parts = [self._pa.table({name: self._pa.array([], "int64") for name in self._fields})]
         table = self._pa.concat_tables(parts)
-        columns = {name: table.column(name).to_numpy() for name in OUTCOME_FIELDS}
+        columns = {name: table.column(name).to_numpy() for name in self._fields}
         return OutcomeColumns(
             source=self._source,
             rows=columns["place"],
             task=columns["task"] - first,
             model=columns["model"],
             models=self._models,
-            score=columns["score"].astype(np.float64),
-            cost_usd=columns["cost_usd"].astype(np.float64),
-            latency_s=columns["latency_s"].astype(np.float64),
+            **{name: columns[name].astype(np.float64) for name in NUMBERS if name in columns},
         )
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ Not here: the rules (`checks`), and reading.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from hypernova.table.checks import (
     no_tasks,
     unit_vectors,
 )
+from hypernova.table.columns import is_unknown
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.scan.ids import refuse_repeated
 from hypernova.table.scan.seen_ids import SeenIds
@@ -37,6 +39,8 @@ class Contents(NamedTuple):
         n_tasks: Number of tasks.
         n_outcomes: Number of outcomes; one that stands twice counts once.
         models: Names of models, sorted.
+        of_model: Number of outcomes of each model.
+        with_tokens: Number of outcomes of each model whose tokens are known, in and out.
         dim: Length of the vectors, or None without.
     """
 
@@ -44,6 +48,8 @@ class Contents(NamedTuple):
     n_tasks: int
     n_outcomes: int
     models: tuple[str, ...]
+    of_model: dict[str, int]
+    with_tokens: dict[str, int]
     dim: int | None
 
 
@@ -60,7 +66,9 @@ def look_through(form: TableForm, min_models: int) -> Contents:
     """
     cursor = form.open()
     marks = []
-    n_tasks = n_outcomes = 0
+    n_tasks = 0
+    of_model: Counter[str] = Counter()
+    with_tokens: Counter[str] = Counter()
     models: dict[str, int] = {}  # each with the place of its first outcome
     seen = None if form.joined is not None else SeenIds()
     first: tuple[int, int, str] | None = None  # the first task's place, length of vector and id
@@ -82,11 +90,16 @@ def look_through(form: TableForm, min_models: int) -> Contents:
             _add_models(models, outcomes)
             n_tasks += len(tasks.ids)
             cells = outcomes.task * len(outcomes.models) + outcomes.model
-            n_outcomes += len(np.unique(cells))
+            once = np.unique(cells, return_index=True)[1]
+            _count(of_model, outcomes, once)
+            if not is_unknown(outcomes.input_tokens) and not is_unknown(outcomes.output_tokens):
+                tokens = outcomes.input_tokens + outcomes.output_tokens
+                _count(with_tokens, outcomes, once[~np.isnan(tokens[once])])
     finally:
         cursor.close()
     if not n_tasks:
         raise no_tasks(form.files.tasks.source)
+    n_outcomes = of_model.total()
     if not n_outcomes:
         raise no_outcomes(form.outcome_source)
     names = sorted(models, key=models.__getitem__)
@@ -95,7 +108,8 @@ def look_through(form: TableForm, min_models: int) -> Contents:
     assert len(marks) == -(-n_tasks // CHUNK_TASKS) + 1
     dim = None if first is None or first[1] < 0 else first[1]
     index = np.array(marks, dtype=np.int64)
-    return Contents(index, n_tasks, n_outcomes, tuple(sorted(names)), dim)
+    in_order = tuple(sorted(names))
+    return Contents(index, n_tasks, n_outcomes, in_order, of_model, with_tokens, dim)
 
 
 def _check_dim(tasks: TaskColumns, dim: int, first: tuple[int, int, str]) -> None:
@@ -103,6 +117,12 @@ def _check_dim(tasks: TaskColumns, dim: int, first: tuple[int, int, str]) -> Non
     lengths = np.array([first[1], dim], dtype=np.int64)
     ids = (first[2], tasks.ids[0])
     common_dim(lengths, tasks.source, rows, lambda entry: f"task {quoted(ids[entry])}")
+
+
+def _count(counts: Counter[str], outcomes: OutcomeColumns, entries: Ints) -> None:
+    """Count some of the outcomes by model."""
+    found = np.bincount(outcomes.model[entries], minlength=len(outcomes.models)).tolist()
+    counts.update({name: n for name, n in zip(outcomes.models, found, strict=True) if n})
 
 
 def _add_models(models: dict[str, int], outcomes: OutcomeColumns) -> None:

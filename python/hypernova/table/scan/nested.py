@@ -2,8 +2,8 @@
 
 Not here: the tasks, and the rules for outcomes.
 
-The column `outcomes` holds a list of structs (`model`, `score`, `cost_usd`?, `latency_s`?), or a
-map or a struct from models to scores or to structs (`score`, `cost_usd`?, `latency_s`?).
+The column `outcomes` holds a list of structs (`model` and the numbers of an outcome), or a map or a
+struct from models to scores or to structs of these numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.table.columns import OPTIONAL_NUMBERS, Floats, Ints, OutcomeColumns
+from hypernova.table.columns import NUMBERS, Floats, Ints, OutcomeColumns, concatenated, picked
 from hypernova.table.formats.parquet import ParquetColumns, import_pyarrow
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _REMEDY = (
     "store a list of structs (model, score, cost_usd, latency_s), or a map or a struct from models "
     "to scores"
 )
-_NUMBERS = ("score", *OPTIONAL_NUMBERS)
 
 
 def nested_outcomes(source: Source, column: Any, rows: Ints) -> OutcomeColumns:
@@ -53,7 +52,7 @@ def nested_outcomes(source: Source, column: Any, rows: Ints) -> OutcomeColumns:
         }
     elif is_list(source, kind) and pa.types.is_struct(kind.value_type):
         task = pa.compute.list_parent_indices(array).to_numpy().astype(np.int64)
-        fields = _fields(source, kind, array.flatten(), ("model", *_NUMBERS))
+        fields = _fields(source, kind, array.flatten(), ("model", *NUMBERS))
     else:
         raise wrong_type(source, kind)
     return _columns(source, fields, rows, task.astype(np.int64))
@@ -87,7 +86,9 @@ def _of_struct(source: Source, array: Any, rows: Ints) -> OutcomeColumns:
     task = np.concatenate([part[1] for part in parts]).astype(np.int64)
     # In the order of rows, and of fields within a row.
     order = np.argsort(task, kind="stable")
-    numbers = [np.concatenate([part[2][i] for part in parts])[order] for i in range(3)]
+    numbers = [
+        picked(concatenated([part[2][i] for part in parts]), order) for i in range(len(NUMBERS))
+    ]
     return OutcomeColumns(source, rows[task[order]], task[order], model[order], models, *numbers)
 
 
@@ -95,7 +96,7 @@ def _numbers(source: Source, kind: Any, values: Any) -> dict[str, Any]:
     """Return the columns of numbers of a model's values: scores, or structs."""
     pa = import_pyarrow(source)
     if pa.types.is_struct(values.type):
-        return _fields(source, kind, values, _NUMBERS)
+        return _fields(source, kind, values, NUMBERS)
     if pa.types.is_nested(values.type) or pa.types.is_string(values.type):
         raise wrong_type(source, kind)
     return {"score": values}
@@ -112,12 +113,12 @@ def _fields(source: Source, kind: Any, structs: Any, wanted: tuple[str, ...]) ->
 def _numbers_of(source: Source, fields: dict[str, Any], rows: Ints) -> list[Floats]:
     pa = import_pyarrow(source)
     file = ParquetColumns(source, pa.table(fields), rows)
-    return [file.numbers(name) for name in _NUMBERS]
+    return [file.numbers(name) for name in NUMBERS]
 
 
 def _columns(source: Source, fields: dict[str, Any], rows: Ints, task: Ints) -> OutcomeColumns:
     pa = import_pyarrow(source)
     file = ParquetColumns(source, pa.table(fields), rows[task])
     models = file.texts("model")
-    numbers = [file.numbers(name) for name in _NUMBERS]
+    numbers = [file.numbers(name) for name in NUMBERS]
     return OutcomeColumns(source, file.rows, task, models.codes, models.values, *numbers)

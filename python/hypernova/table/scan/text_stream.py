@@ -141,13 +141,15 @@ class CsvStream(TextStream[CsvOutcome]):
         )
 
 
-def check_headers(files: DataFiles) -> None:
-    """Check the header of each CSV file, before any of their rows.
+def read_headers(files: DataFiles) -> frozenset[str]:
+    """Check the header of each CSV file, before any of their rows, and return all columns.
 
     Raises:
         TableError: a header is missing or breaks a rule.
     """
+    columns: set[str] = set()
     for file in files.files:
         content = open_bytes(file.path, file.source)
         with content:
-            open_outcomes(content, file.source)
+            columns.update(open_outcomes(content, file.source).column_index)
+    return frozenset(columns)

@@ -5,6 +5,7 @@ Not here: which clusters there are, and which setting is best.
 - ``sums``: the type of all sums, which add, subtract and serialise
 - ``outcome_sums``: sums of outcomes by cluster and model, and their products with vectors
 - ``profile``: shrunk success estimates and their standard errors, computed from the sums
+- ``token_use``: tokens that a model reads and writes, computed from the sums
 - ``linear_correction``: ridge regression of the outcomes on the vector
 - ``stacking``: the average of estimates, with weights learned on held-out tasks
 """

@@ -2,12 +2,14 @@
 
 Not here: which cluster a task is in, or the estimates (see ``profile``).
 
-Summands are rounded to multiples of a power of two, so fine that no figure shows it, and so
-coarse that float64 adds them without rounding. The sums of a fold taken off those of the whole
-are therefore those of the other folds, to the bit, and no order, number of threads or size of
-pieces changes them: products of vectors up to 131,072 tasks in one piece, scores up to two
-million tasks in a cell, costs up to 131,072 USD and latencies up to 134 million seconds in a
-cell. Sums beyond that depend on the order alone, and pieces have one.
+Summands are rounded to multiples of a power of two, so fine that no figure shows it, and so coarse
+that float64 adds them without rounding. The sums of a fold taken off those of the whole are
+therefore those of the other folds, to the bit, and no order, number of threads or size of pieces
+changes them: products of vectors up to 131,072 tasks in one piece, scores up to two million tasks
+in a cell, costs up to 131,072 USD, latencies up to 134 million seconds and tokens up to 35 million
+million in a cell, and products of tokens and characters up to as many for a model: a million tasks
+of 10,000 characters and 2,500 tokens. Sums beyond that depend on the order alone, and pieces have
+one.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value", bound=np.generic)
 
-# Binary digits after the point that summands keep: of scores, of USD, of seconds, and of the
-# factors of a product, whose products then have twice as many.
-SCORE_BITS, COST_BITS, LATENCY_BITS, FACTOR_BITS = 32, 36, 26, 18
+# Binary digits after the point that summands keep: of scores, of USD, of seconds, of tokens, and of
+# the factors of a product, whose products then have twice as many.
+SCORE_BITS, COST_BITS, LATENCY_BITS, TOKEN_BITS, FACTOR_BITS = 32, 36, 26, 8, 18
 # Products of tasks are summed in pieces of this number, which bounds float64 copies of vectors.
 PIECE_TASKS = 1024
 
@@ -101,6 +103,56 @@ def sum_outcomes_by_fold(
         name: _with_whole(rows.reshape(n_folds, k, rows.shape[1])) for name, rows in found.items()
     }
     return [Sums({name: rows[f] for name, rows in by_fold.items()}) for f in range(n_folds)]
+
+
+def sum_tokens(
+    input_tokens: Floats, output_tokens: Floats, chars: Ints, clusters: Ints, k: int
+) -> Sums:
+    """Sum the tokens of tasks by cluster, and their products with the lengths of the prompts.
+
+    Args:
+        input_tokens: (n, m), NaN where unknown.
+        output_tokens: (n, m), NaN where unknown.
+        chars: Number of characters of each prompt, (n,).
+        clusters: (n,) in 0..k-1.
+        k: Number of clusters.
+
+    Returns:
+        float64 (k + 1, m) each, row ``k`` for all tasks: ``input_tokens_n`` and ``input_tokens``,
+        the number of outcomes whose input tokens are known and their sum, ``output_tokens_n`` and
+        ``output_tokens``, the same for output tokens; and float64 (m,) each, over the outcomes
+        whose input tokens are known: ``chars``, ``chars2`` and ``chars_tokens``, the sums of
+        characters, their squares and their products with the input tokens.
+    """
+    none = np.zeros_like(clusters)
+    return sum_tokens_by_fold(input_tokens, output_tokens, chars, clusters, k, none)[0]
+
+
+def sum_tokens_by_fold(
+    input_tokens: Floats, output_tokens: Floats, chars: Ints, clusters: Ints, k: int, folds: Ints
+) -> list[Sums]:
+    """Sum as `sum_tokens` does, for each fold; ``folds`` has that of each task, (n,)."""
+    n_folds, m = int(folds.max(initial=0)) + 1, input_tokens.shape[1]
+    cells = folds * np.int64(k) + clusters
+    found: dict[str, Floats] = {}
+    tokens = rounded(input_tokens, TOKEN_BITS)
+    for name, values in (
+        ("input_tokens", tokens),
+        ("output_tokens", rounded(output_tokens, TOKEN_BITS)),
+    ):
+        for key, rows in zip(
+            (f"{name}_n", name), _by_cell(values, cells, n_folds * k), strict=True
+        ):
+            found[key] = _with_whole(rows.reshape(n_folds, k, m))
+    length = chars.astype(np.float64)[:, None]
+    of_known = np.where(np.isnan(tokens), np.nan, length)
+    for name, values in (
+        ("chars", of_known),
+        ("chars2", of_known * length),
+        ("chars_tokens", tokens * length),
+    ):
+        found[name] = _by_cell(values, folds, n_folds)[1]
+    return [Sums({name: rows[f] for name, rows in found.items()}) for f in range(n_folds)]
 
 
 def sum_pairs(score: Floats, references: Sequence[int], clusters: Ints, k: int) -> Sums:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hypernova.artifact.profile import Profile
 from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
-from hypernova.training.estimates.sums import ratio
+from hypernova.training.estimates.sums import mean_by_cell, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -265,10 +265,6 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     def stacked(rows: Floats, last: Floats) -> Floats:
         return np.vstack([rows, last[None]]).astype(np.float32)
 
-    def expense(total: Floats, known: Floats) -> Floats:
-        overall = ratio(total[-1], known[-1], np.nan)
-        return ratio(total, known, overall).astype(np.float32)
-
     gain_errors = stacked(gain_error, overall_gain_error)
     gain_errors[:, default_model] = 0.0
     profile = Profile(
@@ -277,8 +273,8 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
         success=np.clip(stacked(shrunk, evidence.overall), 0.0, 1.0),
         standard_error=stacked(error, overall_error),
         gain_error=gain_errors,
-        cost=expense(sums["cost"], sums["cost_n"]),
-        latency=expense(sums["latency"], sums["latency_n"]),
+        cost=mean_by_cell(sums["cost"], sums["cost_n"]),
+        latency=mean_by_cell(sums["latency"], sums["latency_n"]),
         slopes=None,
         offsets=None,
     )

@@ -31,8 +31,16 @@ _BY_CELL = frozenset(
         "pair_n",
         "pair_gain",
         "pair_gain2",
+        "input_tokens_n",
+        "input_tokens",
+        "output_tokens_n",
+        "output_tokens",
     )
 )
+# Sums of tokens, which only tables with tokens have: those by cell, and those of prompts' lengths.
+TOKEN_SUMS = ("input_tokens_n", "input_tokens", "output_tokens_n", "output_tokens")
+PROMPT_SUMS = ("chars", "chars2", "chars_tokens")
+_OPTIONAL = frozenset((*TOKEN_SUMS, *PROMPT_SUMS))
 # Key of the description in a serialised archive; no sum has this name.
 _ABOUT = "about"
 
@@ -45,7 +53,8 @@ class Sums:
     of them gives the other.
 
     Attributes:
-        values: Sums by name, float64; the same names and shapes in all that are added.
+        values: Sums by name, float64; the same names and shapes in all that are added. Sums of
+            tokens (`TOKEN_SUMS` and `PROMPT_SUMS`) may be absent from some, and are 0 there.
         references: Models that the paired sums are about, along their first axis.
         classes: Models that have outcomes for exactly the same tasks, a tuple of indices for each
             such class. Sums named ``class_...`` have an entry for each class along their first
@@ -75,17 +84,21 @@ class Sums:
         return self._combined(other, np.subtract)
 
     def _combined(self, other: Sums, operation: Callable[[Floats, Floats], Floats]) -> Sums:
-        if self.values.keys() != other.values.keys() or self.references != other.references:
+        differing = self.values.keys() ^ other.values.keys()
+        if differing - _OPTIONAL or self.references != other.references:
             raise ValueError("sums of different names or references have no sum")
         classes = self.classes
         if classes != other.classes:
             classes = _common_classes(self.classes, other.classes)
         ours, theirs = self._in_classes(classes), other._in_classes(classes)
-        return Sums(
-            {name: operation(ours[name], theirs[name]) for name in self.values},
-            self.references,
-            classes,
-        )
+        values = {name: operation(ours[name], theirs[name]) for name in ours if name in theirs}
+        values |= {name: ours[name] for name in ours if name not in theirs}
+        values |= {
+            name: operation(np.zeros_like(theirs[name]), theirs[name])
+            for name in theirs
+            if name not in ours
+        }
+        return Sums(values, self.references, classes)
 
     def _in_classes(self, classes: tuple[tuple[int, ...], ...]) -> Mapping[str, Floats]:
         """Return the sums with an entry for each of some finer classes."""
@@ -185,6 +198,20 @@ def mean_known(values: Floats, axis: int = 0) -> Floats:
     with np.errstate(invalid="ignore"):
         mean: Floats = total_known / known.sum(axis=axis)
     return mean
+
+
+def mean_by_cell(totals: Floats, n: Floats) -> Floats:
+    """Average by cell what few outcomes have, as a cost, float32 (k + 1, m).
+
+    Args:
+        totals: Sums by cell and, in the last row, of all tasks, (k + 1, m).
+        n: Number of known values, (k + 1, m).
+
+    Returns:
+        Means. A cell without a known value has the model's overall mean, NaN where there is none.
+    """
+    overall = ratio(totals[-1], n[-1], np.nan)
+    return ratio(totals, n, overall).astype(np.float32)
 
 
 def ratio(numerator: Floats, n: Floats, otherwise: Floats | float) -> Floats:

@@ -1,0 +1,166 @@
+"""Read and check prices of models: USD per million tokens in and out, or USD per task.
+
+Not here: the cost of an outcome or of a prompt (see ``hypernova.table.pricing`` and the core).
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hypernova.errors import NotFoundError, PriceError
+from hypernova.paths import escaped, path_label
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Collection, Mapping
+
+Price: TypeAlias = "float | tuple[float, float]"
+Prices: TypeAlias = "Mapping[str, Price]"
+
+# Keys of a price in LiteLLM's map, which has further ones.
+_LITELLM = ("input_cost_per_token", "output_cost_per_token")
+_EXPECTED = (
+    "give USD per million tokens as [input, output] or {input = ..., output = ...}, or USD per task"
+)
+
+
+def read_prices(
+    path: str | os.PathLike[str], *, models: Collection[str] | None = None
+) -> dict[str, Price]:
+    """Read a file of prices.
+
+    Args:
+        path: JSON, or TOML if the name ends in ``.toml``: an object from models to prices. A price
+            is ``[2.0, 8.0]`` or ``{"input": 2.0, "output": 8.0}``, USD per million tokens in and
+            out, or a number, USD per task. LiteLLM's map of prices is read as it is
+            (``input_cost_per_token`` and ``output_cost_per_token``, other keys are ignored); its
+            models without a price per token are passed over.
+        models: Keep the prices of these models alone, such as ``artifact.models`` or
+            ``table.models``; a file may list hundreds of others. By default all.
+
+    Returns:
+        By model, ``(input, output)`` in USD per million tokens, or USD per task.
+
+    Raises:
+        NotFoundError: There is no such file.
+        PriceError: The file cannot be read, a price is malformed, or no model has a price.
+
+    Example:
+        >>> import hypernova
+        >>> artifact = hypernova.Artifact.open("router.hnv")  # doctest: +SKIP
+        >>> hypernova.read_prices("prices.json", models=artifact.models)  # doctest: +SKIP
+        {'large': (2.0, 8.0), 'small': (0.1, 0.4)}
+    """
+    label = path_label(path)
+    entries = _read(Path(path), label)
+    litellm = any(isinstance(entry, dict) and _LITELLM[0] in entry for entry in entries.values())
+    prices: dict[str, Price] = {}
+    for model, entry in entries.items():
+        # Prices of other models are none of the caller's, right or wrong.
+        if models is not None and model not in models:
+            continue
+        if litellm and isinstance(entry, dict) and not {"input", "output"} & entry.keys():
+            if not all(name in entry for name in _LITELLM):
+                continue
+            entry = [_per_million(entry[name]) for name in _LITELLM]
+        prices[model] = checked_price(model, entry, label)
+    if not prices:
+        whose = "any of the models asked for" if models is not None and entries else "any model"
+        named = "" if models is None else f", such as {_shown(min(models, default=''))}"
+        raise PriceError(f"{label}: holds no price of {whose}; add one by the model's name{named}")
+    return prices
+
+
+def checked_price(model: str, price: object, where: str) -> Price:
+    """Return a price as `read_prices` does, checked.
+
+    Args:
+        model: Its model, for messages.
+        price: USD per task; or USD per million tokens in and out, as two numbers in a list, a
+            tuple or a mapping with ``input`` and ``output``.
+        where: File or argument, for messages.
+
+    Raises:
+        PriceError: The price is another value, or a number is negative or not finite.
+    """
+    if isinstance(price, dict):
+        if price.keys() != {"input", "output"}:
+            keys = ", ".join(_shown(key) for key in list(price)[:4]) or "nothing"
+            dotted = ", and quote names with dots in TOML" if where.endswith(".toml") else ""
+            raise PriceError(f"{where}: model {_shown(model)}: found {keys}; {_EXPECTED}{dotted}")
+        price = price["input"], price["output"]
+    if isinstance(price, list | tuple):
+        if len(price) != 2:
+            found = f"{len(price)} numbers" if len(price) != 1 else "one number in a list"
+            raise PriceError(f"{where}: model {_shown(model)}: found {found}; {_EXPECTED}")
+        first, second = (_amount(model, number, where) for number in price)
+        return first, second
+    return _amount(model, price, where)
+
+
+def _amount(model: str, value: Any, where: str) -> float:
+    is_number = not isinstance(value, bool | str | bytes) and hasattr(value, "__float__")
+    try:
+        amount = float(value) if is_number else math.nan
+    except (TypeError, ValueError, OverflowError):
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0.0):
+        raise PriceError(
+            f"{where}: model {_shown(model)}: found {_shown(value)}; "
+            "a price is a finite number of at least 0, in USD"
+        )
+    return amount
+
+
+def _per_million(value: object) -> object:
+    """Return a price per token as one per million, 2.0 for 2e-06 and not a neighbour of it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return value
+    from decimal import Decimal
+
+    return float(Decimal(repr(value)) * 1_000_000)
+
+
+def _read(path: Path, label: str) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise NotFoundError(f"{label}: no such file") from None
+    except UnicodeDecodeError:
+        raise PriceError(f"{label}: is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise PriceError(f"{label}: cannot be read ({error.strerror or error})") from error
+    found: object
+    try:
+        if path.suffix.lower() == ".toml":
+            import tomllib
+
+            found = tomllib.loads(text)
+        else:
+            import json
+
+            found = json.loads(text, object_pairs_hook=_unique)
+    # ValueError: malformed, a key that stands twice, or a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
+        kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
+        reason = " ".join(str(error).split())
+        raise PriceError(f"{label}: is not valid {kind} ({reason}); mend it there") from None
+    if not isinstance(found, dict):
+        raise PriceError(f"{label}: found {_shown(found)}; write an object from models to prices")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"{_shown(twice)} stands twice in one object")
+    return found
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return escaped(text if len(text) <= 60 else f"{text[:60]}...")
