@@ -63,17 +63,17 @@ def columns(table, keep: list[int]):
 def overall(artifact, new):
     """Estimate a column from its own outcomes alone, as `fit` would."""
     a, everyone = artifact.policy["shrinkage"], float(artifact.success[-1].mean())
-    n = new.column.counts[:, 0]
-    total = n * new.column.mean[:, 0]
+    n = new.columns.profile.counts[:, 0]
+    total = n * new.columns.profile.mean[:, 0]
     rate = (total[-1] + 20 * everyone) / (n[-1] + 20)
     success = (total + a * rate) / (n + a)
     success[-1] = rate
-    corrected = new.column.slopes is not None
+    corrected = new.columns.profile.slopes is not None
     return replace(
         new.columns.profile,
         success=success[:, None].astype(np.float32),
-        slopes=np.zeros_like(new.column.slopes) if corrected else None,
-        offsets=np.zeros_like(new.column.offsets) if corrected else None,
+        slopes=np.zeros_like(new.columns.profile.slopes) if corrected else None,
+        offsets=np.zeros_like(new.columns.profile.offsets) if corrected else None,
     )
 
 
@@ -180,10 +180,10 @@ def run(table, vectors, guard_z, ways, folds: int, draws: int):
                     made = {
                         "overall": lambda a=artifact, b=new: overall(a, b),
                         "level": lambda a=artifact, b=new, c=few: level(a, b, c),
-                        "mix": lambda b=new: b.column,
+                        "mix": lambda b=new: b.columns.profile,
                         "mix, own ridge": lambda b=new, c=few: own_ridge(b, c),
                         "mix, paired": lambda a=artifact, o=order, n=n, part=part_of: (
-                            estimate_new_model(a, part(o[:n], True)).column
+                            estimate_new_model(a, part(o[:n], True)).columns.profile
                         ),
                     }
                     for way in set(ways) & set(made):

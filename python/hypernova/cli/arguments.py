@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
 
+    from hypernova import Artifact
+    from hypernova.prices import Price
     from hypernova.table import OutcomeTable, ScannedTable
 
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -96,6 +98,21 @@ def add_prices_to(parser: argparse.ArgumentParser) -> None:
         help="compute costs from tokens and these prices: USD per million tokens by model, .json "
         "or .toml, also LiteLLM's map",
     )
+
+
+def prices_of(artifact: Artifact, path: str) -> dict[str, Price]:
+    """Read the prices of a file that an artifact can use; a line on standard error names others."""
+    import hypernova
+    from hypernova.artifact.usable_prices import usable_prices
+
+    found = usable_prices(artifact, hypernova.read_prices(path, models=artifact.models))
+    if found.without_tokens:
+        print(
+            f"{path}: the artifact does not know the tokens of {len(found.without_tokens)} models, "
+            f"which keep the costs of the table: {', '.join(found.without_tokens)}",
+            file=sys.stderr,
+        )
+    return found.prices
 
 
 def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:

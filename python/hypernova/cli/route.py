@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to, add_engine_to, model_price
+from hypernova.cli.arguments import add_device_to, add_engine_to, model_price, prices_of
 from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
 from hypernova.paths import check_file, path_label
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hypernova import Decision
     from hypernova.cli.arguments import Commands
+    from hypernova.prices import Price
     from hypernova.router import Explanation, RouteOptions
 
 SHOWN_MODELS = 5
@@ -78,6 +79,12 @@ def add_to(commands: Commands) -> None:
         dest="prices",
         help="USD of a task by model, or of a million input and of a million output tokens",
     )
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        dest="price_file",
+        help="prices by model, .json or .toml, also LiteLLM's map; --price goes before them",
+    )
     parser.add_argument("--group", metavar="G", help="group of the prompt, one of the artifact's")
     parser.add_argument("--previous-model", metavar="M", help="model of the conversation so far")
     parser.add_argument(
@@ -94,7 +101,11 @@ def add_to(commands: Commands) -> None:
     parser.set_defaults(run=_route, usage_error=parser.error)
 
 
-def _options(arguments: argparse.Namespace) -> RouteOptions:
+def _options(router: hypernova.Router, arguments: argparse.Namespace) -> RouteOptions:
+    prices: dict[str, Price] = {}
+    if arguments.price_file is not None:
+        prices = prices_of(router.artifact, arguments.price_file)
+    prices |= arguments.prices or ()
     return {
         "cost_weight": arguments.cost_weight,
         "latency_weight": arguments.latency_weight,
@@ -102,7 +113,7 @@ def _options(arguments: argparse.Namespace) -> RouteOptions:
         "min_success": arguments.min_success,
         "allow": arguments.allow,
         "deny": arguments.deny,
-        "prices": dict(arguments.prices) if arguments.prices else None,
+        "prices": prices or None,
         "previous_model": arguments.previous_model,
         "switch_cost": arguments.switch_cost,
         "explore": arguments.explore,
@@ -119,7 +130,7 @@ def _route(arguments: argparse.Namespace) -> int:
     router = hypernova.Router.open(
         arguments.artifact, embedder=arguments.embedder, device=arguments.device
     )
-    options = _options(arguments)
+    options = _options(router, arguments)
     if arguments.input is not None:
         return _route_table(router, arguments, options)
     if arguments.text == "-":

@@ -49,6 +49,11 @@ def add_to(commands: Commands) -> None:
         "--log", metavar="FOLDER", help="outcome log to write decisions and outcomes to"
     )
     parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        help="prices for requests without any, .json or .toml; read again with the artifact",
+    )
+    parser.add_argument(
         "--token-file", metavar="FILE", help="file with the token that callers must send"
     )
     parser.add_argument(
@@ -121,7 +126,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         watch=arguments.watch,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
-    app = create_app(router, log=log, limits=limits, token=token)
+    app = create_app(router, log=log, limits=limits, token=token, prices=arguments.prices)
     try:
         serve(app, router, host=arguments.host, port=arguments.port)
     finally:

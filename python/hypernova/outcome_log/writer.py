@@ -119,6 +119,7 @@ class OutcomeLog:
                 "reason": decision.reason,
                 "novelty": plain_number(decision.novelty),
                 "success": plain_number(_success(decision, decision.model)),
+                "group": decision.group,
             }
         except (AttributeError, TypeError):
             raise _no_decision(decision, "a Decision") from None

@@ -17,7 +17,7 @@ from hypernova.training.clustering.clusters import NEAREST
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.artifact.profile import GroupProfiles
+    from hypernova.artifact.profile import GroupProfiles, TokenProfiles
     from hypernova.numeric import Floats
     from hypernova.training.clustering.clusters import Clusters
     from hypernova.training.estimates.linear_correction import LinearCorrection
@@ -44,6 +44,7 @@ def assemble(
     guard_z: float,
     correction: LinearCorrection | None = None,
     groups: GroupProfiles | None = None,
+    tokens: TokenProfiles | None = None,
     cost_weight: float = 0.0,
     distances: Floats | None = None,
     identity: Mapping[str, object] | None = None,
@@ -59,6 +60,7 @@ def assemble(
         guard_z: Standard errors by which a model must beat the default model.
         correction: Linear corrections of the m models, or None.
         groups: Profiles of the groups that a caller may name, or None.
+        tokens: Tokens that the models read and write, or None.
         cost_weight: Default of the policy, in success per USD.
         distances: Distances of held-out prompts from their nearest centroids; without them
             no prompt is novel.
@@ -85,6 +87,7 @@ def assemble(
         slopes=None if correction is None else correction.slopes,
         offsets=None if correction is None else correction.offsets,
         group_profiles=None if groups is None else groups.to_dict(),
+        token_profiles=None if tokens is None else tokens.to_dict(),
         default_model=estimated.default_model,
         cost_weight=cost_weight,
         guard_z=guard_z,

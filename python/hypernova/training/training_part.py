@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.artifact.profile import GroupProfiles
+from hypernova.artifact.profile import GroupProfiles, TokenProfiles
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.linear_correction import LinearCorrection, fit_ridges
 from hypernova.training.estimates.profile import Estimate, Evidence, estimate
+from hypernova.training.estimates.token_use import TokenUse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -200,6 +201,20 @@ class TrainingPart:
             slopes=slopes,
         )
 
+    def token_profiles(self, *, with_groups: bool) -> TokenProfiles | None:
+        """Return the tokens that the models read and write; None where none are known."""
+        use = TokenUse.of(self.evidence.sums)
+        if use is None:
+            return None
+        of_groups = None
+        if with_groups and self.group_names is not None:
+            assert self.found.groups is not None
+            rows = np.flatnonzero(self.found.groups < len(self.group_names))
+            of_groups = use.input_tokens[rows], use.output_tokens[rows]
+        return TokenProfiles(
+            use.prompt_tokens, use.input_tokens, use.output_tokens, *(of_groups or (None, None))
+        )
+
     def artifact(
         self,
         setting: Setting,
@@ -218,6 +233,7 @@ class TrainingPart:
             guard_z=setting.guard_z,
             correction=self.correction(setting.weights),
             groups=self.group_profiles(setting.group_weights),
+            tokens=self.token_profiles(with_groups=setting.group_weights is not None),
             cost_weight=cost_weight,
             distances=distances,
             identity=identity,

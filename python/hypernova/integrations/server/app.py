@@ -26,10 +26,12 @@ from hypernova.integrations.server.middleware import (
     RequestMiddleware,
     is_token,
 )
+from hypernova.integrations.server.price_file import PriceFile
 from hypernova.integrations.server.workers import Limits, Workers
 from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from hypernova import Decision, OutcomeLog, Router
@@ -51,6 +53,7 @@ def create_app(
     log: OutcomeLog | None = None,
     limits: Limits | None = None,
     token: str | None = None,
+    prices: str | os.PathLike[str] | None = None,
 ) -> FastAPI:
     """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
@@ -59,13 +62,16 @@ def create_app(
         log: Outcome log for decisions and outcomes; without a log outcomes are refused.
         limits: Limits of requests; those of connections hold only where `serve` runs it.
         token: Token that callers must send as ``Authorization: Bearer``; None admits everyone.
+        prices: File of prices (`hypernova.read_prices`) for requests without ``prices``. It is read
+            again when the artifact is opened again.
 
     Returns:
         An ASGI application.
 
     Raises:
         ValueError: The token is empty or not printable ASCII.
-        HypernovaError: The embedder cannot be loaded; see `hypernova.Router.embedder`.
+        HypernovaError: The embedder cannot be loaded; see `hypernova.Router.embedder`. Or the file
+            of prices cannot be read.
 
     Example:
         >>> import hypernova
@@ -77,7 +83,7 @@ def create_app(
     if token is not None and not is_token(token):
         raise ValueError("token must be printable ASCII, at least one character")
     limits = limits or Limits()
-    service = _Service(router, log, limits)
+    service = _Service(router, log, limits, None if prices is None else PriceFile(prices))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -147,8 +153,11 @@ def create_app(
 class _Service:
     """The functions behind the paths."""
 
-    def __init__(self, router: Router, log: OutcomeLog | None, limits: Limits) -> None:
+    def __init__(
+        self, router: Router, log: OutcomeLog | None, limits: Limits, prices: PriceFile | None
+    ) -> None:
         self.router = router
+        self.prices = prices
         self.log = log
         self.limits = limits
         self.workers = Workers(limits)
@@ -168,6 +177,8 @@ class _Service:
             self.metrics.count_decision(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
+        if self.prices is not None:
+            self.prices.read_again()
         taken = reloaded.refused is None
         self.metrics.count_reload(taken=taken)
         if taken:
@@ -186,7 +197,7 @@ class _Service:
         if (asked.text is None) == (asked.messages is None):
             raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
-        decision = self.router.route(asked.text, messages=messages, **asked.options())
+        decision = self.router.route(asked.text, messages=messages, **self._options(asked))
         self._write([decision])
         return decision.to_dict()
 
@@ -196,7 +207,7 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise HttpError(413, "too_large", message)
-        batch = StepwiseBatch(self.router, asked.texts, asked.options())
+        batch = StepwiseBatch(self.router, asked.texts, self._options(asked))
         while batch.step():
             yield None
         decisions = batch.decide()
@@ -223,6 +234,12 @@ class _Service:
             message = "the outcome was not written, see the server's log: send it again later"
             raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
         return {"id": found.id, "recorded": True}
+
+    def _options(self, asked: schemas.OptionsRequest) -> dict[str, Any]:
+        options = asked.options()
+        if self.prices is None:
+            return options
+        return self.prices.add_to(options, self.router.artifact)
 
     def _write(self, decisions: Sequence[Decision]) -> None:
         if self.log is None:

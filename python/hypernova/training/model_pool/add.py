@@ -23,9 +23,10 @@ from hypernova.artifact.profile import (
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
-from hypernova.training.estimates.outcome_sums import sum_outcomes
+from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_tokens
 from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
 from hypernova.training.estimates.sums import ratio
+from hypernova.training.estimates.token_use import TokenUse
 from hypernova.training.model_pool.change import check_new_name
 from hypernova.training.model_pool.prior import LocatedPrompts, Prior
 from hypernova.training.model_pool.vectors import vectors_of_table
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
-    from hypernova.numeric import Floats
+    from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
     from hypernova.training.model_pool.prior import Posterior
 
@@ -57,6 +58,9 @@ class ModelOutcomes:
         default: (n,) score of the default model on the same prompt, NaN where unknown.
         cost_usd: (n,), NaN where unknown.
         latency_s: (n,), NaN where unknown.
+        input_tokens: (n,), NaN where unknown.
+        output_tokens: (n,), NaN where unknown.
+        chars: Number of characters of each prompt, (n,).
     """
 
     located: LocatedPrompts
@@ -64,6 +68,9 @@ class ModelOutcomes:
     default: Floats
     cost_usd: Floats
     latency_s: Floats
+    input_tokens: Floats
+    output_tokens: Floats
+    chars: Ints
 
 
 @dataclass(frozen=True)
@@ -247,13 +254,16 @@ def outcomes_of(
     """Select the outcomes of one model from a table whose prompts were located."""
     at = np.flatnonzero(~np.isnan(_scores(table, name)))
     default = artifact.default_model
-    known = default in table.models
+    known, own = default in table.models, table.models.index(name)
     return ModelOutcomes(
         located=located.subset(at),
         score=_scores(table, name)[at],
         default=_scores(table, default)[at] if known else np.full(len(at), np.nan),
-        cost_usd=table.cost_usd[at, table.models.index(name)],
-        latency_s=table.latency_s[at, table.models.index(name)],
+        cost_usd=table.cost_usd[at, own],
+        latency_s=table.latency_s[at, own],
+        input_tokens=table.input_tokens[at, own],
+        output_tokens=table.output_tokens[at, own],
+        chars=table.prompt_chars()[at],
     )
 
 
@@ -294,7 +304,7 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
     columns = ModelColumns(
         profile,
         _of_groups(artifact, prior, posterior, unpaired, profile),
-        _unknown_tokens(artifact),
+        _tokens(artifact, outcomes),
     )
     return NewModel(prior, posterior, noise, coefficient, columns)
 
@@ -364,22 +374,30 @@ def _of_groups(
     )
 
 
-def _unknown_tokens(artifact: Artifact) -> TokenProfiles | None:
-    """Return the column of a model whose tokens are unknown; None if the artifact has no tokens."""
-    tokens = TokenProfiles.of(artifact)
-    if tokens is None:
+def _tokens(artifact: Artifact, outcomes: ModelOutcomes) -> TokenProfiles | None:
+    """Estimate the tokens of a new model; None if the artifact has none of the known models."""
+    known = TokenProfiles.of(artifact)
+    if known is None:
         return None
-
-    def unknown(like: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-        return None if like is None else np.full((len(like), 1), np.nan, dtype=np.float32)
-
-    nothing = np.full((artifact.n_clusters + 1, 1), np.nan, dtype=np.float32)
+    sums = sum_tokens(
+        outcomes.input_tokens[:, None],
+        outcomes.output_tokens[:, None],
+        outcomes.chars,
+        outcomes.located.clusters,
+        artifact.n_clusters,
+    )
+    read, written = (
+        _column(_expense(sums[f"{name}_n"], sums[name], of_known))
+        for name, of_known in (("input_tokens", known.input), ("output_tokens", known.output))
+    )
+    use = TokenUse.of(sums)
+    clusters = None if known.group_input is None else clusters_of_groups(artifact)
     return TokenProfiles(
-        per_prompt=np.full((1, 2), np.nan, dtype=np.float32),
-        input=nothing,
-        output=nothing,
-        group_input=unknown(tokens.group_input),
-        group_output=unknown(tokens.group_output),
+        per_prompt=np.full((1, 2), np.nan, np.float32) if use is None else use.prompt_tokens,
+        input=read,
+        output=written,
+        group_input=None if clusters is None else np.ascontiguousarray(read[clusters]),
+        group_output=None if clusters is None else np.ascontiguousarray(written[clusters]),
     )
 
 

@@ -189,7 +189,8 @@ def _outcomes_so_far(
             np.zeros((0, artifact.n_clusters + 1)),
             np.zeros((0, artifact.dim), dtype=np.float32),
         )
-        return ModelOutcomes(located, nothing, nothing, nothing, nothing)
+        no_chars = np.zeros(0, dtype=np.int64)
+        return ModelOutcomes(located, *[nothing] * 6, no_chars)
     names = new_models(artifact, scored, None if model is None else [model])
     if len(names) > 1:
         raise ModelPoolError(

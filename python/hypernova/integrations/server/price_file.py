@@ -1,0 +1,58 @@
+"""Prices of a file, for requests that have none of their own.
+
+Not here: the cost that follows from a price, which the core computes.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hypernova.artifact.usable_prices import usable_prices
+from hypernova.errors import HypernovaError
+from hypernova.prices import read_prices
+
+if TYPE_CHECKING:
+    import os
+
+    from hypernova import Artifact
+
+_log = logging.getLogger("hypernova.server")
+
+
+class PriceFile:
+    """A file of prices, read at the start and when the artifact is opened again.
+
+    Args:
+        path: As `hypernova.read_prices` takes it.
+
+    Raises:
+        HypernovaError: The file cannot be read, or a price is malformed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._prices = read_prices(path)
+        self._usable: tuple[Artifact | None, dict[str, Any]] = None, {}
+
+    def read_again(self) -> None:
+        """Read the file again; one that cannot be read leaves the prices as they are."""
+        try:
+            self._prices = read_prices(self._path)
+        except HypernovaError as error:
+            _log.error("the prices stay as they were: %s", error)
+        self._usable = None, {}
+
+    def add_to(self, options: dict[str, Any], artifact: Artifact) -> dict[str, Any]:
+        """Add the prices of the artifact's models to options that have none."""
+        if "prices" in options:
+            return options
+        found_for, prices = self._usable
+        if found_for is not artifact:
+            usable = usable_prices(artifact, self._prices)
+            if usable.without_tokens:
+                names = ", ".join(usable.without_tokens)
+                _log.warning("no price, because their tokens are unknown: %s", names)
+            prices = usable.prices
+            self._usable = artifact, prices
+        return {**options, "prices": prices} if prices else options
