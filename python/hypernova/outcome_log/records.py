@@ -55,6 +55,7 @@ class LoggedDecision:
         reason: Reason of the decision.
         novelty: Novelty of the prompt, 0 to 1.
         success: Success estimate of the chosen model for this prompt, 0 to 1.
+        group: Group whose profile decided, as the caller named it; else None.
     """
 
     id: str
@@ -66,6 +67,7 @@ class LoggedDecision:
     reason: str
     novelty: float
     success: float
+    group: str | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> LoggedDecision:
@@ -93,12 +95,14 @@ class LoggedDecision:
             reason=sys.intern(_name(fields, "reason")),
             novelty=_number(fields, "novelty", 1.0),
             success=_number(fields, "success", 1.0),
+            group=None if fields.get("group") is None else sys.intern(_name(fields, "group")),
         )
 
     def line(self) -> bytes:
-        """Return the line of the record, with its end."""
+        """Return the line of the record, with its end and without a group that is None."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return _line("decision", {**fields, "time": _written(self.time)})
+        known = {name: value for name, value in fields.items() if value is not None}
+        return _line("decision", {**known, "time": _written(self.time)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova._core import Artifact
-from hypernova.artifact.profile import ModelColumns, TokenProfiles, rebuild
+from hypernova.artifact.profile import (
+    ModelColumns,
+    TokenProfiles,
+    clusters_of_groups,
+    rebuild,
+)
 from hypernova.errors import NoCandidateError, RecalibrateError
 from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
@@ -202,6 +207,9 @@ class _LogSummer:
         self._offsets = {sha: rows.tolist() for sha, rows in lineage.offsets(artifact).items()}
         self._fitted = lineage.base.profile.success.tolist()
         self._clusters = artifact.n_clusters
+        # An outcome in a group that the caller named moves that group's cluster.
+        rows = clusters_of_groups(artifact).tolist()
+        self._groups: dict[str | None, int] = dict(zip(artifact.groups, rows, strict=True))
         self._novelty_limit = float(artifact.policy["novelty_limit"])
         self._corrected = artifact.slopes is not None
         self._latest = time.time() + DAY_S
@@ -229,8 +237,10 @@ class _LogSummer:
         model = self._models.get(outcome.model or decision.model)
         if model is None or decision.model not in self._models:
             return "unknown_model"
-        novel = decision.novelty > self._novelty_limit
-        row = self._clusters if novel else decision.cluster
+        row = self._groups.get(decision.group)
+        novel = row is None and decision.novelty > self._novelty_limit
+        if row is None:
+            row = self._clusters if novel else decision.cluster
         weight, estimated = 1.0, decision.success
         if outcome.model not in (None, decision.model):
             # Its propensity is unknown: it stands for itself and no other.
