@@ -121,6 +121,7 @@ class Decision:
     reason: str = "routed"
     novelty: float = 0.25
     others: tuple[Entry, ...] = ()
+    group: str | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
