@@ -27,12 +27,16 @@ from golden.forge import (
     BLENDED,
     CASES,
     CASES_1_1,
+    CASES_1_2,
     FORGERIES,
     FORGERIES_1_1,
+    FORGERIES_1_2,
+    GROUPED,
     HUGE,
     INF,
     NAMES,
     NAN,
+    NEW,
     OPTIONAL,
     SMALL,
     TEXT,
@@ -43,28 +47,45 @@ from golden.forge import (
     names,
     number,
     policy,
+    renamed,
     without,
 )
 from golden.make_golden import (
     F32_TABLES,
+    NO_GROUP,
     arguments,
     decided,
     decision_values,
     small,
     small_blended,
+    small_grouped,
     stated,
 )
 from hypernova import Artifact, errors
 from support.commands import run_python
 from support.paths import GOLDEN
-from support.reference_reader import KNOWN, MAGIC, FormatError, read
+from support.reference_reader import (
+    GROUP_TOKENS,
+    GROUPS_NEED,
+    KNOWN,
+    MAGIC,
+    OF_TOKENS,
+    FormatError,
+    ReferenceArtifact,
+    read,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 ARRAYS = (*F32_TABLES, "centroids", "counts", "novelty_quantiles")
-SMALL_FILES = {"v1_0_small": SMALL, "v1_0_text": TEXT, "v1_1_small": BLENDED}
+SMALL_FILES = {
+    "v1_0_small": SMALL,
+    "v1_0_text": TEXT,
+    "v1_1_small": BLENDED,
+    "v1_2_small": GROUPED,
+}
 
 # Words of the core's message for each rule of reading. No message may fit two rules.
 MESSAGES = {
@@ -88,6 +109,7 @@ MESSAGES = {
     "SectionLength": r"^section [A-Z]{4} has \d+ bytes; .* expected",
     "Value": r"^section [A-Z]{4}, value \d+ is ",
     "ModelNames": r"^section MODL, name \d+: ",
+    "GroupNames": r"^section GNAM, name \d+: ",
     "Embedder": r"^section EMBD: ",
     "Metadata": r"^section META: ",
 }
@@ -113,6 +135,24 @@ def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     return (
         one.dtype == other.dtype and one.shape == other.shape and (one.tobytes() == other.tobytes())
     )
+
+
+def assert_same_groups_and_tokens(artifact: Artifact, reference: ReferenceArtifact) -> None:
+    for found, expected in (
+        (artifact.group_profiles, reference.groups),
+        (artifact.token_profiles, reference.tokens),
+    ):
+        stand = {k: v for k, v in vars(expected).items() if v is not None} if expected else {}
+        assert (found is None) == (expected is None)
+        assert (found or {}).keys() == stand.keys()
+        for name, array in stand.items():
+            if name == "names":
+                assert (found or {})[name] == list(array)
+            else:
+                assert same_bits((found or {})[name], array), name
+    groups = reference.groups
+    assert artifact.groups == (dict(zip(groups.names, groups.tasks, strict=True)) if groups else {})
+    assert list(artifact.groups) == list(groups.names if groups else ())
 
 
 def end_of_table(data: bytes) -> int:
@@ -160,6 +200,9 @@ def test_both_readers_and_the_json_agree(golden: tuple[Path, dict[str, Any]]) ->
             if array is not None:
                 assert same_bits(array, getattr(reference, name)), name
                 assert same_bits(array, stated_arrays[name]), name
+        assert_same_groups_and_tokens(artifact, reference)
+        assert (artifact.group_profiles is None) == ("group_profiles" not in values)
+        assert (artifact.token_profiles is None) == ("token_profiles" not in values)
         assert artifact.sharpness == reference.sharpness == values.get("sharpness")
         assert artifact.n_nearest == reference.nearest == values.get("nearest")
         assert artifact.models == reference.models == tuple(values["models"])
@@ -192,10 +235,13 @@ def test_golden_decisions(golden: tuple[Path, dict[str, Any]]) -> None:
     for query in document["queries"]:
         vector, options = query["vector"], query["wishes"]
         for decision in (decided(artifact, vector, options), stated(reference, vector, options)):
+            expected = query["decision"]
+            if isinstance(expected, dict):
+                expected = NO_GROUP | expected
             if artifact.sharpness is None:
-                assert decision == query["decision"], options
+                assert decision == expected, options
             else:
-                assert_close(decision, query["decision"])
+                assert_close(decision, expected)
 
 
 def assert_close(decision: Any, expected: Any) -> None:
@@ -273,6 +319,41 @@ def test_a_blend_and_its_corrections_worked_out_by_hand() -> None:
     ]
 
 
+def test_groups_and_tokens_worked_out_by_hand() -> None:
+    artifact = Artifact.open(GOLDEN / "v1_2_small.hnv")
+    at_0, below = np.zeros(5, np.float32), np.array([0, 0, 0, 0, 0.5], np.float32)
+    assert artifact.groups == {"sql": 8.0, "übersetzen/大": 2.5, "alpha": 0.0}
+
+    # The group's row alone, with its own offsets: 0.5 + 0.0625, 0.25 - 0.25, and no SLOP.
+    decision = artifact.decide(at_0, group="übersetzen/大")
+    assert (decision.model, decision.cluster, decision.reason) == ("alpha", 0, "routed")
+    assert (decision.group, decision.unknown_group) == ("übersetzen/大", False)
+    assert [(e.model, e.success, e.n, e.cost_usd) for e in decision.ranking] == [
+        ("alpha", 1.0, 2.0, 0.25),
+        ("delta", 0.875, 1.0, 0.0),
+        (BETA, 0.5625, 2.5, 0.5),
+        ("gamma", 0.0, 2.0, 1.0),
+    ]
+    # The slope of delta times 0.5 takes its offset away again.
+    assert {e.model: e.success for e in artifact.decide(below, group="alpha").ranking} == {
+        "alpha": 0.625, BETA: 0.75, "gamma": 0.75, "delta": 0.5 + 0.5 - 0.5,
+    }  # fmt: skip
+
+    # (2,048 in + 2 x 512 out) / 1,024 is 3 USD; by 992 characters 8 + 248 tokens are 0.25 USD.
+    price = (1e6 / 1024, 2e6 / 1024)
+
+    def costs(**options: Any) -> dict[str, float | None]:
+        prices = dict.fromkeys(("alpha", BETA, "gamma"), price)
+        ranking = artifact.decide(at_0, group="sql", prices=prices, **options).ranking
+        return {e.model: e.cost_usd for e in ranking}
+
+    assert costs() == {"alpha": 3.0, BETA: 1.5, "gamma": 6.0, "delta": None}
+    by_chars = {"alpha": 256 / 1024 + 1.0, BETA: 264 / 1024 + 0.5, "gamma": 6.0, "delta": None}
+    assert costs(prompt_chars=992) == by_chars
+    stated_tokens = {"alpha": 1.5, BETA: 1.0, "gamma": 2.5, "delta": None}
+    assert costs(input_tokens=512) == costs(input_tokens=512, prompt_chars=9) == stated_tokens
+
+
 # --- damaged files ---
 
 
@@ -305,7 +386,9 @@ def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
         assert refused_by_rust(bytes(flipped)) == refused_by_reference(bytes(flipped))
 
 
-@pytest.mark.parametrize("data", [SMALL, BLENDED], ids=["v1_0_small", "v1_1_small"])
+@pytest.mark.parametrize(
+    "data", [SMALL, BLENDED, GROUPED], ids=["v1_0_small", "v1_1_small", "v1_2_small"]
+)
 def test_every_byte_flipped(data: bytes) -> None:
     """Nor does one in the sections or the padding between them."""
     for i in range(len(data)):
@@ -321,7 +404,8 @@ def test_a_draft_is_the_file_it_was_made_of() -> None:
     assert forge() == SMALL
     assert forge(of=TEXT) == TEXT
     assert forge(of=BLENDED) == BLENDED
-    assert list(FORGERIES) == list(MESSAGES)
+    assert forge(of=GROUPED) == GROUPED
+    assert list(FORGERIES) == [rule for rule in MESSAGES if rule != "GroupNames"]
 
 
 @pytest.mark.parametrize(("rule", "case"), CASES)
@@ -338,6 +422,63 @@ def test_each_rule_of_the_sections_of_1_1(rule: str, case: str) -> None:
     FORGERIES_1_1[rule][case](draft)
     assert refused_by_reference(draft.bytes()) == rule
     assert refused_by_rust(draft.bytes()) == rule
+
+
+@pytest.mark.parametrize(("rule", "case"), CASES_1_2)
+def test_each_rule_of_the_sections_of_1_2(rule: str, case: str) -> None:
+    """Whether their required bits are set or not."""
+    for flags in (0, 1):
+        draft = Draft.of(GROUPED)
+        for part in draft.parts:
+            if part.tag in NEW:
+                part.flags = flags
+        FORGERIES_1_2[rule][case](draft)
+        assert refused_by_reference(draft.bytes()) == rule
+        assert refused_by_rust(draft.bytes()) == rule
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [(), (b"GCOR",), OF_TOKENS, (*OF_TOKENS, b"GCOR"), (*GROUPS_NEED, b"GCOR", *GROUP_TOKENS)],
+    ids=["none", "no correction", "no tokens", "profiles alone", "no groups"],
+)
+def test_sections_of_1_2_that_may_be_left_out(gone: tuple[bytes, ...]) -> None:
+    draft = Draft.of(GROUPED)
+    without(*gone)(draft)
+    draft.parts.reverse()
+    artifact, reference = Artifact.from_bytes(draft.bytes()), read(draft.bytes())
+    assert_same_groups_and_tokens(artifact, reference)
+    for vector, options in small_grouped()[1]:
+        if b"TPRO" in gone and "prices" in options:
+            continue
+        assert decided(artifact, vector, options) == stated(reference, vector, options)
+    assert Artifact.build(**built_from(artifact)).to_bytes() == artifact.replace().to_bytes()
+
+
+def built_from(artifact: Artifact) -> dict[str, Any]:
+    """Give the arguments of the small values, with an artifact's groups and tokens."""
+    own = {"group_profiles": artifact.group_profiles, "token_profiles": artifact.token_profiles}
+    return arguments(small_blended()[0]) | own
+
+
+def test_an_older_reader_decides_as_before_where_no_group_is_named() -> None:
+    """It skips the new sections, as every reader does sections of tags that it does not know."""
+    draft = Draft.of(GROUPED)
+    assert {p.flags for p in draft.parts if p.tag in NEW} == {0}
+    renamed(*NEW)(draft)
+    old, new = Artifact.from_bytes(draft.bytes()), Artifact.from_bytes(GROUPED)
+    assert (old.groups, old.group_profiles, old.token_profiles) == ({}, None, None)
+    before = Artifact.from_bytes(BLENDED)
+    for vector, options in small_blended()[1]:
+        found = decided(new, vector, options)
+        assert found == decided(old, vector, options) == decided(before, vector, options)
+    query = np.zeros(5, np.float32)
+    plain = decision_values(old.decide(query))
+    assert decision_values(old.decide(query, group="sql")) == plain | {"unknown_group": True}
+    assert decision_values(new.decide(query, group="SQL")) == plain | {"unknown_group": True}
+    without(*(p.tag for p in draft.parts if p.tag.startswith(b"X")))(draft)
+    draft.version = (1, 1)
+    assert draft.bytes() == BLENDED, "without them it is the file of version 1.1"
 
 
 @pytest.mark.parametrize("left", [b"SOFT", b"SLOP"])
@@ -364,7 +505,7 @@ def test_the_first_broken_rule_is_reported() -> None:
     The page leaves open in which order the sections are gone through inside check 10 and inside
     check 11; there each reader may name either fault.
     """
-    check_10, check_11 = ("MissingSection", "SectionLength"), tuple(MESSAGES)[-4:]
+    check_10, check_11 = ("MissingSection", "SectionLength"), tuple(MESSAGES)[-5:]
     one_each = [(rule, case) for rule, cases in FORGERIES.items() for case in list(cases)[:4]]
     tried = 0
     for i, one in enumerate(one_each):
@@ -469,7 +610,7 @@ def test_edges_of_the_value_rules_are_accepted() -> None:
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """Give a golden file with random faults under checksums that are right."""
-    draft = Draft.of(draw(st.sampled_from([SMALL, BLENDED, BLENDED, TEXT])))
+    draft = Draft.of(draw(st.sampled_from([SMALL, BLENDED, GROUPED, GROUPED, TEXT])))
     for _ in range(draw(st.integers(1, 3))):
         part = draw(st.sampled_from(draft.parts))
         at = draw(st.integers(0, max(0, len(part.body) - 1)))
@@ -516,8 +657,10 @@ def test_random_faults_never_crash(data: bytes) -> None:
     for name in ARRAYS:
         assert same_bits(getattr(artifact, name), getattr(reference, name))
     assert artifact.models == reference.models
+    assert_same_groups_and_tokens(artifact, reference)
     query = [0.25] * artifact.dim
-    assert decided(artifact, query, {}) == stated(reference, query, {})
+    for options in ({}, *({"group": group} for group in artifact.groups)):
+        assert decided(artifact, query, options) == stated(reference, query, options)
 
 
 # --- what is no artifact ---

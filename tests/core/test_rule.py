@@ -354,8 +354,8 @@ def test_prices_out_of_range(value: float) -> None:
         ({"allow": ["cheap", 3]}, "allow: expected names of models.*got int"),
         ({"prices": [1.0]}, "prices: expected a mapping.*got list"),
         ({"prices": {3: 1.0}}, "prices: expected a name.*got int"),
-        ({"prices": {"cheap": "1"}}, "prices: expected a number, got str"),
-        ({"prices": {"cheap": None}}, "prices: expected a number, got NoneType"),
+        ({"prices": {"cheap": "1"}}, "prices: expected a number, or a pair.*got str"),
+        ({"prices": {"cheap": None}}, "prices: expected a number, or a pair.*got NoneType"),
         ({"nobody": 1}, "unexpected keyword argument 'nobody'"),
     ],
 )

@@ -15,12 +15,26 @@ from typing import Any
 import numpy as np
 
 from support.paths import GOLDEN
-from support.reference_reader import ENTRY, HEADER, MAGIC, NEEDED, POLICY, SOFT, read
+from support.reference_reader import (
+    ENTRY,
+    GROUP_TOKENS,
+    GROUPS_NEED,
+    HEADER,
+    MAGIC,
+    NEEDED,
+    OF_GROUPS,
+    OF_TOKENS,
+    POLICY,
+    SOFT,
+    TOKENS_NEED,
+    read,
+)
 
-NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
+NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text", "v1_2_small", "v1_2_text")
 SMALL = (GOLDEN / "v1_0_small.hnv").read_bytes()
 TEXT = (GOLDEN / "v1_0_text.hnv").read_bytes()
 BLENDED = (GOLDEN / "v1_1_small.hnv").read_bytes()
+GROUPED = (GOLDEN / "v1_2_small.hnv").read_bytes()
 
 
 @dataclass
@@ -124,7 +138,7 @@ def entry(tag: bytes, /, **values: Any) -> Forgery:
 
 def number(tag: bytes, index: int, value: float) -> Forgery:
     """Set one number of a section of floats, its checksum with it."""
-    code = "<d" if tag in (b"CNTS", b"POLI", b"SOFT") else "<f"
+    code = "<d" if tag in (b"CNTS", b"POLI", b"SOFT", b"GTSK", b"GCNT") else "<f"
 
     def change(body: bytes) -> bytes:
         changed = bytearray(body)
@@ -145,13 +159,13 @@ def policy(index: int, value: int) -> Forgery:
     return entry(b"POLI", body=change)
 
 
-def names(*encoded: bytes, starts: list[int] | None = None) -> Forgery:
-    """Set the model names, with other starts than theirs if given."""
+def names(*encoded: bytes, starts: list[int] | None = None, tag: bytes = b"MODL") -> Forgery:
+    """Set the names of models or groups, with other starts than theirs if given."""
     if starts is None:
         starts = [0]
         for name in encoded:
             starts.append(starts[-1] + len(name))
-    return entry(b"MODL", body=struct.pack(f"<{len(starts)}I", *starts) + b"".join(encoded))
+    return entry(tag, body=struct.pack(f"<{len(starts)}I", *starts) + b"".join(encoded))
 
 
 def embedder(**changes: Any) -> Forgery:
@@ -171,9 +185,9 @@ def adding(part: Part, at: int) -> Forgery:
     return forge
 
 
-def without(tag: bytes) -> Forgery:
+def without(*tags: bytes) -> Forgery:
     def forge(draft: Draft) -> None:
-        draft.parts.remove(draft.part(tag))
+        draft.parts = [part for part in draft.parts if part.tag not in tags]
 
     return forge
 
@@ -462,6 +476,104 @@ FORGERIES_1_1: dict[str, dict[str, Forgery]] = {
     },
 }
 CASES_1_1 = [(rule, case) for rule, cases in FORGERIES_1_1.items() for case in cases]
+
+GROUPS = (b"one", b"two", b"three")
+NEW = (*OF_GROUPS, *TOKENS_NEED)  # the sections that format 1.2 adds
+SIZED = tuple(tag for tag in NEW if tag != b"GNAM")
+# Values that the rule of each section forbids.
+BAD_VALUES = {
+    **dict.fromkeys((b"GTSK", b"GCNT", b"GSER", b"GGER"), (NAN, INF, -INF, -0.5)),
+    **dict.fromkeys((b"GMEA", b"GSUC"), (NAN, INF, 1.2, -0.1)),
+    **dict.fromkeys((b"GCOS", b"GLAT", *OF_TOKENS), (INF, -INF, -1e-3)),
+    b"GCOR": (NAN, INF, -INF),
+}
+
+
+def renamed(*tags: bytes, first: bytes = b"X") -> Forgery:
+    """Give sections tags that no reader knows."""
+
+    def forge(draft: Draft) -> None:
+        for part in draft.parts:
+            if part.tag in tags:
+                part.tag = first + part.tag[1:]
+
+    return forge
+
+
+def of_groups(*encoded: bytes) -> Forgery:
+    """Set names and numbers of tasks of groups, as many as other sections have not."""
+
+    def forge(draft: Draft) -> None:
+        names(*encoded, tag=b"GNAM")(draft)
+        entry(b"GTSK", body=bytes(8 * len(encoded)))(draft)
+
+    return forge
+
+
+# The same for the sections that format 1.2 adds: forgeries of GROUPED.
+FORGERIES_1_2: dict[str, dict[str, Forgery]] = {
+    "DuplicateSection": {tag.decode(): adding(Part(tag, b"", flags=0), 0) for tag in NEW},
+    "SectionChecksum": {tag.decode(): entry(tag, checksum=1) for tag in NEW},
+    "UnknownSection": {
+        "GXXX": adding(Part(b"GXXX", b"", flags=1), 0),
+        "TXXX": adding(Part(b"TXXX", b"", flags=1), 30),
+    },
+    "MissingSection": {
+        **{tag.decode(): without(tag) for tag in (*GROUPS_NEED, *OF_TOKENS)},
+        "no groups but GCOR": without(*GROUPS_NEED, *OF_TOKENS),
+        "no groups but GTSK": without(*GROUPS_NEED[1:], b"GCOR", *OF_TOKENS),
+        "no groups but their tokens": without(*GROUPS_NEED, b"GCOR"),
+        "no groups but GTIN": without(*GROUPS_NEED, b"GCOR", b"GTOU"),
+        "no tokens but those of groups": without(*TOKENS_NEED),
+        "no tokens but TPRO": without(b"TINP", b"TOUT", *GROUP_TOKENS),
+        "no tokens of groups": without(*GROUP_TOKENS),
+        "no sections but GTOU": without(*(tag for tag in NEW if tag != b"GTOU")),
+    },
+    "SectionLength": {
+        **{f"{tag.decode()} too short": entry(tag, body=lambda body: body[:-4]) for tag in SIZED},
+        **{
+            f"{tag.decode()} too long": entry(tag, body=lambda body: body + bytes(4))
+            for tag in SIZED
+        },
+        **{f"{tag.decode()} empty": entry(tag, body=b"") for tag in NEW},
+        "GNAM starts cut": entry(b"GNAM", body=lambda body: body[:15]),
+        "GCOR without offsets": entry(b"GCOR", body=lambda body: body[48:]),
+        "GCOR with the offsets of one group": entry(b"GCOR", body=lambda body: body[32:]),
+        "a group more": of_groups(*FOUR),
+        "a group fewer": of_groups(b"one", b"two"),
+        "all groups of another file": entry(b"GTSK", body=bytes(8 * 100_000)),
+    },
+    "Value": {
+        **{
+            f"{tag.decode()} {value}": number(tag, 2, value)
+            for tag, values in BAD_VALUES.items()
+            for value in values
+        },
+        "mean of a group where n is 0": number(b"GMEA", 3, 0.5),
+        "the first offset": number(b"GCOR", 0, NAN),
+        "the last slope": number(b"GCOR", 31, INF),
+        "the last of each": number(b"GTOU", 11, -1.0),
+    },
+    "GroupNames": {
+        "text cut": entry(b"GNAM", body=lambda body: body[:-1]),
+        "text too long": entry(b"GNAM", body=lambda body: body + b"x"),
+        "first start not 0": names(*GROUPS, starts=[1, 3, 6, 11], tag=b"GNAM"),
+        "decreasing": names(*GROUPS, starts=[0, 6, 3, 11], tag=b"GNAM"),
+        "past the end": names(*GROUPS, starts=[0, 3, 99, 11], tag=b"GNAM"),
+        "huge start": names(*GROUPS, starts=[0, HUGE, 6, 11], tag=b"GNAM"),
+        "end too early": names(*GROUPS, starts=[0, 3, 6, 10], tag=b"GNAM"),
+        "four names": names(*FOUR, tag=b"GNAM"),
+        "bad UTF-8": names(b"one", b"tw\xff", b"three", tag=b"GNAM"),
+        "surrogate": names(b"one", b"tw\xed\xa0\x80", b"three", tag=b"GNAM"),
+        "character cut in two": names(b"b\xc3", b"\xa9ta", b"three", tag=b"GNAM"),
+        "empty": names(b"one", b"", b"three", tag=b"GNAM"),
+        "twice": names(b"one", b"two", b"one", tag=b"GNAM"),
+        "line end": names(b"one", b"two\n", b"three", tag=b"GNAM"),
+        "delete": names(b"one", b"two\x7f", b"three", tag=b"GNAM"),
+        "U+0085": names(b"one", b"two\xc2\x85", b"three", tag=b"GNAM"),
+    },
+}
+CASES_1_2 = [(rule, case) for rule, cases in FORGERIES_1_2.items() for case in cases]
 
 
 def forge(*chosen: tuple[str, str], of: bytes = SMALL) -> bytes:

@@ -16,9 +16,9 @@ import numpy as np
 
 from hypernova import Artifact, errors
 from support.paths import GOLDEN
-from support.reference_reader import NoCandidate, ReferenceArtifact, decide, read
+from support.reference_reader import NoCandidate, Novel, ReferenceArtifact, decide, read
 
-NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text")
+NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text", "v1_2_small", "v1_2_text")
 F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
 NAN = float("nan")
 
@@ -33,6 +33,14 @@ def arguments(values: dict[str, Any]) -> dict[str, Any]:
     arrays["counts"] = np.array(values["counts"], np.float64)
     flat = [name for name in ("novelty", "slopes", "offsets") if name in values]
     arrays |= {name: np.array(values[name], np.float32) for name in flat}
+    for name in ("group_profiles", "token_profiles"):
+        if name in values:
+            arrays[name] = {
+                key: value
+                if key == "names"
+                else np.array(value, np.float64 if key in ("tasks", "counts") else np.float32)
+                for key, value in values[name].items()
+            }
     given = {**values, **arrays}
     if "nearest" in given:
         given["n_nearest"] = given.pop("nearest")
@@ -50,6 +58,8 @@ def decision_values(decision: Any) -> dict[str, Any]:
         "ranking": [
             [e.model, e.success, e.cost_usd, e.latency_s, e.n, e.utility] for e in decision.ranking
         ],
+        "group": decision.group,
+        "unknown_group": decision.unknown_group,
     }
 
 
@@ -234,20 +244,172 @@ def text_blended() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, An
     return values, queries + more
 
 
+# By this price for tokens a model costs as many USD as it reads or writes 1,024 tokens.
+EACH_1024 = 1e6 / 1024
+
+
+def small_grouped() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the handmade values with groups and tokens of binary fractions, too."""
+    values, queries = small_blended()
+    values |= {
+        "group_profiles": {
+            "names": ["sql", "übersetzen/大", "alpha"],
+            "tasks": [8.0, 2.5, 0.0],
+            "counts": [[8.0, 8.0, 4.0, 0.0], [2.0, 2.5, 2.0, 1.0], [0.0] * 4],
+            "mean": [[0.5, 0.75, 0.25, 0.0], [1.0, 0.5, 0.0, 1.0], [0.0] * 4],
+            "success": [[0.5, 0.75, 0.25, 0.5], [1.0, 0.5, 0.25, 0.875], [0.625, 0.75, 0.75, 0.5]],
+            "standard_error": [[0.125] * 4, [0.25] * 4, [0.5] * 4],
+            "gain_error": [[0.125, 0.0, 0.0625, 0.25], [0.25, 0, 0.5, 0.125], [0.25, 0, 0.25, 0]],
+            "cost": [[0.5, 1.0, 2.0, NAN], [0.25, 0.5, 1.0, 0.0], [NAN] * 4],
+            "latency": [[1.0, 2.0, NAN, 0.5], [1.0] * 4, [NAN] * 4],
+            "offsets": [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0625, -0.25, 0.0], [0.0, 0.0, 0.0, 0.5]],
+            "slopes": [[0.25, 0, 0, 0, 0], [0.0] * 5, [0, 0.5, 0, 0, 0], [0, 0, 0, 0, -1.0]],
+        },
+        "token_profiles": {
+            "per_prompt": [[8.0, 0.25], [16.0, 0.25], [NAN, 0.25], [4.0, NAN]],
+            "input": [
+                [1024.0, 1024.0, 2048.0, NAN],
+                [512.0, NAN, 512.0, 512.0],
+                [NAN, 256.0, 256.0, 256.0],
+                [1024.0, 1024.0, 1024.0, NAN],
+            ],
+            "output": [
+                [256.0, 512.0, 1024.0, 128.0],
+                [64.0, 64.0, NAN, 64.0],
+                [128.0, 128.0, 128.0, NAN],
+                [256.0, 256.0, 512.0, 64.0],
+            ],
+            "group_input": [
+                [2048.0, 1024.0, 4096.0, NAN],
+                [512.0, 512.0, NAN, 512.0],
+                [1024.0] * 4,
+            ],
+            "group_output": [[512.0, 256.0, 1024.0, 64.0], [128.0] * 4, [NAN, 64.0, 64.0, 64.0]],
+        },
+    }
+    at_0, at_2, beyond_2 = [0.0] * 5, [0.0, 2, 0, 0, 0], [0.0, 2, 1.5, 0, 0]
+    between_0_and_1, below = [0.5, 0, 0, 0, 0], [0.0, 0, 0, 0, 0.5]
+    sql, translate = {"group": "sql"}, {"group": "übersetzen/大"}
+    prices = {name: [EACH_1024, 2 * EACH_1024] for name in ("alpha", "béta/大-mini", "gamma")}
+    priced = {"prices": prices, "cost_weight": 0.125}
+    more: list[tuple[list[float], dict[str, Any]]] = [
+        (at_0, sql),
+        (at_2, sql),
+        (at_2, translate),
+        (beyond_2, translate),
+        (beyond_2, {"group": "alpha"}),
+        (beyond_2, {"group": "gamma"}),
+        (beyond_2, {"group": "alpha", "on_novel": "error"}),
+        (beyond_2, {"group": "SQL", "on_novel": "best_overall"}),
+        (between_0_and_1, {"group": ""}),
+        (below, {"group": "alpha"}),
+        (at_0, {**translate, "cost_weight": 0.25, "latency_weight": 0.125}),
+        (at_0, {**sql, "max_cost_usd": 1.0}),
+        (at_0, {"group": "alpha", "max_cost_usd": 100.0}),
+        (at_0, priced),
+        (at_2, {**priced, "prompt_chars": 2048}),
+        (at_2, {**priced, "input_tokens": 512}),
+        (at_2, {**priced, "input_tokens": 512, "prompt_chars": 2048}),
+        (beyond_2, {**priced, "prompt_chars": 0}),
+        (at_0, {**priced, **sql}),
+        (at_0, {**priced, **sql, "prompt_chars": 992.0}),
+        (at_0, {**priced, **translate, "max_cost_usd": 0.75, "input_tokens": 0.0}),
+        (at_0, {**priced, "group": "alpha", "prompt_chars": 96}),
+        (at_0, {**priced, **sql, "prices": {**prices, "delta": 0.5}}),
+        (at_0, {**sql, "previous_model": "alpha", "switch_cost": 0.25}),
+        (at_0, {**translate, "deny": ["alpha"], "min_success": 0.5, "prompt_chars": 7}),
+        (at_0, {"prompt_chars": 100, "input_tokens": 25, "cost_weight": 0.25}),
+    ]
+    return values, queries + more
+
+
+def text_grouped() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the random values, not blended, with random groups and tokens."""
+    values, queries = text()
+    random = np.random.default_rng(12)
+    d, m, rows = 48, 7, 21
+    groups = ["code", "sql", "翻訳", "summaries", "maths, hard"]
+    shape = (len(groups), m)
+    counts = random.integers(0, 60, shape) * (random.random(shape) < 0.85) / 2.0
+    mean = np.where(counts > 0, random.integers(0, 9, shape) / 8.0, 0.0)
+    success = ((counts * mean + 2.0) / (counts + 4)).astype(np.float32)
+    spread = np.sqrt(success * (1 - success) / (counts + 4)).astype(np.float32)
+
+    def amounts(high: float, unknown: float, *shape: int) -> Any:
+        drawn = (random.random(shape) * high).astype(np.float32)
+        drawn[random.random(shape) < unknown] = NAN
+        return drawn
+
+    per_prompt = (random.random((m, 2)) * [40, 0.5]).astype(np.float32)
+    per_prompt[2, 0] = per_prompt[3, 1] = NAN
+    tokens = {
+        "per_prompt": per_prompt,
+        "input": amounts(3000, 0.2, rows, m),
+        "output": amounts(900, 0.2, rows, m),
+        "group_input": amounts(3000, 0.2, *shape),
+        "group_output": amounts(900, 0.2, *shape),
+    }
+    # Known over the whole table, so that these models can have a price for tokens.
+    tokens["input"][-1, :5] = tokens["output"][-1, :5] = 512
+    values |= {
+        "group_profiles": {
+            "names": groups,
+            "tasks": counts.max(axis=1).tolist(),
+            "counts": counts.tolist(),
+            "mean": mean.tolist(),
+            "success": plain(success),
+            "standard_error": plain(spread),
+            "gain_error": plain(spread * np.float32(0.75)),
+            "cost": plain(amounts(0.1, 0.2, *shape)),
+            "latency": plain(amounts(20, 0.3, *shape)),
+            "offsets": plain((random.normal(size=shape) * 0.05).astype(np.float32)),
+            "slopes": plain((random.normal(size=(m, d)) * 0.1).astype(np.float32)),
+        },
+        "token_profiles": {name: plain(value) for name, value in tokens.items()},
+    }
+    prices = {name: [0.5 * 4**i, 2.0 * 4**i] for i, name in enumerate(values["models"][:5])}
+    options: list[dict[str, Any]] = [
+        {"group": "code"},
+        {"group": "sql", "max_cost_usd": 10.0},
+        {"group": "翻訳", "cost_weight": 0.0, "latency_weight": 0.0},
+        {"group": "maths, easy"},
+        {"group": "maths, hard", "latency_weight": 0.05},
+        {"prices": prices, "cost_weight": 20.0},
+        {"prices": prices, "prompt_chars": 12_345, "max_cost_usd": 1.0},
+        {"prices": prices, "input_tokens": 77, "max_cost_usd": 0.01},
+        {"prices": {**prices, "größer": 0.125}, "group": "summaries"},
+        {"prices": prices, "group": "sql", "prompt_chars": 400, "cost_weight": 30.0},
+        {"prices": prices, "group": "code", "input_tokens": 9_000.0, "deny": ["nano"]},
+        {"group": "summaries", "previous_model": "mini", "switch_cost": 0.5},
+        {"on_novel": "best_overall", "prices": prices},
+        {"on_novel": "error", "group": "code"},
+    ]
+    centroids = np.array(values["centroids"], np.float32)
+    more = []
+    for i, one in enumerate(options):
+        near = centroids[i] + random.normal(size=d) * (0.02, 0.3)[i % 2]
+        more.append((plain(near.astype(np.float32)), one))
+    return values, queries + more
+
+
 def stated(reference: ReferenceArtifact, vector: list[float], options: dict[str, Any]) -> Any:
-    """Give what the reference reader decides, or ``"no candidate"``."""
+    """Give what the reference reader decides, or ``"no candidate"`` or ``"novel"``."""
     try:
         return decision_values(decide(reference, np.array(vector, np.float32), **options))
     except NoCandidate:
         return "no candidate"
+    except Novel:
+        return "novel"
 
 
 def decided(artifact: Artifact, vector: list[float], options: dict[str, Any]) -> Any:
-    """Give what the Rust core decides, or ``"no candidate"``."""
+    """Give what the Rust core decides, or ``"no candidate"`` or ``"novel"``."""
     try:
         return decision_values(artifact.decide(np.array(vector, np.float32), **options))
     except errors.NoCandidateError:
         return "no candidate"
+    except errors.NovelPromptError:
+        return "novel"
 
 
 def dump(document: dict[str, Any]) -> str:
@@ -256,21 +418,34 @@ def dump(document: dict[str, Any]) -> str:
     def one(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
-    def rows(items: list[Any]) -> str:
-        return "[\n" + ",\n".join(f"      {one(item)}" for item in items) + "\n    ]"
+    def rows(items: list[Any], indent: int) -> str:
+        space = " " * indent
+        return f"[\n{space}  " + f",\n{space}  ".join(map(one, items)) + f"\n{space}]"
 
     def clean(value: Any) -> Any:
         if isinstance(value, list):
             return [clean(v) for v in value]
         return None if isinstance(value, float) and np.isnan(value) else value
 
-    lines = []
-    for name, value in document["values"].items():
-        matrix = isinstance(value, list) and isinstance(value[0], list)
-        lines.append(f"    {one(name)}: {rows(clean(value)) if matrix else one(clean(value))}")
+    def block(values: dict[str, Any], indent: int) -> str:
+        lines = []
+        for name, value in values.items():
+            if isinstance(value, dict):
+                text = block(value, indent + 2)
+            elif isinstance(value, list) and isinstance(value[0], list):
+                text = rows(clean(value), indent + 2)
+            else:
+                text = one(clean(value))
+            lines.append(f"{' ' * indent}  {one(name)}: {text}")
+        return "{\n" + ",\n".join(lines) + f"\n{' ' * indent}}}"
+
     head = "".join(f"  {one(k)}: {one(document[k])},\n" for k in ("version", "bytes", "sha256"))
-    body = "{\n" + ",\n".join(lines) + "\n  }"
-    return f'{{\n{head}  "values": {body},\n  "queries": {rows(document["queries"])}\n}}\n'
+    body, queries = block(document["values"], 2), rows(document["queries"], 4)
+    return f'{{\n{head}  "values": {body},\n  "queries": {queries}\n}}\n'
+
+
+# Of a decision for a prompt without a group, which the files of older versions do not state.
+NO_GROUP = {"group": None, "unknown_group": False}
 
 
 def main() -> None:
@@ -279,7 +454,10 @@ def main() -> None:
     Raises:
         SystemExit: A file holds something else, or the two readers disagree.
     """
-    made = (small(), text(), small_blended(), text_blended())
+    made = (
+        *(small(), text(), small_blended(), text_blended()),
+        *(small_grouped(), text_grouped()),
+    )
     for name, (values, queries) in zip(NAMES, made, strict=True):
         artifact = Artifact.build(**arguments(values))
         data = artifact.to_bytes()
@@ -289,6 +467,8 @@ def main() -> None:
             decision = stated(reference, vector, options)
             if decided(artifact, vector, options) != decision:
                 sys.exit(f"{name}: the readers disagree on {vector} with {options}")
+            if "group_profiles" not in values and isinstance(decision, dict):
+                decision = {k: v for k, v in decision.items() if k not in NO_GROUP}
             entries.append({"vector": vector, "wishes": options, "decision": decision})
         document = {
             "version": list(artifact.version),

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    F32 = NDArray[np.float32]
+    Profile = tuple[F32, F32, F32, F32, F32, F32]
 
 MAGIC = b"\x89HNV\r\n\x1a\n"
 HEADER = struct.Struct("<8sHHIQIII24sI")
@@ -30,7 +33,13 @@ PROFILE_F32 = (b"MEAN", b"SUCC", b"SERR", b"GERR", b"COST", b"LATE")
 SOFT = struct.Struct("<dII")
 NEEDED = (b"CENT", b"CNTS", *PROFILE_F32, b"MODL", b"POLI", b"EMBD", b"NOVL")
 NEEDED_WHERE_THEY_STAND = (b"SOFT", b"SLOP")
-KNOWN = (*NEEDED, *NEEDED_WHERE_THEY_STAND, b"META")
+GROUP_F32 = (b"GMEA", b"GSUC", b"GSER", b"GGER", b"GCOS", b"GLAT")
+GROUPS_NEED = (b"GTSK", b"GNAM", b"GCNT", *GROUP_F32)
+GROUP_TOKENS = (b"GTIN", b"GTOU")
+OF_GROUPS = (*GROUPS_NEED, b"GCOR", *GROUP_TOKENS)
+TOKENS_NEED = (b"TPRO", b"TINP", b"TOUT")
+OF_TOKENS = (*TOKENS_NEED, *GROUP_TOKENS)
+KNOWN = (*NEEDED, *NEEDED_WHERE_THEY_STAND, b"META", *OF_GROUPS, *OF_TOKENS)
 
 
 class FormatError(Exception):
@@ -60,6 +69,34 @@ class Section:
 
 
 @dataclass(frozen=True)
+class ReferenceGroups:
+    """The groups of a file: a row of each array for each name."""
+
+    names: tuple[str, ...]
+    tasks: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    mean: NDArray[np.float32]
+    success: NDArray[np.float32]
+    standard_error: NDArray[np.float32]
+    gain_error: NDArray[np.float32]
+    cost: NDArray[np.float32]
+    latency: NDArray[np.float32]
+    offsets: NDArray[np.float32] | None
+    slopes: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class ReferenceTokens:
+    """The tokens of a file; those of groups only where it has groups."""
+
+    per_prompt: NDArray[np.float32]
+    input: NDArray[np.float32]
+    output: NDArray[np.float32]
+    group_input: NDArray[np.float32] | None
+    group_output: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
 class ReferenceArtifact:
     """The values of a file; arrays are read-only views into its bytes."""
 
@@ -82,6 +119,8 @@ class ReferenceArtifact:
     nearest: int | None
     offsets: NDArray[np.float32] | None
     slopes: NDArray[np.float32] | None
+    groups: ReferenceGroups | None
+    tokens: ReferenceTokens | None
     sections: tuple[Section, ...]
 
 
@@ -99,15 +138,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class ReferenceDecision:
-    """A decision, and the profile row it was taken in."""
+    """A decision, and the profile row it was taken in; None where a group's decided."""
 
     model: str
     cluster: int
-    row: int
+    row: int | None
     distance: np.float32
     novelty: np.float32
     reason: str
     ranking: tuple[Entry, ...]
+    group: str | None
+    unknown_group: bool
 
 
 def _demand(holds: bool, name: str, detail: str) -> None:
@@ -148,22 +189,22 @@ def _table(data: bytes) -> tuple[tuple[int, int], int, int, int, tuple[Section, 
     return (major, minor), k, d, m, tuple(sections)
 
 
-def _model_names(body: bytes, m: int) -> tuple[str, ...]:
-    starts = struct.unpack_from(f"<{m + 1}I", body)
-    text = body[4 * (m + 1) :]
-    _demand(starts[0] == 0, "ModelNames", f"the first starts at {starts[0]}")
-    _demand(starts[-1] == len(text), "ModelNames", f"end {starts[-1]}, text {len(text)}")
+def _names(body: bytes, n: int, rule: str) -> tuple[str, ...]:
+    starts = struct.unpack_from(f"<{n + 1}I", body)
+    text = body[4 * (n + 1) :]
+    _demand(starts[0] == 0, rule, f"the first starts at {starts[0]}")
+    _demand(starts[-1] == len(text), rule, f"end {starts[-1]}, text {len(text)}")
     names: list[str] = []
     for i, (start, stop) in enumerate(itertools.pairwise(starts)):
-        _demand(start <= stop, "ModelNames", f"name {i} ends before it starts")
+        _demand(start <= stop, rule, f"name {i} ends before it starts")
         try:
             name = text[start:stop].decode("utf-8")
         except UnicodeDecodeError as error:
-            raise FormatError("ModelNames", f"name {i}: {error}") from error
-        _demand(name != "", "ModelNames", f"name {i} is empty")
+            raise FormatError(rule, f"name {i}: {error}") from error
+        _demand(name != "", rule, f"name {i} is empty")
         controls = [c for c in name if ord(c) <= 0x1F or 0x7F <= ord(c) <= 0x9F]
-        _demand(not controls, "ModelNames", f"name {i} holds {controls!r}")
-        _demand(name not in names, "ModelNames", f"{name!r} twice")
+        _demand(not controls, rule, f"name {i} holds {controls!r}")
+        _demand(name not in names, rule, f"{name!r} twice")
         names.append(name)
     return tuple(names)
 
@@ -236,7 +277,19 @@ def read(data: bytes) -> ReferenceArtifact:
     there = (*NEEDED, *(tag for tag in NEEDED_WHERE_THEY_STAND if tag in body))
     for tag in there:
         _demand(tag in marked, "MissingSection", f"{tag!r}, or its required bit")
-    for tag in there:
+    has_groups = any(tag in body for tag in OF_GROUPS)
+    has_tokens = any(tag in body for tag in OF_TOKENS)
+    asked = GROUPS_NEED * has_groups + TOKENS_NEED * has_tokens
+    for tag in asked + GROUP_TOKENS * (has_groups and has_tokens):
+        _demand(tag in body, "MissingSection", f"{tag!r}")
+    g = len(body.get(b"GTSK", b"")) // 8
+    lengths |= dict.fromkeys((*GROUP_F32, *GROUP_TOKENS), 4 * g * m)
+    lengths |= {b"GCNT": 8 * g * m, b"GCOR": 4 * m * (g + d), b"TPRO": 8 * m}
+    lengths |= {b"TINP": 4 * cells, b"TOUT": 4 * cells}
+    if has_groups:
+        _demand(len(body[b"GTSK"]) in range(8, 1 << 64, 8), "SectionLength", "GTSK")
+        _demand(len(body[b"GNAM"]) >= 4 * (g + 1), "SectionLength", "GNAM")
+    for tag in (*there, *(tag for tag in (*OF_GROUPS, *OF_TOKENS) if tag in body)):
         size = len(body[tag])
         _demand(size == lengths.get(tag, size), "SectionLength", f"{tag!r} {size}")
     _demand(len(body[b"MODL"]) >= 4 * (m + 1), "SectionLength", "MODL")
@@ -248,18 +301,35 @@ def read(data: bytes) -> ReferenceArtifact:
     def value(holds: NDArray[np.bool_], tag: bytes) -> None:
         _demand(bool(holds.all()), "Value", f"{tag!r} at {np.flatnonzero(~holds)[:1]}")
 
+    def counted(tag: bytes, *shape: int) -> NDArray[np.float64]:
+        found = floats(tag, "<f8", *shape)
+        value(np.isfinite(found) & (found >= 0), tag)
+        return found
+
+    def known(tag: bytes, *shape: int) -> NDArray[np.float32]:
+        found = floats(tag, "<f4", *shape)
+        value(np.isnan(found) | (np.isfinite(found) & (found >= 0)), tag)
+        return found
+
+    def profile(tags: tuple[bytes, ...], counts: NDArray[np.float64]) -> Profile:
+        mean, success, error, gain = (floats(tag, "<f4", *counts.shape) for tag in tags[:4])
+        value((mean >= 0) & (mean <= 1) & ((mean == 0) | (counts != 0)), tags[0])
+        value((success >= 0) & (success <= 1), tags[1])
+        value(np.isfinite(error) & (error >= 0), tags[2])
+        value(np.isfinite(gain) & (gain >= 0), tags[3])
+        cost, late = (known(tag, *counts.shape) for tag in tags[4:])
+        return mean, success, error, gain, cost, late
+
+    def linear(tag: bytes, rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        found = floats(tag, "<f4", -1)
+        value(np.isfinite(found), tag)
+        return found[: rows * m].reshape(rows, m), found[rows * m :].reshape(m, d)
+
     centroids = floats(b"CENT", "<f4", k, d)
     value(np.isfinite(centroids), b"CENT")
-    counts = floats(b"CNTS", "<f8", k + 1, m)
-    value(np.isfinite(counts) & (counts >= 0), b"CNTS")
-    mean, success, error, gain, cost, late = (floats(t, "<f4", k + 1, m) for t in PROFILE_F32)
-    value((mean >= 0) & (mean <= 1) & ((mean == 0) | (counts != 0)), b"MEAN")
-    value((success >= 0) & (success <= 1), b"SUCC")
-    value(np.isfinite(error) & (error >= 0), b"SERR")
-    value(np.isfinite(gain) & (gain >= 0), b"GERR")
-    value(np.isnan(cost) | (np.isfinite(cost) & (cost >= 0)), b"COST")
-    value(np.isnan(late) | (np.isfinite(late) & (late >= 0)), b"LATE")
-    models = _model_names(body[b"MODL"], m)
+    counts = counted(b"CNTS", k + 1, m)
+    profiles = profile(PROFILE_F32, counts)
+    models = _names(body[b"MODL"], m, "ModelNames")
     policy, default = _policy(body[b"POLI"], m)
     embedder = _embedder(body[b"EMBD"], d)
     quantiles = floats(b"NOVL", "<f4", -1)
@@ -269,11 +339,21 @@ def read(data: bytes) -> ReferenceArtifact:
     sharpness, count = _soft(body[b"SOFT"]) if b"SOFT" in body else (None, None)
     offsets = slopes = None
     if b"SLOP" in body:
-        linear = floats(b"SLOP", "<f4", -1)
-        value(np.isfinite(linear), b"SLOP")
-        offsets, slopes = linear[:m], linear[m:].reshape(m, d)
-    added = (sharpness, count, offsets, slopes)
-    arrays = (centroids, counts, mean, success, error, gain, cost, late, quantiles)
+        rows, slopes = linear(b"SLOP", 1)
+        offsets = rows[0]
+    groups = tokens = None
+    if has_groups:
+        names = _names(body[b"GNAM"], g, "GroupNames")
+        tasks, group_counts = counted(b"GTSK", g), counted(b"GCNT", g, m)
+        of_groups = profile(GROUP_F32, group_counts)
+        both = linear(b"GCOR", g) if b"GCOR" in body else (None, None)
+        groups = ReferenceGroups(names, tasks, group_counts, *of_groups, *both)
+    if has_tokens:
+        in_rows = (known(tag, k + 1, m) for tag in (b"TINP", b"TOUT"))
+        in_groups = [known(tag, g, m) if has_groups else None for tag in GROUP_TOKENS]
+        tokens = ReferenceTokens(known(b"TPRO", m, 2), *in_rows, *in_groups)
+    added = (sharpness, count, offsets, slopes, groups, tokens)
+    arrays = (centroids, counts, *profiles, quantiles)
     return ReferenceArtifact(
         version, models, default, policy, embedder, metadata, *arrays, *added, sections
     )
@@ -354,16 +434,18 @@ def _known(table: NDArray[np.float32], rows: list[tuple[int, float]], i: int) ->
 
 
 def corrections(
-    artifact: ReferenceArtifact, query: NDArray[np.float32], novel: bool
-) -> list[float]:
-    """Give what is added to the success estimate of each model."""
-    if artifact.slopes is None or artifact.offsets is None or novel:
-        return [0.0] * len(artifact.models)
+    query: NDArray[np.float32],
+    offsets: NDArray[np.float32] | None,
+    slopes: NDArray[np.float32] | None,
+) -> list[float] | None:
+    """Give what is added to the success estimate of each model; None without a correction."""
+    if slopes is None or offsets is None:
+        return None
     with np.errstate(over="ignore", under="ignore"):
-        products = _sums(query * artifact.slopes)
+        products = _sums(query * slopes)
     return [
         float(offset) + float(product) if np.isfinite(product) else 0.0
-        for offset, product in zip(artifact.offsets, products, strict=True)
+        for offset, product in zip(offsets, products, strict=True)
     ]
 
 
@@ -387,7 +469,10 @@ def decide(
     min_success: float | None = None,
     allow: Collection[str] | None = None,
     deny: Collection[str] | None = None,
-    prices: Mapping[str, float] | None = None,
+    prices: Mapping[str, float | Sequence[float]] | None = None,
+    group: str | None = None,
+    prompt_chars: float | None = None,
+    input_tokens: float | None = None,
     previous_model: str | None = None,
     switch_cost: float = 0.0,
     on_novel: str = "default",
@@ -404,22 +489,50 @@ def decide(
 
     cluster, distance = nearest(artifact, query)
     far = novelty(artifact, distance)
-    novel = float(far) > artifact.policy["novelty_limit"]
+    groups, tokens = artifact.groups, artifact.tokens
+    named = groups is not None and group in groups.names
+    novel = float(far) > artifact.policy["novelty_limit"] and not named
     if novel and on_novel == "error":
         raise Novel
     unguarded = novel and on_novel == "best_overall"
-    row = len(artifact.centroids) if novel else cluster
-    rows, models = shares(artifact, query, novel), range(len(artifact.models))
+    models = range(len(artifact.models))
+    profile: ReferenceArtifact | ReferenceGroups
+    if groups is not None and group is not None and named:
+        at = groups.names.index(group)
+        row, profile, rows = None, groups, [(at, 1.0)]
+        offsets = None if groups.offsets is None else groups.offsets[at]
+        correction = corrections(query, offsets, groups.slopes)
+        token_tables = (tokens.group_input, tokens.group_output) if tokens else (None, None)
+    else:
+        row, profile = len(artifact.centroids) if novel else cluster, artifact
+        rows = shares(artifact, query, novel)
+        correction = None if novel else corrections(query, artifact.offsets, artifact.slopes)
+        token_tables = (tokens.input, tokens.output) if tokens else (None, None)
 
     def mean(table: NDArray[Any], i: int) -> float:
         return _sum(p * float(table[c, i]) for c, p in rows)
 
-    correction = corrections(artifact, query, novel)
-    success = [min(max(mean(artifact.success, i) + correction[i], 0.0), 1.0) for i in models]
-    late = [_known(artifact.latency, rows, i) for i in models]
-    cost = [_known(artifact.cost, rows, i) for i in models]
+    if correction is None:
+        correction = [0.0] * len(models)
+    success = [min(max(mean(profile.success, i) + correction[i], 0.0), 1.0) for i in models]
+    late = [_known(profile.latency, rows, i) for i in models]
+    cost = [_known(profile.cost, rows, i) for i in models]
     for name, price in (prices or {}).items():
-        cost[artifact.models.index(name)] = float(price)
+        i = artifact.models.index(name)
+        if isinstance(price, int | float):
+            cost[i] = float(price)
+            continue
+        assert tokens is not None, "a price for tokens is an error here"
+        read, written = (_known(t, rows, i) for t in token_tables if t is not None)
+        base, each = (float(v) for v in tokens.per_prompt[i])
+        if input_tokens is not None:
+            read = float(input_tokens)
+        elif prompt_chars is not None and not math.isnan(base) and not math.isnan(each):
+            read = base + each * prompt_chars
+        cost[i] = None
+        if read is not None and written is not None:
+            amount = (price[0] * read + price[1] * written) / 1000000
+            cost[i] = amount if math.isfinite(amount) else None
 
     utility = list(success)
     weights = (
@@ -434,7 +547,7 @@ def decide(
         utility = [u - weight * a for u, a in zip(utility, filled, strict=True)]
 
     e, z = artifact.default, artifact.policy["guard_z"]
-    errors = [mean(artifact.gain_error, i) for i in models]
+    errors = [mean(profile.gain_error, i) for i in models]
     proven = [i != e and utility[i] - utility[e] > z * errors[i] for i in range(len(utility))]
 
     part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]
@@ -472,7 +585,11 @@ def decide(
             left.remove(previous)
             left.insert(0, previous)
             reason = "stayed"
-    counts = [mean(artifact.counts, i) for i in models]
+    counts = [mean(profile.counts, i) for i in models]
     columns = list(zip(artifact.models, success, cost, late, counts, utility, strict=True))
     ranking = tuple(Entry(*columns[i]) for i in left)
-    return ReferenceDecision(ranking[0].model, cluster, row, distance, far, reason, ranking)
+    return ReferenceDecision(
+        *(ranking[0].model, cluster, row, distance, far, reason, ranking),
+        group if named else None,
+        group is not None and not named,
+    )

@@ -183,7 +183,9 @@ impl<'a, E: Estimates> Ranker<'a, E> {
             Some(Price::Tokens { input, output }) => {
                 let read = self.input_tokens(model)?;
                 let written = self.estimates.output_tokens(model)?;
-                Some((input * read + output * written) / 1e6)
+                let cost = (input * read + output * written) / 1e6;
+                // A product that overflows may be multiplied by 0, and no utility may be NaN.
+                cost.is_finite().then_some(cost)
             }
         }
     }

@@ -9,7 +9,9 @@ use hypernova_core as core;
 use hypernova_core::options::unknown_model;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{
+    PyBytes, PyDict, PyFloat, PyFrozenSet, PyList, PyMapping, PySet, PyString, PyTuple,
+};
 
 use crate::convert::{dict, escaped, unexpected, wrong_type};
 use crate::errors::{PolicyError, raise};
@@ -109,7 +111,7 @@ impl Arguments<'_, '_> {
         if let Some(prices) = self.prices {
             for (name, price) in prices_of(prices)? {
                 let name = model(artifact, "prices", "a name of a model as key", &name)?;
-                let price = price_of(&price)?;
+                let price = price_of(name, &price)?;
                 options.price(artifact, name, price).map_err(raise)?;
             }
         }
@@ -148,8 +150,44 @@ impl Arguments<'_, '_> {
     }
 }
 
+/// A route option that states a fact about a prompt, and how its value is read.
+struct Fact {
+    name: &'static str,
+    /// A list of it, for messages.
+    list: &'static str,
+    read: fn(&core::Artifact, &Bound<'_, PyAny>, &mut core::PromptFacts) -> PyResult<()>,
+}
+
+/// The facts, in an order in which a number of tokens replaces a number of characters.
+const FACTS: [Fact; 3] = [
+    Fact {
+        name: "group",
+        list: "a list of the names of groups",
+        read: |artifact, value, facts| {
+            facts.group = group(artifact, value)?;
+            Ok(())
+        },
+    },
+    Fact {
+        name: "prompt_chars",
+        list: "a list of numbers",
+        read: |_, value, facts| {
+            facts.length = core::PromptLength::Chars(length("prompt_chars", value)?);
+            Ok(())
+        },
+    },
+    Fact {
+        name: "input_tokens",
+        list: "a list of numbers",
+        read: |_, value, facts| {
+            facts.length = core::PromptLength::Tokens(length("input_tokens", value)?);
+            Ok(())
+        },
+    },
+];
+
 /// Facts of each row of a batch, where a list states one of them row by row; `None` where all
-/// facts hold for all rows. They are taken out of the options.
+/// facts hold for all rows. The lists are taken out of the options.
 pub(crate) fn facts_by_row(
     given: Option<&Bound<'_, PyDict>>,
     artifact: &core::Artifact,
@@ -158,74 +196,78 @@ pub(crate) fn facts_by_row(
     let Some(given) = given else {
         return Ok(None);
     };
-    let readers: [(&str, &RowFact); 3] = [
-        ("group", &|artifact, facts, value| {
-            facts.group = group(artifact, value)?;
-            Ok(())
-        }),
-        ("prompt_chars", &|_, facts, value| {
-            let chars = length("prompt_chars", float("prompt_chars", value)?)?;
-            facts.length = core::PromptLength::Chars(chars);
-            Ok(())
-        }),
-        ("input_tokens", &|_, facts, value| {
-            let tokens = length("input_tokens", float("input_tokens", value)?)?;
-            facts.length = core::PromptLength::Tokens(tokens);
-            Ok(())
-        }),
-    ];
-    let (mut for_all, mut lists) = (core::PromptFacts::default(), Vec::new());
-    for (name, state) in &readers {
-        let Some(value) = given.get_item(name)?.filter(|value| !value.is_none()) else {
+    // For each fact the one value of all rows, or a value for each.
+    let (mut stated, mut by_row) = (Vec::new(), false);
+    for fact in &FACTS {
+        let Some(value) = given.get_item(fact.name)?.filter(|value| !value.is_none()) else {
             continue;
         };
-        let Some(list) = by_row(&value)? else {
-            state(artifact, &mut for_all, &value)?;
-            continue;
-        };
-        if list.len() != rows {
-            let message = format!("{name} has {} values for {rows} prompts", list.len());
-            return Err(PolicyError::new_err(message));
+        if let Some(values) = row_by_row(fact, &value, rows)? {
+            given.del_item(fact.name)?;
+            by_row = true;
+            stated.push((fact, values));
+        } else {
+            stated.push((fact, vec![value]));
         }
-        given.del_item(name)?;
-        lists.push((state, list));
     }
-    if lists.is_empty() {
+    if !by_row {
         return Ok(None);
     }
-    let mut facts = vec![for_all; rows];
-    for (state, list) in lists {
-        for (value, facts) in list.iter().zip(&mut facts) {
+    let mut facts = vec![core::PromptFacts::default(); rows];
+    for (fact, values) in stated {
+        for (value, facts) in values.iter().cycle().zip(&mut facts) {
             if !value.is_none() {
-                state(artifact, facts, value)?;
+                (fact.read)(artifact, value, facts)?;
             }
         }
     }
     Ok(Some(facts))
 }
 
-/// Reads a value of a list into the facts of its row.
-type RowFact<'a> =
-    dyn Fn(&core::Artifact, &mut core::PromptFacts, &Bound<'_, PyAny>) -> PyResult<()> + 'a;
-
-/// The values of a list that states a fact row by row; `None` for one value.
-fn by_row<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+/// The values of a list that states a fact row by row; `None` for one value, which is read as that
+/// of `decide` is.
+fn row_by_row<'py>(
+    fact: &Fact,
+    value: &Bound<'py, PyAny>,
+    rows: usize,
+) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyFloat>() {
         return Ok(None);
+    }
+    // What has no order states nothing about a row, and bytes are a name that was not decoded.
+    let is_set = value.is_instance_of::<PySet>() || value.is_instance_of::<PyFrozenSet>();
+    if is_set || value.cast::<PyMapping>().is_ok() || value.is_instance_of::<PyBytes>() {
+        let expected = format!("one value, or {}", fact.list);
+        return Err(wrong_type(fact.name, &expected, value));
     }
     let Ok(values) = value.try_iter() else {
         return Ok(None);
     };
-    values.collect::<PyResult<Vec<_>>>().map(Some)
+    // An iterator may never end.
+    let values: Vec<_> = values.take(rows + 1).collect::<PyResult<_>>()?;
+    if values.len() == rows {
+        return Ok(Some(values));
+    }
+    let found = if values.len() > rows {
+        "more".to_owned()
+    } else {
+        values.len().to_string()
+    };
+    let name = fact.name;
+    Err(PolicyError::new_err(format!(
+        "{name} has {found} values for {rows} prompts; it must be one value, or {} for all prompts",
+        fact.list
+    )))
 }
 
-fn length(argument: &str, value: f64) -> PyResult<f64> {
-    if value.is_finite() && value >= 0.0 {
-        return Ok(value);
+fn length(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let found = float(argument, value)?;
+    if found.is_finite() && found >= 0.0 {
+        return Ok(found);
     }
     let rule = "it must be a finite number, at least 0";
     Err(PolicyError::new_err(format!(
-        "{argument} is {value:?}; {rule}"
+        "{argument} is {found:?}; {rule}"
     )))
 }
 
@@ -236,26 +278,28 @@ fn group(artifact: &core::Artifact, name: &Bound<'_, PyAny>) -> PyResult<core::G
     Ok(found.unwrap_or(core::Group::Unknown))
 }
 
-/// USD of a task, or USD of a million input and of a million output tokens.
-fn price_of(value: &Bound<'_, PyAny>) -> PyResult<core::Price> {
+/// USD of a task, or a pair: USD of a million input and of a million output tokens.
+fn price_of(model: &str, value: &Bound<'_, PyAny>) -> PyResult<core::Price> {
+    // A float first: it is the usual price, and numpy's are floats.
     if value.is_instance_of::<PyFloat>() {
         return float("prices", value).map(core::Price::Task);
     }
-    if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() {
-        let pair: Vec<Bound<'_, PyAny>> = value.extract()?;
-        if let [input, output] = &pair[..] {
-            return Ok(core::Price::Tokens {
-                input: float("prices", input)?,
-                output: float("prices", output)?,
-            });
-        }
-        let found = pair.len();
+    let expected = "a number, or a pair of numbers for tokens";
+    if !value.is_instance_of::<PyTuple>() && !value.is_instance_of::<PyList>() {
+        return float_of("prices", expected, value).map(core::Price::Task);
+    }
+    let numbers: Vec<Bound<'_, PyAny>> = value.extract()?;
+    let [input, output] = &numbers[..] else {
+        let found = numbers.len();
         return Err(PolicyError::new_err(format!(
-            "prices has a price of {found} numbers; it must be USD of a task, or a pair: USD of a \
+            "prices[{model:?}] has {found} numbers; it must be USD of a task, or a pair: USD of a \
              million input tokens and of a million output tokens"
         )));
-    }
-    float("prices", value).map(core::Price::Task)
+    };
+    Ok(core::Price::Tokens {
+        input: float_of("prices", expected, input)?,
+        output: float_of("prices", expected, output)?,
+    })
 }
 
 fn number(argument: &str, value: Given<'_, '_>) -> PyResult<Option<f64>> {
@@ -266,9 +310,13 @@ fn number(argument: &str, value: Given<'_, '_>) -> PyResult<Option<f64>> {
 }
 
 fn float(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    float_of(argument, "a number", value)
+}
+
+fn float_of(argument: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     value.extract().map_err(|e: PyErr| {
         if e.is_instance_of::<PyTypeError>(value.py()) {
-            return wrong_type(argument, "a number", value);
+            return wrong_type(argument, expected, value);
         }
         if e.is_instance_of::<PyOverflowError>(value.py()) {
             let rule = "is beyond the range of a float; it must be a number within it";
