@@ -1,4 +1,4 @@
-"""The cost weights under which a router is judged: its frontier of cost and success.
+"""The weights under which a router is judged: its frontier of success and cost, or of calls.
 
 Not here: which weight meets a target (see ``cost_weight``).
 """
@@ -33,3 +33,12 @@ def cost_weights(table: OutcomeTable) -> list[float]:
         return []
     best = int(np.argmax(np.where(known, mean_known(table.score), -np.inf)))
     return [worth / float(cost[best]) for worth in WORTHS]
+
+
+def call_weights() -> list[float]:
+    """List the weights to try where no cost is known, rising from 0, in success per call.
+
+    One model, the best single one, then has the price 1 and every other model 0, so the share of
+    calls to it takes the place of cost.
+    """
+    return list(WORTHS)
