@@ -38,7 +38,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Target:
-    """What held-out tasks must show under a cost weight.
+    """A limit that held-out tasks must meet under a cost weight.
 
     Attributes:
         kind: ``"cost_usd"``, the highest cost of a task; ``"accuracy"``, the lowest accuracy;
