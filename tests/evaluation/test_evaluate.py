@@ -18,16 +18,9 @@ import hypernova
 from hypernova.errors import EmbedderMismatchError, EvaluationError, FitError, NotFoundError
 from hypernova.evaluation import Report, baselines, intervals, protocol
 from hypernova.evaluation import verdict as rule
+from hypernova.evaluation.figure_fields import CostChange, Figure, Gain, GainOverShuffled, Interval
 from hypernova.evaluation.figures import PairedFigures, complementarity
-from hypernova.evaluation.report_fields import (
-    CostChange,
-    Figure,
-    Gain,
-    GainOverShuffled,
-    Interval,
-    SingleModel,
-    rounded,
-)
+from hypernova.evaluation.report_fields import SingleModel, rounded
 from hypernova.parallel import map_calls
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
@@ -437,7 +430,17 @@ class TestSplits:
             cost[split.test] = 100 - cost[split.test]
             other = dataclasses.replace(table, score=score, cost_usd=cost)
             calls = [
-                partial(protocol.decide_split, each, table.embedding, split, "auto", weights)
+                partial(
+                    protocol.decide_split,
+                    each,
+                    table.embedding,
+                    split,
+                    "auto",
+                    weights,
+                    call_weights=(0.0, 0.5),
+                    estimates=True,
+                    margins=True,
+                )
                 for each in (table, other)
             ]
             decided = map_calls(calls, jobs=1, total=2, description="")
@@ -600,6 +603,10 @@ FIELDS = {
     "gain_over_shuffled": {"mean", "ci95", "tasks"},
     "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd", "over_mix"}],
     "frontier_gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
+    "aiq": {"router", "single_models", "low_usd", "high_usd"},
+    "call_frontier": None,
+    "gap_recovered": None,
+    "calibration": {"error", "brier", "brier_of_rates", "n", "bins"},
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],
     "groups": [{"group", "tasks", "accuracy", "best_single", "gain"}],
     "leave_one_group_out": {"held_out", "best_single", "gain", "novel", "groups"},
@@ -751,10 +758,16 @@ class TestEvaluate:
             assert point.over_mix.mean == pytest.approx(0.25, abs=0.01)
             assert point.over_mix.is_proven
         assert 0.1 < report.frontier_gain.mean < 0.25
+        # A line from 0.5 at $0.1 to 1 at $1 for mixes; routing reaches 1 at $0.55.
+        assert report.aiq.single_models == pytest.approx(0.75)
+        assert report.aiq.router == pytest.approx(0.875, abs=0.01)
+        assert (report.aiq.low_usd, report.aiq.high_usd) == (0.1, 1.0)
+        assert report.call_frontier is None
         nothing = unit(rng.normal(size=(120, 16)))
         blind = make_table(score, embedding=nothing, cost_usd=cost)
         report = hypernova.evaluate(blind, **QUICK)
         assert report.frontier_gain.mean == pytest.approx(0.0, abs=0.04)
+        assert report.aiq.router == pytest.approx(0.75, abs=0.03)
         assert report.verdict.startswith("Do not route")
 
     @pytest.mark.parametrize("seed", range(3))
@@ -835,8 +848,12 @@ class TestEvaluate:
 
     def test_a_report_without_newer_fields_is_read(self, evaluated) -> None:
         values = evaluated[1].to_dict()
-        del values["shared_text"], values["alike_prompts"]
-        assert Report.from_dict(values) == evaluated[1]
+        newer = ("shared_text", "alike_prompts", "aiq", "call_frontier", "gap_recovered")
+        for name in (*newer, "calibration"):
+            del values[name]
+        read = Report.from_dict(values)
+        assert read == dataclasses.replace(evaluated[1], aiq=None, calibration=None)
+        assert str(read)
 
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -120,6 +120,41 @@ def simulated(
             for key in ("mean", "ci95", "tasks")
         },
         "pareto": pareto if costs else [],
+        "frontier_gain": {**gain, "mean": 0.0217} if costs else None,
+        "aiq": {
+            "router": round(best - 0.021, 6), "single_models": round(best - 0.043, 6),
+            "low_usd": 0.004, "high_usd": top,
+        } if costs else None,
+        "call_frontier": None if costs else {
+            "model": names[0], "other": names[1], "gain": {**gain, "mean": 0.0123},
+            "points": [
+                {
+                    "call_weight": weight, "accuracy": round(best - 0.1 * weight, 6),
+                    "ci95": [round(best - 0.2, 6), round(best + 0.02, 6)],
+                    "calls": round(1 - weight, 6), "over_mix": gain,
+                }
+                for weight in (0.0, 0.3, 0.7, 1.0)
+            ],
+        },
+        "gap_recovered": None if models != 2 else {
+            "strong": names[0], "weak": names[1], "apgr": 0.6789, "ci95": [0.651, 0.702],
+            "calls_for_50": 0.312, "calls_for_80": 0.623, "tasks": tasks,
+            "curve": [
+                {"calls": c, "accuracy": round(best - 0.1 * (1 - c) ** 2, 6), "recovered": c}
+                for c in (0.0, 0.5, 1.0)
+            ],
+        },
+        "calibration": {
+            "error": 0.0187, "brier": 0.1712, "brier_of_rates": 0.2134, "n": tasks * models,
+            "bins": [
+                {
+                    "low": b / 10, "high": (b + 1) / 10, "n": 7 * b,
+                    "estimate": b / 10 + 0.043 if b else None,
+                    "score": b / 10 + 0.061 if b else None,
+                }
+                for b in range(10)
+            ],
+        },
         "models": [single(i) for i in rng.permutation(models).tolist()],
         "groups": [group(i) for i in range(groups)],
         "leave_one_group_out": {
@@ -161,6 +196,10 @@ def simulated(
         "notes": ["One model was never chosen."],
         "verdict": "Do not route: +0.6 points over Simulated Small 0.5 (-0.2 to +1.5).",
     }  # fmt: skip
+
+
+def tasks_and_models(report: dict[str, Any]) -> int:
+    return report["dataset"]["tasks"] * len(report["dataset"]["models"])
 
 
 def page_of(report: dict[str, Any]) -> str:
@@ -313,6 +352,23 @@ class TestFigures:
             f"{facts['model']} fails {facts['failed']:,} of {report['dataset']['tasks']:,} tasks; "
             f"{facts['solved_by_another']:,} of those some other model solves"
         ) in text
+        assert "calibration error 0.019" in text
+        assert "Brier score 0.171 , better than 0.213 of each model's plain rate" in text
+        assert f"{tasks_and_models(report):,} estimates, of one repeat" in text
+        for each in report["calibration"]["bins"][1:]:
+            shown = f"{each['n']} {100 * each['estimate']:.1f}% {100 * each['score']:.1f}%"
+            assert shown in text
+        if report["aiq"]:
+            assert f"(AIQ): {100 * report['aiq']['router']:.{decimals}f}%" in text
+            hull = f"in hindsight, {100 * report['aiq']['single_models']:.{decimals}f}%"
+            assert hull in text
+            assert f"all cost weights: +{2.17:.{decimals}f} points" in text
+        if report["call_frontier"]:
+            assert f"over all prices: +{1.23:.{decimals}f} points" in text
+            assert "Calls are no costs" in text
+        if report["gap_recovered"]:
+            assert "0.679 (95%: 0.651 to 0.702)" in text
+            assert f"recover half of the gap {31.2:.{decimals}f}%" in text
         for rescuer in facts["rescuers"]:
             assert not rescuer["solves"] or f"{rescuer['model']} {rescuer['solves']:,}" in text
         for cluster in report["clusters"]:
@@ -321,6 +377,18 @@ class TestFigures:
         assert report["protocol"]["text"] in text
         assert all(note in text for note in report["notes"])
         assert report["verdict"].partition(": ")[2] in text
+
+    def test_a_report_of_an_earlier_version(self) -> None:
+        """It has neither areas nor calls nor calibration, and its page has no such sections."""
+        for costs in (True, False):
+            report = simulated(costs=costs, models=2)
+            for name in ("frontier_gain", "aiq", "call_frontier", "gap_recovered", "calibration"):
+                del report[name]
+            page = Page(page_of(report))
+            ids = {attributes.get("id") for attributes in page.all("section")}
+            assert "cost" in ids
+            assert ids.isdisjoint({"calls", "calibration"})
+            assert "AIQ" not in page.text
 
     def test_every_cell_of_the_heat_map(self) -> None:
         report = simulated(models=9, clusters=6)
@@ -434,7 +502,7 @@ class TestDrawings:
     def test_every_numbered_point_is_in_the_drawing_and_in_the_table(self, seed) -> None:
         report = simulated(seed=seed)
         source = page_of(report)
-        (drawing,) = re.findall(r"<svg viewBox.*?role=\"img\".*?</svg>", source, re.S)
+        drawing = re.findall(r"<svg viewBox.*?role=\"img\".*?</svg>", source, re.S)[0]
         texts = re.findall(r'<text class="label"[^>]*>([\d, ]+)</text>', drawing)
         drawn = [int(number) for text in texts for number in text.split(", ")]
         key = re.findall(r'<span class="point">.*?<b>(\d+)</b><bdi>(.*?)</bdi>', source, re.S)

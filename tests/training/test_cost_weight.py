@@ -10,10 +10,11 @@ import pytest
 
 import hypernova
 from hypernova.errors import FitError
-from hypernova.training.cost_weight import find_cost_weight
+from hypernova.training.cost_weight import Target, find_cost_weight
 from hypernova.training.cross_validation import FOLDS, count_repeats
 from hypernova.training.estimates.stacking import StackingWeights
 from hypernova.training.frontier import cost_weights
+from hypernova.training.held_out_scores import HeldOutScores
 from hypernova.training.partition import find_partition
 from hypernova.training.training_part import Setting
 from support.commands import run
@@ -37,9 +38,10 @@ def dear_and_cheap(**columns) -> hypernova.OutcomeTable:
     return make_table(vectors, score, **{"cost_usd": cost, **columns})
 
 
-def find(table: hypernova.OutcomeTable, **target):
+def find(table: hypernova.OutcomeTable, *, tick=None, **target):
     partition = find_partition(table.groups, table.embedding, 120, 2)
-    return find_cost_weight(table, table.embedding, 0, partition, SETTING, **target)
+    (asked,) = (Target(kind, value) for kind, value in target.items())
+    return find_cost_weight(table, table.embedding, 0, partition, SETTING, asked, tick=tick)
 
 
 class TestWeights:
@@ -64,22 +66,39 @@ class TestTargets:
         [
             ({"cost_usd": 0.56}, 1.0, 0.55),
             ({"cost_usd": 5.0}, 1.0, 0.55),  # of equally accurate ones the cheapest
-            ({"cost_usd": 0.3}, 0.5, 0.1),
+            ({"cost_usd": 0.2}, 0.5, 0.1),
             ({"accuracy": 1.0}, 1.0, 0.55),
-            ({"accuracy": 0.51}, 1.0, 0.55),
+            ({"accuracy": 0.8}, 1.0, 0.55),
             ({"accuracy": 0.5}, 0.5, 0.1),
+            ({"quality": 1.0}, 1.0, 0.55),
+            ({"quality": 0.8}, 1.0, 0.55),
+            ({"quality": 0.5}, 0.5, 0.1),
+            ({"savings": 0.0}, 1.0, 0.55),
+            ({"savings": 0.44}, 1.0, 0.55),
+            ({"savings": 0.85}, 0.5, 0.1),
         ],
     )
     def test_a_known_frontier(self, target, accuracy, cost) -> None:
         found = find(dear_and_cheap(), **target)
         assert (found.accuracy, found.cost_usd) == pytest.approx((accuracy, cost))
         assert found.cost_weight > 0
+        # The best single model solves all for $1.
+        assert found.kept.value == pytest.approx(accuracy)
+        assert found.cost_share.value == pytest.approx(cost)
 
     @pytest.mark.parametrize(
         ("target", "message"),
         [
             ({"cost_usd": 0.05}, r"costs at most \$0\.05 a task on held-out .* 0\.5000 at \$0\.10"),
             ({"accuracy": 1.01}, r"reaches an accuracy of 1\.01 on held-out .* 1\.0000 at \$0\.55"),
+            (
+                {"quality": 1.01},
+                r"keeps 1\.01 of the best .* \$0\.55\d* \(1\.0000 of the best single",
+            ),
+            (
+                {"savings": 0.95},
+                r"saves 0\.95 of the best .* 0\.5000 at \$0\.1000 \(saves 0\.9000\)",
+            ),
         ],
     )
     def test_what_no_weight_reaches(self, target, message) -> None:
@@ -103,6 +122,40 @@ class TestTargets:
         found = find(make_table(table.embedding, score, cost_usd=cost), cost_usd=0.3)
         assert found.cost_usd == pytest.approx(0.1)
 
+    def test_nothing_is_saved_of_an_unknown_cost(self) -> None:
+        """The best single model's: nothing can be compared, though accuracy can be kept."""
+        table = dear_and_cheap()
+        score = np.hstack([table.score, 0.9 * np.ones((120, 1))])
+        cost = np.tile([NAN, 0.1, 1.0], (120, 1))
+        table = make_table(table.embedding, score, cost_usd=cost)
+        with pytest.raises(FitError, match=r"no cost of its best single model.* give target_cost"):
+            find(table, savings=0.4)
+        found = find(table, quality=0.5)
+        assert found.kept.value >= 0.5
+        assert found.cost_share is None
+
+    def test_intervals_are_those_of_a_bootstrap_over_prompts(self) -> None:
+        rng = np.random.default_rng(0)
+        prompts = np.repeat(np.arange(150), 2)
+        hard = rng.random(150)[prompts]
+        score = (rng.random((300, 2)) < np.stack([1 - hard, 0.9 - hard], axis=1)).astype(float)
+        cost = rng.gamma(2.0, [1.0, 0.3], (300, 2))
+        table = make_table(np.ones((300, 2)), score, cost_usd=cost)
+        ours, theirs = HeldOutScores(300), HeldOutScores(300)
+        for scores, model in ((ours, 1), (theirs, 0)):
+            scores.add(table, np.arange(300), np.full(300, model))
+        for values, found in (
+            (score, ours.score_ratio(theirs, prompts)),
+            (cost, ours.cost_ratio(theirs, prompts)),
+        ):
+            of_prompt = values.reshape(150, 2, 2).sum(axis=1)
+            drawn = of_prompt[rng.integers(150, size=(4000, 150))].sum(axis=1)
+            assert found.value == pytest.approx(values[:, 1].sum() / values[:, 0].sum())
+            assert found.error == pytest.approx((drawn[:, 1] / drawn[:, 0]).std(), rel=0.06)
+            low, high = found.interval()
+            # Widened by the square root of 1.25 for folds that share training parts.
+            assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(1.25) * found.error)
+
     def test_ticks_once_a_fold(self) -> None:
         ticks: list[int] = []
         find(dear_and_cheap(), cost_usd=1.0, tick=ticks.append)
@@ -119,6 +172,11 @@ class TestFit:
         target = artifact.metadata["target"]
         assert target["label"].startswith("held-out")
         assert target["asked"] == {"cost_usd": 0.61, "accuracy": None}
+        # Either model is right in half of the cases, and each is the best single one of some folds.
+        low, high = target["cost_saved"]["ci95"]
+        assert 0.2 < low < target["cost_saved"]["share"] < high < 0.5
+        low, high = target["accuracy_kept"]["ci95"]
+        assert 1.3 < low < target["accuracy_kept"]["share"] < high < 2.2
         assert target["cost_usd"] == pytest.approx(0.6, abs=0.01)
         assert target["accuracy"] > 0.85
         assert artifact.policy["cost_weight"] == target["cost_weight"]
@@ -135,13 +193,33 @@ class TestFit:
             {"target_cost": 0.5, "target_accuracy": 0.5},
             {"target_cost": 0.5, "cost_weight": 0.1},
             {"target_accuracy": 0.5, "cost_weight": 0.1},
+            {"quality": 0.9, "cost_weight": 0.1},
+            {"quality": 0.9, "savings": 0.1},
+            {"savings": 0.0, "target_cost": 0.5},
         ],
     )
     def test_one_target_at_a_time(self, options) -> None:
-        with pytest.raises(FitError, match="give one of cost_weight, target_cost and target"):
+        with pytest.raises(FitError, match="give one of cost_weight, target_cost, target_a"):
             hypernova.fit(dear_and_cheap(), **options)
 
-    @pytest.mark.parametrize("target", ["target_cost", "target_accuracy"])
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"quality": 98}, r"quality is 98; expected a number from 0 to 2"),
+            ({"quality": 0.0}, r"quality is 0; .* such as 0\.98"),
+            ({"quality": NAN}, r"quality is nan"),
+            ({"savings": 40}, r"savings is 40; expected a number from 0 to 1"),
+            ({"savings": 1.0}, r"savings is 1; .* below 1"),
+            ({"savings": -0.1}, r"savings is -0\.1"),
+            ({"savings": True}, r"savings is True"),
+        ],
+    )
+    def test_targets_out_of_range(self, options, message) -> None:
+        with pytest.raises(FitError, match=message) as found:
+            hypernova.fit(dear_and_cheap(), **options)
+        assert "\n" not in str(found.value)
+
+    @pytest.mark.parametrize("target", ["target_cost", "target_accuracy", "quality", "savings"])
     def test_a_table_without_costs(self, target) -> None:
         with pytest.raises(FitError, match="knows no cost above zero"):
             hypernova.fit(dear_and_cheap(cost_usd=None), **{target: 0.5})
@@ -183,23 +261,29 @@ class TestCommand:
             assert entry["utility"] == pytest.approx(expected)
 
     @pytest.mark.slow
-    def test_a_target_of_accuracy_is_met(self, tmp_path) -> None:
+    def test_a_share_of_the_accuracy_is_kept(self, tmp_path) -> None:
         path = tmp_path / "router.hnv"
-        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.65)
+        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--quality", 0.95)
         assert done.returncode == 0, done.stderr
         target = hypernova.Artifact.open(path).metadata["target"]
-        assert target["accuracy"] >= 0.65
+        assert target["asked"]["quality"] == 0.95
+        assert target["accuracy_kept"]["share"] >= 0.95
         assert target["cost_usd"] < 0.0115  # what the best single model costs
+        for key, text in (("accuracy_kept", "keeps"), ("cost_saved", "saves")):
+            share, (low, high) = target[key]["share"], target[key]["ci95"]
+            assert low < share < high
+            assert f"{text} {100 * share:.1f}% of " in done.stdout
+            assert f"95% interval {100 * low:.1f} to {100 * high:.1f}" in done.stdout
 
     @pytest.mark.slow
     def test_a_target_out_of_reach_fails_in_one_line(self, tmp_path) -> None:
         """One line that says what is nearest, and no artifact."""
         path = tmp_path / "router.hnv"
-        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-accuracy", 0.99)
+        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--savings", 0.999)
         assert (done.returncode, done.stdout) == (1, "")
-        line = r"hypernova: no cost weight reaches an accuracy of 0\.99 on held-out tasks of simul"
+        line = r"hypernova: no cost weight saves 0\.999 of the best single model's cost on held-out"
         assert re.match(line, done.stderr)
-        assert "the nearest is an accuracy of 0.7" in done.stderr
+        assert "(saves 0." in done.stderr
         assert done.stderr.count("\n") == 1
         assert not path.exists()
 

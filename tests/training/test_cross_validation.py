@@ -107,6 +107,10 @@ class TestSubtraction:
                     assert np.array_equal(chosen, expected.model_indices)
                     decided += len(chosen)
                     routed += int((chosen != seen.default_model).sum())
+                prices = {m: float(m == artifact.default_model) for m in table.models}
+                priced = artifact.decide_many(vectors[fold.test], cost_weight=0.3, prices=prices)
+                called = choose(seen, success, guard_z, 0.3, calls=True)
+                assert np.array_equal(called, priced.model_indices)
         assert 0.1 < routed / decided < 0.9
 
     def test_a_model_without_an_outcome_in_a_training_part(self) -> None:

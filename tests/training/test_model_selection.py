@@ -243,23 +243,31 @@ class TestLearn:
         assert set(learned.artifact().decide_many(table.embedding).model_indices) == {0}
 
     @pytest.mark.slow
-    def test_savings_where_one_model_is_best_at_everything(self) -> None:
+    @pytest.mark.parametrize("costs", [True, False])
+    def test_savings_where_one_model_is_best_at_everything(self, costs) -> None:
         """The cheap model is nearly as good on half of the prompts, and text tells which half.
 
         0.1.0 learned to take the best model everywhere and mixed the two at random under a cost
-        weight.
+        weight. An artifact of a table without costs serves prices as well: it has no strict guard.
         """
         rng = np.random.default_rng(0)
         vectors = unit(rng.normal(size=(1200, 16)))
         easy = vectors[:, 0] > 0
         rates = np.stack([np.full(1200, 0.9), np.where(easy, 0.8, 0.2)], axis=1)
         score = (rng.random((1200, 2)) < rates).astype(float)
-        table = make_table(vectors, score, cost_usd=np.tile([1.0, 0.1], (1200, 1)))
-        artifact = learn(table, vectors).artifact()
+        prices = np.array([1.0, 0.1])
+        columns = {"cost_usd": np.tile(prices, (1200, 1))} if costs else {}
+        artifact = learn(make_table(vectors, score, **columns), vectors).artifact()
         new = unit(rng.normal(size=(4000, 16)))
         assert np.mean(artifact.decide_many(new).model_indices == 0) > 0.9
-        chosen = artifact.decide_many(new, cost_weight=0.3).model_indices
-        assert np.mean((chosen == 1) == (new[:, 0] > 0)) > 0.8
+
+        def right(router: hypernova.Artifact) -> float:
+            options = {} if costs else {"prices": {"m0": 1.0, "m1": 0.1}}
+            chosen = router.decide_many(new, cost_weight=0.3, **options).model_indices
+            return float(np.mean((chosen == 1) == (new[:, 0] > 0)))
+
+        assert right(artifact) > 0.8
+        assert right(artifact.replace(guard_z=2.0)) < 0.75
 
 
 class TestSelect:

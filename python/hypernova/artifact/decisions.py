@@ -16,7 +16,7 @@ from hypernova.errors import NoCandidateError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from hypernova._core import Artifact, Decision
+    from hypernova._core import Artifact, Decision, Decisions
     from hypernova.numeric import Floats, Ints
     from hypernova.route_options import RouteOptions
 
@@ -76,13 +76,26 @@ def success_at_centroids(artifact: Artifact) -> Floats:
     Returns:
         float64 (k, m).
     """
-    index = {model: m for m, model in enumerate(artifact.models)}
     # A ranking leaves out models that the artifact's own limits exclude.
     decisions = artifact.decide_many(artifact.centroids, **NO_LIMITS)
-    found = artifact.success[:-1].astype(np.float64)
-    for cluster, decision in enumerate(decisions):
-        if decision.reason == "default_novel":
-            continue  # no prompt is near this centroid: its own row is the better estimate
+    found = estimates_of(decisions)
+    # No prompt is near a centroid that is novel to itself: its own row is the better estimate.
+    novel = decisions.reason_codes == decisions.reasons.index("default_novel")
+    return np.where(novel[:, None], artifact.success[:-1].astype(np.float64), found)
+
+
+def estimates_of(decisions: Decisions) -> Floats:
+    """Read each model's success estimate from decisions without limits.
+
+    Args:
+        decisions: Of `Artifact.decide_many`, with `NO_LIMITS`.
+
+    Returns:
+        float64 (n, m); NaN for a model that the options left out.
+    """
+    index = {model: m for m, model in enumerate(decisions.models)}
+    found = np.full((len(decisions), len(index)), np.nan)
+    for row, decision in zip(found, decisions, strict=True):
         for entry in decision.ranking:
-            found[cluster, index[entry.model]] = entry.success
+            row[index[entry.model]] = entry.success
     return found

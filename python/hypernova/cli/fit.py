@@ -58,6 +58,20 @@ def add_to(commands: Commands) -> None:
         metavar="P",
         help="choose the cheapest cost weight whose accuracy is at least P, held out",
     )
+    weight.add_argument(
+        "--quality",
+        type=float,
+        metavar="Q",
+        help="choose the cheapest cost weight that keeps this share of the best single model's "
+        "accuracy, held out: 0.98",
+    )
+    weight.add_argument(
+        "--savings",
+        type=float,
+        metavar="S",
+        help="choose the most accurate cost weight that saves this share of the best single "
+        "model's cost, held out: 0.4",
+    )
     add_skip_shared_to(parser)
     add_prices_to(parser)
     add_scale_to(parser)
@@ -85,6 +99,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         cost_weight=arguments.cost_weight,
         target_cost=arguments.target_cost,
         target_accuracy=arguments.target_accuracy,
+        quality=arguments.quality,
+        savings=arguments.savings,
         describe=arguments.describe,
         skip_shared=arguments.skip_shared,
         vectors=arguments.vectors,

@@ -99,11 +99,23 @@ def _selection(figures: Any) -> str:
 
 
 def _target(figures: Any) -> str:
-    return (
+    lines = [
         f"held-out at the target    {figures['accuracy']:.4f} at ${figures['cost_usd']:.4f} a "
-        f"task, with a cost weight of {figures['cost_weight']:.4g}\n"
-        "                          the same folds selected the weight, so slightly too good"
-    )
+        f"task, with a cost weight of {figures['cost_weight']:.4g}"
+    ]
+    # Versions before these compared with no single model.
+    for key, does, of in (
+        ("accuracy_kept", "keeps", "the best single model's accuracy"),
+        ("cost_saved", "saves", "its cost"),
+    ):
+        if share := figures.get(key):
+            text = f"{does} {100 * share['share']:.1f}% of {of}"
+            if share["ci95"]:
+                low, high = (100 * end for end in share["ci95"])
+                text += f", 95% interval {low:.1f} to {high:.1f}"
+            lines.append(f"{'':26}{text}")
+    lines.append(f"{'':26}the same folds selected the weight, so slightly too good")
+    return "\n".join(lines)
 
 
 def _print_shared_text(metadata: dict[str, Any], identity: dict[str, Any]) -> None:

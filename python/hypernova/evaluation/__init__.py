@@ -6,9 +6,11 @@ Not here: learning or routing of its own; each fold runs the code that users run
 - ``protocol``: split the tasks, learn and route each split
 - ``baselines``: random choice, mixes, oracles
 - ``figures``, ``intervals``: from outcomes to figures with intervals
+- ``frontiers``, ``areas``, ``calibration``: areas under curves, calls, and estimates at their word
 - ``shared_text``: the effect of text that many prompts share
-- ``results``, ``verdict``: from decisions to the report and its sentences
-- ``report_fields``: the typed fields of a report, and their JSON
+- ``evaluation_run``, ``results``, ``verdict``: from decisions to the report and its sentences
+- ``figure_fields``, ``frontier_fields``, ``report_fields``: the typed fields of a report, and their
+  JSON
 - ``report``: `Report`
 - ``terminal``, ``html``: the report as text and as one page
 """

@@ -94,6 +94,13 @@ def group_oracle(table: OutcomeTable, groups: Ints) -> StrategyOutcomes:
     return chosen_outcomes(table, chosen[None])
 
 
+def well_tried(table: OutcomeTable) -> Floats:
+    """Find the models with at least half as many outcomes as the most tried one, bool (m,)."""
+    n = (~np.isnan(table.score)).sum(axis=0)
+    tried: Floats = (2 * n >= n.max()) & (n > 0)
+    return tried
+
+
 def upper_hull(cost: Floats, accuracy: Floats) -> list[int]:
     """Find the models whose random mixes reach the best accuracy for each cost.
 
@@ -135,8 +142,7 @@ class Hull:
     @classmethod
     def of(cls, train: OutcomeTable) -> Hull | None:
         """Find the models by the outcomes of a training part; None where costs are unknown."""
-        n = (~np.isnan(train.score)).sum(axis=0)
-        accuracy = np.where(2 * n >= n.max(), mean_known(train.score), np.nan)
+        accuracy = np.where(well_tried(train), mean_known(train.score), np.nan)
         cost = mean_known(train.cost_usd)
         hull = upper_hull(cost, accuracy)
         return cls(tuple(hull), tuple(cost[hull].tolist())) if hull else None

@@ -13,8 +13,9 @@ import numpy as np
 
 from hypernova.embedder import store_vectors
 from hypernova.errors import EvaluationError, FitError
+from hypernova.evaluation.evaluation_run import EvaluationRun
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
-from hypernova.evaluation.results import EvaluationRun, build_report
+from hypernova.evaluation.results import build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
 from hypernova.parallel import Mapper
 from hypernova.progress import progress_bar
@@ -26,7 +27,7 @@ from hypernova.training.checks import (
 )
 from hypernova.training.embedding import embed_table, embed_without, open_for, texts_read
 from hypernova.training.estimates.sums import mean_known
-from hypernova.training.frontier import cost_weights
+from hypernova.training.frontier import call_weights, cost_weights
 from hypernova.training.sample import draw_sample
 from hypernova.training.trainer import MIN_TASKS, check_learnable
 
@@ -141,11 +142,24 @@ def evaluate(
         notes.append(f"Clusters are found on {len(cluster_prompts):,} other prompts.")
     splits = list(fold_splits(prompts, folds, repeats, seed))
     weights = cost_weights(table)
+    weights_of_calls = [] if weights else call_weights()
     calls: list[partial[Any]] = [
         # First, because it takes longest.
         partial(fit_in_sample, table, points, clusters, seed, cluster_vectors),
         *(
-            partial(decide_split, table, points, split, clusters, weights, cluster_vectors)
+            partial(
+                decide_split,
+                table,
+                points,
+                split,
+                clusters,
+                weights,
+                cluster_vectors,
+                weights_of_calls,
+                # Each task is held out once in a repeat.
+                estimates=split.repeat == 0,
+                margins=True,
+            )
             for split in splits
         ),
         *(
@@ -190,6 +204,7 @@ def evaluate(
         clusters=clusters,
         embedder=embedded.identity,
         cost_weights=weights,
+        call_weights=weights_of_calls,
         in_sample=in_sample,
         splits=splits,
         decisions=decisions[: len(splits)],

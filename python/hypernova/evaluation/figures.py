@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.evaluation.figure_fields import CostChange, Figure, Gain
 from hypernova.evaluation.intervals import draw_means, interval, widened
-from hypernova.evaluation.report_fields import (
-    Complementarity,
-    CostChange,
-    Figure,
-    Gain,
-    GroupFigures,
-    Rescuer,
-)
+from hypernova.evaluation.report_fields import Complementarity, GroupFigures, Rescuer
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from hypernova.evaluation.baselines import StrategyOutcomes
+    from hypernova.evaluation.figure_fields import Interval
     from hypernova.numeric import Floats, Ints
 
 SOLVED = 0.5
@@ -48,10 +43,17 @@ class PairedFigures:
         self._test_to_train: dict[tuple[str, str], float] = {}
         self._drawn: dict[tuple[str, ...], Floats] = {}
 
-    def add(self, name: str, outcomes: StrategyOutcomes) -> None:
-        """Add the outcomes of a strategy under a name."""
+    def add(self, name: str, outcomes: StrategyOutcomes, *, alone: bool = True) -> None:
+        """Add the outcomes of a strategy under a name.
+
+        Args:
+            name: Of the strategy.
+            outcomes: Of the models that it chose.
+            alone: Whether its own figure is wanted, and not only gains over it.
+        """
         self._outcomes[name] = outcomes
-        self._rows["score", name] = outcomes.score
+        if alone:
+            self._rows["score", name] = outcomes.score
 
     def __contains__(self, name: object) -> bool:
         return name in self._outcomes
@@ -68,8 +70,9 @@ class PairedFigures:
         ours, theirs = self._outcomes[name], self._outcomes[base]
         saved = ours.cost - theirs.cost
         self._rows["gain", name, base] = ours.score - theirs.score
-        self._rows["saved", name, base] = saved
-        self._rows["spent", name, base] = np.where(np.isnan(saved), np.nan, theirs.cost)
+        if not np.isnan(saved).all():
+            self._rows["saved", name, base] = saved
+            self._rows["spent", name, base] = np.where(np.isnan(saved), np.nan, theirs.cost)
 
     def draw(self) -> None:
         """Run the bootstrap over all that was added, in one pass."""
@@ -103,6 +106,32 @@ class PairedFigures:
             cost_change=self._cost_change(name, base),
         )
 
+    def recovered(
+        self, name: str, low: str, high: str, test_to_train: float
+    ) -> tuple[float, Interval | None] | None:
+        """Compute the share of the gap between two strategies that another one recovers.
+
+        Args:
+            name: The other one; all three were added, with outcomes for the same tasks.
+            low: The strategy at 0.
+            high: The strategy at 1.
+            test_to_train: As in `widened`.
+
+        Returns:
+            The share and its interval; None unless the gap is proven to be above 0.
+        """
+        ours, start, end = (
+            float(mean_known(mean_known(self._outcomes[key].score))) for key in (name, low, high)
+        )
+        drawn, starts, ends = (self._drawn["score", key] for key in (name, low, high))
+        proven = widened(interval(ends - starts), end - start, test_to_train)
+        if proven is None or proven.low <= 0:
+            return None
+        share = (ours - start) / (end - start)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = (drawn - starts) / (ends - starts)
+        return share, widened(interval(shares[np.isfinite(shares)]), share, test_to_train)
+
     def by_group(self, name: str, base: str) -> list[GroupFigures]:
         """Compute the accuracies and the gain of each named group."""
         ours, theirs = (mean_known(self._outcomes[key].score) for key in (name, base))
@@ -131,6 +160,8 @@ class PairedFigures:
 
     def _cost_change(self, name: str, base: str) -> CostChange | None:
         saved, spent = ("saved", name, base), ("spent", name, base)
+        if saved not in self._rows:
+            return None
         mean_spent = mean_known(mean_known(self._rows[spent]))
         if not mean_spent > 0:  # unknown, or nothing was spent
             return None

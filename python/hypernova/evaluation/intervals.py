@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hypernova.evaluation.report_fields import Interval
+from hypernova.evaluation.figure_fields import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping

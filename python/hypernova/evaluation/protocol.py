@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.evaluation.baselines import Hull
+from hypernova.artifact.decisions import NO_LIMITS, estimates_of
+from hypernova.evaluation.baselines import Hull, well_tried
 from hypernova.training.cross_validation import deal_folds
+from hypernova.training.estimates.sums import mean_known
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from hypernova._core import Artifact
     from hypernova.numeric import Floats, Ints
+    from hypernova.route_options import RouteOptions
     from hypernova.table import OutcomeTable
 
 
@@ -57,6 +61,15 @@ class SplitDecisions:
         single: The best single model of the training part.
         hull: Single models of the training part to mix; None where costs are unknown.
         setting: The setting that was selected in the training part.
+        rates: (models,) plain mean scores of the training part; NaN without an outcome.
+        estimates: (test, models) float32, the router's success estimates; None if not asked for.
+        by_calls: (weights, test) the models that it chose where a call to ``single`` has a price;
+            empty if not asked for.
+        other: The best other single model of the training part; -1 without one.
+        pair: The weaker and the stronger of the two models that the table or the hull is made of;
+            None if there are others.
+        margins: (test,) success estimate of the stronger less the weaker one's; None without a
+            pair.
     """
 
     chosen: Ints
@@ -66,6 +79,12 @@ class SplitDecisions:
     single: int
     hull: Hull | None
     setting: dict[str, Any]
+    rates: Floats
+    estimates: Floats | None
+    by_calls: Ints
+    other: int
+    pair: tuple[int, int] | None
+    margins: Floats | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,10 @@ def decide_split(
     clusters: int | Literal["auto"],
     cost_weights: Sequence[float],
     cluster_vectors: Floats | None = None,
+    call_weights: Sequence[float] = (),
+    *,
+    estimates: bool = False,
+    margins: bool = False,
 ) -> SplitDecisions:
     """Learn from the training part of a split, and route its test part.
 
@@ -151,6 +174,9 @@ def decide_split(
         clusters: As in `fit`.
         cost_weights: Cost weights to route under, besides the default policy.
         cluster_vectors: Vectors of the cluster prompts, if clusters are found on those.
+        call_weights: Weights of a call to the best single model to route under.
+        estimates: Whether to give the success estimates.
+        margins: Whether to compare two models' estimates, if two span the table.
     """
     train = table.subset(split.train)
     train_vectors, test_vectors = vectors[split.train], vectors[split.test]
@@ -167,23 +193,60 @@ def decide_split(
         sums = learned.placed.exchanged(given, learned.part.sums)
         baseline = replace(learned.part, sums=sums).artifact(learned.setting)
         shuffled[i] = baseline.decide_many(test_vectors).model_indices
-    by_weight = np.array(
-        [artifact.decide_many(test_vectors, cost_weight=w).model_indices for w in cost_weights],
-        dtype=np.int32,
-    ).reshape(len(cost_weights), len(split.test))
+
+    def under(weights: Sequence[float], prices: Mapping[str, float] | None = None) -> Ints:
+        routed = (
+            artifact.decide_many(test_vectors, cost_weight=weight, prices=prices)
+            for weight in weights
+        )
+        shape = len(weights), len(split.test)
+        return np.array([d.model_indices for d in routed], dtype=np.int32).reshape(shape)
+
+    single, hull = learned.part.by_cell.default_model, Hull.of(train)
+    rates, tried = mean_known(train.score), well_tried(train)
+    others = np.where(tried & (np.arange(len(rates)) != single), rates, np.nan)
+    pair = _spanning_pair(rates, hull) if margins else None
+    found = None
+    if estimates:
+        found = estimates_of(artifact.decide_many(test_vectors, **NO_LIMITS)).astype(np.float32)
     return SplitDecisions(
         chosen=decisions.model_indices,
         novel=decisions.reason_codes == decisions.reasons.index("default_novel"),
-        by_weight=by_weight,
+        by_weight=under(cost_weights),
         shuffled=shuffled,
-        single=learned.part.by_cell.default_model,
-        hull=Hull.of(train),
+        single=single,
+        hull=hull,
         setting={
             "source": learned.setting.source,
             "clusters": learned.setting.clusters,
             "guard_z": learned.setting.guard_z,
         },
+        rates=rates,
+        estimates=found,
+        by_calls=under(
+            call_weights, {model: float(m == single) for m, model in enumerate(table.models)}
+        ),
+        other=-1 if np.isnan(others).all() else int(np.nanargmax(others)),
+        pair=pair,
+        margins=None if pair is None else _margins(artifact, test_vectors, pair),
     )
+
+
+def _spanning_pair(rates: Floats, hull: Hull | None) -> tuple[int, int] | None:
+    """Find the weaker and the stronger of two models that the table or the hull is made of."""
+    if len(rates) == 2 and not np.isnan(rates).any():
+        return (1, 0) if rates[0] >= rates[1] else (0, 1)
+    if hull is not None and len(hull.models) == 2:
+        return hull.models[0], hull.models[1]
+    return None
+
+
+def _margins(artifact: Artifact, vectors: Floats, pair: tuple[int, int]) -> Floats:
+    """Compare the success estimates with which an artifact serves two models, (n,)."""
+    options: RouteOptions = {**NO_LIMITS, "allow": [artifact.models[m] for m in pair]}
+    found = estimates_of(artifact.decide_many(vectors, **options))
+    margins: Floats = found[:, pair[1]] - found[:, pair[0]]
+    return margins
 
 
 def fit_in_sample(

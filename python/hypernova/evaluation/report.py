@@ -45,6 +45,12 @@ class Report(ReportFields):
         pareto: The frontier: the router under rising cost weights; empty without costs.
         frontier_gain: Gain over the random mix of two models at the same cost, averaged over
             the cost weights; None without costs.
+        aiq: RouterBench's mean accuracy over the range of costs, of the router and of the single
+            models; None without costs.
+        call_frontier: Accuracy against calls to the best single model; None where costs are known.
+        gap_recovered: RouteLLM's share of the gap between two models, against calls to the
+            stronger; None where other models matter, or its lead is not proven.
+        calibration: How far held-out success estimates can be taken at their word.
         models: Each single model.
         groups: Each named group.
         leave_one_group_out: Figures on groups never seen; None if not asked for.

@@ -6,9 +6,29 @@ Not here: how a figure is computed (see ``results``), or how a report is shown (
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
+
+from hypernova.evaluation.figure_fields import (
+    CostChange,
+    Figure,
+    Gain,
+    GainOverShuffled,
+    HindsightFigure,
+    Interval,
+    LabelledFigure,
+)
+from hypernova.evaluation.frontier_fields import (
+    Calibration,
+    CalibrationBin,
+    CallFrontier,
+    CallPoint,
+    FrontierPoint,
+    GapPoint,
+    GapRecovered,
+    QualityArea,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,13 +36,6 @@ if TYPE_CHECKING:
 VERSION = 1
 # Fields that hold a `Figure`, or None where the table lacks the costs or groups for it.
 BASELINES = ("random", "group_oracle", "oracle", "shuffled_clusters", "cost_matched_mix")
-
-
-class Interval(NamedTuple):
-    """The ends of a 95% interval."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,107 +84,6 @@ class EvaluationProtocol:
     clusters: int | str
     bootstrap: int
     text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """Accuracy and cost of one way to choose models.
-
-    Attributes:
-        accuracy: Mean score over tasks, 0 to 1; None if no decision could be scored.
-        ci95: Interval of the accuracy.
-        cost_usd: Mean known cost of a scored task; None if no cost is known.
-        macro: Mean over the named groups of the group's mean score; None without groups.
-        n: Number of tasks scored.
-    """
-
-    accuracy: float | None
-    ci95: Interval | None
-    cost_usd: float | None
-    macro: float | None
-    n: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledFigure(Figure):
-    """A figure that is not held-out, with a ``label`` that says so."""
-
-    label: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class HindsightFigure(Figure):
-    """The figure of the single ``model`` that is the best in hindsight."""
-
-    model: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class CostChange:
-    """Relative change in cost: -0.2 is a fifth cheaper.
-
-    Attributes:
-        mean: Over the tasks where both costs are known.
-        ci95: Its interval.
-    """
-
-    mean: float
-    ci95: Interval | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gain:
-    """Accuracy of the router less that of the best single model, paired by task.
-
-    Attributes:
-        mean: Over the tasks that both have an outcome for; None without any.
-        ci95: Its interval; None without such a task.
-        macro: Mean over the named groups of the group's gain; None without groups.
-        tasks: Number of tasks that both have an outcome for.
-        cost_change: Relative change in cost; None if costs are unknown.
-    """
-
-    mean: float | None
-    ci95: Interval | None
-    macro: float | None
-    tasks: int
-    cost_change: CostChange | None
-
-    @property
-    def is_proven(self) -> bool:
-        """Whether the interval lies above 0."""
-        return self.ci95 is not None and self.ci95.low > 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class GainOverShuffled:
-    """Accuracy of the router less that of routers that learned from shuffled prompts.
-
-    Attributes:
-        mean, ci95, tasks: As in `Gain`.
-    """
-
-    mean: float | None
-    ci95: Interval | None
-    tasks: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrontierPoint:
-    """Held-out accuracy and cost of the router under one cost weight.
-
-    Attributes:
-        cost_weight: Success per USD.
-        accuracy, ci95, cost_usd: As in `Figure`.
-        over_mix: Gain over a random mix of two models at the same cost, which the training
-            parts name; None if unknown.
-    """
-
-    cost_weight: float
-    accuracy: float | None
-    ci95: Interval | None
-    cost_usd: float | None
-    over_mix: Gain | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +245,10 @@ class ReportFields:
     gain_over_shuffled: GainOverShuffled
     pareto: tuple[FrontierPoint, ...]
     frontier_gain: Gain | None = None
+    aiq: QualityArea | None = None
+    call_frontier: CallFrontier | None = None
+    gap_recovered: GapRecovered | None = None
+    calibration: Calibration | None = None
     models: tuple[SingleModel, ...]
     groups: tuple[GroupFigures, ...]
     leave_one_group_out: LeaveOneGroupOut | None
@@ -416,6 +332,10 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
             for point in values["pareto"]
         ),
         "frontier_gain": _gain(values.get("frontier_gain")),
+        "aiq": QualityArea(**values["aiq"]) if values.get("aiq") else None,
+        "call_frontier": _call_frontier(values.get("call_frontier")),
+        "gap_recovered": _gap_recovered(values.get("gap_recovered")),
+        "calibration": _calibration(values.get("calibration")),
         "models": tuple(SingleModel(**row) for row in values["models"]),
         "groups": tuple(GroupFigures(**row) for row in values["groups"]),
         "leave_one_group_out": left_out
@@ -448,3 +368,26 @@ def _gain(values: dict[str, Any] | None) -> Gain | None:
         return None
     change = values["cost_change"]
     return Gain(**{**values, "cost_change": change and CostChange(**change)})
+
+
+def _call_frontier(values: dict[str, Any] | None) -> CallFrontier | None:
+    if values is None:
+        return None
+    points = (
+        CallPoint(**{**point, "over_mix": _gain(point["over_mix"])}) for point in values["points"]
+    )
+    return CallFrontier(**{**values, "points": tuple(points), "gain": _gain(values["gain"])})
+
+
+def _gap_recovered(values: dict[str, Any] | None) -> GapRecovered | None:
+    if values is None:
+        return None
+    curve = tuple(GapPoint(**point) for point in values["curve"])
+    return GapRecovered(**{**values, "curve": curve})
+
+
+def _calibration(values: dict[str, Any] | None) -> Calibration | None:
+    if values is None:
+        return None
+    bins = tuple(CalibrationBin(**each) for each in values["bins"])
+    return Calibration(**{**values, "bins": bins})

@@ -7,8 +7,8 @@ them (see ``verdict``).
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,25 @@ from hypernova.evaluation.baselines import (
     mix_outcomes,
     oracle,
     random_choice,
+    well_tried,
+)
+from hypernova.evaluation.figure_fields import (
+    GainOverShuffled,
+    HindsightFigure,
+    Interval,
+    LabelledFigure,
 )
 from hypernova.evaluation.figures import PairedFigures, complementarity
+from hypernova.evaluation.frontier_fields import FrontierPoint
+from hypernova.evaluation.frontiers import (
+    add_calls,
+    add_gap,
+    add_mean,
+    calibration,
+    call_frontier,
+    gap_recovered,
+    quality_area,
+)
 from hypernova.evaluation.intervals import DRAWS
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.evaluation.report import Report
@@ -33,11 +50,6 @@ from hypernova.evaluation.report_fields import (
     ClusterFigures,
     Dataset,
     EvaluationProtocol,
-    FrontierPoint,
-    GainOverShuffled,
-    HindsightFigure,
-    Interval,
-    LabelledFigure,
     LeaveOneGroupOut,
     SingleModel,
     UnseenGroupFigures,
@@ -47,64 +59,16 @@ from hypernova.training.clustering.describe import describe
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from hypernova.evaluation.protocol import InSampleFit, Split, SplitDecisions
-    from hypernova.numeric import Floats, Ints
-    from hypernova.table import OutcomeTable
+    from hypernova.evaluation.areas import CallOrder
+    from hypernova.evaluation.evaluation_run import EvaluationRun
+    from hypernova.evaluation.protocol import SplitDecisions
+    from hypernova.numeric import Ints
 
 IN_SAMPLE = "in-sample: rates and test are the same tasks; says nothing about new ones"
 # Standard errors to either side of an estimate, for 95%.
 NORMAL_95 = 1.96
-
-
-@dataclass(frozen=True)
-class EvaluationRun:
-    """The table, the options, and all decisions of an evaluation.
-
-    Attributes:
-        table: Outcomes; each task has one at least.
-        vectors: float32 (tasks, dim).
-        prompts: (tasks,) the same number for tasks with the same prompt, from 0.
-        groups: (tasks,) group numbers, -1 where a task has none.
-        group_names: Names by group number.
-        folds: Number of folds.
-        repeats: Number of times that the tasks were dealt into folds.
-        seed: Seed of the evaluation.
-        clusters: Number of clusters, or ``"auto"``.
-        embedder: Identity of the embedder.
-        cost_weights: Rising, from 0; empty where no cost is known.
-        in_sample: The artifact of all tasks.
-        splits: The folds of all repeats.
-        decisions: One for each of ``splits``.
-        group_splits: The groups that were left out.
-        group_decisions: One for each of ``group_splits``.
-        notes: Notes from before the figures.
-        texts: (tasks,) the text of each prompt that was embedded.
-        shared_text: The report's field.
-        alike_prompts: The report's field.
-    """
-
-    table: OutcomeTable
-    vectors: Floats
-    prompts: Ints
-    groups: Ints
-    group_names: list[str]
-    folds: int
-    repeats: int
-    seed: int
-    clusters: int | Literal["auto"]
-    embedder: Mapping[str, object]
-    cost_weights: Sequence[float]
-    in_sample: InSampleFit
-    splits: Sequence[Split]
-    decisions: Sequence[SplitDecisions]
-    group_splits: Sequence[Split]
-    group_decisions: Sequence[SplitDecisions]
-    notes: list[str]
-    texts: Sequence[str]
-    shared_text: dict[str, Any] | None
-    alike_prompts: dict[str, Any] | None
 
 
 def build_report(run: EvaluationRun) -> Report:
@@ -112,8 +76,9 @@ def build_report(run: EvaluationRun) -> Report:
     table, models = run.table, run.table.models
     artifact = Artifact.from_bytes(run.in_sample.artifact)
     hindsight = run.in_sample.single
-    chosen = _by_task(run, [d.chosen for d in run.decisions])
-    figures = _figures(run, artifact, chosen)
+    chosen = run.by_task([d.chosen for d in run.decisions])
+    figures, order = _figures(run, artifact, chosen)
+    overlap = test_to_train(run.splits)
 
     gain = figures.gain("held_out", "best_single")
     over_shuffled = figures.gain("held_out", "shuffled_clusters")
@@ -162,6 +127,10 @@ def build_report(run: EvaluationRun) -> Report:
             for result in frontier
         ),
         frontier_gain=figures.gain("frontier", "hull") if "hull" in figures else None,
+        aiq=quality_area(frontier, rows, well_tried(table)),
+        call_frontier=call_frontier(run, figures) if run.call_weights else None,
+        gap_recovered=gap_recovered(run, figures, order, overlap) if order else None,
+        calibration=calibration(run),
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
         leave_one_group_out=_leave_one_group_out(run, figures) if run.group_splits else None,
@@ -176,25 +145,10 @@ def build_report(run: EvaluationRun) -> Report:
     return Report.from_dict(replace(report, notes=(*run.notes, *found)).to_dict())
 
 
-def _by_task(
-    run: EvaluationRun,
-    values: Sequence[Any],
-    empty: float = -1,
-    splits: Sequence[Split] | None = None,
-) -> Any:
-    """Put the values of each split's test part into rows of all tasks, (repeats, tasks)."""
-    splits = run.splits if splits is None else splits
-    rows = max(split.repeat for split in splits) + 1
-    filled = np.full((rows, run.table.n_tasks), empty)
-    for split, value in zip(splits, values, strict=True):
-        filled[split.repeat, split.test] = value
-    return filled
-
-
 def _shuffled(run: EvaluationRun) -> StrategyOutcomes:
     """Compute the expectation over the shuffles of each split."""
     each = [
-        chosen_outcomes(run.table, _by_task(run, [d.shuffled[i] for d in run.decisions]))
+        chosen_outcomes(run.table, run.by_task([d.shuffled[i] for d in run.decisions]))
         for i in range(len(run.decisions[0].shuffled))
     ]
     return StrategyOutcomes(
@@ -216,39 +170,27 @@ def _mixed(run: EvaluationRun, chosen: Sequence[Ints]) -> StrategyOutcomes:
         mixes.append(None if decisions.hull is None else decisions.hull.mix(cost))
     return mix_outcomes(
         run.table,
-        _by_task(run, [-1 if mix is None else mix.cheap for mix in mixes]),
-        _by_task(run, [-1 if mix is None else mix.dear for mix in mixes]),
-        _by_task(run, [0.0 if mix is None else mix.share for mix in mixes], 0.0),
+        run.by_task([-1 if mix is None else mix.cheap for mix in mixes]),
+        run.by_task([-1 if mix is None else mix.dear for mix in mixes]),
+        run.by_task([0.0 if mix is None else mix.share for mix in mixes], 0.0),
     )
 
 
 def _add_mixes(run: EvaluationRun, figures: PairedFigures, test_to_train: float) -> None:
     """Add the mix at the router's cost for each cost weight, and the mean over all weights."""
-    parts: dict[str, list[StrategyOutcomes]] = {"frontier": [], "hull": []}
+    pairs = []
     for i in range(len(run.cost_weights)):
-        chosen = _by_task(run, [d.by_weight[i] for d in run.decisions])
-        routed, mixed = (
-            chosen_outcomes(run.table, chosen),
-            _mixed(run, [d.by_weight[i] for d in run.decisions]),
-        )
-        figures.add(f"mix {i}", mixed)
+        chosen = [d.by_weight[i] for d in run.decisions]
+        mixed = _mixed(run, chosen)
+        figures.add(f"mix {i}", mixed, alone=False)
         figures.pair(f"weight {i}", f"mix {i}", test_to_train)
-        # A mean over the weights is of those at which both have an outcome.
-        either = np.isnan(routed.score) | np.isnan(mixed.score)
-        for name, outcomes in (("frontier", routed), ("hull", mixed)):
-            parts[name].append(replace(outcomes, score=np.where(either, np.nan, outcomes.score)))
-    for name, of_weights in parts.items():
-        figures.add(
-            name,
-            StrategyOutcomes(
-                mean_known(np.stack([outcomes.score for outcomes in of_weights])),
-                mean_known(np.stack([outcomes.cost for outcomes in of_weights])),
-            ),
-        )
-    figures.pair("frontier", "hull", test_to_train)
+        pairs.append((chosen_outcomes(run.table, run.by_task(chosen)), mixed))
+    add_mean(figures, ("frontier", "hull"), pairs, test_to_train)
 
 
-def _figures(run: EvaluationRun, artifact: Artifact, chosen: Ints) -> PairedFigures:
+def _figures(
+    run: EvaluationRun, artifact: Artifact, chosen: Ints
+) -> tuple[PairedFigures, CallOrder | None]:
     table, decisions = run.table, run.decisions
     figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3))
 
@@ -256,7 +198,7 @@ def _figures(run: EvaluationRun, artifact: Artifact, chosen: Ints) -> PairedFigu
         figures.add(name, chosen_outcomes(table, models))
 
     add("held_out", chosen)
-    add("best_single", _by_task(run, [d.single for d in decisions]))
+    add("best_single", run.by_task([d.single for d in decisions]))
     figures.add("shuffled_clusters", _shuffled(run))
     add("in_sample", artifact.decide_many(run.vectors).model_indices[None])
     overlap = test_to_train(run.splits)
@@ -272,17 +214,20 @@ def _figures(run: EvaluationRun, artifact: Artifact, chosen: Ints) -> PairedFigu
         of_model = StrategyOutcomes(table.score[:, m][None], table.cost_usd[:, m][None])
         figures.add(f"model {m}", of_model)
     for i in range(len(run.cost_weights)):
-        add(f"weight {i}", _by_task(run, [d.by_weight[i] for d in decisions]))
+        add(f"weight {i}", run.by_task([d.by_weight[i] for d in decisions]))
         figures.pair(f"weight {i}", "best_single", overlap)
     if run.cost_weights and all(d.hull for d in decisions):
         _add_mixes(run, figures, overlap)
     if run.group_splits:
         decisions, splits = run.group_decisions, run.group_splits
-        add("left out", _by_task(run, [d.chosen for d in decisions], splits=splits))
-        add("left out, best single", _by_task(run, [d.single for d in decisions], splits=splits))
+        add("left out", run.by_task([d.chosen for d in decisions], splits=splits))
+        add("left out, best single", run.by_task([d.single for d in decisions], splits=splits))
         figures.pair("left out", "left out, best single", test_to_train(splits))
+    if run.call_weights:
+        add_calls(run, figures, overlap)
+    order = add_gap(run, figures)
     figures.draw()
-    return figures
+    return figures, order
 
 
 def _dataset(run: EvaluationRun) -> Dataset:
@@ -341,7 +286,7 @@ def _models(
 
 def _leave_one_group_out(run: EvaluationRun, figures: PairedFigures) -> LeaveOneGroupOut:
     ours, theirs = "left out", "left out, best single"
-    novel = _by_task(run, [d.novel for d in run.group_decisions], np.nan, run.group_splits)[0]
+    novel = run.by_task([d.novel for d in run.group_decisions], np.nan, run.group_splits)[0]
     # NaN for groups that could not be left out.
     shares = [mean_known(novel[run.groups == g]) for g in range(len(run.group_names))]
     return LeaveOneGroupOut(

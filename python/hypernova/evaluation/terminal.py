@@ -13,7 +13,9 @@ from hypernova.evaluation.verdict import points
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report_fields import Figure, FrontierPoint, Interval, ReportFields
+    from hypernova.evaluation.figure_fields import Figure, Interval
+    from hypernova.evaluation.frontier_fields import FrontierPoint
+    from hypernova.evaluation.report_fields import ReportFields
 
 _ROWS = (
     ("held_out", "router, held-out"),
@@ -71,9 +73,44 @@ def lines(report: ReportFields) -> list[str]:
                 "over a random mix of two models at the same cost, mean over all cost weights: "
                 f"{_points(over_mix.mean, over_mix.ci95)}"
             )
+    for text in _closing(report):
+        written += _wrapped(text) or [""]
     for note in report.notes:
         written += ["", *_wrapped(f"note: {note}")]
     return written
+
+
+def _closing(report: ReportFields) -> list[str]:
+    """Write the area under the frontier, or what calls buy, and calibration: a sentence each."""
+    written = []
+    area, calls, gap = report.aiq, report.call_frontier, report.gap_recovered
+    if area is not None:
+        written.append(
+            f"AIQ, accuracy averaged over costs from ${area.low_usd:.3g} to ${area.high_usd:.3g}: "
+            f"{area.router:.4f}; mixes of two models, in hindsight, {area.single_models:.4f}"
+        )
+    if gap is not None:
+        written.append(
+            f"APGR {gap.apgr:.3f} (a random mix 0.5): {_percent(gap.calls_for_50)} of calls to "
+            f"{gap.strong} recover half of its lead over {gap.weak}, "
+            f"{_percent(gap.calls_for_80)} recover 80%"
+        )
+    elif calls is not None and calls.gain.mean is not None and calls.gain.ci95 is not None:
+        written.append(
+            f"over a random mix with as many calls to {calls.model}, mean over all prices of a "
+            f"call: {_points(calls.gain.mean, calls.gain.ci95)}"
+        )
+    calibration = report.calibration
+    if calibration is not None:
+        written.append(
+            f"success estimates, held-out: calibration error {calibration.error:.3f}; Brier score "
+            f"{calibration.brier:.3f}, of plain rates {calibration.brier_of_rates:.3f}"
+        )
+    return ["", *written] if written and not report.pareto else written
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
 
 
 def _wrapped(text: str) -> list[str]:

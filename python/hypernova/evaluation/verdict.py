@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from hypernova.evaluation.report_fields import (
-        Figure,
-        Gain,
-        GainOverShuffled,
-        Interval,
-        ReportFields,
-        SingleModel,
-    )
+    from hypernova.evaluation.figure_fields import Figure, Gain, GainOverShuffled, Interval
+    from hypernova.evaluation.report_fields import ReportFields, SingleModel
     from hypernova.numeric import Floats
 
 # Accuracy that may be lost where routing is for cost. No finer loss can be excluded

@@ -23,7 +23,7 @@ from hypernova.training.checks import (
 )
 from hypernova.training.clustering.describe import describe as describe_clusters
 from hypernova.training.clustering.kmeans import assign
-from hypernova.training.cost_weight import find_cost_weight
+from hypernova.training.cost_weight import Target, find_cost_weight
 from hypernova.training.embedding import (
     embed_table,
     embed_without,
@@ -71,6 +71,8 @@ def fit(
     cost_weight: float = 0.0,
     target_cost: float | None = None,
     target_accuracy: float | None = None,
+    quality: float | None = None,
+    savings: float | None = None,
     describe: bool = True,
     skip_shared: bool = False,
     vectors: str | os.PathLike[str] | None = None,
@@ -106,6 +108,11 @@ def fit(
             among those that cost at most this there, USD a task.
         target_accuracy: Use instead the cost weight with the lowest cost on held-out tasks
             among those that reach this accuracy there, 0 to 1.
+        quality: Use instead the cost weight with the lowest cost on held-out tasks among those
+            that keep this share of the best single model's accuracy there, above 0 to 2; 0.98 keeps
+            98% of it.
+        savings: Use instead the cost weight with the highest accuracy on held-out tasks among
+            those that save this share of the best single model's cost there, from 0 to below 1.
         describe: Keep each cluster's distinctive words in the metadata. Each stands in at
             least three different prompts of its cluster; no text of a prompt is kept.
         skip_shared: Leave beginnings and ends that many prompts of the table share out of
@@ -145,20 +152,19 @@ def fit(
     seed = check_count("seed", seed, 0, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
     cost_weight = check_number("cost_weight", cost_weight, FitError)
-    if target_cost is not None:
-        target_cost = check_number("target_cost", target_cost, FitError)
-    if target_accuracy is not None:
-        target_accuracy = check_number("target_accuracy", target_accuracy, FitError, maximum=1.0)
-    if (target_cost is not None) + (target_accuracy is not None) + (cost_weight != 0.0) > 1:
-        raise FitError(
-            "give one of cost_weight, target_cost and target_accuracy: each sets the first"
-        )
+    asked = Target.of(
+        cost_weight=cost_weight,
+        target_cost=target_cost,
+        target_accuracy=target_accuracy,
+        quality=quality,
+        savings=savings,
+    )
     mapper = Mapper.of(engine, jobs, FitError)
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
     tasks = sample.table
     release_memory()
-    if (target_cost is not None or target_accuracy is not None) and not cost_weights(tasks):
+    if asked is not None and not cost_weights(tasks):
         raise FitError(
             f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
             "add cost_usd to its outcomes, or leave the target out"
@@ -190,10 +196,8 @@ def fit(
         )
         release_memory()
         target = None
-        if target_cost is not None or target_accuracy is not None:
-            target = _find_target(
-                tasks, embedded, learned, seed, target_cost, target_accuracy, progress
-            )
+        if asked is not None:
+            target = _find_target(tasks, embedded, learned, seed, asked, progress)
             cost_weight = target.cost_weight
         found = _describe(texts, embedded, learned) if describe else {}
         release_memory()
@@ -242,14 +246,8 @@ def fit(
             "label": "setting, clusters, and figures of accuracy are of this many tasks",
             "tasks": tasks.n_tasks,
         }
-    if target is not None:
-        metadata["target"] = {
-            "label": "held-out, on the folds that chose the cost weight: slightly too good",
-            "asked": {"cost_usd": target_cost, "accuracy": target_accuracy},
-            "cost_weight": target.cost_weight,
-            "accuracy": round(target.accuracy, 6),
-            "cost_usd": round(target.cost_usd, 6),
-        }
+    if asked is not None and target is not None:
+        metadata["target"] = target.to_dict(asked)
     return learned.artifact(
         cost_weight=cost_weight,
         identity=embedded.identity,
@@ -262,8 +260,7 @@ def _find_target(
     embedded: EmbeddedTable,
     learned: TrainingResult,
     seed: int,
-    cost_usd: float | None,
-    accuracy: float | None,
+    target: Target,
     progress: bool,
 ) -> CostWeightScore:
     """Find the cost weight that meets a target on held-out tasks."""
@@ -277,8 +274,7 @@ def _find_target(
             seed,
             learned.partition,
             learned.setting,
-            cost_usd=cost_usd,
-            accuracy=accuracy,
+            target,
             tick=tick,
         )
 

@@ -5,6 +5,7 @@ Not here: how they are chosen (see ``model_selection`` and ``cost_weight``).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,11 @@ import numpy as np
 if TYPE_CHECKING:
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
+
+# Standard errors to either side of a figure, for 95%.
+NORMAL_95 = 1.96
+# Tasks of a fold over those of its training part, with five folds.
+TEST_TO_TRAIN = 0.25
 
 
 @dataclass
@@ -85,6 +91,69 @@ class HeldOutScores:
         if len(gain) < 2:
             return 0.0, float("inf")
         return float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
+
+    def score_ratio(self, other: HeldOutScores, prompts: Ints) -> Ratio | None:
+        """Compute accuracy over that of other choices, on the tasks scored on both sides.
+
+        Args:
+            other: The other choices.
+            prompts: The same number for tasks with the same prompt, from 0, (tasks,).
+
+        Returns:
+            None without such a task, or if the other choices solve none.
+        """
+        return _ratio(self.score, self.n, other.score, other.n, prompts)
+
+    def cost_ratio(self, other: HeldOutScores, prompts: Ints) -> Ratio | None:
+        """Compute cost over that of other choices, on the tasks with both costs known.
+
+        Args:
+            other: The other choices.
+            prompts: As for `score_ratio`.
+
+        Returns:
+            None without such a task, or if the other choices cost nothing.
+        """
+        return _ratio(self.cost, self.cost_n, other.cost, other.cost_n, prompts)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of two means over the same tasks.
+
+    Attributes:
+        value: The ratio.
+        error: Its standard error over prompts, by the delta method; infinite for one prompt.
+    """
+
+    value: float
+    error: float
+
+    def interval(self) -> tuple[float, float]:
+        """Return the ends of the 95% interval, at least 0; infinite if the error is.
+
+        It is widened for the training parts that folds share, as those of `evaluate` are.
+        """
+        reach = NORMAL_95 * math.sqrt(1.0 + TEST_TO_TRAIN) * self.error
+        return max(self.value - reach, 0.0), self.value + reach
+
+
+def _ratio(
+    ours: Floats, n_ours: Floats, theirs: Floats, n_theirs: Floats, prompts: Ints
+) -> Ratio | None:
+    both = (n_ours > 0) & (n_theirs > 0)
+    above, below = ours[both] / n_ours[both], theirs[both] / n_theirs[both]
+    if not below.sum() > 0:
+        return None
+    value = float(above.sum() / below.sum())
+    # What each prompt adds to the error of the ratio (Cochran 1977, chapter 6).
+    _, place = np.unique(prompts[both], return_inverse=True)
+    residual = np.bincount(place, above - value * below)
+    n = len(residual)
+    if n < 2:
+        return Ratio(value, math.inf)
+    spread = math.sqrt(n / (n - 1) * float((residual**2).sum()))
+    return Ratio(value, spread / float(below.sum()))
 
 
 def _mean(total: Floats, n: Floats) -> float:

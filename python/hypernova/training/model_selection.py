@@ -17,7 +17,7 @@ import numpy as np
 from hypernova.parallel import HERE, calls_in_threads
 from hypernova.training.cross_validation import FOLDS, CrossValidation, count_repeats
 from hypernova.training.estimates.stacking import StackingSums, StackingWeights
-from hypernova.training.frontier import cost_weights
+from hypernova.training.frontier import call_weights, cost_weights
 from hypernova.training.held_out_scores import HeldOutScores
 from hypernova.training.memory import release_memory
 from hypernova.training.training_part import Setting
@@ -62,7 +62,12 @@ class Selection:
 
 
 def choose(
-    estimates: FoldEstimates, success: Floats, guard_z: float, cost_weight: float = 0.0
+    estimates: FoldEstimates,
+    success: Floats,
+    guard_z: float,
+    cost_weight: float = 0.0,
+    *,
+    calls: bool = False,
 ) -> Ints:
     """Choose models as an artifact with a guard does.
 
@@ -70,15 +75,16 @@ def choose(
         estimates: Of the tasks of a fold.
         success: Averaged estimates of their success, (n, m).
         guard_z: Standard errors of the guard.
-        cost_weight: In success per USD.
+        cost_weight: In success per USD; an unknown cost weighs nothing.
+        calls: Whether it is in success per call to the default model instead.
 
     Returns:
         Index of a model for each task, (n,); of equal models the lower one.
     """
-    utility = success
-    if cost_weight:
-        assert estimates.cost_usd is not None
-        utility = success - cost_weight * estimates.cost_usd
+    price = estimates.cost_usd
+    if calls:
+        price = np.arange(success.shape[1]) == estimates.default_model
+    utility = success - cost_weight * price if cost_weight and price is not None else success
     gain = utility - utility[:, [estimates.default_model]]
     proven = gain > guard_z * estimates.gain_error
     best = np.where(proven, utility, -np.inf).argmax(axis=1)
@@ -105,20 +111,30 @@ def _choose_guard(
     """Choose the guard with the highest held-out utility, of equal ones the strictest.
 
     Utility without a cost weight counts as much as its mean over all cost weights: a guard
-    keeps from models that only seem better, and can keep from savings.
+    keeps from models that only seem better, and can keep from savings. Where no cost is known, a
+    call to the best single model of the training part stands for one, so that the artifact serves
+    a caller who knows prices.
     """
-    weights = cost_weights(table)[::3]
+    priced = cost_weights(table)
+    known = ~np.isnan(table.score)
+    # A few lucky outcomes must not make a model look free and as good as any.
+    tried = 2 * known.sum(axis=0) >= known.sum(axis=0).max()
     utility = {}
     for guard_z in GUARDS:
         means = []
-        for weight in weights or [0.0]:
-            scores = HeldOutScores(table.n_tasks)
+        for weight in (priced or call_weights())[::3]:
+            scores, calls = HeldOutScores(table.n_tasks), []
             for part, estimated in zip(parts, success, strict=True):
-                scores.add(table, part.test, choose(part, estimated, guard_z, weight))
-            cost = weight * scores.cost_usd if weight else 0.0
-            means.append(-scores.mean_regret - cost)
+                chosen = choose(part, estimated, guard_z, weight, calls=not priced)
+                if weight and not priced:
+                    there = known[part.test, chosen] & tried[chosen]
+                    chosen = np.where(there, chosen, part.default_model)
+                scores.add(table, part.test, chosen)
+                calls.append(chosen == part.default_model)
+            spent = scores.cost_usd if priced else float(np.concatenate(calls).mean())
+            means.append(-scores.mean_regret - (weight * spent if weight else 0.0))
         # The first weight is 0.
-        utility[guard_z] = means[0] + (float(np.mean(means[1:])) if means[1:] else 0.0)
+        utility[guard_z] = means[0] + float(np.mean(means[1:]))
     return max(GUARDS, key=lambda z: (round(utility[z], 12), z))
 
 

@@ -4,8 +4,8 @@ Not here: computing figures; `render` writes those of the report, and names the 
 
 - ``markup``: elements and tables, every string escaped
 - ``number_format``, ``scale``: numbers as text, and as positions in a drawing
-- ``summary``, ``accuracies``, ``frontier``, ``models``, ``clusters``, ``groups``,
-  ``protocol``: the sections
+- ``summary``, ``accuracies``, ``frontier``, ``calls``, ``models``, ``clusters``, ``groups``,
+  ``calibration``, ``protocol``: the sections
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.accuracies import accuracies
+from hypernova.evaluation.html.calibration import calibration
+from hypernova.evaluation.html.calls import calls
 from hypernova.evaluation.html.clusters import descriptions, heat_map
 from hypernova.evaluation.html.frontier import frontier
 from hypernova.evaluation.html.groups import groups, leave_one_group_out
@@ -58,12 +60,14 @@ def render(report: ReportFields) -> str:
             "main",
             accuracies(report, numbers),
             frontier(report, numbers),
+            calls(report, numbers),
             complementarity(report, numbers),
             heat_map(report, numbers),
             descriptions(report, numbers),
             models(report, numbers),
             groups(report, numbers),
             leave_one_group_out(report, numbers),
+            calibration(report),
             notes(report),
             protocol(report),
         ),

@@ -12,7 +12,8 @@ from hypernova.evaluation.html.number_format import NumberFormat, known, usd
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report_fields import Figure, ReportFields
+    from hypernova.evaluation.figure_fields import Figure
+    from hypernova.evaluation.report_fields import ReportFields
 
 # Field, name, meaning, and classes of the mark; under headings.
 ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {

@@ -15,19 +15,15 @@ import numpy as np
 
 from hypernova.evaluation.baselines import upper_hull
 from hypernova.evaluation.html.markup import Markup, el, note, table
-from hypernova.evaluation.html.number_format import NumberFormat, plural, usd
+from hypernova.evaluation.html.number_format import NumberFormat, known, plural, usd
 from hypernova.evaluation.html.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hypernova.evaluation.report_fields import (
-        Figure,
-        FrontierPoint,
-        Interval,
-        ReportFields,
-        SingleModel,
-    )
+    from hypernova.evaluation.figure_fields import Figure, Interval
+    from hypernova.evaluation.frontier_fields import FrontierPoint
+    from hypernova.evaluation.report_fields import ReportFields, SingleModel
 
 # A linear axis shows no more than a decade well.
 DECADE = 10.0
@@ -117,9 +113,31 @@ def frontier(report: ReportFields, numbers: NumberFormat) -> Markup:
             class_="keyed",
         ),
         el("p", notes, class_="note") if notes else None,
+        _areas(report, numbers),
         _frontier_table(router, numbers),
         id="cost",
     )
+
+
+def _areas(report: ReportFields, numbers: NumberFormat) -> Markup | None:
+    """State how far the line lies above the mixes, and both areas."""
+    gain, area = report.frontier_gain, report.aiq
+    parts: list[Markup | str] = []
+    if gain is not None:
+        interval = numbers.points_interval(gain.ci95)
+        parts += [
+            "Over a random mix of two models at the same cost, mean over all cost weights: ",
+            el("b", known(numbers.points(gain.mean)), " points"),
+            f" (95%: {interval}). " if interval else ". ",
+        ]
+    if area is not None:
+        parts += [
+            "Accuracy averaged over costs from that of the cheapest model to that of the dearest "
+            "(AIQ): ",
+            el("b", numbers.percent(area.router)),
+            f"; mixes of two models, in hindsight, {numbers.percent(area.single_models)}.",
+        ]
+    return el("p", *parts) if parts else None
 
 
 def _marks(

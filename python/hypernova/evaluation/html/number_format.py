@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from hypernova.evaluation.html.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report_fields import Interval, ReportFields
+    from hypernova.evaluation.figure_fields import Interval
+    from hypernova.evaluation.report_fields import ReportFields
 
 # With fewer tasks a second decimal would be noise.
 TASKS_FOR_TWO_DECIMALS = 2000

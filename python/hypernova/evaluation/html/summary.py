@@ -12,7 +12,8 @@ from hypernova.evaluation.html.number_format import NumberFormat, count, known, 
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.report_fields import Dataset, Figure, Gain, ReportFields
+    from hypernova.evaluation.figure_fields import Figure, Gain
+    from hypernova.evaluation.report_fields import Dataset, ReportFields
 
 
 def summary(report: ReportFields, numbers: NumberFormat) -> Markup:

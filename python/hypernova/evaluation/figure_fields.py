@@ -1,0 +1,100 @@
+"""The typed figures of a report: means with their intervals, and gains.
+
+Not here: points and areas of frontiers (see ``frontier_fields``), and the report that holds them
+all (see ``report_fields``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    """The ends of a 95% interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Accuracy and cost of one way to choose models.
+
+    Attributes:
+        accuracy: Mean score over tasks, 0 to 1; None if no decision could be scored.
+        ci95: Interval of the accuracy.
+        cost_usd: Mean known cost of a scored task; None if no cost is known.
+        macro: Mean over the named groups of the group's mean score; None without groups.
+        n: Number of tasks scored.
+    """
+
+    accuracy: float | None
+    ci95: Interval | None
+    cost_usd: float | None
+    macro: float | None
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledFigure(Figure):
+    """A figure that is not held-out, with a ``label`` that says so."""
+
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HindsightFigure(Figure):
+    """The figure of the single ``model`` that is the best in hindsight."""
+
+    model: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostChange:
+    """Relative change in cost: -0.2 is a fifth cheaper.
+
+    Attributes:
+        mean: Over the tasks where both costs are known.
+        ci95: Its interval.
+    """
+
+    mean: float
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """Accuracy of the router less that of the best single model, paired by task.
+
+    Attributes:
+        mean: Over the tasks that both have an outcome for; None without any.
+        ci95: Its interval; None without such a task.
+        macro: Mean over the named groups of the group's gain; None without groups.
+        tasks: Number of tasks that both have an outcome for.
+        cost_change: Relative change in cost; None if costs are unknown.
+    """
+
+    mean: float | None
+    ci95: Interval | None
+    macro: float | None
+    tasks: int
+    cost_change: CostChange | None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the interval lies above 0."""
+        return self.ci95 is not None and self.ci95.low > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainOverShuffled:
+    """Accuracy of the router less that of routers that learned from shuffled prompts.
+
+    Attributes:
+        mean, ci95, tasks: As in `Gain`.
+    """
+
+    mean: float | None
+    ci95: Interval | None
+    tasks: int
