@@ -88,6 +88,27 @@ class Gain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupGiven:
+    """Held-out figures of a router whose caller names each prompt's group.
+
+    Attributes:
+        held_out: The router.
+        gain: Router less best single model of each fold.
+        over_text: Router less the router that reads the text alone.
+        best_of_group: The model with the best mean score in the group's training part.
+        over_best_of_group: Router less that choice.
+        frontier_gain: As the report's, of this router; None if costs are unknown.
+    """
+
+    held_out: Figure
+    gain: Gain
+    over_text: Gain
+    best_of_group: Figure
+    over_best_of_group: Gain
+    frontier_gain: Gain | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class GainOverShuffled:
     """Accuracy of the router less that of routers that learned from shuffled prompts.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, estimates_of
 from hypernova.evaluation.baselines import Hull, well_tried
+from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.trainer import learn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hypernova._core import Artifact
+    from hypernova.evaluation.group_given import GroupDecisions
     from hypernova.numeric import Floats, Ints
     from hypernova.route_options import RouteOptions
     from hypernova.table import OutcomeTable
@@ -70,6 +72,7 @@ class SplitDecisions:
             None if there are others.
         margins: (test,) success estimate of the stronger less the weaker one's; None without a
             pair.
+        group_given: Decisions for prompts whose group is named; None where groups are not known.
     """
 
     chosen: Ints
@@ -85,6 +88,7 @@ class SplitDecisions:
     other: int
     pair: tuple[int, int] | None
     margins: Floats | None
+    group_given: GroupDecisions | None
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,14 @@ def decide_split(
         other=-1 if np.isnan(others).all() else int(np.nanargmax(others)),
         pair=pair,
         margins=None if pair is None else _margins(artifact, test_vectors, pair),
+        group_given=decide_with_groups(
+            artifact,
+            train,
+            [table.groups[task] for task in split.test],
+            test_vectors,
+            cost_weights,
+            single,
+        ),
     )
 
 

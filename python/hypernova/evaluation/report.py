@@ -50,6 +50,8 @@ class Report(ReportFields):
         call_frontier: Accuracy against calls to the best single model; None where costs are known.
         gap_recovered: RouteLLM's share of the gap between two models, against calls to the
             stronger; None where other models matter, or its lead is not proven.
+        group_given: Figures of the router where the caller names each prompt's group; None where
+            fewer than two groups have enough tasks.
         calibration: How far held-out success estimates can be taken at their word.
         models: Each single model.
         groups: Each named group.

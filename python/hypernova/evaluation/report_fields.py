@@ -15,6 +15,7 @@ from hypernova.evaluation.figure_fields import (
     Figure,
     Gain,
     GainOverShuffled,
+    GroupGiven,
     HindsightFigure,
     Interval,
     LabelledFigure,
@@ -249,6 +250,7 @@ class ReportFields:
     call_frontier: CallFrontier | None = None
     gap_recovered: GapRecovered | None = None
     calibration: Calibration | None = None
+    group_given: GroupGiven | None = None
     models: tuple[SingleModel, ...]
     groups: tuple[GroupFigures, ...]
     leave_one_group_out: LeaveOneGroupOut | None
@@ -336,6 +338,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         "call_frontier": _call_frontier(values.get("call_frontier")),
         "gap_recovered": _gap_recovered(values.get("gap_recovered")),
         "calibration": _calibration(values.get("calibration")),
+        "group_given": _group_given(values.get("group_given")),
         "models": tuple(SingleModel(**row) for row in values["models"]),
         "groups": tuple(GroupFigures(**row) for row in values["groups"]),
         "leave_one_group_out": left_out
@@ -391,3 +394,14 @@ def _calibration(values: dict[str, Any] | None) -> Calibration | None:
         return None
     bins = tuple(CalibrationBin(**each) for each in values["bins"])
     return Calibration(**{**values, "bins": bins})
+
+
+def _group_given(values: dict[str, Any] | None) -> GroupGiven | None:
+    if values is None:
+        return None
+    gains = ("gain", "over_text", "over_best_of_group", "frontier_gain")
+    return GroupGiven(
+        held_out=Figure(**values["held_out"]),
+        best_of_group=Figure(**values["best_of_group"]),
+        **{name: _gain(values[name]) for name in gains},
+    )

@@ -40,6 +40,8 @@ from hypernova.evaluation.frontiers import (
     gap_recovered,
     quality_area,
 )
+from hypernova.evaluation.group_given import ROUTER as GROUP_GIVEN
+from hypernova.evaluation.group_given import add_group_given, group_given
 from hypernova.evaluation.intervals import DRAWS
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.evaluation.report import Report
@@ -133,6 +135,7 @@ def build_report(run: EvaluationRun) -> Report:
         calibration=calibration(run),
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
+        group_given=group_given(figures),
         leave_one_group_out=_leave_one_group_out(run, figures) if run.group_splits else None,
         complementarity=complementarity(table.score, models, hindsight),
         settings=tuple(_settings(run.decisions)),
@@ -178,14 +181,20 @@ def _mixed(run: EvaluationRun, chosen: Sequence[Ints]) -> StrategyOutcomes:
 
 def _add_mixes(run: EvaluationRun, figures: PairedFigures, test_to_train: float) -> None:
     """Add the mix at the router's cost for each cost weight, and the mean over all weights."""
-    pairs = []
+    pairs, with_groups = [], []
     for i in range(len(run.cost_weights)):
         chosen = [d.by_weight[i] for d in run.decisions]
         mixed = _mixed(run, chosen)
         figures.add(f"mix {i}", mixed, alone=False)
         figures.pair(f"weight {i}", f"mix {i}", test_to_train)
         pairs.append((chosen_outcomes(run.table, run.by_task(chosen)), mixed))
+        if GROUP_GIVEN in figures:
+            chosen = [d.group_given.by_weight[i] for d in run.decisions if d.group_given]
+            outcomes = chosen_outcomes(run.table, run.by_task(chosen))
+            with_groups.append((outcomes, _mixed(run, chosen)))
     add_mean(figures, ("frontier", "hull"), pairs, test_to_train)
+    if with_groups:
+        add_mean(figures, ("group frontier", "group hull"), with_groups, test_to_train)
 
 
 def _figures(
@@ -204,6 +213,7 @@ def _figures(
     overlap = test_to_train(run.splits)
     figures.pair("held_out", "best_single", overlap)
     figures.pair("held_out", "shuffled_clusters", overlap)
+    add_group_given(run, figures, overlap)
     figures.add("random", random_choice(table))
     figures.add("oracle", oracle(table))
     if run.group_names:

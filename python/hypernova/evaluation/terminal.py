@@ -54,6 +54,9 @@ def lines(report: ReportFields) -> list[str]:
             written[-1] += f"; mean over groups {points(gain.macro, 2)}"
     if by_prompts.ci95 is not None:
         written.append(f"of it by prompts {_points(by_prompts.mean, by_prompts.ci95)}")
+    named = report.group_given
+    if named is not None and named.gain.ci95 is not None:
+        written.append(f"gain with group= given {_points(named.gain.mean, named.gain.ci95)}")
     for finding in (report.shared_text, report.alike_prompts):
         if finding is not None:
             written += ["", *_wrapped(finding["text"])]

@@ -20,6 +20,7 @@ ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "The router": (
         ("in_sample", "In-sample", "tested on the tasks it was fitted to", "hollow router"),
         ("held_out", "Held-out", "tested on tasks it had not seen", "router"),
+        ("group_given", "Held-out, group given", "the caller names each task's group", "router"),
     ),
     "One model for everything": (
         ("best_single", "Best single", "chosen on each fold's training tasks", "single"),
@@ -31,6 +32,8 @@ ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
          "baseline"),
         ("cost_matched_mix", "Cost-matched mix",
          "two single models, mixed at random to the router's cost", "baseline"),
+        ("best_of_group", "Best model of the group",
+         "chosen on each fold's training tasks, the group given", "baseline"),
     ),
     "Bounds": (
         ("group_oracle", "Best model per group", "in hindsight", "hollow bound"),
@@ -41,11 +44,21 @@ ROWS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
 NEEDS = {"group_oracle": "groups", "cost_matched_mix": "costs"}
 
 
+def _figure(report: ReportFields, field: str) -> Figure | None:
+    given = report.group_given
+    if field == "group_given":
+        return None if given is None else given.held_out
+    if field == "best_of_group":
+        return None if given is None else given.best_of_group
+    figure: Figure | None = getattr(report, field)
+    return figure
+
+
 def accuracies(report: ReportFields, numbers: NumberFormat) -> Markup:
     """Draw the accuracy of each figure with its interval."""
     named = {field: name for rows in ROWS.values() for field, name, *_ in rows}
     figures: dict[str, Figure] = {
-        field: figure for field in named if (figure := getattr(report, field)) is not None
+        field: figure for field in named if (figure := _figure(report, field)) is not None
     }
     values = [v for f in figures.values() for v in (f.accuracy, *(f.ci95 or ())) if v is not None]
     scale = Scale.over(values, 0, 100)
