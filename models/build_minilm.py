@@ -25,7 +25,7 @@ SETTINGS: dict[str, Any] = {
     "tail_chars": 512,
     "special_tokens": True,
     "lead_chars": 200,
-    "lead_weight": 2,
+    "lead_weight": 0,
 }
 
 

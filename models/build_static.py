@@ -31,7 +31,7 @@ SETTINGS = {
     "tail_chars": 512,
     "special_tokens": False,
     "lead_chars": 200,
-    "lead_weight": 2,
+    "lead_weight": 0,
 }
 TITLE = (
     "vectors of tokens and pairs, from all-MiniLM-L6-v2, int8; Apache-2.0; "

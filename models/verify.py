@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from hypernova.export.graph import Array
 
 
-# The reference embeds whole texts, up to 256 tokens of the beginning, without a lead.
+# The reference embeds whole texts, up to 256 tokens of the beginning.
 TOKENS = 256
-AS_THE_REFERENCE = {"lead_weight": 0, "max_tokens": TOKENS, "head_chars": 8192, "tail_chars": 0}
+AS_THE_REFERENCE = {"max_tokens": TOKENS, "head_chars": 8192, "tail_chars": 0}
 
 
 def reference(shared: Path) -> tuple[list[str], Array]:
@@ -43,14 +43,13 @@ def reference(shared: Path) -> tuple[list[str], Array]:
     return [prompts[key] for key in keys], vectors
 
 
-def without_lead(name: str, folder: Path) -> Embedder:
-    """Copy a bundled embedder to ``folder``, with the cut of the reference and without a lead."""
+def as_the_reference(name: str, folder: Path) -> Embedder:
+    """Copy a bundled embedder to ``folder``; one with a limit gets the cut of the reference."""
     shutil.copytree(BUNDLED / name, folder)
     path = folder / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
     if settings.pop("tail_tokens", None) is not None:
         settings |= AS_THE_REFERENCE
-    settings["lead_weight"] = 0
     path.write_text(json.dumps(settings), encoding="utf-8")
     return Embedder.load(folder)
 
@@ -82,7 +81,7 @@ def main() -> None:
         del settings["tail_tokens"]
         write_embedder(folders / "float32", build_minilm.build(int8=False), **settings)
         float32 = one_by_one(Embedder.load(folders / "float32"), texts)
-        plain = {name: without_lead(name, folders / name) for name in ("minilm", "static")}
+        plain = {name: as_the_reference(name, folders / name) for name in ("minilm", "static")}
         whole = {name: one_by_one(embedder, texts) for name, embedder in plain.items()}
     show("float32 to reference", (float32 * expected).sum(1))
     show("minilm to reference", (whole["minilm"] * expected).sum(1))
@@ -91,7 +90,6 @@ def main() -> None:
         alone, together = one_by_one(embedder, texts), embedder.embed(texts)
         show(f"{name} in a batch to alone", (alone * together).sum(1))
         print(f"{name} in a batch to alone: largest difference {abs(alone - together).max():.2e}")
-        show(f"{name} to itself without the lead", (alone * whole[name]).sum(1))
         size = (BUNDLED / name / "model.onnx").stat().st_size
         print(
             f"{name}: {size:,} bytes, pairwise {agreement(whole[name], expected):.4f} to reference"

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,6 @@ from hypothesis import strategies as st
 from hypernova.embedder import Embedder, bundled_embedders, find_bundled
 from hypernova.errors import EmbedderError, HypernovaError, NotFoundError, TextError
 from support.commands import run_python
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXTS = [
     "Fix the race in the scheduler",
@@ -247,14 +246,16 @@ _FUZZED: list[Embedder] = []
 
 
 def fuzzed() -> Embedder:
-    """One embedder for all examples: hypothesis and fixtures of a test do not mix."""
+    """One embedder for all examples, with a lead: hypothesis and fixtures do not mix."""
     if not _FUZZED:
-        _FUZZED.append(Embedder.load("static"))
+        with tempfile.TemporaryDirectory() as folder:
+            _FUZZED.append(copy_of("static", Path(folder) / "static", lead_weight=2))
     return _FUZZED[0]
 
 
 # --- the lead --------------------------------------------------------------------------------
-# The oracle: the same models with lead_weight 0, and the rule written out in ``by_hand``.
+# The oracle: the bundled embedders, which have lead_weight 0, and the rule written out in
+# ``by_hand``.
 
 ISSUE = "Scheduler drops a job\n\nSteps to reproduce: start two workers and wait.\n"
 
@@ -283,10 +284,22 @@ def copy_of(name: str, folder: Path, **fields: object) -> Embedder:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
-    """The bundled embedders with the rule off, by name."""
-    folder = tmp_path_factory.mktemp("plain")
-    return {name: copy_of(name, folder / name, lead_weight=0) for name in ("static", "minilm")}
+def plain(static: Embedder, minilm: Embedder) -> dict[str, Embedder]:
+    """The bundled embedders, which have the rule off, by name."""
+    return {"static": static, "minilm": minilm}
+
+
+@pytest.fixture(scope="module")
+def led_by_name(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
+    """The bundled embedders with the rule on, by name."""
+    folder = tmp_path_factory.mktemp("led")
+    return {name: copy_of(name, folder / name, lead_weight=2) for name in ("static", "minilm")}
+
+
+@pytest.fixture(params=["static", "minilm"])
+def led(request: pytest.FixtureRequest, led_by_name: dict[str, Embedder]) -> Embedder:
+    """A bundled embedder with the rule on."""
+    return led_by_name[request.param]
 
 
 LED = [
@@ -310,13 +323,11 @@ LED = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", LED)
-def test_the_lead_counts_twice_more(
-    embedder: Embedder, plain: dict[str, Embedder], text: str
-) -> None:
-    expected = by_hand(plain[embedder.name], text)
-    found = embedder.embed_one(text)
+def test_the_lead_counts_twice_more(led: Embedder, plain: dict[str, Embedder], text: str) -> None:
+    expected = by_hand(plain[led.name], text)
+    found = led.embed_one(text)
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert found @ plain[embedder.name].embed_one(text) < 0.9999, "the rule made no difference"
+    assert found @ plain[led.name].embed_one(text) < 0.9999, "the rule made no difference"
 
 
 @pytest.mark.parametrize(
@@ -329,44 +340,43 @@ def test_the_lead_counts_twice_more(
     ],
 )
 def test_a_text_without_a_lead_of_its_own_is_embedded_as_it_is(
-    embedder: Embedder, plain: dict[str, Embedder], text: str
+    led: Embedder, plain: dict[str, Embedder], text: str
 ) -> None:
-    assert np.array_equal(embedder.embed_one(text), plain[embedder.name].embed_one(text))
+    assert np.array_equal(led.embed_one(text), plain[led.name].embed_one(text))
 
 
-def test_how_lines_end_does_not_change_the_lead(
-    embedder: Embedder, plain: dict[str, Embedder]
-) -> None:
+def test_how_lines_end_does_not_change_the_lead(led: Embedder, plain: dict[str, Embedder]) -> None:
     # The tokenizers take every line end for a space, so that only the lead could tell them apart.
-    expected = embedder.embed_one(ISSUE)
+    expected = led.embed_one(ISSUE)
     for end in ("\r\n", "\r"):
         text = ISSUE.replace("\n", end)
-        assert np.array_equal(
-            plain[embedder.name].embed_one(text), plain[embedder.name].embed_one(ISSUE)
-        )
-        assert np.array_equal(embedder.embed_one(text), expected)
+        assert np.array_equal(plain[led.name].embed_one(text), plain[led.name].embed_one(ISSUE))
+        assert np.array_equal(led.embed_one(text), expected)
 
 
 @pytest.mark.slow
 def test_texts_with_and_without_a_lead_share_a_sequence(
-    embedder: Embedder, plain: dict[str, Embedder]
+    led: Embedder, plain: dict[str, Embedder]
 ) -> None:
-    led = [param.values[0] for param in LED]
-    texts = [text for pair in zip(led, [*TEXTS, "Title", "Body"], strict=True) for text in pair]
-    found = embedder.embed(texts)
+    with_lead = [param.values[0] for param in LED]
+    texts = [
+        text for pair in zip(with_lead, [*TEXTS, "Title", "Body"], strict=True) for text in pair
+    ]
+    found = led.embed(texts)
     assert found.flags["C_CONTIGUOUS"]
     # atol: what padding changes in minilm, see models/README.md.
-    alone = np.stack([embedder.embed_one(text) for text in texts])
+    alone = np.stack([led.embed_one(text) for text in texts])
     np.testing.assert_allclose(found, alone, atol=1e-5)
-    expected = np.stack([by_hand(plain[embedder.name], text) for text in texts])
+    expected = np.stack([by_hand(plain[led.name], text) for text in texts])
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_leads_stay_with_their_texts_across_windows(static: Embedder) -> None:
+def test_leads_stay_with_their_texts_across_windows(led_by_name: dict[str, Embedder]) -> None:
+    embedder = led_by_name["static"]
     texts = [f"title {i}\nof many" if i % 3 else f"number {i}" for i in range(2100)]
-    found = static.embed(texts)
+    found = embedder.embed(texts)
     for i in (0, 1, 2046, 2047, 2048, 2049, 2099):
-        np.testing.assert_allclose(found[i], static.embed_one(texts[i]), atol=1e-6)
+        np.testing.assert_allclose(found[i], embedder.embed_one(texts[i]), atol=1e-6)
 
 
 def test_other_weights_and_lengths(tmp_path: Path, plain: dict[str, Embedder]) -> None:
@@ -422,7 +432,7 @@ def test_the_identity_is_a_copy(static: Embedder) -> None:
 
 def test_no_bundled_embedder_has_another_fingerprint(broken: Path) -> None:
     assert find_bundled("0" * 64) is None
-    change(broken, lead_weight=0)
+    change(broken, lead_weight=2)
     assert find_bundled(Embedder.load(broken).fingerprint) is None
 
 
@@ -434,7 +444,7 @@ def test_a_setting_changes_the_fingerprint_and_a_note_does_not(
     change(broken, licence="another", source="elsewhere")
     assert Embedder.load(broken).fingerprint == static.fingerprint
     found = {static.fingerprint}
-    for field, value in [("head_chars", 1537), ("lead_chars", 199), ("lead_weight", 0)]:
+    for field, value in [("head_chars", 1537), ("lead_chars", 199), ("lead_weight", 2)]:
         change(broken, **{field: value})
         found.add(Embedder.load(broken).fingerprint)
     change(broken, max_tokens=96)
@@ -848,7 +858,7 @@ def test_the_sum_with_the_lead_has_length_1_whoever_normalises(
 ) -> None:
     table = np.ones((30522, 2), dtype=np.float32)
     table[1996], table[7592] = (1, 0), (0, 1)  # "the" and "hello"
-    fields = {"table": table, "unit_length": True, "normalize": normalize}
+    fields = {"table": table, "unit_length": True, "normalize": normalize, "lead_weight": 2}
     embedder = Embedder.load(tiny(broken, inputs=("input_ids",), pooled=True, **fields))
     half = np.sqrt(0.5)
     expected = np.stack([unit(half + 2, half), unit(half, half + 2), unit(half, half)])
@@ -869,8 +879,8 @@ def test_a_lead_that_cancels_its_text_is_an_error(broken: Path) -> None:
         embedder.embed(["hello", "the\nhello", "hello\nhello"])
 
 
-def test_a_short_text_of_one_line_is_one_run(
-    static: Embedder, monkeypatch: pytest.MonkeyPatch
+def test_a_text_is_one_run_and_its_lead_another(
+    static: Embedder, led_by_name: dict[str, Embedder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[tuple[int, ...]] = []
 
@@ -881,12 +891,15 @@ def test_a_short_text_of_one_line_is_one_run(
             runs.append(feeds["input_ids"].shape)
             return session.run(outputs, feeds)
 
-    session = static._model._session
-    monkeypatch.setattr(static._model, "_session", Counting())
-    static.embed_one("the hello")
-    assert runs == [(1, 2)]
-    static.embed_one("the hello\nthe")
-    assert runs == [(1, 2), (1, 3), (1, 2)]
+    for embedder, expected in ((static, [(1, 3)]), (led_by_name["static"], [(1, 3), (1, 2)])):
+        session = embedder._model._session
+        monkeypatch.setattr(embedder._model, "_session", Counting())
+        runs.clear()
+        embedder.embed_one("the hello")
+        assert runs == [(1, 2)]
+        runs.clear()
+        embedder.embed_one("the hello\nthe")
+        assert runs == expected
 
 
 def test_a_row_of_zeros_is_no_fault_until_a_text_needs_it(broken: Path) -> None:

@@ -49,7 +49,7 @@ def reference(shared: Path) -> tuple[list[str], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
-    """Both embedders without the lead, and `minilm` as the reference is.
+    """Both embedders, `minilm` as the reference is.
 
     That reads 256 tokens of the beginning, and no end.
     """
@@ -59,7 +59,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
         shutil.copytree(BUNDLED / name, folder)
         path = folder / "embedder.json"
         settings = json.loads(path.read_text(encoding="utf-8"))
-        settings |= {"lead_weight": 0}
         if settings.pop("tail_tokens", None) is not None:
             settings |= {"max_tokens": 256, "head_chars": 8192, "tail_chars": 0}
         path.write_text(json.dumps(settings), encoding="utf-8")
@@ -89,7 +88,7 @@ def test_the_folder_is_complete_and_small(name: str) -> None:
     assert (BUNDLED / name / "model.onnx").stat().st_size <= 25_000_000
     assert "Apache License" in (BUNDLED / name / "LICENSE").read_text(encoding="utf-8")
     settings = json.loads((BUNDLED / name / "embedder.json").read_text(encoding="utf-8"))
-    assert (settings["lead_chars"], settings["lead_weight"]) == (200, 2), "see models/README.md"
+    assert (settings["lead_chars"], settings["lead_weight"]) == (200, 0), "see models/README.md"
     assert settings["licence"] == "Apache-2.0"
     assert "all-MiniLM-L6-v2" in settings["source"]
 

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from hypernova.embedder.base import TextEmbedder
 
 ROBERTA = GOLDEN / "export" / "roberta-mean" / "tokenizer.json"
-# Settings by name; all run the model of ``static``, which takes any tokens and little time.
+# Settings by name, with a lead unless they say otherwise; all run the model of ``static``, which
+# takes any tokens and little time.
 KINDS: dict[str, dict[str, Any]] = {
-    "static": {},
+    "static": {"lead_weight": 0},
+    "lead": {},
     "short": {"head_chars": 400, "tail_chars": 90},
     "head alone": {"head_chars": 400, "tail_chars": 0},
     "tokens": {"max_tokens": 12, "special_tokens": True},
@@ -62,6 +64,7 @@ def made(kind: str) -> Embedder:
             digest = hashlib.sha256(ROBERTA.read_bytes()).hexdigest()
             described["tokenizer_sha256"] = digest
         path = folder / "embedder.json"
+        described |= {"lead_weight": 2}
         path.write_text(json.dumps(described | KINDS[kind]), encoding="utf-8")
         return Embedder.load(folder)
 

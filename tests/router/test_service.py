@@ -565,11 +565,18 @@ PROSE = [
     "老港口在傍晚的光线下安静无声",
     "كان الميناء القديم هادئا تحت ضوء المساء",
 ]
+# With a body, as those of the table have: a title alone may be unlike them.
 ISSUES = [
-    "TypeError in DataFrame.groupby when the key column holds NaN",
-    "QuerySet.union() drops the ordering of the second query",
-    "ImportError: cannot import name 'foo' from 'bar' after upgrading to 3.2",
-    "matplotlib: legend handles are duplicated when twinx() is used",
+    "TypeError in DataFrame.groupby when the key column holds NaN\n"
+    "A groupby over a column of strings with one NaN fails since 2.1:\n\n"
+    "    df.groupby('key').sum()\n    TypeError: '<' not supported between 'float' and 'str'\n",
+    "QuerySet.union() drops the ordering of the second query\n"
+    "With two ordered querysets, qs1.union(qs2.order_by('name')) returns the rows of qs2 in no "
+    "order. The SQL has no ORDER BY in the second SELECT.",
+    "ImportError: cannot import name 'foo' from 'bar' after upgrading to 3.2\nTo reproduce:\n\n"
+    "    >>> from bar import foo\n    ImportError: cannot import name 'foo' from 'bar'\n",
+    "matplotlib: legend handles are duplicated when twinx() is used\n\n"
+    "    ax2 = ax.twinx()\n    fig.legend()\n\nshows each handle twice; expected once.",
 ]
 
 

@@ -36,7 +36,7 @@ def add_to(commands: Commands) -> None:
         type=float,
         default=0,
         metavar="W",
-        help="extra weight of a text's first line (default 0; the bundled embedders have 2)",
+        help="extra weight of a text's first line (default 0, as in the bundled embedders)",
     )
     parser.set_defaults(run=_export)
 

@@ -15,10 +15,10 @@ from hypernova.embedder.onnx.embedder import Embedder
 from hypernova.embedder.onnx.files import (
     MODEL,
     TOKENIZER,
+    EmbedderFiles,
     bundled_embedders,
-    find_bundled,
+    find_bundled_model,
     read_checked,
-    read_settings,
 )
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD, SharedParts, SkipSharedEmbedder
@@ -26,7 +26,6 @@ from hypernova.errors import ArtifactError, EmbedderMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def open_embedder(
@@ -76,7 +75,7 @@ def open_embedder(
 def load_bundled_for(
     identity: Mapping[str, object], *, threads: int = 1, device: Device = "cpu"
 ) -> TextEmbedder:
-    """Load the bundled embedder that an identity names, with the artifact's shared parts.
+    """Load the bundled embedder that an identity names, with its settings and shared parts.
 
     Raises:
         EmbedderMismatchError: The artifact routes vectors only, or its embedder is not bundled.
@@ -86,7 +85,7 @@ def load_bundled_for(
         DeviceError: As in `Embedder.load`.
     """
     parts = SharedParts.from_identity(identity)
-    embedder = Embedder.load(_bundled_folder(identity), threads=threads, device=device)
+    embedder = Embedder.load_files(_bundled_files(identity), threads=threads, device=device)
     return embedder if parts is None else _skipping(identity, embedder, parts)
 
 
@@ -101,23 +100,24 @@ def check_bundled_for(identity: Mapping[str, object]) -> None:
         EmbedderError: A file of the embedder is missing or damaged.
     """
     SharedParts.from_identity(identity)
-    folder = _bundled_folder(identity)
-    settings = read_settings(folder)
+    folder, settings = _bundled_files(identity)
     for name in (MODEL, TOKENIZER):
         read_checked(folder, name, settings)
 
 
 def has_bundled(identity: Mapping[str, object]) -> bool:
     """Return whether the embedder of an identity is bundled, apart from its shared parts."""
-    return find_bundled(_inner_fingerprint(identity)) is not None
+    return find_bundled_model(identity, _inner_fingerprint(identity)) is not None
 
 
 def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEmbedder:
     """Return a given embedder with the artifact's shared parts; refuse any other embedder.
 
+    A bundled embedder is given the settings that it had when the artifact was fitted.
+
     Returns:
-        ``embedder``, wrapped so that it skips the shared parts of the artifact, if there are any,
-        and not those of another artifact.
+        ``embedder``, or the same model with those settings, wrapped so that it skips the shared
+        parts of the artifact, if there are any, and not those of another artifact.
 
     Raises:
         EmbedderMismatchError: ``embedder`` is another one than the artifact's; the message names
@@ -130,15 +130,31 @@ def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> Te
         embedder = embedder.embedder
         if embedder.fingerprint == identity["fingerprint"]:
             return embedder
-    parts = SharedParts.from_identity(identity)
-    if parts is not None and embedder.fingerprint == _inner_fingerprint(identity):
-        return _skipping(identity, embedder, parts)
-    expected = {"name": identity["name"], "fingerprint": _inner_fingerprint(identity)}
+    parts, fingerprint = SharedParts.from_identity(identity), _inner_fingerprint(identity)
+    if isinstance(embedder, Embedder) and embedder.fingerprint != fingerprint:
+        embedder = embedder._with_settings_of(identity, fingerprint) or embedder
+    if embedder.fingerprint == fingerprint:
+        return embedder if parts is None else _skipping(identity, embedder, parts)
+    expected = {"name": identity["name"], "fingerprint": fingerprint}
     given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
     raise EmbedderMismatchError(
         f"the artifact was fitted with the embedder {embedder_label(expected)}, and the one given "
-        f"is {embedder_label(given)}: pass the former, or fit again with the latter"
+        f"is {embedder_label(given)}{_difference(identity, embedder)}: pass the former, or fit "
+        "again with the latter"
     )
+
+
+def _difference(identity: Mapping[str, object], embedder: TextEmbedder) -> str:
+    """Name the settings in which an embedder of the artifact's name differs; empty if none."""
+    given = embedder.identity
+    differing = [
+        f"{field} ({identity[field]} and {value})"
+        for field, value in sorted(given.items())
+        if field in identity and not isinstance(value, list) and identity[field] != value
+    ]
+    if identity["name"] != embedder.name or not differing:
+        return ""
+    return f", with another {' and '.join(differing)}"
 
 
 def embedder_label(identity: Mapping[str, object]) -> str:
@@ -146,7 +162,7 @@ def embedder_label(identity: Mapping[str, object]) -> str:
     return f"{identity['name']} ({str(identity['fingerprint'])[:12]})"
 
 
-def _bundled_folder(identity: Mapping[str, object]) -> Path:
+def _bundled_files(identity: Mapping[str, object]) -> EmbedderFiles:
     if identity["kind"] == "vectors":
         raise EmbedderMismatchError(
             f"this artifact routes vectors only ({identity['name']}): no text can be embedded to "
@@ -154,20 +170,20 @@ def _bundled_folder(identity: Mapping[str, object]) -> Path:
         )
     fingerprint = _inner_fingerprint(identity)
     named = embedder_label({"name": identity["name"], "fingerprint": fingerprint})
-    folder = find_bundled(fingerprint)
-    if folder is None and identity.get("source") == CALLABLE:
+    files = find_bundled_model(identity, fingerprint)
+    if files is None and identity.get("source") == CALLABLE:
         raise EmbedderMismatchError(
             f"the artifact was fitted with the callable embedder {named}, which "
             "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
             f"name={identity['name']!r}, dim={identity['dim']})"
         )
-    if folder is None:
+    if files is None:
         raise EmbedderMismatchError(
             f"the artifact was fitted with the embedder {named}, which is none of "
             f"the bundled ones ({', '.join(sorted(bundled_embedders()))}): "
             "pass embedder= with its folder"
         )
-    return folder
+    return files
 
 
 def _inner_fingerprint(identity: Mapping[str, object]) -> str:

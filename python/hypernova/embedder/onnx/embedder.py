@@ -22,7 +22,9 @@ from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.onnx.files import (
     MODEL,
     TOKENIZER,
+    EmbedderFiles,
     find_bundled,
+    find_bundled_model,
     fingerprint_of,
     identity_of,
     is_bundled,
@@ -40,7 +42,7 @@ from hypernova.unpickled import UnpickledCache
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
@@ -119,7 +121,13 @@ class Embedder(TextEmbedder):
         if threads < 1:
             raise ValueError(f"threads is {threads}, expected at least 1")
         folder = locate(source)
-        settings = read_settings(folder)
+        files = EmbedderFiles(folder, read_settings(folder))
+        return cls.load_files(files, threads=threads, device=device)
+
+    @classmethod
+    def load_files(cls, files: EmbedderFiles, *, threads: int, device: Device) -> Embedder:
+        """Load an embedder with given settings; as `load`, which reads them from the folder."""
+        folder, settings = files
         # Both files are hashed and loaded from the same bytes: those that were checked run.
         graph = read_checked(folder, MODEL, settings)
         session, used = load_session(folder, graph, threads, device)
@@ -288,6 +296,14 @@ class Embedder(TextEmbedder):
         """
         return self._tokenizer.read_spans(text)
 
+    def _with_settings_of(self, identity: Mapping[str, Any], fingerprint: str) -> Embedder | None:
+        """Return a bundled embedder with the settings of an identity; see `find_bundled_model`."""
+        files = find_bundled_model(identity, fingerprint) if is_bundled(self._place) else None
+        if files is None or files.settings["name"] != self.name:
+            return None
+        threads, device = self._options
+        return type(self).load_files(files, threads=threads, device=device)
+
     def _min_batch(self) -> int:
         return 1 if self._device == "cpu" else self._model.max_texts
 
@@ -296,8 +312,14 @@ class Embedder(TextEmbedder):
 
     def __reduce__(self) -> tuple[Callable[..., TextEmbedder], tuple[object, ...]]:
         # The model is not sent: a pickle names its place and its fingerprint.
-        place = None if is_bundled(self._place) else str(self._place)
-        return _load_again, (type(self), place, self.name, self._fingerprint, *self._options)
+        place: str | None = str(self._place)
+        settings = None
+        if is_bundled(self._place):
+            place = None
+            if find_bundled(self._fingerprint) is None:  # of an artifact of another version
+                settings = self._identity
+        named = type(self), place, self.name, self._fingerprint
+        return _load_again, (*named, *self._options, settings)
 
     def __copy__(self) -> Embedder:
         return self  # immutable
@@ -336,6 +358,7 @@ def _load_again(
     fingerprint: str,
     threads: int,
     device: Device,
+    settings: dict[str, Any] | None = None,
 ) -> TextEmbedder:
     """Load the embedder that a pickle names, or return the one that another pickle has loaded.
 
@@ -346,6 +369,7 @@ def _load_again(
         fingerprint: Of the embedder that was pickled.
         threads: As in `Embedder.load`.
         device: As in `Embedder.load`.
+        settings: Of one of the package's own, where they are not those of its folder.
 
     Raises:
         EmbedderMismatchError: The folder holds another embedder now, or none of that fingerprint
@@ -354,13 +378,15 @@ def _load_again(
     """
 
     def load(_: Iterator[object]) -> TextEmbedder:
-        source = find_bundled(fingerprint) if place is None else place
-        if source is None:
-            raise EmbedderMismatchError(
-                f"a pickle names the bundled embedder {name} ({fingerprint[:12]}), which this "
-                "hypernova does not have: pickle and unpickle with the same version"
-            )
-        embedder: TextEmbedder = kind.load(source, threads=threads, device=device)
+        if place is None:
+            files = find_bundled_model(settings or {}, fingerprint)
+            if files is None:
+                raise EmbedderMismatchError(
+                    f"a pickle names the bundled embedder {name} ({fingerprint[:12]}), which this "
+                    "hypernova does not have: pickle and unpickle with the same version"
+                )
+            return kind.load_files(files, threads=threads, device=device)
+        embedder: TextEmbedder = kind.load(place, threads=threads, device=device)
         if embedder.fingerprint != fingerprint:
             raise EmbedderMismatchError(
                 f"{place}: a pickle names the embedder {name} ({fingerprint[:12]}), and the folder "

@@ -9,9 +9,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.errors import EmbedderError, NotFoundError
@@ -54,6 +54,20 @@ _OPTIONAL: dict[str, _Rule] = {
     "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
 }
 _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
+# By these an identity names a bundled embedder, whatever its settings are.
+_SAME_MODEL = ("name", "model_sha256", "tokenizer_sha256")
+
+
+class EmbedderFiles(NamedTuple):
+    """A folder with a model and its tokenizer, and the settings to use them with.
+
+    Attributes:
+        folder: The folder.
+        settings: As `read_settings` gives them, or those of an identity.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
 
 
 def bundled_embedders() -> dict[str, Path]:
@@ -84,6 +98,39 @@ def find_bundled(fingerprint: str) -> Path | None:
     for folder in bundled_embedders().values():
         if fingerprint_of(read_settings(folder)) == fingerprint:
             return folder
+    return None
+
+
+def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
+    """Find the bundled embedder that an identity names, with the settings of that identity.
+
+    The settings of a bundled embedder may change from one version of the package to another, its
+    model and its name do not. An identity states all settings, so that the model of today makes
+    the vectors that it made with the settings of then.
+
+    Args:
+        identity: Of an artifact, which may come from anywhere; unknown fields are left out.
+        fingerprint: That the settings must have.
+
+    Returns:
+        The folder and the settings; None if no bundled embedder has that name and these files, or
+        if the settings are malformed or have another fingerprint.
+
+    Raises:
+        EmbedderError: As in `find_bundled`.
+    """
+    stated = {field: identity[field] for field in IDENTITY | _OPTIONAL if field in identity}
+    for folder in bundled_embedders().values():
+        settings = read_settings(folder)
+        if fingerprint_of(settings) == fingerprint:
+            return EmbedderFiles(folder, settings)
+        if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
+            continue
+        try:
+            check_settings(stated, folder / SETTINGS)
+        except EmbedderError:
+            return None
+        return EmbedderFiles(folder, stated) if fingerprint_of(stated) == fingerprint else None
     return None
 
 
@@ -151,6 +198,20 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise EmbedderError(f"{path}: not JSON: {first_line(error)}") from error
     if not isinstance(settings, dict):
         raise EmbedderError(f"{path}: expected a JSON object, found {_show(settings)}")
+    check_settings(settings, path)
+    return settings
+
+
+def check_settings(settings: dict[str, Any], path: Path) -> None:
+    """Check every field of an embedder's settings.
+
+    Args:
+        settings: The fields.
+        path: Where they stand, for messages.
+
+    Raises:
+        EmbedderError: A field is missing, unknown or wrong.
+    """
     known = IDENTITY | _OPTIONAL | _INFORMATION
     for field in settings:
         if field not in known:
@@ -169,7 +230,6 @@ def read_settings(folder: Path) -> dict[str, Any]:
             f"{path}: tail_tokens is {settings['tail_tokens']}, but max_tokens, of which it is a "
             "part, is null"
         )
-    return settings
 
 
 def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
