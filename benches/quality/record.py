@@ -100,11 +100,12 @@ def markdown(run: Run, comparisons: Sequence[Comparison]) -> str:
 Held-out: tasks are dealt into folds, equal prompts together, and each router learns and \
 tunes on the training part of each fold alone. Accuracy is the mean score of the chosen models, \
 over tasks and repeats. Intervals are 95% percentile intervals of a bootstrap over prompts and \
-repeats; *hypernova minus it* is paired by task, over the tasks that both have an outcome for. *No outcome* is the share of \
-decisions whose model has no outcome for the task; accuracy is over the others. *Above the mix* \
-is the mean over cost weights of the accuracy above a random mix of two single models at the \
-same cost, the models chosen in the training part. *Training* is CPU seconds of one thread for one \
-fold, tuning included, embedding not. *Knob* is the median over folds, and the range.""",
+repeats; *hypernova minus it* is paired by task, over the tasks that both have an outcome for. \
+*No outcome* is the share of decisions whose model has no outcome for the task; accuracy is \
+over the others. *Above the mix* is the mean over cost weights of the accuracy above a random \
+mix of two single models at the same cost, the models chosen in the training part. *Training* is \
+CPU seconds of one thread for one fold, tuning included, embedding not. *Knob* is the median over \
+folds, and the range.""",
         *(_section(comparison) for comparison in comparisons),
         "## The routers\n\n" + ROUTERS,
     ]

@@ -233,7 +233,8 @@ def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) ->
             options={"ftol": LOGISTIC_TOLERANCE},
         )
         flat = found.x
-        yield Linear(flat.reshape(shape)[:-1], flat.reshape(shape)[-1])
+        weights, intercepts = flat.reshape(shape)[:-1], flat.reshape(shape)[-1]
+        yield Linear(weights, np.where(known.any(axis=0), intercepts, -np.inf))
 
 
 def nordlys(train: Training) -> Fitted:
