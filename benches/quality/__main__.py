@@ -21,7 +21,18 @@ from hypernova.embedder import Embedder
 from hypernova.errors import EvaluationError, HypernovaError
 from hypernova.training.embedding import embed_table
 
-TABLES = ("swebench_verified", "llmrouter_mixed", "routellm_mmlu")
+TABLES = (
+    "swebench_verified",
+    "llmrouter_mixed",
+    "routellm_mmlu",
+    "mmlu_pro",
+    "routerdc",
+    "zeroeval",
+    "zeroeval_holes",
+    "routerbench3",
+)
+# By default tables are dealt until about so many tasks were held out, at most so often.
+HELD_OUT_TASKS, MAX_REPEATS = 3000, 6
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="TABLE",
         help="an outcome table, or the name of a sample table; by default all samples",
     )
-    parser.add_argument("--embedder", default="minilm", metavar="static|minilm|DIR")
+    parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument(
         "--repeats",
@@ -45,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="[TABLE=]N",
-        help="times that tasks are dealt into folds (10); with a name, for that table only",
+        help="times that tasks are dealt into folds; with a name, for that table only; "
+        "by default once, and smaller tables up to 6 times",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes; by default all cores")
@@ -62,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    repeats = {None: 10, **dict(arguments.repeats)}
+    repeats = dict(arguments.repeats)
     jobs = arguments.jobs or len(os.sched_getaffinity(0))
     limits = {"folds": (arguments.folds, 2), "jobs": (jobs, 1), "seed": (arguments.seed, 0)}
     for name, (value, minimum) in limits.items():
@@ -85,7 +97,8 @@ def _run(arguments: argparse.Namespace) -> None:
     comparisons = []
     for table in tables:
         embedded = embed_table(table, embedder, None, sys.stderr.isatty())
-        times = repeats.get(table.name, repeats[None])
+        usual = min(max(round(HELD_OUT_TASKS / table.n_tasks), 1), MAX_REPEATS)
+        times = repeats.get(table.name, repeats.get(None, usual))
         comparison = compare(
             table,
             embedded.vectors,
@@ -99,8 +112,9 @@ def _run(arguments: argparse.Namespace) -> None:
         comparisons.append(comparison)
         leads = (f"{row.router} {row.accuracy:.4f}" for row in comparison.rows)
         print(f"{table.name}: {', '.join(leads)}", flush=True)
-    options = [f"--repeats {repeats[None]}"]
-    options += [f"--repeats {name}={n}" for name, n in repeats.items() if name is not None]
+    options = [
+        f"--repeats {n}" if name is None else f"--repeats {name}={n}" for name, n in repeats.items()
+    ]
     command = " ".join(
         [
             "python -m benches.quality",

@@ -7,6 +7,9 @@ it did not learn from. A knob is tuned for the score of the chosen models, which
 comparison reports. Of knobs that do equally well the router uses the one that trusts the
 prompts least; of models predicted to do equally well in a task, the one with the better
 rate in the whole training part, then the lower index.
+
+Where outcomes are missing each model is learned from its own tasks, and a model that was tried
+less than half as often as the most tried one is not the best single model.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
 from hypernova.training.cross_validation import deal_folds
+from hypernova.training.estimates.outcome_sums import classes_of
+from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +41,10 @@ INNER_FOLDS = 5
 # regressions takes some twenty-five times as long as one of ridge regressions.
 RIDGE_REPEATS = 4
 LOGISTIC_REPEATS = 1
+# Its penalty is tuned on at most this number of training tasks, and it is fitted on all.
+LOGISTIC_TASKS = 3000
+# Of the ridge regression that is not tuned.
+PLAIN_PENALTY = 30.0
 # Relative. Predictions are then within 0.02 logits of those of 1e-12, in half the time.
 LOGISTIC_TOLERANCE = 1e-7
 CLUSTERS = 20
@@ -48,7 +57,7 @@ class Training:
 
     Attributes:
         vectors: float32 (n, dim), rows of unit length.
-        score: float64 (n, m) in 0..1, without holes.
+        score: float64 (n, m) in 0..1, NaN where there is no outcome.
         prompts: (n,) the same number for tasks with the same prompt.
         seed: Seed of learning.
     """
@@ -58,6 +67,11 @@ class Training:
     prompts: Ints
     seed: int
 
+    @property
+    def rates(self) -> Floats:
+        """Mean score of each model, (m,); -inf for one that was tried less than half as often."""
+        return single_rates(self.score)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -66,10 +80,13 @@ class Fitted:
     Attributes:
         choose: Function from vectors, float32 (n, dim), to models, (n,).
         knob: The tuned knob; None without a knob.
+        estimate: Function from vectors to the success of each model, (n, m); None for a router
+            that is compared without costs only.
     """
 
     choose: Callable[[Floats], Ints]
     knob: float | None = None
+    estimate: Callable[[Floats], Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ class Linear:
 
 def best_single(train: Training) -> Fitted:
     """Choose the model with the best mean score, for every prompt."""
-    best = int(np.argmax(train.score.mean(axis=0)))
+    best = int(np.argmax(train.rates))
     return Fitted(lambda vectors: np.full(len(vectors), best))
 
 
@@ -108,7 +125,9 @@ def knn(train: Training) -> Fitted:
 
     def choose(vectors: Floats) -> Ints:
         near = index.kneighbors(vectors, k, return_distance=False)
-        return best_of(train.score[near].sum(axis=1), train)
+        scores = train.score[near]
+        known = ~np.isnan(scores)
+        return best_of(_means(np.where(known, scores, 0.0).sum(axis=1), known.sum(axis=1)), train)
 
     return Fitted(choose, k)
 
@@ -127,11 +146,14 @@ def knn_accuracy(train: Training, tried: Sequence[int]) -> list[float]:
     )
     own = train.prompts[near] == train.prompts[:, None]
     near = np.take_along_axis(near, np.argsort(own, axis=1, kind="stable"), axis=1)
-    total = np.zeros_like(train.score)
+    total, n = np.zeros_like(train.score), np.zeros_like(train.score)
+    known = ~np.isnan(train.score)
+    score = np.where(known, train.score, 0.0)
     accuracy = []
     for start, end in pairwise([0, *tried]):
-        total += train.score[near[:, start:end]].sum(axis=1)
-        accuracy.append(_mean_score(train.score, best_of(total, train)))
+        total += score[near[:, start:end]].sum(axis=1)
+        n += known[near[:, start:end]].sum(axis=1)
+        accuracy.append(_mean_score(train.score, best_of(_means(total, n), train)))
     return accuracy
 
 
@@ -140,9 +162,15 @@ def ridge(train: Training) -> Fitted:
     return _tuned(train, ridge_path, RIDGE_REPEATS)
 
 
+def plain_ridge(train: Training) -> Fitted:
+    """Fit a ridge regression of each model's score on the vector, with one penalty for ever."""
+    (fitted,) = ridge_path(train.vectors, train.score, [PLAIN_PENALTY])
+    return Fitted(lambda vectors: best_of(fitted.predict(vectors), train), None, fitted.predict)
+
+
 def logistic(train: Training) -> Fitted:
     """Fit a logistic regression of each model's success on the vector, one penalty for all."""
-    return _tuned(train, logistic_path, LOGISTIC_REPEATS)
+    return _tuned(train, logistic_path, LOGISTIC_REPEATS, LOGISTIC_TASKS)
 
 
 def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
@@ -150,16 +178,25 @@ def ridge_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> It
 
     Args:
         vectors: (n, dim).
-        score: (n, m).
+        score: (n, m), NaN where there is no outcome.
         penalties: Factors of the sum of squared weights, against the sum of squared errors.
     """
-    centre, rates = vectors.mean(axis=0, dtype=np.float64), score.mean(axis=0)
-    centred = vectors - centre
-    spread, axes = np.linalg.eigh(centred.T @ centred)
-    along = axes.T @ (centred.T @ (score - rates))
-    for penalty in penalties:
-        weights = axes @ (along / (spread + penalty)[:, None])
-        yield Linear(weights, rates - centre @ weights)
+    dim, m = vectors.shape[1], score.shape[1]
+    weights, intercepts = np.zeros((len(penalties), dim, m)), np.zeros((len(penalties), m))
+    for models in map(list, classes_of(score)):
+        known = ~np.isnan(score[:, models[0]])
+        if not known.any():
+            intercepts[:, models] = -np.inf
+            continue
+        x, y = vectors[known], score[np.ix_(known, models)]
+        centre, rates = x.mean(axis=0, dtype=np.float64), y.mean(axis=0)
+        centred = x - centre
+        spread, axes = np.linalg.eigh(centred.T @ centred)
+        along = axes.T @ (centred.T @ (y - rates))
+        for i, penalty in enumerate(penalties):
+            solved = axes @ (along / (spread + penalty)[:, None])
+            weights[i][:, models], intercepts[i, models] = solved, rates - centre @ solved
+    yield from map(Linear, weights, intercepts)
 
 
 def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) -> Iterator[Linear]:
@@ -169,17 +206,19 @@ def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) ->
 
     Args:
         vectors: (n, dim).
-        score: (n, m) in 0..1.
+        score: (n, m) in 0..1, NaN where there is no outcome.
         penalties: Factors of half the sum of squared weights, against the sum of log losses.
     """
     rows = vectors.astype(np.float64)
     shape = (rows.shape[1] + 1, score.shape[1])
+    known = ~np.isnan(score)
+    score = np.where(known, score, 0.0)
 
     def loss(flat: Floats, penalty: float) -> tuple[float, Floats]:
         weights, intercepts = flat.reshape(shape)[:-1], flat.reshape(shape)[-1]
         logit = rows @ weights + intercepts
-        value = (np.logaddexp(0.0, logit) - score * logit).sum()
-        slope = expit(logit) - score
+        value = (np.logaddexp(0.0, logit) - score * logit)[known].sum()
+        slope = np.where(known, expit(logit) - score, 0.0)
         gradient = np.vstack([rows.T @ slope + penalty * weights, slope.sum(axis=0)])
         return float(value + 0.5 * penalty * (weights**2).sum()), gradient.ravel()
 
@@ -194,7 +233,8 @@ def logistic_path(vectors: Floats, score: Floats, penalties: Sequence[float]) ->
             options={"ftol": LOGISTIC_TOLERANCE},
         )
         flat = found.x
-        yield Linear(flat.reshape(shape)[:-1], flat.reshape(shape)[-1])
+        weights, intercepts = flat.reshape(shape)[:-1], flat.reshape(shape)[-1]
+        yield Linear(weights, np.where(known.any(axis=0), intercepts, -np.inf))
 
 
 def nordlys(train: Training) -> Fitted:
@@ -204,8 +244,35 @@ def nordlys(train: Training) -> Fitted:
     """
     found = KMeans(CLUSTERS, n_init=STARTS, random_state=train.seed).fit(train.vectors)
     member = found.labels_[:, None] == np.arange(CLUSTERS)
-    best = best_of(member.T.astype(np.float64) @ train.score, train)
+    known = ~np.isnan(train.score)
+    total = member.T.astype(np.float64) @ np.where(known, train.score, 0.0)
+    best = best_of(_means(total, member.T.astype(np.float64) @ known), train)
     return Fitted(lambda vectors: best[found.predict(vectors)])
+
+
+def group_rates(train: Training, groups: Ints, n_groups: int) -> Floats:
+    """Compute the mean score of each model in each group, (n_groups, m).
+
+    A group has the overall rates of the models where the training part has none of it; a model
+    that was tried in a group less than half as often as another one is not its best.
+
+    Args:
+        train: The training part.
+        groups: Group of each of its tasks, (n,), -1 where it has none.
+        n_groups: Number of groups.
+    """
+    rates = [
+        single_rates(train.score[groups == g]) if (groups == g).any() else train.rates
+        for g in range(n_groups)
+    ]
+    return np.stack(rates)
+
+
+def single_rates(score: Floats) -> Floats:
+    """Compute the mean score of each model, -inf for one tried less than half as often, (m,)."""
+    n = (~np.isnan(score)).sum(axis=0)
+    rates: Floats = np.where((n > 0) & (2 * n >= n.max()), mean_known(score), -np.inf)
+    return rates
 
 
 def best_of(predicted: Floats, train: Training) -> Ints:
@@ -215,7 +282,7 @@ def best_of(predicted: Floats, train: Training) -> Ints:
         predicted: (n, m); only the order within a row counts.
         train: The source of the overall rates.
     """
-    order = np.argsort(-train.score.mean(axis=0), kind="stable")
+    order = np.argsort(-train.rates, kind="stable")
     chosen: Ints = order[np.argmax(predicted[:, order], axis=1)]
     return chosen
 
@@ -224,22 +291,28 @@ def _tuned(
     train: Training,
     path: Callable[[Floats, Floats, Sequence[float]], Iterator[Linear]],
     repeats: int,
+    max_tasks: int | None = None,
 ) -> Fitted:
     # From the largest penalty down, so that each fit starts near its end.
     penalties = PENALTIES[::-1]
     rng = np.random.default_rng(train.seed)
-    total = np.zeros(len(penalties))
+    total, n = np.zeros(len(penalties)), np.zeros(len(penalties))
+    kept = np.arange(len(train.prompts))
+    if max_tasks is not None and len(kept) > max_tasks:
+        kept = rng.permutation(kept)[:max_tasks]
+    vectors, score = train.vectors[kept], train.score[kept]
     for _ in range(repeats):
-        fold = deal_folds(train.prompts, INNER_FOLDS, rng)
+        fold = deal_folds(train.prompts[kept], INNER_FOLDS, rng)
         for f in range(INNER_FOLDS):
             inside, outside = fold != f, fold == f
-            fits = path(train.vectors[inside], train.score[inside], penalties)
-            for i, fitted in enumerate(fits):
-                chosen = best_of(fitted.predict(train.vectors[outside]), train)
-                total[i] += train.score[outside, chosen].sum()
-    penalty = _best_knob(penalties, total / (repeats * len(train.prompts)))
+            for i, fitted in enumerate(path(vectors[inside], score[inside], penalties)):
+                chosen = best_of(fitted.predict(vectors[outside]), train)
+                reached = score[outside][np.arange(outside.sum()), chosen]
+                total[i] += np.nansum(reached)
+                n[i] += (~np.isnan(reached)).sum()
+    penalty = _best_knob(penalties, total / np.maximum(n, 1.0))
     (tuned,) = path(train.vectors, train.score, [penalty])
-    return Fitted(lambda vectors: best_of(tuned.predict(vectors), train), penalty)
+    return Fitted(lambda vectors: best_of(tuned.predict(vectors), train), penalty, tuned.predict)
 
 
 def _best_knob(tried: Sequence[float], accuracy: Sequence[float] | Floats) -> float:
@@ -248,7 +321,13 @@ def _best_knob(tried: Sequence[float], accuracy: Sequence[float] | Floats) -> fl
 
 
 def _mean_score(score: Floats, chosen: Ints) -> float:
-    return float(score[np.arange(len(chosen)), chosen].mean())
+    return float(mean_known(score[np.arange(len(chosen)), chosen]))
+
+
+def _means(total: Floats, n: Floats) -> Floats:
+    """Divide sums of scores by their number; a model without an outcome is the last choice."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(n > 0, total / n, -np.inf)
 
 
 def _index(vectors: Floats) -> NearestNeighbors:

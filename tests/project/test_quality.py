@@ -19,7 +19,18 @@ pytest.importorskip("sklearn", reason="the other routers use scikit-learn")
 from typing import TYPE_CHECKING
 
 from benches.quality import rivals
-from benches.quality.compare import HINDSIGHT, HYPERNOVA, ORACLE, RIVALS, check, choose, compare
+from benches.quality.compare import (
+    GROUP_KNOWN,
+    HINDSIGHT,
+    HULL,
+    HYPERNOVA,
+    ORACLE,
+    RIVALS,
+    calibration,
+    check,
+    choose,
+    compare,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import hypernova
@@ -221,14 +232,78 @@ class TestComparison:
         assert single.lead == pytest.approx(report["gain"]["mean"], abs=1e-6)
         assert single.lead_ci95 == pytest.approx(report["gain"]["ci95"], abs=1e-6)
 
-    def test_holes_and_small_tables_are_refused(self, table) -> None:
+    def test_every_model_is_learned_from_its_own_tasks(self, table) -> None:
+        """With the outcomes that a model has in half of the table it alone is fitted on those."""
         score = table.score.copy()
-        score[3, 1] = np.nan
-        holed = hypernova.OutcomeTable.from_arrays(
-            task_ids=table.task_ids, prompts=table.prompts, models=table.models, score=score
+        score[::2, 1] = np.nan
+        rows = np.arange(1, len(score), 2)
+        for path in (rivals.ridge_path, rivals.logistic_path):
+            (all_models,) = path(table.embedding, score, [3.0])
+            (own,) = path(table.embedding[rows], table.score[rows], [3.0])
+            (whole,) = path(table.embedding, table.score, [3.0])
+            for at, expected in ((1, own), (2, whole)):
+                found = all_models.predict(table.embedding)[:, at]
+                assert found == pytest.approx(expected.predict(table.embedding)[:, at], abs=0.02)
+
+    @pytest.mark.parametrize("router", RIVALS)
+    def test_no_router_takes_a_model_without_outcomes(self, table, router) -> None:
+        score = table.score.copy()
+        score[:, 0] = np.nan
+        train = rivals.Training(table.embedding, score, table.prompt_groups(), seed=5)
+        assert 0 not in RIVALS[router](train).choose(table.embedding[:60])
+
+    def test_the_best_of_a_group_was_tried_there(self) -> None:
+        nan = np.nan
+        score = np.array([[1, 0, nan], [0, 1, nan], [1, 0, nan], [0, 1, 1], [0, 1, nan]])
+        train = rivals.Training(np.eye(5, dtype=np.float32), score, np.arange(5), seed=0)
+        rates = rivals.group_rates(train, np.array([0, 0, 0, 1, 1]), 3)
+        assert rates[0].tolist() == [pytest.approx(2 / 3), pytest.approx(1 / 3), -np.inf]
+        assert rates[1].tolist() == [0, 1, 1]
+        assert rates[2].tolist() == [0.4, 0.6, -np.inf]
+
+    def test_calibration_is_that_of_loops(self) -> None:
+        rng = np.random.default_rng(0)
+        estimates = np.append(rng.random(300), [0.0, 1.0])
+        outcomes = (rng.random(302) < estimates**2).astype(float)
+        rates = np.full(302, 0.4)
+        found = calibration(estimates, outcomes, rates)
+        error = 0.0
+        for low in range(10):
+            inside = [i for i in range(302) if min(int(estimates[i] * 10), 9) == low]
+            error += abs(sum(estimates[i] - outcomes[i] for i in inside)) / 302
+        assert found.error == pytest.approx(error)
+        assert found.brier == pytest.approx(
+            np.mean([(e - o) ** 2 for e, o in zip(estimates, outcomes, strict=True)])
         )
-        with pytest.raises(EvaluationError, match="1 hole"):
-            check(holed, 5)
+        assert found.brier_of_rates == pytest.approx(np.mean((0.4 - outcomes) ** 2))
+
+    @pytest.mark.slow
+    def test_holes_and_the_frontier_are_those_of_the_judge(self) -> None:
+        """Groups too: where they tell all, the best model of each is the best of each centre."""
+        made = make_table(each=6, noise=0.0)
+        score = made.score.copy()
+        score[np.random.default_rng(0).random(score.shape) < 0.1] = np.nan
+        groups = [f"g{i // 6 % MODELS}" for i in range(made.n_tasks)]
+        holed = hypernova.OutcomeTable.from_arrays(
+            task_ids=made.task_ids, prompts=made.prompts, models=made.models, score=score,
+            cost_usd=made.cost_usd, groups=groups, embedding=made.embedding,
+        )  # fmt: skip
+        comparison = compare(
+            holed, holed.embedding, embedder="made", folds=3, repeats=1, seed=7, jobs=1
+        )
+        report = hypernova.evaluate(holed, folds=3, repeats=1, seed=7, jobs=1).to_dict()
+        rows = {row.router: row for row in comparison.rows}
+        ours = rows[HYPERNOVA]
+        assert ours.accuracy == pytest.approx(report["held_out"]["accuracy"], abs=1e-6)
+        assert 0 < ours.unscored < 0.2
+        assert ours.frontier == pytest.approx(report["frontier_gain"]["mean"], abs=1e-6)
+        assert rows[HULL].accuracy == pytest.approx(
+            report["cost_matched_mix"]["accuracy"], abs=1e-6
+        )
+        assert rows[GROUP_KNOWN].accuracy == 1.0
+        assert 0 < comparison.calibration.brier < comparison.calibration.brier_of_rates
+
+    def test_small_tables_are_refused(self, table) -> None:
         with pytest.raises(EvaluationError, match="20 for as many clusters"):
             check(table.subset(np.arange(24)), 5)
 
@@ -253,7 +328,9 @@ class TestCommand:
         assert "3 folds, dealt once, seed 0" in text
         with record.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
-        assert [line["router"] for line in lines] == [HYPERNOVA, *RIVALS, HINDSIGHT, ORACLE]
+        assert [line["router"] for line in lines] == [
+            HYPERNOVA, *RIVALS, HULL, HINDSIGHT, ORACLE,
+        ]  # fmt: skip
         for line in lines:
             accuracy = f"{float(line['accuracy']):.4f}"
             assert re.search(rf"^\| (\*\*)?{line['router']}(\*\*)? \| {accuracy} \|", text, re.M)
@@ -262,6 +339,6 @@ class TestCommand:
     def test_says_what_is_not_there(self, tmp_path) -> None:
         done = self.run("--record", tmp_path, HYPERNOVA_SHARED=str(tmp_path))
         assert done.returncode == 1
-        assert done.stderr.count("skipped") == 3
+        assert done.stderr.count("skipped") == 8
         assert "no table to compare on" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr

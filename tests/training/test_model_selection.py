@@ -13,12 +13,13 @@ import hypernova
 from hypernova.training.cross_validation import (
     FOLDS,
     CrossValidation,
+    FoldEstimates,
     count_repeats,
     deal_folds,
     deals,
 )
 from hypernova.training.held_out_scores import HeldOutScores
-from hypernova.training.model_selection import count_ticks, select_setting
+from hypernova.training.model_selection import _choose_guard, count_ticks, select_setting
 from hypernova.training.partition import CLUSTERS, MIN_PROMPTS_PER_CLUSTER, find_partition
 from hypernova.training.trainer import learn
 from support.factories import blobs, flipped, interleaved, make_table, two_kinds, unit
@@ -231,6 +232,32 @@ class TestLearn:
         # Without the names, the same table does worse.
         plain = learn(make_table(vectors, score), vectors)
         assert plain.selection.held_out.accuracy < chosen.selection.held_out.accuracy - 0.03
+
+    def test_no_guard_without_proof(self) -> None:
+        """Vectors say nothing, so guards differ by chance alone."""
+        guards = []
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            score = (rng.random((150, 3)) < [0.6, 0.59, 0.55]).astype(float)
+            table = make_table(unit(rng.normal(size=(150, 8))), score)
+            guards.append(learn(table, table.embedding).setting.guard_z)
+        assert guards.count(0.0) >= 9
+
+    def test_a_guard_that_is_proven_to_gain_is_chosen(self) -> None:
+        """Estimates that take a worse model by chance, and a gain error that covers them."""
+        rng = np.random.default_rng(0)
+        score = np.tile([1.0, 0.0], (400, 1))
+        table = make_table(unit(rng.normal(size=(400, 8))), score)
+        success = np.stack([np.full(400, 0.5), 0.5 + 0.2 * rng.normal(size=400)], axis=1)
+        part = FoldEstimates(
+            test=np.arange(400), default_model=0, rates=np.array([0.5, 0.5]),
+            estimates=np.zeros((1, 400, 2)), gain_error=np.tile([0.0, 0.3], (400, 1)),
+            cost_usd=None, distances=None,
+        )  # fmt: skip
+        assert _choose_guard(table, [part], [success]) == 2.0
+        # The same estimates of a model that is better: no guard is best.
+        better = make_table(table.embedding, score[:, ::-1].copy())
+        assert _choose_guard(better, [part], [success]) == 0.0
 
     def test_nothing_is_left_to_a_few_lucky_outcomes(self) -> None:
         """A model with two outcomes, each better than the default model's."""

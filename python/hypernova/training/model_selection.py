@@ -17,6 +17,7 @@ import numpy as np
 from hypernova.parallel import HERE, calls_in_threads
 from hypernova.training.cross_validation import FOLDS, CrossValidation, count_repeats
 from hypernova.training.estimates.stacking import StackingSums, StackingWeights
+from hypernova.training.estimates.sums import mean_known, ratio
 from hypernova.training.frontier import call_weights, cost_weights
 from hypernova.training.held_out_scores import HeldOutScores
 from hypernova.training.memory import release_memory
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MIN_PARALLEL_TASKS = 4000
 # Standard errors by which a model must beat the default one.
 GUARDS = (0.0, 0.5, 1.0, 2.0)
+# Standard errors by which a guard must gain more than none.
+PROVEN = 2.0
 
 
 @dataclass(frozen=True)
@@ -108,34 +111,53 @@ def _group_weights(
 def _choose_guard(
     table: OutcomeTable, parts: Sequence[FoldEstimates], success: Sequence[Floats]
 ) -> float:
-    """Choose the guard with the highest held-out utility, of equal ones the strictest.
+    """Choose no guard, or the one of the highest held-out utility if it is proven to have more.
 
     Utility without a cost weight counts as much as its mean over all cost weights: a guard
     keeps from models that only seem better, and can keep from savings. Where no cost is known, a
     call to the best single model of the training part stands for one, so that the artifact serves
-    a caller who knows prices.
+    a caller who knows prices. Guards often differ by less than noise, and one that changes with it
+    changes decisions and nothing else. Where no known outcome tells guards apart the strictest is
+    chosen: a model that was hardly tried has none that speaks against it.
     """
     priced = cost_weights(table)
+    weights = (priced or call_weights())[::3]
     known = ~np.isnan(table.score)
     # A few lucky outcomes must not make a model look free and as good as any.
     tried = 2 * known.sum(axis=0) >= known.sum(axis=0).max()
-    utility = {}
-    for guard_z in GUARDS:
-        means = []
-        for weight in (priced or call_weights())[::3]:
-            scores, calls = HeldOutScores(table.n_tasks), []
+
+    def utility(guard_z: float) -> Floats:
+        """Utility of each task under each weight, (weights, tasks); NaN where it is unknown."""
+        of_weights = []
+        for weight in weights:
+            scores = HeldOutScores(table.n_tasks)
+            calls, times = np.zeros(table.n_tasks), np.zeros(table.n_tasks)
             for part, estimated in zip(parts, success, strict=True):
                 chosen = choose(part, estimated, guard_z, weight, calls=not priced)
                 if weight and not priced:
                     there = known[part.test, chosen] & tried[chosen]
                     chosen = np.where(there, chosen, part.default_model)
                 scores.add(table, part.test, chosen)
-                calls.append(chosen == part.default_model)
-            spent = scores.cost_usd if priced else float(np.concatenate(calls).mean())
-            means.append(-scores.mean_regret - (weight * spent if weight else 0.0))
+                calls[part.test] += chosen == part.default_model
+                times[part.test] += 1
+            spent, of = (scores.cost, scores.cost_n) if priced else (calls, times)
+            cost = weight * ratio(spent, of, np.nan) if weight else 0.0
+            of_weights.append(ratio(scores.score, scores.n, np.nan) - cost)
+        return np.stack(of_weights)
+
+    unguarded, best, most = utility(0.0), 0.0, 0.0
+    for guard_z in GUARDS[1:]:
+        gains = utility(guard_z) - unguarded
         # The first weight is 0.
-        utility[guard_z] = means[0] + float(np.mean(means[1:]))
-    return max(GUARDS, key=lambda z: (round(utility[z], 12), z))
+        gain = gains[0] + mean_known(gains[1:])
+        gain = gain[~np.isnan(gain)]
+        if not gain.any():
+            best = guard_z if most == 0.0 else best
+            continue
+        mean, error = float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
+        if mean > max(most, PROVEN * error):
+            best, most = guard_z, mean
+    return best
 
 
 def select_setting(
