@@ -251,7 +251,8 @@ class TestLearn:
         success = np.stack([np.full(400, 0.5), 0.5 + 0.2 * rng.normal(size=400)], axis=1)
         part = FoldEstimates(
             test=np.arange(400), default_model=0, rates=np.array([0.5, 0.5]),
-            estimates=np.zeros((1, 400, 2)), gain_error=np.tile([0.0, 0.3], (400, 1)),
+            estimates=np.zeros((1, 400, 2)), of_group=None,
+            gain_error=np.tile([0.0, 0.3], (400, 1)),
             cost_usd=None, distances=None,
         )  # fmt: skip
         assert _choose_guard(table, [part], [success]) == 2.0
