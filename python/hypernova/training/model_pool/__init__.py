@@ -4,6 +4,7 @@ Not here: clusters and the columns of the known models; both stay as they are.
 
 - ``prior``: prior and posterior of a new model's success, given the known models
 - ``vectors``: vectors of prompts, with the artifact's embedder
+- ``columns``: rows of clusters and groups, costs and tokens of a new model
 - ``add``: add models from their outcomes on some prompts
 - ``change``: remove and rename models
 - ``propose``: which prompts to score next

@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, chosen_models
-from hypernova.artifact.profile import (
-    GroupProfiles,
-    ModelColumns,
-    Profile,
-    TokenProfiles,
-    clusters_of_groups,
-    noted,
-    rebuild,
-)
+from hypernova.artifact.profile import ModelColumns, Profile, noted, rebuild
 from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
-from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_tokens
+from hypernova.training.estimates.outcome_sums import sum_outcomes
 from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
 from hypernova.training.estimates.sums import ratio
-from hypernova.training.estimates.token_use import TokenUse
 from hypernova.training.model_pool.change import check_new_name
+from hypernova.training.model_pool.columns import (
+    ModelOutcomes,
+    column,
+    estimated,
+    expense,
+    group_columns,
+    token_columns,
+)
 from hypernova.training.model_pool.prior import LocatedPrompts, Prior
 from hypernova.training.model_pool.vectors import vectors_of_table
 
@@ -35,42 +34,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from hypernova._core import Artifact
     from hypernova.embedder import Device, TextEmbedder
-    from hypernova.numeric import Floats, Ints
+    from hypernova.numeric import Floats
     from hypernova.table import OutcomeTable
     from hypernova.training.model_pool.prior import Posterior
-
-# Weight of the prior of a cluster's mean cost, in outcomes; the prior comes from the known
-# models' costs.
-COST_PRIOR_WEIGHT = 10.0
-
-
-@dataclass(frozen=True)
-class ModelOutcomes:
-    """Outcomes of one new model on n prompts.
-
-    Attributes:
-        located: The prompts.
-        score: (n,) in 0..1.
-        default: (n,) score of the default model on the same prompt, NaN where unknown.
-        cost_usd: (n,), NaN where unknown.
-        latency_s: (n,), NaN where unknown.
-        input_tokens: (n,), NaN where unknown.
-        output_tokens: (n,), NaN where unknown.
-        chars: Number of characters of each prompt, (n,).
-    """
-
-    located: LocatedPrompts
-    score: Floats
-    default: Floats
-    cost_usd: Floats
-    latency_s: Floats
-    input_tokens: Floats
-    output_tokens: Floats
-    chars: Ints
 
 
 @dataclass(frozen=True)
@@ -264,6 +232,7 @@ def outcomes_of(
         input_tokens=table.input_tokens[at, own],
         output_tokens=table.output_tokens[at, own],
         chars=table.prompt_chars()[at],
+        groups=[table.groups[i] for i in at],
     )
 
 
@@ -290,115 +259,23 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
         artifact.n_clusters,
     )
     mean = ratio(sums["score"], sums["n"], 0.0)[:, 0]
-    own = _estimated(Profile.of(artifact), artifact, *prior.rows(), posterior, unpaired)
+    own = estimated(Profile.of(artifact), artifact, *prior.rows(), posterior, unpaired)
     correction = prior.linear_correction(posterior)
     profile = replace(
         own,
         counts=sums["n"].astype(np.float64),
-        mean=_column(np.clip(mean, 0.0, 1.0)),
-        cost=_column(_expense(sums["cost_n"], sums["cost"], artifact.cost)),
-        latency=_column(_expense(sums["latency_n"], sums["latency"], artifact.latency)),
+        mean=column(np.clip(mean, 0.0, 1.0)),
+        cost=column(expense(sums["cost_n"], sums["cost"], artifact.cost)),
+        latency=column(expense(sums["latency_n"], sums["latency"], artifact.latency)),
         slopes=None if correction is None else correction.slopes,
         offsets=None if correction is None else correction.offsets,
     )
     columns = ModelColumns(
         profile,
-        _of_groups(artifact, prior, posterior, unpaired, profile),
-        _tokens(artifact, outcomes),
+        group_columns(artifact, outcomes, prior, posterior, unpaired, profile),
+        token_columns(artifact, outcomes),
     )
     return NewModel(prior, posterior, noise, coefficient, columns)
-
-
-def _column(values: Floats) -> NDArray[np.float32]:
-    return np.ascontiguousarray(values[:, None], dtype=np.float32)
-
-
-def _estimated(
-    known: Profile,
-    artifact: Artifact,
-    level: Floats,
-    rows: Floats,
-    posterior: Posterior,
-    unpaired: float,
-) -> Profile:
-    """Estimate the success of a new model, with errors, for rows of a profile; nothing else.
-
-    Args:
-        known: The rows, with the known models.
-        artifact: Holds the known models.
-        level: Prior mean of the rows, (n,).
-        rows: Their features, (n, p).
-        posterior: Of the features' weights.
-        unpaired: Part of the default model's error that does not cancel out.
-    """
-    error = posterior.standard_error(rows)
-    default = known.standard_error[:, artifact.models.index(artifact.default_model)]
-    gain_error = np.sqrt(error**2 + (unpaired * default.astype(np.float64)) ** 2)
-    nothing = np.zeros((len(rows), 1))
-    return Profile(
-        counts=nothing,
-        mean=_column(nothing[:, 0]),
-        success=_column(np.clip(level + rows @ posterior.weights, 0.0, 1.0)),
-        standard_error=_column(error),
-        gain_error=_column(gain_error),
-        cost=_column(np.full(len(rows), np.nan)),
-        latency=_column(np.full(len(rows), np.nan)),
-        slopes=None,
-        offsets=None,
-    )
-
-
-def _of_groups(
-    artifact: Artifact, prior: Prior, posterior: Posterior, unpaired: float, profile: Profile
-) -> GroupProfiles | None:
-    """Estimate a new model's column of the groups' profiles, with the costs of their clusters.
-
-    No outcome is counted for a group: a prompt with an outcome was placed by its vector.
-    """
-    groups = GroupProfiles.of(artifact)
-    if groups is None:
-        return None
-    clusters = clusters_of_groups(artifact)
-    level, rows = prior.group_rows(groups.profile.success, clusters)
-    correction = prior.group_correction(posterior, groups)
-    return GroupProfiles(
-        names=groups.names,
-        tasks=groups.tasks,
-        profile=replace(
-            _estimated(groups.profile, artifact, level, rows, posterior, unpaired),
-            cost=np.ascontiguousarray(profile.cost[clusters]),
-            latency=np.ascontiguousarray(profile.latency[clusters]),
-        ),
-        offsets=None if correction is None else correction[0],
-        slopes=None if correction is None else correction[1],
-    )
-
-
-def _tokens(artifact: Artifact, outcomes: ModelOutcomes) -> TokenProfiles | None:
-    """Estimate the tokens of a new model; None if the artifact has none of the known models."""
-    known = TokenProfiles.of(artifact)
-    if known is None:
-        return None
-    sums = sum_tokens(
-        outcomes.input_tokens[:, None],
-        outcomes.output_tokens[:, None],
-        outcomes.chars,
-        outcomes.located.clusters,
-        artifact.n_clusters,
-    )
-    read, written = (
-        _column(_expense(sums[f"{name}_n"], sums[name], of_known))
-        for name, of_known in (("input_tokens", known.input), ("output_tokens", known.output))
-    )
-    use = TokenUse.of(sums)
-    clusters = None if known.group_input is None else clusters_of_groups(artifact)
-    return TokenProfiles(
-        per_prompt=np.full((1, 2), np.nan, np.float32) if use is None else use.prompt_tokens,
-        input=read,
-        output=written,
-        group_input=None if clusters is None else np.ascontiguousarray(read[clusters]),
-        group_output=None if clusters is None else np.ascontiguousarray(written[clusters]),
-    )
 
 
 def _variance(values: Floats) -> float:
@@ -438,34 +315,6 @@ def _default_success(artifact: Artifact, located: LocatedPrompts) -> Floats:
         success = success + np.where(located.novel, 0.0, correction)
     clipped: Floats = np.clip(success, 0.0, 1.0)
     return clipped
-
-
-def _expense(n: Floats, total: Floats, others: Floats) -> Floats:
-    """Estimate mean cost or latency by row of the profile.
-
-    A cluster that is expensive for the known models is expected to be so for the new one, and
-    its mean leans on that.
-
-    Args:
-        n: Number of known ones of the new model, (k + 1, 1).
-        total: Their sum, (k + 1, 1).
-        others: Of the known models, (k + 1, m), NaN where unknown.
-
-    Returns:
-        (k + 1,); NaN if none is known.
-    """
-    n, total = n[:, 0], total[:, 0]
-    if n[-1] == 0:
-        return np.full(len(others), np.nan)
-    usable = ~np.isnan(others).any(axis=0) & (others[-1] > 0.0)
-    relative = np.ones(len(others))
-    if usable.any():
-        of_each = others[:, usable].astype(np.float64)
-        relative = (of_each / of_each[-1]).mean(axis=1)
-    expected = float(n[:-1] @ relative[:-1])
-    rate = float(total[-1]) / (expected if expected > 0.0 else float(n[-1]))
-    rows = (total[:-1] + COST_PRIOR_WEIGHT * rate * relative[:-1]) / (n[:-1] + COST_PRIOR_WEIGHT)
-    return np.append(rows, rate * relative[-1])
 
 
 def _summary(made: Artifact, name: str, outcomes: ModelOutcomes, new: NewModel) -> AddedModel:

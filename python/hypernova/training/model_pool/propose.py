@@ -191,7 +191,7 @@ def _outcomes_so_far(
         )
         no_chars = np.zeros(0, dtype=np.int64)
         return ModelOutcomes(
-            located, nothing, nothing, nothing, nothing, nothing, nothing, no_chars
+            located, nothing, nothing, nothing, nothing, nothing, nothing, no_chars, ()
         )
     names = new_models(artifact, scored, None if model is None else [model])
     if len(names) > 1:
