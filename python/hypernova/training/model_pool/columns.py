@@ -120,7 +120,7 @@ def group_columns(
     known = np.array([name in place for name in outcomes.groups], dtype=bool)
     at = np.array([place[name] for name in outcomes.groups if name in place], dtype=np.int64)
     n = np.bincount(at, minlength=len(place)).astype(np.float64)[:, None]
-    score = np.bincount(at, weights=outcomes.score[known], minlength=len(place))[:, None]
+    score: Floats = np.bincount(at, outcomes.score[known].astype(np.float64), len(place))[:, None]
     weight = max(artifact.policy["shrinkage"], 1.0)
     success = (score + weight * expected.success) / (n + weight)
     return GroupProfiles(

@@ -17,13 +17,9 @@ from hypernova.errors import ModelPoolError
 from hypernova.table.source import quoted
 from hypernova.training.checks import check_count, check_table
 from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE
-from hypernova.training.model_pool.add import (
-    ModelOutcomes,
-    estimate_new_model,
-    new_models,
-    outcomes_of,
-)
+from hypernova.training.model_pool.add import estimate_new_model, new_models, outcomes_of
 from hypernova.training.model_pool.change import check_new_name
+from hypernova.training.model_pool.columns import ModelOutcomes
 from hypernova.training.model_pool.prior import LocatedPrompts
 from hypernova.training.model_pool.vectors import embed_for, vectors_of_table
 
