@@ -142,6 +142,14 @@ check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]
 	$(BIN)/python -m benches.quality $(QUALITY)
 
+.PHONY: bench-stability
+bench-stability: $(STAMP) ## decisions that change with the seed or with a few tasks less [STABILITY="TABLE..."]
+	$(BIN)/python -m benches.stability -o benches/record $(STABILITY)
+
+.PHONY: bench-many-models
+bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
+	$(BIN)/python -m benches.many_models -o benches/record $(MANY)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

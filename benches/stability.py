@@ -93,8 +93,8 @@ def main() -> None:
         "Share of all prompts of the table, in percent, that another model is chosen for than "
         "by the artifact of seed 0 and all tasks: with each of some other seeds, and without a "
         f"random {LEFT_OUT}th of the tasks, drawn anew each time. *Guard* is that of each "
-        f"artifact, in order. *Within*: at most {MAX_BY_SEED:g}% by a seed and {MAX_BY_TASKS:g}% by tasks. "
-        "`python -m benches.stability`.",
+        f"artifact, in order. *Within*: at most {MAX_BY_SEED:g}% by a seed and "
+        f"{MAX_BY_TASKS:g}% by tasks. `python -m benches.stability`.",
         "",
         f"| table | tasks | by the seed, % | without a {LEFT_OUT}th of the tasks, % | guard "
         "| within |",

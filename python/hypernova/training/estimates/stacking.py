@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 # Strength with which weights lean on equal ones, as a share of the estimates' own variance.
 LEANING = 0.1
-# Strength with which weights lean on none, in tasks: the outcomes of many models for one task are
-# not as many pieces of evidence.
-PRIOR_TASKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class StackingSums:
         products: Of each two estimates, (2, c, c): of contrasts, and of levels.
         scores: Of each estimate and the score, (2, c).
         squares: Of the score, (2,).
-        n: Number of tasks that have a contrast, and a level, (2,).
+        n: Number of values, (2,).
     """
 
     products: Floats
@@ -67,7 +64,8 @@ class StackingSums:
             np.stack([x @ x.T for x in found]),
             np.stack([x @ y for x, y in zip(found, target, strict=True)]),
             np.array([y @ y for y in target]),
-            np.array([(models > 1).sum(), (models > 0).sum()], dtype=np.float64),
+            # A task with one outcome has no contrast, one with m has m - 1.
+            np.array([np.maximum(models - 1, 0).sum(), (models > 0).sum()], dtype=np.float64),
         )
 
     def __add__(self, other: StackingSums) -> StackingSums:
@@ -120,14 +118,14 @@ class StackingWeights:
 def _least_squares(products: Floats, scores: Floats, squares: float, n: float) -> Floats:
     """Minimise the squared error over weights that are not negative.
 
-    Besides leaning on equal weights, weights have a prior of none whose strength is the squared
-    scores of `PRIOR_TASKS` average tasks: a handful of tasks makes no large weight. All sets of
-    positive weights are tried: there are few estimates.
+    Besides leaning on equal weights, they have a prior as strong as one value of theirs: a
+    handful of tasks makes no large weight. All sets of positive weights are tried: there are
+    few estimates.
     """
     c = len(scores)
     unequal = np.eye(c) - 1.0 / c
     matrix = products + LEANING * float(np.trace(products)) / c * unequal
-    matrix = matrix + PRIOR_TASKS * max(squares / max(n, 1.0), 1e-12) * np.eye(c)
+    matrix = matrix + max(squares / max(n, 1.0), 1e-12) * np.eye(c)
     best, least = np.zeros(c), 0.0
     for positive in _subsets(c):
         at = list(positive)
