@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.prices import read_prices
-    from hypernova.route_options import RouteOptions
+    from hypernova.route_options import BatchRouteOptions, RouteOptions
     from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training import ModelChange, Recalibration, fit, recalibrate
     from hypernova.training.model_pool import (
@@ -44,6 +44,7 @@ __all__ = [
     "AddedModel",
     "Addition",
     "Artifact",
+    "BatchRouteOptions",
     "CachedEmbedder",
     "CallableEmbedder",
     "Decision",
@@ -85,6 +86,7 @@ if DEBUG_BUILD:
 _LATER = {
     "AddedModel": "training.model_pool",
     "Addition": "training.model_pool",
+    "BatchRouteOptions": "route_options",
     "CachedEmbedder": "embedder",
     "CallableEmbedder": "embedder",
     "Embedder": "embedder",

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack, final
 import numpy as np
 from numpy.typing import NDArray
 
-from hypernova.route_options import RouteOptions
+from hypernova.route_options import BatchRouteOptions, RouteOptions
 
 __all__ = [
     "DEBUG_BUILD",
@@ -51,6 +51,8 @@ class _Changes(TypedDict, total=False):
     n_nearest: int
     slopes: NDArray[np.float32] | None
     offsets: NDArray[np.float32] | None
+    group_profiles: Mapping[str, Any] | None
+    token_profiles: Mapping[str, Any] | None
 
 @final
 class Artifact:
@@ -85,6 +87,24 @@ class Artifact:
     @property
     def dim(self) -> int:
         """Length of a vector."""
+    @property
+    def groups(self) -> dict[str, float]:
+        """The groups that a caller may name: by name, the number of tasks of each.
+
+        A new dict; empty where the artifact has no groups.
+        """
+    @property
+    def group_profiles(self) -> dict[str, Any] | None:
+        """Profiles of the groups, by name of the array; None where the artifact has no groups.
+
+        A new dict of the arguments of `build` under ``group_profiles``.
+        """
+    @property
+    def token_profiles(self) -> dict[str, Any] | None:
+        """Tokens of the models, by name of the array; None where they are unknown.
+
+        A new dict of the arguments of `build` under ``token_profiles``.
+        """
     @property
     def default_model(self) -> str:
         """Name of the default model: the best single model of the table."""
@@ -252,6 +272,8 @@ class Artifact:
         n_nearest: int = 8,
         slopes: NDArray[np.float32] | None = None,
         offsets: NDArray[np.float32] | None = None,
+        group_profiles: Mapping[str, Any] | None = None,
+        token_profiles: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """Make an artifact of its values; their rules are those of FORMAT.md.
 
@@ -286,12 +308,23 @@ class Artifact:
                 it means nothing.
             slopes: float32 (m, dim), of the linear correction; None is no correction.
             offsets: float32 (m,), of the linear correction; None as ``slopes``.
+            group_profiles: Profiles of the g groups that a caller may name; None is no groups. A
+                mapping of ``names``; ``tasks``, float64 (g,), the number of tasks of each;
+                ``counts``, ``mean``, ``success``, ``standard_error``, ``gain_error``, ``cost`` and
+                ``latency``, (g, m) and else as those of clusters; and, both or neither,
+                ``offsets``, float32 (g, m), and ``slopes``, float32 (m, dim), of the linear
+                correction inside a group.
+            token_profiles: Tokens that the models read and write, NaN where unknown; None is
+                unknown for all. A mapping of ``per_prompt``, float32 (m, 2), the input tokens of an
+                empty prompt and of each further character; ``input`` and ``output``, float32
+                (k + 1, m), mean tokens of a task; and with groups ``group_input`` and
+                ``group_output``, float32 (g, m).
 
         Raises:
             VectorError: An array is not C-contiguous or has the wrong dtype.
             ArtifactError: A value breaks a rule of FORMAT.md.
             TypeError: An argument is missing, unknown or of the wrong type, or only one of
-                ``slopes`` and ``offsets`` is given.
+                ``slopes`` and ``offsets`` is given; also in a mapping.
         """
 
     def replace(self, **changes: Unpack[_Changes]) -> Artifact:
@@ -352,12 +385,15 @@ class Artifact:
             min_success: 0 to 1.
             allow: Names of models.
             deny: Names of models.
-            prices: USD of a task by model.
+            prices: By model, USD of a task, or USD of a million input and output tokens.
             previous_model: Name of a model.
             switch_cost: Utility.
             explore: Chance, 0 to 1.
             explore_seed: 0 to 2**64 - 1.
             on_novel: ``"default"``, ``"best_overall"`` or ``"error"``.
+            group: Name of the prompt's group.
+            prompt_chars: Number of characters of the prompt.
+            input_tokens: Number of tokens of the prompt.
 
         Returns:
             The decision.
@@ -382,13 +418,14 @@ class Artifact:
     def decide_many(
         self,
         matrix: NDArray[np.float32],
-        **options: Unpack[RouteOptions],
+        **options: Unpack[BatchRouteOptions],
     ) -> Decisions:
         """Decide for each row of a matrix.
 
         Args:
             matrix: float32 (n, dim), C-contiguous and finite.
-            **options: See `hypernova.RouteOptions`; they hold for all rows.
+            **options: See `hypernova.BatchRouteOptions`; they hold for all rows, but ``group``,
+                ``prompt_chars`` and ``input_tokens`` may be lists with a value for each row.
 
         Returns:
             The decisions as columns; an index gives a single `Decision`.
@@ -532,6 +569,18 @@ class Decision:
         - ``best_overall``: the prompt is unlike the training prompts; the best of the whole table
         """
     @property
+    def group(self) -> str | None:
+        """Name of the group whose profile decided: the one that the caller named.
+
+        None if none was named, or one that the artifact does not hold.
+        """
+    @property
+    def unknown_group(self) -> bool:
+        """Whether the caller named a group that the artifact does not hold.
+
+        The prompt was then decided as if none was named.
+        """
+    @property
     def propensity(self) -> float:
         """Chance with which the model was taken, 0 to 1; 1 unless the caller explores."""
     @property
@@ -548,7 +597,8 @@ class Decision:
 
         Returns:
             A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
-            list of what `RankingEntry.to_dict` gives, ``artifact``, ``id`` and ``propensity``.
+            list of what `RankingEntry.to_dict` gives, ``artifact``, ``id``, ``propensity``,
+            ``group`` and ``unknown_group``.
 
         Example:
             >>> import hypernova

@@ -8,10 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
-class RouteOptions(TypedDict, total=False):
+class _CommonOptions(TypedDict, total=False):
+    """The options that hold for all prompts of a batch."""
+
+    cost_weight: float | None
+    latency_weight: float | None
+    max_cost_usd: float | None
+    min_success: float | None
+    allow: Collection[str] | None
+    deny: Collection[str] | None
+    prices: Mapping[str, float | tuple[float, float]] | None
+    previous_model: str | None
+    switch_cost: float | None
+    explore: float | None
+    explore_seed: int | None
+    on_novel: Literal["default", "best_overall", "error"] | None
+
+
+class RouteOptions(_CommonOptions, total=False):
     """The limits and weights of one request; an option that is left out has the artifact's default.
 
     Every method that decides takes them as keyword arguments. None is as good as left out.
@@ -24,7 +41,11 @@ class RouteOptions(TypedDict, total=False):
         min_success: Lowest success estimate, 0 to 1.
         allow: Models to choose from.
         deny: Models not to choose.
-        prices: Expected cost of a task in USD by model, instead of the profile's.
+        prices: Price by model, from which its expected cost follows, instead of the profile's: USD
+            of a task; or a pair for tokens, USD of a million input tokens and USD of a million
+            output tokens. A pair takes the output tokens that the profile expects, and the input
+            tokens of the prompt by ``input_tokens``, else by ``prompt_chars``, else by the profile.
+            It needs an artifact that knows the model's tokens (`Artifact.token_profiles`).
         previous_model: The model that the conversation is with. The decision stays with it, if it
             meets the limits, unless the first choice has a utility that is higher by more than
             ``switch_cost``.
@@ -39,6 +60,13 @@ class RouteOptions(TypedDict, total=False):
             the estimates of the whole table, most often for the default model.
             ``"best_overall"``: for the highest utility over the whole table, proven or not.
             ``"error"``: not at all, with `NovelPromptError`.
+        group: Name of the prompt's group, the kind of a task as the table named it. The profile of
+            the group then decides in place of those of clusters, and the prompt is not novel. A
+            group that the artifact does not hold (`Artifact.groups`) changes nothing, and
+            ``Decision.unknown_group`` says so.
+        prompt_chars: Number of characters of the prompt, at least 0. Prices for tokens read it.
+        input_tokens: Number of tokens of the prompt, at least 0, which goes before
+            ``prompt_chars``.
 
     Example:
         >>> import hypernova
@@ -48,15 +76,44 @@ class RouteOptions(TypedDict, total=False):
         True
     """
 
-    cost_weight: float | None
-    latency_weight: float | None
-    max_cost_usd: float | None
-    min_success: float | None
-    allow: Collection[str] | None
-    deny: Collection[str] | None
-    prices: Mapping[str, float] | None
-    previous_model: str | None
-    switch_cost: float | None
-    explore: float | None
-    explore_seed: int | None
-    on_novel: Literal["default", "best_overall", "error"] | None
+    group: str | None
+    prompt_chars: float | None
+    input_tokens: float | None
+
+
+class BatchRouteOptions(_CommonOptions, total=False):
+    """Route options for many prompts at once, where each may have facts of its own.
+
+    They are those of `RouteOptions` and hold for all prompts; but ``group``, ``prompt_chars`` and
+    ``input_tokens`` may be lists instead, with a value for each prompt, or None where it is not
+    stated.
+
+    Attributes:
+        cost_weight: As in `RouteOptions`, like all that follow: success per USD.
+        latency_weight: Success per second.
+        max_cost_usd: USD of a task.
+        min_success: 0 to 1.
+        allow: Names of models.
+        deny: Names of models.
+        prices: By model, USD of a task, or USD of a million input and of a million output tokens.
+        previous_model: Name of a model.
+        switch_cost: Utility.
+        explore: Chance, 0 to 1.
+        explore_seed: 0 to 2**64 - 1; each row of a batch has its own draw.
+        on_novel: ``"default"``, ``"best_overall"`` or ``"error"``.
+        group: Name of the group of all prompts, or a list of names, one for each.
+        prompt_chars: Number of characters of each prompt, or a list of numbers, one for each.
+        input_tokens: Number of tokens of each prompt, or a list of numbers, one for each.
+
+    Example:
+        >>> import hypernova
+        >>> artifact = hypernova.Router.open().artifact
+        >>> options: hypernova.BatchRouteOptions = {"group": ["sql", None], "cost_weight": 0.05}
+        >>> decisions = artifact.decide_many(artifact.centroids[:2], **options)
+        >>> decisions[1].unknown_group
+        False
+    """
+
+    group: str | Iterable[str | None] | None
+    prompt_chars: float | Iterable[float | None] | None
+    input_tokens: float | Iterable[float | None] | None

@@ -2,7 +2,7 @@
 //!
 //! Not here: the source of the bytes (`fuzz_targets/`).
 
-use hypernova_core::{Price, Artifact, Error, Request, RouteOptions};
+use hypernova_core::{Artifact, Error, Group, Price, Profile, PromptLength, Request, RouteOptions};
 
 /// Open any bytes as an artifact; if they are accepted, read every value and decide. This must
 /// never panic.
@@ -25,27 +25,8 @@ pub fn open(bytes: &[u8]) {
 /// Call every accessor: shapes and values are as the format demands.
 fn read(artifact: &Artifact) {
     let (k, d, m) = (artifact.n_clusters(), artifact.dim(), artifact.n_models());
-    let cells = (k + 1) * m;
     assert_eq!(artifact.centroids().len(), k * d);
     assert!(artifact.centroids().iter().all(|v| v.is_finite()));
-    assert_eq!(artifact.counts().len(), cells);
-    assert!(artifact.counts().iter().all(|v| v.is_finite() && *v >= 0.0));
-    for shares in [artifact.mean(), artifact.success()] {
-        assert_eq!(shares.len(), cells);
-        assert!(shares.iter().all(|v| (0.0..=1.0).contains(v)));
-    }
-    for errors in [artifact.standard_error(), artifact.gain_error()] {
-        assert_eq!(errors.len(), cells);
-        assert!(errors.iter().all(|v| v.is_finite() && *v >= 0.0));
-    }
-    for known in [artifact.cost(), artifact.latency()] {
-        assert_eq!(known.len(), cells);
-        assert!(
-            known
-                .iter()
-                .all(|v| v.is_nan() || (v.is_finite() && *v >= 0.0))
-        );
-    }
     assert!(artifact.novelty_quantiles().is_sorted());
     assert!(artifact.novelty_quantiles().len() >= 2);
     assert!((artifact.policy().default_model as usize) < m);
@@ -58,6 +39,7 @@ fn read(artifact: &Artifact) {
         assert!(values.is_empty() || values.len() == length);
         assert!(values.iter().all(|v| v.is_finite()));
     }
+    read_groups_and_tokens(artifact);
     for model in 0..m as u32 {
         let name = artifact.model_name(model);
         assert!(!name.is_empty());
@@ -71,6 +53,80 @@ fn read(artifact: &Artifact) {
     assert!(!format!("{artifact:?}").is_empty());
 }
 
+fn read_groups_and_tokens(artifact: &Artifact) {
+    let (k, d, m, g) = (
+        artifact.n_clusters(),
+        artifact.dim(),
+        artifact.n_models(),
+        artifact.n_groups(),
+    );
+    let groups = artifact.groups();
+    assert_eq!(groups.is_some(), g > 0);
+    if let Some(groups) = groups {
+        assert_eq!(groups.tasks.len(), g);
+        assert!(groups.tasks.iter().all(|v| v.is_finite() && *v >= 0.0));
+        read_profile(&groups.profile, g * m);
+        if let Some((offsets, slopes)) = groups.correction {
+            assert_eq!([offsets.len(), slopes.len()], [g * m, m * d]);
+            assert!(offsets.iter().chain(slopes).all(|v| v.is_finite()));
+        }
+    }
+    for group in 0..g as u32 {
+        let name = artifact.group_name(group);
+        assert!(!name.is_empty());
+        assert_eq!(artifact.group(name), Group::Known(group));
+    }
+    let own = artifact.profile();
+    read_profile(&own, (k + 1) * m);
+    let of_prompt = artifact.prompt_tokens();
+    assert_eq!(of_prompt.is_some(), own.input_tokens.is_some());
+    assert_eq!(of_prompt.map_or(2 * m, <[f32]>::len), 2 * m);
+    let of_groups = groups.is_some_and(|groups| groups.profile.input_tokens.is_some());
+    assert_eq!(of_groups, g > 0 && of_prompt.is_some());
+}
+
+fn read_profile(profile: &Profile<'_>, cells: usize) {
+    assert_eq!(profile.counts.len(), cells);
+    assert!(profile.counts.iter().all(|v| v.is_finite() && *v >= 0.0));
+    for shares in [profile.mean, profile.success] {
+        assert_eq!(shares.len(), cells);
+        assert!(shares.iter().all(|v| (0.0..=1.0).contains(v)));
+    }
+    for errors in [profile.standard_error, profile.gain_error] {
+        assert_eq!(errors.len(), cells);
+        assert!(errors.iter().all(|v| v.is_finite() && *v >= 0.0));
+    }
+    let (input, output) = (profile.input_tokens, profile.output_tokens);
+    assert_eq!(input.is_some(), output.is_some());
+    for known in [Some(profile.cost), Some(profile.latency), input, output]
+        .into_iter()
+        .flatten()
+    {
+        assert_eq!(known.len(), cells);
+        let is_amount = |v: &f32| v.is_nan() || (v.is_finite() && *v >= 0.0);
+        assert!(known.iter().all(is_amount));
+    }
+}
+
+/// Options with a price for the tokens of each model whose tokens are known.
+fn priced(artifact: &Artifact, group: Group, length: PromptLength) -> RouteOptions {
+    let mut options = RouteOptions::defaults(artifact);
+    for model in 0..artifact.n_models() as u32 {
+        let price = Price::Tokens {
+            input: 0.0,
+            output: 2.0,
+        };
+        match options.price(artifact, artifact.model_name(model), price) {
+            Ok(()) | Err(Error::TokensUnknown { .. }) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    options.cost_weight(1.0).expect("it is a weight");
+    options.length(length).expect("it is finite");
+    options.group(group);
+    options
+}
+
 /// Decide: the chosen model is the first of the ranking, under any options.
 fn decide(artifact: &Artifact) {
     let mut request = Request::default();
@@ -80,7 +136,11 @@ fn decide(artifact: &Artifact) {
     request.deny = Some(vec![artifact.model_name(0).to_owned()]);
     request.prices = Some(vec![(artifact.model_name(0).to_owned(), Price::Task(0.25))]);
     let asked = RouteOptions::resolve(artifact, &request).expect("the request is valid");
-    for options in [RouteOptions::defaults(artifact), asked] {
+    let last = (artifact.n_groups() as u32).checked_sub(1);
+    let group = last.map_or(Group::Unknown, Group::Known);
+    let chars = priced(artifact, group, PromptLength::Chars(f64::MAX));
+    let tokens = priced(artifact, Group::Unstated, PromptLength::Tokens(f64::MAX));
+    for options in [RouteOptions::defaults(artifact), asked, chars, tokens] {
         for vector in [vec![0.0; artifact.dim()], vec![f32::MAX; artifact.dim()]] {
             match artifact.decide(&vector, &options) {
                 Ok(decision) => {

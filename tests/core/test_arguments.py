@@ -5,8 +5,10 @@ Not here: numbers out of range and wrong types (test_rule.py), and arrays (test_
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -156,6 +158,182 @@ class TestWishes:
         assert artifact.decide(artifact.centroids[0], explore=0.5, explore_seed=seed).model
 
 
+def priced() -> Artifact:
+    """Give a model whose tokens are known, ``m``, and one whose are not, ``n``, in one group."""
+    cells, known = np.ones((2, 2), np.float32), np.array([[1.0, np.nan]] * 2, np.float32)
+    profile = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
+    groups = dict.fromkeys(profile, cells[:1])
+    groups |= {"names": ["sql"], "tasks": np.ones(1), "counts": np.ones((1, 2))}
+    tokens = {"per_prompt": cells, "input": known, "output": known}
+    return build(
+        models=["m", "n"],
+        counts=np.ones((2, 2)),
+        **dict.fromkeys(profile, cells),
+        group_profiles=groups,
+        token_profiles=tokens | {"group_input": known[:1], "group_output": known[:1]},
+    )
+
+
+PAIR = "USD of a million input tokens and of a million output tokens"
+OF_A_PRICE = "prices: expected a number, or a pair of numbers for tokens, got "
+
+
+class TestPrices:
+    @pytest.mark.parametrize(
+        ("price", "kind", "message"),
+        [
+            ((), errors.PolicyError, 'prices["m"] has 0 numbers; it must be USD of a task'),
+            ((1.0,), errors.PolicyError, 'prices["m"] has 1 numbers; it must be USD of a task'),
+            ([1, 2, 3], errors.PolicyError, f'prices["m"] has 3 numbers; .*or a pair: {PAIR}'),
+            ((-1.0, 0.0), errors.PolicyError, 'prices["m"][0] is -1.0; .*at least 0'),
+            ((0.0, math.nan), errors.PolicyError, 'prices["m"][1] is NaN; .*at least 0'),
+            ((math.inf, 0.0), errors.PolicyError, 'prices["m"][0] is inf; .*finite'),
+            ((HUGE, 0.0), errors.PolicyError, "prices is beyond the range of a float"),
+            (("1", 2.0), TypeError, OF_A_PRICE + "str"),
+            ((1.0, None), TypeError, OF_A_PRICE + "NoneType"),
+            (((1.0, 2.0), 3.0), TypeError, OF_A_PRICE + "tuple"),
+            ("1.0, 2.0", TypeError, OF_A_PRICE + "str"),
+            ({"in": 1.0, "out": 2.0}, TypeError, OF_A_PRICE + "dict"),
+            (np.ones(2), TypeError, OF_A_PRICE + "ndarray"),
+            (1j, TypeError, OF_A_PRICE + "complex"),
+        ],
+    )
+    def test_a_price_that_is_none(self, price: Any, kind: type[Exception], message: str) -> None:
+        made = priced()
+        for ask, vector in (
+            (made.decide, made.centroids[0]),
+            (made.decide_many, made.centroids),
+            (made.explain, made.centroids[0]),
+        ):
+            found = refusal(kind, ask, vector, prices={"m": price})
+            pattern = message.replace("[", r"\[").replace("]", r"\]")
+            assert re.match(pattern, found), found
+
+    @pytest.mark.parametrize(
+        "price", [(1, 2), [1.0, 2.0], (np.float32(1), np.int64(2)), (Fraction(1), Decimal(2))]
+    )
+    def test_a_pair_of_any_numbers_is_taken(self, price: Any) -> None:
+        made = priced()
+        decision = made.decide(made.centroids[0], prices={"m": price}, input_tokens=1e6)
+        cost = {entry.model: entry.cost_usd for entry in decision.ranking}["m"]
+        assert cost == (1e6 + 2.0) / 1e6
+
+    def test_a_price_for_tokens_that_are_unknown_says_what_to_do(self) -> None:
+        made = priced()
+        message = refusal(
+            errors.PolicyError, made.decide, made.centroids[0], prices={"n": (1.0, 2.0)}
+        )
+        assert '"n"' in message
+        assert "give USD of a task, or fit on outcomes with input_tokens" in message
+        assert made.decide(made.centroids[0], prices={"n": 1.0})
+        without = made.replace(token_profiles=None)
+        refusal(errors.PolicyError, without.decide, made.centroids[0], prices={"m": (1.0, 2.0)})
+        refusal(errors.UnknownModelError, made.decide, made.centroids[0], prices={"x": (1.0, 2.0)})
+
+
+class TestFacts:
+    @pytest.mark.parametrize("many", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "value", "kind", "message"),
+        [
+            ("group", 3, TypeError, "group: expected the name of a group, got int"),
+            ("group", True, TypeError, "group: expected the name of a group, got bool"),
+            ("group", math.nan, TypeError, "group: expected the name of a group, got float"),
+            ("group", b"sql", TypeError, "group: expected .*, got bytes"),
+            ("group", {"sql"}, TypeError, "group: expected .*, got set"),
+            ("group", {"sql": 1}, TypeError, "group: expected .*, got dict"),
+            ("prompt_chars", "9", TypeError, "prompt_chars: expected a number, got str"),
+            ("prompt_chars", -1, errors.PolicyError, "prompt_chars is -1.0; .*at least 0"),
+            ("prompt_chars", math.inf, errors.PolicyError, "prompt_chars is inf; .*finite"),
+            ("prompt_chars", HUGE, errors.PolicyError, "prompt_chars is beyond the range"),
+            ("input_tokens", math.nan, errors.PolicyError, "input_tokens is NaN; .*finite"),
+            ("input_tokens", {1.0}, TypeError, "input_tokens: expected .*, got set"),
+            ("input_tokens", 1j, TypeError, "input_tokens: expected a number, got complex"),
+        ],
+    )
+    def test_what_is_no_fact_is_refused(
+        self, name: str, value: Any, kind: type[Exception], message: str, many: bool
+    ) -> None:
+        made = priced()
+        calls = [(made.decide, made.centroids[0]), (made.explain, made.centroids[0])]
+        if many:
+            calls = [(made.decide_many, made.centroids)]
+        for ask, vector in calls:
+            assert re.match(message, refusal(kind, ask, vector, **{name: value}))
+        if many and name != "group" and not isinstance(value, set):
+            found = refusal(kind, made.decide_many, made.centroids, **{name: [value]})
+            assert re.match(message, found)
+
+    @pytest.mark.parametrize("name", ["", "SQL", "sql ", "m", LONE, "sq\0l", "x" * 100_000])
+    def test_a_group_that_is_not_there_is_no_error(self, name: str) -> None:
+        made = priced()
+        for decision in (
+            made.decide(made.centroids[0], group=name),
+            made.decide_many(made.centroids, group=name)[0],
+            made.decide_many(made.centroids, group=[name])[0],
+        ):
+            assert (decision.group, decision.unknown_group) == (None, True)
+        assert not made.decide(made.centroids[0], group=None).unknown_group
+        assert made.decide(made.centroids[0], group=np.str_("sql")).group == "sql"
+
+    @pytest.mark.parametrize(
+        ("values", "found"),
+        [
+            ([], "0"),
+            (["sql"], "1"),
+            (["sql"] * 4, "more"),
+            ((None,), "1"),
+            (np.array(["sql"] * 9), "more"),
+            (itertools.repeat("sql"), "more"),
+            (iter(["sql"]), "1"),
+        ],
+    )
+    def test_a_list_of_another_length(self, values: Any, found: str) -> None:
+        made = priced()
+        matrix = np.stack([made.centroids[0]] * 3)
+        message = refusal(errors.PolicyError, made.decide_many, matrix, group=values)
+        assert message == (
+            f"group has {found} values for 3 prompts; it must be one value, or a list of the names "
+            "of groups for all prompts"
+        )
+        refusal(TypeError, made.decide, matrix[0], group=["sql"])
+        refusal(TypeError, made.decide, matrix[0], prompt_chars=[1.0])
+
+    def test_a_value_of_the_wrong_type_in_a_list(self) -> None:
+        made = priced()
+        matrix = np.stack([made.centroids[0]] * 3)
+        message = refusal(TypeError, made.decide_many, matrix, group=["sql", None, 3])
+        assert message == "group: expected the name of a group, got int"
+        message = refusal(TypeError, made.decide_many, matrix, input_tokens=[1, None, "3"])
+        assert message == "input_tokens: expected a number, got str"
+
+        def broken() -> Any:
+            yield "sql"
+            raise KeyError("of the caller's")
+
+        with pytest.raises(KeyError, match="of the caller's"):
+            made.decide_many(matrix, group=broken())
+
+    def test_lists_of_any_kind_and_a_number_of_tokens_that_goes_first(self) -> None:
+        made = priced()
+        matrix = np.stack([made.centroids[0]] * 3)
+        prices = {"m": (1e6, 0.0)}
+
+        def costs(**facts: Any) -> list[float | None]:
+            decided = made.decide_many(matrix, prices=prices, **facts)
+            return [{e.model: e.cost_usd for e in d.ranking}["m"] for d in decided]
+
+        assert costs(prompt_chars=[3, None, 5.5]) == [4.0, 1.0, 6.5]
+        assert costs(prompt_chars=np.array([3, 4, 5])) == [4.0, 5.0, 6.0]
+        for tokens in ([7, None, 0], (7.0, None, 0.0), iter([7, None, 0])):
+            assert costs(prompt_chars=3, input_tokens=tokens) == [7.0, 4.0, 0.0]
+        # One number of tokens for all goes before a list of characters, too.
+        assert costs(prompt_chars=[1, 2, 3], input_tokens=9) == [9.0, 9.0, 9.0]
+        assert costs(prompt_chars=[1, 2, 3], input_tokens=[None, 9, None]) == [2.0, 9.0, 4.0]
+        empty = made.decide_many(matrix[:0], group=[], prompt_chars=np.zeros(0))
+        assert len(empty) == 0
+
+
 class TestRows:
     """A message names the row of a batch, and no row where there is one vector."""
 
@@ -256,6 +434,61 @@ class TestBuild:
         message = refusal(errors.ArtifactError, build, **{name: value})
         assert section in message
         assert "UTF-8" in message
+
+    @pytest.mark.parametrize("argument", ["group_profiles", "token_profiles"])
+    def test_groups_and_tokens_that_are_none(self, argument: str) -> None:
+        made = priced()
+        given: dict[str, Any] = getattr(made, argument)
+        for value, found in (([1], "list"), ("sql", "str"), (3, "int")):
+            message = refusal(TypeError, made.replace, **{argument: value})
+            assert message == f"{argument}: expected a mapping from names to arrays, got {found}"
+        for name, array in given.items():
+            left = {k: v for k, v in given.items() if k != name}
+            kind = errors.ArtifactError if name.startswith("group_") else TypeError
+            message = refusal(kind, made.replace, **{argument: left})
+            assert name in message or "section GT" in message
+            if name == "names":
+                continue
+            for changed in (np.concatenate([array, array]), array[:0]):
+                refusal(errors.ArtifactError, made.replace, **{argument: given | {name: changed}})
+            other = np.float32 if array.dtype == np.float64 else np.float64
+            for changed in (array.astype(other), array.tolist()):
+                message = refusal(
+                    errors.VectorError, made.replace, **{argument: given | {name: changed}}
+                )
+                assert name in message
+        message = refusal(TypeError, made.replace, **{argument: given | {"extra\n": ONES}})
+        assert "extra" in message
+
+    @pytest.mark.parametrize(
+        ("names", "kind", "words"),
+        [
+            ("sql", TypeError, "names of groups, such as a list of str, got str"),
+            ([3], TypeError, "names of groups, such as a list of str, got list"),
+            (None, TypeError, "names of groups, such as a list of str, got NoneType"),
+            ([LONE], errors.ArtifactError, "GNAM, name 0: it must be UTF-8"),
+            ([""], errors.ArtifactError, "GNAM, name 0: it must not be empty"),
+            (["a\n"], errors.ArtifactError, "GNAM, name 0: it must not .* control characters"),
+            ([], errors.ArtifactError, "GTSK has 8 bytes; 8 for each of 0 names"),
+            (["a", "b"], errors.ArtifactError, "GTSK has 8 bytes; 8 for each of 2 names"),
+        ],
+    )
+    def test_names_of_groups_that_are_none(
+        self, names: Any, kind: type[Exception], words: str
+    ) -> None:
+        made = priced()
+        given = made.group_profiles
+        assert given is not None
+        message = refusal(kind, made.replace, group_profiles={**given, "names": names})
+        assert re.search(words, message), message
+
+    def test_a_correction_of_groups_has_offsets_and_slopes(self) -> None:
+        made = priced()
+        given = made.group_profiles
+        assert given is not None
+        for alone in ({"offsets": ONES[:1]}, {"slopes": ONES}):
+            message = refusal(TypeError, made.replace, group_profiles={**given, **alone})
+            assert message == "group_profiles: slopes and offsets go together"
 
     def test_its_signature_says_the_defaults(self) -> None:
         assert "novelty_limit=1.0" in str(Artifact.build.__text_signature__)

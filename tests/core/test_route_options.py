@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hypernova
-from hypernova import Artifact, RouteOptions, Router
+from hypernova import Artifact, BatchRouteOptions, RouteOptions, Router
 from hypernova.cli import route
 from hypernova.integrations.request_options import _CHECKS, OPERATOR_ONLY
 from hypernova.router.explanation import REASONS
@@ -22,6 +22,7 @@ from support.paths import ROOT
 PACKAGE = Path(hypernova.__file__).parent
 OPTIONS = list(RouteOptions.__annotations__)
 UNPACKED = "Unpack[RouteOptions]"
+OF_A_BATCH = "Unpack[BatchRouteOptions]"
 BUNDLED = Router.open().artifact
 
 
@@ -39,8 +40,15 @@ def keyword_arguments(path: Path) -> dict[str, str]:
     }
 
 
-def test_there_are_twelve() -> None:
-    assert len(OPTIONS) == 12
+def test_there_are_fifteen_of_a_prompt_and_of_a_batch() -> None:
+    assert len(OPTIONS) == 15
+    assert list(BatchRouteOptions.__annotations__) == OPTIONS
+    own = {
+        n
+        for n, t in RouteOptions.__annotations__.items()
+        if t != BatchRouteOptions.__annotations__[n]
+    }
+    assert own == {"group", "prompt_chars", "input_tokens"}
 
 
 def test_the_signature_of_decide_spells_them_out() -> None:
@@ -71,10 +79,12 @@ def test_each_other_method_of_an_artifact_takes_them_and_no_others(name: str) ->
 
 def test_the_stub_and_the_router_refer_to_them() -> None:
     stub = keyword_arguments(PACKAGE / "_core.pyi")
-    assert stub == dict.fromkeys(("decide", "decide_many", "explain", "rank_unread"), UNPACKED)
+    single = dict.fromkeys(("decide", "explain", "rank_unread"), UNPACKED)
+    assert stub == {**single, "decide_many": OF_A_BATCH}
     router = keyword_arguments(PACKAGE / "router" / "router.py")
-    methods = ("route", "aroute", "route_many", "explain", "decide", "decide_many")
-    assert {name: router.get(name) for name in methods} == dict.fromkeys(methods, UNPACKED)
+    methods = dict.fromkeys(("route", "aroute", "explain", "decide"), UNPACKED)
+    methods |= dict.fromkeys(("route_many", "decide_many"), OF_A_BATCH)
+    assert {name: router.get(name) for name in methods} == methods
 
 
 def test_litellm_refers_to_them() -> None:
@@ -89,11 +99,12 @@ def test_each_is_the_operators_or_checked_for_a_request() -> None:
 
 def test_the_body_of_a_request_has_them() -> None:
     schemas = pytest.importorskip("hypernova.integrations.server.schemas")
-    # A draw that a client can repeat is none; a batch is no conversation.
-    one = set(OPTIONS) - {"explore_seed"}
+    # A draw that a client can repeat is none; the length of a text that is sent is known; a batch
+    # is no conversation, and has a group for each of its texts.
+    one = set(OPTIONS) - {"explore_seed", "prompt_chars"}
     assert set(schemas.RouteRequest.model_fields) == one | {"text", "messages"}
-    many = one - {"previous_model", "switch_cost"}
-    assert set(schemas.BatchRequest.model_fields) == many | {"texts"}
+    many = one - {"previous_model", "switch_cost", "input_tokens"}
+    assert set(schemas.BatchRequest.model_fields) == many | {"texts", "groups"}
 
 
 def test_the_command_line_has_them() -> None:
@@ -101,8 +112,10 @@ def test_the_command_line_has_them() -> None:
     route.add_to(commands)
     others = {"help", "text", "artifact", "embedder", "device", "json", "explain"}
     others |= {"input", "output", "engine", "jobs"}
+    # Prices can come from a file, too; the length of a text that is given is known.
+    others |= {"price_file"}
     flags = {action.dest for action in commands.choices["route"]._actions}
-    assert flags - others == set(OPTIONS) - {"explore_seed"}
+    assert flags - others == set(OPTIONS) - {"explore_seed", "prompt_chars", "input_tokens"}
 
 
 def test_each_reason_has_one_text() -> None:

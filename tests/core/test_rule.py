@@ -5,6 +5,7 @@ Not here: the file format (test_format.py), and queries that are refused (test_v
 
 from __future__ import annotations
 
+import pickle
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from golden.make_golden import decision_values
 from hypernova import Artifact, errors
 from support.reference_reader import NoCandidate, Novel, ReferenceArtifact, decide, novelty, read
-from support.strategies import embedder, questions, values
+from support.strategies import embedder, facts, questions, values
 
 NAN, INF = float("nan"), float("inf")
 REASONS = (
@@ -125,6 +126,95 @@ def test_decide_many_is_decide_row_by_row(
         many[len(queries)]
 
 
+FACTS = ("group", "prompt_chars", "input_tokens")
+
+
+@settings(max_examples=200)
+@given(question=questions(min_success=0.0, max_cost_usd=None), data=st.data())
+def test_facts_row_by_row_are_those_of_single_decisions(
+    question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject
+) -> None:
+    """A list states a fact of each row, and None leaves it out; other facts hold for all rows."""
+    arguments, queries, options = question
+    options = {k: v for k, v in options.items() if k not in ("max_cost_usd", "min_success")}
+    options.pop("on_novel", None)
+    artifact, reference = both(arguments)
+    lists = data.draw(st.sets(st.sampled_from(FACTS), min_size=1))
+    rows = [
+        {k: v for k, v in facts(data.draw).items() if k in lists}
+        | {k: v for k, v in options.items() if k not in lists}
+        for _ in queries
+    ]
+    given_lists = {name: [row.get(name) for row in rows] for name in lists}
+    kind = data.draw(st.sampled_from([list, tuple, iter, lambda v: np.array(v, object)]))
+    try:
+        expected = [decide(reference, q, **row) for q, row in zip(queries, rows, strict=True)]
+    except NoCandidate:
+        with pytest.raises(errors.NoCandidateError):
+            artifact.decide_many(queries, **options | given_lists)
+        return
+    many = artifact.decide_many(queries, **options | {n: kind(v) for n, v in given_lists.items()})
+    for single, query, row, right in zip(many, queries, rows, expected, strict=True):
+        assert decision_values(single) == decision_values(right)
+        assert decision_values(artifact.decide(query, **row)) == decision_values(right)
+
+
+@settings(max_examples=150)
+@given(question=questions(min_success=0.0, max_cost_usd=None), data=st.data())
+def test_pickles_and_explanations_know_the_facts(
+    question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject
+) -> None:
+    arguments, queries, options = question
+    artifact = Artifact.build(**arguments)
+    for name in ("allow", "deny", "max_cost_usd", "min_success", "on_novel"):
+        options.pop(name, None)
+    groups = [data.draw(st.sampled_from([None, "sql", "größer", "SQL"])) for _ in queries]
+    many = artifact.decide_many(queries, **options | {"group": groups})
+    copies = pickle.loads(pickle.dumps(many))
+    for i, (single, group) in enumerate(zip(many, groups, strict=True)):
+        assert single.group == (group if group in artifact.groups else None)
+        assert single.unknown_group == (group is not None and group not in artifact.groups)
+        assert single.to_dict()["group"] == single.group
+        assert single.to_dict()["unknown_group"] == single.unknown_group
+        for copy in (copies[i], pickle.loads(pickle.dumps(single))):
+            assert decision_values(copy) == decision_values(single)
+            if len(artifact.models) > 1:
+                failed = data.draw(st.sampled_from(artifact.models))
+                after, expected = copy.after_failure(failed), single.after_failure(failed)
+                assert decision_values(after) == decision_values(expected)
+                assert (after.group, after.reason) == (single.group, "fallback")
+        plain = {k: v for k, v in options.items() if k not in ("previous_model", "switch_cost")}
+        ranking = artifact.decide(queries[i], **plain | {"group": group}).ranking
+        novel, _, estimates = artifact.explain(queries[i], **plain | {"group": group})
+        found = [(e[0], e[1], *e[4:8]) for e in estimates]
+        assert found == [
+            (e.model, e.success, e.n, e.cost_usd, e.latency_s, e.utility) for e in ranking
+        ]
+        assert not (novel and single.group)
+
+
+def test_exploring_draws_among_the_models_of_a_group() -> None:
+    drawn = grouped_three()
+    artifact = Artifact.build(**drawn)
+    matrix = np.zeros((2000, 2), np.float32)
+    groups = ["b", "unheard of"] * 1000
+    many = artifact.decide_many(
+        matrix, group=groups, explore=0.6, explore_seed=3, deny=["cheap"], max_cost_usd=5.0
+    )
+    again = artifact.decide_many(
+        matrix, group=groups, explore=0.6, explore_seed=3, deny=["cheap"], max_cost_usd=5.0
+    )
+    assert (many.model_indices == again.model_indices).all()
+    named = [many[i] for i in range(0, 2000, 2)]
+    # Of group b the costs of both models are known: each is drawn with 0.3. Without a group
+    # that of unknown is not, and dear is the only candidate.
+    assert {d.propensity for d in named} == {1 - 0.6 + 0.3, 0.3}
+    drawn_share = np.mean([d.reason == "explored" for d in named])
+    assert 0.25 < drawn_share < 0.35
+    others = [many[i] for i in range(1, 2000, 2)]
+    assert {(d.model, d.propensity, d.unknown_group) for d in others} == {("dear", 1.0, True)}
+
+
 @pytest.mark.slow
 @given(drawn=values(guard_z=1e30, novelty_limit=1.0, min_success=0.0, max_cost_usd=None))
 def test_a_guard_that_nothing_passes_gives_the_default(drawn: dict[str, Any]) -> None:
@@ -164,7 +254,29 @@ def test_equal_models_are_ranked_by_index_after_the_default(drawn: dict[str, Any
 
 def three(**changes: Any) -> Artifact:
     """Give one cluster at 0 and three models: cheap, dear, and one of unknown cost."""
-    arguments: dict[str, Any] = {
+    return Artifact.build(**three_values() | changes)
+
+
+def grouped_three() -> dict[str, Any]:
+    """Give the values of `three` with two groups, in the second of which all costs are known."""
+    f32 = np.float32
+    profile = {
+        "names": ["a", "b"],
+        "tasks": np.array([3.0, 4.0]),
+        "counts": np.full((2, 3), 4.0),
+        "mean": np.full((2, 3), 0.5, f32),
+        "success": np.array([[0.5, 0.25, 0.125], [0.25, 0.5, 0.75]], f32),
+        "standard_error": np.zeros((2, 3), f32),
+        "gain_error": np.zeros((2, 3), f32),
+        "cost": np.array([[0.25, 1.0, NAN], [0.25, 1.0, 2.0]], f32),
+        "latency": np.ones((2, 3), f32),
+    }
+    return three_values() | {"group_profiles": profile}
+
+
+def three_values() -> dict[str, Any]:
+    """Give the values of `three`."""
+    return {
         "models": ["cheap", "dear", "unknown"],
         "centroids": np.zeros((1, 2), np.float32),
         "counts": np.full((2, 3), 8.0),
@@ -179,7 +291,6 @@ def three(**changes: Any) -> Artifact:
         "metadata": "{}",
         "default_model": 0,
     }
-    return Artifact.build(**{**arguments, **changes})
 
 
 ORIGIN = np.zeros(2, np.float32)

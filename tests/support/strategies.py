@@ -71,11 +71,72 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
         some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
         drawn["offsets"] = table(draw, some, 1, m)[0]
         drawn["slopes"] = table(draw, some, m, d)
+    if draw(st.booleans()):
+        drawn["group_profiles"] = _group_profiles(draw, m, d)
+    if draw(st.booleans()):
+        n = len(drawn["group_profiles"]["names"]) if "group_profiles" in drawn else 0
+        drawn["token_profiles"] = _token_profiles(draw, k, m, n)
     return {**drawn, **fixed}
 
 
-def options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
+GROUPS = ["sql", "model 0", "größer"]  # a group may have the name of a model
+
+
+def _group_profiles(draw: st.DrawFn, m: int, d: int) -> dict[str, Any]:
+    names = draw(st.permutations(GROUPS))[: draw(st.integers(1, len(GROUPS)))]
+    shape = (len(names), m)
+    counts = table(draw, [0.0, 0.0, 0.5, 12.0], *shape, np.float64)
+    cost = [NAN, 0.0, 0.25, 0.7, 2.0]
+    made = {
+        "names": names,
+        "tasks": table(draw, [0.0, 1.0, 2.5], 1, len(names), np.float64)[0],
+        "counts": counts,
+        "mean": np.where(counts == 0, 0, table(draw, [0.0, 0.5, 1.0], *shape)).astype(np.float32),
+        "success": table(draw, [0.0, 0.25, 0.5, 0.5, 0.7, 1.0], *shape),
+        "standard_error": table(draw, [0.0, 0.1], *shape),
+        "gain_error": table(draw, [0.0, 0.0, 0.125, 0.1], *shape),
+        "cost": table(draw, cost, *shape),
+        "latency": table(draw, cost, *shape),
+    }
+    if draw(st.booleans()):
+        some = [0.0, 0.0, 0.125, 0.3, -0.25, -2.0, 3e38]
+        made["offsets"] = table(draw, some, *shape)
+        made["slopes"] = table(draw, some, m, d)
+    return made
+
+
+def _token_profiles(draw: st.DrawFn, k: int, m: int, groups: int) -> dict[str, Any]:
+    some = [NAN, 0.0, 256.0, 1000.0, 3.0e38]
+    made = {
+        "per_prompt": table(draw, [NAN, 0.0, 8.0, 0.25, 3.0e38], m, 2),
+        "input": table(draw, some, k + 1, m),
+        "output": table(draw, some, k + 1, m),
+    }
+    if groups:
+        made["group_input"] = table(draw, some, groups, m)
+        made["group_output"] = table(draw, some, groups, m)
+    return made
+
+
+def facts(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what a caller states about a prompt; each is left out half of the time."""
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "group": st.sampled_from([*GROUPS, "SQL"]),
+        "prompt_chars": st.sampled_from([0, 7, 1000.5, 1e300]),
+        "input_tokens": st.sampled_from([0, 12, 500.25, 1e300]),
+    }
+    return {name: draw(kind) for name, kind in kinds.items() if draw(st.booleans())}
+
+
+def options(draw: st.DrawFn, drawn: dict[str, Any]) -> dict[str, Any]:
     """Draw route options; each is left out half of the time."""
+    models = drawn["models"]
+    tokens = drawn.get("token_profiles")
+    priced = {name: st.sampled_from([0.0, 0.25, 0.7, 3.0]) for name in models}
+    pairs = st.sampled_from([(0.0, 0.0), (976.5625, 0.0), (3.0, 15.0), (0.0, 0.3), (1e290, 1e290)])
+    for i, name in enumerate(models):
+        if tokens and not np.isnan([tokens["input"][-1, i], tokens["output"][-1, i]]).any():
+            priced[name] |= pairs
     some = st.lists(st.sampled_from(models), max_size=len(models) + 1)
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "cost_weight": WEIGHTS,
@@ -84,12 +145,13 @@ def options(draw: st.DrawFn, models: list[str]) -> dict[str, Any]:
         "min_success": SHARES,
         "allow": some,
         "deny": st.lists(st.sampled_from(models), max_size=2),
-        "prices": st.dictionaries(st.sampled_from(models), st.sampled_from([0.0, 0.25, 0.7, 3.0])),
+        "prices": st.fixed_dictionaries({}, optional=priced),
         "previous_model": st.sampled_from(models),
         "switch_cost": st.sampled_from([0.0, 0.25, 0.05, 1.0, 9.0]),
         "on_novel": st.sampled_from(["default", "best_overall", "error"]),
     }
-    return {name: draw(kind) for name, kind in kinds.items() if draw(st.booleans())}
+    drawn_options = {name: draw(kind) for name, kind in kinds.items() if draw(st.booleans())}
+    return drawn_options | facts(draw)
 
 
 @st.composite
@@ -97,7 +159,7 @@ def questions(draw: st.DrawFn, **fixed: Any) -> tuple[dict[str, Any], np.ndarray
     """Draw an artifact's values, a matrix of queries near and far, and a caller's options."""
     drawn = draw(values(**fixed))
     queries = table(draw, [0.0, 1.0, -1.0, 0.3, 0.5, 2.0], 3, drawn["centroids"].shape[1])
-    return drawn, queries, options(draw, drawn["models"])
+    return drawn, queries, options(draw, drawn)
 
 
 # Whatever a file can hold: line breaks, quotes, commas and NUL in prompts; no control characters

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hypernova.parallel import Engine
-    from hypernova.route_options import RouteOptions
+    from hypernova.route_options import BatchRouteOptions, RouteOptions
     from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
@@ -275,14 +275,14 @@ class Router(RouterLifecycle):
         return pool[1]
 
     def route_many(
-        self, texts: Sequence[str], *, progress: bool = False, **options: Unpack[RouteOptions]
+        self, texts: Sequence[str], *, progress: bool = False, **options: Unpack[BatchRouteOptions]
     ) -> list[Decision]:
         """Decide for each of many prompts.
 
         Args:
             texts: The prompts; they are embedded in batches of similar length.
             progress: Show a bar on standard error if it takes longer than a second.
-            **options: See `RouteOptions`.
+            **options: See `BatchRouteOptions`.
 
         Returns:
             The decisions, in the order of ``texts``.
@@ -443,13 +443,13 @@ class Router(RouterLifecycle):
             self.decide = serving.artifact.decide  # type: ignore[method-assign]
 
     def decide_many(
-        self, matrix: NDArray[np.float32], **options: Unpack[RouteOptions]
+        self, matrix: NDArray[np.float32], **options: Unpack[BatchRouteOptions]
     ) -> Decisions:
         """Decide for each row of a matrix.
 
         Args:
             matrix: float32 (n, dim), C-contiguous and finite.
-            **options: See `RouteOptions`.
+            **options: See `BatchRouteOptions`.
 
         Returns:
             Columns: ``model_indices`` into ``models``, ``clusters``, ``distances``,

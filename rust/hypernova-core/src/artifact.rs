@@ -155,11 +155,20 @@ impl Artifact {
         if let Some(own) = &values.correction {
             check(tag::SLOPES, 1, &own.offsets, &own.slopes)?;
         }
-        if let Some(groups) = &values.groups
-            && let Some(own) = &groups.correction
-        {
-            let rows = groups.names.len();
-            check(tag::GROUP_CORRECTION, rows, &own.offsets, &own.slopes)?;
+        if let Some(groups) = &values.groups {
+            // A reader takes the number of groups from this section, and would find that the names
+            // do not end where they must.
+            if groups.tasks.len() != groups.names.len() {
+                return Err(Error::SectionLength {
+                    tag: tag::GROUP_TASKS,
+                    expected: format!("8 for each of {} names of groups", groups.names.len()),
+                    found: 8 * groups.tasks.len() as u64,
+                });
+            }
+            if let Some(own) = &groups.correction {
+                let rows = groups.names.len();
+                check(tag::GROUP_CORRECTION, rows, &own.offsets, &own.slopes)?;
+            }
         }
         Self::from_bytes(&format::encode(values))
     }

@@ -11,8 +11,8 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use hypernova_core::{Artifact, Reason, Request, RouteOptions, SimdLevel};
-use support::{SplitMix, blended, in_row, values};
+use hypernova_core::{Artifact, Group, Reason, Request, RouteOptions, SimdLevel};
+use support::{SplitMix, blended, grouped, in_row, priced, values, with_tokens};
 
 thread_local! {
     /// Per thread: the test harness allocates in others meanwhile.
@@ -148,6 +148,34 @@ fn options_are_allocated_once(artifact: &Artifact) {
         }
     });
     assert_eq!(counted, 0);
+}
+
+#[test]
+fn groups_and_prices_for_tokens_allocate_nothing() {
+    for seed in 0..4 {
+        let plain = values(20, 48, 9, seed);
+        let blended = blended(plain.clone(), seed);
+        for own in [plain, blended] {
+            let values = with_tokens(grouped(own, 7, seed), seed);
+            let artifact = Artifact::build(&values).unwrap();
+            let queries = queries(&artifact);
+            let mut options = priced(&artifact);
+            assert_ne!(options, RouteOptions::defaults(&artifact));
+            let counted = allocations(|| {
+                for name in ["group 0", "group 6", "no such group"] {
+                    options.group(artifact.group(name));
+                    for query in &queries {
+                        let decision = artifact.decide(query, &options).unwrap();
+                        if let Group::Known(group) = decision.facts.group {
+                            assert_eq!(artifact.group_name(group), name);
+                            assert_ne!(decision.reason, Reason::DefaultNovel);
+                        }
+                    }
+                }
+            });
+            assert_eq!(counted, 0);
+        }
+    }
 }
 
 #[test]

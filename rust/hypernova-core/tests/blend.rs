@@ -12,9 +12,13 @@ mod support;
 
 use hypernova_core::format::Blending;
 use hypernova_core::{
-    Artifact, ArtifactValues, LinearCorrection, Reason, Request, RouteOptions, SimdLevel,
+    Artifact, ArtifactValues, Group, LinearCorrection, PromptLength, Reason, Request, RouteOptions,
+    SimdLevel, TokenProfiles,
 };
-use support::{EntryValues, SplitMix, blended, entry_values, neutral_policy, values};
+use support::{
+    EntryValues, SplitMix, blended, entry_values, grouped, neutral_policy, priced, values,
+    with_tokens,
+};
 
 const NAN: f32 = f32::NAN;
 
@@ -195,6 +199,111 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
         }
     }
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
+}
+
+/// Values whose one cluster is a group of others; the whole table stays in the last row.
+fn as_cluster(values: &ArtifactValues, group: usize) -> ArtifactValues {
+    /// The row of the group and the last one of the clusters.
+    fn rows<T: Copy>(of_groups: &[T], own: &[T], group: usize, models: usize) -> Vec<T> {
+        let row = of_groups[group * models..][..models].iter();
+        row.chain(&own[own.len() - models..]).copied().collect()
+    }
+    let groups = values.groups.as_ref().expect("the values have groups");
+    let models = values.models.len();
+    let f32s = |of_groups: &[f32], own: &[f32]| rows(of_groups, own, group, models);
+    with!(values.clone(), {
+        clusters: 1,
+        centroids: vec![0.0; values.dim as usize],
+        counts: rows(&groups.counts, &values.counts, group, models),
+        mean: f32s(&groups.mean, &values.mean),
+        success: f32s(&groups.success, &values.success),
+        standard_error: f32s(&groups.standard_error, &values.standard_error),
+        gain_error: f32s(&groups.gain_error, &values.gain_error),
+        cost: f32s(&groups.cost, &values.cost),
+        latency: f32s(&groups.latency, &values.latency),
+        policy: with!(values.policy, { novelty_limit: 1.0 }),
+        blending: None,
+        correction: groups.correction.as_ref().map(|own| LinearCorrection {
+            offsets: own.offsets[group * models..][..models].to_vec(),
+            slopes: own.slopes.clone(),
+        }),
+        groups: None,
+        tokens: values.tokens.as_ref().map(|tokens| TokenProfiles {
+            per_prompt: tokens.per_prompt.clone(),
+            input: f32s(&tokens.group_input, &tokens.input),
+            output: f32s(&tokens.group_output, &tokens.output),
+            ..TokenProfiles::default()
+        }),
+    })
+}
+
+#[test]
+fn a_group_decides_as_a_cluster_with_its_values_does() {
+    let mut novel = 0;
+    for seed in 0..120 {
+        let mut random = SplitMix(seed);
+        let dim = 1 + random.below(40) as u32;
+        let plain = values(
+            1 + random.below(6) as u32,
+            dim,
+            1 + random.below(6) as u32,
+            seed,
+        );
+        let mut own = [plain.clone(), blended(plain, seed)][random.below(2)].clone();
+        own.policy.novelty_limit = 0.5;
+        let own = with_tokens(grouped(own, 3, random.bits()), seed);
+        let queries: Vec<f32> = (0..4 * dim).map(|_| random.normal()).collect();
+        let weights = [5.0, 0.01];
+        let number = f64::from(random.fraction()) * 4000.0;
+        let length = [
+            PromptLength::Unknown,
+            PromptLength::Chars(number),
+            PromptLength::Tokens(number),
+        ][random.below(3)];
+        for level in SimdLevel::available() {
+            let artifact = Artifact::build(&own).unwrap().with_level(level);
+            for group in 0..3 {
+                let alone = as_cluster(&own, group);
+                let alone = Artifact::build(&alone).unwrap().with_level(level);
+                let options = |of: &Artifact, prices: bool| {
+                    let defaults = RouteOptions::defaults(of);
+                    let mut options = if prices { priced(of) } else { defaults };
+                    options.cost_weight(weights[0]).unwrap();
+                    options.latency_weight(weights[1]).unwrap();
+                    options.length(length).unwrap();
+                    options
+                };
+                for prices in [false, true] {
+                    let mut stated = options(&artifact, prices);
+                    stated.group(Group::Known(group as u32));
+                    let many = artifact.decide_many(&queries, &stated).unwrap();
+                    for (query, found) in queries.chunks(dim as usize).zip(many) {
+                        assert_eq!(artifact.decide(query, &stated).unwrap(), found);
+                        let by_cluster = options(&alone, prices);
+                        let right = alone.decide(query, &by_cluster).unwrap();
+                        let case = format!("{level:?}, seed {seed}, group {group}, {prices}");
+                        assert_eq!(found.model, right.model, "{case}");
+                        assert_eq!(found.reason, right.reason, "{case}");
+                        let row = artifact.n_clusters() + 1 + group;
+                        assert_eq!(found.row as usize, row, "{case}");
+                        let ranked = artifact.rank(&found, query, &stated);
+                        assert_eq!(ranked, alone.rank(&right, query, &by_cluster), "{case}");
+                        if !prices {
+                            let ranked: Vec<_> = ranked.iter().map(entry_values).collect();
+                            let right = ranking(&as_cluster(&own, group), query, weights);
+                            assert_eq!(ranked, right, "{case}");
+                        }
+                        // The nearest centroid and the novelty are those of the vector.
+                        let without = artifact.decide(query, &options(&artifact, prices)).unwrap();
+                        assert_eq!(found.cluster, without.cluster, "{case}");
+                        assert_eq!(found.novelty, without.novelty, "{case}");
+                        novel += usize::from(without.reason == Reason::DefaultNovel);
+                    }
+                }
+            }
+        }
+    }
+    assert!(novel > 200, "{novel}");
 }
 
 /// Two clusters at -1 and 1 on a line, two models; other values are 0 or unknown.

@@ -6,9 +6,10 @@ mod support;
 
 use hypernova_core::detached::batch_to_bytes;
 use hypernova_core::{
-    Artifact, Decision, DetachedDecision, Error, OnNovel, Price, Request, RouteOptions,
+    Artifact, Decision, DetachedDecision, Error, Group, OnNovel, Price, PromptFacts, PromptLength,
+    Request, RouteOptions,
 };
-use support::{SplitMix, blended, values};
+use support::{SplitMix, blended, grouped, values, with_tokens};
 
 /// An artifact of up to 40 models, more than a message names; it blends if `seed` is odd.
 fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
@@ -17,12 +18,50 @@ fn artifact(random: &mut SplitMix, seed: u64) -> Artifact {
     if random.below(4) == 0 {
         plain.policy.max_cost_usd = Some(0.015);
     }
-    let values = if seed % 2 == 1 {
+    let mut values = if seed % 2 == 1 {
         blended(plain, seed)
     } else {
         plain
     };
+    if random.below(2) == 0 {
+        values = grouped(values, 3, random.bits());
+    }
+    if random.below(2) == 0 {
+        values = with_tokens(values, seed);
+    }
     Artifact::build(&values).expect("the values are valid")
+}
+
+/// Facts of a prompt: a group of the artifact, another or none, and a length.
+fn facts(random: &mut SplitMix, artifact: &Artifact) -> PromptFacts {
+    let group = match random.below(5) {
+        0 => Group::Unstated,
+        at => artifact.group(&format!("group {at}")),
+    };
+    let number = f64::from(random.fraction()) * 4000.0;
+    let length = [
+        PromptLength::Unknown,
+        PromptLength::Chars(number),
+        PromptLength::Tokens(number),
+    ][random.below(3)];
+    PromptFacts::new(group, length)
+}
+
+/// Options of a request, with facts, and prices for the tokens of some models.
+fn options(random: &mut SplitMix, artifact: &Artifact) -> RouteOptions {
+    let mut options = RouteOptions::resolve(artifact, &request(random, artifact)).unwrap();
+    let facts = facts(random, artifact);
+    options.group(facts.group);
+    options.length(facts.length).unwrap();
+    for model in 0..artifact.n_models() as u32 {
+        let [input, output] = [0.0, 0.0].map(|_| f64::from(random.fraction()) * 9.0);
+        let price = Price::Tokens { input, output };
+        if random.below(2) == 0 {
+            // Not of a model whose tokens are unknown.
+            let _ = options.price(artifact, artifact.model_name(model), price);
+        }
+    }
+    options
 }
 
 fn request(random: &mut SplitMix, artifact: &Artifact) -> Request {
@@ -58,7 +97,7 @@ fn each_decision(mut see: impl FnMut(&mut SplitMix, &Artifact, &[f32], &RouteOpt
     let mut seen = 0;
     for seed in 0..300 {
         let artifact = artifact(&mut random, seed);
-        let options = RouteOptions::resolve(&artifact, &request(&mut random, &artifact)).unwrap();
+        let options = options(&mut random, &artifact);
         let query: Vec<f32> = (0..3).map(|_| random.normal() * 3.0).collect();
         if let Ok(decision) = artifact.decide(&query, &options) {
             see(&mut random, &artifact, &query, &options, decision);
@@ -81,6 +120,13 @@ fn assert_says_the_same(
     assert_eq!(detached.distance().to_bits(), decision.distance.to_bits());
     assert_eq!(detached.novelty().to_bits(), decision.novelty.to_bits());
     assert_eq!(detached.reason(), decision.reason);
+    let (group, unknown) = match decision.facts.group {
+        Group::Unstated => (None, false),
+        Group::Known(group) => (Some(artifact.group_name(group)), false),
+        Group::Unknown => (None, true),
+    };
+    assert_eq!(detached.group(), group);
+    assert_eq!(detached.has_unknown_group(), unknown);
     assert_eq!(
         detached.propensity().to_bits(),
         decision.propensity.to_bits()
@@ -135,14 +181,21 @@ fn a_detached_decision_answers_as_its_artifact_until_no_model_is_left() {
 fn a_batch_is_read_as_it_was_written() {
     let mut random = SplitMix(3);
     let mut read = 0;
-    for seed in 0..12 {
+    for seed in 0..24 {
         let artifact = artifact(&mut random, seed);
-        let options = request(&mut random, &artifact);
-        let options = RouteOptions::resolve(&artifact, &options).unwrap();
+        let options = options(&mut random, &artifact);
         let matrix: Vec<f32> = (0..7 * 3).map(|_| random.normal() * 3.0).collect();
-        let Ok(decisions) = artifact.decide_many(&matrix, &options) else {
+        let of_rows: Vec<_> = (0..7).map(|_| facts(&mut random, &artifact)).collect();
+        let of_rows = (seed % 3 > 0).then_some(of_rows.as_slice());
+        let mut decisions = Vec::new();
+        let decided = artifact.decide_into(&matrix, &options, of_rows, &mut decisions);
+        if decided.is_err() {
             continue;
-        };
+        }
+        for (at, decision) in decisions.iter().enumerate() {
+            let expected = of_rows.map_or(decision.facts, |facts| facts[at]);
+            assert_eq!(decision.facts, expected);
+        }
         let kept: &[f32] = if artifact.ranks_by_vector() {
             &matrix
         } else {
@@ -150,10 +203,9 @@ fn a_batch_is_read_as_it_was_written() {
         };
         let vectors: Vec<u8> = kept.iter().flat_map(|v| v.to_le_bytes()).collect();
         let rows = batch_to_bytes(&decisions, &options);
-        let (found, options, values) = artifact.batch_from_bytes(&rows, &vectors).unwrap();
+        let (found, again, values) = artifact.batch_from_bytes(&rows, &vectors).unwrap();
         assert_eq!(found, decisions);
-        // As text: a missing price is NaN, which equals nothing.
-        assert_eq!(format!("{options:?}"), format!("{options:?}"));
+        assert_eq!(again, options);
         assert_eq!(values, kept);
         read += 1;
 
@@ -192,9 +244,16 @@ fn a_batch_is_read_as_it_was_written() {
 
 #[test]
 fn bytes_that_are_damaged_are_refused_and_never_panic() {
-    let mut random = SplitMix(4);
-    let artifact = artifact(&mut random, 1);
-    let options = RouteOptions::defaults(&artifact);
+    for group in ["group 0", "group 9"] {
+        bytes_that_are_damaged_are_refused(group);
+    }
+}
+
+fn bytes_that_are_damaged_are_refused(group: &str) {
+    let values = grouped(blended(values(4, 3, 5, 1), 1), 3, 1);
+    let artifact = Artifact::build(&values).unwrap();
+    let mut options = RouteOptions::defaults(&artifact);
+    options.group(artifact.group(group));
     let vector = [0.5, -1.0, 2.0];
     let decision = artifact.decide(&vector, &options).unwrap();
     let bytes = artifact.detach(&decision, &vector, &options).to_bytes();
@@ -218,7 +277,8 @@ fn bytes_that_are_damaged_are_refused_and_never_panic() {
     refuse(&[bytes.as_slice(), &[0]].concat());
     refuse(&[&[1], &bytes[1..]].concat()); // of another version
     // A count of 4 billion models reserves no memory.
-    let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8 + 4 + 1;
+    let group = artifact.group_index(group).map_or(0, |_| group.len());
+    let models = 1 + 4 + 64 + 4 + "the caller's allow and deny".len() + 12 + 1 + 8 + 4 + group + 1;
     let mut many = bytes.clone();
     many[models..models + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     refuse(&many);

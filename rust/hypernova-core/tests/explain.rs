@@ -7,8 +7,8 @@
 mod support;
 
 use hypernova_core::explain::MIN_CLUSTERS;
-use hypernova_core::{Artifact, Request, RouteOptions};
-use support::{SplitMix, blended, in_row, values, variant};
+use hypernova_core::{Artifact, Group, Price, PromptLength, Request, RouteOptions};
+use support::{SplitMix, blended, grouped, in_row, values, variant, with_tokens};
 
 fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
     (0..dim).map(|_| random.normal() * scale).collect()
@@ -21,7 +21,13 @@ fn artifacts() -> Vec<Artifact> {
         let (clusters, models) = (1 + 3 * (seed % 4), 1 + seed % 5);
         let plain = values(clusters as u32, 6, models as u32, seed);
         made.push(Artifact::build(&plain).expect("valid"));
-        made.push(Artifact::build(&blended(plain, seed)).expect("valid"));
+        let blended = blended(plain.clone(), seed);
+        for own in [plain, blended.clone()] {
+            let groups = 1 + (seed % 4) as usize;
+            let own = with_tokens(grouped(own, groups, seed), seed);
+            made.push(Artifact::build(&own).expect("valid"));
+        }
+        made.push(Artifact::build(&blended).expect("valid"));
     }
     made
 }
@@ -29,7 +35,7 @@ fn artifacts() -> Vec<Artifact> {
 #[test]
 fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
     let mut random = SplitMix(3);
-    let (mut novel, mut limited) = (0, 0);
+    let (mut novel, mut limited, mut of_groups) = (0, 0, 0);
     for artifact in artifacts() {
         for round in 0..40 {
             let scale = [0.2, 1.0, 6.0][round % 3];
@@ -38,7 +44,17 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
             request.cost_weight = (round % 2 == 0).then_some(3.0);
             request.max_cost_usd = (round % 5 == 0).then_some(0.01);
             request.min_success = (round % 7 == 0).then_some(0.4);
-            let options = RouteOptions::resolve(&artifact, &request).expect("valid");
+            request.group = (round % 4 > 0).then(|| format!("group {}", round % 4));
+            request.length = [PromptLength::Unknown, PromptLength::Chars(900.0)][round % 2];
+            let mut options = RouteOptions::resolve(&artifact, &request).expect("valid");
+            for model in 0..artifact.n_models() as u32 {
+                let price = Price::Tokens {
+                    input: 3.0,
+                    output: 15.0,
+                };
+                // Not of a model whose tokens are unknown.
+                let _ = options.price(&artifact, artifact.model_name(model), price);
+            }
             let said = artifact.explain(&vector, &options).expect("finite");
             assert_eq!(said.models.len(), artifact.n_models());
             let decision = match artifact.decide(&vector, &options) {
@@ -71,8 +87,11 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
             assert_eq!(said.novelty, decision.novelty);
             assert_eq!(said.novel, decision.row as usize == artifact.n_clusters());
             novel += usize::from(said.novel);
+            let grouped = matches!(decision.facts.group, Group::Known(_));
+            of_groups += usize::from(grouped);
+            assert!(!(said.novel && grouped));
             let shares: f64 = said.clusters.iter().map(|near| near.share).sum();
-            let expected = if said.novel { 0.0 } else { 1.0 };
+            let expected = if said.novel || grouped { 0.0 } else { 1.0 };
             assert!((shares - expected).abs() < 1e-9);
             let blended = artifact
                 .blending()
@@ -84,8 +103,8 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
         }
     }
     assert!(
-        novel > 20 && limited > 20,
-        "the cases occur: {novel}, {limited}"
+        novel > 20 && limited > 20 && of_groups > 20,
+        "the cases occur: {novel}, {limited}, {of_groups}"
     );
 }
 

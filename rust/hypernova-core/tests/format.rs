@@ -15,7 +15,9 @@ use hypernova_core::{Artifact, ArtifactValues, Error, Mmap};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section};
-use support::{assert_same, blended, exercise, file, small, values, values_of, variant};
+use support::{
+    assert_same, blended, exercise, file, grouped, small, values, values_of, variant, with_tokens,
+};
 
 /// Build an artifact, save it, and open it again.
 fn saved(values: &ArtifactValues) -> (Artifact, Artifact) {
@@ -40,6 +42,10 @@ fn an_opened_file_has_the_saved_values() {
     let mut corrected = blended(values(7, 83, 25, 5), 5);
     corrected.blending = None;
     let both = blended(two.clone(), 6);
+    let groups = grouped(values(7, 83, 25, 5), 11, 4);
+    let groups_corrected = grouped(small(), 3, 5);
+    let tokens = with_tokens(small(), 6);
+    let all = with_tokens(grouped(both.clone(), 1, 7), 8);
     for values in [
         small(),
         two,
@@ -47,15 +53,29 @@ fn an_opened_file_has_the_saved_values() {
         blending,
         corrected,
         both,
+        groups,
+        groups_corrected,
+        tokens,
+        all,
     ] {
         let (built, opened) = saved(&values);
         assert_same(&values_of(&built), &values);
         assert_same(&values_of(&opened), &values);
         assert_eq!(built.bytes(), opened.bytes());
         assert_eq!(built.sha256(), opened.sha256());
-        let newer = values.blending.is_some() || values.correction.is_some();
-        assert_eq!(opened.version(), (1, u16::from(newer)));
-        assert_eq!(opened.ranks_by_vector(), newer);
+        let by_vector = values.blending.is_some() || values.correction.is_some();
+        let newest = values.groups.is_some() || values.tokens.is_some();
+        let minor = if newest { 2 } else { u16::from(by_vector) };
+        assert_eq!(opened.version(), (1, minor));
+        let groups = values.groups.as_ref();
+        let in_groups = groups.is_some_and(|groups| groups.correction.is_some());
+        assert_eq!(opened.ranks_by_vector(), by_vector || in_groups);
+        let names = groups.map_or(&[][..], |groups| &groups.names);
+        assert_eq!(opened.n_groups(), names.len());
+        for (i, name) in names.iter().enumerate() {
+            assert_eq!(opened.group_index(name), Some(i as u32));
+        }
+        assert_eq!(opened.group_index("no such group"), None);
         assert_eq!(opened.embedder().name, "test");
         assert_eq!(opened.embedder().fingerprint, "0123456789abcdef".repeat(4));
         let text = values.embedder.contains("\"text\"");
@@ -71,13 +91,23 @@ fn an_opened_file_has_the_saved_values() {
 #[test]
 fn the_same_values_give_the_same_bytes() {
     let mut other_nan = small();
-    for v in &mut other_nan.cost {
-        if v.is_nan() {
+    let mut newer = with_tokens(grouped(small(), 4, 1), 2);
+    let expected = [file(&other_nan), file(&newer)];
+    let groups = newer.groups.as_mut().expect("the values have groups");
+    let tokens = newer.tokens.as_mut().expect("the values have tokens");
+    for values in [
+        &mut other_nan.cost,
+        &mut groups.cost,
+        &mut groups.latency,
+        &mut tokens.input,
+        &mut tokens.group_output,
+    ] {
+        assert!(values.iter().any(|v| v.is_nan()));
+        for v in values.iter_mut().filter(|v| v.is_nan()) {
             *v = f32::from_bits(0xFFC0_1234);
         }
     }
-    assert!(other_nan.cost.iter().any(|v| v.is_nan()));
-    assert_eq!(file(&small()), file(&other_nan));
+    assert_eq!([file(&other_nan), file(&newer)], expected);
 }
 
 /// Open a file that no other test writes to.
@@ -270,6 +300,37 @@ fn a_reader_goes_by_the_sections_and_not_by_the_minor_version() {
     assert_eq!(draft.bytes(), file(&small()), "a file without them is 1.0");
 }
 
+/// The sections of groups and tokens are not required: a reader of 1.1, which does not know their
+/// tags, reads the file as one without them.
+#[test]
+fn an_older_reader_skips_groups_and_tokens() {
+    let older = blended(small(), 4);
+    let newer = with_tokens(grouped(older.clone(), 3, 5), 6);
+    let mut draft = Draft::of(&file(&newer));
+    for section in &mut draft.sections[15..] {
+        assert_eq!(section.flags, 0);
+        section.tag[0] = b'X';
+    }
+    let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
+    assert_same(&values_of(&artifact), &older);
+    draft.sections.truncate(15);
+    draft.minor = 1;
+    assert_eq!(draft.bytes(), file(&older));
+}
+
+#[test]
+fn groups_and_tokens_may_be_marked_as_required_and_stand_in_any_order() {
+    let values = with_tokens(grouped(small(), 3, 5), 6);
+    let mut draft = Draft::of(&file(&values));
+    draft.sections.reverse();
+    for section in &mut draft.sections {
+        section.flags = 1;
+    }
+    let artifact = Artifact::from_bytes(&draft.bytes()).unwrap();
+    assert_same(&values_of(&artifact), &values);
+    exercise(&artifact);
+}
+
 #[test]
 fn the_order_of_sections_is_free_and_metadata_may_be_missing() {
     let mut draft = Draft::of(&file(&small()));
@@ -309,7 +370,14 @@ fn golden_files_are_read_and_written_byte_for_byte() {
         seen.push(path.file_stem().unwrap().to_string_lossy().into_owned());
     }
     seen.sort();
-    for name in ["v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text"] {
+    for name in [
+        "v1_0_small",
+        "v1_0_text",
+        "v1_1_small",
+        "v1_1_text",
+        "v1_2_small",
+        "v1_2_text",
+    ] {
         assert!(
             seen.iter().any(|s| s == name),
             "{name} is gone; found {seen:?}"
@@ -332,6 +400,12 @@ proptest! {
         }
         if seed & 64 == 0 {
             values.correction = None;
+        }
+        if seed & 128 == 0 {
+            values = grouped(values, 1 + (seed >> 8) as usize % 5, seed);
+        }
+        if seed & (1 << 20) == 0 {
+            values = with_tokens(values, seed);
         }
         let artifact = Artifact::build(&values).unwrap();
         assert_same(&values_of(&artifact), &values);

@@ -8,11 +8,14 @@ mod support;
 use std::collections::BTreeSet;
 
 use hypernova_core::format::Blending;
-use hypernova_core::{Artifact, ArtifactValues, Error, LinearCorrection};
+use hypernova_core::{
+    Artifact, ArtifactValues, Error, GroupCorrection, GroupProfiles, LinearCorrection,
+    TokenProfiles,
+};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use support::forge::{Draft, Section, fix_checksums, u32_at};
-use support::{SplitMix, blended, exercise, file, small, variant};
+use support::{SplitMix, blended, exercise, file, grouped, small, variant, with_tokens};
 
 const NAN: f32 = f32::NAN;
 const INF: f32 = f32::INFINITY;
@@ -35,6 +38,24 @@ fn correction(values: &mut ArtifactValues) -> &mut LinearCorrection {
 /// The small artifact with both sections of format 1.1.
 fn small_blended() -> ArtifactValues {
     blended(small(), 2)
+}
+
+/// The small artifact with all sections, of three groups.
+fn small_grouped() -> ArtifactValues {
+    with_tokens(grouped(small_blended(), 3, 5), 6)
+}
+
+fn groups(values: &mut ArtifactValues) -> &mut GroupProfiles {
+    values.groups.as_mut().expect("the values have groups")
+}
+
+fn group_correction(values: &mut ArtifactValues) -> &mut GroupCorrection {
+    let own = groups(values).correction.as_mut();
+    own.expect("the groups have correction")
+}
+
+fn tokens(values: &mut ArtifactValues) -> &mut TokenProfiles {
+    values.tokens.as_mut().expect("the values have tokens")
 }
 
 type Broken = (&'static str, &'static str, fn(&mut ArtifactValues));
@@ -152,11 +173,79 @@ const BROKEN_PARTS: &[Broken] = &[
     ("Dimensions", "", |p| p.models.clear()),
 ];
 
+/// As above, of groups and tokens.
+const BROKEN_GROUPS: &[Broken] = &[
+    ("Value", "GTSK", |p| groups(p).tasks[0] = f64::NAN),
+    ("Value", "GTSK", |p| groups(p).tasks[2] = -1.0),
+    ("Value", "GCNT", |p| groups(p).counts[11] = f64::INFINITY),
+    ("Value", "GCNT", |p| groups(p).counts[0] = -0.5),
+    ("Value", "GMEA", |p| groups(p).mean[0] = NAN),
+    ("Value", "GMEA", |p| groups(p).mean[11] = -0.1),
+    ("Value", "GMEA", |p| {
+        groups(p).counts[5] = 0.0;
+        groups(p).mean[5] = 0.5;
+    }),
+    ("Value", "GSUC", |p| {
+        groups(p).success[11] = 1.0_f32.next_up();
+    }),
+    ("Value", "GSUC", |p| groups(p).success[0] = NAN),
+    ("Value", "GSER", |p| groups(p).standard_error[11] = INF),
+    ("Value", "GGER", |p| groups(p).gain_error[11] = -1.0),
+    ("Value", "GCOS", |p| groups(p).cost[11] = INF),
+    ("Value", "GLAT", |p| groups(p).latency[0] = -1e-9),
+    ("Value", "GCOR", |p| group_correction(p).offsets[11] = NAN),
+    ("Value", "GCOR", |p| group_correction(p).slopes[19] = -INF),
+    ("Value", "TPRO", |p| tokens(p).per_prompt[7] = -1.0),
+    ("Value", "TINP", |p| tokens(p).input[15] = INF),
+    ("Value", "TOUT", |p| tokens(p).output[0] = -1.0),
+    ("Value", "GTIN", |p| tokens(p).group_input[11] = INF),
+    ("Value", "GTOU", |p| tokens(p).group_output[0] = -1.0),
+    ("GroupNames", "GNAM", |p| groups(p).names[2] = String::new()),
+    ("GroupNames", "GNAM", |p| {
+        groups(p).names[0] = groups(p).names[2].clone();
+    }),
+    ("GroupNames", "GNAM", |p| groups(p).names[1] = "a\n".into()),
+    ("SectionLength", "GTSK", |p| short(&mut groups(p).names)),
+    ("SectionLength", "GTSK", |p| groups(p).tasks.clear()),
+    ("SectionLength", "GTSK", |p| groups(p).tasks.push(0.0)),
+    ("SectionLength", "GCNT", |p| groups(p).counts.push(0.0)),
+    ("SectionLength", "GMEA", |p| short(&mut groups(p).mean)),
+    ("SectionLength", "GSUC", |p| groups(p).success.push(0.0)),
+    ("SectionLength", "GSER", |p| {
+        groups(p).standard_error.clear();
+    }),
+    ("SectionLength", "GGER", |p| groups(p).gain_error.push(0.0)),
+    ("SectionLength", "GCOS", |p| short(&mut groups(p).cost)),
+    ("SectionLength", "GLAT", |p| short(&mut groups(p).latency)),
+    ("SectionLength", "GCOR", |p| {
+        short(&mut group_correction(p).slopes);
+    }),
+    ("SectionLength", "GCOR", |p| {
+        // One offset too many and one slope too few: the section has its length.
+        group_correction(p).offsets.push(0.0);
+        short(&mut group_correction(p).slopes);
+    }),
+    ("SectionLength", "TPRO", |p| {
+        short(&mut tokens(p).per_prompt);
+    }),
+    ("SectionLength", "TINP", |p| tokens(p).input.push(0.0)),
+    ("SectionLength", "TOUT", |p| short(&mut tokens(p).output)),
+    ("SectionLength", "GTIN", |p| tokens(p).group_input.clear()),
+    ("SectionLength", "GTOU", |p| {
+        tokens(p).group_output.push(0.0);
+    }),
+];
+
 #[test]
 fn each_broken_value_is_refused() {
-    for (i, (expected, section, break_it)) in BROKEN_PARTS.iter().enumerate() {
+    let parts = BROKEN_PARTS.iter().chain(BROKEN_GROUPS);
+    for (i, (expected, section, break_it)) in parts.enumerate() {
         let newer = ["SOFT", "SLOP"].contains(section);
-        let mut values = if newer { small_blended() } else { small() };
+        let mut values = match i {
+            _ if i >= BROKEN_PARTS.len() => small_grouped(),
+            _ if newer => small_blended(),
+            _ => small(),
+        };
         break_it(&mut values);
         let error = Artifact::build(&values).expect_err("a rule is broken");
         let case = format!("case {i}: {error:?}: {error}");
@@ -462,6 +551,115 @@ fn each_forgery_of_a_newer_section_is_refused() {
     }
 }
 
+/// The sections of groups that every file with groups has.
+const GROUPS_NEED: [&str; 9] = [
+    "GTSK", "GNAM", "GCNT", "GMEA", "GSUC", "GSER", "GGER", "GCOS", "GLAT",
+];
+/// The sections of tokens that every file with groups and tokens has.
+const TOKENS_NEED: [&str; 5] = ["TPRO", "TINP", "TOUT", "GTIN", "GTOU"];
+
+/// Rules of the sections of format 1.2 that no values break.
+const FORGERIES_1_2: &[Forgery] = &[
+    ("MissingSection", "no groups but GCOR", |d| {
+        without(d, &GROUPS_NEED);
+        without(d, &TOKENS_NEED);
+    }),
+    ("MissingSection", "no groups but GTIN", |d| {
+        without(d, &GROUPS_NEED);
+        without(d, &["GCOR", "GTOU"]);
+    }),
+    ("MissingSection", "no tokens but GTOU", |d| {
+        without(d, &TOKENS_NEED[..4]);
+    }),
+    ("MissingSection", "no tokens but TPRO", |d| {
+        without(d, &TOKENS_NEED[1..]);
+    }),
+    ("SectionLength", "GTSK not whole", |d| {
+        d.section("GTSK").body.extend([0; 4]);
+    }),
+    (
+        "SectionLength",
+        "more groups than the other sections",
+        |d| {
+            d.section("GTSK").body.extend([0; 8]);
+            d.names_in("GNAM", &[b"one", b"two", b"tri", b"four"], None);
+        },
+    ),
+    ("SectionLength", "GNAM cut", |d| {
+        d.section("GNAM").body.truncate(15);
+    }),
+    ("SectionLength", "GCOR without offsets", |d| {
+        d.section("GCOR").body.truncate(4 * 4 * 5);
+    }),
+    ("GroupNames", "text cut", |d| {
+        short(&mut d.section("GNAM").body);
+    }),
+    ("GroupNames", "text too long", |d| {
+        d.section("GNAM").body.push(b'x');
+    }),
+    ("GroupNames", "first start", |d| {
+        d.names_in("GNAM", &[b"one", b"two", b"tri"], Some(&[1, 3, 6, 9]));
+    }),
+    ("GroupNames", "decreasing", |d| {
+        d.names_in("GNAM", &[b"one", b"two", b"tri"], Some(&[0, 6, 3, 9]));
+    }),
+    ("GroupNames", "all bits", |d| {
+        let starts = [0, 3, u32::MAX, 9];
+        d.names_in("GNAM", &[b"one", b"two", b"tri"], Some(&starts));
+    }),
+    ("GroupNames", "one name more", |d| {
+        d.names_in("GNAM", &[b"one", b"two", b"tri", b"four"], None);
+    }),
+    ("GroupNames", "not UTF-8", |d| {
+        d.names_in("GNAM", &[b"one", b"\xff", b"tri"], None);
+    }),
+    ("GroupNames", "a character cut in two", |d| {
+        d.names_in("GNAM", &[b"b\xc3", b"\xa9ta", b"tri"], None);
+    }),
+    ("DuplicateSection", "GNAM", |d| add(d, 0, *b"GNAM", 0)),
+    ("DuplicateSection", "TPRO", |d| add(d, 99, *b"TPRO", 0)),
+    ("SectionChecksum", "GCOR", |d| {
+        d.section("GCOR").checksum = Some(1);
+    }),
+    ("UnknownSection", "of groups", |d| add(d, 20, *b"GXXX", 1)),
+];
+
+fn without(draft: &mut Draft, tags: &[&str]) {
+    for tag in tags {
+        draft.remove(tag);
+    }
+}
+
+#[test]
+fn each_forgery_of_groups_and_tokens_is_refused_whatever_their_bits() {
+    let valid = Draft::of(&file(&small_grouped()));
+    assert_eq!(valid.sections.len(), 30);
+    let marked = |flags| {
+        let mut draft = valid.clone();
+        for section in &mut draft.sections[15..] {
+            section.flags = flags;
+        }
+        draft
+    };
+    for draft in [marked(0), marked(1)] {
+        for (expected, case, forge) in FORGERIES_1_2 {
+            let mut draft = draft.clone();
+            forge(&mut draft);
+            let error = refused(&draft.bytes());
+            assert_eq!(variant(&error), *expected, "{case}: {error:?}: {error}");
+            assert!(!error.to_string().contains('\n'), "{case}: {error}");
+        }
+        for tag in GROUPS_NEED.iter().chain(&TOKENS_NEED) {
+            let mut draft = draft.clone();
+            draft.remove(tag);
+            match refused(&draft.bytes()) {
+                Error::MissingSection { tag: found } => assert_eq!(found.to_string(), *tag),
+                other => panic!("{tag}: {other:?}"),
+            }
+        }
+    }
+}
+
 /// 4m(d + 1) is 2^64 here, or d + 1 does not fit.
 #[test]
 fn a_correction_whose_length_overflows_is_refused() {
@@ -495,7 +693,10 @@ fn no_error_of_the_specification_is_left_out() {
     let is_name = |s: &&str| s.starts_with(char::is_uppercase) && s.contains(char::is_lowercase);
     let named: BTreeSet<&str> = reading.split('`').filter(|s| !s.contains(' ')).collect();
     let named: BTreeSet<&str> = named.into_iter().filter(is_name).collect();
-    let forged = FORGERIES.iter().map(|(variant, ..)| *variant);
+    let forged = FORGERIES
+        .iter()
+        .chain(FORGERIES_1_2)
+        .map(|(variant, ..)| *variant);
     let mut provoked: BTreeSet<&str> = forged.collect();
     provoked.insert("MissingSection");
     assert_eq!(named, provoked);
@@ -538,7 +739,7 @@ fn the_first_broken_rule_is_reported() {
 
 #[test]
 fn a_file_cut_anywhere_is_refused() {
-    for values in [small(), small_blended()] {
+    for values in [small(), small_blended(), small_grouped()] {
         cut_anywhere(&file(&values));
     }
 }
@@ -574,7 +775,7 @@ fn cut_anywhere(valid: &[u8]) {
 
 #[test]
 fn a_file_with_any_bit_flipped_is_refused() {
-    for values in [small(), small_blended()] {
+    for values in [small(), small_blended(), small_grouped()] {
         any_bit_flipped(&file(&values));
     }
 }
@@ -603,15 +804,16 @@ fn any_bit_flipped(valid: &[u8]) {
 /// With corrected checksums a flipped bit may give a valid file, but never a panic.
 #[test]
 fn a_flipped_bit_with_right_checksums_never_panics() {
-    for values in [small(), small_blended()] {
-        any_bit_flipped_with_right_checksums(&file(&values));
+    // The largest file with two bits of each byte in turns: all take 6 s more.
+    for (values, step) in [(small(), 1), (small_blended(), 1), (small_grouped(), 4)] {
+        bits_flipped_with_right_checksums(&file(&values), step);
     }
 }
 
-fn any_bit_flipped_with_right_checksums(valid: &[u8]) {
+fn bits_flipped_with_right_checksums(valid: &[u8], step: usize) {
     let mut accepted = 0;
     for at in 0..valid.len() {
-        for bit in 0..8 {
+        for bit in (at % step..8).step_by(step) {
             let mut flipped = valid.to_vec();
             flipped[at] ^= 1 << bit;
             fix_checksums(&mut flipped);
@@ -640,9 +842,9 @@ proptest! {
         changes in prop::collection::vec((any::<u32>(), any::<u8>()), 1..40),
         resize in -70_isize..70,
     ) {
-        let newer = seed % 2 == 0;
-        let mut file = file(&if newer { small_blended() } else { small() });
-        let table_end = 64 + 32 * if newer { 15 } else { 13 };
+        let values = [small, small_blended, small_grouped][(seed % 3) as usize]();
+        let mut file = file(&values);
+        let table_end = 64 + 32 * u32_at(&file, 12) as usize;
         let mut random = SplitMix(seed);
         let length = file.len();
         for (place, byte) in changes {

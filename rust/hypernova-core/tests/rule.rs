@@ -14,7 +14,8 @@ mod support;
 use hypernova_core::format::Policy;
 use hypernova_core::policy::RankingEntry;
 use hypernova_core::{
-    Artifact, ArtifactValues, Decision, Error, OnNovel, Price, Reason, Request, RouteOptions,
+    Artifact, ArtifactValues, Decision, Error, Group, GroupProfiles, OnNovel, Price, PromptFacts,
+    PromptLength, Reason, Request, RouteOptions, TokenProfiles,
 };
 use support::{embedder, entry_values, in_row, neutral_policy, values};
 
@@ -309,6 +310,229 @@ fn caller_prices() {
             r.prices = Some(prices(&[("b", 100.0), ("b", 0.0), ("d", 1.0)]));
         }),
     ]);
+}
+
+/// USD of a million tokens by which 1,024 of them cost 1 USD.
+const EACH_1024: f64 = 1e6 / 1024.0;
+
+/// The artifact of [`ROW`] with tokens, and two groups, of which the second is that of d.
+///
+/// b reads 1,024 and writes 512 tokens of a task, and reads 8 and half a token for each character.
+fn with_groups_and_tokens(limit: f64) -> Artifact {
+    let policy = with!(policy(), { novelty_limit: limit });
+    let plain = artifact(ROW, ROW, policy);
+    let mut values = support::values_of(&plain);
+    values.groups = Some(GroupProfiles {
+        names: names(&["sql", "d's"]),
+        tasks: vec![4.0, 1.0],
+        counts: vec![5.0; 8],
+        mean: vec![0.0; 8],
+        success: [ROW.success, [0.25, 0.25, 0.25, 0.75]].concat(),
+        standard_error: vec![0.0; 8],
+        gain_error: vec![0.0; 8],
+        cost: [ROW.cost, [NAN, NAN, NAN, 4.0]].concat(),
+        latency: [ROW.latency, [1.0; 4]].concat(),
+        correction: None,
+    });
+    values.tokens = Some(TokenProfiles {
+        per_prompt: vec![NAN, 0.5, 8.0, 0.5, 16.0, NAN, f32::MAX, f32::MAX],
+        input: [[512.0, 1024.0, NAN, NAN], [512.0, 1024.0, 256.0, 512.0]].concat(),
+        output: [[256.0, 512.0, 256.0, 128.0], [256.0, 512.0, 256.0, 128.0]].concat(),
+        group_input: [[2048.0; 4], [NAN; 4]].concat(),
+        group_output: [[1024.0; 4], [1024.0, 1024.0, 1024.0, NAN]].concat(),
+    });
+    Artifact::build(&values).expect("the values are valid")
+}
+
+/// The costs of a, b, c and d, for a prompt at 0 and these facts, by a price for tokens of all.
+fn costs(group: &str, length: PromptLength, input: f64, output: f64) -> [Option<f64>; 4] {
+    let artifact = with_groups_and_tokens(1.0);
+    let price = Price::Tokens {
+        input: input * EACH_1024,
+        output: output * EACH_1024,
+    };
+    let mut request = Request::default();
+    request.prices = Some(
+        names(&["a", "b", "c", "d"])
+            .into_iter()
+            .map(|name| (name, price))
+            .collect(),
+    );
+    request.group = Some(group.into());
+    request.length = length;
+    request.cost_weight = Some(1.0);
+    let options = RouteOptions::resolve(&artifact, &request).expect("all tokens are known");
+    let decision = artifact
+        .decide(&[0.0], &options)
+        .expect("there are no limits");
+    let ranking = artifact.rank(&decision, &[], &options);
+    assert_eq!(ranking[0].model, decision.model);
+    assert!(ranking.iter().all(|entry| !entry.utility.is_nan()));
+    let mut costs = [None; 4];
+    for entry in ranking {
+        costs[entry.model as usize] = entry.cost_usd;
+    }
+    costs
+}
+
+#[test]
+fn prices_for_tokens() {
+    use PromptLength::{Chars, Tokens, Unknown};
+    let usd = |numbers: [f64; 4]| numbers.map(Some);
+    // Of the profile; those that c and d read are unknown in the cluster.
+    let of_profile = [Some(1.0), Some(2.0), None, None];
+    assert_eq!(costs("none", Unknown, 1.0, 2.0), of_profile);
+    assert_eq!(
+        costs("none", Unknown, 0.0, 0.0),
+        [Some(0.0), Some(0.0), None, None]
+    );
+    // Of the prompt's number of tokens.
+    let written = |tokens: f64| [256.0, 512.0, 256.0, 128.0].map(|n| (n + tokens) / 1024.0);
+    assert_eq!(costs("none", Tokens(512.0), 1.0, 1.0), usd(written(512.0)));
+    assert_eq!(costs("none", Tokens(0.0), 1.0, 1.0), usd(written(0.0)));
+    // Of its length, where both numbers are known: 8 and half of 1,008 tokens of b.
+    let by_chars = costs("none", Chars(1008.0), 1.0, 0.0);
+    assert_eq!(by_chars[..3], [Some(0.5), Some(0.5), None]);
+    assert_eq!(costs("none", Chars(0.0), 1024.0, 0.0)[1], Some(8.0));
+    // Of the group, and NaN there is unknown, though the whole table knows.
+    assert_eq!(costs("sql", Unknown, 1.0, 1.0), usd([3.0; 4]));
+    assert_eq!(costs("sql", Tokens(0.0), 1.0, 1.0), usd([1.0; 4]));
+    assert_eq!(
+        costs("d's", Tokens(0.0), 1.0, 1.0),
+        [Some(1.0), Some(1.0), Some(1.0), None]
+    );
+    assert_eq!(costs("d's", Unknown, 1.0, 1.0), [None; 4]);
+    // A cost that overflows is unknown, also by a price of 0.
+    for (input, output) in [(0.0, 1.0), (1e290, 0.0)] {
+        assert_eq!(costs("none", Chars(f64::MAX), input, output)[3], None);
+    }
+    assert_eq!(costs("none", Tokens(f64::MAX), 1e290, 0.0), [None; 4]);
+}
+
+#[test]
+fn a_price_for_tokens_needs_their_numbers() {
+    let price = Price::Tokens {
+        input: 1.0,
+        output: 2.0,
+    };
+    let resolve = |artifact: &Artifact, name: &str, price| {
+        let request = with!(Request::default(), { prices: Some(vec![(name.into(), price)]) });
+        RouteOptions::resolve(artifact, &request).map(|_| ())
+    };
+    let refused = |artifact: &Artifact, name: &str| match resolve(artifact, name, price) {
+        Err(Error::TokensUnknown { model }) => assert_eq!(model, name),
+        other => panic!("{other:?}"),
+    };
+    refused(&artifact(ROW, ROW, policy()), "a");
+    let known = with_groups_and_tokens(1.0);
+    resolve(&known, "d", price).expect("the whole table has its tokens");
+    for (name, unknown) in [("a", "input"), ("d", "output")] {
+        let mut values = support::values_of(&known);
+        let tokens = values.tokens.as_mut().expect("there are tokens");
+        let model = usize::from(name == "d");
+        let table = if unknown == "input" {
+            &mut tokens.input
+        } else {
+            &mut tokens.output
+        };
+        table[4 + 3 * model] = NAN;
+        let artifact = Artifact::build(&values).expect("the values are valid");
+        refused(&artifact, name);
+        resolve(&artifact, "b", price).expect("b's are known");
+        resolve(&artifact, name, Price::Task(1.0)).expect("USD of a task need no tokens");
+    }
+    for (input, output, at) in [(-1.0, 0.0, 0), (0.0, f64::NAN, 1), (f64::INFINITY, 0.0, 0)] {
+        let found = resolve(&known, "b", Price::Tokens { input, output });
+        let expected = format!("prices[\"b\"][{at}]");
+        assert!(matches!(found, Err(Error::Option { argument, .. }) if argument == expected));
+    }
+    for length in [-1.0, f64::NAN, f64::INFINITY] {
+        for (argument, length) in [
+            ("prompt_chars", PromptLength::Chars(length)),
+            ("input_tokens", PromptLength::Tokens(length)),
+        ] {
+            let found = RouteOptions::defaults(&known).length(length);
+            assert!(matches!(found, Err(Error::Option { argument: a, .. }) if a == argument));
+        }
+    }
+}
+
+#[test]
+fn the_profile_of_a_group_decides_alone() {
+    let artifact = with_groups_and_tokens(0.5);
+    let decide = |group: &str, query: f32, on_novel| {
+        let mut request = Request::default();
+        request.group = Some(group.into());
+        request.on_novel = on_novel;
+        let options = RouteOptions::resolve(&artifact, &request).expect("a group may be unknown");
+        artifact.decide(&[query], &options).map(|decision| {
+            let ranking = artifact.rank(&decision, &[], &options);
+            assert_eq!(ranking[0].model, decision.model);
+            (decision, spell(&artifact, &ranking))
+        })
+    };
+    let at_0 = decide("d's", 0.0, OnNovel::Default).expect("there are no limits");
+    assert_eq!(
+        (at_0.1.as_str(), at_0.0.reason),
+        ("d b a c", Reason::Routed)
+    );
+    assert_eq!((at_0.0.cluster, at_0.0.row), (0, 3));
+    assert_eq!(at_0.0.facts.group, Group::Known(1));
+    // Far from all clusters it is the same, whatever a novel prompt gets.
+    for on_novel in [OnNovel::Default, OnNovel::BestOverall, OnNovel::Error] {
+        let far = decide("d's", 20.0, on_novel).expect("its kind is known");
+        assert_eq!(
+            (&far.1, far.0.reason, far.0.row),
+            (&at_0.1, Reason::Routed, 3)
+        );
+        assert!(far.0.novelty > 0.5);
+    }
+    // Without errors, c is proven in this group and not in the cluster.
+    let sql = decide("sql", 0.0, OnNovel::Default).expect("there are no limits");
+    assert_eq!((sql.1.as_str(), sql.0.reason), ("c b a d", Reason::Routed));
+    for (name, facts) in [("D's", Group::Unknown), ("", Group::Unknown)] {
+        let near = decide(name, 0.0, OnNovel::Default).expect("there are no limits");
+        assert_eq!(
+            (near.1.as_str(), near.0.reason),
+            ("b c a d", Reason::DefaultNoEvidence)
+        );
+        assert_eq!((near.0.facts.group, near.0.row), (facts, 0));
+        let far = decide(name, 20.0, OnNovel::Error);
+        assert!(matches!(far, Err(Error::Novel { .. })));
+    }
+}
+
+#[test]
+fn facts_of_rows_replace_those_of_the_options() {
+    let artifact = with_groups_and_tokens(1.0);
+    let mut options = RouteOptions::defaults(&artifact);
+    options.group(Group::Known(1));
+    let facts = [
+        Group::Unstated,
+        Group::Known(0),
+        Group::Known(1),
+        Group::Unknown,
+        Group::Known(1),
+    ];
+    let facts = facts.map(|group| PromptFacts::new(group, PromptLength::Unknown));
+    let mut decided = Vec::new();
+    artifact
+        .decide_into(&[0.0; 5], &options, Some(&facts), &mut decided)
+        .expect("there are no limits");
+    let rows: Vec<u32> = decided.iter().map(|decision| decision.row).collect();
+    assert_eq!(rows, [0, 2, 3, 0, 3]);
+    // The next part of a matrix has the facts of its rows.
+    decided.truncate(2);
+    artifact
+        .decide_into(&[0.0; 3], &options, Some(&facts), &mut decided)
+        .expect("there are no limits");
+    let again: Vec<u32> = decided.iter().map(|decision| decision.row).collect();
+    assert_eq!(again, rows);
+    decided.clear();
+    artifact
+        .decide_into(&[0.0; 5], &options, None, &mut decided)
+        .expect("there are no limits");
+    assert!(decided.iter().all(|decision| decision.row == 3));
 }
 
 #[test]

@@ -194,15 +194,17 @@ impl Artifact {
     ///         it means nothing.
     ///     slopes: float32 (m, dim), of the linear correction; None is no correction.
     ///     offsets: float32 (m,), of the linear correction; None as ``slopes``.
-    ///     group_profiles: Profiles of g groups that a caller may name, a mapping of ``names``, their
-    ///         names; ``tasks``, float64 (g,), the number of tasks of each; ``counts``, ``mean``,
-    ///         ``success``, ``standard_error``, ``gain_error``, ``cost`` and ``latency``, (g, m) and
-    ///         else as those of clusters; and, both or neither, ``offsets``, float32 (g, m), and
-    ///         ``slopes``, float32 (m, dim), of the linear correction inside a group. None is none.
-    ///     token_profiles: Tokens that the models read and write, a mapping of ``per_prompt``,
-    ///         float32 (m, 2), input tokens of an empty prompt and of each further character;
-    ///         ``input`` and ``output``, float32 (k + 1, m), mean tokens of a task; and with groups
-    ///         ``group_input`` and ``group_output``, float32 (g, m). NaN where unknown; None is none.
+    ///     group_profiles: Profiles of the g groups that a caller may name; None is no groups. A
+    ///         mapping of ``names``; ``tasks``, float64 (g,), the number of tasks of each;
+    ///         ``counts``, ``mean``, ``success``, ``standard_error``, ``gain_error``, ``cost`` and
+    ///         ``latency``, (g, m) and else as those of clusters; and, both or neither,
+    ///         ``offsets``, float32 (g, m), and ``slopes``, float32 (m, dim), of the linear
+    ///         correction inside a group.
+    ///     token_profiles: Tokens that the models read and write, NaN where unknown; None is
+    ///         unknown for all. A mapping of ``per_prompt``, float32 (m, 2), the input tokens of an
+    ///         empty prompt and of each further character; ``input`` and ``output``, float32
+    ///         (k + 1, m), mean tokens of a task; and with groups ``group_input`` and
+    ///         ``group_output``, float32 (g, m).
     ///
     /// Raises:
     ///     VectorError: An array is not C-contiguous or has the wrong dtype.
@@ -369,7 +371,7 @@ impl Artifact {
     ///
     /// Args:
     ///     matrix: float32 (n, dim), C-contiguous and finite.
-    ///     **options: See `hypernova.RouteOptions`; they hold for all rows, but ``group``,
+    ///     **options: See `hypernova.BatchRouteOptions`; they hold for all rows, but ``group``,
     ///         ``prompt_chars`` and ``input_tokens`` may be lists with a value for each row.
     ///
     /// Returns:
@@ -523,7 +525,7 @@ impl Artifact {
         self.inner.dim()
     }
 
-    /// Names of the groups that a caller may name, with the number of tasks of each.
+    /// The groups that a caller may name: by name, the number of tasks of each.
     ///
     /// A new dict; empty where the artifact has no groups.
     #[getter]

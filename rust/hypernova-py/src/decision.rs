@@ -156,8 +156,9 @@ impl Decision {
         }
     }
 
-    /// Name of the group whose profile decided, as the caller named it; None if none was named, or
-    /// an unknown one.
+    /// Name of the group whose profile decided: the one that the caller named.
+    ///
+    /// None if none was named, or one that the artifact does not hold.
     #[getter]
     fn group(&self) -> Option<&str> {
         match &self.kind {

@@ -36,7 +36,9 @@ pub(crate) fn raise(error: Error) -> PyErr {
         }
         Error::UnknownModel { .. } => python::UnknownModelError::new_err(message),
         Error::Novel { .. } => python::NovelPromptError::new_err(message),
-        Error::Option { .. } | Error::OnNovel(_) => python::PolicyError::new_err(message),
+        Error::Option { .. } | Error::OnNovel(_) | Error::TokensUnknown { .. } => {
+            python::PolicyError::new_err(message)
+        }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),

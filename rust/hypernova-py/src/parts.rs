@@ -207,10 +207,8 @@ fn item<'py>(argument: &str, of: &Bound<'py, PyDict>, name: &str) -> PyResult<Bo
 fn check_names(argument: &str, of: &Bound<'_, PyDict>, names: &[&str]) -> PyResult<()> {
     for (name, _) in of {
         if !names.iter().any(|known| name.eq(known).unwrap_or(false)) {
-            let message = format!(
-                "{argument} has {name}, which is none of {}",
-                names.join(", ")
-            );
+            let (name, known) = (name.repr()?, names.join(", "));
+            let message = format!("{argument} has {name}, which is none of {known}");
             return Err(PyTypeError::new_err(message));
         }
     }
@@ -260,7 +258,10 @@ fn groups(value: &Bound<'_, PyAny>) -> PyResult<core::GroupProfiles> {
                 slopes: f32s("slopes")?,
             }),
             (false, false) => None,
-            _ => return Err(PyTypeError::new_err("slopes and offsets go together")),
+            _ => {
+                let message = format!("{ARGUMENT}: slopes and offsets go together");
+                return Err(PyTypeError::new_err(message));
+            }
         },
     })
 }

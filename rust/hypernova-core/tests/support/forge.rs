@@ -102,8 +102,13 @@ impl Draft {
         self.section(tag).body[8 * index..8 * index + 8].copy_from_slice(&value.to_le_bytes());
     }
 
-    /// Replace the names, with other starts if given.
+    /// Replace the names of the models, with other starts if given.
     pub fn names(&mut self, names: &[&[u8]], starts: Option<&[u32]>) {
+        self.names_in("MODL", names, starts);
+    }
+
+    /// Replace the names in a section, with other starts if given.
+    pub fn names_in(&mut self, tag: &str, names: &[&[u8]], starts: Option<&[u32]>) {
         let mut ends = vec![0];
         for name in names {
             ends.push(ends[ends.len() - 1] + name.len() as u32);
@@ -111,7 +116,7 @@ impl Draft {
         let starts = starts.unwrap_or(&ends);
         let mut body: Vec<u8> = starts.iter().flat_map(|s| s.to_le_bytes()).collect();
         body.extend(names.concat());
-        self.section("MODL").body = body;
+        self.section(tag).body = body;
     }
 
     /// The file.

@@ -19,7 +19,8 @@ macro_rules! with {
 
 use hypernova_core::format::{Blending, Policy};
 use hypernova_core::{
-    Artifact, ArtifactValues, Decision, Error, LinearCorrection, RankingEntry, Reason, RouteOptions,
+    Artifact, ArtifactValues, Decision, Error, Group, GroupCorrection, GroupProfiles,
+    LinearCorrection, Price, PromptLength, RankingEntry, Reason, RouteOptions, TokenProfiles,
 };
 
 /// The generator `SplitMix64`: the same numbers in every run, without a dependency.
@@ -129,6 +130,73 @@ pub fn blended(mut values: ArtifactValues, seed: u64) -> ArtifactValues {
     values
 }
 
+/// The same values with that many groups, corrected if `seed` is odd.
+pub fn grouped(mut values: ArtifactValues, groups: usize, seed: u64) -> ArtifactValues {
+    let mut random = SplitMix(seed);
+    let models = values.models.len();
+    let cells = groups * models;
+    let counts: Vec<f64> = (0..cells).map(|_| random.below(5) as f64 * 0.5).collect();
+    let mean = counts
+        .iter()
+        .map(|&n| if n == 0.0 { 0.0 } else { random.fraction() })
+        .collect();
+    let mut draw = |scale: f32| (0..cells).map(|_| random.fraction() * scale).collect();
+    let mut made = GroupProfiles {
+        // Not in the order of their names.
+        names: (0..groups).rev().map(|g| format!("group {g}")).collect(),
+        tasks: (0..groups).map(|g| g as f64 * 2.5).collect(),
+        counts,
+        mean,
+        success: draw(1.0),
+        standard_error: draw(0.3),
+        gain_error: draw(0.1),
+        cost: Vec::new(),
+        latency: Vec::new(),
+        correction: None,
+    };
+    made.cost = amounts(&mut random, cells, 0.02);
+    made.latency = amounts(&mut random, cells, 20.0);
+    if seed % 2 == 1 {
+        let mut draw = |n: usize| (0..n).map(|_| random.normal() * 0.1).collect();
+        made.correction = Some(GroupCorrection {
+            offsets: draw(cells),
+            slopes: draw(models * values.dim as usize),
+        });
+    }
+    values.groups = Some(made);
+    values
+}
+
+/// The same values with tokens, some of them unknown, also of its groups.
+pub fn with_tokens(mut values: ArtifactValues, seed: u64) -> ArtifactValues {
+    let mut random = SplitMix(seed);
+    let models = values.models.len();
+    let cells = (values.clusters as usize + 1) * models;
+    let of_groups = values.groups.as_ref().map_or(0, |g| g.counts.len());
+    let mut draw = |n: usize, scale: f32| amounts(&mut random, n, scale);
+    values.tokens = Some(TokenProfiles {
+        per_prompt: draw(2 * models, 8.0),
+        input: draw(cells, 3000.0),
+        output: draw(cells, 900.0),
+        group_input: draw(of_groups, 3000.0),
+        group_output: draw(of_groups, 900.0),
+    });
+    values
+}
+
+/// Numbers from 0 to `scale`, of which a quarter is unknown.
+fn amounts(random: &mut SplitMix, n: usize, scale: f32) -> Vec<f32> {
+    let mut draw = || {
+        let known = random.below(4) > 0;
+        if known {
+            random.fraction() * scale
+        } else {
+            f32::NAN
+        }
+    };
+    (0..n).map(|_| draw()).collect()
+}
+
 pub fn file(values: &ArtifactValues) -> Vec<u8> {
     Artifact::build(values)
         .expect("the values are valid")
@@ -169,6 +237,42 @@ pub fn values_of(artifact: &Artifact) -> ArtifactValues {
             offsets: offsets.to_vec(),
             slopes: artifact.slopes().expect("they go together").to_vec(),
         }),
+        groups: groups_of(artifact),
+        tokens: tokens_of(artifact),
+    })
+}
+
+fn groups_of(artifact: &Artifact) -> Option<GroupProfiles> {
+    let groups = artifact.groups()?;
+    let profile = groups.profile;
+    let names = 0..artifact.n_groups() as u32;
+    Some(GroupProfiles {
+        names: names.map(|g| artifact.group_name(g).to_owned()).collect(),
+        tasks: groups.tasks.to_vec(),
+        counts: profile.counts.to_vec(),
+        mean: profile.mean.to_vec(),
+        success: profile.success.to_vec(),
+        standard_error: profile.standard_error.to_vec(),
+        gain_error: profile.gain_error.to_vec(),
+        cost: profile.cost.to_vec(),
+        latency: profile.latency.to_vec(),
+        correction: (groups.correction).map(|(offsets, slopes)| GroupCorrection {
+            offsets: offsets.to_vec(),
+            slopes: slopes.to_vec(),
+        }),
+    })
+}
+
+fn tokens_of(artifact: &Artifact) -> Option<TokenProfiles> {
+    let own = artifact.profile();
+    let groups = artifact.groups().map(|groups| groups.profile);
+    let of_groups = |tokens: Option<&[f32]>| tokens.unwrap_or_default().to_vec();
+    Some(TokenProfiles {
+        per_prompt: artifact.prompt_tokens()?.to_vec(),
+        input: own.input_tokens?.to_vec(),
+        output: own.output_tokens?.to_vec(),
+        group_input: of_groups(groups.and_then(|groups| groups.input_tokens)),
+        group_output: of_groups(groups.and_then(|groups| groups.output_tokens)),
     })
 }
 
@@ -209,6 +313,45 @@ pub fn assert_same(found: &ArtifactValues, expected: &ArtifactValues) {
         )
     };
     assert_eq!(correction(found), correction(expected));
+    assert_eq!(bits_of_groups(found), bits_of_groups(expected));
+    assert_eq!(bits_of_tokens(found), bits_of_tokens(expected));
+}
+
+type Bits = Vec<Vec<u64>>;
+
+fn bits(arrays: &[&[f32]]) -> Bits {
+    let bits = |values: &&[f32]| values.iter().map(|v| v.to_bits().into()).collect();
+    arrays.iter().map(bits).collect()
+}
+
+fn bits_of_groups(values: &ArtifactValues) -> Option<(Vec<String>, Bits)> {
+    let groups = values.groups.as_ref()?;
+    let mut made = bits(&[
+        &groups.mean,
+        &groups.success,
+        &groups.standard_error,
+        &groups.gain_error,
+        &groups.cost,
+        &groups.latency,
+    ]);
+    for counts in [&groups.tasks, &groups.counts] {
+        made.push(counts.iter().map(|v| v.to_bits()).collect());
+    }
+    if let Some(own) = &groups.correction {
+        made.extend(bits(&[&own.offsets, &own.slopes]));
+    }
+    Some((groups.names.clone(), made))
+}
+
+fn bits_of_tokens(values: &ArtifactValues) -> Option<Bits> {
+    let tokens = values.tokens.as_ref()?;
+    Some(bits(&[
+        &tokens.per_prompt,
+        &tokens.input,
+        &tokens.output,
+        &tokens.group_input,
+        &tokens.group_output,
+    ]))
 }
 
 /// Model, success, cost, latency, n and utility of an entry.
@@ -237,13 +380,42 @@ pub fn in_row(row: u32) -> Decision {
 pub fn exercise(artifact: &Artifact) {
     let values = values_of(artifact);
     assert_eq!(values.models.len(), artifact.n_models());
-    let options = RouteOptions::defaults(artifact);
     let vector = vec![0.0; artifact.dim()];
-    match artifact.decide(&vector, &options) {
-        Ok(decision) => {
-            let ranking = artifact.rank(&decision, &vector, &options);
-            assert_eq!(ranking[0].model, decision.model);
+    for group in (0..artifact.n_groups() as u32)
+        .map(Group::Known)
+        .chain([Group::Unstated])
+    {
+        let mut options = priced(artifact);
+        options.group(group);
+        for options in [RouteOptions::defaults(artifact), options] {
+            match artifact.decide(&vector, &options) {
+                Ok(decision) => {
+                    let ranking = artifact.rank(&decision, &vector, &options);
+                    assert_eq!(ranking[0].model, decision.model);
+                    assert!(ranking.iter().all(|entry| !entry.utility.is_nan()));
+                }
+                Err(error) => assert_eq!(variant(&error), "NoCandidate"),
+            }
         }
-        Err(error) => assert_eq!(variant(&error), "NoCandidate"),
     }
+}
+
+/// Options with a price for the tokens of each model whose tokens are known, and the largest
+/// length of a prompt.
+pub fn priced(artifact: &Artifact) -> RouteOptions {
+    let mut options = RouteOptions::defaults(artifact);
+    let price = Price::Tokens {
+        input: 0.0,
+        output: 2.0,
+    };
+    for model in 0..artifact.n_models() as u32 {
+        match options.price(artifact, artifact.model_name(model), price) {
+            Ok(()) => {}
+            Err(error) => assert_eq!(variant(&error), "TokensUnknown"),
+        }
+    }
+    options.cost_weight(1.0).expect("it is a weight");
+    let length = PromptLength::Chars(f64::MAX);
+    options.length(length).expect("it is finite");
+    options
 }
