@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hypernova._core import Decision
-    from hypernova.route_options import RouteOptions
+    from hypernova.route_options import BatchRouteOptions
     from hypernova.router.router import Router
 
 # Texts of the first step, so few that any model is done with them soon; the size of the next step
@@ -99,7 +99,7 @@ class StepwiseBatch:
             UnknownModelError: As in `hypernova.Router.route`, like all that it raises.
         """
         start = time.perf_counter()
-        options = with_lengths(cast("RouteOptions", self._options), self._texts)
+        options = with_lengths(cast("BatchRouteOptions", self._options), self._texts)
         decisions = list(self._serving.artifact.decide_many(self._vectors, **options))
         if self._observers.on_decision:
             took = time.perf_counter() - start

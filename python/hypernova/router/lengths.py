@@ -6,10 +6,10 @@ Not here: the number of tokens that follows from it, which the core computes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hypernova.route_options import RouteOptions
+    from hypernova.route_options import BatchRouteOptions, RouteOptions
 
 
 def with_length(options: RouteOptions, prompt: str | Sequence[Mapping[str, Any]]) -> RouteOptions:
@@ -26,15 +26,14 @@ def with_length(options: RouteOptions, prompt: str | Sequence[Mapping[str, Any]]
     return {**options, "prompt_chars": chars}
 
 
-def with_lengths(options: RouteOptions, texts: Sequence[str | None]) -> RouteOptions:
+def with_lengths(options: BatchRouteOptions, texts: Sequence[str]) -> BatchRouteOptions:
     """Add the numbers of characters of the prompts of a batch, as `with_length` does."""
     if not _needs_length(options):
         return options
-    chars = [None if text is None else len(text) for text in texts]
-    return cast("RouteOptions", {**options, "prompt_chars": chars})
+    return {**options, "prompt_chars": [len(text) for text in texts]}
 
 
-def _needs_length(options: RouteOptions) -> bool:
+def _needs_length(options: RouteOptions | BatchRouteOptions) -> bool:
     prices = options.get("prices")
     if not isinstance(prices, Mapping):
         return False  # none, or the core refuses them

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from hypernova._core import Decision
     from hypernova.events import DecisionEvent
     from hypernova.parallel import Mapper
-    from hypernova.route_options import RouteOptions
+    from hypernova.route_options import BatchRouteOptions, RouteOptions
     from hypernova.router.lifecycle import RouterLifecycle
     from hypernova.table.prompts import PromptChunk
 
@@ -288,10 +288,14 @@ def _decide(
     """Decide for all rows without an error; note the error of each other row."""
     artifact, start = router.artifact, chunk.start
     prompts = [prompt or "" for prompt in chunk.prompts]
-    lengths = with_lengths(options, prompts) if chunk.vectors is None else options
+    lengths = cast("BatchRouteOptions", options)
+    if chunk.vectors is None:
+        lengths = with_lengths(lengths, prompts)
     decisions: list[Decision | None] = []
     try:
-        decisions += artifact.decide_many(vectors, **_options_at(lengths, start))
+        decisions += artifact.decide_many(
+            vectors, **_options_at(cast("RouteOptions", lengths), start)
+        )
     except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
         for at, vector in enumerate(vectors):
             decision = None

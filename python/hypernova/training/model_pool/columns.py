@@ -12,7 +12,7 @@ import numpy as np
 
 from hypernova.artifact.profile import GroupProfiles, Profile, TokenProfiles, clusters_of_groups
 from hypernova.training.estimates.outcome_sums import sum_tokens
-from hypernova.training.estimates.sums import ratio
+from hypernova.training.estimates.sums import ratio, sum_by_cell
 from hypernova.training.estimates.token_use import TokenUse
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def group_columns(
     place = {name: g for g, name in enumerate(groups.names)}
     known = np.array([name in place for name in outcomes.groups], dtype=bool)
     at = np.array([place[name] for name in outcomes.groups if name in place], dtype=np.int64)
-    n = np.bincount(at, minlength=len(place)).astype(np.float64)[:, None]
-    score: Floats = np.bincount(at, outcomes.score[known].astype(np.float64), len(place))[:, None]
+    n = sum_by_cell(np.ones(len(at)), at, (len(place), 1))
+    score = sum_by_cell(outcomes.score[known], at, (len(place), 1))
     weight = max(artifact.policy["shrinkage"], 1.0)
     success = (score + weight * expected.success) / (n + weight)
     return GroupProfiles(
@@ -128,7 +128,7 @@ def group_columns(
         tasks=groups.tasks,
         profile=replace(
             expected,
-            counts=n,
+            counts=n.astype(np.float64),
             mean=ratio(score, n, 0.0).astype(np.float32),
             success=success.astype(np.float32),
             cost=np.ascontiguousarray(profile.cost[clusters]),
