@@ -288,14 +288,11 @@ def _decide(
     """Decide for all rows without an error; note the error of each other row."""
     artifact, start = router.artifact, chunk.start
     prompts = [prompt or "" for prompt in chunk.prompts]
-    lengths = cast("BatchRouteOptions", options)
-    if chunk.vectors is None:
-        lengths = with_lengths(lengths, prompts)
+    batch = cast("BatchRouteOptions", _options_at(options, start))
+    batch = with_lengths(batch, prompts) if chunk.vectors is None else batch
     decisions: list[Decision | None] = []
     try:
-        decisions += artifact.decide_many(
-            vectors, **_options_at(cast("RouteOptions", lengths), start)
-        )
+        decisions += artifact.decide_many(vectors, **batch)
     except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
         for at, vector in enumerate(vectors):
             decision = None
