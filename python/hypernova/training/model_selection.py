@@ -37,7 +37,7 @@ MIN_PARALLEL_TASKS = 4000
 # Standard errors by which a model must beat the default one.
 GUARDS = (0.0, 0.5, 1.0, 2.0)
 # Standard errors by which a guard must gain more than none.
-PROVEN = 2.0
+PROVEN = 3.0
 
 
 @dataclass(frozen=True)
