@@ -301,8 +301,24 @@ for i in range(len(files.files) // 2):
         assert np.float32(one.distance).tobytes() == many.distances[row].tobytes()
     found[f"c{i}"], found[f"d{i}"] = many.clusters, many.distances
     found[f"s{i}"] = [decision.ranking[0].success for decision in many]
+    named = artifact.decide_many(queries, group=(["g", None] * len(queries))[: len(queries)])
+    found[f"g{i}"] = [decision.ranking[0].success for decision in named]
 np.savez(sys.argv[2], **found)
 """
+
+
+def one_group(slope: np.ndarray) -> dict[str, Any]:
+    """Give a group with a linear correction of its own."""
+    half = np.full((1, 1), 0.5, np.float32)
+    profile = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
+    counts = {"tasks": np.ones(1), "counts": np.ones((1, 1))}
+    return {
+        "names": ["g"],
+        **counts,
+        **dict.fromkeys(profile, half),
+        "offsets": half / 8,
+        "slopes": slope[None],
+    }
 
 
 def child(level: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
@@ -311,8 +327,11 @@ def child(level: str, *args: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[Any]]]:
-    """Give a file of all cases, and what the reference reader decides in each."""
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[list[Any], ...]]]:
+    """Give a file of all cases, and what the reference reader decides in each.
+
+    Without a group, and with one for every other row.
+    """
     path = tmp_path_factory.mktemp("nearest") / "cases.npz"
     arrays, expected = {}, []
     ties = 0
@@ -323,11 +342,17 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
         if i % 3:
             slopes = centroids[-1:] / np.float32(64)
             added |= {"slopes": slopes, "offsets": np.zeros(1, np.float32)}
+        if i % 4:
+            added |= {"group_profiles": one_group(centroids[0] / np.float32(32))}
         data = with_centroids(centroids, **added).to_bytes()
         reference = read(data)
         assert reference.centroids.tobytes() == centroids.tobytes()
         arrays[f"a{i}"], arrays[f"q{i}"] = np.frombuffer(data, np.uint8), queries
-        expected.append([decide(reference, query) for query in queries])
+        named = [
+            decide(reference, query, group=None if row % 2 else "g")
+            for row, query in enumerate(queries)
+        ]
+        expected.append(([decide(reference, query) for query in queries], named))
         ties += len(np.unique(centroids, axis=0)) < len(centroids)
     assert ties > 100
     np.savez(path, **arrays)
@@ -337,7 +362,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[
 @pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_kernel_is_the_definition_bit_for_bit(
-    level: str, prepared: tuple[Path, list[list[Any]]], tmp_path: Path
+    level: str, prepared: tuple[Path, list[tuple[list[Any], ...]]], tmp_path: Path
 ) -> None:
     """The lower index on exact ties, from each kernel; blends and lifts follow."""
     path, expected = prepared
@@ -349,13 +374,14 @@ def test_every_kernel_is_the_definition_bit_for_bit(
         pytest.skip(f"{level} is NOT compared: this CPU does not have it")
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "found.npz")
-    for i, answers in enumerate(expected):
+    for i, (answers, named) in enumerate(expected):
         clusters = np.array([answer.cluster for answer in answers])
         distances = np.array([answer.distance for answer in answers])
         successes = [answer.ranking[0].success for answer in answers]
         assert np.array_equal(found[f"c{i}"], clusters), i
         assert found[f"d{i}"].tobytes() == distances.tobytes(), i
         assert found[f"s{i}"].tolist() == successes, i
+        assert found[f"g{i}"].tolist() == [answer.ranking[0].success for answer in named], i
 
 
 def test_the_kernel_of_this_machine_is_one_of_the_known(artifact: Artifact) -> None:
@@ -364,7 +390,7 @@ def test_the_kernel_of_this_machine_is_one_of_the_known(artifact: Artifact) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["quantum", "AVX2", "avx2 "])
-def test_an_unknown_kernel_is_refused(level: str, prepared: tuple[Path, list[list[Any]]]) -> None:
+def test_an_unknown_kernel_is_refused(level: str, prepared: tuple[Path, list[Any]]) -> None:
     done = child(level, prepared[0], "unused")
     assert done.returncode != 0
     assert f'HYPERNOVA_SIMD asks for "{level}"' in done.stderr
