@@ -7,7 +7,7 @@ Not here: learning or routing of its own; each fold runs the code that users run
 - ``baselines``: random choice, mixes, oracles
 - ``figures``, ``intervals``: from outcomes to figures with intervals
 - ``frontiers``, ``areas``, ``calibration``: areas under curves, calls, and estimates at their word
-- ``group_given``: the router whose caller names each prompt's group
+- ``group_given``, ``group_figures``: the router whose caller names each prompt's group
 - ``shared_text``: the effect of text that many prompts share
 - ``evaluation_run``, ``results``, ``verdict``: from decisions to the report and its sentences
 - ``figure_fields``, ``frontier_fields``, ``report_fields``: the typed fields of a report, and their

@@ -1,6 +1,7 @@
-"""Judge a router whose caller names each prompt's group, beside one that reads the text alone.
+"""Route the test part of a split for a caller who names each prompt's group.
 
-Not here: the router, which decides by the text (see ``protocol``).
+Not here: the router that reads the text alone (see ``protocol``), or figures (see
+``group_figures``).
 """
 
 from __future__ import annotations
@@ -10,19 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.evaluation.baselines import chosen_outcomes
-from hypernova.evaluation.figure_fields import GroupGiven
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova._core import Artifact
-    from hypernova.evaluation.evaluation_run import EvaluationRun
-    from hypernova.evaluation.figures import PairedFigures
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
-
-ROUTER, BEST_OF_GROUP = "group given", "best model of the group"
 
 
 @dataclass(frozen=True)
@@ -88,32 +82,3 @@ def _rates(score: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         rates: Floats = np.where(known, score, 0.0).sum(axis=0) / known.sum(axis=0)
     return rates
-
-
-def add_group_given(run: EvaluationRun, figures: PairedFigures, overlap: float) -> None:
-    """Add the router whose caller names groups, if every split has one."""
-    found = [d.group_given for d in run.decisions if d.group_given is not None]
-    if len(found) < len(run.decisions):
-        return
-    figures.add(ROUTER, chosen_outcomes(run.table, run.by_task([d.chosen for d in found])))
-    figures.add(
-        BEST_OF_GROUP, chosen_outcomes(run.table, run.by_task([d.best_of_group for d in found]))
-    )
-    for other in ("best_single", "held_out", BEST_OF_GROUP):
-        figures.pair(ROUTER, other, overlap)
-
-
-def group_given(figures: PairedFigures) -> GroupGiven | None:
-    """Return the field of the report; None where groups are not known."""
-    if ROUTER not in figures:
-        return None
-    return GroupGiven(
-        held_out=figures.figure(ROUTER),
-        gain=figures.gain(ROUTER, "best_single"),
-        over_text=figures.gain(ROUTER, "held_out"),
-        best_of_group=figures.figure(BEST_OF_GROUP),
-        over_best_of_group=figures.gain(ROUTER, BEST_OF_GROUP),
-        frontier_gain=figures.gain("group frontier", "group hull")
-        if "group hull" in figures
-        else None,
-    )

@@ -40,8 +40,8 @@ from hypernova.evaluation.frontiers import (
     gap_recovered,
     quality_area,
 )
-from hypernova.evaluation.group_given import ROUTER as GROUP_GIVEN
-from hypernova.evaluation.group_given import add_group_given, group_given
+from hypernova.evaluation.group_figures import ROUTER as GROUP_GIVEN
+from hypernova.evaluation.group_figures import add_group_given, group_given
 from hypernova.evaluation.intervals import DRAWS
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.evaluation.report import Report

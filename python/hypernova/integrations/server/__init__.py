@@ -2,7 +2,8 @@
 
 ``app`` has the paths, ``schemas`` the requests and responses, ``bodies`` reads and writes them,
 ``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
-``connection`` limits connections, ``metrics`` are for Prometheus, ``http_errors`` gives each error
+``price_file`` holds prices for requests without any, ``connection`` limits connections,
+``metrics`` are for Prometheus, ``http_errors`` gives each error
 its status, and ``run`` handles socket and signals. Not here: the decision, which is
 `hypernova.Router`'s, and calls of language models.
 """
