@@ -33,6 +33,8 @@ def parts_of(artifact: Artifact) -> dict[str, Any]:
         "metadata": artifact.metadata_json,
         "sharpness": artifact.sharpness,
         "n_nearest": artifact.n_nearest or 8,
+        "group_profiles": artifact.group_profiles,
+        "token_profiles": artifact.token_profiles,
     }
 
 
