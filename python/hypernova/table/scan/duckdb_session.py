@@ -68,6 +68,7 @@ class DuckdbSession:
     def __init__(self, connection: Any, pyarrow: Any) -> None:
         self._connection, self._pa = connection, pyarrow
         self._stopped = False
+        self._threads: list[threading.Thread] = []
         self.failure: BaseException | None = None  # of a stream that DuckDB was reading
 
     def give(self, name: str, schema: Any, batches: Callable[[], Iterable[Any]]) -> None:
@@ -122,6 +123,7 @@ class DuckdbSession:
                 put(_End(None))
 
         thread = threading.Thread(target=work, name="hypernova-join", daemon=True)
+        self._threads.append(thread)
         thread.start()
         try:
             while not isinstance(item := waiting.get(), _End):
@@ -130,11 +132,19 @@ class DuckdbSession:
             if item.error is not None:
                 raise item.error
         finally:
-            while thread.is_alive():
-                self._stopped = True
-                with suppress(Exception):  # closed already, where nobody read to the end
-                    self._connection.interrupt()
-                thread.join(_PAUSE_S)
+            self._end(thread)
+
+    def stop(self) -> None:
+        """End all queries: whoever stopped reading one in the middle may still hold it."""
+        for thread in self._threads:
+            self._end(thread)
+
+    def _end(self, thread: threading.Thread) -> None:
+        while thread.is_alive():
+            self._stopped = True
+            with suppress(Exception):  # closed already, where nobody read to the end
+                self._connection.interrupt()
+            thread.join(_PAUSE_S)
 
 
 @contextmanager
@@ -177,6 +187,8 @@ def open_duckdb(source: Source, pyarrow: Any, folder: Path, memory: str) -> Iter
             session = DuckdbSession(connection, pyarrow)
             yield session
         finally:
+            if session is not None:
+                session.stop()  # a connection at work refuses to be closed
             connection.close()
     except BaseException as error:
         if session is not None and session.failure is not None:
