@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.training.estimates.sums import mean_known
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -64,7 +66,7 @@ def decide_with_groups(
     of_train = np.array([str(group) for group in train.groups])
     best = dict.fromkeys(artifact.groups, single)
     for name in best:
-        rates = _rates(train.score[of_train == name])
+        rates = mean_known(train.score[of_train == name])
         if not np.isnan(rates).all():
             best[name] = int(np.nanargmax(rates))
     return GroupDecisions(
@@ -74,11 +76,3 @@ def decide_with_groups(
         ),
         best_of_group=np.array([best.get(str(group), single) for group in given], dtype=np.int32),
     )
-
-
-def _rates(score: Floats) -> Floats:
-    """Average the scores of each model, NaN where it has no outcome."""
-    known = ~np.isnan(score)
-    with np.errstate(invalid="ignore"):
-        rates: Floats = np.where(known, score, 0.0).sum(axis=0) / known.sum(axis=0)
-    return rates

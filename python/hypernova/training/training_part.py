@@ -21,6 +21,8 @@ from hypernova.training.estimates.token_use import TokenUse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from hypernova._core import Artifact
     from hypernova.numeric import Floats, Ints
     from hypernova.training.clustering.clusters import Clusters
@@ -171,6 +173,13 @@ class TrainingPart:
             np.ascontiguousarray(slopes.T, dtype=np.float32), offsets.astype(np.float32)
         )
 
+    @cached_property
+    def _named_rows(self) -> NDArray[np.int64]:
+        """Rows of the clusters whose group has a name, which the rest has not."""
+        assert self.found.groups is not None
+        assert self.group_names is not None
+        return np.flatnonzero(self.found.groups < len(self.group_names))
+
     def group_profiles(self, weights: StackingWeights | None) -> GroupProfiles | None:
         """Return the averaged estimates of prompts whose group is known; None without groups.
 
@@ -180,7 +189,7 @@ class TrainingPart:
         if self.group_names is None or weights is None:
             return None
         assert self.found.groups is not None
-        rows = np.flatnonzero(self.found.groups < len(self.group_names))
+        rows = self._named_rows
         numbers = self.found.groups[rows]
         n = self.sums["group_n"][numbers]
         means = self.sums["group_vector"][numbers] / n[:, None]
@@ -208,8 +217,7 @@ class TrainingPart:
             return None
         of_groups = None
         if with_groups and self.group_names is not None:
-            assert self.found.groups is not None
-            rows = np.flatnonzero(self.found.groups < len(self.group_names))
+            rows = self._named_rows
             of_groups = use.input_tokens[rows], use.output_tokens[rows]
         return TokenProfiles(
             use.prompt_tokens, use.input_tokens, use.output_tokens, *(of_groups or (None, None))
