@@ -45,6 +45,7 @@ class _Changes(TypedDict, total=False):
     max_cost_usd: float | None
     min_success: float
     guard_z: float
+    margin: float
     novelty_limit: float
     shrinkage: float
     sharpness: float | None
@@ -109,12 +110,20 @@ class Artifact:
     def default_model(self) -> str:
         """Name of the default model: the best single model of the table."""
     @property
+    def margin(self) -> float:
+        """Utility, in success, by which a model must beat the default model, besides the standard
+        errors of the guard; 0 where the artifact has no margin.
+
+        It protects prompts of kinds that the table lacks, so a prompt whose group the caller names
+        is decided without it.
+        """
+    @property
     def policy(self) -> dict[str, Any]:
         """The policy: defaults of the route options, and the values of the decision rule.
 
         A new dict of ``cost_weight``, ``latency_weight``, ``max_cost_usd``, ``min_success``,
-        ``guard_z``, ``novelty_limit``, ``shrinkage`` and ``default_model``, a name; the others are
-        as in `build`. To change it changes nothing in the artifact; see `replace`.
+        ``guard_z``, ``margin``, ``novelty_limit``, ``shrinkage`` and ``default_model``, a name; the
+        others are as in `build`. To change it changes nothing in the artifact; see `replace`.
         """
     @property
     def embedder(self) -> dict[str, Any]:
@@ -266,6 +275,7 @@ class Artifact:
         max_cost_usd: float | None = None,
         min_success: float = 0.0,
         guard_z: float = 0.0,
+        margin: float = 0.0,
         novelty_limit: float = 1.0,
         shrinkage: float = 0.0,
         sharpness: float | None = None,
@@ -300,6 +310,8 @@ class Artifact:
             min_success: Default of the route option, 0 to 1.
             guard_z: Standard errors of the paired gain by which a model must beat the default
                 model, at least 0.
+            margin: Utility, in success, by which a model must beat the default model besides,
+                unless the caller names the prompt's group; at least 0.
             novelty_limit: Novelty above which a prompt is novel, 0 to 1.
             shrinkage: Number of outcomes with which the estimates lean on the overall rate.
             sharpness: How fast a cluster's share falls with its squared distance, at least 0; with

@@ -42,6 +42,7 @@ def assemble(
     *,
     shrinkage: float,
     guard_z: float,
+    margin: float = 0.0,
     correction: LinearCorrection | None = None,
     groups: GroupProfiles | None = None,
     tokens: TokenProfiles | None = None,
@@ -58,6 +59,7 @@ def assemble(
         estimated: Estimates of k clusters and m models, with their default model.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
+        margin: Utility by which it must beat the default model besides, in success.
         correction: Linear corrections of the m models, or None.
         groups: Profiles of the groups that a caller may name, or None.
         tokens: Tokens that the models read and write, or None.
@@ -91,6 +93,7 @@ def assemble(
         default_model=estimated.default_model,
         cost_weight=cost_weight,
         guard_z=guard_z,
+        margin=margin,
         novelty_limit=NOVELTY_LIMIT,
         shrinkage=shrinkage,
     )

@@ -29,6 +29,8 @@ pub(crate) trait Estimates {
     fn input_tokens(&self, model: usize) -> Option<f64>;
     /// Mean output tokens of a task, if known.
     fn output_tokens(&self, model: usize) -> Option<f64>;
+    /// Whether they are those of the group that the caller named: the kind of the prompt is known.
+    fn are_of_group(&self) -> bool;
 }
 
 /// Estimates by one row of the profiles: of a cluster or the whole table, without blending and
@@ -38,6 +40,7 @@ pub(crate) struct RowEstimates<'a> {
     /// Offset of the row in the tables.
     start: usize,
     correction: Option<Correction<'a>>,
+    are_of_group: bool,
 }
 
 impl<'a> RowEstimates<'a> {
@@ -46,6 +49,7 @@ impl<'a> RowEstimates<'a> {
             profile: artifact.profile(),
             start: row * artifact.n_models(),
             correction: None,
+            are_of_group: false,
         }
     }
 
@@ -66,6 +70,7 @@ impl<'a> RowEstimates<'a> {
                 offsets: &offsets[start..start + artifact.n_models()],
                 slopes,
             }),
+            are_of_group: true,
         }
     }
 }
@@ -107,6 +112,10 @@ impl Estimates for RowEstimates<'_> {
 
     fn output_tokens(&self, model: usize) -> Option<f64> {
         known(self.profile.output_tokens?[self.start + model])
+    }
+
+    fn are_of_group(&self) -> bool {
+        self.are_of_group
     }
 }
 
@@ -257,5 +266,9 @@ impl Estimates for BlendedEstimates<'_> {
 
     fn output_tokens(&self, model: usize) -> Option<f64> {
         self.known_mean(self.profile.output_tokens?, model)
+    }
+
+    fn are_of_group(&self) -> bool {
+        false
     }
 }

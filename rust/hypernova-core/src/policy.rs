@@ -119,6 +119,8 @@ struct Ranker<'a, E> {
     prompt_tokens: Option<&'a [f32]>,
     models: usize,
     guard_z: f64,
+    /// Utility by which a model must beat the default model besides; 0 for a prompt of a named group.
+    margin: f64,
     /// Whether utility alone ranks, without the default model's precedence.
     unguarded: bool,
     /// Cost that replaces an unknown one under a cost weight.
@@ -153,6 +155,11 @@ impl<'a, E: Estimates> Ranker<'a, E> {
             prompt_tokens: artifact.prompt_tokens(),
             models,
             guard_z: policy.guard_z,
+            margin: if estimates.are_of_group() {
+                0.0
+            } else {
+                policy.margin
+            },
             unguarded,
             dearest: 0.0,
             slowest: 0.0,
@@ -255,7 +262,7 @@ impl<'a, E: Estimates> Ranker<'a, E> {
 
     /// The gain over the default model above which a model is proven.
     fn bound(&self, model: usize) -> f64 {
-        self.guard_z * self.estimates.gain_error(model)
+        self.margin + self.guard_z * self.estimates.gain_error(model)
     }
 
     fn is_candidate(&self, key: &RankKey) -> bool {

@@ -186,6 +186,8 @@ impl Artifact {
     ///     min_success: Default of the route option, 0 to 1.
     ///     guard_z: Standard errors of the paired gain by which a model must beat the default
     ///         model, at least 0.
+    ///     margin: Utility, in success, by which a model must beat the default model besides,
+    ///         unless the caller names the prompt's group; at least 0.
     ///     novelty_limit: Novelty above which a prompt is novel, 0 to 1.
     ///     shrinkage: Number of outcomes with which the estimates lean on the overall rate.
     ///     sharpness: How fast a cluster's share falls with its squared distance, at least 0; with
@@ -216,8 +218,8 @@ impl Artifact {
         signature = (**values),
         text_signature = "(*, models, centroids, counts, mean, success, standard_error, \
         gain_error, cost, latency, novelty, embedder, metadata, default_model, cost_weight=0.0, \
-        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, novelty_limit=1.0, \
-        shrinkage=0.0, sharpness=None, n_nearest=8, slopes=None, offsets=None, \
+        latency_weight=0.0, max_cost_usd=None, min_success=0.0, guard_z=0.0, margin=0.0, \
+        novelty_limit=1.0, shrinkage=0.0, sharpness=None, n_nearest=8, slopes=None, offsets=None, \
         group_profiles=None, token_profiles=None)"
     )]
     fn build(values: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
@@ -560,11 +562,21 @@ impl Artifact {
         self.inner.model_name(self.inner.policy().default_model)
     }
 
+    /// Utility, in success, by which a model must beat the default model, besides the standard
+    /// errors of the guard; 0 where the artifact has no margin.
+    ///
+    /// It protects prompts of kinds that the table lacks, so a prompt whose group the caller names
+    /// is decided without it.
+    #[getter]
+    fn margin(&self) -> f64 {
+        self.inner.policy().margin
+    }
+
     /// The policy: defaults of the route options, and the values of the decision rule.
     ///
     /// A new dict of ``cost_weight``, ``latency_weight``, ``max_cost_usd``, ``min_success``,
-    /// ``guard_z``, ``novelty_limit``, ``shrinkage`` and ``default_model``, a name; the others are
-    /// as in `build`. To change it changes nothing in the artifact; see `replace`.
+    /// ``guard_z``, ``margin``, ``novelty_limit``, ``shrinkage`` and ``default_model``, a name; the
+    /// others are as in `build`. To change it changes nothing in the artifact; see `replace`.
     #[getter]
     fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let policy = self.inner.policy();
@@ -574,6 +586,7 @@ impl Artifact {
         dict.set_item("max_cost_usd", policy.max_cost_usd)?;
         dict.set_item("min_success", policy.min_success)?;
         dict.set_item("guard_z", policy.guard_z)?;
+        dict.set_item("margin", policy.margin)?;
         dict.set_item("novelty_limit", policy.novelty_limit)?;
         dict.set_item("shrinkage", policy.shrinkage)?;
         dict.set_item("default_model", self.default_model())?;

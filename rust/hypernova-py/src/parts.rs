@@ -143,6 +143,7 @@ impl Draft {
             "max_cost_usd" => parts.policy.max_cost_usd = optional(value, |v| number(name, v))?,
             "min_success" => parts.policy.min_success = number(name, value)?,
             "guard_z" => parts.policy.guard_z = number(name, value)?,
+            "margin" => parts.policy.margin = number(name, value)?,
             "novelty_limit" => parts.policy.novelty_limit = number(name, value)?,
             "shrinkage" => parts.policy.shrinkage = number(name, value)?,
             "sharpness" => self.sharpness = optional(value, |v| number(name, v))?,

@@ -17,6 +17,7 @@ use crate::nearest::MAX_TOP_K;
 
 pub(super) const POLICY_LEN: usize = 64;
 pub(super) const BLENDING_LEN: usize = 16;
+pub(super) const MARGIN_LEN: usize = 8;
 
 /// Read little-endian values. They may be unaligned: [`super::parse`] takes any bytes.
 fn f32s(bytes: &[u8]) -> impl Iterator<Item = f32> + '_ {
@@ -231,10 +232,16 @@ pub(super) fn policy(bytes: &[u8], models: usize) -> Result<Policy, Error> {
         max_cost_usd: (!max_cost_usd.is_nan()).then_some(max_cost_usd),
         min_success: number(3, in_0_to_1, &fraction)?,
         guard_z: number(4, at_least_0, &not_negative)?,
+        margin: 0.0, // it has a section of its own
         novelty_limit: number(5, in_0_to_1, &fraction)?,
         shrinkage: number(6, at_least_0, &not_negative)?,
         default_model,
     })
+}
+
+pub(super) fn margin(bytes: &[u8]) -> Result<f64, Error> {
+    counts(tag::MARGIN, bytes)?;
+    Ok(f64_at(bytes, 0))
 }
 
 pub(super) fn blending(bytes: &[u8]) -> Result<Blending, Error> {

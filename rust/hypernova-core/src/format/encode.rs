@@ -116,8 +116,12 @@ pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
         (tag::METADATA, 0, values.metadata.as_bytes().to_vec()),
     ];
     // The lowest version that has all sections: a file without new ones is an old one, byte for byte.
-    let minor = if values.groups.is_some() || values.tokens.is_some() {
+    // Not "above 0": a margin that is refused must reach the checks.
+    let has_margin = values.policy.margin != 0.0;
+    let minor = if has_margin {
         MINOR
+    } else if values.groups.is_some() || values.tokens.is_some() {
+        2
     } else {
         u16::from(values.blending.is_some() || values.correction.is_some())
     };
@@ -128,6 +132,9 @@ pub(crate) fn encode(values: &ArtifactValues) -> Vec<u8> {
         let mut bytes = f32_bytes(&correction.offsets);
         bytes.extend(f32_bytes(&correction.slopes));
         sections.push((tag::SLOPES, required, bytes));
+    }
+    if has_margin {
+        sections.push((tag::MARGIN, required, f64_bytes(&[values.policy.margin])));
     }
     // Not required: no decision of a caller who names no group and no price for tokens needs them.
     sections.extend(optional_sections(values).map(|(tag, bytes)| (tag, 0, bytes)));

@@ -7,8 +7,8 @@
 pub const MAGIC: [u8; 8] = *b"\x89HNV\r\n\x1a\n";
 /// The major version that this crate reads and writes.
 pub const MAJOR: u16 = 1;
-/// The highest minor version that this crate writes: that of files with groups or tokens.
-pub const MINOR: u16 = 2;
+/// The highest minor version that this crate writes: that of files with a margin.
+pub const MINOR: u16 = 3;
 
 pub(crate) const HEADER_LEN: usize = 64;
 pub(super) const ENTRY_LEN: usize = 32;

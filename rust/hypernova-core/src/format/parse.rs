@@ -103,6 +103,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     let blending = optional_section(&sections, tag::SOFT, [1, check::BLENDING_LEN], 1)?;
     let slope = [models, dim.saturating_add(1)];
     let correction = optional_section(&sections, tag::SLOPES, slope, size_of::<f32>())?;
+    let margin = optional_section(&sections, tag::MARGIN, [1, check::MARGIN_LEN], 1)?;
 
     let section = |range: &Range<usize>| &bytes[range.clone()];
     check::finite(tag::CENTROIDS, section(&centroids))?;
@@ -115,7 +116,7 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
     check::known_or_nan(tag::COST, section(&cost))?;
     check::known_or_nan(tag::LATENCY, section(&latency))?;
     let names = check::names(tag::MODELS, bytes, names, models)?;
-    let policy = check::policy(section(&policy), models)?;
+    let mut policy = check::policy(section(&policy), models)?;
     let embedder = check::embedder(section(&embedder_json), dim)?;
     check::quantiles(section(&novelty))?;
     if let Some(range) = &metadata {
@@ -129,6 +130,9 @@ pub fn parse(bytes: &[u8]) -> Result<Layout, Error> {
         .transpose()?;
     if let Some(range) = &correction {
         check::finite(tag::SLOPES, section(range))?;
+    }
+    if let Some(range) = &margin {
+        policy.margin = check::margin(section(range))?;
     }
     let correction = correction.map(|range| {
         let slopes = range.start + models * size_of::<f32>();

@@ -37,6 +37,7 @@ pub(crate) const NOVELTY: Tag = Tag(*b"NOVL");
 pub(crate) const METADATA: Tag = Tag(*b"META");
 pub(crate) const SOFT: Tag = Tag(*b"SOFT");
 pub(crate) const SLOPES: Tag = Tag(*b"SLOP");
+pub(crate) const MARGIN: Tag = Tag(*b"MARG");
 pub(crate) const GROUP_TASKS: Tag = Tag(*b"GTSK");
 pub(crate) const GROUP_NAMES: Tag = Tag(*b"GNAM");
 pub(crate) const GROUP_COUNTS: Tag = Tag(*b"GCNT");
@@ -69,7 +70,7 @@ pub(crate) const REQUIRED: [Tag; 12] = [
     NOVELTY,
 ];
 /// The sections that a file may lack, but for those of groups and tokens.
-const OPTIONAL: [Tag; 3] = [METADATA, SOFT, SLOPES];
+const OPTIONAL: [Tag; 4] = [METADATA, SOFT, SLOPES, MARGIN];
 /// The sections of groups; where one stands, so do the first nine.
 pub(crate) const OF_GROUPS: [Tag; 12] = [
     GROUP_TASKS,

@@ -14,8 +14,12 @@ pub struct Policy {
     pub max_cost_usd: Option<f64>,
     /// Lowest success estimate, 0 to 1.
     pub min_success: f64,
-    /// Number of standard errors by which a model's gain over the default model must exceed 0.
+    /// Number of standard errors by which a model's gain over the default model must exceed the
+    /// margin.
     pub guard_z: f64,
+    /// Utility by which a model must beat the default model besides, unless the caller names the
+    /// prompt's group; in success.
+    pub margin: f64,
     /// Novelty above which the whole table decides instead of a cluster; 1 switches this off.
     pub novelty_limit: f64,
     /// Number of outcomes with which the estimates lean on the overall rate.
@@ -26,7 +30,7 @@ pub struct Policy {
 
 impl Policy {
     /// Create a policy by which the highest success estimate wins: no weights, no limits, no
-    /// guard, and no prompt is novel.
+    /// guard, no margin, and no prompt is novel.
     #[must_use]
     pub fn new(default_model: u32) -> Self {
         Self {
@@ -35,6 +39,7 @@ impl Policy {
             max_cost_usd: None,
             min_success: 0.0,
             guard_z: 0.0,
+            margin: 0.0,
             novelty_limit: 1.0,
             shrinkage: 0.0,
             default_model,
