@@ -111,11 +111,10 @@ class Artifact:
         """Name of the default model: the best single model of the table."""
     @property
     def margin(self) -> float:
-        """Utility, in success, by which a model must beat the default model, besides the standard
-        errors of the guard; 0 where the artifact has no margin.
+        """Utility, in success, by which a model must beat the default model besides the guard.
 
-        It protects prompts of kinds that the table lacks, so a prompt whose group the caller names
-        is decided without it.
+        0 in an artifact without a margin. It protects prompts of kinds that the table lacks; a
+        prompt whose group the caller names is decided without it.
         """
     @property
     def policy(self) -> dict[str, Any]:

@@ -30,6 +30,8 @@ fn read(artifact: &Artifact) {
     assert!(artifact.novelty_quantiles().is_sorted());
     assert!(artifact.novelty_quantiles().len() >= 2);
     assert!((artifact.policy().default_model as usize) < m);
+    let margin = artifact.policy().margin;
+    assert!(margin.is_finite() && margin >= 0.0);
     if let Some(blending) = artifact.blending() {
         assert!(blending.sharpness.is_finite() && blending.sharpness > 0.0);
         assert!((1..=16).contains(&blending.nearest));

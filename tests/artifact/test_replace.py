@@ -60,6 +60,7 @@ CHANGES: dict[str, Any] = {
     "max_cost_usd": 100.0,
     "min_success": 0.0625,
     "guard_z": 3.0,
+    "margin": 0.03125,
     "novelty_limit": 0.5,
     "shrinkage": 7.0,
     "sharpness": 3.5,
@@ -75,6 +76,22 @@ def test_one_value_changes_and_no_other(artifact: Artifact, name: str) -> None:
     assert changed.to_bytes() == Artifact.build(**expected).to_bytes()
     if name == "metadata":
         assert changed.metadata_json == '{"a":"é","b":[1]}'
+
+
+def test_a_margin_is_a_part_of_the_policy_and_a_section_of_its_own() -> None:
+    plain = BUNDLED.replace(margin=0.0)
+    with_margin = plain.replace(margin=0.05)
+    assert (plain.margin, plain.policy["margin"], plain.version) == (0.0, 0.0, (1, 2))
+    assert (with_margin.margin, with_margin.policy["margin"]) == (0.05, 0.05)
+    assert with_margin.version == (1, 3)
+    assert with_margin.replace(margin=0).to_bytes() == plain.to_bytes()
+    copies = (
+        with_margin.replace(cost_weight=0.5),
+        pickle.loads(pickle.dumps(with_margin)),
+        Artifact.from_bytes(with_margin.to_bytes()),
+        rebuild(with_margin, with_margin.models, ModelColumns.of(BUNDLED), BUNDLED.models[0], {}),
+    )
+    assert {copy.margin for copy in copies} == {0.05}
 
 
 def test_an_array_and_the_number_of_nearest_clusters(artifact: Artifact) -> None:

@@ -419,6 +419,7 @@ class TestBuild:
                 "cost_weight", "latency_weight", "max_cost_usd", "min_success", "guard_z",
                 "novelty_limit", "shrinkage", "default_model",
             )),
+            ("margin", "MARG"),
             ("sharpness", "SOFT"),
             ("n_nearest", "SOFT"),
         ],

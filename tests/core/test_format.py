@@ -28,9 +28,11 @@ from golden.forge import (
     CASES,
     CASES_1_1,
     CASES_1_2,
+    CASES_1_3,
     FORGERIES,
     FORGERIES_1_1,
     FORGERIES_1_2,
+    FORGERIES_1_3,
     GROUPED,
     HUGE,
     INF,
@@ -40,6 +42,7 @@ from golden.forge import (
     OPTIONAL,
     SMALL,
     TEXT,
+    WITH_MARGIN,
     Draft,
     Part,
     embedder,
@@ -59,6 +62,7 @@ from golden.make_golden import (
     small,
     small_blended,
     small_grouped,
+    small_with_margin,
     stated,
 )
 from hypernova import Artifact, errors
@@ -85,6 +89,7 @@ SMALL_FILES = {
     "v1_0_text": TEXT,
     "v1_1_small": BLENDED,
     "v1_2_small": GROUPED,
+    "v1_3_small": WITH_MARGIN,
 }
 
 # Words of the core's message for each rule of reading. No message may fit two rules.
@@ -215,7 +220,9 @@ def test_both_readers_and_the_json_agree(golden: tuple[Path, dict[str, Any]]) ->
         assert (artifact.n_clusters, artifact.dim) == reference.centroids.shape
         policy = dict(artifact.policy)
         assert policy.pop("default_model") == artifact.default_model
-        assert policy == {name: values[name] for name in policy}
+        without_margin = {"margin": 0.0}  # as the values of older versions state
+        assert policy == {name: (without_margin | values)[name] for name in policy}
+        assert artifact.margin == policy["margin"]
         limits = {k: None if np.isnan(v) else v for k, v in reference.policy.items()}
         assert policy == limits
         assert artifact.to_bytes() == data
@@ -354,6 +361,35 @@ def test_groups_and_tokens_worked_out_by_hand() -> None:
     assert costs(input_tokens=512) == costs(input_tokens=512, prompt_chars=9) == stated_tokens
 
 
+def test_a_margin_worked_out_by_hand() -> None:
+    """It counts besides the guard, but not for a prompt whose group is named."""
+    artifact = Artifact.open(GOLDEN / "v1_3_small.hnv")
+    bare = artifact.replace(margin=0.0)
+    assert (artifact.margin, bare.margin) == (0.25, 0.0)
+    at_2, beyond_2 = np.array([0, 2, 0, 0, 0], np.float32), np.array([0, 2, 1.5, 0, 0], np.float32)
+
+    def found(of: Artifact, query: np.ndarray, **options: Any) -> tuple[str, str]:
+        decision = of.decide(query, **options)
+        return decision.model, decision.reason
+
+    # alpha gains 1 - 0.5, which is the margin and one standard error of 0.25, and no more.
+    assert found(bare, at_2) == ("alpha", "routed")
+    assert found(artifact, at_2) == (BETA, "default_no_evidence")
+    below = 0.25 - 2.0**-50
+    assert found(artifact.replace(margin=below), at_2) == ("alpha", "routed")
+    # Weighted costs of 0.25 and 0.5 USD add 0.125 to the gain.
+    assert found(artifact, at_2, cost_weight=0.5) == ("alpha", "routed")
+    # In the group alpha gains 1 - 0.5625 with an error of 0.25: its kind is known.
+    assert found(artifact, at_2, group="übersetzen/大") == ("alpha", "routed")
+    assert found(artifact, at_2, group="Übersetzen") == (BETA, "default_no_evidence")
+    # Over the whole table it gains 0.375 at 1 USD for 1 USD, with an error of 0.25.
+    assert found(bare, beyond_2, cost_weight=1.0) == ("alpha", "default_novel")
+    assert found(artifact, beyond_2, cost_weight=1.0) == (BETA, "default_novel")
+    assert found(artifact, beyond_2, cost_weight=2.0) == ("alpha", "default_novel")
+    best = found(artifact, beyond_2, cost_weight=1.0, on_novel="best_overall")
+    assert best == ("alpha", "best_overall")
+
+
 # --- damaged files ---
 
 
@@ -387,7 +423,9 @@ def test_every_bit_of_header_and_table_flipped(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [SMALL, BLENDED, GROUPED], ids=["v1_0_small", "v1_1_small", "v1_2_small"]
+    "data",
+    [SMALL, BLENDED, GROUPED, WITH_MARGIN],
+    ids=["v1_0_small", "v1_1_small", "v1_2_small", "v1_3_small"],
 )
 def test_every_byte_flipped(data: bytes) -> None:
     """Nor does one in the sections or the padding between them."""
@@ -405,6 +443,7 @@ def test_a_draft_is_the_file_it_was_made_of() -> None:
     assert forge(of=TEXT) == TEXT
     assert forge(of=BLENDED) == BLENDED
     assert forge(of=GROUPED) == GROUPED
+    assert forge(of=WITH_MARGIN) == WITH_MARGIN
     assert list(FORGERIES) == [rule for rule in MESSAGES if rule != "GroupNames"]
 
 
@@ -435,6 +474,32 @@ def test_each_rule_of_the_sections_of_1_2(rule: str, case: str) -> None:
         FORGERIES_1_2[rule][case](draft)
         assert refused_by_reference(draft.bytes()) == rule
         assert refused_by_rust(draft.bytes()) == rule
+
+
+@pytest.mark.parametrize(("rule", "case"), CASES_1_3)
+def test_each_rule_of_the_section_of_1_3(rule: str, case: str) -> None:
+    draft = Draft.of(WITH_MARGIN)
+    FORGERIES_1_3[rule][case](draft)
+    assert refused_by_reference(draft.bytes()) == rule
+    assert refused_by_rust(draft.bytes()) == rule
+
+
+@pytest.mark.parametrize("data", [SMALL, BLENDED, GROUPED], ids=["1.0", "1.1", "1.2"])
+def test_a_margin_in_a_file_of_any_kind(data: bytes) -> None:
+    """It is one section more, and both readers decide by it; zero is as good as no section."""
+    artifact = Artifact.from_bytes(data).replace(margin=0.25)
+    draft = Draft.of(artifact.to_bytes())
+    assert draft.version == (1, 3)
+    reference = read(draft.bytes())
+    assert reference.policy["margin"] == 0.25
+    for vector, options in small_with_margin()[1]:
+        if reference.tokens or "prices" not in options:
+            expected = stated(reference, vector, options)
+            assert decided(artifact, vector, options) == expected
+    number(b"MARG", 0, -0.0)(draft)
+    zero = Artifact.from_bytes(draft.bytes())
+    assert zero.margin == read(draft.bytes()).policy["margin"] == 0.0
+    assert zero.replace().to_bytes() == Artifact.from_bytes(data).replace().to_bytes() == data
 
 
 @pytest.mark.parametrize(
@@ -610,7 +675,7 @@ def test_edges_of_the_value_rules_are_accepted() -> None:
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
     """Give a golden file with random faults under checksums that are right."""
-    draft = Draft.of(draw(st.sampled_from([SMALL, BLENDED, GROUPED, GROUPED, TEXT])))
+    draft = Draft.of(draw(st.sampled_from([SMALL, BLENDED, GROUPED, WITH_MARGIN, TEXT])))
     for _ in range(draw(st.integers(1, 3))):
         part = draw(st.sampled_from(draft.parts))
         at = draw(st.integers(0, max(0, len(part.body) - 1)))
@@ -777,6 +842,8 @@ def test_nothing_in_a_file_runs_or_is_fetched(tmp_path: Path) -> None:
         ({"models": ["a", "b", "c"]}, "CNTS|models"),
         ({"default_model": 4}, "default"),
         ({"guard_z": NAN}, "POLI|guard"),
+        ({"margin": NAN}, "MARG"),
+        ({"margin": -0.25}, "MARG"),
         ({"min_success": 1.2}, "POLI|min_success"),
         ({"cost_weight": -1.0}, "POLI|cost_weight"),
         ({"novelty_limit": 2.0}, "POLI|novelty"),

@@ -30,11 +30,12 @@ from support.reference_reader import (
     read,
 )
 
-NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text", "v1_2_small", "v1_2_text")
+NAMES = tuple(f"v1_{minor}_{name}" for minor in range(4) for name in ("small", "text"))
 SMALL = (GOLDEN / "v1_0_small.hnv").read_bytes()
 TEXT = (GOLDEN / "v1_0_text.hnv").read_bytes()
 BLENDED = (GOLDEN / "v1_1_small.hnv").read_bytes()
 GROUPED = (GOLDEN / "v1_2_small.hnv").read_bytes()
+WITH_MARGIN = (GOLDEN / "v1_3_small.hnv").read_bytes()
 
 
 @dataclass
@@ -138,7 +139,7 @@ def entry(tag: bytes, /, **values: Any) -> Forgery:
 
 def number(tag: bytes, index: int, value: float) -> Forgery:
     """Set one number of a section of floats, its checksum with it."""
-    code = "<d" if tag in (b"CNTS", b"POLI", b"SOFT", b"GTSK", b"GCNT") else "<f"
+    code = "<d" if tag in (b"CNTS", b"POLI", b"SOFT", b"MARG", b"GTSK", b"GCNT") else "<f"
 
     def change(body: bytes) -> bytes:
         changed = bytearray(body)
@@ -574,6 +575,23 @@ FORGERIES_1_2: dict[str, dict[str, Forgery]] = {
     },
 }
 CASES_1_2 = [(rule, case) for rule, cases in FORGERIES_1_2.items() for case in cases]
+
+# The same for the section that format 1.3 adds: forgeries of WITH_MARGIN.
+FORGERIES_1_3: dict[str, dict[str, Forgery]] = {
+    "DuplicateSection": {"MARG": adding(Part(b"MARG", bytes(8)), 0)},
+    "SectionChecksum": {"MARG": entry(b"MARG", checksum=0)},
+    "UnknownSection": {"MARG, as an older reader sees it": renamed(b"MARG")},
+    "MissingSection": {"MARG not marked as required": entry(b"MARG", flags=0)},
+    "SectionLength": {
+        "MARG too short": entry(b"MARG", body=lambda body: body[:-4]),
+        "MARG too long": entry(b"MARG", body=lambda body: body + bytes(8)),
+        "MARG empty": entry(b"MARG", body=b""),
+    },
+    "Value": {
+        f"margin {value}": number(b"MARG", 0, value) for value in (-5e-324, -0.25, NAN, INF, -INF)
+    },
+}
+CASES_1_3 = [(rule, case) for rule, cases in FORGERIES_1_3.items() for case in cases]
 
 
 def forge(*chosen: tuple[str, str], of: bytes = SMALL) -> bytes:

@@ -18,7 +18,7 @@ from hypernova import Artifact, errors
 from support.paths import GOLDEN
 from support.reference_reader import NoCandidate, Novel, ReferenceArtifact, decide, read
 
-NAMES = ("v1_0_small", "v1_0_text", "v1_1_small", "v1_1_text", "v1_2_small", "v1_2_text")
+NAMES = tuple(f"v1_{minor}_{name}" for minor in range(4) for name in ("small", "text"))
 F32_TABLES = ("mean", "success", "standard_error", "gain_error", "cost", "latency")
 NAN = float("nan")
 
@@ -392,6 +392,40 @@ def text_grouped() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, An
     return values, queries + more
 
 
+def small_with_margin() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the handmade values with groups and tokens, not blended, and with a margin.
+
+    In cluster 2, alpha gains as much as margin and guard together, and no more.
+    """
+    values, queries = small_grouped()
+    for name in ("sharpness", "nearest", "slopes", "offsets"):
+        del values[name]
+    values["margin"] = 0.25
+    at_2, beyond_2 = [0.0, 2, 0, 0, 0], [0.0, 2, 1.5, 0, 0]
+    translate, sure = {"group": "übersetzen/大"}, {"cost_weight": 2.0}
+    more: list[tuple[list[float], dict[str, Any]]] = [
+        (at_2, {"cost_weight": 0.5}),
+        (at_2, {"deny": ["béta/大-mini"]}),
+        (at_2, {"previous_model": "alpha", "switch_cost": 0.0}),
+        (at_2, {**translate, "deny": ["alpha"]}),
+        (at_2, {"group": "Übersetzen"}),
+        (beyond_2, {"cost_weight": 1.0}),
+        (beyond_2, sure),
+        (beyond_2, {**sure, **translate}),
+        (beyond_2, {"cost_weight": 1.0, "on_novel": "best_overall"}),
+    ]
+    return values, queries + more
+
+
+def text_with_margin() -> tuple[dict[str, Any], list[tuple[list[float], dict[str, Any]]]]:
+    """Give the random values with all sections that there are."""
+    values, queries = text_grouped()
+    blended, more = text_blended()
+    values |= {name: blended[name] for name in ("sharpness", "nearest", "slopes", "offsets")}
+    values["margin"] = 0.05
+    return values, queries + more[-4:]  # the others are among those already
+
+
 def stated(reference: ReferenceArtifact, vector: list[float], options: dict[str, Any]) -> Any:
     """Give what the reference reader decides, or ``"no candidate"`` or ``"novel"``."""
     try:
@@ -457,6 +491,7 @@ def main() -> None:
     made = (
         *(small(), text(), small_blended(), text_blended()),
         *(small_grouped(), text_grouped()),
+        *(small_with_margin(), text_with_margin()),
     )
     for name, (values, queries) in zip(NAMES, made, strict=True):
         artifact = Artifact.build(**arguments(values))

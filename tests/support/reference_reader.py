@@ -32,7 +32,8 @@ LIMITS = "cost_weight latency_weight max_cost_usd min_success guard_z novelty_li
 PROFILE_F32 = (b"MEAN", b"SUCC", b"SERR", b"GERR", b"COST", b"LATE")
 SOFT = struct.Struct("<dII")
 NEEDED = (b"CENT", b"CNTS", *PROFILE_F32, b"MODL", b"POLI", b"EMBD", b"NOVL")
-NEEDED_WHERE_THEY_STAND = (b"SOFT", b"SLOP")
+MARGIN = struct.Struct("<d")
+NEEDED_WHERE_THEY_STAND = (b"SOFT", b"SLOP", b"MARG")
 GROUP_F32 = (b"GMEA", b"GSUC", b"GSER", b"GGER", b"GCOS", b"GLAT")
 GROUPS_NEED = (b"GTSK", b"GNAM", b"GCNT", *GROUP_F32)
 GROUP_TOKENS = (b"GTIN", b"GTOU")
@@ -258,6 +259,12 @@ def _soft(body: bytes) -> tuple[float, int]:
     return sharpness, count
 
 
+def _margin(body: bytes) -> float:
+    (margin,) = MARGIN.unpack(body)
+    _demand(math.isfinite(margin) and margin >= 0, "Value", f"MARG {margin}")
+    return float(margin)
+
+
 def read(data: bytes) -> ReferenceArtifact:
     """Read an artifact with every check of the page's reading algorithm, in its order.
 
@@ -273,7 +280,7 @@ def read(data: bytes) -> ReferenceArtifact:
     cells = (k + 1) * m
     lengths = {b"CENT": 4 * k * d, b"CNTS": 8 * cells, b"POLI": 64}
     lengths |= dict.fromkeys(PROFILE_F32, 4 * cells)
-    lengths |= {b"SOFT": 16, b"SLOP": 4 * m * (d + 1)}
+    lengths |= {b"SOFT": 16, b"SLOP": 4 * m * (d + 1), b"MARG": 8}
     there = (*NEEDED, *(tag for tag in NEEDED_WHERE_THEY_STAND if tag in body))
     for tag in there:
         _demand(tag in marked, "MissingSection", f"{tag!r}, or its required bit")
@@ -341,6 +348,7 @@ def read(data: bytes) -> ReferenceArtifact:
     if b"SLOP" in body:
         rows, slopes = linear(b"SLOP", 1)
         offsets = rows[0]
+    policy["margin"] = _margin(body[b"MARG"]) if b"MARG" in body else 0.0
     groups = tokens = None
     if has_groups:
         names = _names(body[b"GNAM"], g, "GroupNames")
@@ -547,8 +555,9 @@ def decide(
         utility = [u - weight * a for u, a in zip(utility, filled, strict=True)]
 
     e, z = artifact.default, artifact.policy["guard_z"]
-    errors = [mean(profile.gain_error, i) for i in models]
-    proven = [i != e and utility[i] - utility[e] > z * errors[i] for i in range(len(utility))]
+    margin = 0.0 if named else artifact.policy["margin"]
+    bounds = [margin + z * mean(profile.gain_error, i) for i in models]
+    proven = [i != e and utility[i] - utility[e] > bounds[i] for i in models]
 
     part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]
     if unguarded:

@@ -61,6 +61,7 @@ def values(draw: st.DrawFn, **fixed: Any) -> dict[str, Any]:
         "max_cost_usd": draw(st.none() | LIMITS),
         "min_success": draw(SHARES),
         "guard_z": draw(st.sampled_from([0.0, 0.5, 1.0, 2.0, 1e6])),
+        "margin": draw(st.sampled_from([0.0, 0.0, 0.125, 0.1, 1e6])),
         "novelty_limit": draw(st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.0])),
         "shrinkage": 1.0,
     }

@@ -115,13 +115,15 @@ class TestAgainstAProcess:
 
 class TestAdd:
     def test_what_is_known_stays(self) -> None:
-        artifact, _ = fitted()
+        artifact = fitted()[0].replace(margin=0.03)
         made = hypernova.add_model(artifact, scored(np.random.default_rng(0), 40)).artifact
         assert made.models == (*artifact.models, "new")
         assert made.default_model == artifact.default_model
         for name in ("centroids", "novelty_quantiles"):
             assert np.array_equal(getattr(made, name), getattr(artifact, name))
         assert {**made.policy} == {**artifact.policy}
+        assert hypernova.remove_model(made, "m0").margin == made.margin == 0.03
+        assert hypernova.rename_model(made, "new", "newer").margin == 0.03
         assert made.embedder == artifact.embedder
         for name in ARRAYS:
             old, new = getattr(artifact, name), getattr(made, name)

@@ -70,11 +70,13 @@ def _print(made: Artifact, added: AddedModel) -> None:
         f"  chosen now        at the centres of {added.clusters_chosen} of {made.n_clusters} "
         f"clusters, for {added.prompts_chosen} of {added.prompts} scored prompts"
     )
-    z = made.policy["guard_z"]
+    needed = f"{made.policy['guard_z']:g} standard errors"
+    if made.margin:
+        needed = f"the margin of {made.margin:g} and {needed}"
     if added.clusters_proven:
         allowed = f"at the centres of {added.clusters_proven} clusters"
     else:
         allowed = "nowhere yet; hypernova next-prompts says which prompts to score"
-    print(f"  past the guard    {allowed} (gain above {z:g} standard errors)")
+    print(f"  past the guard    {allowed} (gain above {needed})")
     if added.novel:
         print(f"  {added.novel} of the prompts are unlike all that the artifact was fitted on")

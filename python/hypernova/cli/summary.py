@@ -40,6 +40,11 @@ def print_summary(artifact: Artifact) -> None:
         tasks = ", ".join(f"{escaped(name)} {n:.0f}" for name, n in list(groups.items())[:12])
         more = f" and {len(groups) - 12} more" if len(groups) > 12 else ""
         print(f"{len(groups)} groups, with tasks: {tasks}{more}")
+    if artifact.margin:
+        print(
+            f"margin                    {100 * artifact.margin:g} points that a model must gain "
+            "over the default one,\n                          unless the caller names the group"
+        )
     for name, describe in (
         ("recalibration", _recalibration),
         ("sample", _sample),

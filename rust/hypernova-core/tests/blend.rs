@@ -127,7 +127,7 @@ fn ranking(values: &ArtifactValues, vector: &[f32], weights: [f64; 2]) -> Vec<En
         let gain = utility(&all[m]) - utility(&all[default]);
         match m {
             _ if m == default => 1,
-            _ if gain > values.policy.guard_z * all[m].gain_error => 0,
+            _ if gain > values.policy.margin + values.policy.guard_z * all[m].gain_error => 0,
             _ => 2,
         }
     };
@@ -158,6 +158,7 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
         let mut values = blended(values(clusters, dim, models, seed), random.bits());
         values.policy.novelty_limit = 1.0;
         values.policy.guard_z = 0.5;
+        values.policy.margin = [0.0, 0.03][random.below(2)];
         if let Some(blending) = &mut values.blending {
             blending.sharpness = [1e-6, 0.01, 0.3, 2.0, 50.0][random.below(5)];
         }
@@ -221,7 +222,11 @@ fn as_cluster(values: &ArtifactValues, group: usize) -> ArtifactValues {
         gain_error: f32s(&groups.gain_error, &values.gain_error),
         cost: f32s(&groups.cost, &values.cost),
         latency: f32s(&groups.latency, &values.latency),
-        policy: with!(values.policy, { novelty_limit: 1.0 }),
+        // Neither novelty nor margin hold for a prompt of a known kind.
+        policy: with!(values.policy, {
+            novelty_limit: 1.0,
+            margin: 0.0,
+        }),
         blending: None,
         correction: groups.correction.as_ref().map(|own| LinearCorrection {
             offsets: own.offsets[group * models..][..models].to_vec(),
@@ -251,6 +256,7 @@ fn a_group_decides_as_a_cluster_with_its_values_does() {
         );
         let mut own = [plain.clone(), blended(plain, seed)][random.below(2)].clone();
         own.policy.novelty_limit = 0.5;
+        own.policy.margin = [0.0, 0.03, 1.0][random.below(3)];
         let own = with_tokens(grouped(own, 3, random.bits()), seed);
         let queries: Vec<f32> = (0..4 * dim).map(|_| random.normal()).collect();
         let weights = [5.0, 0.01];

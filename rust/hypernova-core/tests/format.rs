@@ -265,6 +265,7 @@ fn the_bounds_themselves_are_accepted() {
         max_cost_usd: Some(0.0),
         min_success: 1.0,
         guard_z: f64::MAX,
+        margin: f64::MAX,
         novelty_limit: 0.0,
         shrinkage: 0.0,
     });
@@ -298,6 +299,35 @@ fn a_reader_goes_by_the_sections_and_not_by_the_minor_version() {
     draft.remove("SOFT");
     draft.remove("SLOP");
     assert_eq!(draft.bytes(), file(&small()), "a file without them is 1.0");
+}
+
+/// A file has the lowest version that knows its sections; a margin of 0 is none.
+#[test]
+fn a_file_without_a_margin_is_one_of_an_older_version() {
+    let older = with_tokens(grouped(blended(small(), 4), 3, 5), 6);
+    for (values, minor) in [(small(), 0), (blended(small(), 4), 1), (older, 2)] {
+        let margin =
+            |margin: f64| with!(values.clone(), { policy: with!(values.policy, { margin }) });
+        assert_eq!(
+            Artifact::from_bytes(&file(&values)).unwrap().version(),
+            (1, minor)
+        );
+        for none in [0.0, -0.0] {
+            assert_eq!(file(&margin(none)), file(&values));
+        }
+        let newer = margin(f64::MIN_POSITIVE);
+        let artifact = Artifact::build(&newer).unwrap();
+        assert_eq!(artifact.version(), (1, 3));
+        let mut draft = Draft::of(artifact.bytes());
+        assert_same(&values_of(&artifact), &newer);
+        // Zeros, which this writer leaves out, are read.
+        draft.section("MARG").body.fill(0);
+        let zeros = Artifact::from_bytes(&draft.bytes()).unwrap();
+        assert_same(&values_of(&zeros), &values);
+        draft.remove("MARG");
+        draft.minor = minor;
+        assert_eq!(draft.bytes(), file(&values));
+    }
 }
 
 /// The sections of groups and tokens are not required: a reader of 1.1, which does not know their
@@ -377,6 +407,8 @@ fn golden_files_are_read_and_written_byte_for_byte() {
         "v1_1_text",
         "v1_2_small",
         "v1_2_text",
+        "v1_3_small",
+        "v1_3_text",
     ] {
         assert!(
             seen.iter().any(|s| s == name),
@@ -406,6 +438,9 @@ proptest! {
         }
         if seed & (1 << 20) == 0 {
             values = with_tokens(values, seed);
+        }
+        if seed & (1 << 21) == 0 {
+            values.policy.margin = (seed >> 22) as f64 / 1e9;
         }
         let artifact = Artifact::build(&values).unwrap();
         assert_same(&values_of(&artifact), &values);

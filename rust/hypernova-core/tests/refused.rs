@@ -145,6 +145,9 @@ const BROKEN_PARTS: &[Broken] = &[
     ("SectionLength", "LATE", |p| short(&mut p.latency)),
     ("SectionLength", "NOVL", |p| p.novelty.truncate(1)),
     ("SectionLength", "NOVL", |p| p.novelty.clear()),
+    ("Value", "MARG", |p| p.policy.margin = -f64::MIN_POSITIVE),
+    ("Value", "MARG", |p| p.policy.margin = f64::NAN),
+    ("Value", "MARG", |p| p.policy.margin = f64::INFINITY),
     ("Value", "SOFT", |p| set_blending(p, 0.0, 3)),
     ("Value", "SOFT", |p| set_blending(p, -1.0, 3)),
     ("Value", "SOFT", |p| set_blending(p, f64::NAN, 3)),
@@ -543,6 +546,47 @@ fn each_forgery_of_a_newer_section_is_refused() {
     let valid = file(&small_blended());
     let draft = Draft::of(&valid);
     for (expected, case, forge) in FORGERIES_1_1 {
+        let mut draft = draft.clone();
+        forge(&mut draft);
+        let error = refused(&draft.bytes());
+        assert_eq!(variant(&error), *expected, "{case}: {error:?}: {error}");
+        assert!(!error.to_string().contains('\n'), "{case}: {error}");
+    }
+}
+
+/// Rules of the section of format 1.3.
+const FORGERIES_1_3: &[Forgery] = &[
+    ("MissingSection", "not required", |d| {
+        d.section("MARG").flags = 0;
+    }),
+    ("SectionLength", "short", |d| {
+        short(&mut d.section("MARG").body);
+    }),
+    ("SectionLength", "long", |d| {
+        d.section("MARG").body.extend([0; 8]);
+    }),
+    ("SectionLength", "empty", |d| {
+        d.section("MARG").body.clear();
+    }),
+    ("Value", "-1", |d| d.f64("MARG", 0, -1.0)),
+    ("Value", "NaN", |d| d.f64("MARG", 0, f64::NAN)),
+    ("Value", "infinite", |d| d.f64("MARG", 0, f64::INFINITY)),
+    ("DuplicateSection", "MARG", |d| add(d, 0, *b"MARG", 1)),
+    ("SectionChecksum", "MARG", |d| {
+        d.section("MARG").checksum = Some(1);
+    }),
+    // As a reader of an older version sees it.
+    ("UnknownSection", "a tag that is not known", |d| {
+        d.section("MARG").tag[0] = b'X';
+    }),
+];
+
+#[test]
+fn each_forgery_of_a_margin_is_refused() {
+    let mut values = small();
+    values.policy.margin = 0.25;
+    let draft = Draft::of(&file(&values));
+    for (expected, case, forge) in FORGERIES_1_3 {
         let mut draft = draft.clone();
         forge(&mut draft);
         let error = refused(&draft.bytes());

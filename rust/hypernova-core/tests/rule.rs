@@ -197,6 +197,101 @@ fn guard() {
 }
 
 #[test]
+fn margin() {
+    check([
+        case("a gain of just the margin is not proven").policy(|p| {
+            (p.guard_z, p.margin) = (0.0, 0.125);
+        }),
+        case("a gain above the margin is proven")
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.125_f64.next_down()))
+            .gives("c b a d", Reason::Routed),
+        case("a gain of just margin and guard together is not proven").policy(|p| {
+            (p.guard_z, p.margin) = (0.5, 0.0625);
+        }),
+        case("a gain above both together is proven")
+            .policy(|p| (p.guard_z, p.margin) = (0.5, 0.0625 - f64::EPSILON))
+            .gives("c b a d", Reason::Routed),
+        case("what a model gains beyond the margin does not change its place")
+            .row(|r| r.success = [0.75, 0.625, 0.9375, 1.0])
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.25))
+            .gives("d c b a", Reason::Routed),
+        case("the margin is one of utility, not of success")
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.125))
+            .asked(|r| r.cost_weight = Some(1.0))
+            // 0.25, 0.125, -0.25, 0.25 - 1: the gain of a is just the margin
+            .gives("b a c d", Reason::DefaultNoEvidence),
+        case("a saving may be worth the margin")
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.125))
+            .asked(|r| r.cost_weight = Some(2.0))
+            // 0, -0.375, -1.25, 0.25 - 2
+            .gives("a b c d", Reason::Routed),
+        case("a limit takes the default out, and the rest goes by utility")
+            .policy(|p| p.margin = 1.0)
+            .asked(|r| r.deny = Some(names(&["b"])))
+            .gives("c a d", Reason::Constrained),
+        case("a conversation stays or not, whatever the margin is")
+            .policy(|p| p.margin = 1.0)
+            .asked(|r| r.previous_model = Some("c".into()))
+            .gives("c b a d", Reason::Stayed),
+    ]);
+}
+
+/// In the group "d's" d gains 1/2 over b, without an error; in the cluster it loses.
+#[test]
+fn the_margin_does_not_hold_for_a_group_that_the_caller_names() {
+    let plain = with_groups_and_tokens(0.5);
+    for margin in [0.0, 0.25, 0.5, f64::MAX] {
+        let mut values = support::values_of(&plain);
+        values.policy.margin = margin;
+        values.policy.guard_z = 0.0;
+        let artifact = Artifact::build(&values).expect("the values are valid");
+        let decide = |query: f32, group: Option<&str>| {
+            let request = with!(Request::default(), { group: group.map(str::to_owned) });
+            let options = RouteOptions::resolve(&artifact, &request).expect("all is known");
+            let decision = artifact.decide(&[query], &options).expect("no limits");
+            let explained = artifact.explain(&[query], &options).expect("finite");
+            let bounds: Vec<f64> = explained.models.iter().map(|m| m.bound).collect();
+            let ranking = spell(&artifact, &artifact.rank(&decision, &[], &options));
+            (ranking, decision.reason, bounds)
+        };
+        let proven = margin < 0.125; // what c gains in the cluster and the whole table
+        let ranking = if proven { "c b a d" } else { "b c a d" };
+        for query in [0.0, 20.0] {
+            let (found, reason, bounds) = decide(query, Some("d's"));
+            assert_eq!((found.as_str(), reason), ("d b a c", Reason::Routed));
+            assert_eq!(bounds, [0.0; 4], "a group, at {query}");
+            for group in [None, Some("unheard of")] {
+                let (found, reason, bounds) = decide(query, group);
+                let expected = match proven {
+                    _ if query > 0.0 => Reason::DefaultNovel,
+                    true => Reason::Routed,
+                    false => Reason::DefaultNoEvidence,
+                };
+                assert_eq!((found.as_str(), reason), (ranking, expected), "{margin}");
+                assert_eq!(bounds, [margin; 4], "{group:?}, at {query}");
+            }
+        }
+    }
+}
+
+/// A guard holds for it all the same.
+#[test]
+fn the_guard_holds_for_a_group_under_a_margin() {
+    let mut values = support::values_of(&with_groups_and_tokens(1.0));
+    (values.policy.margin, values.policy.guard_z) = (0.5, 2.0);
+    let groups = values.groups.as_mut().expect("there are groups");
+    groups.gain_error = [[0.0; 4], [0.0, 0.0, 0.0, 0.25]].concat();
+    let artifact = Artifact::build(&values).expect("the values are valid");
+    let request = with!(Request::default(), { group: Some("d's".into()) });
+    let options = RouteOptions::resolve(&artifact, &request).expect("all is known");
+    let decision = artifact.decide(&[0.0], &options).expect("no limits");
+    assert_eq!(
+        (decision.model, decision.reason),
+        (1, Reason::DefaultNoEvidence)
+    );
+}
+
+#[test]
 fn ties() {
     check([
         case("of equal proven ones the lower index")
@@ -837,7 +932,11 @@ fn a_novel_prompt_gets_the_answer_of_on_novel() {
         success: [0.5, 0.625, 0.6875, 0.25],
         ..ROW
     };
-    let limit = with!(policy(), { novelty_limit: 0.5 });
+    // Utility alone ranks the best overall, without guard and margin.
+    let limit = with!(policy(), {
+        novelty_limit: 0.5,
+        margin: 0.25,
+    });
     let artifact = artifact(ROW, whole, limit);
     let decide = |query: f32, on_novel: OnNovel| {
         let request = with!(Request::default(), { on_novel });

@@ -562,11 +562,10 @@ impl Artifact {
         self.inner.model_name(self.inner.policy().default_model)
     }
 
-    /// Utility, in success, by which a model must beat the default model, besides the standard
-    /// errors of the guard; 0 where the artifact has no margin.
+    /// Utility, in success, by which a model must beat the default model besides the guard.
     ///
-    /// It protects prompts of kinds that the table lacks, so a prompt whose group the caller names
-    /// is decided without it.
+    /// 0 in an artifact without a margin. It protects prompts of kinds that the table lacks; a
+    /// prompt whose group the caller names is decided without it.
     #[getter]
     fn margin(&self) -> f64 {
         self.inner.policy().margin

@@ -75,8 +75,8 @@ class AddedModel:
         control_coefficient: Part of the default model's residual on a prompt that the model
             shares, 0 to 1; 0 without paired outcomes.
         clusters_chosen: Number of clusters at whose centroid the model is chosen.
-        clusters_proven: Number of clusters at whose centroid the guard lets the model rank
-            before the default model.
+        clusters_proven: Number of clusters at whose centroid guard and margin let the model
+            rank before the default model.
         prompts_chosen: Number of the scored prompts for which the model is chosen.
     """
 
@@ -320,7 +320,7 @@ def _default_success(artifact: Artifact, located: LocatedPrompts) -> Floats:
 def _summary(made: Artifact, name: str, outcomes: ModelOutcomes, new: NewModel) -> AddedModel:
     index = made.models.index(name)
     proven = 0
-    # The guard is independent of the artifact's own limits; the choice of a model is not.
+    # Guard and margin are independent of the artifact's own limits; the choice of a model is not.
     for decision in made.decide_many(made.centroids, **NO_LIMITS):
         order = [entry.model for entry in decision.ranking]
         default = order.index(made.default_model) if made.default_model in order else len(order)
