@@ -15,7 +15,7 @@ import pytest
 import hypernova
 from hypernova.artifact.metadata import words_of
 from hypernova.artifact.profile import ModelColumns, rebuild
-from hypernova.cli.summary import heat_map
+from hypernova.cli.summary import heat_map, print_summary
 from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
 from hypernova.training.trainer import learn
@@ -132,6 +132,14 @@ class TestHeatMap:
         said = "a prompt gets the average of its 3 nearest clusters"
         assert f"{said}, plus a linear correction" in heat_map(built, colour=False)
         assert said not in " ".join(heat_map(old, colour=False))
+
+    def test_a_margin_is_said(self, capsys) -> None:
+        artifact = hypernova.Router.open().artifact
+        print_summary(artifact.replace(margin=0.025))
+        said = "margin                    2.5 points that a model must gain over the default one"
+        assert said in capsys.readouterr().out
+        print_summary(artifact.replace(margin=0.0))
+        assert "that a model must gain" not in capsys.readouterr().out
 
     @pytest.mark.slow
     def test_colour_in_a_terminal_only(self, fitted) -> None:

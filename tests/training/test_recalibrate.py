@@ -700,7 +700,7 @@ class TestCommand:
 
 @pytest.mark.skipif(not hasattr(hypernova.Decision, "id"), reason="decisions have no id yet")
 def test_from_a_real_router_to_the_next_artifact(tmp_path) -> None:
-    router = hypernova.Router.open()
+    router = hypernova.Router(hypernova.Router.open().artifact.replace(margin=0.02))
     with hypernova.OutcomeLog(tmp_path) as log:
         for i in range(60):
             decision = router.route(f"Fix the race in scheduler {i}", explore=0.5)
@@ -708,6 +708,8 @@ def test_from_a_real_router_to_the_next_artifact(tmp_path) -> None:
             log.record_outcome(decision, i % 2, cost_usd=0.25)
     done = hypernova.recalibrate(router.artifact, tmp_path)
     assert (done.outcomes, done.skipped, done.open) == (60, {}, 0)
+    assert done.artifact.policy == router.artifact.policy
+    assert done.artifact.margin == 0.02
     decided = [d for d, _ in hypernova.read_log(tmp_path)]
     k = len(router.artifact.models)
     assert {round(d.propensity, 6) for d in decided} <= {
