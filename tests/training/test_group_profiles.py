@@ -86,7 +86,8 @@ class TestLearning:
             ):
                 mean = values.mean()
                 expected += contrast * (values - mean) + level * mean
-            expected = np.clip(part.rates + expected, 0.0, 1.0)
+            lowered = part.caution[names.index(table.groups[i])]
+            expected = np.clip(part.rates + expected - lowered, 0.0, 1.0)
             ranking = artifact.decide(vector.copy(), group=table.groups[i]).ranking
             found = {entry.model: entry.success for entry in ranking}
             assert [found[m] for m in artifact.models] == pytest.approx(expected, abs=2e-5)

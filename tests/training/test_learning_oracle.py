@@ -19,6 +19,7 @@ from hypernova.training.estimates.stacking import StackingWeights
 from hypernova.training.trainer import learn
 from hypernova.training.training_part import RIDGES, SHRINKAGE, Setting
 from support.factories import uneven_table, unit
+from support.plain_completion import fill
 
 NAN = float("nan")
 # Of artifacts: figures are float32, costs of one outcome are rounded to 2**-36 USD.
@@ -34,14 +35,15 @@ class PlainEstimates:
         self.score, self.clusters = table.score, cells
         self.cost, self.latency = table.cost_usd, table.latency_s
         self.k, self.m, self.a = k, table.n_models, SHRINKAGE
-        tried = self.score[~np.isnan(self.score)]
+        self.filled = fill(self.score, cells, k)
+        known = self.filled.score[self.filled.tried]
         self.n = [len(self.outcomes(j)) for j in range(self.m)]
-        self.overall = np.array(
-            [(sum(self.outcomes(j)) + 20 * tried.mean()) / (self.n[j] + 20) for j in range(self.m)]
-        )
+        self.overall = (known.sum(axis=0) + 20 * known.mean()) / (len(known) + 20)
         enough = min(max(self.n) / 2, 100)
         candidates = [j for j in range(self.m) if self.n[j] >= enough]
-        self.default = max(candidates, key=lambda j: (self.overall[j], -j))
+        sure = self.overall - self.filled.error
+        self.default = max(candidates, key=lambda j: (sure[j], -j))
+        self.holes = self.filled.over(self.default)
         self.pooled = np.array([self.pooled_rate(j, enough) for j in range(self.m)])
         shrunk = [[self.shrunk(c, j) for j in range(self.m)] for c in range(k)]
         # Estimates that are served are float32.
@@ -70,7 +72,7 @@ class PlainEstimates:
         best = self.overall[self.default]
         gap = self.overall[j] - best
         if self.n[j] < enough:
-            error = math.sqrt(self.mean_error(self.outcomes(j), 0.25))
+            error = math.sqrt(self.mean_error(self.outcomes(j), 0.25) + self.holes[j])
             return max(min(self.overall[j], best - error), 0.0)
         if gap == 0:
             return best
@@ -78,11 +80,12 @@ class PlainEstimates:
         if len(self.gains(j)) < self.n[j]:
             both = [self.mean_error(self.outcomes(i), 0.25) for i in (j, self.default)]
             noise = min(noise, sum(both))
+        noise += self.holes[j]
         return best + max(0.0, 1 - noise / gap**2) * gap
 
     def shrunk(self, c: int, j: int) -> float:
         shift, prior = self.overall[j] - self.pooled[j], self.pooled[j]
-        here = self.outcomes(j, c) - shift
+        here = self.column(self.filled.score, j, c) - shift
         return (here.sum() + self.a * prior) / (len(here) + self.a) if len(here) else prior
 
     def error(self, here, everywhere, largest: float) -> float:
@@ -98,7 +101,7 @@ class PlainEstimates:
             for c in range(self.k)
         ]
         last = [math.sqrt(self.mean_error(self.outcomes(j), 0.25)) for j in range(self.m)]
-        return np.array([*rows, last])
+        return np.hypot([*rows, last], np.vstack([self.filled.cell_error, self.filled.error]))
 
     def gain_errors(self) -> np.ndarray:
         rows = [
@@ -106,7 +109,14 @@ class PlainEstimates:
             for c in range(self.k)
         ]
         errors = [*rows, [math.sqrt(self.mean_error(self.gains(j), 0.5)) for j in range(self.m)]]
-        return np.where(np.arange(self.m) == self.default, 0.0, errors)
+        holes = np.vstack([self.caution(), np.sqrt(self.holes)])
+        return np.where(np.arange(self.m) == self.default, 0.0, np.hypot(errors, holes))
+
+    def caution(self) -> np.ndarray:
+        """What the holes of a model and of the default model take off its success in a cell."""
+        error = self.filled.cell_error
+        both = np.sqrt(error**2 + error[:, [self.default]] ** 2)
+        return np.where(np.arange(self.m) == self.default, 0.0, both)
 
     def expenses(self, values) -> np.ndarray:
         """Mean of the known ones; without any in a cluster that of the model, else unknown."""
@@ -127,15 +137,22 @@ class PlainEstimates:
         return counts, means
 
     def ridge(self, vectors, weight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Ridge regression of each model's scores over its own tasks, centred."""
+        """Ridge regressions of level and contrast, each over the tasks that it is known on."""
         slopes = np.zeros((self.m, vectors.shape[1]))
         offsets = np.zeros(self.m)
+        known = ~np.isnan(self.score)
+        level = np.where(known, self.score - self.overall, 0.0).sum(axis=1)
+        level /= np.maximum(known.sum(axis=1), 1)
         for j in range(self.m):
-            known = ~np.isnan(self.score[:, j])
-            if known.any():
-                x = vectors[known].astype(np.float64)
-                slopes[j] = Ridge(alpha=weight).fit(x, self.score[known, j]).coef_
-                offsets[j] = -slopes[j] @ x.mean(axis=0)
+            both = [(known[:, j], (self.score - level[:, None])[:, j]), (known.any(axis=1), level)]
+            if known[:, j].all():
+                both = [(known[:, j], self.score[:, j])]
+            for at, y in both:
+                if at.any():
+                    x = vectors[at].astype(np.float64)
+                    slope = Ridge(alpha=weight).fit(x, y[at]).coef_
+                    slopes[j] += slope
+                    offsets[j] -= slope @ x.mean(axis=0)
         return slopes, offsets
 
     def averaged(self, vectors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,7 +163,8 @@ class PlainEstimates:
             return contrast * (values - mean) + level * mean
 
         pairs = list(zip(WEIGHTS.contrast, WEIGHTS.level, strict=True))
-        rows = (self.pooled + weighted(self.by_cell - self.pooled, *pairs[0])).clip(0, 1)
+        rows = self.pooled + weighted(self.by_cell - self.pooled, *pairs[0])
+        rows = (rows - self.caution()).clip(0, 1)
         slopes, offsets = np.zeros((self.m, vectors.shape[1])), np.zeros(self.m)
         for weight, pair in zip(RIDGES, pairs[1:], strict=True):
             slope, offset = self.ridge(vectors, weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -67,42 +67,79 @@ class TestRidge:
         case = Case.drawn(np.random.default_rng(n), n, 40, 5, holes)
         correction = case.fit(weight)
         read = case if exact else case.rounded()
+        known = ~np.isnan(case.score)
+        # How hard a task is, from the models that were tried on it.
+        share = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        share = share if exact else rounded(share, FACTOR_BITS)
+        total = np.where(known, read.score, 0.0).sum(axis=1)
+        mean = total / np.maximum(known.sum(axis=1), 1)
+        mean = mean if exact else rounded(mean, FACTOR_BITS)
+        level = mean - share @ np.nanmean(read.score, axis=0)
         for j in range(5):
-            known = ~np.isnan(case.score[:, j])
-            x, y = read.vectors[known].astype(np.float64), read.score[known, j]
-            oracle = Oracle(alpha=weight, fit_intercept=True).fit(x, y)
-            np.testing.assert_allclose(correction.slopes[j], oracle.coef_, atol=1e-6)
-            # What the oracle adds for the mean of y is left to the rates.
-            added = correction.offsets[j] + read.vectors @ correction.slopes[j]
-            np.testing.assert_allclose(added, oracle.predict(read.vectors) - y.mean(), atol=1e-5)
+            own, tried = known[:, j], known.any(axis=1)
+            parts = [(tried, level), (own, read.score[:, j] - level)]
+            if not holes:
+                parts = [(own, read.score[:, j])]
+            slope, added = 0.0, 0.0
+            for at, y in parts:
+                x = read.vectors[at].astype(np.float64)
+                oracle = Oracle(alpha=weight, fit_intercept=True).fit(x, y[at])
+                slope = slope + oracle.coef_
+                # What the oracle adds for the mean of y is left to the rates.
+                added = added + oracle.predict(read.vectors) - y[at].mean()
+            np.testing.assert_allclose(correction.slopes[j], slope, atol=1e-6)
+            seen = correction.offsets[j] + read.vectors @ correction.slopes[j]
+            np.testing.assert_allclose(seen, added, atol=1e-5)
         assert correction.slopes.dtype == correction.offsets.dtype == np.float32
 
     @given(st.integers(1, 30), st.integers(1, 12), st.floats(0.0, 0.9), st.integers(0, 99))
-    def test_the_mean_correction_over_a_models_tasks_is_zero(self, n, dim, holes, seed) -> None:
-        case = Case.drawn(np.random.default_rng(seed), n, dim, 3, holes)
+    def test_the_mean_correction_over_all_tasks_of_a_model_without_holes_is_zero(
+        self, n, dim, holes, seed
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        case = Case.drawn(rng, n, dim, 3, holes)
+        case.score[:, 1] = rng.random(n)
         correction = case.fit(0.1)
-        for j in range(3):
-            known = ~np.isnan(case.score[:, j])
-            if known.any():
-                added = correction.offsets[j] + case.vectors[known] @ correction.slopes[j]
-                assert abs(added.mean()) < 1e-5
-            else:
-                assert not correction.slopes[j].any()
-                assert correction.offsets[j] == 0
+        added = correction.offsets[1] + case.vectors @ correction.slopes[1]
+        assert abs(added.mean()) < 1e-5
 
-    def test_holes_are_not_read(self) -> None:
-        """Where a model has no outcome, the vector of the task does not matter to it."""
-        case = Case.drawn(np.random.default_rng(0), 30, 6, 4, 0.3)
-        other = Case.drawn(np.random.default_rng(1), 30, 6, 4, 0.3)
-        before = case.fit(1.0)
-        for j in range(4):
-            hole = np.isnan(case.score[:, [j]])
-            assert hole.any()
-            vectors = np.where(hole, other.vectors, case.vectors)
-            after = replace(case, vectors=vectors).fit(1.0)
-            assert np.array_equal(after.slopes[j], before.slopes[j])
-            assert after.offsets[j] == before.offsets[j]
-            assert not np.array_equal(after.slopes, before.slopes)
+    def test_a_model_without_holes_does_not_mind_those_of_others(self) -> None:
+        case = Case.drawn(np.random.default_rng(0), 60, 8, 4, 0.0)
+        other = Case(case.vectors, case.score.copy())
+        other.score[:30, 1:3], other.score[::3, 3] = NAN, NAN
+        whole, holey = case.fit(3.0), other.fit(3.0)
+        np.testing.assert_allclose(holey.slopes[0], whole.slopes[0], atol=1e-7)
+        np.testing.assert_allclose(holey.offsets[0], whole.offsets[0], atol=1e-7)
+        assert np.abs(holey.slopes[1:] - whole.slopes[1:]).max() > 1e-3
+
+    def test_tasks_without_an_outcome_are_not_read(self) -> None:
+        rng = np.random.default_rng(0)
+        case = Case.drawn(rng, 40, 6, 4, 0.3)
+        case.score[::4] = NAN
+        kept = ~np.isnan(case.score).all(axis=1)
+        assert not kept.all()
+        rest = Case(case.vectors[kept], case.score[kept])
+        assert np.array_equal(case.fit(1.0).slopes, rest.fit(1.0).slopes)
+
+    def test_a_model_that_was_tried_on_the_easy_kind_alone_follows_the_others(self) -> None:
+        """Within a kind nothing is to be learned; the other kind is harder for all by 0.6."""
+        rng = np.random.default_rng(0)
+        hard = np.arange(400) % 2 == 1
+        vectors = unit(
+            np.where(hard[:, None], [0.0, 1.0], [1.0, 0.0]) + 0.1 * rng.normal(size=(400, 2))
+        )
+        rate = np.where(hard[:, None], 0.3, 0.9) - np.array([0.0, 0.0, 0.0, 0.1])
+        score = (rng.random((400, 4)) < rate).astype(float)
+        score[hard, 3] = NAN
+        case, rates = Case(vectors, score), np.array([0.6, 0.6, 0.6, 0.5])
+        (correction,) = fit_ridges(sum_products(vectors, score), [10.0], None, rates)
+        at = np.array([[1.0, 0.0], [0.0, 1.0]]) @ correction.slopes.T + correction.offsets
+        expected = np.array([[0.3] * 4, [-0.3] * 4])
+        np.testing.assert_allclose(at, expected, atol=0.1)
+        # Alone, it would know of no hard kind.
+        alone = Oracle(alpha=10.0).fit(vectors[~hard], score[~hard, 3])
+        assert np.diff(alone.predict(np.array([[0.0, 1.0], [1.0, 0.0]])))[0] < 0.15
+        assert case.fit(10.0).slopes[3, 1] < 0
 
     def test_models_and_tasks_have_no_order(self) -> None:
         rng = np.random.default_rng(0)

@@ -252,7 +252,7 @@ class TestLearn:
         part = FoldEstimates(
             test=np.arange(400), default_model=0, rates=np.array([0.5, 0.5]),
             estimates=np.zeros((1, 400, 2)), of_group=None,
-            gain_error=np.tile([0.0, 0.3], (400, 1)),
+            gain_error=np.tile([0.0, 0.3], (400, 1)), caution=np.zeros((400, 2)),
             cost_usd=None, distances=None,
         )  # fmt: skip
         assert _choose_guard(table, [part], [success]) == 2.0

@@ -14,10 +14,10 @@ from hypernova.training.estimates.profile import (
     Evidence,
     best_single,
     estimate,
-    overall_success,
     pooled_success,
 )
 from support.factories import make_table, unit
+from support.plain_completion import fill
 
 NAN = float("nan")
 scores = st.sampled_from([0.0, 0.25, 1.0, NAN])
@@ -85,14 +85,18 @@ class Loops:
     def __init__(self, score: np.ndarray, clusters, shrinkage: float) -> None:
         self.score, self.clusters, self.a = score, clusters, shrinkage
         self.models = range(score.shape[1])
-        every = [x for j in self.models for x in self.known(j)]
-        everyone = sum(every) / len(every)
+        self.filled = fill(score, np.asarray(clusters), max(clusters) + 1)
+        full = self.filled.score[self.filled.tried]
         self.overall = [
-            (sum(self.known(j)) + 20 * everyone) / (len(self.known(j)) + 20) for j in self.models
+            (full[:, j].sum() + 20 * full.mean()) / (len(full) + 20) for j in self.models
         ]
         enough = min(max(len(self.known(j)) for j in self.models) / 2, 100)
         asked = [j for j in self.models if len(self.known(j)) >= enough]
-        self.default = max(asked, key=lambda j: (self.overall[j], -j))
+        sure = [self.overall[j] - self.filled.error[j] for j in self.models]
+        # Copies of one outcome are equal models, in whatever order they are added.
+        best = max(sure[j] for j in asked)
+        self.default = min(j for j in asked if sure[j] >= best - 1e-12)
+        self.holes = self.filled.over(self.default)
         self.pooled = [self.pool(j) for j in self.models]
 
     def rows(self, of: set[int] | None) -> list[int]:
@@ -121,21 +125,22 @@ class Loops:
         unpaired = sum(self.squared_error(self.known(x), 0.25)[1] for x in (j, self.default))
         most = max(len(self.known(x)) for x in self.models)
         if len(self.known(j)) < min(most / 2, 100):
-            error = math.sqrt(self.squared_error(self.known(j), 0.25)[1])
+            error = math.sqrt(self.squared_error(self.known(j), 0.25)[1] + self.holes[j])
             behind = self.overall[self.default] - error
             return max(min(self.overall[j], behind), 0.0)
         if gap == 0:
             return self.overall[j]
         all_shared = len(self.gains(j)) == len(self.known(j))
         noise = paired if all_shared else min(paired, unpaired)
-        kept = max(0.0, 1 - noise / gap**2)
+        kept = max(0.0, 1 - (noise + self.holes[j]) / gap**2)
         return self.overall[self.default] + kept * gap
 
     def success(self, c: int, j: int) -> float:
         # An outcome counts less the amount that pooling took off the rate of its model.
         off = self.overall[j] - self.pooled[j]
         prior = self.pooled[j]
-        here = [x - off for x in self.known(j, {c})]
+        filled = self.filled.score[self.rows({c}), j]
+        here = [x - off for x in filled.tolist() if not np.isnan(x)]
         if not here:
             return prior
         rate = (sum(here) + self.a * prior) / (len(here) + self.a)
@@ -149,12 +154,18 @@ class Loops:
         return math.sqrt(pooled / (n + weight) + (weight / (n + weight)) ** 2 * squared)
 
     def standard_error(self, c: int, j: int) -> float:
-        return self.error(self.known(j, {c}), self.known(j), 0.25)
+        error = self.error(self.known(j, {c}), self.known(j), 0.25)
+        return math.hypot(error, self.hole_error(c, j))
+
+    def hole_error(self, c: int, j: int) -> float:
+        """Of what holes are filled with; a cluster behind the last with tasks has no holes."""
+        return self.filled.cell_error[c, j] if c < len(self.filled.cell_error) else 0.0
 
     def gain_error(self, c: int, j: int) -> float:
         if j == self.default:
             return 0.0
-        return self.error(self.gains(j, {c}), self.gains(j), 0.5)
+        error = self.error(self.gains(j, {c}), self.gains(j), 0.5)
+        return math.hypot(error, self.hole_error(c, j), self.hole_error(c, self.default))
 
 
 class TestEstimate:
@@ -184,30 +195,30 @@ class TestEstimate:
         for j in range(m):
             squared = loops.squared_error(loops.known(j), 0.25)[1]
             assert estimated.profile.standard_error[-1, j] == pytest.approx(
-                math.sqrt(squared), abs=2e-7
+                math.sqrt(squared + loops.filled.error[j] ** 2), abs=2e-7
             )
             squared = loops.squared_error(loops.gains(j), 0.5)[1] * (j != loops.default)
             assert estimated.profile.gain_error[-1, j] == pytest.approx(
-                math.sqrt(squared), abs=2e-7
+                math.sqrt(squared + loops.holes[j] * (j != loops.default)), abs=2e-7
             )
 
     def test_a_worked_example(self) -> None:
-        score = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, NAN]])
+        score = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
         table = make_table(np.eye(5, dtype=np.float32), score)
         estimated = estimate(Evidence.of(table, np.array([0, 0, 1, 1, 1]), 3), shrinkage=10.0)
-        # Overall rates lean on everyone's 4/9 with weight 20; their gap is noise.
-        overall = (np.array([2.0, 2.0]) + 20 * 4 / 9) / (np.array([5.0, 4.0]) + 20)
+        # Overall rates lean on everyone's 1/2 with weight 20; their gap is noise.
+        overall = (np.array([2.0, 3.0]) + 20 * 0.5) / (5 + 20)
         prior = overall[1]
         off = overall - prior
         expected = [
             (np.array([2, 0]) - 2 * off + 10 * prior) / 12,
-            (np.array([0, 2]) - np.array([3, 2]) * off + 10 * prior) / np.array([13, 12]),
+            (np.array([0, 3]) - 3 * off + 10 * prior) / 13,
             [prior, prior],  # nothing was seen in cluster 2
             overall,
         ]
         assert estimated.default_model == 1
         np.testing.assert_allclose(estimated.profile.success, expected, rtol=1e-6)
-        assert estimated.profile.counts.tolist() == [[2, 2], [3, 2], [0, 0], [5, 4]]
+        assert estimated.profile.counts.tolist() == [[2, 2], [3, 3], [0, 0], [5, 5]]
         assert estimated.profile.mean[2].tolist() == [0, 0]
         assert np.all(estimated.profile.gain_error[:, 1] == 0)
 
@@ -253,9 +264,10 @@ class TestEstimate:
         evidence = evidence_of(score, np.zeros(200, dtype=int), 1)
         estimated = estimate(evidence, shrinkage=1e9)
         # Hardly tried, it is a standard error behind, though it leans on what all models achieve.
-        overall = overall_success(evidence.sums)
+        overall = evidence.overall
         assert overall[1] > overall[0]
-        error = np.sqrt(0.25 / (few + 1) / few)
+        error = np.sqrt(0.25 / (few + 1) / few + evidence.holes_error2[1])
+        assert evidence.holes_error2[1] > 0.001
         assert pooled_success(evidence)[1] == pytest.approx(overall[0] - error)
         assert estimated.profile.success[0, 1] < estimated.profile.success[0, 0] - 0.05
 
@@ -263,7 +275,7 @@ class TestEstimate:
 class TestPooling:
     def rates(self, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         evidence = evidence_of(score, np.zeros(len(score), dtype=int), 1)
-        return overall_success(evidence.sums), pooled_success(evidence)
+        return evidence.overall, pooled_success(evidence)
 
     def test_equal_rates_stay_equal(self) -> None:
         overall, pooled = self.rates(np.tile([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], (5, 1)))
@@ -310,7 +322,7 @@ class TestPooling:
         score = np.ones((200, 2))
         score[:58:2, 0], score[1:63:2, 1] = 0.0, 0.0
         evidence = evidence_of(np.vstack([score, score]), np.repeat([0, 1], 200), 2)
-        overall, pooled = overall_success(evidence.sums), pooled_success(evidence)
+        overall, pooled = evidence.overall, pooled_success(evidence)
         assert pooled[0] == pooled[1] == overall[0] > overall[1] + 0.009
         gap = np.diff(estimate(evidence, 10.0).profile.success, axis=1)
         # All but the part of a rate's distance from everyone's that 20 outcomes stand for.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hypernova._core import Artifact
 
 # Metadata that holds for the models that the table was fitted with, and for no others.
-FIGURES = ("in_sample", "selection", "target", "shared_text", "alike_prompts")
+FIGURES = ("in_sample", "selection", "target", "shared_text", "alike_prompts", "uncomparable")
 # Fields with a row for each model; the others have a column.
 BY_MODEL = ("slopes", "offsets")
 

@@ -191,6 +191,7 @@ def evaluate(
         progress=progress,
         shared=shared_arguments,
     )
+    notes += in_sample.uncomparable
     texts = texts_read(table, used)
     run = EvaluationRun(
         table=table,

@@ -15,6 +15,7 @@ from hypernova.artifact.decisions import NO_LIMITS, estimates_of
 from hypernova.evaluation.baselines import Hull, well_tried
 from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
+from hypernova.training.estimates.overlap import uncomparable
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.trainer import learn
 
@@ -98,10 +99,12 @@ class InSampleFit:
     Attributes:
         artifact: Bytes of the artifact.
         single: The best single model of the table.
+        uncomparable: A sentence for each model that only its holes keep from being that one.
     """
 
     artifact: bytes
     single: int
+    uncomparable: tuple[str, ...] = ()
 
 
 def seed_of(seed: int, *place: int) -> int:
@@ -270,7 +273,9 @@ def fit_in_sample(
 ) -> InSampleFit:
     """Learn from all tasks, as `fit` with the same seed does."""
     learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
-    return InSampleFit(learned.artifact().to_bytes(), learned.part.by_cell.default_model)
+    part = learned.part
+    found = tuple(str(model) for model in uncomparable(part.evidence, table.models))
+    return InSampleFit(learned.artifact().to_bytes(), part.by_cell.default_model, found)
 
 
 def shuffle_tasks(prompts: Ints, seed: int) -> Ints:

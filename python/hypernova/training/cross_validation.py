@@ -66,6 +66,7 @@ class FoldEstimates:
         of_group: The estimates of the cells where each task's group is known, float32 (n, m); NaN
             where it has none with a profile. None where cells are no groups.
         gain_error: Standard error of the gain over the default model, float32 (n, m).
+        caution: By how much each model's success is lowered for holes, float64 (n, m).
         cost_usd: Cost of each model, float32 (n, m); the dearest one's where it is unknown. None if
             no cost is known.
         distances: Distance of each task from its nearest centroid, float32 (n,), if the training
@@ -78,6 +79,7 @@ class FoldEstimates:
     estimates: Floats
     of_group: Floats | None
     gain_error: Floats
+    caution: Floats
     cost_usd: Floats | None
     distances: Floats | None
 
@@ -168,6 +170,7 @@ class CrossValidation:
             estimates=part.estimates(held_out, shares),
             of_group=part.of_groups(fold.groups),
             gain_error=(shares @ profile.gain_error[:-1]).astype(np.float32),
+            caution=shares @ part.caution,
             cost_usd=_blended_cost(shares, profile.cost[:-1]),
             distances=distances,
         )

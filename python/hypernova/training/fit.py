@@ -30,6 +30,7 @@ from hypernova.training.embedding import (
     open_for,
     texts_read,
 )
+from hypernova.training.estimates.overlap import uncomparable
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.frontier import cost_weights
 from hypernova.training.memory import release_memory
@@ -246,6 +247,9 @@ def fit(
             "label": "setting, clusters, and figures of accuracy are of this many tasks",
             "tasks": tasks.n_tasks,
         }
+    ruled_out = uncomparable(learned.part.evidence, table.models)
+    if ruled_out:
+        metadata["uncomparable"] = [model.to_dict() for model in ruled_out]
     if asked is not None and target is not None:
         metadata["target"] = target.to_dict(asked)
     return learned.artifact(

@@ -194,7 +194,7 @@ def select_setting(
     sums = reduce(add, (StackingSums.of(p.estimates, table.score[p.test] - p.rates) for p in parts))
     weights = StackingWeights.of(sums.scaled(1.0 / repeats))
     group_weights = _group_weights(table, parts, repeats)
-    success = [np.clip(p.rates + weights.average(p.estimates), 0.0, 1.0) for p in parts]
+    success = [np.clip(p.rates + weights.average(p.estimates) - p.caution, 0.0, 1.0) for p in parts]
     guard_z = _choose_guard(table, parts, success)
     single, held_out = HeldOutScores(table.n_tasks), HeldOutScores(table.n_tasks)
     for part, estimated in zip(parts, success, strict=True):

@@ -97,7 +97,10 @@ class PlacedTasks:
         if np.isnan(self.table.score).any():
             return exchanged.sums(None)
         # Without holes every model has all places, in whatever order.
-        kept = {name: before[name] for name in before if name.startswith(("class_", "group_"))}
-        return exchanged._outcomes(None).with_sums(
-            Sums(kept, classes=before.classes), sum_vector_scores(values, self.table.score)
-        )
+        scores = sum_vector_scores(values, self.table.score)
+        kept = {
+            name: before[name]
+            for name in before
+            if name.startswith(("class_", "level_", "group_")) and name not in scores
+        }
+        return exchanged._outcomes(None).with_sums(Sums(kept, classes=before.classes), scores)

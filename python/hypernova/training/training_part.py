@@ -120,9 +120,21 @@ class TrainingPart:
         return self.evidence.pooled
 
     @cached_property
+    def caution(self) -> Floats:
+        """By how much other models than the default are lowered for holes, float64 (k, m).
+
+        It is the standard error that holes add to the gain over the default model in a cell, its
+        own holes included: where it was never tried, another model has to be clearly better.
+        """
+        error, default = self.evidence.completion.cell_error, self.evidence.default_model
+        caution = np.hypot(error, error[:, [default]])
+        caution[:, default] = 0.0
+        return caution
+
+    @cached_property
     def ridges(self) -> list[LinearCorrection]:
         """Ridge regressions with each weight of `RIDGES`."""
-        return fit_ridges(self.sums, RIDGES, self.basis)
+        return fit_ridges(self.sums, RIDGES, self.basis, self.evidence.overall)
 
     def estimates(self, vectors: Floats, shares: Floats) -> Floats:
         """Return the `ESTIMATES` for vectors, as differences from the rates.
@@ -161,7 +173,7 @@ class TrainingPart:
         rows = weights.average([self.by_cell.cluster_success - self.rates, *([none] * len(RIDGES))])
         profile = self.by_cell.profile
         success = profile.success.copy()
-        success[:-1] = np.clip(self.rates + rows, 0.0, 1.0)
+        success[:-1] = np.clip(self.rates + rows - self.caution, 0.0, 1.0)
         return replace(self.by_cell, profile=replace(profile, success=success))
 
     def correction(self, weights: StackingWeights) -> LinearCorrection:
@@ -198,7 +210,7 @@ class TrainingPart:
         slopes = self.correction(weights).slopes
         at_mean = [means @ ridge.slopes.T + ridge.offsets for ridge in self.ridges]
         cells = self.by_cell.cluster_success[rows] - self.rates
-        success = self.rates + weights.average([cells, *at_mean])
+        success = self.rates + weights.average([cells, *at_mean]) - self.caution[rows]
         return GroupProfiles(
             names=[self.group_names[number] for number in numbers],
             tasks=n.astype(np.float64),

@@ -57,41 +57,109 @@ class Coordinates:
 
 
 def fit_ridges(
-    products: Sums, weights: Sequence[float], basis: Floats | None = None
+    products: Sums,
+    weights: Sequence[float],
+    basis: Floats | None = None,
+    rates: Floats | None = None,
 ) -> list[LinearCorrection]:
     """Fit ridge regressions of the outcomes on the vector, for all models and several weights.
 
     The normal equations are solved for centred vectors and scores, so that a correction is 0 on
-    the mean over each model's tasks, and says how a task differs from it.
+    the mean over the tasks, and says how a task differs from it.
+
+    Where models were tried on different tasks, a model's correction is the sum of two: one of the
+    tasks' *level*, the mean over the models tried of score less rate, from all tasks, and one of
+    the model's *contrast* with it, from its own tasks. So a model that was tried on one kind alone
+    follows the others to the other kinds. For a model that was tried on all tasks the sum is the
+    regression of its own outcomes.
 
     Args:
         products: Sums of `sum_products`.
         weights: Of the squared length of a slope; in a Bayesian reading the noise variance of an
             outcome over the prior variance of a slope's entries.
         basis: Of the `Coordinates` whose products these are.
+        rates: Comparable rates of the models, (m,); None for their mean scores.
 
     Returns:
         The corrections of each weight.
     """
     m, dim = products["vector_score"].shape
     slopes, offsets = np.zeros((len(weights), m, dim)), np.zeros((len(weights), m))
+    everywhere = float(products["level_n"])
+    level = _Level.of(products, weights, rates) if products["class_n"].min() < everywhere else None
     for c, models in enumerate(products.classes):
         n = products["class_n"][c]
+        chosen = list(models)
+        partial = level is not None and n < everywhere
+        if level is not None and partial:
+            slopes[:, chosen], offsets[:, chosen] = level.slopes[:, None], level.offsets[:, None]
         if n == 0:
             continue
-        chosen = list(models)
         centre = products["class_vector"][c] / n
         gram = products["class_gram"][c] - n * np.outer(centre, centre)
-        score = products["factor_score"][chosen]
-        right = products["vector_score"][chosen].T - centre[:, None] * score
+        score, right = products["factor_score"][chosen], products["vector_score"][chosen].T
+        if level is not None and partial:
+            score = score - level.of_class(c)
+            right = right - level.vector_of_class(c)[:, None]
+        right = right - centre[:, None] * score
         for i, weight in enumerate(weights):
-            matrix = gram.copy()
-            matrix[np.diag_indices(dim)] += weight
-            solved = np.linalg.solve(matrix, right).T
-            slopes[i, chosen], offsets[i, chosen] = solved, -(solved @ centre)
+            solved = _ridge(gram, weight, right).T
+            slopes[i, chosen] += solved
+            offsets[i, chosen] -= solved @ centre
     if basis is not None:
         slopes = slopes @ basis.T
     return [
         LinearCorrection(slope.astype(np.float32), offset.astype(np.float32))
         for slope, offset in zip(slopes, offsets, strict=True)
     ]
+
+
+def _ridge(gram: Floats, weight: float, right: Floats) -> Floats:
+    """Solve the normal equations with a weight, (dim, ...)."""
+    matrix = gram.copy()
+    matrix[np.diag_indices(len(gram))] += weight
+    solved: Floats = np.linalg.solve(matrix, right)
+    return solved
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Regressions of the tasks' level on the vector, over all tasks with an outcome.
+
+    Attributes:
+        products: Sums of `sum_products`.
+        rates: Comparable rates of the models, (m,).
+        slopes: Of each weight, (weights, dim).
+        offsets: Of each weight, (weights,).
+    """
+
+    products: Sums
+    rates: Floats
+    slopes: Floats
+    offsets: Floats
+
+    @classmethod
+    def of(cls, products: Sums, weights: Sequence[float], rates: Floats | None) -> _Level:
+        if rates is None:
+            of_model = np.zeros(len(products["factor_score"]))
+            for own, models in zip(products["class_n"], products.classes, strict=True):
+                of_model[list(models)] = own
+            rates = products["factor_score"] / np.maximum(of_model, 1.0)
+        n = max(float(products["level_n"]), 1.0)
+        centre = products["level_vector"] / n
+        gram = products["level_gram"] - n * np.outer(centre, centre)
+        level = products["level_score"] - rates @ products["level_share"]
+        right = products["level_score_vector"] - rates @ products["level_shares"] - centre * level
+        slopes = np.stack([_ridge(gram, weight, right) for weight in weights])
+        return cls(products, rates, slopes, -(slopes @ centre))
+
+    def of_class(self, c: int) -> float:
+        """Return the sum of the level over the tasks of a class of models."""
+        return float(self.products["class_level"][c] - self.rates @ self.products["class_share"][c])
+
+    def vector_of_class(self, c: int) -> Floats:
+        """Return the sum of the level times the vector over the tasks of a class, (dim,)."""
+        products = self.products
+        taken = self.rates @ products["class_shares"][c]
+        vector: Floats = products["class_level_vector"][c] - taken
+        return vector

@@ -74,7 +74,11 @@ def sum_outcomes(
         float64 (k + 1, m) each, row ``k`` for all tasks: ``n`` outcomes, ``score`` and
         ``score2``, the sums of scores and their squares, ``cost_n`` and ``cost``, the number of
         known costs and their sum in USD, ``latency_n`` and ``latency``, the same in seconds; and
-        ``tasks`` (k + 1, 1), the number of tasks.
+        ``tasks`` and ``tried`` (k + 1, 1), the number of tasks and of those with an outcome. Of
+        each task the number of outcomes plus one is what the following are divided by before they
+        are summed: ``shared`` (m, k + 1, m), 1 for two models with outcomes; ``shared_score``
+        (k + 1, m), the sum of the task's scores, for a model with an outcome; ``shared_score2``
+        (k + 1, 1), the square of that sum.
     """
     return sum_outcomes_by_fold(score, cost_usd, latency_s, clusters, k, np.zeros_like(clusters))[0]
 
@@ -99,10 +103,44 @@ def sum_outcomes_by_fold(
     found["score2"] = _by_cell(rounded(score**2, SCORE_BITS), cells, n_folds * k)[1]
     tasks = np.bincount(cells, minlength=n_folds * k)
     found["tasks"] = tasks.astype(np.float64)[:, None]
+    shared = _sum_shared(rounded(score, SCORE_BITS), cells, n_folds * k)
+    found |= {name: rows for name, rows in shared.items() if name != "shared"}
     by_fold = {
         name: _with_whole(rows.reshape(n_folds, k, rows.shape[1])) for name, rows in found.items()
     }
+    m = score.shape[1]
+    pairs = shared["shared"].reshape(m, n_folds, k, m).transpose(1, 0, 2, 3)
+    by_fold["shared"] = _with_whole(pairs)
     return [Sums({name: rows[f] for name, rows in by_fold.items()}) for f in range(n_folds)]
+
+
+def _sum_shared(score: Floats, cells: Ints, n_cells: int) -> dict[str, Floats]:
+    """Sum by cell what models share on the same tasks, as `sum_outcomes` has it."""
+    known = ~np.isnan(score)
+    models, m = known.sum(axis=1), score.shape[1]
+    weight = 1.0 / (models + 1.0)
+    sums = np.where(known, score, 0.0).sum(axis=1)
+    tried = np.bincount(cells[models > 0], minlength=n_cells).astype(np.float64)
+    share = rounded(weight, SCORE_BITS)
+    if known.all():
+        pairs = np.broadcast_to((tried * share[:1].sum())[None, :, None], (m, n_cells, m)).copy()
+    else:
+        pairs = np.zeros((m, n_cells, m))
+        order = np.argsort(cells, kind="stable")
+        ends = np.searchsorted(cells[order], np.arange(n_cells + 1))
+        for cell in np.flatnonzero(np.diff(ends)):
+            members = order[ends[cell] : ends[cell + 1]]
+            theirs = known[members].astype(np.float64)
+            pairs[:, cell] = theirs.T @ (theirs * share[members, None])
+    mean = rounded(sums * weight, SCORE_BITS)
+    of_models = _by_cell(np.where(known, mean[:, None], np.nan), cells, n_cells)[1]
+    squares = np.bincount(cells, rounded(sums**2 * weight, SCORE_BITS), minlength=n_cells)
+    return {
+        "tried": tried[:, None],
+        "shared": pairs,
+        "shared_score": of_models,
+        "shared_score2": squares[:, None],
+    }
 
 
 def sum_tokens(
@@ -201,7 +239,7 @@ def classes_of(score: Floats) -> tuple[tuple[int, ...], ...]:
 
 
 def sum_vectors(vectors: Floats, score: Floats) -> Sums:
-    """Sum the vectors, and their products with each other.
+    """Sum the vectors, and their products with each other and with what models share on a task.
 
     Args:
         vectors: float32 (n, dim), of at most unit length.
@@ -209,23 +247,43 @@ def sum_vectors(vectors: Floats, score: Floats) -> Sums:
 
     Returns:
         float64, for the tasks of each class of models: ``class_n`` (classes,), ``class_vector``
-        (classes, dim) and ``class_gram`` (classes, dim, dim), the sums of 1, x and x x'.
+        (classes, dim) and ``class_gram`` (classes, dim, dim), the sums of 1, x and x x';
+        ``class_share`` (classes, m) and ``class_shares`` (classes, m, dim), those of s and s x',
+        where s is the share of each model in the task's outcomes. ``level_n`` (), ``level_vector``,
+        ``level_gram``, ``level_share`` and ``level_shares`` are the same for all tasks with an
+        outcome.
     """
-    classes, dim = classes_of(score), vectors.shape[1]
-    sums = {
-        "class_n": np.zeros(len(classes)),
-        "class_vector": np.zeros((len(classes), dim)),
-        "class_gram": np.zeros((len(classes), dim, dim)),
-    }
+    classes, dim, m = classes_of(score), vectors.shape[1], score.shape[1]
+    sizes = {"n": (), "vector": (dim,), "gram": (dim, dim), "share": (m,), "shares": (m, dim)}
+    sums = {f"class_{name}": np.zeros((len(classes), *size)) for name, size in sizes.items()}
+    level = {f"level_{name}": np.zeros(size) for name, size in sizes.items()}
     for x, y in _pieces(vectors, score):
         known = ~np.isnan(y)
-        for i, models in enumerate(classes):
-            has = known[:, models[0]]
-            theirs = x if has.all() else x[has]
-            sums["class_n"][i] += len(theirs)
-            sums["class_vector"][i] += theirs.sum(axis=0)
-            sums["class_gram"][i] += theirs.T @ theirs
-    return Sums(sums, classes=classes)
+        share = _shares(known)
+        parts = [known[:, models[0]] for models in classes]
+        # Of one class, all tasks with an outcome are those of its models.
+        parts += [np.asarray(known.any(axis=1))] if len(classes) > 1 else []
+        for i, has in enumerate(parts):
+            theirs, shares = (x, share) if has.all() else (x[has], share[has])
+            found = {
+                "n": len(theirs),
+                "vector": theirs.sum(axis=0),
+                "gram": theirs.T @ theirs,
+                "share": shares.sum(axis=0),
+                "shares": shares.T @ theirs,
+            }
+            for name, value in found.items():
+                if i < len(classes):
+                    sums[f"class_{name}"][i] += value
+                if i == len(parts) - 1:
+                    level[f"level_{name}"] += value
+    return Sums(sums | level, classes=classes)
+
+
+def _shares(known: NDArray[np.bool_]) -> Floats:
+    """Return the share of each model in the outcomes of a task, rounded as factors are, (n, m)."""
+    models = known.sum(axis=1, keepdims=True)
+    return rounded(known / np.maximum(models, 1), FACTOR_BITS)
 
 
 def sum_vector_scores(vectors: Floats, score: Floats) -> Sums:
@@ -237,15 +295,31 @@ def sum_vector_scores(vectors: Floats, score: Floats) -> Sums:
 
     Returns:
         float64, for each model: ``vector_score`` (m, dim) and ``factor_score`` (m,), the sums of
-        x times score and of scores, rounded as factors are.
+        x times score and of scores, rounded as factors are; for the tasks of each class of models
+        ``class_level_vector`` (classes, dim) and ``class_level`` (classes,), the same of the task's
+        mean score, and for all tasks ``level_score_vector`` (dim,) and ``level_score`` ().
     """
-    m = score.shape[1]
-    sums = {"vector_score": np.zeros((m, vectors.shape[1])), "factor_score": np.zeros(m)}
+    classes, m, dim = classes_of(score), score.shape[1], vectors.shape[1]
+    sums = {
+        "vector_score": np.zeros((m, dim)),
+        "factor_score": np.zeros(m),
+        "class_level": np.zeros(len(classes)),
+        "class_level_vector": np.zeros((len(classes), dim)),
+        "level_score": np.zeros(()),
+        "level_score_vector": np.zeros(dim),
+    }
     for x, y in _pieces(vectors, score):
-        known = rounded(np.where(np.isnan(y), 0.0, y), FACTOR_BITS)
+        holes = np.isnan(y)
+        known = rounded(np.where(holes, 0.0, y), FACTOR_BITS)
         sums["vector_score"] += known.T @ x
         sums["factor_score"] += known.sum(axis=0)
-    return Sums(sums)
+        level = rounded(known.sum(axis=1) / np.maximum((~holes).sum(axis=1), 1), FACTOR_BITS)
+        sums["level_score"] += level.sum()
+        sums["level_score_vector"] += level @ x
+        of_class = np.stack([np.where(holes[:, models[0]], 0.0, level) for models in classes])
+        sums["class_level"] += of_class.sum(axis=1)
+        sums["class_level_vector"] += of_class @ x
+    return Sums(sums, classes=classes)
 
 
 def sum_products(vectors: Floats, score: Floats) -> Sums:

@@ -4,8 +4,9 @@ Not here: the sums (see ``sums``), or how strongly estimates are shrunk (see
 ``hypernova.training.model_selection``).
 
 The estimates are empirical-Bayes shrinkage: a cluster's mean leans on the model's overall
-rate, and overall rates lean on the default model's as far as their gap may be noise. Row
-``k`` of every array is the whole table.
+rate, and overall rates lean on the default model's as far as their gap may be noise. Means are
+those of the table with its holes filled (see ``completion``), so that models are compared on the
+same tasks. Row ``k`` of every array is the whole table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.artifact.profile import Profile
+from hypernova.training.estimates.completion import Completion, complete
 from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
 from hypernova.training.estimates.sums import mean_by_cell, ratio
 
@@ -71,14 +73,14 @@ def _variance(n: Floats, total: Floats, squares: Floats, max_variance: float) ->
     return variance
 
 
-def overall_success(sums: Sums) -> Floats:
-    """Estimate each model's overall success, float64 (m,).
+def overall_success(completion: Completion) -> Floats:
+    """Estimate each model's overall success from the completed sums of a table, float64 (m,).
 
-    A model with few outcomes leans on the rate of all models together: one success in one
-    trial is not a rate of 100%.
+    A model leans on the rate of all models together: one success in one trial is not a rate of
+    100%.
     """
-    n, score = sums["n"][-1], sums["score"][-1]
-    everyone = float(score.sum() / n.sum())
+    n, score = completion.tasks[-1], completion.score[-1]
+    everyone = float(score.sum() / (n.sum() * len(score)))
     shrunk: Floats = (score + OVERALL_WEIGHT * everyone) / (n + OVERALL_WEIGHT)
     return shrunk
 
@@ -100,10 +102,16 @@ def best_single(sums: Sums) -> int:
     """Return the index of the best single model; of equal ones the lower.
 
     Only models with enough outcomes are candidates: a handful of lucky outcomes makes no
-    default model.
+    default model. The rate of a model with holes counts a standard error less than it is
+    estimated: the error that the holes add.
     """
+    return _best_single(sums, complete(sums))
+
+
+def _best_single(sums: Sums, completion: Completion) -> int:
+    sure = overall_success(completion) - completion.error
     enough = has_enough_outcomes(sums["n"][-1])
-    return int(np.argmax(np.where(enough, overall_success(sums), -np.inf)))
+    return int(np.argmax(np.where(enough, sure, -np.inf)))
 
 
 class PairedGains(NamedTuple):
@@ -144,14 +152,28 @@ class Evidence:
         return cls(sums.with_sums(pairs))
 
     @cached_property
+    def completion(self) -> Completion:
+        """Sums with the holes filled, of `complete`."""
+        return complete(self.sums)
+
+    @cached_property
     def overall(self) -> Floats:
         """Overall success of each model, of `overall_success`."""
-        return overall_success(self.sums)
+        return overall_success(self.completion)
 
     @cached_property
     def default_model(self) -> int:
         """Index of the best single model, of `best_single`."""
-        return best_single(self.sums)
+        return _best_single(self.sums, self.completion)
+
+    @cached_property
+    def holes_error2(self) -> Floats:
+        """Variance that holes add to each model's gain over the default model, float64 (m,)."""
+        covariance, default = self.completion.covariance, self.default_model
+        diagonal = np.diag(covariance)
+        variance: Floats = diagonal + diagonal[default] - 2.0 * covariance[default]
+        variance[default] = 0.0
+        return np.maximum(variance, 0.0)
 
     @cached_property
     def pairs(self) -> PairedGains:
@@ -191,12 +213,13 @@ def pooled_success(evidence: Evidence) -> Floats:
     gap = overall - overall[default]
     paired = evidence.gain_variance[-1] / np.maximum(pairs.n[-1], 1.0)
     each = evidence.variance[-1] / np.maximum(sums["n"][-1], 1.0)
+    holes = evidence.holes_error2
     # Models that share few tasks, or none, are compared on the tasks of each.
     unpaired = each + each[default]
-    noise = np.where(pairs.n[-1] < sums["n"][-1], np.minimum(paired, unpaired), paired)
+    noise = np.where(pairs.n[-1] < sums["n"][-1], np.minimum(paired, unpaired), paired) + holes
     with np.errstate(divide="ignore", invalid="ignore"):
         kept = np.where(gap != 0.0, np.maximum(1.0 - noise / gap**2, 0.0), 1.0)
-    cautious = np.minimum(overall, overall[default] - np.sqrt(each))
+    cautious = np.minimum(overall, overall[default] - np.sqrt(each + holes))
     pooled: Floats = np.where(
         has_enough_outcomes(sums["n"][-1]), overall[default] + kept * gap, np.maximum(cautious, 0.0)
     )
@@ -204,13 +227,13 @@ def pooled_success(evidence: Evidence) -> Floats:
 
 
 def _shrunk_success(evidence: Evidence, shrinkage: float) -> Floats:
-    """Shrink the clusters' means towards the pooled rates, float64 (k, m)."""
-    sums, pooled = evidence.sums, evidence.pooled
-    n = sums["n"][:-1]
+    """Shrink the clusters' completed means towards the pooled rates, float64 (k, m)."""
+    completion, pooled = evidence.completion, evidence.pooled
+    n = completion.tasks[:-1]
     # The shift of a model's overall rate shifts its rate in each cluster too, or the clusters
     # together would restore the gap that shrinkage removed.
-    score = sums["score"][:-1] - n * (evidence.overall - pooled)
-    prior = np.broadcast_to(pooled, n.shape)
+    score = completion.score[:-1] - n * (evidence.overall - pooled)
+    prior = np.broadcast_to(pooled, score.shape)
     with np.errstate(invalid="ignore"):
         shrunk = (score + shrinkage * prior) / (n + shrinkage)
     return np.where(n > 0, shrunk, prior)
@@ -233,11 +256,12 @@ def _shrunk_error(
 def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     """Estimate success by empirical-Bayes shrinkage, with standard errors.
 
-    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage``; the mean is
-    shifted like the model's overall rate in `pooled_success`. The prior is that pooled rate; a
-    cell without outcomes is its prior. The last row is the overall estimate, not pooled. The
-    errors are those of an estimate that leans on a prior worth ``max(a, 1)`` outcomes, and
-    include the error of the overall rate.
+    ``success = (n * mean + a * prior) / (n + a)`` with ``a`` = ``shrinkage`` and the number of
+    tasks and the mean of the completed sums; the mean is shifted like the model's overall rate
+    in `pooled_success`. The prior is that pooled rate; a cell without tasks is its prior. The last
+    row is the overall estimate, not pooled. The errors are those of an estimate that leans on a
+    prior worth ``max(a, 1)`` outcomes, and include the errors of the overall rate and of what
+    holes are filled with.
 
     Args:
         evidence: Sums over k clusters and m models.
@@ -255,6 +279,8 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     variance = evidence.variance
     overall_error = np.sqrt(variance[-1] / np.maximum(n[-1], 1.0))
     error = _shrunk_error(n[:-1], variance[:-1], weight, variance[-1], overall_error)
+    completion = evidence.completion
+    holes = completion.cell_error**2
 
     gain_variance = evidence.gain_variance
     overall_gain_error = np.sqrt(gain_variance[-1] / np.maximum(pairs.n[-1], 1.0))
@@ -262,16 +288,20 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
         pairs.n[:-1], gain_variance[:-1], weight, gain_variance[-1], overall_gain_error
     )
 
-    def stacked(rows: Floats, last: Floats) -> Floats:
-        return np.vstack([rows, last[None]]).astype(np.float32)
+    def stacked(rows: Floats, last: Floats, holes2: Floats, last2: Floats) -> Floats:
+        added = np.sqrt(np.vstack([holes2, last2]))
+        errors: Floats = np.hypot(np.vstack([rows, last]), added).astype(np.float32)
+        return errors
 
-    gain_errors = stacked(gain_error, overall_gain_error)
+    gain_errors = stacked(
+        gain_error, overall_gain_error, holes + holes[:, [default_model]], evidence.holes_error2
+    )
     gain_errors[:, default_model] = 0.0
     profile = Profile(
         counts=n.astype(np.float64),
         mean=mean.astype(np.float32),
-        success=np.clip(stacked(shrunk, evidence.overall), 0.0, 1.0),
-        standard_error=stacked(error, overall_error),
+        success=np.clip(np.vstack([shrunk, evidence.overall]), 0.0, 1.0).astype(np.float32),
+        standard_error=stacked(error, overall_error, holes, np.diag(completion.covariance)),
         gain_error=gain_errors,
         cost=mean_by_cell(sums["cost"], sums["cost_n"]),
         latency=mean_by_cell(sums["latency"], sums["latency_n"]),
