@@ -5,6 +5,8 @@ Not here: how tasks are dealt, and what is chosen on held-out tasks (test_model_
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,18 +101,20 @@ class TestSubtraction:
             seen, part = folds.estimate(fold), folds.training(fold)
             success = seen.rates + WEIGHTS.average(seen.estimates) - seen.caution
             success = np.clip(success, 0, 1)
-            for guard_z in (0.0, 0.5, 2.0):
-                artifact = part.artifact(setting_of(source, guard_z))
+            for guard_z, margin in ((0.0, 0.0), (0.5, 0.0), (2.0, 0.0), (0.0, 0.05), (0.5, 0.2)):
+                setting = replace(setting_of(source, guard_z), margin=margin)
+                artifact = part.artifact(setting)
                 assert artifact.default_model == table.models[seen.default_model]
                 for cost_weight in (0.0, 0.05, 1.0) if costs else (0.0,):
-                    chosen = choose(seen, success, guard_z, cost_weight)
+                    chosen = choose(seen, success, guard_z, cost_weight, margin=margin)
                     expected = artifact.decide_many(vectors[fold.test], cost_weight=cost_weight)
                     assert np.array_equal(chosen, expected.model_indices)
-                    decided += len(chosen)
-                    routed += int((chosen != seen.default_model).sum())
+                    if margin == 0.0:
+                        decided += len(chosen)
+                        routed += int((chosen != seen.default_model).sum())
                 prices = {m: float(m == artifact.default_model) for m in table.models}
                 priced = artifact.decide_many(vectors[fold.test], cost_weight=0.3, prices=prices)
-                called = choose(seen, success, guard_z, 0.3, calls=True)
+                called = choose(seen, success, guard_z, 0.3, margin=margin, calls=True)
                 assert np.array_equal(called, priced.model_indices)
         assert 0.1 < routed / decided < 0.9
 

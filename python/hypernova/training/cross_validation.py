@@ -5,7 +5,7 @@ Not here: the weights of the estimates (see ``model_selection``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from hypernova.parallel import Stop
 from hypernova.training.clustering.kmeans import assign, sum_by_cluster
 from hypernova.training.estimates.outcome_sums import (
+    classes_of,
     sum_groups,
     sum_outcomes_by_fold,
     sum_pairs_by_fold,
@@ -36,6 +37,9 @@ FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
 MAX_REPEATS = 4
+# Kinds of task are left out one by one, or in this number of sets; in `FOLDS` sets where models
+# have outcomes for more different sets of tasks than `FEW_CLASSES`.
+MAX_KIND_FOLDS, FEW_CLASSES = 12, 4
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,13 @@ class FoldSums:
         groups: Number of each one's group, (n,); None where cells are no groups.
         sums: As `PlacedTasks.sums` gives them, with the training part's best single model as a
             reference.
+        kept: Clusters of prompts that the training part has; None for all of them.
     """
 
     test: Ints
     groups: Ints | None
     sums: Sums
+    kept: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,31 @@ class CrossValidation:
         for fold in deals(self._table, self._seed):
             yield from self._deal(fold)
 
+    @property
+    def kinds(self) -> Ints:
+        """Kind of each task, (tasks,): its group, or the cluster of its prompt."""
+        return self._placed.cells
+
+    def left_out(self) -> Iterator[FoldSums]:
+        """Yield the sums without each kind of task in turn, or each of a few sets of kinds.
+
+        A task whose prompt is also of another kind is in no part held out: its training part
+        would know it.
+        """
+        fold = deal_kinds(self.kinds, count_kind_folds(self._table, self.kinds))
+        if fold.max(initial=0) == 0:
+            return
+        prompts, cells = self._table.prompt_groups(), self.kinds
+        for part in self._deal(fold):
+            within = np.zeros(self._table.n_tasks, dtype=np.bool_)
+            within[part.test] = True
+            there = ~np.isin(prompts[part.test], prompts[~within])
+            kept = None
+            if self._partition.groups is None:
+                kept = np.setdiff1d(np.arange(self._partition.n_cells), cells[part.test])
+            groups = None if part.groups is None else part.groups[there]
+            yield FoldSums(part.test[there], groups, part.sums, kept)
+
     def _deal(self, fold: Ints) -> Iterator[FoldSums]:
         table, cells, k = self._table, self._placed.cells, self._partition.n_cells
         columns = table.score, table.cost_usd, table.latency_s
@@ -150,14 +181,18 @@ class CrossValidation:
 
     def training(self, fold: FoldSums) -> TrainingPart:
         """Return the training part of a fold."""
-        return TrainingPart.of(self._models, fold.sums, self._partition, self._basis)
+        clusters = self._partition.clusters
+        if fold.kept is None or clusters is None:
+            return TrainingPart.of(self._models, fold.sums, self._partition, self._basis)
+        kept = replace(clusters, centroids=clusters.centroids[fold.kept], groups=fold.kept)
+        return TrainingPart(self._models, fold.sums, kept, basis=self._basis)
 
     def estimate(self, fold: FoldSums) -> FoldEstimates:
         """Learn from the training part of a fold, and estimate the success of its tasks."""
         self.stop.check()
         part, held_out = self.training(fold), self.vectors[fold.test]
         distances = None
-        if self._shares is not None:
+        if self._shares is not None and fold.kept is None:
             shares = self._shares[fold.test]
         else:
             shares = part.found.shares(held_out)
@@ -238,6 +273,33 @@ def deal_folds(prompt_groups: Ints, folds: int, rng: np.random.Generator) -> Int
     fold_of_group = np.arange(len(groups)) % folds
     rng.shuffle(fold_of_group)
     return fold_of_group[inverse]
+
+
+def count_kind_folds(table: OutcomeTable, kinds: Ints) -> int:
+    """Return in how many sets the kinds of a table are left out at most."""
+    present = len(np.unique(kinds))
+    # The sums of products of each class of models are held for each fold.
+    most = MAX_KIND_FOLDS if len(classes_of(table.score)) <= FEW_CLASSES else FOLDS
+    return min(present, most)
+
+
+def deal_kinds(kinds: Ints, folds: int) -> Ints:
+    """Deal kinds of tasks into folds of about equal size; with a fold for each, one each.
+
+    Args:
+        kinds: Kind of each task, (n,).
+        folds: Number of folds, at most that of different kinds.
+
+    Returns:
+        Fold of each task, (n,) in 0..folds-1.
+    """
+    _, kind, sizes = np.unique(kinds, return_inverse=True, return_counts=True)
+    fold_of_kind, load = np.zeros(len(sizes), dtype=np.int64), np.zeros(max(folds, 1))
+    # The largest first, each into the smallest fold.
+    for k in np.argsort(-sizes, kind="stable"):
+        fold_of_kind[k] = int(load.argmin())
+        load[fold_of_kind[k]] += sizes[k]
+    return fold_of_kind[kind]
 
 
 def held_in(different_prompts: int) -> int:

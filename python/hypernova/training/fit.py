@@ -33,6 +33,7 @@ from hypernova.training.embedding import (
 from hypernova.training.estimates.overlap import uncomparable
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.frontier import cost_weights
+from hypernova.training.margin import UNSEEN
 from hypernova.training.memory import release_memory
 from hypernova.training.pieces import learn_in_pieces
 from hypernova.training.sample import draw_sample
@@ -67,6 +68,7 @@ def fit(
     embedder: str | os.PathLike[str] | TextEmbedder = "static",
     clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
+    unseen: float = UNSEEN,
     device: Device = "cpu",
     cluster_prompts: Sequence[str] | None = None,
     cost_weight: float = 0.0,
@@ -100,6 +102,9 @@ def fit(
             `CallableEmbedder`).
         clusters: Number of clusters, or ``"auto"``.
         seed: Seed of the folds, and of the sample of a large table, from 0.
+        unseen: Share of prompts, 0 to 1, that are expected to be of kinds that the table lacks. The
+            more, the larger the gain that a model must have to be chosen before the default one
+            (docs/fitting.md, *The margin*).
         device: Where the embedder is loaded, ``"cpu"``, ``"cuda"`` or ``"auto"``, as in
             `Embedder.load`. An open embedder has its own; vectors of the table need none.
         cluster_prompts: Prompts, without outcomes, to find the clusters on instead of the
@@ -151,6 +156,7 @@ def fit(
     check_table(table, FitError, scanned=True)
     clusters = check_clusters(clusters, FitError)
     seed = check_count("seed", seed, 0, FitError)
+    unseen = check_number("unseen", unseen, FitError, maximum=1.0)
     check_cluster_prompts(cluster_prompts, FitError)
     cost_weight = check_number("cost_weight", cost_weight, FitError)
     asked = Target.of(
@@ -191,6 +197,7 @@ def fit(
             embedded.vectors,
             clusters=clusters,
             seed=seed,
+            unseen=unseen,
             cluster_vectors=embedded.cluster_vectors,
             mapper=mapper,
             progress=progress,
@@ -210,6 +217,7 @@ def fit(
                 without.vectors,
                 clusters=clusters,
                 seed=seed,
+                unseen=unseen,
                 cluster_vectors=without.cluster_vectors,
                 mapper=mapper,
                 progress=progress,
@@ -229,6 +237,7 @@ def fit(
         "different_prompts": sample.different_prompts,
         "outcomes": table.n_outcomes,
         "seed": seed,
+        "unseen": unseen,
         "clusters": clusters,
         "structure_prompts": None if cluster_prompts is None else len(cluster_prompts),
         "cluster_sizes": learned.part.evidence.sums["tasks"][:-1, 0].astype(int).tolist(),
@@ -240,6 +249,9 @@ def fit(
             "accuracy": round(selection.held_out.accuracy, 6),
             "best_single": round(selection.best_single.accuracy, 6),
             "regret": round(selection.held_out.mean_regret, 6),
+            "gain_on_unseen_kinds": None
+            if selection.unseen_gain is None
+            else round(selection.unseen_gain, 6),
         },
     }
     if not sample.whole:

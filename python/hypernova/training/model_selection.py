@@ -1,7 +1,6 @@
-"""Learn the weights of the estimates, and choose the guard, on held-out tasks.
+"""Learn the weights of the estimates, and choose margin and guard, on held-out tasks.
 
-Not here: an unbiased figure. Weights and guard look better on the folds that gave them than
-they are.
+Not here: an unbiased figure. What is chosen looks better on the folds that gave it than it is.
 """
 
 from __future__ import annotations
@@ -15,11 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.parallel import HERE, calls_in_threads
-from hypernova.training.cross_validation import FOLDS, CrossValidation, count_repeats
+from hypernova.training.cross_validation import (
+    FOLDS,
+    CrossValidation,
+    count_kind_folds,
+    count_repeats,
+)
 from hypernova.training.estimates.stacking import StackingSums, StackingWeights
 from hypernova.training.estimates.sums import mean_known, ratio
 from hypernova.training.frontier import call_weights, cost_weights
 from hypernova.training.held_out_scores import HeldOutScores
+from hypernova.training.margin import MARGINS, UNSEEN, ClaimedGains, choose_margin
 from hypernova.training.memory import release_memory
 from hypernova.training.training_part import Setting
 
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from hypernova.numeric import Floats, Ints
     from hypernova.parallel import Mapper
     from hypernova.table import OutcomeTable
-    from hypernova.training.cross_validation import FoldEstimates
+    from hypernova.training.cross_validation import FoldEstimates, FoldSums
     from hypernova.training.partition import Partition
 
 # Tasks from which folds are learned in several threads.
@@ -54,6 +59,9 @@ class Selection:
             clusters are found without its fold.
         folds: Number of folds.
         repeats: Number of times that the tasks were dealt into folds.
+        unseen: Share of prompts that were expected to be of kinds that the table lacks.
+        unseen_gain: Mean gain over the best single model on kinds that were left out; None where
+            there are none.
     """
 
     setting: Setting
@@ -62,6 +70,8 @@ class Selection:
     distances: Floats
     folds: int
     repeats: int
+    unseen: float
+    unseen_gain: float | None
 
 
 def choose(
@@ -70,15 +80,17 @@ def choose(
     guard_z: float,
     cost_weight: float = 0.0,
     *,
+    margin: float = 0.0,
     calls: bool = False,
 ) -> Ints:
-    """Choose models as an artifact with a guard does.
+    """Choose models as an artifact with a guard and a margin does.
 
     Args:
         estimates: Of the tasks of a fold.
         success: Averaged estimates of their success, (n, m).
         guard_z: Standard errors of the guard.
         cost_weight: In success per USD; an unknown cost weighs nothing.
+        margin: Part of an estimated gain in success that does not count.
         calls: Whether it is in success per call to the default model instead.
 
     Returns:
@@ -88,10 +100,12 @@ def choose(
     if calls:
         price = np.arange(success.shape[1]) == estimates.default_model
     utility = success - cost_weight * price if cost_weight and price is not None else success
-    gain = utility - utility[:, [estimates.default_model]]
-    proven = gain > guard_z * estimates.gain_error
+    default = estimates.default_model
+    gain = utility - utility[:, [default]]
+    claimed = np.clip(success - success[:, [default]], 0.0, margin)
+    proven = gain > claimed + guard_z * estimates.gain_error
     best = np.where(proven, utility, -np.inf).argmax(axis=1)
-    return np.where(proven.any(axis=1), best, estimates.default_model)
+    return np.where(proven.any(axis=1), best, default)
 
 
 def _group_weights(
@@ -109,7 +123,10 @@ def _group_weights(
 
 
 def _choose_guard(
-    table: OutcomeTable, parts: Sequence[FoldEstimates], success: Sequence[Floats]
+    table: OutcomeTable,
+    parts: Sequence[FoldEstimates],
+    success: Sequence[Floats],
+    margin: float = 0.0,
 ) -> float:
     """Choose no guard, or the one of the highest held-out utility if it is proven to have more.
 
@@ -133,7 +150,7 @@ def _choose_guard(
             scores = HeldOutScores(table.n_tasks)
             calls, times = np.zeros(table.n_tasks), np.zeros(table.n_tasks)
             for part, estimated in zip(parts, success, strict=True):
-                chosen = choose(part, estimated, guard_z, weight, calls=not priced)
+                chosen = choose(part, estimated, guard_z, weight, margin=margin, calls=not priced)
                 if weight and not priced:
                     there = known[part.test, chosen] & tried[chosen]
                     chosen = np.where(there, chosen, part.default_model)
@@ -166,43 +183,68 @@ def select_setting(
     partition: Partition,
     seed: int,
     *,
+    unseen: float = UNSEEN,
     of_table: bool = True,
     mapper: Mapper = HERE,
     tick: Callable[[int], None] | None = None,
 ) -> Selection:
-    """Learn the weights of the estimates on held-out tasks, and choose the guard.
+    """Learn the weights of the estimates on held-out tasks, and choose margin and guard.
 
     Args:
         table: Outcomes.
         vectors: float32 (tasks, dim), unit length.
         partition: Cells of the tasks.
         seed: Same input and seed, same setting.
+        unseen: Share of prompts that are expected to be of kinds that the table lacks.
         of_table: Whether clusters of prompts were found on this table's prompts.
         mapper: Where the folds of a larger table are learned from.
         tick: Called with 1 after each fold, `count_ticks` times in all.
     """
     folds = CrossValidation(table, vectors, partition, seed)
-    calls = (partial(folds.estimate, sums) for sums in folds.folds())
-    parts: list[FoldEstimates] = []
-    for part in _learned(calls, table, folds, mapper):
-        parts.append(part)
-        if table.n_tasks >= MIN_PARALLEL_TASKS:
-            release_memory()
-        if tick:
-            tick(1)
+
+    def estimated_in(sums: Iterator[FoldSums], total: int) -> list[FoldEstimates]:
+        parts = []
+        calls = (partial(folds.estimate, own) for own in sums)
+        for part in _learned(calls, total, table, folds, mapper):
+            parts.append(part)
+            if table.n_tasks >= MIN_PARALLEL_TASKS:
+                release_memory()
+            if tick:
+                tick(1)
+        return parts
+
+    parts = estimated_in(folds.folds(), _count_folds(table))
     repeats = len(parts) // FOLDS
     sums = reduce(add, (StackingSums.of(p.estimates, table.score[p.test] - p.rates) for p in parts))
     weights = StackingWeights.of(sums.scaled(1.0 / repeats))
     group_weights = _group_weights(table, parts, repeats)
-    success = [np.clip(p.rates + weights.average(p.estimates) - p.caution, 0.0, 1.0) for p in parts]
-    guard_z = _choose_guard(table, parts, success)
+
+    def averaged(parts: Sequence[FoldEstimates]) -> list[Floats]:
+        return [
+            np.clip(p.rates + weights.average(p.estimates) - p.caution, 0.0, 1.0) for p in parts
+        ]
+
+    success = averaged(parts)
+    returning, left_out = ClaimedGains.of(table, parts, success).by_task(), None
+    kind_folds = count_kind_folds(table, folds.kinds)
+    if kind_folds > 1:
+        kinds = estimated_in(folds.left_out(), kind_folds)
+        left_out = ClaimedGains.of(table, kinds, averaged(kinds)).by_kind(folds.kinds)
+    prompts = int(table.prompt_groups().max()) + 1
+    at = choose_margin(returning, left_out, unseen, prompts)
+    margin = MARGINS[at]
+    guard_z = _choose_guard(table, parts, success, margin)
     single, held_out = HeldOutScores(table.n_tasks), HeldOutScores(table.n_tasks)
     for part, estimated in zip(parts, success, strict=True):
-        held_out.add(table, part.test, choose(part, estimated, guard_z))
+        held_out.add(table, part.test, choose(part, estimated, guard_z, margin=margin))
         single.add(table, part.test, np.full(len(part.test), part.default_model))
     distances = [part.distances for part in parts if part.distances is not None]
     return Selection(
-        setting=Setting(partition.source, partition.n_cells, guard_z, weights, group_weights),
+        setting=Setting(
+            partition.source, partition.n_cells, guard_z, weights, group_weights, margin
+        ),
+        unseen=unseen,
+        unseen_gain=None if left_out is None else float(left_out.mean[at]),
         held_out=held_out,
         best_single=single,
         distances=np.concatenate(distances)
@@ -215,6 +257,7 @@ def select_setting(
 
 def _learned(
     calls: Iterable[partial[FoldEstimates]],
+    total: int,
     table: OutcomeTable,
     folds: CrossValidation,
     mapper: Mapper,
@@ -226,11 +269,21 @@ def _learned(
         few = table.n_tasks < MIN_PARALLEL_TASKS
         yield from calls_in_threads(calls, 1 if few else threads, folds.stop)
         return
-    results = mapper.map(calls, total=count_ticks(table), description="choosing", shared=(folds,))
+    results = mapper.map(calls, total=total, description="choosing", shared=(folds,))
     with closing(results):
         yield from results
 
 
-def count_ticks(table: OutcomeTable) -> int:
-    """Return how often `select_setting` calls ``tick``."""
+def count_ticks(table: OutcomeTable, kinds: Ints) -> int:
+    """Return how often `select_setting` calls ``tick``.
+
+    Args:
+        table: Outcomes.
+        kinds: Kind of each task, (tasks,).
+    """
+    kind_folds = count_kind_folds(table, kinds)
+    return _count_folds(table) + (kind_folds if kind_folds > 1 else 0)
+
+
+def _count_folds(table: OutcomeTable) -> int:
     return FOLDS * count_repeats(int(table.prompt_groups().max()) + 1)

@@ -13,6 +13,7 @@ from hypernova.parallel import HERE
 from hypernova.progress import progress_bar
 from hypernova.training.clustering.kmeans import count_starts
 from hypernova.training.cross_validation import held_in
+from hypernova.training.margin import UNSEEN
 from hypernova.training.model_selection import count_ticks, select_setting
 from hypernova.training.partition import find_partition
 from hypernova.training.placed_tasks import PlacedTasks
@@ -74,6 +75,7 @@ def learn(
     *,
     clusters: int | Literal["auto"] = "auto",
     seed: int = 0,
+    unseen: float = UNSEEN,
     cluster_vectors: Floats | None = None,
     setting: Setting | None = None,
     mapper: Mapper = HERE,
@@ -89,6 +91,7 @@ def learn(
         vectors: float32 (tasks, dim), rows of unit length.
         clusters: Number of clusters of prompts, or ``"auto"``.
         seed: Seed of the folds, and of the sample of a large table.
+        unseen: Share of prompts that are expected to be of kinds that the table lacks.
         cluster_vectors: float32 (prompts, dim), to find the clusters on instead.
         setting: Setting to learn with instead of a selected one; no task is held out then,
             and no prompt is novel to the artifact.
@@ -127,6 +130,7 @@ def learn(
             partition,
             of_table=cluster_vectors is None,
             seed=seed,
+            unseen=unseen,
             mapper=mapper,
             progress=progress,
         )
@@ -143,13 +147,22 @@ def select_with_progress(
     *,
     of_table: bool,
     seed: int,
+    unseen: float = UNSEEN,
     mapper: Mapper = HERE,
     progress: bool,
 ) -> Selection:
     """Select a setting with `select_setting` under a progress bar."""
-    with progress_bar(count_ticks(table), "choosing on held-out tasks", progress) as tick:
+    steps = count_ticks(table, partition.cells(table.groups, vectors))
+    with progress_bar(steps, "choosing on held-out tasks", progress) as tick:
         return select_setting(
-            table, vectors, partition, seed, of_table=of_table, mapper=mapper, tick=tick
+            table,
+            vectors,
+            partition,
+            seed,
+            unseen=unseen,
+            of_table=of_table,
+            mapper=mapper,
+            tick=tick,
         )
 
 

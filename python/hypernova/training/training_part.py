@@ -49,6 +49,7 @@ class Setting:
         weights: Weights of the `ESTIMATES`.
         group_weights: Weights of the `ESTIMATES` where a prompt's group is known, and that of the
             cells is the group's own. None where tasks have no groups.
+        margin: Part of an estimated gain in success that does not count.
     """
 
     source: Source
@@ -56,6 +57,7 @@ class Setting:
     guard_z: float
     weights: StackingWeights
     group_weights: StackingWeights | None = None
+    margin: float = 0.0
 
     def to_dict(self) -> dict[str, object]:
         """Return the setting as metadata of an artifact has it."""
@@ -63,6 +65,7 @@ class Setting:
             "source": self.source,
             "clusters": self.clusters,
             "guard_z": self.guard_z,
+            "margin": self.margin,
             "weights": _named(self.weights),
             "group_weights": None if self.group_weights is None else _named(self.group_weights),
         }
@@ -251,6 +254,7 @@ class TrainingPart:
             self.estimated(setting.weights),
             shrinkage=SHRINKAGE,
             guard_z=setting.guard_z,
+            margin=setting.margin,
             correction=self.correction(setting.weights),
             groups=self.group_profiles(setting.group_weights),
             tokens=self.token_profiles(with_groups=setting.group_weights is not None),
