@@ -49,8 +49,8 @@ class GainsByMargin:
     Attributes:
         mean: Mean gain of a task, float64 (margins,).
         error: Its standard error, float64 (margins,).
-        spread: Standard deviation of the mean gain between kinds, float64 (margins,); 0 for tasks
-            that were not held out by their kind.
+        spread: Standard deviation of the mean gain of another kind from that mean, float64
+            (margins,); 0 for tasks that were not held out by their kind.
     """
 
     mean: Floats
@@ -126,7 +126,8 @@ class ClaimedGains:
             error[i] = np.sqrt(between / max(k - 1, 1))
             # The means of kinds with few tasks differ by chance as well.
             chance = weight @ (within / np.maximum(n - 1, 1))
-            spread[i] = np.sqrt(max(between - chance, 0.0))
+            variance = between * k / max(k - 1, 1) - chance
+            spread[i] = np.sqrt(max(variance, 0.0) * (1 + 1 / k))
         return GainsByMargin(mean, error, spread)
 
 
