@@ -146,6 +146,10 @@ bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TAB
 bench-stability: $(STAMP) ## decisions that change with the seed or with a few tasks less [STABILITY="TABLE..."]
 	$(BIN)/python -m benches.stability -o benches/record $(STABILITY)
 
+.PHONY: bench-unseen
+bench-unseen: $(STAMP) ## gain on kinds of task that the table lacks, and what tells them [UNSEEN="TABLE..."]
+	$(BIN)/python -m benches.unseen -o benches/record $(UNSEEN)
+
 .PHONY: bench-many-models
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)
