@@ -556,7 +556,8 @@ def decide(
 
     e, z = artifact.default, artifact.policy["guard_z"]
     margin = 0.0 if named else artifact.policy["margin"]
-    bounds = [margin + z * mean(profile.gain_error, i) for i in models]
+    claimed = [min(margin, max(success[i] - success[e], 0.0)) for i in models]
+    bounds = [claimed[i] + z * mean(profile.gain_error, i) for i in models]
     proven = [i != e and utility[i] - utility[e] > bounds[i] for i in models]
 
     part = [0 if proven[i] else 1 if i == e else 2 for i in range(len(utility))]

@@ -42,8 +42,8 @@ def print_summary(artifact: Artifact) -> None:
         print(f"{len(groups)} groups, with tasks: {tasks}{more}")
     if artifact.margin:
         print(
-            f"margin                    {100 * artifact.margin:g} points that a model must gain "
-            "over the default one,\n                          unless the caller names the group"
+            f"margin                    {100 * artifact.margin:g} points of a gain in success "
+            "that do not count,\n                          unless the caller names the group"
         )
     for name, describe in (
         ("recalibration", _recalibration),

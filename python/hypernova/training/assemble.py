@@ -59,7 +59,7 @@ def assemble(
         estimated: Estimates of k clusters and m models, with their default model.
         shrinkage: Weight of the prior, in outcomes.
         guard_z: Standard errors by which a model must beat the default model.
-        margin: Utility by which it must beat the default model besides, in success.
+        margin: Part of an estimated gain in success that does not count.
         correction: Linear corrections of the m models, or None.
         groups: Profiles of the groups that a caller may name, or None.
         tokens: Tokens that the models read and write, or None.

@@ -119,7 +119,7 @@ struct Ranker<'a, E> {
     prompt_tokens: Option<&'a [f32]>,
     models: usize,
     guard_z: f64,
-    /// Utility by which a model must beat the default model besides; 0 for a prompt of a named group.
+    /// Gain in success that does not count; 0 for a prompt of a named group.
     margin: f64,
     /// Whether utility alone ranks, without the default model's precedence.
     unguarded: bool,
@@ -250,7 +250,7 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         let success = self.estimates.success(model);
         let utility = self.utility(model, success);
         // Computed before it is needed: 2% fewer instructions than inside the condition.
-        let bound = self.bound(model);
+        let bound = self.bound(model, success);
         let proven = !self.unguarded && utility - self.default.utility > bound;
         RankKey {
             tier: if proven { PROVEN } else { OTHER },
@@ -261,8 +261,10 @@ impl<'a, E: Estimates> Ranker<'a, E> {
     }
 
     /// The gain over the default model above which a model is proven.
-    fn bound(&self, model: usize) -> f64 {
-        self.margin + self.guard_z * self.estimates.gain_error(model)
+    fn bound(&self, model: usize, success: f64) -> f64 {
+        // The margin takes from what a model claims to gain in success, and never more than that.
+        let claimed = (success - self.default.success).max(0.0);
+        claimed.min(self.margin) + self.guard_z * self.estimates.gain_error(model)
     }
 
     fn is_candidate(&self, key: &RankKey) -> bool {
@@ -483,7 +485,7 @@ pub(crate) fn model_estimates<E: Estimates>(
         n: estimates.count(key.model),
         utility: key.utility,
         gain: key.utility - ranker.default.utility,
-        bound: ranker.bound(key.model),
+        bound: ranker.bound(key.model, key.success),
         proven: key.tier == PROVEN,
         candidate: ranker.is_candidate(&key),
     };

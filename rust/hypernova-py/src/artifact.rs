@@ -186,7 +186,7 @@ impl Artifact {
     ///     min_success: Default of the route option, 0 to 1.
     ///     guard_z: Standard errors of the paired gain by which a model must beat the default
     ///         model, at least 0.
-    ///     margin: Utility, in success, by which a model must beat the default model besides,
+    ///     margin: Part of an estimated gain in success over the default model that does not count,
     ///         unless the caller names the prompt's group; at least 0.
     ///     novelty_limit: Novelty above which a prompt is novel, 0 to 1.
     ///     shrinkage: Number of outcomes with which the estimates lean on the overall rate.
@@ -562,7 +562,7 @@ impl Artifact {
         self.inner.model_name(self.inner.policy().default_model)
     }
 
-    /// Utility, in success, by which a model must beat the default model besides the guard.
+    /// Part of an estimated gain in success over the default model that does not count.
     ///
     /// 0 in an artifact without a margin. It protects prompts of kinds that the table lacks; a
     /// prompt whose group the caller names is decided without it.

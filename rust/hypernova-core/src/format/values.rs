@@ -14,11 +14,10 @@ pub struct Policy {
     pub max_cost_usd: Option<f64>,
     /// Lowest success estimate, 0 to 1.
     pub min_success: f64,
-    /// Number of standard errors by which a model's gain over the default model must exceed the
-    /// margin.
+    /// Number of standard errors by which a model must beat the default model.
     pub guard_z: f64,
-    /// Utility by which a model must beat the default model besides, unless the caller names the
-    /// prompt's group; in success.
+    /// Part of an estimated gain in success over the default model that does not count, unless the
+    /// caller names the prompt's group.
     pub margin: f64,
     /// Novelty above which the whole table decides instead of a cluster; 1 switches this off.
     pub novelty_limit: f64,
