@@ -125,9 +125,11 @@ fn ranking(values: &ArtifactValues, vector: &[f32], weights: [f64; 2]) -> Vec<En
     let default = values.policy.default_model as usize;
     let part = |m: usize| {
         let gain = utility(&all[m]) - utility(&all[default]);
+        let claimed = (all[m].success - all[default].success).max(0.0);
+        let uncounted = claimed.min(values.policy.margin);
         match m {
             _ if m == default => 1,
-            _ if gain > values.policy.margin + values.policy.guard_z * all[m].gain_error => 0,
+            _ if gain > uncounted + values.policy.guard_z * all[m].gain_error => 0,
             _ => 2,
         }
     };
