@@ -136,10 +136,10 @@ class TestHeatMap:
     def test_a_margin_is_said(self, capsys) -> None:
         artifact = hypernova.Router.open().artifact
         print_summary(artifact.replace(margin=0.025))
-        said = "margin                    2.5 points that a model must gain over the default one"
+        said = "margin                    2.5 points of a gain in success"
         assert said in capsys.readouterr().out
         print_summary(artifact.replace(margin=0.0))
-        assert "that a model must gain" not in capsys.readouterr().out
+        assert "points of a gain" not in capsys.readouterr().out
 
     @pytest.mark.slow
     def test_colour_in_a_terminal_only(self, fitted) -> None:

@@ -72,7 +72,7 @@ def _print(made: Artifact, added: AddedModel) -> None:
     )
     needed = f"{made.policy['guard_z']:g} standard errors"
     if made.margin:
-        needed = f"the margin of {made.margin:g} and {needed}"
+        needed += f", beyond a margin of {made.margin:g}"
     if added.clusters_proven:
         allowed = f"at the centres of {added.clusters_proven} clusters"
     else:

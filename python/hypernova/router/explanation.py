@@ -88,7 +88,7 @@ class ModelEstimate(NamedTuple):
         latency_s: Expected latency of a task; None if unknown.
         utility: Success less weighted cost and latency; the ranking goes by it.
         gain: Utility less that of the default model.
-        bound: Gain above which the model is ranked before the default one: margin plus guard.
+        bound: Gain above which the model is ranked before the default one, by margin and guard.
         proven: Whether the model is ranked before the default one.
         candidate: Whether the model meets the caller's limits.
     """

@@ -14,12 +14,14 @@ fn vector(random: &mut SplitMix, dim: usize, scale: f32) -> Vec<f32> {
     (0..dim).map(|_| random.normal() * scale).collect()
 }
 
-/// Artifacts of every kind: plain, blended, with a guard, with fewer clusters than explained.
+/// Artifacts of every kind: plain, blended, with a guard, with and without a margin, with fewer
+/// clusters than explained.
 fn artifacts() -> Vec<Artifact> {
     let mut made = Vec::new();
     for seed in 0..12 {
         let (clusters, models) = (1 + 3 * (seed % 4), 1 + seed % 5);
-        let plain = values(clusters as u32, 6, models as u32, seed);
+        let mut plain = values(clusters as u32, 6, models as u32, seed);
+        plain.policy.margin = [0.0, 0.1][seed as usize % 2];
         made.push(Artifact::build(&plain).expect("valid"));
         let blended = blended(plain.clone(), seed);
         for own in [plain, blended.clone()] {
@@ -35,7 +37,7 @@ fn artifacts() -> Vec<Artifact> {
 #[test]
 fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
     let mut random = SplitMix(3);
-    let (mut novel, mut limited, mut of_groups) = (0, 0, 0);
+    let (mut novel, mut limited, mut of_groups, mut by_margin) = (0, 0, 0, 0);
     for artifact in artifacts() {
         for round in 0..40 {
             let scale = [0.2, 1.0, 6.0][round % 3];
@@ -81,6 +83,14 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
                 let default = artifact.policy().default_model;
                 let proven = standing.model != default && standing.gain > standing.bound;
                 assert_eq!(standing.proven, proven);
+                let of_default = said.models.iter().find(|m| m.model == default);
+                let claimed = standing.success - of_default.expect("all are listed").success;
+                let taken = match decision.facts.group {
+                    Group::Known(_) => 0.0,
+                    _ => claimed.max(0.0).min(artifact.policy().margin),
+                };
+                assert!(standing.bound >= taken);
+                by_margin += usize::from(taken > 0.0);
             }
             assert_eq!(said.clusters[0].cluster, decision.cluster);
             assert_eq!(said.clusters[0].distance, decision.distance);
@@ -103,8 +113,8 @@ fn the_explanation_has_the_decisions_estimates_in_the_rankings_order() {
         }
     }
     assert!(
-        novel > 20 && limited > 20 && of_groups > 20,
-        "the cases occur: {novel}, {limited}, {of_groups}"
+        novel > 20 && limited > 20 && of_groups > 20 && by_margin > 20,
+        "the cases occur: {novel}, {limited}, {of_groups}, {by_margin}"
     );
 }
 

@@ -215,16 +215,25 @@ fn margin() {
             .row(|r| r.success = [0.75, 0.625, 0.9375, 1.0])
             .policy(|p| (p.guard_z, p.margin) = (0.0, 0.25))
             .gives("d c b a", Reason::Routed),
-        case("the margin is one of utility, not of success")
-            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.125))
+        case("the margin takes from gains in success, not from savings")
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 1.0))
             .asked(|r| r.cost_weight = Some(1.0))
-            // 0.25, 0.125, -0.25, 0.25 - 1: the gain of a is just the margin
-            .gives("b a c d", Reason::DefaultNoEvidence),
-        case("a saving may be worth the margin")
-            .policy(|p| (p.guard_z, p.margin) = (0.0, 0.125))
-            .asked(|r| r.cost_weight = Some(2.0))
-            // 0, -0.375, -1.25, 0.25 - 2
+            // 0.25, 0.125, -0.25, 0.25 - 1
             .gives("a b c d", Reason::Routed),
+        case("a gain in success is none where the margin takes all of it")
+            .row(|r| r.cost = [0.5; 4])
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 1.0))
+            .asked(|r| r.cost_weight = Some(1.0)),
+        case("the margin takes no more than the gain in success, and leaves the savings")
+            .row(|r| r.cost = [0.25, 0.5, 0.25, NAN])
+            .policy(|p| (p.guard_z, p.margin) = (0.0, 1.0))
+            .asked(|r| r.cost_weight = Some(0.25))
+            // 0.4375, 0.5, 0.6875, 0.25 - 0.125: c gains 0.125 in success, and saves 0.0625
+            .gives("c b a d", Reason::Routed),
+        case("the savings must pass the guard then")
+            .row(|r| r.cost = [0.25, 0.5, 0.25, NAN])
+            .policy(|p| (p.guard_z, p.margin) = (0.5, 1.0))
+            .asked(|r| r.cost_weight = Some(0.25)),
         case("a limit takes the default out, and the rest goes by utility")
             .policy(|p| p.margin = 1.0)
             .asked(|r| r.deny = Some(names(&["b"])))
@@ -250,7 +259,8 @@ fn the_margin_does_not_hold_for_a_group_that_the_caller_names() {
             let options = RouteOptions::resolve(&artifact, &request).expect("all is known");
             let decision = artifact.decide(&[query], &options).expect("no limits");
             let explained = artifact.explain(&[query], &options).expect("finite");
-            let bounds: Vec<f64> = explained.models.iter().map(|m| m.bound).collect();
+            let models = explained.models.iter();
+            let bounds: Vec<(f64, f64)> = models.map(|m| (m.success, m.bound)).collect();
             let ranking = spell(&artifact, &artifact.rank(&decision, &[], &options));
             (ranking, decision.reason, bounds)
         };
@@ -259,7 +269,7 @@ fn the_margin_does_not_hold_for_a_group_that_the_caller_names() {
         for query in [0.0, 20.0] {
             let (found, reason, bounds) = decide(query, Some("d's"));
             assert_eq!((found.as_str(), reason), ("d b a c", Reason::Routed));
-            assert_eq!(bounds, [0.0; 4], "a group, at {query}");
+            assert!(bounds.iter().all(|&(_, bound)| bound == 0.0), "{bounds:?}");
             for group in [None, Some("unheard of")] {
                 let (found, reason, bounds) = decide(query, group);
                 let expected = match proven {
@@ -268,7 +278,9 @@ fn the_margin_does_not_hold_for_a_group_that_the_caller_names() {
                     false => Reason::DefaultNoEvidence,
                 };
                 assert_eq!((found.as_str(), reason), (ranking, expected), "{margin}");
-                assert_eq!(bounds, [margin; 4], "{group:?}, at {query}");
+                for (success, bound) in bounds {
+                    assert_eq!(bound, (success - 0.625).max(0.0).min(margin), "{margin}");
+                }
             }
         }
     }
