@@ -1,9 +1,9 @@
 """Compare what is claimed with the truth where some models were never tried on some kinds.
 
-Not here: tables as they are (`benches.quality`). Whole kinds are removed from complete tables. Ten models of a sample table have all outcomes on
-a draw of its tasks. Six of them then lose kinds of tasks, each kind with a probability of 0.4, at
-least one and never all. What is learned and claimed sees the table with these holes; the truth is
-computed on the complete one:
+Not here: tables as they are (`benches.quality`). Ten models of a sample table have all outcomes on
+a draw of its tasks. Six of them then lose whole kinds of tasks, each kind with a probability of
+0.4, at least one and never all. What is learned and claimed sees the table with these holes; the
+truth is computed on the complete one:
 
 - *Default model*: its regret is the mean score of the best single model on the complete table less
   that of the model that `fit` makes the default one.
