@@ -154,6 +154,10 @@ bench-unseen: $(STAMP) ## gain on kinds of task that the table lacks, and what t
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)
 
+.PHONY: bench-holes
+bench-holes: $(STAMP) ## kinds that models were never tried on: what is claimed, and the truth [HOLES="TABLE..."]
+	$(BIN)/python -m benches.holes -o benches/record $(HOLES)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

@@ -41,7 +41,7 @@ class PlainEstimates:
         self.overall = (known.sum(axis=0) + 20 * known.mean()) / (len(known) + 20)
         enough = min(max(self.n) / 2, 100)
         candidates = [j for j in range(self.m) if self.n[j] >= enough]
-        sure = self.overall - self.filled.error
+        sure = self.overall - 0.5 * self.filled.error
         self.default = max(candidates, key=lambda j: (sure[j], -j))
         self.holes = self.filled.over(self.default)
         self.pooled = np.array([self.pooled_rate(j, enough) for j in range(self.m)])

@@ -92,7 +92,7 @@ class Loops:
         ]
         enough = min(max(len(self.known(j)) for j in self.models) / 2, 100)
         asked = [j for j in self.models if len(self.known(j)) >= enough]
-        sure = [self.overall[j] - self.filled.error[j] for j in self.models]
+        sure = [self.overall[j] - 0.5 * self.filled.error[j] for j in self.models]
         # Copies of one outcome are equal models, in whatever order they are added.
         best = max(sure[j] for j in asked)
         self.default = min(j for j in asked if sure[j] >= best - 1e-12)

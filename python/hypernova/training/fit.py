@@ -334,8 +334,12 @@ def _in_sample_figures(
     pieces = np.split(embedded.vectors, range(_PIECE, table.n_tasks, _PIECE))
     chosen = np.concatenate([artifact.decide_many(piece).model_indices for piece in pieces])
     score = table.score[np.arange(table.n_tasks), chosen]
-    # A task without an outcome of the chosen model is not scored; a model may have none at all.
+    # A task without an outcome of the chosen model is not scored; a model may have none at all, and
+    # one with holes may have the easy tasks alone.
     single = mean_known(table.score)
+    if np.isnan(table.score).any():
+        default = artifact.models.index(artifact.default_model)
+        single = np.where(np.arange(len(single)) == default, single, np.nan)
     return {
         "label": "in-sample: rates and test are the same tasks; says nothing about new ones",
         "accuracy": round(float(np.nanmean(score)), 6),

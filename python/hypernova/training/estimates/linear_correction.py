@@ -86,7 +86,11 @@ def fit_ridges(
     m, dim = products["vector_score"].shape
     slopes, offsets = np.zeros((len(weights), m, dim)), np.zeros((len(weights), m))
     everywhere = float(products["level_n"])
-    level = _Level.of(products, weights, rates) if products["class_n"].min() < everywhere else None
+    level = (
+        _LevelRidges.of(products, weights, rates)
+        if products["class_n"].min() < everywhere
+        else None
+    )
     for c, models in enumerate(products.classes):
         n = products["class_n"][c]
         chosen = list(models)
@@ -123,7 +127,7 @@ def _ridge(gram: Floats, weight: float, right: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class _Level:
+class _LevelRidges:
     """Regressions of the tasks' level on the vector, over all tasks with an outcome.
 
     Attributes:
@@ -139,7 +143,7 @@ class _Level:
     offsets: Floats
 
     @classmethod
-    def of(cls, products: Sums, weights: Sequence[float], rates: Floats | None) -> _Level:
+    def of(cls, products: Sums, weights: Sequence[float], rates: Floats | None) -> _LevelRidges:
         if rates is None:
             of_model = np.zeros(len(products["factor_score"]))
             for own, models in zip(products["class_n"], products.classes, strict=True):

@@ -62,7 +62,7 @@ def uncomparable(evidence: Evidence, models: Sequence[str]) -> tuple[Uncomparabl
     """Name the models that only their holes keep from being the default model.
 
     These have enough outcomes, and a mean score or a rate above that of the default model, which
-    they do not keep once it is lowered by its standard error.
+    they do not keep once it is lowered for what is missing (`best_single`).
 
     Args:
         evidence: Sums over k cells and m models.
