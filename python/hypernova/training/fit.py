@@ -128,7 +128,8 @@ def fit(
         progress: Show a progress bar for steps longer than a second.
 
     Returns:
-        The artifact, in memory; ``.save(path)`` writes it.
+        The artifact, in memory; ``.save(path)`` writes it. What is odd about the table
+        (`OutcomeTable.notes`) stands in its metadata under ``notes``.
 
     Raises:
         FitError: The table is too small, has fewer prompts than clusters, no cost weight
@@ -163,6 +164,7 @@ def fit(
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
     tasks = sample.table
+    notes = tasks.notes()
     release_memory()
     if asked is not None and not cost_weights(tasks):
         raise FitError(
@@ -246,6 +248,8 @@ def fit(
             "label": "setting, clusters, and figures of accuracy are of this many tasks",
             "tasks": tasks.n_tasks,
         }
+    if notes:
+        metadata["notes"] = notes
     if asked is not None and target is not None:
         metadata["target"] = target.to_dict(asked)
     return learned.artifact(
