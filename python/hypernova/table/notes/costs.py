@@ -73,6 +73,8 @@ def odd_costs(cost: Floats) -> OddCosts:
     found = []
     for m in range(len(used)):
         known = rest[:, m][~np.isnan(rest[:, m])]
+        # Where half of the costs are off, the median is an outer one of the other half.
+        known -= np.median(known[np.abs(known) < _OFF / 2])
         off = known[np.abs(known) >= _OFF]
         if len(off) >= max(MIN_OUTCOMES, _MIN_SHARE * len(known)):
             found.append((int(used[m]), len(off), len(known), float(10 ** np.median(off))))
