@@ -386,7 +386,18 @@ def test_tasks_without_a_group_are_no_group() -> None:
 
 def test_a_table_of_one_model_or_one_task_has_nothing_to_compare() -> None:
     assert table(world(50, 3)[:, :1], ["g"] * 50, min_models=1).notes() == []
-    assert table(np.array([[1.0, 0.0]])).notes() == []
+    one = table(np.array([[1.0, 0.0]]))
+    assert one.notes() == one.subset(np.arange(0)).notes() == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_tasks_and_models_without_outcomes_are_passed_over() -> None:
+    score, cost = world(600), costs(600)
+    score[:100] = cost[:100] = np.nan
+    score[:, 5] = cost[:, 5] = np.nan
+    score[599, 5] = 1.0  # a table has an outcome of each model
+    part = table(score, five_groups(600), cost_usd=cost).subset(np.arange(599))
+    assert part.notes() == []
 
 
 # ---- where notes are shown ---------------------------------------------------------------------

@@ -63,7 +63,7 @@ def odd_costs(cost: Floats) -> OddCosts:
     logs, compared = logs[compared >= 2], compared[compared >= 2]
     if not len(logs):
         return nothing
-    level = np.zeros(len(used))  # models that share no task are not compared
+    level: Floats = np.zeros(len(used))  # models that share no task are not compared
     for _ in range(_ROUNDS):
         of_task = _median(logs - level)
         level = _median((logs - of_task[:, None]).T, upper=False)

@@ -37,6 +37,8 @@ def table_notes(
         score: float64 (tasks, models); NaN is a hole.
         cost: float64 (tasks, models) in USD; NaN where unknown.
     """
+    if not len(score):
+        return []
     number: dict[str | None, int] = {}
     numbers = np.array([number.setdefault(group, len(number)) for group in groups])
     order = np.argsort(numbers, kind="stable")
