@@ -150,6 +150,10 @@ bench-stability: $(STAMP) ## decisions that change with the seed or with a few t
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)
 
+.PHONY: bench-lying-tables
+bench-lying-tables: $(STAMP) ## what notes on a table find, and how often they are wrong [LYING="TABLE... --draws N"]
+	$(BIN)/python -m benches.lying_tables -o benches/record $(LYING)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

@@ -82,30 +82,39 @@ def only(notes: list[str], *parts: str) -> str:
 # ---- rows out of order -------------------------------------------------------------------------
 
 
-def by_definition(score: np.ndarray, groups: np.ndarray) -> tuple[list[float], list[float]]:
-    """Correlations and z of all models, task by task."""
+def by_definition(score: np.ndarray, groups: np.ndarray) -> tuple[list[float], ...]:
+    """Correlations, z and typical correlations of all models, task by task."""
     n, m = score.shape
     own = np.full((n, m), np.nan)
     for t, k in product(range(n), range(m)):
         if not np.isnan(score[t, k]):
             own[t, k] = score[t, k] - np.nanmean(score[groups == groups[t], k])
-    correlations, zs = [], []
+    correlations, zs, evenness = [], [], []
     for k in range(m):
         pairs: dict[int, list[tuple[float, float]]] = {}
         for t in range(n):
             others = [own[t, j] for j in range(m) if j != k and not np.isnan(own[t, j])]
             if others and not np.isnan(own[t, k]):
                 pairs.setdefault(groups[t], []).append((own[t, k], float(np.mean(others))))
-        covariance = variance = a_all = b_all = 0.0
+        covariance = variance = a_all = b_all = deviation = 0.0
         for of_group in pairs.values():
             a, b = np.array(of_group).T
             a, b = a - a.mean(), b - b.mean()
             covariance += a @ b
             variance += (a @ a) * (b @ b) / max(len(a) - 1, 1)
             a_all, b_all = a_all + a @ a, b_all + b @ b
-        correlations.append(covariance / np.sqrt(a_all * b_all) if variance > 1e-15 else np.nan)
-        zs.append(covariance / np.sqrt(variance) if variance > 1e-15 else np.nan)
-    return correlations, zs
+            deviation += np.abs(a).sum()
+        varied = variance > 1e-15
+        correlations.append(covariance / np.sqrt(a_all * b_all) if varied else np.nan)
+        zs.append(covariance / np.sqrt(variance) if varied else np.nan)
+        n_compared = sum(map(len, pairs.values()))
+        evenness.append(deviation / np.sqrt(a_all * n_compared) if varied else np.nan)
+    typical = []
+    for k in range(m):
+        rest = [correlations[j] / evenness[j] for j in range(m) if j != k]
+        rest = [value for value in rest if not np.isnan(value)]
+        typical.append(np.median(rest) * evenness[k] if rest else np.nan)
+    return correlations, zs, typical
 
 
 @given(
@@ -117,10 +126,12 @@ def test_agreement_is_what_its_definition_says(n, m, n_groups, graded, seed) -> 
     score = rng.integers(0, 4, (n, m)) / 3 if graded else rng.integers(0, 2, (n, m)).astype(float)
     score[rng.random((n, m)) < 0.2] = np.nan
     groups = np.sort(rng.integers(0, n_groups, n))
-    correlations, zs = by_definition(score, groups)
+    correlations, zs, typical = by_definition(score, groups)
     found = agreement(score, groups)
     np.testing.assert_allclose(found.correlation, correlations, atol=1e-9)
     np.testing.assert_allclose(found.z, zs, atol=1e-8)
+    known = ~np.isnan(correlations)
+    np.testing.assert_allclose(found.typical[known], np.array(typical)[known], atol=1e-9)
 
 
 def test_z_has_mean_0_and_variance_1_over_all_permutations() -> None:
@@ -198,6 +209,16 @@ def test_a_weak_model_is_spared() -> None:
     found = agreement(weak, np.zeros(1000, dtype=int))
     assert found.correlation[0] < 0.5 * found.typical[0]
     assert table(weak).notes() == []
+
+
+def test_a_model_that_solves_hardly_any_task_is_spared() -> None:
+    """Its scores are nearly all equal, so they cannot correlate as the others' do."""
+    for seed in range(20):
+        score = world(500, 6, seed=seed)
+        easiest = np.argsort(-score.sum(axis=1) + np.random.default_rng(seed).normal(size=500))
+        score[:, 0] = 0.0
+        score[easiest[:20], 0] = 1.0
+        assert table(score).notes() == []
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.3]))

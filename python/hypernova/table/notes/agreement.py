@@ -37,7 +37,8 @@ class Agreement:
         correlation: float64 (models,), of a model's scores with the mean of the others' on the
             same tasks, within groups.
         z: Its covariance in standard errors of the permutation distribution, float64 (models,).
-        typical: Median correlation of the other models, float64 (models,).
+        typical: Correlation that a model would have which agrees as the median of the others
+            does, and whose scores are spread as this one's, float64 (models,).
         typical_z: `z` of a model that agrees as much as is typical, float64 (models,).
         tasks: Tasks that are compared, int64 (models,).
     """
@@ -88,11 +89,15 @@ def agreement(score: Floats, groups: Ints) -> Agreement:
             np.where(error > 0, of / by, np.nan)
             for of, by in ((covariance, spread), (covariance, error), (spread, error))
         )
+        # Scores that are nearly all equal cannot correlate as much: mean deviation by standard
+        # deviation (Geary 1935), for 0 and 1 in proportion to the latter.
+        evenness = np.abs(own).sum(axis=0) / np.sqrt(a.sum(axis=0) * compared.sum(axis=0))
+        even = correlation / evenness
     typical = np.full(n_models, np.nan)
     for m in range(n_models):
-        rest = np.delete(correlation, m)
+        rest = np.delete(even, m)
         if not np.isnan(rest).all():
-            typical[m] = np.nanmedian(rest)
+            typical[m] = np.nanmedian(rest) * evenness[m]
     return Agreement(correlation, z, typical, typical * scale, compared.sum(axis=0))
 
 
