@@ -158,6 +158,10 @@ bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --python
 bench-holes: $(STAMP) ## kinds that models were never tried on: what is claimed, and the truth [HOLES="TABLE..."]
 	$(BIN)/python -m benches.holes -o benches/record $(HOLES)
 
+.PHONY: bench-lying-tables
+bench-lying-tables: $(STAMP) ## what notes on a table find, and how often they are wrong [LYING="TABLE... --draws N"]
+	$(BIN)/python -m benches.lying_tables -o benches/record $(LYING)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

@@ -108,6 +108,8 @@ def _fit(arguments: argparse.Namespace) -> None:
         jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )
+    for note in artifact.metadata.get("notes", ()):
+        print(f"note: {note}", file=sys.stderr)
     artifact.save(arguments.output)
     print(f"wrote {path_label(arguments.output)}")
     print_summary(artifact)

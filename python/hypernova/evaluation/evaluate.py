@@ -127,6 +127,7 @@ def evaluate(
     mapper = Mapper.of(engine, jobs, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(_sample(table, max_tasks, seed, notes, progress), notes)
+    notes += table.notes()
     prompts = table.prompt_groups()
     _check_size(table, int(prompts.max()) + 1, folds, clusters)
     groups, names = _groups(table)

@@ -5,6 +5,7 @@ Not here: embedding, clustering or evaluation.
 - ``outcome_table``: `OutcomeTable`
   and `ScannedTable`, which is not held in memory
 - ``table_arrays``: the arrays of a table in memory
+- ``notes``: what is odd about a table
 - ``pricing``: costs computed from tokens and prices
 - ``scan``: reading tables that are not held in memory
 - ``arrays``: tables made from arrays

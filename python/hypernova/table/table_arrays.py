@@ -12,6 +12,7 @@ import numpy as np
 
 from hypernova.table.arrays import check_rows
 from hypernova.table.columns import NUMBERS, TOKENS, is_unknown, picked, unknown
+from hypernova.table.notes import table_notes
 from hypernova.table.pricing import check_prices, costs_of, count_priced
 from hypernova.table.source import quoted
 
@@ -105,6 +106,24 @@ class TableArrays:
     def prompt_chars(self) -> Ints:
         """Return the number of characters (code points) of each prompt, int64 (tasks,)."""
         return np.fromiter(map(len, self.prompts), dtype=np.int64, count=self.n_tasks)
+
+    def notes(self) -> list[str]:
+        """Look for signs that the table is not what its rows say.
+
+        Notes are about models that hardly agree with the others on which tasks are hard (rows out
+        of order), models with identical scores, constant models, scores that look like percentages,
+        costs about a thousand times off, and groups that one model alone was tried on. `fit` and
+        `evaluate` look at them too. docs/tables.md has the rules and how often they are right.
+
+        Returns:
+            A line for each kind that is found: what and where, with its number, and what to do.
+            Agreement and costs are looked at on 8,192 tasks of a larger table.
+
+        Example:
+            >>> table.notes()  # doctest: +SKIP
+            []
+        """
+        return table_notes(self.models, self.groups, self.score, self.cost_usd)
 
     def subset(self, rows: npt.NDArray[np.integer]) -> Self:
         """Return the table of some tasks. All models stay, with or without outcomes.

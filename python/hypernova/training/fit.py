@@ -134,7 +134,8 @@ def fit(
         progress: Show a progress bar for steps longer than a second.
 
     Returns:
-        The artifact, in memory; ``.save(path)`` writes it.
+        The artifact, in memory; ``.save(path)`` writes it. What is odd about the table
+        (`OutcomeTable.notes`) stands in its metadata under ``notes``.
 
     Raises:
         FitError: The table is too small, has fewer prompts than clusters, no cost weight
@@ -170,6 +171,7 @@ def fit(
     with progress_bar(table.n_chunks, f"reading {table.n_tasks:,} tasks", progress) as tick:
         sample = draw_sample(table, seed, tick=tick)
     tasks = sample.table
+    notes = tasks.notes()
     release_memory()
     if asked is not None and not cost_weights(tasks):
         raise FitError(
@@ -262,6 +264,8 @@ def fit(
     ruled_out = uncomparable(learned.part.evidence, table.models)
     if ruled_out:
         metadata["uncomparable"] = [model.to_dict() for model in ruled_out]
+    if notes:
+        metadata["notes"] = notes
     if asked is not None and target is not None:
         metadata["target"] = target.to_dict(asked)
     return learned.artifact(
