@@ -1,0 +1,312 @@
+"""Learn from a quarter and a half of each training part: how many tasks are enough.
+
+Not here: the whole training part, which the evaluation learns from anyway (see ``protocol``), and
+how the curve is shown (see ``terminal`` and ``html``).
+
+Each point is compared with the best single model of its own tasks: someone with no more tasks
+would have taken that one. The step from one point to the next is the difference of the two
+routers' accuracies on the same test tasks. It is not the difference of the gains: that would
+call it progress that a smaller part names a worse best single model.
+
+A forecast is made for the next doubling, and no further. Errors of what is learned from n tasks
+fall with a power of n between 0 and 1 (Hestness et al. 2017, arXiv 1712.00409, find such powers
+for many learners), so that each doubling adds between half of what the one before added (power 1:
+accuracy is ``a - b / n``) and as much (power 0: ``a + b log n``). The forecast is the half, and its
+interval holds that of the last step under both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from hypernova.evaluation.baselines import StrategyOutcomes, chosen_outcomes
+from hypernova.evaluation.figure_fields import Interval
+from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
+from hypernova.evaluation.protocol import seed_of, test_to_train
+from hypernova.training.cross_validation import held_in
+from hypernova.training.estimates.sums import mean_known
+from hypernova.training.trainer import MIN_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypernova.evaluation.evaluation_run import EvaluationRun
+    from hypernova.evaluation.figure_fields import Gain
+    from hypernova.evaluation.figures import PairedFigures
+    from hypernova.evaluation.protocol import Split, SplitDecisions
+    from hypernova.numeric import Floats, Ints
+
+# Shares of the training part that are learned from besides the whole, rising.
+SHARES = (0.25, 0.5)
+NAMES = {0.25: "a quarter", 0.5: "half", 1.0: "all"}
+# The curve takes one of so many repeats: a quarter and a half together take about two thirds of
+# the time of the whole.
+REPEATS_PER_CURVE = 10
+# A doubling that adds less than this is not worth the tasks, whether or not it is proven.
+WORTHWHILE = 0.005
+
+
+@dataclass(frozen=True)
+class PartDecisions:
+    """Decisions of the routers that learned from one share of the training parts.
+
+    Attributes:
+        share: Share of the training part, 0 to 1.
+        splits: The splits with the smaller training part.
+        decisions: One for each of ``splits``.
+    """
+
+    share: float
+    splits: Sequence[Split]
+    decisions: Sequence[SplitDecisions]
+
+
+def smaller_parts(split: Split, prompts: Ints, groups: Ints, seed: int) -> dict[float, Split]:
+    """Draw the smaller training parts of a split, each inside the larger ones.
+
+    Prompts are drawn whole, and of each group about the same share.
+
+    Args:
+        split: The two parts.
+        prompts: (tasks,) the same number for tasks with the same prompt.
+        groups: (tasks,) group numbers, -1 where a task has none.
+        seed: Seed of the draw.
+
+    Returns:
+        A split with the same test part for each of `SHARES`.
+    """
+    different, first, inverse = np.unique(
+        prompts[split.train], return_index=True, return_inverse=True
+    )
+    rng = np.random.default_rng(seed)
+    of_prompt = groups[split.train][first]
+    # Where each prompt stands in a random order of its group, 0 to 1. A start drawn for each
+    # group keeps small groups from being drawn all together.
+    place = np.empty(len(different))
+    for group in np.unique(of_prompt):
+        members = np.flatnonzero(of_prompt == group)
+        order = rng.permutation(len(members))
+        place[members] = (order + rng.random()) / len(members)
+    rank = np.empty(len(different), dtype=np.int64)
+    rank[np.argsort(place, kind="stable")] = np.arange(len(different))
+    return {
+        share: replace(
+            split,
+            train=split.train[(rank < round(share * len(different)))[inverse]],
+            shuffle_seeds=(),
+        )
+        for share in SHARES
+    }
+
+
+def curve_splits(
+    splits: Sequence[Split],
+    prompts: Ints,
+    groups: Ints,
+    *,
+    repeats: int,
+    clusters: int | Literal["auto"],
+    seed: int,
+    notes: list[str],
+) -> dict[float, list[Split]]:
+    """Draw the smaller training parts; shares with too few prompts are named in the notes.
+
+    Args:
+        splits: The folds of all repeats.
+        prompts: As for `smaller_parts`.
+        groups: As for `smaller_parts`.
+        repeats: Number of repeats; one of `REPEATS_PER_CURVE` is taken.
+        clusters: As in `fit`.
+        seed: Seed of the evaluation.
+        notes: Notes of the report, which are added to.
+
+    Returns:
+        The splits of each share that can be learned from.
+    """
+    count = -(-repeats // REPEATS_PER_CURVE)
+    found: dict[float, list[Split]] = {share: [] for share in SHARES}
+    for i, split in enumerate(splits):
+        if split.repeat < count:
+            for share, part in smaller_parts(split, prompts, groups, seed_of(seed, 5, i)).items():
+                found[share].append(part)
+    for share, parts in list(found.items()):
+        different = min(len(np.unique(prompts[part.train])) for part in parts)
+        if different < MIN_TASKS or (clusters != "auto" and clusters > held_in(different)):
+            del found[share]
+            notes.append(
+                f"The learning curve has no point for {NAMES[share]} of the training part: that is "
+                f"{different} different prompts, too few to learn from."
+            )
+    return found
+
+
+def add_learning_curve(run: EvaluationRun, figures: PairedFigures) -> None:
+    """Add the routers of each share, the best single models of their tasks, and their steps."""
+    smaller: str | None = None
+    overlap = 0.0
+    for part in _parts(run):
+        router, single, saving = _names(part.share)
+        chosen = run.by_task([d.chosen for d in part.decisions], splits=part.splits)
+        singles = run.by_task([d.single for d in part.decisions], splits=part.splits)
+        figures.add(router, chosen_outcomes(run.table, chosen))
+        figures.add(single, chosen_outcomes(run.table, singles))
+        if smaller is not None:
+            # The draw of the smaller part weighs most.
+            figures.pair(router, smaller, overlap)
+        overlap = test_to_train(part.splits)
+        figures.pair(router, single, overlap)
+        if run.cost_weights:
+            figures.add(saving, chosen_outcomes(run.table, at_no_loss(run, part)), alone=False)
+            figures.pair(saving, single, overlap)
+        smaller = router
+
+
+def at_no_loss(run: EvaluationRun, part: PartDecisions) -> Ints:
+    """Choose models under the cost weight that saves most and loses no accuracy.
+
+    The weight of each test part is chosen on the test parts of the other folds, so that a weight
+    that is good by chance saves nothing. Where none is as accurate as the best single model, or
+    none is cheaper, that model is taken.
+
+    Returns:
+        (repeats, tasks), -1 where a task was not held out.
+    """
+
+    def outcomes(values: Sequence[Ints]) -> StrategyOutcomes:
+        return chosen_outcomes(run.table, run.by_task(values, splits=part.splits))
+
+    single = outcomes([np.full(len(s.test), d.single)
+                       for s, d in zip(part.splits, part.decisions, strict=True)])  # fmt: skip
+    # Of each weight, (weights, repeats, tasks).
+    gain, saved = [], []
+    for i in range(len(run.cost_weights)):
+        routed = outcomes([d.by_weight[i] for d in part.decisions])
+        gain.append(routed.score - single.score)
+        saved.append(single.cost - routed.cost)
+    gains, savings = np.stack(gain), np.stack(saved)
+    chosen = []
+    for split, decisions in zip(part.splits, part.decisions, strict=True):
+        others = np.ones(run.table.n_tasks, dtype=bool)
+        others[split.test] = False
+        place = best_weight(
+            mean_known(gains[:, split.repeat, others], 1),
+            mean_known(savings[:, split.repeat, others], 1),
+        )
+        of_single = np.full(len(split.test), decisions.single)
+        chosen.append(of_single if place is None else decisions.by_weight[place])
+    models: Ints = run.by_task(chosen, splits=part.splits).astype(np.int64)
+    return models
+
+
+def best_weight(gain: Floats, saved: Floats) -> int | None:
+    """Find the cost weight that saves most among those up to the first that loses accuracy.
+
+    Accuracy is looked at from the smallest weight up, as for the verdict: beyond a weight that
+    loses some, one that does not has been lucky.
+
+    Args:
+        gain: (weights,) mean gain over the best single model, by rising weight; NaN where unknown.
+        saved: (weights,) mean cost saved; NaN where unknown.
+
+    Returns:
+        Its index; None if no weight saves anything without a loss.
+    """
+    keeps = np.logical_and.accumulate(gain >= 0)
+    fits = np.where(keeps & (saved > 0), saved, -np.inf)
+    place = int(np.argmax(fits))
+    return place if np.isfinite(fits[place]) else None
+
+
+def learning_curve(run: EvaluationRun, figures: PairedFigures) -> LearningCurve | None:
+    """Return the field of the report; None if no smaller part was learned from."""
+    if not run.curve_parts:
+        return None
+    points: list[CurvePoint] = []
+    smaller: str | None = None
+    for part in _parts(run):
+        router, single, saving = _names(part.share)
+        points.append(
+            CurvePoint(
+                share=part.share,
+                tasks=round(np.mean([len(split.train) for split in part.splits])),
+                accuracy=figures.figure(router).accuracy,
+                best_single=figures.figure(single).accuracy,
+                gain=figures.gain(router, single),
+                over_smaller=None if smaller is None else figures.gain(router, smaller),
+                saving=figures.gain(saving, single) if saving in figures else None,
+            )
+        )
+        smaller = router
+    # The last step is a doubling: a share is left out only if those below it are.
+    doubling = forecast(points[-1].over_smaller, 2 * points[-1].tasks)
+    return LearningCurve(
+        points=tuple(points),
+        repeats=len(run.curve_parts[0].splits) // run.folds,
+        doubling=doubling,
+        text=sentence(doubling),
+    )
+
+
+def forecast(step: Gain | None, tasks: int) -> Doubling | None:
+    """Forecast what the next doubling of the tasks adds to the router's accuracy.
+
+    Args:
+        step: What the last doubling added; None without one.
+        tasks: Number of tasks after the next one.
+
+    Returns:
+        Half of the step, with an interval from the lower of its halved and whole low ends to the
+        higher of its high ends.
+    """
+    if step is None:
+        return None
+    if step.mean is None or step.ci95 is None:
+        return Doubling(tasks=tasks, mean=None, ci95=None)
+    low, high = step.ci95
+    return Doubling(
+        tasks=tasks, mean=step.mean / 2, ci95=Interval(min(low / 2, low), max(high / 2, high))
+    )
+
+
+def sentence(doubling: Doubling | None) -> str:
+    """Say what is known of more tasks."""
+    if doubling is None or doubling.mean is None or doubling.ci95 is None:
+        return "Whether more tasks would help is not known."
+    low, high = (100 * end for end in doubling.ci95)
+    ends = f"95% interval {_signed(low)} to {_signed(high)}"
+    if doubling.ci95.high < WORTHWHILE:
+        return (
+            f"More tasks would hardly help: twice as many would add {max(high, 0.0):.1f} points to "
+            f"the router's accuracy at most ({ends})."
+        )
+    if doubling.is_proven:
+        return (
+            f"More tasks would help: twice as many would add about {100 * doubling.mean:.1f} "
+            f"points to the router's accuracy ({ends})."
+        )
+    return (
+        "More tasks are not known to help: what twice as many would add to the router's accuracy "
+        f"has the {ends} points."
+    )
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.1f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def _names(share: float) -> tuple[str, str, str]:
+    """Name the router, the best single model and the saving router of a share."""
+    return f"curve {share}", f"curve {share}, best single", f"curve {share}, at no loss"
+
+
+def _parts(run: EvaluationRun) -> list[PartDecisions]:
+    """List the smaller parts, and the whole training parts of the same splits."""
+    if not run.curve_parts:
+        return []
+    count = len(run.curve_parts[0].splits)
+    whole = PartDecisions(1.0, run.splits[:count], run.decisions[:count])
+    return [*run.curve_parts, whole]
