@@ -24,7 +24,12 @@ import numpy as np
 
 from hypernova.evaluation.baselines import StrategyOutcomes, chosen_outcomes
 from hypernova.evaluation.figure_fields import Interval
-from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
+from hypernova.evaluation.learning_curve_fields import (
+    SHARE_NAMES,
+    CurvePoint,
+    Doubling,
+    LearningCurve,
+)
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.training.cross_validation import held_in
 from hypernova.training.estimates.sums import mean_known
@@ -41,7 +46,6 @@ if TYPE_CHECKING:
 
 # Shares of the training part that are learned from besides the whole, rising.
 SHARES = (0.25, 0.5)
-NAMES = {0.25: "a quarter", 0.5: "half", 1.0: "all"}
 # The curve takes one of so many repeats: a quarter and a half together take about two thirds of
 # the time of the whole.
 REPEATS_PER_CURVE = 10
@@ -137,8 +141,8 @@ def curve_splits(
         if different < MIN_TASKS or (clusters != "auto" and clusters > held_in(different)):
             del found[share]
             notes.append(
-                f"The learning curve has no point for {NAMES[share]} of the training part: that is "
-                f"{different} different prompts, too few to learn from."
+                f"The learning curve has no point for {SHARE_NAMES[share]} of the training part: "
+                f"that is {different} different prompts, too few to learn from."
             )
     return found
 
@@ -279,8 +283,8 @@ def sentence(doubling: Doubling | None) -> str:
     ends = f"95% interval {_signed(low)} to {_signed(high)}"
     if doubling.ci95.high < WORTHWHILE:
         return (
-            f"More tasks would hardly help: twice as many would add {max(high, 0.0):.1f} points to "
-            f"the router's accuracy at most ({ends})."
+            "More tasks would hardly help: what twice as many would add to the router's accuracy "
+            f"has the {ends} points."
         )
     if doubling.is_proven:
         return (

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hypernova.evaluation.figure_fields import Gain, Interval
 
+SHARE_NAMES = {0.25: "a quarter", 0.5: "half", 1.0: "all"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
@@ -36,6 +38,11 @@ class CurvePoint:
     gain: Gain
     over_smaller: Gain | None
     saving: Gain | None
+
+    @property
+    def label(self) -> str:
+        """The share in words, and the number of tasks."""
+        return f"{SHARE_NAMES[self.share]}, {self.tasks:,} tasks"
 
 
 @dataclass(frozen=True, kw_only=True)
