@@ -150,6 +150,10 @@ bench-stability: $(STAMP) ## decisions that change with the seed or with a few t
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)
 
+.PHONY: bench-few-tasks
+bench-few-tasks: $(STAMP) ## whether a fit on few tasks loses [FEW="TABLE... --tasks 30 60"]
+	$(BIN)/python -m benches.few_tasks -o benches/record $(FEW)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

@@ -11,15 +11,9 @@ from hypothesis import strategies as st
 
 import hypernova
 from hypernova.evaluation import protocol
+from hypernova.evaluation.curve_parts import SHARES, curve_splits, smaller_parts
 from hypernova.evaluation.figure_fields import CostChange, Gain, Interval
-from hypernova.evaluation.learning_curve import (
-    SHARES,
-    best_weight,
-    curve_splits,
-    forecast,
-    sentence,
-    smaller_parts,
-)
+from hypernova.evaluation.learning_curve import best_weight, forecast, sentence
 from hypernova.evaluation.learning_curve_fields import CurvePoint, LearningCurve
 from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.terminal import lines

@@ -13,8 +13,8 @@ import numpy as np
 
 from hypernova.embedder import store_vectors
 from hypernova.errors import EvaluationError, FitError
+from hypernova.evaluation.curve_parts import PartDecisions, curve_splits
 from hypernova.evaluation.evaluation_run import EvaluationRun
-from hypernova.evaluation.learning_curve import PartDecisions, curve_splits
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
@@ -90,8 +90,8 @@ def evaluate(
         leave_one_group_out: Leave out each named group as well, to measure routing on a
             kind of task never seen.
         learning_curve: Learn from a quarter and a half of the training parts of one repeat as
-            well, to tell how many tasks are enough. Of ten repeats it takes a twentieth of the
-            time, of a single one half of it.
+            well, to tell how many tasks are enough. With ten repeats that takes a twentieth of
+            the time, with one a third.
         skip_shared: As in `fit`. Shared text is found once, in the texts of all prompts; a
             group that is left out takes no part in that. By default shared text is kept, and
             where many prompts share some, the first repeat is run without it as well.

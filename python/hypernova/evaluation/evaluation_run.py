@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hypernova.evaluation.learning_curve import PartDecisions
+    from hypernova.evaluation.curve_parts import PartDecisions
     from hypernova.evaluation.protocol import InSampleFit, Split, SplitDecisions
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
