@@ -83,20 +83,25 @@ def measure(name: str, sizes: list[int], draws: int, embedder: str) -> list[dict
 
 
 def rows_of(found: list[dict[str, Any]]) -> list[str]:
-    """Write a row for each table and number of tasks, and one for the mean of a table."""
+    """Write a row for each table and number of tasks."""
     rows = []
     for name in dict.fromkeys(row["table"] for row in found):
         of_table = [row for row in found if row["table"] == name]
         sizes = list(dict.fromkeys(row["tasks"] for row in of_table))
+        smaller = None
         for tasks in sizes:
             of_size = [row for row in of_table if row["tasks"] == tasks]
             gains = [row["gain"] for row in of_size]
+            accuracy = np.array([row["single"] + row["gain"] for row in of_size])
+            step = "" if smaller is None else mean_and_error(list(accuracy - smaller))
+            smaller = accuracy
             cells = [
                 f"`{name}`",
                 f"{tasks:,}",
                 f"{np.mean([row['single'] for row in of_size]):.1f}",
                 mean_and_error(gains),
                 f"{min(gains):+.2f}",
+                step,
                 *(
                     f"{np.mean([row[key] for row in of_size]):.0f}"
                     for key in ("routed", "unscored")
@@ -130,7 +135,7 @@ def main() -> None:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
     commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
     changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
-    head = ["table", "tasks", "best single, accuracy", "gain", "worst draw", "routed, %",
+    head = ["table", "tasks", "best single, accuracy", "gain", "worst draw", "step", "routed, %",
             "unscored, %", "fit, s", "within"]  # fmt: skip
     record = [
         f"# Few tasks, {datetime.date.today()}, commit {commit}",
@@ -139,6 +144,7 @@ def main() -> None:
         f"changes: {'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
         "Gain in points over the best single model of the tasks that were fitted on, on all other "
         f"tasks; means of {arguments.draws} draws of tasks, with the standard error over draws. "
+        "*Step*: accuracy of the router less that with the fewer tasks of the row above. "
         "*Routed*: decisions for another model than the best single one. *Unscored*: decisions "
         "without an outcome of one of the two, which are left out of the gain. *Within*: no more "
         f"than {MAX_LOSS} points lost on average, with {ASKED[0]} to {ASKED[1]} tasks. "

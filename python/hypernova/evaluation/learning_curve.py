@@ -167,9 +167,10 @@ def forecast(step: Gain | None, tasks: int) -> Doubling | None:
     if step.mean is None or step.ci95 is None:
         return Doubling(tasks=tasks, mean=None, ci95=None)
     low, high = step.ci95
-    return Doubling(
-        tasks=tasks, mean=step.mean / 2, ci95=Interval(min(low / 2, low), max(high / 2, high))
-    )
+    low, high = min(low / 2, low), max(high / 2, high)
+    if not step.is_proven:  # whatever its interval is made of
+        low = min(low, 0.0)
+    return Doubling(tasks=tasks, mean=step.mean / 2, ci95=Interval(low, high))
 
 
 def sentence(doubling: Doubling | None) -> str:

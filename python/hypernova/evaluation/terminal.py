@@ -95,8 +95,7 @@ def _learning_curve(report: ReportFields) -> list[str]:
         gain = "unknown" if ends is None else _points(point.gain.mean, ends)
         written.append(f"{point.label:32}  {gain}")
     saved = [
-        f"{point.label:32}  {100 * change.mean:+.1f}%, accuracy "
-        f"{points(point.saving.mean, 2)} points"
+        f"{point.label:32}  {points(change.mean)}%, accuracy {points(point.saving.mean, 2)} points"
         for point in curve.points
         if point.saving is not None and (change := point.saving.cost_change) is not None
     ]
