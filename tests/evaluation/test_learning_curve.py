@@ -230,6 +230,12 @@ class TestEvaluated:
         whole = report.learning_curve.points[-1]
         assert (whole.gain, whole.accuracy) == (report.gain, report.held_out.accuracy)
 
+    def test_takes_one_repeat_of_ten(self) -> None:
+        options = {**QUICK, "folds": 2, "repeats": 11}
+        report = hypernova.evaluate(world(2, 44, 2, 0.5), clusters=2, **options)
+        assert report.learning_curve.repeats == 2
+        assert [point.gain.tasks for point in report.learning_curve.points] == [44, 44]
+
     def test_saves_what_costs_are_for(self, growing) -> None:
         _, report = growing
         for point in report.learning_curve.points:

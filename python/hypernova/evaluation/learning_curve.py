@@ -24,12 +24,13 @@ import numpy as np
 from hypernova.evaluation.baselines import StrategyOutcomes, chosen_outcomes
 from hypernova.evaluation.curve_parts import PartDecisions
 from hypernova.evaluation.figure_fields import Interval
+from hypernova.evaluation.figures import PairedFigures
 from hypernova.evaluation.learning_curve_fields import (
     CurvePoint,
     Doubling,
     LearningCurve,
 )
-from hypernova.evaluation.protocol import test_to_train
+from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
@@ -37,14 +38,47 @@ if TYPE_CHECKING:
 
     from hypernova.evaluation.evaluation_run import EvaluationRun
     from hypernova.evaluation.figure_fields import Gain
-    from hypernova.evaluation.figures import PairedFigures
     from hypernova.numeric import Floats, Ints
 
 # A doubling that adds less than this is not worth the tasks, whether or not it is proven.
 WORTHWHILE = 0.005
 
 
-def add_learning_curve(run: EvaluationRun, figures: PairedFigures) -> None:
+def learning_curve(run: EvaluationRun) -> LearningCurve | None:
+    """Compute the field of the report; None if no smaller part was learned from."""
+    if not run.curve_parts:
+        return None
+    # Of fewer repeats than the other figures, so with a bootstrap of its own.
+    figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3))
+    _add_strategies(run, figures)
+    figures.draw()
+    points: list[CurvePoint] = []
+    smaller: str | None = None
+    for part in _parts(run):
+        router, single, saving = _names(part.share)
+        points.append(
+            CurvePoint(
+                share=part.share,
+                tasks=round(np.mean([len(split.train) for split in part.splits])),
+                accuracy=figures.figure(router).accuracy,
+                best_single=figures.figure(single).accuracy,
+                gain=figures.gain(router, single),
+                over_smaller=None if smaller is None else figures.gain(router, smaller),
+                saving=figures.gain(saving, single) if saving in figures else None,
+            )
+        )
+        smaller = router
+    # The last step is a doubling: a share is left out only if those below it are.
+    doubling = forecast(points[-1].over_smaller, 2 * points[-1].tasks)
+    return LearningCurve(
+        points=tuple(points),
+        repeats=len(run.curve_parts[0].splits) // run.folds,
+        doubling=doubling,
+        text=sentence(doubling),
+    )
+
+
+def _add_strategies(run: EvaluationRun, figures: PairedFigures) -> None:
     """Add the routers of each share, the best single models of their tasks, and their steps."""
     smaller: str | None = None
     overlap = 0.0
@@ -121,36 +155,6 @@ def best_weight(gain: Floats, saved: Floats) -> int | None:
     return place if np.isfinite(fits[place]) else None
 
 
-def learning_curve(run: EvaluationRun, figures: PairedFigures) -> LearningCurve | None:
-    """Return the field of the report; None if no smaller part was learned from."""
-    if not run.curve_parts:
-        return None
-    points: list[CurvePoint] = []
-    smaller: str | None = None
-    for part in _parts(run):
-        router, single, saving = _names(part.share)
-        points.append(
-            CurvePoint(
-                share=part.share,
-                tasks=round(np.mean([len(split.train) for split in part.splits])),
-                accuracy=figures.figure(router).accuracy,
-                best_single=figures.figure(single).accuracy,
-                gain=figures.gain(router, single),
-                over_smaller=None if smaller is None else figures.gain(router, smaller),
-                saving=figures.gain(saving, single) if saving in figures else None,
-            )
-        )
-        smaller = router
-    # The last step is a doubling: a share is left out only if those below it are.
-    doubling = forecast(points[-1].over_smaller, 2 * points[-1].tasks)
-    return LearningCurve(
-        points=tuple(points),
-        repeats=len(run.curve_parts[0].splits) // run.folds,
-        doubling=doubling,
-        text=sentence(doubling),
-    )
-
-
 def forecast(step: Gain | None, tasks: int) -> Doubling | None:
     """Forecast what the next doubling of the tasks adds to the router's accuracy.
 
@@ -207,8 +211,6 @@ def _names(share: float) -> tuple[str, str, str]:
 
 def _parts(run: EvaluationRun) -> list[PartDecisions]:
     """List the smaller parts, and the whole training parts of the same splits."""
-    if not run.curve_parts:
-        return []
     count = len(run.curve_parts[0].splits)
     whole = PartDecisions(1.0, run.splits[:count], run.decisions[:count])
     return [*run.curve_parts, whole]
