@@ -12,7 +12,8 @@ A forecast is made for the next doubling, and no further. Errors of what is lear
 fall with a power of n between 0 and 1 (Hestness et al. 2017, arXiv 1712.00409, find such powers
 for many learners), so that each doubling adds between half of what the one before added (power 1:
 accuracy is ``a - b / n``) and as much (power 0: ``a + b log n``). The forecast is the half, and its
-interval holds that of the last step under both.
+interval holds that of the last step under both. Of a step, what led no higher than the best single
+model is not counted: a router that came to lose less, or to route nothing, has not learned to gain.
 """
 
 from __future__ import annotations
@@ -69,12 +70,13 @@ def learning_curve(run: EvaluationRun) -> LearningCurve | None:
         )
         smaller = router
     # The last step is a doubling: a share is left out only if those below it are.
-    doubling = forecast(points[-1].over_smaller, 2 * points[-1].tasks)
+    last = points[-1]
+    doubling = forecast(last.over_smaller, last.gain, 2 * last.tasks)
     return LearningCurve(
         points=tuple(points),
         repeats=len(run.curve_parts[0].splits) // run.folds,
         doubling=doubling,
-        text=sentence(doubling),
+        text=sentence(doubling, last.gain),
     )
 
 
@@ -155,35 +157,52 @@ def best_weight(gain: Floats, saved: Floats) -> int | None:
     return place if np.isfinite(fits[place]) else None
 
 
-def forecast(step: Gain | None, tasks: int) -> Doubling | None:
+def forecast(step: Gain | None, gain: Gain, tasks: int) -> Doubling | None:
     """Forecast what the next doubling of the tasks adds to the router's accuracy.
 
     Args:
         step: What the last doubling added; None without one.
+        gain: Gain of the router that learned from all tasks.
         tasks: Number of tasks after the next one.
 
     Returns:
-        Half of the step, with an interval from the lower of its halved and whole low ends to the
-        higher of its high ends.
+        Half of the step, as far as it led above the best single model, with an interval from the
+        lower of its halved and whole low ends to the higher of its high ends. Unknown if more
+        tasks changed nothing, and no gain is proven.
     """
     if step is None:
         return None
-    if step.mean is None or step.ci95 is None:
-        return Doubling(tasks=tasks, mean=None, ci95=None)
-    low, high = step.ci95
+    none = Doubling(tasks=tasks, mean=None, ci95=None)
+    if step.mean is None or step.ci95 is None or gain.ci95 is None:
+        return none
+    if step.ci95 == (0, 0) and not gain.is_proven:  # it has not begun to learn, or never will
+        return none
+    # A router that has come to lose less has not come to gain.
+    counts = min(step.mean, max(gain.mean or 0.0, 0.0))
+    low, high = min(step.ci95.low, gain.ci95.low), step.ci95.high
     low, high = min(low / 2, low), max(high / 2, high)
-    if not step.is_proven:  # whatever its interval is made of
+    if not (step.is_proven and gain.is_proven):  # whatever their intervals are made of
         low = min(low, 0.0)
-    return Doubling(tasks=tasks, mean=step.mean / 2, ci95=Interval(low, high))
+    return Doubling(tasks=tasks, mean=counts / 2, ci95=Interval(low, high))
 
 
-def sentence(doubling: Doubling | None) -> str:
-    """Say what is known of more tasks."""
-    if doubling is None or doubling.mean is None or doubling.ci95 is None:
+def sentence(doubling: Doubling | None, gain: Gain) -> str:
+    """Say what is known of more tasks.
+
+    Args:
+        doubling: The forecast; None without one.
+        gain: Gain of the router that learned from all tasks.
+    """
+    if doubling is None or gain.ci95 is None:
         return "Whether more tasks would help is not known."
-    low, high = (100 * end for end in doubling.ci95)
-    ends = f"95% interval {_signed(low)} to {_signed(high)}"
-    if doubling.ci95.high < WORTHWHILE:
+    if doubling.mean is None or doubling.ci95 is None:
+        return (
+            "Whether more tasks would help is not known: half of them led to the same decisions as "
+            "all."
+        )
+    ends = f"95% interval {' to '.join(_signed(100 * end) for end in doubling.ci95)}"
+    # A router that hardly routes yet does not show what it will do once it does.
+    if gain.is_proven and doubling.ci95.high < WORTHWHILE:
         return (
             "More tasks would hardly help: what twice as many would add to the router's accuracy "
             f"has the {ends} points."

@@ -51,8 +51,9 @@ class Doubling:
 
     Attributes:
         tasks: Twice the number of tasks of the whole training part.
-        mean: Accuracy added, 0 to 1: half of what the last doubling added.
-        ci95: Its interval, over both laws of docs/evaluation.md.
+        mean: Accuracy added, 0 to 1: half of what the last doubling added above the best single
+            model; None if unknown.
+        ci95: Its interval, over both laws of docs/evaluation.md; None if unknown.
     """
 
     tasks: int
