@@ -277,9 +277,8 @@ class TestEvaluated:
         curve = hypernova.evaluate(table, clusters=2, **QUICK).learning_curve
         for point in curve.points:
             assert point.saving.mean == 0.0
-            # With few tasks a fold may dare less.
-            assert -0.451 <= point.saving.cost_change.mean < -0.3
-        assert curve.points[-1].saving.cost_change.mean == pytest.approx(-0.45, abs=0.001)
+            # Novel prompts, a few in a hundred, go to the best single model.
+            assert -0.451 <= point.saving.cost_change.mean < -0.35
         # Without the cost weight there is nothing to gain.
         assert curve.points[-1].gain.mean <= 0.0
 
