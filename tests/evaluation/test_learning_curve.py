@@ -277,7 +277,7 @@ class TestEvaluated:
         curve = hypernova.evaluate(table, clusters=2, **QUICK).learning_curve
         for point in curve.points:
             assert point.saving.mean == 0.0
-            # Novel prompts, a few in a hundred, go to the best single model.
+            # A weight that suits the other folds may be too small for one to save by.
             assert -0.451 <= point.saving.cost_change.mean < -0.35
         # Without the cost weight there is nothing to gain.
         assert curve.points[-1].gain.mean <= 0.0
