@@ -162,6 +162,10 @@ bench-holes: $(STAMP) ## kinds that models were never tried on: what is claimed,
 bench-lying-tables: $(STAMP) ## what notes on a table find, and how often they are wrong [LYING="TABLE... --draws N"]
 	$(BIN)/python -m benches.lying_tables -o benches/record $(LYING)
 
+.PHONY: bench-few-tasks
+bench-few-tasks: $(STAMP) ## whether a fit on few tasks loses [FEW="TABLE... --tasks 30 60"]
+	$(BIN)/python -m benches.few_tasks -o benches/record $(FEW)
+
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)

@@ -27,7 +27,7 @@ from support.paths import TABLE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUICK = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
+QUICK = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1, "--no-learning-curve")
 
 
 def run(

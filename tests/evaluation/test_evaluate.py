@@ -607,6 +607,7 @@ FIELDS = {
     "call_frontier": None,
     "gap_recovered": None,
     "calibration": {"error", "brier", "brier_of_rates", "n", "bins"},
+    "learning_curve": {"points", "repeats", "doubling", "text"},
     "group_given": None,  # no two groups have 20 tasks each
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],
     "groups": [{"group", "tasks", "accuracy", "best_single", "gain"}],
@@ -850,10 +851,11 @@ class TestEvaluate:
     def test_a_report_without_newer_fields_is_read(self, evaluated) -> None:
         values = evaluated[1].to_dict()
         newer = ("shared_text", "alike_prompts", "aiq", "call_frontier", "gap_recovered")
-        for name in (*newer, "calibration", "group_given"):
+        for name in (*newer, "calibration", "group_given", "learning_curve"):
             del values[name]
         read = Report.from_dict(values)
-        assert read == dataclasses.replace(evaluated[1], aiq=None, calibration=None)
+        without = dict.fromkeys(("aiq", "calibration", "learning_curve"))
+        assert read == dataclasses.replace(evaluated[1], **without)
         assert str(read)
 
     @pytest.mark.parametrize(
@@ -890,7 +892,7 @@ class TestRealTable:
         shuffled = dataclasses.replace(
             table, score=table.score[order], cost_usd=table.cost_usd[order]
         )
-        report = hypernova.evaluate(shuffled, folds=3, repeats=1).to_dict()
+        report = hypernova.evaluate(shuffled, folds=3, repeats=1, learning_curve=False).to_dict()
         assert report["gain"]["ci95"][0] <= 0
         assert not report["verdict"].startswith("Route: ")
         # What does not depend on the prompts is known from the table's README.

@@ -155,6 +155,23 @@ def simulated(
                 for b in range(10)
             ],
         },
+        "learning_curve": {
+            "points": [
+                {
+                    "share": share, "tasks": round(0.8 * share * tasks), "accuracy": round(best, 6),
+                    "best_single": round(best, 6), "gain": {**gain, "mean": 0.0237 * share},
+                    "over_smaller": gain if share > 0.25 else None,
+                    "saving": {
+                        **gain, "mean": -0.0042,
+                        "cost_change": {"mean": -0.317 * share, "ci95": [-0.4, 0.02]},
+                    } if costs else None,
+                }
+                for share in (0.25, 0.5, 1.0)
+            ],
+            "repeats": 1,
+            "doubling": {"tasks": round(1.6 * tasks), "mean": 0.0026, "ci95": [-0.0021, 0.0148]},
+            "text": "More tasks are not known to help: simulated.",
+        },
         "models": [single(i) for i in rng.permutation(models).tolist()],
         "groups": [group(i) for i in range(groups)],
         "leave_one_group_out": {
@@ -369,6 +386,14 @@ class TestFigures:
         if report["gap_recovered"]:
             assert "0.679 (95%: 0.651 to 0.702)" in text
             assert f"recover half of the gap {31.2:.{decimals}f}%" in text
+        curve = report["learning_curve"]
+        assert curve["text"] in text
+        for point, name in zip(curve["points"], ("a quarter", "half", "all"), strict=True):
+            shown = f"{name}, {point['tasks']:,} tasks +{100 * point['gain']['mean']:.{decimals}f}"
+            assert shown in text
+            if point["saving"]:
+                saved = abs(100 * point["saving"]["cost_change"]["mean"])
+                assert f"\N{MINUS SIGN}{saved:.1f}% accuracy \N{MINUS SIGN}0.4" in text
         for rescuer in facts["rescuers"]:
             assert not rescuer["solves"] or f"{rescuer['model']} {rescuer['solves']:,}" in text
         for cluster in report["clusters"]:
@@ -382,12 +407,13 @@ class TestFigures:
         """It has neither areas nor calls nor calibration, and its page has no such sections."""
         for costs in (True, False):
             report = simulated(costs=costs, models=2)
-            for name in ("frontier_gain", "aiq", "call_frontier", "gap_recovered", "calibration"):
+            newer = ("frontier_gain", "aiq", "call_frontier", "gap_recovered", "calibration")
+            for name in (*newer, "learning_curve"):
                 del report[name]
             page = Page(page_of(report))
             ids = {attributes.get("id") for attributes in page.all("section")}
             assert "cost" in ids
-            assert ids.isdisjoint({"calls", "calibration"})
+            assert ids.isdisjoint({"calls", "calibration", "tasks"})
             assert "AIQ" not in page.text
 
     def test_every_cell_of_the_heat_map(self) -> None:
@@ -484,7 +510,7 @@ class TestDrawings:
 
     @pytest.mark.slow
     def test_the_line_is_the_pareto_points(self) -> None:
-        report = simulated()
+        report = {**simulated(), "learning_curve": None}
         (line,) = [a for a in Page(page_of(report)).all("polyline") if a["class"] == "line"]
         points = [tuple(map(float, p.split(","))) for p in str(line["points"]).split()]
         costs = [math.log(point["cost_usd"]) for point in report["pareto"]]

@@ -216,7 +216,9 @@ class TestComparison:
         comparison = compare(
             table, table.embedding, embedder="made", folds=3, repeats=2, seed=7, jobs=1
         )
-        report = hypernova.evaluate(table, folds=3, repeats=2, seed=7, jobs=1).to_dict()
+        report = hypernova.evaluate(
+            table, folds=3, repeats=2, seed=7, jobs=1, learning_curve=False
+        ).to_dict()
         rows = {row.router: row for row in comparison.rows}
         pairs = {
             HYPERNOVA: "held_out",
@@ -291,7 +293,9 @@ class TestComparison:
         comparison = compare(
             holed, holed.embedding, embedder="made", folds=3, repeats=1, seed=7, jobs=1
         )
-        report = hypernova.evaluate(holed, folds=3, repeats=1, seed=7, jobs=1).to_dict()
+        report = hypernova.evaluate(
+            holed, folds=3, repeats=1, seed=7, jobs=1, learning_curve=False
+        ).to_dict()
         rows = {row.router: row for row in comparison.rows}
         ours = rows[HYPERNOVA]
         assert ours.accuracy == pytest.approx(report["held_out"]["accuracy"], abs=1e-6)

@@ -56,6 +56,12 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="also hold out each group: kinds of task never seen",
     )
+    parser.add_argument(
+        "--no-learning-curve",
+        dest="learning_curve",
+        action="store_false",
+        help="leave out the figures of routers that learned from fewer tasks",
+    )
     add_skip_shared_to(parser)
     parser.add_argument(
         "--max-tasks",
@@ -91,6 +97,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         clusters=arguments.clusters,
         cluster_prompts=read_cluster_prompts(arguments),
         leave_one_group_out=arguments.leave_one_group_out,
+        learning_curve=arguments.learning_curve,
         skip_shared=arguments.skip_shared,
         **sample,
         vectors=arguments.vectors,

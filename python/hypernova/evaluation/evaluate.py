@@ -13,6 +13,7 @@ import numpy as np
 
 from hypernova.embedder import store_vectors
 from hypernova.errors import EvaluationError, FitError
+from hypernova.evaluation.curve_parts import PartDecisions, curve_splits
 from hypernova.evaluation.evaluation_run import EvaluationRun
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import build_report
@@ -60,6 +61,7 @@ def evaluate(
     cluster_prompts: Sequence[str] | None = None,
     device: Device = "cpu",
     leave_one_group_out: bool = False,
+    learning_curve: bool = True,
     skip_shared: bool = False,
     max_tasks: int = MAX_TASKS,
     vectors: str | os.PathLike[str] | None = None,
@@ -87,6 +89,9 @@ def evaluate(
         device: As in `fit`.
         leave_one_group_out: Leave out each named group as well, to measure routing on a
             kind of task never seen.
+        learning_curve: Learn from a quarter and a half of the training parts of one repeat as
+            well, to tell how many tasks are enough. With ten repeats that takes a twentieth of
+            the time, with one a third.
         skip_shared: As in `fit`. Shared text is found once, in the texts of all prompts; a
             group that is left out takes no part in that. By default shared text is kept, and
             where many prompts share some, the first repeat is run without it as well.
@@ -142,6 +147,11 @@ def evaluate(
     if cluster_prompts is not None:
         notes.append(f"Clusters are found on {len(cluster_prompts):,} other prompts.")
     splits = list(fold_splits(prompts, folds, repeats, seed))
+    parts: dict[float, list[Split]] = {}
+    if learning_curve:
+        parts = curve_splits(
+            splits, prompts, groups, repeats=repeats, clusters=clusters, seed=seed, notes=notes
+        )
     weights = cost_weights(table)
     weights_of_calls = [] if weights else call_weights()
     calls: list[partial[Any]] = [
@@ -175,6 +185,11 @@ def evaluate(
             )
             for split in left_out
         ),
+        *(
+            partial(decide_split, table, points, split, clusters, weights, cluster_vectors)
+            for of_share in parts.values()
+            for split in of_share
+        ),
     ]
     shared_arguments = [table, points, cluster_vectors]
     first_repeat = [replace(split, shuffle_seeds=()) for split in splits if split.repeat == 0]
@@ -194,6 +209,12 @@ def evaluate(
     )
     notes += in_sample.uncomparable
     texts = texts_read(table, used)
+    rest = decisions[len(splits) :]
+    of_parts = iter(rest[len(left_out) :])
+    curve_parts = [
+        PartDecisions(share, of_share, [next(of_parts) for _ in of_share])
+        for share, of_share in parts.items()
+    ]
     run = EvaluationRun(
         table=table,
         vectors=points,
@@ -211,7 +232,8 @@ def evaluate(
         splits=splits,
         decisions=decisions[: len(splits)],
         group_splits=left_out,
-        group_decisions=decisions[len(splits) :][: len(left_out)],
+        group_decisions=rest[: len(left_out)],
+        curve_parts=curve_parts,
         notes=notes,
         texts=texts,
         shared_text=shared_field(
@@ -219,7 +241,7 @@ def evaluate(
             shared,
             first_repeat,
             decisions[: len(first_repeat)],
-            decisions[len(splits) + len(left_out) :],
+            rest[len(left_out) + sum(map(len, parts.values())) :],
             skipped=skip_shared,
         ),
         alike_prompts=None if used is None else alike_field(table, texts, points),

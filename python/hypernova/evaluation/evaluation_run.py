@@ -13,6 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hypernova.evaluation.curve_parts import PartDecisions
     from hypernova.evaluation.protocol import InSampleFit, Split, SplitDecisions
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
@@ -40,6 +41,8 @@ class EvaluationRun:
         decisions: One for each of ``splits``.
         group_splits: The groups that were left out.
         group_decisions: One for each of ``group_splits``.
+        curve_parts: Smaller training parts of the first repeats, by rising share; empty if not
+            asked for.
         notes: Notes from before the figures.
         texts: (tasks,) the text of each prompt that was embedded.
         shared_text: The report's field.
@@ -63,6 +66,7 @@ class EvaluationRun:
     decisions: Sequence[SplitDecisions]
     group_splits: Sequence[Split]
     group_decisions: Sequence[SplitDecisions]
+    curve_parts: Sequence[PartDecisions]
     notes: list[str]
     texts: Sequence[str]
     shared_text: dict[str, Any] | None

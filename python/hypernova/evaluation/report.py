@@ -53,6 +53,8 @@ class Report(ReportFields):
         group_given: Figures of the router where the caller names each prompt's group; None where
             fewer than two groups have enough tasks.
         calibration: How far held-out success estimates can be taken at their word.
+        learning_curve: Gain and saving with a quarter, half and all of the training part, and
+            what twice as many tasks would add; None if not asked for, or of too few tasks.
         models: Each single model.
         groups: Each named group.
         leave_one_group_out: Figures on groups never seen; None if not asked for.

@@ -30,6 +30,7 @@ from hypernova.evaluation.frontier_fields import (
     GapRecovered,
     QualityArea,
 )
+from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -251,6 +252,7 @@ class ReportFields:
     gap_recovered: GapRecovered | None = None
     calibration: Calibration | None = None
     group_given: GroupGiven | None = None
+    learning_curve: LearningCurve | None = None
     models: tuple[SingleModel, ...]
     groups: tuple[GroupFigures, ...]
     leave_one_group_out: LeaveOneGroupOut | None
@@ -339,6 +341,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         "gap_recovered": _gap_recovered(values.get("gap_recovered")),
         "calibration": _calibration(values.get("calibration")),
         "group_given": _group_given(values.get("group_given")),
+        "learning_curve": _learning_curve(values.get("learning_curve")),
         "models": tuple(SingleModel(**row) for row in values["models"]),
         "groups": tuple(GroupFigures(**row) for row in values["groups"]),
         "leave_one_group_out": left_out
@@ -404,4 +407,18 @@ def _group_given(values: dict[str, Any] | None) -> GroupGiven | None:
         held_out=Figure(**values["held_out"]),
         best_of_group=Figure(**values["best_of_group"]),
         **{name: _gain(values[name]) for name in gains},
+    )
+
+
+def _learning_curve(values: dict[str, Any] | None) -> LearningCurve | None:
+    if values is None:
+        return None
+    gains = ("gain", "over_smaller", "saving")
+    points = (
+        CurvePoint(**{**point, **{name: _gain(point[name]) for name in gains}})
+        for point in values["points"]
+    )
+    doubling = values["doubling"]
+    return LearningCurve(
+        **{**values, "points": tuple(points), "doubling": doubling and Doubling(**doubling)}
     )

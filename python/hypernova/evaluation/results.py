@@ -43,6 +43,7 @@ from hypernova.evaluation.frontiers import (
 from hypernova.evaluation.group_figures import ROUTER as GROUP_GIVEN
 from hypernova.evaluation.group_figures import add_group_given, group_given
 from hypernova.evaluation.intervals import DRAWS
+from hypernova.evaluation.learning_curve import learning_curve
 from hypernova.evaluation.protocol import seed_of, test_to_train
 from hypernova.evaluation.report import Report
 from hypernova.evaluation.report_fields import (
@@ -133,6 +134,7 @@ def build_report(run: EvaluationRun) -> Report:
         call_frontier=call_frontier(run, figures) if run.call_weights else None,
         gap_recovered=gap_recovered(run, figures, order, overlap) if order else None,
         calibration=calibration(run),
+        learning_curve=learning_curve(run),
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
         group_given=group_given(figures),

@@ -76,6 +76,7 @@ def lines(report: ReportFields) -> list[str]:
                 "over a random mix of two models at the same cost, mean over all cost weights: "
                 f"{_points(over_mix.mean, over_mix.ci95)}"
             )
+    written += _learning_curve(report)
     for text in _closing(report):
         written += _wrapped(text) or [""]
     for note in report.notes:
@@ -110,6 +111,26 @@ def _closing(report: ReportFields) -> list[str]:
             f"{calibration.brier:.3f}, of plain rates {calibration.brier_of_rates:.3f}"
         )
     return ["", *written] if written and not report.pareto else written
+
+
+def _learning_curve(report: ReportFields) -> list[str]:
+    """Write gain and saving by the number of tasks, and what more would add."""
+    curve = report.learning_curve
+    if curve is None:
+        return []
+    written = ["", "gain of routers that learned from a part of the training tasks"]
+    for point in curve.points:
+        ends = point.gain.ci95
+        gain = "unknown" if ends is None else _points(point.gain.mean, ends)
+        written.append(f"{point.label:32}  {gain}")
+    saved = [
+        f"{point.label:32}  {points(change.mean)}%, accuracy {points(point.saving.mean, 2)} points"
+        for point in curve.points
+        if point.saving is not None and (change := point.saving.cost_change) is not None
+    ]
+    if saved:
+        written += ["their cost, under the weight that lost no accuracy on the other folds", *saved]
+    return [*written, *_wrapped(curve.text)]
 
 
 def _percent(share: float) -> str:

@@ -34,6 +34,8 @@ MARGIN = 0.01
 WORTHWHILE = 0.01
 # With fewer prompts a percentile interval is known to be too narrow.
 FEW_PROMPTS = 50
+# With fewer prompts a note says whether more tasks would help.
+SMALL_TABLE = 1000
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,7 @@ def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: 
             f"If the gain is what it seems, about {tasks:,} tasks would have an even chance to "
             "prove it."
         )
+    found += few_tasks_notes(report)
     left_out = report.leave_one_group_out
     lost = left_out.gain if left_out else None
     if left_out and lost and lost.mean is not None and lost.ci95 and lost.ci95.high < 0:
@@ -291,6 +294,25 @@ def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: 
                     f"Odd: {meaning} is as accurate as the router; the gain over the best single "
                     "model may not come from the prompts."
                 )
+    return found
+
+
+def few_tasks_notes(report: ReportFields) -> list[str]:
+    """Say of a small table whether more tasks would help; empty for a large one."""
+    curve = report.learning_curve
+    if curve is None or report.dataset.different_prompts >= SMALL_TABLE:
+        return []
+    found = []
+    losing = [point for point in curve.points[:-1] if point.gain.ci95 and point.gain.ci95.high < 0]
+    if losing:
+        found.append(
+            f"Routers that learned from {losing[-1].tasks:,} tasks lost "
+            f"{points(losing[-1].gain.mean).lstrip('+-')} points to the best single model."
+        )
+    if curve.doubling is None or not curve.doubling.is_proven:
+        found.append(
+            f"Whether more tasks would help is not to be seen from {report.dataset.tasks:,}."
+        )
     return found
 
 

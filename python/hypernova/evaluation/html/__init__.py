@@ -5,7 +5,7 @@ Not here: computing figures; `render` writes those of the report, and names the 
 - ``markup``: elements and tables, every string escaped
 - ``number_format``, ``scale``: numbers as text, and as positions in a drawing
 - ``summary``, ``accuracies``, ``frontier``, ``calls``, ``models``, ``clusters``, ``groups``,
-  ``calibration``, ``protocol``: the sections
+  ``learning_curve``, ``calibration``, ``protocol``: the sections
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hypernova.evaluation.html.calls import calls
 from hypernova.evaluation.html.clusters import descriptions, heat_map
 from hypernova.evaluation.html.frontier import frontier
 from hypernova.evaluation.html.groups import groups, leave_one_group_out
+from hypernova.evaluation.html.learning_curve import learning_curve
 from hypernova.evaluation.html.markup import el, trusted
 from hypernova.evaluation.html.models import complementarity, models
 from hypernova.evaluation.html.number_format import NumberFormat
@@ -61,6 +62,7 @@ def render(report: ReportFields) -> str:
             accuracies(report, numbers),
             frontier(report, numbers),
             calls(report, numbers),
+            learning_curve(report, numbers),
             complementarity(report, numbers),
             heat_map(report, numbers),
             descriptions(report, numbers),
