@@ -13,6 +13,7 @@ import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, estimates_of
 from hypernova.evaluation.baselines import Hull, well_tried
+from hypernova.evaluation.estimated_table import EstimatedTable, kinds_of
 from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.estimates.sums import mean_known
@@ -206,8 +207,12 @@ def decide_split(
         shape = len(weights), len(split.test)
         return np.array([d.model_indices for d in routed], dtype=np.int32).reshape(shape)
 
-    single, hull = learned.part.by_cell.default_model, Hull.of(train)
-    rates, tried = mean_known(train.score), well_tried(train)
+    filled = train
+    if np.isnan(train.score).any() or np.isnan(train.cost_usd).any():
+        kinds = kinds_of(train.groups, artifact.decide_many(train_vectors).clusters)
+        filled = EstimatedTable.of(train, kinds).filled
+    single, hull = learned.part.by_cell.default_model, Hull.of(train, filled)
+    rates, tried = mean_known(filled.score), well_tried(train)
     others = np.where(tried & (np.arange(len(rates)) != single), rates, np.nan)
     pair = _spanning_pair(rates, hull) if margins else None
     found = None
@@ -225,7 +230,7 @@ def decide_split(
             "clusters": learned.setting.clusters,
             "guard_z": learned.setting.guard_z,
         },
-        rates=rates,
+        rates=mean_known(train.score),
         estimates=found,
         by_calls=under(
             call_weights, {model: float(m == single) for m, model in enumerate(table.models)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypernova.evaluation.html.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.figure_fields import Interval
+    from hypernova.evaluation.figure_fields import Estimated, Interval
     from hypernova.evaluation.report_fields import ReportFields
 
 # With fewer tasks a second decimal would be noise.
@@ -75,6 +75,12 @@ def usd(cost: float | None) -> str:
 def relative(change: float | None) -> str:
     """Write a relative change in per cent, with its sign."""
     return "unknown" if change is None else signed(100 * change, 1) + "%"
+
+
+def share_estimated(part: Estimated) -> str:
+    """Write the share of decisions whose outcome is estimated."""
+    share = "less than 1%" if part.share < 0.01 else f"{100 * part.share:.0f}%"
+    return f"{share} of the outcomes estimated"
 
 
 def count(n: float) -> str:
