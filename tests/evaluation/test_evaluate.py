@@ -795,7 +795,7 @@ class TestEvaluate:
         assert {row["group"] for row in left_out["groups"]} == {"a", "b"}
         assert [row["tasks"] for row in left_out["groups"]] == [50, 50]
 
-    def test_holes_are_not_scored(self) -> None:
+    def test_holes_are_estimated(self) -> None:
         table = two_kinds(n=160)
         rng = np.random.default_rng(0)
         score = np.where(rng.random((160, 2)) < 0.2, NAN, table.score)
@@ -805,6 +805,8 @@ class TestEvaluate:
         assert report["dataset"]["tasks"] < 160
         assert report["held_out"]["n"] < report["dataset"]["tasks"]
         assert report["gain"]["tasks"] <= report["held_out"]["n"]
+        assert report["held_out"]["estimated"]["measured"] > 0.8
+        assert 0.1 < report["held_out"]["estimated"]["share"] < 0.3
         assert "left out" in report["notes"][0]
         assert any("without an outcome" in note for note in report["notes"])
 

@@ -129,9 +129,9 @@ class PairedFigures:
         mean = float(mean_known(tasks))
         drawn = interval(self._drawn["gain", name, base])
         overlap = self._test_to_train[name, base]
-        measured, ends = tasks, None
+        ours, theirs = self._outcomes[name], self._outcomes[base]
+        measured, ends = mean_known(ours.known_score - theirs.known_score), None
         if ("measured", name, base) in self._rows:
-            measured = mean_known(self._rows["measured", name, base])
             of_measured = interval(self._drawn["measured", name, base])
             ends = widened(of_measured, float(mean_known(measured)), overlap)
         return Gain(

@@ -50,6 +50,8 @@ class OutcomeModel:
         known: (tasks, models) whether there is an outcome.
         noise: Variance of an outcome around its expectation.
         task_variance: Variance of the task effects within a kind.
+        model_variance: Variance of the model effects.
+        interaction_variance: (kinds,) of the interactions.
         lean: (tasks,) share of the sum of a task's residuals that is its effect.
         expected: (kinds, models) expected score of a task of mean difficulty.
         filled: (tasks, models) the scores, with estimates from 0 to 1 where they are missing.
@@ -63,6 +65,8 @@ class OutcomeModel:
     known: Known
     noise: float
     task_variance: float
+    model_variance: float
+    interaction_variance: Floats
     lean: Floats
     expected: Floats
     filled: Floats
@@ -105,6 +109,8 @@ class OutcomeModel:
             known=known,
             noise=noise,
             task_variance=task_variance,
+            model_variance=found.model_variance,
+            interaction_variance=found.variance,
             lean=lean,
             expected=expected,
             filled=np.where(known, score, np.clip(estimate, 0.0, 1.0)),
@@ -197,6 +203,8 @@ class _Effects:
     main: Floats
     loading: Floats
     spread: Floats
+    variance: Floats
+    model_variance: float
 
     @classmethod
     def find(cls, information: Floats, evidence: Floats) -> _Effects:
@@ -295,5 +303,12 @@ class _Effects:
             own += np.outer(moved[:, n_models + kind], pull.sum(axis=1))
             products[kind] = interaction * of_models - np.diag(moved[:, :n_models])
             squares[kind] = interaction**2 + np.diag(spread[kind]) + np.diag(own)
-        found = cls(expected=expected, main=main, loading=loading, spread=spread)
+        found = cls(
+            expected=expected,
+            main=main,
+            loading=loading,
+            spread=spread,
+            variance=variance,
+            model_variance=model_variance,
+        )
         return found, squares_of_models, products, squares

@@ -147,7 +147,14 @@ def build_report(run: EvaluationRun) -> Report:
         complementarity=complementarity(table.score, models, hindsight),
         settings=tuple(_settings(run.decisions)),
         clusters=_clusters(run, artifact),
-        verdict=verdict(gain, by_prompts, models[single], frontier, rows),
+        verdict=verdict(
+            gain,
+            by_prompts,
+            models[single],
+            frontier,
+            rows,
+            figures.figure("held_out").accuracy,
+        ),
         notes=(),
     )
     found = notes(

@@ -92,6 +92,7 @@ def verdict(
     single: str,
     frontier: Sequence[WeightedResult],
     models: Sequence[SingleModel],
+    accuracy: float | None = None,
 ) -> str:
     """Write the verdict.
 
@@ -101,6 +102,7 @@ def verdict(
         single: The best single model.
         frontier: Results by rising cost weight.
         models: Every single model.
+        accuracy: Of the router.
     """
     if gain.ci95 is None or (gain.estimated is not None and not gain.tasks):
         return (
@@ -112,6 +114,13 @@ def verdict(
     # on one of them, whatever the prompts say.
     by_prompts = over_shuffled.ci95 is not None and over_shuffled.ci95.low > 0
     if gain.is_proven and by_prompts:
+        plain = _more_accurate(accuracy, models)
+        if plain is not None:
+            return (
+                f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}), but on all "
+                f"tasks {plain.model} alone is estimated to be as accurate as the router; use "
+                f"{plain.model} for everything until the models have been run on the same tasks"
+            )
         return (
             f"Route: {_points(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
             f"{_estimated(gain)}"
@@ -198,6 +207,25 @@ def _as_good(figure: Figure, models: Sequence[SingleModel]) -> SingleModel | Non
         and model.cost_usd is not None
         and model.cost_usd <= figure.cost_usd
         and model.accuracy >= figure.accuracy
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _more_accurate(accuracy: float | None, models: Sequence[SingleModel]) -> SingleModel | None:
+    """Find the best single model that is as accurate as the router, by estimated outcomes.
+
+    Where outcomes are missing the best single model of a fold may be one that was run on easy
+    tasks, and a gain over it is none.
+
+    Returns:
+        None where every outcome is known.
+    """
+    if accuracy is None or all(model.estimated is None for model in models):
+        return None
+    found = [
+        (model.accuracy, model)
+        for model in models
+        if model.accuracy is not None and model.accuracy >= accuracy
     ]
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
