@@ -11,6 +11,7 @@ import pytest
 from hypernova.evaluation.cost_model import CostModel
 from hypernova.evaluation.estimated_table import kinds_of
 from hypernova.evaluation.outcome_model import OutcomeModel
+from support.factories import make_table
 
 # Half of the values of Student's distribution with 4 degrees of freedom lie nearer to 0.
 QUARTILE = 0.740697
@@ -194,12 +195,28 @@ class TestCosts:
 
 
 class TestKinds:
+    @staticmethod
+    def table(score, groups=None):
+        vectors = np.tile(np.eye(4, dtype=np.float32)[0], (len(score), 1))
+        return make_table(vectors, score, groups=groups)
+
     def test_named_groups_with_small_ones_together(self) -> None:
         groups = ["a"] * 30 + ["b"] * 25 + ["c"] * 3 + [None] * 2
-        found = kinds_of(groups, np.zeros(60, dtype=int))
+        found = kinds_of(self.table(np.ones((60, 2)), groups), np.zeros(60, dtype=int))
         assert found.tolist() == [0] * 30 + [1] * 25 + [2] * 5
 
     @pytest.mark.parametrize("group", [None, "one"])
-    def test_clusters_where_no_two_groups_are_named(self, group) -> None:
-        found = kinds_of([group] * 60, np.repeat([7, 3], 30))
+    def test_without_two_groups_tasks_that_the_same_models_were_run_on(self, group) -> None:
+        score = np.ones((90, 3))
+        score[:30, 0] = np.nan
+        score[[85, 86, 87, 88, 89], 1] = np.nan
+        found = kinds_of(self.table(score, [group] * 90), np.repeat([7, 3], 45))
+        assert len(set(found[:30])) == len(set(found[30:85])) == 1
+        assert len(set(found)) == 3  # the last five are too few, and have their cluster
+
+    def test_clusters_where_each_task_lacks_others(self) -> None:
+        rng = np.random.default_rng(0)
+        score = np.where(rng.random((60, 9)) < 0.5, np.nan, 1.0)
+        score[:, 0] = 1.0
+        found = kinds_of(self.table(score), np.repeat([7, 3], 30))
         assert found.tolist() == [1] * 30 + [0] * 30

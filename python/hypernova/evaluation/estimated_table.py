@@ -19,7 +19,7 @@ from hypernova.evaluation.outcome_model import OutcomeModel
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
@@ -29,19 +29,28 @@ MIN_TASKS_OF_KIND = 20
 MAX_KINDS = 64
 
 
-def kinds_of(groups: Sequence[str | None], clusters: Ints) -> Ints:
-    """Number the kinds of tasks: the named groups, or clusters where there are not two groups.
+def kinds_of(table: OutcomeTable, clusters: Ints) -> Ints:
+    """Number the kinds of tasks: the named groups, if there are two.
+
+    Without them, tasks that the same models were run on are a kind, if they are enough: where
+    models were run on some benchmarks and not on others, that tells the benchmarks apart. The
+    other tasks have the kind of their cluster.
 
     Args:
-        groups: (tasks,) names of groups, None where a task has none.
+        table: Outcomes.
         clusters: (tasks,) the nearest cluster of each task.
 
     Returns:
         (tasks,) numbers from 0, all of which occur; small kinds are one.
     """
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
-    named = len(numbers) - (None in numbers) > 1
-    kinds = np.array([numbers[name] for name in groups]) if named else clusters
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(table.groups))}
+    if len(numbers) - (None in numbers) > 1:
+        kinds = np.array([numbers[name] for name in table.groups])
+    else:
+        known = ~np.isnan(table.score)
+        _, alike, n = np.unique(known, axis=0, return_inverse=True, return_counts=True)
+        alike = alike.ravel()
+        kinds = np.where(n[alike] >= MIN_TASKS_OF_KIND, alike, len(n) + clusters)
     found, place, n = np.unique(kinds, return_inverse=True, return_counts=True)
     largest = np.argsort(-n, kind="stable")[:MAX_KINDS]
     kept = np.zeros(len(found), dtype=bool)
@@ -75,18 +84,29 @@ class EstimatedTable:
             table: Outcomes; each task has one.
             kinds: As `kinds_of` gives them.
         """
-        scores = OutcomeModel.fit(table.score, kinds) if np.isnan(table.score).any() else None
-        unknown = np.isnan(table.cost_usd)
-        priced = ~unknown.all(axis=0)
-        costs = CostModel.fit(table.cost_usd, kinds) if unknown[:, priced].any() else None
-        if scores is None and costs is None:
+        lacks_score, lacks_cost = _lacks(table)
+        if not lacks_score and not lacks_cost:
             return cls(table, table, None, None)
+        scores = OutcomeModel.fit(table.score, kinds) if lacks_score else None
+        costs = CostModel.fit(table.cost_usd, kinds) if lacks_cost else None
         filled = replace(
             table,
             score=table.score if scores is None else scores.filled.astype(np.float64),
             cost_usd=table.cost_usd if costs is None else costs.filled.astype(np.float64),
         )
         return cls(table, filled, scores, costs)
+
+    @classmethod
+    def by_kind(cls, table: OutcomeTable, find_clusters: Callable[[], Ints]) -> EstimatedTable:
+        """Find the kinds of tasks, and estimate what is missing.
+
+        Args:
+            table: Outcomes; each task has one.
+            find_clusters: Gives the nearest cluster of each task, (tasks,); asked if needed.
+        """
+        if not any(_lacks(table)):
+            return cls(table, table, None, None)
+        return cls.of(table, kinds_of(table, find_clusters()))
 
     def chosen(self, models: Ints) -> StrategyOutcomes:
         """Look up the outcomes of the chosen models, (repeats, tasks); -1 is no model."""
@@ -146,6 +166,13 @@ class EstimatedTable:
             missing=MissingCells.summed((each, 1.0) for each in cells) if cells else None,
             estimated_usd=dollars,
         )
+
+
+def _lacks(table: OutcomeTable) -> tuple[bool, bool]:
+    """Say whether scores are missing, and costs of models that have some."""
+    unknown = np.isnan(table.cost_usd)
+    priced = ~unknown.all(axis=0)
+    return bool(np.isnan(table.score).any()), bool(unknown[:, priced].any())
 
 
 def averaged(strategies: Sequence[StrategyOutcomes]) -> StrategyOutcomes:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, estimates_of
 from hypernova.evaluation.baselines import Hull, well_tried
-from hypernova.evaluation.estimated_table import EstimatedTable, kinds_of
+from hypernova.evaluation.estimated_table import EstimatedTable
 from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.estimates.sums import mean_known
@@ -207,10 +207,10 @@ def decide_split(
         shape = len(weights), len(split.test)
         return np.array([d.model_indices for d in routed], dtype=np.int32).reshape(shape)
 
-    filled = train
-    if np.isnan(train.score).any() or np.isnan(train.cost_usd).any():
-        kinds = kinds_of(train.groups, artifact.decide_many(train_vectors).clusters)
-        filled = EstimatedTable.of(train, kinds).filled
+    # Single models are compared on the same tasks.
+    filled = EstimatedTable.by_kind(
+        train, lambda: artifact.decide_many(train_vectors).clusters
+    ).filled
     single, hull = learned.part.by_cell.default_model, Hull.of(train, filled)
     rates, tried = mean_known(filled.score), well_tried(train)
     others = np.where(tried & (np.arange(len(rates)) != single), rates, np.nan)

@@ -20,7 +20,7 @@ from hypernova.evaluation.baselines import (
     oracle,
     well_tried,
 )
-from hypernova.evaluation.estimated_table import EstimatedTable, averaged, kinds_of
+from hypernova.evaluation.estimated_table import EstimatedTable, averaged
 from hypernova.evaluation.figure_fields import (
     GainOverShuffled,
     HindsightFigure,
@@ -80,8 +80,7 @@ def build_report(run: EvaluationRun) -> Report:
     artifact = Artifact.from_bytes(run.in_sample.artifact)
     hindsight = run.in_sample.single
     chosen = run.by_task([d.chosen for d in run.decisions])
-    kinds = kinds_of(table.groups, artifact.decide_many(run.vectors).clusters)
-    estimated = EstimatedTable.of(table, kinds)
+    estimated = EstimatedTable.by_kind(table, lambda: artifact.decide_many(run.vectors).clusters)
     figures, order = _figures(run, estimated, artifact, chosen)
     overlap = test_to_train(run.splits)
 
