@@ -27,7 +27,7 @@ LEANING = 10.0
 
 @dataclass(frozen=True)
 class CostModel:
-    """What the known costs say of the unknown ones.
+    """A model of the costs, fitted to the known ones.
 
     Attributes:
         kinds: (tasks,) the kind of each task, from 0.

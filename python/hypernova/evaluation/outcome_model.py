@@ -43,7 +43,7 @@ MIN_VARIANCE = 1e-6
 
 @dataclass(frozen=True)
 class OutcomeModel:
-    """What the known outcomes say of the missing ones.
+    """The mixed model, fitted to the known outcomes.
 
     Attributes:
         kinds: (tasks,) the kind of each task, from 0.

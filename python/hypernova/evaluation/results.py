@@ -177,7 +177,8 @@ def _wanted(run: EvaluationRun, cells: MissingCells) -> list[str]:
     for model, group in sorted(weights, key=lambda key: (-weights[key], key))[:RUNS]:
         where = "" if group < 0 else f" on {run.group_names[group]}"
         lacks = np.isnan(run.table.score[run.groups == group, model]).sum()
-        named.append(f"{run.table.models[model]}{where} ({lacks:,} tasks)")
+        tasks = "1 task" if lacks == 1 else f"{lacks:,} tasks"
+        named.append(f"{run.table.models[model]}{where} ({tasks})")
     return named
 
 

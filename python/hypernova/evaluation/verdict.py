@@ -346,8 +346,8 @@ def notes(
         found.append("No cost above zero is known: nothing is said about cost.")
     elif dataset.costs < 1:
         found.append(
-            f"Costs are known for {_share(dataset.costs)} of the outcomes; figures "
-            "on cost are of those, and unknown is not counted as zero."
+            f"Costs are known for {_share(dataset.costs)} of the outcomes; unknown ones are "
+            "estimated where the model has any, and none is counted as zero."
         )
     if not dataset.groups:
         found.append("The table names no groups: no mean over groups, no best model per group.")
