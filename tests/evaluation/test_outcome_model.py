@@ -152,8 +152,10 @@ def test_little_evidence_is_no_error(kinds) -> None:
     equal = np.where(rng.random((40, 3)) < 0.3, np.nan, 1.0)
     equal[:, 0] = 1.0
     for score in (apart, none, equal):
-        filled = OutcomeModel.fit(score, kinds).filled
+        model = OutcomeModel.fit(score, kinds)
+        filled = model.filled
         assert not np.isnan(filled).any()
+        assert all(np.isfinite(each).all() for each in model.draw_errors(rng, 10))
         assert filled.min() >= 0
         assert filled.max() <= 1
     np.testing.assert_allclose(OutcomeModel.fit(equal, kinds).filled, 1.0)
