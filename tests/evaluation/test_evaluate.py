@@ -121,7 +121,8 @@ class TestBaselines:
     @given(tables())
     def test_group_oracle_takes_one_model_for_a_group(self, table) -> None:
         groups, _ = numbers(table.groups)
-        found = baselines.group_oracle(table, groups)
+        chosen = baselines.best_of_groups(table, groups)
+        found = baselines.chosen_outcomes(table, chosen)
         for group in set(groups.tolist()):
             members = [t for t in range(table.n_tasks) if groups[t] == group]
             outcomes = {
@@ -578,7 +579,7 @@ class TestVerdict:
         assert rule.tasks_to_decide(self.gain(-0.005, -0.02, 0.015)) is None
 
 
-FIGURE = {"accuracy", "ci95", "cost_usd", "macro", "n"}
+FIGURE = {"accuracy", "ci95", "cost_usd", "macro", "n", "estimated"}
 FIELDS = {
     "version": None,
     "hypernova": None,
@@ -597,20 +598,20 @@ FIELDS = {
     "oracle": FIGURE,
     "shuffled_clusters": FIGURE,
     "cost_matched_mix": FIGURE,
-    "gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
+    "gain": {"mean", "ci95", "macro", "tasks", "cost_change", "estimated"},
     "shared_text": None,
     "alike_prompts": None,
-    "gain_over_shuffled": {"mean", "ci95", "tasks"},
-    "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd", "over_mix"}],
-    "frontier_gain": {"mean", "ci95", "macro", "tasks", "cost_change"},
+    "gain_over_shuffled": {"mean", "ci95", "tasks", "estimated"},
+    "pareto": [{"cost_weight", "accuracy", "ci95", "cost_usd", "over_mix", "estimated"}],
+    "frontier_gain": {"mean", "ci95", "macro", "tasks", "cost_change", "estimated"},
     "aiq": {"router", "single_models", "low_usd", "high_usd"},
     "call_frontier": None,
     "gap_recovered": None,
     "calibration": {"error", "brier", "brier_of_rates", "n", "bins"},
     "learning_curve": {"points", "repeats", "doubling", "text"},
     "group_given": None,  # no two groups have 20 tasks each
-    "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken"}],
-    "groups": [{"group", "tasks", "accuracy", "best_single", "gain"}],
+    "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken", "estimated"}],
+    "groups": [{"group", "tasks", "accuracy", "best_single", "gain", "estimated"}],
     "leave_one_group_out": {"held_out", "best_single", "gain", "novel", "groups"},
     "complementarity": {"model", "failed", "solved_by_another", "rescuers"},
     "settings": [None],
@@ -659,7 +660,7 @@ class TestEvaluate:
                 assert values[name]
                 assert all(row.keys() == fields[0] for row in values[name]), name
         assert values["leave_one_group_out"]["groups"][0].keys() == {
-            "group", "tasks", "accuracy", "best_single", "gain", "novel",
+            "group", "tasks", "accuracy", "best_single", "gain", "estimated", "novel",
         }  # fmt: skip
         assert [weight["cost_weight"] for weight in values["pareto"]] == sorted(
             weight["cost_weight"] for weight in values["pareto"]
@@ -700,8 +701,10 @@ class TestEvaluate:
         artifact = hypernova.fit(table, **options)
         other = hypernova.fit(table, clusters=4, seed=3)
         assert not np.array_equal(artifact.centroids, other.centroids)
-        fitted = artifact.metadata["in_sample"]
-        assert report["in_sample"]["accuracy"] == fitted["accuracy"]
+        # The table has holes: `fit` leaves out what it cannot score.
+        fitted, in_sample = artifact.metadata["in_sample"], report["in_sample"]
+        assert in_sample["estimated"]["measured"] == fitted["accuracy"]
+        assert in_sample["estimated"]["low"] < in_sample["accuracy"]
         assert "Clusters are found on 160 other prompts." in report["notes"]
 
     def test_a_fold_learns_with_the_other_prompts(self, evaluated) -> None:
@@ -793,7 +796,7 @@ class TestEvaluate:
         assert {row["group"] for row in left_out["groups"]} == {"a", "b"}
         assert [row["tasks"] for row in left_out["groups"]] == [50, 50]
 
-    def test_holes_are_not_scored(self) -> None:
+    def test_holes_are_estimated(self) -> None:
         table = two_kinds(n=160)
         rng = np.random.default_rng(0)
         score = np.where(rng.random((160, 2)) < 0.2, NAN, table.score)
@@ -803,6 +806,8 @@ class TestEvaluate:
         assert report["dataset"]["tasks"] < 160
         assert report["held_out"]["n"] < report["dataset"]["tasks"]
         assert report["gain"]["tasks"] <= report["held_out"]["n"]
+        assert report["held_out"]["estimated"]["measured"] > 0.8
+        assert 0.1 < report["held_out"]["estimated"]["share"] < 0.3
         assert "left out" in report["notes"][0]
         assert any("without an outcome" in note for note in report["notes"])
 

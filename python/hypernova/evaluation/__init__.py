@@ -5,6 +5,8 @@ Not here: learning or routing of its own; each fold runs the code that users run
 - ``evaluate``: from a table to a report
 - ``protocol``: split the tasks, learn and route each split
 - ``baselines``: random choice, mixes, oracles
+- ``estimated_table``, ``missing_cells``: strategies on a table whose missing outcomes are estimated
+- ``outcome_model``, ``cost_model``, ``estimate_errors``: the estimates, and draws of their errors
 - ``figures``, ``intervals``: from outcomes to figures with intervals
 - ``frontiers``, ``areas``, ``calibration``: areas under curves, calls, and estimates at their word
 - ``group_given``, ``group_figures``: the router whose caller names each prompt's group

@@ -14,6 +14,7 @@ import numpy as np
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
+    from hypernova.evaluation.missing_cells import MissingCells
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
 
@@ -24,12 +25,24 @@ class StrategyOutcomes:
 
     Attributes:
         score: float64 (repeats, tasks), one row if all repeats are equal; NaN where the
-            chosen model has no outcome.
+            chosen model has no outcome, unless that is estimated.
         cost: USD, the same shape; NaN where unknown.
+        measured: ``score`` without estimates; None if there are none.
+        missing: What is estimated in ``score``; None if nothing is.
+        estimated_usd: (kinds, models) sum over the tasks of the estimates in ``cost``; None if
+            there are none.
     """
 
     score: Floats
     cost: Floats
+    measured: Floats | None = None
+    missing: MissingCells | None = None
+    estimated_usd: Floats | None = None
+
+    @property
+    def known_score(self) -> Floats:
+        """Scores without estimates, NaN where the chosen model has no outcome."""
+        return self.score if self.measured is None else self.measured
 
 
 @dataclass(frozen=True)
@@ -74,8 +87,8 @@ def oracle(table: OutcomeTable) -> StrategyOutcomes:
     )
 
 
-def group_oracle(table: OutcomeTable, groups: Ints) -> StrategyOutcomes:
-    """Choose the best model of each group, in hindsight.
+def best_of_groups(table: OutcomeTable, groups: Ints, filled: OutcomeTable | None = None) -> Ints:
+    """Choose the best model of each group, in hindsight: (1, tasks).
 
     Models with less than half as many outcomes in the group as the most tried one take no
     part: a few lucky outcomes are no rate.
@@ -83,15 +96,16 @@ def group_oracle(table: OutcomeTable, groups: Ints) -> StrategyOutcomes:
     Args:
         table: Outcomes.
         groups: (tasks,) group numbers; tasks without a group share -1, and a best model.
+        filled: The table with estimates for missing scores, by which models are compared.
     """
+    compared = (filled or table).score
     chosen = np.zeros(table.n_tasks, dtype=np.int64)
     for group in np.unique(groups):
         members = groups == group
-        score = table.score[members]
-        n = (~np.isnan(score)).sum(axis=0)
-        rate = np.where(2 * n >= max(n.max(), 1), mean_known(score), -np.inf)
+        n = (~np.isnan(table.score[members])).sum(axis=0)
+        rate = np.where(2 * n >= max(n.max(), 1), mean_known(compared[members]), -np.inf)
         chosen[members] = int(np.argmax(rate))
-    return chosen_outcomes(table, chosen[None])
+    return chosen[None]
 
 
 def well_tried(table: OutcomeTable) -> Floats:
@@ -140,10 +154,16 @@ class Hull:
     cost: tuple[float, ...]
 
     @classmethod
-    def of(cls, train: OutcomeTable) -> Hull | None:
-        """Find the models by the outcomes of a training part; None where costs are unknown."""
-        accuracy = np.where(well_tried(train), mean_known(train.score), np.nan)
-        cost = mean_known(train.cost_usd)
+    def of(cls, train: OutcomeTable, filled: OutcomeTable | None = None) -> Hull | None:
+        """Find the models by the outcomes of a training part; None where costs are unknown.
+
+        Args:
+            train: The training part.
+            filled: The same with estimates for what is missing, by which models are compared.
+        """
+        compared = filled or train
+        accuracy = np.where(well_tried(train), mean_known(compared.score), np.nan)
+        cost = mean_known(compared.cost_usd)
         hull = upper_hull(cost, accuracy)
         return cls(tuple(hull), tuple(cost[hull].tolist())) if hull else None
 

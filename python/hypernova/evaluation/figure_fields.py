@@ -18,15 +18,36 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Estimated:
+    """Decisions in a figure or gain whose outcome is missing, and is estimated.
+
+    Attributes:
+        share: Share of the decisions, 0 to 1.
+        low: Least mean that is possible, whatever the missing outcomes are.
+        high: Greatest mean that is possible.
+        measured: Mean over the decisions that have outcomes; None without any.
+        ci95: Its interval; None of a figure, which is not tested.
+    """
+
+    share: float
+    low: float
+    high: float
+    measured: float | None
+    ci95: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figure:
     """Accuracy and cost of one way to choose models.
 
     Attributes:
-        accuracy: Mean score over tasks, 0 to 1; None if no decision could be scored.
+        accuracy: Mean score over tasks, 0 to 1, missing outcomes estimated; None without a
+            decision.
         ci95: Interval of the accuracy.
-        cost_usd: Mean known cost of a scored task; None if no cost is known.
+        cost_usd: Mean cost of a task, unknown costs estimated; None if no cost is known.
         macro: Mean over the named groups of the group's mean score; None without groups.
         n: Number of tasks scored.
+        estimated: What of the accuracy is estimated; None if each decision has an outcome.
     """
 
     accuracy: float | None
@@ -34,6 +55,7 @@ class Figure:
     cost_usd: float | None
     macro: float | None
     n: int
+    estimated: Estimated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +77,7 @@ class CostChange:
     """Relative change in cost: -0.2 is a fifth cheaper.
 
     Attributes:
-        mean: Over the tasks where both costs are known.
+        mean: Over the tasks where both costs are known or estimated.
         ci95: Its interval.
     """
 
@@ -68,11 +90,12 @@ class Gain:
     """Accuracy of the router less that of the best single model, paired by task.
 
     Attributes:
-        mean: Over the tasks that both have an outcome for; None without any.
-        ci95: Its interval; None without such a task.
+        mean: Over all tasks, missing outcomes estimated; None without a decision.
+        ci95: Its interval, with the errors of the estimates; None without a decision.
         macro: Mean over the named groups of the group's gain; None without groups.
         tasks: Number of tasks that both have an outcome for.
         cost_change: Relative change in cost; None if costs are unknown.
+        estimated: What of the mean is estimated; None if nothing is.
     """
 
     mean: float | None
@@ -80,11 +103,20 @@ class Gain:
     macro: float | None
     tasks: int
     cost_change: CostChange | None
+    estimated: Estimated | None = None
 
     @property
     def is_proven(self) -> bool:
-        """Whether the interval lies above 0."""
-        return self.ci95 is not None and self.ci95.low > 0
+        """Whether the interval lies above 0, and that of measured outcomes alone does too."""
+        return self.lies_above(0.0)
+
+    def lies_above(self, bound: float) -> bool:
+        """Whether the interval lies above a bound, and that of measured outcomes alone does too."""
+        if self.ci95 is None or self.ci95.low <= bound:
+            return False
+        if self.estimated is None:
+            return True
+        return self.estimated.ci95 is not None and self.estimated.ci95.low > bound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +145,10 @@ class GainOverShuffled:
     """Accuracy of the router less that of routers that learned from shuffled prompts.
 
     Attributes:
-        mean, ci95, tasks: As in `Gain`.
+        mean, ci95, tasks, estimated: As in `Gain`.
     """
 
     mean: float | None
     ci95: Interval | None
     tasks: int
+    estimated: Estimated | None = None

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.evaluation.figure_fields import CostChange, Figure, Gain
+from hypernova.evaluation.estimate_errors import draw_errors
+from hypernova.evaluation.figure_fields import CostChange, Estimated, Figure, Gain
 from hypernova.evaluation.intervals import draw_means, interval, widened
+from hypernova.evaluation.missing_cells import MissingCells
 from hypernova.evaluation.report_fields import Complementarity, GroupFigures, Rescuer
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:
     from hypernova.evaluation.baselines import StrategyOutcomes
+    from hypernova.evaluation.estimated_table import EstimatedTable
     from hypernova.evaluation.figure_fields import Interval
     from hypernova.numeric import Floats, Ints
 
@@ -33,11 +36,19 @@ class PairedFigures:
         groups: (tasks,) group numbers, -1 where a task has none.
         group_names: Names by group number.
         seed: Seed of the bootstrap.
+        table: The table, which gives the errors of estimates; None if no strategy has any.
     """
 
-    def __init__(self, prompts: Ints, groups: Ints, group_names: list[str], seed: int) -> None:
+    def __init__(
+        self,
+        prompts: Ints,
+        groups: Ints,
+        group_names: list[str],
+        seed: int,
+        table: EstimatedTable | None = None,
+    ) -> None:
         self._prompts, self._groups, self._seed = prompts, groups, seed
-        self._group_names = group_names
+        self._group_names, self._table = group_names, table
         self._rows: dict[tuple[str, ...], Floats] = {}
         self._outcomes: dict[str, StrategyOutcomes] = {}
         self._test_to_train: dict[tuple[str, str], float] = {}
@@ -70,40 +81,66 @@ class PairedFigures:
         ours, theirs = self._outcomes[name], self._outcomes[base]
         saved = ours.cost - theirs.cost
         self._rows["gain", name, base] = ours.score - theirs.score
+        if len(self.missing(name, base)):
+            self._rows["measured", name, base] = ours.known_score - theirs.known_score
         if not np.isnan(saved).all():
             self._rows["saved", name, base] = saved
             self._rows["spent", name, base] = np.where(np.isnan(saved), np.nan, theirs.cost)
 
     def draw(self) -> None:
-        """Run the bootstrap over all that was added, in one pass."""
+        """Run the bootstrap over all that was added, in one pass, and draw errors of estimates."""
         self._drawn = draw_means(self._rows, self._prompts, seed=self._seed)
+        if self._table is None:
+            return
+        missing, usd = {}, {}
+        for key, rows in self._rows.items():
+            kind, name, *rest = key
+            n = int((~np.isnan(rows)).any(axis=0).sum())
+            if kind in ("score", "gain"):
+                missing[key] = self.missing(name, *rest), n
+            elif kind in ("saved", "spent"):
+                ours, theirs = (self._outcomes[each].estimated_usd for each in (name, *rest))
+                if ours is not None and theirs is not None:
+                    usd[key] = (ours - theirs if kind == "saved" else theirs) / max(n, 1)
+        errors = draw_errors(self._table, missing, usd, seed=self._seed)
+        for key, drawn in errors.items():
+            self._drawn[key] = self._drawn[key] + drawn
 
     def figure(self, name: str) -> Figure:
         """Compute accuracy with its interval, cost, mean over groups, and tasks scored."""
         tasks = mean_known(self._outcomes[name].score)
+        measured = mean_known(self._outcomes[name].known_score)
         return Figure(
             accuracy=_known(mean_known(tasks)),
             ci95=interval(self._drawn["score", name]),
             cost_usd=_known(mean_known(mean_known(self._outcomes[name].cost))),
             macro=self._macro(tasks),
-            n=int((~np.isnan(tasks)).sum()),
+            n=int((~np.isnan(measured)).sum()),
+            estimated=self._estimated(tasks, mean_known(measured), None, name),
         )
 
     def unscored(self, name: str) -> float:
         """Compute the share of decisions whose model has no outcome for the task."""
-        return float(np.isnan(self._outcomes[name].score).mean())
+        return float(np.isnan(self._outcomes[name].known_score).mean())
 
     def gain(self, name: str, base: str) -> Gain:
-        """Compute the gain over ``base``, on the tasks that both have an outcome for."""
+        """Compute the gain over ``base``, over all tasks."""
         tasks = self._gains(name, base)
         mean = float(mean_known(tasks))
         drawn = interval(self._drawn["gain", name, base])
+        overlap = self._test_to_train[name, base]
+        ours, theirs = self._outcomes[name], self._outcomes[base]
+        measured, ends = mean_known(ours.known_score - theirs.known_score), None
+        if ("measured", name, base) in self._rows:
+            of_measured = interval(self._drawn["measured", name, base])
+            ends = widened(of_measured, float(mean_known(measured)), overlap)
         return Gain(
             mean=_known(mean),
-            ci95=widened(drawn, mean, self._test_to_train[name, base]),
+            ci95=widened(drawn, mean, overlap),
             macro=self._macro(tasks),
-            tasks=int((~np.isnan(tasks)).sum()),
+            tasks=int((~np.isnan(measured)).sum()),
             cost_change=self._cost_change(name, base),
+            estimated=self._estimated(tasks, mean_known(measured), ends, name, base),
         )
 
     def recovered(
@@ -136,6 +173,7 @@ class PairedFigures:
         """Compute the accuracies and the gain of each named group."""
         ours, theirs = (mean_known(self._outcomes[key].score) for key in (name, base))
         gains = self._gains(name, base)
+        cells = self.missing(name, base)
         members = [self._groups == number for number in range(len(self._group_names))]
         return [
             GroupFigures(
@@ -144,9 +182,43 @@ class PairedFigures:
                 accuracy=_known(mean_known(ours[of_group])),
                 best_single=_known(mean_known(theirs[of_group])),
                 gain=_known(mean_known(gains[of_group])),
+                estimated=cells.within(of_group).decisions() / max(int(of_group.sum()), 1),
             )
             for group, of_group in zip(self._group_names, members, strict=True)
         ]
+
+    def missing(self, name: str, base: str | None = None) -> MissingCells:
+        """Return the missing outcomes of a strategy, less those of another one."""
+        parts = ((self._outcomes[key].missing, sign) for key, sign in ((name, 1.0), (base, -1.0))
+                 if key is not None)  # fmt: skip
+        found = [(cells, sign) for cells, sign in parts if cells is not None]
+        none = np.zeros(0, dtype=np.int64)
+        return MissingCells.summed([*found, (MissingCells(none, none, np.zeros(0)), 1.0)])
+
+    def _estimated(
+        self, tasks: Floats, measured: Floats, ci95: Interval | None, *names: str
+    ) -> Estimated | None:
+        """Compute what of a mean is estimated, and the bounds of it.
+
+        Args:
+            tasks: Values of the tasks, (tasks,), NaN for those that take no part.
+            measured: Mean of the measured ones.
+            ci95: Its interval.
+            names: A strategy, and the one that it is compared with.
+        """
+        cells = self.missing(*names)
+        if not len(cells) or self._table is None:
+            return None
+        n, mean = int((~np.isnan(tasks)).sum()), float(mean_known(tasks))
+        estimate = self._table.filled.score[cells.tasks, cells.models]
+        up, down = np.maximum(cells.weights, 0.0), np.maximum(-cells.weights, 0.0)
+        return Estimated(
+            share=cells.decisions() / n,
+            low=mean - float(up @ estimate + down @ (1 - estimate)) / n,
+            high=mean + float(up @ (1 - estimate) + down @ estimate) / n,
+            measured=_known(measured),
+            ci95=ci95,
+        )
 
     def _gains(self, name: str, base: str) -> Floats:
         """Gain of each task, (tasks,): its mean over the repeats."""

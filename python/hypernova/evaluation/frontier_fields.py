@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.figure_fields import Gain, Interval
+    from hypernova.evaluation.figure_fields import Estimated, Gain, Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class FrontierPoint:
 
     Attributes:
         cost_weight: Success per USD.
-        accuracy, ci95, cost_usd: As in `Figure`.
+        accuracy, ci95, cost_usd, estimated: As in `Figure`.
         over_mix: Gain over a random mix of two models at the same cost, which the training
             parts name; None if unknown.
     """
@@ -28,6 +28,7 @@ class FrontierPoint:
     ci95: Interval | None
     cost_usd: float | None
     over_mix: Gain | None = None
+    estimated: Estimated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class CallPoint:
 
     Attributes:
         call_weight: Success per call.
-        accuracy, ci95: As in `Figure`.
+        accuracy, ci95, estimated: As in `Figure`.
         calls: Share of the decisions that chose the best single model of the training part.
         over_mix: Gain over a random mix of that model and the best other one, with as many calls
             to it.
@@ -67,6 +68,7 @@ class CallPoint:
     ci95: Interval | None
     calls: float
     over_mix: Gain
+    estimated: Estimated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,17 +6,15 @@ Not here: the curves' areas themselves (see ``areas``), and decisions (see ``pro
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.evaluation.areas import CallOrder, first_reach, mean_accuracy
-from hypernova.evaluation.baselines import (
-    StrategyOutcomes,
-    chosen_outcomes,
-    mix_outcomes,
-)
+from hypernova.evaluation.baselines import StrategyOutcomes
 from hypernova.evaluation.calibration import CalibrationSums
+from hypernova.evaluation.estimated_table import averaged
 from hypernova.evaluation.frontier_fields import (
     CallFrontier,
     CallPoint,
@@ -29,6 +27,7 @@ from hypernova.training.estimates.sums import mean_known
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hypernova.evaluation.estimated_table import EstimatedTable
     from hypernova.evaluation.evaluation_run import EvaluationRun
     from hypernova.evaluation.figures import PairedFigures
     from hypernova.evaluation.frontier_fields import Calibration
@@ -51,16 +50,21 @@ def add_mean(
 
     A mean is of the weights at which both have an outcome.
     """
-    scores: tuple[list[Floats], list[Floats]] = [], []
-    costs: tuple[list[Floats], list[Floats]] = [], []
+    found: tuple[list[StrategyOutcomes], list[StrategyOutcomes]] = [], []
     for pair in pairs:
         either = np.isnan(pair[0].score) | np.isnan(pair[1].score)
-        for outcomes, score, cost in zip(pair, scores, costs, strict=True):
-            score.append(np.where(either, np.nan, outcomes.score))
-            cost.append(outcomes.cost)
-    for name, score, cost in zip(names, scores, costs, strict=True):
-        means = mean_known(np.stack(score)), mean_known(np.stack(cost))
-        figures.add(name, StrategyOutcomes(*means), alone=False)
+        unmeasured = np.isnan(pair[0].known_score) | np.isnan(pair[1].known_score)
+        for outcomes, each in zip(pair, found, strict=True):
+            measured = outcomes.measured
+            each.append(
+                replace(
+                    outcomes,
+                    score=np.where(either, np.nan, outcomes.score),
+                    measured=None if measured is None else np.where(unmeasured, np.nan, measured),
+                )
+            )
+    for name, strategies in zip(names, found, strict=True):
+        figures.add(name, averaged(strategies), alone=False)
     figures.pair(*names, test_to_train)
 
 
@@ -96,7 +100,9 @@ def quality_area(
     return QualityArea(router=router, single_models=single_models, low_usd=low, high_usd=high)
 
 
-def add_calls(run: EvaluationRun, figures: PairedFigures, test_to_train: float) -> None:
+def add_calls(
+    run: EvaluationRun, table: EstimatedTable, figures: PairedFigures, test_to_train: float
+) -> None:
     """Add the router under each weight of a call, and the mix with as many calls."""
     single, other = (run.by_task([getattr(d, key) for d in run.decisions])
                      for key in ("single", "other"))  # fmt: skip
@@ -104,8 +110,8 @@ def add_calls(run: EvaluationRun, figures: PairedFigures, test_to_train: float) 
     for i in range(len(run.call_weights)):
         chosen = run.by_task([d.by_calls[i] for d in run.decisions])
         calls = run.by_task([float((d.by_calls[i] == d.single).mean()) for d in run.decisions], 0.0)
-        routed = chosen_outcomes(run.table, chosen)
-        mixed = mix_outcomes(run.table, other, single, calls)
+        routed = table.chosen(chosen)
+        mixed = table.mixed(other, single, calls)
         figures.add(f"calls {i}", routed)
         figures.add(f"mix of calls {i}", mixed, alone=False)
         figures.pair(f"calls {i}", f"mix of calls {i}", test_to_train)
@@ -128,6 +134,7 @@ def call_frontier(run: EvaluationRun, figures: PairedFigures) -> CallFrontier:
                 ci95=figure.ci95,
                 calls=float(np.concatenate(calls).mean()),
                 over_mix=figures.gain(f"calls {i}", f"mix of calls {i}"),
+                estimated=figure.estimated,
             )
         )
     gain = figures.gain("calls", "mix of calls")

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.baselines import chosen_outcomes
 from hypernova.evaluation.figure_fields import GroupGiven
 
 if TYPE_CHECKING:
+    from hypernova.evaluation.estimated_table import EstimatedTable
     from hypernova.evaluation.evaluation_run import EvaluationRun
     from hypernova.evaluation.figures import PairedFigures
 
 ROUTER, BEST_OF_GROUP = "group given", "best model of the group"
 
 
-def add_group_given(run: EvaluationRun, figures: PairedFigures, overlap: float) -> None:
+def add_group_given(
+    run: EvaluationRun, table: EstimatedTable, figures: PairedFigures, overlap: float
+) -> None:
     """Add the router whose caller names groups, if every split has one."""
     found = [d.group_given for d in run.decisions if d.group_given is not None]
     if len(found) < len(run.decisions):
         return
-    figures.add(ROUTER, chosen_outcomes(run.table, run.by_task([d.chosen for d in found])))
-    figures.add(
-        BEST_OF_GROUP, chosen_outcomes(run.table, run.by_task([d.best_of_group for d in found]))
-    )
+    figures.add(ROUTER, table.chosen(run.by_task([d.chosen for d in found])))
+    figures.add(BEST_OF_GROUP, table.chosen(run.by_task([d.best_of_group for d in found])))
     for other in ("best_single", "held_out", BEST_OF_GROUP):
         figures.pair(ROUTER, other, overlap)
 

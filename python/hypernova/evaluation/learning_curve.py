@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.evaluation.baselines import StrategyOutcomes, chosen_outcomes
 from hypernova.evaluation.curve_parts import PartDecisions
 from hypernova.evaluation.figure_fields import Interval
 from hypernova.evaluation.figures import PairedFigures
@@ -37,6 +36,8 @@ from hypernova.training.estimates.sums import mean_known
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypernova.evaluation.baselines import StrategyOutcomes
+    from hypernova.evaluation.estimated_table import EstimatedTable
     from hypernova.evaluation.evaluation_run import EvaluationRun
     from hypernova.evaluation.figure_fields import Gain
     from hypernova.numeric import Floats, Ints
@@ -45,13 +46,13 @@ if TYPE_CHECKING:
 WORTHWHILE = 0.005
 
 
-def learning_curve(run: EvaluationRun) -> LearningCurve | None:
+def learning_curve(run: EvaluationRun, table: EstimatedTable) -> LearningCurve | None:
     """Compute the field of the report; None if no smaller part was learned from."""
     if not run.curve_parts:
         return None
     # Of fewer repeats than the other figures, so with a bootstrap of its own.
-    figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3))
-    _add_strategies(run, figures)
+    figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3), table)
+    _add_strategies(run, table, figures)
     figures.draw()
     points: list[CurvePoint] = []
     smaller: str | None = None
@@ -80,7 +81,7 @@ def learning_curve(run: EvaluationRun) -> LearningCurve | None:
     )
 
 
-def _add_strategies(run: EvaluationRun, figures: PairedFigures) -> None:
+def _add_strategies(run: EvaluationRun, table: EstimatedTable, figures: PairedFigures) -> None:
     """Add the routers of each share, the best single models of their tasks, and their steps."""
     smaller: str | None = None
     overlap = 0.0
@@ -88,20 +89,20 @@ def _add_strategies(run: EvaluationRun, figures: PairedFigures) -> None:
         router, single, saving = _names(part.share)
         chosen = run.by_task([d.chosen for d in part.decisions], splits=part.splits)
         singles = run.by_task([d.single for d in part.decisions], splits=part.splits)
-        figures.add(router, chosen_outcomes(run.table, chosen))
-        figures.add(single, chosen_outcomes(run.table, singles))
+        figures.add(router, table.chosen(chosen))
+        figures.add(single, table.chosen(singles))
         if smaller is not None:
             # The draw of the smaller part weighs most.
             figures.pair(router, smaller, overlap)
         overlap = test_to_train(part.splits)
         figures.pair(router, single, overlap)
         if run.cost_weights:
-            figures.add(saving, chosen_outcomes(run.table, at_no_loss(run, part)), alone=False)
+            figures.add(saving, table.chosen(at_no_loss(run, table, part)), alone=False)
             figures.pair(saving, single, overlap)
         smaller = router
 
 
-def at_no_loss(run: EvaluationRun, part: PartDecisions) -> Ints:
+def at_no_loss(run: EvaluationRun, table: EstimatedTable, part: PartDecisions) -> Ints:
     """Choose models under the cost weight that saves most and loses no accuracy.
 
     The weight of each test part is chosen on the test parts of the other folds, so that a weight
@@ -113,7 +114,7 @@ def at_no_loss(run: EvaluationRun, part: PartDecisions) -> Ints:
     """
 
     def outcomes(values: Sequence[Ints]) -> StrategyOutcomes:
-        return chosen_outcomes(run.table, run.by_task(values, splits=part.splits))
+        return table.chosen(run.by_task(values, splits=part.splits))
 
     single = outcomes([np.full(len(s.test), d.single)
                        for s, d in zip(part.splits, part.decisions, strict=True)])  # fmt: skip

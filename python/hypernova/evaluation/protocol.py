@@ -13,6 +13,7 @@ import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS, estimates_of
 from hypernova.evaluation.baselines import Hull, well_tried
+from hypernova.evaluation.estimated_table import EstimatedTable
 from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.estimates.overlap import uncomparable
@@ -209,8 +210,12 @@ def decide_split(
         shape = len(weights), len(split.test)
         return np.array([d.model_indices for d in routed], dtype=np.int32).reshape(shape)
 
-    single, hull = learned.part.by_cell.default_model, Hull.of(train)
-    rates, tried = mean_known(train.score), well_tried(train)
+    # Single models are compared on the same tasks.
+    filled = EstimatedTable.by_kind(
+        train, lambda: artifact.decide_many(train_vectors).clusters
+    ).filled
+    single, hull = learned.part.by_cell.default_model, Hull.of(train, filled)
+    rates, tried = mean_known(filled.score), well_tried(train)
     others = np.where(tried & (np.arange(len(rates)) != single), rates, np.nan)
     pair = _spanning_pair(rates, hull) if margins else None
     found = None
@@ -228,7 +233,7 @@ def decide_split(
             "clusters": learned.setting.clusters,
             "guard_z": learned.setting.guard_z,
         },
-        rates=rates,
+        rates=mean_known(train.score),
         estimates=found,
         by_calls=under(
             call_weights, {model: float(m == single) for m, model in enumerate(table.models)}

@@ -12,6 +12,7 @@ import numpy as np
 
 from hypernova.evaluation.figure_fields import (
     CostChange,
+    Estimated,
     Figure,
     Gain,
     GainOverShuffled,
@@ -90,11 +91,11 @@ class EvaluationProtocol:
 
 @dataclass(frozen=True, kw_only=True)
 class SingleModel:
-    """One model on all tasks that it has an outcome for.
+    """One model on all tasks.
 
     Attributes:
         model: Name.
-        accuracy, ci95, cost_usd, n: As in `Figure`.
+        accuracy, ci95, cost_usd, n, estimated: As in `Figure`.
         taken: Share of the held-out decisions that chose it, 0 to 1.
     """
 
@@ -104,6 +105,7 @@ class SingleModel:
     cost_usd: float | None
     n: int
     taken: float
+    estimated: Estimated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,9 @@ class GroupFigures:
         tasks: Number of tasks.
         accuracy: Of the router.
         best_single: Accuracy of the best single model of each fold.
-        gain: Mean over the tasks that both have an outcome for.
+        gain: Mean over the group's tasks.
+        estimated: Share of the group's decisions whose outcome, or the best single model's, is
+            missing and is estimated.
     """
 
     group: str
@@ -123,6 +127,7 @@ class GroupFigures:
     accuracy: float | None
     best_single: float | None
     gain: float | None
+    estimated: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,12 +312,15 @@ def rounded(value: Any) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    """Copy a value of JSON, with tuples for lists and `Interval` for every ``ci95``."""
+    """Copy a value of JSON: tuples for lists, `Interval` for ``ci95``, and `Estimated`."""
     if isinstance(value, dict):
-        return {
+        found: dict[str, Any] = {
             key: Interval(*each) if key == "ci95" and each is not None else _frozen(each)
             for key, each in value.items()
         }
+        if isinstance(found.get("estimated"), dict):
+            found["estimated"] = Estimated(**found["estimated"])
+        return found
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 

@@ -16,13 +16,11 @@ from hypernova._core import Artifact, __version__
 from hypernova.artifact.decisions import success_at_centroids
 from hypernova.evaluation.baselines import (
     StrategyOutcomes,
-    chosen_outcomes,
-    group_oracle,
-    mix_outcomes,
+    best_of_groups,
     oracle,
-    random_choice,
     well_tried,
 )
+from hypernova.evaluation.estimated_table import EstimatedTable, averaged
 from hypernova.evaluation.figure_fields import (
     GainOverShuffled,
     HindsightFigure,
@@ -66,12 +64,15 @@ if TYPE_CHECKING:
 
     from hypernova.evaluation.areas import CallOrder
     from hypernova.evaluation.evaluation_run import EvaluationRun
+    from hypernova.evaluation.missing_cells import MissingCells
     from hypernova.evaluation.protocol import SplitDecisions
     from hypernova.numeric import Ints
 
 IN_SAMPLE = "in-sample: rates and test are the same tasks; says nothing about new ones"
 # Standard errors to either side of an estimate, for 95%.
 NORMAL_95 = 1.96
+# Runs that a note advises.
+RUNS = 3
 
 
 def build_report(run: EvaluationRun) -> Report:
@@ -80,13 +81,17 @@ def build_report(run: EvaluationRun) -> Report:
     artifact = Artifact.from_bytes(run.in_sample.artifact)
     hindsight = run.in_sample.single
     chosen = run.by_task([d.chosen for d in run.decisions])
-    figures, order = _figures(run, artifact, chosen)
+    estimated = EstimatedTable.by_kind(table, lambda: artifact.decide_many(run.vectors).clusters)
+    figures, order = _figures(run, estimated, artifact, chosen)
     overlap = test_to_train(run.splits)
 
     gain = figures.gain("held_out", "best_single")
     over_shuffled = figures.gain("held_out", "shuffled_clusters")
     by_prompts = GainOverShuffled(
-        mean=over_shuffled.mean, ci95=over_shuffled.ci95, tasks=over_shuffled.tasks
+        mean=over_shuffled.mean,
+        ci95=over_shuffled.ci95,
+        tasks=over_shuffled.tasks,
+        estimated=over_shuffled.estimated,
     )
     frontier = [
         WeightedResult(
@@ -126,6 +131,7 @@ def build_report(run: EvaluationRun) -> Report:
                 ci95=result.figure.ci95,
                 cost_usd=result.figure.cost_usd,
                 over_mix=result.over_mix,
+                estimated=result.figure.estimated,
             )
             for result in frontier
         ),
@@ -134,7 +140,7 @@ def build_report(run: EvaluationRun) -> Report:
         call_frontier=call_frontier(run, figures) if run.call_weights else None,
         gap_recovered=gap_recovered(run, figures, order, overlap) if order else None,
         calibration=calibration(run),
-        learning_curve=learning_curve(run),
+        learning_curve=learning_curve(run, estimated),
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
         group_given=group_given(figures),
@@ -142,101 +148,128 @@ def build_report(run: EvaluationRun) -> Report:
         complementarity=complementarity(table.score, models, hindsight),
         settings=tuple(_settings(run.decisions)),
         clusters=_clusters(run, artifact),
-        verdict=verdict(gain, by_prompts, models[single], frontier, rows),
+        verdict=verdict(
+            gain,
+            by_prompts,
+            models[single],
+            frontier,
+            rows,
+            figures.figure("held_out").accuracy,
+        ),
         notes=(),
     )
-    found = notes(report, table.score, singles, figures.unscored("held_out"))
+    found = notes(
+        report,
+        table.score,
+        singles,
+        figures.unscored("held_out"),
+        _wanted(run, figures.missing("held_out", "best_single")),
+    )
     # Sentences are written from full precision; a report holds the figures that its JSON has.
     return Report.from_dict(replace(report, notes=(*run.notes, *found)).to_dict())
 
 
-def _shuffled(run: EvaluationRun) -> StrategyOutcomes:
+def _wanted(run: EvaluationRun, cells: MissingCells) -> list[str]:
+    """Name the runs that would replace most of the estimates in the gain, the largest first."""
+    weights: dict[tuple[int, int], float] = {}
+    for task, model, weight in zip(cells.tasks, cells.models, cells.weights, strict=True):
+        run_of = int(model), int(run.groups[task])
+        weights[run_of] = weights.get(run_of, 0.0) + abs(float(weight))
+    named = []
+    for model, group in sorted(weights, key=lambda key: (-weights[key], key))[:RUNS]:
+        where = "" if group < 0 else f" on {run.group_names[group]}"
+        lacks = np.isnan(run.table.score[run.groups == group, model]).sum()
+        tasks = "1 task" if lacks == 1 else f"{lacks:,} tasks"
+        named.append(f"{run.table.models[model]}{where} ({tasks})")
+    return named
+
+
+def _shuffled(run: EvaluationRun, table: EstimatedTable) -> StrategyOutcomes:
     """Compute the expectation over the shuffles of each split."""
-    each = [
-        chosen_outcomes(run.table, run.by_task([d.shuffled[i] for d in run.decisions]))
-        for i in range(len(run.decisions[0].shuffled))
-    ]
-    return StrategyOutcomes(
-        mean_known(np.stack([outcomes.score for outcomes in each])),
-        mean_known(np.stack([outcomes.cost for outcomes in each])),
+    return averaged(
+        [
+            table.chosen(run.by_task([d.shuffled[i] for d in run.decisions]))
+            for i in range(len(run.decisions[0].shuffled))
+        ]
     )
 
 
-def _mixed(run: EvaluationRun, chosen: Sequence[Ints]) -> StrategyOutcomes:
+def _mixed(run: EvaluationRun, table: EstimatedTable, chosen: Sequence[Ints]) -> StrategyOutcomes:
     """Compute the expectation of the mix that costs what the choices of each split do.
 
     Args:
         run: The evaluation.
+        table: The table and its estimates.
         chosen: Models chosen for the test part of each split.
     """
     mixes = []
     for split, decisions, models in zip(run.splits, run.decisions, chosen, strict=True):
-        cost = float(mean_known(run.table.cost_usd[split.test, models]))
+        cost = float(mean_known(table.filled.cost_usd[split.test, models]))
         mixes.append(None if decisions.hull is None else decisions.hull.mix(cost))
-    return mix_outcomes(
-        run.table,
+    return table.mixed(
         run.by_task([-1 if mix is None else mix.cheap for mix in mixes]),
         run.by_task([-1 if mix is None else mix.dear for mix in mixes]),
         run.by_task([0.0 if mix is None else mix.share for mix in mixes], 0.0),
     )
 
 
-def _add_mixes(run: EvaluationRun, figures: PairedFigures, test_to_train: float) -> None:
+def _add_mixes(
+    run: EvaluationRun, table: EstimatedTable, figures: PairedFigures, test_to_train: float
+) -> None:
     """Add the mix at the router's cost for each cost weight, and the mean over all weights."""
     pairs, with_groups = [], []
     for i in range(len(run.cost_weights)):
         chosen = [d.by_weight[i] for d in run.decisions]
-        mixed = _mixed(run, chosen)
+        mixed = _mixed(run, table, chosen)
         figures.add(f"mix {i}", mixed, alone=False)
         figures.pair(f"weight {i}", f"mix {i}", test_to_train)
-        pairs.append((chosen_outcomes(run.table, run.by_task(chosen)), mixed))
+        pairs.append((table.chosen(run.by_task(chosen)), mixed))
         if GROUP_GIVEN in figures:
             chosen = [d.group_given.by_weight[i] for d in run.decisions if d.group_given]
-            outcomes = chosen_outcomes(run.table, run.by_task(chosen))
-            with_groups.append((outcomes, _mixed(run, chosen)))
+            outcomes = table.chosen(run.by_task(chosen))
+            with_groups.append((outcomes, _mixed(run, table, chosen)))
     add_mean(figures, ("frontier", "hull"), pairs, test_to_train)
     if with_groups:
         add_mean(figures, ("group frontier", "group hull"), with_groups, test_to_train)
 
 
 def _figures(
-    run: EvaluationRun, artifact: Artifact, chosen: Ints
+    run: EvaluationRun, table: EstimatedTable, artifact: Artifact, chosen: Ints
 ) -> tuple[PairedFigures, CallOrder | None]:
-    table, decisions = run.table, run.decisions
-    figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3))
+    decisions = run.decisions
+    figures = PairedFigures(run.prompts, run.groups, run.group_names, seed_of(run.seed, 3), table)
 
     def add(name: str, models: Ints) -> None:
-        figures.add(name, chosen_outcomes(table, models))
+        figures.add(name, table.chosen(models))
 
     add("held_out", chosen)
     add("best_single", run.by_task([d.single for d in decisions]))
-    figures.add("shuffled_clusters", _shuffled(run))
+    figures.add("shuffled_clusters", _shuffled(run, table))
     add("in_sample", artifact.decide_many(run.vectors).model_indices[None])
     overlap = test_to_train(run.splits)
     figures.pair("held_out", "best_single", overlap)
     figures.pair("held_out", "shuffled_clusters", overlap)
-    add_group_given(run, figures, overlap)
-    figures.add("random", random_choice(table))
-    figures.add("oracle", oracle(table))
+    add_group_given(run, table, figures, overlap)
+    figures.add("random", table.random_choice())
+    figures.add("oracle", oracle(run.table))
     if run.group_names:
-        figures.add("group_oracle", group_oracle(table, run.groups))
+        add("group_oracle", best_of_groups(run.table, run.groups, table.filled))
     if any(d.hull for d in decisions):
-        figures.add("cost_matched_mix", _mixed(run, [d.chosen for d in decisions]))
-    for m in range(table.n_models):
-        of_model = StrategyOutcomes(table.score[:, m][None], table.cost_usd[:, m][None])
-        figures.add(f"model {m}", of_model)
+        figures.add("cost_matched_mix", _mixed(run, table, [d.chosen for d in decisions]))
+    for m in range(run.table.n_models):
+        add(f"model {m}", np.full((1, run.table.n_tasks), m))
     for i in range(len(run.cost_weights)):
         add(f"weight {i}", run.by_task([d.by_weight[i] for d in decisions]))
         figures.pair(f"weight {i}", "best_single", overlap)
     if run.cost_weights and all(d.hull for d in decisions):
-        _add_mixes(run, figures, overlap)
+        _add_mixes(run, table, figures, overlap)
     if run.group_splits:
         decisions, splits = run.group_decisions, run.group_splits
         add("left out", run.by_task([d.chosen for d in decisions], splits=splits))
         add("left out, best single", run.by_task([d.single for d in decisions], splits=splits))
         figures.pair("left out", "left out, best single", test_to_train(splits))
     if run.call_weights:
-        add_calls(run, figures, overlap)
+        add_calls(run, table, figures, overlap)
     order = add_gap(run, figures)
     figures.draw()
     return figures, order
@@ -290,6 +323,7 @@ def _models(
                 ci95=figure.ci95,
                 cost_usd=figure.cost_usd,
                 n=figure.n,
+                estimated=figure.estimated,
                 taken=float(share[m]),
             )
         )

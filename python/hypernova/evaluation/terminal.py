@@ -48,6 +48,7 @@ def lines(report: ReportFields) -> list[str]:
     ]
     figures = ((label, getattr(report, field)) for field, label in _ROWS)
     written += [_row(label, figure) for label, figure in figures if figure is not None]
+    written += _missing_outcomes(report)
     if gain.ci95 is not None:
         written += ["", f"gain {_points(gain.mean, gain.ci95)}"]
         if gain.macro is not None:
@@ -81,6 +82,29 @@ def lines(report: ReportFields) -> list[str]:
         written += _wrapped(text) or [""]
     for note in report.notes:
         written += ["", *_wrapped(f"note: {note}")]
+    return written
+
+
+def _missing_outcomes(report: ReportFields) -> list[str]:
+    """Write what the gain is without estimates, and within which bounds; empty if all is known."""
+    shown = [getattr(report, field) for field, _ in _ROWS]
+    if not any(figure is not None and figure.estimated for figure in shown):
+        return []
+    written = _wrapped(
+        "est.: share of the decisions whose outcome is missing and is estimated; the intervals "
+        "hold the errors of these estimates"
+    )
+    part = report.gain.estimated
+    if part is not None:
+        measured = "unknown" if part.ci95 is None else _points(part.measured, part.ci95)
+        written += [
+            "",
+            *_wrapped(
+                f"gain where both outcomes are known, {_percent(1 - part.share)} of the decisions: "
+                f"{measured}; bounds of the gain, whatever the missing outcomes are: "
+                f"{points(part.low, 2)} to {points(part.high, 2)}"
+            ),
+        ]
     return written
 
 
@@ -153,6 +177,9 @@ def _row(label: str, figure: Figure | FrontierPoint) -> str:
     line = f"{label:32}  {figure.accuracy:.4f}    {low:.4f} to {high:.4f}"
     if figure.cost_usd is not None:
         line += f"   ${figure.cost_usd:.4g}"
+    if figure.estimated is not None:
+        share = figure.estimated.share
+        line = f"{line:73}  {'<1%' if share < 0.01 else _percent(share)} est."
     return line
 
 

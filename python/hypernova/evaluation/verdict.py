@@ -5,7 +5,8 @@ Not here: the figures (see ``figures``).
 The rule of the verdict, in this order (docs/evaluation.md gives the reasons):
 
 1. The gain over the best single model is proven, its interval above 0, and so is the
-   gain over routers that learned from shuffled prompts: *Route*.
+   gain over routers that learned from shuffled prompts: *Route*. Where outcomes are missing,
+   the gain is proven twice: with estimates for them and their errors, and without.
 2. Some cost weight is proven to save money, to lose no more than `MARGIN` of accuracy, and
    to be more accurate than a random mix of two models at the same cost: *Route for cost*.
 3. The gain may be real and worth having, but is not proven: *Do not route yet*.
@@ -79,7 +80,7 @@ def cheaper_weight(gains: Sequence[Gain]) -> int | None:
 
 
 def _keeps(gain: Gain) -> bool:
-    return gain.ci95 is not None and gain.ci95.low > -MARGIN
+    return gain.lies_above(-MARGIN)
 
 
 def _saves(gain: Gain) -> bool:
@@ -93,6 +94,7 @@ def verdict(
     single: str,
     frontier: Sequence[WeightedResult],
     models: Sequence[SingleModel],
+    accuracy: float | None = None,
 ) -> str:
     """Write the verdict.
 
@@ -102,8 +104,9 @@ def verdict(
         single: The best single model.
         frontier: Results by rising cost weight.
         models: Every single model.
+        accuracy: Of the router.
     """
-    if gain.ci95 is None:
+    if gain.ci95 is None or (gain.estimated is not None and not gain.tasks):
         return (
             f"Do not route yet: no held-out task has outcomes of both the router's model and the "
             f"best single one, so nothing can be compared; use {single} until the models have "
@@ -113,7 +116,17 @@ def verdict(
     # on one of them, whatever the prompts say.
     by_prompts = over_shuffled.ci95 is not None and over_shuffled.ci95.low > 0
     if gain.is_proven and by_prompts:
-        return f"Route: {_points(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
+        plain = _more_accurate(accuracy, models)
+        if plain is not None:
+            return (
+                f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}), but on all "
+                f"tasks {plain.model} alone is estimated to be as accurate as the router; use "
+                f"{plain.model} for everything until the models have been run on the same tasks"
+            )
+        return (
+            f"Route: {_points(gain)} over {single} ({_interval(gain)}){_at_cost(gain)}"
+            f"{_estimated(gain)}"
+        )
     place = cheaper_weight([result.gain for result in frontier])
     if place is not None:
         result = frontier[place]
@@ -127,8 +140,11 @@ def verdict(
             return (
                 f"Route for cost: {_percent(result.gain)} lower cost than {single} at a cost "
                 f"weight of {result.cost_weight:.3g}, for {_points(result.gain)} of accuracy "
-                f"({_interval(result.gain)})"
+                f"({_interval(result.gain)}){_estimated(result.gain)}"
             )
+    half = _half_proven(gain, single)
+    if half is not None:
+        return half
     if gain.is_proven:
         return (
             f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}), but a router "
@@ -143,12 +159,43 @@ def verdict(
     if _may_be_worth_it(gain):
         return (
             f"Do not route yet: {_points(gain)} over {single} is not proven ({_interval(gain)}); "
-            f"use {single} for everything until more tasks decide it"
+            f"use {single} for everything until more tasks decide it{_estimated(gain)}"
         )
     return (
         f"Do not route: use {single} for everything; routing changes accuracy by {_points(gain)} "
-        f"({_interval(gain)})"
+        f"({_interval(gain)}){_estimated(gain)}"
     )
+
+
+def _half_proven(gain: Gain, single: str) -> str | None:
+    """Say that a gain is proven with estimates for missing outcomes only, or without only."""
+    part = gain.estimated
+    if part is None or gain.is_proven or gain.ci95 is None:
+        return None
+    if gain.ci95.low > 0:
+        return (
+            f"Do not route yet: {_points(gain)} over {single} ({_interval(gain)}) rests on "
+            f"estimates for the {_share(part.share)} of the decisions without outcomes, and what "
+            f"was measured does not prove it; use {single} for everything until the models have "
+            "been run there"
+        )
+    hopeful = gain.mean is not None and gain.mean > 0
+    if hopeful and part.measured is not None and part.ci95 is not None and part.ci95.low > 0:
+        low, high = (points(end, _digits(part.ci95)) for end in part.ci95)
+        return (
+            f"Do not route yet: {points(part.measured, _digits(part.ci95))} points over {single} "
+            f"(95% interval {low} to {high}) leave out the {_share(part.share)} of the decisions "
+            f"without outcomes, and with estimates for those {_points(gain)} ({_interval(gain)}) "
+            f"are not proven; use {single} for everything until the models have been run there"
+        )
+    return None
+
+
+def _estimated(gain: Gain) -> str:
+    """Write the share of decisions that a gain estimates, for the end of a sentence."""
+    if gain.estimated is None:
+        return ""
+    return f"; the outcomes of {_share(gain.estimated.share)} of the decisions are estimated"
 
 
 def _as_good(figure: Figure, models: Sequence[SingleModel]) -> SingleModel | None:
@@ -166,13 +213,34 @@ def _as_good(figure: Figure, models: Sequence[SingleModel]) -> SingleModel | Non
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
+def _more_accurate(accuracy: float | None, models: Sequence[SingleModel]) -> SingleModel | None:
+    """Find the best single model that is as accurate as the router, by estimated outcomes.
+
+    Where outcomes are missing the best single model of a fold may be one that was run on easy
+    tasks, and a gain over it is none.
+
+    Returns:
+        None where every outcome is known.
+    """
+    if accuracy is None or all(model.estimated is None for model in models):
+        return None
+    found = [
+        (model.accuracy, model)
+        for model in models
+        if model.accuracy is not None and model.accuracy >= accuracy
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
 def tasks_to_decide(gain: Gain) -> int | None:
     """Estimate the number of tasks with an even chance to prove a gain of this size.
 
     Returns:
-        Two significant digits; None if the gain is proven, or is not worth it.
+        Two significant digits; None if the gain is proven, is not worth it, or lacks outcomes.
     """
     if not gain.mean or gain.ci95 is None or gain.is_proven or not _may_be_worth_it(gain):
+        return None
+    if gain.estimated is not None:  # more tasks say nothing of models that are not run on them
         return None
     reach = gain.mean - gain.ci95.low
     return int(float(f"{gain.tasks * (reach / gain.mean) ** 2:.1e}"))
@@ -218,7 +286,13 @@ def _at_cost(gain: Gain) -> str:
     return f" at {_percent(gain)} {'lower' if change.mean < 0 else 'higher'} cost"
 
 
-def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: float) -> list[str]:
+def notes(
+    report: ReportFields,
+    score: Floats,
+    singles: Counter[int],
+    unscored: float,
+    wanted: Sequence[str] = (),
+) -> list[str]:
     """Write the limits of the figures, with their reasons, and what is odd about them.
 
     Args:
@@ -226,6 +300,7 @@ def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: 
         score: (tasks, models), NaN where unknown.
         singles: Number of folds that chose each model as the best single one.
         unscored: Share of held-out decisions whose model has no outcome for the task.
+        wanted: Runs of models that would replace most of the estimates in the gain.
     """
     models, dataset, gain = report.dataset.models, report.dataset, report.gain
     known = ~np.isnan(score)
@@ -251,8 +326,18 @@ def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: 
     if unscored > 0:
         found.append(
             f"The router took a model without an outcome in {_share(unscored)} of the held-out "
-            "decisions; those are not scored."
+            "decisions; those are estimated."
         )
+    part = gain.estimated
+    if part is not None:
+        measured = "nothing" if part.measured is None else f"{points(part.measured)} points"
+        found.append(
+            f"Estimates take part in {_share(part.share)} of the gain's decisions. The others "
+            f"alone show {measured}; whatever the missing outcomes are, the gain lies from "
+            f"{points(part.low)} to {points(part.high)} points."
+        )
+    if wanted:
+        found.append(f"These runs would replace most of the estimates: {'; '.join(wanted)}.")
     if len(singles) > 1:
         shares = ", ".join(
             f"{models[m]} in {_share(times / singles.total())}"
@@ -263,8 +348,8 @@ def notes(report: ReportFields, score: Floats, singles: Counter[int], unscored: 
         found.append("No cost above zero is known: nothing is said about cost.")
     elif dataset.costs < 1:
         found.append(
-            f"Costs are known for {_share(dataset.costs)} of the outcomes; figures "
-            "on cost are of those, and unknown is not counted as zero."
+            f"Costs are known for {_share(dataset.costs)} of the outcomes; unknown ones are "
+            "estimated where the model has any, and none is counted as zero."
         )
     if not dataset.groups:
         found.append("The table names no groups: no mean over groups, no best model per group.")

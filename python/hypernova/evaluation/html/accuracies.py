@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, el, note
-from hypernova.evaluation.html.number_format import NumberFormat, known, usd
+from hypernova.evaluation.html.number_format import NumberFormat, known, share_estimated, usd
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def accuracies(report: ReportFields, numbers: NumberFormat) -> Markup:
                 "td",
                 el("b", known(numbers.percent(figure.accuracy))),
                 note(numbers.interval(figure.ci95) or "no interval"),
+                note(share_estimated(figure.estimated)) if figure.estimated else None,
                 class_="number",
             ),
             el("td", cost, class_="number cost") if priced else None,

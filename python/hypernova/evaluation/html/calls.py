@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, el, join, table
-from hypernova.evaluation.html.number_format import known
+from hypernova.evaluation.html.number_format import known, note_estimated
 from hypernova.evaluation.html.scale import Scale
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def _frontier(trade: CallFrontier, report: ReportFields, numbers: NumberFormat) 
                 el("b", known(numbers.points(trade.gain.mean)), " points"),
                 f" (95%: {interval})." if interval else ".",
             ),
+            note_estimated([point.estimated for point in trade.points]),
             el(
                 "details",
                 el("summary", "The line as a table"),

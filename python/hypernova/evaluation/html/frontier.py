@@ -15,7 +15,13 @@ import numpy as np
 
 from hypernova.evaluation.baselines import upper_hull
 from hypernova.evaluation.html.markup import Markup, el, note, table
-from hypernova.evaluation.html.number_format import NumberFormat, known, plural, usd
+from hypernova.evaluation.html.number_format import (
+    NumberFormat,
+    known,
+    note_estimated,
+    plural,
+    usd,
+)
 from hypernova.evaluation.html.scale import Scale
 
 if TYPE_CHECKING:
@@ -114,6 +120,7 @@ def frontier(report: ReportFields, numbers: NumberFormat) -> Markup:
         ),
         el("p", notes, class_="note") if notes else None,
         _areas(report, numbers),
+        note_estimated([point.estimated for point in report.pareto]),
         _frontier_table(router, numbers),
         id="cost",
     )

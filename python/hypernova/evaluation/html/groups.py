@@ -35,9 +35,18 @@ def groups(report: ReportFields, numbers: NumberFormat) -> Markup:
 def _table(name: str, rows: Sequence[GroupFigures], numbers: NumberFormat) -> Markup:
     largest = max((abs(row.gain) for row in rows if row.gain is not None), default=0.0)
     novel = any(isinstance(row, UnseenGroupFigures) for row in rows)
+    estimated = any(row.estimated for row in rows)
     return table(
         name,
-        ["Group", "Tasks", "Router", "Best single", "Gain, points", *(["Novel"] * novel)],
+        [
+            "Group",
+            "Tasks",
+            "Router",
+            "Best single",
+            "Gain, points",
+            *(["Estimated"] * estimated),
+            *(["Novel"] * novel),
+        ],
         (
             [
                 el("bdi", row.group),
@@ -45,6 +54,7 @@ def _table(name: str, rows: Sequence[GroupFigures], numbers: NumberFormat) -> Ma
                 known(numbers.percent(row.accuracy)),
                 known(numbers.percent(row.best_single)),
                 _gain(row.gain, largest, numbers),
+                *([numbers.percent(row.estimated)] if estimated else []),
                 *([numbers.percent(row.novel)] if isinstance(row, UnseenGroupFigures) else []),
             ]
             for row in sorted(

@@ -8,11 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, bar, el, join, note, table
-from hypernova.evaluation.html.number_format import NumberFormat, count, known, plural, usd
+from hypernova.evaluation.html.number_format import (
+    NumberFormat,
+    count,
+    known,
+    plural,
+    share_estimated,
+    usd,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypernova.evaluation.figure_fields import Estimated
     from hypernova.evaluation.report_fields import ReportFields, Rescuer
 
 RESCUERS = 10
@@ -31,7 +39,11 @@ def models(report: ReportFields, numbers: NumberFormat) -> Markup:
         el("h2", "Models"),
         el(
             "p",
-            "Each model alone on all tasks it has an outcome for, in hindsight. ",
+            "Each model alone on all tasks, in hindsight. ",
+            "Where outcomes are missing they are estimated, so that models are compared on the "
+            "same tasks; the plain mean over a model's own outcomes stands below. "
+            if any(row.estimated for row in rows)
+            else None,
             el("b", "Chosen"),
             " is the share of held-out decisions that chose it.",
         ),
@@ -51,6 +63,7 @@ def models(report: ReportFields, numbers: NumberFormat) -> Markup:
                         [
                             known(numbers.percent(row.accuracy)),
                             note(numbers.interval(row.ci95) or "no interval"),
+                            _plain(row.estimated, numbers),
                         ]
                     ),
                     *([known(usd(row.cost_usd))] * priced),
@@ -62,6 +75,13 @@ def models(report: ReportFields, numbers: NumberFormat) -> Markup:
         ),
         id="models",
     )
+
+
+def _plain(part: Estimated | None, numbers: NumberFormat) -> Markup | None:
+    """Write the plain mean of a model that lacks outcomes."""
+    if part is None:
+        return None
+    return note(f"{share_estimated(part)}; plain mean {numbers.percent(part.measured)}")
 
 
 def _chosen(share: float) -> Markup:

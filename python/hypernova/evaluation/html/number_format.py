@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from hypernova.evaluation.html.markup import Markup, el, join
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.figure_fields import Interval
+    from collections.abc import Sequence
+
+    from hypernova.evaluation.figure_fields import Estimated, Interval
     from hypernova.evaluation.report_fields import ReportFields
 
 # With fewer tasks a second decimal would be noise.
@@ -75,6 +77,21 @@ def usd(cost: float | None) -> str:
 def relative(change: float | None) -> str:
     """Write a relative change in per cent, with its sign."""
     return "unknown" if change is None else signed(100 * change, 1) + "%"
+
+
+def share_estimated(part: Estimated) -> str:
+    """Write the share of decisions whose outcome is estimated."""
+    share = "less than 1%" if part.share < 0.01 else f"{100 * part.share:.0f}%"
+    return f"{share} of the outcomes estimated"
+
+
+def note_estimated(parts: Sequence[Estimated | None]) -> Markup | None:
+    """Write the share of estimated outcomes at the points of a line; None if all are known."""
+    shares = [part.share for part in parts if part is not None]
+    if not shares:
+        return None
+    text = f"Outcomes that are missing are estimated: up to {100 * max(shares):.0f}% at a point."
+    return el("p", text, class_="note")
 
 
 def count(n: float) -> str:

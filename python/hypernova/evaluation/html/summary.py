@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.evaluation.html.markup import Markup, el, join
-from hypernova.evaluation.html.number_format import NumberFormat, count, known, plural, relative
+from hypernova.evaluation.html.number_format import (
+    NumberFormat,
+    count,
+    known,
+    plural,
+    relative,
+    share_estimated,
+)
 from hypernova.evaluation.html.scale import Scale, percent_of
 
 if TYPE_CHECKING:
@@ -50,6 +57,8 @@ def _tiles(report: ReportFields, numbers: NumberFormat) -> Markup:
     gain, change = report.gain, report.gain.cost_change
 
     def accuracy(name: str, figure: Figure, note: str, kind: str) -> Markup:
+        if figure.estimated is not None:
+            note += f"; {share_estimated(figure.estimated)}"
         value = numbers.percent(figure.accuracy)
         return _tile(name, value, numbers.interval(figure.ci95), note, kind)
 
@@ -61,12 +70,25 @@ def _tiles(report: ReportFields, numbers: NumberFormat) -> Markup:
                  "router"),
         accuracy("Best single model", report.best_single, "chosen in each fold", "single"),
         _tile("Gain, in points", numbers.points(gain.mean), numbers.points_interval(gain.ci95),
-              f"paired over {plural(gain.tasks, 'task')}", "gain", _gain_strip(gain, numbers)),
+              _paired(gain, numbers), "gain", _gain_strip(gain, numbers)),
         _tile("Cost against best single", relative(change_mean), cost_interval,
               "a task, relative" if change else "not known for this table", "cost"),
         accuracy("In-sample accuracy", report.in_sample, "says nothing about new tasks", "hollow"),
         class_="tiles",
     )  # fmt: skip
+
+
+def _paired(gain: Gain, numbers: NumberFormat) -> str:
+    """Say how many tasks were measured, and what the gain is without estimates."""
+    text = f"paired over {plural(gain.tasks, 'task')}"
+    part = gain.estimated
+    if part is None:
+        return text
+    return (
+        f"{text} with both outcomes, which alone show {numbers.points(part.measured)}; "
+        f"{share_estimated(part)}, and whatever the missing ones are, the gain lies from "
+        f"{numbers.points(part.low)} to {numbers.points(part.high)}"
+    )
 
 
 def _tile(
