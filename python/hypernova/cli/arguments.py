@@ -121,6 +121,12 @@ def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:
 
     read = hypernova.OutcomeTable.scan if arguments.scan else hypernova.OutcomeTable.read
     table: OutcomeTable | ScannedTable = read(arguments.data)
+    if table.repeats.outcomes:
+        print(
+            f"{table.repeats.outcomes:,} of {table.n_outcomes:,} outcomes are means of up to "
+            f"{table.repeats.largest:,} of one model on one task, {table.repeats.total:,} in all",
+            file=sys.stderr,
+        )
     if arguments.prices is None:
         return table
     prices = hypernova.read_prices(arguments.prices, models=table.models)
