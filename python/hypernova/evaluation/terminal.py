@@ -39,7 +39,7 @@ def _repeats_text(dataset: Dataset) -> str:
         return ""
     return (
         f"{dataset.repeats.outcomes:,} of {dataset.outcomes:,} outcomes are means of up to "
-        f"{dataset.repeats.largest:,} repeats; a task counts once. "
+        f"{dataset.repeats.largest:,} of one model on one task; a task counts once. "
     )
 
 

@@ -39,7 +39,7 @@ def _facts(dataset: Dataset) -> list[str]:
     if dataset.repeats is not None:
         share = 100 * dataset.repeats.outcomes / dataset.outcomes
         largest = count(dataset.repeats.largest)
-        repeats.append(f"{share:.0f}% of outcomes are means of up to {largest} repeats")
+        repeats.append(f"{share:.0f}% of outcomes are means of up to {largest} of a task")
     return [
         *facts,
         plural(len(dataset.models), "model"),
