@@ -1,6 +1,6 @@
 """Test repeats: several outcomes of one model on one task are one, with a number behind it.
 
-Not here: what they change in estimates (tests/training/test_repeats.py).
+Not here: what they change in estimates (tests/training/test_effective_outcomes.py).
 """
 
 from __future__ import annotations
