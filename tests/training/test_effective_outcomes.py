@@ -111,7 +111,7 @@ def test_it_foretells_how_much_rates_vary_between_worlds(between) -> None:
     """50 tasks of ten outcomes each are worth more than 50 outcomes, and less than 500."""
     rng = np.random.default_rng(7)
     rates, found, errors = [], [], []
-    for _ in range(600):
+    for _ in range(400):
         score, n = drawn(rng, 50, 10, between)
         evidence = Evidence(sums_of(score, n).with_sums(_pairs(score)))
         rates.append(score.mean())
