@@ -45,7 +45,9 @@ class JsonObject(dict[str, Any]):
 
     def first_duplicate(self, keys: Iterable[str]) -> str | None:
         """Return the first of `keys` that stands more than once, or None."""
-        names = [name for name, _ in self.pairs or ()]
+        if self.pairs is None:
+            return None
+        names = [name for name, _ in self.pairs]
         return next((key for key in keys if names.count(key) > 1), None)
 
 
