@@ -40,18 +40,25 @@ def rows(path: Path, count: int, groups: str = "") -> Path:
     return path
 
 
-def test_prices_of_a_file_make_the_costs(tmp_path) -> None:
+def test_prices_of_a_file_make_the_costs_and_repeats_are_named(tmp_path) -> None:
     """One run of each command; --scan prices what is read in pieces."""
     table = rows(tmp_path / "table.jsonl", 60)
     tokens = '"input_tokens": 1000, "output_tokens": 500'
     text = table.read_text().replace('"cost_usd": 0.25', tokens)
-    table.write_text(text)
+    # The first outcome stands twice.
+    table.write_text(
+        text.replace('{"score": 1, "cost_usd": 0.5}', '[1, {"score": 1, "cost_usd": 0.5}]', 1)
+    )
     prices = tmp_path / "prices.json"
     prices.write_text('{"poet": [2, 8], "someone else": "free"}')
-    told = "computed the cost of 60 of 120 outcomes, with prices of 1 of 2 models\n"
+    told = (
+        "1 of 120 outcomes are means of up to 2 of one model on one task, 121 in all\n"
+        "computed the cost of 60 of 120 outcomes, with prices of 1 of 2 models\n"
+    )
     found = run("evaluate", table, *QUICK, "--prices", prices, "--json", tmp_path / "o.json")
     assert found.stderr == told
     values = json.loads((tmp_path / "o.json").read_text())
+    assert values["dataset"]["repeats"] == {"outcomes": 1, "largest": 2, "total": 121}
     costs = {model["model"]: model["cost_usd"] for model in values["models"]}
     assert costs == pytest.approx({"adder": 0.5, "poet": 0.006})
     fitted = tmp_path / "r.hnv"

@@ -98,9 +98,9 @@ class TestAddModel:
         bare = tmp_path / "bare.jsonl"
         bare.write_text('{"task_id": "a", "prompt": "p", "outcomes": {}}\n')
         assert "holds no outcomes" in fails_in_one_line("add-model", fitted, bare, "-o", out)
-        twice = tmp_path / "twice.jsonl"
-        twice.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1, "x": 0}}\n')
-        assert "line 1" in fails_in_one_line("add-model", fitted, twice, "-o", out)
+        none = tmp_path / "none.jsonl"
+        none.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": []}}\n')
+        assert "line 1" in fails_in_one_line("add-model", fitted, none, "-o", out)
         odd = tmp_path / "odd.jsonl"
         odd.write_text('{"task_id": "a", "prompt": "p", "outcomes": {"x": 1.5}}\n')
         assert "1.5" in fails_in_one_line("add-model", fitted, odd, "-o", out)

@@ -585,6 +585,7 @@ FIELDS = {
     "hypernova": None,
     "dataset": {
         "name", "tasks", "different_prompts", "models", "groups", "outcomes", "density", "costs",
+        "repeats",
     },
     "protocol": {
         "folds", "repeats", "seed", "embedder", "clusters", "bootstrap", "text",

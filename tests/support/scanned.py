@@ -55,7 +55,7 @@ def assert_scans_as(path: Path | str, want: OutcomeTable, *, embedding: bool = T
     """Assert that a scanned table is the wanted one, whole, by chunks and by single chunks."""
     with OutcomeTable.scan(path) as table:
         assert_same_table(table.read(), want, embedding=embedding)
-        facts = ("n_tasks", "n_models", "n_outcomes", "n_chunks", "models")
+        facts = ("n_tasks", "n_models", "n_outcomes", "n_chunks", "models", "repeats")
         for fact in facts:
             assert getattr(table, fact) == getattr(want, fact), fact
         if embedding:
@@ -80,22 +80,23 @@ def assert_scan_refused(path: Path | str, *parts: str, **options: Any) -> str:
 def nested(example: Example, tasks: list[int], shape: str) -> pa.Table:
     """The tasks of an example with their outcomes in the row: a list, a map or a struct."""
     rows = [
-        {
-            example.models[model]: dict(zip(NUMBERS, numbers, strict=True))
+        [
+            (example.models[model], dict(zip(NUMBERS, numbers, strict=True)))
             for owner, model, *numbers in example.outcomes
             if owner == task
-        }
+        ]
         for task in tasks
     ]
     outcome = pa.struct([(name, pa.float64()) for name in NUMBERS])
     if shape == "list":
         kind = pa.list_(pa.struct([("model", pa.string()), *outcome]))
-        values: list[Any] = [[{"model": m, **o} for m, o in row.items()] for row in rows]
+        values: list[Any] = [[{"model": m, **o} for m, o in row] for row in rows]
     elif shape == "map":
-        kind, values = pa.map_(pa.string(), outcome), [list(row.items()) for row in rows]
+        kind, values = pa.map_(pa.string(), outcome), rows
     else:
-        named = sorted({model for row in rows for model in row})
-        kind, values = pa.struct([(model, outcome) for model in named]), rows
+        named = sorted({model for row in rows for model, _ in row})
+        kind = pa.struct([(model, outcome) for model in named])
+        values = [dict(row) for row in rows]
     columns = {
         "task_id": [example.ids[task] for task in tasks],
         "prompt": [example.prompts[task] for task in tasks],

@@ -197,15 +197,16 @@ def examples(draw: st.DrawFn) -> Example:
         if (task, model) in needed or draw(st.booleans())
     ]
     vector = st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3).filter(any)
-    # Most tables know no tokens.
+    # Most tables know no tokens, and no outcome of theirs stands for several.
     tokens = draw(st.sampled_from([st.none(), _amounts]))
+    n = draw(st.sampled_from([st.none(), st.none() | st.integers(1, 99)]))
     return Example(
         ids=ids,
         prompts=[draw(st.sampled_from(pool)) for _ in ids],
         groups=[draw(st.none() | _names) for _ in ids],
         models=models,
         outcomes=[
-            (task, model, draw(st.floats(0, 1)), *map(draw, [_amounts] * 2 + [tokens] * 2))
+            (task, model, draw(st.floats(0, 1)), *map(draw, [_amounts] * 2 + [tokens] * 2 + [n]))
             for task, model in cells
         ],
         embedding=[draw(vector) for _ in ids] if draw(st.booleans()) else None,

@@ -92,7 +92,7 @@ def csv_file(tmp_path: Path, *lines: str, name: str = "table.csv") -> Path:
     return path
 
 
-NUMBERS = ("score", "cost_usd", "latency_s", "input_tokens", "output_tokens")
+NUMBERS = ("score", "cost_usd", "latency_s", "input_tokens", "output_tokens", "n")
 HEADER = "task_id,prompt,group,model,score,cost_usd,latency_s"
 FULL_HEADER = f"task_id,prompt,group,model,{','.join(NUMBERS)}"
 
@@ -191,13 +191,14 @@ def write_jsonl(at: Path, example: Example, seed: int) -> Path:
             row["group"] = example.groups[task]
         if example.embedding is not None:
             row["embedding"] = example.embedding[task]
-        row["outcomes"] = {
-            example.models[model]: numbers[0]
-            if all(value is None for value in numbers[1:])
-            else dict(zip(NUMBERS, numbers, strict=True))
-            for owner, model, *numbers in outcomes
-            if owner == task
-        }
+        found: dict[str, list[Any]] = {}
+        for owner, model, *numbers in outcomes:
+            if owner == task:
+                bare = all(value is None for value in numbers[1:])
+                outcome = numbers[0] if bare else dict(zip(NUMBERS, numbers, strict=True))
+                found.setdefault(example.models[model], []).append(outcome)
+        # Repeats are a list.
+        row["outcomes"] = {name: o if len(o) > 1 else o[0] for name, o in found.items()}
         rows.append(row)
     return jsonl(at, *rows, name=f"table{seed}.jsonl")
 

@@ -133,7 +133,7 @@ def test_ids_of_one_hash_are_told_apart(seed: int, tmp_path, monkeypatch) -> Non
         prompts=[f"prompt {i}" for i in range(n)],
         groups=[None] * n,
         models=["a", "b"],
-        outcomes=[(i, j, 0.5, None, None, None, None) for i in range(n) for j in range(2)],
+        outcomes=[(i, j, 0.5, *[None] * 5) for i in range(n) for j in range(2)],
         embedding=None,
     )
     with chunks_of(3):

@@ -38,7 +38,7 @@ CSV_FAULTS = [
     ("t,one,,a,1,-3,", "t,one,,b,1,,"),
     ("t,one,,a,1,,", "t,two,,b,1,,"),
     ("t,one,g,a,1,,", "t,one,h,b,1,,"),
-    ("t,one,,a,1,,", "t,one,,a,0,,", "t,one,,b,0,,"),
+    ("t,one,,a,1,,", "t,one,,a,2,,", "t,one,,b,0,,"),
     ("t, ,,a,1,,", "t, ,,b,1,,"),
     ("t,one,,a,1,,",),
     ("t,one,,a,x,,", "t,one,,b,1,,"),
@@ -208,8 +208,8 @@ def test_two_rows_of_a_task_in_two_files_must_agree(tmp_path) -> None:
     csv_file(at, HEADER, "t0,one,,a,1,,", "t1,two,,a,1,,", name="1.csv")
     csv_file(at, HEADER, "t0,one,,b,1,,", "t1,three,,b,1,,", name="2.csv")
     assert_scan_refused(at, "2.csv, line 3, column 'prompt'", "1.csv, line 3 has 'two'")
-    csv_file(at, HEADER, "t0,one,,b,1,,", "t1,two,,b,1,,", "t0,one,,a,0,,", name="2.csv")
-    assert_scan_refused(at, "2.csv, line 4, column 'score'", "1.csv, line 2 has 1.0")
+    csv_file(at, HEADER, "t0,one,,b,1,,", "t1,two,,b,1,,", "t0,one,,a,2,,", name="2.csv")
+    assert_scan_refused(at, "2.csv, line 4, column 'score'", "found 2.0")
 
 
 def test_a_column_of_another_type_in_a_late_file_is_refused_before_any_row(tmp_path) -> None:

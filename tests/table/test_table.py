@@ -65,7 +65,10 @@ def test_all_formats_read_equal(example: Example) -> None:
     assert int((~np.isnan(first.score)).sum()) == len(example.outcomes)
     for task, model, *values in example.outcomes:
         place = task, first.models.index(example.models[model])
-        for array, value in zip((getattr(first, name) for name in NUMBERS), values, strict=True):
+        *others, n = values
+        assert first.n[place] == (n or 1)
+        arrays = (getattr(first, name) for name in NUMBERS[:-1])
+        for array, value in zip(arrays, others, strict=True):
             assert math.isnan(array[place]) if value is None else array[place] == value
     if example.embedding is not None:
         assert first.embedding is not None
@@ -97,7 +100,7 @@ def test_name_and_origin(writer: Any, tmp_path: Path) -> None:
         ["p"],
         [None],
         ["a", "b"],
-        [(0, 0, 1, *[None] * 4), (0, 1, 0, 2.0, 3.0, 7, 9)],
+        [(0, 0, 1, *[None] * 5), (0, 1, 0, 2.0, 3.0, 7, 9, 4)],
         [[3, 0, 4]],
     )
     path = writer(tmp_path, example, 0)
@@ -169,17 +172,18 @@ def test_prompt_of_a_megabyte_and_the_csv_limit_is_restored(tmp_path: Path) -> N
     assert csv.field_size_limit() == before
 
 
-def test_exact_repeats_count_once(tmp_path: Path) -> None:
+def test_exact_repeats_are_repeats(tmp_path: Path) -> None:
     rows = ["t,p,,a,1,0.5,", "t,p,,b,0,,2", "t,p,,a,1,0.5,"]
     table = OutcomeTable.read(csv_file(tmp_path, HEADER, *rows))
     np.testing.assert_array_equal(table.score, [[1, 0]])
     np.testing.assert_array_equal(table.cost_usd, [[0.5, np.nan]])
+    np.testing.assert_array_equal(table.n, [[2, 1]])
     path = jsonl(tmp_path, '{"task_id": "t", "prompt": "p", "outcomes": {"a": 1, "b": 0, "a": 1}}')
-    assert OutcomeTable.read(path).models == ("a", "b")
+    np.testing.assert_array_equal(OutcomeTable.read(path).n, [[2, 1]])
     doubled = {key: value * 2 for key, value in LONG.items()}
     assert_same_table(
         OutcomeTable.read(long_parquet(tmp_path, **doubled)),
-        OutcomeTable.read(folder(tmp_path)),
+        OutcomeTable.read(folder(tmp_path, outcomes={"n": [2] * 4})),
     )
 
 
@@ -404,13 +408,12 @@ def test_jsonl_embedding_is_refused(
             ["'score'", "twice", "model 'a'"],
         ),
         (
-            '{"task_id": "t1", "prompt": "x", "outcomes": {"a": 1, "a": 0}}',
-            ["'score'", "found 0.0, but line 2 has 1.0", "model 'a'"],
+            '{"task_id": "t1", "prompt": "x", "outcomes": {"a": [1, []]}}',
+            ["'score'", "found []", "model 'a'"],
         ),
         (
-            '{"task_id": "t1", "prompt": "x", "outcomes": {"a": 1, "a": {"score": 1, '
-            '"cost_usd": 2}}}',
-            ["'cost_usd'", "found 2.0, but line 2 has nothing"],
+            '{"task_id": "t1", "prompt": "x", "outcomes": {"a": []}}',
+            ["'outcomes'", "no outcome in the list", "model 'a'"],
         ),
     ],
     ids=range(10),
@@ -464,9 +467,6 @@ def test_long_values_are_cut_in_the_message(tmp_path: Path) -> None:
         ("t0,other,g,a,1,,", ["'prompt'", "task 't0'", "'other'", "line 2 has", "ne'"]),
         ('t0,"on\ne",h,a,1,,', ["'group'", "task 't0'", "'h'", "line 2 has 'g'"]),
         ('t0,"on\ne",,a,1,,', ["'group'", "task 't0'", "''", "line 2 has 'g'"]),
-        ('t0,"on\ne",g,b,1,,', ["'score'", "1.0", "line 4 has 0.0", "task 't0', model 'b'"]),
-        ('t0,"on\ne",g,b,0,1,', ["'cost_usd'", "1.0", "line 4 has nothing"]),
-        ('t0,"on\ne",g,a,1,1,2', ["'latency_s'", "2.0", "line 2 has nothing"]),
     ],
 )
 def test_csv_row_is_refused(row: str, parts: list[str], tmp_path: Path) -> None:
@@ -528,7 +528,7 @@ def test_csv_in_another_encoding(tmp_path: Path) -> None:
         ("model", ["a", "b", None, "b"], 3, ["null"]),
         ("model", ["a", "b", "a\n", "b"], 3, [r"'a\n'", "control character"]),
         ("model", [1, 2, 1, 2], None, ["type int64", "store strings"]),
-        ("model", ["a", "a", "a", "a"], 2, ["'score'", "found 0.0, but row 1 has 1.0"]),
+        ("n", [1, 1, 1, 0], 4, ["found 0.0", "a whole number from 1", "model 'b'"]),
         ("task_id", ["t0", "t0", None, None], 3, ["null"]),
         ("task_id", ["t0", "t0", " ", " "], 3, ["empty name"]),
         ("task_id", ["t0", "t0", "\x1b", "\x1b"], 3, [r"'\x1b'", "control character"]),
@@ -584,7 +584,7 @@ def test_long_parquet_without_a_column(missing: str, tmp_path: Path) -> None:
         ({"embedding": [[1.0], [0.0]]}, {}, "tasks", ["row 2", "'embedding'", "zero length"]),
         ({"embedding": [[1.0], [math.inf]]}, {}, "tasks", ["row 2", "'embedding'", "inf"]),
         ({}, {"task_id": ["t0", "t0", "t1", "x"]}, "outcomes", ["row 4", "'task_id'", "'x'"]),
-        ({}, {"task_id": ["t0", "t0", "t0", "t1"]}, "outcomes", ["row 3", "'score'", "row 1 has"]),
+        ({}, {"n": [1, 1.5, 1, 1]}, "outcomes", ["row 2", "'n'", "found 1.5", "whole number"]),
         ({}, {"model": ["a", "b", "b", ""]}, "outcomes", ["row 4", "'model'", "empty name"]),
         ({}, {"score": [0, 0, 0, 2]}, "outcomes", ["row 4", "'score'", "2.0", "model 'b'"]),
         ({}, {"score": ["0", "0", "0", "2"]}, "outcomes", ["'score'", "type string"]),

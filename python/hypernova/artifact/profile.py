@@ -28,7 +28,8 @@ class Profile:
     """The columns of m models; a row for each of k clusters and a last one for the whole table.
 
     Attributes:
-        counts: float64 (k + 1, m), numbers of outcomes.
+        counts: float64 (k + 1, m), numbers of outcomes; effective ones where several are of one
+            task, or aged.
         mean: float32 (k + 1, m), mean scores.
         success: float32 (k + 1, m), success estimates.
         standard_error: float32 (k + 1, m), of ``success``.

@@ -121,11 +121,21 @@ def read_outcomes(arguments: argparse.Namespace) -> OutcomeTable | ScannedTable:
 
     read = hypernova.OutcomeTable.scan if arguments.scan else hypernova.OutcomeTable.read
     table: OutcomeTable | ScannedTable = read(arguments.data)
-    if arguments.prices is None:
+    prices = None
+    if arguments.prices is not None:
+        prices = hypernova.read_prices(arguments.prices, models=table.models)
+        computed = table.count_priced(prices)
+    # After whatever may fail, which is one line on standard error.
+    if table.repeats.outcomes:
+        print(
+            f"{table.repeats.outcomes:,} of {table.n_outcomes:,} outcomes are means of up to "
+            f"{table.repeats.largest:,} of one model on one task, {table.repeats.total:,} in all",
+            file=sys.stderr,
+        )
+    if prices is None:
         return table
-    prices = hypernova.read_prices(arguments.prices, models=table.models)
     print(
-        f"computed the cost of {table.count_priced(prices):,} of {table.n_outcomes:,} outcomes, "
+        f"computed the cost of {computed:,} of {table.n_outcomes:,} outcomes, "
         f"with prices of {len(prices):,} of {table.n_models:,} models",
         file=sys.stderr,
     )

@@ -32,6 +32,7 @@ from hypernova.evaluation.frontier_fields import (
     QualityArea,
 )
 from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
+from hypernova.table import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Dataset:
         outcomes: Number of known scores.
         density: Known scores over tasks x models, 0 to 1.
         costs: Share of the outcomes with a known cost, 0 to 1.
+        repeats: How many outcomes are means of several; None if none is.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Dataset:
     outcomes: int
     density: float
     costs: float
+    repeats: Repeats | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,13 +327,18 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
+def _dataset(values: dict[str, Any]) -> Dataset:
+    repeats = values.get("repeats")
+    return Dataset(**{**values, "repeats": Repeats(**repeats) if repeats else None})
+
+
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     """Replace the dicts of a report by the classes of its fields."""
     left_out = values["leave_one_group_out"]
     complementarity = values["complementarity"]
     return {
         **values,
-        "dataset": Dataset(**values["dataset"]),
+        "dataset": _dataset(values["dataset"]),
         "protocol": EvaluationProtocol(**values["protocol"]),
         "in_sample": LabelledFigure(**values["in_sample"]),
         "held_out": Figure(**values["held_out"]),

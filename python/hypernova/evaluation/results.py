@@ -287,6 +287,7 @@ def _dataset(run: EvaluationRun) -> Dataset:
         outcomes=outcomes,
         density=outcomes / table.score.size,
         costs=int((~np.isnan(table.cost_usd)).sum()) / outcomes,
+        repeats=table.repeats if table.has_repeats else None,
     )
 
 

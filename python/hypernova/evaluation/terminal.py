@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hypernova.evaluation.figure_fields import Figure, Interval
     from hypernova.evaluation.frontier_fields import FrontierPoint
-    from hypernova.evaluation.report_fields import ReportFields
+    from hypernova.evaluation.report_fields import Dataset, ReportFields
 
 _ROWS = (
     ("held_out", "router, held-out"),
@@ -33,6 +33,16 @@ _WIDTH = 88
 _SHOWN = 6
 
 
+def _repeats_text(dataset: Dataset) -> str:
+    """Say that outcomes are means of several, in a sentence with a blank after it."""
+    if dataset.repeats is None:
+        return ""
+    return (
+        f"{dataset.repeats.outcomes:,} of {dataset.outcomes:,} outcomes are means of up to "
+        f"{dataset.repeats.largest:,} of one model on one task; a task counts once. "
+    )
+
+
 def lines(report: ReportFields) -> list[str]:
     """Write a report, in lines of at most 88 characters but for the verdict."""
     dataset, gain, by_prompts = report.dataset, report.gain, report.gain_over_shuffled
@@ -41,6 +51,7 @@ def lines(report: ReportFields) -> list[str]:
         "",
         *_wrapped(
             f"{dataset.name}: {dataset.tasks:,} tasks, {len(dataset.models)} models. "
+            + _repeats_text(dataset)
             + report.protocol.text
         ),
         "",

@@ -8,6 +8,7 @@ Not here: embedding, clustering or evaluation.
 - ``notes``: what is odd about a table
 - ``pricing``: costs computed from tokens and prices
 - ``scan``: reading tables that are not held in memory
+- ``repeats``: several outcomes of one model on one task, merged into one
 - ``arrays``: tables made from arrays
 - ``columns``: its columns while a file is read or written
 - ``checks``: the rules that columns must keep
@@ -23,6 +24,7 @@ from __future__ import annotations
 from hypernova.table.outcome_table import OutcomeTable, ScannedTable
 from hypernova.table.prompts import read_prompts
 from hypernova.table.public import Discrepancy, PublicTable, read_routerbench, read_swebench
+from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Discrepancy",
     "OutcomeTable",
     "PublicTable",
+    "Repeats",
     "ScannedTable",
     "read_prompts",
     "read_routerbench",

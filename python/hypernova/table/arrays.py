@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from hypernova.table.checks import check_models
 from hypernova.table.columns import (
-    NUMBERS,
-    OPTIONAL_NUMBERS,
+    OUTCOME_NUMBERS,
     Floats,
     OutcomeColumns,
     TaskColumns,
     Vectors,
+    is_single,
     picked,
     unknown,
 )
@@ -38,6 +38,7 @@ def columns_of_arrays(
     latency_s: npt.ArrayLike | None,
     input_tokens: npt.ArrayLike | None,
     output_tokens: npt.ArrayLike | None,
+    n: npt.ArrayLike | None,
     groups: Sequence[str | None] | None,
     embedding: npt.ArrayLike | None,
 ) -> tuple[TaskColumns, OutcomeColumns]:
@@ -66,12 +67,12 @@ def columns_of_arrays(
     shape = (n_tasks, len(texts["models"]))
     scores = _matrix(score, "score", shape, source).astype(np.float64)
     task, column = np.nonzero(~np.isnan(scores))
-    optional = (cost_usd, latency_s, input_tokens, output_tokens)
+    optional = (cost_usd, latency_s, input_tokens, output_tokens, n)
     values = {
         key: unknown(len(task))
         if given is None
         else _matrix(given, key, shape, source)[task, column].astype(np.float64)
-        for key, given in zip(OPTIONAL_NUMBERS, optional, strict=True)
+        for key, given in zip(OUTCOME_NUMBERS[1:], optional, strict=True)
     }
     vectors = None
     if embedding is not None:
@@ -107,7 +108,7 @@ def columns_to_write(
     Args:
         name: Name of the table.
         texts: Task ids, prompts, groups, and models.
-        numbers: Those of `NUMBERS`, each (tasks, models).
+        numbers: Those of `OUTCOME_NUMBERS`, each (tasks, models).
         embedding: Vectors (tasks, dim), or None.
 
     Raises:
@@ -123,6 +124,9 @@ def columns_to_write(
         raise source.error(
             f"model {quoted(models[empty[0]])} has no outcomes", "write a table without it"
         )
+    # An outcome that stands for itself is written without a number.
+    n = numbers[-1]
+    numbers = [*numbers[:-1], unknown(n.shape) if is_single(n) else np.where(n > 1.0, n, np.nan)]
     task, model = np.nonzero(~np.isnan(score))
     tasks = TaskColumns(
         source=source,
@@ -140,7 +144,7 @@ def columns_to_write(
         models=list(models),
         **{
             name: picked(values, (task, model))
-            for name, values in zip(NUMBERS, numbers, strict=True)
+            for name, values in zip(OUTCOME_NUMBERS, numbers, strict=True)
         },
     )
     return tasks, outcomes

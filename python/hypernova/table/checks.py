@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.embedder.text.cut import is_blank
-from hypernova.table.columns import NUMBERS, OPTIONAL_NUMBERS, TOKENS, is_unknown, unknown
+from hypernova.table.columns import (
+    NUMBERS,
+    OPTIONAL_NUMBERS,
+    TOKENS,
+    is_unknown,
+    single,
+    unknown,
+)
 from hypernova.table.model_names import CONTROL, describe_lookalikes, find_lookalikes, name_problem
+from hypernova.table.repeats import merged
 from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
@@ -224,8 +232,7 @@ def outcome_arrays(
 
     Raises:
         TableError: the table has no outcomes, too few models, a model without outcomes or with a
-            name that breaks a rule, a value out of range, or two outcomes of one task and model
-            that differ.
+            name that breaks a rule, or a value out of range.
     """
     source = outcomes.source
     if not len(outcomes.rows):
@@ -276,7 +283,7 @@ def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:
         outcomes: The outcomes, which may be none.
 
     Raises:
-        TableError: a value is out of range, or two outcomes of one task and model differ.
+        TableError: a value is out of range.
     """
 
     def of(entry: int) -> str:
@@ -284,13 +291,12 @@ def check_values(tasks: TaskColumns, outcomes: OutcomeColumns) -> None:
         return f"task {quoted(tasks.ids[task])}, model {quoted(outcomes.models[model])}"
 
     _check_ranges(outcomes, of)
-    _check_repeats(outcomes, len(tasks.ids), of)
 
 
 def arrange_outcomes(
     outcomes: OutcomeColumns, n_tasks: int, models: Sequence[str]
 ) -> dict[str, Floats]:
-    """Arrange checked outcomes as tasks x models.
+    """Arrange checked outcomes as tasks x models, repeats of an outcome merged.
 
     Args:
         outcomes: The outcomes.
@@ -298,9 +304,11 @@ def arrange_outcomes(
         models: Models in the order of the columns, those of all outcomes among them.
 
     Returns:
-        Arrays by the names of `NUMBERS`, each (tasks, models) with NaN for holes and unknown
-        values; tokens of which none are known are `unknown`.
+        Arrays by the names of `OUTCOME_NUMBERS`, each (tasks, models), with NaN for holes and
+        unknown values; tokens of which none are known are `unknown`. `n` is 1 in holes, and
+        `single` where no outcome is repeated.
     """
+    outcomes = merged(outcomes, n_tasks)
     column = {name: index for index, name in enumerate(models)}
     place = np.array([column[name] for name in outcomes.models], dtype=np.int64)
     shape = n_tasks, len(models)
@@ -312,6 +320,10 @@ def arrange_outcomes(
             continue
         arrays[name] = np.full(shape, np.nan)
         arrays[name][outcomes.task, place[outcomes.model]] = values
+    arrays["n"] = single(shape)
+    if not is_unknown(outcomes.n):
+        arrays["n"] = np.ones(shape)
+        arrays["n"][outcomes.task, place[outcomes.model]] = outcomes.n
     return arrays
 
 
@@ -328,6 +340,12 @@ def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
         bad = (values < 0.0) | np.isinf(values)
         rule = f"{column} are" if column in TOKENS else f"a {column} is"
         checks.append((column, values, bad, f"{rule} finite and not negative; leave it empty"))
+    if not is_unknown(outcomes.n):
+        known = ~np.isnan(outcomes.n)
+        # Beyond 2**53 not every whole number is a float64.
+        whole = (outcomes.n >= 1.0) & (outcomes.n <= 2.0**53) & (np.floor(outcomes.n) == outcomes.n)
+        remedy = "n is the number of outcomes behind a score, a whole number from 1; leave it empty"
+        checks.append(("n", outcomes.n, known & ~whole, remedy))
     for column, values, bad, remedy in checks:
         rows = np.flatnonzero(bad)
         if rows.size:
@@ -339,35 +357,6 @@ def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
                 column=column,
                 of=of(entry),
             )
-
-
-def _check_repeats(outcomes: OutcomeColumns, n_tasks: int, of: Callable[[int], str]) -> None:
-    cell = outcomes.task * len(outcomes.models) + outcomes.model
-    first_of_cell = np.empty(n_tasks * len(outcomes.models), dtype=np.int64)
-    first_of_cell[cell[::-1]] = np.arange(len(cell) - 1, -1, -1)
-    first = first_of_cell[cell]
-    for column in NUMBERS:
-        values = getattr(outcomes, column)
-        if is_unknown(values):
-            continue
-        earlier = values[first]
-        clash = np.flatnonzero((values != earlier) & ~(np.isnan(values) & np.isnan(earlier)))
-        if clash.size:
-            entry = int(clash[0])
-            other = int(first[entry])
-            raise outcomes.source.error(
-                f"found {_known(values[entry])}, but "
-                f"{outcomes.source.place(int(outcomes.rows[other]))} has {_known(values[other])} "
-                "for the same task and model",
-                "keep one of the two, or their mean",
-                at=int(outcomes.rows[entry]),
-                column=column,
-                of=of(entry),
-            )
-
-
-def _known(value: np.float64) -> str:
-    return "nothing" if np.isnan(value) else repr(float(value))
 
 
 def common_dim(lengths: Ints, source: Source, rows: Ints, of: Callable[[int], str]) -> int:

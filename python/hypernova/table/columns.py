@@ -26,6 +26,11 @@ Vectors = npt.NDArray[np.float32]
 TOKENS = ("input_tokens", "output_tokens")
 OPTIONAL_NUMBERS = ("cost_usd", "latency_s", *TOKENS)
 NUMBERS = ("score", *OPTIONAL_NUMBERS)
+# The numbers of an outcome in a file: `n` is the number of outcomes that one stands for, 1 where it
+# is not known. In a table it is 1 at least, and held only where an outcome has more behind it.
+OUTCOME_NUMBERS = (*NUMBERS, "n")
+# Numbers that few tables have, whose columns may be `unknown`.
+SELDOM_NUMBERS = (*TOKENS, "n")
 
 
 def unknown(shape: int | tuple[int, ...]) -> Floats:
@@ -38,19 +43,31 @@ def is_unknown(values: Floats) -> bool:
     return not any(values.strides) and bool(np.isnan(values.flat[:1]).all())
 
 
+def single(shape: int | tuple[int, ...]) -> Floats:
+    """Return 1 of a shape, float64, as a read-only view of one number: no outcome is repeated."""
+    return np.broadcast_to(np.float64(1.0), shape)
+
+
+def is_single(values: Floats) -> bool:
+    """Return whether an array is one of `single`, without a look at all its values."""
+    return not any(values.strides) and bool((values.flat[:1] == 1.0).all())
+
+
 def picked(values: Floats, rows: Any) -> Floats:
-    """Return ``values[rows]``; of `unknown` values a view as small as they are."""
-    if is_unknown(values):
-        # Of one byte each, to learn the shape.
-        return unknown(np.broadcast_to(np.False_, values.shape)[rows].shape)
+    """Return ``values[rows]``; of `unknown` or `single` values a view as small as they are."""
+    for is_one, view in ((is_unknown, unknown), (is_single, single)):
+        if is_one(values):
+            # Of one byte each, to learn the shape.
+            return view(np.broadcast_to(np.False_, values.shape)[rows].shape)
     found: Floats = values[rows]
     return found
 
 
 def concatenated(parts: Sequence[Floats]) -> Floats:
-    """Concatenate columns; those that are all `unknown` stay so."""
-    if parts and all(map(is_unknown, parts)):
-        return unknown((sum(map(len, parts)), *parts[0].shape[1:]))
+    """Concatenate columns; those that are all `unknown`, or all `single`, stay so."""
+    for is_one, view in ((is_unknown, unknown), (is_single, single)):
+        if parts and all(map(is_one, parts)):
+            return view((sum(map(len, parts)), *parts[0].shape[1:]))
     return np.concatenate(parts)
 
 
@@ -109,6 +126,7 @@ class OutcomeColumns:
         latency_s: Latencies in seconds, NaN where unknown.
         input_tokens: Tokens of the prompt, NaN where unknown; by default `unknown`.
         output_tokens: Tokens of the answer, NaN where unknown; by default `unknown`.
+        n: Number of outcomes that each stands for, NaN for one; by default `unknown`.
     """
 
     source: Source
@@ -121,9 +139,10 @@ class OutcomeColumns:
     latency_s: Floats
     input_tokens: Floats = field(default_factory=lambda: unknown(0))
     output_tokens: Floats = field(default_factory=lambda: unknown(0))
+    n: Floats = field(default_factory=lambda: unknown(0))
 
     def __post_init__(self) -> None:
-        for name in TOKENS:
+        for name in SELDOM_NUMBERS:
             if is_unknown(getattr(self, name)):
                 object.__setattr__(self, name, unknown(len(self.score)))
 
@@ -133,26 +152,28 @@ class OutcomeBuilder:
 
     def __init__(self) -> None:
         self.rows, self.task, self.model = array("q"), array("q"), array("q")
-        self.values, self.tokens = array("d"), array("d")
+        self.values = array("d")
+        self.seldom: dict[str, array[float]] = {}
         self.models: dict[str, int] = {}
 
     def add(self, row: int, task: int, model: str, values: Sequence[float]) -> None:
-        """Append one outcome; `values` are score, cost and latency, and tokens if need be."""
+        """Append one outcome; `values` are those of `OUTCOME_NUMBERS`, or the first three."""
         self.rows.append(row)
         self.task.append(task)
         self.model.append(self.models.setdefault(model, len(self.models)))
         self.values.extend(values[:3])
-        tokens = values[3:]
-        if self.tokens or any(number == number for number in tokens):
-            # From the first known number on; those before it are unknown.
-            missing = 2 * len(self.rows) - len(self.tokens) - len(tokens)
-            self.tokens.extend([np.nan] * missing)
-            self.tokens.extend(tokens)
+        for name, number in zip(SELDOM_NUMBERS, values[3:], strict=False):
+            if number == number:
+                known = self.seldom.setdefault(name, array("d"))
+                # Those since the last known number are unknown.
+                known.extend([np.nan] * (len(self.rows) - 1 - len(known)))
+                known.append(number)
 
     def build(self, source: Source) -> OutcomeColumns:
         """Return the collected outcomes as columns."""
         values = np.array(self.values, dtype=np.float64).reshape(-1, 3)
-        tokens = np.array(self.tokens, dtype=np.float64).reshape(-1, 2)
+        for known in self.seldom.values():
+            known.extend([np.nan] * (len(self.rows) - len(known)))
         return OutcomeColumns(
             source=source,
             rows=int_array(self.rows),
@@ -162,8 +183,7 @@ class OutcomeBuilder:
             score=values[:, 0],
             cost_usd=values[:, 1],
             latency_s=values[:, 2],
-            input_tokens=tokens[:, 0] if len(tokens) else unknown(0),
-            output_tokens=tokens[:, 1] if len(tokens) else unknown(0),
+            **{name: np.array(known, dtype=np.float64) for name, known in self.seldom.items()},
         )
 
 

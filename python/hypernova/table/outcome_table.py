@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hypernova.paths import escaped
 from hypernova.table.arrays import columns_of_arrays, columns_to_write
 from hypernova.table.checks import arrange_outcomes, check_tasks, outcome_arrays, unit_vectors
-from hypernova.table.columns import NUMBERS, concatenated
+from hypernova.table.columns import OUTCOME_NUMBERS, concatenated
 from hypernova.table.formats.read import read_table
 from hypernova.table.formats.write import write_table
 from hypernova.table.pricing import check_prices, count_priced
@@ -52,6 +52,9 @@ class OutcomeTable(TableArrays):
         input_tokens: Tokens of the prompt, float64 (tasks, models); NaN where unknown. Tokens of
             which none are known take no memory: the array is a view of one NaN.
         output_tokens: Tokens of the answer, as `input_tokens`.
+        n: Number of outcomes behind each, float64 (tasks, models), 1 or more, and 1 in holes. Of
+            repeats, several outcomes of one model on one task, the other arrays hold the means.
+            Without repeats it takes no memory: the array is a view of one 1.
     """
 
     __slots__ = ()
@@ -90,7 +93,10 @@ class OutcomeTable(TableArrays):
             prompts=tuple(chain.from_iterable(part.prompts for part in parts)),
             groups=tuple(chain.from_iterable(part.groups for part in parts)),
             models=first.models,
-            **{name: concatenated([getattr(part, name) for part in parts]) for name in NUMBERS},
+            **{
+                name: concatenated([getattr(part, name) for part in parts])
+                for name in OUTCOME_NUMBERS
+            },
             embedding=np.concatenate(vectors) if vectors else None,
             name=first.name,
             embedding_origin=first.embedding_origin,
@@ -152,9 +158,10 @@ class OutcomeTable(TableArrays):
 
                 - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
                   `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?,
-                  input_tokens?, output_tokens?).
+                  input_tokens?, output_tokens?, n?).
                 - A `.jsonl` or `.ndjson` file, one task a line: `{"task_id", "prompt", "group"?,
-                  "embedding"?, "outcomes": {model: {"score", "cost_usd"?, ...} | score}}`.
+                  "embedding"?, "outcomes": {model: {"score", "cost_usd"?, ...} | score}}`; a list
+                  holds several outcomes of a model.
                 - A `.csv` or `.tsv` file with a header, one outcome a row: task_id, prompt, group?,
                   and the columns of outcomes. Commas, semicolons or tabs separate the cells. CSV
                   cannot hold an embedding.
@@ -166,8 +173,9 @@ class OutcomeTable(TableArrays):
         Parquet, is read as its decimal string. A boolean score in JSON or Parquet is 1 or 0,
         and so is `true`, `false`, `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost,
         latency or number of tokens is unknown; a null or empty group is none. A missing outcome is
-        a hole; an outcome that stands twice with the same values counts once. Vectors are scaled
-        to unit length; those of unit length keep their bits.
+        a hole. Several outcomes of one model on one task are repeats, and so is one with a number
+        in `n`: the table has their means, weighted by `n`, and how many they are. Vectors are
+        scaled to unit length; those of unit length keep their bits.
 
         Returns:
             The table: tasks in the order of the source, models sorted.
@@ -197,6 +205,7 @@ class OutcomeTable(TableArrays):
         latency_s: npt.ArrayLike | None = None,
         input_tokens: npt.ArrayLike | None = None,
         output_tokens: npt.ArrayLike | None = None,
+        n: npt.ArrayLike | None = None,
         groups: Sequence[str | None] | None = None,
         embedding: npt.ArrayLike | None = None,
         name: str = "table",
@@ -214,6 +223,8 @@ class OutcomeTable(TableArrays):
             latency_s: Seconds (tasks, models); NaN is unknown. Dropped in holes.
             input_tokens: Tokens of the prompt (tasks, models); NaN is unknown. Dropped in holes.
             output_tokens: Tokens of the answer, as `input_tokens`.
+            n: Number of outcomes that each stands for, whole numbers (tasks, models) from 1; NaN
+                is 1. Dropped in holes.
             groups: Groups (tasks,); None or an empty string is no group.
             embedding: Vectors (tasks, dim) of any length above zero.
             name: Name of the table, for reports and messages.
@@ -244,6 +255,7 @@ class OutcomeTable(TableArrays):
             latency_s=latency_s,
             input_tokens=input_tokens,
             output_tokens=output_tokens,
+            n=n,
             groups=groups,
             embedding=embedding,
         )
@@ -317,7 +329,7 @@ class OutcomeTable(TableArrays):
         tasks, outcomes = columns_to_write(
             self.name,
             (self.task_ids, self.prompts, self.groups, self.models),
-            [getattr(self, name) for name in NUMBERS],
+            [getattr(self, name) for name in OUTCOME_NUMBERS],
             self.embedding,
         )
         write_table(tasks, outcomes, path)
@@ -337,6 +349,7 @@ class ScannedTable:
         n_models: Number of models.
         n_tasks: Number of tasks.
         n_outcomes: Number of outcomes: pairs of task and model that are no hole.
+        repeats: How many of them have others behind them.
         n_chunks: Number of chunks, each of `CHUNK_TASKS` tasks but the last.
         embedding_dim: Length of the vectors, or None without vectors.
         embedding_origin: Where the vectors come from, or None without vectors.
@@ -351,6 +364,7 @@ class ScannedTable:
         self.n_models = len(contents.models)
         self.n_tasks = contents.n_tasks
         self.n_outcomes = contents.n_outcomes
+        self.repeats = contents.repeats
         self.n_chunks = -(-contents.n_tasks // CHUNK_TASKS)
         self.embedding_dim = contents.dim
         self.embedding_origin = None if contents.dim is None else f"embedding column of {self.name}"

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hypernova.table.arrays import check_rows
-from hypernova.table.columns import NUMBERS, TOKENS, is_unknown, picked, unknown
+from hypernova.table.columns import (
+    OUTCOME_NUMBERS,
+    TOKENS,
+    is_single,
+    is_unknown,
+    picked,
+    single,
+    unknown,
+)
 from hypernova.table.notes import table_notes
 from hypernova.table.pricing import check_prices, costs_of, count_priced
+from hypernova.table.repeats import Repeats
 from hypernova.table.source import quoted
 
 if TYPE_CHECKING:
@@ -39,13 +48,16 @@ class TableArrays:
     embedding_origin: str | None = None
     input_tokens: Floats = field(default_factory=lambda: unknown(0))
     output_tokens: Floats = field(default_factory=lambda: unknown(0))
+    n: Floats = field(default_factory=lambda: single(0))
 
     def __post_init__(self) -> None:
         for name in TOKENS:
             array = getattr(self, name)
             if array.ndim == 1 or is_unknown(array):
                 object.__setattr__(self, name, unknown(self.score.shape))
-        for name in (*NUMBERS, "embedding"):
+        if self.n.ndim == 1 or is_single(self.n):
+            object.__setattr__(self, "n", single(self.score.shape))
+        for name in (*OUTCOME_NUMBERS, "embedding"):
             array = getattr(self, name)
             if array is not None:
                 array.setflags(write=False)
@@ -54,6 +66,7 @@ class TableArrays:
         # Through the constructor, because unpickled and copied arrays are writable again.
         values = {of.name: getattr(self, of.name) for of in fields(self)}
         values |= {name: unknown(0) for name in TOKENS if is_unknown(values[name])}
+        values |= {"n": single(0)} if is_single(self.n) else {}
         return type(self), tuple(values.values())
 
     def __repr__(self) -> str:
@@ -83,6 +96,16 @@ class TableArrays:
         """Whether tokens of an outcome are known, in or out."""
         tokens = (getattr(self, name) for name in TOKENS)
         return any(not is_unknown(array) and not np.isnan(array).all() for array in tokens)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether an outcome has others behind it."""
+        return not is_single(self.n) and bool((self.n > 1.0).any())
+
+    @property
+    def repeats(self) -> Repeats:
+        """How many outcomes have others behind them."""
+        return Repeats.of(self.score, self.n)
 
     @property
     def embedding_dim(self) -> int | None:
@@ -141,7 +164,7 @@ class TableArrays:
             prompts=tuple(self.prompts[row] for row in places),
             groups=tuple(self.groups[row] for row in places),
             models=self.models,
-            **{name: picked(getattr(self, name), rows) for name in NUMBERS},
+            **{name: picked(getattr(self, name), rows) for name in OUTCOME_NUMBERS},
             embedding=None if self.embedding is None else self.embedding[rows],
             name=self.name,
             embedding_origin=self.embedding_origin,

@@ -5,6 +5,7 @@ Not here: whether routing is worth it on the table (see ``hypernova.evaluation``
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -238,6 +239,7 @@ def fit(
         "tasks": table.n_tasks,
         "different_prompts": sample.different_prompts,
         "outcomes": table.n_outcomes,
+        **_repeats_of(table),
         "seed": seed,
         "unseen": unseen,
         "clusters": clusters,
@@ -273,6 +275,11 @@ def fit(
         identity=embedded.identity,
         metadata={**metadata, **found, "in_sample": figures},
     )
+
+
+def _repeats_of(table: OutcomeTable | ScannedTable) -> dict[str, object]:
+    """Return metadata on the table's repeats, if it has any."""
+    return {"repeats": asdict(table.repeats)} if table.repeats.outcomes else {}
 
 
 def _find_target(

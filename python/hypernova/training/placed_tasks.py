@@ -20,6 +20,7 @@ from hypernova.training.estimates.outcome_sums import (
     sum_vector_scores,
 )
 from hypernova.training.estimates.profile import best_single
+from hypernova.training.estimates.repeats import sum_repeats
 from hypernova.training.estimates.sums import Sums
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class PlacedTasks:
             sums = sums.with_sums(
                 sum_tokens(table.input_tokens, table.output_tokens, chars, cells, k)
             )
+        if table.has_repeats:
+            sums = sums.with_sums(sum_repeats(table.score, table.n, cells, k))
         chosen = [best_single(sums)] if references is None else references
         return sums.with_sums(sum_pairs(table.score, chosen, cells, k))
 

@@ -42,6 +42,11 @@ def _facts(dataset: Dataset) -> list[str]:
     facts = [plural(dataset.tasks, "task")]
     if dataset.different_prompts != dataset.tasks:
         facts.append(f"{count(dataset.different_prompts)} different prompts")
+    repeats = []
+    if dataset.repeats is not None:
+        share = 100 * dataset.repeats.outcomes / dataset.outcomes
+        largest = count(dataset.repeats.largest)
+        repeats.append(f"{share:.0f}% of outcomes are means of up to {largest} of a task")
     return [
         *facts,
         plural(len(dataset.models), "model"),
@@ -50,6 +55,7 @@ def _facts(dataset: Dataset) -> list[str]:
         f"costs known for {100 * dataset.costs:.0f}% of outcomes"
         if dataset.costs
         else "costs unknown",
+        *repeats,
     ]
 
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hypernova.table.columns import (
-    NUMBERS,
-    OPTIONAL_NUMBERS,
+    OUTCOME_NUMBERS,
     EncodedColumn,
     OutcomeBuilder,
     OutcomeColumns,
@@ -59,7 +58,7 @@ def read_csv(path: Path) -> tuple[TaskColumns, OutcomeColumns]:
 
 
 class CsvOutcome(NamedTuple):
-    """A row with one outcome; `numbers` are those of `NUMBERS`."""
+    """A row with one outcome; `numbers` are those of `OUTCOME_NUMBERS`."""
 
     line: int
     task_id: str
@@ -76,7 +75,7 @@ def open_outcomes(file: Readable, source: Source) -> CsvReader:
         TableError: the file is not UTF-8 or not CSV, or the header breaks a rule.
     """
     required = ("task_id", "prompt", "model", "score")
-    table = CsvReader(file, source, required, once=(*required, "group", *OPTIONAL_NUMBERS))
+    table = CsvReader(file, source, required, once=(*required, "group", *OUTCOME_NUMBERS))
     if "embedding" in table.column_index:
         # Ignored as an extra column, other vectors than the given ones would be fitted.
         raise source.error(
@@ -103,7 +102,7 @@ def outcome_rows(table: CsvReader) -> Iterator[CsvOutcome]:
             table.number(cells[column_index[name]], line, name, of, booleans=name == "score")
             if name in column_index
             else np.nan
-            for name in NUMBERS
+            for name in OUTCOME_NUMBERS
         ]
         yield CsvOutcome(
             line,

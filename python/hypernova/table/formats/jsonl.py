@@ -15,8 +15,7 @@ import numpy as np
 
 from hypernova.table.checks import common_dim
 from hypernova.table.columns import (
-    NUMBERS,
-    OPTIONAL_NUMBERS,
+    OUTCOME_NUMBERS,
     Floats,
     OutcomeBuilder,
     OutcomeColumns,
@@ -46,7 +45,9 @@ class JsonObject(dict[str, Any]):
 
     def first_duplicate(self, keys: Iterable[str]) -> str | None:
         """Return the first of `keys` that stands more than once, or None."""
-        names = [name for name, _ in self.pairs or ()]
+        if self.pairs is None:
+            return None
+        names = [name for name, _ in self.pairs]
         return next((key for key in keys if names.count(key) > 1), None)
 
 
@@ -97,10 +98,19 @@ def columns_of_objects(
                 column="outcomes",
                 of=of,
             )
-        # Both entries of a duplicate model are kept, to be compared like two CSV rows.
+        # Both entries of a duplicate model are kept: repeats, like two CSV rows.
         for model, entry in entries.pairs or entries.items():
-            values = _json_outcome(entry, source, line, f"{of}, model {quoted(model)}")
-            outcomes.add(line, len(ids), model, values)
+            named = f"{of}, model {quoted(model)}"
+            if entry == []:
+                raise source.error(
+                    "found no outcome in the list",
+                    "leave the model out where it has none",
+                    at=line,
+                    column="outcomes",
+                    of=named,
+                )
+            for one in entry if isinstance(entry, list) else (entry,):
+                outcomes.add(line, len(ids), model, _json_outcome(one, source, line, named))
         rows.append(line)
         ids.append(task_id)
         prompts.append(require_text(task["prompt"], source, line, "prompt"))
@@ -182,14 +192,14 @@ def _json_outcome(entry: object, source: Source, line: int, of: str) -> list[flo
             column="outcomes",
             of=of,
         )
-    duplicate = entry.first_duplicate(NUMBERS)
+    duplicate = entry.first_duplicate(OUTCOME_NUMBERS)
     if duplicate:
         raise source.error("the key stands twice", "keep one", at=line, column=duplicate, of=of)
     numbers = [
         np.nan
         if entry.get(column) is None
         else require_number(entry[column], source, line, column, of)
-        for column in OPTIONAL_NUMBERS
+        for column in OUTCOME_NUMBERS[1:]
     ]
     return [require_number(entry["score"], source, line, "score", of), *numbers]
 

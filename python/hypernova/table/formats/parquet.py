@@ -16,8 +16,7 @@ import numpy.typing as npt
 from hypernova.errors import HypernovaError, MissingExtraError, TableError
 from hypernova.table.checks import check_tasks, common_dim, unknown_task
 from hypernova.table.columns import (
-    NUMBERS,
-    OPTIONAL_NUMBERS,
+    OUTCOME_NUMBERS,
     EncodedColumn,
     Floats,
     Ints,
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 
 # Columns of each kind of file: those that it must have, and those that it may have.
 TASK_COLUMNS = (("task_id", "prompt"), ("group", "embedding"))
-OUTCOME_COLUMNS = (("task_id", "model", "score"), OPTIONAL_NUMBERS)
+OUTCOME_COLUMNS = (("task_id", "model", "score"), OUTCOME_NUMBERS[1:])
 LONG_COLUMNS = (
     ("task_id", "prompt", "model", "score"),
-    ("group", *OPTIONAL_NUMBERS, "embedding"),
+    ("group", *OUTCOME_NUMBERS[1:], "embedding"),
 )
 
 
@@ -460,5 +459,5 @@ def outcomes_of_columns(file: ParquetColumns, task: Ints) -> OutcomeColumns:
         task=task,
         model=models.codes,
         models=models.values,
-        **{name: file.numbers(name) for name in NUMBERS},
+        **{name: file.numbers(name) for name in OUTCOME_NUMBERS},
     )

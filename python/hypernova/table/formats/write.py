@@ -14,7 +14,7 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError, TableWriteError, WriteError
 from hypernova.paths import cannot_write, check_file, replacing
-from hypernova.table.columns import OPTIONAL_NUMBERS, TOKENS
+from hypernova.table.columns import OUTCOME_NUMBERS, SELDOM_NUMBERS
 from hypernova.table.source import Source
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def _write_jsonl(tasks: TaskColumns, outcomes: OutcomeColumns, path: Path) -> No
 
 def _json_outcome(outcomes: OutcomeColumns, entry: int) -> dict[str, float]:
     outcome = {"score": float(outcomes.score[entry])}
-    for name in OPTIONAL_NUMBERS:
+    for name in OUTCOME_NUMBERS[1:]:
         value = float(getattr(outcomes, name)[entry])
         if value == value:  # NaN is unknown, and unknown is left out
-            outcome[name] = value
+            outcome[name] = int(value) if name == "n" else value
     return outcome
 
 
@@ -141,10 +141,10 @@ def _write_folder(tasks: TaskColumns, outcomes: OutcomeColumns, path: Path) -> N
         "model": models.take(pa.array(outcomes.model)),
         "score": pa.array(outcomes.score),
     }
-    for name in OPTIONAL_NUMBERS:
+    for name in OUTCOME_NUMBERS[1:]:
         values = pa.array(getattr(outcomes, name), from_pandas=True)
-        if name not in TOKENS or values.null_count < len(values):
-            outcome_table[name] = values
+        if name not in SELDOM_NUMBERS or values.null_count < len(values):
+            outcome_table[name] = values.cast(pa.int64()) if name == "n" else values
     path.mkdir()
     for name, columns in (("tasks", task_table), ("outcomes", outcome_table)):
         file = path / f"{name}.parquet"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from hypernova.table.columns import NUMBERS, OutcomeColumns, TaskColumns, concatenated
+from hypernova.table.columns import OUTCOME_NUMBERS, OutcomeColumns, TaskColumns, concatenated
 from hypernova.table.formats.csv import CsvOutcome, columns_of_rows, unlimited_cell_size
 from hypernova.table.formats.jsonl import columns_of_objects
 from hypernova.table.formats.parquet import (
@@ -370,5 +370,5 @@ def _concatenated(parts: Sequence[tuple[int, OutcomeColumns]]) -> OutcomeColumns
         task=np.concatenate(tasks),
         model=np.concatenate(codes),
         models=list(models),
-        **{name: every(name) for name in NUMBERS},
+        **{name: every(name) for name in OUTCOME_NUMBERS},
     )

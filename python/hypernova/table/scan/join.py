@@ -17,7 +17,7 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError
 from hypernova.table.checks import no_tasks, repeated_task, unknown_task
-from hypernova.table.columns import NUMBERS, TOKENS
+from hypernova.table.columns import OUTCOME_NUMBERS, SELDOM_NUMBERS
 from hypernova.table.formats.parquet import import_pyarrow, outcomes_of_columns
 from hypernova.table.scan.cursors import columns_of
 from hypernova.table.scan.duckdb_session import (
@@ -210,8 +210,8 @@ def _texts(pa: Any, encoded: Any) -> Any:
 
 
 def _outcome_fields(form: TableForm) -> tuple[str, ...]:
-    # A table without tokens is joined without columns for them.
-    return (*OUTCOME_FIELDS, *(name for name in TOKENS if name in form.outcome_columns))
+    # A table without tokens or numbers of repeats is joined without columns for them.
+    return (*OUTCOME_FIELDS, *(name for name in SELDOM_NUMBERS if name in form.outcome_columns))
 
 
 def _from_outcomes(fields: Sequence[str]) -> str:
@@ -232,7 +232,9 @@ def _values(outcomes: OutcomeColumns, models: dict[str, int], fields: Sequence[s
     numbers = [models.setdefault(name, len(models)) for name in outcomes.models]
     model = np.array(numbers, dtype=np.int64)[outcomes.model]
     # Arrow takes a column of one value from a copy alone.
-    values = [np.ascontiguousarray(getattr(outcomes, name)) for name in NUMBERS if name in fields]
+    values = [
+        np.ascontiguousarray(getattr(outcomes, name)) for name in OUTCOME_NUMBERS if name in fields
+    ]
     return [outcomes.rows, model, *values]
 
 

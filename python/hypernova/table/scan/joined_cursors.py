@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.table.columns import NUMBERS, Ints, OutcomeColumns, TaskColumns
+from hypernova.table.columns import OUTCOME_NUMBERS, Ints, OutcomeColumns, TaskColumns
 from hypernova.table.formats.csv import CsvOutcome, columns_of_rows, unlimited_cell_size
 from hypernova.table.formats.parquet import import_pyarrow, tasks_of_columns
 from hypernova.table.scan.cursors import CHUNK_TASKS, Columns, Mark, columns_of, mark_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hypernova.table.source import Source
 
 OUTCOME_FILE, TASK_FILE = "outcomes.parquet", "tasks.parquet"
-# Fields of a joined outcome; tokens follow where a file has them.
+# Fields of a joined outcome; tokens and `n` follow where a file has them.
 OUTCOME_FIELDS = ("task", "place", "model", "score", "cost_usd", "latency_s")
 
 
@@ -33,7 +33,7 @@ class JoinedFiles:
 
     Attributes:
         outcomes: `fields` of each outcome.
-        fields: `OUTCOME_FIELDS`, and those of tokens that the table has.
+        fields: `OUTCOME_FIELDS`, and those of tokens and `n` that the table has.
         models: Names of the models.
         tasks: Place of the first row of each task of a long form; None with tasks apart.
     """
@@ -91,7 +91,11 @@ class JoinedOutcomes:
             task=columns["task"] - first,
             model=columns["model"],
             models=self._models,
-            **{name: columns[name].astype(np.float64) for name in NUMBERS if name in columns},
+            **{
+                name: columns[name].astype(np.float64)
+                for name in OUTCOME_NUMBERS
+                if name in columns
+            },
         )
 
     def close(self) -> None:

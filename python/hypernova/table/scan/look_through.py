@@ -21,6 +21,7 @@ from hypernova.table.checks import (
     unit_vectors,
 )
 from hypernova.table.columns import is_unknown
+from hypernova.table.repeats import Repeats, merged
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.scan.ids import refuse_repeated
 from hypernova.table.scan.seen_ids import SeenIds
@@ -37,7 +38,8 @@ class Contents(NamedTuple):
     Attributes:
         marks: Where each chunk begins, and where the last ends, int64 (chunks + 1, numbers).
         n_tasks: Number of tasks.
-        n_outcomes: Number of outcomes; one that stands twice counts once.
+        n_outcomes: Number of outcomes, their repeats merged.
+        repeats: How many of them have others behind them.
         models: Names of models, sorted.
         of_model: Number of outcomes of each model.
         with_tokens: Number of outcomes of each model whose tokens are known, in and out.
@@ -47,6 +49,7 @@ class Contents(NamedTuple):
     marks: Ints
     n_tasks: int
     n_outcomes: int
+    repeats: Repeats
     models: tuple[str, ...]
     of_model: dict[str, int]
     with_tokens: dict[str, int]
@@ -69,6 +72,7 @@ def look_through(form: TableForm, min_models: int) -> Contents:
     n_tasks = 0
     of_model: Counter[str] = Counter()
     with_tokens: Counter[str] = Counter()
+    repeats = Repeats(0, 0, 0)
     models: dict[str, int] = {}  # each with the place of its first outcome
     seen = None if form.joined is not None else SeenIds()
     first: tuple[int, int, str] | None = None  # the first task's place, length of vector and id
@@ -89,12 +93,12 @@ def look_through(form: TableForm, min_models: int) -> Contents:
             check_values(tasks, outcomes)
             _add_models(models, outcomes)
             n_tasks += len(tasks.ids)
-            cells = outcomes.task * len(outcomes.models) + outcomes.model
-            once = np.unique(cells, return_index=True)[1]
-            _count(of_model, outcomes, once)
+            outcomes = merged(outcomes, len(tasks.ids))
+            repeats = repeats + Repeats.of(outcomes.score, outcomes.n)
+            _count(of_model, outcomes, outcomes.model)
             if not is_unknown(outcomes.input_tokens) and not is_unknown(outcomes.output_tokens):
                 tokens = outcomes.input_tokens + outcomes.output_tokens
-                _count(with_tokens, outcomes, once[~np.isnan(tokens[once])])
+                _count(with_tokens, outcomes, outcomes.model[~np.isnan(tokens)])
     finally:
         cursor.close()
     if not n_tasks:
@@ -109,7 +113,7 @@ def look_through(form: TableForm, min_models: int) -> Contents:
     dim = None if first is None or first[1] < 0 else first[1]
     index = np.array(marks, dtype=np.int64)
     in_order = tuple(sorted(names))
-    return Contents(index, n_tasks, n_outcomes, in_order, of_model, with_tokens, dim)
+    return Contents(index, n_tasks, n_outcomes, repeats, in_order, of_model, with_tokens, dim)
 
 
 def _check_dim(tasks: TaskColumns, dim: int, first: tuple[int, int, str]) -> None:
@@ -119,9 +123,9 @@ def _check_dim(tasks: TaskColumns, dim: int, first: tuple[int, int, str]) -> Non
     common_dim(lengths, tasks.source, rows, lambda entry: f"task {quoted(ids[entry])}")
 
 
-def _count(counts: Counter[str], outcomes: OutcomeColumns, entries: Ints) -> None:
-    """Count some of the outcomes by model."""
-    found = np.bincount(outcomes.model[entries], minlength=len(outcomes.models)).tolist()
+def _count(counts: Counter[str], outcomes: OutcomeColumns, model: Ints) -> None:
+    """Count some of the outcomes, of which the models are given."""
+    found = np.bincount(model, minlength=len(outcomes.models)).tolist()
     counts.update({name: n for name, n in zip(outcomes.models, found, strict=True) if n})
 
 

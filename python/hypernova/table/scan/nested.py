@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.table.columns import NUMBERS, Floats, Ints, OutcomeColumns, concatenated, picked
+from hypernova.table.columns import (
+    OUTCOME_NUMBERS,
+    Floats,
+    Ints,
+    OutcomeColumns,
+    concatenated,
+    picked,
+)
 from hypernova.table.formats.parquet import ParquetColumns, import_pyarrow
 
 if TYPE_CHECKING:
@@ -52,7 +59,7 @@ def nested_outcomes(source: Source, column: Any, rows: Ints) -> OutcomeColumns:
         }
     elif is_list(source, kind) and pa.types.is_struct(kind.value_type):
         task = pa.compute.list_parent_indices(array).to_numpy().astype(np.int64)
-        fields = _fields(source, kind, array.flatten(), ("model", *NUMBERS))
+        fields = _fields(source, kind, array.flatten(), ("model", *OUTCOME_NUMBERS))
     else:
         raise wrong_type(source, kind)
     return _columns(source, fields, rows, task.astype(np.int64))
@@ -87,7 +94,8 @@ def _of_struct(source: Source, array: Any, rows: Ints) -> OutcomeColumns:
     # In the order of rows, and of fields within a row.
     order = np.argsort(task, kind="stable")
     numbers = [
-        picked(concatenated([part[2][i] for part in parts]), order) for i in range(len(NUMBERS))
+        picked(concatenated([part[2][i] for part in parts]), order)
+        for i in range(len(OUTCOME_NUMBERS))
     ]
     return OutcomeColumns(source, rows[task[order]], task[order], model[order], models, *numbers)
 
@@ -96,7 +104,7 @@ def _numbers(source: Source, kind: Any, values: Any) -> dict[str, Any]:
     """Return the columns of numbers of a model's values: scores, or structs."""
     pa = import_pyarrow(source)
     if pa.types.is_struct(values.type):
-        return _fields(source, kind, values, NUMBERS)
+        return _fields(source, kind, values, OUTCOME_NUMBERS)
     if pa.types.is_nested(values.type) or pa.types.is_string(values.type):
         raise wrong_type(source, kind)
     return {"score": values}
@@ -113,12 +121,12 @@ def _fields(source: Source, kind: Any, structs: Any, wanted: tuple[str, ...]) ->
 def _numbers_of(source: Source, fields: dict[str, Any], rows: Ints) -> list[Floats]:
     pa = import_pyarrow(source)
     file = ParquetColumns(source, pa.table(fields), rows)
-    return [file.numbers(name) for name in NUMBERS]
+    return [file.numbers(name) for name in OUTCOME_NUMBERS]
 
 
 def _columns(source: Source, fields: dict[str, Any], rows: Ints, task: Ints) -> OutcomeColumns:
     pa = import_pyarrow(source)
     file = ParquetColumns(source, pa.table(fields), rows[task])
     models = file.texts("model")
-    numbers = [file.numbers(name) for name in NUMBERS]
+    numbers = [file.numbers(name) for name in OUTCOME_NUMBERS]
     return OutcomeColumns(source, file.rows, task, models.codes, models.values, *numbers)

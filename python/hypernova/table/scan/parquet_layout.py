@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.table.columns import NUMBERS, TaskColumns
+from hypernova.table.columns import OUTCOME_NUMBERS, TaskColumns
 from hypernova.table.formats.parquet import (
     LONG_COLUMNS,
     OUTCOME_COLUMNS,
@@ -120,7 +120,7 @@ def _kind_of(source: Source, name: str, kind: Any) -> str:
         return "text"
     if types.is_integer(kind) and name == "task_id":
         return "integers"
-    if name in NUMBERS:
+    if name in OUTCOME_NUMBERS:
         if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
             return "numbers"
         if types.is_boolean(kind) and name == "score":
@@ -141,7 +141,7 @@ def _check_types(source: Source, schema: Any, names: Sequence[str]) -> None:
             nested_outcomes(source, table.column(name), rows)
         elif name == "embedding":
             file.vectors(TaskColumns(source, rows, [], [], [], None), rows)
-        elif name in NUMBERS:
+        elif name in OUTCOME_NUMBERS:
             file.numbers(name)
         else:
             file.texts(name, integers=name == "task_id")

@@ -9,5 +9,6 @@ Not here: which clusters there are, and which setting is best.
 - ``profile``: shrunk success estimates and their standard errors, computed from the sums
 - ``token_use``: tokens that a model reads and writes, computed from the sums
 - ``linear_correction``: ridge regression of the outcomes on the vector
+- ``repeats``: the effective number of outcomes of which several are of one task
 - ``stacking``: the average of estimates, with weights learned on held-out tasks
 """

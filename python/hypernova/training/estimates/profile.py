@@ -20,6 +20,7 @@ import numpy as np
 from hypernova.artifact.profile import Profile
 from hypernova.training.estimates.completion import Completion, complete
 from hypernova.training.estimates.outcome_sums import sum_outcomes, sum_pairs
+from hypernova.training.estimates.repeats import effective_outcomes
 from hypernova.training.estimates.sums import mean_by_cell, ratio
 
 if TYPE_CHECKING:
@@ -303,7 +304,7 @@ def estimate(evidence: Evidence, shrinkage: float) -> Estimate:
     )
     gain_errors[:, default_model] = 0.0
     profile = Profile(
-        counts=n.astype(np.float64),
+        counts=effective_outcomes(sums),
         mean=mean.astype(np.float32),
         success=np.clip(np.vstack([shrunk, evidence.overall]), 0.0, 1.0).astype(np.float32),
         standard_error=stacked(error, overall_error, holes, np.diag(completion.covariance)),

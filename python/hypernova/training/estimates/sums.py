@@ -39,12 +39,17 @@ _BY_CELL = frozenset(
         "input_tokens",
         "output_tokens_n",
         "output_tokens",
+        "repeat_n",
+        "repeat_saved",
+        "repeat_within",
     )
 )
 # Sums of tokens, which only tables with tokens have: those by cell, and those of prompts' lengths.
 TOKEN_SUMS = ("input_tokens_n", "input_tokens", "output_tokens_n", "output_tokens")
 PROMPT_SUMS = ("chars", "chars2", "chars_tokens")
-_OPTIONAL = frozenset((*TOKEN_SUMS, *PROMPT_SUMS))
+# Sums of repeats, which only tables with repeated outcomes have.
+REPEAT_SUMS = ("repeat_n", "repeat_saved", "repeat_within")
+_OPTIONAL = frozenset((*TOKEN_SUMS, *PROMPT_SUMS, *REPEAT_SUMS))
 # Key of the description in a serialised archive; no sum has this name.
 _ABOUT = "about"
 
@@ -58,7 +63,8 @@ class Sums:
 
     Attributes:
         values: Sums by name, float64; the same names and shapes in all that are added. Sums of
-            tokens (`TOKEN_SUMS` and `PROMPT_SUMS`) may be absent from some, and are 0 there.
+            tokens and repeats (`TOKEN_SUMS`, `PROMPT_SUMS` and `REPEAT_SUMS`) may be absent from
+            some, and are 0 there.
         references: Models that the paired sums are about, along their first axis.
         classes: Models that have outcomes for exactly the same tasks, a tuple of indices for each
             such class. Sums named ``class_...`` have an entry for each class along their first

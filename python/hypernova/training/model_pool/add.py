@@ -17,6 +17,7 @@ from hypernova.table.source import quoted_list
 from hypernova.training.checks import check_table
 from hypernova.training.estimates.outcome_sums import sum_outcomes
 from hypernova.training.estimates.profile import MAX_SCORE_VARIANCE, OVERALL_WEIGHT
+from hypernova.training.estimates.repeats import count_effective
 from hypernova.training.estimates.sums import ratio
 from hypernova.training.model_pool.change import check_new_name
 from hypernova.training.model_pool.columns import (
@@ -226,6 +227,7 @@ def outcomes_of(
     return ModelOutcomes(
         located=located.subset(at),
         score=_scores(table, name)[at],
+        n=table.n[at, own],
         default=_scores(table, default)[at] if known else np.full(len(at), np.nan),
         cost_usd=table.cost_usd[at, own],
         latency_s=table.latency_s[at, own],
@@ -251,19 +253,15 @@ def estimate_new_model(artifact: Artifact, outcomes: ModelOutcomes) -> NewModel:
     # The known models' estimates have errors of their own. As far as the control variate
     # explains the new model's outcomes, the error of the default model's estimate cancels out.
     unpaired = 1.0 - coefficient * (float(paired.mean()) if len(paired) else 0.0)
-    sums = sum_outcomes(
-        score[:, None],
-        outcomes.cost_usd[:, None],
-        outcomes.latency_s[:, None],
-        located.clusters,
-        artifact.n_clusters,
-    )
+    k = artifact.n_clusters
+    expenses = outcomes.cost_usd[:, None], outcomes.latency_s[:, None]
+    sums = sum_outcomes(score[:, None], *expenses, located.clusters, k)
     mean = ratio(sums["score"], sums["n"], 0.0)[:, 0]
     own = estimated(Profile.of(artifact), artifact, *prior.rows(), posterior, unpaired)
     correction = prior.linear_correction(posterior)
     profile = replace(
         own,
-        counts=sums["n"].astype(np.float64),
+        counts=count_effective(score[:, None], outcomes.n[:, None], located.clusters, k),
         mean=column(np.clip(mean, 0.0, 1.0)),
         cost=column(expense(sums["cost_n"], sums["cost"], artifact.cost)),
         latency=column(expense(sums["latency_n"], sums["latency"], artifact.latency)),

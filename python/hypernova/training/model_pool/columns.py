@@ -12,6 +12,7 @@ import numpy as np
 
 from hypernova.artifact.profile import GroupProfiles, Profile, TokenProfiles, clusters_of_groups
 from hypernova.training.estimates.outcome_sums import sum_tokens
+from hypernova.training.estimates.repeats import count_effective
 from hypernova.training.estimates.sums import ratio, sum_by_cell
 from hypernova.training.estimates.token_use import TokenUse
 
@@ -36,6 +37,7 @@ class ModelOutcomes:
     Attributes:
         located: The prompts.
         score: (n,) in 0..1.
+        n: Number of outcomes behind each score, (n,).
         default: (n,) score of the default model on the same prompt, NaN where unknown.
         cost_usd: (n,), NaN where unknown.
         latency_s: (n,), NaN where unknown.
@@ -47,6 +49,7 @@ class ModelOutcomes:
 
     located: LocatedPrompts
     score: Floats
+    n: Floats
     default: Floats
     cost_usd: Floats
     latency_s: Floats
@@ -121,6 +124,7 @@ def group_columns(
     at = np.array([place[name] for name in outcomes.groups if name in place], dtype=np.int64)
     n = sum_by_cell(np.ones(len(at)), at, (len(place), 1))
     score = sum_by_cell(outcomes.score[known], at, (len(place), 1))
+    scores, behind = outcomes.score[known, None], outcomes.n[known, None]
     weight = max(artifact.policy["shrinkage"], 1.0)
     success = (score + weight * expected.success) / (n + weight)
     return GroupProfiles(
@@ -128,7 +132,7 @@ def group_columns(
         tasks=groups.tasks,
         profile=replace(
             expected,
-            counts=n.astype(np.float64),
+            counts=count_effective(scores, behind, at, len(place))[:-1],
             mean=ratio(score, n, 0.0).astype(np.float32),
             success=success.astype(np.float32),
             cost=np.ascontiguousarray(profile.cost[clusters]),

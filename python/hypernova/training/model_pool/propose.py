@@ -186,9 +186,7 @@ def _outcomes_so_far(
             np.zeros((0, artifact.dim), dtype=np.float32),
         )
         no_chars = np.zeros(0, dtype=np.int64)
-        return ModelOutcomes(
-            located, nothing, nothing, nothing, nothing, nothing, nothing, no_chars, ()
-        )
+        return ModelOutcomes(located, *(nothing,) * 7, no_chars, ())
     names = new_models(artifact, scored, None if model is None else [model])
     if len(names) > 1:
         raise ModelPoolError(
