@@ -50,6 +50,18 @@ def read_cluster_prompts(arguments: argparse.Namespace) -> Sequence[str] | None:
     return None if arguments.cluster_prompts is None else read_prompts(arguments.cluster_prompts)
 
 
+def add_unseen_to(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the share of prompts of kinds that the table lacks."""
+    parser.add_argument(
+        "--unseen",
+        type=float,
+        default=0.1,
+        metavar="P",
+        help="share of prompts, 0 to 1, that are expected to be of kinds that the table lacks "
+        "(default 0.1)",
+    )
+
+
 def add_skip_shared_to(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--skip-shared``."""
     parser.add_argument(

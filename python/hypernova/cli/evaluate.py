@@ -17,6 +17,7 @@ from hypernova.cli.arguments import (
     add_prices_to,
     add_scale_to,
     add_skip_shared_to,
+    add_unseen_to,
     cluster_count,
     read_cluster_prompts,
     read_outcomes,
@@ -47,6 +48,7 @@ def add_to(commands: Commands) -> None:
         help="how often tasks are dealt into folds (default 10)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_unseen_to(parser)
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
@@ -92,6 +94,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         folds=arguments.folds,
         repeats=arguments.repeats,
         seed=arguments.seed,
+        unseen=arguments.unseen,
         embedder=arguments.embedder,
         device=arguments.device,
         clusters=arguments.clusters,

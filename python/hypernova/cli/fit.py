@@ -15,6 +15,7 @@ from hypernova.cli.arguments import (
     add_prices_to,
     add_scale_to,
     add_skip_shared_to,
+    add_unseen_to,
     cluster_count,
     read_cluster_prompts,
     read_outcomes,
@@ -38,6 +39,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--clusters", type=cluster_count, default="auto", metavar="auto|K")
     add_cluster_prompts_to(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N")
+    add_unseen_to(parser)
     weight = parser.add_mutually_exclusive_group()
     weight.add_argument(
         "--cost-weight",
@@ -95,6 +97,7 @@ def _fit(arguments: argparse.Namespace) -> None:
         device=arguments.device,
         clusters=arguments.clusters,
         seed=arguments.seed,
+        unseen=arguments.unseen,
         cluster_prompts=read_cluster_prompts(arguments),
         cost_weight=arguments.cost_weight,
         target_cost=arguments.target_cost,

@@ -10,12 +10,13 @@ Not here: learning or routing of its own; each fold runs the code that users run
 - ``figures``, ``intervals``: from outcomes to figures with intervals
 - ``frontiers``, ``areas``, ``calibration``: areas under curves, calls, and estimates at their word
 - ``group_given``, ``group_figures``: the router whose caller names each prompt's group
+- ``unseen_kinds``: the router on kinds of task that were left out of learning
 - ``curve_parts``, ``learning_curve``: routers that learned from fewer tasks, and a forecast for
   more
 - ``shared_text``: the effect of text that many prompts share
 - ``evaluation_run``, ``results``, ``verdict``: from decisions to the report and its sentences
-- ``figure_fields``, ``frontier_fields``, ``learning_curve_fields``, ``report_fields``: the typed
-  fields of a report, and their JSON
+- ``figure_fields``, ``frontier_fields``, ``learning_curve_fields``, ``unseen_fields``,
+  ``report_fields``: the typed fields of a report, and their JSON
 - ``report``: `Report`
 - ``terminal``, ``html``: the report as text and as one page
 """

@@ -18,17 +18,20 @@ from hypernova.evaluation.evaluation_run import EvaluationRun
 from hypernova.evaluation.protocol import decide_split, fit_in_sample, fold_splits, group_splits
 from hypernova.evaluation.results import build_report
 from hypernova.evaluation.shared_text import alike_field, shared_field, vectors_unseen
+from hypernova.evaluation.unseen_kinds import kind_splits
 from hypernova.parallel import Mapper
 from hypernova.progress import progress_bar
 from hypernova.training.checks import (
     check_cluster_prompts,
     check_clusters,
     check_count,
+    check_number,
     check_table,
 )
 from hypernova.training.embedding import embed_table, embed_without, open_for, texts_read
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.frontier import call_weights, cost_weights
+from hypernova.training.margin import UNSEEN
 from hypernova.training.sample import draw_sample
 from hypernova.training.trainer import MIN_TASKS, check_learnable
 
@@ -60,6 +63,7 @@ def evaluate(
     clusters: int | Literal["auto"] = "auto",
     cluster_prompts: Sequence[str] | None = None,
     device: Device = "cpu",
+    unseen: float = UNSEEN,
     leave_one_group_out: bool = False,
     learning_curve: bool = True,
     skip_shared: bool = False,
@@ -87,6 +91,9 @@ def evaluate(
         cluster_prompts: As in `fit`: the same ones in every fold, none of them
             with an outcome.
         device: As in `fit`.
+        unseen: As in `fit`: the share of prompts that are expected to be of kinds that the table
+            lacks. What routing gains on such prompts is measured whatever it is, by leaving out
+            each kind in turn.
         leave_one_group_out: Leave out each named group as well, to measure routing on a
             kind of task never seen.
         learning_curve: Learn from a quarter and a half of the training parts of one repeat as
@@ -128,6 +135,7 @@ def evaluate(
     seed = check_count("seed", seed, 0, EvaluationError)
     clusters = check_clusters(clusters, FitError)
     check_cluster_prompts(cluster_prompts, FitError)
+    unseen = check_number("unseen", unseen, EvaluationError, maximum=1.0)
     max_tasks = check_count("max_tasks", max_tasks, 1, EvaluationError)
     mapper = Mapper.of(engine, jobs, EvaluationError)
     notes: list[str] = []
@@ -152,11 +160,12 @@ def evaluate(
         parts = curve_splits(
             splits, prompts, groups, repeats=repeats, clusters=clusters, seed=seed, notes=notes
         )
+    kinds = kind_splits(table, points, prompts, clusters, seed)
     weights = cost_weights(table)
     weights_of_calls = [] if weights else call_weights()
     calls: list[partial[Any]] = [
         # First, because it takes longest.
-        partial(fit_in_sample, table, points, clusters, seed, cluster_vectors),
+        partial(fit_in_sample, table, points, clusters, seed, cluster_vectors, unseen=unseen),
         *(
             partial(
                 decide_split,
@@ -167,6 +176,7 @@ def evaluate(
                 weights,
                 cluster_vectors,
                 weights_of_calls,
+                unseen=unseen,
                 # Each task is held out once in a repeat.
                 estimates=split.repeat == 0,
                 margins=True,
@@ -182,11 +192,21 @@ def evaluate(
                 clusters,
                 (),
                 cluster_vectors,
+                unseen=unseen,
             )
-            for split in left_out
+            for split in (*left_out, *kinds.splits)
         ),
         *(
-            partial(decide_split, table, points, split, clusters, weights, cluster_vectors)
+            partial(
+                decide_split,
+                table,
+                points,
+                split,
+                clusters,
+                weights,
+                cluster_vectors,
+                unseen=unseen,
+            )
             for of_share in parts.values()
             for split in of_share
         ),
@@ -196,7 +216,16 @@ def evaluate(
     if used is not None and not skip_shared and shared.notable_parts is not None:
         left = embed_without(table, used, shared.notable_parts, cluster_prompts, embedded, progress)
         calls += [
-            partial(decide_split, table, left.vectors, split, clusters, (), left.cluster_vectors)
+            partial(
+                decide_split,
+                table,
+                left.vectors,
+                split,
+                clusters,
+                (),
+                left.cluster_vectors,
+                unseen=unseen,
+            )
             for split in first_repeat
         ]
         shared_arguments += [left.vectors, left.cluster_vectors]
@@ -209,10 +238,12 @@ def evaluate(
     )
     notes += in_sample.uncomparable
     texts = texts_read(table, used)
-    rest = decisions[len(splits) :]
-    of_parts = iter(rest[len(left_out) :])
+    # In the order of the calls.
+    rest = iter(decisions[len(splits) :])
+    of_groups = [next(rest) for _ in left_out]
+    of_kinds = [next(rest) for _ in kinds.splits]
     curve_parts = [
-        PartDecisions(share, of_share, [next(of_parts) for _ in of_share])
+        PartDecisions(share, of_share, [next(rest) for _ in of_share])
         for share, of_share in parts.items()
     ]
     run = EvaluationRun(
@@ -232,7 +263,10 @@ def evaluate(
         splits=splits,
         decisions=decisions[: len(splits)],
         group_splits=left_out,
-        group_decisions=rest[: len(left_out)],
+        group_decisions=of_groups,
+        unseen=unseen,
+        kinds=kinds,
+        kind_decisions=of_kinds,
         curve_parts=curve_parts,
         notes=notes,
         texts=texts,
@@ -241,7 +275,7 @@ def evaluate(
             shared,
             first_repeat,
             decisions[: len(first_repeat)],
-            rest[len(left_out) + sum(map(len, parts.values())) :],
+            list(rest),
             skipped=skip_shared,
         ),
         alike_prompts=None if used is None else alike_field(table, texts, points),

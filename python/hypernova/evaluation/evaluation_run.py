@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hypernova.evaluation.curve_parts import PartDecisions
-    from hypernova.evaluation.protocol import InSampleFit, Split, SplitDecisions
+    from hypernova.evaluation.protocol import InSampleFit, KindSplits, Split, SplitDecisions
     from hypernova.numeric import Floats, Ints
     from hypernova.table import OutcomeTable
 
@@ -41,6 +41,9 @@ class EvaluationRun:
         decisions: One for each of ``splits``.
         group_splits: The groups that were left out.
         group_decisions: One for each of ``group_splits``.
+        unseen: Share of prompts of unseen kinds that learning was told to expect.
+        kinds: The kinds of task that were left out.
+        kind_decisions: One for each split of ``kinds``.
         curve_parts: Smaller training parts of the first repeats, by rising share; empty if not
             asked for.
         notes: Notes from before the figures.
@@ -66,6 +69,9 @@ class EvaluationRun:
     decisions: Sequence[SplitDecisions]
     group_splits: Sequence[Split]
     group_decisions: Sequence[SplitDecisions]
+    unseen: float
+    kinds: KindSplits
+    kind_decisions: Sequence[SplitDecisions]
     curve_parts: Sequence[PartDecisions]
     notes: list[str]
     texts: Sequence[str]

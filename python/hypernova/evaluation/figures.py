@@ -125,7 +125,7 @@ class PairedFigures:
 
     def gain(self, name: str, base: str) -> Gain:
         """Compute the gain over ``base``, over all tasks."""
-        tasks = self._gains(name, base)
+        tasks = self.gains(name, base)
         mean = float(mean_known(tasks))
         drawn = interval(self._drawn["gain", name, base])
         overlap = self._test_to_train[name, base]
@@ -172,7 +172,7 @@ class PairedFigures:
     def by_group(self, name: str, base: str) -> list[GroupFigures]:
         """Compute the accuracies and the gain of each named group."""
         ours, theirs = (mean_known(self._outcomes[key].score) for key in (name, base))
-        gains = self._gains(name, base)
+        gains = self.gains(name, base)
         cells = self.missing(name, base)
         members = [self._groups == number for number in range(len(self._group_names))]
         return [
@@ -220,7 +220,7 @@ class PairedFigures:
             ci95=ci95,
         )
 
-    def _gains(self, name: str, base: str) -> Floats:
+    def gains(self, name: str, base: str) -> Floats:
         """Gain of each task, (tasks,): its mean over the repeats."""
         return mean_known(self._rows["gain", name, base])
 

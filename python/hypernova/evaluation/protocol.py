@@ -18,6 +18,7 @@ from hypernova.evaluation.group_given import decide_with_groups
 from hypernova.training.cross_validation import deal_folds
 from hypernova.training.estimates.overlap import uncomparable
 from hypernova.training.estimates.sums import mean_known
+from hypernova.training.margin import UNSEEN
 from hypernova.training.trainer import learn
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ class Split:
     test: Ints
     seed: int
     shuffle_seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class KindSplits:
+    """Splits whose test parts are whole kinds of task.
+
+    Attributes:
+        source: Whether kinds are groups or clusters of prompts.
+        splits: The splits; none where too little would be left.
+    """
+
+    source: Literal["groups", "clusters"]
+    splits: Sequence[Split]
 
 
 @dataclass(frozen=True)
@@ -170,6 +184,7 @@ def decide_split(
     cluster_vectors: Floats | None = None,
     call_weights: Sequence[float] = (),
     *,
+    unseen: float = UNSEEN,
     estimates: bool = False,
     margins: bool = False,
 ) -> SplitDecisions:
@@ -183,13 +198,19 @@ def decide_split(
         cost_weights: Cost weights to route under, besides the default policy.
         cluster_vectors: Vectors of the cluster prompts, if clusters are found on those.
         call_weights: Weights of a call to the best single model to route under.
+        unseen: As in `fit`.
         estimates: Whether to give the success estimates.
         margins: Whether to compare two models' estimates, if two span the table.
     """
     train = table.subset(split.train)
     train_vectors, test_vectors = vectors[split.train], vectors[split.test]
     learned = learn(
-        train, train_vectors, clusters=clusters, seed=split.seed, cluster_vectors=cluster_vectors
+        train,
+        train_vectors,
+        clusters=clusters,
+        seed=split.seed,
+        unseen=unseen,
+        cluster_vectors=cluster_vectors,
     )
     artifact = learned.artifact()
     decisions = artifact.decide_many(test_vectors)
@@ -232,6 +253,7 @@ def decide_split(
             "source": learned.setting.source,
             "clusters": learned.setting.clusters,
             "guard_z": learned.setting.guard_z,
+            "margin": learned.setting.margin,
         },
         rates=mean_known(train.score),
         estimates=found,
@@ -275,9 +297,18 @@ def fit_in_sample(
     clusters: int | Literal["auto"],
     seed: int,
     cluster_vectors: Floats | None = None,
+    *,
+    unseen: float = UNSEEN,
 ) -> InSampleFit:
-    """Learn from all tasks, as `fit` with the same seed does."""
-    learned = learn(table, vectors, clusters=clusters, seed=seed, cluster_vectors=cluster_vectors)
+    """Learn from all tasks, as `fit` with the same options does."""
+    learned = learn(
+        table,
+        vectors,
+        clusters=clusters,
+        seed=seed,
+        unseen=unseen,
+        cluster_vectors=cluster_vectors,
+    )
     part = learned.part
     found = tuple(str(model) for model in uncomparable(part.evidence, table.models))
     return InSampleFit(learned.artifact().to_bytes(), part.by_cell.default_model, found)

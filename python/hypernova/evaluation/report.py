@@ -55,6 +55,8 @@ class Report(ReportFields):
         calibration: How far held-out success estimates can be taken at their word.
         learning_curve: Gain and saving with a quarter, half and all of the training part, and
             what twice as many tasks would add; None if not asked for, or of too few tasks.
+        unseen_kinds: Gain on kinds of task that were left out of learning, and the share of such
+            prompts up to which routing pays; None of too few kinds or tasks.
         models: Each single model.
         groups: Each named group.
         leave_one_group_out: Figures on groups never seen; None if not asked for.

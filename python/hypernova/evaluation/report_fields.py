@@ -32,6 +32,7 @@ from hypernova.evaluation.frontier_fields import (
     QualityArea,
 )
 from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
+from hypernova.evaluation.unseen_fields import UnseenKinds, WorstKind
 from hypernova.table import Repeats
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class EvaluationProtocol:
         embedder: Identity of the embedder, with ``name`` and ``fingerprint``.
         clusters: Number of clusters, or ``"auto"``.
         bootstrap: Number of draws.
+        unseen: Share of prompts of unseen kinds that learning was told to expect; None in a report
+            of a version that did not ask.
         text: The protocol in a sentence.
     """
 
@@ -90,6 +93,7 @@ class EvaluationProtocol:
     clusters: int | str
     bootstrap: int
     text: str
+    unseen: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +265,7 @@ class ReportFields:
     calibration: Calibration | None = None
     group_given: GroupGiven | None = None
     learning_curve: LearningCurve | None = None
+    unseen_kinds: UnseenKinds | None = None
     models: tuple[SingleModel, ...]
     groups: tuple[GroupFigures, ...]
     leave_one_group_out: LeaveOneGroupOut | None
@@ -358,6 +363,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
         "calibration": _calibration(values.get("calibration")),
         "group_given": _group_given(values.get("group_given")),
         "learning_curve": _learning_curve(values.get("learning_curve")),
+        "unseen_kinds": _unseen_kinds(values.get("unseen_kinds")),
         "models": tuple(SingleModel(**row) for row in values["models"]),
         "groups": tuple(GroupFigures(**row) for row in values["groups"]),
         "leave_one_group_out": left_out
@@ -423,6 +429,18 @@ def _group_given(values: dict[str, Any] | None) -> GroupGiven | None:
         held_out=Figure(**values["held_out"]),
         best_of_group=Figure(**values["best_of_group"]),
         **{name: _gain(values[name]) for name in gains},
+    )
+
+
+def _unseen_kinds(values: dict[str, Any] | None) -> UnseenKinds | None:
+    if values is None:
+        return None
+    return UnseenKinds(
+        **{
+            **values,
+            "gain": _gain(values["gain"]),
+            "worst": WorstKind(**values["worst"]),
+        }
     )
 
 

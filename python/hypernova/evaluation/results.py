@@ -55,6 +55,9 @@ from hypernova.evaluation.report_fields import (
     SingleModel,
     UnseenGroupFigures,
 )
+from hypernova.evaluation.unseen_kinds import BEST_SINGLE as UNSEEN_SINGLE
+from hypernova.evaluation.unseen_kinds import ROUTER as UNSEEN_ROUTER
+from hypernova.evaluation.unseen_kinds import unseen_kinds
 from hypernova.evaluation.verdict import WeightedResult, notes, verdict
 from hypernova.training.clustering.describe import describe
 from hypernova.training.estimates.sums import mean_known
@@ -141,6 +144,7 @@ def build_report(run: EvaluationRun) -> Report:
         gap_recovered=gap_recovered(run, figures, order, overlap) if order else None,
         calibration=calibration(run),
         learning_curve=learning_curve(run, estimated),
+        unseen_kinds=unseen_kinds(run, figures, gain),
         models=rows,
         groups=tuple(figures.by_group("held_out", "best_single")),
         group_given=group_given(figures),
@@ -268,6 +272,11 @@ def _figures(
         add("left out", run.by_task([d.chosen for d in decisions], splits=splits))
         add("left out, best single", run.by_task([d.single for d in decisions], splits=splits))
         figures.pair("left out", "left out, best single", test_to_train(splits))
+    if run.kinds.splits:
+        decisions, splits = run.kind_decisions, run.kinds.splits
+        add(UNSEEN_ROUTER, run.by_task([d.chosen for d in decisions], splits=splits))
+        add(UNSEEN_SINGLE, run.by_task([d.single for d in decisions], splits=splits))
+        figures.pair(UNSEEN_ROUTER, UNSEEN_SINGLE, test_to_train(splits))
     if run.call_weights:
         add_calls(run, table, figures, overlap)
     order = add_gap(run, figures)
@@ -300,6 +309,7 @@ def _protocol(run: EvaluationRun) -> EvaluationProtocol:
         embedder=dict(run.embedder),
         clusters=run.clusters,
         bootstrap=DRAWS,
+        unseen=run.unseen,
         text=(
             f"{run.folds} folds, dealt {dealt}, equal prompts in one fold; "
             "clusters, rates, settings and the best single model are chosen inside the training "

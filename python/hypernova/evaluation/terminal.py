@@ -69,6 +69,9 @@ def lines(report: ReportFields) -> list[str]:
     named = report.group_given
     if named is not None and named.gain.ci95 is not None:
         written.append(f"gain with group= given {_points(named.gain.mean, named.gain.ci95)}")
+    unseen = report.unseen_kinds
+    if unseen is not None and unseen.gain.ci95 is not None:
+        written.append(f"gain on kinds left out {_points(unseen.gain.mean, unseen.gain.ci95)}")
     for finding in (report.shared_text, report.alike_prompts):
         if finding is not None:
             written += ["", *_wrapped(finding["text"])]

@@ -359,6 +359,8 @@ def notes(
             f"If the gain is what it seems, about {tasks:,} tasks would have an even chance to "
             "prove it."
         )
+    if report.unseen_kinds is not None:
+        found.append(report.unseen_kinds.text)
     found += few_tasks_notes(report)
     left_out = report.leave_one_group_out
     lost = left_out.gain if left_out else None

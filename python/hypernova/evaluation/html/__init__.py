@@ -18,7 +18,7 @@ from hypernova.evaluation.html.calibration import calibration
 from hypernova.evaluation.html.calls import calls
 from hypernova.evaluation.html.clusters import descriptions, heat_map
 from hypernova.evaluation.html.frontier import frontier
-from hypernova.evaluation.html.groups import groups, leave_one_group_out
+from hypernova.evaluation.html.groups import groups, leave_one_group_out, unseen_kinds
 from hypernova.evaluation.html.learning_curve import learning_curve
 from hypernova.evaluation.html.markup import el, trusted
 from hypernova.evaluation.html.models import complementarity, models
@@ -68,6 +68,7 @@ def render(report: ReportFields) -> str:
             descriptions(report, numbers),
             models(report, numbers),
             groups(report, numbers),
+            unseen_kinds(report, numbers),
             leave_one_group_out(report, numbers),
             calibration(report),
             notes(report),

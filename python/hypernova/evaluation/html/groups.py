@@ -1,4 +1,4 @@
-"""The router on each group, and on groups never seen.
+"""The router on each group, and on kinds never seen.
 
 Not here: the mean over groups (see ``accuracies``).
 """
@@ -86,6 +86,34 @@ def _gain(gain: float | None, largest: float, numbers: NumberFormat) -> Markup:
         aria_hidden="true",
     )
     return el("span", drawing, el("b", numbers.points(gain)), class_="gain")
+
+
+def unseen_kinds(report: ReportFields, numbers: NumberFormat) -> Markup | None:
+    """Show what routing gains on kinds that were left out; None if none was."""
+    facts = report.unseen_kinds
+    if facts is None:
+        return None
+    interval = numbers.points_interval(facts.gain.ci95)
+    what = "group" if facts.kinds == "groups" else "cluster of prompts"
+    worst = "unknown" if facts.worst.gain is None else f"{numbers.points(facts.worst.gain)} points"
+    return el(
+        "section",
+        el("h2", "On kinds that the table lacks"),
+        el("p", facts.text),
+        el(
+            "p",
+            f"Each {what} in turn, or each of {count(facts.left_out)} sets of them, was left "
+            "out of learning, and the router tested on it: ",
+            el("b", numbers.points(facts.gain.mean), " points"),
+            f" (95% interval {interval})" if interval else None,
+            " over the best single model of the rest. The worst was ",
+            el("bdi", facts.worst.name),
+            f", {count(facts.worst.tasks)} tasks: {worst}; another kind may do worse. ",
+            numbers.percent(facts.novel),
+            " of the prompts were taken for novel.",
+        ),
+        id="unseen-kinds",
+    )
 
 
 def leave_one_group_out(report: ReportFields, numbers: NumberFormat) -> Markup | None:

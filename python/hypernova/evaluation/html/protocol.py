@@ -13,7 +13,12 @@ from hypernova.evaluation.html.number_format import count
 if TYPE_CHECKING:
     from hypernova.evaluation.report_fields import ReportFields
 
-NAMES = {"source": "Cells", "clusters": "Number of cells", "guard_z": "Guard, standard errors"}
+NAMES = {
+    "source": "Cells",
+    "clusters": "Number of cells",
+    "guard_z": "Guard, standard errors",
+    "margin": "Margin",
+}
 
 
 def notes(report: ReportFields) -> Markup | None:
