@@ -52,6 +52,8 @@ _OPTIONAL: dict[str, _Rule] = {
     # Number of tokens of max_tokens that come from the end of a longer text; without it, none.
     "tail_tokens": _COUNT,
     "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    # Whether parts of a text that say nothing of its task are left out; without it, none are.
+    "skip_courtesy": _FLAG,
 }
 _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 # By these an identity names a bundled embedder, whatever its settings are.
