@@ -9,7 +9,8 @@ skipped if
 
 1. it holds no words but those of `WORDS`, apart from addresses, dates and times of day; so do
    separators, labels such as ``Q:``, tags such as ``<user>`` and the marks of a code block;
-2. it begins with a greeting and names somebody in at most two more words;
+2. it begins with a greeting and has at most two more words, or begins with thanks, regards or
+   an apology and has at most two words besides those of `WORDS`;
 3. it assigns a role: ``You are a patient teacher.``;
 4. it is a header of a message: a line such as ``From:`` with an address or a date, a line with a
    time of day or a date and at most two other words, or ``On Tuesday somebody wrote:``;
@@ -74,6 +75,7 @@ july august september october november december
 WORDS = frozenset(f"{_CLOSED} {_COURTESY} {_MESSAGE}".split())
 
 _GREETINGS = frozenset(("hi", "hello", "hey", "dear", "greetings"))
+_THANKS = frozenset(("thanks", "thank", "thx", "cheers", "regards", "sorry", "apologies"))
 _ROLE_WORDS = """
 assistant expert specialist professional teacher tutor helper model bot chatbot ai agent advisor
 consultant engineer scientist developer programmer writer professor analyst system
@@ -178,6 +180,8 @@ def _indent(text: str, begin: int, end: int) -> int:
 
 
 def _is_greeting(words: list[str]) -> bool:
+    if words[0] in _THANKS:
+        return sum(word not in WORDS for word in words) <= _MAX_NAMES
     return words[0] in _GREETINGS and len(words) <= 1 + _MAX_NAMES
 
 
