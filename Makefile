@@ -146,6 +146,10 @@ bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TAB
 bench-stability: $(STAMP) ## decisions that change with the seed or with a few tasks less [STABILITY="TABLE..."]
 	$(BIN)/python -m benches.stability -o benches/record $(STABILITY)
 
+.PHONY: bench-robustness
+bench-robustness: $(STAMP) ## decisions that a greeting, a signature or formatting changes [ROBUSTNESS="TABLE... --embedder minilm"]
+	$(BIN)/python -m benches.robustness -o benches/record $(ROBUSTNESS)
+
 .PHONY: bench-many-models
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)

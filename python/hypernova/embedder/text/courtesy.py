@@ -111,6 +111,7 @@ _STAMP = re.compile(
 _MAYBE_STAMP = re.compile(r"@|\d[/.:-]\d| \d{4}\b| ago\b|\d of \d")
 _FENCE = re.compile(r"(?:```+|~~~+)[ \t]*[\w+-]*")
 _MARKS = re.compile(r"(?:[#>*+-]+[ \t]+|[\"'`*]{1,3}(?=[^\s\"'`*]))+")
+_FIRST_MARKS, _LAST_MARKS = frozenset("#>*+-\"'`"), frozenset("\"'`*")
 _QUOTES = re.compile(r"(?<=[^\s\"'`*])[\"'`*]{1,3}[ \t]*$")
 
 
@@ -153,9 +154,12 @@ def _line_ends(text: str) -> Iterator[Span]:
 
 def _keep_sentences(text: str, plain: str, begin: int, end: int, kept: list[Span]) -> None:
     """Add the sentences of a line that say something, without the marks around the line."""
-    if marks := _MARKS.match(text, begin + _indent(text, begin, end), end):
-        begin = marks.end()
-    if marks := _QUOTES.search(text, begin, end):
+    line = text[begin:end].strip()
+    if line[0] in _FIRST_MARKS:
+        start = text.index(line[0], begin)
+        if marks := _MARKS.match(text, start, end):
+            begin = marks.end()
+    if line[-1] in _LAST_MARKS and (marks := _QUOTES.search(text, begin, end)):
         end = marks.start()
     at = begin
     for found in _SENTENCE_END.finditer(text, begin, end):
@@ -172,11 +176,6 @@ def _keep_sentence(text: str, plain: str, begin: int, end: int, kept: list[Span]
         kept[-1] = kept[-1][0], end
     else:
         kept.append((begin, end))
-
-
-def _indent(text: str, begin: int, end: int) -> int:
-    line = text[begin:end]
-    return len(line) - len(line.lstrip())
 
 
 def _is_greeting(words: list[str]) -> bool:
