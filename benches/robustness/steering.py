@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benches.robustness.measure import HeldOutRouters
 
-ROUNDS, CANDIDATES, SCORED = 4, 200, 40
+ROUNDS, CANDIDATES, SCORED = 4, 200, 20
 
 
 def search(routers: HeldOutRouters, vocabulary: Sequence[str], model: int) -> tuple[str, float]:
