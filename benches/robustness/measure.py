@@ -79,9 +79,12 @@ class HeldOutRouters:
             self._artifacts.append(learned.artifact())
         self.n_models = len(table.models)
         self.dearest = None
-        if table.cost_usd is not None:
-            costs = np.nanmean(table.cost_usd, axis=0)
-            self.dearest = int(np.nanargmax(costs))
+        known = ~np.isnan(table.cost_usd)
+        if known.any():
+            costs = np.where(known, table.cost_usd, 0.0).sum(axis=0) / np.maximum(
+                known.sum(axis=0), 1
+            )
+            self.dearest = int(costs.argmax())
         self._keys = [embedder.key_of(prompt) for prompt in self.prompts]
         self.decided = self._decide(vectors[drawn], np.arange(len(drawn)))
         self._lines = np.array([len(prompt.splitlines()) for prompt in self.prompts])
