@@ -18,7 +18,14 @@ import numpy as np
 from benches.paths import sample_tables
 from benches.quality.__main__ import TABLES
 from benches.record import output_of, processor
-from benches.robustness.lines import NEUTRAL, TOPICAL, Change, neutral_changes, topical_changes
+from benches.robustness.lines import (
+    FRESH,
+    NEUTRAL,
+    TOPICAL,
+    Change,
+    neutral_changes,
+    topical_changes,
+)
 from benches.robustness.measure import HeldOutRouters, Moved
 from benches.robustness.steering import CANDIDATES, ROUNDS, SCORED, search, words_of
 from threadpoolctl import threadpool_limits
@@ -65,7 +72,7 @@ def main() -> None:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
     commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
     changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
-    lines = sum(map(len, NEUTRAL.values()))
+    lines = sum(map(len, NEUTRAL.values())) + len(FRESH)
     record = [
         f"# Decisions that one line changes, {embedder.name}, {datetime.date.today()}, "
         f"commit {commit}",
@@ -74,13 +81,13 @@ def main() -> None:
         f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
         f"{arguments.prompts} prompts of each table drawn with seed 0, each asked of a router that "
         f"was fitted without it. {lines} lines that say nothing of a task in front (all prompts), "
-        f"at the end and in the middle (one prompt in {EVERY}), and changes of form; of each kind "
-        "every second line was held out when the rule that skips courtesies was written. Share of "
-        "the decisions that change, in percent. `python -m benches.robustness`.",
+        f"at the end and in the middle (one prompt in {EVERY}), and changes of form; *development*, "
+        "*held out* and *fresh* as `benches/robustness/lines.py` says. Share of the decisions that "
+        "change, in percent. `python -m benches.robustness`.",
         "",
-        "| table | mean: development | held out | worst: development | held out "
-        "| over 5%: held out | worst, more than ten lines |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| table | mean: development | held out | fresh | worst: development | held out | fresh "
+        "| over 5% | worst, more than ten lines |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *rows,
         "",
         f"Steering, in points of all decisions. *Neutral*: the largest rise of one model's share "
@@ -122,14 +129,16 @@ def _target(routers: HeldOutRouters, topical: list[Moved]) -> int:
 
 
 def _row(name: str, neutral: list[Moved]) -> str:
-    development = [moved.changed for moved in neutral if not moved.change.held_out]
-    held_out = [moved.changed for moved in neutral if moved.change.held_out]
+    parts = [
+        [moved.changed for moved in neutral if moved.change.part == part]
+        for part in ("development", "held out", "fresh")
+    ]
     long = np.array([moved.changed_long for moved in neutral])
     cells = [
         f"`{name}`",
-        *(f"{100 * share:.1f}" for share in (np.mean(development), np.mean(held_out))),
-        *(f"{100 * share:.1f}" for share in (max(development), max(held_out))),
-        f"{sum(share > 0.05 for share in held_out)} of {len(held_out)}",
+        *(f"{100 * np.mean(shares):.1f}" for shares in parts),
+        *(f"{100 * max(shares):.1f}" for shares in parts),
+        f"{sum(moved.changed > 0.05 for moved in neutral)} of {len(neutral)}",
         "" if np.isnan(long).all() else f"{100 * np.nanmax(long):.1f}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -156,7 +165,7 @@ def _worst(name: str, neutral: list[Moved]) -> list[str]:
     return [
         f"| `{name}` | {100 * moved.changed:.1f} | {moved.change.kind} | {moved.change.place} "
         f"| `{' / '.join(moved.change.name.splitlines()).replace('|', ' ')}` "
-        f"| {'held out' if moved.change.held_out else ''} |"
+        f"| {moved.change.part} |"
         for moved in worst
     ]
 

@@ -2,8 +2,10 @@
 
 Not here: the measurement (see ``measure``).
 
-Of each kind, the entries in odd places are for choosing a remedy, and those in even places are held
-out: nobody looked at their figures before the remedy stood.
+Of each kind, the entries in odd places are for choosing a remedy, and those in even places were held
+out: nobody looked at their figures before the remedy stood. It was extended once after that look, by
+numbered labels, counts of messages and adverbs of degree; the lines of `FRESH` were written then, and
+nothing was changed after their figures were seen.
 """
 
 from __future__ import annotations
@@ -148,6 +150,34 @@ NEUTRAL: dict[str, tuple[str, ...]] = {
     ),
 }
 
+# Lines that say nothing, written last.
+FRESH: tuple[str, ...] = (
+    "Hi folks,",
+    "Good afternoon! I have a question for you.",
+    "Hello from a new user",
+    "Thanks so much for looking into this.",
+    "I appreciate any pointers you can give.",
+    "With kind regards,\nMaria Lopez\nACME Ltd.",
+    "Respectfully,\nJ. Doe",
+    "Sent with Spark",
+    "Please be honest and do your best.",
+    "Keep it short.",
+    "You are ChatGPT, a large language model.",
+    "You're a brilliant and experienced colleague.",
+    "Query:",
+    "Question 7:",
+    "Exercise 3",
+    "User input:",
+    "# Help needed",
+    "~~~~~~~~~~",
+    "To: help@example.com\nSubject: Another question",
+    "John Smith, 4 March 2025 at 10:02:",
+    "Last edited by anna on 2025-03-04",
+    "Any thoughts?",
+    "Hope that helps!",
+    "I'm stuck on this one and my deadline is tomorrow.",
+)
+
 # Lines that name a kind of task: somebody who wants to steer would write them.
 TOPICAL: tuple[str, ...] = (
     "Write a Python function.",
@@ -177,6 +207,7 @@ TOPICAL: tuple[str, ...] = (
 )
 
 PLACES = ("front", "end", "middle")
+_PARTS = ("development", "held out")
 
 
 class Change(NamedTuple):
@@ -186,14 +217,14 @@ class Change(NamedTuple):
         kind: Of the line, or ``"form"``.
         name: The line, or what is done to the prompt.
         place: One of `PLACES`, or ``"whole"``.
-        held_out: Whether the line was left out when the remedy was chosen.
+        part: ``"development"``, ``"held out"`` or ``"fresh"``, as the module says.
         apply: From a prompt to the changed one.
     """
 
     kind: str
     name: str
     place: str
-    held_out: bool
+    part: str
     apply: Callable[[str], str]
 
 
@@ -255,23 +286,26 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 def neutral_changes() -> Iterator[Change]:
-    """List all changes by lines of `NEUTRAL` in all `PLACES`, and by `FORMS`."""
+    """List all changes by lines of `NEUTRAL` and `FRESH` in all `PLACES`, and by `FORMS`."""
     for kind, lines in NEUTRAL.items():
         for i, line in enumerate(lines):
             for place in PLACES:
-                yield _line_change(kind, line, place, held_out=i % 2 == 1)
+                yield _line_change(kind, line, place, _PARTS[i % 2])
     for i, (name, form) in enumerate(FORMS.items()):
-        yield Change("form", name, "whole", i % 2 == 1, form)
+        yield Change("form", name, "whole", _PARTS[i % 2], form)
+    for line in FRESH:
+        for place in PLACES:
+            yield _line_change("fresh", line, place, "fresh")
 
 
 def topical_changes() -> Iterator[Change]:
     """List all changes by lines of `TOPICAL`, in front."""
     for line in TOPICAL:
-        yield _line_change("topical", line, "front", held_out=True)
+        yield _line_change("topical", line, "front", "topical")
 
 
-def _line_change(kind: str, line: str, place: str, *, held_out: bool) -> Change:
+def _line_change(kind: str, line: str, place: str, part: str) -> Change:
     def apply(prompt: str) -> str:
         return put(prompt, line, place)
 
-    return Change(kind, line, place, held_out, apply)
+    return Change(kind, line, place, part, apply)

@@ -32,6 +32,7 @@ COURTESIES = (
     "Act as a professional writer with a warm style.",
     "-----",
     "## Instructions",
+    "Exercise 12:",
     "```python",
     "From: Lee Chang <lee@example.org>",
     "On Friday, 7 June 2024, Lee Chang wrote:",

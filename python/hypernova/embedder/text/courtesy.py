@@ -7,8 +7,8 @@ the layouts of e-mail, chat and markdown. No sentence is listed.
 A text is divided into sentences, at line ends and behind ``. ! ? : ;`` and a blank. A sentence is
 skipped if
 
-1. it holds no words but those of `WORDS`, apart from addresses, dates and times of day; so do
-   separators, labels such as ``Q:``, tags such as ``<user>`` and the marks of a code block;
+1. it holds no words but those of `WORDS`, apart from addresses, dates and times of day: so do
+   separators, labels such as ``Q:`` or ``Problem 1.``, tags such as ``<user>`` and the marks of a code block;
 2. it begins with a greeting and has at most two more words, or begins with thanks, regards or
    an apology and has at most two words besides those of `WORDS`;
 3. it assigns a role: ``You are a patient teacher.``;
@@ -44,7 +44,7 @@ from to into onto with without within about as than like via per over under up d
 between among through during before after since until till against around and or but nor so if
 because although though while whether yet also too very quite rather just only even still again
 already ever never always often sometimes soon later once more most less least much many few
-little lot lots bit enough yes okay ok well really actually maybe perhaps first last next new old
+little lot lots bit enough yes okay ok well really actually maybe perhaps greatly deeply highly hugely extremely first last next new old
 good great nice sure own back make made
 """
 _COURTESY = """
@@ -85,6 +85,7 @@ _ASSIGNING = (["you", "are"], ["act", "as"], ["imagine", "you", "are"], ["preten
 _SIGN_OFF = frozenset(
     ("regards", "sincerely", "yours", "truly", "faithfully", "cheers", "thanks", "wishes")
 )
+_LABELS = frozenset(("question", "problem", "task", "prompt", "exercise", "item"))
 _HEADERS = frozenset(("from", "to", "cc", "bcc", "date", "sent", "received", "subject"))
 # Most words of a sentence that assigns a role, of a line of a signature, of a header, and of the
 # names in a greeting or a header; and most lines of a signature.
@@ -104,11 +105,12 @@ _STAMP = re.compile(
     r"|\b\d{4}-\d\d?-\d\d?\b|\b\d\d?[/.]\d\d?[/.]\d{2,4}\b"
     rf"|\b\d\d?\.? {_MONTH},? \d{{4}}\b|\b{_MONTH} \d\d?,? \d{{4}}\b"
     r"|\b\d\d?:\d\d(?::\d\d)?\b(?: [+-]\d{4}\b)?"
-    r"|\b\d{1,3} (?:minute|hour|day|week|month|year)s? ago\b|\bpage \d{1,4} of \d{1,4}\b",
+    r"|\b\d{1,3} (?:minute|hour|day|week|month|year)s? ago\b|\bpage \d{1,4} of \d{1,4}\b"
+    r"|\b\d{1,4} (?:messages?|replies|comments?|attachments?)\b",
     re.IGNORECASE,
 )
 # Whether a text may hold a stamp, in little time.
-_MAYBE_STAMP = re.compile(r"@|\d[/.:-]\d| \d{4}\b| ago\b|\d of \d")
+_MAYBE_STAMP = re.compile(r"@|\d[/.:-]\d| \d{4}\b| ago\b|\d of \d|\d [mrca]")
 _FENCE = re.compile(r"(?:```+|~~~+)[ \t]*[\w+-]*")
 _MARKS = re.compile(r"(?:[#>*+-]+[ \t]+|[\"'`*]{1,3}(?=[^\s\"'`*]))+")
 _FIRST_MARKS, _LAST_MARKS = frozenset("#>*+-\"'`"), frozenset("\"'`*")
@@ -170,7 +172,7 @@ def _keep_sentences(text: str, plain: str, begin: int, end: int, kept: list[Span
 
 def _keep_sentence(text: str, plain: str, begin: int, end: int, kept: list[Span]) -> None:
     words = plain[begin:end].split()
-    if WORDS.issuperset(words) or _is_greeting(words) or _assigns_role(words):
+    if WORDS.issuperset(words) or _is_greeting(words) or _is_label(words) or _assigns_role(words):
         return
     if kept and text[kept[-1][1] : begin].isspace():
         kept[-1] = kept[-1][0], end
@@ -182,6 +184,10 @@ def _is_greeting(words: list[str]) -> bool:
     if words[0] in _THANKS:
         return sum(word not in WORDS for word in words) <= _MAX_NAMES
     return words[0] in _GREETINGS and len(words) <= 1 + _MAX_NAMES
+
+
+def _is_label(words: list[str]) -> bool:
+    return len(words) == 2 and words[0] in _LABELS and words[1].isdigit()
 
 
 def _assigns_role(words: list[str]) -> bool:
