@@ -81,9 +81,9 @@ def main() -> None:
         f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
         f"{arguments.prompts} prompts of each table drawn with seed 0, each asked of a router that "
         f"was fitted without it. {lines} lines that say nothing of a task in front (all prompts), "
-        f"at the end and in the middle (one prompt in {EVERY}), and changes of form; *development*, "
-        "*held out* and *fresh* as `benches/robustness/lines.py` says. Share of the decisions that "
-        "change, in percent. `python -m benches.robustness`.",
+        f"at the end and in the middle (one prompt in {EVERY}), and forms; *development*, "
+        "*held out* and *fresh* as `benches/robustness/lines.py` says. Share of the decisions "
+        "that change, in percent. `python -m benches.robustness`.",
         "",
         "| table | mean: development | held out | fresh | worst: development | held out | fresh "
         "| over 5% | worst, more than ten lines |",

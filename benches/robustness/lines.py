@@ -2,10 +2,10 @@
 
 Not here: the measurement (see ``measure``).
 
-Of each kind, the entries in odd places are for choosing a remedy, and those in even places were held
-out: nobody looked at their figures before the remedy stood. It was extended once after that look, by
-numbered labels, counts of messages and adverbs of degree; the lines of `FRESH` were written then, and
-nothing was changed after their figures were seen.
+Of each kind, the entries in odd places are for choosing a remedy, and those in even places were
+held out: nobody looked at their figures before the remedy stood. It was extended once after that
+look, by numbered labels, counts of messages and adverbs of degree; the lines of `FRESH` were
+written then, and nothing was changed after their figures were seen.
 """
 
 from __future__ import annotations

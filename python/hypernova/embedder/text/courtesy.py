@@ -8,7 +8,8 @@ A text is divided into sentences, at line ends and behind ``. ! ? : ;`` and a bl
 skipped if
 
 1. it holds no words but those of `WORDS`, apart from addresses, dates and times of day: so do
-   separators, labels such as ``Q:`` or ``Problem 1.``, tags such as ``<user>`` and the marks of a code block;
+   separators, labels such as ``Q:`` or ``Problem 1.``, tags such as ``<user>`` and the marks of
+   a code block;
 2. it begins with a greeting and has at most two more words, or begins with thanks, regards or
    an apology and has at most two words besides those of `WORDS`;
 3. it assigns a role: ``You are a patient teacher.``;
@@ -44,7 +45,9 @@ from to into onto with without within about as than like via per over under up d
 between among through during before after since until till against around and or but nor so if
 because although though while whether yet also too very quite rather just only even still again
 already ever never always often sometimes soon later once more most less least much many few
-little lot lots bit enough yes okay ok well really actually maybe perhaps greatly deeply highly hugely extremely first last next new old
+little lot lots bit enough yes okay ok well really actually maybe perhaps
+greatly deeply highly hugely extremely
+first last next new old
 good great nice sure own back make made
 """
 _COURTESY = """
