@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "special_tokens": True,
     "lead_chars": 200,
     "lead_weight": 0,
-    "skip_courtesy": True,
+    "skip_courtesy": 1,
 }
 
 

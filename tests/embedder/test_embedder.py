@@ -279,7 +279,7 @@ def by_hand(plain: Embedder, text: str, chars: int = 200, weight: float = 2.0) -
 def copy_of(name: str, folder: Path, **fields: object) -> Embedder:
     """A bundled embedder with other settings; it reads all of a text, unless they say otherwise."""
     shutil.copytree(bundled_embedders()[name], folder)
-    change(folder, **{"skip_courtesy": False, **fields})
+    change(folder, **{"skip_courtesy": 0, **fields})
     return Embedder.load(folder)
 
 
@@ -579,6 +579,8 @@ def test_settings_that_are_no_object(broken: Path) -> None:
         ("lead_weight", float("inf"), "a number from 0 to 1000"),
         ("lead_weight", True, "a number from 0 to 1000"),
         ("lead_weight", "2", "a number from 0 to 1000"),
+        ("skip_courtesy", True, "0 or 1"),
+        ("skip_courtesy", 2, "0 or 1"),
         ("licence", 7, "a string"),
         ("source", {}, "a string"),
     ],

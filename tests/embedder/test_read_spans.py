@@ -64,7 +64,7 @@ def made(kind: str) -> Embedder:
             digest = hashlib.sha256(ROBERTA.read_bytes()).hexdigest()
             described["tokenizer_sha256"] = digest
         path = folder / "embedder.json"
-        described |= {"lead_weight": 2, "skip_courtesy": False}
+        described |= {"lead_weight": 2, "skip_courtesy": 0}
         path.write_text(json.dumps(described | KINDS[kind]), encoding="utf-8")
         return Embedder.load(folder)
 
@@ -77,7 +77,7 @@ def minilm() -> Embedder:
         shutil.copytree(bundled_embedders()["minilm"], folder)
         path = folder / "embedder.json"
         described = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(described | {"skip_courtesy": False}), encoding="utf-8")
+        path.write_text(json.dumps(described | {"skip_courtesy": 0}), encoding="utf-8")
         return Embedder.load(folder)
 
 

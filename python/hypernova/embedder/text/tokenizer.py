@@ -50,7 +50,7 @@ class PromptTokenizer:
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
         self._has_lead = bool(settings["lead_weight"])
-        self._skips_courtesy: bool = settings.get("skip_courtesy", False)
+        self._skips_courtesy = bool(settings.get("skip_courtesy"))
         self._prompt: str = settings.get("prompt", "")
         # Tokens that a text may have, without special ones.
         self._limit: int | None = settings["max_tokens"]
