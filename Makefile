@@ -150,6 +150,10 @@ bench-stability: $(STAMP) ## decisions that change with the seed or with a few t
 bench-unseen: $(STAMP) ## gain on kinds of task that the table lacks, and what tells them [UNSEEN="TABLE..."]
 	$(BIN)/python -m benches.unseen -o benches/record $(UNSEEN)
 
+.PHONY: bench-robustness
+bench-robustness: $(STAMP) ## decisions that a greeting, a signature or formatting changes [ROBUSTNESS="TABLE... --embedder minilm"]
+	$(BIN)/python -m benches.robustness -o benches/record $(ROBUSTNESS)
+
 .PHONY: bench-many-models
 bench-many-models: $(STAMP) ## many models on few tasks [MANY="TABLE... --pythonpath FOLDER"]
 	$(BIN)/python -m benches.many_models -o benches/record $(MANY)

@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "special_tokens": True,
     "lead_chars": 200,
     "lead_weight": 0,
+    "skip_courtesy": 1,
 }
 
 

@@ -32,6 +32,7 @@ SETTINGS = {
     "special_tokens": False,
     "lead_chars": 200,
     "lead_weight": 0,
+    "skip_courtesy": 1,
 }
 TITLE = (
     "vectors of tokens and pairs, from all-MiniLM-L6-v2, int8; Apache-2.0; "

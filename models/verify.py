@@ -48,6 +48,7 @@ def as_the_reference(name: str, folder: Path) -> Embedder:
     shutil.copytree(BUNDLED / name, folder)
     path = folder / "embedder.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
+    del settings["skip_courtesy"]  # the reference leaves nothing out
     if settings.pop("tail_tokens", None) is not None:
         settings |= AS_THE_REFERENCE
     path.write_text(json.dumps(settings), encoding="utf-8")
@@ -78,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folders = Path(temporary)
         settings = build_minilm.SETTINGS | AS_THE_REFERENCE
-        del settings["tail_tokens"]
+        del settings["tail_tokens"], settings["skip_courtesy"]
         write_embedder(folders / "float32", build_minilm.build(int8=False), **settings)
         float32 = one_by_one(Embedder.load(folders / "float32"), texts)
         plain = {name: as_the_reference(name, folders / name) for name in ("minilm", "static")}

@@ -39,10 +39,14 @@ PROMPTS = [
 
 
 def copied(name: str, folder: Path, **settings: object) -> Embedder:
-    """Open a copy of a bundled embedder with other settings, without an end where it has none."""
+    """Open a copy of a bundled embedder as it was before it skipped courtesies.
+
+    It has other settings besides, and no end where it has none.
+    """
     shutil.copytree(bundled_embedders()[name], folder)
     path = folder / "embedder.json"
     changed = json.loads(path.read_text(encoding="utf-8")) | settings
+    del changed["skip_courtesy"]
     if not changed["tail_chars"]:
         changed.pop("tail_tokens", None)
     path.write_text(json.dumps(changed), encoding="utf-8")

@@ -254,8 +254,8 @@ def fuzzed() -> Embedder:
 
 
 # --- the lead --------------------------------------------------------------------------------
-# The oracle: the bundled embedders, which have lead_weight 0, and the rule written out in
-# ``by_hand``.
+# The oracle: the bundled embedders, which have lead_weight 0, made to read all of a text, and the
+# rule written out in ``by_hand``.
 
 ISSUE = "Scheduler drops a job\n\nSteps to reproduce: start two workers and wait.\n"
 
@@ -277,16 +277,17 @@ def by_hand(plain: Embedder, text: str, chars: int = 200, weight: float = 2.0) -
 
 
 def copy_of(name: str, folder: Path, **fields: object) -> Embedder:
-    """A bundled embedder with other settings."""
+    """A bundled embedder with other settings; it reads all of a text, unless they say otherwise."""
     shutil.copytree(bundled_embedders()[name], folder)
-    change(folder, **fields)
+    change(folder, **{"skip_courtesy": 0, **fields})
     return Embedder.load(folder)
 
 
 @pytest.fixture(scope="module")
-def plain(static: Embedder, minilm: Embedder) -> dict[str, Embedder]:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
     """The bundled embedders, which have the rule off, by name."""
-    return {"static": static, "minilm": minilm}
+    folder = tmp_path_factory.mktemp("plain")
+    return {name: copy_of(name, folder / name) for name in ("static", "minilm")}
 
 
 @pytest.fixture(scope="module")
@@ -418,6 +419,7 @@ def test_the_fingerprint_is_the_sha256_of_the_canonical_identity(embedder: Embed
     fields = {
         "format", "name", "dim", "model_sha256", "tokenizer_sha256", "pooling", "normalize",
         "max_tokens", "head_chars", "tail_chars", "special_tokens", "lead_chars", "lead_weight",
+        "skip_courtesy",
     }  # fmt: skip
     assert set(identity) == fields | ({"tail_tokens"} if embedder.name == "minilm" else set())
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -577,6 +579,8 @@ def test_settings_that_are_no_object(broken: Path) -> None:
         ("lead_weight", float("inf"), "a number from 0 to 1000"),
         ("lead_weight", True, "a number from 0 to 1000"),
         ("lead_weight", "2", "a number from 0 to 1000"),
+        ("skip_courtesy", True, "0 or 1"),
+        ("skip_courtesy", 2, "0 or 1"),
         ("licence", 7, "a string"),
         ("source", {}, "a string"),
     ],

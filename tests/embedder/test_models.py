@@ -59,6 +59,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Embedder]:
         shutil.copytree(BUNDLED / name, folder)
         path = folder / "embedder.json"
         settings = json.loads(path.read_text(encoding="utf-8"))
+        del settings["skip_courtesy"]
         if settings.pop("tail_tokens", None) is not None:
             settings |= {"max_tokens": 256, "head_chars": 8192, "tail_chars": 0}
         path.write_text(json.dumps(settings), encoding="utf-8")

@@ -64,14 +64,21 @@ def made(kind: str) -> Embedder:
             digest = hashlib.sha256(ROBERTA.read_bytes()).hexdigest()
             described["tokenizer_sha256"] = digest
         path = folder / "embedder.json"
-        described |= {"lead_weight": 2}
+        described |= {"lead_weight": 2, "skip_courtesy": 0}
         path.write_text(json.dumps(described | KINDS[kind]), encoding="utf-8")
         return Embedder.load(folder)
 
 
 @functools.cache
 def minilm() -> Embedder:
-    return Embedder.load("minilm")
+    """The bundled `minilm`, made to read all of a text within its limits."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "embedder"
+        shutil.copytree(bundled_embedders()["minilm"], folder)
+        path = folder / "embedder.json"
+        described = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(described | {"skip_courtesy": 0}), encoding="utf-8")
+        return Embedder.load(folder)
 
 
 def read(embedder: TextEmbedder, text: str) -> str:

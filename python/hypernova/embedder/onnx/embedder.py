@@ -173,9 +173,10 @@ class Embedder(TextEmbedder):
         text or holds no token.
 
         Args:
-            text: First cut by the rule of ``cut``. Of more than ``max_tokens`` tokens, special
-                ones among them, the last ``tail_tokens`` count and as many of the first as there
-                is room for.
+            text: First cut by the rule of ``cut``; then, with ``skip_courtesy``, the parts that say
+                nothing of a task are left out, if others remain. Of more than ``max_tokens``
+                tokens, special ones among them, the last ``tail_tokens`` count and as many of the
+                first as there is room for.
 
         Returns:
             float32 of shape (dim,) and length 1.
@@ -280,7 +281,9 @@ class Embedder(TextEmbedder):
 
         The characters that the cut drops are not among them, nor are those whose tokens are beyond
         the limit: other visible characters in their place leave the vector as it is, to the
-        bit, and so does other whitespace in place of whitespace, if neither ends a line.
+        bit, and so does other whitespace in place of whitespace, if neither ends a line. Nor are
+        the parts that ``skip_courtesy`` leaves out: without them the vector is the same, but other
+        words in their place may be read.
 
         Args:
             text: As for ``embed_one``.

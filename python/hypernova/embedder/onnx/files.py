@@ -52,6 +52,9 @@ _OPTIONAL: dict[str, _Rule] = {
     # Number of tokens of max_tokens that come from the end of a longer text; without it, none.
     "tail_tokens": _COUNT,
     "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    # Number of the rule by which parts of a text that say nothing of its task are left out; without
+    # it, or with 0, none are. A rule that leaves out others gets the next number.
+    "skip_courtesy": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
 }
 _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 # By these an identity names a bundled embedder, whatever its settings are.

@@ -56,19 +56,19 @@ def token_spans(
     return merge_spans(spans)
 
 
-def uncut_spans(spans: list[Span], first: list[Span], last: list[Span]) -> list[Span]:
-    """Map spans of a cut text to the text before the cut.
+def uncut_spans(spans: list[Span], *parts: list[Span]) -> list[Span]:
+    """Map spans of a text that was joined from parts of another one to that one.
 
     Args:
-        spans: Spans of the cut text.
-        first: Of ``cut_spans``: the spans before the space that the cut puts in.
-        last: Of ``cut_spans``: the spans after it.
+        spans: Spans of the joined text.
+        parts: Spans of the other text: those of each part follow one another, and between two
+            parts stands a blank. Those of ``cut_spans``, for a cut text.
 
     Returns:
-        Spans of the text before the cut, rising and disjoint.
+        Spans of the other text, rising and disjoint.
     """
     mapped, at = [], 0
-    for kept in (first, last):
+    for kept in parts:
         for begin, end in kept:
             shift = begin - at
             for a, b in spans:
@@ -76,7 +76,7 @@ def uncut_spans(spans: list[Span], first: list[Span], last: list[Span]) -> list[
                 if a < b:
                     mapped.append((a, b))
             at += end - begin
-        at += 1  # the space
+        at += 1  # the blank
     return merge_spans(mapped)
 
 

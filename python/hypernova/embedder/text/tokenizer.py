@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.embedder.text.checks import check_is_text, empty_error, text_label
+from hypernova.embedder.text.courtesy import kept_spans
 from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
 from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
 from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer
@@ -49,6 +50,7 @@ class PromptTokenizer:
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
         self._has_lead = bool(settings["lead_weight"])
+        self._skips_courtesy = bool(settings.get("skip_courtesy"))
         self._prompt: str = settings.get("prompt", "")
         # Tokens that a text may have, without special ones.
         self._limit: int | None = settings["max_tokens"]
@@ -75,7 +77,7 @@ class PromptTokenizer:
     def prepare(self, texts: Sequence[str]) -> None:
         """Do at once what `tokenize` would do for each of many texts; it changes no token."""
         if self._words is not None and not self._prompt:
-            self._words.learn([_replace_surrogates(self.cut(text)) for text in texts])
+            self._words.learn([self._reading(self.cut(text))[0] for text in texts])
 
     def tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Return the tokens of a text and those of its lead.
@@ -96,7 +98,7 @@ class PromptTokenizer:
         text = self.cut(text)
         if not text or text.isspace() or (self._words is None and is_blank(text)):
             raise empty_error(index)
-        text = _replace_surrogates(text)
+        text = self._reading(text)[0]
         tokens = self._encode(text)
         if len(tokens) <= self._n_added:
             if is_blank(text):
@@ -114,16 +116,25 @@ class PromptTokenizer:
         """Return the parts of a text that `tokenize` depends on; see `Embedder.read_spans`."""
         self.tokenize(text, None)  # refuses a text without tokens
         first, last = cut_spans(text, self._head, self._tail)
-        after_cut = _replace_surrogates(self.cut(text))
-        spans = self._encoded_spans(after_cut)
-        start, stripped, lead = self._find_lead(after_cut)
+        reading, kept = self._reading(self.cut(text))
+        spans = self._encoded_spans(reading)
+        start, stripped, lead = self._find_lead(reading)
         if self._has_lead and len(lead) < len(stripped):
             spans += [(start + a, start + b) for a, b in self._encoded_spans(lead)]
             # Blanks behind the lead, and the line end: others would be a part of it.
             line_end = _LINE_END.search(stripped)
             end = len(stripped) if line_end is None else line_end.end()
             spans.append((start + len(lead), start + max(len(lead), min(end, self._lead_chars))))
-        return tuple(uncut_spans(merge_spans(spans), first, last))
+        spans = merge_spans(spans)
+        if kept:
+            spans = uncut_spans(spans, *([span] for span in kept))
+        return tuple(uncut_spans(spans, first, last))
+
+    def _reading(self, text: str) -> tuple[str, list[Span]]:
+        """Return what is tokenised of a cut text, and its spans; none where it is all of it."""
+        text = _replace_surrogates(text)
+        kept = kept_spans(text) if self._skips_courtesy else []
+        return ("\n".join([text[a:b] for a, b in kept]) if kept else text), kept
 
     def _find_lead(self, text: str) -> tuple[int, str, str]:
         """Return where a text begins, the text without the blanks around it, and its lead."""
