@@ -96,6 +96,7 @@ class TestReport:
         assert facts.worst.gain == pytest.approx(min(of_kinds), abs=1e-6)
         assert facts.worst.name == f"kind {np.argmin(of_kinds)}"
         assert facts.worst.tasks == 105
+        assert facts.sets == 4
         assert (facts.expected, facts.kinds, facts.left_out) == (0.0, "groups", 4)
 
     def test_it_pays_up_to_a_share_and_says_so(self, tmp_path) -> None:

@@ -54,7 +54,7 @@ class TestKinds:
         partition = find_partition(table.groups, vectors, 180, 7 if source == "prompts" else None)
         folds = CrossValidation(table, vectors, partition, 0)
         left_out = list(folds.left_out())
-        assert len(left_out) == count_kind_folds(table, folds.kinds) > 1
+        assert len(left_out) == count_kind_folds(folds.kinds) > 1
         assert sorted(np.concatenate([fold.test for fold in left_out])) == list(range(180))
         for fold in left_out:
             train = np.setdiff1d(np.arange(180), fold.test)

@@ -60,10 +60,12 @@ class KindSplits:
 
     Attributes:
         source: Whether kinds are groups or clusters of prompts.
+        kinds: Kind of each task, (tasks,).
         splits: The splits; none where too little would be left.
     """
 
     source: Literal["groups", "clusters"]
+    kinds: Ints
     splits: Sequence[Split]
 
 

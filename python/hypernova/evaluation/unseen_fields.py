@@ -17,7 +17,7 @@ class WorstKind:
     """The kind that routing gained least on when it was left out.
 
     Attributes:
-        name: Its group, or the first of several that were left out together.
+        name: Its group; ``the rest`` are those of too few tasks.
         tasks: Number of tasks.
         gain: Mean gain of a task, from -1 to 1; None if it is unknown.
     """
@@ -34,7 +34,8 @@ class UnseenKinds:
     Attributes:
         expected: Share of prompts of such kinds that learning was told to expect, 0 to 1.
         kinds: ``"groups"``, or ``"clusters"`` of prompts where the table names no groups.
-        left_out: Number of kinds, or of sets of kinds, that were left out in turn.
+        left_out: Number of kinds.
+        sets: Number of sets of kinds that were left out in turn.
         gain: Router less the best single model of the other kinds. The interval is over prompts
             of these kinds; another kind may do worse than all of them.
         worst: The kind with the lowest gain.
@@ -47,6 +48,7 @@ class UnseenKinds:
     expected: float
     kinds: str
     left_out: int
+    sets: int
     gain: Gain
     worst: WorstKind
     novel: float

@@ -13,13 +13,14 @@ import numpy as np
 from hypernova.evaluation.protocol import KindSplits, Split, seed_of
 from hypernova.evaluation.unseen_fields import UnseenKinds, WorstKind
 from hypernova.evaluation.verdict import points
+from hypernova.training.clustering.groups import MIN_GROUP_TASKS
 from hypernova.training.cross_validation import MAX_KIND_FOLDS, deal_kinds
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.partition import find_partition
 from hypernova.training.trainer import MIN_TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
     from hypernova.evaluation.evaluation_run import EvaluationRun
     from hypernova.evaluation.figure_fields import Gain
@@ -63,7 +64,7 @@ def kind_splits(
         if len(np.unique(prompts[train])) >= max(MIN_TASKS, (given or 0) + 1):
             splits.append(Split(0, train, test, seed_of(seed, 6, number)))
     source: Literal["groups", "clusters"] = "groups" if partition.groups else "clusters"
-    return KindSplits(source, splits if len(splits) > 1 else [])
+    return KindSplits(source, kinds, splits if len(splits) > 1 else [])
 
 
 def unseen_kinds(run: EvaluationRun, figures: PairedFigures, gain: Gain) -> UnseenKinds | None:
@@ -78,20 +79,25 @@ def unseen_kinds(run: EvaluationRun, figures: PairedFigures, gain: Gain) -> Unse
         return None
     unseen = figures.gain(ROUTER, BEST_SINGLE)
     by_task = figures.gains(ROUTER, BEST_SINGLE)
-    means = [float(mean_known(by_task[split.test])) for split in run.kinds.splits]
-    worst = int(np.argmin(np.where(np.isnan(means), np.inf, means)))
+    kinds = run.kinds.kinds
+    numbers, sizes = np.unique(kinds, return_counts=True)
+    means = np.array([mean_known(by_task[kinds == number]) for number in numbers])
+    # A handful of tasks is worst by chance.
+    enough = (sizes >= MIN_GROUP_TASKS) & ~np.isnan(means)
+    worst = int(np.argmin(np.where(enough, means, np.inf)))
     novel = [decisions.novel for decisions in run.kind_decisions]
     named = run.kinds.source == "groups"
     share = break_even(gain.mean, unseen.mean)
     return UnseenKinds(
         expected=run.unseen,
         kinds=run.kinds.source,
-        left_out=len(run.kinds.splits),
+        left_out=len(numbers),
+        sets=len(run.kinds.splits),
         gain=unseen,
         worst=WorstKind(
-            name=_named(run, run.kinds.splits[worst].test) if named else "a cluster of prompts",
-            tasks=len(run.kinds.splits[worst].test),
-            gain=None if np.isnan(means[worst]) else means[worst],
+            name=_named(run, kinds == numbers[worst]) if named else "a cluster of prompts",
+            tasks=int(sizes[worst]),
+            gain=None if np.isnan(means[worst]) else float(means[worst]),
         ),
         novel=float(np.concatenate(novel).mean()),
         break_even=share,
@@ -99,11 +105,12 @@ def unseen_kinds(run: EvaluationRun, figures: PairedFigures, gain: Gain) -> Unse
     )
 
 
-def _named(run: EvaluationRun, test: Ints) -> str:
-    """Name the groups of tasks that were left out together."""
-    numbers = np.unique(run.groups[test])
-    names: Sequence[str] = [run.group_names[n] if n >= 0 else "no group" for n in numbers]
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+def _named(run: EvaluationRun, members: NDArray[np.bool_]) -> str:
+    """Name the group of a kind; those of too few tasks are one kind together."""
+    numbers = np.unique(run.groups[members])
+    if len(numbers) > 1 or numbers[0] < 0:
+        return "the rest"
+    return run.group_names[numbers[0]]
 
 
 def break_even(returning: float | None, unseen: float | None) -> float | None:

@@ -13,7 +13,6 @@ import numpy as np
 from hypernova.parallel import Stop
 from hypernova.training.clustering.kmeans import assign, sum_by_cluster
 from hypernova.training.estimates.outcome_sums import (
-    classes_of,
     sum_groups,
     sum_outcomes_by_fold,
     sum_pairs_by_fold,
@@ -37,9 +36,8 @@ FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
 MAX_REPEATS = 4
-# Kinds of task are left out one by one, or in this number of sets; in `FOLDS` sets where models
-# have outcomes for more different sets of tasks than `FEW_CLASSES`.
-MAX_KIND_FOLDS, FEW_CLASSES = 12, 4
+# Kinds of task are left out one by one, or in this number of sets.
+MAX_KIND_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ class CrossValidation:
         A task whose prompt is also of another kind is in no part held out: its training part
         would know it.
         """
-        fold = deal_kinds(self.kinds, count_kind_folds(self._table, self.kinds))
+        fold = deal_kinds(self.kinds, count_kind_folds(self.kinds))
         if fold.max(initial=0) == 0:
             return
         prompts, cells = self._table.prompt_groups(), self.kinds
@@ -275,12 +273,9 @@ def deal_folds(prompt_groups: Ints, folds: int, rng: np.random.Generator) -> Int
     return fold_of_group[inverse]
 
 
-def count_kind_folds(table: OutcomeTable, kinds: Ints) -> int:
-    """Return in how many sets the kinds of a table are left out at most."""
-    present = len(np.unique(kinds))
-    # The sums of products of each class of models are held for each fold.
-    most = MAX_KIND_FOLDS if len(classes_of(table.score)) <= FEW_CLASSES else FOLDS
-    return min(present, most)
+def count_kind_folds(kinds: Ints) -> int:
+    """Return in how many sets the kinds of a table are left out."""
+    return min(len(np.unique(kinds)), MAX_KIND_FOLDS)
 
 
 def deal_kinds(kinds: Ints, folds: int) -> Ints:

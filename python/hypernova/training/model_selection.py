@@ -96,16 +96,38 @@ def choose(
     Returns:
         Index of a model for each task, (n,); of equal models the lower one.
     """
+    default = np.full(len(success), estimates.default_model)
     price = estimates.cost_usd
     if calls:
-        price = np.arange(success.shape[1]) == estimates.default_model
+        price = _call_prices(default, success.shape[1])
+    return _chosen(success, default, estimates.gain_error, price, guard_z, cost_weight, margin)
+
+
+def _call_prices(default: Ints, models: int) -> Floats:
+    """Return the prices of models where a call to the default model of a task costs 1, (n, m)."""
+    prices: Floats = (default[:, None] == np.arange(models)).astype(np.float64)
+    return prices
+
+
+def _chosen(
+    success: Floats,
+    default: Ints,
+    gain_error: Floats,
+    price: Floats | None,
+    guard_z: float,
+    cost_weight: float,
+    margin: float,
+) -> Ints:
+    """Choose as `choose` does, for tasks whose default models may differ, (n,)."""
+    rows = np.arange(len(success))
     utility = success - cost_weight * price if cost_weight and price is not None else success
-    default = estimates.default_model
-    gain = utility - utility[:, [default]]
-    claimed = np.clip(success - success[:, [default]], 0.0, margin)
-    proven = gain > claimed + guard_z * estimates.gain_error
+    gain = utility - utility[rows, default][:, None]
+    bound = guard_z * gain_error
+    if margin:
+        bound = bound + np.clip(success - success[rows, default][:, None], 0.0, margin)
+    proven = gain > bound
     best = np.where(proven, utility, -np.inf).argmax(axis=1)
-    return np.where(proven.any(axis=1), best, default)
+    return np.where(proven[rows, best], best, default)
 
 
 def _group_weights(
@@ -142,24 +164,33 @@ def _choose_guard(
     known = ~np.isnan(table.score)
     # A few lucky outcomes must not make a model look free and as good as any.
     tried = 2 * known.sum(axis=0) >= known.sum(axis=0).max()
+    tasks = np.concatenate([part.test for part in parts])
+    default = np.concatenate([np.full(len(part.test), part.default_model) for part in parts])
+    estimated = np.concatenate(list(success))
+    gain_error = np.concatenate([part.gain_error for part in parts])
+    of_parts = [part.cost_usd for part in parts if part.cost_usd is not None]
+    price = np.concatenate(of_parts) if len(of_parts) == len(parts) else None
+    if not priced:
+        price = _call_prices(default, table.n_models)
+
+    def mean_by_task(values: Floats) -> Floats:
+        there = ~np.isnan(values)
+        n = np.bincount(tasks[there], minlength=table.n_tasks).astype(np.float64)
+        total = np.bincount(tasks[there], values[there], table.n_tasks).astype(np.float64)
+        return ratio(total, n, np.nan)
 
     def utility(guard_z: float) -> Floats:
         """Utility of each task under each weight, (weights, tasks); NaN where it is unknown."""
         of_weights = []
         for weight in weights:
-            scores = HeldOutScores(table.n_tasks)
-            calls, times = np.zeros(table.n_tasks), np.zeros(table.n_tasks)
-            for part, estimated in zip(parts, success, strict=True):
-                chosen = choose(part, estimated, guard_z, weight, margin=margin, calls=not priced)
-                if weight and not priced:
-                    there = known[part.test, chosen] & tried[chosen]
-                    chosen = np.where(there, chosen, part.default_model)
-                scores.add(table, part.test, chosen)
-                calls[part.test] += chosen == part.default_model
-                times[part.test] += 1
-            spent, of = (scores.cost, scores.cost_n) if priced else (calls, times)
-            cost = weight * ratio(spent, of, np.nan) if weight else 0.0
-            of_weights.append(ratio(scores.score, scores.n, np.nan) - cost)
+            chosen = _chosen(estimated, default, gain_error, price, guard_z, weight, margin)
+            if weight and not priced:
+                there = known[tasks, chosen] & tried[chosen]
+                chosen = np.where(there, chosen, default)
+            score = table.score[tasks, chosen]
+            spent = table.cost_usd[tasks, chosen] if priced else (chosen == default).astype(float)
+            cost = weight * mean_by_task(spent) if weight else 0.0
+            of_weights.append(mean_by_task(score) - cost)
         return np.stack(of_weights)
 
     unguarded, best, most = utility(0.0), 0.0, 0.0
@@ -226,7 +257,7 @@ def select_setting(
 
     success = averaged(parts)
     returning, left_out = ClaimedGains.of(table, parts, success).by_task(), None
-    kind_folds = count_kind_folds(table, folds.kinds)
+    kind_folds = count_kind_folds(folds.kinds)
     if kind_folds > 1:
         kinds = estimated_in(folds.left_out(), kind_folds)
         left_out = ClaimedGains.of(table, kinds, averaged(kinds)).by_kind(folds.kinds)
@@ -281,7 +312,7 @@ def count_ticks(table: OutcomeTable, kinds: Ints) -> int:
         table: Outcomes.
         kinds: Kind of each task, (tasks,).
     """
-    kind_folds = count_kind_folds(table, kinds)
+    kind_folds = count_kind_folds(kinds)
     return _count_folds(table) + (kind_folds if kind_folds > 1 else 0)
 
 

@@ -94,7 +94,8 @@ def unseen_kinds(report: ReportFields, numbers: NumberFormat) -> Markup | None:
     if facts is None:
         return None
     interval = numbers.points_interval(facts.gain.ci95)
-    what = "group" if facts.kinds == "groups" else "cluster of prompts"
+    what = "groups" if facts.kinds == "groups" else "clusters of prompts"
+    each = "each" if facts.sets == facts.left_out else f"each of {count(facts.sets)} sets of them"
     worst = "unknown" if facts.worst.gain is None else f"{numbers.points(facts.worst.gain)} points"
     return el(
         "section",
@@ -102,8 +103,8 @@ def unseen_kinds(report: ReportFields, numbers: NumberFormat) -> Markup | None:
         el("p", facts.text),
         el(
             "p",
-            f"Each {what} in turn, or each of {count(facts.left_out)} sets of them, was left "
-            "out of learning, and the router tested on it: ",
+            f"Of {count(facts.left_out)} {what}, {each} was left out of learning in turn, and the "
+            "router tested on it: ",
             el("b", numbers.points(facts.gain.mean), " points"),
             f" (95% interval {interval})" if interval else None,
             " over the best single model of the rest. The worst was ",
