@@ -120,8 +120,8 @@ class TestGains:
             means = [np.mean(values) for values in of_task.values()]
             assert by_task.mean[i] == pytest.approx(np.mean(means))
             if len(means) > 1:
-                error = np.std(means, ddof=1) / np.sqrt(len(means))
-                assert by_task.error[i] == pytest.approx(error)
+                variance = np.var(means, ddof=1) / len(means)
+                assert by_task.covariance[i, i] == pytest.approx(variance)
             sizes = np.array([len(values) for values in of_kind.values()])
             of_kinds = np.array([np.mean(values) for values in of_kind.values()])
             mean = np.average(of_kinds, weights=sizes)
@@ -140,12 +140,12 @@ class TestGains:
 
 
 def gains_of(mean, error=0.0, spread=0.0) -> GainsByMargin:
-    """Give the gains of the first margins; those of the others are 0."""
+    """Give the gains of the first margins, with independent errors; those of the others are 0."""
     rows = np.zeros((3, len(MARGINS)))
     for row, values in zip(rows, (mean, error, spread), strict=True):
         values = np.atleast_1d(np.asarray(values, dtype=float))
         row[: len(mean)] = values if len(values) > 1 else np.full(len(mean), values[0])
-    return GainsByMargin(*rows)
+    return GainsByMargin(rows[0], np.diag(rows[1] ** 2), rows[2])
 
 
 class TestChoice:
@@ -173,9 +173,18 @@ class TestChoice:
         assert choose_margin(returning, None, 0.1, enough + 1) == 0
         assert choose_margin(returning, None, 0.1, enough - 1) == len(MARGINS) - 1
 
-    def test_a_gain_of_nothing_takes_the_largest_margin(self) -> None:
+    def test_nothing_to_gain_takes_the_largest_margin(self) -> None:
         assert choose_margin(gains_of([0.0]), None, 0.1, 1000) == len(MARGINS) - 1
-        assert choose_margin(gains_of([0.01, 0.01, 0.01, 0.0]), None, 0.1, 10**9) == 2
+        assert choose_margin(gains_of([-0.01, -0.02]), None, 0.1, 10**9) == len(MARGINS) - 1
+
+    def test_a_smaller_margin_stays_until_a_larger_one_is_proven_better(self) -> None:
+        """Half a point more, with an error of 1 or of a half; sure where much is unseen."""
+        many = 10**12
+        assert choose_margin(gains_of([0.02, 0.025], 0.01), None, 0.1, many) == 0
+        assert choose_margin(gains_of([0.02, 0.025], 0.005), None, 0.1, many) == 1
+        assert choose_margin(gains_of([0.02, 0.025], 0.01), None, 0.5, many) == 1
+        # One that gains nothing is no smaller margin to stay with.
+        assert choose_margin(gains_of([-0.02, 0.001], 0.01), None, 0.1, many) == 1
 
 
 def misleading_world(rng: np.random.Generator, n: int = 600):

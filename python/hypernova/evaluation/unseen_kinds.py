@@ -110,7 +110,8 @@ def _named(run: EvaluationRun, members: NDArray[np.bool_]) -> str:
     numbers = np.unique(run.groups[members])
     if len(numbers) > 1 or numbers[0] < 0:
         return "the rest"
-    return run.group_names[numbers[0]]
+    name: str = run.group_names[int(numbers[0])]
+    return name
 
 
 def break_even(returning: float | None, unseen: float | None) -> float | None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
-MAX_REPEATS = 4
+MAX_REPEATS = 3
 # Kinds of task are left out one by one, or in this number of sets.
 MAX_KIND_FOLDS = 5
 

@@ -10,6 +10,9 @@ with it gains, less what that may be wrong by:
 
     (1 - unseen) * gain + unseen * (gain on a kind left out - NEW_KIND * unseen * its spread)
         - FEW_TASKS / prompts * standard error of the sum
+
+The best of many margins is the luckiest one, so a smaller margin of which the value is above 0 is
+kept where no larger one is better by `BETTER` standard errors of their difference.
 """
 
 from __future__ import annotations
@@ -38,7 +41,10 @@ FEW_TASKS = 150.0
 # Standard deviations between kinds that the next one may be worse than their mean, where all
 # prompts are of unseen kinds; set on the same tables.
 NEW_KIND = 2.0
-# Values that differ by less are equal, and the larger margin is chosen.
+# Standard errors by which a larger margin must be better where no prompts are of unseen kinds; none
+# where half of them are: caution needs no proof there.
+BETTER = 0.5
+# Values that differ by less are equal.
 _ROUNDING = 1e-12
 
 
@@ -48,13 +54,13 @@ class GainsByMargin:
 
     Attributes:
         mean: Mean gain of a task, float64 (margins,).
-        error: Its standard error, float64 (margins,).
+        covariance: Of these means, float64 (margins, margins).
         spread: Standard deviation of the mean gain of another kind from that mean, float64
             (margins,); 0 for tasks that were not held out by their kind.
     """
 
     mean: Floats
-    error: Floats
+    covariance: Floats
     spread: Floats
 
 
@@ -100,12 +106,11 @@ class ClaimedGains:
     def by_task(self) -> GainsByMargin:
         """Average over tasks: each counts once, however often it was held out."""
         places, place = np.unique(self.tasks, return_inverse=True)
-        times = np.bincount(place)
-        means = [np.bincount(place, self.under(margin)) / times for margin in MARGINS]
-        n = len(places)
-        error = [float(m.std(ddof=1)) / np.sqrt(n) if n > 1 else np.inf for m in means]
-        mean = np.array([m.mean() for m in means])
-        return GainsByMargin(mean, np.array(error), np.zeros(len(MARGINS)))
+        times, n = np.bincount(place), len(places)
+        of_task = np.stack([np.bincount(place, self.under(margin)) / times for margin in MARGINS])
+        # Of one task nothing is known but its gain.
+        covariance = np.cov(of_task) / n if n > 1 else np.full((len(MARGINS),) * 2, np.inf)
+        return GainsByMargin(of_task.mean(axis=1), covariance, np.zeros(len(MARGINS)))
 
     def by_kind(self, kinds: Ints) -> GainsByMargin:
         """Average over tasks that were held out with all of their kind.
@@ -116,25 +121,22 @@ class ClaimedGains:
         _, kind = np.unique(kinds[self.tasks], return_inverse=True)
         n = np.bincount(kind).astype(np.float64)
         weight, k = n / n.sum(), len(n)
-        mean, error, spread = np.zeros((3, len(MARGINS)))
-        for i, margin in enumerate(MARGINS):
-            gained = self.under(margin)
-            of_kind = np.bincount(kind, gained) / n
-            within = np.bincount(kind, gained**2) / n - of_kind**2
-            mean[i] = weight @ of_kind
-            between = weight @ (of_kind - mean[i]) ** 2
-            error[i] = np.sqrt(between / max(k - 1, 1))
-            # The means of kinds with few tasks differ by chance as well.
-            chance = weight @ (within / np.maximum(n - 1, 1))
-            variance = between * k / max(k - 1, 1) - chance
-            spread[i] = np.sqrt(max(variance, 0.0) * (1 + 1 / k))
-        return GainsByMargin(mean, error, spread)
+        gained = [self.under(margin) for margin in MARGINS]
+        of_kind = np.stack([np.bincount(kind, values) / n for values in gained])
+        squares = np.stack([np.bincount(kind, values**2) / n for values in gained])
+        mean = of_kind @ weight
+        apart = of_kind - mean[:, None]
+        between = (apart * weight) @ apart.T
+        # The means of kinds with few tasks differ by chance as well.
+        chance = (squares - of_kind**2) @ (weight / np.maximum(n - 1, 1))
+        variance = np.maximum(np.diag(between) * k / max(k - 1, 1) - chance, 0.0)
+        return GainsByMargin(mean, between / max(k - 1, 1), np.sqrt(variance * (1 + 1 / k)))
 
 
 def choose_margin(
     returning: GainsByMargin, left_out: GainsByMargin | None, unseen: float, prompts: int
 ) -> int:
-    """Choose the margin of the highest value; of equal ones the largest.
+    """Choose the smallest margin with a value above 0 that no larger one is proven to exceed.
 
     Args:
         returning: Of held-out tasks.
@@ -143,12 +145,20 @@ def choose_margin(
         prompts: Number of different prompts of the table.
 
     Returns:
-        Index of the margin in `MARGINS`.
+        Index of the margin in `MARGINS`; the last one if no margin has a value above 0.
     """
-    value, error = returning.mean, returning.error
+    value, covariance = returning.mean, returning.covariance
     if left_out is not None:
         pessimistic = left_out.mean - NEW_KIND * unseen * left_out.spread
         value = (1.0 - unseen) * value + unseen * pessimistic
-        error = np.hypot((1.0 - unseen) * error, unseen * left_out.error)
-    value = value - FEW_TASKS / prompts * error
-    return int(np.flatnonzero(value >= value.max() - _ROUNDING)[-1])
+        covariance = (1.0 - unseen) ** 2 * covariance + unseen**2 * left_out.covariance
+    variance = np.diag(covariance)
+    value = value - FEW_TASKS / prompts * np.sqrt(variance)
+    needed = max(BETTER - unseen, 0.0)
+    for at in range(len(MARGINS) - 1):
+        if value[at] > _ROUNDING:
+            apart = np.maximum(variance[at:] + variance[at] - 2.0 * covariance[at, at:], 0.0)
+            better = value[at:] - value[at] > needed * np.sqrt(apart) + _ROUNDING
+            if not better.any():
+                return at
+    return len(MARGINS) - 1
