@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 FOLDS = 5
 # Small tables are dealt into folds repeatedly, until about this many tasks were held out.
 HELD_OUT_TASKS = 2000
-MAX_REPEATS = 3
+MAX_REPEATS = 4
 # Kinds of task are left out one by one, or in this number of sets.
-MAX_KIND_FOLDS = 5
+MAX_KIND_FOLDS = 4
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class CrossValidation:
         vectors: float32 (tasks, dim), unit length.
         partition: Cells of the tasks.
         seed: Of the folds.
+        placed: The tasks with their places, where they are known.
 
     Attributes:
         vectors: As given.
@@ -106,12 +107,17 @@ class CrossValidation:
     """
 
     def __init__(
-        self, table: OutcomeTable, vectors: Floats, partition: Partition, seed: int
+        self,
+        table: OutcomeTable,
+        vectors: Floats,
+        partition: Partition,
+        seed: int,
+        placed: PlacedTasks | None = None,
     ) -> None:
         self._table, self._partition, self._seed = table, partition, seed
         self.vectors, self._models = vectors, table.models
         self.stop = Stop()
-        self._placed = PlacedTasks.of(table, vectors, partition)
+        self._placed = placed or PlacedTasks.of(table, vectors, partition)
         self._basis = self._placed.coordinates.basis
         self._shares = None
         if partition.clusters is not None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hypernova.table import OutcomeTable
     from hypernova.training.cross_validation import FoldEstimates, FoldSums
     from hypernova.training.partition import Partition
+    from hypernova.training.placed_tasks import PlacedTasks
 
 # Tasks from which folds are learned in several threads.
 MIN_PARALLEL_TASKS = 4000
@@ -216,6 +217,7 @@ def select_setting(
     *,
     unseen: float = UNSEEN,
     of_table: bool = True,
+    placed: PlacedTasks | None = None,
     mapper: Mapper = HERE,
     tick: Callable[[int], None] | None = None,
 ) -> Selection:
@@ -228,10 +230,11 @@ def select_setting(
         seed: Same input and seed, same setting.
         unseen: Share of prompts that are expected to be of kinds that the table lacks.
         of_table: Whether clusters of prompts were found on this table's prompts.
+        placed: The tasks with their places, where they are known.
         mapper: Where the folds of a larger table are learned from.
         tick: Called with 1 after each fold, `count_ticks` times in all.
     """
-    folds = CrossValidation(table, vectors, partition, seed)
+    folds = CrossValidation(table, vectors, partition, seed, placed)
 
     def estimated_in(sums: Iterator[FoldSums], total: int) -> list[FoldEstimates]:
         parts = []

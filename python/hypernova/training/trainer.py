@@ -122,6 +122,7 @@ def learn(
             cluster_vectors=cluster_vectors,
             tick=tick,
         )
+    placed = PlacedTasks.of(table, vectors, partition)
     selection = None
     if setting is None:
         selection = select_with_progress(
@@ -129,13 +130,13 @@ def learn(
             points,
             partition,
             of_table=cluster_vectors is None,
+            placed=placed if sampled is table else None,
             seed=seed,
             unseen=unseen,
             mapper=mapper,
             progress=progress,
         )
         setting = selection.setting
-    placed = PlacedTasks.of(table, vectors, partition)
     part = TrainingPart.of(table.models, placed.sums(None), partition, placed.coordinates.basis)
     return TrainingResult(part, partition, setting, selection, placed)
 
@@ -146,6 +147,7 @@ def select_with_progress(
     partition: Partition,
     *,
     of_table: bool,
+    placed: PlacedTasks | None = None,
     seed: int,
     unseen: float = UNSEEN,
     mapper: Mapper = HERE,
@@ -161,6 +163,7 @@ def select_with_progress(
             seed,
             unseen=unseen,
             of_table=of_table,
+            placed=placed,
             mapper=mapper,
             tick=tick,
         )
