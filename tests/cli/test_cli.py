@@ -11,6 +11,7 @@ import pytest
 
 import hypernova
 from support.commands import fails_in_one_line, run
+from support.factories import fitted_to_example
 from support.paths import EXAMPLES, TABLE
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def fitted(tmp_path_factory) -> Path:
 class TestFit:
     @pytest.mark.slow
     def test_the_file_is_that_of_python(self, fitted) -> None:
-        table = hypernova.OutcomeTable.read(TABLE)
-        assert hypernova.fit(table, clusters=4).to_bytes() == fitted.read_bytes()
+        assert fitted_to_example(4).to_bytes() == fitted.read_bytes()
 
     @pytest.mark.slow
     def test_fit_takes_prompts_for_the_structure_and_a_seed(self, tmp_path) -> None:

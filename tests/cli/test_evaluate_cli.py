@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-QUICK = ("--folds", 3, "--repeats", 1, "--clusters", 3)
+EVERYTHING = ("--folds", 3, "--repeats", 1, "--clusters", 3)
+QUICK = (*EVERYTHING, "--jobs", 1, "--no-learning-curve")
 
 
 def rows(path: Path, count: int, groups: str = "") -> Path:
@@ -76,7 +77,7 @@ def done(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("evaluate")
     table = rows(folder / "table.jsonl", 60, "abc")
     found = run(
-        "evaluate", table, *QUICK, "--json", folder / "out.json", "--html", folder / "out.html"
+        "evaluate", table, *EVERYTHING, "--json", folder / "out.json", "--html", folder / "out.html"
     )
     assert found.returncode == 0, found.stderr
     return found, folder

@@ -20,6 +20,7 @@ from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
 from hypernova.training.trainer import learn
 from support.commands import fails_in_one_line, output_in_terminal, run
+from support.factories import fitted_to_example
 from support.paths import TABLE
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ ESCAPE = "\x1b"
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("inspect") / "router.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=4).save(path)
+    fitted_to_example(4).save(path)
     return path
 
 

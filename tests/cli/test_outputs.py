@@ -22,6 +22,7 @@ from hypernova.cli import main
 from hypernova.errors import HypernovaError, WriteError
 from hypernova.paths import check_file, write_file
 from support import commands
+from support.factories import fitted_to_example
 from support.paths import TABLE
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def table(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("fit") / "router.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=2).save(path)
+    fitted_to_example(2).save(path)
     return path
 
 

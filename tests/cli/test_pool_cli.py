@@ -9,9 +9,10 @@ import pytest
 
 import hypernova
 from support.commands import fails_in_one_line, run
+from support.factories import fitted_to_example
 from support.paths import TABLE
 
-# All run the command on an artifact that it fitted.
+# All run the command on an artifact that was fitted.
 pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("fit") / "router.hnv"
-    done = run("fit", TABLE, "-o", path, "--clusters", "4")
-    assert done.returncode == 0, done.stderr
+    fitted_to_example(4).save(path)
     return path
 
 

@@ -289,7 +289,7 @@ def test_evaluate_of_the_library_sets_no_signal() -> None:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     reports: list[hypernova.Report] = []
     table = hypernova.OutcomeTable.read(TABLE)
-    options = {"folds": 2, "repeats": 1, "clusters": 2, "jobs": 2}
+    options = {"folds": 2, "repeats": 1, "clusters": 2, "jobs": 2, "learning_curve": False}
     thread = threading.Thread(target=lambda: reports.append(hypernova.evaluate(table, **options)))
     thread.start()
     thread.join()

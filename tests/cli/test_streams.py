@@ -18,6 +18,7 @@ import hypernova
 from hypernova.cli.streams import as_json
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import output_in_terminal
+from support.factories import fitted_to_example
 from support.paths import TABLE
 
 NAME = "café 🚀"
@@ -26,7 +27,7 @@ NAME = "café 🚀"
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("fit") / "router.hnv"
-    artifact = hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=2)
+    artifact = fitted_to_example(2)
     hypernova.rename_model(artifact, artifact.default_model, NAME).save(path)
     return path
 

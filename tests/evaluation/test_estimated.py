@@ -24,7 +24,7 @@ from hypernova.evaluation.report_fields import SingleModel
 from support.factories import blobs, make_table, unit
 
 NAN = float("nan")
-QUICK = {"folds": 4, "repeats": 1, "jobs": 1}
+QUICK = {"folds": 4, "repeats": 1, "jobs": 1, "learning_curve": False}
 
 
 @st.composite

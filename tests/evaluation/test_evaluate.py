@@ -57,8 +57,9 @@ def two_kinds(seed: int = 0, n: int = 100, swap: float = 0.1, **columns):
     return make_table(score, **{"embedding": vectors, **columns})
 
 
-# Two processes of one thread each: in this one, threads wait for those of other programs.
-QUICK = {"folds": 4, "repeats": 2, "clusters": 2, "jobs": 2}
+# In this process, and without the learning curve: both cost more than such a table.
+QUICK = {"folds": 4, "repeats": 2, "clusters": 2, "jobs": 1, "learning_curve": False}
+EVERYTHING = {**QUICK, "learning_curve": True}
 
 
 # Small tables with holes, unknown costs, repeated prompts and tasks without a group.
@@ -631,7 +632,7 @@ def evaluated() -> tuple[hypernova.OutcomeTable, Report]:
         ("even", "odd", "odd", "odd")[i % 4] if i < 80 else f"late {i % 2}" for i in range(100)
     ]
     table = two_kinds(groups=groups, cost_usd=np.tile([2.0, 1.0], (100, 1)), name="kinds")
-    return table, hypernova.evaluate(table, leave_one_group_out=True, **QUICK)
+    return table, hypernova.evaluate(table, leave_one_group_out=True, **EVERYTHING)
 
 
 @pytest.mark.slow
@@ -698,7 +699,8 @@ class TestEvaluate:
         # The file has the prompts of the table.
         prompts = read_prompts(EXAMPLES / "prompts.jsonl")[::2]
         options = {"clusters": 4, "seed": 3, "cluster_prompts": prompts}
-        report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1, **options).to_dict()
+        quick = {"folds": 2, "repeats": 1, "jobs": 1, "learning_curve": False}
+        report = hypernova.evaluate(table, **quick, **options).to_dict()
         artifact = hypernova.fit(table, **options)
         other = hypernova.fit(table, clusters=4, seed=3)
         assert not np.array_equal(artifact.centroids, other.centroids)
@@ -735,7 +737,7 @@ class TestEvaluate:
 
     def test_does_not_depend_on_jobs(self, evaluated) -> None:
         table, report = evaluated
-        options = {**QUICK, "jobs": 1}
+        options = {**EVERYTHING, "jobs": 2}
         again = hypernova.evaluate(table, leave_one_group_out=True, **options)
         assert again.to_dict() == report.to_dict()
 
@@ -941,7 +943,7 @@ class TestBadInput:
         for k in (2, 3, 5):
             training = n - -(-n // k)
             if n >= 2 * k and training >= 10:
-                hypernova.evaluate(two_kinds(n=n), folds=k, repeats=1, jobs=1)
+                hypernova.evaluate(two_kinds(n=n), folds=k, repeats=1, jobs=1)  # with its curve
             else:
                 with pytest.raises(EvaluationError):
                     hypernova.evaluate(two_kinds(n=n), folds=k, repeats=1, jobs=1)

@@ -18,7 +18,7 @@ from hypernova.training.trainer import learn
 from support.factories import make_table, two_kinds, unit
 
 NAN = float("nan")
-QUICK = {"folds": 4, "repeats": 2, "clusters": 2, "jobs": 2}
+QUICK = {"folds": 4, "repeats": 2, "clusters": 2, "jobs": 1, "learning_curve": False}
 
 points = st.lists(
     st.tuples(st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5]), st.sampled_from([0.0, 0.3, 0.6, 0.9])),

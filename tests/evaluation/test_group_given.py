@@ -12,6 +12,7 @@ import hypernova
 from support.factories import make_table, unit
 
 GROUPS = ("billing", "code", "rare")
+QUICK = {"repeats": 1, "jobs": 1, "learning_curve": False}
 
 
 def alike(n: int = 300) -> hypernova.OutcomeTable:
@@ -29,7 +30,7 @@ def alike(n: int = 300) -> hypernova.OutcomeTable:
 
 def test_the_gain_of_a_known_group_is_reported_beside_that_of_the_text(tmp_path) -> None:
     table = alike()
-    report = hypernova.evaluate(table, repeats=1)
+    report = hypernova.evaluate(table, **QUICK)
     given = report.group_given
     assert given is not None
     rare = sum(group == "rare" for group in table.groups) / table.n_tasks
@@ -52,7 +53,7 @@ def test_the_gain_of_a_known_group_is_reported_beside_that_of_the_text(tmp_path)
 def test_a_table_without_groups_has_no_such_figure() -> None:
     table = alike(80)
     columns = {"cost_usd": table.cost_usd}
-    report = hypernova.evaluate(make_table(table.embedding, table.score, **columns), repeats=1)
+    report = hypernova.evaluate(make_table(table.embedding, table.score, **columns), **QUICK)
     assert report.group_given is None
     old = {name: value for name, value in report.to_dict().items() if name != "group_given"}
     assert hypernova.Report.from_dict(old) == report

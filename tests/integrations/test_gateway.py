@@ -18,7 +18,7 @@ import hypernova
 from hypernova.errors import MessagesError, NoCandidateError, PolicyError, UnknownModelError
 from hypernova.integrations.gateway import Ranking, messages_of, rank, rank_for_request
 from hypernova.integrations.request_options import constrain_options
-from support.paths import TABLE
+from support.factories import fitted_to_example
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}
 @pytest.fixture(scope="module")
 def router() -> hypernova.Router:
     """Five models that cost 0.0003 to 0.0115 USD a task over the whole table."""
-    return hypernova.Router(hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=4))
+    return hypernova.Router(fitted_to_example(4))
 
 
 @pytest.fixture(scope="module")

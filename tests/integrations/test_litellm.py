@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 import hypernova
+from support.factories import fitted_to_example
 from support.paths import EXAMPLES, PACKAGES
 from support.upstream import Upstream
 
@@ -64,7 +65,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("litellm") / "router.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl"), clusters=4).save(path)
+    fitted_to_example(4).save(path)
     return path
 
 

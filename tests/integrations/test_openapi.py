@@ -15,8 +15,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
-import hypernova
-from support.paths import TABLE
+from support.factories import fitted_to_example
 from support.server import serving
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ load_all_checks()
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("openapi")
     (folder / "token").write_text(TOKEN)
-    hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=3).save(folder / "r.hnv")
+    fitted_to_example(3).save(folder / "r.hnv")
     options = ("-a", folder / "r.hnv", "--token-file", folder / "token", "--log", folder / "log")
     with serving(*options) as server:
         yield schemathesis.openapi.from_url(f"{server.url}/openapi.json", headers=GUARDED)

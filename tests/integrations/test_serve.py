@@ -19,7 +19,7 @@ import pytest
 
 import hypernova
 from support.commands import fails_in_one_line, run
-from support.paths import TABLE
+from support.factories import fitted_to_example
 from support.server import Server, assert_error, metrics, resident, serving
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ TEXTS = ["Join two tables", "Prove that the sum of two odd numbers is even", "Wr
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two artifacts of the same table that differ in their clusters."""
     folder = tmp_path_factory.mktemp("artifacts")
-    table = hypernova.OutcomeTable.read(TABLE)
     for clusters in (4, 3):
-        hypernova.fit(table, clusters=clusters).save(folder / f"{clusters}.hnv")
+        fitted_to_example(clusters).save(folder / f"{clusters}.hnv")
     return [folder / "4.hnv", folder / "3.hnv"]
 
 

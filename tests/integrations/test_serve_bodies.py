@@ -23,7 +23,7 @@ import requests
 import hypernova
 from hypernova.integrations.server import bodies, schemas
 from support.commands import fails_in_one_line
-from support.paths import TABLE
+from support.factories import fitted_to_example
 from support.server import Server, assert_error, metrics, resident, serving
 
 # Nearly all need a server.
@@ -44,7 +44,7 @@ DEEPER = '{"a":' * 10**5 + "1" + "}" * 10**5
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("artifact") / "r.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=3).save(path)
+    fitted_to_example(3).save(path)
     return path
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import hypernova
-from support.paths import TABLE
+from support.factories import fitted_to_example
 from support.server import Server, metrics, resident, serving
 
 # All need a server with connections of their own.
@@ -34,7 +33,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("artifact") / "r.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=3).save(path)
+    fitted_to_example(3).save(path)
     return path
 
 

@@ -18,6 +18,7 @@ import pytest
 
 import hypernova
 from support.commands import run_python
+from support.factories import fitted_to_example
 from support.paths import EXAMPLES
 from support.upstream import Upstream
 
@@ -31,7 +32,7 @@ MESSAGES = [{"role": "user", "content": "Write a SQL query that joins two tables
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("examples") / "router.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(EXAMPLES / "simulated.jsonl"), clusters=4).save(path)
+    fitted_to_example(4).save(path)
     return path
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
 import hypernova
+from support.paths import TABLE
 
 # The sha256 of the artifact that made-up decisions name.
 ARTIFACT = "a" * 64
@@ -99,6 +101,12 @@ def uneven_table(n: int, dim: int, holes: float, seed: int = 0, **columns):
     groups = [f"group {kind % 3}" for kind in kinds]
     given = {"cost_usd": cost, "latency_s": latency, "groups": groups, **columns}
     return make_table(vectors, score, **given), vectors
+
+
+@cache
+def fitted_to_example(clusters: int) -> hypernova.Artifact:
+    """Fit an artifact to the simulated table of the examples; once for all tests that serve it."""
+    return hypernova.fit(hypernova.OutcomeTable.read(TABLE), clusters=clusters)
 
 
 @dataclass(frozen=True)

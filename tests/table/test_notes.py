@@ -440,7 +440,7 @@ def test_fit_and_evaluate_say_what_is_odd(tmp_path: Path) -> None:
     fitted = run("fit", path, "-o", tmp_path / "r.hnv", "--clusters", 2, code=0)
     assert fitted.stderr == f"note: {note}\n"
     figures = tmp_path / "report.json"
-    quick = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
+    quick = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1, "--no-learning-curve")
     shown = run("evaluate", path, "--scan", *quick, "--json", figures, code=0)
     assert note in json.loads(figures.read_text())["notes"]
     assert note in " ".join(shown.stdout.split())

@@ -183,7 +183,7 @@ class TestWorlds:
         (found,) = artifact.metadata["uncomparable"]
         assert found["model"] == artifact.models[3]
         assert found["tried"] == 0.5
-        report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1)
+        report = hypernova.evaluate(table, folds=2, repeats=1, jobs=1, learning_curve=False)
         assert any(f"{artifact.models[3]} cannot be the default" in note for note in report.notes)
 
     def test_a_table_without_holes_names_none(self) -> None:

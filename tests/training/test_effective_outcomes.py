@@ -26,7 +26,7 @@ from hypernova.training.estimates.sums import total
 from support.factories import blobs, make_table, uneven_table
 from support.tables import jsonl
 
-QUICK = {"folds": 2, "repeats": 1, "clusters": 2, "jobs": 1}
+QUICK = {"folds": 2, "repeats": 1, "clusters": 2, "jobs": 1, "learning_curve": False}
 
 
 def drawn(rng: np.random.Generator, tasks: int, repeats, between: tuple[float, float] = (1, 1)):

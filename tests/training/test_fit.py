@@ -133,6 +133,7 @@ class TestFit:
             "source",
             "clusters",
             "guard_z",
+            "margin",
             "weights",
             "group_weights",
         }

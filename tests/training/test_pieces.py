@@ -112,7 +112,8 @@ class TestVectors:
         assert sum(calls) == len(set(table.read().prompts))
         calls.clear()
         second = hypernova.fit(table, embedder=embedder, vectors=tmp_path / "vectors")
-        hypernova.evaluate(table, embedder=embedder, vectors=tmp_path / "vectors", repeats=1)
+        quick = {"folds": 2, "repeats": 1, "jobs": 1, "learning_curve": False}
+        hypernova.evaluate(table, embedder=embedder, vectors=tmp_path / "vectors", **quick)
         assert calls == []
         assert second.to_bytes() == first.to_bytes()
 

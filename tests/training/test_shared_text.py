@@ -173,7 +173,9 @@ class TestSaid:
     @pytest.mark.slow
     def test_evaluate_says_it_where_the_figure_stands(self, data, tmp_path) -> None:
         desk = hypernova.OutcomeTable.read(data)
-        report = hypernova.evaluate(desk, folds=2, repeats=1, clusters=2, jobs=1)
+        report = hypernova.evaluate(
+            desk, folds=2, repeats=1, clusters=2, jobs=1, learning_curve=False
+        )
         shared = report.to_dict()["shared_text"]
         assert shared["sharing"] == shared["prompts"]
         assert shared["at_stake"]["label"] == "held-out, in the first deal"
@@ -183,6 +185,7 @@ class TestSaid:
         # It says what the command says that leaves it out: the same folds and seeds.
         out = tmp_path / "report.json"
         quick = ("--folds", 2, "--repeats", 1, "--clusters", 2, "--jobs", 1)
+        quick += ("--no-learning-curve",)
         done = run("evaluate", data, *quick, "--skip-shared", "--json", out, code=0)
         assert "it is left out" in " ".join(done.stdout.split())
         left = json.loads(out.read_text())

@@ -14,6 +14,7 @@ functions of this package may change in any version.
 - ``training_part``: what is learned from sums, and the setting that is chosen
 - ``assemble``: from these to an artifact
 - ``model_selection``: the setting, chosen on held-out tasks
+- ``margin``: the part of an estimated gain that does not count, from claimed and real gains
 - ``cross_validation``: the training part of each fold, by subtraction
 - ``held_out_scores``: outcomes of the models chosen for held-out tasks
 - ``frontier``: the cost weights under which a router is judged

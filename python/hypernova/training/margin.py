@@ -66,7 +66,7 @@ class GainsByMargin:
 
 @dataclass(frozen=True)
 class ClaimedGains:
-    """What the model with the highest estimate claims to gain for held-out tasks, and gains.
+    """Gains that the models with the highest estimates claim for held-out tasks, and make.
 
     Attributes:
         tasks: Index of each task, (n,); a task may be held out several times.
