@@ -178,10 +178,10 @@ class TestChoice:
         assert choose_margin(gains_of([-0.01, -0.02]), None, 0.1, 10**9) == len(MARGINS) - 1
 
     def test_a_smaller_margin_stays_until_a_larger_one_is_proven_better(self) -> None:
-        """Half a point more, with an error of 1 or of a half; sure where much is unseen."""
+        """Half a point more, with an error of 1.4 or of 0.6; sure where much is unseen."""
         many = 10**12
         assert choose_margin(gains_of([0.02, 0.025], 0.01), None, 0.1, many) == 0
-        assert choose_margin(gains_of([0.02, 0.025], 0.005), None, 0.1, many) == 1
+        assert choose_margin(gains_of([0.02, 0.025], 0.004), None, 0.1, many) == 1
         assert choose_margin(gains_of([0.02, 0.025], 0.01), None, 0.5, many) == 1
         # One that gains nothing is no smaller margin to stay with.
         assert choose_margin(gains_of([-0.02, 0.001], 0.01), None, 0.1, many) == 1

@@ -43,7 +43,7 @@ FEW_TASKS = 150.0
 NEW_KIND = 2.0
 # Standard errors by which a larger margin must be better where no prompts are of unseen kinds; none
 # where half of them are: caution needs no proof there.
-BETTER = 0.5
+BETTER = 1.0
 # Values that differ by less are equal.
 _ROUNDING = 1e-12
 
@@ -154,7 +154,7 @@ def choose_margin(
         covariance = (1.0 - unseen) ** 2 * covariance + unseen**2 * left_out.covariance
     variance = np.diag(covariance)
     value = value - FEW_TASKS / prompts * np.sqrt(variance)
-    needed = max(BETTER - unseen, 0.0)
+    needed = BETTER * max(1.0 - 2.0 * unseen, 0.0)
     for at in range(len(MARGINS) - 1):
         if value[at] > _ROUNDING:
             apart = np.maximum(variance[at:] + variance[at] - 2.0 * covariance[at, at:], 0.0)
