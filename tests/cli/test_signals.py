@@ -169,10 +169,11 @@ def test_a_fit_that_was_ended_goes_on_where_it_was(
 ) -> None:
     """Of a scanned table whose vectors are kept: none of them is lost, and none is half there."""
     place = tmp_path_factory.mktemp("scanned")
-    table = large_table(place, copies=20)
+    table = large_table(place, copies=10)  # embedded in two parts
 
     def arguments(vectors: str, output: object) -> tuple[object, ...]:
-        return ("fit", table, "--scan", "--vectors", place / vectors, "-o", output)
+        kept = ("--scan", "--vectors", place / vectors)
+        return ("fit", table, *kept, "--clusters", 2, "-o", output)
 
     command = start(*arguments("kept", "r.hnv"))
     command.wait_until(lambda: any((place / "kept").rglob("*.vectors")))
