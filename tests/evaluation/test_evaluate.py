@@ -900,7 +900,7 @@ class TestRealTable:
         shuffled = dataclasses.replace(
             table, score=table.score[order], cost_usd=table.cost_usd[order]
         )
-        report = hypernova.evaluate(shuffled, folds=3, repeats=1, learning_curve=False).to_dict()
+        report = hypernova.evaluate(shuffled, folds=2, repeats=1, learning_curve=False).to_dict()
         assert report["gain"]["ci95"][0] <= 0
         assert not report["verdict"].startswith("Route: ")
         # What does not depend on the prompts is known from the table's README.

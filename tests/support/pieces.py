@@ -55,5 +55,5 @@ def evaluated(folder: Path, **options: Any) -> str:
     """Evaluate a sample of a table, and return the report as JSON."""
     table = hypernova.OutcomeTable.scan(folder)
     quick = {"repeats": 1, "folds": 2, "learning_curve": False}
-    report = hypernova.evaluate(table, max_tasks=1_000, **quick, **options)
+    report = hypernova.evaluate(table, max_tasks=500, **quick, **options)
     return json.dumps(report.to_dict())
