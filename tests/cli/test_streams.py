@@ -104,7 +104,7 @@ def test_a_name_that_the_encoding_lacks_is_escaped(fitted) -> None:
 @pytest.mark.slow
 def test_arguments_and_file_names_that_are_no_text(fitted, tmp_path) -> None:
     odd = os.fsencode(tmp_path) + b"/\xff\nname.jsonl"
-    Path(os.fsdecode(odd)).write_bytes(TABLE.read_bytes())
+    Path(os.fsdecode(odd)).write_bytes(b"".join(TABLE.read_bytes().splitlines(True)[:40]))
     shown = str(tmp_path) + "/\\udcff\\nname"
     quoted = f"$'{tmp_path}/\\xff\\nname"
     done = shell(f"hypernova fit {quoted}.jsonl' -o {quoted}.hnv' --clusters 2")

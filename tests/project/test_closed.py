@@ -72,7 +72,7 @@ WAYS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         COMMAND,
         (
             *("evaluate", "table.jsonl", "--folds", "2", "--repeats", "1", "--clusters", "2"),
-            *("--jobs", "2", "--json", "made.json", "--html", "made.html"),
+            *("--jobs", "2", "--no-learning-curve", "--json", "made.json", "--html", "made.html"),
         ),
         {"made.json", "made.html"},
     ),

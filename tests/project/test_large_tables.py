@@ -254,12 +254,15 @@ def test_a_table_is_refused_where_something_is_or_the_disk_is_too_small(tmp_path
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing_behind(tmp_path, signal_):
     process = subprocess.Popen(
-        [sys.executable, "-m", "benches.large_tables", tmp_path / "out", "--tasks", "3000000"],
+        [
+            sys.executable, "-m", "benches.large_tables", tmp_path / "out",
+            "--tasks", "3000000", "--files", "200",
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )
+    )  # fmt: skip
     limit = time.monotonic() + 60
     while not any(tmp_path.rglob("*.parquet")) and time.monotonic() < limit:
         time.sleep(0.05)

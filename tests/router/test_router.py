@@ -163,7 +163,8 @@ class TestThreads:
     def test_the_gil_is_free_while_the_core_works(self, router) -> None:
         """Other threads go on while a long batch is decided."""
         dim = router.artifact.dim
-        matrix = np.random.default_rng(0).normal(size=(300_000, dim)).astype(np.float32)
+        rows = np.random.default_rng(0).normal(size=(1_000, dim)).astype(np.float32)
+        matrix = np.tile(rows, (100, 1))
         done = threading.Event()
 
         def work() -> None:

@@ -59,11 +59,15 @@ def outcome(calls: list[partial[Any]]) -> dict[str, Any]:
 
 def parts(cluster: Any, other_node: Any, folder: Path) -> Iterator[tuple[str, Any]]:
     table = write_table(folder / "table", files=5, row_group=3000)
-    for name, learn in (("fitted", fitted), ("evaluated", evaluated)):
-        results = [learn(table, engine="ray"), learn(table, jobs=1)]
-        yield name, [len(results[0]), results[0] == results[1]]
+    here = fitted(table, jobs=1)
+    for name, learn, expected in (
+        ("fitted", fitted, here),
+        ("evaluated", evaluated, evaluated(table, jobs=1)),
+    ):
+        found = learn(table, engine="ray")
+        yield name, [len(found), found == expected]
     prompts = [str(folder / f"{name}.parquet") for name in ("ray", "local")]
-    router = hypernova.Router(hypernova.Artifact.from_bytes(fitted(table, jobs=1)))
+    router = hypernova.Router(hypernova.Artifact.from_bytes(here))
     router.route_table(str(table), prompts[0], engine="ray", jobs=None)
     router.route_table(str(table), prompts[1])
     yield "routed", [Path(prompts[0]).read_bytes() == Path(prompts[1]).read_bytes()]

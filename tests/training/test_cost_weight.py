@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from hypernova.training.training_part import Setting
 from support.commands import run
 from support.factories import blobs, make_table, two_kinds
 from support.paths import TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAN = float("nan")
 # The estimates of clusters alone.
@@ -238,18 +242,29 @@ class TestFit:
             hypernova.fit(worse, **{target: 0.05})
 
 
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory) -> Path:
+    """Half of the simulated table of the examples."""
+    path = tmp_path_factory.mktemp("table") / "simulated.jsonl"
+    path.write_text("".join(TABLE.read_text().splitlines(keepends=True)[::2]))
+    return path
+
+
 class TestCommand:
     @pytest.mark.slow
-    def test_route_goes_by_the_weight_that_meets_the_target(self, tmp_path) -> None:
+    def test_route_goes_by_the_weight_that_meets_the_target(self, simulated, tmp_path) -> None:
         path = tmp_path / "router.hnv"
-        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--target-cost", 0.003)
+        done = run("fit", simulated, "-o", path, "--clusters", 4, "--target-cost", 0.003)
         assert done.returncode == 0, done.stderr
         notes = hypernova.Artifact.open(path).metadata
         assert notes["target"]["cost_usd"] <= 0.003
         weight = notes["target"]["cost_weight"]
         assert f"{notes['target']['accuracy']:.4f} at $" in done.stdout
         assert f"with a cost weight of {weight:.4g}" in done.stdout
-        router, prompts = hypernova.Router.open(path), hypernova.OutcomeTable.read(TABLE).prompts
+        router, prompts = (
+            hypernova.Router.open(path),
+            hypernova.OutcomeTable.read(simulated).prompts,
+        )
         cheap, best = (router.route_many(prompts, cost_weight=w) for w in (weight, 0))
         decided = zip(prompts, cheap, best, strict=True)
         prompt = next(prompt for prompt, one, two in decided if one.model != two.model)
@@ -266,9 +281,9 @@ class TestCommand:
             assert entry["utility"] == pytest.approx(expected)
 
     @pytest.mark.slow
-    def test_a_share_of_the_accuracy_is_kept(self, tmp_path) -> None:
+    def test_a_share_of_the_accuracy_is_kept(self, simulated, tmp_path) -> None:
         path = tmp_path / "router.hnv"
-        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--quality", 0.95)
+        done = run("fit", simulated, "-o", path, "--clusters", 4, "--quality", 0.95)
         assert done.returncode == 0, done.stderr
         target = hypernova.Artifact.open(path).metadata["target"]
         assert target["asked"]["quality"] == 0.95
@@ -281,10 +296,10 @@ class TestCommand:
             assert f"95% interval {100 * low:.1f} to {100 * high:.1f}" in done.stdout
 
     @pytest.mark.slow
-    def test_a_target_out_of_reach_fails_in_one_line(self, tmp_path) -> None:
+    def test_a_target_out_of_reach_fails_in_one_line(self, simulated, tmp_path) -> None:
         """One line that says what is nearest, and no artifact."""
         path = tmp_path / "router.hnv"
-        done = run("fit", TABLE, "-o", path, "--clusters", 4, "--savings", 0.999)
+        done = run("fit", simulated, "-o", path, "--clusters", 4, "--savings", 0.999)
         assert (done.returncode, done.stdout) == (1, "")
         line = r"hypernova: no cost weight saves 0\.999 of the best single model's cost on held-out"
         assert re.match(line, done.stderr)
@@ -292,8 +307,8 @@ class TestCommand:
         assert done.stderr.count("\n") == 1
         assert not path.exists()
 
-    def test_both_is_bad_usage(self, tmp_path) -> None:
+    def test_both_is_bad_usage(self, simulated, tmp_path) -> None:
         both = ("--target-cost", 1, "--target-accuracy", 0.5)
-        done = run("fit", TABLE, "-o", tmp_path / "r.hnv", *both)
+        done = run("fit", simulated, "-o", tmp_path / "r.hnv", *both)
         assert done.returncode == 2
         assert "not allowed with" in done.stderr

@@ -106,7 +106,7 @@ class TestLearning:
                 profiles["success"][g].tolist(), abs=1e-5
             )
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=6, deadline=None)  # each learns a table
     @given(st.integers(0, 10_000))
     def test_learned_in_pieces_they_are_the_same(self, seed: int) -> None:
         """Profiles of groups are a function of sums, as those of clusters are."""

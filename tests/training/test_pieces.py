@@ -121,8 +121,8 @@ class TestVectors:
 class TestEvaluate:
     def test_a_sample_is_evaluated_and_a_note_says_so(self, tables) -> None:
         report = json.loads(evaluated(tables["nested"], jobs=1))
-        assert report["dataset"]["tasks"] == 1_000
-        assert "sample of 1,000 of the table's 20,000 tasks" in report["notes"][0]
+        assert report["dataset"]["tasks"] == 500
+        assert "sample of 500 of the table's 20,000 tasks" in report["notes"][0]
         assert evaluated(tables["one file"], jobs=2) == json.dumps(report)
 
 
