@@ -188,15 +188,14 @@ class TestChoice:
 
 
 def misleading_world(rng: np.random.Generator, n: int = 600):
-    """Draw six kinds; m1 beats m0 by 5 points on all but one of them, and fails there.
+    """Draw three pairs of kinds that look alike, and each model is better at one of a pair.
 
-    Whoever has not seen that kind expects the gain of the others.
+    Whoever has not seen a kind takes its prompts for those of the other one.
     """
     kind = rng.integers(0, 6, n)
-    vectors = unit(
-        np.eye(16)[kind % 2] + 0.5 * np.eye(16)[8 + kind] + 0.2 * rng.normal(size=(n, 16))
-    )
-    rates = np.where((kind == 5)[:, None], [0.6, 0.1], [0.6, 0.65])
+    places = np.eye(16)[kind // 2] + 0.5 * np.eye(16)[8 + kind]
+    vectors = unit(places + 0.1 * rng.normal(size=(n, 16)))
+    rates = np.where((kind % 2 == 0)[:, None], [0.8, 0.5], [0.5, 0.8])
     score = (rng.random((n, 2)) < rates).astype(float)
     return make_table(vectors, score, groups=[f"kind {k}" for k in kind]), vectors
 
