@@ -137,10 +137,10 @@ class TestHeatMap:
     def test_a_margin_is_said(self, capsys) -> None:
         artifact = hypernova.Router.open().artifact
         print_summary(artifact.replace(margin=0.025))
-        said = "margin                    2.5 points of a gain in success"
+        said = "margin                    a gain in success counts beyond 2.5 points"
         assert said in capsys.readouterr().out
         print_summary(artifact.replace(margin=0.0))
-        assert "points of a gain" not in capsys.readouterr().out
+        assert "a gain in success" not in capsys.readouterr().out
 
     @pytest.mark.slow
     def test_colour_in_a_terminal_only(self, fitted) -> None:

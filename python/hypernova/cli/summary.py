@@ -40,10 +40,16 @@ def print_summary(artifact: Artifact) -> None:
         tasks = ", ".join(f"{escaped(name)} {n:.0f}" for name, n in list(groups.items())[:12])
         more = f" and {len(groups) - 12} more" if len(groups) > 12 else ""
         print(f"{len(groups)} groups, with tasks: {tasks}{more}")
-    if artifact.margin:
+    if artifact.margin >= 1.0:
         print(
-            f"margin                    {100 * artifact.margin:g} points of a gain in success "
-            "that do not count,\n                          unless the caller names the group"
+            "margin                    no gain in success is proven, so nothing is routed for it,\n"
+            "                          unless the caller names the group"
+        )
+    elif artifact.margin:
+        points = f"{100 * artifact.margin:g} point{'' if artifact.margin == 0.01 else 's'}"
+        print(
+            f"margin                    a gain in success counts beyond {points},\n"
+            "                          unless the caller names the group"
         )
     for name, describe in (
         ("recalibration", _recalibration),

@@ -29,7 +29,7 @@ class WorstKind:
 
 @dataclass(frozen=True, kw_only=True)
 class UnseenKinds:
-    """What routing gains on kinds of task that the table lacks: each was left out in turn.
+    """Figures of kinds of task that the table lacks: each kind was left out in turn.
 
     Attributes:
         expected: Share of prompts of such kinds that learning was told to expect, 0 to 1.

@@ -140,6 +140,11 @@ def sentence(gain: Gain, unseen: Gain, share: float | None) -> str:
     )
     if share is None:
         return f"Nothing is routed on kinds of prompt that the table lacks: {both}."
+    if not gain.is_proven:
+        return (
+            "Whether routing pays on kinds of prompt that the table lacks is not to be said while "
+            f"the gain on others is not proven: {both}."
+        )
     if share == 0.0:
         return f"Routing pays with no share of prompts of kinds that the table lacks: {both}."
     if share == 1.0:
