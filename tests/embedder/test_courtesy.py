@@ -106,6 +106,24 @@ def test_marks_and_sentences_within_a_line_are_skipped(text: str, expected: str)
     assert read(text) == expected
 
 
+def test_code_is_read_as_it_is() -> None:
+    """Indented lines, doctests and docstrings hold words that are courtesies elsewhere."""
+    code = (
+        "def add(x, y):\n"
+        '    """Give the sum.\n\n'
+        "    Example:\n"
+        "    >>> add(1, 2)\n"
+        "    3\n"
+        '    """\n'
+        "\tOutput: 3"
+    )
+    assert kept_spans(code) == []
+    polite = f"Thanks in advance!\n{code}"
+    assert [polite[a:b] for a, b in kept_spans(polite)] == [code]
+    assert kept_spans('"""Sort a list of shops."""') == []
+    assert kept_spans(">>> sort(shops)") == []
+
+
 def test_names_belong_to_a_signature_only_after_a_line_that_signs_off() -> None:
     assert read(f"{TASK}\nBest regards,\nAnna Maria\nHead of Sales") == TASK
     assert read(f"{TASK}\nCheers!\nAnna Maria") == f"{TASK}\nAnna Maria"

@@ -19,7 +19,8 @@ skipped if
    capitalised ones or those of `WORDS`; at most four such lines.
 
 Marks of headings, quotations and lists in front of a line, and quotation marks around it, are
-skipped too. A text of which nothing would be left is kept whole.
+skipped too; ``>>>`` and three quotation marks are no such marks. Indented lines are code, and read
+as they are. A text of which nothing would be left is kept whole.
 """
 
 from __future__ import annotations
@@ -115,9 +116,9 @@ _STAMP = re.compile(
 # Whether a text may hold a stamp, in little time.
 _MAYBE_STAMP = re.compile(r"@|\d[/.:-]\d| \d{4}\b| ago\b|\d of \d|\d [mrca]")
 _FENCE = re.compile(r"(?:```+|~~~+)[ \t]*[\w+-]*")
-_MARKS = re.compile(r"(?:[#>*+-]+[ \t]+|[\"'`*]{1,3}(?=[^\s\"'`*]))+")
+_MARKS = re.compile(r"(?:(?:#{1,6}|>|[*+-])[ \t]+|[\"'`](?=[^\s\"'`*])|\*{1,3}(?=[^\s\"'`*]))+")
 _FIRST_MARKS, _LAST_MARKS = frozenset("#>*+-\"'`"), frozenset("\"'`*")
-_QUOTES = re.compile(r"(?<=[^\s\"'`*])[\"'`*]{1,3}[ \t]*$")
+_QUOTES = re.compile(r"(?<=[^\s\"'`*])(?:[\"'`]|\*{1,3})[ \t]*$")
 
 
 def kept_spans(text: str) -> list[Span]:
@@ -135,7 +136,10 @@ def kept_spans(text: str) -> list[Span]:
     signed, begin = 0, 0  # lines that may still belong to a signature
     for end, following in _line_ends(text):
         words = plain[begin:end].split()
-        if WORDS.issuperset(words):
+        if text[begin:end][:1] in (" ", "\t") and not text[begin:end].isspace():
+            signed = 0
+            _keep(text, begin, end, kept)
+        elif WORDS.issuperset(words):
             if not _SIGN_OFF.isdisjoint(words) and text[begin:end].rstrip().endswith(","):
                 signed = _MAX_SIGNED_LINES
         elif signed and _is_name(text[begin:end].split(), words):
@@ -177,6 +181,10 @@ def _keep_sentence(text: str, plain: str, begin: int, end: int, kept: list[Span]
     words = plain[begin:end].split()
     if WORDS.issuperset(words) or _is_greeting(words) or _is_label(words) or _assigns_role(words):
         return
+    _keep(text, begin, end, kept)
+
+
+def _keep(text: str, begin: int, end: int, kept: list[Span]) -> None:
     if kept and text[kept[-1][1] : begin].isspace():
         kept[-1] = kept[-1][0], end
     else:
