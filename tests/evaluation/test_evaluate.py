@@ -589,7 +589,7 @@ FIELDS = {
         "repeats",
     },
     "protocol": {
-        "folds", "repeats", "seed", "embedder", "clusters", "bootstrap", "text",
+        "folds", "repeats", "seed", "embedder", "clusters", "bootstrap", "text", "unseen",
     },
     "in_sample": FIGURE | {"label"},
     "held_out": FIGURE,
@@ -611,6 +611,9 @@ FIELDS = {
     "gap_recovered": None,
     "calibration": {"error", "brier", "brier_of_rates", "n", "bins"},
     "learning_curve": {"points", "repeats", "doubling", "text"},
+    "unseen_kinds": {
+        "expected", "kinds", "left_out", "sets", "gain", "worst", "novel", "break_even", "text",
+    },
     "group_given": None,  # no two groups have 20 tasks each
     "models": [{"model", "accuracy", "ci95", "cost_usd", "n", "taken", "estimated"}],
     "groups": [{"group", "tasks", "accuracy", "best_single", "gain", "estimated"}],

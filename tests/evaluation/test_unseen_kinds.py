@@ -62,7 +62,12 @@ class TestSplits:
         rng = np.random.default_rng(0)
         table = make_table(unit(rng.normal(size=(30, 8))), rng.random((30, 2)) < 0.5)
         assert kind_splits(table, table.embedding, table.prompt_groups(), 1, 0).splits == []
-        assert hypernova.evaluate(table, repeats=1, clusters=1).unseen_kinds is None
+        assert (
+            hypernova.evaluate(
+                table, repeats=1, clusters=1, learning_curve=False, jobs=1
+            ).unseen_kinds
+            is None
+        )
 
 
 class TestBreakEven:
@@ -82,7 +87,7 @@ class TestBreakEven:
 class TestReport:
     def test_figures_are_those_of_routers_that_never_saw_the_kind(self) -> None:
         table, kind = kinds_world()
-        report = hypernova.evaluate(table, repeats=1, learning_curve=False, unseen=0.0)
+        report = hypernova.evaluate(table, repeats=1, learning_curve=False, jobs=1, unseen=0.0)
         gains = np.empty(table.n_tasks)
         for left_out in range(4):
             train, test = np.flatnonzero(kind != left_out), np.flatnonzero(kind == left_out)
@@ -108,7 +113,7 @@ class TestReport:
         rates = np.array([[0.7, 0.95], [0.95, 0.6], [0.2, 0.95], [0.95, 0.6]])[kind]
         score = (rng.random((480, 2)) < rates).astype(float)
         table = make_table(vectors, score, groups=[f"kind {k}" for k in kind])
-        report = hypernova.evaluate(table, repeats=1, learning_curve=False, unseen=0.0)
+        report = hypernova.evaluate(table, repeats=1, learning_curve=False, jobs=1, unseen=0.0)
         facts = report.unseen_kinds
         assert report.gain.mean > 0.1
         assert facts.gain.mean < 0
@@ -128,7 +133,7 @@ class TestReport:
 
     def test_clusters_stand_in_for_groups(self) -> None:
         table, _ = kinds_world(200, named=False)
-        report = hypernova.evaluate(table, repeats=1, learning_curve=False, clusters=4)
+        report = hypernova.evaluate(table, repeats=1, learning_curve=False, jobs=1, clusters=4)
         assert (report.unseen_kinds.kinds, report.unseen_kinds.left_out) == ("clusters", 4)
         assert report.unseen_kinds.worst.name == "a cluster of prompts"
 

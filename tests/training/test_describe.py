@@ -195,5 +195,5 @@ def test_real_clusters_are_told_apart(shared) -> None:
     words = {word for cluster in described for word in cluster.words}
     assert {"django", "sympy"} <= words
     assert all(len(cluster.prompts) == 3 for cluster in described)
-    # Told apart: one word in thirty may set two of the four apart from the others.
-    assert len(words) >= sum(len(cluster.words) for cluster in described) - 1
+    # Told apart: few words may set two of the four apart from the others.
+    assert len(words) >= 0.9 * sum(len(cluster.words) for cluster in described)
