@@ -22,7 +22,7 @@ import numpy as np
 from benches.many_models import mean_and_error
 from benches.paths import sample_tables
 from benches.quality.__main__ import TABLES
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -133,15 +133,14 @@ def main() -> None:
             found += measure(name, arguments.tasks, arguments.draws, arguments.embedder)
     if not found:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     head = ["table", "tasks", "best single, accuracy", "gain", "worst draw", "step", "routed, %",
             "unscored, %", "fit, s", "within"]  # fmt: skip
     record = [
         f"# Few tasks, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, `{arguments.embedder}`, uncommitted "
-        f"changes: {'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
+        f"changes: {changed}, {(time.monotonic() - start) / 60:.0f} minutes. "
         "Gain in points over the best single model of the tasks that were fitted on, on all other "
         f"tasks; means of {arguments.draws} draws of tasks, with the standard error over draws. "
         "*Step*: accuracy of the router less that with the fewer tasks of the row above. "
@@ -156,11 +155,7 @@ def main() -> None:
         "",
     ]
     print("\n".join(record))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-few-tasks.md"
-        path.write_text("\n".join(record), encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "few-tasks")
 
 
 if __name__ == "__main__":

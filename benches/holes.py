@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from benches.paths import sample_tables
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -192,15 +192,14 @@ def main() -> None:
                 )
             found.append(row)
             print(json.dumps(row), file=sys.stderr, flush=True)
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     more = " claimed gain | interval holds the truth | *Route* at a loss | good |" if claims else ""
     lines = " ---: | ---: | ---: | --- |" if claims else ""
     record = [
         f"# Kinds that some models were never tried on, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, `static`, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. "
         f"{arguments.tasks:,} tasks and the {MODELS} best models of each table without holes; "
         f"{LOSING} of them lose kinds of tasks, each with a probability of {LOST}. Draws with the "
         f"seeds 0 to {arguments.draws - 1}, {FOLDS} folds, {arguments.repeats} repeats; all in "
@@ -225,11 +224,7 @@ def main() -> None:
         "",
     ]
     print("\n".join(record))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-holes.md"
-        path.write_text("\n".join(record), encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "holes")
 
 
 if __name__ == "__main__":

@@ -21,20 +21,11 @@ from typing import Any
 
 import numpy as np
 from benches.paths import sample_tables
-from benches.record import output_of, processor
+from benches.quality.__main__ import TABLES
+from benches.record import processor, source_state, write_page
 
 import hypernova
 
-TABLES = (
-    "swebench_verified",
-    "llmrouter_mixed",
-    "routellm_mmlu",
-    "mmlu_pro",
-    "routerdc",
-    "zeroeval",
-    "zeroeval_holes",
-    "routerbench3",
-)
 SEEDS = 3
 # A kind, and the words of its note.
 KINDS = {
@@ -177,13 +168,12 @@ def main() -> None:
             print(lines[-1], file=sys.stderr, flush=True)
     if false:
         lines += ["", "False notes:", "", *(f"- {n} x {note}" for note, n in false.items())]
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     record = [
         f"# Tables that lie, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. One thing "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. One thing "
         "is made wrong for one model, and `OutcomeTable.notes()` must name it. *Out of order*: its "
         "scores are shuffled within each group. *Costs*: a thousand times too high or too low, for "
         "a tenth of its outcomes or for all. *False notes*: on the tables as they are, and on how "
@@ -193,11 +183,7 @@ def main() -> None:
         "",
     ]
     print("\n".join(record))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-lying-tables.md"
-        path.write_text("\n".join(record), encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "lying-tables")
 
 
 if __name__ == "__main__":

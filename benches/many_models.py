@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from benches.paths import ROOT, sample_tables
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -203,13 +203,12 @@ def main() -> None:
         same += ["--tasks", *map(str, arguments.tasks)]
         version, others = other_version(arguments.pythonpath, same)
         versions[version] = others
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     record = [
         f"# Many models and few tasks, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, `static`, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. Gain in "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. Gain in "
         "points over the best single model of the tasks that were fitted on, on all other tasks; "
         f"means of {arguments.draws} draws of tasks, with standard errors. *Now, beside its 10 "
         "real ones* is paired by draw; the best single model may be another one. The best models "
@@ -224,11 +223,7 @@ def main() -> None:
         ),
     ]
     print("\n".join(record))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-many-models.md"
-        path.write_text("\n".join(record), encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "many-models")
 
 
 if __name__ == "__main__":

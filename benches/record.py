@@ -37,6 +37,23 @@ def processor() -> str:
     return f"{named[0] if named else 'unknown'}, {os.cpu_count()} cores"
 
 
+def source_state() -> tuple[str, str]:
+    """Return the commit that is measured, and whether sources differ from it, "yes" or "no"."""
+    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    return commit, "yes" if changed else "no"
+
+
+def write_page(lines: list[str], folder: Path | None, commit: str, name: str) -> None:
+    """Write DATE-COMMIT-NAME.md into a folder, which is created if missing; None writes nothing."""
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{datetime.date.today()}-{commit}-{name}.md"
+    path.write_text("\n".join(lines).rstrip("\n") + "\n", encoding="utf-8")
+    print(f"wrote {path}")
+
+
 def versions() -> str:
     """Name the versions of the libraries that are compared."""
     found = []
@@ -60,8 +77,7 @@ def write(rows: list[dict[str, object]], folder: Path, level: str, how: str) -> 
     Returns:
         The CSV file.
     """
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     path = folder / f"{datetime.date.today()}-{commit}-speed.csv"
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
@@ -72,7 +88,7 @@ def write(rows: list[dict[str, object]], folder: Path, level: str, how: str) -> 
         f"# What routing costs, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, level {level}, Python {sys.version.split()[0]}, {versions()}; "
-        f"uncommitted changes: {'yes' if changed else 'no'}. {how}",
+        f"uncommitted changes: {changed}. {how}",
         "",
         "| | library | median ns | least ns | ratio | instructions | p99 ns | bytes |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",

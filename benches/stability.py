@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from benches.paths import sample_tables
 from benches.quality.__main__ import TABLES
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -82,14 +82,13 @@ def main() -> None:
         print(rows[-1], flush=True)
     if not rows:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     record = [
         f"# Decisions that change with the seed or with a few tasks, {datetime.date.today()}, "
         f"commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, `{embedder.name}`, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. "
         "Share of all prompts of the table, in percent, that another model is chosen for than "
         "by the artifact of seed 0 and all tasks: with each of some other seeds, and without a "
         f"random {LEFT_OUT}th of the tasks, drawn anew each time. *Guard* is that of each "
@@ -101,11 +100,7 @@ def main() -> None:
         "| --- | ---: | --- | --- | --- | --- |",
         *rows,
     ]
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-stability.md"
-        path.write_text("\n".join(record) + "\n", encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "stability")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from benches.paths import sample_tables
 from benches.quality.__main__ import TABLES
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from threadpoolctl import threadpool_limits
 
 import hypernova
@@ -171,13 +171,12 @@ def main() -> None:
         print(told[-1], flush=True)
     if not rows:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     record = [
         f"# Kinds of task that a table lacks, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, `static`, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. Gain in "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. Gain in "
         "points over the best single model of the training part, with the standard error over "
         "tasks: on tasks of five folds, whose kinds return, and on groups that were left out in "
         f"turn (in {MAX_SETS} sets where there are more). *Unseen* is the share of prompts of "
@@ -195,11 +194,7 @@ def main() -> None:
         f"| --- | {' | '.join('---:' for _ in names)} | ---: | ---: |",
         *told,
     ]
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-unseen.md"
-        path.write_text("\n".join(record) + "\n", encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "unseen")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from benches.paths import sample_tables
 from benches.quality.__main__ import TABLES
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from benches.robustness.lines import (
     FRESH,
     NEUTRAL,
@@ -70,15 +70,14 @@ def main() -> None:
         print(rows[-1], steered[-1], sep="\n", flush=True)
     if not rows:
         sys.exit("no table to measure on; name one, or set HYPERNOVA_SHARED")
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    commit, changed = source_state()
     lines = sum(map(len, NEUTRAL.values())) + len(FRESH)
     record = [
         f"# Decisions that one line changes, {embedder.name}, {datetime.date.today()}, "
         f"commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, uncommitted changes: "
-        f"{'yes' if changed else 'no'}, {(time.monotonic() - start) / 60:.0f} minutes. "
+        f"{changed}, {(time.monotonic() - start) / 60:.0f} minutes. "
         f"{arguments.prompts} prompts of each table drawn with seed 0, each asked of a router that "
         f"was fitted without it. {lines} lines that say nothing of a task in front (all prompts), "
         f"at the end and in the middle (one prompt in {EVERY}), and forms; *development*, "
@@ -107,12 +106,7 @@ def main() -> None:
         "| --- | ---: | --- | --- | --- | --- |",
         *worst,
     ]
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        name = f"{datetime.date.today()}-{commit}-robustness-{embedder.name}.md"
-        path = arguments.output / name
-        path.write_text("\n".join(record) + "\n", encoding="utf-8")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, f"robustness-{embedder.name}")
 
 
 def _every(change: Change) -> int:
