@@ -28,6 +28,7 @@ pub mod nearest;
 pub mod options;
 pub mod policy;
 mod profile;
+pub mod text;
 
 /// The crate's README, whose example is compiled.
 #[cfg(doctest)]

@@ -1,0 +1,1 @@
+//! Characters that show nothing, and texts of them alone.

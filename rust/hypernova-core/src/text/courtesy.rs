@@ -1,0 +1,1 @@
+//! The parts of a text that say nothing of its task.

@@ -1,0 +1,1 @@
+//! The cut of a long text to its beginning and its end.

@@ -1,0 +1,1 @@
+//! Read the tables of a lookup embedder from an ONNX file.

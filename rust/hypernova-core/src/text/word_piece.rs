@@ -1,0 +1,1 @@
+//! BERT's word pieces: from a text to token ids.
