@@ -178,6 +178,10 @@ bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10
 bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.learning_versions -o benches/record $(BEFORE)
 
+.PHONY: bench-text
+bench-text: $(STAMP) ## text to decision beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
+	$(BIN)/python -m benches.text_versions -o benches/record $(BEFORE)
+
 .PHONY: dist
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist
