@@ -10,10 +10,10 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from hypernova._core import visible_span
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.embedder.base import TextEmbedder, Vectors
 from hypernova.embedder.text.checks import check_is_text
-from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:

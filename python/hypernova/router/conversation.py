@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.errors import MessagesError, TextError
 
 if TYPE_CHECKING:
