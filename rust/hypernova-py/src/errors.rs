@@ -8,18 +8,21 @@ use pyo3::PyErr;
 mod python {
     pyo3::import_exception!(hypernova.errors, ArtifactError);
     pyo3::import_exception!(hypernova.errors, ArtifactWriteError);
+    pyo3::import_exception!(hypernova.errors, EmbedderError);
     pyo3::import_exception!(hypernova.errors, KernelError);
     pyo3::import_exception!(hypernova.errors, NoCandidateError);
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
+    pyo3::import_exception!(hypernova.errors, TextError);
     pyo3::import_exception!(hypernova.errors, UnpicklingError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
 pub(crate) use python::{
-    ArtifactWriteError, NotFoundError, PolicyError, UnpicklingError, VectorError,
+    ArtifactWriteError, EmbedderError, NotFoundError, PolicyError, TextError, UnpicklingError,
+    VectorError,
 };
 
 #[expect(

@@ -18,9 +18,11 @@ mod convert;
 mod decision;
 mod decisions;
 mod errors;
+mod lookup;
 mod options;
 mod parts;
 mod pickle;
+mod text;
 
 use hypernova_core as core;
 use pyo3::prelude::*;
@@ -76,6 +78,8 @@ mod _core {
     use super::decision::{Decision, RankingEntry};
     #[pymodule_export]
     use super::decisions::Decisions;
+    #[pymodule_export]
+    use super::lookup::{LookupEmbedder, LookupTable, WordPieceTokenizer};
     #[pymodule_export]
     use super::nearest_centroids;
     #[pymodule_export]

@@ -9,6 +9,7 @@ mod cut;
 pub mod embedder;
 pub mod onnx;
 mod reading;
+pub mod route;
 pub mod table;
 pub mod word_piece;
 
@@ -16,3 +17,5 @@ pub use blank::{is_blank, visible_span};
 pub use courtesy::kept_spans;
 pub use cut::{MAX_BLANKS, cut, cut_of_ends, cut_spans};
 pub use reading::{Reading, ReadingRules};
+/// stand-in
+pub type Reason = String;
