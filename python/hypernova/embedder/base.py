@@ -10,15 +10,17 @@ import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from hypernova.embedder.text.checks import check_has_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+    from typing import TypeAlias
 
-Vectors = npt.NDArray[np.float32]
+    import numpy as np
+    import numpy.typing as npt
+
+    # Imported under TYPE_CHECKING only, like NumPy: a router of the bundled model loads none.
+    Vectors: TypeAlias = npt.NDArray[np.float32]
 
 # Of an embedder that is not ours, and may call a service.
 _BATCH = 256

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.shared_text import SkipSharedEmbedder
 from hypernova.embedder.text.checks import check_is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+
+    from hypernova.embedder.base import Vectors
 
 
 class CacheInfo(NamedTuple):

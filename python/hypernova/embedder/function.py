@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.artifact.metadata import fingerprint_of_identity
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.onnx.files import first_line
 from hypernova.embedder.text.checks import check_has_text, text_label, text_labels
 from hypernova.errors import EmbedderError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     import numpy.typing as npt
+
+    from hypernova.embedder.base import Vectors
 
 SOURCE = "callable"
 

@@ -11,13 +11,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from hypernova.artifact.metadata import fingerprint_of_identity
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.text.checks import check_is_text
 from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    from hypernova.embedder.base import Vectors
 
 # The field of an embedder's identity that lists the shared parts.
 SHARED_TEXT_FIELD: Final = "skip"

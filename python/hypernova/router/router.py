@@ -14,8 +14,6 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-import numpy as np
-
 from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder import TextEmbedder, open_embedder
 from hypernova.embedder.cache import check_size
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from hypernova.parallel import Engine
@@ -493,6 +492,8 @@ class Router(RouterLifecycle):
         if serving.reads_text:
             vector = serving.embedder._innermost().embed_one(WARM_UP_TEXT)
         else:
+            import numpy as np
+
             vector = np.zeros(serving.artifact.dim, dtype=np.float32)
         # The artifact's own limits may leave no model for this vector.
         with suppress(HypernovaError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.onnx.files import (
     MODEL,
     TOKENIZER,
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from hypernova.embedder.base import Vectors
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW = 2048

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.shared_text import SkipSharedEmbedder
 from hypernova.embedder.stored.store import VectorStore
 from hypernova.embedder.stored.vector_file import KEY_BYTES
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
+    from hypernova.embedder.base import Vectors
     from hypernova.embedder.stored.vector_file import Keys
 
 # Texts that are looked up at a time, and vectors of one file.
