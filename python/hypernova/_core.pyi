@@ -1,8 +1,8 @@
 """The compiled core: artifacts, nearest centroids, the decision rule."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Self, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ __all__ = [
     "Artifact",
     "Decision",
     "Decisions",
+    "LookupEmbedder",
+    "LookupTable",
     "RankingEntry",
+    "WordPieceTokenizer",
     "__version__",
     "_artifact",
     "_decision",
@@ -735,6 +738,75 @@ class Decisions:
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
+@final
+class WordPieceTokenizer:
+    """x"""
+
+    @staticmethod
+    def from_json(data: bytes) -> WordPieceTokenizer:
+        """X"""
+
+@final
+class LookupTable:
+    """x"""
+
+    @staticmethod
+    def open(path: str | os.PathLike[str], *, mmap: bool | Literal["auto"] = "auto") -> LookupTable:
+        """X"""
+    @property
+    def sha256(self) -> str:
+        """X"""
+    @property
+    def mapped(self) -> bool:
+        """X"""
+
+@final
+class LookupEmbedder:
+    """x"""
+
+    ARITHMETIC: Final[int]
+
+    def __new__(
+        cls,
+        tokenizer: WordPieceTokenizer,
+        table: LookupTable,
+        settings: dict[str, Any],
+        model: str | os.PathLike[str],
+    ) -> Self: ...
+    @property
+    def dim(self) -> int:
+        """X"""
+    def embed_one(self, text: str) -> NDArray[np.float32]:
+        """X"""
+    def embed_many(
+        self,
+        texts: Sequence[str],
+        *,
+        indices: Sequence[int] | None = None,
+        threads: int = 1,
+        progress: Callable[[int], object] | None = None,
+    ) -> NDArray[np.float32]:
+        """X"""
+    def route(self, artifact: Artifact, text: str, **options: Unpack[RouteOptions]) -> Decision:
+        """X"""
+    def route_turns(
+        self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
+    ) -> Decision:
+        """X"""
+    def route_many(
+        self,
+        artifact: Artifact,
+        texts: Sequence[str],
+        *,
+        threads: int = 1,
+        **options: Unpack[BatchRouteOptions],
+    ) -> list[Decision]:
+        """X"""
+    def tokens(self, text: str) -> tuple[list[int], list[int] | None]:
+        """X"""
+    def key_of(self, text: str) -> bytes:
+        """X"""
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]

@@ -1,6 +1,6 @@
-//! Texts as arguments, and the calls that go on for many of them.
+//! Texts as arguments of an embedder, and the calls that go on for many of them.
 //!
-//! Not here: what of a text is read, which the core knows.
+//! Not here: a str as UTF-8 (see `text`), and what of a text is read, which the core knows.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,9 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use hypernova_core::text::ReadingRules;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
+
+use crate::text::text_for;
 
 /// Between two looks for a signal, such as that of Ctrl-C: taking the GIL may last as long as
 /// another thread computes.
@@ -23,26 +26,13 @@ pub(crate) fn label(index: Option<usize>) -> String {
     index.map_or_else(|| "the text".into(), |index| format!("text {index}"))
 }
 
-/// A str as UTF-8. A lone surrogate, which no UTF-8 has, is the replacement character.
-pub(crate) fn utf8<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, str>> {
-    if let Ok(text) = text.to_str() {
-        return Ok(Cow::Borrowed(text));
-    }
-    let bytes = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
-    let mut bytes = bytes.cast_into::<PyBytes>()?.as_bytes().to_vec();
-    let mut at = 0;
-    while let Some([first, second, ..]) = bytes.get(at..) {
-        if *first == 0xED && *second >= 0xA0 {
-            bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
-        }
-        at += 1;
-    }
-    Ok(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-/// The text of an argument, or the error that it is none.
-pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, index: Option<usize>) -> PyResult<Cow<'a, str>> {
-    utf8(value.cast::<PyString>().map_err(|_| no_text(value, index))?)
+/// The text of an argument as the rules read it, or the error that it is none.
+pub(crate) fn read<'a>(
+    value: &'a Bound<'_, PyAny>,
+    rules: &ReadingRules,
+    index: Option<usize>,
+) -> PyResult<Cow<'a, str>> {
+    text_for(value.cast::<PyString>().map_err(|_| no_text(value, index))?, rules)
 }
 
 fn no_text(value: &Bound<'_, PyAny>, index: Option<usize>) -> PyErr {
@@ -65,11 +55,12 @@ pub(crate) fn objects<'py>(texts: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py,
 /// The texts of objects, up to the first that is none, with the error for that one.
 pub(crate) fn texts<'a>(
     objects: &'a [Bound<'_, PyAny>],
+    rules: &ReadingRules,
     index: impl Fn(usize) -> usize,
 ) -> (Vec<Cow<'a, str>>, Option<PyErr>) {
     let mut texts = Vec::with_capacity(objects.len());
     for (at, object) in objects.iter().enumerate() {
-        match text(object, Some(index(at))) {
+        match read(object, rules, Some(index(at))) {
             Ok(text) => texts.push(text),
             Err(error) => return (texts, Some(error)),
         }

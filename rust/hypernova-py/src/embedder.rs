@@ -1,4 +1,4 @@
-//! The classes of a lookup embedder: from a text to a vector or a decision in one call.
+//! The class `LookupEmbedder`: from a text to a vector, or to a decision, in one call.
 //!
 //! Not here: reading texts, adding rows and deciding, which the core does; and the files of an
 //! embedder, which Python finds and describes.
@@ -12,85 +12,21 @@ use hypernova_core::text::embedder::{ARITHMETIC, EmbedderSettings, TextError};
 use hypernova_core::text::ReadingRules;
 use hypernova_core::text::route::{RouteError, route_many};
 use numpy::{PyArray1, PyArrayMethods as _};
-use pyo3::exceptions::{PyKeyError, PyNotImplementedError, PyOSError};
+use pyo3::exceptions::{PyKeyError, PyNotImplementedError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::artifact::Artifact;
-use crate::convert::{self, Mmap};
 use crate::decision::Decision;
 use crate::errors::{self, raise};
 use crate::options::facts_by_row;
-use crate::text::{self, Watch};
+use crate::batch::{self, Watch};
+use crate::lookup::LookupTable;
+use crate::word_piece::WordPieceTokenizer;
 
 /// Bytes of a text above which a call for one text releases the GIL: some 20 us. To release it and
 /// take it back costs as much as a small search, and more where other threads want it.
 const FREE_ABOVE: usize = 512;
-
-/// BERT's word pieces, read from a ``tokenizer.json``; immutable but for the words that it has met,
-/// and shared among threads and embedders.
-#[pyclass(frozen, weakref, module = "hypernova._core")]
-pub(crate) struct WordPieceTokenizer {
-    inner: Arc<core::text::word_piece::WordPieceTokenizer>,
-}
-
-#[pymethods]
-impl WordPieceTokenizer {
-    /// Read a tokenizer.
-    ///
-    /// Args:
-    ///     data: Contents of a ``tokenizer.json``.
-    ///
-    /// Raises:
-    ///     NotImplementedError: It is none of this kind; the package tokenizers may know it.
-    #[staticmethod]
-    fn from_json(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
-        let read = py.detach(|| core::text::word_piece::WordPieceTokenizer::from_json(data));
-        match read {
-            Ok(Some(inner)) => Ok(Self {
-                inner: Arc::new(inner),
-            }),
-            Ok(None) => Err(PyNotImplementedError::new_err(
-                "the tokenizer is not BERT's word pieces",
-            )),
-            Err(reason) => Err(PyNotImplementedError::new_err(reason.to_string())),
-        }
-    }
-}
-
-/// The tables of an ONNX file that does nothing but look rows up and add them; immutable, and
-/// shared among threads and embedders.
-#[pyclass(frozen, weakref, module = "hypernova._core")]
-pub(crate) struct LookupTable {
-    inner: Arc<core::text::table::LookupTable>,
-    /// The sha256 of the file, 64 hexadecimal digits.
-    #[pyo3(get)]
-    sha256: String,
-}
-
-#[pymethods]
-impl LookupTable {
-    /// Read or map an ONNX file, and validate its tables.
-    ///
-    /// Args:
-    ///     path: A ``model.onnx``.
-    ///     mmap: As in `Artifact.open`.
-    ///
-    /// Raises:
-    ///     OSError: The file cannot be read.
-    ///     NotImplementedError: It is no graph of this kind; onnxruntime may run it.
-    #[staticmethod]
-    #[pyo3(signature = (path, *, mmap=Mmap(core::Mmap::Auto)), text_signature = "(path, *, mmap='auto')")]
-    fn open(py: Python<'_>, path: std::path::PathBuf, mmap: Mmap) -> PyResult<Self> {
-        todo!()
-    }
-
-    /// Whether the file is mapped, and must not be written in place.
-    #[getter]
-    fn mapped(&self) -> bool {
-        todo!()
-    }
-}
 
 /// A tokenizer and a table with the settings of an embedder; immutable, so that threads share it.
 ///
@@ -144,7 +80,7 @@ impl LookupEmbedder {
             let reason = format!("pooling {} is not the model's own", pooling.repr()?);
             return Err(PyNotImplementedError::new_err(reason));
         }
-        let (tokenizer, table) = (Arc::clone(&tokenizer.inner), Arc::clone(&table.inner));
+        let (tokenizer, table) = (Arc::clone(&tokenizer.0), Arc::clone(&table.0));
         let settings = settings_of(settings)?;
         let inner = core::text::embedder::LookupEmbedder::new(tokenizer, table, settings)
             .map_err(|error| PyNotImplementedError::new_err(error.to_string()))?;
@@ -174,7 +110,7 @@ impl LookupEmbedder {
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let text = text::text(text, None)?;
+        let text = batch::read(text, self.rules(), None)?;
         let vector = self.vector(py, &text)?;
         Ok(PyArray1::from_vec(py, vector).into_any())
     }
@@ -204,9 +140,9 @@ impl LookupEmbedder {
         threads: NonZeroUsize,
         progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let objects = text::objects(texts)?;
+        let objects = batch::objects(texts)?;
         let index = |at| number(indices, at);
-        let (texts, no_text) = text::texts(&objects, index);
+        let (texts, no_text) = batch::texts(&objects, self.rules(), index);
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let mut matrix = vec![0.0; texts.len() * self.inner.dim()];
         let watch = Watch::new(progress);
@@ -250,7 +186,7 @@ impl LookupEmbedder {
         text: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let text = text::text(text, None)?;
+        let text = batch::read(text, self.rules(), None)?;
         let vector = self.vector(py, &text)?;
         decide(py, artifact, vector, options)
     }
@@ -278,7 +214,7 @@ impl LookupEmbedder {
         last: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let (first, last) = (text::text(first, None)?, text::text(last, None)?);
+        let (first, last) = (batch::read(first, self.rules(), None)?, batch::read(last, self.rules(), None)?);
         let mut vector = vec![0.0; self.inner.dim()];
         py.detach(|| self.inner.embed_turns(&first, &last, &mut vector))
             .map_err(|error| self.raise(error, None))?;
@@ -312,8 +248,8 @@ impl LookupEmbedder {
         threads: NonZeroUsize,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let objects = text::objects(texts)?;
-        let (texts, no_text) = text::texts(&objects, |at| at);
+        let objects = batch::objects(texts)?;
+        let (texts, no_text) = batch::texts(&objects, self.rules(), |at| at);
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let inner = artifact.core();
         let stated = facts_by_row(options, inner, objects.len()).and_then(|facts| {
@@ -363,7 +299,7 @@ impl LookupEmbedder {
         py: Python<'_>,
         text: &Bound<'_, PyAny>,
     ) -> PyResult<(Vec<u32>, Option<Vec<u32>>)> {
-        let text = text::text(text, None)?;
+        let text = batch::read(text, self.rules(), None)?;
         py.detach(|| self.inner.tokens(&text))
             .map_err(|error| self.raise(error, None))
     }
@@ -384,13 +320,17 @@ impl LookupEmbedder {
         py: Python<'py>,
         text: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let text = text::text(text, None)?;
+        let text = batch::read(text, self.rules(), None)?;
         let key = py.detach(|| self.inner.key_of(&text));
         Ok(PyBytes::new(py, &key.map_err(|e| self.raise(e, None))?))
     }
 }
 
 impl LookupEmbedder {
+    fn rules(&self) -> &ReadingRules {
+        &self.inner.settings().reading
+    }
+
     fn vector(&self, py: Python<'_>, text: &str) -> PyResult<Vec<f32>> {
         let mut vector = vec![0.0; self.inner.dim()];
         if text.len() > FREE_ABOVE {
@@ -404,7 +344,7 @@ impl LookupEmbedder {
 
     /// The exception for a text, by its number among several.
     fn raise(&self, error: TextError, index: Option<usize>) -> PyErr {
-        let label = text::label(index);
+        let label = batch::label(index);
         let of_model = || {
             let text = index.map_or_else(String::new, |_| format!("{label}: "));
             format!("{text}{}", self.names.model)
@@ -481,7 +421,7 @@ fn settings_of(fields: &Bound<'_, PyDict>) -> PyResult<EmbedderSettings> {
     let lead_weight = required(fields, "lead_weight")?.extract()?;
     let max_tokens = optional(fields, "max_tokens")?.map(|value| value.extract());
     let tail_tokens = optional(fields, "tail_tokens")?.map(|value| value.extract());
-    let prompt = optional(fields, "prompt")?.map(|value| text::text(&value, None).map(Cow::into_owned));
+    let prompt = optional(fields, "prompt")?.map(|value| value.extract());
     let courtesy = optional(fields, "skip_courtesy")?.map(|value| value.is_truthy());
     Ok(EmbedderSettings {
         reading: ReadingRules {
