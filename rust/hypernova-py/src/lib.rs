@@ -84,6 +84,8 @@ mod _core {
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::text::{ReadingRules, cut, cut_spans, is_blank, kept_spans, visible_span};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

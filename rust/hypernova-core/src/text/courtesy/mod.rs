@@ -28,8 +28,8 @@
 //! skipped too; `>>>` and three quotation marks are no such marks. Indented lines are code, and read
 //! as they are. A text of which nothing would be left is kept whole.
 //!
-//! Whitespace is Unicode's and U+001C to U+001F. Digits, and what is a part of a word beside a stamp
-//! or in the language of a code block, are ASCII's.
+//! Whitespace is Unicode's and U+001C to U+001F, capitals and letters beside a stamp are Unicode's (of
+//! the version that the compiler has), digits are ASCII's.
 
 mod split;
 mod stamp;
@@ -176,14 +176,14 @@ impl<'t> Part<'t> {
             return false;
         }
         let line = self.written().trim_matches(is_space);
-        if let Some(is_mark) = marks_code(line.as_bytes()) {
+        if let Some(is_mark) = marks_code(line) {
             return is_mark;
         }
         if first.is("on") && line.ends_with("wrote:") {
             return true;
         }
-        stamp::may_be_in(line.as_bytes())
-            && stamp::find(line.as_bytes(), 0).is_some()
+        stamp::may_be_in(line)
+            && stamp::find(line, 0).is_some()
             && (first.kinds().any(Kinds::HEADER) || has_few_words_beside_stamps(line))
     }
 
@@ -283,23 +283,25 @@ impl<'t> Part<'t> {
 
 /// Return whether a stripped line that begins as the mark of a code block does is one: the mark, and
 /// the name of a language.
-fn marks_code(line: &[u8]) -> Option<bool> {
-    let mark = *line.first().filter(|byte| matches!(byte, b'`' | b'~'))?;
-    let n_marks = count(line, mark);
+fn marks_code(line: &str) -> Option<bool> {
+    let mark = *line
+        .as_bytes()
+        .first()
+        .filter(|byte| matches!(byte, b'`' | b'~'))?;
+    let n_marks = count(line.as_bytes(), mark);
     if n_marks < MIN_FENCE {
         return None;
     }
-    let rest = &line[n_marks..];
-    let language = &rest[blanks(rest)..];
-    let is_part = |&byte: &u8| stamp::is_word_byte(byte) || byte == b'+' || byte == b'-';
-    Some(language.iter().all(is_part))
+    let language = line[n_marks..].trim_start_matches([' ', '\t']);
+    let is_part = |character| stamp::is_word(character) || matches!(character, '+' | '-');
+    Some(language.chars().all(is_part))
 }
 
 /// Return whether a line has few words that are no stop words, without its stamps.
 fn has_few_words_beside_stamps(line: &str) -> bool {
     let (mut at, mut n_names) = (0, 0);
     loop {
-        let stamp = stamp::find(line.as_bytes(), at);
+        let stamp = stamp::find(line, at);
         let end = stamp.as_ref().map_or(line.len(), |stamp| stamp.start);
         let names = Words::of(line, at, end).filter(|word| !word.kinds().any(Kinds::STOP));
         n_names += names.take(MAX_NAMES + 1).count();

@@ -2,7 +2,9 @@
 //!
 //! Not here: what a line with a stamp is (see `courtesy`).
 //!
-//! Each is found by its form. Letters, digits and parts of words are those of ASCII, in either case.
+//! Each is found by its form. Letters and digits of a form are ASCII's, in either case. Beside a
+//! form, and in an address, a letter or a number of any script is a part of a word, as Unicode has
+//! them (`Alphabetic`, and the categories of numbers).
 
 use std::ops::Range;
 
@@ -20,24 +22,22 @@ const COUNTED: [(&str, bool); 4] = [
     ("comment", true),
     ("attachment", true),
 ];
-/// The most bytes of an address on each side of its `@`.
+/// The most characters of an address on each side of its `@`.
 const MAX_ADDRESS: usize = 64;
 
 /// Return whether a line may hold a stamp, in little time: without one of these forms it has none.
 ///
 /// Words of these forms are in lower case.
-pub(super) fn may_be_in(line: &[u8]) -> bool {
-    (0..line.len()).any(|at| match &line[at..] {
+pub(super) fn may_be_in(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let is_digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
+    (0..bytes.len()).any(|at| match &bytes[at..] {
         [b'@', ..] => true,
-        [b' ', b'a', b'g', b'o', rest @ ..] => ends_word(rest),
-        [b' ', a, b, c, d, rest @ ..] => {
-            [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) && ends_word(rest)
-        }
+        [b' ', b'a', b'g', b'o', ..] => ends_word(&line[at + 4..]),
+        [b' ', a, b, c, d, ..] => is_digits(&[*a, *b, *c, *d]) && ends_word(&line[at + 5..]),
         [digit, rest @ ..] if digit.is_ascii_digit() => match rest {
-            [b'/' | b'.' | b':' | b'-', next, ..] | [b' ', b'o', b'f', b' ', next, ..]
-                if next.is_ascii_digit() =>
-            {
-                true
+            [b'/' | b'.' | b':' | b'-', next, ..] | [b' ', b'o', b'f', b' ', next, ..] => {
+                next.is_ascii_digit()
             }
             [b' ', b'm' | b'r' | b'c' | b'a', ..] => true,
             _ => false,
@@ -46,50 +46,56 @@ pub(super) fn may_be_in(line: &[u8]) -> bool {
     })
 }
 
-/// Find the first stamp of a line from a byte on.
-pub(super) fn find(line: &[u8], from: usize) -> Option<Range<usize>> {
-    let mut starts = from..line.len();
-    starts.find_map(|at| Some(at..end(line, at)?))
-}
-
-/// Return the end of the stamp that begins at a byte.
-fn end(line: &[u8], at: usize) -> Option<usize> {
-    let before = at.checked_sub(1).map(|before| line[before]);
-    if before.is_some_and(is_word_byte) {
-        return None;
+/// Find the first stamp of a line from a byte on, where a character begins.
+pub(super) fn find(line: &str, from: usize) -> Option<Range<usize>> {
+    let mut before = line[..from].chars().next_back();
+    for (at, character) in line[from..].char_indices() {
+        let scan = Scan {
+            line,
+            at: from + at,
+        };
+        if !before.is_some_and(is_word)
+            && let Some(found) = scan.stamp(before, character)
+        {
+            return Some(scan.at..found.at);
+        }
+        before = Some(character);
     }
-    let scan = Scan { line, at };
-    let begins_address = !before.is_some_and(is_name_byte);
-    if let Some(found) = scan.address().filter(|_| begins_address) {
-        return Some(found.at);
-    }
-    let found = if line[at].is_ascii_digit() {
-        scan.date()
-            .or_else(|| scan.date_by_day())
-            .or_else(|| scan.time())
-            .or_else(|| scan.age())
-            .or_else(|| scan.count())
-    } else {
-        scan.date_by_month().or_else(|| scan.page())
-    };
-    found.map(|found| found.at)
+    None
 }
 
 /// A place in a line. Each method returns the place behind what it found.
 #[derive(Clone, Copy)]
 struct Scan<'t> {
-    line: &'t [u8],
+    line: &'t str,
     at: usize,
 }
 
 impl Scan<'_> {
+    /// Any stamp, behind a character that is no part of a word, or behind none.
+    fn stamp(self, before: Option<char>, first: char) -> Option<Self> {
+        if !before.is_some_and(is_of_name)
+            && let Some(found) = self.address()
+        {
+            return Some(found);
+        }
+        match first {
+            '0'..='9' => self
+                .date()
+                .or_else(|| self.date_by_day())
+                .or_else(|| self.time())
+                .or_else(|| self.age())
+                .or_else(|| self.count()),
+            'a'..='z' | 'A'..='Z' => self.date_by_month().or_else(|| self.page()),
+            _ => None,
+        }
+    }
+
     /// `name@place`
     fn address(self) -> Option<Self> {
-        let place = self
-            .some(1, MAX_ADDRESS, is_name_byte)?
-            .one_of(b"@")?
-            .some(1, MAX_ADDRESS, |byte| byte != b'+' && is_name_byte(byte))?;
-        Some(place)
+        let is_of_place = |character| character != '+' && is_of_name(character);
+        let at = self.some(1, MAX_ADDRESS, is_of_name)?.one_of(b"@")?;
+        at.some(1, MAX_ADDRESS, is_of_place)
     }
 
     /// `2024-06-07`, `7.6.2024`, `6/7/24`
@@ -163,7 +169,9 @@ impl Scan<'_> {
     fn month(self) -> Option<Self> {
         let known = LONGER_MONTHS.iter().find_map(|name| self.letters(name));
         let known = known.or_else(|| MONTHS.iter().find_map(|name| self.letters(name)))?;
-        let end = known.some(0, MAX_MORE_LETTERS, |byte| byte.is_ascii_alphabetic())?;
+        let end = known.some(0, MAX_MORE_LETTERS, |character| {
+            character.is_ascii_alphabetic()
+        })?;
         Some(end.maybe(b'.'))
     }
 
@@ -172,26 +180,32 @@ impl Scan<'_> {
         self.maybe(b',').one_of(b" ")?.digits(4, 4)?.word_end()
     }
 
-    /// As many bytes of a kind as there are, and not more than `max`.
-    fn some(self, min: usize, max: usize, is_one: impl Fn(u8) -> bool) -> Option<Self> {
-        let rest = &self.line[self.at..];
-        let n = rest.iter().take(max).take_while(|&&byte| is_one(byte));
-        let n = n.count();
-        (n >= min).then(|| self.behind(n))
+    /// As many characters of a kind as there are, and not more than `max`.
+    fn some(self, min: usize, max: usize, is_one: impl Fn(char) -> bool) -> Option<Self> {
+        let mut n = 0;
+        let mut rest = self.line[self.at..].chars();
+        let mut length = 0;
+        while n < max
+            && let Some(character) = rest.next().filter(|&character| is_one(character))
+        {
+            n += 1;
+            length += character.len_utf8();
+        }
+        (n >= min).then(|| self.behind(length))
     }
 
     fn digits(self, min: usize, max: usize) -> Option<Self> {
-        self.some(min, max, |byte| byte.is_ascii_digit())
+        self.some(min, max, |character| character.is_ascii_digit())
     }
 
     fn letters(self, letters: &str) -> Option<Self> {
-        let found = self.line[self.at..].get(..letters.len())?;
+        let found = self.line.as_bytes()[self.at..].get(..letters.len())?;
         let is_it = found.eq_ignore_ascii_case(letters.as_bytes());
         is_it.then(|| self.behind(letters.len()))
     }
 
     fn one_of(self, bytes: &[u8]) -> Option<Self> {
-        let found = self.line.get(self.at)?;
+        let found = self.line.as_bytes().get(self.at)?;
         bytes.contains(found).then(|| self.behind(1))
     }
 
@@ -211,16 +225,17 @@ impl Scan<'_> {
     }
 }
 
-/// Return whether a word that ends before these bytes does not go on in them.
-fn ends_word(rest: &[u8]) -> bool {
-    !rest.first().copied().is_some_and(is_word_byte)
+/// Return whether a word that ends before a text does not go on in it.
+fn ends_word(rest: &str) -> bool {
+    !rest.starts_with(is_word)
 }
 
-pub(super) fn is_word_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+/// Return whether a character is a part of a word.
+pub(super) fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
 }
 
-/// A byte of the name in an address.
-fn is_name_byte(byte: u8) -> bool {
-    is_word_byte(byte) || matches!(byte, b'.' | b'+' | b'-')
+/// Return whether a character is one of the name in an address.
+fn is_of_name(character: char) -> bool {
+    is_word(character) || matches!(character, '.' | '+' | '-')
 }
