@@ -8,6 +8,7 @@ use pyo3::PyErr;
 mod python {
     pyo3::import_exception!(hypernova.errors, ArtifactError);
     pyo3::import_exception!(hypernova.errors, ArtifactWriteError);
+    pyo3::import_exception!(hypernova.errors, EmbedderError);
     pyo3::import_exception!(hypernova.errors, KernelError);
     pyo3::import_exception!(hypernova.errors, NoCandidateError);
     pyo3::import_exception!(hypernova.errors, NotFoundError);
@@ -40,6 +41,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::PolicyError::new_err(message)
         }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
+        Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),

@@ -21,6 +21,7 @@ mod errors;
 mod options;
 mod parts;
 mod pickle;
+mod word_piece;
 
 use hypernova_core as core;
 use pyo3::prelude::*;
@@ -80,6 +81,8 @@ mod _core {
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::word_piece::WordPieceTokenizer;
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
