@@ -741,11 +741,76 @@ class Decisions:
 
 @final
 class WordPieceTokenizer:
-    """x"""
+    """BERT's tokenizer, equal to the package tokenizers. Safe to share among threads.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import hypernova
+        >>> from hypernova._core import WordPieceTokenizer
+        >>> folder = Path(hypernova.__file__).parent / "bundled" / "static"
+        >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+        >>> tokenizer.encode("Hello, world").tolist()
+        [7592, 1010, 2088]
+    """
 
     @staticmethod
-    def from_json(data: bytes) -> WordPieceTokenizer:
-        """X"""
+    def from_json(data: bytes) -> WordPieceTokenizer | None:
+        """Read a ``tokenizer.json``.
+
+        Args:
+            data: Bytes of the file.
+
+        Returns:
+            The tokenizer; None if it is of another kind, or has a part that only the package
+            tokenizers knows.
+
+        Raises:
+            EmbedderError: The bytes are no tokenizer.
+
+        Example:
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> WordPieceTokenizer.from_json(b'{"model": {"type": "BPE"}}') is None
+            True
+        """
+
+    def encode(
+        self, text: str, limit: tuple[int, int] | None = None, *, special: bool = False
+    ) -> NDArray[np.int64]:
+        """Return the token ids of a text.
+
+        Args:
+            text: Any text without lone surrogates.
+            limit: Number of tokens that are kept, without special ones, and how many of them are
+                the last of the text; the others are the first. None keeps all.
+            special: Whether the special tokens of the tokenizer are put around the text.
+
+        Returns:
+            Token ids, int64 (tokens,); read-only.
+
+        Raises:
+            UnicodeEncodeError: The text holds a lone surrogate.
+
+        Example:
+            >>> from pathlib import Path
+            >>> import hypernova
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> folder = Path(hypernova.__file__).parent / "bundled" / "minilm"
+            >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+            >>> tokenizer.encode("one two three four", limit=(3, 1), special=True).tolist()
+            [101, 2028, 2048, 2176, 102]
+        """
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of words and added tokens."""
+
+    @property
+    def max_token(self) -> int | None:
+        """The highest token id; None if there is none."""
+
+    @property
+    def special_tokens(self) -> tuple[list[int], list[int]]:
+        """Special tokens before and after a text."""
 
 @final
 class LookupTable:
@@ -807,6 +872,7 @@ class LookupEmbedder:
         """X"""
     def key_of(self, text: str) -> bytes:
         """X"""
+
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]

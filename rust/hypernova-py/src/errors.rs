@@ -43,6 +43,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::PolicyError::new_err(message)
         }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
+        Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
