@@ -736,6 +736,23 @@ class Decisions:
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
 
+@final
+class LookupTable:
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        sha256: str | None = None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> LookupTable | None: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def is_mapped(self) -> bool: ...
+    def embed(self, tokens: Sequence[int]) -> NDArray[np.float32]: ...
+
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
