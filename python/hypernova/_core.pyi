@@ -814,17 +814,20 @@ class WordPieceTokenizer:
 
 @final
 class LookupTable:
-    """x"""
-
     @staticmethod
-    def open(path: str | os.PathLike[str], *, mmap: bool | Literal["auto"] = "auto") -> LookupTable:
-        """X"""
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        sha256: str | None = None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> LookupTable | None: ...
     @property
-    def sha256(self) -> str:
-        """X"""
+    def dim(self) -> int: ...
     @property
-    def mapped(self) -> bool:
-        """X"""
+    def vocabulary(self) -> int: ...
+    @property
+    def is_mapped(self) -> bool: ...
+    def embed(self, tokens: Sequence[int]) -> NDArray[np.float32]: ...
 
 @final
 class LookupEmbedder:

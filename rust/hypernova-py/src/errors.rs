@@ -45,7 +45,20 @@ pub(crate) fn raise(error: Error) -> PyErr {
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
         Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
+        Error::Model { .. }
+        | Error::Tensor { .. }
+        | Error::Sha256 { .. }
+        | Error::Token { .. }
+        | Error::SumNotFinite => python::EmbedderError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
+    }
+}
+
+/// As [`raise`], of a file of an embedder.
+pub(crate) fn raise_of_embedder(error: Error) -> PyErr {
+    match error.root() {
+        Error::Read { .. } | Error::Empty => python::EmbedderError::new_err(error.to_string()),
+        _ => raise(error),
     }
 }

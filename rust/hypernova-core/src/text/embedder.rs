@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::ReadingRules;
 use super::table::{LookupTable, Scratch};
 use super::word_piece::WordPieceTokenizer;
+use crate::error::Error;
 
 /// Number of the arithmetic that makes the vectors.
 ///
@@ -316,7 +317,10 @@ impl LookupEmbedder {
         vector: &mut [f32],
     ) -> Result<(), TextError> {
         let summed = self.table.embed(tokens, scratch, vector);
-        summed.map_err(|_| TextError::NoRow)
+        summed.map_err(|error| match error {
+            Error::SumNotFinite => TextError::NoDirection { length: f32::NAN },
+            _ => TextError::NoRow,
+        })
     }
 
     /// Bring a sum of rows to length 1, or check that it has it.

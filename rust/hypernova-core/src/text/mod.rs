@@ -10,6 +10,7 @@ pub mod embedder;
 pub mod onnx;
 mod reading;
 pub mod route;
+mod sum;
 pub mod table;
 pub mod word_piece;
 
@@ -17,5 +18,3 @@ pub use blank::{is_blank, visible_span};
 pub use courtesy::kept_spans;
 pub use cut::{MAX_BLANKS, cut, cut_of_ends, cut_spans};
 pub use reading::{Reading, ReadingRules};
-/// stand-in
-pub type Reason = String;
