@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from hypernova.embedder import CachedEmbedder
 from hypernova.embedder.resolve import (
     check_bundled_for,
     embedder_label,
@@ -34,6 +33,7 @@ class Serving:
         cache: Size of the cache that is put around the embedder; None for no cache.
 
     Raises:
+        ValueError: ``cache`` is no whole number from 1.
         EmbedderMismatchError: The embedder is not the artifact's.
     """
 
@@ -46,6 +46,10 @@ class Serving:
         device: Device,
         cache: int | None,
     ) -> None:
+        if cache is not None:
+            from hypernova.embedder.cache import check_size
+
+            check_size(cache)
         self.artifact = artifact
         self.threads = threads
         self.device: Device = device
@@ -109,7 +113,11 @@ class Serving:
         return self._cached(load_bundled_for(identity, threads=self.threads, device=self.device))
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
-        return embedder if self.cache is None else CachedEmbedder(embedder, self.cache)
+        if self.cache is None:
+            return embedder
+        from hypernova.embedder.cache import CachedEmbedder
+
+        return CachedEmbedder(embedder, self.cache)
 
 
 def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> None:

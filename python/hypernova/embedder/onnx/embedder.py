@@ -12,11 +12,8 @@ onnxruntime and tokenizers are imported by ``Embedder.load``, not by importing t
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.onnx.files import (
@@ -33,10 +30,8 @@ from hypernova.embedder.onnx.files import (
     read_checked,
     read_settings,
 )
-from hypernova.embedder.onnx.model import OnnxModel, load_session
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.text.checks import text_label
-from hypernova.embedder.text.tokenizer import PromptTokenizer
 from hypernova.errors import EmbedderError, EmbedderMismatchError
 from hypernova.unpickled import UnpickledCache
 
@@ -46,6 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernova.embedder.base import Vectors
+    from hypernova.embedder.onnx.model import OnnxModel
+    from hypernova.embedder.text.tokenizer import PromptTokenizer
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW = 2048
@@ -129,6 +126,9 @@ class Embedder(TextEmbedder):
     @classmethod
     def load_files(cls, files: EmbedderFiles, *, threads: int, device: Device) -> Embedder:
         """Load an embedder with given settings; as `load`, which reads them from the folder."""
+        from hypernova.embedder.onnx.model import OnnxModel, load_session
+        from hypernova.embedder.text.tokenizer import PromptTokenizer
+
         folder, settings = files
         # Both files are hashed and loaded from the same bytes: those that were checked run.
         graph = read_checked(folder, MODEL, settings)
@@ -194,6 +194,8 @@ class Embedder(TextEmbedder):
 
     def _add_lead(self, text: Vectors, lead: Vectors) -> Vectors:
         """Return one row of `_add_leads`, without the cost of arrays of one number."""
+        import numpy as np
+
         vector: Vectors = text + np.float32(self._lead_weight) * lead
         length = math.sqrt(np.vdot(vector, vector))
         if not length:
@@ -206,6 +208,8 @@ class Embedder(TextEmbedder):
         indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
+        import numpy as np
+
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), _WINDOW):
             window = texts[start : start + _WINDOW]
@@ -227,6 +231,8 @@ class Embedder(TextEmbedder):
 
     def _add_leads(self, texts: Vectors, leads: Vectors, indices: Sequence[int]) -> Vectors:
         """Add ``lead_weight`` times each lead's vector to its text's: (n, dim) of length 1."""
+        import numpy as np
+
         vectors = texts + np.float32(self._lead_weight) * leads
         length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         if not length.all():
@@ -272,6 +278,8 @@ class Embedder(TextEmbedder):
             TypeError: ``text`` is not a str.
             TextError: The text is empty, only blanks, or holds no token.
         """
+        import hashlib
+
         tokens, lead = self._tokenizer.tokenize(text, None)
         key = hashlib.sha256(len(tokens).to_bytes(8, "little") + tokens.tobytes())
         if lead is not None:

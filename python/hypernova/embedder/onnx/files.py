@@ -5,11 +5,9 @@ Not here: the model that runs (see ``model``), and texts (see ``embedder``).
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +24,7 @@ _TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
 _COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
 _SHA256: _Rule = (
     "64 hex digits",
-    lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) is not None,
+    lambda v: isinstance(v, str) and len(v) == 64 and not v.strip("0123456789abcdef"),
 )
 IDENTITY: dict[str, _Rule] = {
     "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
@@ -98,10 +96,37 @@ def find_bundled(fingerprint: str) -> Path | None:
     Raises:
         EmbedderError: An ``embedder.json`` of the package is damaged.
     """
-    for folder in bundled_embedders().values():
-        if fingerprint_of(read_settings(folder)) == fingerprint:
-            return folder
+    for files, found in _bundled():
+        if found == fingerprint:
+            return files.folder
     return None
+
+
+def _bundled() -> Iterator[tuple[EmbedderFiles, str]]:
+    """Read the settings and the fingerprint of each bundled embedder.
+
+    Raises:
+        EmbedderError: As in `find_bundled`.
+    """
+    for folder in bundled_embedders().values():
+        try:
+            status = (folder / SETTINGS).stat()
+        except OSError:
+            state = None  # which `read_settings` reports
+        else:
+            state = status.st_ino, status.st_mtime_ns, status.st_size
+        settings, fingerprint = _settings_in_state(folder, state)
+        yield EmbedderFiles(folder, dict(settings)), fingerprint
+
+
+# A service opens an artifact for each of its customers, and each asks for its embedder.
+@lru_cache(maxsize=16)
+def _settings_in_state(
+    folder: Path, _state: tuple[int, int, int] | None
+) -> tuple[dict[str, Any], str]:
+    """Return the settings in a folder and their fingerprint, read once while a file is the same."""
+    settings = read_settings(folder)
+    return settings, fingerprint_of(settings)
 
 
 def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
@@ -123,10 +148,10 @@ def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> Embedde
         EmbedderError: As in `find_bundled`.
     """
     stated = {field: identity[field] for field in IDENTITY | _OPTIONAL if field in identity}
-    for folder in bundled_embedders().values():
-        settings = read_settings(folder)
-        if fingerprint_of(settings) == fingerprint:
-            return EmbedderFiles(folder, settings)
+    for files, found in _bundled():
+        if found == fingerprint:
+            return files
+        folder, settings = files
         if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
             continue
         try:
@@ -179,6 +204,8 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
     Raises:
         EmbedderError: The file is missing, cannot be read, or has another sha256.
     """
+    import hashlib
+
     data = _read(folder, name)
     expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
     if found != expected:
@@ -194,6 +221,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         EmbedderError: The file is missing or not JSON, or a field is missing, unknown or wrong.
     """
+    import json
+
     path, data = folder / SETTINGS, _read(folder, SETTINGS)
     try:
         settings = json.loads(data)
