@@ -16,9 +16,10 @@ do.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypernova
 from hypernova.cli import signals, streams
@@ -85,9 +86,27 @@ def _chosen(words: Sequence[str]) -> Collection[str]:
     return [module for module, commands in _COMMANDS.items() if name in commands]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser, also of each command, that does not import ``shutil`` to add an option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_formatter, **options)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # As `shutil.get_terminal_size` finds it, which argparse asks at every option.
+    width = os.environ.get("COLUMNS", "")
+    columns = int(width) if width.isdecimal() else 0
+    try:
+        columns = columns or os.get_terminal_size().columns
+    except (ValueError, OSError):  # no terminal
+        columns = 80
+    return argparse.HelpFormatter(prog, width=(columns or 80) - 2)
+
+
 def _parser(modules: Collection[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
     """Make the parser, with the commands of some modules; of none, with the names of all."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hypernova",
         description="Route a prompt to the language model most likely to solve it.",
     )
