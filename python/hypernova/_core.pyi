@@ -922,7 +922,6 @@ class LookupEmbedder:
     def key_of(self, text: str) -> bytes:
         """X"""
 
-
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -6,7 +6,6 @@ Not here: any way to make a vector (see ``embedder`` and ``function``) or to kee
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -153,6 +152,8 @@ class TextEmbedder(ABC):
             TextError: The text is empty, only blanks, or holds no token.
         """
         check_has_text(text, None)
+        import hashlib
+
         return hashlib.sha256(self.cut(text).encode("utf-8", "surrogatepass")).digest()
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:

@@ -5,11 +5,9 @@ Not here: what runs the model (see ``lookup`` and ``onnx``), and texts (see ``em
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,7 +27,7 @@ _TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
 _COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
 _SHA256: _Rule = (
     "64 hex digits",
-    lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) is not None,
+    lambda v: isinstance(v, str) and len(v) == 64 and not v.strip("0123456789abcdef"),
 )
 IDENTITY: dict[str, _Rule] = {
     "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
@@ -127,10 +125,37 @@ def find_bundled(fingerprint: str) -> Path | None:
     Raises:
         EmbedderError: An ``embedder.json`` of the package is damaged.
     """
-    for folder in bundled_embedders().values():
-        if EmbedderFiles(folder, read_settings(folder)).with_fingerprint(fingerprint):
-            return folder
+    for files, found in _bundled():
+        if fingerprint in found:
+            return files.folder
     return None
+
+
+def _bundled() -> Iterator[tuple[EmbedderFiles, dict[str, int | None]]]:
+    """Read the settings of each bundled embedder, and its arithmetic by fingerprint.
+
+    Raises:
+        EmbedderError: As in `find_bundled`.
+    """
+    for folder in bundled_embedders().values():
+        try:
+            status = (folder / SETTINGS).stat()
+        except OSError:
+            state = None  # which `read_settings` reports
+        else:
+            state = status.st_ino, status.st_mtime_ns, status.st_size
+        settings, fingerprints = _settings_in_state(folder, state)
+        yield EmbedderFiles(folder, dict(settings)), fingerprints
+
+
+# A service opens an artifact for each of its customers, and each asks for its embedder.
+@lru_cache(maxsize=16)
+def _settings_in_state(
+    folder: Path, _state: tuple[int, int, int] | None
+) -> tuple[dict[str, Any], dict[str, int | None]]:
+    """Return settings and fingerprints of a folder, read once while the file is the same."""
+    settings = read_settings(folder)
+    return settings, {fingerprint_of(settings, number): number for number in (None, ARITHMETIC)}
 
 
 def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
@@ -152,10 +177,10 @@ def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> Embedde
         EmbedderError: As in `find_bundled`.
     """
     stated = {field: identity[field] for field in IDENTITY | _OPTIONAL if field in identity}
-    for folder in bundled_embedders().values():
-        settings = read_settings(folder)
-        if files := EmbedderFiles(folder, settings).with_fingerprint(fingerprint):
-            return files
+    for files, found in _bundled():
+        if fingerprint in found:
+            return files._replace(arithmetic=found[fingerprint])
+        folder, settings, _ = files
         if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
             continue
         try:
@@ -213,6 +238,8 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
     Raises:
         EmbedderError: The file is missing, cannot be read, or has another sha256.
     """
+    import hashlib
+
     data = _read(folder, name)
     compare_sha256(folder, name, settings, hashlib.sha256(data).hexdigest())
     return data
@@ -243,6 +270,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         EmbedderError: The file is missing or not JSON, or a field is missing, unknown or wrong.
     """
+    import json
+
     path, data = folder / SETTINGS, _read(folder, SETTINGS)
     try:
         settings = json.loads(data)

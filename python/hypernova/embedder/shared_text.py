@@ -6,7 +6,6 @@ length and its sha256, so that an artifact holds no text of a prompt.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -55,6 +54,8 @@ class SharedPart(NamedTuple):
             at: ``"start"`` or ``"end"``.
             text: The beginning or the end.
         """
+        import hashlib
+
         return cls(at, len(text), hashlib.sha256(_bytes(text)).hexdigest())
 
 
@@ -139,6 +140,8 @@ class SharedParts:
         return n_start, self._end_length(text, start, last)
 
     def _start_length(self, text: str, first: int, last: int) -> int:
+        import hashlib
+
         hashed, at, longest = hashlib.sha256(), first, 0
         for chars, digests in self._starts:
             end = first + chars
@@ -151,6 +154,8 @@ class SharedParts:
         return longest
 
     def _end_length(self, text: str, first: int, last: int) -> int:
+        import hashlib
+
         longest = 0
         for chars, digests in self._ends:
             start = last - chars

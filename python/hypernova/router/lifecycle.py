@@ -5,17 +5,14 @@ Not here: decisions (see ``router``), and one artifact with its embedder (see ``
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hypernova._core import Artifact
-from hypernova.embedder import CachedEmbedder, CacheInfo, SkipSharedEmbedder
 from hypernova.errors import HypernovaError, UnpicklingError
-from hypernova.events import DecisionEvent, Observers, ReloadEvent, notify
+from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
 from hypernova.router.pickling import shared_serving, subclass_attributes
 
 if TYPE_CHECKING:
@@ -23,11 +20,9 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
-    from hypernova.embedder import TextEmbedder
+    from hypernova.embedder import CacheInfo, TextEmbedder
     from hypernova.router.serving import Serving
     from hypernova.router.watch import Watch
-
-_log = logging.getLogger("hypernova")
 
 
 class RouterLifecycle:
@@ -65,6 +60,8 @@ class RouterLifecycle:
 
     def cache_info(self) -> CacheInfo | None:
         """Return hits, misses and size of the cache; None if there is no cache."""
+        from hypernova.embedder import CachedEmbedder, CacheInfo, SkipSharedEmbedder
+
         loaded = self._serving.loaded
         if isinstance(loaded, SkipSharedEmbedder):
             loaded = loaded.embedder  # a given embedder may have a cache of its own
@@ -121,7 +118,7 @@ class RouterLifecycle:
                 old = self._serving
                 artifact = open_artifact()
                 self._serve(old.with_artifact(artifact, self._given))
-                _log.info(
+                logger().info(
                     "reloaded %s: %.12s for %.12s",
                     *(artifact.path, artifact.sha256, old.artifact.sha256),
                 )
@@ -134,7 +131,7 @@ class RouterLifecycle:
     def _refuse(self, error: HypernovaError) -> None:
         # As text: a record that is kept would keep the error's frames, and the old file.
         reason = str(error)
-        _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, reason)
+        logger().warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, reason)
         notify(self._observers.on_reload, ReloadEvent(self.artifact.sha256, reason))
 
     def observe(
@@ -219,6 +216,8 @@ class RouterLifecycle:
         return self._copied(subclass_attributes(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from copy import deepcopy
+
         return self._copied(deepcopy(subclass_attributes(self), memo))
 
     def _copied(self, added: dict[str, Any]) -> Self:

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from hypernova._core import Artifact, Decision, Decisions
-from hypernova.embedder import TextEmbedder, open_embedder
-from hypernova.embedder.cache import check_size
 from hypernova.embedder.onnx.runtime import Device, check_device
+from hypernova.embedder.resolve import open_embedder
 from hypernova.errors import HypernovaError, NovelPromptError, PolicyError
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
 from hypernova.router.conversation import embed_turns, prompt_turns
-from hypernova.router.explanation import Explanation, explanation_of, read_text
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
@@ -35,8 +33,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hypernova.embedder.base import TextEmbedder
     from hypernova.parallel import Engine
     from hypernova.route_options import BatchRouteOptions, RouteOptions
+    from hypernova.router.explanation import Explanation
     from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
@@ -97,8 +97,6 @@ class Router(RouterLifecycle):
         mmap: bool | Literal["auto"] = "auto",
     ) -> None:
         check_device(device)
-        if cache is not None:
-            check_size(cache)
         opened = None
         if embedder is not None:
             opened = open_embedder(embedder, device=device, threads=threads, mmap=mmap)
@@ -428,6 +426,8 @@ class Router(RouterLifecycle):
             >>> explanation.texts[0].cut
             ()
         """
+        from hypernova.router.explanation import explanation_of, read_text
+
         turns = prompt_turns(text, messages)
         serving = self._serving
         artifact, embedder = serving.artifact, serving.embedder

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Literal
 
-from hypernova.embedder import CachedEmbedder
 from hypernova.embedder.resolve import (
     check_bundled_for,
     embedder_label,
@@ -40,6 +39,7 @@ class Serving:
         is_quick: Whether a text is embedded in microseconds, by the core.
 
     Raises:
+        ValueError: ``cache`` is no whole number from 1.
         EmbedderMismatchError: The embedder is not the artifact's.
     """
 
@@ -53,6 +53,10 @@ class Serving:
         cache: int | None,
         mmap: bool | Literal["auto"] = "auto",
     ) -> None:
+        if cache is not None:
+            from hypernova.embedder.cache import check_size
+
+            check_size(cache)
         self.artifact = artifact
         self.threads = threads
         self.device: Device = device
@@ -139,7 +143,11 @@ class Serving:
         self._embedder = embedder
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
-        return embedder if self.cache is None else CachedEmbedder(embedder, self.cache)
+        if self.cache is None:
+            return embedder
+        from hypernova.embedder.cache import CachedEmbedder
+
+        return CachedEmbedder(embedder, self.cache)
 
 
 def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> None:

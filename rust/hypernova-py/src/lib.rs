@@ -96,11 +96,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        use pyo3::types::{PyAnyMethods as _, PyModuleMethods as _};
-        // NumPy's C interface is found at the first array, and an exception meanwhile would be a
-        // panic: that of a signal, or of a NumPy that is missing.
-        module.py().import("numpy")?.getattr("ndarray")?;
-        drop(numpy::PyArray1::<f32>::zeros(module.py(), 0, false));
+        use pyo3::types::PyModuleMethods as _;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))
     }

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from hypernova._core import LookupEmbedder, cut, cut_spans, kept_spans
+from hypernova._core import LookupEmbedder
 from hypernova.embedder.files import MODEL, TOKENIZER, read_checked
 from hypernova.embedder.lookup.files import load_table, load_word_pieces
-from hypernova.embedder.text.spans import uncut_spans
 from hypernova.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ class LookupBackend:
 
     def cut(self, text: str) -> str:
         """Return a text after the cut; see `Embedder.cut`."""
+        from hypernova.embedder.text.cut import cut
+
         return cut(text, self._head, self._tail)
 
     def key_of(self, text: str) -> bytes:
@@ -89,7 +90,13 @@ class LookupBackend:
         if self._limited is not None:
             from hypernova.embedder.onnx.backend import load_prompt_tokenizer
 
-            return load_prompt_tokenizer(self._folder, self._limited, self._settings).read_spans(text)
+            return load_prompt_tokenizer(self._folder, self._limited, self._settings).read_spans(
+                text
+            )
+        from hypernova.embedder.text.courtesy import kept_spans
+        from hypernova.embedder.text.cut import cut_spans
+        from hypernova.embedder.text.spans import uncut_spans
+
         first, last = cut_spans(text, self._head, self._tail)
         read = self.cut(text)
         kept = kept_spans(read) if self._settings.get("skip_courtesy") else []

@@ -145,9 +145,7 @@ class OnnxBackend:
         return self._tokenizer.read_spans(text)
 
 
-def load_prompt_tokenizer(
-    folder: Path, data: bytes, settings: dict[str, Any]
-) -> PromptTokenizer:
+def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> PromptTokenizer:
     """Load the contents of a folder's ``tokenizer.json``, with the rules of its settings.
 
     Raises:
