@@ -1,8 +1,8 @@
 """The compiled core: artifacts, nearest centroids, the decision rule."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Self, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,11 @@ __all__ = [
     "Artifact",
     "Decision",
     "Decisions",
+    "LookupEmbedder",
+    "LookupTable",
     "RankingEntry",
     "ReadingRules",
+    "WordPieceTokenizer",
     "__version__",
     "_artifact",
     "_decision",
@@ -741,6 +744,306 @@ class Decisions:
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
+@final
+class WordPieceTokenizer:
+    """BERT's tokenizer, equal to the package tokenizers. Safe to share among threads.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import hypernova
+        >>> from hypernova._core import WordPieceTokenizer
+        >>> folder = Path(hypernova.__file__).parent / "bundled" / "static"
+        >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+        >>> tokenizer.encode("Hello, world").tolist()
+        [7592, 1010, 2088]
+    """
+
+    @staticmethod
+    def from_json(data: bytes) -> WordPieceTokenizer | None:
+        """Read a ``tokenizer.json``.
+
+        Args:
+            data: Bytes of the file.
+
+        Returns:
+            The tokenizer; None if it is of another kind, or has a part that only the package
+            tokenizers knows.
+
+        Raises:
+            EmbedderError: The bytes are no tokenizer.
+
+        Example:
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> WordPieceTokenizer.from_json(b'{"model": {"type": "BPE"}}') is None
+            True
+        """
+
+    def encode(
+        self, text: str, limit: tuple[int, int] | None = None, *, special: bool = False
+    ) -> NDArray[np.int64]:
+        """Return the token ids of a text.
+
+        Args:
+            text: Any text without lone surrogates.
+            limit: Number of tokens that are kept, without special ones, and how many of them are
+                the last of the text; the others are the first. None keeps all.
+            special: Whether the special tokens of the tokenizer are put around the text.
+
+        Returns:
+            Token ids, int64 (tokens,); read-only.
+
+        Raises:
+            UnicodeEncodeError: The text holds a lone surrogate.
+
+        Example:
+            >>> from pathlib import Path
+            >>> import hypernova
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> folder = Path(hypernova.__file__).parent / "bundled" / "minilm"
+            >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+            >>> tokenizer.encode("one two three four", limit=(3, 1), special=True).tolist()
+            [101, 2028, 2048, 2176, 102]
+        """
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of words and added tokens."""
+
+    @property
+    def max_token(self) -> int | None:
+        """The highest token id; None if there is none."""
+
+    @property
+    def special_tokens(self) -> tuple[list[int], list[int]]:
+        """Special tokens before and after a text."""
+
+@final
+class LookupTable:
+    """The tables of an ONNX file whose graph looks rows of tokens up and adds them.
+
+    Its vectors agree with those of onnxruntime for the same file to 1e-6, and are the same on every
+    CPU, bit by bit. For embedders whose tokens the core does not make.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> from hypernova._core import LookupTable
+        >>> table = LookupTable.open(files("hypernova") / "bundled" / "static" / "model.onnx")
+        >>> table.embed([2023, 2003]).shape == (table.dim,)
+        True
+    """
+
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        sha256: str | None = None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> LookupTable | None:
+        """Read or map an ONNX file, and recognise its graph.
+
+        Args:
+            path: An ONNX file.
+            sha256: The SHA-256 that the file must have, 64 hex digits; None for any.
+            mmap: As for `Artifact.open`.
+
+        Returns:
+            The table, or None if the graph is no lookup.
+
+        Raises:
+            ValueError: ``mmap`` is a str other than ``"auto"``.
+            TypeError: ``mmap`` is neither a str nor a bool.
+            NotFoundError: There is no such file.
+            EmbedderError: The file cannot be read, has another SHA-256, is cut short, or holds a
+                table that breaks a rule.
+            KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+        """
+    @property
+    def dim(self) -> int:
+        """Dimension of a vector."""
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens; a token is below it."""
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the file is mapped."""
+    def embed(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Embed a text's tokens.
+
+        Args:
+            tokens: Ids of the tokens in their order, each at least 0 and below ``vocabulary``.
+
+        Returns:
+            The vector, float32 (dim,), read-only; zeros for no token.
+
+        Raises:
+            EmbedderError: A token is none of the table's, or its rows are not finite.
+            OverflowError: A token is negative, or does not fit 32 bits.
+        """
+
+@final
+class LookupEmbedder:
+    """A tokenizer and a table with an embedder's settings; immutable, so that threads share it.
+
+    `hypernova.Embedder` makes one, and its texts and vectors are those of this.
+
+    Args:
+        tokenizer: The word pieces.
+        table: The rows.
+        settings: The fields of an ``embedder.json``, checked.
+        model: Path of the table's file, for messages.
+
+    Raises:
+        NotImplementedError: They do not fit one another, or ask for what is not known here.
+
+    Example:
+        >>> import hypernova
+        >>> lookup = hypernova.Embedder.load("static")._lookup()
+        >>> lookup.route(hypernova.Router.open().artifact, "Fix the race in the scheduler").cluster
+        1
+    """
+
+    ARITHMETIC: Final[int]
+
+    def __new__(
+        cls,
+        tokenizer: WordPieceTokenizer,
+        table: LookupTable,
+        settings: dict[str, Any],
+        model: str | os.PathLike[str],
+    ) -> Self: ...
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+    def embed_one(self, text: str) -> NDArray[np.float32]:
+        """Embed one text.
+
+        Args:
+            text: At least one visible character.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+        """
+    def embed_many(
+        self,
+        texts: Sequence[str],
+        *,
+        indices: Sequence[int] | None = None,
+        threads: int = 1,
+        progress: Callable[[int], object] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed many texts.
+
+        Args:
+            texts: The texts.
+            indices: The number of each text in messages; by default its index.
+            threads: Number of threads, from 1; the vectors do not depend on it.
+            progress: Called after some texts with their number.
+
+        Returns:
+            float32 of shape (len(texts), dim), each row to the bit that of `embed_one`.
+
+        Raises:
+            TypeError: A text is not a str.
+            TextError: As in `embed_one`, with the number of the first such text.
+            EmbedderError: As in `embed_one`, with the number of the text.
+        """
+    def route(self, artifact: Artifact, text: str, **options: Unpack[RouteOptions]) -> Decision:
+        """Decide for a text.
+
+        Args:
+            artifact: The artifact that decides.
+            text: As in `embed_one`.
+            **options: See `hypernova.RouteOptions`.
+
+        Returns:
+            The decision: that of ``artifact.decide`` for the text's vector.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next two.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+            VectorError: As in `Artifact.decide`, like all that follow.
+            UnknownModelError: An option names a model that the artifact does not hold.
+            NoCandidateError: The limits leave no model.
+            NovelPromptError: The text is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: An option is out of range.
+        """
+    def route_turns(
+        self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
+    ) -> Decision:
+        """Decide for a conversation, by the mean of the vectors of two turns.
+
+        Where one turn holds no token, its vector is that of the other; where the two cancel, that
+        of the last.
+
+        Args:
+            artifact: As in `route`.
+            first: The first turn.
+            last: The last turn.
+            **options: See `hypernova.RouteOptions`.
+
+        Raises:
+            TextError: Neither turn holds a token.
+            TypeError: As in `route`, like all that it raises.
+        """
+    def route_many(
+        self,
+        artifact: Artifact,
+        texts: Sequence[str],
+        *,
+        threads: int = 1,
+        **options: Unpack[BatchRouteOptions],
+    ) -> list[Decision]:
+        """Decide for each of many texts.
+
+        Args:
+            artifact: As in `route`.
+            texts: The texts.
+            threads: Number of threads, from 1; the decisions do not depend on it.
+            **options: See `hypernova.BatchRouteOptions`.
+
+        Returns:
+            The decisions, those of ``artifact.decide_many`` for the vectors, in the order of
+            ``texts``.
+
+        Raises:
+            TypeError: As in `route`, with the number of the text.
+            TextError: As in `route`, with the number of the first such text.
+            EmbedderError: As in `route`, with the number of the text.
+            VectorError: As in `Artifact.decide_many`, like all that it raises.
+        """
+    def tokens(self, text: str) -> tuple[list[int], list[int] | None]:
+        """Give the tokens of a text, and those of its lead.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            Token ids; and those of the lead, or None where it does not count.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+    def key_of(self, text: str) -> bytes:
+        """Give a key that two texts share if, and only if, they have the same tokens.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            32 bytes: a sha256 of the tokens of the text and of its lead.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]

@@ -22,7 +22,7 @@ type Span = (usize, usize);
 const FIRST_PIECE: usize = 256;
 const LARGEST_PIECE: usize = 65_536;
 
-/// Call a function with a text, or with what the cut leaves of it: the rules read both alike.
+/// Return a text, or what the cut leaves of it: the rules read both alike.
 ///
 /// The text of an ASCII str is that of the str itself. Of a longer str that is not ASCII, the ends are
 /// encoded, and all of it only if long runs of blanks there make more of it count; so no copy of it
@@ -31,27 +31,18 @@ const LARGEST_PIECE: usize = 65_536;
 /// # Errors
 ///
 /// Python ran out of memory.
-pub(crate) fn with_text<R>(
-    text: &Bound<'_, PyString>,
+pub(crate) fn text_for<'t>(
+    text: &'t Bound<'_, PyString>,
     rules: &text::ReadingRules,
-    function: impl FnOnce(&str) -> R,
-) -> PyResult<R> {
-    with_cut(text, rules.head_chars, rules.tail_chars, function)
-}
-
-fn with_cut<R>(
-    text: &Bound<'_, PyString>,
-    head: usize,
-    tail: usize,
-    function: impl FnOnce(&str) -> R,
-) -> PyResult<R> {
+) -> PyResult<Cow<'t, str>> {
+    let (head, tail) = (rules.head_chars, rules.tail_chars);
     let length = text.code_point_len()?;
     if length <= head.saturating_add(tail).saturating_add(1) {
-        return Ok(function(&utf8(text)?));
+        return utf8(text);
     }
     match cut_of_ends(text, length, head, tail)? {
-        Some(cut) => Ok(function(&cut)),
-        None => with_whole(text, function),
+        Some(cut) => Ok(Cow::Owned(cut)),
+        None => whole(text),
     }
 }
 
@@ -73,16 +64,16 @@ fn cut_of_ends(
     Ok(text::cut_of_ends(&ends.0, &ends.1, head, tail))
 }
 
-/// Call a function with all of a text, of which no copy stays with the str if it is long.
-fn with_whole<R>(text: &Bound<'_, PyString>, function: impl FnOnce(&str) -> R) -> PyResult<R> {
+/// All of a text, of which no copy stays with the str if it is long.
+fn whole<'t>(text: &'t Bound<'_, PyString>) -> PyResult<Cow<'t, str>> {
     if text.code_point_len()? <= FIRST_PIECE || is_ascii(text)? {
-        return Ok(function(&utf8(text)?));
+        return utf8(text);
     }
     let bytes = encoded(text)?;
-    Ok(match std::str::from_utf8(bytes.as_bytes()) {
-        Ok(text) => function(text),
-        Err(_) => function(&without_surrogates(bytes.as_bytes())),
-    })
+    Ok(Cow::Owned(match std::str::from_utf8(bytes.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => without_surrogates(bytes.as_bytes()),
+    }))
 }
 
 /// The text of a str; without a copy if it is ASCII, or was encoded before.
@@ -286,10 +277,9 @@ pub(crate) fn cut_spans(
         let last = (tail > 0).then_some((length - tail, length));
         return Ok((vec![(0, head)], last.into_iter().collect()));
     }
-    with_whole(text, |text| {
-        let (first, last) = text::cut_spans(text, head, tail);
-        (code_points(text, &first), code_points(text, &last))
-    })
+    let text = whole(text)?;
+    let (first, last) = text::cut_spans(&text, head, tail);
+    Ok((code_points(&text, &first), code_points(&text, &last)))
 }
 
 /// Return the spans of a text that are left when the parts that say nothing of its task are skipped.
@@ -307,7 +297,8 @@ pub(crate) fn cut_spans(
 ///     [(4, 19)]
 #[pyfunction]
 pub(crate) fn kept_spans(text: &Bound<'_, PyString>) -> PyResult<Vec<Span>> {
-    with_whole(text, |text| code_points(text, &text::kept_spans(text)))
+    let text = whole(text)?;
+    Ok(code_points(&text, &text::kept_spans(&text)))
 }
 
 /// An embedder's rules for the reading of a text: the cut, the courtesies and the lead.
@@ -365,12 +356,12 @@ impl ReadingRules {
     ///     >>> rules.read("Sort the list of shops"), rules.read(" ")
     ///     (('Sort shops', None), None)
     fn read(&self, text: &Bound<'_, PyString>) -> PyResult<Option<(String, Option<Span>)>> {
-        with_text(text, &self.0, |text| {
-            let reading = self.0.read(text)?;
+        let text = text_for(text, &self.0)?;
+        Ok(self.0.read(&text).map(|reading| {
             let lead = reading
                 .lead
                 .map(|lead| code_points(&reading.text, &[lead])[0]);
-            Some((reading.text.into_owned(), lead))
-        })
+            (reading.text.into_owned(), lead)
+        }))
     }
 }

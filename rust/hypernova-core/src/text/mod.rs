@@ -9,6 +9,8 @@ mod cut;
 pub mod embedder;
 pub mod onnx;
 mod reading;
+pub mod route;
+mod sum;
 pub mod table;
 pub mod word_piece;
 
