@@ -29,20 +29,28 @@ NUMBERS = st.sampled_from(
     "18:44:10 18:44:1 18:445 12. 3.5 1:2".split()
 )
 STAMPS = st.sampled_from(
-    """a@b.org|ab+c.d@e-f|ä@ö|a@|@b|a+@b@c|x.@y|+0200|-0700|ago|AGO|days ago|day|years|page|of|messages
-    replies|comment|comments|attachments|May|june|Sept.|septembers|Januaryyyyyy|Januaryyyyyyy|juneabcdefg
-    dec.,|ſept|Page 1 of 22|7 June 2024|12. May, 2024|June 7, 2024|Jun 7 2024|3 days ago|1234 messages
-    12 repliesx|On|wrote:|From:|To:|cc|---|x:|10:00–12:30|{n}@{n}""".format(n="n" * 64).split("|")
+    (
+        "a@b.org|ab+c.d@e-f|ä@ö|a@|@b|a+@b@c|x.@y|+0200|-0700|ago|AGO|days ago|day|years|page|of|"
+        "messages|replies|comment|comments|attachments|May|june|Sept.|septembers|Januaryyyyyy|"
+        "Januaryyyyyyy|juneabcdefg|dec.,|ſept|Page 1 of 22|7 June 2024|12. May, 2024|June 7, 2024|"
+        "Jun 7 2024|3 days ago|1234 messages|12 repliesx|On|wrote:|From:|To:|cc|---|x:|"
+        f"10:00–12:30|{'n' * 64}@{'n' * 64}"
+    ).split("|")
 )
 FORMS = st.sampled_from(
-    """Hi|Dear|thanks|Thank you|sorry|regards,|Yours,|cheers ,|Best wishes,|Anna|ÉMILE|émile|ǅ|Ⓐ|head
-    Q:|Problem|exercise|You are|you are a|act as|imagine you are|pretend|SYSTEM|system you are|poet
-    expert|bot|p.s|P.S|than\u212as|``````|```|~~~|```c++|``` py x|~~~~js|# |###### |#######|>|> |>>>|* |*
-    **|***|****|- |-|+ |"|'|`|\"\"\"|“|”|–|…|_|\\|$|x|sort|İ|ß|名|答案：|word's|3rd""".split("|")
+    (
+        "Hi|Dear|thanks|Thank you|sorry|regards,|Yours,|cheers ,|Best wishes,|Anna|ÉMILE|émile|ǅ|"
+        "head|Q:|Problem|exercise|You are|you are a|act as|imagine you are|pretend|SYSTEM|"
+        "system you are|poet|expert|bot|p.s|P.S|than\u212as|``````|```|~~~|```c++|``` py x|~~~~js|"
+        '# |###### |#######|>|> |>>>|* |*|**|***|****|- |-|+ |"|\'|`|"""|“|”|–|…|_|\\|$|x|sort|İ|ß|'
+        "名|答案：|word's|3rd"
+    ).split("|")
 )
 ENDS = st.sampled_from(
-    """. |.|! |?|: |; |;\t|, |\n|\n\n|\r\n|\r| |  |\t|\n |\n\t|\x0b|\x0c|\x1c|\x1f|\x85|\xa0|\u2028|\u3000
-    \u200b|\x00|\ufeff|\ud800|\udfff|\ufffd|,\n|,\n|\n""".split("|")
+    (
+        ". |.|! |?|: |; |;\t|, |\n|\n\n|\r\n|\r| |  |\t|\n |\n\t|\x0b|\x0c|\x1c|\x1f|\x85|\xa0|\u2028|"
+        "\u3000|\u200b|\x00|\ufeff|\ud800|\udfff|\ufffd|,\n|,\n|\n"
+    ).split("|")
 )
 TEXTS = st.lists(
     st.one_of(
@@ -58,7 +66,7 @@ def characters(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(TEXTS)
 @example("")
 @example("Hi")
