@@ -142,12 +142,11 @@ def test_examples_run(name: str, tmp_path, monkeypatch) -> None:
 
 def examples_of_core() -> list[doctest.DocTest]:
     """The examples of what is compiled: doctest does not find its properties by itself."""
-    parser, found = doctest.DocTestParser(), []
+    objects = {function.__name__: function for function in CORE_FUNCTIONS}
     for cls in CORE:
-        for name, value in ((cls.__name__, cls), *members(cls.__name__, cls)):
-            found.append(parser.get_doctest(value.__doc__, {}, name, None, None))
-    for function in CORE_FUNCTIONS:
-        found.append(parser.get_doctest(function.__doc__, {}, function.__name__, None, None))
+        objects |= {cls.__name__: cls, **dict(members(cls.__name__, cls))}
+    parser = doctest.DocTestParser()
+    found = [parser.get_doctest(o.__doc__, {}, name, None, None) for name, o in objects.items()]
     return [test for test in found if test.examples]
 
 

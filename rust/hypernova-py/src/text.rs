@@ -292,7 +292,7 @@ pub(crate) fn cut_spans(
     })
 }
 
-/// Return the spans of a text that are left when the parts that say nothing of its task are skipped.
+/// Return the spans of a text that are left when the parts that say nothing are skipped.
 ///
 /// Args:
 ///     text: Any text.
