@@ -1196,7 +1196,7 @@ def is_blank(text: str) -> bool:
     """
 
 def kept_spans(text: str) -> list[tuple[int, int]]:
-    """Return the spans of a text that are left when the parts that say nothing of its task are skipped.
+    """Return the spans of a text that are left when the parts that say nothing are skipped.
 
     Args:
         text: Any text.

@@ -1,6 +1,6 @@
 """The core reads a text by the stated rules: as the plain definitions do, on every text.
 
-Not here: which parts are courtesies and why (test_courtesy.py), and what the cut keeps (test_cut.py).
+Not here: which parts are courtesies (test_courtesy.py), and what the cut keeps (test_cut.py).
 """
 
 from __future__ import annotations
@@ -24,30 +24,34 @@ if TYPE_CHECKING:
 RULES = ReadingRules(1536, 512, lead_chars=160, has_lead=True, skip_courtesy=True)
 SHORT = ReadingRules(40, 12, lead_chars=9, has_lead=True, skip_courtesy=True)
 
-NUMBERS = st.sampled_from(
+NUMBERS = (
     "0 7 12 31 99 007 1999 2024 12345 ٣ ² 7.6.2024 2024-6-07 2024-06-071 6/7/24 06.07.20245 18:44 "
-    "18:44:10 18:44:1 18:445 12. 3.5 1:2".split()
+    "18:44:10 18:44:1 18:445 12. 3.5 1:2"
 )
-STAMPS = st.sampled_from(
-    """a@b.org|ab+c.d@e-f|ä@ö|a@|@b|a+@b@c|x.@y|+0200|-0700|ago|AGO|days ago|day|years|page|of|messages
-    replies|comment|comments|attachments|May|june|Sept.|septembers|Januaryyyyyy|Januaryyyyyyy|juneabcdefg
-    dec.,|ſept|Page 1 of 22|7 June 2024|12. May, 2024|June 7, 2024|Jun 7 2024|3 days ago|1234 messages
-    12 repliesx|On|wrote:|From:|To:|cc|---|x:|10:00–12:30|{n}@{n}""".format(n="n" * 64).split("|")
+STAMPS = (
+    "a@b.org|ab+c.d@e-f|ä@ö|a@|@b|a+@b@c|x.@y|+0200|-0700|ago|AGO|days ago|day|years|page|of|"
+    "messages|replies|comment|comments|attachments|May|june|Sept.|septembers|Januaryyyyyy|"
+    "Januaryyyyyyy|juneabcdefg|dec.,|\u017fept|Page 1 of 22|7 June 2024|12. May, 2024|June 7, 2024|"
+    "Jun 7 2024|3 days ago|1234 messages|12 repliesx|On|wrote:|From:|To:|cc|---|x:|"
+    f"10:00\u201312:30|{'n' * 64}@{'n' * 64}"
 )
-FORMS = st.sampled_from(
-    """Hi|Dear|thanks|Thank you|sorry|regards,|Yours,|cheers ,|Best wishes,|Anna|ÉMILE|émile|ǅ|Ⓐ|head
-    Q:|Problem|exercise|You are|you are a|act as|imagine you are|pretend|SYSTEM|system you are|poet
-    expert|bot|p.s|P.S|than\u212as|``````|```|~~~|```c++|``` py x|~~~~js|# |###### |#######|>|> |>>>|* |*
-    **|***|****|- |-|+ |"|'|`|\"\"\"|“|”|–|…|_|\\|$|x|sort|İ|ß|名|答案：|word's|3rd""".split("|")
+FORMS = (
+    "Hi|Dear|thanks|Thank you|sorry|regards,|Yours,|cheers ,|Best wishes,|Anna|ÉMILE|émile|ǅ|"
+    "head|Q:|Problem|exercise|You are|you are a|act as|imagine you are|pretend|SYSTEM|"
+    "system you are|poet|expert|bot|p.s|P.S|than\u212as|``````|```|~~~|```c++|``` py x|~~~~js|"
+    '# |###### |#######|>|> |>>>|* |*|**|***|****|- |-|+ |"|\'|`|"""|'
+    "\u201c|\u201d|\u2013|\u2026|_|\\|$|x|sort|İ|ß|"
+    "名|答案\uff1a|word's|3rd"
 )
-ENDS = st.sampled_from(
-    """. |.|! |?|: |; |;\t|, |\n|\n\n|\r\n|\r| |  |\t|\n |\n\t|\x0b|\x0c|\x1c|\x1f|\x85|\xa0|\u2028|\u3000
-    \u200b|\x00|\ufeff|\ud800|\udfff|\ufffd|,\n|,\n|\n""".split("|")
+ENDS = (
+    ". |.|! |?|: |; |;\t|, |\n|\n\n|\r\n|\r| |  |\t|\n |\n\t|\x0b|\x0c|\x1c|\x1f|\x85|\xa0|\u2028|"
+    "\u3000|\u200b|\x00|\ufeff|\ud800|\udfff|\ufffd|,\n|,\n|\n"
 )
+PIECES = (FORMS, FORMS, ENDS, ENDS, NUMBERS.replace(" ", "|"), STAMPS)
 TEXTS = st.lists(
     st.one_of(
-        FORMS, FORMS, ENDS, ENDS, NUMBERS, STAMPS, st.sampled_from(sorted(WORDS)), ALIKE,
-        st.sampled_from(BLANKS), st.text(ALIKE, max_size=6),
+        *(st.sampled_from(pieces.split("|")) for pieces in PIECES),
+        st.sampled_from(sorted(WORDS)), st.sampled_from(BLANKS), st.text(ALIKE, max_size=6),
     ),
     max_size=30,
 ).map("".join)  # fmt: skip
@@ -58,7 +62,7 @@ def characters(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(TEXTS)
 @example("")
 @example("Hi")

@@ -1,10 +1,10 @@
 r"""The rules by which a text is read, in plain Python: the oracle of the core's.
 
-Not here: tokens. The rules are stated in the core (``cut.rs``, ``courtesy/mod.rs``, ``reading.rs``),
-and the words that they name stand there alone (``courtesy/words.rs``).
+Not here: tokens. The core states the rules (``cut.rs``, ``courtesy/mod.rs``, ``reading.rs``), and
+the words that they name stand there alone (``courtesy/words.rs``).
 
-Python's letters are not quite the core's: a mark or a symbol that Unicode counts as alphabetic is a
-part of a word there, and newer versions have more letters. `ALIKE` are the characters without these.
+Python's letters are not quite the core's: a mark or a symbol that Unicode counts as alphabetic is
+a part of a word there, and newer versions have more letters. `ALIKE` are the others.
 """
 
 from __future__ import annotations
