@@ -10,9 +10,24 @@ pub(super) mod x86_64;
 pub(super) mod x86_64_int8;
 
 use super::scalar::LANES;
+use super::top_k::Collector;
 
-/// Copy the last `len % LANES` values of a row, padded with zeros: `0 - 0` adds nothing to a
-/// partial sum, so padding does not change the distance.
+/// Keeps the dot product of each row at the row's index.
+struct Products<'a>(&'a mut [f32]);
+
+impl Collector for Products<'_> {
+    #[inline]
+    fn offer(&mut self, index: usize, product: f32) {
+        self.0[index] = product;
+    }
+
+    fn worst(&self) -> f32 {
+        f32::INFINITY
+    }
+}
+
+/// Copy the last `len % LANES` values of a row, padded with zeros: `0 - 0` and `0 * 0` add nothing
+/// to a partial sum, which is never -0, so padding changes neither distance nor dot product.
 #[inline]
 fn padded_tail(row: &[f32]) -> [f32; LANES] {
     let mut tail = [0.0; LANES];

@@ -1,9 +1,9 @@
-//! Distance kernels for `x86_64`: AVX2 and AVX-512F.
+//! Kernels for `x86_64`, AVX2 and AVX-512F: distances, and dot products, of a query and rows.
 //!
 //! Not here: the choice between them (`dispatch.rs`), and int8 codes (`x86_64_int8.rs`).
 //!
 //! Four rows are scored at once, so that each block of the query is loaded once for four
-//! centroids, and four chains of additions overlap.
+//! rows, and four chains of additions overlap.
 
 #![expect(
     unsafe_code,
@@ -18,7 +18,7 @@ use std::arch::x86_64::{
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{blocks, padded_tail};
+use super::{Products, blocks, padded_tail};
 use crate::nearest::level::{Avx2, Avx512};
 use crate::nearest::scalar::LANES;
 use crate::nearest::top_k::Collector;
@@ -62,10 +62,11 @@ fn load_512(block: &[f32; LANES]) -> __m512 {
     unsafe { _mm512_loadu_ps(block.as_ptr()) }
 }
 
-/// Offer the squared distances of `N` rows, scored at once with AVX2.
+/// Offer the squared distances, or if `PRODUCT` the dot products, of `N` rows, scored at once with
+/// AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn offer_avx2<K: Collector, const N: usize>(
+fn offer_avx2<K: Collector, const N: usize, const PRODUCT: bool>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
@@ -75,8 +76,13 @@ fn offer_avx2<K: Collector, const N: usize>(
     let mut low = [_mm256_setzero_ps(); N];
     let mut high = [_mm256_setzero_ps(); N];
     let step = |x: __m256, y: __m256, p: __m256| {
-        let t = _mm256_sub_ps(x, y);
-        _mm256_add_ps(p, _mm256_mul_ps(t, t))
+        let (x, y) = if PRODUCT {
+            (x, y)
+        } else {
+            let t = _mm256_sub_ps(x, y);
+            (t, t)
+        };
+        _mm256_add_ps(p, _mm256_mul_ps(x, y))
     };
     let (query_blocks, row_blocks) = blocks(query, rows);
     for (at, block) in query_blocks.iter().enumerate() {
@@ -101,10 +107,10 @@ fn offer_avx2<K: Collector, const N: usize>(
     }
 }
 
-/// Offer the squared distances of `N` rows, scored at once with AVX-512F.
+/// As [`offer_avx2`], with AVX-512F.
 #[inline]
 #[target_feature(enable = "avx512f,avx2")]
-fn offer_avx512<K: Collector, const N: usize>(
+fn offer_avx512<K: Collector, const N: usize, const PRODUCT: bool>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
@@ -113,8 +119,13 @@ fn offer_avx512<K: Collector, const N: usize>(
 ) {
     let mut partial = [_mm512_setzero_ps(); N];
     let step = |x: __m512, y: __m512, p: __m512| {
-        let t = _mm512_sub_ps(x, y);
-        _mm512_add_ps(p, _mm512_mul_ps(t, t))
+        let (x, y) = if PRODUCT {
+            (x, y)
+        } else {
+            let t = _mm512_sub_ps(x, y);
+            (t, t)
+        };
+        _mm512_add_ps(p, _mm512_mul_ps(x, y))
     };
     let (query_blocks, row_blocks) = blocks(query, rows);
     for (at, block) in query_blocks.iter().enumerate() {
@@ -141,14 +152,18 @@ fn offer_avx512<K: Collector, const N: usize>(
 macro_rules! walk {
     ($name:ident, $walk_rows:ident, $features:literal, $offer:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
+        fn $name<K: Collector, const PRODUCT: bool>(
+            query: &[f32],
+            rows: &[f32],
+            mut collector: K,
+        ) -> K {
             let dim = query.len();
             let tail = padded_tail(query);
-            let mut blocks = centroids.chunks_exact(ROWS * dim);
+            let mut blocks = rows.chunks_exact(ROWS * dim);
             let mut index = 0;
             for block in &mut blocks {
                 let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-                $offer::<K, ROWS>(
+                $offer::<K, ROWS, PRODUCT>(
                     query,
                     &tail,
                     rows,
@@ -158,7 +173,7 @@ macro_rules! walk {
                 index += ROWS;
             }
             for row in blocks.remainder().chunks_exact(dim) {
-                $offer::<K, 1>(query, &tail, [row], [index], &mut collector);
+                $offer::<K, 1, PRODUCT>(query, &tail, [row], [index], &mut collector);
                 index += 1;
             }
             collector
@@ -177,10 +192,10 @@ macro_rules! walk {
             let (blocks, rest) = indices.as_chunks::<ROWS>();
             for &block in blocks {
                 let indices = block.map(|index| index as usize);
-                $offer::<K, ROWS>(query, &tail, block.map(row), indices, collector);
+                $offer::<K, ROWS, false>(query, &tail, block.map(row), indices, collector);
             }
             for &index in rest {
-                $offer::<K, 1>(query, &tail, [row(index)], [index as usize], collector);
+                $offer::<K, 1, false>(query, &tail, [row(index)], [index as usize], collector);
             }
         }
     };
@@ -196,7 +211,7 @@ pub(in crate::nearest) fn search_avx2<K: Collector>(
     collector: K,
 ) -> K {
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
-    unsafe { walk_avx2(query, centroids, collector) }
+    unsafe { walk_avx2::<K, false>(query, centroids, collector) }
 }
 
 pub(in crate::nearest) fn search_avx512<K: Collector>(
@@ -207,7 +222,7 @@ pub(in crate::nearest) fn search_avx512<K: Collector>(
 ) -> K {
     // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
     // target features.
-    unsafe { walk_avx512(query, centroids, collector) }
+    unsafe { walk_avx512::<K, false>(query, centroids, collector) }
 }
 
 pub(in crate::nearest) fn score_avx2<K: Collector>(
@@ -230,4 +245,19 @@ pub(in crate::nearest) fn score_avx512<K: Collector>(
 ) {
     // SAFETY: as in `search_avx512`.
     unsafe { walk_rows_avx512(query, centroids, indices, collector) }
+}
+
+pub(in crate::nearest) fn products_avx2(_: Avx2, x: &[f32], rows: &[f32], products: &mut [f32]) {
+    // SAFETY: as in `search_avx2`.
+    unsafe { walk_avx2::<_, true>(x, rows, Products(products)) };
+}
+
+pub(in crate::nearest) fn products_avx512(
+    _: Avx512,
+    x: &[f32],
+    rows: &[f32],
+    products: &mut [f32],
+) {
+    // SAFETY: as in `search_avx512`.
+    unsafe { walk_avx512::<_, true>(x, rows, Products(products)) };
 }
