@@ -54,8 +54,13 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn count_not_above(bounds: &[f32], limit: f32) -> u32 {
-                bounds::count_not_above(bounds, limit)
+            pub(super) fn limit_of_lowest(bounds: &[f32], count: usize) -> f32 {
+                bounds::limit_of_lowest(bounds, count)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn not_above<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
+                bounds::not_above(bounds, limit)
             }
 
             #[target_feature(enable = $features)]
@@ -126,9 +131,14 @@ pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
     by_level!(level, bounds::argmin(bounds))
 }
 
-/// As [`bounds::count_not_above`].
-pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], limit: f32) -> u32 {
-    by_level!(level, bounds::count_not_above(bounds, limit))
+/// As [`bounds::limit_of_lowest`].
+pub(super) fn limit_of_lowest(level: SimdLevel, bounds: &[f32], count: usize) -> f32 {
+    by_level!(level, bounds::limit_of_lowest(bounds, count))
+}
+
+/// As [`bounds::not_above`].
+pub(super) fn not_above<const N: usize>(level: SimdLevel, bounds: &[f32], limit: f32) -> [u16; N] {
+    by_level!(level, bounds::not_above(bounds, limit))
 }
 
 /// As [`bounds::lower_bounds`].

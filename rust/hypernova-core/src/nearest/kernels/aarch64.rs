@@ -14,7 +14,7 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{Products, blocks, padded_tail};
+use super::{Products, blocks, offer_all, padded_tail, rising, rows_at, split_rows};
 use crate::nearest::level::Neon;
 use crate::nearest::scalar::LANES;
 use crate::nearest::top_k::Collector;
@@ -84,9 +84,11 @@ fn offer<K: Collector, const N: usize, const PRODUCT: bool>(
             }
         }
     }
-    for (i, partial) in partial.into_iter().enumerate() {
-        collector.offer(indices[i], sum(partial));
+    let mut sums = [0.0; N];
+    for i in 0..N {
+        sums[i] = sum(partial[i]);
     }
+    offer_all(indices, &sums, collector);
 }
 
 #[target_feature(enable = "neon")]
@@ -96,14 +98,8 @@ fn walk<K: Collector, const PRODUCT: bool>(query: &[f32], rows: &[f32], mut coll
     let mut blocks = rows.chunks_exact(ROWS * dim);
     let mut index = 0;
     for block in &mut blocks {
-        let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-        offer::<K, ROWS, PRODUCT>(
-            query,
-            &tail,
-            rows,
-            std::array::from_fn(|i| index + i),
-            &mut collector,
-        );
+        let rows = split_rows::<ROWS>(block, dim);
+        offer::<K, ROWS, PRODUCT>(query, &tail, rows, rising(index), &mut collector);
         index += ROWS;
     }
     for row in blocks.remainder().chunks_exact(dim) {
@@ -132,14 +128,15 @@ fn walk_indices<K: Collector>(
 ) {
     let dim = query.len();
     let tail = padded_tail(query);
-    let row = |index: u32| &centroids[index as usize * dim..][..dim];
     let (blocks, rest) = indices.as_chunks::<ROWS>();
     for &block in blocks {
-        let indices = block.map(|index| index as usize);
-        offer::<K, ROWS, false>(query, &tail, block.map(row), indices, collector);
+        let indices = [block[0] as usize, block[1] as usize];
+        let rows = rows_at(centroids, dim, block);
+        offer::<K, ROWS, false>(query, &tail, rows, indices, collector);
     }
     for &index in rest {
-        offer::<K, 1, false>(query, &tail, [row(index)], [index as usize], collector);
+        let rows = rows_at(centroids, dim, [index]);
+        offer::<K, 1, false>(query, &tail, rows, [index as usize], collector);
     }
 }
 

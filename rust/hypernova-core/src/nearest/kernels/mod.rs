@@ -46,3 +46,36 @@ fn blocks<'a, const N: usize>(
     let query = query.as_chunks().0;
     (query, rows.map(|row| &row.as_chunks().0[..query.len()]))
 }
+
+// The closures of the functions below must not be written inside a kernel: there they would have its
+// target features, and `from_fn` and `map`, which have not, would call each instead of inlining it.
+
+/// Split `N` rows.
+#[inline]
+fn split_rows<const N: usize>(rows: &[f32], dim: usize) -> [&[f32]; N] {
+    std::array::from_fn(|i| &rows[i * dim..][..dim])
+}
+
+/// The rows of a matrix at some indices.
+#[inline]
+fn rows_at<const N: usize>(matrix: &[f32], dim: usize, indices: [u32; N]) -> [&[f32]; N] {
+    indices.map(|index| &matrix[index as usize * dim..][..dim])
+}
+
+/// The indices from `first` on.
+#[inline]
+fn rising<const N: usize>(first: usize) -> [usize; N] {
+    std::array::from_fn(|i| first + i)
+}
+
+/// Offer values with their indices.
+#[inline]
+fn offer_all<K: Collector, const N: usize>(
+    indices: [usize; N],
+    values: &[f32; N],
+    collector: &mut K,
+) {
+    for (index, &value) in indices.into_iter().zip(values) {
+        collector.offer(index, value);
+    }
+}
