@@ -4,25 +4,29 @@
 //! under *Meaning*.
 
 use crate::artifact::Artifact;
-use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, dot};
+use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, known_means, products, weighted_sums};
 use crate::profile::{Groups, Profile};
 
-/// The estimates that the decision rule reads, by index of a model.
+/// Maximum number of models whose estimates are computed at a time: their values are on the stack.
+pub(crate) const PIECE: usize = 32;
+
+/// The estimates that the decision rule reads.
+///
+/// Those of several models are computed together: of the models from `from` on, one for each place
+/// of `into`, which has at most [`PIECE`].
 pub(crate) trait Estimates {
-    /// Success estimate: profile and linear correction, 0 to 1.
-    fn success(&self, model: usize) -> f64 {
-        (self.profile(model) + self.correction(model)).clamp(0.0, 1.0)
-    }
+    /// Success estimates: profile and linear correction, 0 to 1.
+    fn successes(&self, from: usize, into: &mut [f64]);
+    /// Standard errors of the paired gains over the default model.
+    fn gain_errors(&self, from: usize, into: &mut [f64]);
+    /// Expected costs of a task in USD; NaN where unknown.
+    fn costs(&self, from: usize, into: &mut [f64]);
+    /// Expected latencies of a task in seconds; NaN where unknown.
+    fn latencies(&self, from: usize, into: &mut [f64]);
     /// Success by the profiles.
     fn profile(&self, model: usize) -> f64;
     /// Linear correction of the success.
     fn correction(&self, model: usize) -> f64;
-    /// Standard error of the paired gain over the default model.
-    fn gain_error(&self, model: usize) -> f64;
-    /// Expected cost of a task in USD, if known.
-    fn cost(&self, model: usize) -> Option<f64>;
-    /// Expected latency of a task in seconds, if known.
-    fn latency(&self, model: usize) -> Option<f64>;
     /// Number of outcomes.
     fn count(&self, model: usize) -> f64;
     /// Mean input tokens of a task, if known.
@@ -31,6 +35,27 @@ pub(crate) trait Estimates {
     fn output_tokens(&self, model: usize) -> Option<f64>;
     /// Whether they are those of the group that the caller named: the kind of the prompt is known.
     fn are_of_group(&self) -> bool;
+
+    /// Expected cost of a task in USD, if known.
+    fn cost(&self, model: usize) -> Option<f64> {
+        known(one(|into| self.costs(model, into)))
+    }
+    /// Expected latency of a task in seconds, if known.
+    fn latency(&self, model: usize) -> Option<f64> {
+        known(one(|into| self.latencies(model, into)))
+    }
+}
+
+/// The value of one model.
+fn one(of: impl FnOnce(&mut [f64])) -> f64 {
+    let mut value = [0.0];
+    of(&mut value);
+    value[0]
+}
+
+/// A value that is NaN where it is unknown.
+pub(crate) fn known(value: f64) -> Option<f64> {
+    (!value.is_nan()).then_some(value)
 }
 
 /// Estimates by one row of the profiles: of a cluster or the whole table, without blending and
@@ -75,31 +100,45 @@ impl<'a> RowEstimates<'a> {
     }
 }
 
+impl RowEstimates<'_> {
+    fn copy(&self, table: &[f32], from: usize, into: &mut [f64]) {
+        let values = &table[self.start + from..][..into.len()];
+        for (value, &own) in into.iter_mut().zip(values) {
+            *value = own.into();
+        }
+    }
+
+    fn value(&self, table: &[f32], model: usize) -> f64 {
+        table[self.start + model].into()
+    }
+}
+
 impl Estimates for RowEstimates<'_> {
-    fn success(&self, model: usize) -> f64 {
-        let profile = self.profile(model);
-        let corrected = |own: &Correction<'_>| (profile + own.of(model)).clamp(0.0, 1.0);
-        self.correction.as_ref().map_or(profile, corrected)
+    fn successes(&self, from: usize, into: &mut [f64]) {
+        self.copy(self.profile.success, from, into);
+        if let Some(correction) = &self.correction {
+            correction.apply(from, into);
+        }
+    }
+
+    fn gain_errors(&self, from: usize, into: &mut [f64]) {
+        self.copy(self.profile.gain_error, from, into);
+    }
+
+    fn costs(&self, from: usize, into: &mut [f64]) {
+        self.copy(self.profile.cost, from, into);
+    }
+
+    fn latencies(&self, from: usize, into: &mut [f64]) {
+        self.copy(self.profile.latency, from, into);
     }
 
     fn profile(&self, model: usize) -> f64 {
-        f64::from(self.profile.success[self.start + model])
+        self.value(self.profile.success, model)
     }
 
     fn correction(&self, model: usize) -> f64 {
         self.correction.as_ref().map_or(0.0, |own| own.of(model))
-    }
-
-    fn gain_error(&self, model: usize) -> f64 {
-        f64::from(self.profile.gain_error[self.start + model])
-    }
-
-    fn cost(&self, model: usize) -> Option<f64> {
-        known(self.profile.cost[self.start + model])
-    }
-
-    fn latency(&self, model: usize) -> Option<f64> {
-        known(self.profile.latency[self.start + model])
     }
 
     fn count(&self, model: usize) -> f64 {
@@ -107,11 +146,11 @@ impl Estimates for RowEstimates<'_> {
     }
 
     fn input_tokens(&self, model: usize) -> Option<f64> {
-        known(self.profile.input_tokens?[self.start + model])
+        known(self.value(self.profile.input_tokens?, model))
     }
 
     fn output_tokens(&self, model: usize) -> Option<f64> {
-        known(self.profile.output_tokens?[self.start + model])
+        known(self.value(self.profile.output_tokens?, model))
     }
 
     fn are_of_group(&self) -> bool {
@@ -119,13 +158,10 @@ impl Estimates for RowEstimates<'_> {
     }
 }
 
-fn known(value: f32) -> Option<f64> {
-    (!value.is_nan()).then(|| f64::from(value))
-}
-
 /// Estimates by the profiles of the nearest clusters, weighted by their shares, with the linear
 /// correction.
 pub(crate) struct BlendedEstimates<'a> {
+    level: SimdLevel,
     profile: Profile<'a>,
     /// Offset of each cluster's row in the tables, and its share.
     shares: [(usize, f64); MAX_TOP_K],
@@ -142,18 +178,36 @@ struct Correction<'a> {
 }
 
 impl Correction<'_> {
-    fn of(&self, model: usize) -> f64 {
+    /// Compute the corrections of the models from `from` on: all in one pass over their slopes.
+    fn fill(&self, from: usize, corrections: &mut [f64]) {
         let dim = self.vector.len();
-        let product = dot(
-            self.level,
-            self.vector,
-            &self.slopes[model * dim..(model + 1) * dim],
-        );
-        if product.is_finite() {
-            f64::from(self.offsets[model]) + f64::from(product)
-        } else {
-            0.0 // overflow, possibly to NaN
+        let count = corrections.len();
+        let mut of_slopes = [0.0; PIECE];
+        let of_slopes = &mut of_slopes[..count];
+        let slopes = &self.slopes[from * dim..][..count * dim];
+        products(self.level, self.vector, slopes, of_slopes);
+        let offsets = &self.offsets[from..][..count];
+        for ((correction, &product), &offset) in
+            corrections.iter_mut().zip(&*of_slopes).zip(offsets)
+        {
+            // Not finite: overflow, possibly to NaN.
+            let sum = f64::from(offset) + f64::from(product);
+            *correction = if product.is_finite() { sum } else { 0.0 };
         }
+    }
+
+    /// Correct the success estimates of the models from `from` on.
+    fn apply(&self, from: usize, successes: &mut [f64]) {
+        let mut corrections = [0.0; PIECE];
+        let corrections = &mut corrections[..successes.len()];
+        self.fill(from, corrections);
+        for (success, correction) in successes.iter_mut().zip(corrections) {
+            *success = (*success + *correction).clamp(0.0, 1.0);
+        }
+    }
+
+    fn of(&self, model: usize) -> f64 {
+        one(|into| self.fill(model, into))
     }
 }
 
@@ -175,6 +229,7 @@ impl<'a> BlendedEstimates<'a> {
         }
         let correction = artifact.offsets().zip(artifact.slopes());
         Self {
+            level: artifact.level(),
             profile: artifact.profile(),
             shares,
             clusters: nearest.len(),
@@ -189,37 +244,19 @@ impl<'a> BlendedEstimates<'a> {
 
     /// The share of each cluster, the nearest first.
     pub(crate) fn shares(&self) -> impl Iterator<Item = f64> + '_ {
-        self.shares[..self.clusters].iter().map(|&(_, share)| share)
+        self.rows().iter().map(|&(_, share)| share)
     }
 
-    /// The share and the value of each cluster for one model.
-    fn values<'b, T: Copy + Into<f64>>(
-        &'b self,
-        table: &'b [T],
-        model: usize,
-    ) -> impl Iterator<Item = (f64, f64)> + 'b {
-        let shares = &self.shares[..self.clusters];
-        shares
-            .iter()
-            .map(move |&(start, share)| (share, table[start + model].into()))
+    /// The clusters that have a share.
+    fn rows(&self) -> &[(usize, f64)] {
+        &self.shares[..self.clusters]
     }
 
-    fn mean<T: Copy + Into<f64>>(&self, table: &[T], model: usize) -> f64 {
-        let terms = self.values(table, model).map(|(share, v)| share * v);
-        terms.fold(0.0, |sum, term| sum + term)
-    }
-
-    /// The weighted mean over the clusters where the value is known.
+    /// The weighted mean of one model's values over the clusters where they are known.
     fn known_mean(&self, table: &[f32], model: usize) -> Option<f64> {
-        let (mut sum, mut shares) = (0.0, 0.0);
-        for (share, value) in self.values(table, model) {
-            if !value.is_nan() {
-                sum += share * value;
-                shares += share;
-            }
-        }
-        // A share can be 0: the exponential underflows for a far cluster.
-        (shares > 0.0).then(|| sum / shares)
+        known(one(|into| {
+            known_means(self.level, self.rows(), &table[model..], into);
+        }))
     }
 }
 
@@ -234,30 +271,43 @@ fn weight(sharpness: f64, squared: f32, nearest: f32) -> f64 {
 }
 
 impl Estimates for BlendedEstimates<'_> {
+    fn successes(&self, from: usize, into: &mut [f64]) {
+        weighted_sums(self.level, self.rows(), &self.profile.success[from..], into);
+        if let Some(correction) = &self.correction {
+            correction.apply(from, into);
+        } else {
+            for success in into {
+                *success = success.clamp(0.0, 1.0);
+            }
+        }
+    }
+
+    fn gain_errors(&self, from: usize, into: &mut [f64]) {
+        let table = &self.profile.gain_error[from..];
+        weighted_sums(self.level, self.rows(), table, into);
+    }
+
+    fn costs(&self, from: usize, into: &mut [f64]) {
+        known_means(self.level, self.rows(), &self.profile.cost[from..], into);
+    }
+
+    fn latencies(&self, from: usize, into: &mut [f64]) {
+        known_means(self.level, self.rows(), &self.profile.latency[from..], into);
+    }
+
     fn profile(&self, model: usize) -> f64 {
-        self.mean(self.profile.success, model)
+        let table = &self.profile.success[model..];
+        one(|into| weighted_sums(self.level, self.rows(), table, into))
     }
 
     fn correction(&self, model: usize) -> f64 {
-        self.correction
-            .as_ref()
-            .map_or(0.0, |correction| correction.of(model))
-    }
-
-    fn gain_error(&self, model: usize) -> f64 {
-        self.mean(self.profile.gain_error, model)
-    }
-
-    fn cost(&self, model: usize) -> Option<f64> {
-        self.known_mean(self.profile.cost, model)
-    }
-
-    fn latency(&self, model: usize) -> Option<f64> {
-        self.known_mean(self.profile.latency, model)
+        self.correction.as_ref().map_or(0.0, |own| own.of(model))
     }
 
     fn count(&self, model: usize) -> f64 {
-        self.mean(self.profile.counts, model)
+        let rows = self.rows().iter();
+        let terms = rows.map(|&(start, share)| share * self.profile.counts[start + model]);
+        terms.fold(0.0, |sum, term| sum + term)
     }
 
     fn input_tokens(&self, model: usize) -> Option<f64> {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use crate::artifact::Artifact;
 use crate::error::Error;
-use crate::estimate::Estimates;
+use crate::estimate::{Estimates, PIECE, known};
 use crate::options::{OnNovel, Price, PromptLength, RouteOptions};
 
 /// A model in a ranking, with its estimates.
@@ -110,6 +110,18 @@ impl Reason {
     }
 }
 
+/// Estimates of adjacent models, as the ranking needs them.
+struct Piece {
+    /// The first of the models.
+    from: usize,
+    success: [f64; PIECE],
+    gain_error: [f64; PIECE],
+    /// The caller's price if given, NaN where unknown; not read unless the options need costs.
+    cost: [f64; PIECE],
+    /// NaN where unknown; not read unless the options need latencies.
+    latency: [f64; PIECE],
+}
+
 /// Ranks models by their estimates under the caller's options.
 struct Ranker<'a, E> {
     estimates: &'a E,
@@ -129,6 +141,8 @@ struct Ranker<'a, E> {
     slowest: f64,
     /// Rank key of the default model.
     default: RankKey,
+    /// The models that were last read.
+    piece: Piece,
 }
 
 /// Tier of a model in the ranking; the lower ranks first.
@@ -146,14 +160,13 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         length: PromptLength,
     ) -> Self {
         let unguarded = novel && options.on_novel == OnNovel::BestOverall;
-        let models = artifact.n_models();
         let policy = artifact.policy();
         let mut this = Self {
             estimates,
             options,
             length,
             prompt_tokens: artifact.prompt_tokens(),
-            models,
+            models: artifact.n_models(),
             guard_z: policy.guard_z,
             margin: if estimates.are_of_group() {
                 0.0
@@ -169,30 +182,61 @@ impl<'a, E: Estimates> Ranker<'a, E> {
                 utility: 0.0,
                 model: policy.default_model as usize,
             },
+            piece: Piece {
+                from: usize::MAX,
+                success: [0.0; PIECE],
+                gain_error: [0.0; PIECE],
+                cost: [0.0; PIECE],
+                latency: [0.0; PIECE],
+            },
         };
-        if options.cost_weight != 0.0 {
-            this.dearest = (0..models).filter_map(|m| this.cost(m)).fold(0.0, f64::max);
+        if options.cost_weight != 0.0 || options.latency_weight != 0.0 {
+            for from in (0..this.models).step_by(PIECE) {
+                let count = this.read(from);
+                // `max` leaves NaN out.
+                let costs = &this.piece.cost[..count];
+                this.dearest = costs.iter().copied().fold(this.dearest, f64::max);
+                let latencies = &this.piece.latency[..count];
+                this.slowest = latencies.iter().copied().fold(this.slowest, f64::max);
+            }
         }
-        if options.latency_weight != 0.0 {
-            this.slowest = (0..models)
-                .filter_map(|m| estimates.latency(m))
-                .fold(0.0, f64::max);
-        }
-        this.default.success = estimates.success(this.default.model);
-        this.default.utility = this.utility(this.default.model, this.default.success);
+        let model = this.default.model;
+        this.read(model / PIECE * PIECE);
+        this.default.success = this.piece.success[model % PIECE];
+        this.default.utility = this.utility(model % PIECE);
         this
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "as a call, decisions under options take 3% more instructions"
-    )]
-    #[inline(always)]
+    /// Read the estimates of the models from `from` on, a multiple of [`PIECE`]. Returns their
+    /// number.
+    fn read(&mut self, from: usize) -> usize {
+        let count = PIECE.min(self.models - from);
+        if self.piece.from == from {
+            return count;
+        }
+        self.piece.from = from;
+        let (estimates, options) = (self.estimates, self.options);
+        estimates.successes(from, &mut self.piece.success[..count]);
+        estimates.gain_errors(from, &mut self.piece.gain_error[..count]);
+        if options.cost_weight != 0.0 || options.max_cost_usd.is_some() {
+            estimates.costs(from, &mut self.piece.cost[..count]);
+            if let Some(prices) = &options.prices {
+                for at in 0..count {
+                    if prices[from + at].is_some() {
+                        self.piece.cost[at] = self.cost(from + at).unwrap_or(f64::NAN);
+                    }
+                }
+            }
+        }
+        if options.latency_weight != 0.0 {
+            estimates.latencies(from, &mut self.piece.latency[..count]);
+        }
+        count
+    }
+
     fn cost(&self, model: usize) -> Option<f64> {
-        let Some(prices) = &self.options.prices else {
-            return self.estimates.cost(model);
-        };
-        match prices[model] {
+        let prices = self.options.prices.as_ref();
+        match prices.and_then(|prices| prices[model]) {
             None => self.estimates.cost(model),
             Some(Price::Task(usd)) => Some(usd),
             Some(Price::Tokens { input, output }) => self.cost_of_tokens(model, input, output),
@@ -200,9 +244,6 @@ impl<'a, E: Estimates> Ranker<'a, E> {
     }
 
     /// The cost by a price for tokens, if the tokens are known.
-    // Cold, so that it stays out of `cost`, which is inlined.
-    #[cold]
-    #[inline(never)]
     fn cost_of_tokens(&self, model: usize, input: f64, output: f64) -> Option<f64> {
         let read = self.input_tokens(model)?;
         let written = self.estimates.output_tokens(model)?;
@@ -228,29 +269,29 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         self.estimates.input_tokens(model)
     }
 
-    fn utility(&self, model: usize, success: f64) -> f64 {
-        let mut utility = success;
+    /// Utility of the model at a place of the piece.
+    fn utility(&self, at: usize) -> f64 {
+        let mut utility = self.piece.success[at];
         if self.options.cost_weight != 0.0 {
-            utility -= self.options.cost_weight * self.cost(model).unwrap_or(self.dearest);
+            let cost = known(self.piece.cost[at]).unwrap_or(self.dearest);
+            utility -= self.options.cost_weight * cost;
         }
         if self.options.latency_weight != 0.0 {
-            let latency = self.estimates.latency(model);
-            utility -= self.options.latency_weight * latency.unwrap_or(self.slowest);
+            let latency = known(self.piece.latency[at]).unwrap_or(self.slowest);
+            utility -= self.options.latency_weight * latency;
         }
         utility
     }
 
-    /// Rank key of a model, whether it meets the limits or not.
-    #[expect(clippy::inline_always, reason = "as `cost`")]
-    #[inline(always)]
-    fn rank_key(&self, model: usize) -> RankKey {
+    /// Rank key of the model at a place of the piece, whether it meets the limits or not.
+    fn rank_key(&self, at: usize) -> RankKey {
+        let model = self.piece.from + at;
         if model == self.default.model {
             return self.default;
         }
-        let success = self.estimates.success(model);
-        let utility = self.utility(model, success);
-        // Computed before it is needed: 2% fewer instructions than inside the condition.
-        let bound = self.bound(model, success);
+        let success = self.piece.success[at];
+        let utility = self.utility(at);
+        let bound = self.bound(success, self.piece.gain_error[at]);
         let proven = !self.unguarded && utility - self.default.utility > bound;
         RankKey {
             tier: if proven { PROVEN } else { OTHER },
@@ -261,23 +302,33 @@ impl<'a, E: Estimates> Ranker<'a, E> {
     }
 
     /// The gain over the default model above which a model is proven.
-    fn bound(&self, model: usize, success: f64) -> f64 {
+    fn bound(&self, success: f64, gain_error: f64) -> f64 {
         // The margin takes from what a model claims to gain in success, and never more than that.
         let claimed = (success - self.default.success).max(0.0);
-        claimed.min(self.margin) + self.guard_z * self.estimates.gain_error(model)
+        claimed.min(self.margin) + self.guard_z * gain_error
     }
 
-    fn is_candidate(&self, key: &RankKey) -> bool {
-        let model = key.model;
+    /// Whether the model at a place of the piece meets the limits.
+    fn is_candidate(&self, at: usize) -> bool {
+        let model = self.piece.from + at;
         if self.options.allowed.as_ref().is_some_and(|a| !a[model]) {
             return false;
         }
         if let Some(limit) = self.options.max_cost_usd
-            && self.cost(model).is_none_or(|cost| cost > limit)
+            && known(self.piece.cost[at]).is_none_or(|cost| cost > limit)
         {
             return false;
         }
-        key.success >= self.options.min_success
+        self.piece.success[at] >= self.options.min_success
+    }
+
+    /// Visit all models by rising index: read each piece, and call `each` with every place in it.
+    fn visit(&mut self, mut each: impl FnMut(&Self, usize)) {
+        for from in (0..self.models).step_by(PIECE) {
+            for at in 0..self.read(from) {
+                each(self, at);
+            }
+        }
     }
 }
 
@@ -324,18 +375,18 @@ pub(crate) fn choose<E: Estimates>(
     length: PromptLength,
     at: usize,
 ) -> Result<Choice, Error> {
-    let ranker = Ranker::new(artifact, estimates, novel, options, length);
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, length);
     let mut first: Option<RankKey> = None;
     let mut taken: Option<RankKey> = None;
-    for model in 0..ranker.models {
-        let key = ranker.rank_key(model);
+    ranker.visit(|ranker, at| {
+        let key = ranker.rank_key(at);
         if first.is_none_or(|f| key.is_before_lower(&f)) {
             first = Some(key);
         }
-        if taken.is_none_or(|t| key.is_before_lower(&t)) && ranker.is_candidate(&key) {
+        if taken.is_none_or(|t| key.is_before_lower(&t)) && ranker.is_candidate(at) {
             taken = Some(key);
         }
-    }
+    });
     let (Some(first), Some(taken)) = (first, taken) else {
         return Err(no_candidate(ranker.models, options));
     };
@@ -381,25 +432,30 @@ pub(crate) fn no_candidate_of(models: usize, allowed: usize, limits: String) -> 
 
 impl<E: Estimates> Ranker<'_, E> {
     /// The conversation's model, if it is a candidate and a switch to `taken` gains too little.
-    fn stay(&self, taken: RankKey) -> Option<RankKey> {
-        let previous = self.options.previous?;
-        if previous as usize == taken.model {
+    fn stay(&mut self, taken: RankKey) -> Option<RankKey> {
+        let previous = self.options.previous? as usize;
+        if previous == taken.model {
             return None;
         }
-        let key = self.rank_key(previous as usize);
+        self.read(previous / PIECE * PIECE);
+        let at = previous % PIECE;
+        let key = self.rank_key(at);
         let gain = taken.utility - key.utility;
-        (self.is_candidate(&key) && gain <= self.options.switch_cost).then_some(key)
+        (self.is_candidate(at) && gain <= self.options.switch_cost).then_some(key)
     }
 
     /// Rank the candidates by the rule, and then put the one at the position that `first` returns
     /// before all others.
-    fn rank(&self, first: impl FnOnce(&Self, &[RankKey]) -> usize) -> Vec<RankingEntry> {
+    fn rank(mut self, first: impl FnOnce(&mut Self, &[RankKey]) -> usize) -> Vec<RankingEntry> {
         let mut keys = Vec::with_capacity(self.models);
-        keys.extend((0..self.models).map(|m| self.rank_key(m)));
-        keys.retain(|key| self.is_candidate(key));
+        self.visit(|ranker, at| {
+            if ranker.is_candidate(at) {
+                keys.push(ranker.rank_key(at));
+            }
+        });
         keys.sort_unstable_by(RankKey::order);
         if !keys.is_empty() {
-            let at = first(self, &keys);
+            let at = first(&mut self, &keys);
             keys[..=at].rotate_right(1);
         }
         let entry = |key: RankKey| RankingEntry {
@@ -414,18 +470,25 @@ impl<E: Estimates> Ranker<'_, E> {
     }
 
     /// Draw among the candidates with the caller's probability, else keep `taken`.
-    fn explore(&self, taken: RankKey, reason: Reason, at: usize) -> Choice {
+    fn explore(&mut self, taken: RankKey, reason: Reason, at: usize) -> Choice {
         let rate = self.options.explore;
-        let candidates = || (0..self.models).filter(|&m| self.is_candidate(&self.rank_key(m)));
-        let count = candidates().count();
+        let mut count = 0;
+        self.visit(|ranker, at| count += usize::from(ranker.is_candidate(at)));
         let share = rate / count as f64;
         let draw = self.options.draw(at);
         // A draw below the rate is spread evenly over the candidates.
         #[expect(clippy::cast_sign_loss, reason = "no draw is negative")]
         let drawn = (draw < rate).then(|| ((draw / share) as usize).min(count - 1));
-        let model = drawn
-            .and_then(|nth| candidates().nth(nth))
-            .unwrap_or(taken.model);
+        let mut model = taken.model;
+        let mut passed = 0;
+        self.visit(|ranker, at| {
+            if ranker.is_candidate(at) {
+                if drawn == Some(passed) {
+                    model = ranker.piece.from + at;
+                }
+                passed += 1;
+            }
+        });
         let was_first = model == taken.model;
         Choice {
             model: model as u32,
@@ -472,22 +535,26 @@ pub(crate) fn model_estimates<E: Estimates>(
     novel: bool,
     options: &RouteOptions,
 ) -> Vec<ModelEstimate> {
-    let ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
-    let mut keys: Vec<_> = (0..ranker.models).map(|m| ranker.rank_key(m)).collect();
-    keys.sort_unstable_by(RankKey::order);
-    let estimate = |key: RankKey| ModelEstimate {
-        model: key.model as u32,
-        profile: estimates.profile(key.model),
-        correction: estimates.correction(key.model),
-        success: key.success,
-        cost_usd: ranker.cost(key.model),
-        latency_s: estimates.latency(key.model),
-        n: estimates.count(key.model),
-        utility: key.utility,
-        gain: key.utility - ranker.default.utility,
-        bound: ranker.bound(key.model, key.success),
-        proven: key.tier == PROVEN,
-        candidate: ranker.is_candidate(&key),
-    };
-    keys.into_iter().map(estimate).collect()
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
+    let mut all = Vec::with_capacity(ranker.models);
+    ranker.visit(|ranker, at| {
+        let key = ranker.rank_key(at);
+        let estimate = ModelEstimate {
+            model: key.model as u32,
+            profile: estimates.profile(key.model),
+            correction: estimates.correction(key.model),
+            success: key.success,
+            cost_usd: ranker.cost(key.model),
+            latency_s: estimates.latency(key.model),
+            n: estimates.count(key.model),
+            utility: key.utility,
+            gain: key.utility - ranker.default.utility,
+            bound: ranker.bound(key.success, ranker.piece.gain_error[at]),
+            proven: key.tier == PROVEN,
+            candidate: ranker.is_candidate(at),
+        };
+        all.push((key, estimate));
+    });
+    all.sort_unstable_by(|(a, _), (b, _)| a.order(b));
+    all.into_iter().map(|(_, estimate)| estimate).collect()
 }

@@ -32,10 +32,10 @@ pub(super) fn slack(dim: usize) -> f32 {
     8.0 * ((dim / LANES + 32) as f32) * (f32::EPSILON / 2.0)
 }
 
-/// Position of the smallest bound; any position if one is NaN.
+/// The least bound of each of sixteen lanes; infinite where it has none but NaN.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn argmin(bounds: &[f32]) -> usize {
+fn lane_minima(bounds: &[f32]) -> [f32; LANES] {
     let (blocks, rest) = bounds.as_chunks::<LANES>();
     let mut lowest = [f32::INFINITY; LANES];
     for block in blocks {
@@ -47,7 +47,14 @@ pub(super) fn argmin(bounds: &[f32]) -> usize {
     for (lowest, &a) in lowest.iter_mut().zip(rest) {
         *lowest = if a < *lowest { a } else { *lowest };
     }
-    let lowest = reduce(lowest, |a, b| if a < b { a } else { b });
+    lowest
+}
+
+/// Position of the smallest bound; any position if one is NaN.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+pub(super) fn argmin(bounds: &[f32]) -> usize {
+    let lowest = reduce(lane_minima(bounds), |a, b| if a < b { a } else { b });
     // By blocks: a search value by value takes longer than all other steps.
     #[expect(
         clippy::needless_bitwise_bool,
@@ -59,13 +66,41 @@ pub(super) fn argmin(bounds: &[f32]) -> usize {
     block + within.unwrap_or(0)
 }
 
-/// Number of bounds that are not above `limit`, so that their rows are not ruled out.
+/// A limit that is not below the smallest `count` of at least as many bounds, and close to the
+/// largest of those: the `count`-th of the least bounds of sixteen lanes. Infinite where it must be.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn count_not_above(bounds: &[f32], limit: f32) -> u32 {
-    // Where either is NaN the row is not ruled out.
-    let ruled_out: u32 = bounds.iter().map(|&b| u32::from(b > limit)).sum();
-    bounds.len() as u32 - ruled_out
+pub(super) fn limit_of_lowest(bounds: &[f32], count: usize) -> f32 {
+    let lowest = lane_minima(bounds);
+    let mut not_above = [0_u32; LANES];
+    for bound in lowest {
+        for i in 0..LANES {
+            not_above[i] += u32::from(bound <= lowest[i]);
+        }
+    }
+    let mut limits = [f32::INFINITY; LANES];
+    for i in 0..LANES {
+        if not_above[i] as usize >= count {
+            limits[i] = lowest[i];
+        }
+    }
+    reduce(limits, |a, b| if a < b { a } else { b })
+}
+
+/// For each sixteen of the bounds, whose number is a multiple, a bit for each that is not above
+/// `limit`, so that its row is not ruled out; also where either is NaN.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+pub(super) fn not_above<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
+    let mut masks = [0; N];
+    for (mask, block) in masks.iter_mut().zip(bounds.as_chunks::<LANES>().0) {
+        let mut bits = [0_u32; LANES];
+        for i in 0..LANES {
+            bits[i] = if block[i] > limit { 0 } else { 1 << i };
+        }
+        *mask = bits.into_iter().fold(0, |all, bit| all | bit) as u16;
+    }
+    masks
 }
 
 /// A query, with the lengths that its bounds need.

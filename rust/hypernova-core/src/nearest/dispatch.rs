@@ -7,6 +7,7 @@
     reason = "calls functions with target features; an expectation would fail where there is none"
 )]
 
+use super::blend;
 use super::bounds::{self, BoundInputs};
 use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
 #[cfg(target_arch = "aarch64")]
@@ -26,7 +27,7 @@ const ROWS_PER_CALL: usize = 64;
 macro_rules! compiled {
     ($module:ident, $features:literal) => {
         mod $module {
-            use super::{BoundInputs, CodedQuery, QueryCodes, bounds, int8, scalar};
+            use super::{BoundInputs, CodedQuery, QueryCodes, blend, bounds, int8, scalar};
 
             #[target_feature(enable = $features)]
             pub(super) fn encode_row(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
@@ -53,8 +54,13 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn count_not_above(bounds: &[f32], limit: f32) -> u32 {
-                bounds::count_not_above(bounds, limit)
+            pub(super) fn limit_of_lowest(bounds: &[f32], count: usize) -> f32 {
+                bounds::limit_of_lowest(bounds, count)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn not_above<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
+                bounds::not_above(bounds, limit)
             }
 
             #[target_feature(enable = $features)]
@@ -63,8 +69,13 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
-                scalar::dot(x, y)
+            pub(super) fn weighted_sums(rows: &[(usize, f64)], table: &[f32], sums: &mut [f64]) {
+                blend::weighted_sums(rows, table, sums);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn known_means(rows: &[(usize, f64)], table: &[f32], means: &mut [f64]) {
+                blend::known_means(rows, table, means);
             }
         }
     };
@@ -120,9 +131,14 @@ pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
     by_level!(level, bounds::argmin(bounds))
 }
 
-/// As [`bounds::count_not_above`].
-pub(super) fn count_not_above(level: SimdLevel, bounds: &[f32], limit: f32) -> u32 {
-    by_level!(level, bounds::count_not_above(bounds, limit))
+/// As [`bounds::limit_of_lowest`].
+pub(super) fn limit_of_lowest(level: SimdLevel, bounds: &[f32], count: usize) -> f32 {
+    by_level!(level, bounds::limit_of_lowest(bounds, count))
+}
+
+/// As [`bounds::not_above`].
+pub(super) fn not_above<const N: usize>(level: SimdLevel, bounds: &[f32], limit: f32) -> [u16; N] {
+    by_level!(level, bounds::not_above(bounds, limit))
 }
 
 /// As [`bounds::lower_bounds`].
@@ -211,9 +227,40 @@ pub(super) fn score_rows<K: Collector>(
     flush(&buffer[..filled]);
 }
 
-/// As [`scalar::dot`].
-pub(crate) fn dot(level: SimdLevel, x: &[f32], y: &[f32]) -> f32 {
-    by_level!(level, scalar::dot(x, y))
+/// Compute the dot product of `x` and of each of `rows`, as [`scalar::dot`] defines it.
+pub(crate) fn products(level: SimdLevel, x: &[f32], rows: &[f32], products: &mut [f32]) {
+    assert!(!x.is_empty() && rows.len() == x.len() * products.len());
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64::products_avx2(cpu, x, rows, products),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => x86_64::products_avx512(cpu, x, rows, products),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => x86_64::products_avx512(cpu.into(), x, rows, products),
+        #[cfg(target_arch = "aarch64")]
+        SimdLevel::Neon(cpu) => aarch64::products_neon(cpu, x, rows, products),
+        _ => scalar::products(x, rows, products),
+    }
+}
+
+/// As [`blend::weighted_sums`].
+pub(crate) fn weighted_sums(
+    level: SimdLevel,
+    rows: &[(usize, f64)],
+    table: &[f32],
+    sums: &mut [f64],
+) {
+    by_level!(level, blend::weighted_sums(rows, table, sums));
+}
+
+/// As [`blend::known_means`].
+pub(crate) fn known_means(
+    level: SimdLevel,
+    rows: &[(usize, f64)],
+    table: &[f32],
+    means: &mut [f64],
+) {
+    by_level!(level, blend::known_means(rows, table, means));
 }
 
 /// Offer the squared distance of every row, by rising index.
@@ -248,19 +295,91 @@ mod tests {
     use super::*;
     use crate::nearest::scalar::{LANES, sum};
 
+    /// Values that overflow now and then, and those of `f32` that are rare: both zeros, denormals.
+    fn value() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            -2.0_f32..2.0,
+            -1e20_f32..1e20,
+            -3e38_f32..3e38,
+            any::<f32>().prop_filter("finite", |v| v.is_finite()),
+            Just(0.0),
+            Just(-0.0),
+        ]
+    }
+
+    /// Bits, those of all NaNs the same.
+    fn bits(value: f32) -> u32 {
+        if value.is_nan() { f32::NAN } else { value }.to_bits()
+    }
+
+    fn bits64(value: f64) -> u64 {
+        if value.is_nan() { f64::NAN } else { value }.to_bits()
+    }
+
     proptest! {
         #[test]
-        fn every_level_gives_the_same_bits(
-            pairs in prop::collection::vec((-1e20_f32..1e20, -1e20_f32..1e20), 0..150)
+        fn products_have_the_same_bits_at_every_level(
+            dim in 1_usize..150,
+            count in 0_usize..14,
+            values in prop::collection::vec(value(), 150 * 15),
         ) {
-            let (x, y): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
-            let mut partial = [0.0_f32; LANES];
-            for j in 0..x.len() {
-                partial[j % LANES] += x[j] * y[j];
-            }
-            let expected = sum(partial).to_bits();
+            let (x, rest) = values.split_at(dim);
+            let rows = &rest[..count * dim];
+            let expected: Vec<u32> = rows
+                .chunks(dim)
+                .map(|row| {
+                    let mut partial = [0.0_f32; LANES];
+                    for j in 0..dim {
+                        partial[j % LANES] += x[j] * row[j];
+                    }
+                    bits(sum(partial))
+                })
+                .collect();
             for level in SimdLevel::available() {
-                prop_assert_eq!(dot(level, &x, &y).to_bits(), expected, "{:?}", level);
+                let mut found = vec![0.5; count];
+                products(level, x, rows, &mut found);
+                let found: Vec<u32> = found.into_iter().map(bits).collect();
+                prop_assert_eq!(&found, &expected, "{:?}", level);
+            }
+        }
+
+        #[test]
+        fn blends_have_the_same_bits_at_every_level(
+            models in 1_usize..40,
+            shares in prop::collection::vec((0_usize..9, prop_oneof![0.0..1.0, Just(0.0)]), 1..17),
+            table in prop::collection::vec(prop_oneof![4 => 0.0_f32..1e6, 1 => Just(f32::NAN)], 400),
+            one_of in 0_usize..3,
+        ) {
+            let rows: Vec<(usize, f64)> =
+                shares.iter().map(|&(row, share)| (row * models + one_of, share)).collect();
+            let count = models - models.min(one_of);
+            let sums: Vec<u64> = (0..count)
+                .map(|i| {
+                    let terms = rows.iter().map(|r| r.1 * f64::from(table[r.0 + i]));
+                    bits64(terms.fold(0.0, |sum, term| sum + term))
+                })
+                .collect();
+            let means: Vec<u64> = (0..count)
+                .map(|i| {
+                    let (mut sum, mut shares) = (0.0, 0.0);
+                    for &(start, share) in &rows {
+                        let value = f64::from(table[start + i]);
+                        if !value.is_nan() {
+                            sum += share * value;
+                            shares += share;
+                        }
+                    }
+                    bits64(if shares > 0.0 { sum / shares } else { f64::NAN })
+                })
+                .collect();
+            for level in SimdLevel::available() {
+                let mut found = vec![0.5; count];
+                weighted_sums(level, &rows, &table, &mut found);
+                let all: Vec<u64> = found.iter().copied().map(bits64).collect();
+                prop_assert_eq!(&all, &sums, "{:?}", level);
+                known_means(level, &rows, &table, &mut found);
+                let all: Vec<u64> = found.iter().copied().map(bits64).collect();
+                prop_assert_eq!(&all, &means, "{:?}", level);
             }
         }
     }

@@ -16,6 +16,7 @@
 //! 2.74 us against 3.03 and 3.13 at 100 x 384, 127 and 130 us against 128 and 138 at
 //! 1,000 x 1,536, where reading the centroids is most of the time.
 
+mod blend;
 mod bounds;
 mod dispatch;
 mod int8;
@@ -26,7 +27,7 @@ mod scalar;
 mod search;
 mod top_k;
 
-pub(crate) use dispatch::dot;
+pub(crate) use dispatch::{known_means, products, weighted_sums};
 pub(crate) use int8::QUERY_BATCH;
 pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Neon, SimdLevel};
 pub(crate) use prune::Pruner;

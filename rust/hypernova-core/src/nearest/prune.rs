@@ -234,8 +234,10 @@ impl Pruner {
         count: usize,
     ) {
         let rows = start..self.scales.len().min(start + BLOCK);
-        let mut bounds = [0.0_f32; BLOCK];
-        let bounds = &mut bounds[..rows.len()];
+        let count_of_rows = rows.len();
+        // Infinite bounds behind the last row fill up whole sixteens.
+        let mut bounds = [f32::INFINITY; BLOCK];
+        let bounds = &mut bounds[..count_of_rows.next_multiple_of(ROWS)];
         let inputs = BoundInputs {
             scales: &self.scales[rows.clone()],
             norms: &self.norms[rows.clone()],
@@ -243,46 +245,80 @@ impl Pruner {
             scale: 2.0 * query.scale,
             length: 2.0 * query.length,
         };
-        dispatch::lower_bounds(level, inputs, dots.as_flattened(), bounds);
+        dispatch::lower_bounds(
+            level,
+            inputs,
+            dots.as_flattened(),
+            &mut bounds[..count_of_rows],
+        );
 
-        let mut lowest_scored = None;
-        let mut distance = collector.worst();
-        if distance == f32::INFINITY {
-            // The rows with the lowest bounds are scored first: the worst of their distances is
-            // the limit for the others.
-            let mut exact = TopK::new(count);
-            if count == 1 {
-                let lowest = (start + dispatch::argmin(level, bounds)) as u32;
-                dispatch::score_rows(level, query.values, centroids, [lowest], &mut exact);
-                lowest_scored = Some(exact.as_slice()[0]);
-            } else {
-                let mut first = TopK::new(count);
-                for (i, &bound) in bounds.iter().enumerate() {
-                    first.offer(start + i, bound);
-                }
-                let lowest = first.as_slice().iter().map(|n| n.index);
-                dispatch::score_rows(level, query.values, centroids, lowest, &mut exact);
-            }
-            distance = exact.worst();
+        let left = |limit| Left(dispatch::not_above(level, bounds, limit)).below(count_of_rows);
+        let score_left = |left: Left, collector: &mut K| {
+            let rows = left.places().map(|at| (start + at) as u32);
+            dispatch::score_rows(level, query.values, centroids, rows, collector);
+        };
+        let distance = collector.worst();
+        if distance < f32::INFINITY {
+            return score_left(left(query.threshold(distance)), collector);
         }
-        let threshold = query.threshold(distance);
-        // With NaN on either side the row is not ruled out.
-        let ruled_out = |bound: f32| bound > threshold;
-        let left = (0..bounds.len()).filter(|&at| !ruled_out(bounds[at]));
-        let mut left = left.peekable();
+        // The rows with the lowest bounds are scored first: the worst of their distances is the
+        // limit for the others.
+        if count > 1 {
+            let first = left(dispatch::limit_of_lowest(level, bounds, count));
+            score_left(first, collector);
+            let threshold = query.threshold(collector.worst());
+            return score_left(left(threshold).without(first), collector);
+        }
+        let at = dispatch::argmin(level, bounds);
+        let mut lowest = Top1::new();
+        let row = (start + at) as u32;
+        dispatch::score_rows(level, query.values, centroids, [row], &mut lowest);
+        let left = left(query.threshold(lowest.worst()));
         // Most often only the row with the lowest bound is left; it is not scored again.
-        if let Some(lowest) = lowest_scored {
-            let at = lowest.index as usize - start;
-            if !ruled_out(bounds[at]) && dispatch::count_not_above(level, bounds, threshold) == 1 {
-                collector.offer(start + at, lowest.squared);
-                return;
-            }
-            if let Some(first) = left.next_if_eq(&at) {
-                collector.offer(start + first, lowest.squared);
-            }
+        if left == Left::only(at) {
+            collector.offer(start + at, lowest.0.squared);
+        } else {
+            score_left(left, collector);
         }
-        let left = left.map(|at| (start + at) as u32);
-        dispatch::score_rows(level, query.values, centroids, left, collector);
+    }
+}
+
+/// The rows of a block that are not ruled out, a bit for each.
+#[derive(Clone, Copy, PartialEq)]
+struct Left([u16; BLOCK / ROWS]);
+
+impl Left {
+    fn only(at: usize) -> Self {
+        let mut masks = [0; BLOCK / ROWS];
+        masks[at / ROWS] = 1 << (at % ROWS);
+        Self(masks)
+    }
+
+    /// Without the places from `count` on, which are some of the last sixteen.
+    fn below(mut self, count: usize) -> Self {
+        if !count.is_multiple_of(ROWS) {
+            self.0[count / ROWS] &= (1 << (count % ROWS)) - 1;
+        }
+        self
+    }
+
+    fn without(mut self, others: Self) -> Self {
+        for (mask, other) in self.0.iter_mut().zip(others.0) {
+            *mask &= !other;
+        }
+        self
+    }
+
+    /// Places of the rows, rising.
+    fn places(self) -> impl Iterator<Item = usize> {
+        let masks = self.0.into_iter().enumerate();
+        masks.flat_map(|(block, mut mask)| {
+            std::iter::from_fn(move || {
+                let at = (mask != 0).then(|| mask.trailing_zeros() as usize)?;
+                mask &= mask - 1;
+                Some(block * ROWS + at)
+            })
+        })
     }
 }
 

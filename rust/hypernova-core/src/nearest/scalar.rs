@@ -53,21 +53,22 @@ pub(super) fn score_rows<K: Collector>(
     }
 }
 
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn dot(x: &[f32], y: &[f32]) -> f32 {
+/// Compute the dot product of two vectors of equal length.
+fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut partial = [0.0_f32; LANES];
-    let (x_blocks, x_rest) = x.as_chunks::<LANES>();
-    let (y_blocks, y_rest) = y.as_chunks::<LANES>();
-    for (x, y) in x_blocks.iter().zip(y_blocks) {
-        for i in 0..LANES {
-            partial[i] += x[i] * y[i];
+    for (x, y) in x.chunks(LANES).zip(y.chunks(LANES)) {
+        for ((p, x), y) in partial.iter_mut().zip(x).zip(y) {
+            *p += x * y;
         }
     }
-    for ((p, x), y) in partial.iter_mut().zip(x_rest).zip(y_rest) {
-        *p += x * y;
-    }
     sum(partial)
+}
+
+/// Compute the dot product of `x` and of each of `rows`.
+pub(super) fn products(x: &[f32], rows: &[f32], products: &mut [f32]) {
+    for (product, row) in products.iter_mut().zip(rows.chunks_exact(x.len())) {
+        *product = dot(x, row);
+    }
 }
 
 /// Whether no value is NaN or infinite.

@@ -1,6 +1,6 @@
 //! Collect the nearest centroid, or the k nearest, from the distances of a search.
 //!
-//! Not here: the search. Equal distances stay in the order in which they are offered.
+//! Not here: the search.
 
 /// A centroid and its squared distance from the query.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,16 +11,24 @@ pub struct Nearest {
     pub squared: f32,
 }
 
-/// Collects distances, which a search offers by rising index. None is NaN.
+impl Nearest {
+    fn is_before(self, other: Self) -> bool {
+        let ties = self.squared <= other.squared && self.index < other.index;
+        self.squared < other.squared || ties
+    }
+}
+
+/// Collects distances, none of which is NaN.
 pub(super) trait Collector {
-    /// Take a centroid if it is among the nearest so far.
+    /// Take a centroid if it is among the nearest so far. Each is offered once.
     fn offer(&mut self, index: usize, squared: f32);
 
     /// The distance above which a centroid is not taken; infinite until enough were offered.
     fn worst(&self) -> f32;
 }
 
-/// Collects the nearest; of equal distances, the one offered first.
+/// Collects the nearest; of equal distances, the one offered first: it is offered rows by rising
+/// index.
 #[derive(Clone, Copy)]
 pub(super) struct Top1(pub(super) Nearest);
 
@@ -53,7 +61,8 @@ impl Collector for Top1 {
 /// Largest number of centroids that [`TopK`] collects.
 pub const MAX_TOP_K: usize = 16;
 
-/// Collects the k nearest centroids, sorted by distance. Allocates nothing.
+/// Collects the k nearest centroids, sorted by distance and, where equal, by index, in whatever
+/// order they are offered. Allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct TopK {
     collector: [Nearest; MAX_TOP_K],
@@ -81,26 +90,24 @@ impl TopK {
         &self.collector[..self.len]
     }
 
-    fn insert(&mut self, index: usize, squared: f32) {
+    fn insert(&mut self, new: Nearest) {
         self.len = self.count.min(self.len + 1);
         let mut at = self.len - 1;
-        // Strictly smaller: of equal distances, the one offered first stays first.
-        while at > 0 && squared < self.collector[at - 1].squared {
+        while at > 0 && new.is_before(self.collector[at - 1]) {
             self.collector[at] = self.collector[at - 1];
             at -= 1;
         }
-        self.collector[at] = Nearest {
-            index: index as u32,
-            squared,
-        };
+        self.collector[at] = new;
     }
 }
 
 impl Collector for TopK {
     #[inline]
     fn offer(&mut self, index: usize, squared: f32) {
-        if self.len < self.count || squared < self.collector[self.count - 1].squared {
-            self.insert(index, squared);
+        let index = index as u32;
+        let new = Nearest { index, squared };
+        if self.len < self.count || new.is_before(self.collector[self.count - 1]) {
+            self.insert(new);
         }
     }
 

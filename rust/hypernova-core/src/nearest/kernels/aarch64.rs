@@ -1,4 +1,4 @@
-//! The distance kernel for aarch64: NEON.
+//! The kernel for aarch64, NEON: distances, and dot products, of a query and rows.
 //!
 //! Not here: its choice (`dispatch.rs`). There is no int8 kernel: the plain code is used.
 //!
@@ -14,7 +14,7 @@ use std::arch::aarch64::{
     float32x4_t, vaddq_f32, vdupq_n_f32, vgetq_lane_f32, vld1q_f32, vmulq_f32, vsubq_f32,
 };
 
-use super::{blocks, padded_tail};
+use super::{Products, blocks, offer_all, padded_tail, rising, rows_at, split_rows};
 use crate::nearest::level::Neon;
 use crate::nearest::scalar::LANES;
 use crate::nearest::top_k::Collector;
@@ -45,11 +45,11 @@ fn sum(p: [float32x4_t; PARTS]) -> f32 {
     first + second // width 1
 }
 
-/// Offer the squared distances of `N` rows, scored at once.
+/// Offer the squared distances, or if `PRODUCT` the dot products, of `N` rows, scored at once.
 #[expect(clippy::needless_range_loop, reason = "one index into several arrays")]
 #[inline]
 #[target_feature(enable = "neon")]
-fn offer<K: Collector, const N: usize>(
+fn offer<K: Collector, const N: usize, const PRODUCT: bool>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
@@ -58,8 +58,13 @@ fn offer<K: Collector, const N: usize>(
 ) {
     let mut partial = [[vdupq_n_f32(0.0); PARTS]; N];
     let step = |x: float32x4_t, y: float32x4_t, p: float32x4_t| {
-        let t = vsubq_f32(x, y);
-        vaddq_f32(p, vmulq_f32(t, t))
+        let (x, y) = if PRODUCT {
+            (x, y)
+        } else {
+            let t = vsubq_f32(x, y);
+            (t, t)
+        };
+        vaddq_f32(p, vmulq_f32(x, y))
     };
     let (query_blocks, row_blocks) = blocks(query, rows);
     for (at, block) in query_blocks.iter().enumerate() {
@@ -79,30 +84,26 @@ fn offer<K: Collector, const N: usize>(
             }
         }
     }
-    for (i, partial) in partial.into_iter().enumerate() {
-        collector.offer(indices[i], sum(partial));
+    let mut sums = [0.0; N];
+    for i in 0..N {
+        sums[i] = sum(partial[i]);
     }
+    offer_all(indices, &sums, collector);
 }
 
 #[target_feature(enable = "neon")]
-fn walk<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
+fn walk<K: Collector, const PRODUCT: bool>(query: &[f32], rows: &[f32], mut collector: K) -> K {
     let dim = query.len();
     let tail = padded_tail(query);
-    let mut blocks = centroids.chunks_exact(ROWS * dim);
+    let mut blocks = rows.chunks_exact(ROWS * dim);
     let mut index = 0;
     for block in &mut blocks {
-        let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-        offer::<K, ROWS>(
-            query,
-            &tail,
-            rows,
-            std::array::from_fn(|i| index + i),
-            &mut collector,
-        );
+        let rows = split_rows::<ROWS>(block, dim);
+        offer::<K, ROWS, PRODUCT>(query, &tail, rows, rising(index), &mut collector);
         index += ROWS;
     }
     for row in blocks.remainder().chunks_exact(dim) {
-        offer::<K, 1>(query, &tail, [row], [index], &mut collector);
+        offer::<K, 1, PRODUCT>(query, &tail, [row], [index], &mut collector);
         index += 1;
     }
     collector
@@ -115,7 +116,7 @@ pub(in crate::nearest) fn search_neon<K: Collector>(
     collector: K,
 ) -> K {
     // SAFETY: the CPU has NEON, the only demand of a safe function with a target feature.
-    unsafe { walk(query, centroids, collector) }
+    unsafe { walk::<K, false>(query, centroids, collector) }
 }
 
 #[target_feature(enable = "neon")]
@@ -127,14 +128,15 @@ fn walk_indices<K: Collector>(
 ) {
     let dim = query.len();
     let tail = padded_tail(query);
-    let row = |index: u32| &centroids[index as usize * dim..][..dim];
     let (blocks, rest) = indices.as_chunks::<ROWS>();
     for &block in blocks {
-        let indices = block.map(|index| index as usize);
-        offer::<K, ROWS>(query, &tail, block.map(row), indices, collector);
+        let indices = [block[0] as usize, block[1] as usize];
+        let rows = rows_at(centroids, dim, block);
+        offer::<K, ROWS, false>(query, &tail, rows, indices, collector);
     }
     for &index in rest {
-        offer::<K, 1>(query, &tail, [row(index)], [index as usize], collector);
+        let rows = rows_at(centroids, dim, [index]);
+        offer::<K, 1, false>(query, &tail, rows, [index as usize], collector);
     }
 }
 
@@ -147,4 +149,9 @@ pub(in crate::nearest) fn score_neon<K: Collector>(
 ) {
     // SAFETY: as in `search_neon`.
     unsafe { walk_indices(query, centroids, indices, collector) }
+}
+
+pub(in crate::nearest) fn products_neon(_: Neon, x: &[f32], rows: &[f32], products: &mut [f32]) {
+    // SAFETY: as in `search_neon`.
+    unsafe { walk::<_, true>(x, rows, Products(products)) };
 }

@@ -1,9 +1,9 @@
-//! Distance kernels for `x86_64`: AVX2 and AVX-512F.
+//! Kernels for `x86_64`, AVX2 and AVX-512F: distances, and dot products, of a query and rows.
 //!
 //! Not here: the choice between them (`dispatch.rs`), and int8 codes (`x86_64_int8.rs`).
 //!
 //! Four rows are scored at once, so that each block of the query is loaded once for four
-//! centroids, and four chains of additions overlap.
+//! rows, and four chains of additions overlap.
 
 #![expect(
     unsafe_code,
@@ -11,14 +11,14 @@
 )]
 
 use std::arch::x86_64::{
-    __m128, __m256, __m512, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_shuffle_ps,
-    _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
+    __m256, __m512, _mm_add_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_setzero_ps, _mm_shuffle_ps,
+    _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
     _mm256_loadu_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_sub_ps, _mm512_add_ps,
     _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_loadu_ps,
     _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
-use super::{blocks, padded_tail};
+use super::{Products, blocks, offer_all, padded_tail, rising, rows_at, split_rows};
 use crate::nearest::level::{Avx2, Avx512};
 use crate::nearest::scalar::LANES;
 use crate::nearest::top_k::Collector;
@@ -26,21 +26,28 @@ use crate::nearest::top_k::Collector;
 /// Number of rows that are scored at once.
 const ROWS: usize = 4;
 
-/// Steps 8 (already done by the caller) to 1 of the definition's final sum.
+/// Add up the partial sums of each row: the definition's final sum from width 8 on, for all rows at
+/// once where they share registers.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sum_128(p: __m128) -> f32 {
-    let p = _mm_add_ps(p, _mm_movehl_ps(p, p)); // width 2
-    let p = _mm_add_ss(p, _mm_shuffle_ps::<1>(p, p)); // width 1
-    _mm_cvtss_f32(p)
-}
-
-/// Steps 4 to 1 of the definition's final sum.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn sum_256(p: __m256) -> f32 {
-    let low = _mm256_castps256_ps128(p);
-    sum_128(_mm_add_ps(low, _mm256_extractf128_ps::<1>(p))) // width 4
+fn sums<const N: usize>(partial: [__m256; N]) -> [f32; N] {
+    const { assert!(0 < N && N <= ROWS) };
+    let mut quarters = [_mm_setzero_ps(); ROWS];
+    for i in 0..N {
+        let low = _mm256_castps256_ps128(partial[i]);
+        quarters[i] = _mm_add_ps(low, _mm256_extractf128_ps::<1>(partial[i])); // width 4
+    }
+    let [a, b, c, d] = quarters;
+    let ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a)); // width 2
+    let cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+    let even = _mm_shuffle_ps::<0b10_00_10_00>(ab, cd);
+    let odd = _mm_shuffle_ps::<0b11_01_11_01>(ab, cd);
+    let mut sums = [0.0; ROWS];
+    // SAFETY: four values; the store needs no alignment.
+    unsafe { _mm_storeu_ps(sums.as_mut_ptr(), _mm_add_ps(even, odd)) }; // width 1
+    let mut of_rows = [0.0; N];
+    of_rows.copy_from_slice(&sums[..N]);
+    of_rows
 }
 
 /// Load a block of a row into two registers.
@@ -62,10 +69,11 @@ fn load_512(block: &[f32; LANES]) -> __m512 {
     unsafe { _mm512_loadu_ps(block.as_ptr()) }
 }
 
-/// Offer the squared distances of `N` rows, scored at once with AVX2.
+/// Offer the squared distances, or if `PRODUCT` the dot products, of `N` rows, scored at once with
+/// AVX2.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn offer_avx2<K: Collector, const N: usize>(
+fn offer_avx2<K: Collector, const N: usize, const PRODUCT: bool>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
@@ -75,8 +83,13 @@ fn offer_avx2<K: Collector, const N: usize>(
     let mut low = [_mm256_setzero_ps(); N];
     let mut high = [_mm256_setzero_ps(); N];
     let step = |x: __m256, y: __m256, p: __m256| {
-        let t = _mm256_sub_ps(x, y);
-        _mm256_add_ps(p, _mm256_mul_ps(t, t))
+        let (x, y) = if PRODUCT {
+            (x, y)
+        } else {
+            let t = _mm256_sub_ps(x, y);
+            (t, t)
+        };
+        _mm256_add_ps(p, _mm256_mul_ps(x, y))
     };
     let (query_blocks, row_blocks) = blocks(query, rows);
     for (at, block) in query_blocks.iter().enumerate() {
@@ -96,15 +109,15 @@ fn offer_avx2<K: Collector, const N: usize>(
         }
     }
     for i in 0..N {
-        let squared = sum_256(_mm256_add_ps(low[i], high[i])); // width 8
-        collector.offer(indices[i], squared);
+        low[i] = _mm256_add_ps(low[i], high[i]); // width 8
     }
+    offer_all(indices, &sums(low), collector);
 }
 
-/// Offer the squared distances of `N` rows, scored at once with AVX-512F.
+/// As [`offer_avx2`], with AVX-512F.
 #[inline]
 #[target_feature(enable = "avx512f,avx2")]
-fn offer_avx512<K: Collector, const N: usize>(
+fn offer_avx512<K: Collector, const N: usize, const PRODUCT: bool>(
     query: &[f32],
     query_tail: &[f32; LANES],
     rows: [&[f32]; N],
@@ -113,8 +126,13 @@ fn offer_avx512<K: Collector, const N: usize>(
 ) {
     let mut partial = [_mm512_setzero_ps(); N];
     let step = |x: __m512, y: __m512, p: __m512| {
-        let t = _mm512_sub_ps(x, y);
-        _mm512_add_ps(p, _mm512_mul_ps(t, t))
+        let (x, y) = if PRODUCT {
+            (x, y)
+        } else {
+            let t = _mm512_sub_ps(x, y);
+            (t, t)
+        };
+        _mm512_add_ps(p, _mm512_mul_ps(x, y))
     };
     let (query_blocks, row_blocks) = blocks(query, rows);
     for (at, block) in query_blocks.iter().enumerate() {
@@ -129,37 +147,45 @@ fn offer_avx512<K: Collector, const N: usize>(
             partial[i] = step(x, load_512(&padded_tail(rows[i])), partial[i]);
         }
     }
-    for (i, partial) in partial.into_iter().enumerate() {
-        let low = _mm512_castps512_ps256(partial);
-        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial));
-        let squared = sum_256(_mm256_add_ps(low, _mm256_castpd_ps(high))); // width 8
-        collector.offer(indices[i], squared);
+    let mut halves = [_mm256_setzero_ps(); N];
+    for i in 0..N {
+        let low = _mm512_castps512_ps256(partial[i]);
+        let high = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(partial[i]));
+        halves[i] = _mm256_add_ps(low, _mm256_castpd_ps(high)); // width 8
     }
+    offer_all(indices, &sums(halves), collector);
 }
 
 /// Define the loops over rows, which are the same for both kernels.
 macro_rules! walk {
     ($name:ident, $walk_rows:ident, $features:literal, $offer:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<K: Collector>(query: &[f32], centroids: &[f32], mut collector: K) -> K {
+        fn $name<K: Collector, const PRODUCT: bool>(
+            query: &[f32],
+            rows: &[f32],
+            mut collector: K,
+        ) -> K {
             let dim = query.len();
             let tail = padded_tail(query);
-            let mut blocks = centroids.chunks_exact(ROWS * dim);
             let mut index = 0;
-            for block in &mut blocks {
-                let rows = std::array::from_fn(|i| &block[i * dim..(i + 1) * dim]);
-                $offer::<K, ROWS>(
-                    query,
-                    &tail,
-                    rows,
-                    std::array::from_fn(|i| index + i),
-                    &mut collector,
-                );
+            for rows in rows.chunks(ROWS * dim) {
+                let into = &mut collector;
+                match rows.len() / dim {
+                    ROWS => {
+                        let rows = split_rows::<ROWS>(rows, dim);
+                        $offer::<K, ROWS, PRODUCT>(query, &tail, rows, rising(index), into);
+                    }
+                    3 => {
+                        let rows = split_rows::<3>(rows, dim);
+                        $offer::<K, 3, PRODUCT>(query, &tail, rows, rising(index), into);
+                    }
+                    2 => {
+                        let rows = split_rows::<2>(rows, dim);
+                        $offer::<K, 2, PRODUCT>(query, &tail, rows, rising(index), into);
+                    }
+                    _ => $offer::<K, 1, PRODUCT>(query, &tail, [rows], [index], into),
+                }
                 index += ROWS;
-            }
-            for row in blocks.remainder().chunks_exact(dim) {
-                $offer::<K, 1>(query, &tail, [row], [index], &mut collector);
-                index += 1;
             }
             collector
         }
@@ -173,14 +199,29 @@ macro_rules! walk {
         ) {
             let dim = query.len();
             let tail = padded_tail(query);
-            let row = |index: u32| &centroids[index as usize * dim..][..dim];
-            let (blocks, rest) = indices.as_chunks::<ROWS>();
-            for &block in blocks {
-                let indices = block.map(|index| index as usize);
-                $offer::<K, ROWS>(query, &tail, block.map(row), indices, collector);
-            }
-            for &index in rest {
-                $offer::<K, 1>(query, &tail, [row(index)], [index as usize], collector);
+            for some in indices.chunks(ROWS) {
+                match *some {
+                    [a, b, c, d] => {
+                        let rows = rows_at(centroids, dim, [a, b, c, d]);
+                        let indices = [a as usize, b as usize, c as usize, d as usize];
+                        $offer::<K, ROWS, false>(query, &tail, rows, indices, collector);
+                    }
+                    [a, b, c] => {
+                        let rows = rows_at(centroids, dim, [a, b, c]);
+                        let indices = [a as usize, b as usize, c as usize];
+                        $offer::<K, 3, false>(query, &tail, rows, indices, collector);
+                    }
+                    [a, b] => {
+                        let rows = rows_at(centroids, dim, [a, b]);
+                        let indices = [a as usize, b as usize];
+                        $offer::<K, 2, false>(query, &tail, rows, indices, collector);
+                    }
+                    [a] => {
+                        let rows = rows_at(centroids, dim, [a]);
+                        $offer::<K, 1, false>(query, &tail, rows, [a as usize], collector);
+                    }
+                    _ => {}
+                }
             }
         }
     };
@@ -196,7 +237,7 @@ pub(in crate::nearest) fn search_avx2<K: Collector>(
     collector: K,
 ) -> K {
     // SAFETY: the CPU has AVX2, the only demand of a safe function with a target feature.
-    unsafe { walk_avx2(query, centroids, collector) }
+    unsafe { walk_avx2::<K, false>(query, centroids, collector) }
 }
 
 pub(in crate::nearest) fn search_avx512<K: Collector>(
@@ -207,7 +248,7 @@ pub(in crate::nearest) fn search_avx512<K: Collector>(
 ) -> K {
     // SAFETY: the CPU has AVX-512F and AVX2, the only demands of a safe function with these
     // target features.
-    unsafe { walk_avx512(query, centroids, collector) }
+    unsafe { walk_avx512::<K, false>(query, centroids, collector) }
 }
 
 pub(in crate::nearest) fn score_avx2<K: Collector>(
@@ -230,4 +271,19 @@ pub(in crate::nearest) fn score_avx512<K: Collector>(
 ) {
     // SAFETY: as in `search_avx512`.
     unsafe { walk_rows_avx512(query, centroids, indices, collector) }
+}
+
+pub(in crate::nearest) fn products_avx2(_: Avx2, x: &[f32], rows: &[f32], products: &mut [f32]) {
+    // SAFETY: as in `search_avx2`.
+    unsafe { walk_avx2::<_, true>(x, rows, Products(products)) };
+}
+
+pub(in crate::nearest) fn products_avx512(
+    _: Avx512,
+    x: &[f32],
+    rows: &[f32],
+    products: &mut [f32],
+) {
+    // SAFETY: as in `search_avx512`.
+    unsafe { walk_avx512::<_, true>(x, rows, Products(products)) };
 }

@@ -61,30 +61,55 @@ fn walk_avx2<const GROUPS: usize>(
     }
 }
 
-/// Compute `N` times sixteen rows at once, as `N` chains of additions that overlap.
+/// Split the lines of `N` times sixteen rows.
+// Its closure has no target features, so that it is inlined.
+#[inline]
+fn split_lines<const N: usize>(codes: &[CodeLine], groups: usize) -> [&[CodeLine]; N] {
+    std::array::from_fn(|i| &codes[i * groups..][..groups])
+}
+
+/// Compute `N` times sixteen rows at once, each as `CHAINS` chains of additions that overlap: an
+/// addition takes as long as four to eight others.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn block_vnni<const N: usize, const GROUPS: usize>(
+fn blocks_vnni<const N: usize, const CHAINS: usize, const GROUPS: usize>(
     query: &QueryCodes<GROUPS>,
-    lines: [&[CodeLine]; N],
-    dots: &mut [[i32; ROWS]; N],
+    codes: &[CodeLine],
+    dots: &mut [[i32; ROWS]],
 ) {
-    let start = _mm512_set1_epi32(query.sum.wrapping_mul(-128));
-    let mut sums = [start; N];
-    let groups = lines[0].len();
+    let (dots, _) = dots.as_chunks_mut::<N>();
+    let dots = &mut dots[0];
+    let groups = codes.len() / N;
+    let lines: [&[CodeLine]; N] = split_lines(codes, groups);
     let bytes = &query.bytes()[..groups];
-    let lines = lines.map(|l| &l[..groups]);
-    for at in 0..groups {
-        let k = _mm512_set1_epi32(i32::from_le_bytes(bytes[at].map(i8::cast_unsigned)));
-        for i in 0..N {
-            // SAFETY: a line is 64 bytes; the load needs no alignment.
-            let line = unsafe { _mm512_loadu_si512(lines[i][at].0.as_ptr().cast()) };
-            sums[i] = _mm512_dpbusd_epi32(sums[i], line, k);
+    let mut sums = [[_mm512_set1_epi32(0); CHAINS]; N];
+    let step = |sum, line: &CodeLine, k: [i8; 4]| {
+        let k = _mm512_set1_epi32(i32::from_le_bytes(k.map(i8::cast_unsigned)));
+        // SAFETY: a line is 64 bytes; the load needs no alignment.
+        let line = unsafe { _mm512_loadu_si512(line.0.as_ptr().cast()) };
+        _mm512_dpbusd_epi32(sum, line, k)
+    };
+    let whole = groups / CHAINS * CHAINS;
+    for at in (0..whole).step_by(CHAINS) {
+        for chain in 0..CHAINS {
+            for i in 0..N {
+                let line = &lines[i][at + chain];
+                sums[i][chain] = step(sums[i][chain], line, bytes[at + chain]);
+            }
         }
     }
+    for at in whole..groups {
+        for i in 0..N {
+            sums[i][0] = step(sums[i][0], &lines[i][at], bytes[at]);
+        }
+    }
+    let start = _mm512_set1_epi32(query.sum.wrapping_mul(-128));
     for i in 0..N {
+        let sum = sums[i]
+            .into_iter()
+            .fold(start, |a, b| _mm512_add_epi32(a, b));
         // SAFETY: sixteen values; the store needs no alignment.
-        unsafe { _mm512_storeu_si512(dots[i].as_mut_ptr().cast(), sums[i]) };
+        unsafe { _mm512_storeu_si512(dots[i].as_mut_ptr().cast(), sum) };
     }
 }
 
@@ -95,21 +120,18 @@ fn walk_vnni<const GROUPS: usize>(
     codes: &[CodeLine],
     dots: &mut [[i32; ROWS]],
 ) {
-    let (fours, rest) = dots.as_chunks_mut::<4>();
-    let (codes, codes_rest) = codes.split_at(fours.len() * 4 * groups);
-    for (dots, lines) in fours.iter_mut().zip(codes.chunks_exact(4 * groups)) {
-        let (a, b) = lines.split_at(2 * groups);
-        let ((a, b), (c, d)) = (a.split_at(groups), b.split_at(groups));
-        block_vnni(query, [a, b, c, d], dots);
-    }
-    let (twos, last) = rest.as_chunks_mut::<2>();
-    let (codes, codes_last) = codes_rest.split_at(twos.len() * 2 * groups);
-    for (dots, lines) in twos.iter_mut().zip(codes.chunks_exact(2 * groups)) {
-        let (a, b) = lines.split_at(groups);
-        block_vnni(query, [a, b], dots);
-    }
-    for (dots, lines) in last.iter_mut().zip(codes_last.chunks_exact(groups)) {
-        block_vnni(query, [lines], std::array::from_mut(dots));
+    let pieces = dots.chunks_mut(8).zip(codes.chunks(8 * groups));
+    for (dots, codes) in pieces {
+        match dots.len() {
+            1 => blocks_vnni::<1, 4, GROUPS>(query, codes, dots),
+            2 => blocks_vnni::<2, 4, GROUPS>(query, codes, dots),
+            3 => blocks_vnni::<3, 2, GROUPS>(query, codes, dots),
+            4 => blocks_vnni::<4, 2, GROUPS>(query, codes, dots),
+            5 => blocks_vnni::<5, 1, GROUPS>(query, codes, dots),
+            6 => blocks_vnni::<6, 1, GROUPS>(query, codes, dots),
+            7 => blocks_vnni::<7, 1, GROUPS>(query, codes, dots),
+            _ => blocks_vnni::<8, 1, GROUPS>(query, codes, dots),
+        }
     }
 }
 
@@ -148,7 +170,7 @@ fn blocks_batch_vnni<const N: usize, const GROUPS: usize, const BLOCKS: usize>(
 ) {
     let starts = [0, 1, 2, 3].map(|q: usize| queries[q].sum.wrapping_mul(-128));
     let bytes = [0, 1, 2, 3].map(|q: usize| &queries[q].bytes()[..groups]);
-    let lines: [&[CodeLine]; N] = std::array::from_fn(|i| &codes[(block + i) * groups..][..groups]);
+    let lines: [&[CodeLine]; N] = split_lines(&codes[block * groups..], groups);
     let mut sums = [[_mm512_set1_epi32(0); N]; QUERY_BATCH];
     for at in 0..groups {
         // SAFETY: a line is 64 bytes; the loads need no alignment.
