@@ -1,4 +1,4 @@
-"""`hypernova export-embedder`: turn a sentence-transformers model into an embedder folder.
+"""`hypernova export-embedder`: turn a model of another library into an embedder folder.
 
 Not here: the export itself (`hypernova.export`).
 """
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "export-embedder", help="turn a sentence-transformers model into an embedder folder"
+        "export-embedder",
+        help="turn a model of sentence-transformers or model2vec into an embedder folder",
     )
     parser.add_argument(
         "source",
         metavar="DIR_OR_PACKAGE",
-        help="a folder that sentence-transformers saved, or an installed package that holds one",
+        help="a folder that sentence-transformers or model2vec saved, or an installed package that "
+        "holds one",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the folder to make")
     parser.add_argument(
-        "--int8", action="store_true", help="store weights and multiply with 8 bits"
+        "--int8", action="store_true", help="store weights with 8 bits, and multiply in them"
     )
     parser.add_argument("--name", help="name of the embedder (default: that of the source)")
     parser.add_argument(
@@ -52,7 +54,8 @@ def _export(arguments: argparse.Namespace) -> None:
         prompt=arguments.prompt,
         lead_weight=arguments.lead_weight,
     )
-    print(f"{made.folder}: {made.name}, {made.dim} dimensions, {made.max_tokens} tokens")
+    limit = "any number of" if made.max_tokens is None else made.max_tokens
+    print(f"{made.folder}: {made.name}, {made.dim} dimensions, {limit} tokens")
     if made.prompt:
         print(f"before each text: {made.prompt!r}")
     print(
