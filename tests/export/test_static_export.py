@@ -361,5 +361,8 @@ class TestRefusals:
         add_modules(model, "StaticEmbedding", "Dense")
         self.refused(model, "modules StaticEmbedding, Dense: supported behind StaticEmbedding")
 
+    def test_half_precision(self, model) -> None:
+        self.refused(model, "half precision is for encoders", half=True)
+
     def test_a_prompt_that_is_not_there(self, model) -> None:
         self.refused(model, "no prompt 'query'; it has none", prompt="query")

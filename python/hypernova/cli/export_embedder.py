@@ -26,8 +26,12 @@ def add_to(commands: Commands) -> None:
         "holds one",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the folder to make")
-    parser.add_argument(
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
         "--int8", action="store_true", help="store weights with 8 bits, and multiply in them"
+    )
+    precision.add_argument(
+        "--half", action="store_true", help="compute an encoder in float16: for a GPU"
     )
     parser.add_argument("--name", help="name of the embedder (default: that of the source)")
     parser.add_argument(
@@ -50,6 +54,7 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.source,
         arguments.output,
         int8=arguments.int8,
+        half=arguments.half,
         name=arguments.name,
         prompt=arguments.prompt,
         lead_weight=arguments.lead_weight,

@@ -59,7 +59,7 @@ class _Source(Protocol):
     def max_chars(self) -> int: ...
     @property
     def settings(self) -> dict[str, object]: ...
-    def build(self, *, int8: bool, title: str) -> bytes: ...
+    def build(self, *, int8: bool, half: bool, title: str) -> bytes: ...
     def forward(self, tokens: list[int]) -> Array: ...
 
 
@@ -83,6 +83,7 @@ def export_embedder(
     out: str | os.PathLike[str],
     *,
     int8: bool = False,
+    half: bool = False,
     name: str | None = None,
     prompt: str | None = None,
     lead_weight: float = 0,
@@ -99,6 +100,8 @@ def export_embedder(
         out: The folder to make; a folder that exists must be empty.
         int8: Store weights with 8 bits, at a fourth of the size, and multiply in them. A static
             model that is stored with 8 bits stays as it is either way.
+        half: Compute an encoder in float16, at half the size: for a GPU. A processor computes it
+            in float32, from the rounded weights. Not with ``int8``, nor for a static model.
         name: Name of the embedder; by default that of the folder or package.
         prompt: Name of the model's prompt to put before each text; by default the model's default.
         lead_weight: Extra weight of a text's first line; see models/README.md. With 0, vectors
@@ -121,6 +124,8 @@ def export_embedder(
             f"{error.name} is not installed; pip install 'hypernova-router[export]'"
         ) from error
 
+    if int8 and half:
+        raise ExportError("int8 and half are both asked for; choose one")
     target = Path(out)
     try:
         taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
@@ -139,7 +144,7 @@ def export_embedder(
         name = escaped(Path(source).resolve().name)
     if not name.strip() or not name.isprintable():
         raise ExportError(f"{name!r} is no name of an embedder; give one line of text")
-    model, tokenizer = read.build(int8=int8, title=name), read.tokenizer.encode()
+    model, tokenizer = read.build(int8=int8, half=half, title=name), read.tokenizer.encode()
     settings: dict[str, object] = {
         "format": 1,
         "name": name,

@@ -72,9 +72,9 @@ class SourceModel:
             "special_tokens": True,
         }
 
-    def build(self, *, int8: bool, title: str) -> bytes:
+    def build(self, *, int8: bool, half: bool, title: str) -> bytes:
         """Return the serialised graph."""
-        return build(self.model, int8=int8, title=title)
+        return build(self.model, int8=int8, half=half, title=title)
 
     def forward(self, tokens: list[int]) -> Array:
         """Return the vector of a text by the model's definition: float64 (dim,) of unit length."""

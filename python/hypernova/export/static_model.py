@@ -66,11 +66,19 @@ class StaticModel:
             "special_tokens": False,
         }
 
-    def build(self, *, int8: bool, title: str) -> bytes:
+    def build(self, *, int8: bool, half: bool, title: str) -> bytes:
         """Return the serialised graph: one row for each token, of mapping and weights.
 
         Rows that are stored with 8 bits stay as they are, with the weights as their scales.
+
+        Raises:
+            ExportError: ``half``, or a product of rows and weights is beyond float32.
         """
+        if half:
+            raise ExportError(
+                f"{self.folder}: half precision is for encoders: rows of a static model are "
+                "float32, or with --int8 8 bits"
+            )
         rows = self.embeddings if self.mapping is None else self.embeddings[self.mapping]
         stays = rows.dtype == np.int8
         rows = rows.astype(np.int8 if stays else np.float64)
