@@ -18,6 +18,7 @@ mod convert;
 mod decision;
 mod decisions;
 mod errors;
+mod lookup;
 mod options;
 mod parts;
 mod pickle;
@@ -76,6 +77,8 @@ mod _core {
     use super::decision::{Decision, RankingEntry};
     #[pymodule_export]
     use super::decisions::Decisions;
+    #[pymodule_export]
+    use super::lookup::LookupTable;
     #[pymodule_export]
     use super::nearest_centroids;
     #[pymodule_export]

@@ -9,5 +9,6 @@ mod cut;
 pub mod embedder;
 pub mod onnx;
 mod reading;
+mod sum;
 pub mod table;
 pub mod word_piece;
