@@ -14,6 +14,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from hypernova._core import LookupTable
 from hypernova.embedder import Embedder
 from hypernova.errors import ExportError
 from hypernova.export import export_embedder
@@ -23,13 +24,15 @@ from support.paths import GOLDEN, ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+PROSE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 TEXTS = [
     *json.loads((GOLDEN / "export" / "texts.json").read_text(encoding="utf-8")),
     "a word of nothing known 🙂 and back",
     "tokens by name: [UNK] [PAD] <unk>",
-    "word " * 700,  # more than 512 tokens
-    "é" * 9_000 + " word",  # more than 512 times the median length of a token
-    *(line for line in (ROOT / "docs" / "glossary.md").read_text().splitlines()[::4] if line),
+    PROSE[:3_000],  # more than 512 tokens
+    "é" * 9_000 + " word",
+    PROSE,  # more than 512 times the median length of a token
+    *(line for line in PROSE.splitlines()[::4] if line),
 ]
 DIM = 24
 
@@ -106,6 +109,13 @@ def expected(tokenizer: Tokenizer, rows: np.ndarray, text: str, drop: str | None
     return unit(np.mean([rows[i] for i in ids if i != dropped], axis=0, dtype=np.float64))
 
 
+def tokens_of(model: Any, texts: list[str]) -> list[list[int]]:
+    """Tokens that the package makes of texts before it leaves unknown ones out."""
+    limit = model.max_length
+    cut = texts if limit is None else [t[: limit * model.median_token_length] for t in texts]
+    return [model.tokenizer.encode(text, add_special_tokens=False).ids for text in cut]
+
+
 class TestParity:
     """With the package, whose own sums are float32: it is given the numbers as float64."""
 
@@ -122,6 +132,10 @@ class TestParity:
         ours = Embedder.load(folder / "out")
         for found in (np.stack([ours.embed_one(text) for text in texts]), ours.embed(texts)):
             np.testing.assert_allclose(found, unit(vectors[known]), rtol=0, atol=1e-6)
+        table = LookupTable.open(folder / "out" / "model.onnx")
+        assert table is not None, "the core does not recognise the graph"
+        core = np.stack([table.embed(ids) for ids in tokens_of(theirs, texts)])
+        np.testing.assert_allclose(core, unit(vectors[known]), rtol=0, atol=1e-6)
         return ours
 
     @pytest.mark.parametrize("kind", ["WordPiece", "BPE", "Unigram"])
@@ -201,6 +215,13 @@ class TestLayouts:
         found = Embedder.load(tmp_path / "out").embed_one(self.TEXT)
         assert found == pytest.approx(expected(tokenizer, rows, self.TEXT, "[UNK]"), abs=1e-6)
 
+    def test_texts_reach_beyond_the_limits(self, tokenizers) -> None:
+        """Else a wrong cut would not show."""
+        for tokenizer in tokenizers.values():
+            median = np.median([len(token) for token in tokenizer.get_vocab()])
+            assert len(PROSE) > 512 * median
+            assert len(tokenizer.encode(PROSE[:3_000]).ids) > 512
+
     def test_of_sentence_transformers(self, tokenizer, tmp_path) -> None:
         """No limit on tokens; the unknown one counts; a prompt of the model comes first."""
         rows = rows_of(tokenizer)
@@ -217,7 +238,7 @@ class TestLayouts:
         done = export_embedder(folder, tmp_path / "out")
         assert (done.max_tokens, done.prompt) == (None, "find the ")
         embedder = Embedder.load(tmp_path / "out")
-        for text in (self.TEXT, "word " * 700 + self.TEXT):
+        for text in (self.TEXT, PROSE[:8_000]):
             found = expected(tokenizer, rows, "find the " + text, None)
             assert embedder.embed_one(text) == pytest.approx(found, abs=1e-6)
 
