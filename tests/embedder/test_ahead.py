@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hypernova.embedder import Embedder
-from hypernova.embedder.onnx import embedder as onnx_embedder
+from hypernova.embedder.onnx import backend
 from hypernova.embedder.onnx.ahead import prepare_ahead
 from hypernova.errors import EmbedderError, TextError
 
@@ -36,24 +36,24 @@ class TestVectors:
     @pytest.fixture
     def embedder(self, monkeypatch: pytest.MonkeyPatch) -> Embedder:
         """A processor's, in small windows; as on a GPU from when a test says so."""
-        monkeypatch.setattr(onnx_embedder, "_WINDOW", WINDOW)
-        return Embedder.load("static")
+        monkeypatch.setattr(backend, "_WINDOW", WINDOW)
+        return Embedder.load("static", runtime="onnxruntime")
 
     def test_they_are_the_same_to_the_bit(self, embedder, monkeypatch) -> None:
         expected, counts = embedder.embed(TEXTS), []
-        monkeypatch.setattr(embedder, "_device", "cuda")
+        monkeypatch.setattr(embedder._backend, "device", "cuda")
         found = embedder.embed(TEXTS, progress=counts.append)
         np.testing.assert_array_equal(found, expected)
         assert sum(counts) == len(TEXTS)
 
     def test_no_text_and_one_window(self, embedder, monkeypatch) -> None:
-        monkeypatch.setattr(embedder, "_device", "cuda")
+        monkeypatch.setattr(embedder._backend, "device", "cuda")
         assert embedder.embed([]).shape == (0, embedder.dim)
         assert embedder.embed(TEXTS[:3]).shape == (3, embedder.dim)
 
     @pytest.mark.parametrize("bad", [0, WINDOW - 1, WINDOW, 3 * WINDOW + 1, len(TEXTS) - 1])
     def test_a_text_without_words_is_named(self, embedder, monkeypatch, bad) -> None:
-        monkeypatch.setattr(embedder, "_device", "cuda")
+        monkeypatch.setattr(embedder._backend, "device", "cuda")
         counts: list[int] = []
         texts = [" " if i == bad else text for i, text in enumerate(TEXTS)]
         with pytest.raises(TextError, match=rf"text {bad}\b"):
@@ -63,18 +63,18 @@ class TestVectors:
     def test_the_models_error_comes_before_that_of_a_later_text(
         self, embedder, monkeypatch
     ) -> None:
-        monkeypatch.setattr(embedder, "_device", "cuda")
+        monkeypatch.setattr(embedder._backend, "device", "cuda")
 
         class Failing:
             def run(self, *_: object) -> None:
                 raise RuntimeError("out of memory")
 
-        monkeypatch.setattr(embedder._model, "_session", Failing())
+        monkeypatch.setattr(embedder._backend._model, "_session", Failing())
         with pytest.raises(EmbedderError, match="out of memory"):
             embedder.embed([*TEXTS[:WINDOW], " ", *TEXTS])
 
     def test_an_interrupt_passes_through(self, embedder, monkeypatch) -> None:
-        monkeypatch.setattr(embedder, "_device", "cuda")
+        monkeypatch.setattr(embedder._backend, "device", "cuda")
 
         def interrupt(_: int) -> None:
             raise KeyboardInterrupt

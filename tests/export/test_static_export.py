@@ -238,7 +238,7 @@ class TestLayouts:
         done = export_embedder(folder, tmp_path / "out")
         assert (done.max_tokens, done.prompt) == (None, "find the ")
         embedder = Embedder.load(tmp_path / "out")
-        for text in (self.TEXT, PROSE[:8_000]):
+        for text in (self.TEXT, PROSE[:3_000]):
             found = expected(tokenizer, rows, "find the " + text, None)
             assert embedder.embed_one(text) == pytest.approx(found, abs=1e-6)
 

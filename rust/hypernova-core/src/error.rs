@@ -218,6 +218,12 @@ pub enum Error {
         /// The defect.
         detail: String,
     },
+    /// A `tokenizer.json` is malformed.
+    #[error("not a tokenizer: {detail}; export the embedder again")]
+    Tokenizer {
+        /// The defect, and where it is.
+        detail: String,
+    },
     /// The training metadata are malformed.
     #[error("section META: {detail}")]
     Metadata {

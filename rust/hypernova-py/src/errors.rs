@@ -14,13 +14,15 @@ mod python {
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
+    pyo3::import_exception!(hypernova.errors, TextError);
     pyo3::import_exception!(hypernova.errors, UnpicklingError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
 pub(crate) use python::{
-    ArtifactWriteError, NotFoundError, PolicyError, UnpicklingError, VectorError,
+    ArtifactWriteError, EmbedderError, NotFoundError, PolicyError, TextError, UnpicklingError,
+    VectorError,
 };
 
 #[expect(
@@ -41,6 +43,7 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::PolicyError::new_err(message)
         }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
+        Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
         Error::Model { .. }
         | Error::Tensor { .. }

@@ -2,6 +2,8 @@
 //!
 //! Not here: texts, which have to be cut into tokens first.
 
+use std::sync::Arc;
+
 use hypernova_core as core;
 use hypernova_core::text::table;
 use pyo3::prelude::*;
@@ -21,8 +23,8 @@ use crate::errors::{NotFoundError, raise_of_embedder};
 ///     >>> table = LookupTable.open(files("hypernova") / "bundled" / "static" / "model.onnx")
 ///     >>> table.embed([2023, 2003]).shape == (table.dim,)
 ///     True
-#[pyclass(frozen, module = "hypernova._core")]
-pub(crate) struct LookupTable(table::LookupTable);
+#[pyclass(frozen, weakref, module = "hypernova._core")]
+pub(crate) struct LookupTable(pub(crate) Arc<table::LookupTable>);
 
 #[pymethods]
 impl LookupTable {
@@ -61,7 +63,7 @@ impl LookupTable {
         // SAFETY: as for `Artifact.open`, whose documentation asks the user not to write to a
         // mapped file.
         py.detach(|| unsafe { table::LookupTable::open_with(&path, mmap.0, sha256) })
-            .map(|table| table.map(Self))
+            .map(|table| table.map(|table| Self(Arc::new(table))))
             .map_err(raise_of_embedder)
     }
 

@@ -1,6 +1,6 @@
 """Prepare the next part of a sequence in a thread, while the caller works on the one before.
 
-Not here: what is prepared (tokens, see ``embedder``), and the work (the run of a model).
+Not here: what is prepared (tokens, see ``backend``), and the work (the run of a model).
 """
 
 from __future__ import annotations
