@@ -61,7 +61,7 @@ def agreement(cpu: Embedder, gpu: Embedder, texts: list[str]) -> list[str]:
 
 def stages(embedder: Embedder, texts: list[str]) -> list[str]:
     """Return texts a second: tokens alone, runs alone with each of RUNS, and both together."""
-    tokenizer, model = embedder._tokenizer, embedder._model
+    tokenizer, model = embedder._backend._tokenizer, embedder._backend._model
     limits = model.max_texts, model._max_tokens
     tokens: list[np.ndarray] = []
     taken = [seconds(lambda: tokens.extend(tokenizer.tokenize(t, None)[0] for t in texts))]
@@ -121,7 +121,10 @@ def main() -> None:
         sources = sources + export(arguments.export, Path(exported.name))
     for source in sources:
         print(source, file=sys.stderr)
-        cpu, gpu = (Embedder.load(source, device=device) for device in ("cpu", "cuda"))
+        cpu, gpu = (
+            Embedder.load(source, device=device, runtime="onnxruntime")
+            for device in ("cpu", "cuda")
+        )
         folder = Path(source)
         name = f"{gpu.name}, {folder.name}" if folder.is_dir() else gpu.name
         parity.append([name, *agreement(cpu, gpu, many[:ON_CPU])])
