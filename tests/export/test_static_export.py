@@ -208,6 +208,21 @@ class TestLayouts:
 
     TEXT = "the word of a token 🙂 and a prompt"
 
+    @pytest.mark.parametrize("runtime", ["core", "onnxruntime"])
+    @pytest.mark.parametrize("dtype", [np.float32, np.int8])
+    def test_a_text_of_unknown_words_alone(self, tokenizer, dtype, runtime, tmp_path) -> None:
+        """It has the direction of the unknown token, which counts for nothing beside others."""
+        rows = (rows_of(tokenizer) * 40).astype(dtype)
+        save(tmp_path / "model", tokenizer, {}, embeddings=rows)
+        export_embedder(tmp_path / "model", tmp_path / "out")
+        embedder = Embedder.load(tmp_path / "out", runtime=runtime)
+        unknown = unit(rows[tokenizer.token_to_id("[UNK]")].astype(np.float64))
+        assert embedder.embed_one("🙂") == pytest.approx(unknown, abs=1e-6)
+        assert embedder.embed(["the", "🙂 " * 300])[1] == pytest.approx(unknown, abs=1e-6)
+        text = "🙂 " * 300 + "word"
+        found = expected(tokenizer, rows, text, "[UNK]")
+        assert embedder.embed_one(text) == pytest.approx(found, abs=1e-6)
+
     def test_without_modules(self, tokenizer, tmp_path) -> None:
         rows = rows_of(tokenizer)
         save(tmp_path / "model", tokenizer, {"normalize": True}, embeddings=rows)

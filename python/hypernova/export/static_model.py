@@ -2,8 +2,9 @@
 
 Such a model returns the mean of its tokens' rows. The graph adds them up: mean and sum have one
 direction, and vectors of hypernova have length 1 in any case, so that ``normalize`` of the model
-changes nothing here. Tokens that the model leaves out, its unknown one, have a row of zeros, which
-is the same in a sum.
+changes nothing here. The unknown token, which the model leaves out, keeps its row at 2**-40 of its
+length: beside any other row that is lost in the rounding of float32, and a text of unknown tokens
+alone, whose mean has no direction, gets that of the unknown token.
 
 Not here: the graph (`lookup`).
 """
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_TOKENS = 512  # of model2vec, where the model states none
 NO_LIMIT = 2**31 - 1  # characters
+_FAINT = 2.0**-40  # factor of a row that counts where no other does
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,16 @@ class StaticModel:
             )
         rows = self.embeddings if self.mapping is None else self.embeddings[self.mapping]
         stays = rows.dtype == np.int8
-        rows = rows.astype(np.int8 if stays else np.float64)
+        factors = np.ones(len(rows)) if self.weights is None else self.weights.astype(np.float64)
         if self.dropped is not None:
-            rows[self.dropped] = 0
+            factors[self.dropped] *= _FAINT
         if stays:
-            scale = np.ones(len(rows)) if self.weights is None else self.weights
-            part = LookupPart(name="tokens", rows=rows, scale=scale.astype(np.float32), unit=False)
-            return lookup_graph([part], title)
-        if self.weights is not None:
-            rows *= self.weights[:, None].astype(np.float64)
-            _check_finite(self.folder, "embeddings times weights", rows)
+            scale = factors.astype(np.float32)
+            return lookup_graph(
+                [LookupPart(name="tokens", rows=rows, scale=scale, unit=False)], title
+            )
+        rows = rows * factors[:, None]
+        _check_finite(self.folder, "embeddings times weights", rows)
         if int8:
             part = LookupPart.int8("tokens", rows, unit=False)
         else:
