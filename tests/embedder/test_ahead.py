@@ -25,6 +25,11 @@ WINDOW = 24
 TEXTS = [f"Sort list {i} by {'name ' * (i % 7)}" for i in range(5 * WINDOW + 3)]
 
 
+@pytest.fixture(scope="module")
+def static() -> Embedder:
+    return Embedder.load("static", runtime="onnxruntime")
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
@@ -34,10 +39,10 @@ def no_thread_is_left() -> Iterator[None]:
 
 class TestVectors:
     @pytest.fixture
-    def embedder(self, monkeypatch: pytest.MonkeyPatch) -> Embedder:
+    def embedder(self, static: Embedder, monkeypatch: pytest.MonkeyPatch) -> Embedder:
         """A processor's, in small windows; as on a GPU from when a test says so."""
         monkeypatch.setattr(backend, "_WINDOW", WINDOW)
-        return Embedder.load("static", runtime="onnxruntime")
+        return static
 
     def test_they_are_the_same_to_the_bit(self, embedder, monkeypatch) -> None:
         expected, counts = embedder.embed(TEXTS), []
