@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from benches.paths import sample_tables
+from tokenizers import Tokenizer
 
 import hypernova
 from hypernova.embedder import Embedder, bundled_embedders
@@ -43,8 +44,6 @@ print(json.dumps([first, pages * 4096]))
 def prompts() -> dict[str, list[str]]:
     """Choose real prompts of each length from all sample tables; empty without them."""
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_file(str(bundled_embedders()["static"] / "tokenizer.json"))
     for path in sorted(sample_tables().glob("*/tasks.parquet")):
         import pyarrow.parquet

@@ -88,6 +88,16 @@ class TestParity:
         assert np.sum(found * vectors_of(name), 1).min() > 0.98
         assert 0.98 <= done.worst_cosine <= done.median_cosine < 0.999999
 
+    @pytest.mark.parametrize("name", MODELS)
+    def test_half_precision_is_close_to_the_original(self, name, tmp_path) -> None:
+        done = export_embedder(EXPORTED / name, tmp_path / "out", half=True)
+        found = Embedder.load(tmp_path / "out").embed(TEXTS)
+        assert np.sum(found * vectors_of(name), 1).min() > 0.9999
+        assert 0.9999 < done.worst_cosine < 0.9999999
+        export_embedder(EXPORTED / name, tmp_path / "float32")
+        half, whole = (tmp_path / out / "model.onnx" for out in ("out", "float32"))
+        assert half.stat().st_size < 0.6 * whole.stat().st_size
+
     def test_the_default_prompt_is_put_before(self, tmp_path) -> None:
         done = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
         assert done.prompt == "query: "
@@ -158,6 +168,9 @@ class TestRefusals:
         with pytest.raises(ExportError, match="exists already"):
             export_embedder(model, model.parent / "out")
         assert (model.parent / "out" / "file").read_text() == "mine"
+
+    def test_two_precisions(self, model) -> None:
+        assert_export_refused(model, "int8 and half are both asked for", int8=True, half=True)
 
     def test_an_empty_folder_is_free(self, model) -> None:
         (model.parent / "out").mkdir()
@@ -287,9 +300,8 @@ class TestRefusals:
 class TestCommand:
     @pytest.mark.slow
     def test_it_says_what_it_made(self, tmp_path) -> None:
-        done = run(
-            "export-embedder", EXPORTED / "bert-cls-dense", "-o", tmp_path / "out", "--name", "tiny"
-        )
+        model, out = EXPORTED / "bert-cls-dense", tmp_path / "out"
+        done = run("export-embedder", model, "-o", out, "--name", "tiny", "--half")
         assert done.returncode == 0, done.stderr
         assert "tiny, 8 dimensions, 48 tokens" in done.stdout
         assert "before each text: 'query: '" in done.stdout

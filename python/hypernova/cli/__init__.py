@@ -45,7 +45,7 @@ _COMMANDS = {
     },
     "datasets": {"datasets": "list public outcome data, and convert its files"},
     "export_embedder": {
-        "export-embedder": "turn a sentence-transformers model into an embedder folder"
+        "export-embedder": "turn a model of another library into an embedder folder"
     },
 }
 

@@ -1,4 +1,4 @@
-"""`hypernova export-embedder`: turn a sentence-transformers model into an embedder folder.
+"""`hypernova export-embedder`: turn a model of another library into an embedder folder.
 
 Not here: the export itself (`hypernova.export`).
 """
@@ -19,11 +19,16 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "source",
         metavar="DIR_OR_PACKAGE",
-        help="a folder that sentence-transformers saved, or an installed package that holds one",
+        help="a folder that sentence-transformers or model2vec saved, or an installed package that "
+        "holds one",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="the folder to make")
-    parser.add_argument(
-        "--int8", action="store_true", help="store weights and multiply with 8 bits"
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument(
+        "--int8", action="store_true", help="store weights with 8 bits, and multiply in them"
+    )
+    precision.add_argument(
+        "--half", action="store_true", help="compute an encoder in float16: for a GPU"
     )
     parser.add_argument("--name", help="name of the embedder (default: that of the source)")
     parser.add_argument(
@@ -46,11 +51,13 @@ def _export(arguments: argparse.Namespace) -> None:
         arguments.source,
         arguments.output,
         int8=arguments.int8,
+        half=arguments.half,
         name=arguments.name,
         prompt=arguments.prompt,
         lead_weight=arguments.lead_weight,
     )
-    print(f"{made.folder}: {made.name}, {made.dim} dimensions, {made.max_tokens} tokens")
+    limit = "any number of" if made.max_tokens is None else made.max_tokens
+    print(f"{made.folder}: {made.name}, {made.dim} dimensions, {limit} tokens")
     if made.prompt:
         print(f"before each text: {made.prompt!r}")
     print(

@@ -1,8 +1,9 @@
-"""Turn a sentence-transformers model into an embedder folder: the extra ``export``.
+"""Turn a model of sentence-transformers or model2vec into an embedder folder: extra ``export``.
 
-``reader`` reads the model, ``bert`` builds its graph with ``graph``, ``reference`` computes the
-same in numpy to compare with, and ``export`` runs these steps. ``lookup`` builds graphs that look
-rows up and add them. Not here: anything that serves; only the command line imports this package.
+``files`` finds and reads a model's files. ``reader`` makes an encoder of them, whose graph ``bert``
+builds with ``graph``, and ``reference`` computes the same in numpy to compare with.
+``static_model`` makes a table of tokens of them, whose graph ``lookup`` builds. ``export`` runs
+these steps. Not here: anything that serves; only the command line imports this package.
 """
 
 from hypernova.export.export import ExportResult, export_embedder

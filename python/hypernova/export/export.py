@@ -1,6 +1,6 @@
 """Export a model: read it, write the three files, and check them before they are in place.
 
-Not here: the steps themselves (`reader`, `bert`, `reference`).
+Not here: the steps themselves (`reader`, `bert`, `reference`; `static_model`, `lookup`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from hypernova.embedder import Embedder
 from hypernova.embedder.files import load_tokenizer
 from hypernova.errors import ExportError, MissingExtraError
 from hypernova.paths import cannot_write, check_folder, escaped, path_label, replacing
+
+if TYPE_CHECKING:
+    from hypernova.export.graph import Array
 
 # Texts that check an export: short and long, prose, code, a log, other scripts, odd characters.
 SAMPLES = (
@@ -36,7 +40,27 @@ SAMPLES = (
     "The memory use of the worker grows without bound when the queue is empty. " * 40,
 )
 MIN_COSINE = {False: 0.9999, True: 0.98}  # to the reference, by int8
-CHARS_PER_TOKEN = 32  # far more than any token: the cut saves time and changes no vector
+
+
+class _Source(Protocol):
+    """A model as read from its folder."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def tokenizer(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def max_tokens(self) -> int | None: ...
+    @property
+    def max_chars(self) -> int: ...
+    @property
+    def settings(self) -> dict[str, object]: ...
+    def build(self, *, int8: bool, half: bool, title: str) -> bytes: ...
+    def forward(self, tokens: list[int]) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +70,7 @@ class ExportResult:
     folder: Path
     name: str
     dim: int
-    max_tokens: int
+    max_tokens: int | None  # None: no limit
     prompt: str
     fingerprint: str
     worst_cosine: float  # of SAMPLES, to the reference in float64
@@ -59,20 +83,25 @@ def export_embedder(
     out: str | os.PathLike[str],
     *,
     int8: bool = False,
+    half: bool = False,
     name: str | None = None,
     prompt: str | None = None,
     lead_weight: float = 0,
 ) -> ExportResult:
-    """Turn a sentence-transformers model into an embedder folder.
+    """Turn a model of sentence-transformers or model2vec into an embedder folder.
 
-    Pooling, prompt, normalisation and number of tokens are those of the model's files. Vectors
-    always have unit length, as all vectors of hypernova.
+    Pooling, prompt and number of tokens are those of the model's files. Vectors always have unit
+    length, as all vectors of hypernova.
 
     Args:
-        source: A folder that sentence-transformers saved, of a BERT or RoBERTa encoder, or the name
+        source: A folder that sentence-transformers saved, of a BERT or RoBERTa encoder; a folder
+            of a static model, that model2vec or sentence-transformers saved; or the name
             of an installed package that holds one; the package is not imported.
         out: The folder to make; a folder that exists must be empty.
-        int8: Store weights and multiply with 8 bits, at a fourth of the size.
+        int8: Store weights with 8 bits, at a fourth of the size, and multiply in them. A static
+            model that is stored with 8 bits stays as it is either way.
+        half: Compute an encoder in float16, at half the size: for a GPU. A processor computes it
+            in float32, from the rounded weights. Not with ``int8``, nor for a static model.
         name: Name of the embedder; by default that of the folder or package.
         prompt: Name of the model's prompt to put before each text; by default the model's default.
         lead_weight: Extra weight of a text's first line; see models/README.md. With 0, vectors
@@ -89,14 +118,14 @@ def export_embedder(
         MissingExtraError: The extra ``export`` is not installed.
     """
     try:
-        from hypernova.export import reader
-        from hypernova.export.bert import build
-        from hypernova.export.reference import forward
+        from hypernova.export import files, reader, static_model
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"{error.name} is not installed; pip install 'hypernova-router[export]'"
         ) from error
 
+    if int8 and half:
+        raise ExportError("int8 and half are both asked for; choose one")
     target = Path(out)
     try:
         taken = target.exists() and not (target.is_dir() and not any(target.iterdir()))
@@ -105,22 +134,24 @@ def export_embedder(
     if taken:
         raise ExportError(f"{path_label(target)}: exists already; name a folder that does not")
     check_folder(target)  # before the work, not after it
-    read = reader.read_model(os.fspath(source), prompt=prompt)
+    folder = files.locate(os.fspath(source))
+    read: _Source = (
+        static_model.read_static(folder, prompt=prompt)
+        if static_model.is_static(folder)
+        else reader.read_model(folder, prompt=prompt)
+    )
     if name is None:
         name = escaped(Path(source).resolve().name)
     if not name.strip() or not name.isprintable():
         raise ExportError(f"{name!r} is no name of an embedder; give one line of text")
-    model, tokenizer = build(read.model, int8=int8, title=name), read.tokenizer.encode()
+    model, tokenizer = read.build(int8=int8, half=half, title=name), read.tokenizer.encode()
     settings: dict[str, object] = {
         "format": 1,
         "name": name,
-        "dim": read.model.dim,
+        "dim": read.dim,
         "pooling": "model",
         "normalize": True,
-        "max_tokens": read.model.max_tokens,
-        "head_chars": read.model.max_tokens * CHARS_PER_TOKEN,
-        "tail_chars": 0,
-        "special_tokens": True,
+        **read.settings,
         "lead_chars": 200,
         "lead_weight": lead_weight,
     }
@@ -140,29 +171,46 @@ def export_embedder(
         plain = {**settings, "lead_weight": 0}
         (made / "embedder.json").write_text(_dump(plain), encoding="utf-8")
         # Loading checks what the reference assumes, such as ids within the table.
-        vectors = Embedder.load(made).embed(SAMPLES)
+        embedder = Embedder.load(made)
         tokens = load_tokenizer(made, tokenizer, settings)
-        ids = [tokens.encode(read.prompt + text).ids for text in SAMPLES]
-        cosines = (vectors * np.array([forward(read.model, row) for row in ids])).sum(1)
+        samples = _expected_vectors(read, tokens)
+        cosines = np.sum(embedder.embed(list(samples)) * np.array(list(samples.values())), 1)
         if not cosines.min() >= MIN_COSINE[int8]:
             worst = int(cosines.argmin())
             raise ExportError(
                 f"{read.folder}: the export deviates from the model: cosine {cosines[worst]:.6f} "
-                f"for {SAMPLES[worst][:40]!r}, expected at least {MIN_COSINE[int8]}"
+                f"for {list(samples)[worst][:40]!r}, expected at least {MIN_COSINE[int8]}"
             )
         (made / "embedder.json").write_text(_dump(settings), encoding="utf-8")
         embedder = Embedder.load(made)
     return ExportResult(
         folder=target,
         name=name,
-        dim=read.model.dim,
-        max_tokens=read.model.max_tokens,
+        dim=read.dim,
+        max_tokens=read.max_tokens,
         prompt=read.prompt,
         fingerprint=embedder.fingerprint,
         worst_cosine=float(cosines.min()),
         median_cosine=float(np.median(cosines)),
-        samples=len(SAMPLES),
+        samples=len(samples),
     )
+
+
+def _expected_vectors(read: _Source, tokenizer: Any) -> dict[str, Array]:
+    """Return the vectors of SAMPLES by the model's definition; of those that have one."""
+    special = bool(read.settings["special_tokens"])
+    expected = {}
+    for text in SAMPLES:
+        whole = read.prompt + text[: read.max_chars]
+        vector = read.forward(tokenizer.encode(whole, add_special_tokens=special).ids)
+        if vector.any():
+            expected[text] = vector
+    if not expected:
+        raise ExportError(
+            f"{read.folder}: no token of {len(SAMPLES)} sample texts has a vector; "
+            "is the tokenizer that of the model?"
+        )
+    return expected
 
 
 def _dump(settings: dict[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Build an ONNX graph with onnxruntime's fused operators, in float32 or int8.
+"""Build an ONNX graph with onnxruntime's fused operators, in float32, float16 or int8.
 
 Not here: what the graph computes (`bert`).
 """
@@ -20,10 +20,16 @@ Array = npt.NDArray[Any]
 
 
 class Graph:
-    """Nodes and initialisers under construction; each method returns the name of a value."""
+    """Nodes and initialisers under construction; each method returns the name of a value.
 
-    def __init__(self, *, int8: bool) -> None:
+    Args:
+        int8: Store weights with 8 bits, and multiply in them.
+        half: Store weights as float16, so that what is computed of them is float16, too.
+    """
+
+    def __init__(self, *, int8: bool, half: bool = False) -> None:
         self.int8 = int8
+        self.half = half
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
 
@@ -31,6 +37,10 @@ class Graph:
         """Add a constant; equal names mean the same constant."""
         self.constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
         return name
+
+    def weight(self, name: str, value: Array) -> str:
+        """Add a constant in the type of the graph's weights: float32, or float16."""
+        return self.const(name, value.astype(np.float16) if self.half else value)
 
     def op(self, kind: str, inputs: list[str], out: str, domain: str = "", **attrs: object) -> str:
         """Add a node, named after its one output."""
@@ -54,7 +64,7 @@ class Graph:
             gelu: x comes from a gelu, so that 8 bits unsigned resolve it twice as finely.
         """
         if not self.int8:
-            return self.op("MatMul", [x, self.const(f"{out}.w", weight.T)], out), bias
+            return self.op("MatMul", [x, self.weight(f"{out}.w", weight.T)], out), bias
         scale = _scale(np.abs(weight).max(1), WEIGHT_MAX)
         q = np.rint(weight / scale[:, None]).clip(-WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
         axis, one = self.const("last_axis", np.array([-1])), self.const("one", np.float32(1))
@@ -77,7 +87,7 @@ class Graph:
     def rows(self, table: Array, ids: str) -> str:
         """Add a look-up of rows in an embedding table; in int8 with one scale for each row."""
         if not self.int8:
-            return self.op("Gather", [self.const("words", table), ids], "word")
+            return self.op("Gather", [self.weight("words", table), ids], "word")
         scale = _scale(np.abs(table).max(1, keepdims=True), 127)
         q = self.const("words", np.rint(table / scale).astype(np.int8))
         x = self.op("Cast", [self.op("Gather", [q, ids], "word.q")], "word.f", to=TensorProto.FLOAT)

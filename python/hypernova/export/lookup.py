@@ -3,7 +3,7 @@
 The core reads such a graph from its file and computes it without onnxruntime
 (``rust/hypernova-core/src/text/onnx``): it recognises the nodes that this module writes.
 
-Not here: where the rows come from (``models/build_static.py``).
+Not here: where the rows come from (``models/build_static.py``, ``static_model``).
 """
 
 from __future__ import annotations

@@ -1,28 +1,39 @@
-"""Read a sentence-transformers folder, or refuse what the export does not support.
+"""Read a sentence-transformers folder of a BERT encoder, or refuse what the export lacks.
 
-Nothing in the folder is run, and an installed package is found but not imported. Any feature that
-is not supported is refused by name, never ignored. Not here: the graph (`bert`).
+Any feature that is not supported is refused by name, never ignored. Not here: the graph (`bert`),
+and models that look vectors up (`static_model`).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.errors import ExportError, NotFoundError
-from hypernova.export.bert import Bert, Dense
+from hypernova.errors import ExportError
+from hypernova.export.bert import Bert, Dense, build
+from hypernova.export.files import (
+    MODULES,
+    TOKENIZER,
+    WEIGHTS,
+    locate,
+    read_modules,
+    read_object,
+    read_prompt,
+    read_tensors,
+)
+from hypernova.export.reference import forward
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hypernova.export.graph import Array
 
-MODULES = "modules.json"
 # First position of a text: RoBERTa's table begins with that of the padding.
 FIRST_POSITION = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
+CHARS_PER_TOKEN = 32  # far more than any token: the cut saves time and changes no vector
 _POOLING = "pooling_mode_"
 _KNOWN_POOLING = {"mean_tokens": "mean", "cls_token": "cls"}
 
@@ -36,30 +47,38 @@ class SourceModel:
     tokenizer: str  # JSON, without truncation and padding
     prompt: str  # put before every text
 
+    @property
+    def dim(self) -> int:
+        """Dimension of a vector."""
+        return self.model.dim
 
-def locate(source: str | Path) -> Path:
-    """Return the folder with ``modules.json`` of a path or of an installed package."""
-    folder = Path(source)
-    if (folder / MODULES).is_file():
-        return folder
-    if folder.is_dir():
-        raise ExportError(
-            f"{folder}: {MODULES} is missing; expected a folder as sentence-transformers saves it"
-        )
-    name = str(source).replace("-", "_")
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    for place in [] if spec is None else spec.submodule_search_locations or []:
-        found = sorted(Path(place).rglob(MODULES), key=lambda path: len(path.parts))
-        if len(found) == 1:
-            return found[0].parent
-        if found:
-            listed = ", ".join(str(path.parent) for path in found)
-            raise ExportError(f"package {name}: several models, name the folder of one: {listed}")
-        raise ExportError(f"package {name}: no {MODULES} in {place}")
-    raise NotFoundError(
-        f"no model {str(source)!r}: expected a folder as sentence-transformers saves it, or an "
-        "installed package that holds one"
-    )
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens of a text, special ones among them."""
+        return self.model.max_tokens
+
+    @property
+    def max_chars(self) -> int:
+        """Characters of a text that are read."""
+        return self.max_tokens * CHARS_PER_TOKEN
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Fields of ``embedder.json`` that say how a text becomes tokens."""
+        return {
+            "max_tokens": self.max_tokens,
+            "head_chars": self.max_chars,
+            "tail_chars": 0,
+            "special_tokens": True,
+        }
+
+    def build(self, *, int8: bool, half: bool, title: str) -> bytes:
+        """Return the serialised graph."""
+        return build(self.model, int8=int8, half=half, title=title)
+
+    def forward(self, tokens: list[int]) -> Array:
+        """Return the vector of a text by the model's definition: float64 (dim,) of unit length."""
+        return forward(self.model, tokens)
 
 
 def read_model(source: str | Path, *, prompt: str | None = None) -> SourceModel:
@@ -74,11 +93,7 @@ def read_model(source: str | Path, *, prompt: str | None = None) -> SourceModel:
         ExportError: A file is missing or malformed, or has a feature that is not supported.
     """
     folder = locate(source)
-    modules = _json(folder / MODULES)
-    try:
-        listed = [(str(m["type"]).rpartition(".")[2], folder / m["path"]) for m in modules]
-    except (TypeError, KeyError) as error:
-        raise ExportError(f"{folder / MODULES}: expected a list of modules: {error!r}") from error
+    listed = read_modules(folder)
     kinds = [kind for kind, _ in listed]
     inner = [kind for kind in kinds[2:] if kind != "Dense"]
     if (
@@ -88,7 +103,7 @@ def read_model(source: str | Path, *, prompt: str | None = None) -> SourceModel:
     ):
         raise ExportError(
             f"{folder / MODULES}: modules {', '.join(kinds)}: supported are Transformer, Pooling, "
-            "any number of Dense, and Normalize, in this order"
+            "any number of Dense, and Normalize, in this order, or StaticEmbedding and Normalize"
         )
     transformer = listed[0][1]
     text, limit = _tokenizer(transformer)
@@ -99,27 +114,9 @@ def read_model(source: str | Path, *, prompt: str | None = None) -> SourceModel:
     return SourceModel(folder, model, text, _prompt(folder, prompt, listed[1][1]))
 
 
-def _json(path: Path, default: Any = None) -> Any:
-    if default is not None and not path.exists():
-        return default
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ExportError(f"{path}: missing") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ExportError(f"{path}: not readable as JSON: {error}") from error
-
-
-def _object(path: Path, *, optional: bool = False) -> dict[str, Any]:
-    found = _json(path, {} if optional else None)
-    if not isinstance(found, dict):
-        raise ExportError(f"{path}: expected a JSON object, found {type(found).__name__}")
-    return found
-
-
 def _pooling(folder: Path) -> str:
     path = folder / "config.json"
-    config = _object(path)
+    config = read_object(path)
     modes = [key[len(_POOLING) :] for key, on in config.items() if key.startswith(_POOLING) and on]
     # Newer versions write the one mode as a word.
     mode = config.get("pooling_mode")
@@ -133,20 +130,10 @@ def _pooling(folder: Path) -> str:
 
 
 def _prompt(folder: Path, name: str | None, pooling: Path) -> str:
-    path = folder / "config_sentence_transformers.json"
-    config = _object(path, optional=True)
-    prompts = config.get("prompts") or {}
-    name = config.get("default_prompt_name") if name is None else name
-    if name is None:
-        return ""
-    if not isinstance(prompts, dict) or not isinstance(prompts.get(name), str):
+    text = read_prompt(folder, name)
+    if text and read_object(pooling / "config.json").get("include_prompt", True) is False:
         raise ExportError(
-            f"{path}: no prompt {name!r}; it has {', '.join(map(repr, prompts)) or 'none'}"
-        )
-    text: str = prompts[name]
-    if text and _object(pooling / "config.json").get("include_prompt", True) is False:
-        raise ExportError(
-            f"{pooling / 'config.json'}: include_prompt false, with the prompt {name!r}: pooling "
+            f"{pooling / 'config.json'}: include_prompt false, with the prompt {text!r}: pooling "
             "that leaves out the prompt is not supported"
         )
     return text
@@ -154,21 +141,21 @@ def _prompt(folder: Path, name: str | None, pooling: Path) -> str:
 
 def _tokenizer(folder: Path) -> tuple[str, int | None]:
     """Return the tokenizer as JSON, and the most tokens of a text."""
-    path = folder / "tokenizer.json"
+    path = folder / TOKENIZER
     if not path.exists():
         raise ExportError(
             f"{path}: missing; write it with transformers: "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
         )
-    tokenizer = _object(path)
+    tokenizer = read_object(path)
     tokenizer["truncation"] = tokenizer["padding"] = None
-    config = _object(folder / "sentence_bert_config.json", optional=True)
+    config = read_object(folder / "sentence_bert_config.json", optional=True)
     if config.get("do_lower_case"):
         parts = [{"type": "Lowercase"}, tokenizer.get("normalizer")]
         tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [p for p in parts if p]}
     limit = config.get("max_seq_length")
     if limit is None:
-        limit = _object(folder / "tokenizer_config.json", optional=True).get("model_max_length")
+        limit = read_object(folder / "tokenizer_config.json", optional=True).get("model_max_length")
     if not (limit is None or (type(limit) in (int, float) and limit >= 1)):
         raise ExportError(
             f"{folder / 'sentence_bert_config.json'}: max_seq_length {limit!r}: expected a number "
@@ -180,7 +167,7 @@ def _tokenizer(folder: Path) -> tuple[str, int | None]:
 
 def _bert(folder: Path, pooling: str, limit: int | None) -> Bert:
     path = folder / "config.json"
-    config = _object(path)
+    config = read_object(path)
     kind = config.get("model_type")
     if kind not in FIRST_POSITION:
         raise ExportError(
@@ -217,19 +204,7 @@ def _bert(folder: Path, pooling: str, limit: int | None) -> Bert:
 
 def _weights(folder: Path, prefix: str = "") -> dict[str, Array]:
     """Return the tensors of model.safetensors as float32, by name without the model's prefix."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    path = folder / "model.safetensors"
-    if not path.exists():
-        raise ExportError(
-            f"{path}: missing; weights are read from this one file only: save the model again "
-            "with a sentence-transformers of today"
-        )
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise ExportError(f"{path}: not readable as float weights: {error!r}") from error
+    tensors = read_tensors(folder / WEIGHTS)
     named = {name.removeprefix(f"{prefix}."): tensor for name, tensor in tensors.items()}
     return {
         name: np.ascontiguousarray(tensor, np.float32)
@@ -239,7 +214,7 @@ def _weights(folder: Path, prefix: str = "") -> dict[str, Array]:
 
 
 def _dense(folder: Path) -> Dense:
-    config, path = _object(folder / "config.json"), folder / "model.safetensors"
+    config, path = read_object(folder / "config.json"), folder / WEIGHTS
     activation = str(config.get("activation_function", "")).rpartition(".")[2]
     if activation not in ("Tanh", "Identity"):
         raise ExportError(
@@ -256,7 +231,7 @@ def _dense(folder: Path) -> Dense:
 
 def _check(folder: Path, model: Bert) -> None:
     """Raise ExportError if weights are missing or their shapes do not fit."""
-    path, weights = folder / "model.safetensors", model.weights
+    path, weights = folder / WEIGHTS, model.weights
     words = weights.get("embeddings.word_embeddings.weight")
     if words is None or words.ndim != 2:
         raise ExportError(f"{path}: embeddings.word_embeddings.weight is missing or no matrix")

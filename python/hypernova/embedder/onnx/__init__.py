@@ -3,6 +3,7 @@
 Not here: the texts before they are tokens (see ``hypernova.embedder.text``).
 
 - ``backend``: texts to vectors through onnxruntime
+- ``ahead``: tokens of the next texts beside the run of the model, on a GPU
 - ``model``: the graph, its inputs, and batches of equal length
 - ``runtime``: onnxruntime without telemetry, and the device that it uses
 """

@@ -5,6 +5,7 @@ Not here: tokens (see ``hypernova.embedder.text``), and the run of the model (se
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -19,17 +20,22 @@ from hypernova.embedder.files import (
     sha256_of,
 )
 from hypernova.embedder.loaded import LoadedCache, check_file
+from hypernova.embedder.onnx.ahead import prepare_ahead
 from hypernova.embedder.onnx.model import LoadedSession, OnnxModel, load_session
 from hypernova.embedder.text.checks import text_label
 from hypernova.embedder.text.tokenizer import PromptTokenizer
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hypernova.embedder.backend import LoadOptions
     from hypernova.embedder.base import Vectors
+    from hypernova.embedder.text.word_piece import Tokens
+
+    TextTokens = tuple[Tokens, Tokens | None]  # of a text, and of its lead
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW: Final = 2048
@@ -94,23 +100,49 @@ class OnnxBackend:
     ) -> Vectors:
         """Return the vectors of texts, those of similar length in one run of the model."""
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
-        for start in range(0, len(texts), _WINDOW):
-            window = texts[start : start + _WINDOW]
-            if len(window) >= _MIN_PREPARED:
-                self._tokenizer.prepare([text for text in window if isinstance(text, str)])
-            pairs = [
-                self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
-            ]
-            leads = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
-            of_leads = [indices[row] for row in leads]
-            # Leads first: a text that progress counts is then done but for the sum.
-            lead_vectors = self._model.embed(list(leads.values()), of_leads, None)
-            tokens, of_texts = [own for own, _ in pairs], indices[start : start + len(window)]
-            vectors[start : start + len(window)] = self._model.embed(tokens, of_texts, progress)
-            if leads:
-                rows = list(leads)
-                vectors[rows] = self._add_leads(vectors[rows], lead_vectors, of_leads)
+        starts = range(0, len(texts), _WINDOW)
+
+        def tokenize(start: int, unwanted: threading.Event) -> list[TextTokens]:
+            window = slice(start, start + _WINDOW)
+            return self._tokenize(texts[window], indices[window], unwanted)
+
+        # A processor that runs the model has no time to spare for the tokens of the next texts.
+        windows = prepare_ahead(tokenize, starts, threaded=self.device == "cuda")
+        with contextlib.closing(windows):
+            for start, pairs in zip(starts, windows, strict=True):
+                window = slice(start, start + len(pairs))
+                self._embed_tokens(pairs, indices[window], vectors[window], progress)
         return vectors
+
+    def _tokenize(
+        self, texts: Sequence[str], indices: Sequence[int], unwanted: threading.Event
+    ) -> list[TextTokens]:
+        """Return the tokens of each text, and those of its lead; of some if ``unwanted``."""
+        if len(texts) >= _MIN_PREPARED:
+            self._tokenizer.prepare([text for text in texts if isinstance(text, str)])
+        pairs: list[TextTokens] = []
+        for i, text in enumerate(texts):
+            if unwanted.is_set():
+                break
+            pairs.append(self._tokenizer.tokenize(text, indices[i]))
+        return pairs
+
+    def _embed_tokens(
+        self,
+        pairs: list[TextTokens],
+        indices: Sequence[int],
+        vectors: Vectors,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        """Put the vectors of texts, from their tokens, into the rows of ``vectors``."""
+        leads = {row: lead for row, (_, lead) in enumerate(pairs) if lead is not None}
+        of_leads = [indices[row] for row in leads]
+        # Leads first: a text that progress counts is then done but for the sum.
+        lead_vectors = self._model.embed(list(leads.values()), of_leads, None)
+        vectors[:] = self._model.embed([own for own, _ in pairs], indices, progress)
+        if leads:
+            rows = list(leads)
+            vectors[rows] = self._add_leads(vectors[rows], lead_vectors, of_leads)
 
     def _add_leads(self, texts: Vectors, leads: Vectors, indices: Sequence[int]) -> Vectors:
         """Add ``lead_weight`` times each lead's vector to its text's: (n, dim) of length 1."""
