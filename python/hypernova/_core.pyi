@@ -1,8 +1,8 @@
 """The compiled core: artifacts, nearest centroids, the decision rule."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Self, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ __all__ = [
     "Artifact",
     "Decision",
     "Decisions",
+    "LookupEmbedder",
+    "LookupTable",
     "RankingEntry",
+    "WordPieceTokenizer",
     "__version__",
     "_artifact",
     "_decision",
@@ -735,6 +738,143 @@ class Decisions:
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
+
+@final
+class WordPieceTokenizer:
+    """BERT's tokenizer, equal to the package tokenizers. Safe to share among threads.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import hypernova
+        >>> from hypernova._core import WordPieceTokenizer
+        >>> folder = Path(hypernova.__file__).parent / "bundled" / "static"
+        >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+        >>> tokenizer.encode("Hello, world").tolist()
+        [7592, 1010, 2088]
+    """
+
+    @staticmethod
+    def from_json(data: bytes) -> WordPieceTokenizer | None:
+        """Read a ``tokenizer.json``.
+
+        Args:
+            data: Bytes of the file.
+
+        Returns:
+            The tokenizer; None if it is of another kind, or has a part that only the package
+            tokenizers knows.
+
+        Raises:
+            EmbedderError: The bytes are no tokenizer.
+
+        Example:
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> WordPieceTokenizer.from_json(b'{"model": {"type": "BPE"}}') is None
+            True
+        """
+
+    def encode(
+        self, text: str, limit: tuple[int, int] | None = None, *, special: bool = False
+    ) -> NDArray[np.int64]:
+        """Return the token ids of a text.
+
+        Args:
+            text: Any text without lone surrogates.
+            limit: Number of tokens that are kept, without special ones, and how many of them are
+                the last of the text; the others are the first. None keeps all.
+            special: Whether the special tokens of the tokenizer are put around the text.
+
+        Returns:
+            Token ids, int64 (tokens,); read-only.
+
+        Raises:
+            UnicodeEncodeError: The text holds a lone surrogate.
+
+        Example:
+            >>> from pathlib import Path
+            >>> import hypernova
+            >>> from hypernova._core import WordPieceTokenizer
+            >>> folder = Path(hypernova.__file__).parent / "bundled" / "minilm"
+            >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
+            >>> tokenizer.encode("one two three four", limit=(3, 1), special=True).tolist()
+            [101, 2028, 2048, 2176, 102]
+        """
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of words and added tokens."""
+
+    @property
+    def max_token(self) -> int | None:
+        """The highest token id; None if there is none."""
+
+    @property
+    def special_tokens(self) -> tuple[list[int], list[int]]:
+        """Special tokens before and after a text."""
+
+@final
+class LookupTable:
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        sha256: str | None = None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> LookupTable | None: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def is_mapped(self) -> bool: ...
+    def embed(self, tokens: Sequence[int]) -> NDArray[np.float32]: ...
+
+@final
+class LookupEmbedder:
+    """x"""
+
+    ARITHMETIC: Final[int]
+
+    def __new__(
+        cls,
+        tokenizer: WordPieceTokenizer,
+        table: LookupTable,
+        settings: dict[str, Any],
+        model: str | os.PathLike[str],
+    ) -> Self: ...
+    @property
+    def dim(self) -> int:
+        """X"""
+    def embed_one(self, text: str) -> NDArray[np.float32]:
+        """X"""
+    def embed_many(
+        self,
+        texts: Sequence[str],
+        *,
+        indices: Sequence[int] | None = None,
+        threads: int = 1,
+        progress: Callable[[int], object] | None = None,
+    ) -> NDArray[np.float32]:
+        """X"""
+    def route(self, artifact: Artifact, text: str, **options: Unpack[RouteOptions]) -> Decision:
+        """X"""
+    def route_turns(
+        self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
+    ) -> Decision:
+        """X"""
+    def route_many(
+        self,
+        artifact: Artifact,
+        texts: Sequence[str],
+        *,
+        threads: int = 1,
+        **options: Unpack[BatchRouteOptions],
+    ) -> list[Decision]:
+        """X"""
+    def tokens(self, text: str) -> tuple[list[int], list[int] | None]:
+        """X"""
+    def key_of(self, text: str) -> bytes:
+        """X"""
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]

@@ -405,7 +405,7 @@ class TestEmbedders:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data = pickle.dumps(Embedder.load("static", threads=3))
-        monkeypatch.setattr("hypernova.embedder.onnx.files.BUNDLED_FOLDER", tmp_path)
+        monkeypatch.setattr("hypernova.embedder.files.BUNDLED_FOLDER", tmp_path)
         with pytest.raises(errors.EmbedderMismatchError, match="static"):
             pickle.loads(data)
 

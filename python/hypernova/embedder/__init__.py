@@ -4,7 +4,10 @@ Not here: training, downloading, or any model's name.
 
 - ``base``: the interface of every embedder
 - ``resolve``: the embedder that a name, a folder or an artifact means
-- ``onnx``: a model in an ONNX file with its tokenizer
+- ``embedder``: a model in an ONNX file with its tokenizer
+- ``files``: the folder of one, read and checked, and its identity
+- ``backend``: what makes the vectors of one: ``lookup``, the core, or ``onnx``, onnxruntime
+- ``loaded``: one copy of what several embedders have loaded
 - ``text``: cutting and tokenising for such a model
 - ``function``: a function of the user's own
 - ``shared_text``: an embedder that leaves known beginnings and ends out of every text
@@ -21,9 +24,9 @@ from hypernova.lazy import load_later
 if TYPE_CHECKING:
     from hypernova.embedder.base import TextEmbedder
     from hypernova.embedder.cache import CachedEmbedder, CacheInfo
+    from hypernova.embedder.embedder import Embedder
+    from hypernova.embedder.files import bundled_embedders, find_bundled
     from hypernova.embedder.function import CallableEmbedder
-    from hypernova.embedder.onnx.embedder import Embedder
-    from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
     from hypernova.embedder.onnx.runtime import DEVICES, Device
     from hypernova.embedder.resolve import open_embedder
     from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
@@ -54,14 +57,14 @@ _LATER = {
     "CallableEmbedder": "function",
     "DEVICES": "onnx.runtime",
     "Device": "onnx.runtime",
-    "Embedder": "onnx.embedder",
+    "Embedder": "embedder",
     "SharedPart": "shared_text",
     "SharedParts": "shared_text",
     "SkipSharedEmbedder": "shared_text",
     "StoredEmbedder": "stored",
     "TextEmbedder": "base",
-    "bundled_embedders": "onnx.files",
-    "find_bundled": "onnx.files",
+    "bundled_embedders": "files",
+    "find_bundled": "files",
     "open_embedder": "resolve",
     "store_vectors": "stored",
 }

@@ -110,6 +110,9 @@ class CachedEmbedder(TextEmbedder):
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._size
 
+    def _vector_fingerprint(self) -> str:
+        return self._embedder._vector_fingerprint()
+
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()
 

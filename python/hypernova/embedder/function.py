@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.embedder.base import TextEmbedder
-from hypernova.embedder.onnx.files import first_line
+from hypernova.embedder.files import first_line
 from hypernova.embedder.text.checks import check_has_text, text_label, text_labels
 from hypernova.errors import EmbedderError
 

@@ -234,6 +234,12 @@ class SkipSharedEmbedder(TextEmbedder):
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._parts
 
+    def _vector_fingerprint(self) -> str:
+        inner = self._embedder._vector_fingerprint()
+        if inner == self._embedder.fingerprint:
+            return self._fingerprint
+        return fingerprint_of_identity({"of": inner, SHARED_TEXT_FIELD: self._parts.to_list()})
+
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hypernova._core import Artifact
 from hypernova.errors import HypernovaError, UnpicklingError
@@ -28,15 +28,9 @@ if TYPE_CHECKING:
 class RouterLifecycle:
     """The state of a `Router`, from opening to closing. Safe to share among threads."""
 
-    def _begin(
-        self,
-        serving: Serving,
-        given: TextEmbedder | None,
-        mmap: bool | Literal["auto"] = "auto",
-    ) -> None:
+    def _begin(self, serving: Serving, given: TextEmbedder | None) -> None:
         """Set every attribute; each is either in `__getstate__` or begins anew in a copy."""
         self._given = given
-        self._mmap: bool | Literal["auto"] = mmap  # how `reload` opens a file
         self._reload_lock = threading.Lock()  # one reload at a time; held while files are read
         self._lock = threading.Lock()  # guards `_pool`; held briefly, so safe on an event loop
         self._watch: Watch | None = None
@@ -116,7 +110,7 @@ class RouterLifecycle:
         return self._take(open_artifact)
 
     def _open_artifact(self, path: Path) -> Artifact:
-        return Artifact.open(path, mmap=self._mmap)
+        return Artifact.open(path, mmap=self._serving.mmap)
 
     def _take(self, open_artifact: Callable[[], Artifact]) -> Artifact:
         try:
@@ -201,7 +195,7 @@ class RouterLifecycle:
             "threads": serving.threads,
             "device": serving.device,
             "cache": serving.cache,
-            "mmap": self._mmap,
+            "mmap": serving.mmap,
             "added": subclass_attributes(self),
         }
 
@@ -209,8 +203,8 @@ class RouterLifecycle:
         """Share the embedder of an unpickled router that is alike, or load it when needed."""
         try:
             artifact, given, added = (state[key] for key in ("artifact", "embedder", "added"))
-            options = {key: state[key] for key in ("threads", "device", "cache")}
-            self._begin(shared_serving(artifact, given, **options), given, state["mmap"])
+            options = {key: state[key] for key in ("threads", "device", "cache", "mmap")}
+            self._begin(shared_serving(artifact, given, **options), given)
             self._set_all(added)
         except (KeyError, TypeError, AttributeError) as error:
             raise UnpicklingError(
@@ -228,7 +222,7 @@ class RouterLifecycle:
 
     def _copied(self, added: dict[str, Any]) -> Self:
         new = type(self).__new__(type(self))
-        new._begin(self._serving, self._given, self._mmap)
+        new._begin(self._serving, self._given)
         new._set_all(added)
         return new
 

@@ -217,18 +217,32 @@ pub(crate) fn shape2(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(usize, 
     Ok((buffer.shape()[0], buffer.shape()[1]))
 }
 
-/// Values that become a read-only array without another copy.
+/// Values that become an array without another copy.
 pub(crate) struct Fresh<T>(pub(crate) Vec<T>);
 
 impl<T: numpy::Element> Fresh<T> {
     pub(crate) fn flat(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        load_numpy(py)?;
-        read_only(PyArray1::from_vec(py, self.0).into_any())
+        read_only(self.writable(py)?)
     }
 
     pub(crate) fn shaped(self, py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyAny>> {
+        read_only(self.writable_shaped(py, shape)?)
+    }
+
+    /// An array that the caller may write to.
+    pub(crate) fn writable(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         load_numpy(py)?;
-        read_only(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
+        Ok(PyArray1::from_vec(py, self.0).into_any())
+    }
+
+    /// A matrix that the caller may write to.
+    pub(crate) fn writable_shaped(
+        self,
+        py: Python<'_>,
+        shape: [usize; 2],
+    ) -> PyResult<Bound<'_, PyAny>> {
+        load_numpy(py)?;
+        Ok(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
     }
 }
 

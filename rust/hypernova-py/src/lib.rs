@@ -14,13 +14,18 @@
 
 mod array;
 mod artifact;
+mod batch;
 mod convert;
 mod decision;
 mod decisions;
+mod embedder;
 mod errors;
+mod lookup;
 mod options;
 mod parts;
 mod pickle;
+mod text;
+mod word_piece;
 
 use hypernova_core as core;
 use pyo3::prelude::*;
@@ -77,9 +82,17 @@ mod _core {
     #[pymodule_export]
     use super::decisions::Decisions;
     #[pymodule_export]
+    use super::embedder::LookupEmbedder;
+    #[pymodule_export]
+    use super::lookup::LookupTable;
+    #[pymodule_export]
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::text::{ReadingRules, cut, cut_spans, is_blank, kept_spans, visible_span};
+    #[pymodule_export]
+    use super::word_piece::WordPieceTokenizer;
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -79,12 +79,13 @@ class StoredEmbedder(TextEmbedder):
                 )
         # Absolute: the process may go to another folder.
         self._begin(embedder, make_folder(folder).absolute())
-        make_folder(self._folder / embedder.fingerprint)
+        make_folder(self._folder / embedder._vector_fingerprint())
 
     def _begin(self, embedder: TextEmbedder, folder: Path) -> None:
         self._embedder = embedder
         self._folder = folder
-        self._store = VectorStore(folder / embedder.fingerprint, embedder.fingerprint, embedder.dim)
+        made = embedder._vector_fingerprint()
+        self._store = VectorStore(folder / made, made, embedder.dim)
         weakref.finalize(self, self._store.flush)
 
     @property
@@ -124,6 +125,9 @@ class StoredEmbedder(TextEmbedder):
 
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._folder
+
+    def _vector_fingerprint(self) -> str:
+        return self._embedder._vector_fingerprint()
 
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()

@@ -1,6 +1,6 @@
-"""Find, read and check the three files of an embedder.
+"""Find, read and check the three files of an embedder, and state its identity.
 
-Not here: the model that runs (see ``model``), and texts (see ``embedder``).
+Not here: what runs the model (see ``lookup`` and ``onnx``), and texts (see ``embedder``).
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hypernova._core import LookupEmbedder
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.errors import EmbedderError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
 FORMAT: Final = 1
-BUNDLED_FOLDER = Path(__file__).parents[2] / "bundled"
+# Number of the arithmetic in which the core adds rows.
+ARITHMETIC: Final = LookupEmbedder.ARITHMETIC
+BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
 _Rule = tuple[str, Callable[[Any], bool]]  # the rule of a field in words, and its check
 _FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
@@ -59,16 +62,42 @@ _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 _SAME_MODEL = ("name", "model_sha256", "tokenizer_sha256")
 
 
+# The field of an identity that says which arithmetic of the core made the vectors. Without it,
+# onnxruntime made them.
+ARITHMETIC_FIELD: Final = "arithmetic"
+
+
 class EmbedderFiles(NamedTuple):
     """A folder with a model and its tokenizer, and the settings to use them with.
 
     Attributes:
         folder: The folder.
         settings: As `read_settings` gives them, or those of an identity.
+        arithmetic: Number of the core's arithmetic that the identity states; None where it states
+            none, so that onnxruntime made the vectors of old.
     """
 
     folder: Path
     settings: dict[str, Any]
+    arithmetic: int | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every setting that affects a vector, and the arithmetic; a new dict."""
+        return identity_of(self.settings, self.arithmetic)
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the identity's canonical JSON, as 64 hex digits."""
+        return fingerprint_of(self.settings, self.arithmetic)
+
+    def with_fingerprint(self, fingerprint: str) -> EmbedderFiles | None:
+        """Return the same with the arithmetic that a fingerprint states, or None if none has it."""
+        for arithmetic in (None, ARITHMETIC):
+            files = self._replace(arithmetic=arithmetic)
+            if files.fingerprint == fingerprint:
+                return files
+        return None
 
 
 def bundled_embedders() -> dict[str, Path]:
@@ -97,13 +126,13 @@ def find_bundled(fingerprint: str) -> Path | None:
         EmbedderError: An ``embedder.json`` of the package is damaged.
     """
     for files, found in _bundled():
-        if found == fingerprint:
+        if fingerprint in found:
             return files.folder
     return None
 
 
-def _bundled() -> Iterator[tuple[EmbedderFiles, str]]:
-    """Read the settings and the fingerprint of each bundled embedder.
+def _bundled() -> Iterator[tuple[EmbedderFiles, Mapping[str, int | None]]]:
+    """Read the settings of each bundled embedder, and its fingerprints with their arithmetic.
 
     Raises:
         EmbedderError: As in `find_bundled`.
@@ -115,18 +144,22 @@ def _bundled() -> Iterator[tuple[EmbedderFiles, str]]:
             state = None  # which `read_settings` reports
         else:
             state = status.st_ino, status.st_mtime_ns, status.st_size
-        settings, fingerprint = _settings_in_state(folder, state)
-        yield EmbedderFiles(folder, dict(settings)), fingerprint
+        settings, fingerprints = _settings_in_state(folder, state)
+        yield EmbedderFiles(folder, dict(settings)), fingerprints
 
 
 # A service opens an artifact for each of its customers, and each asks for its embedder.
 @lru_cache(maxsize=16)
 def _settings_in_state(
     folder: Path, _state: tuple[int, int, int] | None
-) -> tuple[dict[str, Any], str]:
-    """Return the settings in a folder and their fingerprint, read once while a file is the same."""
+) -> tuple[dict[str, Any], Mapping[str, int | None]]:
+    """Return the settings in a folder and their fingerprints, read once while a file is the same.
+
+    The fingerprints are those without an arithmetic and with the present one.
+    """
     settings = read_settings(folder)
-    return settings, fingerprint_of(settings)
+    arithmetics = (ARITHMETIC, None)
+    return settings, {fingerprint_of(settings, stated): stated for stated in arithmetics}
 
 
 def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
@@ -149,16 +182,16 @@ def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> Embedde
     """
     stated = {field: identity[field] for field in IDENTITY | _OPTIONAL if field in identity}
     for files, found in _bundled():
-        if found == fingerprint:
-            return files
-        folder, settings = files
+        if fingerprint in found:
+            return files._replace(arithmetic=found[fingerprint])
+        folder, settings = files.folder, files.settings
         if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
             continue
         try:
             check_settings(stated, folder / SETTINGS)
         except EmbedderError:
             return None
-        return EmbedderFiles(folder, stated) if fingerprint_of(stated) == fingerprint else None
+        return EmbedderFiles(folder, stated).with_fingerprint(fingerprint)
     return None
 
 
@@ -189,13 +222,18 @@ def locate(source: str | os.PathLike[str]) -> Path:
 def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
-    except FileNotFoundError:
-        raise EmbedderError(
+    except OSError as error:
+        raise unreadable(folder, name, error) from error
+
+
+def unreadable(folder: Path, name: str, error: OSError) -> EmbedderError:
+    """Return the error for a file of an embedder that is missing or cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return EmbedderError(
             f"{folder}: {name} is missing; an embedder folder has {MODEL}, {TOKENIZER} and "
             f"{SETTINGS}"
-        ) from None
-    except OSError as error:
-        raise EmbedderError(f"{folder / name}: cannot be read: {error.strerror}") from error
+        )
+    return EmbedderError(f"{folder / name}: cannot be read: {error.strerror}")
 
 
 def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
@@ -207,12 +245,27 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
     import hashlib
 
     data = _read(folder, name)
-    expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
+    compare_sha256(folder, name, settings, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def sha256_of(name: str, settings: dict[str, Any]) -> str:
+    """Return the sha256 that the settings state for the model or the tokenizer."""
+    stated: str = settings[f"{name.partition('.')[0]}_sha256"]
+    return stated
+
+
+def compare_sha256(folder: Path, name: str, settings: dict[str, Any], found: str) -> None:
+    """Refuse a file with another sha256 than the settings state.
+
+    Raises:
+        EmbedderError: It has another one; the message has both.
+    """
+    expected = sha256_of(name, settings)
     if found != expected:
         raise EmbedderError(
             f"{folder / name}: expected sha256 {expected}, as {SETTINGS} says, found {found}"
         )
-    return data
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -264,14 +317,15 @@ def check_settings(settings: dict[str, Any], path: Path) -> None:
         )
 
 
-def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that affect a vector."""
-    return {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+def identity_of(settings: dict[str, Any], arithmetic: int | None = None) -> dict[str, Any]:
+    """Return the settings that affect a vector, and the core's arithmetic if it makes them."""
+    own = {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+    return own if arithmetic is None else {**own, ARITHMETIC_FIELD: arithmetic}
 
 
-def fingerprint_of(settings: dict[str, Any]) -> str:
+def fingerprint_of(settings: dict[str, Any], arithmetic: int | None = None) -> str:
     """Return the sha256 of the identity's canonical JSON, as 64 hex digits."""
-    return fingerprint_of_identity(identity_of(settings))
+    return fingerprint_of_identity(identity_of(settings, arithmetic))
 
 
 def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:

@@ -1,1 +1,0 @@
-//! BERT's word pieces: from a text to token ids.
