@@ -19,6 +19,8 @@ from hypernova.embedder.backend import LoadOptions, Runtime
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.files import (
     ARITHMETIC,
+    MODEL,
+    TOKENIZER,
     EmbedderFiles,
     find_bundled,
     find_bundled_model,
@@ -26,6 +28,7 @@ from hypernova.embedder.files import (
     locate,
     read_settings,
 )
+from hypernova.embedder.loaded import check_file
 from hypernova.errors import EmbedderError, EmbedderMismatchError
 from hypernova.unpickled import UnpickledCache
 
@@ -372,6 +375,8 @@ def _load_again(
         there = EmbedderFiles(folder, read_settings(folder))
         files = there.with_fingerprint(fingerprint)
         if files is None:
+            for file in (MODEL, TOKENIZER):  # damage goes before another name or setting
+                check_file(folder, file, there.settings)
             raise EmbedderMismatchError(
                 f"{place}: a pickle names the embedder {name} ({fingerprint[:12]}), and the folder "
                 f"holds {there.settings['name']} ({there.fingerprint[:12]}) now: put the former "

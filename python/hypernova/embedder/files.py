@@ -131,8 +131,8 @@ def find_bundled(fingerprint: str) -> Path | None:
     return None
 
 
-def _bundled() -> Iterator[tuple[EmbedderFiles, Mapping[str, int | None]]]:
-    """Read the settings of each bundled embedder, and its fingerprints with their arithmetic.
+def _bundled() -> Iterator[tuple[EmbedderFiles, dict[str, int | None]]]:
+    """Read the settings of each bundled embedder, and its arithmetic by fingerprint.
 
     Raises:
         EmbedderError: As in `find_bundled`.
@@ -152,14 +152,10 @@ def _bundled() -> Iterator[tuple[EmbedderFiles, Mapping[str, int | None]]]:
 @lru_cache(maxsize=16)
 def _settings_in_state(
     folder: Path, _state: tuple[int, int, int] | None
-) -> tuple[dict[str, Any], Mapping[str, int | None]]:
-    """Return the settings in a folder and their fingerprints, read once while a file is the same.
-
-    The fingerprints are those without an arithmetic and with the present one.
-    """
+) -> tuple[dict[str, Any], dict[str, int | None]]:
+    """Return settings and fingerprints of a folder, read once while the file is the same."""
     settings = read_settings(folder)
-    arithmetics = (ARITHMETIC, None)
-    return settings, {fingerprint_of(settings, stated): stated for stated in arithmetics}
+    return settings, {fingerprint_of(settings, number): number for number in (None, ARITHMETIC)}
 
 
 def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
@@ -184,7 +180,7 @@ def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> Embedde
     for files, found in _bundled():
         if fingerprint in found:
             return files._replace(arithmetic=found[fingerprint])
-        folder, settings = files.folder, files.settings
+        folder, settings, _ = files
         if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
             continue
         try:

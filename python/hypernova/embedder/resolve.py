@@ -139,16 +139,16 @@ def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> Te
             both.
         ArtifactError: The list of shared parts is malformed.
     """
-    if embedder.fingerprint == identity["fingerprint"]:
+    if _makes_vectors_of(str(identity["fingerprint"]), embedder):
         return embedder
     if isinstance(embedder, SkipSharedEmbedder):  # of another artifact, which skips other parts
         embedder = embedder.embedder
-        if embedder.fingerprint == identity["fingerprint"]:
+        if _makes_vectors_of(str(identity["fingerprint"]), embedder):
             return embedder
     parts, fingerprint = SharedParts.from_identity(identity), _inner_fingerprint(identity)
-    if isinstance(embedder, Embedder) and embedder.fingerprint != fingerprint:
+    if isinstance(embedder, Embedder) and not _makes_vectors_of(fingerprint, embedder):
         embedder = embedder._like(identity, fingerprint) or embedder
-    if fingerprint in (embedder.fingerprint, _fingerprint_without_arithmetic(embedder)):
+    if _makes_vectors_of(fingerprint, embedder):
         return embedder if parts is None else _skipping(identity, embedder, parts)
     expected = {"name": identity["name"], "fingerprint": fingerprint}
     given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
@@ -159,12 +159,17 @@ def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> Te
     )
 
 
-def _fingerprint_without_arithmetic(embedder: TextEmbedder) -> str:
-    """Return the fingerprint that an embedder would have if its identity stated no arithmetic."""
+def _makes_vectors_of(fingerprint: str, embedder: TextEmbedder) -> bool:
+    """Return whether an embedder makes the vectors of an artifact with a fingerprint.
+
+    They are its own, or the same in the core's arithmetic where the artifact states none:
+    `docs/embedders.md` says why that changes no decision.
+    """
+    if embedder.fingerprint == fingerprint:
+        return True
     identity = embedder.identity
-    if identity.pop(ARITHMETIC_FIELD, None) is None:
-        return embedder.fingerprint
-    return fingerprint_of_identity(identity)
+    stated = identity.pop(ARITHMETIC_FIELD, None)
+    return stated is not None and fingerprint_of_identity(identity) == fingerprint
 
 
 def _difference(identity: Mapping[str, object], embedder: TextEmbedder) -> str:
@@ -233,8 +238,7 @@ def _skipping(
     identity: Mapping[str, object], embedder: TextEmbedder, parts: SharedParts
 ) -> SkipSharedEmbedder:
     skipping = SkipSharedEmbedder(embedder, parts)
-    own = skipping.fingerprint, _fingerprint_without_arithmetic(skipping)
-    if identity["fingerprint"] not in own:
+    if not _makes_vectors_of(str(identity["fingerprint"]), skipping):
         named = embedder_label({"name": embedder.name, "fingerprint": embedder.fingerprint})
         raise ArtifactError(
             f"section EMBD: the fingerprint {str(identity['fingerprint'])[:12]} is not that of "

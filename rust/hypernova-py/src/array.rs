@@ -221,28 +221,28 @@ pub(crate) fn shape2(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(usize, 
 pub(crate) struct Fresh<T>(pub(crate) Vec<T>);
 
 impl<T: numpy::Element> Fresh<T> {
-    pub(crate) fn flat(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        read_only(self.writable(py)?)
-    }
-
-    pub(crate) fn shaped(self, py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyAny>> {
-        read_only(self.writable_shaped(py, shape)?)
-    }
-
-    /// An array that the caller may write to.
+    /// An array that its caller may write to: nothing else refers to its values.
     pub(crate) fn writable(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         load_numpy(py)?;
         Ok(PyArray1::from_vec(py, self.0).into_any())
     }
 
-    /// A matrix that the caller may write to.
-    pub(crate) fn writable_shaped(
+    /// As [`Self::writable`], of two dimensions.
+    pub(crate) fn writable_matrix(
         self,
         py: Python<'_>,
         shape: [usize; 2],
     ) -> PyResult<Bound<'_, PyAny>> {
         load_numpy(py)?;
         Ok(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
+    }
+
+    pub(crate) fn flat(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        read_only(self.writable(py)?)
+    }
+
+    pub(crate) fn shaped(self, py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyAny>> {
+        read_only(self.writable_matrix(py, shape)?)
     }
 }
 

@@ -32,7 +32,12 @@ pub(crate) fn read<'a>(
     rules: &ReadingRules,
     index: Option<usize>,
 ) -> PyResult<Cow<'a, str>> {
-    text_for(value.cast::<PyString>().map_err(|_| no_text(value, index))?, rules)
+    text_for(
+        value
+            .cast::<PyString>()
+            .map_err(|_| no_text(value, index))?,
+        rules,
+    )
 }
 
 fn no_text(value: &Bound<'_, PyAny>, index: Option<usize>) -> PyErr {

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use hypernova_core as core;
-use hypernova_core::text::embedder::{ARITHMETIC, EmbedderSettings, TextError};
 use hypernova_core::text::ReadingRules;
+use hypernova_core::text::embedder::{ARITHMETIC, EmbedderSettings, TextError};
 use hypernova_core::text::route::{RouteError, route_many};
 use pyo3::exceptions::{PyKeyError, PyNotImplementedError};
 use pyo3::prelude::*;
@@ -17,11 +17,11 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::array::Fresh;
 use crate::artifact::Artifact;
+use crate::batch::{self, Watch};
 use crate::decision::Decision;
 use crate::errors::{self, raise};
-use crate::options::facts_by_row;
-use crate::batch::{self, Watch};
 use crate::lookup::LookupTable;
+use crate::options::facts_by_row;
 use crate::word_piece::WordPieceTokenizer;
 
 /// Bytes of a text above which a call for one text releases the GIL: some 20 us. To release it and
@@ -156,7 +156,7 @@ impl LookupEmbedder {
             return Err(error);
         }
         let shape = [texts.len(), self.inner.dim()];
-        Fresh(matrix).writable_shaped(py, shape)
+        Fresh(matrix).writable_matrix(py, shape)
     }
 
     /// Decide for a text.
@@ -214,7 +214,10 @@ impl LookupEmbedder {
         last: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let (first, last) = (batch::read(first, self.rules(), None)?, batch::read(last, self.rules(), None)?);
+        let (first, last) = (
+            batch::read(first, self.rules(), None)?,
+            batch::read(last, self.rules(), None)?,
+        );
         let mut vector = vec![0.0; self.inner.dim()];
         py.detach(|| self.inner.embed_turns(&first, &last, &mut vector))
             .map_err(|error| self.raise(error, None))?;
@@ -280,7 +283,13 @@ impl LookupEmbedder {
             let decision = Decision::new(inner, decided, Arc::clone(options), vector);
             Bound::new(py, decision)
         };
-        PyList::new(py, routed.into_iter().map(decision).collect::<PyResult<Vec<_>>>()?)
+        PyList::new(
+            py,
+            routed
+                .into_iter()
+                .map(decision)
+                .collect::<PyResult<Vec<_>>>()?,
+        )
     }
 
     /// Give the tokens of a text, and those of its lead.

@@ -47,7 +47,9 @@ impl WordPieceTokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &[u8]) -> PyResult<Option<Self>> {
         let read = py.detach(|| core::WordPieceTokenizer::from_json(data));
-        Ok(read.map_err(raise)?.map(|tokenizer| Self(Arc::new(tokenizer))))
+        Ok(read
+            .map_err(raise)?
+            .map(|tokenizer| Self(Arc::new(tokenizer))))
     }
 
     /// Return the token ids of a text.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from hypernova._core import LookupEmbedder
-from hypernova.embedder.files import MODEL
+from hypernova.embedder.files import MODEL, TOKENIZER, read_checked
 from hypernova.embedder.lookup.files import load_table, load_word_pieces
 from hypernova.errors import DeviceError
 
@@ -52,7 +52,12 @@ class LookupBackend:
         self.lookup = LookupEmbedder(tokenizer, table, settings, folder / MODEL)
         self._folder = folder
         self._settings = settings
+        self._head: int = settings["head_chars"]
+        self._tail: int = settings["tail_chars"]
         self._threads = options.threads
+        # The place of each token is known to the package tokenizers alone.
+        limited = settings["max_tokens"] is not None
+        self._limited = read_checked(folder, TOKENIZER, settings) if limited else None
 
     def embed_one(self, text: str) -> Vectors:
         """Return the vector of a text; see `Embedder.embed_one`."""
@@ -73,7 +78,7 @@ class LookupBackend:
         """Return a text after the cut; see `Embedder.cut`."""
         from hypernova.embedder.text.cut import cut
 
-        return cut(text, self._settings["head_chars"], self._settings["tail_chars"])
+        return cut(text, self._head, self._tail)
 
     def key_of(self, text: str) -> bytes:
         """Return a key of the tokens of a text; see `Embedder.key_of`."""
@@ -81,6 +86,21 @@ class LookupBackend:
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         """Return the parts of a text that its vector depends on; see `Embedder.read_spans`."""
-        from hypernova.embedder.onnx.backend import load_prompt_tokenizer
+        self.lookup.key_of(text)  # refuses what has no tokens
+        if self._limited is not None:
+            from hypernova.embedder.onnx.backend import load_prompt_tokenizer
 
-        return load_prompt_tokenizer(self._folder, self._settings).read_spans(text)
+            return load_prompt_tokenizer(self._folder, self._limited, self._settings).read_spans(
+                text
+            )
+        from hypernova.embedder.text.courtesy import kept_spans
+        from hypernova.embedder.text.cut import cut_spans
+        from hypernova.embedder.text.spans import uncut_spans
+
+        first, last = cut_spans(text, self._head, self._tail)
+        read = self.cut(text)
+        kept = kept_spans(read) if self._settings.get("skip_courtesy") else []
+        spans = [(0, len(read))]
+        if kept:
+            spans = uncut_spans(spans, *([span] for span in kept))
+        return tuple(uncut_spans(spans, first, last))

@@ -62,7 +62,8 @@ class OnnxBackend:
     def __init__(self, folder: Path, settings: dict[str, Any], options: LoadOptions) -> None:
         loaded = _load_session(folder, settings, options)
         self.device: Literal["cpu", "cuda"] = loaded.device
-        self._tokenizer = load_prompt_tokenizer(folder, settings)
+        data = read_checked(folder, TOKENIZER, settings)
+        self._tokenizer = load_prompt_tokenizer(folder, data, settings)
         self._model = OnnxModel(folder, settings, loaded.session, loaded.device)
         self._model_path = folder / MODEL
         self._dim: int = settings["dim"]
@@ -144,14 +145,12 @@ class OnnxBackend:
         return self._tokenizer.read_spans(text)
 
 
-def load_prompt_tokenizer(folder: Path, settings: dict[str, Any]) -> PromptTokenizer:
-    """Load a folder's ``tokenizer.json``, checked, with the rules of its settings.
+def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> PromptTokenizer:
+    """Load the contents of a folder's ``tokenizer.json``, with the rules of its settings.
 
     Raises:
-        EmbedderError: The file is missing, has another sha256 or is no tokenizer, or the token
-            limits leave no room for a text.
+        EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
     """
-    data = read_checked(folder, TOKENIZER, settings)
     return PromptTokenizer(load_tokenizer(folder, data, settings), settings)
 
 

@@ -84,14 +84,20 @@ pub(super) fn last_visible(text: &str) -> usize {
 
 /// Return where the first line feed or carriage return of a text is.
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
-    let is_end = |&byte: &u8| byte == b'\n' || byte == b'\r';
+    position(bytes, |byte| byte == b'\n' || byte == b'\r')
+}
+
+/// Return where the first byte of a kind is that few bytes are of; several are looked at together.
+pub(super) fn position(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> Option<usize> {
     let mut at = 0;
+    // Counted, so that a compiler compares all at once.
     while let Some(chunk) = bytes[at..].first_chunk::<LANES>()
-        && chunk.iter().filter(|byte| is_end(byte)).count() == 0
+        && chunk.iter().filter(|byte| is_one(**byte)).count() == 0
     {
         at += LANES;
     }
-    bytes[at..].iter().position(is_end).map(|found| at + found)
+    let found = bytes[at..].iter().position(|byte| is_one(*byte));
+    found.map(|found| at + found)
 }
 
 fn are_blank(bytes: &[u8; LANES]) -> bool {

@@ -103,9 +103,7 @@ pub enum SettingsError {
         token: u32,
     },
     /// The token limit leaves no room for a text.
-    #[error(
-        "max_tokens is {limit}, expected more than the {special} special tokens of a text"
-    )]
+    #[error("max_tokens is {limit}, expected more than the {special} special tokens of a text")]
     NoRoom {
         /// The limit.
         limit: usize,
@@ -399,7 +397,11 @@ impl LookupEmbedder {
         matrix: &mut [f32],
         go_on: impl Fn(usize) -> bool + Sync,
     ) -> Result<(), (usize, TextError)> {
-        assert_eq!(matrix.len(), texts.len() * self.dim(), "a row for each text");
+        assert_eq!(
+            matrix.len(),
+            texts.len() * self.dim(),
+            "a row for each text"
+        );
         let first_error = FirstError::default();
         let rows = matrix.chunks_mut(BLOCK * self.dim());
         let blocks = Mutex::new(texts.chunks(BLOCK).zip(rows).enumerate());
@@ -559,8 +561,8 @@ fn length(vector: &[f32]) -> f32 {
             *sum += x * x;
         }
     }
-    let [a, b, c, d, e, f, g, h] = sums;
-    (((a + e) + (c + g)) + ((b + f) + (d + h))).sqrt()
+    let fours: [f32; 4] = std::array::from_fn(|i| sums[i] + sums[i + 4]);
+    ((fours[0] + fours[2]) + (fours[1] + fours[3])).sqrt()
 }
 
 fn divide(vector: &mut [f32], length: f32) {

@@ -50,7 +50,12 @@ pub fn route_many(
     let (no_vector, no_decision) = (FirstError::default(), FirstError::default());
     let mut routed: Vec<Option<Routed>> = Vec::new();
     routed.resize_with(texts.len(), || None);
-    let blocks = Mutex::new(texts.chunks(BLOCK).zip(routed.chunks_mut(BLOCK)).enumerate());
+    let blocks = Mutex::new(
+        texts
+            .chunks(BLOCK)
+            .zip(routed.chunks_mut(BLOCK))
+            .enumerate(),
+    );
     let keeps_vectors = artifact.ranks_by_vector();
     on_threads(texts.len(), threads, || {
         let mut vector = vec![0.0; embedder.dim()];

@@ -37,7 +37,7 @@ mod words;
 
 use std::ops::Range;
 
-use super::blank::{is_blank, is_space, line_end};
+use super::blank::{is_blank, is_space, line_end, position};
 use split::{Word, Words};
 use words::{Kinds, is_stop_word};
 
@@ -168,28 +168,27 @@ impl<'t> Part<'t> {
 
     /// Return whether a short line is a header of a message, or a mark of a code block.
     fn is_header(self) -> bool {
-        let mut words = self.words();
-        let Some(first) = words.next() else {
+        let line = self.written().trim_matches(is_space);
+        // From the cheap to the dear: of nearly all lines, little more than some bytes are looked at.
+        if let Some(is_mark) = marks_code(line) {
+            return is_mark && self.has_at_most_words(MAX_HEADER_WORDS);
+        }
+        let Some(first) = self.words().next() else {
             return false;
         };
-        if words.nth(MAX_HEADER_WORDS - 1).is_some() {
+        let is_reply = first.is("on") && line.ends_with("wrote:");
+        if !(is_reply || stamp::may_be_in(line)) || !self.has_at_most_words(MAX_HEADER_WORDS) {
             return false;
         }
-        let line = self.written().trim_matches(is_space);
-        if let Some(is_mark) = marks_code(line) {
-            return is_mark;
-        }
-        if first.is("on") && line.ends_with("wrote:") {
-            return true;
-        }
-        stamp::may_be_in(line)
-            && stamp::find(line, 0).is_some()
-            && (first.kinds().any(Kinds::HEADER) || has_few_words_beside_stamps(line))
+        is_reply
+            || stamp::has_form(line)
+                && stamp::find(line, 0).is_some()
+                && (first.kinds().any(Kinds::HEADER) || has_few_words_beside_stamps(line))
     }
 
     /// Return whether a line is of a signature: names, titles and stop words.
     fn is_name(self) -> bool {
-        self.words().nth(MAX_SIGNED_WORDS).is_none()
+        self.has_at_most_words(MAX_SIGNED_WORDS)
             && self.written().split(is_space).all(|word| {
                 word.starts_with(char::is_uppercase) || word.is_empty() || is_stop_word(word)
             })
@@ -210,23 +209,19 @@ impl<'t> Part<'t> {
 
     /// Keep the sentences of a line that say something.
     fn keep_sentences(self, kept: &mut Kept<'t>) {
-        let bytes = self.text.as_bytes();
+        let bytes = &self.text.as_bytes()[..self.end];
         let mut begin = self.begin;
         let mut at = self.begin;
-        while at < self.end {
-            let ends_sentence = matches!(bytes[at], b'.' | b'!' | b'?' | b':' | b';');
-            at += 1;
-            if !ends_sentence {
-                continue;
-            }
-            let n_blanks = blanks(&bytes[at..self.end]);
+        while let Some(end) = sentence_end(&bytes[at..]) {
+            at += end + 1;
+            let n_blanks = blanks(&bytes[at..]);
             if n_blanks > 0 {
-                Self {
+                let sentence = Self {
                     begin,
                     end: at,
                     ..self
-                }
-                .keep_sentence(kept);
+                };
+                sentence.keep_sentence(kept);
                 at += n_blanks;
                 begin = at;
             }
@@ -235,37 +230,32 @@ impl<'t> Part<'t> {
     }
 
     fn keep_sentence(self, kept: &mut Kept<'t>) {
-        let says_nothing = self.has_at_most_names(0)
-            || self.is_greeting()
-            || self.is_label()
-            || self.assigns_role();
-        if !says_nothing {
+        if !self.says_nothing() {
             kept.keep(self.begin..self.end);
         }
     }
 
-    /// Return whether a sentence has at most `max` words that are no stop words.
-    fn has_at_most_names(self, max: usize) -> bool {
-        let mut names = self.words().filter(|word| !word.kinds().any(Kinds::STOP));
-        names.nth(max).is_none()
-    }
-
-    fn is_greeting(self) -> bool {
+    fn says_nothing(self) -> bool {
         let mut words = self.words();
-        let first = words.next().map_or(Kinds::NONE, Word::kinds);
-        if first.any(Kinds::THANKS) {
-            return self.has_at_most_names(MAX_NAMES);
-        }
-        first.any(Kinds::GREETING) && words.nth(MAX_NAMES).is_none()
+        let Some(first) = words.next() else {
+            return true;
+        };
+        let kinds = first.kinds();
+        (kinds.any(Kinds::STOP) && n_names(words, 0) == 0)
+            || (kinds.any(Kinds::THANKS) && n_names(self.words(), MAX_NAMES) <= MAX_NAMES)
+            || (kinds.any(Kinds::GREETING) && self.has_at_most_words(1 + MAX_NAMES))
+            || (kinds.any(Kinds::LABEL) && self.is_label())
+            || (kinds.any(Kinds::ASSIGNING) && self.assigns_role())
     }
 
+    fn has_at_most_words(self, max: usize) -> bool {
+        self.words().nth(max).is_none()
+    }
+
+    /// Return whether a label is followed by a number alone.
     fn is_label(self) -> bool {
-        let mut words = self.words();
-        words
-            .next()
-            .is_some_and(|word| word.kinds().any(Kinds::LABEL))
-            && words.next().is_some_and(Word::is_number)
-            && words.next().is_none()
+        let mut words = self.words().skip(1);
+        words.next().is_some_and(Word::is_number) && words.next().is_none()
     }
 
     fn assigns_role(self) -> bool {
@@ -276,9 +266,22 @@ impl<'t> Part<'t> {
                 .all(|expected| words.next().is_some_and(|word| word.is(expected)))
         };
         ASSIGNING.iter().any(begins_with)
-            && self.words().nth(MAX_ROLE_WORDS).is_none()
+            && self.has_at_most_words(MAX_ROLE_WORDS)
             && self.words().any(|word| word.kinds().any(Kinds::ROLE))
     }
+}
+
+/// Return the number of words that are no stop words, at most one more than `max`.
+fn n_names(words: Words<'_>, max: usize) -> usize {
+    let names = words.filter(|word| !word.kinds().any(Kinds::STOP));
+    names.take(max + 1).count()
+}
+
+/// Return where the first mark is that may end a sentence.
+fn sentence_end(bytes: &[u8]) -> Option<usize> {
+    position(bytes, |byte| {
+        matches!(byte, b'.' | b'!' | b'?' | b':' | b';')
+    })
 }
 
 /// Return whether a stripped line that begins as the mark of a code block does is one: the mark, and
@@ -299,14 +302,13 @@ fn marks_code(line: &str) -> Option<bool> {
 
 /// Return whether a line has few words that are no stop words, without its stamps.
 fn has_few_words_beside_stamps(line: &str) -> bool {
-    let (mut at, mut n_names) = (0, 0);
+    let (mut at, mut n) = (0, 0);
     loop {
         let stamp = stamp::find(line, at);
         let end = stamp.as_ref().map_or(line.len(), |stamp| stamp.start);
-        let names = Words::of(line, at, end).filter(|word| !word.kinds().any(Kinds::STOP));
-        n_names += names.take(MAX_NAMES + 1).count();
+        n += n_names(Words::of(line, at, end), MAX_NAMES);
         match stamp {
-            _ if n_names > MAX_NAMES => return false,
+            _ if n > MAX_NAMES => return false,
             Some(stamp) => at = stamp.end,
             None => return true,
         }

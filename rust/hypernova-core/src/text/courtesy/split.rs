@@ -4,7 +4,7 @@
 //! Not here: which words the rules of courtesies name (see `words`).
 
 use super::super::blank::is_space;
-use super::words::{Kinds, kinds_of_letters};
+use super::words::{Kinds, Letters, MAX_BYTES};
 
 /// Characters beside whitespace that are no part of a word.
 fn separates(character: char) -> bool {
@@ -52,33 +52,25 @@ static CLASSES: [Class; 256] = {
 /// A word of a text.
 #[derive(Clone, Copy)]
 pub(super) struct Word<'t> {
-    text: &'t [u8],
-    begin: usize,
-    end: usize,
-    /// Whether it holds ASCII letters alone.
-    is_letters: bool,
+    written: &'t [u8],
+    /// All of it; None where it holds other characters, or more.
+    letters: Option<Letters>,
 }
 
 impl Word<'_> {
     /// Return the lists that the word is in.
     pub(super) fn kinds(self) -> Kinds {
-        if self.is_letters {
-            kinds_of_letters(self.text, self.begin, self.end)
-        } else {
-            Kinds::NONE
-        }
+        self.letters.map_or(Kinds::NONE, Letters::kinds)
     }
 
     /// Return whether it is a word of ASCII letters, in either case.
     pub(super) fn is(self, lower: &str) -> bool {
-        self.text[self.begin..self.end].eq_ignore_ascii_case(lower.as_bytes())
+        self.written.eq_ignore_ascii_case(lower.as_bytes())
     }
 
     /// Return whether it holds digits alone.
     pub(super) fn is_number(self) -> bool {
-        self.text[self.begin..self.end]
-            .iter()
-            .all(u8::is_ascii_digit)
+        self.written.iter().all(u8::is_ascii_digit)
     }
 }
 
@@ -125,15 +117,17 @@ impl<'t> Iterator for Words<'t> {
             return None;
         }
         let begin = self.at;
-        let mut is_letters = true;
+        let letters = Letters::at_start_of(&text[begin..self.end]);
+        self.at += letters.n;
+        let mut is_letters = letters.n < MAX_BYTES;
         while self.at < self.end {
             match CLASSES[usize::from(text[self.at])] {
+                Class::Separator => break,
                 Class::Letter => self.at += 1,
                 Class::Other => {
                     is_letters = false;
                     self.at += 1;
                 }
-                Class::Separator => break,
                 Class::NotAscii => {
                     let (length, separates) = self.not_ascii();
                     if separates {
@@ -145,10 +139,8 @@ impl<'t> Iterator for Words<'t> {
             }
         }
         Some(Word {
-            text,
-            begin,
-            end: self.at,
-            is_letters,
+            written: &text[begin..self.at],
+            letters: is_letters.then_some(letters),
         })
     }
 }

@@ -8,11 +8,9 @@
 
 use std::ops::Range;
 
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-/// Months of which four letters are known; the letters that may follow are counted from there.
-const LONGER_MONTHS: [&str; 3] = ["june", "july", "sept"];
+use super::super::blank::position;
+
+/// Letters that may follow the beginning of a month.
 const MAX_MORE_LETTERS: usize = 6;
 const AGES: [&str; 6] = ["minute", "hour", "day", "week", "month", "year"];
 /// Things that are counted, and whether they may have an `s`.
@@ -25,17 +23,23 @@ const COUNTED: [(&str, bool); 4] = [
 /// The most characters of an address on each side of its `@`.
 const MAX_ADDRESS: usize = 64;
 
-/// Return whether a line may hold a stamp, in little time: without one of these forms it has none.
+/// Return whether a line holds a digit or the mark of an address, as all stamps do and few lines.
+pub(super) fn may_be_in(line: &str) -> bool {
+    let is_one = |byte: u8| byte == b'@' || byte.is_ascii_digit();
+    position(line.as_bytes(), is_one).is_some()
+}
+
+/// Return whether a line has a form that a line with a stamp must have.
 ///
 /// Words of these forms are in lower case.
-pub(super) fn may_be_in(line: &str) -> bool {
+pub(super) fn has_form(line: &str) -> bool {
     let bytes = line.as_bytes();
     let is_digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
-    (0..bytes.len()).any(|at| match &bytes[at..] {
+    let begins_form = |at: usize| match &bytes[at..] {
         [b'@', ..] => true,
         [b' ', b'a', b'g', b'o', ..] => ends_word(&line[at + 4..]),
         [b' ', a, b, c, d, ..] => is_digits(&[*a, *b, *c, *d]) && ends_word(&line[at + 5..]),
-        [digit, rest @ ..] if digit.is_ascii_digit() => match rest {
+        [b'0'..=b'9', rest @ ..] => match rest {
             [b'/' | b'.' | b':' | b'-', next, ..] | [b' ', b'o', b'f', b' ', next, ..] => {
                 next.is_ascii_digit()
             }
@@ -43,23 +47,39 @@ pub(super) fn may_be_in(line: &str) -> bool {
             _ => false,
         },
         _ => false,
-    })
+    };
+    let mut bytes = bytes.iter().enumerate();
+    bytes.any(|(at, byte)| matches!(byte, b' ' | b'0'..=b'9' | b'@') && begins_form(at))
 }
 
 /// Find the first stamp of a line from a byte on, where a character begins.
 pub(super) fn find(line: &str, from: usize) -> Option<Range<usize>> {
-    let mut before = line[..from].chars().next_back();
-    for (at, character) in line[from..].char_indices() {
-        let scan = Scan {
-            line,
-            at: from + at,
-        };
-        if !before.is_some_and(is_word)
-            && let Some(found) = scan.stamp(before, character)
-        {
-            return Some(scan.at..found.at);
+    let bytes = line.as_bytes();
+    let has_address = bytes[from..].contains(&b'@');
+    for at in from..bytes.len() {
+        // A digit, or the first letter of a month or of a page.
+        let begins_form = matches!(
+            bytes[at].to_ascii_lowercase(),
+            b'0'..=b'9' | b'a' | b'd' | b'f' | b'j' | b'm' | b'n' | b'o' | b'p' | b's'
+        );
+        if !(begins_form || has_address && line.is_char_boundary(at)) {
+            continue;
         }
-        before = Some(character);
+        let before = match at.checked_sub(1).map(|before| bytes[before]) {
+            Some(byte) if byte.is_ascii() => Some(char::from(byte)),
+            _ => line[..at].chars().next_back(),
+        };
+        if before.is_some_and(is_word) {
+            continue;
+        }
+        let scan = Scan { line, at };
+        let mut found = None;
+        if has_address && !before.is_some_and(is_of_name) {
+            found = scan.address();
+        }
+        if let Some(found) = found.or_else(|| scan.stamp()) {
+            return Some(at..found.at);
+        }
     }
     None
 }
@@ -72,21 +92,16 @@ struct Scan<'t> {
 }
 
 impl Scan<'_> {
-    /// Any stamp, behind a character that is no part of a word, or behind none.
-    fn stamp(self, before: Option<char>, first: char) -> Option<Self> {
-        if !before.is_some_and(is_of_name)
-            && let Some(found) = self.address()
-        {
-            return Some(found);
-        }
-        match first {
-            '0'..='9' => self
+    /// Any stamp but an address, behind a character that is no part of a word, or behind none.
+    fn stamp(self) -> Option<Self> {
+        match self.line.as_bytes()[self.at] {
+            b'0'..=b'9' => self
                 .date()
                 .or_else(|| self.date_by_day())
                 .or_else(|| self.time())
                 .or_else(|| self.age())
                 .or_else(|| self.count()),
-            'a'..='z' | 'A'..='Z' => self.date_by_month().or_else(|| self.page()),
+            b'a'..=b'z' | b'A'..=b'Z' => self.date_by_month().or_else(|| self.page()),
             _ => None,
         }
     }
@@ -167,11 +182,23 @@ impl Scan<'_> {
 
     /// The name of a month or its beginning, with more letters, and a full stop.
     fn month(self) -> Option<Self> {
-        let known = LONGER_MONTHS.iter().find_map(|name| self.letters(name));
-        let known = known.or_else(|| MONTHS.iter().find_map(|name| self.letters(name)))?;
-        let end = known.some(0, MAX_MORE_LETTERS, |character| {
-            character.is_ascii_alphabetic()
-        })?;
+        let letters = self.line.as_bytes()[self.at..].first_chunk::<4>()?;
+        let n_known = match &letters.map(|letter| letter.to_ascii_lowercase()) {
+            b"june" | b"july" | b"sept" => 4,
+            [b'j', b'a', b'n', _]
+            | [b'f', b'e', b'b', _]
+            | [b'm', b'a', b'r' | b'y', _]
+            | [b'a', b'p', b'r', _]
+            | [b'j', b'u', b'n' | b'l', _]
+            | [b'a', b'u', b'g', _]
+            | [b's', b'e', b'p', _]
+            | [b'o', b'c', b't', _]
+            | [b'n', b'o', b'v', _]
+            | [b'd', b'e', b'c', _] => 3,
+            _ => return None,
+        };
+        let is_letter = |character: char| character.is_ascii_alphabetic();
+        let end = self.behind(n_known).some(0, MAX_MORE_LETTERS, is_letter)?;
         Some(end.maybe(b'.'))
     }
 

@@ -53,6 +53,8 @@ consultant engineer scientist developer programmer writer professor analyst syst
 const SIGN_OFF: &str = "regards sincerely yours truly faithfully cheers thanks wishes";
 const LABELS: &str = "question problem task prompt exercise item";
 const HEADERS: &str = "from to cc bcc date sent received subject";
+/// The first words of a sentence that may assign a role.
+const ASSIGNING: &str = "you act imagine pretend system";
 
 /// The lists that a word is in, a bit for each.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,8 @@ impl Kinds {
     pub(super) const LABEL: Self = Self(32);
     /// The name of a header of a message.
     pub(super) const HEADER: Self = Self(64);
+    /// A word that may begin the assignment of a role.
+    pub(super) const ASSIGNING: Self = Self(128);
 
     /// Return whether these lists and others have one in common.
     pub(super) const fn any(self, others: Self) -> bool {
@@ -118,6 +122,7 @@ impl Table {
         .with(SIGN_OFF, Kinds::SIGN_OFF)
         .with(LABELS, Kinds::LABEL)
         .with(HEADERS, Kinds::HEADER)
+        .with(ASSIGNING, Kinds::ASSIGNING)
     }
 
     /// Add a list of words.
@@ -177,21 +182,42 @@ const fn packed(bytes: &[u8], begin: usize, end: usize) -> Key {
     key
 }
 
-/// Return the lists that `text[begin..end]` is in: a word of ASCII letters alone, in either case.
-pub(super) fn kinds_of_letters(text: &[u8], begin: usize, end: usize) -> Kinds {
-    let length = end - begin;
-    if length == 0 || length > MAX_BYTES {
-        return Kinds::NONE;
-    }
-    // Letters in upper case lack one bit.
-    let key = match text[begin..].first_chunk() {
-        Some(&chunk) => {
-            let lower = Key::from_le_bytes(chunk) | Key::from_le_bytes([0x20; MAX_BYTES]);
-            lower & (Key::MAX >> (8 * (MAX_BYTES - length)))
+/// The ASCII letters at the beginning of some bytes: the lists that they are in as a word, and their
+/// number, which is [`MAX_BYTES`] where there may be more.
+#[derive(Clone, Copy)]
+pub(super) struct Letters {
+    key: Key,
+    pub(super) n: usize,
+}
+
+impl Letters {
+    pub(super) fn at_start_of(bytes: &[u8]) -> Self {
+        const fn each(byte: u8) -> Key {
+            Key::from_le_bytes([byte; MAX_BYTES])
         }
-        None => packed(text, begin, end),
-    };
-    TABLE.kinds(key)
+        let chunk = bytes.first_chunk().copied().unwrap_or_else(|| {
+            let mut chunk = [0; MAX_BYTES];
+            chunk[..bytes.len()].copy_from_slice(bytes);
+            chunk
+        });
+        // All bytes at once. Upper case lacks one bit; sums do not reach the next byte.
+        let bytes = Key::from_le_bytes(chunk);
+        let lower = (bytes | each(0x20)) & each(0x7f);
+        let from_a = lower + each(0x80 - b'a');
+        let behind_z = lower + each(0x7f - b'z');
+        let others = !(from_a & !behind_z & !bytes) & each(0x80);
+        let n = (others.trailing_zeros() / u8::BITS) as usize;
+        let key = if n < MAX_BYTES {
+            lower & !(Key::MAX << (8 * n))
+        } else {
+            lower
+        };
+        Self { key, n }
+    }
+
+    pub(super) fn kinds(self) -> Kinds {
+        TABLE.kinds(self.key)
+    }
 }
 
 /// Return whether a word in any case is a stop word.
