@@ -43,6 +43,7 @@ def public_objects() -> Iterator[tuple[str, Any]]:
         if inspect.isclass(value):
             yield f"hypernova.errors.{name}", value
     yield "hypernova._core.nearest_centroids", _core.nearest_centroids
+    yield "hypernova._core.sha256", _core.sha256
     path = hypernova.integrations.__path__
     for found in pkgutil.iter_modules(path, "hypernova.integrations."):
         try:

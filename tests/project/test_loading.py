@@ -13,7 +13,16 @@ from support.commands import run_python
 NEVER = {"onnxruntime", "tokenizers", "numpy"}
 LATER = {
     *("asyncio", "concurrent.futures", "dataclasses", "datetime", "email", "importlib.metadata"),
-    *("inspect", "logging", "multiprocessing", "pickle", "shutil", "socket", "subprocess"),
+    *(
+        "hashlib",
+        "inspect",
+        "logging",
+        "multiprocessing",
+        "pickle",
+        "shutil",
+        "socket",
+        "subprocess",
+    ),
     *("tempfile", "typing_extensions", "zipfile"),
 }
 # Parts of the package that a decision for a text does not need.
