@@ -40,6 +40,7 @@ CORE_FUNCTIONS = (
     _core.is_blank,
     _core.kept_spans,
     _core.nearest_centroids,
+    _core.sha256,
     _core.visible_span,
 )
 
