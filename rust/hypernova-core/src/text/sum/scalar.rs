@@ -3,7 +3,7 @@
 //! Not here: instructions of a CPU (`kernels/`).
 
 use crate::error::Error;
-use crate::nearest::{SimdLevel, dot};
+use crate::nearest::{SimdLevel, products};
 
 /// A row that is to be added.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,9 @@ pub(in crate::text) fn to_unit(
     vector: &mut [f32],
     least: f32,
 ) -> Result<(), Error> {
-    let length = dot(level, vector, vector).sqrt();
+    let mut squared = [0.0];
+    products(level, vector, vector, &mut squared);
+    let length = squared[0].sqrt();
     if !length.is_finite() {
         return Err(Error::SumNotFinite);
     }
