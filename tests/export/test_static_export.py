@@ -14,12 +14,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+import hypernova
 from hypernova._core import LookupTable
 from hypernova.embedder import Embedder
 from hypernova.errors import ExportError
 from hypernova.export import export_embedder
-from support.commands import run
-from support.paths import GOLDEN, ROOT
+from support.commands import run, run_python
+from support.paths import GOLDEN, ROOT, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,6 +257,21 @@ class TestLayouts:
         for text in (self.TEXT, PROSE[:3_000]):
             found = expected(tokenizer, rows, "find the " + text, None)
             assert embedder.embed_one(text) == pytest.approx(found, abs=1e-6)
+
+    @pytest.mark.slow
+    def test_the_core_alone_routes_with_it(self, tokenizer, tmp_path) -> None:
+        save(tmp_path / "model", tokenizer, {}, embeddings=rows_of(tokenizer))
+        export_embedder(tmp_path / "model", tmp_path / "out")
+        table = hypernova.OutcomeTable.read(TABLE)
+        hypernova.fit(table, embedder=tmp_path / "out", clusters=4).save(tmp_path / "r.hnv")
+        code = (
+            "import sys, hypernova\n"
+            "router = hypernova.Router.open(sys.argv[1], embedder=sys.argv[2])\n"
+            "router.route('Write a SQL query')\n"
+            "print({'numpy', 'onnxruntime', 'tokenizers'} & set(sys.modules) or 'none')\n"
+        )
+        done = run_python("-c", code, tmp_path / "r.hnv", tmp_path / "out", code=0)
+        assert done.stdout == "none\n"
 
     def test_8_bits_on_request(self, tokenizer, tmp_path) -> None:
         rows = rows_of(tokenizer)
