@@ -26,7 +26,8 @@
 //!
 //! Marks of headings, quotations and lists in front of a line, and quotation marks around it, are
 //! skipped too; `>>>` and three quotation marks are no such marks. Indented lines are code, and read
-//! as they are. A text of which nothing would be left is kept whole.
+//! as they are. A text of which nothing would be left is kept whole. What is left is not read a
+//! second time: a sentence would be a line then, which may look like a header or a name.
 //!
 //! Whitespace is Unicode's and U+001C to U+001F, capitals and letters beside a stamp are Unicode's (of
 //! the version that the compiler has), digits are ASCII's.
