@@ -13,6 +13,8 @@
 mod added;
 mod json;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod unicode;
 mod vocabulary;
 mod words;
@@ -72,14 +74,18 @@ impl WordPieceTokenizer {
     /// Of more tokens than `limit.0`, the first `limit.0 - limit.1` and the last `limit.1` are
     /// kept, and not all others are looked up.
     pub fn encode_into(&self, text: &str, limit: Option<(usize, usize)>, tokens: &mut Vec<u32>) {
-        let mut scratch = SCRATCH.take().unwrap_or_default();
+        // A thread that ends has no room any more.
+        let kept = SCRATCH.try_with(Cell::take).ok().flatten();
+        let mut scratch = kept.unwrap_or_default();
         match limit {
             None => {
                 self.push(text, usize::MAX, &mut scratch, tokens);
             }
             Some((all, last)) => self.push_limited(text, all, last, &mut scratch, tokens),
         }
-        SCRATCH.set(Some(scratch));
+        SCRATCH
+            .try_with(|kept| kept.set(Some(scratch)))
+            .unwrap_or_default();
     }
 
     fn push_limited(
@@ -105,7 +111,7 @@ impl WordPieceTokenizer {
         }
         // The last tokens are those of the end of the text, from a place on at which all that is
         // read before makes no difference.
-        let mut window = 8 * last + 64;
+        let mut window = last.saturating_mul(8).saturating_add(64);
         loop {
             let start = self.split_from(text, text.len().saturating_sub(window));
             if start == 0 || start < text.len() {
