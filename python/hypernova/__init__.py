@@ -14,13 +14,13 @@ libraries, when first used.
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import TYPE_CHECKING
 
 from hypernova._core import DEBUG_BUILD, Artifact, Decision, Decisions, RankingEntry, __version__
 from hypernova.errors import HypernovaError
-from hypernova.router import Router
+from hypernova.lazy import load_later
+from hypernova.router.router import Router
 
 if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
@@ -109,14 +109,4 @@ _LATER = {
     "rename_model": "training.model_pool",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Load what serving does not need when it is first asked for (PEP 562)."""
-    module = _LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = load_later(__name__, __all__, _LATER)

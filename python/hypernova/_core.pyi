@@ -1,8 +1,8 @@
 """The compiled core: artifacts, nearest centroids, the decision rule."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Self, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +14,22 @@ __all__ = [
     "Artifact",
     "Decision",
     "Decisions",
+    "LookupEmbedder",
+    "LookupTable",
     "RankingEntry",
+    "ReadingRules",
     "WordPieceTokenizer",
     "__version__",
     "_artifact",
     "_decision",
     "_decisions",
     "_ranking_entry",
+    "cut",
+    "cut_spans",
+    "is_blank",
+    "kept_spans",
     "nearest_centroids",
+    "visible_span",
 ]
 
 __version__: str
@@ -810,6 +818,233 @@ class WordPieceTokenizer:
     def special_tokens(self) -> tuple[list[int], list[int]]:
         """Special tokens before and after a text."""
 
+@final
+class LookupTable:
+    """The tables of an ONNX file whose graph looks rows of tokens up and adds them.
+
+    Its vectors agree with those of onnxruntime for the same file to 1e-6, and are the same on every
+    CPU, bit by bit. For embedders whose tokens the core does not make.
+
+    Example:
+        >>> from importlib.resources import files
+        >>> from hypernova._core import LookupTable
+        >>> table = LookupTable.open(files("hypernova") / "bundled" / "static" / "model.onnx")
+        >>> table.embed([2023, 2003]).shape == (table.dim,)
+        True
+    """
+
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str],
+        *,
+        sha256: str | None = None,
+        mmap: bool | Literal["auto"] = "auto",
+    ) -> LookupTable | None:
+        """Read or map an ONNX file, and recognise its graph.
+
+        Args:
+            path: An ONNX file.
+            sha256: The SHA-256 that the file must have, 64 hex digits; None for any.
+            mmap: As for `Artifact.open`.
+
+        Returns:
+            The table, or None if the graph is no lookup.
+
+        Raises:
+            ValueError: ``mmap`` is a str other than ``"auto"``.
+            TypeError: ``mmap`` is neither a str nor a bool.
+            NotFoundError: There is no such file.
+            EmbedderError: The file cannot be read, has another SHA-256, is cut short, or holds a
+                table that breaks a rule.
+            KernelError: ``HYPERNOVA_SIMD`` asks for a kernel that this CPU lacks.
+        """
+    @property
+    def dim(self) -> int:
+        """Dimension of a vector."""
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens; a token is below it."""
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the file is mapped."""
+    def embed(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Embed a text's tokens.
+
+        Args:
+            tokens: Ids of the tokens in their order, each at least 0 and below ``vocabulary``.
+
+        Returns:
+            The vector, float32 (dim,), read-only; zeros for no token.
+
+        Raises:
+            EmbedderError: A token is none of the table's, or its rows are not finite.
+            OverflowError: A token is negative, or does not fit 32 bits.
+        """
+
+@final
+class LookupEmbedder:
+    """A tokenizer and a table with an embedder's settings; immutable, so that threads share it.
+
+    `hypernova.Embedder` makes one, and its texts and vectors are those of this.
+
+    Args:
+        tokenizer: The word pieces.
+        table: The rows.
+        settings: The fields of an ``embedder.json``, checked.
+        model: Path of the table's file, for messages.
+
+    Raises:
+        NotImplementedError: They do not fit one another, or ask for what is not known here.
+
+    Example:
+        >>> import hypernova
+        >>> lookup = hypernova.Embedder.load("static")._lookup()
+        >>> lookup.route(hypernova.Router.open().artifact, "Fix the race in the scheduler").cluster
+        1
+    """
+
+    ARITHMETIC: Final[int]
+
+    def __new__(
+        cls,
+        tokenizer: WordPieceTokenizer,
+        table: LookupTable,
+        settings: dict[str, Any],
+        model: str | os.PathLike[str],
+    ) -> Self: ...
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+    def embed_one(self, text: str) -> NDArray[np.float32]:
+        """Embed one text.
+
+        Args:
+            text: At least one visible character.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+        """
+    def embed_many(
+        self,
+        texts: Sequence[str],
+        *,
+        indices: Sequence[int] | None = None,
+        threads: int = 1,
+        progress: Callable[[int], object] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed many texts.
+
+        Args:
+            texts: The texts.
+            indices: The number of each text in messages; by default its index.
+            threads: Number of threads, from 1; the vectors do not depend on it.
+            progress: Called after some texts with their number.
+
+        Returns:
+            float32 of shape (len(texts), dim), each row to the bit that of `embed_one`.
+
+        Raises:
+            TypeError: A text is not a str.
+            TextError: As in `embed_one`, with the number of the first such text.
+            EmbedderError: As in `embed_one`, with the number of the text.
+        """
+    def route(self, artifact: Artifact, text: str, **options: Unpack[RouteOptions]) -> Decision:
+        """Decide for a text.
+
+        Args:
+            artifact: The artifact that decides.
+            text: As in `embed_one`.
+            **options: See `hypernova.RouteOptions`.
+
+        Returns:
+            The decision: that of ``artifact.decide`` for the text's vector.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next two.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+            VectorError: As in `Artifact.decide`, like all that follow.
+            UnknownModelError: An option names a model that the artifact does not hold.
+            NoCandidateError: The limits leave no model.
+            NovelPromptError: The text is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: An option is out of range.
+        """
+    def route_turns(
+        self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
+    ) -> Decision:
+        """Decide for a conversation, by the mean of the vectors of two turns.
+
+        Where one turn holds no token, its vector is that of the other; where the two cancel, that
+        of the last.
+
+        Args:
+            artifact: As in `route`.
+            first: The first turn.
+            last: The last turn.
+            **options: See `hypernova.RouteOptions`.
+
+        Raises:
+            TextError: Neither turn holds a token.
+            TypeError: As in `route`, like all that it raises.
+        """
+    def route_many(
+        self,
+        artifact: Artifact,
+        texts: Sequence[str],
+        *,
+        threads: int = 1,
+        **options: Unpack[BatchRouteOptions],
+    ) -> list[Decision]:
+        """Decide for each of many texts.
+
+        Args:
+            artifact: As in `route`.
+            texts: The texts.
+            threads: Number of threads, from 1; the decisions do not depend on it.
+            **options: See `hypernova.BatchRouteOptions`.
+
+        Returns:
+            The decisions, those of ``artifact.decide_many`` for the vectors, in the order of
+            ``texts``.
+
+        Raises:
+            TypeError: As in `route`, with the number of the text.
+            TextError: As in `route`, with the number of the first such text.
+            EmbedderError: As in `route`, with the number of the text.
+            VectorError: As in `Artifact.decide_many`, like all that it raises.
+        """
+    def tokens(self, text: str) -> tuple[list[int], list[int] | None]:
+        """Give the tokens of a text, and those of its lead.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            Token ids; and those of the lead, or None where it does not count.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+    def key_of(self, text: str) -> bytes:
+        """Give a key that two texts share if, and only if, they have the same tokens.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            32 bytes: a sha256 of the tokens of the text and of its lead.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
+
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -850,3 +1085,143 @@ def _decisions(*state: Any) -> Decisions:
 
 def _ranking_entry(*state: Any) -> RankingEntry:
     """Make the `RankingEntry` of a pickle again."""
+
+@final
+class ReadingRules:
+    """An embedder's rules for the reading of a text: the cut, the courtesies and the lead.
+
+    The *lead* of a text is its first line that is not blank, stripped and then cut to
+    ``lead_chars`` characters; a line ends with a line feed or a carriage return.
+
+    Args:
+        head_chars: Number of characters to keep of the beginning of a long text, from 1.
+        tail_chars: Number of characters to keep of its end, from 0.
+        lead_chars: The most characters of a lead, from 1.
+        has_lead: Whether the lead has a weight of its own.
+        skip_courtesy: Whether the parts that say nothing of a text's task are skipped.
+
+    Example:
+        >>> from hypernova._core import ReadingRules
+        >>> rules = ReadingRules(1536, 512, lead_chars=4, has_lead=True, skip_courtesy=True)
+        >>> rules.read("Hi! Sort the shops.")
+        ('Sort the shops.', (0, 4))
+    """
+
+    def __new__(
+        cls,
+        head_chars: int,
+        tail_chars: int,
+        *,
+        lead_chars: int,
+        has_lead: bool,
+        skip_courtesy: bool,
+    ) -> Self: ...
+    def read(self, text: str) -> tuple[str, tuple[int, int] | None] | None:
+        """Return the part of a text that is tokenised, and the span of the lead in it.
+
+        Args:
+            text: Any text. Half a surrogate pair is read as U+FFFD.
+
+        Returns:
+            The text after the cut, without courtesies, and the span of its lead; None for the span
+            where the lead has no weight or is all that is visible. None if the text is blank.
+
+        Example:
+            >>> from hypernova._core import ReadingRules
+            >>> rules = ReadingRules(4, 5, lead_chars=160, has_lead=False, skip_courtesy=False)
+            >>> rules.read("Sort the list of shops"), rules.read(" ")
+            (('Sort shops', None), None)
+        """
+
+def cut(text: str, head: int, tail: int) -> str:
+    """Cut a long text to its beginning and its end; cutting the result again changes nothing.
+
+    The rule, for a text of more than ``head + tail`` characters:
+
+    1. a run of more than 256 blanks counts as 256: its first 255, and of the others the first line
+       end (U+000A or U+000D), or the last where none is a line end;
+    2. a text that is still longer is its first ``head`` characters, a space, and its last ``tail``;
+       or the first ``head`` alone where ``tail`` is 0.
+
+    So a run of blanks takes at most 256 of the characters that remain.
+
+    Args:
+        text: Any text.
+        head: Number of characters to keep of the beginning, from 1.
+        tail: Number of characters to keep of the end, from 0.
+
+    Returns:
+        The cut text; ``text`` itself if it is short enough.
+
+    Example:
+        >>> from hypernova._core import cut
+        >>> cut("Sort the list of shops", 4, 5)
+        'Sort shops'
+    """
+
+def cut_spans(
+    text: str, head: int, tail: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the spans of a text that `cut` keeps.
+
+    Args:
+        text: As for ``cut``.
+        head: As for ``cut``.
+        tail: As for ``cut``.
+
+    Returns:
+        The spans before the space that ``cut`` inserts, and those after it; each list rises, with
+        no span empty or next to another. The second is empty where no space is inserted.
+
+    Example:
+        >>> from hypernova._core import cut_spans
+        >>> cut_spans("Sort the list of shops", 4, 5)
+        ([(0, 4)], [(17, 22)])
+    """
+
+def is_blank(text: str) -> bool:
+    """Return whether a text holds blanks alone, or nothing.
+
+    A *blank* is a character that shows nothing: whitespace, the controls (NUL among them), and the
+    invisible marks U+00AD, U+061C, U+180E, U+200B to U+200F, U+202A to U+202E, U+2060 to U+206F and
+    U+FEFF.
+
+    Args:
+        text: Any text.
+
+    Example:
+        >>> from hypernova._core import is_blank
+        >>> is_blank(" " + chr(0x200B)), is_blank("Hi")
+        (True, False)
+    """
+
+def kept_spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of a text that are left when the parts that say nothing are skipped.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The spans, rising and disjoint, to be joined with a line end between two; none where the
+        text is read as it is, because nothing would be skipped, or nothing visible left.
+
+    Example:
+        >>> from hypernova._core import kept_spans
+        >>> kept_spans("Hi! Sort the shops. Thanks in advance!")
+        [(4, 19)]
+    """
+
+def visible_span(text: str) -> tuple[int, int]:
+    """Return the span of a text without the blanks around it; empty if the text is blank.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The index of its first character, and that of the one after its last.
+
+    Example:
+        >>> from hypernova._core import visible_span
+        >>> visible_span("  Hi ")
+        (2, 4)
+    """

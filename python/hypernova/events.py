@@ -5,17 +5,15 @@ Not here: metrics and spans; `hypernova.integrations` makes them of events.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from logging import Logger
 
     from hypernova._core import Decision
-
-_log = logging.getLogger("hypernova")
 
 Event = TypeVar("Event")
 
@@ -102,10 +100,17 @@ class Observers:
         return remove
 
 
+def logger() -> Logger:
+    """Return the package's logger; a process that has nothing to log does not load ``logging``."""
+    import logging
+
+    return logging.getLogger("hypernova")
+
+
 def notify(observers: Iterable[Callable[[Event], None]], event: Event) -> None:
     """Call each observer; an exception of an observer is logged, and costs no decision."""
     for observer in observers:
         try:
             observer(event)
         except Exception:
-            _log.exception("an observer raised; the decision or the reload stands")
+            logger().exception("an observer raised; the decision or the reload stands")

@@ -797,7 +797,8 @@ HOSTILE = """
 import sys
 from hypernova import Artifact
 seen = []
-Artifact.open(sys.argv[1])  # what the first call loads, if anything, is not what is asked
+first = Artifact.open(sys.argv[1])  # what the first call loads is not what is asked
+first.embedder, first.centroids
 def hook(event, args):
     if event.split(".")[0] in ("import", "exec", "compile", "socket", "subprocess", "os", "pickle",
                                "ctypes", "urllib", "http", "marshal"):

@@ -6,8 +6,6 @@ that fitting and changing an artifact write, and JSON for people and protocols.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,11 +24,15 @@ def canonical_json(value: object) -> str:
         >>> canonical_json({"b": [1.0], "a": "é"})
         '{"a":"é","b":[1.0]}'
     """
+    import json
+
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
     """Return the sha256 of an identity's canonical JSON, as 64 hex digits."""
+    import hashlib
+
     text = canonical_json(identity)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -16,29 +16,38 @@ do.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import hypernova
-from hypernova.cli import (
-    add_model,
-    change_models,
-    datasets,
-    evaluate,
-    export_embedder,
-    fit,
-    inspect,
-    next_prompts,
-    recalibrate,
-    route,
-    serve,
-    signals,
-    streams,
-)
+from hypernova.cli import signals, streams
 from hypernova.errors import HypernovaError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
+
+# The commands, each with its help, by the module that adds them; of these only that of the chosen
+# command is imported.
+_COMMANDS = {
+    "fit": {"fit": "learn an artifact from an outcome table"},
+    "evaluate": {"evaluate": "measure on held-out tasks whether routing is worth it"},
+    "route": {"route": "choose a model for a prompt"},
+    "serve": {"serve": "decide over HTTP (needs the extra server)"},
+    "inspect": {"inspect": "show the content of an artifact"},
+    "recalibrate": {"recalibrate": "learn from an outcome log without fitting again"},
+    "add_model": {"add-model": "add a model from some scored prompts"},
+    "next_prompts": {"next-prompts": "propose prompts to score for a model"},
+    "change_models": {
+        "remove-model": "remove models from an artifact",
+        "rename-model": "rename a model in an artifact",
+    },
+    "datasets": {"datasets": "list public outcome data, and convert its files"},
+    "export_embedder": {
+        "export-embedder": "turn a sentence-transformers model into an embedder folder"
+    },
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         streams.prepare()
         try:
-            arguments = _parser().parse_args(argv)
+            words = sys.argv[1:] if argv is None else argv
+            arguments = _parser(_chosen(words)).parse_args(words)
             with signals.raise_on_signal():
                 code = arguments.run(arguments)
         finally:
@@ -67,25 +77,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _chosen(words: Sequence[str]) -> Collection[str]:
+    """Return the module of the command that the arguments name; none if they begin otherwise.
+
+    The options that may stand before a command, such as ``--help``, end the process.
+    """
+    name = next((word for word in words if word != "--"), None)
+    return [module for module, commands in _COMMANDS.items() if name in commands]
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser, also of each command, that does not import ``shutil`` to add an option."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_formatter, **options)
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    # As `shutil.get_terminal_size` finds it, which argparse asks at every option.
+    width = os.environ.get("COLUMNS", "")
+    columns = int(width) if width.isdecimal() else 0
+    try:
+        columns = columns or os.get_terminal_size().columns
+    except (ValueError, OSError):  # no terminal
+        columns = 80
+    return argparse.HelpFormatter(prog, width=(columns or 80) - 2)
+
+
+def _parser(modules: Collection[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser, with the commands of some modules; of none, with the names of all."""
+    parser = _Parser(
         prog="hypernova",
         description="Route a prompt to the language model most likely to solve it.",
     )
     parser.add_argument("--version", action="version", version=hypernova.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (
-        fit,
-        evaluate,
-        route,
-        serve,
-        inspect,
-        recalibrate,
-        add_model,
-        next_prompts,
-        change_models,
-        datasets,
-        export_embedder,
-    ):
-        command.add_to(commands)
+    for module in modules:
+        import_module(f"hypernova.cli.{module}").add_to(commands)
+    if not modules:
+        for of_module in _COMMANDS.values():
+            for name, text in of_module.items():
+                commands.add_parser(name, help=text)
     return parser

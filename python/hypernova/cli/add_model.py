@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("add-model", help="add a model from some scored prompts")
+    parser = commands.add_parser("add-model")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
     parser.add_argument(
         "outcomes",

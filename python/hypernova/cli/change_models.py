@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add both commands to the parser."""
-    remove = commands.add_parser("remove-model", help="remove models from an artifact")
+    remove = commands.add_parser("remove-model")
     remove.add_argument("artifact", metavar="ROUTER.hnv")
     remove.add_argument("models", nargs="+", metavar="M")
     remove.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
@@ -27,7 +27,7 @@ def add_to(commands: Commands) -> None:
         "--default", metavar="M", help="the new default model, if the old one is removed"
     )
     remove.set_defaults(run=_remove)
-    rename = commands.add_parser("rename-model", help="rename a model in an artifact")
+    rename = commands.add_parser("rename-model")
     rename.add_argument("artifact", metavar="ROUTER.hnv")
     rename.add_argument("old", metavar="OLD")
     rename.add_argument("new", metavar="NEW")

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hypernova.cli.arguments import percentage_points
 from hypernova.paths import path_label
 from hypernova.table.formats.write import check_target
@@ -26,7 +24,6 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "datasets",
-        help="list public outcome data, and convert its files",
         description="List public outcome data and where its files are. Nothing is downloaded.",
     )
     parser.set_defaults(run=_list)
@@ -95,6 +92,8 @@ def _convert_routerbench(arguments: argparse.Namespace) -> None:
 
 
 def _write(loaded: PublicTable, output: str) -> None:
+    import numpy as np
+
     table = loaded.table
     table.save(output)
     outcomes = int(np.count_nonzero(~np.isnan(table.score)))

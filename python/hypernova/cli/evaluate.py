@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "evaluate", help="measure on held-out tasks whether routing is worth it"
-    )
+    parser = commands.add_parser("evaluate")
     parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument(

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "export-embedder", help="turn a sentence-transformers model into an embedder folder"
-    )
+    parser = commands.add_parser("export-embedder")
     parser.add_argument(
         "source",
         metavar="DIR_OR_PACKAGE",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("fit", help="learn an artifact from an outcome table")
+    parser = commands.add_parser("fit")
     parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
     parser.add_argument("-o", "--output", required=True, metavar="ROUTER.hnv")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")

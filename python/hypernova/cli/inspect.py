@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("inspect", help="show the content of an artifact")
+    parser = commands.add_parser("inspect")
     parser.add_argument(
         "artifact", metavar="ROUTER.hnv", nargs="?", help="by default the bundled artifact"
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("next-prompts", help="propose prompts to score for a model")
+    parser = commands.add_parser("next-prompts")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
     parser.add_argument(
         "prompts",

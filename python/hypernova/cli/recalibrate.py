@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "recalibrate", help="learn from an outcome log without fitting again"
-    )
+    parser = commands.add_parser("recalibrate")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
     parser.add_argument(
         "logs",

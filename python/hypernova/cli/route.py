@@ -31,7 +31,6 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "route",
-        help="choose a model for a prompt",
         epilog="Put TEXT before options that take several models, or after '--'.",
     )
     parser.add_argument(

@@ -27,7 +27,6 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "serve",
-        help="decide over HTTP (needs the extra server)",
         epilog=f"A token may also come from the variable {TOKEN_VARIABLE}. "
         "SIGHUP opens the artifact's file again; SIGTERM ends the server.",
     )

@@ -6,7 +6,6 @@ Not here: the content that is printed.
 from __future__ import annotations
 
 import io
-import json
 import math
 import os
 import select
@@ -106,6 +105,8 @@ def print_json(value: object) -> None:
 
 def as_json(value: object, *, ascii_only: bool = False) -> str:
     """Return one line of strict JSON: null for a number that is not finite."""
+    import json
+
     try:
         return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
     except ValueError:

@@ -9,12 +9,12 @@ import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
 
     from hypernova import Artifact
 
@@ -183,6 +183,8 @@ def heat_map(artifact: Artifact, *, colour: bool) -> list[str]:
         artifact: The artifact to show.
         colour: Whether to colour the cells, for a terminal.
     """
+    import numpy as np
+
     from hypernova.artifact.decisions import NO_MODEL, chosen_models, success_at_centroids
     from hypernova.training.clustering.describe import one_line
 
@@ -240,6 +242,8 @@ def _estimate_note(artifact: Artifact) -> list[str]:
 
 def _models_shown(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
     """Return models, the most often chosen first, then by overall success, as many as fit."""
+    import numpy as np
+
     times = np.bincount(taken[taken >= 0], minlength=len(artifact.models))
     # The last key is the first to sort by.
     order = np.lexsort((-artifact.success[-1], -times))
@@ -248,6 +252,6 @@ def _models_shown(artifact: Artifact, taken: np.ndarray[Any, Any]) -> list[int]:
 
 def _coloured(text: str, value: float, low: float, high: float, mark: str) -> str:
     share = 0.0 if high <= low else (value - low) / (high - low)
-    back, front = RAMP[min(int(np.clip(share, 0, 1) * len(RAMP)), len(RAMP) - 1)]
+    back, front = RAMP[min(int(min(max(share, 0.0), 1.0) * len(RAMP)), len(RAMP) - 1)]
     bold = "1;" if mark == "*" else ""
     return f"\x1b[{bold}38;5;{front};48;5;{back}m{text}\x1b[0m"

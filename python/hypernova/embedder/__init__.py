@@ -4,7 +4,10 @@ Not here: training, downloading, or any model's name.
 
 - ``base``: the interface of every embedder
 - ``resolve``: the embedder that a name, a folder or an artifact means
-- ``onnx``: a model in an ONNX file with its tokenizer
+- ``embedder``: a model in an ONNX file with its tokenizer
+- ``files``: the folder of one, read and checked, and its identity
+- ``backend``: what makes the vectors of one: ``lookup``, the core, or ``onnx``, onnxruntime
+- ``loaded``: one copy of what several embedders have loaded
 - ``text``: cutting and tokenising for such a model
 - ``function``: a function of the user's own
 - ``shared_text``: an embedder that leaves known beginnings and ends out of every text
@@ -12,15 +15,22 @@ Not here: training, downloading, or any model's name.
 - ``stored``: an embedder that keeps vectors in a folder
 """
 
-from hypernova.embedder.base import TextEmbedder
-from hypernova.embedder.cache import CachedEmbedder, CacheInfo
-from hypernova.embedder.function import CallableEmbedder
-from hypernova.embedder.onnx.embedder import Embedder
-from hypernova.embedder.onnx.files import bundled_embedders, find_bundled
-from hypernova.embedder.onnx.runtime import DEVICES, Device
-from hypernova.embedder.resolve import open_embedder
-from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
-from hypernova.embedder.stored import StoredEmbedder, store_vectors
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypernova.lazy import load_later
+
+if TYPE_CHECKING:
+    from hypernova.embedder.base import TextEmbedder
+    from hypernova.embedder.cache import CachedEmbedder, CacheInfo
+    from hypernova.embedder.embedder import Embedder
+    from hypernova.embedder.files import bundled_embedders, find_bundled
+    from hypernova.embedder.function import CallableEmbedder
+    from hypernova.embedder.onnx.runtime import DEVICES, Device
+    from hypernova.embedder.resolve import open_embedder
+    from hypernova.embedder.shared_text import SharedPart, SharedParts, SkipSharedEmbedder
+    from hypernova.embedder.stored import StoredEmbedder, store_vectors
 
 __all__ = [
     "DEVICES",
@@ -39,3 +49,23 @@ __all__ = [
     "open_embedder",
     "store_vectors",
 ]
+
+# The modules of all names: a router takes the few that it needs from where they are.
+_LATER = {
+    "CacheInfo": "cache",
+    "CachedEmbedder": "cache",
+    "CallableEmbedder": "function",
+    "DEVICES": "onnx.runtime",
+    "Device": "onnx.runtime",
+    "Embedder": "embedder",
+    "SharedPart": "shared_text",
+    "SharedParts": "shared_text",
+    "SkipSharedEmbedder": "shared_text",
+    "StoredEmbedder": "stored",
+    "TextEmbedder": "base",
+    "bundled_embedders": "files",
+    "find_bundled": "files",
+    "open_embedder": "resolve",
+    "store_vectors": "stored",
+}
+__getattr__, __dir__ = load_later(__name__, __all__, _LATER)

@@ -1,24 +1,27 @@
 """The interface of every embedder: name, dimension, fingerprint, and texts to vectors.
 
-Not here: any way to make a vector (see ``onnx.embedder`` and ``function``) or to keep it (see
+Not here: any way to make a vector (see ``embedder`` and ``function``) or to keep it (see
 ``cache`` and ``stored``).
 """
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 from hypernova.embedder.text.checks import check_has_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+    from typing import TypeAlias
 
-Vectors = npt.NDArray[np.float32]
+    import numpy as np
+    import numpy.typing as npt
+
+    from hypernova._core import LookupEmbedder
+
+    # Imported under TYPE_CHECKING only, like NumPy: a router of the bundled model loads none.
+    Vectors: TypeAlias = npt.NDArray[np.float32]
 
 # Of an embedder that is not ours, and may call a service.
 _BATCH = 256
@@ -103,9 +106,21 @@ class TextEmbedder(ABC):
         """Return a key that is equal for one embedder that was unpickled twice in a process."""
         return self
 
+    def _vector_fingerprint(self) -> str:
+        """Return the fingerprint of the vectors as they are made here.
+
+        It differs from `fingerprint` where that is an artifact's that states no arithmetic, and the
+        core makes the vectors: kept vectors must not mix the two.
+        """
+        return self.fingerprint
+
     def _innermost(self) -> TextEmbedder:
         """Return the embedder that makes the vectors, without cache and shared text."""
         return self
+
+    def _lookup(self) -> LookupEmbedder | None:
+        """Return the core's own embedder, if this is all that embedding a text here is."""
+        return None
 
     def _min_batch(self) -> int:
         """Return the number of texts that take about as long as one text."""
@@ -137,6 +152,8 @@ class TextEmbedder(ABC):
             TextError: The text is empty, only blanks, or holds no token.
         """
         check_has_text(text, None)
+        import hashlib
+
         return hashlib.sha256(self.cut(text).encode("utf-8", "surrogatepass")).digest()
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:

@@ -9,14 +9,14 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.shared_text import SkipSharedEmbedder
 from hypernova.embedder.text.checks import check_is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
+
+    from hypernova.embedder.base import Vectors
 
 
 class CacheInfo(NamedTuple):
@@ -110,6 +110,9 @@ class CachedEmbedder(TextEmbedder):
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._size
 
+    def _vector_fingerprint(self) -> str:
+        return self._embedder._vector_fingerprint()
+
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()
 
@@ -159,6 +162,8 @@ class CachedEmbedder(TextEmbedder):
             TextError: As from the inner embedder, like the next.
             EmbedderError: As from the inner embedder.
         """
+        import numpy as np
+
         key = self._key(text, None)
         with self._lock:
             kept = self._look_up(key)
@@ -175,6 +180,8 @@ class CachedEmbedder(TextEmbedder):
         indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
+        import numpy as np
+
         keys = [self._key(text, index) for text, index in zip(texts, indices, strict=True)]
         vectors = np.empty((len(keys), self.dim), dtype=np.float32)
         missing: dict[str, list[int]] = {}

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hypernova.artifact.metadata import fingerprint_of_identity
-from hypernova.embedder.base import TextEmbedder, Vectors
-from hypernova.embedder.onnx.files import first_line
+from hypernova.embedder.base import TextEmbedder
+from hypernova.embedder.files import first_line
 from hypernova.embedder.text.checks import check_has_text, text_label, text_labels
 from hypernova.errors import EmbedderError
 
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     import numpy.typing as npt
+
+    from hypernova.embedder.base import Vectors
 
 SOURCE = "callable"
 
@@ -145,6 +145,8 @@ class CallableEmbedder(TextEmbedder):
         indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
+        import numpy as np
+
         for text, index in zip(texts, indices, strict=True):  # before the first call, not midway
             check_has_text(text, index)
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
@@ -157,6 +159,8 @@ class CallableEmbedder(TextEmbedder):
 
     def _call(self, texts: list[str], indices: Sequence[int | None]) -> Vectors:
         """Call the function, and check its result: float32 (len(texts), dim) of length 1."""
+        import numpy as np
+
         # Not len(texts) after the call: the function may have changed the list.
         expected = (len(indices), self._dim)
         labels = text_labels(indices)

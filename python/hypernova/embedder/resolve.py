@@ -9,27 +9,35 @@ import os
 from typing import TYPE_CHECKING
 
 from hypernova.artifact.metadata import fingerprint_of_identity
+from hypernova.embedder.backend import LoadOptions
 from hypernova.embedder.base import TextEmbedder
-from hypernova.embedder.function import SOURCE as CALLABLE
-from hypernova.embedder.onnx.embedder import Embedder
-from hypernova.embedder.onnx.files import (
+from hypernova.embedder.embedder import Embedder
+from hypernova.embedder.files import (
+    ARITHMETIC,
+    ARITHMETIC_FIELD,
     MODEL,
     TOKENIZER,
     EmbedderFiles,
     bundled_embedders,
     find_bundled_model,
-    read_checked,
 )
+from hypernova.embedder.function import SOURCE as CALLABLE
+from hypernova.embedder.loaded import check_file
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD, SharedParts, SkipSharedEmbedder
 from hypernova.errors import ArtifactError, EmbedderMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
 
 def open_embedder(
-    embedder: str | os.PathLike[str] | TextEmbedder, *, device: Device = "cpu", threads: int = 1
+    embedder: str | os.PathLike[str] | TextEmbedder,
+    *,
+    device: Device = "cpu",
+    threads: int = 1,
+    mmap: bool | Literal["auto"] = "auto",
 ) -> TextEmbedder:
     """Open an embedder, if it is not open already.
 
@@ -37,6 +45,7 @@ def open_embedder(
         embedder: Name of a bundled embedder, a folder, or an open embedder.
         device: As in `Embedder.load`; an open embedder has its own.
         threads: As in `Embedder.load`; not used for an open embedder.
+        mmap: As in `Embedder.load`; not used for an open embedder.
 
     Raises:
         TypeError: ``embedder`` is none of these, such as a function that is not wrapped.
@@ -60,7 +69,7 @@ def open_embedder(
             )
         return embedder
     if isinstance(embedder, str | os.PathLike):
-        return Embedder.load(embedder, threads=threads, device=device)
+        return Embedder.load(embedder, threads=threads, device=device, mmap=mmap)
     hint = (
         "; wrap a function in hypernova.CallableEmbedder(function, name=..., dim=...)"
         if callable(embedder)
@@ -73,7 +82,11 @@ def open_embedder(
 
 
 def load_bundled_for(
-    identity: Mapping[str, object], *, threads: int = 1, device: Device = "cpu"
+    identity: Mapping[str, object],
+    *,
+    threads: int = 1,
+    device: Device = "cpu",
+    mmap: bool | Literal["auto"] = "auto",
 ) -> TextEmbedder:
     """Load the bundled embedder that an identity names, with its settings and shared parts.
 
@@ -85,7 +98,8 @@ def load_bundled_for(
         DeviceError: As in `Embedder.load`.
     """
     parts = SharedParts.from_identity(identity)
-    embedder = Embedder.load_files(_bundled_files(identity), threads=threads, device=device)
+    options = LoadOptions(threads, device, mmap=mmap)
+    embedder = Embedder.load_files(_bundled_files(identity), options)
     return embedder if parts is None else _skipping(identity, embedder, parts)
 
 
@@ -100,9 +114,9 @@ def check_bundled_for(identity: Mapping[str, object]) -> None:
         EmbedderError: A file of the embedder is missing or damaged.
     """
     SharedParts.from_identity(identity)
-    folder, settings = _bundled_files(identity)
+    files = _bundled_files(identity)
     for name in (MODEL, TOKENIZER):
-        read_checked(folder, name, settings)
+        check_file(files.folder, name, files.settings)
 
 
 def has_bundled(identity: Mapping[str, object]) -> bool:
@@ -113,7 +127,8 @@ def has_bundled(identity: Mapping[str, object]) -> bool:
 def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> TextEmbedder:
     """Return a given embedder with the artifact's shared parts; refuse any other embedder.
 
-    A bundled embedder is given the settings that it had when the artifact was fitted.
+    A bundled embedder is given the settings that it had when the artifact was fitted, and any
+    `Embedder` its arithmetic. An artifact that states none takes vectors of either runtime.
 
     Returns:
         ``embedder``, or the same model with those settings, wrapped so that it skips the shared
@@ -124,16 +139,16 @@ def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> Te
             both.
         ArtifactError: The list of shared parts is malformed.
     """
-    if embedder.fingerprint == identity["fingerprint"]:
+    if _makes_vectors_of(str(identity["fingerprint"]), embedder):
         return embedder
     if isinstance(embedder, SkipSharedEmbedder):  # of another artifact, which skips other parts
         embedder = embedder.embedder
-        if embedder.fingerprint == identity["fingerprint"]:
+        if _makes_vectors_of(str(identity["fingerprint"]), embedder):
             return embedder
     parts, fingerprint = SharedParts.from_identity(identity), _inner_fingerprint(identity)
-    if isinstance(embedder, Embedder) and embedder.fingerprint != fingerprint:
-        embedder = embedder._with_settings_of(identity, fingerprint) or embedder
-    if embedder.fingerprint == fingerprint:
+    if isinstance(embedder, Embedder) and not _makes_vectors_of(fingerprint, embedder):
+        embedder = embedder._like(identity, fingerprint) or embedder
+    if _makes_vectors_of(fingerprint, embedder):
         return embedder if parts is None else _skipping(identity, embedder, parts)
     expected = {"name": identity["name"], "fingerprint": fingerprint}
     given = {"name": embedder.name, "fingerprint": embedder.fingerprint}
@@ -144,9 +159,24 @@ def match_embedder(identity: Mapping[str, object], embedder: TextEmbedder) -> Te
     )
 
 
+def _makes_vectors_of(fingerprint: str, embedder: TextEmbedder) -> bool:
+    """Return whether an embedder makes the vectors of an artifact with a fingerprint.
+
+    They are its own, or the same in the core's arithmetic where the artifact states none:
+    `docs/embedders.md` says why that changes no decision.
+    """
+    if embedder.fingerprint == fingerprint:
+        return True
+    identity = embedder.identity
+    stated = identity.pop(ARITHMETIC_FIELD, None)
+    return stated is not None and fingerprint_of_identity(identity) == fingerprint
+
+
 def _difference(identity: Mapping[str, object], embedder: TextEmbedder) -> str:
     """Name the settings in which an embedder of the artifact's name differs; empty if none."""
     given = embedder.identity
+    if ARITHMETIC_FIELD in identity and ARITHMETIC_FIELD not in given:
+        given[ARITHMETIC_FIELD] = "onnxruntime's"
     differing = [
         f"{field} ({identity[field]} and {value})"
         for field, value in sorted(given.items())
@@ -177,6 +207,12 @@ def _bundled_files(identity: Mapping[str, object]) -> EmbedderFiles:
             "an artifact cannot hold: pass embedder=hypernova.CallableEmbedder(function, "
             f"name={identity['name']!r}, dim={identity['dim']})"
         )
+    stated = identity.get(ARITHMETIC_FIELD, ARITHMETIC)
+    if files is None and stated != ARITHMETIC:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the embedder {named} in the core's arithmetic "
+            f"{stated!r}, and this version has {ARITHMETIC}: upgrade hypernova, or fit again"
+        )
     if files is None:
         raise EmbedderMismatchError(
             f"the artifact was fitted with the embedder {named}, which is none of "
@@ -202,7 +238,7 @@ def _skipping(
     identity: Mapping[str, object], embedder: TextEmbedder, parts: SharedParts
 ) -> SkipSharedEmbedder:
     skipping = SkipSharedEmbedder(embedder, parts)
-    if skipping.fingerprint != identity["fingerprint"]:
+    if not _makes_vectors_of(str(identity["fingerprint"]), skipping):
         named = embedder_label({"name": embedder.name, "fingerprint": embedder.fingerprint})
         raise ArtifactError(
             f"section EMBD: the fingerprint {str(identity['fingerprint'])[:12]} is not that of "

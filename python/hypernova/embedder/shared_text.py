@@ -6,18 +6,19 @@ length and its sha256, so that an artifact holds no text of a prompt.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from hypernova._core import visible_span
 from hypernova.artifact.metadata import fingerprint_of_identity
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.text.checks import check_is_text
-from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    from hypernova.embedder.base import Vectors
 
 # The field of an embedder's identity that lists the shared parts.
 SHARED_TEXT_FIELD: Final = "skip"
@@ -53,6 +54,8 @@ class SharedPart(NamedTuple):
             at: ``"start"`` or ``"end"``.
             text: The beginning or the end.
         """
+        import hashlib
+
         return cls(at, len(text), hashlib.sha256(_bytes(text)).hexdigest())
 
 
@@ -137,6 +140,8 @@ class SharedParts:
         return n_start, self._end_length(text, start, last)
 
     def _start_length(self, text: str, first: int, last: int) -> int:
+        import hashlib
+
         hashed, at, longest = hashlib.sha256(), first, 0
         for chars, digests in self._starts:
             end = first + chars
@@ -149,6 +154,8 @@ class SharedParts:
         return longest
 
     def _end_length(self, text: str, first: int, last: int) -> int:
+        import hashlib
+
         longest = 0
         for chars, digests in self._ends:
             start = last - chars
@@ -226,6 +233,12 @@ class SkipSharedEmbedder(TextEmbedder):
 
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._parts
+
+    def _vector_fingerprint(self) -> str:
+        inner = self._embedder._vector_fingerprint()
+        if inner == self._embedder.fingerprint:
+            return self._fingerprint
+        return fingerprint_of_identity({"of": inner, SHARED_TEXT_FIELD: self._parts.to_list()})
 
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()

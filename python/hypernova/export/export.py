@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hypernova.embedder import Embedder
-from hypernova.embedder.onnx.files import load_tokenizer
+from hypernova.embedder.files import load_tokenizer
 from hypernova.errors import ExportError, MissingExtraError
 from hypernova.paths import cannot_write, check_folder, escaped, path_label, replacing
 

@@ -84,12 +84,18 @@ class Graph:
         scales = self.op("Gather", [self.const("words.scale", scale), ids], "word.scale")
         return self.op("Mul", [x, scales], "word")
 
-    def finish(self, total: str, dim: int, title: str) -> bytes:
-        """Normalise ``total`` (batch, dim), never dividing by zero, and serialise the graph."""
-        axis = self.const("last_axis", np.array([-1]))
-        length = self.op("ReduceL2", [total, axis], "length", keepdims=1)
-        length = self.op("Max", [length, self.const("least", np.float32(1e-12))], "divisor")
-        self.op("Div", [total, length], "embedding")
+    def finish(self, total: str, dim: int, title: str, *, unit: bool = True) -> bytes:
+        """Normalise ``total`` (batch, dim), never dividing by zero, and serialise the graph.
+
+        Without ``unit``, ``total`` is the embedding as it stands; the last node computes it.
+        """
+        if unit:
+            axis = self.const("last_axis", np.array([-1]))
+            length = self.op("ReduceL2", [total, axis], "length", keepdims=1)
+            length = self.op("Max", [length, self.const("least", np.float32(1e-12))], "divisor")
+            self.op("Div", [total, length], "embedding")
+        else:
+            self.nodes[-1].name = self.nodes[-1].output[0] = "embedding"
         inputs = [
             helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "seq"])
             for name in ("input_ids", "attention_mask")

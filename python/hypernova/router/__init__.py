@@ -15,11 +15,18 @@ Not here: training, of which serving imports nothing.
 - ``pickling``: the state of a router in a pickle, and routers that share what was loaded
 """
 
-from hypernova.route_options import RouteOptions
-from hypernova.router.conversation import turns_of
-from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
-from hypernova.router.routed import RoutedTable
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypernova.lazy import load_later
 from hypernova.router.router import BUNDLED_ARTIFACT, Router
+
+if TYPE_CHECKING:
+    from hypernova.route_options import RouteOptions
+    from hypernova.router.conversation import turns_of
+    from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
+    from hypernova.router.routed import RoutedTable
 
 __all__ = [
     "BUNDLED_ARTIFACT",
@@ -32,3 +39,15 @@ __all__ = [
     "Router",
     "turns_of",
 ]
+
+# What a decision for a text does not need, and where it is.
+_LATER = {
+    "Explanation": "explanation",
+    "ModelEstimate": "explanation",
+    "NearCluster": "explanation",
+    "ReadText": "explanation",
+    "RouteOptions": ".route_options",
+    "RoutedTable": "routed",
+    "turns_of": "conversation",
+}
+__getattr__, __dir__ = load_later(__name__, __all__, _LATER)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from hypernova.embedder.text.checks import check_has_text
 from hypernova.events import DecisionEvent, notify
 from hypernova.router.lengths import with_lengths
@@ -52,6 +50,8 @@ class StepwiseBatch:
         *,
         step_s: float = 0.05,
     ) -> None:
+        import numpy as np
+
         for index, text in enumerate(texts):  # before the first step, and the first one by index
             check_has_text(text, index)
         self._observers = router._observers

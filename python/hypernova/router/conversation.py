@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.errors import MessagesError, TextError
 
 if TYPE_CHECKING:
@@ -123,6 +121,8 @@ def embed_turns(embedder: TextEmbedder, turns: Sequence[str]) -> Vectors:
         vector: Vectors = embedder.embed_one(first) + now
     except TextError:
         return now
+    import numpy as np  # loaded already by an embedder that makes arrays
+
     length = math.sqrt(np.vdot(vector, vector))
     return now if length < _MIN_SUM else vector / np.float32(length)
 

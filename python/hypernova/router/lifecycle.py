@@ -5,17 +5,14 @@ Not here: decisions (see ``router``), and one artifact with its embedder (see ``
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hypernova._core import Artifact
-from hypernova.embedder import CachedEmbedder, CacheInfo, SkipSharedEmbedder
 from hypernova.errors import HypernovaError, UnpicklingError
-from hypernova.events import DecisionEvent, Observers, ReloadEvent, notify
+from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
 from hypernova.router.pickling import shared_serving, subclass_attributes
 
 if TYPE_CHECKING:
@@ -23,25 +20,17 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
-    from hypernova.embedder import TextEmbedder
+    from hypernova.embedder import CacheInfo, TextEmbedder
     from hypernova.router.serving import Serving
     from hypernova.router.watch import Watch
-
-_log = logging.getLogger("hypernova")
 
 
 class RouterLifecycle:
     """The state of a `Router`, from opening to closing. Safe to share among threads."""
 
-    def _begin(
-        self,
-        serving: Serving,
-        given: TextEmbedder | None,
-        mmap: bool | Literal["auto"] = "auto",
-    ) -> None:
+    def _begin(self, serving: Serving, given: TextEmbedder | None) -> None:
         """Set every attribute; each is either in `__getstate__` or begins anew in a copy."""
         self._given = given
-        self._mmap: bool | Literal["auto"] = mmap  # how `reload` opens a file
         self._reload_lock = threading.Lock()  # one reload at a time; held while files are read
         self._lock = threading.Lock()  # guards `_pool`; held briefly, so safe on an event loop
         self._watch: Watch | None = None
@@ -71,6 +60,8 @@ class RouterLifecycle:
 
     def cache_info(self) -> CacheInfo | None:
         """Return hits, misses and size of the cache; None if there is no cache."""
+        from hypernova.embedder import CachedEmbedder, CacheInfo, SkipSharedEmbedder
+
         loaded = self._serving.loaded
         if isinstance(loaded, SkipSharedEmbedder):
             loaded = loaded.embedder  # a given embedder may have a cache of its own
@@ -119,7 +110,7 @@ class RouterLifecycle:
         return self._take(open_artifact)
 
     def _open_artifact(self, path: Path) -> Artifact:
-        return Artifact.open(path, mmap=self._mmap)
+        return Artifact.open(path, mmap=self._serving.mmap)
 
     def _take(self, open_artifact: Callable[[], Artifact]) -> Artifact:
         try:
@@ -127,7 +118,7 @@ class RouterLifecycle:
                 old = self._serving
                 artifact = open_artifact()
                 self._serve(old.with_artifact(artifact, self._given))
-                _log.info(
+                logger().info(
                     "reloaded %s: %.12s for %.12s",
                     *(artifact.path, artifact.sha256, old.artifact.sha256),
                 )
@@ -140,7 +131,7 @@ class RouterLifecycle:
     def _refuse(self, error: HypernovaError) -> None:
         # As text: a record that is kept would keep the error's frames, and the old file.
         reason = str(error)
-        _log.warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, reason)
+        logger().warning("not reloaded, going on with %.12s: %s", self.artifact.sha256, reason)
         notify(self._observers.on_reload, ReloadEvent(self.artifact.sha256, reason))
 
     def observe(
@@ -204,7 +195,7 @@ class RouterLifecycle:
             "threads": serving.threads,
             "device": serving.device,
             "cache": serving.cache,
-            "mmap": self._mmap,
+            "mmap": serving.mmap,
             "added": subclass_attributes(self),
         }
 
@@ -212,8 +203,8 @@ class RouterLifecycle:
         """Share the embedder of an unpickled router that is alike, or load it when needed."""
         try:
             artifact, given, added = (state[key] for key in ("artifact", "embedder", "added"))
-            options = {key: state[key] for key in ("threads", "device", "cache")}
-            self._begin(shared_serving(artifact, given, **options), given, state["mmap"])
+            options = {key: state[key] for key in ("threads", "device", "cache", "mmap")}
+            self._begin(shared_serving(artifact, given, **options), given)
             self._set_all(added)
         except (KeyError, TypeError, AttributeError) as error:
             raise UnpicklingError(
@@ -225,11 +216,13 @@ class RouterLifecycle:
         return self._copied(subclass_attributes(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from copy import deepcopy
+
         return self._copied(deepcopy(subclass_attributes(self), memo))
 
     def _copied(self, added: dict[str, Any]) -> Self:
         new = type(self).__new__(type(self))
-        new._begin(self._serving, self._given, self._mmap)
+        new._begin(self._serving, self._given)
         new._set_all(added)
         return new
 

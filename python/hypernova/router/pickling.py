@@ -6,7 +6,7 @@ with every task, so routers that are alike share one loaded embedder and its cac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hypernova.router.serving import Serving
 from hypernova.unpickled import UnpickledCache
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Attributes that `Router` itself sets; all others are a subclass's.
 OWN_ATTRIBUTES = frozenset(
     {
-        *("_serving", "_given", "_mmap", "_reload_lock", "_lock", "_watch", "_pool"),
+        *("_serving", "_given", "_reload_lock", "_lock", "_watch", "_pool"),
         *("_observers", "decide"),
     }
 )
@@ -46,6 +46,7 @@ def shared_serving(
     threads: int,
     device: Device,
     cache: int | None,
+    mmap: bool | Literal["auto"] = "auto",
 ) -> Serving:
     """Return the `Serving` of an unpickled router: one object for all routers that are alike.
 
@@ -57,18 +58,19 @@ def shared_serving(
         threads: Threads that embed one text.
         device: Device of the embedder.
         cache: Size of the cache, or None.
+        mmap: How the embedder's model file is opened.
 
     Raises:
         EmbedderMismatchError: The embedder is not the artifact's.
     """
     embedder_key = None if embedder is None else embedder._pickle_key()
-    options = embedder_key, artifact.embedder["fingerprint"], threads, device, cache
+    options = embedder_key, artifact.embedder["fingerprint"], threads, device, cache, mmap
 
     def make(others: Iterable[tuple[tuple[str, object, Hashable], Serving]] = ()) -> Serving:
         for (_, _, other_options), other in others:
             if other_options == options and other.loaded is not None:
                 return other.with_artifact(artifact, embedder)
-        return Serving(artifact, embedder, threads=threads, device=device, cache=cache)
+        return Serving(artifact, embedder, threads=threads, device=device, cache=cache, mmap=mmap)
 
     try:
         hash(options)

@@ -14,17 +14,13 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-import numpy as np
-
 from hypernova._core import Artifact, Decision, Decisions
-from hypernova.embedder import TextEmbedder, open_embedder
-from hypernova.embedder.cache import check_size
 from hypernova.embedder.onnx.runtime import Device, check_device
-from hypernova.errors import HypernovaError
+from hypernova.embedder.resolve import open_embedder
+from hypernova.errors import HypernovaError, NovelPromptError, PolicyError
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
 from hypernova.router.conversation import embed_turns, prompt_turns
-from hypernova.router.explanation import Explanation, explanation_of, read_text
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
@@ -34,10 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
+    import numpy as np
     from numpy.typing import NDArray
 
+    from hypernova.embedder.base import TextEmbedder
     from hypernova.parallel import Engine
     from hypernova.route_options import BatchRouteOptions, RouteOptions
+    from hypernova.router.explanation import Explanation
     from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
@@ -65,6 +64,8 @@ class Router(RouterLifecycle):
             `Embedder.load`. An open embedder has its own.
         cache: Number of texts whose vectors are kept, the most recently used ones
             (`CachedEmbedder`); by default none.
+        mmap: How the embedder's model file is opened, as in `Embedder.load`, and how `reload` opens
+            a file.
 
     Raises:
         EmbedderMismatchError: The embedder is not the artifact's.
@@ -93,14 +94,14 @@ class Router(RouterLifecycle):
         threads: int = 1,
         device: Device = "cpu",
         cache: int | None = None,
+        mmap: bool | Literal["auto"] = "auto",
     ) -> None:
         check_device(device)
-        if cache is not None:
-            check_size(cache)
         opened = None
         if embedder is not None:
-            opened = open_embedder(embedder, device=device, threads=threads)
-        self._begin(Serving(artifact, opened, threads=threads, device=device, cache=cache), opened)
+            opened = open_embedder(embedder, device=device, threads=threads, mmap=mmap)
+        serving = Serving(artifact, opened, threads=threads, device=device, cache=cache, mmap=mmap)
+        self._begin(serving, opened)
 
     @classmethod
     def open(
@@ -131,7 +132,8 @@ class Router(RouterLifecycle):
                 given, and `reload` it when it was replaced. A thread does it until `close`; a
                 process that forks opens its router after that. A file that is written in place
                 is taken once it is whole.
-            mmap: As in `Artifact.open`, also for the files that `reload` opens.
+            mmap: As in `Artifact.open`, also for the files that `reload` opens, and for the
+                embedder's model file.
 
         Raises:
             ValueError: ``watch`` is no positive number, or ``path`` is left out with it, or
@@ -157,8 +159,11 @@ class Router(RouterLifecycle):
         # Read before the file is: a replacement in between is then taken, not missed.
         state = file_state(file) if interval_s else None
         artifact = Artifact.open(file, mmap=mmap)
-        router = cls(artifact, embedder=embedder, threads=threads, device=device, cache=cache)
-        router._mmap = mmap
+        # Left out by default: a subclass may have a constructor of its own.
+        mapping: Any = {} if mmap == "auto" else {"mmap": mmap}
+        router = cls(
+            artifact, embedder=embedder, threads=threads, device=device, cache=cache, **mapping
+        )
         if interval_s:
             router._watch = Watch(router, file, interval_s, state)
         return router
@@ -206,7 +211,9 @@ class Router(RouterLifecycle):
         if messages is not None or text is None:
             turns = prompt_turns(text, messages)
             return self._route_turns(turns, with_length(options, messages or ()))
-        serving, options = self._serving, with_length(options, text)
+        serving = self._serving
+        if options:
+            options = with_length(options, text)
         if self._observers.on_decision:
             stopwatch = Stopwatch()
             vector = serving.embedder.embed_one(text)
@@ -214,10 +221,18 @@ class Router(RouterLifecycle):
             decision = serving.artifact.decide(vector, **options)
             notify(self._observers.on_decision, stopwatch.decided((decision,)))
             return decision
+        lookup = serving.lookup or serving.load_lookup()
+        if lookup is not None:
+            return lookup.route(serving.artifact, text, **options)
         return serving.artifact.decide(serving.embedder.embed_one(text), **options)
 
     def _route_turns(self, turns: tuple[str, ...], options: RouteOptions) -> Decision:
         serving = self._serving
+        lookup = None if self._observers.on_decision else serving.load_lookup()
+        if lookup is not None:
+            if len(turns) == 1:
+                return lookup.route(serving.artifact, turns[0], **options)
+            return lookup.route_turns(serving.artifact, *turns, **options)
         stopwatch = Stopwatch()
         vector = embed_turns(serving.embedder, turns)
         stopwatch.embedded()
@@ -235,9 +250,10 @@ class Router(RouterLifecycle):
     ) -> Decision:
         """Decide as `route` does, without keeping the event loop waiting.
 
-        Threads of the router's own embed, one less than there are cores and at most 8; more
-        requests wait in line. Loading the embedder holds the interpreter for some tenths of a
-        second: call `warm_up` before the loop starts.
+        An embedder that the core runs, such as ``static``, answers on the loop, in microseconds.
+        For another, threads of the router's own embed, one less than there are cores and at most
+        8; more requests wait in line. Loading the embedder takes up to some tenths of a second, in
+        such a thread, which may hold the interpreter: call `warm_up` before the loop starts.
 
         Args:
             text: As in `route`.
@@ -254,6 +270,8 @@ class Router(RouterLifecycle):
             >>> decision.model == router.route("Fix the race in the scheduler").model
             True
         """
+        if self._serving.is_quick:
+            return self.route(text, messages=messages, **options)
         import asyncio  # loaded already where a loop runs
 
         call = partial(self.route, text, messages=messages, **options)
@@ -305,6 +323,11 @@ class Router(RouterLifecycle):
             return []
         serving = self._serving
         embedder = serving.embedder
+        if serving.lookup is not None and not (progress or self._observers.on_decision):
+            options = with_lengths(options, texts) if options else options
+            return serving.lookup.route_many(
+                serving.artifact, texts, threads=serving.threads, **options
+            )
         stopwatch = Stopwatch()
         with progress_bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
             vectors = embedder.embed(texts, progress=tick)
@@ -366,7 +389,6 @@ class Router(RouterLifecycle):
             >>> routed.n_prompts, routed.n_errors
             (2, 1)
         """
-        from hypernova.errors import PolicyError
         from hypernova.parallel import Mapper
         from hypernova.router.table import route_table
 
@@ -404,6 +426,8 @@ class Router(RouterLifecycle):
             >>> explanation.texts[0].cut
             ()
         """
+        from hypernova.router.explanation import explanation_of, read_text
+
         turns = prompt_turns(text, messages)
         serving = self._serving
         artifact, embedder = serving.artifact, serving.embedder
@@ -491,8 +515,16 @@ class Router(RouterLifecycle):
         """
         serving = self._serving
         if serving.reads_text:
-            vector = serving.embedder._innermost().embed_one(WARM_UP_TEXT)
+            embedder = serving.embedder._innermost()
+            lookup = embedder._lookup()
+            if lookup is not None:
+                with suppress(PolicyError, NovelPromptError):
+                    lookup.route(serving.artifact, WARM_UP_TEXT)
+                return
+            vector = embedder.embed_one(WARM_UP_TEXT)
         else:
+            import numpy as np
+
             vector = np.zeros(serving.artifact.dim, dtype=np.float32)
         # The artifact's own limits may leave no model for this vector.
         with suppress(HypernovaError):

@@ -6,9 +6,8 @@ Not here: the change to another artifact (see ``Router.reload``).
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from hypernova.embedder import CachedEmbedder
 from hypernova.embedder.resolve import (
     check_bundled_for,
     embedder_label,
@@ -19,7 +18,7 @@ from hypernova.embedder.resolve import (
 from hypernova.errors import EmbedderMismatchError
 
 if TYPE_CHECKING:
-    from hypernova._core import Artifact
+    from hypernova._core import Artifact, LookupEmbedder
     from hypernova.embedder import Device, TextEmbedder
 
 
@@ -32,8 +31,15 @@ class Serving:
         threads: Threads that embed one text.
         device: Device that the embedder is loaded on.
         cache: Size of the cache that is put around the embedder; None for no cache.
+        mmap: How the embedder's model file is opened.
+
+    Attributes:
+        lookup: The core's embedder, which decides for a text in one call; None where there is none,
+            where something is put around it, or where it is not loaded yet.
+        is_quick: Whether a text is embedded in microseconds, by the core.
 
     Raises:
+        ValueError: ``cache`` is no whole number from 1.
         EmbedderMismatchError: The embedder is not the artifact's.
     """
 
@@ -45,15 +51,23 @@ class Serving:
         threads: int,
         device: Device,
         cache: int | None,
+        mmap: bool | Literal["auto"] = "auto",
     ) -> None:
+        if cache is not None:
+            from hypernova.embedder.cache import check_size
+
+            check_size(cache)
         self.artifact = artifact
         self.threads = threads
         self.device: Device = device
         self.cache = cache
+        self.mmap: bool | Literal["auto"] = mmap
+        self.lookup: LookupEmbedder | None = None
+        self.is_quick = False
         self._lock = threading.Lock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
-            self._embedder = self._cached(match_embedder(artifact.embedder, embedder))
+            self._take(self._cached(match_embedder(artifact.embedder, embedder)))
 
     @property
     def embedder(self) -> TextEmbedder:
@@ -61,8 +75,14 @@ class Serving:
         if self._embedder is None:
             with self._lock:  # two first requests load it once
                 if self._embedder is None:
-                    self._embedder = self._load()
+                    self._take(self._load())
+        assert self._embedder is not None
         return self._embedder
+
+    def load_lookup(self) -> LookupEmbedder | None:
+        """Return ``lookup`` after the embedder is loaded."""
+        _ = self.embedder
+        return self.lookup
 
     @property
     def loaded(self) -> TextEmbedder | None:
@@ -92,9 +112,16 @@ class Serving:
         loaded = self._embedder  # once: another request may be loading it now
         old, new = self.artifact.embedder, artifact.embedder
         same = all(old[key] == new[key] for key in ("fingerprint", "kind", "dim"))
-        other = Serving(artifact, given, threads=self.threads, device=self.device, cache=self.cache)
+        other = Serving(
+            artifact,
+            given,
+            threads=self.threads,
+            device=self.device,
+            cache=self.cache,
+            mmap=self.mmap,
+        )
         if same and loaded is not None:
-            other._embedder = loaded  # with the vectors in its cache
+            other._take(loaded)  # with the vectors in its cache
         elif not same and given is None:
             if not has_bundled(old):
                 _check_takes_vectors_of(old, new)
@@ -106,10 +133,21 @@ class Serving:
 
     def _load(self) -> TextEmbedder:
         identity = self.artifact.embedder
-        return self._cached(load_bundled_for(identity, threads=self.threads, device=self.device))
+        return self._cached(
+            load_bundled_for(identity, threads=self.threads, device=self.device, mmap=self.mmap)
+        )
+
+    def _take(self, embedder: TextEmbedder) -> None:
+        self.is_quick = embedder._innermost()._lookup() is not None
+        self.lookup = embedder._lookup()
+        self._embedder = embedder
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:
-        return embedder if self.cache is None else CachedEmbedder(embedder, self.cache)
+        if self.cache is None:
+            return embedder
+        from hypernova.embedder.cache import CachedEmbedder
+
+        return CachedEmbedder(embedder, self.cache)
 
 
 def _check_takes_vectors_of(old: dict[str, object], new: dict[str, object]) -> None:

@@ -6,13 +6,13 @@ Not here: the reload itself (see ``Router.reload``).
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from hypernova.errors import HypernovaError, NotFoundError
+from hypernova.events import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,6 @@ FileState = tuple[int, int, int, int, int] | None
 # within a tick, of the same length, leaves the state as it was: for this long after a change the
 # contents themselves are compared.
 SETTLED_AFTER_S = 2.0
-
-_log = logging.getLogger("hypernova")
 
 
 class Reloadable(Protocol):
@@ -104,7 +102,7 @@ class Watch:
             try:
                 self._look(router)
             except Exception:  # a thread that ends would never look again, and nobody would know
-                _log.exception("cannot take %s now; it is still watched", self._path)
+                logger().exception("cannot take %s now; it is still watched", self._path)
             del router
 
     def _look(self, router: Reloadable) -> None:

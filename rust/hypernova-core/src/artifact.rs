@@ -244,14 +244,8 @@ impl Artifact {
     /// SHA-256 of the file in hexadecimal digits; computed at the first call.
     #[must_use]
     pub fn sha256(&self) -> &str {
-        self.sha256.get_or_init(|| {
-            use std::fmt::Write as _;
-            let digest = Sha256::digest(self.bytes());
-            digest.iter().fold(String::with_capacity(64), |mut s, b| {
-                write!(s, "{b:02x}").expect("writing to a string never fails");
-                s
-            })
-        })
+        self.sha256
+            .get_or_init(|| file::hex(&Sha256::digest(self.bytes())))
     }
 
     /// The path that the artifact was opened from, if any.

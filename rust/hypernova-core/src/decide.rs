@@ -100,6 +100,18 @@ impl Artifact {
         self.decide_at(0, vector, options, options.facts)
     }
 
+    /// Decide for the vector that is row `at` of a batch, as [`Self::decide_many`] does.
+    pub(crate) fn decide_row(
+        &self,
+        at: usize,
+        vector: &[f32],
+        options: &RouteOptions,
+        facts: PromptFacts,
+    ) -> Result<Decision, Error> {
+        self.decide_at(at, vector, options, facts)
+            .map_err(|error| error.at_row(at))
+    }
+
     fn decide_at(
         &self,
         at: usize,

@@ -231,6 +231,52 @@ pub enum Error {
         detail: String,
     },
 
+    /// An ONNX file is cut short or damaged.
+    #[error(
+        "not a whole ONNX file: what stands at byte {at} of {length} does not fit; copy or export \
+         the embedder again"
+    )]
+    Model {
+        /// Offset at which reading stopped.
+        at: usize,
+        /// Length of the file.
+        length: usize,
+    },
+    /// A tensor of an ONNX file that is a lookup breaks a rule.
+    #[error("tensor {name:?}: {detail}")]
+    Tensor {
+        /// Name of the tensor.
+        name: String,
+        /// The broken rule, and what was found.
+        detail: String,
+    },
+    /// A file has another SHA-256 than it should have.
+    #[error("its sha256 is {found}, not {expected}; copy or export the embedder again")]
+    Sha256 {
+        /// The one expected, in hex digits.
+        expected: String,
+        /// That of the file.
+        found: String,
+    },
+    /// A token is none of those of a lookup table.
+    #[error(
+        "token {token} at position {index} is not one of the {vocabulary} of the table; the \
+         tokenizer and the model do not belong together"
+    )]
+    Token {
+        /// Position of the token in the text.
+        index: usize,
+        /// The token.
+        token: u32,
+        /// Number of tokens of the table.
+        vocabulary: usize,
+    },
+    /// The sum of rows of a lookup table is NaN or infinite.
+    #[error(
+        "the rows of these tokens add up to a vector that is not finite; export the embedder again"
+    )]
+    SumNotFinite,
+
     /// A vector has the wrong dimension.
     #[error("the vector has dimension {found}; the artifact's is {expected}")]
     VectorDim {

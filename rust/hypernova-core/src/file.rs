@@ -1,10 +1,12 @@
-//! The file of an artifact: read into memory, mapped, or written.
+//! The file of an artifact: read into memory, mapped, or written. Also the file of a lookup table.
 //!
 //! Not here: the meaning of its bytes ([`crate::format`]).
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
 use crate::format::{self, HEADER_LEN};
@@ -96,6 +98,62 @@ impl Storage {
         Ok(Self(Kind::Mapped(map)))
     }
 
+    /// Read or map a file of any kind, whose SHA-256 is `expected`, as hex digits, if one is given.
+    ///
+    /// A file that is mapped is hashed through the same handle, in pieces: the pages of the mapping
+    /// are not touched, so that the process holds those alone that it uses.
+    ///
+    /// # Safety
+    ///
+    /// As [`crate::Artifact::open_with`].
+    #[expect(unsafe_code, reason = "maps a file that the caller vouches for")]
+    pub(crate) unsafe fn any(
+        path: &Path,
+        mmap: Mmap,
+        expected: Option<&str>,
+    ) -> Result<Self, Error> {
+        let (mut file, len) = open(path)?;
+        let is_mapped = match mmap {
+            Mmap::Auto => len > Mmap::AUTO_LIMIT,
+            Mmap::Always => len > 0, // an empty file cannot be mapped
+            Mmap::Never => false,
+        };
+        let mut hash = expected.map(|_| Sha256::new());
+        let storage = if is_mapped {
+            if let Some(hash) = &mut hash {
+                let mut piece = vec![0; PIECE];
+                loop {
+                    let read = read_full(&mut file, &mut piece)?;
+                    hash.update(&piece[..read]);
+                    if read < PIECE {
+                        break;
+                    }
+                }
+            }
+            // SAFETY: the mapping is read-only, and the caller vouches that no process writes or
+            // truncates the file while the mapping lives.
+            let map = unsafe { memmap2::Mmap::map(&file) }.map_err(refused("map it"))?;
+            Self(Kind::Mapped(map))
+        } else {
+            let (filled, lines) = read_all(&mut file, len)?;
+            let storage = Self(Kind::Owned(filled, lines));
+            if let Some(hash) = &mut hash {
+                hash.update(storage.bytes());
+            }
+            storage
+        };
+        if let (Some(hash), Some(expected)) = (hash, expected) {
+            let found = hex(&hash.finalize());
+            if found != expected.to_ascii_lowercase() {
+                return Err(Error::Sha256 {
+                    expected: expected.to_owned(),
+                    found,
+                });
+            }
+        }
+        Ok(storage)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.0 {
             Kind::Mapped(map) => map,
@@ -162,6 +220,35 @@ fn read_from(mut file: File, len: u64) -> Result<Storage, Error> {
         });
     }
     Ok(Storage(Kind::Owned(filled, lines)))
+}
+
+/// Read a file to its end; `len` is a guess for the buffer. Returns the length, and the lines that
+/// contain it.
+fn read_all(file: &mut File, len: u64) -> Result<(usize, Vec<CacheLine>), Error> {
+    let mut lines = Vec::new();
+    reserve(&mut lines, len)?;
+    let mut filled: usize = 0;
+    loop {
+        let end = filled.saturating_add(PIECE);
+        reserve(&mut lines, end as u64)?;
+        lines.resize(end.div_ceil(LINE), CacheLine([0; LINE]));
+        let read = read_full(file, &mut as_bytes_mut(&mut lines)[filled..end])?;
+        filled += read;
+        if filled < end {
+            lines.truncate(filled.div_ceil(LINE));
+            return Ok((filled, lines));
+        }
+    }
+}
+
+/// Write a digest in hexadecimal digits.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut digits = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        write!(digits, "{byte:02x}").expect("writing to a string never fails");
+    }
+    digits
 }
 
 /// Reserve memory for `bytes` in total, or fail: a damaged header may state any length.

@@ -6,9 +6,42 @@
 
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::buffer::{Element, PyBuffer};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use crate::errors::VectorError;
+
+/// Set when NumPy's C interface has been found.
+static NUMPY: PyOnceLock<()> = PyOnceLock::new();
+
+/// Import NumPy and find its C interface, for the first array of the process. A program that
+/// routes texts has none, and is spared NumPy's import.
+fn load_numpy(py: Python<'_>) -> PyResult<()> {
+    let load = || {
+        // The `numpy` crate would do both, and panic at an exception: that of a NumPy that is
+        // missing, or of a signal.
+        py.import(intern!(py, "numpy"))?
+            .getattr(intern!(py, "ndarray"))?;
+        drop(PyArray1::<f32>::zeros(py, 0, false));
+        Ok(())
+    };
+    NUMPY.get_or_try_init(py, load).copied()
+}
+
+/// Whether an object may be an array of NumPy: whether anybody has imported NumPy.
+fn may_be_array(py: Python<'_>) -> PyResult<bool> {
+    if NUMPY.get(py).is_some() {
+        return Ok(true);
+    }
+    let modules = py
+        .import(intern!(py, "sys"))?
+        .getattr(intern!(py, "modules"))?;
+    if !modules.contains(intern!(py, "numpy"))? {
+        return Ok(false);
+    }
+    load_numpy(py).map(|()| true)
+}
 
 /// Describe an argument: `float64 (3, 4)`, or the type of an object that is no array.
 fn found(object: &Bound<'_, PyAny>) -> String {
@@ -75,7 +108,8 @@ fn buffer<T: Element>(
 /// A copy of a float32 vector. The core checks its dimension and values.
 pub(crate) fn vector_f32(object: &Bound<'_, PyAny>, dim: usize) -> PyResult<Vec<f32>> {
     // The usual case, in 60 ns less than by the buffer protocol.
-    if let Ok(array) = object.cast::<PyArray1<f32>>()
+    if may_be_array(object.py())?
+        && let Ok(array) = object.cast::<PyArray1<f32>>()
         && array.data().is_aligned()
     {
         // SAFETY: the values are copied at once, while the GIL is held; the array is
@@ -183,16 +217,32 @@ pub(crate) fn shape2(name: &str, object: &Bound<'_, PyAny>) -> PyResult<(usize, 
     Ok((buffer.shape()[0], buffer.shape()[1]))
 }
 
-/// Values that become a read-only array without another copy.
+/// Values that become an array without another copy.
 pub(crate) struct Fresh<T>(pub(crate) Vec<T>);
 
 impl<T: numpy::Element> Fresh<T> {
+    /// An array that its caller may write to: nothing else refers to its values.
+    pub(crate) fn writable(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        load_numpy(py)?;
+        Ok(PyArray1::from_vec(py, self.0).into_any())
+    }
+
+    /// As [`Self::writable`], of two dimensions.
+    pub(crate) fn writable_matrix(
+        self,
+        py: Python<'_>,
+        shape: [usize; 2],
+    ) -> PyResult<Bound<'_, PyAny>> {
+        load_numpy(py)?;
+        Ok(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
+    }
+
     pub(crate) fn flat(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        read_only(PyArray1::from_vec(py, self.0).into_any())
+        read_only(self.writable(py)?)
     }
 
     pub(crate) fn shaped(self, py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyAny>> {
-        read_only(PyArray1::from_vec(py, self.0).reshape(shape)?.into_any())
+        read_only(self.writable_matrix(py, shape)?)
     }
 }
 

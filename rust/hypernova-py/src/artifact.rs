@@ -88,7 +88,24 @@ impl Artifact {
         &self.inner
     }
 
-    fn options(
+    /// Decide for a vector that no other thread can reach.
+    pub(crate) fn decide_owned(
+        &self,
+        py: Python<'_>,
+        vector: Vec<f32>,
+        options: Arc<core::RouteOptions>,
+    ) -> PyResult<Decision> {
+        // To release the GIL and take it back costs about as much as a small search.
+        let decided = if self.inner.n_clusters() * self.inner.dim() > FREE_ABOVE {
+            py.detach(|| self.inner.decide(&vector, &options))
+        } else {
+            self.inner.decide(&vector, &options)
+        }
+        .map_err(raise)?;
+        Ok(Decision::new(&self.inner, decided, options, vector))
+    }
+
+    pub(crate) fn options(
         &self,
         method: &str,
         given: Option<&Bound<'_, PyDict>>,
@@ -359,14 +376,7 @@ impl Artifact {
         let options = given.resolve(&self.inner, &self.defaults)?;
         // Copied while the GIL is held: another thread may write to it.
         let vector = vector_f32(vector, self.inner.dim())?;
-        // To release the GIL and take it back costs about as much as a small search.
-        let decided = if self.inner.n_clusters() * self.inner.dim() > FREE_ABOVE {
-            py.detach(|| self.inner.decide(&vector, &options))
-        } else {
-            self.inner.decide(&vector, &options)
-        }
-        .map_err(raise)?;
-        Ok(Decision::new(&self.inner, decided, options, vector))
+        self.decide_owned(py, vector, options)
     }
 
     /// Decide for each row of a matrix.

@@ -14,13 +14,15 @@ mod python {
     pyo3::import_exception!(hypernova.errors, NotFoundError);
     pyo3::import_exception!(hypernova.errors, NovelPromptError);
     pyo3::import_exception!(hypernova.errors, PolicyError);
+    pyo3::import_exception!(hypernova.errors, TextError);
     pyo3::import_exception!(hypernova.errors, UnpicklingError);
     pyo3::import_exception!(hypernova.errors, UnknownModelError);
     pyo3::import_exception!(hypernova.errors, VectorError);
 }
 
 pub(crate) use python::{
-    ArtifactWriteError, NotFoundError, PolicyError, UnpicklingError, VectorError,
+    ArtifactWriteError, EmbedderError, NotFoundError, PolicyError, TextError, UnpicklingError,
+    VectorError,
 };
 
 #[expect(
@@ -41,9 +43,22 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::PolicyError::new_err(message)
         }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
-        Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
+        Error::Tokenizer { .. }
+        | Error::Model { .. }
+        | Error::Tensor { .. }
+        | Error::Sha256 { .. }
+        | Error::Token { .. }
+        | Error::SumNotFinite => python::EmbedderError::new_err(message),
         Error::NoCandidate { .. } => python::NoCandidateError::new_err(message),
         _ => python::ArtifactError::new_err(message),
+    }
+}
+
+/// As [`raise`], of a file of an embedder.
+pub(crate) fn raise_of_embedder(error: Error) -> PyErr {
+    match error.root() {
+        Error::Read { .. } | Error::Empty => python::EmbedderError::new_err(error.to_string()),
+        _ => raise(error),
     }
 }

@@ -14,13 +14,17 @@
 
 mod array;
 mod artifact;
+mod batch;
 mod convert;
 mod decision;
 mod decisions;
+mod embedder;
 mod errors;
+mod lookup;
 mod options;
 mod parts;
 mod pickle;
+mod text;
 mod word_piece;
 
 use hypernova_core as core;
@@ -78,19 +82,21 @@ mod _core {
     #[pymodule_export]
     use super::decisions::Decisions;
     #[pymodule_export]
+    use super::embedder::LookupEmbedder;
+    #[pymodule_export]
+    use super::lookup::LookupTable;
+    #[pymodule_export]
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::text::{ReadingRules, cut, cut_spans, is_blank, kept_spans, visible_span};
     #[pymodule_export]
     use super::word_piece::WordPieceTokenizer;
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        use pyo3::types::{PyAnyMethods as _, PyModuleMethods as _};
-        // NumPy's C interface is found at the first array, and an exception meanwhile would be a
-        // panic: that of a signal, or of a NumPy that is missing.
-        module.py().import("numpy")?.getattr("ndarray")?;
-        drop(numpy::PyArray1::<f32>::zeros(module.py(), 0, false));
+        use pyo3::types::PyModuleMethods as _;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("DEBUG_BUILD", cfg!(debug_assertions))
     }

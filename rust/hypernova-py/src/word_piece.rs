@@ -2,6 +2,8 @@
 //!
 //! Not here: a tokenizer of any other kind.
 
+use std::sync::Arc;
+
 use hypernova_core::text::word_piece as core;
 use pyo3::prelude::*;
 
@@ -21,8 +23,8 @@ const FREE_ABOVE: usize = 4_096;
 ///     >>> tokenizer = WordPieceTokenizer.from_json((folder / "tokenizer.json").read_bytes())
 ///     >>> tokenizer.encode("Hello, world").tolist()
 ///     [7592, 1010, 2088]
-#[pyclass(frozen, module = "hypernova._core")]
-pub(crate) struct WordPieceTokenizer(core::WordPieceTokenizer);
+#[pyclass(frozen, weakref, module = "hypernova._core")]
+pub(crate) struct WordPieceTokenizer(pub(crate) Arc<core::WordPieceTokenizer>);
 
 #[pymethods]
 impl WordPieceTokenizer {
@@ -45,7 +47,9 @@ impl WordPieceTokenizer {
     #[staticmethod]
     fn from_json(py: Python<'_>, data: &[u8]) -> PyResult<Option<Self>> {
         let read = py.detach(|| core::WordPieceTokenizer::from_json(data));
-        Ok(read.map_err(raise)?.map(Self))
+        Ok(read
+            .map_err(raise)?
+            .map(|tokenizer| Self(Arc::new(tokenizer))))
     }
 
     /// Return the token ids of a text.

@@ -2,8 +2,7 @@
 
 Not here: the texts before they are tokens (see ``hypernova.embedder.text``).
 
-- ``embedder``: `Embedder`, from texts to vectors
+- ``backend``: texts to vectors through onnxruntime
 - ``model``: the graph, its inputs, and batches of equal length
-- ``files``: the folder of an embedder, read and checked
 - ``runtime``: onnxruntime without telemetry, and the device that it uses
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hypernova.embedder.onnx.files import MODEL, SETTINGS, first_line
+from hypernova.embedder.files import MODEL, SETTINGS, first_line
 from hypernova.embedder.onnx.runtime import Device, import_onnxruntime, open_session
 from hypernova.embedder.text.checks import text_labels
 from hypernova.errors import DeviceError, EmbedderError, MissingExtraError
@@ -31,6 +31,19 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # 512. On an H100, the larger runs are 5.8 times as fast as one text at a time.
 _RUN_LIMITS = {"cpu": (32, 512), "cuda": (256, 16_384)}
 _UNIT_TOLERANCE = 1e-3
+
+
+class LoadedSession:
+    """A session of onnxruntime, which embedders of the same model share.
+
+    Attributes:
+        session: onnxruntime's InferenceSession.
+        device: The device that it runs on.
+    """
+
+    def __init__(self, session: Any, device: Literal["cpu", "cuda"]) -> None:
+        self.session = session
+        self.device: Literal["cpu", "cuda"] = device
 
 
 class OnnxModel:
@@ -185,9 +198,7 @@ class OnnxModel:
             )
 
 
-def load_session(
-    folder: Path, model: bytes, threads: int, device: Device
-) -> tuple[Any, Literal["cpu", "cuda"]]:
+def load_session(folder: Path, model: bytes, threads: int, device: Device) -> LoadedSession:
     """Open a model's session, and check the model's inputs and output.
 
     Args:
@@ -242,4 +253,4 @@ def load_session(
         raise EmbedderError(
             f"{path}: output {output.name}: expected tensor(float), found {output.type}"
         )
-    return session, used
+    return LoadedSession(session, used)

@@ -9,10 +9,7 @@ if it is in the environment before the first import (see docs/closed.md).
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import re
 from typing import Any, Final, Literal
 
 from hypernova.errors import DeviceError, MissingExtraError
@@ -128,6 +125,9 @@ def _cuda_session(model: bytes, options: Any) -> Any:
     if hasattr(onnxruntime, "preload_dlls"):
         # Finds the CUDA libraries that pip has installed. It prints the names of those that it
         # does not find, and standard output belongs to the caller; opening the session fails then.
+        import contextlib
+        import io
+
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
     return _session(model, options, [(_CUDA, _CUDA_OPTIONS), _CPU])
@@ -135,6 +135,8 @@ def _cuda_session(model: bytes, options: Any) -> Any:
 
 def _reason(failure: BaseException) -> str:
     """Return CUDA's own message, without the C++ that onnxruntime puts around it."""
+    import re
+
     text = str(failure).strip()
     message = re.search(r"(?:CUDA|CUDNN|CUBLAS) failure \d+: [^;]*", text)
     lines = text.splitlines() or [type(failure).__name__]

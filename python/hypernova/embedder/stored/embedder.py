@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from hypernova.embedder.base import TextEmbedder, Vectors
+from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.shared_text import SkipSharedEmbedder
 from hypernova.embedder.stored.store import VectorStore
 from hypernova.embedder.stored.vector_file import KEY_BYTES
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
     from pathlib import Path
 
+    from hypernova.embedder.base import Vectors
     from hypernova.embedder.stored.vector_file import Keys
 
 # Texts that are looked up at a time, and vectors of one file.
@@ -78,12 +79,13 @@ class StoredEmbedder(TextEmbedder):
                 )
         # Absolute: the process may go to another folder.
         self._begin(embedder, make_folder(folder).absolute())
-        make_folder(self._folder / embedder.fingerprint)
+        make_folder(self._folder / embedder._vector_fingerprint())
 
     def _begin(self, embedder: TextEmbedder, folder: Path) -> None:
         self._embedder = embedder
         self._folder = folder
-        self._store = VectorStore(folder / embedder.fingerprint, embedder.fingerprint, embedder.dim)
+        made = embedder._vector_fingerprint()
+        self._store = VectorStore(folder / made, made, embedder.dim)
         weakref.finalize(self, self._store.flush)
 
     @property
@@ -123,6 +125,9 @@ class StoredEmbedder(TextEmbedder):
 
     def _pickle_key(self) -> Hashable:
         return type(self), self._embedder._pickle_key(), self._folder
+
+    def _vector_fingerprint(self) -> str:
+        return self._embedder._vector_fingerprint()
 
     def _innermost(self) -> TextEmbedder:
         return self._embedder._innermost()

@@ -9,5 +9,12 @@ mod cut;
 pub mod embedder;
 pub mod onnx;
 mod reading;
+pub mod route;
+mod sum;
 pub mod table;
 pub mod word_piece;
+
+pub use blank::{is_blank, visible_span};
+pub use courtesy::kept_spans;
+pub use cut::{MAX_BLANKS, cut, cut_of_ends, cut_spans};
+pub use reading::{Reading, ReadingRules};

@@ -1,42 +1,34 @@
-"""Turn texts into float32 vectors of unit length, with an ONNX model and its tokenizer.
+"""Turn texts into float32 vectors of unit length, with the model and the tokenizer of a folder.
 
-Not here: tokens (see ``hypernova.embedder.text``), the run of the model (see ``model``), training,
-downloading, or any model's name.
+Not here: what runs the model (see ``lookup`` and ``onnx``), training, downloading, or any model's
+name.
 
 An embedder folder holds ``model.onnx``, ``tokenizer.json`` and ``embedder.json``. The last one
 states how the other two are used and their sha256; every field of it that affects a vector is part
-of the embedder's identity. Two embedders with the same fingerprint give the same vectors.
+of the embedder's identity, and so is the arithmetic, where the core runs the model. Two embedders
+with the same fingerprint give the same vectors.
 
-onnxruntime and tokenizers are imported by ``Embedder.load``, not by importing this module.
+onnxruntime and tokenizers are imported when an embedder is loaded that needs them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from hypernova.embedder.base import TextEmbedder, Vectors
-from hypernova.embedder.onnx.files import (
+from hypernova.embedder.backend import LoadOptions, Runtime
+from hypernova.embedder.base import TextEmbedder
+from hypernova.embedder.files import (
+    ARITHMETIC,
     MODEL,
     TOKENIZER,
     EmbedderFiles,
     find_bundled,
     find_bundled_model,
-    fingerprint_of,
-    identity_of,
     is_bundled,
-    load_tokenizer,
     locate,
-    read_checked,
     read_settings,
 )
-from hypernova.embedder.onnx.model import OnnxModel, load_session
-from hypernova.embedder.onnx.runtime import Device, check_device
-from hypernova.embedder.text.checks import text_label
-from hypernova.embedder.text.tokenizer import PromptTokenizer
+from hypernova.embedder.loaded import check_file
 from hypernova.errors import EmbedderError, EmbedderMismatchError
 from hypernova.unpickled import UnpickledCache
 
@@ -45,11 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-# Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
-_WINDOW = 2048
-# Of fewer texts each is tokenised by itself.
-_MIN_PREPARED = 16
-_PROBE_TOKENS = 512
+    from hypernova._core import LookupEmbedder
+    from hypernova.embedder.backend import Backend
+    from hypernova.embedder.base import Vectors
+    from hypernova.embedder.onnx.runtime import Device
 
 
 class Embedder(TextEmbedder):
@@ -63,43 +54,47 @@ class Embedder(TextEmbedder):
         (512,)
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        settings: dict[str, Any],
-        model: OnnxModel,
-        tokenizer: PromptTokenizer,
-        *,
-        device: Literal["cpu", "cuda"],
-        options: tuple[int, Device],
-    ) -> None:
-        """Hold the parts that ``load`` has read; not for direct use."""
-        self._model = model
-        self._tokenizer = tokenizer
-        self._identity = identity_of(settings)
-        self._fingerprint = fingerprint_of(settings)
-        self._dim: int = settings["dim"]
-        self._lead_weight: float = settings["lead_weight"]
-        self._device = device
-        self._options = options  # threads and device, as they were asked for
-        self._model_path = folder / MODEL
-        self._place = folder.absolute()  # now: the process may go to another folder
+    def __init__(self, files: EmbedderFiles, backend: Backend, options: LoadOptions) -> None:
+        """Hold what ``load`` has loaded; not for direct use."""
+        self._backend = backend
+        self._identity = files.identity
+        self._fingerprint = files.fingerprint
+        self._dim: int = files.settings["dim"]
+        self._options = options
+        self._settings = files.settings
+        self._place = files.folder.absolute()  # now: the process may go to another folder
 
     @classmethod
     def load(
-        cls, source: str | os.PathLike[str], *, threads: int = 1, device: Device = "cpu"
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        threads: int = 1,
+        device: Device = "cpu",
+        runtime: Runtime = "auto",
+        mmap: bool | Literal["auto"] = "auto",
     ) -> Embedder:
         """Load an embedder and check all of it; nothing is downloaded and no code is run.
+
+        Embedders of the same bytes share what they have loaded, whatever folder it came from.
 
         Args:
             source: The name of a bundled embedder, or a folder with ``model.onnx``,
                 ``tokenizer.json`` and ``embedder.json``. A bundled name wins over a folder of
                 that name in the working directory: write ``./static`` for the folder.
-            threads: Number of threads that one run of the model uses, from 1.
+            threads: Number of threads that one run of the model uses, or that the core embeds
+                many texts on, from 1.
             device: ``"cpu"``; ``"cuda"``, which takes the extra ``cuda`` and a GPU of NVIDIA;
                 or ``"auto"``, which is CUDA where that works and the processor where it does
-                not. The fingerprint is the same, and the vectors are up to
-                float rounding.
+                not. The fingerprint of a model that onnxruntime runs is the same, and the
+                vectors are up to float rounding.
+            runtime: ``"core"``, which adds up the rows of a lookup model such as ``static`` in
+                microseconds; ``"onnxruntime"``, which runs any model; or ``"auto"``, the core
+                for models and tokenizers that it knows, unless ``device`` is ``"cuda"``. Vectors
+                of both agree to 1e-6. The fingerprint of an embedder that the core runs
+                states its arithmetic.
+            mmap: How the core opens the model's file, as in `hypernova.Artifact.open`. A mapped
+                file must not be written in place; processes that map it share its memory.
 
         Returns:
             The embedder.
@@ -107,36 +102,35 @@ class Embedder(TextEmbedder):
         Raises:
             NotFoundError: There is neither such a bundled embedder nor such a folder.
             EmbedderError: A file is missing or malformed, or has another sha256 than
-                ``embedder.json`` says, or the model has other inputs or outputs.
-            ValueError: ``threads`` is less than 1, or ``device`` is unknown.
+                ``embedder.json`` says, or the model has other inputs or outputs; or ``runtime``
+                is ``"core"``, and the core does not know the model or the tokenizer.
+            ValueError: ``threads`` is less than 1, or another argument is unknown.
             MissingExtraError: ``device`` is ``"cuda"``, and the installed onnxruntime has none.
-            DeviceError: ``device`` is ``"cuda"``, and CUDA does not start.
+            DeviceError: ``device`` is ``"cuda"``, and CUDA does not start, or ``runtime`` is
+                ``"core"``.
 
         Example:
             >>> from hypernova.embedder import Embedder
             >>> Embedder.load("static").dim
             512
         """
-        check_device(device)
-        if threads < 1:
-            raise ValueError(f"threads is {threads}, expected at least 1")
+        options = LoadOptions(threads, device, runtime, mmap)
+        options.check()
         folder = locate(source)
-        files = EmbedderFiles(folder, read_settings(folder))
-        return cls.load_files(files, threads=threads, device=device)
+        settings = read_settings(folder)
+        backend = _open_backend(folder, settings, options)
+        arithmetic = ARITHMETIC if backend.runtime == "core" else None
+        return cls(EmbedderFiles(folder, settings, arithmetic), backend, options)
 
     @classmethod
-    def load_files(cls, files: EmbedderFiles, *, threads: int, device: Device) -> Embedder:
-        """Load an embedder with given settings; as `load`, which reads them from the folder."""
-        folder, settings = files
-        # Both files are hashed and loaded from the same bytes: those that were checked run.
-        graph = read_checked(folder, MODEL, settings)
-        session, used = load_session(folder, graph, threads, device)
-        tokenizer = PromptTokenizer(
-            load_tokenizer(folder, read_checked(folder, TOKENIZER, settings), settings), settings
-        )
-        model = OnnxModel(folder, settings, session, used)
-        _probe(folder, settings, model, tokenizer)
-        return cls(folder, settings, model, tokenizer, device=used, options=(threads, device))
+    def load_files(cls, files: EmbedderFiles, options: LoadOptions) -> Embedder:
+        """Load an embedder with a given identity; as `load`, which reads it from the folder.
+
+        Where the identity states no arithmetic, either runtime will do: `docs/embedders.md` says
+        why. Where it states one, the core is the one that has it.
+        """
+        needed = options if files.arithmetic is None else options._replace(runtime="core")
+        return cls(files, _open_backend(files.folder, files.settings, needed), options)
 
     @property
     def name(self) -> str:
@@ -161,7 +155,12 @@ class Embedder(TextEmbedder):
     @property
     def device(self) -> Literal["cpu", "cuda"]:
         """The device that the model runs on."""
-        return self._device
+        return self._backend.device
+
+    @property
+    def runtime(self) -> Literal["core", "onnxruntime"]:
+        """The library that makes the vectors."""
+        return self._backend.runtime
 
     def embed_one(self, text: str) -> Vectors:
         """Embed one text; the path of least latency.
@@ -186,17 +185,7 @@ class Embedder(TextEmbedder):
             TextError: The text is empty, only blanks, or holds no token.
             EmbedderError: The model fails, or its vector is not finite or has length 0.
         """
-        tokens, lead = self._tokenizer.tokenize(text, None)
-        vector = self._model.embed_one(tokens)
-        return vector if lead is None else self._add_lead(vector, self._model.embed_one(lead))
-
-    def _add_lead(self, text: Vectors, lead: Vectors) -> Vectors:
-        """Return one row of `_add_leads`, without the cost of arrays of one number."""
-        vector: Vectors = text + np.float32(self._lead_weight) * lead
-        length = math.sqrt(np.vdot(vector, vector))
-        if not length:
-            raise self._cancelled(None)
-        return vector / np.float32(length)
+        return self._backend.embed_one(text)
 
     def _embed_indexed(
         self,
@@ -204,40 +193,7 @@ class Embedder(TextEmbedder):
         indices: Sequence[int],
         progress: Callable[[int], None] | None,
     ) -> Vectors:
-        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
-        for start in range(0, len(texts), _WINDOW):
-            window = texts[start : start + _WINDOW]
-            if len(window) >= _MIN_PREPARED:
-                self._tokenizer.prepare([text for text in window if isinstance(text, str)])
-            pairs = [
-                self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
-            ]
-            leads = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
-            of_leads = [indices[row] for row in leads]
-            # Leads first: a text that progress counts is then done but for the sum.
-            lead_vectors = self._model.embed(list(leads.values()), of_leads, None)
-            tokens, of_texts = [own for own, _ in pairs], indices[start : start + len(window)]
-            vectors[start : start + len(window)] = self._model.embed(tokens, of_texts, progress)
-            if leads:
-                rows = list(leads)
-                vectors[rows] = self._add_leads(vectors[rows], lead_vectors, of_leads)
-        return vectors
-
-    def _add_leads(self, texts: Vectors, leads: Vectors, indices: Sequence[int]) -> Vectors:
-        """Add ``lead_weight`` times each lead's vector to its text's: (n, dim) of length 1."""
-        vectors = texts + np.float32(self._lead_weight) * leads
-        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        if not length.all():
-            raise self._cancelled(indices[int(length.argmin())])
-        with_leads: Vectors = vectors / length[:, None]
-        return with_leads
-
-    def _cancelled(self, index: int | None) -> EmbedderError:
-        named = "a text" if index is None else text_label(index)
-        return EmbedderError(
-            f"{self._model_path}: the vector of {named} and {self._lead_weight} times that "
-            "of its lead add up to 0"
-        )
+        return self._backend.embed_indexed(texts, indices, progress)
 
     def cut(self, text: str) -> str:
         r"""Cut a text by the stated rule, as ``embed_one`` does; a second cut changes nothing.
@@ -255,7 +211,7 @@ class Embedder(TextEmbedder):
             is too long, its first ``head_chars`` and last ``tail_chars`` characters with a space
             between.
         """
-        return self._tokenizer.cut(text)
+        return self._backend.cut(text)
 
     def key_of(self, text: str) -> bytes:
         """Return a key that two texts share if, and only if, the model is given the same tokens.
@@ -270,11 +226,7 @@ class Embedder(TextEmbedder):
             TypeError: ``text`` is not a str.
             TextError: The text is empty, only blanks, or holds no token.
         """
-        tokens, lead = self._tokenizer.tokenize(text, None)
-        key = hashlib.sha256(len(tokens).to_bytes(8, "little") + tokens.tobytes())
-        if lead is not None:
-            key.update(lead.tobytes())
-        return key.digest()
+        return self._backend.key_of(text)
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         """Return the parts of a text that its vector depends on.
@@ -297,21 +249,37 @@ class Embedder(TextEmbedder):
             TypeError: ``text`` is not a str.
             TextError: The text is empty, only blanks, or holds no token.
         """
-        return self._tokenizer.read_spans(text)
+        return self._backend.read_spans(text)
 
-    def _with_settings_of(self, identity: Mapping[str, Any], fingerprint: str) -> Embedder | None:
-        """Return a bundled embedder with the settings of an identity; see `find_bundled_model`."""
-        files = find_bundled_model(identity, fingerprint) if is_bundled(self._place) else None
+    def _lookup(self) -> LookupEmbedder | None:
+        """Return the core's part, which decides for a text in one call; None without one."""
+        own = type(self).embed_one is Embedder.embed_one
+        return getattr(self._backend, "lookup", None) if own else None
+
+    def _like(self, identity: Mapping[str, Any], fingerprint: str) -> Embedder | None:
+        """Return the same model as an identity has it, or None.
+
+        Of any folder, with the arithmetic of the identity; of a bundled one, with its settings,
+        too (see `find_bundled_model`).
+        """
+        files = EmbedderFiles(self._place, self._settings).with_fingerprint(fingerprint)
+        if files is None and is_bundled(self._place):
+            files = find_bundled_model(identity, fingerprint)
         if files is None or files.settings["name"] != self.name:
             return None
-        threads, device = self._options
-        return type(self).load_files(files, threads=threads, device=device)
+        if files.arithmetic is None and files.settings == self._settings:
+            return type(self)(files, self._backend, self._options)
+        return type(self).load_files(files, self._options)
 
     def _min_batch(self) -> int:
-        return 1 if self._device == "cpu" else self._model.max_texts
+        return self._backend.min_batch
 
     def _max_batch(self) -> int:
-        return _WINDOW
+        return self._backend.max_batch
+
+    def _vector_fingerprint(self) -> str:
+        arithmetic = ARITHMETIC if self.runtime == "core" else None
+        return EmbedderFiles(self._place, self._settings, arithmetic).fingerprint
 
     def __reduce__(self) -> tuple[Callable[..., TextEmbedder], tuple[object, ...]]:
         # The model is not sent: a pickle names its place and its fingerprint.
@@ -322,7 +290,8 @@ class Embedder(TextEmbedder):
             if find_bundled(self._fingerprint) is None:  # of an artifact of another version
                 settings = self._identity
         named = type(self), place, self.name, self._fingerprint
-        return _load_again, (*named, *self._options, settings)
+        threads, device, *others = self._options
+        return _load_again, (*named, threads, device, settings, *others)
 
     def __copy__(self) -> Embedder:
         return self  # immutable
@@ -334,21 +303,29 @@ class Embedder(TextEmbedder):
         return f"Embedder({self.name!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
 
 
-def _probe(
-    folder: Path, settings: dict[str, Any], model: OnnxModel, tokenizer: PromptTokenizer
-) -> None:
-    """Run the model once, on the highest token id and as many tokens as a text may have."""
-    token = tokenizer.max_token
-    if token is None:
-        raise EmbedderError(f"{folder / TOKENIZER}: the vocabulary is empty")
-    limit = settings["max_tokens"]
-    length = min(limit, _PROBE_TOKENS) if isinstance(limit, int) else 2
-    try:
-        model.probe(token, length)
-    except EmbedderError as error:
-        raise EmbedderError(
-            f"{error} (a trial with {length} times token {token}, the highest in {TOKENIZER})"
-        ) from error
+def _open_backend(folder: Path, settings: dict[str, Any], options: LoadOptions) -> Backend:
+    """Choose what makes the vectors, and load it.
+
+    Raises:
+        EmbedderError: As in `Embedder.load`, like all that follows.
+        MissingExtraError: CUDA is asked for, and the installed onnxruntime has none.
+        DeviceError: CUDA is asked for, and cannot be used.
+    """
+    runtime = options.runtime
+    if runtime == "core" or (runtime == "auto" and options.device != "cuda"):
+        from hypernova.embedder.lookup.backend import LookupBackend
+
+        try:
+            return LookupBackend(folder, settings, options)
+        except NotImplementedError as reason:
+            if runtime == "core":
+                raise EmbedderError(
+                    f"{folder}: the core cannot run this embedder: {reason}; use runtime='auto' "
+                    "or 'onnxruntime'"
+                ) from reason
+    from hypernova.embedder.onnx.backend import OnnxBackend
+
+    return OnnxBackend(folder, settings, options)
 
 
 _unpickled: UnpickledCache[tuple[object, ...], TextEmbedder] = UnpickledCache()
@@ -362,6 +339,8 @@ def _load_again(
     threads: int,
     device: Device,
     settings: dict[str, Any] | None = None,
+    runtime: Runtime = "auto",
+    mmap: bool | Literal["auto"] = "auto",
 ) -> TextEmbedder:
     """Load the embedder that a pickle names, or return the one that another pickle has loaded.
 
@@ -373,12 +352,15 @@ def _load_again(
         threads: As in `Embedder.load`.
         device: As in `Embedder.load`.
         settings: Of one of the package's own, where they are not those of its folder.
+        runtime: As in `Embedder.load`; a pickle of version 0.1.0 has none.
+        mmap: As in `Embedder.load`; likewise.
 
     Raises:
         EmbedderMismatchError: The folder holds another embedder now, or none of that fingerprint
             is bundled.
         NotFoundError: The folder is gone; as in `Embedder.load`, like all that it raises.
     """
+    options = LoadOptions(threads, device, runtime, mmap)
 
     def load(_: Iterator[object]) -> TextEmbedder:
         if place is None:
@@ -388,14 +370,18 @@ def _load_again(
                     f"a pickle names the bundled embedder {name} ({fingerprint[:12]}), which this "
                     "hypernova does not have: pickle and unpickle with the same version"
                 )
-            return kind.load_files(files, threads=threads, device=device)
-        embedder: TextEmbedder = kind.load(place, threads=threads, device=device)
-        if embedder.fingerprint != fingerprint:
+            return kind.load_files(files, options)
+        folder = locate(place)
+        there = EmbedderFiles(folder, read_settings(folder))
+        files = there.with_fingerprint(fingerprint)
+        if files is None:
+            for file in (MODEL, TOKENIZER):  # damage goes before another name or setting
+                check_file(folder, file, there.settings)
             raise EmbedderMismatchError(
                 f"{place}: a pickle names the embedder {name} ({fingerprint[:12]}), and the folder "
-                f"holds {embedder.name} ({embedder.fingerprint[:12]}) now: put the former back, "
-                "or pickle the latter"
+                f"holds {there.settings['name']} ({there.fingerprint[:12]}) now: put the former "
+                "back, or pickle the latter"
             )
-        return embedder
+        return kind.load_files(files, options)
 
-    return _unpickled.get((kind, place, fingerprint, threads, device), load)
+    return _unpickled.get((kind, place, fingerprint, options), load)

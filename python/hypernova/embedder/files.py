@@ -1,24 +1,25 @@
-"""Find, read and check the three files of an embedder.
+"""Find, read and check the three files of an embedder, and state its identity.
 
-Not here: the model that runs (see ``model``), and texts (see ``embedder``).
+Not here: what runs the model (see ``lookup`` and ``onnx``), and texts (see ``embedder``).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hypernova._core import LookupEmbedder
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.errors import EmbedderError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
 FORMAT: Final = 1
-BUNDLED_FOLDER = Path(__file__).parents[2] / "bundled"
+# Number of the arithmetic in which the core adds rows.
+ARITHMETIC: Final = LookupEmbedder.ARITHMETIC
+BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
 _Rule = tuple[str, Callable[[Any], bool]]  # the rule of a field in words, and its check
 _FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
@@ -26,7 +27,7 @@ _TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
 _COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
 _SHA256: _Rule = (
     "64 hex digits",
-    lambda v: isinstance(v, str) and re.fullmatch("[0-9a-f]{64}", v) is not None,
+    lambda v: isinstance(v, str) and len(v) == 64 and not v.strip("0123456789abcdef"),
 )
 IDENTITY: dict[str, _Rule] = {
     "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
@@ -61,16 +62,42 @@ _INFORMATION: dict[str, _Rule] = {"licence": _TEXT, "source": _TEXT}
 _SAME_MODEL = ("name", "model_sha256", "tokenizer_sha256")
 
 
+# The field of an identity that says which arithmetic of the core made the vectors. Without it,
+# onnxruntime made them.
+ARITHMETIC_FIELD: Final = "arithmetic"
+
+
 class EmbedderFiles(NamedTuple):
     """A folder with a model and its tokenizer, and the settings to use them with.
 
     Attributes:
         folder: The folder.
         settings: As `read_settings` gives them, or those of an identity.
+        arithmetic: Number of the core's arithmetic that the identity states; None where it states
+            none, so that onnxruntime made the vectors of old.
     """
 
     folder: Path
     settings: dict[str, Any]
+    arithmetic: int | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Every setting that affects a vector, and the arithmetic; a new dict."""
+        return identity_of(self.settings, self.arithmetic)
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256 of the identity's canonical JSON, as 64 hex digits."""
+        return fingerprint_of(self.settings, self.arithmetic)
+
+    def with_fingerprint(self, fingerprint: str) -> EmbedderFiles | None:
+        """Return the same with the arithmetic that a fingerprint states, or None if none has it."""
+        for arithmetic in (None, ARITHMETIC):
+            files = self._replace(arithmetic=arithmetic)
+            if files.fingerprint == fingerprint:
+                return files
+        return None
 
 
 def bundled_embedders() -> dict[str, Path]:
@@ -98,10 +125,37 @@ def find_bundled(fingerprint: str) -> Path | None:
     Raises:
         EmbedderError: An ``embedder.json`` of the package is damaged.
     """
-    for folder in bundled_embedders().values():
-        if fingerprint_of(read_settings(folder)) == fingerprint:
-            return folder
+    for files, found in _bundled():
+        if fingerprint in found:
+            return files.folder
     return None
+
+
+def _bundled() -> Iterator[tuple[EmbedderFiles, dict[str, int | None]]]:
+    """Read the settings of each bundled embedder, and its arithmetic by fingerprint.
+
+    Raises:
+        EmbedderError: As in `find_bundled`.
+    """
+    for folder in bundled_embedders().values():
+        try:
+            status = (folder / SETTINGS).stat()
+        except OSError:
+            state = None  # which `read_settings` reports
+        else:
+            state = status.st_ino, status.st_mtime_ns, status.st_size
+        settings, fingerprints = _settings_in_state(folder, state)
+        yield EmbedderFiles(folder, dict(settings)), fingerprints
+
+
+# A service opens an artifact for each of its customers, and each asks for its embedder.
+@lru_cache(maxsize=16)
+def _settings_in_state(
+    folder: Path, _state: tuple[int, int, int] | None
+) -> tuple[dict[str, Any], dict[str, int | None]]:
+    """Return settings and fingerprints of a folder, read once while the file is the same."""
+    settings = read_settings(folder)
+    return settings, {fingerprint_of(settings, number): number for number in (None, ARITHMETIC)}
 
 
 def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> EmbedderFiles | None:
@@ -123,17 +177,17 @@ def find_bundled_model(identity: Mapping[str, Any], fingerprint: str) -> Embedde
         EmbedderError: As in `find_bundled`.
     """
     stated = {field: identity[field] for field in IDENTITY | _OPTIONAL if field in identity}
-    for folder in bundled_embedders().values():
-        settings = read_settings(folder)
-        if fingerprint_of(settings) == fingerprint:
-            return EmbedderFiles(folder, settings)
+    for files, found in _bundled():
+        if fingerprint in found:
+            return files._replace(arithmetic=found[fingerprint])
+        folder, settings, _ = files
         if any(stated.get(field) != settings[field] for field in _SAME_MODEL):
             continue
         try:
             check_settings(stated, folder / SETTINGS)
         except EmbedderError:
             return None
-        return EmbedderFiles(folder, stated) if fingerprint_of(stated) == fingerprint else None
+        return EmbedderFiles(folder, stated).with_fingerprint(fingerprint)
     return None
 
 
@@ -164,13 +218,18 @@ def locate(source: str | os.PathLike[str]) -> Path:
 def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
-    except FileNotFoundError:
-        raise EmbedderError(
+    except OSError as error:
+        raise unreadable(folder, name, error) from error
+
+
+def unreadable(folder: Path, name: str, error: OSError) -> EmbedderError:
+    """Return the error for a file of an embedder that is missing or cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return EmbedderError(
             f"{folder}: {name} is missing; an embedder folder has {MODEL}, {TOKENIZER} and "
             f"{SETTINGS}"
-        ) from None
-    except OSError as error:
-        raise EmbedderError(f"{folder / name}: cannot be read: {error.strerror}") from error
+        )
+    return EmbedderError(f"{folder / name}: cannot be read: {error.strerror}")
 
 
 def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
@@ -179,13 +238,30 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
     Raises:
         EmbedderError: The file is missing, cannot be read, or has another sha256.
     """
+    import hashlib
+
     data = _read(folder, name)
-    expected, found = settings[f"{Path(name).stem}_sha256"], hashlib.sha256(data).hexdigest()
+    compare_sha256(folder, name, settings, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def sha256_of(name: str, settings: dict[str, Any]) -> str:
+    """Return the sha256 that the settings state for the model or the tokenizer."""
+    stated: str = settings[f"{name.partition('.')[0]}_sha256"]
+    return stated
+
+
+def compare_sha256(folder: Path, name: str, settings: dict[str, Any], found: str) -> None:
+    """Refuse a file with another sha256 than the settings state.
+
+    Raises:
+        EmbedderError: It has another one; the message has both.
+    """
+    expected = sha256_of(name, settings)
     if found != expected:
         raise EmbedderError(
             f"{folder / name}: expected sha256 {expected}, as {SETTINGS} says, found {found}"
         )
-    return data
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -194,6 +270,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         EmbedderError: The file is missing or not JSON, or a field is missing, unknown or wrong.
     """
+    import json
+
     path, data = folder / SETTINGS, _read(folder, SETTINGS)
     try:
         settings = json.loads(data)
@@ -235,14 +313,15 @@ def check_settings(settings: dict[str, Any], path: Path) -> None:
         )
 
 
-def identity_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that affect a vector."""
-    return {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+def identity_of(settings: dict[str, Any], arithmetic: int | None = None) -> dict[str, Any]:
+    """Return the settings that affect a vector, and the core's arithmetic if it makes them."""
+    own = {field: settings[field] for field in settings if field in IDENTITY | _OPTIONAL}
+    return own if arithmetic is None else {**own, ARITHMETIC_FIELD: arithmetic}
 
 
-def fingerprint_of(settings: dict[str, Any]) -> str:
+def fingerprint_of(settings: dict[str, Any], arithmetic: int | None = None) -> str:
     """Return the sha256 of the identity's canonical JSON, as 64 hex digits."""
-    return fingerprint_of_identity(identity_of(settings))
+    return fingerprint_of_identity(identity_of(settings, arithmetic))
 
 
 def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:

@@ -1,0 +1,181 @@
+"""Make vectors with an ONNX model that onnxruntime runs, and its tokenizer.
+
+Not here: tokens (see ``hypernova.embedder.text``), and the run of the model (see ``model``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from hypernova.embedder.files import (
+    MODEL,
+    TOKENIZER,
+    load_tokenizer,
+    read_checked,
+    sha256_of,
+)
+from hypernova.embedder.loaded import LoadedCache, check_file
+from hypernova.embedder.onnx.model import LoadedSession, OnnxModel, load_session
+from hypernova.embedder.text.checks import text_label
+from hypernova.embedder.text.tokenizer import PromptTokenizer
+from hypernova.errors import EmbedderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from hypernova.embedder.backend import LoadOptions
+    from hypernova.embedder.base import Vectors
+
+# Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
+_WINDOW: Final = 2048
+# Of fewer texts each is tokenised by itself.
+_MIN_PREPARED: Final = 16
+_PROBE_TOKENS: Final = 512
+
+# A session may have threads, which a forked child lacks.
+_sessions: LoadedCache[LoadedSession] = LoadedCache(survive_fork=False)
+
+
+class OnnxBackend:
+    """A model in a session of onnxruntime, with its tokenizer. Safe to share among threads.
+
+    Args:
+        folder: The embedder's folder.
+        settings: Of its ``embedder.json``, or those of an identity.
+        options: How it is loaded.
+
+    Raises:
+        EmbedderError: A file is missing or malformed, or has another sha256, or the model has
+            other inputs or outputs.
+        MissingExtraError: ``options`` ask for CUDA, and the installed onnxruntime has none.
+        DeviceError: ``options`` ask for CUDA, and it does not start.
+    """
+
+    runtime: Final = "onnxruntime"
+    max_batch: Final = _WINDOW
+
+    def __init__(self, folder: Path, settings: dict[str, Any], options: LoadOptions) -> None:
+        loaded = _load_session(folder, settings, options)
+        self.device: Literal["cpu", "cuda"] = loaded.device
+        data = read_checked(folder, TOKENIZER, settings)
+        self._tokenizer = load_prompt_tokenizer(folder, data, settings)
+        self._model = OnnxModel(folder, settings, loaded.session, loaded.device)
+        self._model_path = folder / MODEL
+        self._dim: int = settings["dim"]
+        self._lead_weight: float = settings["lead_weight"]
+        self.min_batch = 1 if self.device == "cpu" else self._model.max_texts
+        _probe(folder, settings, self._model, self._tokenizer)
+        self._loaded = loaded  # shared while it is used
+
+    def embed_one(self, text: str) -> Vectors:
+        """Return the vector of a text; see `Embedder.embed_one`."""
+        tokens, lead = self._tokenizer.tokenize(text, None)
+        vector = self._model.embed_one(tokens)
+        return vector if lead is None else self._add_lead(vector, self._model.embed_one(lead))
+
+    def _add_lead(self, text: Vectors, lead: Vectors) -> Vectors:
+        """Return one row of `_add_leads`, without the cost of arrays of one number."""
+        vector: Vectors = text + np.float32(self._lead_weight) * lead
+        length = math.sqrt(np.vdot(vector, vector))
+        if not length:
+            raise self._cancelled(None)
+        return vector / np.float32(length)
+
+    def embed_indexed(
+        self,
+        texts: Sequence[str],
+        indices: Sequence[int],
+        progress: Callable[[int], None] | None,
+    ) -> Vectors:
+        """Return the vectors of texts, those of similar length in one run of the model."""
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for start in range(0, len(texts), _WINDOW):
+            window = texts[start : start + _WINDOW]
+            if len(window) >= _MIN_PREPARED:
+                self._tokenizer.prepare([text for text in window if isinstance(text, str)])
+            pairs = [
+                self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
+            ]
+            leads = {start + i: lead for i, (_, lead) in enumerate(pairs) if lead is not None}
+            of_leads = [indices[row] for row in leads]
+            # Leads first: a text that progress counts is then done but for the sum.
+            lead_vectors = self._model.embed(list(leads.values()), of_leads, None)
+            tokens, of_texts = [own for own, _ in pairs], indices[start : start + len(window)]
+            vectors[start : start + len(window)] = self._model.embed(tokens, of_texts, progress)
+            if leads:
+                rows = list(leads)
+                vectors[rows] = self._add_leads(vectors[rows], lead_vectors, of_leads)
+        return vectors
+
+    def _add_leads(self, texts: Vectors, leads: Vectors, indices: Sequence[int]) -> Vectors:
+        """Add ``lead_weight`` times each lead's vector to its text's: (n, dim) of length 1."""
+        vectors = texts + np.float32(self._lead_weight) * leads
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        if not length.all():
+            raise self._cancelled(indices[int(length.argmin())])
+        with_leads: Vectors = vectors / length[:, None]
+        return with_leads
+
+    def _cancelled(self, index: int | None) -> EmbedderError:
+        named = "a text" if index is None else text_label(index)
+        return EmbedderError(
+            f"{self._model_path}: the vector of {named} and {self._lead_weight} times that "
+            "of its lead add up to 0"
+        )
+
+    def cut(self, text: str) -> str:
+        """Return a text after the cut; see `Embedder.cut`."""
+        return self._tokenizer.cut(text)
+
+    def key_of(self, text: str) -> bytes:
+        """Return a key of the tokens of a text; see `Embedder.key_of`."""
+        tokens, lead = self._tokenizer.tokenize(text, None)
+        key = hashlib.sha256(len(tokens).to_bytes(8, "little") + tokens.tobytes())
+        if lead is not None:
+            key.update(lead.tobytes())
+        return key.digest()
+
+    def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Return the parts of a text that its vector depends on; see `Embedder.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
+
+def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> PromptTokenizer:
+    """Load the contents of a folder's ``tokenizer.json``, with the rules of its settings.
+
+    Raises:
+        EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
+    """
+    return PromptTokenizer(load_tokenizer(folder, data, settings), settings)
+
+
+def _load_session(folder: Path, settings: dict[str, Any], options: LoadOptions) -> LoadedSession:
+    def load() -> LoadedSession:
+        # Hashed and loaded from the same bytes: those that were checked run.
+        graph = read_checked(folder, MODEL, settings)
+        return load_session(folder, graph, options.threads, options.device)
+
+    key = sha256_of(MODEL, settings), options.threads, options.device
+    return _sessions.get(key, load, lambda: check_file(folder, MODEL, settings))
+
+
+def _probe(
+    folder: Path, settings: dict[str, Any], model: OnnxModel, tokenizer: PromptTokenizer
+) -> None:
+    """Run the model once, on the highest token id and as many tokens as a text may have."""
+    token = tokenizer.max_token
+    if token is None:
+        raise EmbedderError(f"{folder / TOKENIZER}: the vocabulary is empty")
+    limit = settings["max_tokens"]
+    length = min(limit, _PROBE_TOKENS) if isinstance(limit, int) else 2
+    try:
+        model.probe(token, length)
+    except EmbedderError as error:
+        raise EmbedderError(
+            f"{error} (a trial with {length} times token {token}, the highest in {TOKENIZER})"
+        ) from error

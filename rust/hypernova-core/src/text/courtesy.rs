@@ -1,1 +1,0 @@
-//! The parts of a text that say nothing of its task.

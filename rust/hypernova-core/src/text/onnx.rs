@@ -1,1 +1,0 @@
-//! Read the tables of a lookup embedder from an ONNX file.
