@@ -1,6 +1,6 @@
 """Tokenizers for tests: BERT's with a vocabulary of characters, by the package and by the core.
 
-Not here: what is asked of them (``tests/core/test_word_piece.py`` and ``benches/word_pieces.py``).
+Not here: the questions (``tests/core/test_word_piece_tokenizer.py``, ``benches/word_pieces.py``).
 """
 
 from __future__ import annotations
