@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from hypernova._core import WordPieceTokenizer
 from hypernova.embedder.files import (
     MODEL,
     TOKENIZER,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW: Final = 2048
-# Of fewer texts each is tokenised by itself.
-_MIN_PREPARED: Final = 16
 _PROBE_TOKENS: Final = 512
 
 # A session may have threads, which a forked child lacks.
@@ -99,8 +98,6 @@ class OnnxBackend:
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), _WINDOW):
             window = texts[start : start + _WINDOW]
-            if len(window) >= _MIN_PREPARED:
-                self._tokenizer.prepare([text for text in window if isinstance(text, str)])
             pairs = [
                 self._tokenizer.tokenize(text, indices[start + i]) for i, text in enumerate(window)
             ]
@@ -154,7 +151,8 @@ def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -
     Raises:
         EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
     """
-    return PromptTokenizer(load_tokenizer(folder, data, settings), settings)
+    tokenizer = load_tokenizer(folder, data, settings)
+    return PromptTokenizer(tokenizer, settings, WordPieceTokenizer.from_json(data))
 
 
 def _load_session(
