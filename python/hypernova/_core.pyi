@@ -878,7 +878,25 @@ class LookupTable:
 
 @final
 class LookupEmbedder:
-    """x"""
+    """A tokenizer and a table with an embedder's settings; immutable, so that threads share it.
+
+    `hypernova.Embedder` makes one, and its texts and vectors are those of this.
+
+    Args:
+        tokenizer: The word pieces.
+        table: The rows.
+        settings: The fields of an ``embedder.json``, checked.
+        model: Path of the table's file, for messages.
+
+    Raises:
+        NotImplementedError: They do not fit one another, or ask for what is not known here.
+
+    Example:
+        >>> import hypernova
+        >>> lookup = hypernova.Embedder.load("static")._lookup()
+        >>> lookup.route(hypernova.Router.open().artifact, "Fix the race in the scheduler").cluster
+        1
+    """
 
     ARITHMETIC: Final[int]
 
@@ -891,9 +909,21 @@ class LookupEmbedder:
     ) -> Self: ...
     @property
     def dim(self) -> int:
-        """X"""
+        """Length of a vector."""
     def embed_one(self, text: str) -> NDArray[np.float32]:
-        """X"""
+        """Embed one text.
+
+        Args:
+            text: At least one visible character.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TypeError: ``text`` is not a str.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+        """
     def embed_many(
         self,
         texts: Sequence[str],
@@ -902,13 +932,61 @@ class LookupEmbedder:
         threads: int = 1,
         progress: Callable[[int], object] | None = None,
     ) -> NDArray[np.float32]:
-        """X"""
+        """Embed many texts.
+
+        Args:
+            texts: The texts.
+            indices: The number of each text in messages; by default its index.
+            threads: Number of threads, from 1; the vectors do not depend on it.
+            progress: Called after some texts with their number.
+
+        Returns:
+            float32 of shape (len(texts), dim), each row to the bit that of `embed_one`.
+
+        Raises:
+            TypeError: A text is not a str.
+            TextError: As in `embed_one`, with the number of the first such text.
+            EmbedderError: As in `embed_one`, with the number of the text.
+        """
     def route(self, artifact: Artifact, text: str, **options: Unpack[RouteOptions]) -> Decision:
-        """X"""
+        """Decide for a text.
+
+        Args:
+            artifact: The artifact that decides.
+            text: As in `embed_one`.
+            **options: See `hypernova.RouteOptions`.
+
+        Returns:
+            The decision: that of ``artifact.decide`` for the text's vector.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next two.
+            TextError: The text is empty, only blanks, or holds no token.
+            EmbedderError: Its vector has no direction.
+            VectorError: As in `Artifact.decide`, like all that follow.
+            UnknownModelError: An option names a model that the artifact does not hold.
+            NoCandidateError: The limits leave no model.
+            NovelPromptError: The text is novel, and ``on_novel`` is ``"error"``.
+            PolicyError: An option is out of range.
+        """
     def route_turns(
         self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
     ) -> Decision:
-        """X"""
+        """Decide for a conversation, by the mean of the vectors of two turns.
+
+        Where one turn holds no token, its vector is that of the other; where the two cancel, that
+        of the last.
+
+        Args:
+            artifact: As in `route`.
+            first: The first turn.
+            last: The last turn.
+            **options: See `hypernova.RouteOptions`.
+
+        Raises:
+            TextError: Neither turn holds a token.
+            TypeError: As in `route`, like all that it raises.
+        """
     def route_many(
         self,
         artifact: Artifact,
@@ -917,11 +995,50 @@ class LookupEmbedder:
         threads: int = 1,
         **options: Unpack[BatchRouteOptions],
     ) -> list[Decision]:
-        """X"""
+        """Decide for each of many texts.
+
+        Args:
+            artifact: As in `route`.
+            texts: The texts.
+            threads: Number of threads, from 1; the decisions do not depend on it.
+            **options: See `hypernova.BatchRouteOptions`.
+
+        Returns:
+            The decisions, those of ``artifact.decide_many`` for the vectors, in the order of
+            ``texts``.
+
+        Raises:
+            TypeError: As in `route`, with the number of the text.
+            TextError: As in `route`, with the number of the first such text.
+            EmbedderError: As in `route`, with the number of the text.
+            VectorError: As in `Artifact.decide_many`, like all that it raises.
+        """
     def tokens(self, text: str) -> tuple[list[int], list[int] | None]:
-        """X"""
+        """Give the tokens of a text, and those of its lead.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            Token ids; and those of the lead, or None where it does not count.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
     def key_of(self, text: str) -> bytes:
-        """X"""
+        """Give a key that two texts share if, and only if, they have the same tokens.
+
+        Args:
+            text: As in `embed_one`.
+
+        Returns:
+            32 bytes: a sha256 of the tokens of the text and of its lead.
+
+        Raises:
+            TypeError: As in `embed_one`, like the next.
+            TextError: The text is empty, only blanks, or holds no token.
+        """
 
 def nearest_centroids(
     matrix: NDArray[np.float32], centroids: NDArray[np.float32]

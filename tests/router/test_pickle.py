@@ -367,7 +367,7 @@ def function() -> CallableEmbedder:
 
 class TestEmbedders:
     def test_it_is_loaded_where_it_goes_and_once(self) -> None:
-        embedder = Embedder.load("static", threads=2)
+        embedder = Embedder.load("static", threads=2, runtime="onnxruntime")
         data = pickle.dumps(embedder)
         assert len(data) < 400
         assert str(bundled_embedders()["static"].parent).encode() not in data
@@ -375,7 +375,8 @@ class TestEmbedders:
         assert there is not embedder
         assert there is pickle.loads(data)
         assert there.fingerprint == embedder.fingerprint
-        assert there._model._session.get_session_options().intra_op_num_threads == 2
+        session = there._backend._model._session
+        assert session.get_session_options().intra_op_num_threads == 2
         vectors = embedder.embed(PROMPTS)
         assert there.embed(PROMPTS).tobytes() == vectors.tobytes()
         assert copy.copy(embedder) is copy.deepcopy(embedder) is embedder

@@ -20,8 +20,7 @@ import pytest
 
 import hypernova
 from hypernova import errors
-from hypernova.embedder import Embedder
-from hypernova.embedder import files
+from hypernova.embedder import Embedder, files
 from hypernova.router.watch import Watch, file_state
 
 TEXTS = [

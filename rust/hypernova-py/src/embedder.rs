@@ -28,9 +28,24 @@ use crate::word_piece::WordPieceTokenizer;
 /// take it back costs as much as a small search, and more where other threads want it.
 const FREE_ABOVE: usize = 512;
 
-/// A tokenizer and a table with the settings of an embedder; immutable, so that threads share it.
+/// A tokenizer and a table with an embedder's settings; immutable, so that threads share it.
 ///
-/// Texts and vectors are those of `hypernova.Embedder`, which makes one.
+/// `hypernova.Embedder` makes one, and its texts and vectors are those of this.
+///
+/// Args:
+///     tokenizer: The word pieces.
+///     table: The rows.
+///     settings: The fields of an ``embedder.json``, checked.
+///     model: Path of the table's file, for messages.
+///
+/// Raises:
+///     NotImplementedError: They do not fit one another, or ask for what is not known here.
+///
+/// Example:
+///     >>> import hypernova
+///     >>> lookup = hypernova.Embedder.load("static")._lookup()
+///     >>> lookup.route(hypernova.Router.open().artifact, "Fix the race in the scheduler").cluster
+///     1
 #[pyclass(frozen, module = "hypernova._core")]
 pub(crate) struct LookupEmbedder {
     inner: core::text::embedder::LookupEmbedder,
@@ -53,16 +68,6 @@ impl LookupEmbedder {
     #[classattr]
     const ARITHMETIC: u32 = ARITHMETIC;
 
-    /// Put a tokenizer, a table and settings together.
-    ///
-    /// Args:
-    ///     tokenizer: The word pieces.
-    ///     table: The rows.
-    ///     settings: The fields of an ``embedder.json``, checked.
-    ///     model: Path of the table's file, for messages.
-    ///
-    /// Raises:
-    ///     NotImplementedError: They do not fit one another, or ask for what is not known here.
     #[new]
     fn new(
         tokenizer: &WordPieceTokenizer,

@@ -43,9 +43,9 @@ pub(crate) fn raise(error: Error) -> PyErr {
             python::PolicyError::new_err(message)
         }
         Error::SimdLevel { .. } => python::KernelError::new_err(message),
-        Error::Tokenizer { .. } => python::EmbedderError::new_err(message),
         Error::State { .. } => python::UnpicklingError::new_err(message),
-        Error::Model { .. }
+        Error::Tokenizer { .. }
+        | Error::Model { .. }
         | Error::Tensor { .. }
         | Error::Sha256 { .. }
         | Error::Token { .. }
