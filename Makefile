@@ -178,6 +178,14 @@ bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10
 bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.learning_versions -o benches/record $(BEFORE)
 
+.PHONY: bench-processes
+bench-processes: $(STAMP) ## start, route and end beside another version; memory [BEFORE="PYTHON --pythonpath FOLDER"]
+	$(BIN)/python -m benches.processes -o benches/record $(BEFORE)
+
+.PHONY: bench-many-routers
+bench-many-routers: $(STAMP) ## a thousand routers in one process: time to open, and memory
+	$(BIN)/python -m benches.many_routers -o benches/record
+
 .PHONY: dist
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist
