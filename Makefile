@@ -182,6 +182,14 @@ bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYT
 bench-text: $(STAMP) ## text to decision beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.text_versions -o benches/record $(BEFORE)
 
+.PHONY: bench-processes
+bench-processes: $(STAMP) ## start, route and end beside another version; memory [BEFORE="PYTHON --pythonpath FOLDER"]
+	$(BIN)/python -m benches.processes -o benches/record $(BEFORE)
+
+.PHONY: bench-many-routers
+bench-many-routers: $(STAMP) ## a thousand routers in one process: time to open, and memory
+	$(BIN)/python -m benches.many_routers -o benches/record
+
 .PHONY: dist
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist

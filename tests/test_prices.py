@@ -71,11 +71,11 @@ class TestForms:
         program = (
             "import sys\nimport hypernova\nbefore = set(sys.modules)\n"
             f"hypernova.read_prices({str(path)!r})\n"
-            "print([m for m in set(sys.modules) - before if m.startswith('hypernova.')])"
+            "print(sorted(m for m in set(sys.modules) - before if m.startswith('hypernova.')))"
         )
         run = [sys.executable, "-c", program]
         told = subprocess.run(run, check=True, capture_output=True, text=True).stdout
-        assert told == "['hypernova.prices']\n"
+        assert told == "['hypernova.paths', 'hypernova.prices']\n"
 
 
 class TestRefusals:

@@ -73,9 +73,10 @@ fn a_text_without_courtesies_is_read_in_place() {
 
 #[test]
 fn courtesies_around_a_task_are_skipped_and_the_lead_is_the_first_line() {
-    let text = "Hi Maria,\n\n  \nSort the shops.\u{a0} \r\nThere are many!\nBest regards,\nAnna";
+    let text =
+        "Hi Maria,\n\n  \nSort the shops.\u{a0} \r\nThere are many shops!\nBest regards,\nAnna";
     let (found, lead) = read(&RULES, text).expect("it shows something");
-    assert_eq!(found, "Sort the shops.\u{a0} \r\nThere are many!");
+    assert_eq!(found, "Sort the shops.\u{a0} \r\nThere are many shops!");
     assert!(matches!(found, Cow::Borrowed(_)));
     assert_eq!(lead, "Sort the shops.");
     let whole = ReadingRules {
@@ -103,9 +104,9 @@ fn a_text_of_courtesies_alone_is_read_whole() {
 }
 
 #[test]
-fn ten_megabytes_of_one_character_are_cut() {
+fn a_megabyte_of_one_character_is_cut() {
     for character in ["x", "é", "名", "🙂"] {
-        let text = character.repeat(10_000_000 / character.len());
+        let text = character.repeat(1_000_000 / character.len());
         let expected = format!("{} {}", character.repeat(1536), character.repeat(512));
         let (found, lead) = read(&RULES, &text).expect("it shows something");
         assert!(found == expected, "{character}");
@@ -114,7 +115,7 @@ fn ten_megabytes_of_one_character_are_cut() {
         assert_eq!(cut_of_ends(&ends.0, &ends.1, 1536, 512), Some(expected));
     }
     for blank in [" ", "\n", "\u{200b}"] {
-        let text = blank.repeat(10_000_000 / blank.len());
+        let text = blank.repeat(1_000_000 / blank.len());
         assert_eq!(cut(&text, 1536, 512), blank.repeat(MAX_BLANKS));
         let word = format!("{text}a{text}");
         assert_eq!(

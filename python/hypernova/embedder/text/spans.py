@@ -1,6 +1,6 @@
 """Find the characters of a text that can change its tokens within the limit.
 
-Not here: the limit itself (see ``tokenizer`` and ``word_piece``), and the cut, which the core has.
+Not here: the limit itself (see ``tokenizer``), and the cut, which the core has.
 
 A token is a part of a word, and a word may go on where the last token within the limit ends. So
 all of that word counts, and the characters beside it that could become a part of it.

@@ -1,7 +1,7 @@
 """Turn a text into the token ids that a model is given: read it, tokenise it, keep to the limit.
 
-Not here: the rules of reading (the cut, courtesies and the lead, which the core has), words and
-their tokens (see ``word_piece``), and the model (see ``hypernova.embedder.onnx.model``).
+Not here: the rules of reading (the cut, courtesies and the lead, which the core has), BERT's
+word pieces, which the core has too, and the model (see ``hypernova.embedder.onnx.model``).
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hypernova._core import ReadingRules, cut, cut_spans, kept_spans, visible_span
 from hypernova.embedder.text.checks import check_is_text, empty_error, text_label
 from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
-from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from hypernova._core import WordPieceTokenizer
     from hypernova.embedder.text.spans import Span
+
+Tokens = npt.NDArray[np.int64]  # (tokens,)
 
 _LINE_END = re.compile("[\r\n]")
 
@@ -33,9 +34,12 @@ class PromptTokenizer:
     Args:
         tokenizer: Of the library tokenizers, truncated at ``max_tokens``; not used by others.
         settings: Of ``embedder.json``, validated.
+        words: The same tokenizer in the core, which is quicker; None if it has none of its kind.
     """
 
-    def __init__(self, tokenizer: Any, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, tokenizer: Any, settings: dict[str, Any], words: WordPieceTokenizer | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._name: str = settings["name"]
         self._head: int = settings["head_chars"]
@@ -56,11 +60,7 @@ class PromptTokenizer:
         self._limit: int | None = settings["max_tokens"]
         if self._limit is not None and self._special:
             self._limit -= tokenizer.num_special_tokens_to_add(False)
-        self._words = None
-        if WordPieceTokenizer.supports(tokenizer):
-            self._words = WordPieceTokenizer(
-                tokenizer, special=self._special, tail=self._tail_tokens
-            )
+        self._words = words
         tokenizer.no_truncation()
         # Special tokens and those of the prompt: a text with no more than these holds none.
         self._n_added = len(self._encode("")) if self._special or self._prompt else 0
@@ -73,12 +73,6 @@ class PromptTokenizer:
     def cut(self, text: str) -> str:
         """Return a text after the cut."""
         return cut(text, self._head, self._tail)
-
-    def prepare(self, texts: Sequence[str]) -> None:
-        """Do at once what `tokenize` would do for each of many texts; it changes no token."""
-        if self._words is not None and not self._prompt:
-            readings = [self._rules.read(text) for text in texts]
-            self._words.learn([reading[0] for reading in readings if reading])
 
     def tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Return the tokens of a text and those of its lead.
@@ -131,7 +125,8 @@ class PromptTokenizer:
     def _encode(self, text: str) -> Tokens:
         """Return the token ids that the model is given for a cut text or a lead."""
         if self._words is not None:
-            return self._words.encode(self._prompt + text)
+            limit = None if self._limit is None else (self._limit, self._tail_tokens)
+            return self._words.encode(self._prompt + text, limit, special=self._special)
         _, encoding = self._encoding(text, special=self._special)
         ids = np.array(encoding.ids, dtype=np.int64)
         if self._limit is None:

@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::lookup::{LookupGraph, PairHash, Pairs, Part, RowElement, Unit};
-use super::model::{Argument, Dimension, Model, Name, Node, Stop};
+use super::message::{Name, Stop};
+use super::model::{Argument, Dimension, Model, Node};
 use super::tensor::{Data, Element, Tensor};
 use crate::error::Error;
 
