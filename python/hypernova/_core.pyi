@@ -17,14 +17,20 @@ __all__ = [
     "LookupEmbedder",
     "LookupTable",
     "RankingEntry",
+    "ReadingRules",
     "WordPieceTokenizer",
     "__version__",
     "_artifact",
     "_decision",
     "_decisions",
     "_ranking_entry",
+    "cut",
+    "cut_spans",
+    "is_blank",
+    "kept_spans",
     "nearest_centroids",
     "sha256",
+    "visible_span",
 ]
 
 __version__: str
@@ -1098,3 +1104,143 @@ def _decisions(*state: Any) -> Decisions:
 
 def _ranking_entry(*state: Any) -> RankingEntry:
     """Make the `RankingEntry` of a pickle again."""
+
+@final
+class ReadingRules:
+    """An embedder's rules for the reading of a text: the cut, the courtesies and the lead.
+
+    The *lead* of a text is its first line that is not blank, stripped and then cut to
+    ``lead_chars`` characters; a line ends with a line feed or a carriage return.
+
+    Args:
+        head_chars: Number of characters to keep of the beginning of a long text, from 1.
+        tail_chars: Number of characters to keep of its end, from 0.
+        lead_chars: The most characters of a lead, from 1.
+        has_lead: Whether the lead has a weight of its own.
+        skip_courtesy: Whether the parts that say nothing of a text's task are skipped.
+
+    Example:
+        >>> from hypernova._core import ReadingRules
+        >>> rules = ReadingRules(1536, 512, lead_chars=4, has_lead=True, skip_courtesy=True)
+        >>> rules.read("Hi! Sort the shops.")
+        ('Sort the shops.', (0, 4))
+    """
+
+    def __new__(
+        cls,
+        head_chars: int,
+        tail_chars: int,
+        *,
+        lead_chars: int,
+        has_lead: bool,
+        skip_courtesy: bool,
+    ) -> Self: ...
+    def read(self, text: str) -> tuple[str, tuple[int, int] | None] | None:
+        """Return the part of a text that is tokenised, and the span of the lead in it.
+
+        Args:
+            text: Any text. Half a surrogate pair is read as U+FFFD.
+
+        Returns:
+            The text after the cut, without courtesies, and the span of its lead; None for the span
+            where the lead has no weight or is all that is visible. None if the text is blank.
+
+        Example:
+            >>> from hypernova._core import ReadingRules
+            >>> rules = ReadingRules(4, 5, lead_chars=160, has_lead=False, skip_courtesy=False)
+            >>> rules.read("Sort the list of shops"), rules.read(" ")
+            (('Sort shops', None), None)
+        """
+
+def cut(text: str, head: int, tail: int) -> str:
+    """Cut a long text to its beginning and its end; cutting the result again changes nothing.
+
+    The rule, for a text of more than ``head + tail`` characters:
+
+    1. a run of more than 256 blanks counts as 256: its first 255, and of the others the first line
+       end (U+000A or U+000D), or the last where none is a line end;
+    2. a text that is still longer is its first ``head`` characters, a space, and its last ``tail``;
+       or the first ``head`` alone where ``tail`` is 0.
+
+    So a run of blanks takes at most 256 of the characters that remain.
+
+    Args:
+        text: Any text.
+        head: Number of characters to keep of the beginning, from 1.
+        tail: Number of characters to keep of the end, from 0.
+
+    Returns:
+        The cut text; ``text`` itself if it is short enough.
+
+    Example:
+        >>> from hypernova._core import cut
+        >>> cut("Sort the list of shops", 4, 5)
+        'Sort shops'
+    """
+
+def cut_spans(
+    text: str, head: int, tail: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the spans of a text that `cut` keeps.
+
+    Args:
+        text: As for ``cut``.
+        head: As for ``cut``.
+        tail: As for ``cut``.
+
+    Returns:
+        The spans before the space that ``cut`` inserts, and those after it; each list rises, with
+        no span empty or next to another. The second is empty where no space is inserted.
+
+    Example:
+        >>> from hypernova._core import cut_spans
+        >>> cut_spans("Sort the list of shops", 4, 5)
+        ([(0, 4)], [(17, 22)])
+    """
+
+def is_blank(text: str) -> bool:
+    """Return whether a text holds blanks alone, or nothing.
+
+    A *blank* is a character that shows nothing: whitespace, the controls (NUL among them), and the
+    invisible marks U+00AD, U+061C, U+180E, U+200B to U+200F, U+202A to U+202E, U+2060 to U+206F and
+    U+FEFF.
+
+    Args:
+        text: Any text.
+
+    Example:
+        >>> from hypernova._core import is_blank
+        >>> is_blank(" " + chr(0x200B)), is_blank("Hi")
+        (True, False)
+    """
+
+def kept_spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of a text that are left when the parts that say nothing are skipped.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The spans, rising and disjoint, to be joined with a line end between two; none where the
+        text is read as it is, because nothing would be skipped, or nothing visible left.
+
+    Example:
+        >>> from hypernova._core import kept_spans
+        >>> kept_spans("Hi! Sort the shops. Thanks in advance!")
+        [(4, 19)]
+    """
+
+def visible_span(text: str) -> tuple[int, int]:
+    """Return the span of a text without the blanks around it; empty if the text is blank.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The index of its first character, and that of the one after its last.
+
+    Example:
+        >>> from hypernova._core import visible_span
+        >>> visible_span("  Hi ")
+        (2, 4)
+    """

@@ -1,8 +1,11 @@
-//! Open and use a fuzzed file; both fuzz targets call this.
+//! Open and use a fuzzed file; the fuzz targets call this.
 //!
 //! Not here: the source of the bytes (`fuzz_targets/`).
 
-use hypernova_core::{Artifact, Error, Group, Price, Profile, PromptLength, Request, RouteOptions};
+use hypernova_core::text::table::{LookupTable, Scratch};
+use hypernova_core::{
+    Artifact, Error, Group, Price, Profile, PromptLength, Request, RouteOptions, SimdLevel,
+};
 
 /// Open any bytes as an artifact; if they are accepted, read every value and decide. This must
 /// never panic.
@@ -20,6 +23,65 @@ pub fn open(bytes: &[u8]) {
     };
     read(&artifact);
     decide(&artifact);
+}
+
+/// Read any bytes as an ONNX file; if its graph is a lookup, embed tokens at every SIMD level. This
+/// must never panic.
+///
+/// # Panics
+///
+/// If two levels give different vectors, or a vector is not finite.
+pub fn lookup(bytes: &[u8]) {
+    let mut table = match LookupTable::from_bytes(bytes) {
+        Ok(Some(table)) => table,
+        Ok(None) => return,
+        Err(error) => {
+            assert!(!error.to_string().contains('\n'), "{error:?}");
+            return;
+        }
+    };
+    let last = u32::try_from(table.vocabulary() - 1).expect("ids have 32 bits");
+    let mut scratch = Scratch::default();
+    for tokens in [
+        &[][..],
+        &[0],
+        &[last],
+        &[
+            0,
+            last,
+            last,
+            0,
+            1.min(last),
+            2.min(last),
+            1.min(last),
+            last / 2,
+        ],
+    ] {
+        let mut first: Option<Result<Vec<u32>, String>> = None;
+        for level in SimdLevel::available() {
+            table = table.with_level(level);
+            let mut vector = vec![f32::NAN; table.dim()];
+            let found = match table.embed(tokens, &mut scratch, &mut vector) {
+                Ok(()) => {
+                    assert!(vector.iter().all(|v| v.is_finite()));
+                    Ok(vector.iter().map(|v| v.to_bits()).collect())
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::SumNotFinite), "{error}");
+                    Err(error.to_string())
+                }
+            };
+            assert_eq!(
+                first.get_or_insert_with(|| found.clone()),
+                &found,
+                "{level:?}"
+            );
+        }
+    }
+    for token in [last.saturating_add(1), u32::MAX] {
+        let beyond = table.embed(&[token], &mut scratch, &mut vec![0.0; table.dim()]);
+        assert!(token == last || matches!(beyond, Err(Error::Token { .. })));
+    }
 }
 
 /// Call every accessor: shapes and values are as the format demands.

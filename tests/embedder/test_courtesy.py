@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hypernova
+from hypernova._core import is_blank, kept_spans
 from hypernova.embedder import Embedder, bundled_embedders
-from hypernova.embedder.text.courtesy import kept_spans
-from hypernova.embedder.text.cut import is_blank
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "simulated.jsonl"
 TASK = "Sort the customers of each shop by revenue"

@@ -1,11 +1,10 @@
 """The cut of a long text is the stated rule, and its spans are what it keeps.
 
-Not here: what an embedder makes of a cut text; that is in test_embedder.py and test_reading.py.
+Not here: what an embedder makes of a cut text; that is in test_embedder.py.
 """
 
 from __future__ import annotations
 
-import re
 import time
 import unicodedata
 from itertools import pairwise
@@ -14,26 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
+from hypernova._core import cut, cut_spans, is_blank, visible_span
+from support import plain_reading
+from support.plain_reading import BLANKS
 
 ALL = [chr(code) for code in range(0x110000)]
-BLANKS = "".join(c for c in ALL if not c.isalnum() and is_blank(c))
-
-
-def by_hand(text: str, head: int, tail: int) -> str:
-    """The rule, over the whole text."""
-    limit = head + tail
-    if len(text) <= limit or (tail and len(text) == limit + 1 and text[head] == " "):
-        return text
-
-    def shorter(run: re.Match[str]) -> str:
-        rest = run[0][255:]
-        return run[0][:255] + next((c for c in rest if c in "\r\n"), rest[-1])
-
-    text = re.sub(f"[{re.escape(BLANKS)}]{{257,}}", shorter, text)
-    if len(text) <= limit:
-        return text
-    return text[:head] + (" " + text[-tail:] if tail else "")
 
 
 PIECES = st.one_of(
@@ -57,7 +41,7 @@ def test_the_cut_is_the_stated_rule_and_cutting_again_changes_nothing(
 ) -> None:
     text = "".join(pieces)
     found = cut(text, head, tail)
-    assert found == by_hand(text, head, tail)
+    assert found == plain_reading.cut(text, head, tail)
     assert cut(found, head, tail) == found
     assert len(found) <= head + 1 + tail
     begin, end = visible_span(text)
@@ -87,6 +71,7 @@ def test_the_spans_are_rising_disjoint_and_what_is_kept(
 
 
 def test_blanks_are_what_shows_nothing() -> None:
+    assert {c for c in ALL if is_blank(c)} == set(BLANKS)
     assert {c for c in ALL if c.isspace()} <= set(BLANKS)
     for character in BLANKS:
         kind = unicodedata.category(character)

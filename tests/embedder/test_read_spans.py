@@ -23,8 +23,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hypernova._core import is_blank
 from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder, bundled_embedders
-from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import TextError
 from support.paths import GOLDEN
 

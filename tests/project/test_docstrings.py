@@ -27,7 +27,21 @@ if TYPE_CHECKING:
 
 MODULES = [m.name for m in pkgutil.walk_packages(hypernova.__path__, "hypernova.")]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-CORE = (_core.Artifact, _core.Decision, _core.Decisions, _core.RankingEntry)
+CORE = (
+    _core.Artifact,
+    _core.Decision,
+    _core.Decisions,
+    _core.RankingEntry,
+    _core.ReadingRules,
+)
+CORE_FUNCTIONS = (
+    _core.cut,
+    _core.cut_spans,
+    _core.is_blank,
+    _core.kept_spans,
+    _core.nearest_centroids,
+    _core.visible_span,
+)
 
 
 def is_documented_kind(value: object) -> bool:
@@ -42,8 +56,8 @@ def public_objects() -> Iterator[tuple[str, Any]]:
     for name, value in vars(errors).items():
         if inspect.isclass(value):
             yield f"hypernova.errors.{name}", value
-    yield "hypernova._core.nearest_centroids", _core.nearest_centroids
-    yield "hypernova._core.sha256", _core.sha256
+    for function in CORE_FUNCTIONS:
+        yield f"hypernova._core.{function.__name__}", function
     path = hypernova.integrations.__path__
     for found in pkgutil.iter_modules(path, "hypernova.integrations."):
         try:
@@ -127,11 +141,12 @@ def test_examples_run(name: str, tmp_path, monkeypatch) -> None:
 
 
 def examples_of_core() -> list[doctest.DocTest]:
-    """The examples of the compiled classes, whose properties doctest does not find by itself."""
-    parser, found = doctest.DocTestParser(), []
+    """The examples of what is compiled: doctest does not find its properties by itself."""
+    objects = {function.__name__: function for function in CORE_FUNCTIONS}
     for cls in CORE:
-        for name, value in ((cls.__name__, cls), *members(cls.__name__, cls)):
-            found.append(parser.get_doctest(value.__doc__, {}, name, None, None))
+        objects |= {cls.__name__: cls, **dict(members(cls.__name__, cls))}
+    parser = doctest.DocTestParser()
+    found = [parser.get_doctest(o.__doc__, {}, name, None, None) for name, o in objects.items()]
     return [test for test in found if test.examples]
 
 

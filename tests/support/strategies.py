@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.table.model_names import find_lookalikes, name_problem
 from support.tables import Example
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.errors import NotFoundError, TableError, TableWriteError
 from hypernova.table import OutcomeTable
 from hypernova.table.model_names import find_lookalikes, name_problem

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from hypernova._core import visible_span
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.text.checks import check_is_text
-from hypernova.embedder.text.cut import visible_span
 from hypernova.errors import ArtifactError
 
 if TYPE_CHECKING:

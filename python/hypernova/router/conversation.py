@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.errors import MessagesError, TextError
 
 if TYPE_CHECKING:

@@ -22,9 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hypernova._core import __version__
+from hypernova._core import __version__, is_blank
 from hypernova.embedder.text.checks import empty_error
-from hypernova.embedder.text.cut import is_blank
 from hypernova.errors import (
     HypernovaError,
     MissingExtraError,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.errors import NotFoundError, TableError
 from hypernova.paths import path_label
 from hypernova.table.checks import check_prompt, check_unicode, unit_vectors

@@ -9,7 +9,7 @@ import math
 from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
-from hypernova.embedder.text.cut import is_blank
+from hypernova._core import is_blank
 from hypernova.numeric import to_float
 from hypernova.table import OutcomeTable, ScannedTable
 from hypernova.table.source import quoted

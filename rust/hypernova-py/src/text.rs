@@ -282,7 +282,7 @@ pub(crate) fn cut_spans(
     Ok((code_points(&text, &first), code_points(&text, &last)))
 }
 
-/// Return the spans of a text that are left when the parts that say nothing of its task are skipped.
+/// Return the spans of a text that are left when the parts that say nothing are skipped.
 ///
 /// Args:
 ///     text: Any text.

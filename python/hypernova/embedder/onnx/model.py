@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hypernova.embedder.base import Vectors
-    from hypernova.embedder.text.word_piece import Tokens
+    from hypernova.embedder.text.tokenizer import Tokens
 
 Ids = npt.NDArray[np.int64]
 

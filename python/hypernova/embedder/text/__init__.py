@@ -1,11 +1,9 @@
-"""Cut texts, tokenise them, and find the characters that a model reads.
+"""Tokenise texts, and find the characters that a model reads.
 
-Not here: any model.
+Not here: any model, and what the core has: the rules by which a text is read before (the
+cut, courtesies and the lead), and BERT's word pieces.
 
 - ``checks``: values that no embedder can read
-- ``cut``: the beginning and the end of a long text
-- ``courtesy``: what a text has left without the parts that say nothing of its task
 - ``tokenizer``: from a text to the tokens of one embedder
-- ``word_piece``: the tokens of words that were met before, by look-up
 - ``spans``: the characters behind tokens
 """

@@ -1,6 +1,6 @@
 """Find the characters of a text that can change its tokens within the limit.
 
-Not here: the limit itself (see ``tokenizer`` and ``word_piece``), and the cut (see ``cut``).
+Not here: the limit itself (see ``tokenizer``), and the cut, which the core has.
 
 A token is a part of a word, and a word may go on where the last token within the limit ends. So
 all of that word counts, and the characters beside it that could become a part of it.
@@ -8,10 +8,9 @@ all of that word counts, and the characters beside it that could become a part o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hypernova.embedder.text.cut import Span
+Span = tuple[int, int]  # from the first character to the one after the last
 
 # Between two of these, no tokenizer of a kind that hypernova reads makes one word.
 _SURE_BLANKS = frozenset(" \t\n\r")

@@ -1,7 +1,7 @@
-"""Turn a text into the token ids that a model is given: cut it, tokenise it, keep to the limit.
+"""Turn a text into the token ids that a model is given: read it, tokenise it, keep to the limit.
 
-Not here: the rule of the cut (see ``cut``), words and their tokens (see ``word_piece``), and the
-model (see ``hypernova.embedder.onnx.model``).
+Not here: the rules of reading (the cut, courtesies and the lead, which the core has), BERT's
+word pieces, which the core has too, and the model (see ``hypernova.embedder.onnx.model``).
 """
 
 from __future__ import annotations
@@ -10,57 +10,57 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from hypernova._core import ReadingRules, cut, cut_spans, kept_spans, visible_span
 from hypernova.embedder.text.checks import check_is_text, empty_error, text_label
-from hypernova.embedder.text.courtesy import kept_spans
-from hypernova.embedder.text.cut import cut, cut_spans, is_blank, visible_span
 from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
-from hypernova.embedder.text.word_piece import Tokens, WordPieceTokenizer
 from hypernova.errors import TextError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from hypernova._core import WordPieceTokenizer
+    from hypernova.embedder.text.spans import Span
 
-    from hypernova.embedder.text.cut import Span
+Tokens = npt.NDArray[np.int64]  # (tokens,)
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_END = re.compile("[\r\n]")
 
 
 class PromptTokenizer:
     """A tokenizer with an embedder's rules for prompts: the cut, the lead and the limits.
 
-    The lead of a text is its first line that is not blank, stripped and then cut to
-    ``lead_chars`` characters; a line ends with a line feed or a carriage return.
-
     Safe to share among threads: the tokenizer does not change after this.
 
     Args:
         tokenizer: Of the library tokenizers, truncated at ``max_tokens``; not used by others.
         settings: Of ``embedder.json``, validated.
+        words: The same tokenizer in the core, which is quicker; None if it has none of its kind.
     """
 
-    def __init__(self, tokenizer: Any, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, tokenizer: Any, settings: dict[str, Any], words: WordPieceTokenizer | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._name: str = settings["name"]
         self._head: int = settings["head_chars"]
         self._tail: int = settings["tail_chars"]
-        self._max_chars = self._head + self._tail
         self._tail_tokens: int = settings.get("tail_tokens", 0)
         self._special: bool = settings["special_tokens"]
         self._lead_chars: int = settings["lead_chars"]
-        self._has_lead = bool(settings["lead_weight"])
         self._skips_courtesy = bool(settings.get("skip_courtesy"))
+        self._rules = ReadingRules(
+            self._head,
+            self._tail,
+            lead_chars=self._lead_chars,
+            has_lead=bool(settings["lead_weight"]),
+            skip_courtesy=self._skips_courtesy,
+        )
         self._prompt: str = settings.get("prompt", "")
         # Tokens that a text may have, without special ones.
         self._limit: int | None = settings["max_tokens"]
         if self._limit is not None and self._special:
             self._limit -= tokenizer.num_special_tokens_to_add(False)
-        self._words = None
-        if WordPieceTokenizer.supports(tokenizer):
-            self._words = WordPieceTokenizer(
-                tokenizer, special=self._special, tail=self._tail_tokens
-            )
+        self._words = words
         tokenizer.no_truncation()
         # Special tokens and those of the prompt: a text with no more than these holds none.
         self._n_added = len(self._encode("")) if self._special or self._prompt else 0
@@ -71,13 +71,8 @@ class PromptTokenizer:
         return max(self._tokenizer.get_vocab().values(), default=None)
 
     def cut(self, text: str) -> str:
-        """Return a text after the cut; see `hypernova.embedder.text.cut.cut`."""
-        return text if len(text) <= self._max_chars else cut(text, self._head, self._tail)
-
-    def prepare(self, texts: Sequence[str]) -> None:
-        """Do at once what `tokenize` would do for each of many texts; it changes no token."""
-        if self._words is not None and not self._prompt:
-            self._words.learn([self._reading(self.cut(text))[0] for text in texts])
+        """Return a text after the cut."""
+        return cut(text, self._head, self._tail)
 
     def tokenize(self, text: str, index: int | None) -> tuple[Tokens, Tokens | None]:
         """Return the tokens of a text and those of its lead.
@@ -95,64 +90,43 @@ class PromptTokenizer:
             TextError: The text is empty, only blanks, or holds no token.
         """
         check_is_text(text, index)
-        text = self.cut(text)
-        if not text or text.isspace() or (self._words is None and is_blank(text)):
+        reading = self._rules.read(text)
+        if reading is None:
             raise empty_error(index)
-        text = self._reading(text)[0]
+        text, lead = reading
         tokens = self._encode(text)
         if len(tokens) <= self._n_added:
-            if is_blank(text):
-                raise empty_error(index)
             raise TextError(f"{text_label(index)} holds no token that {self._name!r} knows of")
-        if not self._has_lead:
+        if lead is None:
             return tokens, None
-        _, stripped, lead = self._find_lead(text)
-        if len(lead) == len(stripped):
-            return tokens, None
-        lead_tokens = self._encode(lead)
+        lead_tokens = self._encode(text[slice(*lead)])
         return tokens, lead_tokens if len(lead_tokens) > self._n_added else None
 
     def read_spans(self, text: str) -> tuple[tuple[int, int], ...]:
         """Return the parts of a text that `tokenize` depends on; see `Embedder.read_spans`."""
         self.tokenize(text, None)  # refuses a text without tokens
-        first, last = cut_spans(text, self._head, self._tail)
-        reading, kept = self._reading(self.cut(text))
-        spans = self._encoded_spans(reading)
-        start, stripped, lead = self._find_lead(reading)
-        if self._has_lead and len(lead) < len(stripped):
-            spans += [(start + a, start + b) for a, b in self._encoded_spans(lead)]
+        reading = self._rules.read(text)
+        assert reading is not None
+        read, lead = reading
+        spans = self._encoded_spans(read)
+        if lead is not None:
+            start, end = lead
+            spans += [(start + a, start + b) for a, b in self._encoded_spans(read[start:end])]
             # Blanks behind the lead, and the line end: others would be a part of it.
-            line_end = _LINE_END.search(stripped)
-            end = len(stripped) if line_end is None else line_end.end()
-            spans.append((start + len(lead), start + max(len(lead), min(end, self._lead_chars))))
+            stop = visible_span(read)[1]
+            line_end = _LINE_END.search(read, start, stop)
+            stop = stop if line_end is None else line_end.end()
+            spans.append((end, max(end, min(stop, start + self._lead_chars))))
         spans = merge_spans(spans)
-        if kept:
+        if self._skips_courtesy and (kept := kept_spans(self.cut(text))):
             spans = uncut_spans(spans, *([span] for span in kept))
-        return tuple(uncut_spans(spans, first, last))
-
-    def _reading(self, text: str) -> tuple[str, list[Span]]:
-        """Return what is tokenised of a cut text, and its spans; none where it is all of it."""
-        text = _replace_surrogates(text)
-        kept = kept_spans(text) if self._skips_courtesy else []
-        return ("\n".join([text[a:b] for a, b in kept]) if kept else text), kept
-
-    def _find_lead(self, text: str) -> tuple[int, str, str]:
-        """Return where a text begins, the text without the blanks around it, and its lead."""
-        stripped = text.strip()
-        start = 0 if len(stripped) == len(text) else len(text) - len(text.lstrip())
-        if not (stripped[0].isprintable() and stripped[-1].isprintable()):
-            begin, end = visible_span(stripped)  # invisible marks are no whitespace
-            start, stripped = start + begin, stripped[begin:end]
-        return (
-            start,
-            stripped,
-            _LINE_END.split(stripped, maxsplit=1)[0].rstrip()[: self._lead_chars],
-        )
+        return tuple(uncut_spans(spans, *cut_spans(text, self._head, self._tail)))
 
     def _encode(self, text: str) -> Tokens:
         """Return the token ids that the model is given for a cut text or a lead."""
         if self._words is not None:
-            return self._words.encode(self._prompt + text)
+            limit = None if self._limit is None else (self._limit, self._tail_tokens)
+            return self._words.encode(self._prompt + text, limit, special=self._special)
         _, encoding = self._encoding(text, special=self._special)
         ids = np.array(encoding.ids, dtype=np.int64)
         if self._limit is None:
@@ -196,8 +170,3 @@ class PromptTokenizer:
         start, stop = visible_span(text)
         spans = [(a - before + start, b - before + start) for a, b in spans if b > before]
         return merge_spans([(0, start), *((max(a, 0), b) for a, b in spans), (stop, len(text))])
-
-
-def _replace_surrogates(text: str) -> str:
-    # Half a surrogate pair is no character, and the tokenizer refuses the whole text.
-    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova._core import visible_span
 from hypernova.embedder import SharedPart, SharedParts
 from hypernova.embedder.shared_text import MAX_PARTS
-from hypernova.embedder.text.cut import visible_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

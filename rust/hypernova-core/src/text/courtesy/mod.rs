@@ -5,6 +5,7 @@
 //! - `words`: the words that the rules name
 //! - `split`: the words of a part of a text
 //! - `stamp`: addresses, dates, times of day and the like
+//! - `steps`: a count of the bytes that are looked at, in tests
 //!
 //! These are rules about forms: closed classes of words (pronouns, prepositions, auxiliaries), words
 //! of courtesy and words about messages themselves, and the layouts of e-mail, chat and markdown. No
@@ -26,13 +27,15 @@
 //!
 //! Marks of headings, quotations and lists in front of a line, and quotation marks around it, are
 //! skipped too; `>>>` and three quotation marks are no such marks. Indented lines are code, and read
-//! as they are. A text of which nothing would be left is kept whole.
+//! as they are. A text of which nothing would be left is kept whole. What is left is not read a
+//! second time: a sentence would be a line then, which may look like a header or a name.
 //!
 //! Whitespace is Unicode's and U+001C to U+001F, capitals and letters beside a stamp are Unicode's (of
 //! the version that the compiler has), digits are ASCII's.
 
 mod split;
 mod stamp;
+mod steps;
 mod words;
 
 use std::ops::Range;
@@ -119,6 +122,7 @@ impl<'t> Kept<'t> {
     /// Add a span, joined with the last one if only whitespace is between them.
     fn keep(&mut self, span: Range<usize>) {
         let gap = &self.text[self.last.end..span.start];
+        steps::add(gap.len());
         if self.last.is_empty() {
             self.last = span;
         } else if !gap.is_empty() && gap.chars().all(is_space) {
@@ -371,5 +375,77 @@ fn blanks(bytes: &[u8]) -> usize {
 
 /// Return how often a byte stands at the beginning.
 fn count(bytes: &[u8], mark: u8) -> usize {
-    bytes.iter().take_while(|&&byte| byte == mark).count()
+    let n = bytes.iter().take_while(|&&byte| byte == mark).count();
+    steps::add(n);
+    n
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a",
+            "a@",
+            "@",
+            "x.",
+            "+",
+            "1",
+            "12",
+            "1:00",
+            "3 days",
+            " ago",
+            "page 1 of",
+            "1999",
+            "may",
+            "june 7, ",
+            "the",
+            "of",
+            "thanks",
+            "hi",
+            "you are",
+            "sort",
+            "#",
+            "# ",
+            "*",
+            "* ",
+            "\"",
+            "'",
+            "`",
+            "> ",
+            "-",
+            ". ",
+            ".",
+            "? ",
+            "  ",
+            "\t",
+            "\n",
+            "\u{a0}",
+            "\u{200b}",
+            "é",
+            "\u{2014}",
+            "yours,\n",
+            "on",
+            "wrote:",
+            "```",
+            "~",
+        ]);
+        prop::collection::vec(piece, 1..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// Whatever is repeated, in one line or in many: each byte is looked at a few times.
+        #[test]
+        fn the_bytes_looked_at_are_linear(first in pieces(), more in pieces(), last in pieces()) {
+            for length in [2_000, 16_000] {
+                let text = format!("{first}{}{last}", more.repeat(length / more.len()));
+                steps::take();
+                let _ = kept_spans(&text);
+                let n_steps = steps::take();
+                prop_assert!(n_steps <= 16 * text.len(), "{n_steps} of {}", text.len());
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! Not here: which words the rules of courtesies name (see `words`).
 
 use super::super::blank::is_space;
+use super::steps;
 use super::words::{Kinds, Letters, MAX_BYTES};
 
 /// Characters beside whitespace that are no part of a word.
@@ -103,6 +104,7 @@ impl<'t> Iterator for Words<'t> {
 
     fn next(&mut self) -> Option<Word<'t>> {
         let text = self.text.as_bytes();
+        let start = self.at;
         while self.at < self.end {
             match CLASSES[usize::from(text[self.at])] {
                 Class::Separator => self.at += 1,
@@ -114,6 +116,7 @@ impl<'t> Iterator for Words<'t> {
             }
         }
         if self.at >= self.end {
+            steps::add(self.at - start);
             return None;
         }
         let begin = self.at;
@@ -138,6 +141,7 @@ impl<'t> Iterator for Words<'t> {
                 }
             }
         }
+        steps::add(self.at - start);
         Some(Word {
             written: &text[begin..self.at],
             letters: is_letters.then_some(letters),

@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::super::blank::position;
+use super::steps;
 
 /// Letters that may follow the beginning of a month.
 const MAX_MORE_LETTERS: usize = 6;
@@ -33,6 +34,7 @@ pub(super) fn may_be_in(line: &str) -> bool {
 ///
 /// Words of these forms are in lower case.
 pub(super) fn has_form(line: &str) -> bool {
+    steps::add(line.len());
     let bytes = line.as_bytes();
     let is_digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
     let begins_form = |at: usize| match &bytes[at..] {
@@ -57,6 +59,7 @@ pub(super) fn find(line: &str, from: usize) -> Option<Range<usize>> {
     let bytes = line.as_bytes();
     let has_address = bytes[from..].contains(&b'@');
     for at in from..bytes.len() {
+        steps::add(1);
         // A digit, or the first letter of a month or of a page.
         let begins_form = matches!(
             bytes[at].to_ascii_lowercase(),
@@ -218,6 +221,7 @@ impl Scan<'_> {
             n += 1;
             length += character.len_utf8();
         }
+        steps::add(length);
         (n >= min).then(|| self.behind(length))
     }
 

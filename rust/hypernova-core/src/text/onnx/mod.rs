@@ -10,10 +10,11 @@
 //! is no lookup, and no error. A lookup with a table that is cut short, of another size, or with an
 //! index that leads outside is an error, which names the tensor.
 //!
-//! `wire.rs` reads protocol buffers, `model.rs` the parts of a model, `tensor.rs` its initialisers,
+//! `wire.rs` and `message.rs` read protocol buffers, `model.rs` the parts of a model, `tensor.rs` its initialisers,
 //! `recognise.rs` matches the graph, and `lookup.rs` holds what it found.
 
 mod lookup;
+mod message;
 mod model;
 mod recognise;
 mod tensor;

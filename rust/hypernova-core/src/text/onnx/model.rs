@@ -8,8 +8,9 @@
 
 use std::ops::Range;
 
+use super::message::{Name, Stop, each_field, set};
 use super::tensor::Tensor;
-use super::wire::{Damaged, Fields, Value};
+use super::wire::Value;
 
 /// Versions of ONNX's format whose fields are known here. Before 4, initialisers were inputs too.
 const IR_VERSIONS: std::ops::RangeInclusive<u64> = 4..=13;
@@ -19,23 +20,6 @@ const OPSETS: std::ops::RangeInclusive<u64> = 18..=26;
 const MAX_COUNT: usize = 512;
 /// Inputs or attributes of the largest node: a text of them may stand in a byte each.
 const MAX_PER_NODE: usize = 64;
-
-/// Why a message was not read to its end.
-pub(super) enum Stop {
-    /// It may be a model, but it is no lookup.
-    NoLookup,
-    /// It is no message.
-    Damaged(Damaged),
-}
-
-impl From<Damaged> for Stop {
-    fn from(damaged: Damaged) -> Self {
-        Self::Damaged(damaged)
-    }
-}
-
-/// Names are compared as bytes.
-pub(super) type Name<'a> = &'a [u8];
 
 /// A graph under the default operators.
 #[derive(Default)]
@@ -69,26 +53,6 @@ pub(super) enum Dimension<'a> {
     Fixed(u64),
     /// Of any size, which is the same wherever the name stands; an empty name stands for none.
     Named(Name<'a>),
-}
-
-/// Read the fields of a message by a function for each.
-pub(super) fn each_field(
-    file: &[u8],
-    range: Range<usize>,
-    mut read: impl FnMut(u64, Value) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    Fields::new(file, range).try_for_each(|field| {
-        let (number, value) = field?;
-        read(number, value)
-    })
-}
-
-/// Set what may stand once. Twice is legal for some fields, with rules that no writer needs.
-pub(super) fn set<T>(slot: &mut Option<T>, value: T) -> Result<(), Stop> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Stop::NoLookup),
-    }
 }
 
 fn push<T>(list: &mut Vec<T>, value: T, limit: usize) -> Result<(), Stop> {

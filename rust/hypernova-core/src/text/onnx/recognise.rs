@@ -9,7 +9,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::lookup::{LookupGraph, PairHash, Pairs, Part, RowElement, Unit};
-use super::model::{Argument, Dimension, Model, Name, Node, Stop};
+use super::message::{Name, Stop};
+use super::model::{Argument, Dimension, Model, Node};
 use super::tensor::{Data, Element, Tensor};
 use crate::error::Error;
 
@@ -123,10 +124,18 @@ impl<'m, 'a> Matcher<'m, 'a> {
         let parts = match self.node(total, "Concat") {
             Some(concat) => {
                 has_only(concat, &[("axis", &[1, -1])], &["axis"])?;
-                concat.inputs.iter().map(|part| self.part(part)).collect()
+                (concat.inputs.iter())
+                    .map(|part| self.part(part))
+                    .collect::<Option<Vec<_>>>()?
             }
-            None => self.part(total).map(|part| vec![part]),
-        }?;
+            None => vec![self.part(total)?],
+        };
+        // A table that must be decoded is decoded once, so that no file takes more than its size.
+        let mut seen = HashSet::new();
+        let mut tables = parts.iter().flat_map(FoundPart::tables);
+        if !tables.all(|table| seen.insert(table.name)) {
+            return None;
+        }
         // Every node that leads to the output was matched: the others lead nowhere.
         let reached = self.reached(output.name);
         let all = model.nodes.len() + model.tensors.len() + model.inputs.len();
@@ -445,18 +454,8 @@ impl Found<'_, '_> {
         for part in &self.parts {
             vocabulary = vocabulary.min(part.tokens()?);
         }
-        let mut seen = HashSet::new();
         let mut parts = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            // A table that must be decoded is then decoded once.
-            let tables = [
-                Some(part.rows),
-                part.scale,
-                part.pairs.as_ref().map(|x| x.keys),
-            ];
-            if let Some(again) = tables.into_iter().flatten().find(|x| !seen.insert(x.name)) {
-                return Err(again.refuse("is the table of two parts; expected one".into()));
-            }
             parts.push(part.check(file)?);
         }
         let dim = (parts.iter()).try_fold(0_usize, |sum, part| sum.checked_add(part.dim));
@@ -478,7 +477,12 @@ impl Found<'_, '_> {
     }
 }
 
-impl FoundPart<'_, '_> {
+impl<'m, 'a> FoundPart<'m, 'a> {
+    fn tables(&self) -> impl Iterator<Item = &'m Tensor<'a>> + use<'m, 'a> {
+        let keys = self.pairs.as_ref().map(|pairs| pairs.keys);
+        [Some(self.rows), self.scale, keys].into_iter().flatten()
+    }
+
     /// Number of rows, and of values in each.
     fn shape(&self) -> Result<(usize, usize), Error> {
         self.rows.count()?;

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::model::{Name, Stop, each_field, set};
+use super::message::{Name, Stop, each_field, set};
 use super::wire::{Fields, Value, varint};
 use crate::error::Error;
 

@@ -13,25 +13,33 @@ pub(in crate::text) struct Pick {
     pub(in crate::text) weight: f32,
 }
 
-/// Add rows of int8.
-pub(super) fn add_int8(table: &[u8], picks: &[Pick], sums: &mut [f32]) {
+/// Add rows of int8, of which each value takes a byte, or of float32.
+pub(super) fn add<const SIZE: usize>(table: &[u8], picks: &[Pick], sums: &mut [f32]) {
+    add_positions::<SIZE>(table, picks, 0, sums);
+}
+
+/// Add the positions of the rows from `at` on, as many as there are sums.
+pub(super) fn add_positions<const SIZE: usize>(
+    table: &[u8],
+    picks: &[Pick],
+    at: usize,
+    sums: &mut [f32],
+) {
     sums.fill(0.0);
     for pick in picks {
-        let row = &table[pick.start..][..sums.len()];
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += pick.weight * f32::from(value.cast_signed());
+        let row = &table[pick.start + at * SIZE..][..sums.len() * SIZE];
+        for (sum, value) in sums.iter_mut().zip(row.chunks_exact(SIZE)) {
+            *sum += pick.weight * number(value);
         }
     }
 }
 
-/// Add rows of float32, which need no alignment.
-pub(super) fn add_float32(table: &[u8], picks: &[Pick], sums: &mut [f32]) {
-    sums.fill(0.0);
-    for pick in picks {
-        let (row, _) = table[pick.start..][..sums.len() * 4].as_chunks();
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += pick.weight * f32::from_le_bytes(value);
-        }
+/// The number in the bytes of a value: a float32 in four, which need no alignment, or an int8.
+fn number(value: &[u8]) -> f32 {
+    match *value {
+        [byte] => f32::from(byte.cast_signed()),
+        [a, b, c, d] => f32::from_le_bytes([a, b, c, d]),
+        _ => f32::NAN,
     }
 }
 

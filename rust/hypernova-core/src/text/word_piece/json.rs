@@ -12,6 +12,7 @@ use std::fmt;
 use serde_core::Deserializer;
 use serde_core::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::WordPieceTokenizer;
 use super::added::{self, AddedTokens};
@@ -23,31 +24,51 @@ use crate::error::Error;
 const MAX_WORD_CHARS: u64 = 10_000;
 /// Bytes of a file for each word of its vocabulary; that of BERT has 15.
 const BYTES_OF_WORD: usize = 14;
+/// Bytes of any part but the model, which would take 16 times as many once it is read.
+const MAX_PART: usize = 1 << 20;
+/// Characters of an error: it may quote a text of the file.
+const MAX_DETAIL: usize = 200;
 
 /// Read a file; `None` for a tokenizer of another kind.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<WordPieceTokenizer>, Error> {
-    let refuse = |error: serde_json::Error| Error::Tokenizer {
-        detail: error.to_string(),
+    let refuse = |error: serde_json::Error| {
+        let (message, line, column) = (error.to_string(), error.line(), error.column());
+        let is_short = message.len() <= MAX_DETAIL;
+        Error::Tokenizer {
+            detail: if is_short {
+                message
+            } else {
+                let start: String = message.chars().take(MAX_DETAIL).collect();
+                format!("{start}... at line {line} column {column}")
+            },
+        }
     };
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parts = json
-        .deserialize_any(Parts { file: bytes.len() })
+    let file = json
+        .deserialize_any(FileSeed { bytes: bytes.len() })
         .map_err(refuse)?;
     json.end().map_err(refuse)?;
-    Ok(parts.and_then(File::tokenizer))
+    Ok(file.and_then(File::tokenizer))
 }
 
-/// The parts of a file that matter.
-#[derive(Default)]
-struct File {
-    version: Value,
-    truncation: Value,
-    added_tokens: Value,
-    normalizer: Value,
-    pre_tokenizer: Value,
-    post_processor: Value,
-    model: Option<Model>,
+/// The parts of a file, as they stand in it; the model is read already.
+struct File<'a> {
+    /// By name.
+    parts: Vec<(&'static str, &'a RawValue)>,
+    model: Model,
 }
+
+/// All parts but the model that a file may have, and the package knows.
+const PARTS: [&str; 8] = [
+    "version",
+    "truncation",
+    "padding",
+    "added_tokens",
+    "normalizer",
+    "pre_tokenizer",
+    "post_processor",
+    "decoder",
+];
 
 /// A model of the kind `WordPiece`.
 struct Model {
@@ -57,21 +78,31 @@ struct Model {
     max_chars: usize,
 }
 
-impl File {
+impl File<'_> {
+    /// A part; null if the file lacks it, and `None` if it is too large.
+    fn part(&self, name: &str) -> Option<Value> {
+        let Some((_, raw)) = self.parts.iter().find(|&&(part, _)| part == name) else {
+            return Some(Value::Null);
+        };
+        let raw = Some(raw.get()).filter(|raw| raw.len() <= MAX_PART);
+        serde_json::from_str(raw?).ok()
+    }
+
     /// The tokenizer, unless it is of another kind.
     fn tokenizer(self) -> Option<WordPieceTokenizer> {
-        let model = self.model?;
-        let normalizer = normalizer(&self.normalizer)?;
-        let has_truncation = !self.truncation.is_null();
-        if self.version != "1.0"
-            || self.pre_tokenizer["type"] != "BertPreTokenizer"
-            || has_truncation && self.truncation["direction"] != "Right"
+        let normalizer = normalizer(&self.part("normalizer")?)?;
+        let truncation = self.part("truncation")?;
+        if self.part("version")? != "1.0"
+            || self.part("pre_tokenizer")?["type"] != "BertPreTokenizer"
+            || !truncation.is_null() && truncation["direction"] != "Right"
         {
             return None;
         }
+        let special = special_tokens(&self.part("post_processor")?)?;
+        let added_tokens_part = self.part("added_tokens")?;
+        let model = self.model;
         let unknown = model.vocabulary.get(&model.unknown)?;
-        let added = added_tokens(&self.added_tokens, &model.vocabulary)?;
-        let special = special_tokens(&self.post_processor)?;
+        let added = added_tokens(&added_tokens_part, &model.vocabulary)?;
         let highest = added.iter().map(|&(_, token)| token);
         let max_token = highest.chain(model.vocabulary.max_token()).max();
         let new = added
@@ -143,8 +174,11 @@ fn special_tokens(value: &Value) -> Option<(Vec<u32>, Vec<u32>)> {
     let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
     match value["type"].as_str() {
         None => value.is_null().then(Default::default),
-        Some("BertProcessing") => {
-            let token = |name: &str| Some(vec![number(value[name].get(1)?)?]);
+        Some("BertProcessing" | "RobertaProcessing") => {
+            let token = |name: &str| match value[name].as_array()?.as_slice() {
+                [Value::String(_), id] => Some(vec![number(id)?]),
+                _ => None,
+            };
             Some((token("cls")?, token("sep")?))
         }
         Some("TemplateProcessing") => {
@@ -169,10 +203,10 @@ fn special_tokens(value: &Value) -> Option<(Vec<u32>, Vec<u32>)> {
     }
 }
 
-/// Reads the file; `None` if it is no object, or has a field that no such file has.
-struct Parts {
+/// Reads the file; `None` if it has parts twice, or of another kind.
+struct FileSeed {
     /// Bytes of the file.
-    file: usize,
+    bytes: usize,
 }
 
 /// The methods of a visitor that takes one kind of value for all values of another.
@@ -184,41 +218,32 @@ macro_rules! other_kinds {
     )*};
 }
 
-impl<'de> Visitor<'de> for Parts {
-    type Value = Option<File>;
+impl<'de> Visitor<'de> for FileSeed {
+    type Value = Option<File<'de>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a tokenizer")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut file = File::default();
-        let mut seen = HashSet::new();
-        let mut is_known = true;
-        while let Some(name) = map.next_key::<String>()? {
-            let value = match name.as_str() {
-                "version" => &mut file.version,
-                "truncation" => &mut file.truncation,
-                "added_tokens" => &mut file.added_tokens,
-                "normalizer" => &mut file.normalizer,
-                "pre_tokenizer" => &mut file.pre_tokenizer,
-                "post_processor" => &mut file.post_processor,
-                "model" => {
-                    file.model = map.next_value_seed(ModelSeed { file: self.file })?;
-                    is_known &= seen.insert(name);
-                    continue;
-                }
-                other => {
-                    is_known &= matches!(other, "padding" | "decoder");
-                    map.next_value::<IgnoredAny>()?;
-                    is_known &= seen.insert(name);
-                    continue;
-                }
-            };
-            *value = map.next_value()?;
-            is_known &= seen.insert(name);
+        let mut parts: Vec<(&str, &RawValue)> = Vec::with_capacity(PARTS.len());
+        let (mut model, mut models, mut is_known) = (None, 0, true);
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if name == "model" {
+                model = map.next_value_seed(ModelSeed { file: self.bytes })?;
+                models += 1;
+                continue;
+            }
+            let known = PARTS.into_iter().find(|&part| part == name);
+            let value = map.next_value()?;
+            let is_new = !parts.iter().any(|&(part, _)| part == name);
+            match known.filter(|_| is_new) {
+                Some(part) => parts.push((part, value)),
+                None => is_known = false,
+            }
         }
-        Ok(is_known.then_some(file))
+        let model = model.filter(|_| is_known && models == 1);
+        Ok(model.map(|model| File { parts, model }))
     }
 }
 
