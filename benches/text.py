@@ -16,7 +16,8 @@ import numpy as np
 from benches.paths import sample_tables
 
 import hypernova
-from hypernova.embedder import Embedder
+from hypernova._core import WordPieceTokenizer
+from hypernova.embedder import Embedder, bundled_embedders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,9 @@ print(json.dumps([first, pages * 4096]))
 def prompts() -> dict[str, list[str]]:
     """Choose real prompts of each length from all sample tables; empty without them."""
     found: dict[str, list[str]] = {name: [] for name in LENGTHS}
-    tokenizer = Embedder.load("static")._tokenizer._tokenizer
+    path = bundled_embedders()["static"] / "tokenizer.json"
+    tokenizer = WordPieceTokenizer.from_json(path.read_bytes())
+    assert tokenizer is not None
     for path in sorted(sample_tables().glob("*/tasks.parquet")):
         import pyarrow.parquet
 
@@ -51,7 +54,9 @@ def prompts() -> dict[str, list[str]]:
         for name, (shortest, longest) in LENGTHS.items():
             # A character is at least an eighth of a token: most texts need not be tokenised.
             fits = (t for t in texts if len(t) <= 8 * longest)
-            some = (t for t in fits if shortest <= len(tokenizer.encode(t).ids) <= longest)
+            some = (
+                t for t in fits if shortest <= len(tokenizer.encode(t, special=True)) <= longest
+            )
             found[name] += [t for t, _ in zip(some, range(PROMPTS), strict=False)]
     if not all(found.values()):
         return {}
@@ -99,7 +104,7 @@ def text_rows(folder: Path) -> list[dict[str, object]]:
             vectors = {text: embedder.embed_one(text) for text in texts}
             assert np.allclose(list(vectors.values()), embedder.embed(texts), atol=1e-5)
             stages: dict[str, Callable[[str], object]] = {
-                "tokenise": lambda text, e=embedder: e._tokenizer.tokenize(text, None),
+                "tokenise": embedder.key_of,  # and hash the tokens, which takes little
                 "embed, tokenising too": embedder.embed_one,
                 "decide": lambda text, a=artifact, v=vectors: a.decide(v[text]),
                 "route, the whole": router.route,

@@ -29,6 +29,7 @@ __all__ = [
     "is_blank",
     "kept_spans",
     "nearest_centroids",
+    "sha256",
     "visible_span",
 ]
 
@@ -1074,6 +1075,24 @@ def nearest_centroids(
     """
 
 # A pickle calls these; they check their arguments.
+
+def sha256(data: bytes) -> str:
+    """Hash bytes with SHA-256.
+
+    A process that routes needs no other hash, and is spared ``hashlib`` with its OpenSSL.
+
+    Args:
+        data: Any bytes.
+
+    Returns:
+        64 hex digits.
+
+    Example:
+        >>> from hypernova._core import sha256
+        >>> sha256(b"")[:16]
+        'e3b0c44298fc1c14'
+    """
+
 def _artifact(*state: Any) -> Artifact:
     """Make the `Artifact` of a pickle again."""
 

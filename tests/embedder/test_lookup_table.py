@@ -367,7 +367,7 @@ def test_a_file_that_cannot_be_read_or_is_another_is_refused(tmp_path) -> None:
     with pytest.raises(EmbedderError, match="cannot read it"):
         LookupTable.open(tmp_path)
     for mmap in (True, False):
-        with pytest.raises(EmbedderError, match="its sha256 is [0-9a-f]{64}, not 0000"):
+        with pytest.raises(EmbedderError, match=r"its sha256 is [0-9a-f]{64}, not 0000"):
             LookupTable.open(STATIC, sha256="0" * 64, mmap=mmap)
         described = json.loads((STATIC.parent / "embedder.json").read_text())
         table = LookupTable.open(STATIC, sha256=described["model_sha256"].upper(), mmap=mmap)

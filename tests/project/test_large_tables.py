@@ -32,7 +32,8 @@ from benches.simulated_world import (
 )
 
 from hypernova import OutcomeTable
-from hypernova.embedder import Embedder
+from hypernova._core import WordPieceTokenizer
+from hypernova.embedder import bundled_embedders
 from support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -230,8 +231,10 @@ def test_holes_hide_outcomes_and_change_none():
 
 def test_prompts_have_the_length_that_was_asked_for_and_some_come_again():
     tasks = block(make_world(1, tokens=100), 0)
-    tokenizer = Embedder.load("static")._tokenizer._tokenizer
-    lengths = [len(tokenizer.encode(text).ids) for text in tasks.prompts.to_pylist()[:2_000]]
+    path = bundled_embedders()["static"] / "tokenizer.json"
+    tokenizer = WordPieceTokenizer.from_json(path.read_bytes())
+    assert tokenizer is not None
+    lengths = [len(tokenizer.encode(text)) for text in tasks.prompts.to_pylist()[:2_000]]
     assert np.mean(lengths) == pytest.approx(100, rel=0.05)
     assert np.percentile(lengths, 95) > 3 * np.percentile(lengths, 20)
     texts = Counter(tasks.prompts.to_pylist())

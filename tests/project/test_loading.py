@@ -13,7 +13,16 @@ from support.commands import run_python
 NEVER = {"onnxruntime", "tokenizers", "numpy"}
 LATER = {
     *("asyncio", "concurrent.futures", "dataclasses", "datetime", "email", "importlib.metadata"),
-    *("inspect", "logging", "multiprocessing", "pickle", "shutil", "socket", "subprocess"),
+    *(
+        "hashlib",
+        "inspect",
+        "logging",
+        "multiprocessing",
+        "pickle",
+        "shutil",
+        "socket",
+        "subprocess",
+    ),
     *("tempfile", "typing_extensions", "zipfile"),
 }
 # Parts of the package that a decision for a text does not need.
@@ -50,6 +59,31 @@ def test_opening_loads_what_serves(code: str) -> None:
     loaded = loaded_by(code)
     assert not loaded & (NEVER | LATER)
     assert not loaded & {f"hypernova.{part}" for part in PARTS}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "router.route('Fix the race')",
+        "router.warm_up()",
+        "decision = router.route('Fix', cost_weight=0.1); decision.to_dict(), decision.ranking",
+        "router.route(messages=[{'role': 'user', 'content': c} for c in ('Sort', 'Join')])",
+        "router.route_many(['Fix the race', 'Sort a list'])",
+        "router.reload(hypernova.router.BUNDLED_ARTIFACT).sha256",
+        "hypernova.Router.open().route('Sort')",
+    ],
+)
+def test_routing_a_text_loads_what_serves(code: str) -> None:
+    loaded = loaded_by(f"import hypernova; router = hypernova.Router.open(); {code}")
+    assert not loaded & (NEVER | LATER - {"logging"})
+    assert "logging" not in loaded or "reload" in code
+    assert not loaded & {f"hypernova.{part}" for part in PARTS}
+
+
+def test_a_command_that_routes_loads_what_serves() -> None:
+    loaded = loaded_by_command("route", "Fix the race")
+    assert not loaded & (NEVER | LATER)
+    assert not loaded & {f"hypernova.{part}" for part in PARTS - {"router.explanation"}}
 
 
 def test_a_decision_without_arrays_loads_no_numpy() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hypernova._core import sha256
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,10 +33,7 @@ def canonical_json(value: object) -> str:
 
 def fingerprint_of_identity(identity: Mapping[str, Any]) -> str:
     """Return the sha256 of an identity's canonical JSON, as 64 hex digits."""
-    import hashlib
-
-    text = canonical_json(identity)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(canonical_json(identity).encode("utf-8", "surrogatepass"))
 
 
 def vectors_identity(origin: str, dim: int) -> dict[str, object]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
+from hypernova.embedder.onnx.runtime import Device, check_device
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypernova.embedder.base import Vectors
-    from hypernova.embedder.onnx.runtime import Device
 
 Runtime = Literal["auto", "core", "onnxruntime"]
 RUNTIMES: Final = ("auto", "core", "onnxruntime")
@@ -38,8 +39,6 @@ class LoadOptions(NamedTuple):
         Raises:
             ValueError: ``threads`` is less than 1, or another value is unknown.
         """
-        from hypernova.embedder.onnx.runtime import check_device
-
         check_device(self.device)
         if self.runtime not in RUNTIMES:
             raise ValueError(

@@ -325,7 +325,7 @@ def _open_backend(folder: Path, settings: dict[str, Any], options: LoadOptions) 
                 ) from reason
     from hypernova.embedder.onnx.backend import OnnxBackend
 
-    return OnnxBackend(folder, settings, options)
+    return OnnxBackend(folder, settings, threads=options.threads, device=options.device)
 
 
 _unpickled: UnpickledCache[tuple[object, ...], TextEmbedder] = UnpickledCache()

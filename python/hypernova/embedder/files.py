@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hypernova._core import LookupEmbedder
+from hypernova._core import LookupEmbedder, sha256
 from hypernova.artifact.metadata import fingerprint_of_identity
 from hypernova.errors import EmbedderError, NotFoundError
 
@@ -238,10 +238,8 @@ def read_checked(folder: Path, name: str, settings: dict[str, Any]) -> bytes:
     Raises:
         EmbedderError: The file is missing, cannot be read, or has another sha256.
     """
-    import hashlib
-
     data = _read(folder, name)
-    compare_sha256(folder, name, settings, hashlib.sha256(data).hexdigest())
+    compare_sha256(folder, name, settings, sha256(data))
     return data
 
 

@@ -1,4 +1,4 @@
-"""Keep a router's artifact in use: replaced while requests run, watched, observed, pickled.
+"""Keep a router's artifact in use: warmed up, replaced while requests run, observed, pickled.
 
 Not here: decisions (see ``router``), and one artifact with its embedder (see ``serving``).
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from hypernova._core import Artifact
-from hypernova.errors import HypernovaError, UnpicklingError
+from hypernova.errors import HypernovaError, NovelPromptError, PolicyError, UnpicklingError
 from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
 from hypernova.router.pickling import shared_serving, subclass_attributes
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from hypernova.embedder import CacheInfo, TextEmbedder
     from hypernova.router.serving import Serving
     from hypernova.router.watch import Watch
+
+# Threads that embed for `aroute`: with one for each core the event loop has to wait for its own.
+ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))
+# Not blank, and of tokens that every embedder knows.
+WARM_UP_TEXT = "Fix the race in the scheduler"
 
 
 class RouterLifecycle:
@@ -165,6 +171,53 @@ class RouterLifecycle:
             >>> end()
         """
         return self._observers.add(on_decision, on_reload)
+
+    def warm_up(self) -> None:
+        """Load the embedder and route once, so that the first request costs what others do.
+
+        The embedder embeds a short text, which no cache keeps; a `CallableEmbedder` calls its
+        function once. A router without an embedder, of vectors only, decides for a vector.
+        Observers receive no event. In a program that forks workers, call it before the fork:
+        the workers share the embedder's memory.
+
+        Raises:
+            EmbedderError: The embedder's folder is damaged, or its vector is wrong.
+            MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none.
+            DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open()
+            >>> router.warm_up()
+        """
+        serving = self._serving
+        if serving.reads_text:
+            embedder = serving.embedder._innermost()
+            lookup = embedder._lookup()
+            if lookup is not None:
+                with suppress(PolicyError, NovelPromptError):
+                    lookup.route(serving.artifact, WARM_UP_TEXT)
+                return
+            vector = embedder.embed_one(WARM_UP_TEXT)
+        else:
+            import numpy as np
+
+            vector = np.zeros(serving.artifact.dim, dtype=np.float32)
+        # The artifact's own limits may leave no model for this vector.
+        with suppress(HypernovaError):
+            serving.artifact.decide(vector)
+
+    def _async_threads(self) -> ThreadPoolExecutor:
+        process, pool = os.getpid(), self._pool
+        if pool is None or pool[0] != process:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with self._lock:
+                pool = self._pool
+                if pool is None or pool[0] != process:
+                    pool = process, ThreadPoolExecutor(ASYNC_THREADS, "hypernova-aroute")
+                    self._pool = pool
+        return pool[1]
 
     def close(self) -> None:
         """Stop watching, and end the threads of `aroute`; requests are still answered."""

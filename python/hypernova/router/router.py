@@ -6,8 +6,6 @@ reloading, observing and pickling (see ``lifecycle``).
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from numbers import Real
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.resolve import open_embedder
-from hypernova.errors import HypernovaError, NovelPromptError, PolicyError
+from hypernova.errors import PolicyError
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
 from hypernova.router.conversation import embed_turns, prompt_turns
@@ -27,8 +25,8 @@ from hypernova.router.serving import Serving
 from hypernova.router.watch import Watch, file_state
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
-    from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,10 +40,6 @@ if TYPE_CHECKING:
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
 # Seconds between two looks at a watched file.
 WATCH_EVERY_S = 1.0
-# Threads that embed for `aroute`: with one for each core the event loop has to wait for its own.
-ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))
-# Not blank, and of tokens that every embedder knows.
-WARM_UP_TEXT = "Fix the race in the scheduler"
 
 
 class Router(RouterLifecycle):
@@ -280,18 +274,6 @@ class Router(RouterLifecycle):
             call = partial(copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self._async_threads(), call)
 
-    def _async_threads(self) -> ThreadPoolExecutor:
-        process, pool = os.getpid(), self._pool
-        if pool is None or pool[0] != process:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with self._lock:
-                pool = self._pool
-                if pool is None or pool[0] != process:
-                    pool = process, ThreadPoolExecutor(ASYNC_THREADS, "hypernova-aroute")
-                    self._pool = pool
-        return pool[1]
-
     def route_many(
         self, texts: Sequence[str], *, progress: bool = False, **options: Unpack[BatchRouteOptions]
     ) -> list[Decision]:
@@ -494,38 +476,3 @@ class Router(RouterLifecycle):
             (2,)
         """
         return self._serving.artifact.decide_many(matrix, **options)
-
-    def warm_up(self) -> None:
-        """Load the embedder and route once, so that the first request costs what others do.
-
-        The embedder embeds a short text, which no cache keeps; a `CallableEmbedder` calls its
-        function once. A router without an embedder, of vectors only, decides for a vector.
-        Observers receive no event. In a program that forks workers, call it before the fork:
-        the workers share the embedder's memory.
-
-        Raises:
-            EmbedderError: The embedder's folder is damaged, or its vector is wrong.
-            MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none.
-            DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
-
-        Example:
-            >>> import hypernova
-            >>> router = hypernova.Router.open()
-            >>> router.warm_up()
-        """
-        serving = self._serving
-        if serving.reads_text:
-            embedder = serving.embedder._innermost()
-            lookup = embedder._lookup()
-            if lookup is not None:
-                with suppress(PolicyError, NovelPromptError):
-                    lookup.route(serving.artifact, WARM_UP_TEXT)
-                return
-            vector = embedder.embed_one(WARM_UP_TEXT)
-        else:
-            import numpy as np
-
-            vector = np.zeros(serving.artifact.dim, dtype=np.float32)
-        # The artifact's own limits may leave no model for this vector.
-        with suppress(HypernovaError):
-            serving.artifact.decide(vector)

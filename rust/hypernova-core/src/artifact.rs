@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::error::Error;
 use crate::file::{self, Mmap, Storage};
 use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
@@ -244,8 +242,7 @@ impl Artifact {
     /// SHA-256 of the file in hexadecimal digits; computed at the first call.
     #[must_use]
     pub fn sha256(&self) -> &str {
-        self.sha256
-            .get_or_init(|| file::hex(&Sha256::digest(self.bytes())))
+        self.sha256.get_or_init(|| file::sha256(self.bytes()))
     }
 
     /// The path that the artifact was opened from, if any.

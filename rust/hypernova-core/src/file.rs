@@ -241,6 +241,12 @@ fn read_all(file: &mut File, len: u64) -> Result<(usize, Vec<CacheLine>), Error>
     }
 }
 
+/// SHA-256 of some bytes in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Write a digest in hexadecimal digits.
 pub(crate) fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;

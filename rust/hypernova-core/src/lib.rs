@@ -44,7 +44,7 @@ pub use decide::Decision;
 pub use detached::DetachedDecision;
 pub use error::Error;
 pub use explain::Explanation;
-pub use file::Mmap;
+pub use file::{Mmap, sha256};
 pub use format::{ArtifactValues, GroupCorrection, GroupProfiles, LinearCorrection, TokenProfiles};
 pub use nearest::SimdLevel;
 pub use options::{Group, OnNovel, Price, PromptFacts, PromptLength, Request, RouteOptions};

@@ -72,6 +72,25 @@ fn nearest_centroids<'py>(
     Ok((Fresh(clusters).flat(py)?, Fresh(distances).flat(py)?))
 }
 
+/// Hash bytes with SHA-256.
+///
+/// A process that routes needs no other hash, and is spared ``hashlib`` with its OpenSSL.
+///
+/// Args:
+///     data: Any bytes.
+///
+/// Returns:
+///     64 hex digits.
+///
+/// Example:
+///     >>> from hypernova._core import sha256
+///     >>> sha256(b"")[:16]
+///     'e3b0c44298fc1c14'
+#[pyfunction]
+fn sha256(py: Python<'_>, data: &[u8]) -> String {
+    py.detach(|| core::sha256(data))
+}
+
 /// The compiled core: artifacts, nearest centroids, the decision rule.
 #[pymodule]
 mod _core {
@@ -89,6 +108,8 @@ mod _core {
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::sha256;
     #[pymodule_export]
     use super::text::{ReadingRules, cut, cut_spans, is_blank, kept_spans, visible_span};
     #[pymodule_export]

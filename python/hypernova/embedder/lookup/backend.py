@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from hypernova._core import LookupEmbedder
+from hypernova._core import LookupEmbedder, cut, cut_spans, kept_spans
 from hypernova.embedder.files import MODEL, TOKENIZER, read_checked
 from hypernova.embedder.lookup.files import load_table, load_word_pieces
 from hypernova.errors import DeviceError
@@ -50,7 +50,7 @@ class LookupBackend:
         table = load_table(folder, settings, options.mmap)
         tokenizer = load_word_pieces(folder, settings)
         self.lookup = LookupEmbedder(tokenizer, table, settings, folder / MODEL)
-        self._loaded = table, tokenizer  # found by others while they are used
+        self._shared = table, tokenizer  # for others, while this one uses them
         self._folder = folder
         self._settings = settings
         self._head: int = settings["head_chars"]
@@ -77,8 +77,6 @@ class LookupBackend:
 
     def cut(self, text: str) -> str:
         """Return a text after the cut; see `Embedder.cut`."""
-        from hypernova.embedder.text.cut import cut
-
         return cut(text, self._head, self._tail)
 
     def key_of(self, text: str) -> bytes:
@@ -94,8 +92,6 @@ class LookupBackend:
             return load_prompt_tokenizer(self._folder, self._limited, self._settings).read_spans(
                 text
             )
-        from hypernova.embedder.text.courtesy import kept_spans
-        from hypernova.embedder.text.cut import cut_spans
         from hypernova.embedder.text.spans import uncut_spans
 
         first, last = cut_spans(text, self._head, self._tail)

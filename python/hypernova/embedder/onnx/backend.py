@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from hypernova.embedder.backend import LoadOptions
     from hypernova.embedder.base import Vectors
+    from hypernova.embedder.onnx.runtime import Device
 
 # Texts that are tokenised, and then sorted by length, at a time: bounds the memory of many texts.
 _WINDOW: Final = 2048
@@ -46,20 +46,23 @@ class OnnxBackend:
     Args:
         folder: The embedder's folder.
         settings: Of its ``embedder.json``, or those of an identity.
-        options: How it is loaded.
+        threads: Threads of one run, from 1.
+        device: As for `open_session`.
 
     Raises:
         EmbedderError: A file is missing or malformed, or has another sha256, or the model has
             other inputs or outputs.
-        MissingExtraError: ``options`` ask for CUDA, and the installed onnxruntime has none.
-        DeviceError: ``options`` ask for CUDA, and it does not start.
+        MissingExtraError: CUDA is asked for, and the installed onnxruntime has none.
+        DeviceError: CUDA is asked for, and it does not start.
     """
 
     runtime: Final = "onnxruntime"
     max_batch: Final = _WINDOW
 
-    def __init__(self, folder: Path, settings: dict[str, Any], options: LoadOptions) -> None:
-        loaded = _load_session(folder, settings, options)
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], *, threads: int, device: Device
+    ) -> None:
+        loaded = _load_session(folder, settings, threads, device)
         self.device: Literal["cpu", "cuda"] = loaded.device
         data = read_checked(folder, TOKENIZER, settings)
         self._tokenizer = load_prompt_tokenizer(folder, data, settings)
@@ -152,13 +155,15 @@ def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -
     return PromptTokenizer(tokenizer, settings, WordPieceTokenizer.from_json(data))
 
 
-def _load_session(folder: Path, settings: dict[str, Any], options: LoadOptions) -> LoadedSession:
+def _load_session(
+    folder: Path, settings: dict[str, Any], threads: int, device: Device
+) -> LoadedSession:
     def load() -> LoadedSession:
         # Hashed and loaded from the same bytes: those that were checked run.
         graph = read_checked(folder, MODEL, settings)
-        return load_session(folder, graph, options.threads, options.device)
+        return load_session(folder, graph, threads, device)
 
-    key = sha256_of(MODEL, settings), options.threads, options.device
+    key = sha256_of(MODEL, settings), threads, device
     return _sessions.get(key, load, lambda: check_file(folder, MODEL, settings))
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hypernova.integrations.server.http_errors import HttpError, client_closed
-from hypernova.router.router import ASYNC_THREADS
+from hypernova.router.lifecycle import ASYNC_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
