@@ -12,7 +12,8 @@
 //!
 //! A word of ASCII is read once, which gives its hash, and looked up whole; only a word that the
 //! vocabulary lacks is cut into pieces. On two virtual cores with AVX-512, other work beside,
-//! quickest of 400 runs: 14 tokens in 0.2 us and 196 in 3.0 us, 15 ns each. Pieces take two fifths
+//! quickest of 400 runs: 14 tokens in 0.2 us and 196 in 3.0 us, 15 ns each; 35 ns each (CPU time) of
+//! 30,000 prompts that are read once, whose branches are not foreseen. Pieces take two fifths
 //! of the instructions of prompts of 200 tokens, so that a cache of words that were met would save
 //! at most 1.2 us of them, as long as they recur. It is not kept: it would cost a lock, and the
 //! vocabulary is such a table already.
