@@ -129,11 +129,13 @@ fn without_surrogates(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Byte ranges that rise, as spans of code points.
+/// Byte ranges that rise, as spans of code points; all bytes behind a text count as one each.
 fn code_points(text: &str, ranges: &[Range<usize>]) -> Vec<Span> {
     let (mut at, mut n) = (0, 0);
     let mut count_to = |end: usize| {
-        n += text[at..end].chars().count();
+        n += text
+            .get(at..end)
+            .map_or(end - at, |piece| piece.chars().count());
         at = end;
         n
     };
@@ -286,8 +288,11 @@ pub(crate) fn cut_spans(
         let last = (tail > 0).then_some((length - tail, length));
         return Ok((vec![(0, head)], last.into_iter().collect()));
     }
+    let is_ascii = is_ascii(text)?;
     with_whole(text, |text| {
         let (first, last) = text::cut_spans(text, head, tail);
+        // Of a long text, not all is to be counted.
+        let text = if is_ascii { "" } else { text };
         (code_points(text, &first), code_points(text, &last))
     })
 }

@@ -131,10 +131,17 @@ impl<'t> Words<'t> {
     }
 
     /// Return the length of a character that is not ASCII, and whether it separates words.
-    #[cold]
     fn not_ascii(&self) -> (usize, bool) {
-        let character = self.text[self.at..].chars().next().unwrap_or_default();
-        (character.len_utf8(), separates(character))
+        match self.text.as_bytes()[self.at] {
+            // No separator begins with these.
+            0xc3..=0xdf => (2, false),
+            0xe4..=0xef => (3, false),
+            0xf0.. => (4, false),
+            _ => {
+                let character = self.text[self.at..].chars().next().unwrap_or_default();
+                (character.len_utf8(), separates(character))
+            }
+        }
     }
 }
 
