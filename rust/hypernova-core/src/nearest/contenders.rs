@@ -7,7 +7,7 @@
 //! that suits it, computed with the operations of the rule, a model ranks no lower, or no higher,
 //! than by its estimate. The default model precedes all that are not proven to beat it.
 
-use super::screen::{Intervals, MAX_ROWS};
+use super::intervals::{Intervals, MAX_ROWS};
 
 /// What the rule adds to success estimates, for the first models.
 pub(crate) struct Contest<'a> {

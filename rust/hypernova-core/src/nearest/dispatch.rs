@@ -11,13 +11,13 @@ use super::blend;
 use super::bounds::{self, BoundInputs};
 use super::contenders::{self, Contest};
 use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
+use super::intervals::{self, IntervalInputs, Intervals, MAX_ROWS};
 #[cfg(target_arch = "aarch64")]
 use super::kernels::aarch64;
 #[cfg(target_arch = "x86_64")]
 use super::kernels::{x86_64, x86_64_int8};
 use super::level::{Avx512Vnni, SimdLevel};
 use super::scalar;
-use super::screen::{self, IntervalInputs, Intervals, MAX_ROWS};
 use super::top_k::Collector;
 
 /// Number of rows that are scored in one call.
@@ -31,7 +31,7 @@ macro_rules! compiled {
         mod $module {
             use super::{
                 BoundInputs, CodedQuery, Contest, IntervalInputs, Intervals, MAX_ROWS, QueryCodes,
-                blend, bounds, contenders, int8, scalar, screen,
+                blend, bounds, contenders, int8, intervals, scalar,
             };
 
             #[target_feature(enable = $features)]
@@ -84,11 +84,11 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn intervals(
+            pub(super) fn intervals_of(
                 inputs: IntervalInputs<'_>,
                 dots: &[i32; MAX_ROWS],
             ) -> Intervals {
-                screen::intervals(inputs, dots)
+                intervals::intervals_of(inputs, dots)
             }
 
             #[target_feature(enable = $features)]
@@ -174,13 +174,13 @@ pub(super) fn lower_bounds(
     by_level!(level, bounds::lower_bounds(inputs, dots, bounds));
 }
 
-/// As [`screen::intervals`].
+/// As [`intervals::intervals_of`].
 pub(super) fn intervals(
     level: SimdLevel,
     inputs: IntervalInputs<'_>,
     dots: &[i32; MAX_ROWS],
 ) -> Intervals {
-    by_level!(level, screen::intervals(inputs, dots))
+    by_level!(level, intervals::intervals_of(inputs, dots))
 }
 
 /// As [`int8::dots`].

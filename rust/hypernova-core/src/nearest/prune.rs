@@ -20,7 +20,6 @@ use super::bounds::{BoundInputs, Query, TINY, slack};
 use super::dispatch;
 use super::int8::{CodeLine, GROUP, QUERY_BATCH, QueryCodes, ROWS};
 use super::level::{Avx512Vnni, SimdLevel};
-use super::screen::{Intervals, Screen};
 use super::top_k::{Collector, Nearest, Top1, TopK};
 
 /// Largest dimension that is pruned: the codes of a query are on the stack.
@@ -52,7 +51,7 @@ pub(crate) struct Pruner {
     /// Upper bounds of the lengths of the residuals.
     residuals: Vec<f32>,
     /// Upper bound of the length of every coded row.
-    max_length: f32,
+    pub(super) max_length: f32,
 }
 
 /// Scale and lengths of a coded row.
@@ -147,7 +146,7 @@ impl Pruner {
     }
 
     /// Whether a search for the `count` nearest is faster with the codes than without.
-    fn pays_for(&self, count: usize) -> bool {
+    pub(super) fn pays_for(&self, count: usize) -> bool {
         4 * count <= self.scales.len()
     }
 
@@ -189,7 +188,7 @@ impl Pruner {
         self.search_coded(level, &query, &codes, centroids, collector, count)
     }
 
-    fn search_coded<K: Collector, const GROUPS: usize>(
+    pub(super) fn search_coded<K: Collector, const GROUPS: usize>(
         &self,
         level: SimdLevel,
         query: &Query<'_>,
@@ -329,46 +328,6 @@ impl Pruner {
             score_left(left, collector);
         }
     }
-}
-
-/// Find the `count` nearest of `centroids`, as [`super::nearest_k`], and the intervals of a screen's
-/// products, with one coding of the query; no intervals where the query cannot be coded.
-pub(crate) fn nearest_k_screened(
-    level: SimdLevel,
-    query: &[f32],
-    centroids: &[f32],
-    count: usize,
-    pruner: Option<&Pruner>,
-    screen: &Screen,
-) -> (TopK, Option<Intervals>) {
-    match query.len().div_ceil(GROUP) {
-        0..=96 => screened_in::<96>(level, query, centroids, count, pruner, screen),
-        97..=128 => screened_in::<128>(level, query, centroids, count, pruner, screen),
-        129..=384 => screened_in::<384>(level, query, centroids, count, pruner, screen),
-        _ => screened_in::<{ MAX_DIM / GROUP }>(level, query, centroids, count, pruner, screen),
-    }
-}
-
-fn screened_in<const GROUPS: usize>(
-    level: SimdLevel,
-    query: &[f32],
-    centroids: &[f32],
-    count: usize,
-    pruner: Option<&Pruner>,
-    screen: &Screen,
-) -> (TopK, Option<Intervals>) {
-    let top_k = TopK::new(count);
-    let mut codes = QueryCodes::<GROUPS>::new();
-    let Some(coded) = dispatch::encode_query(level, query, &mut codes) else {
-        return (dispatch::search(level, query, centroids, top_k), None);
-    };
-    let max_length = pruner.map_or(0.0, |pruner| pruner.max_length);
-    let coded = Query::new(query, coded, max_length);
-    let top_k = match pruner.filter(|pruner| pruner.pays_for(count)) {
-        Some(pruner) => pruner.search_coded(level, &coded, &codes, centroids, top_k, count),
-        None => dispatch::search(level, query, centroids, top_k),
-    };
-    (top_k, Some(screen.intervals(level, &coded, &codes)))
 }
 
 /// The rows of a block that are not ruled out, a bit for each.

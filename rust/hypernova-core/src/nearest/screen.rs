@@ -1,25 +1,20 @@
 //! Screen rows by their dot products with a query: intervals from a quarter of their bytes.
 //!
-//! Not here: what is decided by them (`policy.rs`), and the dot product. Where an interval does not
-//! settle a decision, the definition is computed.
-//!
-//! **Interval.** With the names of `bounds.rs`, `x . y = q s (k . c) + (p . s c) + (x . r)`, and by
-//! Cauchy and Schwarz the last two are at most `|p| |s c| + |x| |r|`. The definition rounds each
-//! product once and adds up `d / 16 + 4` terms, so it differs from `x . y` by less than `g |x| |y|`;
-//! the few operations on the interval itself add less than `16 u |x| |s c|`. The slack of `8 g`
-//! covers both, and [`TINY`] what underflows. Where anything could overflow there is no interval.
+//! Not here: the intervals and their proof (`intervals.rs`), what is decided by them
+//! (`contenders.rs`), and the dot product. Where an interval does not settle a decision, the
+//! definition is computed. The proof of the intervals is in `intervals.rs`.
 //!
 //! **Measured**, on an AMD EPYC (Zen 4) with VNNI: 24 products of 384 values are read in 0.4 us from
 //! the second cache, and their intervals are computed in 0.1.
 
-use super::bounds::{Query, TINY, slack};
+use super::bounds::{Query, slack};
 use super::dispatch;
-use super::int8::{CodeLine, QueryCodes, ROWS};
+use super::int8::{CodeLine, GROUP, QueryCodes, ROWS};
+use super::intervals::{IntervalInputs, Intervals, MAX_ROWS};
 use super::level::SimdLevel;
-use super::prune::{MAX_DIM, MAX_SQUARED_LENGTH, encode_rows};
+use super::prune::{MAX_DIM, MAX_SQUARED_LENGTH, Pruner, encode_rows};
+use super::top_k::TopK;
 
-/// Maximum number of rows of a screen.
-pub(crate) const MAX_ROWS: usize = 32;
 /// Minimum number of rows for a screen to pay: it scores some of the rows as well.
 const MIN_ROWS: usize = 12;
 
@@ -34,44 +29,6 @@ pub(crate) struct Screen {
     lengths: [f32; MAX_ROWS],
     /// Upper bounds of the lengths of the residuals.
     residuals: [f32; MAX_ROWS],
-}
-
-/// Lower and upper bounds of the dot product of a query with each row, by the definition.
-#[derive(Clone, Copy)]
-pub(crate) struct Intervals {
-    pub(crate) low: [f32; MAX_ROWS],
-    pub(crate) high: [f32; MAX_ROWS],
-}
-
-/// What the intervals are computed from, besides the sums of products of codes.
-#[derive(Clone, Copy)]
-pub(super) struct IntervalInputs<'a> {
-    scales: &'a [f32; MAX_ROWS],
-    lengths: &'a [f32; MAX_ROWS],
-    residuals: &'a [f32; MAX_ROWS],
-    /// Scale of the query.
-    scale: f32,
-    /// Upper bounds of the lengths of the query and of its residual.
-    length: f32,
-    residual: f32,
-    slack: f32,
-}
-
-/// Compute the intervals.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn intervals(inputs: IntervalInputs<'_>, dots: &[i32; MAX_ROWS]) -> Intervals {
-    let (mut low, mut high) = ([0.0; MAX_ROWS], [0.0; MAX_ROWS]);
-    let whole = 1.0 + inputs.slack;
-    for i in 0..MAX_ROWS {
-        let product = (inputs.scale * inputs.scales[i]) * dots[i] as f32;
-        let own = inputs.residual * inputs.lengths[i] + inputs.length * inputs.residuals[i];
-        let rounding = inputs.slack * (inputs.length * inputs.lengths[i]);
-        let off = own * whole + rounding + TINY;
-        low[i] = product - off;
-        high[i] = product + off;
-    }
-    Intervals { low, high }
 }
 
 impl Screen {
@@ -128,12 +85,51 @@ impl Screen {
     }
 }
 
+/// Find the `count` nearest of `centroids`, as [`super::nearest_k`], and the intervals of a screen's
+/// products, with one coding of the query; no intervals where the query cannot be coded.
+pub(crate) fn nearest_k_screened(
+    level: SimdLevel,
+    query: &[f32],
+    centroids: &[f32],
+    count: usize,
+    pruner: Option<&Pruner>,
+    screen: &Screen,
+) -> (TopK, Option<Intervals>) {
+    match query.len().div_ceil(GROUP) {
+        0..=96 => screened_in::<96>(level, query, centroids, count, pruner, screen),
+        97..=128 => screened_in::<128>(level, query, centroids, count, pruner, screen),
+        129..=384 => screened_in::<384>(level, query, centroids, count, pruner, screen),
+        _ => screened_in::<{ MAX_DIM / GROUP }>(level, query, centroids, count, pruner, screen),
+    }
+}
+
+fn screened_in<const GROUPS: usize>(
+    level: SimdLevel,
+    query: &[f32],
+    centroids: &[f32],
+    count: usize,
+    pruner: Option<&Pruner>,
+    screen: &Screen,
+) -> (TopK, Option<Intervals>) {
+    let top_k = TopK::new(count);
+    let mut codes = QueryCodes::<GROUPS>::new();
+    let Some(coded) = dispatch::encode_query(level, query, &mut codes) else {
+        return (dispatch::search(level, query, centroids, top_k), None);
+    };
+    let max_length = pruner.map_or(0.0, |pruner| pruner.max_length);
+    let coded = Query::new(query, coded, max_length);
+    let top_k = match pruner.filter(|pruner| pruner.pays_for(count)) {
+        Some(pruner) => pruner.search_coded(level, &coded, &codes, centroids, top_k, count),
+        None => dispatch::search(level, query, centroids, top_k),
+    };
+    (top_k, Some(screen.intervals(level, &coded, &codes)))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::nearest::int8::GROUP;
     use crate::nearest::products;
 
     proptest! {
