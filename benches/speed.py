@@ -41,10 +41,10 @@ HOW = (
     f"`make bench`: median and least of {ROUNDS} rounds in which the libraries took turns on one "
     "thread, nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
     f"Rows *as fit makes it*: {FITTED_MODELS} models, blended clusters, linear correction, margin "
-    "and groups; other libraries take the nearest cluster alone, and so does hypernova in all other "
-    f"rows, with {MODELS} models; queries are a centroid and noise of the same length. Rows of Rust are "
-    "criterion's, of the core alone, or instructions that valgrind counted, a decision (*many*: a "
-    "row of 64; *far*: queries about as far from all centroids)."
+    "and groups; other libraries take the nearest cluster alone, and so does hypernova in all "
+    f"other rows, with {MODELS} models. Queries are a centroid and noise of about the same length. "
+    "Rows of Rust are criterion's, of the core alone, or instructions that valgrind counted, a "
+    "decision (*many*: a row of 64; *far*: queries about as far from all centroids)."
 )
 
 
