@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 COUNT = ROOT / "target" / "release" / "examples" / "count"
 COUNTED = [
+    ("fitted", 100, 384),
+    ("fitted", 16, 512),
+    ("fitted-options", 100, 384),
     ("decide", 20, 384),
     ("decide", 100, 384),
     ("decide", 1_000, 384),
     ("decide", 100, 1_536),
     ("far", 100, 384),
     ("options", 100, 384),
-    ("fitted", 100, 384),
-    ("fitted-options", 100, 384),
     ("many", 100, 384),
     ("open", 100, 384),
 ]

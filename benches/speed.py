@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from benches.core import counted_rows, criterion_rows
+from benches.fitted import MODELS as FITTED_MODELS
+from benches.fitted import SHAPES as FITTED_SHAPES
+from benches.fitted import fitted_artifact, near_prompts
 from benches.paths import ROOT
 from benches.record import compare, write
 from benches.test_decide import MODELS, SHAPES, make_artifact
@@ -37,9 +40,11 @@ QUERIES, ROUNDS, BATCH = 64, 25, 1_024
 HOW = (
     f"`make bench`: median and least of {ROUNDS} rounds in which the libraries took turns on one "
     "thread, nanoseconds a decision; ratio: median over rounds of the time by hypernova's. "
-    f"{MODELS} models; queries are a centroid and noise of the same length. Rows of Rust are "
-    "criterion's, of the core alone, or instructions that valgrind counted, a decision (*many*: a "
-    "row of 64; *far*: queries about as far from all centroids)."
+    f"Rows *as fit makes it*: {FITTED_MODELS} models, blended clusters, linear correction, margin "
+    "and groups; other libraries take the nearest cluster alone, and so does hypernova in all "
+    f"other rows, with {MODELS} models. Queries are a centroid and noise of about the same length. "
+    "Rows of Rust are criterion's, of the core alone, or instructions that valgrind counted, a "
+    "decision (*many*: a row of 64; *far*: queries about as far from all centroids)."
 )
 
 
@@ -174,6 +179,39 @@ def one_by_one(call: Callable[[np.ndarray], object], vectors: list[np.ndarray]) 
     return None
 
 
+def bench_fitted() -> list[dict[str, object]]:
+    """Time decisions, one by one, under options and in batches, on artifacts as fit makes them."""
+    rows = []
+    for clusters, dim in FITTED_SHAPES:
+        artifact = fitted_artifact(clusters, dim)
+        matrix = near_prompts(artifact, BATCH)
+        vectors = list(matrix[:QUERIES])
+        calls = searchers(artifact)
+        for vector in vectors:
+            answers = {name: int(call(vector)) for name, call in calls.items()}
+            assert len(set(answers.values())) == 1, answers
+            decision = artifact.decide(vector)
+            assert decision.ranking[0].model == decision.model
+            assert decision.reason in {"routed", "default_no_evidence"}
+        router = hypernova.Router(artifact)
+        ours: dict[str, Callable[[np.ndarray], object]] = {
+            "hypernova": router.decide,
+            "hypernova, cost_weight": lambda v, f=router.decide: f(v, cost_weight=0.5),
+            "hypernova, deny": lambda v, f=router.decide: f(v, deny=["model-3"]),
+        }
+        timed: dict[str, Callable[[], object]] = {
+            name: lambda vs=vectors, f=call: one_by_one(f, vs)
+            for name, call in (calls | ours).items()
+        }
+        shape = f"{clusters}x{dim}, as fit makes it"
+        rows += in_turns(f"decide {shape}", timed, QUERIES)
+        many: dict[str, Callable[[], object]] = {
+            name: lambda m=matrix, f=call: f(m) for name, call in batches(artifact).items()
+        }
+        rows += in_turns(f"decide_many {BATCH} at {shape}, each", many, BATCH)
+    return rows
+
+
 def bench_decide() -> list[dict[str, object]]:
     """Time single decisions at each shape."""
     rows = []
@@ -305,7 +343,7 @@ def main() -> None:
         return
     # One query is too small for several threads.
     with threadpool_limits(1), tempfile.TemporaryDirectory() as folder:
-        rows = bench_decide() + bench_floor() + bench_many() + bench_options()
+        rows = bench_fitted() + bench_decide() + bench_floor() + bench_many() + bench_options()
         rows += bench_open(Path(folder)) + text_rows(Path(folder))
     rows += criterion_rows() + counted_rows()
     path = write(rows, arguments.output, make_artifact(2, 2).level, HOW)

@@ -10,6 +10,8 @@ import json
 
 import numpy as np
 import pytest
+from benches.fitted import SHAPES as FITTED_SHAPES
+from benches.fitted import fitted_artifact, near_prompts
 
 import hypernova
 from hypernova.embedder import Embedder
@@ -58,6 +60,16 @@ def numpy_nearest(artifact: hypernova.Artifact, vector: np.ndarray) -> int:
 @pytest.fixture(scope="module")
 def bundled() -> hypernova.Router:
     return hypernova.Router.open()
+
+
+@pytest.mark.parametrize(("clusters", "dim"), FITTED_SHAPES)
+def test_decide_as_fit_makes_it(benchmark, clusters: int, dim: int) -> None:
+    artifact = fitted_artifact(clusters, dim)
+    vector = near_prompts(artifact, 1)[0]
+    decision = artifact.decide(vector)
+    assert decision.cluster == numpy_nearest(artifact, vector)
+    assert decision.model == decision.ranking[0].model
+    benchmark(artifact.decide, vector)
 
 
 @pytest.mark.parametrize(("clusters", "dim"), SHAPES)

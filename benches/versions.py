@@ -25,6 +25,7 @@ from statistics import median
 from time import perf_counter_ns
 
 import numpy as np
+from benches.fitted import MODELS, fitted_artifact
 from benches.paths import EXAMPLES
 from benches.record import output_of, processor
 from benches.text import prompts
@@ -33,7 +34,7 @@ import hypernova
 
 STARTS, ROUNDS, TURN_S = 6, 15, 0.02
 SHAPES = [(100, 384), (16, 512), (1_000, 1_536)]
-MODELS, QUERIES, BATCH = 24, 64, 1_024
+QUERIES, BATCH = 64, 1_024
 
 # The worker reads a setup as JSON and answers with its version and rows; then it answers each
 # line, the name of a row, with the nanoseconds of one call.
@@ -129,8 +130,8 @@ class Worker:
         self._process.communicate()
 
 
-def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
-    """Make an artifact of random values, in the shape of those that `fit` makes."""
+def plain_artifact(clusters: int, dim: int) -> hypernova.Artifact:
+    """Make an artifact of random values where one cluster decides."""
     rng = np.random.default_rng(0)
     centroids = rng.normal(size=(clusters, dim)).astype(np.float32)
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True)
@@ -139,8 +140,6 @@ def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
         return rng.random((clusters + 1, MODELS)).astype(np.float32)
 
     identity = {"kind": "vectors", "name": "bench", "dim": dim, "fingerprint": "0" * 64}
-    slopes = (rng.normal(size=(MODELS, dim)) * 0.01).astype(np.float32)
-    more = {"sharpness": 8.0, "n_nearest": 8, "slopes": slopes, "offsets": slopes[:, 0].copy()}
     return hypernova.Artifact.build(
         models=[f"model-{i}" for i in range(MODELS)],
         centroids=centroids,
@@ -156,8 +155,12 @@ def artifact(clusters: int, dim: int, *, plain: bool) -> hypernova.Artifact:
         metadata="{}",
         default_model=0,
         guard_z=1.0,
-        **({} if plain else more),
     )
+
+
+def fitted_before(clusters: int, dim: int) -> hypernova.Artifact:
+    """Make an artifact as a fit makes it, in a format that earlier versions read."""
+    return fitted_artifact(clusters, dim, minor=1)
 
 
 def texts() -> dict[str, list[str]]:
@@ -217,7 +220,8 @@ def main() -> None:
             for plain in (False, True):
                 name = f"{clusters} x {dim}" + ", plain" * plain
                 made[name] = f"{folder}/{len(made)}.hnv"
-                artifact(clusters, dim, plain=plain).save(made[name])
+                make = plain_artifact if plain else fitted_before
+                make(clusters, dim).save(made[name])
         setup = {"artifacts": made, "texts": texts(), "queries": QUERIES, "batch": BATCH}
         setup["turn_s"] = TURN_S
         here = str(Path(hypernova.__file__).parents[1])

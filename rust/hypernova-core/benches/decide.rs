@@ -15,7 +15,7 @@ use hypernova_core::format::Blending;
 use hypernova_core::nearest::{nearest, nearest_k};
 use hypernova_core::{Artifact, LinearCorrection, RouteOptions, SimdLevel};
 
-use data::{MODELS, SplitMix, artifact, far_queries, options, queries, request, values};
+use data::{MODELS, SplitMix, artifact, far_queries, fitted, options, queries, request, values};
 
 /// Clusters and dimension: of sentence embeddings, and of large ones.
 const SHAPES: [(usize, usize); 5] = [
@@ -73,6 +73,31 @@ fn check(levels: &[SimdLevel]) {
             }
         }
     }
+}
+
+/// A whole decision on an artifact as `fit` makes it.
+fn bench_fitted(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide/as fit makes it");
+    for (clusters, dim) in [(100, 384), (16, 512), (8, 512)] {
+        let artifact = fitted(clusters, dim);
+        let queries = queries(&artifact);
+        for (asked, options) in [
+            ("defaults", RouteOptions::defaults(&artifact)),
+            ("options", options(&artifact)),
+        ] {
+            let mut turns = queries.chunks_exact(dim).cycle();
+            group.bench_function(format!("{clusters}x{dim}/{asked}"), |b| {
+                b.iter(|| {
+                    let query = turns.next().expect("it never ends");
+                    artifact.decide(black_box(query), &options)
+                });
+            });
+            group.bench_function(format!("{clusters}x{dim}/{asked}, each of 64"), |b| {
+                b.iter(|| artifact.decide_many(black_box(&queries), &options));
+            });
+        }
+    }
+    group.finish();
 }
 
 fn bench_nearest(c: &mut Criterion) {
@@ -183,6 +208,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1))
         .sample_size(30);
-    targets = bench_nearest, bench_decide, bench_blends, bench_policy, bench_open
+    targets = bench_fitted, bench_nearest, bench_decide, bench_blends, bench_policy, bench_open
 }
 criterion_main!(benches);

@@ -11,7 +11,9 @@ use std::sync::atomic::AtomicU32;
 use crate::error::Error;
 use crate::file::{self, Mmap, Storage};
 use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
-use crate::nearest::{self, Nearest, Pruner, QUERY_BATCH, SimdLevel, TopK};
+use crate::nearest::{
+    self, Intervals, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK, nearest_k_screened,
+};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
@@ -25,6 +27,8 @@ pub struct Artifact {
     level: SimdLevel,
     /// Proves of most centroids that they are not the nearest; `None` where that does not pay.
     pruner: Option<Pruner>,
+    /// Bounds corrections, so that few are computed; `None` where that does not pay.
+    screen: Option<Screen>,
     /// Cache of the choice under default options for each row of the profiles, see
     /// [`crate::decide`].
     pub(crate) default_choices: Box<[AtomicU32]>,
@@ -178,12 +182,16 @@ impl Artifact {
             path,
             level,
             pruner: None,
+            screen: None,
             default_choices: Box::default(),
             models_by_name: Box::default(),
             groups_by_name: Box::default(),
             sha256: OnceLock::new(),
         };
         this.pruner = Pruner::new(level, this.centroids(), this.dim());
+        this.screen = this
+            .slopes()
+            .and_then(|slopes| Screen::new(level, slopes, this.dim()));
         this.default_choices = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
         let mut models_by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
         models_by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
@@ -215,6 +223,20 @@ impl Artifact {
             Some(pruner) => pruner.nearest_k(self.level, vector, self.centroids(), count),
             None => nearest::nearest_k(self.level, vector, self.centroids(), count),
         }
+    }
+
+    /// As [`Self::nearest_k`], with the intervals of the dot products of the vector and the slopes,
+    /// where they are screened.
+    pub(crate) fn nearest_k_and_intervals(
+        &self,
+        vector: &[f32],
+        count: usize,
+    ) -> (TopK, Option<Intervals>) {
+        let Some(screen) = &self.screen else {
+            return (self.nearest_k(vector, count), None);
+        };
+        let (centroids, pruner) = (self.centroids(), self.pruner.as_ref());
+        nearest_k_screened(self.level, vector, centroids, count, pruner, screen)
     }
 
     /// Search with the kernels of another SIMD level. All levels give the same answers.

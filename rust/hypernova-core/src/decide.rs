@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{BlendedEstimates, RowEstimates};
-use crate::nearest::{Nearest, QUERY_BATCH, TopK, check_finite};
+use crate::nearest::{Intervals, Nearest, QUERY_BATCH, TopK, check_finite};
 use crate::options::{Group, OnNovel, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{
     Choice, RankingEntry, Reason, choose, no_candidate, rank, rank_without_vector,
@@ -129,9 +129,9 @@ impl Artifact {
         // The profile of a group is not blended with others.
         let blends = !matches!(facts.group, Group::Known(_)) && self.blends_or_corrects();
         if blends {
-            let top_k = self.blended_clusters(vector);
-            let nearest = top_k.as_slice()[0];
-            return self.decide_from_nearest(at, vector, nearest, Some(&top_k), options, facts);
+            let found = self.nearest_k_and_intervals(vector, self.n_blended());
+            let nearest = found.0.as_slice()[0];
+            return self.decide_from_nearest(at, vector, nearest, Some(&found), options, facts);
         }
         self.decide_from_nearest(at, vector, self.nearest(vector), None, options, facts)
     }
@@ -143,7 +143,7 @@ impl Artifact {
         at: usize,
         vector: &[f32],
         found: Nearest,
-        top_k: Option<&TopK>,
+        blended: Option<&(TopK, Option<Intervals>)>,
         options: &RouteOptions,
         facts: PromptFacts,
     ) -> Result<Decision, Error> {
@@ -165,13 +165,14 @@ impl Artifact {
             });
         }
         let length = facts.length;
-        let chosen = match (group, top_k) {
+        let chosen = match (group, blended) {
             (Some((groups, group)), _) => {
                 let row = RowEstimates::of_group(self, &groups, group as usize, vector);
                 choose(self, &row, novel, options, length, at)
             }
-            (None, Some(top_k)) if !novel => {
+            (None, Some((top_k, intervals))) if !novel => {
                 let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
+                let blend = blend.screened(intervals.as_ref());
                 choose(self, &blend, novel, options, length, at)
             }
             _ => self.choose_in_row(row as usize, novel, options, length, at),
@@ -244,10 +245,13 @@ impl Artifact {
 
     /// Find the clusters that are blended for a vector that is not novel.
     fn blended_clusters(&self, vector: &[f32]) -> TopK {
-        let count = self
-            .blending()
-            .map_or(1, |blending| blending.nearest as usize);
-        self.nearest_k(vector, count)
+        self.nearest_k(vector, self.n_blended())
+    }
+
+    /// Number of nearest clusters that are blended.
+    fn n_blended(&self) -> usize {
+        self.blending()
+            .map_or(1, |blending| blending.nearest as usize)
     }
 
     /// Whether estimates are blended over clusters, or corrected by the vector.

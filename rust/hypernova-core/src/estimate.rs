@@ -4,11 +4,15 @@
 //! under *Meaning*.
 
 use crate::artifact::Artifact;
-use crate::nearest::{MAX_TOP_K, Nearest, SimdLevel, known_means, products, weighted_sums};
+use crate::nearest::{
+    Contest, Intervals, MAX_TOP_K, Nearest, SimdLevel, contenders, known_means, products,
+    products_at, weighted_sums,
+};
 use crate::profile::{Groups, Profile};
 
 /// Maximum number of models whose estimates are computed at a time: their values are on the stack.
 pub(crate) const PIECE: usize = 32;
+const _: () = assert!(PIECE == crate::nearest::MAX_ROWS);
 
 /// The estimates that the decision rule reads.
 ///
@@ -17,6 +21,15 @@ pub(crate) const PIECE: usize = 32;
 pub(crate) trait Estimates {
     /// Success estimates: profile and linear correction, 0 to 1.
     fn successes(&self, from: usize, into: &mut [f64]);
+    /// As [`Self::successes`] from 0 on, of the contenders and the default model alone, which are
+    /// returned, a bit for each; `None` if it is not faster. Other places of `into` mean nothing.
+    fn successes_of_contenders(
+        &self,
+        _contest: &Contest<'_>,
+        _into: &mut [f64; PIECE],
+    ) -> Option<u32> {
+        None
+    }
     /// Standard errors of the paired gains over the default model.
     fn gain_errors(&self, from: usize, into: &mut [f64]);
     /// Expected costs of a task in USD; NaN where unknown.
@@ -167,6 +180,8 @@ pub(crate) struct BlendedEstimates<'a> {
     shares: [(usize, f64); MAX_TOP_K],
     clusters: usize,
     correction: Option<Correction<'a>>,
+    /// Bounds of the dot products of the correction, where it is screened.
+    intervals: Option<&'a Intervals>,
 }
 
 /// The linear correction at one vector.
@@ -175,6 +190,15 @@ struct Correction<'a> {
     vector: &'a [f32],
     offsets: &'a [f32],
     slopes: &'a [f32],
+}
+
+/// The correction by an offset and the dot product of a slope.
+fn corrected_by(offset: f32, product: f32) -> f64 {
+    if product.is_finite() {
+        f64::from(offset) + f64::from(product)
+    } else {
+        0.0 // overflow, possibly to NaN
+    }
 }
 
 impl Correction<'_> {
@@ -190,9 +214,7 @@ impl Correction<'_> {
         for ((correction, &product), &offset) in
             corrections.iter_mut().zip(&*of_slopes).zip(offsets)
         {
-            // Not finite: overflow, possibly to NaN.
-            let sum = f64::from(offset) + f64::from(product);
-            *correction = if product.is_finite() { sum } else { 0.0 };
+            *correction = corrected_by(offset, product);
         }
     }
 
@@ -239,7 +261,13 @@ impl<'a> BlendedEstimates<'a> {
                 offsets,
                 slopes,
             }),
+            intervals: None,
         }
+    }
+
+    /// Screen corrections by bounds of their dot products.
+    pub(crate) fn screened(self, intervals: Option<&'a Intervals>) -> Self {
+        Self { intervals, ..self }
     }
 
     /// The share of each cluster, the nearest first.
@@ -280,6 +308,39 @@ impl Estimates for BlendedEstimates<'_> {
                 *success = success.clamp(0.0, 1.0);
             }
         }
+    }
+
+    fn successes_of_contenders(
+        &self,
+        contest: &Contest<'_>,
+        into: &mut [f64; PIECE],
+    ) -> Option<u32> {
+        let (of_slopes, correction) = self.intervals.zip(self.correction.as_ref())?;
+        let Correction {
+            level,
+            vector,
+            offsets,
+            slopes,
+        } = *correction;
+        let profile = &mut into[..offsets.len()];
+        weighted_sums(level, self.rows(), self.profile.success, profile);
+        let found = contenders(level, contest, into, offsets, of_slopes);
+        let (mut models, mut count, mut left) = ([0; PIECE], 0, found);
+        while left != 0 {
+            models[count] = left.trailing_zeros();
+            left &= left - 1;
+            count += 1;
+        }
+        let models = &models[..count];
+        let mut of_slopes = [0.0; PIECE];
+        let of_slopes = &mut of_slopes[..count];
+        products_at(level, vector, slopes, models, of_slopes);
+        for (&model, &product) in models.iter().zip(&*of_slopes) {
+            let model = model as usize;
+            let correction = corrected_by(offsets[model], product);
+            into[model] = (into[model] + correction).clamp(0.0, 1.0);
+        }
+        Some(found)
     }
 
     fn gain_errors(&self, from: usize, into: &mut [f64]) {

@@ -193,6 +193,11 @@ impl RouteOptions {
             && self.min_success.to_bits() == policy.min_success.to_bits()
     }
 
+    /// Whether they may leave out some models.
+    pub(crate) fn limit_models(&self) -> bool {
+        self.allowed.is_some() || self.max_cost_usd.is_some() || self.min_success > 0.0
+    }
+
     /// Check a request and resolve its names of models.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{Estimates, PIECE, known};
+use crate::nearest::Contest;
 use crate::options::{OnNovel, Price, PromptLength, RouteOptions};
 
 /// A model in a ranking, with its estimates.
@@ -114,6 +115,8 @@ impl Reason {
 struct Piece {
     /// The first of the models.
     from: usize,
+    /// The models whose success was computed, a bit for each.
+    known: u32,
     success: [f64; PIECE],
     gain_error: [f64; PIECE],
     /// The caller's price if given, NaN where unknown; not read unless the options need costs.
@@ -143,6 +146,8 @@ struct Ranker<'a, E> {
     default: RankKey,
     /// The models that were last read.
     piece: Piece,
+    /// Whether the piece holds only some of the models.
+    is_screened: bool,
 }
 
 /// Tier of a model in the ranking; the lower ranks first.
@@ -152,12 +157,15 @@ const DEFAULT: Tier = 1;
 const OTHER: Tier = 2;
 
 impl<'a, E: Estimates> Ranker<'a, E> {
+    /// Read what all models have in common. If only the first of the ranking is asked for, `screens`,
+    /// the piece may hold only those models that can be it, and the default model.
     fn new(
         artifact: &'a Artifact,
         estimates: &'a E,
         novel: bool,
         options: &'a RouteOptions,
         length: PromptLength,
+        screens: bool,
     ) -> Self {
         let unguarded = novel && options.on_novel == OnNovel::BestOverall;
         let policy = artifact.policy();
@@ -184,39 +192,75 @@ impl<'a, E: Estimates> Ranker<'a, E> {
             },
             piece: Piece {
                 from: usize::MAX,
+                known: 0,
                 success: [0.0; PIECE],
                 gain_error: [0.0; PIECE],
                 cost: [0.0; PIECE],
                 latency: [0.0; PIECE],
             },
+            is_screened: false,
         };
-        if options.cost_weight != 0.0 || options.latency_weight != 0.0 {
+        let weighs = options.cost_weight != 0.0 || options.latency_weight != 0.0;
+        if weighs {
             for from in (0..this.models).step_by(PIECE) {
-                let count = this.read(from);
-                // `max` leaves NaN out.
-                let costs = &this.piece.cost[..count];
-                this.dearest = costs.iter().copied().fold(this.dearest, f64::max);
-                let latencies = &this.piece.latency[..count];
-                this.slowest = latencies.iter().copied().fold(this.slowest, f64::max);
+                this.read_tables(from);
+                this.widen();
             }
         }
-        let model = this.default.model;
-        this.read(model / PIECE * PIECE);
-        this.default.success = this.piece.success[model % PIECE];
-        this.default.utility = this.utility(model % PIECE);
+        if screens && !unguarded && this.models <= PIECE {
+            this.read_tables(0);
+            this.is_screened = this.read_contenders();
+        }
+        let at = this.default.model % PIECE;
+        this.read_with(this.default.model);
+        this.default.success = this.piece.success[at];
+        this.default.utility = this.utility(at);
         this
     }
 
-    /// Read the estimates of the models from `from` on, a multiple of [`PIECE`]. Returns their
-    /// number.
-    fn read(&mut self, from: usize) -> usize {
-        let count = PIECE.min(self.models - from);
-        if self.piece.from == from {
-            return count;
+    /// Number of models in the piece.
+    fn count(&self) -> usize {
+        PIECE.min(self.models - self.piece.from)
+    }
+
+    /// Include the piece in the dearest and slowest of all.
+    fn widen(&mut self) {
+        let count = self.count();
+        // `max` leaves NaN out.
+        let costs = self.piece.cost[..count].iter().copied();
+        self.dearest = costs.fold(self.dearest, f64::max);
+        let latencies = self.piece.latency[..count].iter().copied();
+        self.slowest = latencies.fold(self.slowest, f64::max);
+    }
+
+    /// Read the estimates of the models from `from` on, a multiple of [`PIECE`].
+    fn read(&mut self, from: usize) {
+        self.read_tables(from);
+        let count = self.count();
+        let all = u32::MAX >> (PIECE - count);
+        if self.piece.known != all {
+            let into = &mut self.piece.success[..count];
+            self.estimates.successes(from, into);
+            self.piece.known = all;
         }
-        self.piece.from = from;
+    }
+
+    /// Read the piece of a model, or keep it if it is known there.
+    fn read_with(&mut self, model: usize) {
+        let from = model / PIECE * PIECE;
+        if self.piece.from != from || self.piece.known & (1 << (model % PIECE)) == 0 {
+            self.read(from);
+        }
+    }
+
+    /// As [`Self::read`], without success.
+    fn read_tables(&mut self, from: usize) {
+        if self.piece.from == from {
+            return;
+        }
+        (self.piece.from, self.piece.known) = (from, 0);
+        let count = self.count();
         let (estimates, options) = (self.estimates, self.options);
-        estimates.successes(from, &mut self.piece.success[..count]);
         estimates.gain_errors(from, &mut self.piece.gain_error[..count]);
         if options.cost_weight != 0.0 || options.max_cost_usd.is_some() {
             estimates.costs(from, &mut self.piece.cost[..count]);
@@ -231,7 +275,28 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         if options.latency_weight != 0.0 {
             estimates.latencies(from, &mut self.piece.latency[..count]);
         }
-        count
+    }
+
+    /// Compute the success of the default model and of those that can be the first of the ranking;
+    /// false if all must be computed.
+    fn read_contenders(&mut self) -> bool {
+        let (mut by_cost, mut by_latency) = ([0.0; PIECE], [0.0; PIECE]);
+        if self.options.cost_weight != 0.0 || self.options.latency_weight != 0.0 {
+            for (at, losses) in by_cost.iter_mut().zip(&mut by_latency).enumerate() {
+                (*losses.0, *losses.1) = (self.loss_by_cost(at), self.loss_by_latency(at));
+            }
+        }
+        let contest = Contest {
+            gain_error: &self.piece.gain_error,
+            losses: [&by_cost, &by_latency],
+            default: self.default.model,
+            margin: self.margin,
+            guard_z: self.guard_z,
+        };
+        let into = &mut self.piece.success;
+        let found = self.estimates.successes_of_contenders(&contest, into);
+        self.piece.known = found.unwrap_or_default();
+        found.is_some()
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
@@ -269,18 +334,25 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         self.estimates.input_tokens(model)
     }
 
+    /// What the utility of the model at a place of the piece loses by its cost.
+    fn loss_by_cost(&self, at: usize) -> f64 {
+        if self.options.cost_weight == 0.0 {
+            return 0.0;
+        }
+        self.options.cost_weight * known(self.piece.cost[at]).unwrap_or(self.dearest)
+    }
+
+    /// As [`Self::loss_by_cost`], by its latency.
+    fn loss_by_latency(&self, at: usize) -> f64 {
+        if self.options.latency_weight == 0.0 {
+            return 0.0;
+        }
+        self.options.latency_weight * known(self.piece.latency[at]).unwrap_or(self.slowest)
+    }
+
     /// Utility of the model at a place of the piece.
     fn utility(&self, at: usize) -> f64 {
-        let mut utility = self.piece.success[at];
-        if self.options.cost_weight != 0.0 {
-            let cost = known(self.piece.cost[at]).unwrap_or(self.dearest);
-            utility -= self.options.cost_weight * cost;
-        }
-        if self.options.latency_weight != 0.0 {
-            let latency = known(self.piece.latency[at]).unwrap_or(self.slowest);
-            utility -= self.options.latency_weight * latency;
-        }
-        utility
+        self.piece.success[at] - self.loss_by_cost(at) - self.loss_by_latency(at)
     }
 
     /// Rank key of the model at a place of the piece, whether it meets the limits or not.
@@ -291,7 +363,8 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         }
         let success = self.piece.success[at];
         let utility = self.utility(at);
-        let bound = self.bound(success, self.piece.gain_error[at]);
+        let claimed = success - self.default.success;
+        let bound = self.bound(claimed, self.piece.gain_error[at]);
         let proven = !self.unguarded && utility - self.default.utility > bound;
         RankKey {
             tier: if proven { PROVEN } else { OTHER },
@@ -301,11 +374,18 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         }
     }
 
-    /// The gain over the default model above which a model is proven.
-    fn bound(&self, success: f64, gain_error: f64) -> f64 {
+    /// The gain over the default model above which a model is proven, if it claims to gain so much
+    /// success.
+    fn bound(&self, claimed: f64, gain_error: f64) -> f64 {
         // The margin takes from what a model claims to gain in success, and never more than that.
-        let claimed = (success - self.default.success).max(0.0);
-        claimed.min(self.margin) + self.guard_z * gain_error
+        // As `max` and `min`, which would look for NaN: there is none.
+        let claimed = if claimed > 0.0 { claimed } else { 0.0 };
+        let uncounted = if claimed < self.margin {
+            claimed
+        } else {
+            self.margin
+        };
+        uncounted + self.guard_z * gain_error
     }
 
     /// Whether the model at a place of the piece meets the limits.
@@ -325,9 +405,22 @@ impl<'a, E: Estimates> Ranker<'a, E> {
     /// Visit all models by rising index: read each piece, and call `each` with every place in it.
     fn visit(&mut self, mut each: impl FnMut(&Self, usize)) {
         for from in (0..self.models).step_by(PIECE) {
-            for at in 0..self.read(from) {
+            self.read(from);
+            for at in 0..self.count() {
                 each(self, at);
             }
+        }
+    }
+
+    /// As [`Self::visit`], without models that were found not to be the first.
+    fn visit_left(&mut self, mut each: impl FnMut(&Self, usize)) {
+        if !self.is_screened {
+            return self.visit(each);
+        }
+        let mut left = self.piece.known;
+        while left != 0 {
+            each(self, left.trailing_zeros() as usize);
+            left &= left - 1;
         }
     }
 }
@@ -375,10 +468,12 @@ pub(crate) fn choose<E: Estimates>(
     length: PromptLength,
     at: usize,
 ) -> Result<Choice, Error> {
-    let mut ranker = Ranker::new(artifact, estimates, novel, options, length);
+    // Under limits, the first that meets them may be any.
+    let screens = !options.limit_models();
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, length, screens);
     let mut first: Option<RankKey> = None;
     let mut taken: Option<RankKey> = None;
-    ranker.visit(|ranker, at| {
+    ranker.visit_left(|ranker, at| {
         let key = ranker.rank_key(at);
         if first.is_none_or(|f| key.is_before_lower(&f)) {
             first = Some(key);
@@ -437,7 +532,7 @@ impl<E: Estimates> Ranker<'_, E> {
         if previous == taken.model {
             return None;
         }
-        self.read(previous / PIECE * PIECE);
+        self.read_with(previous);
         let at = previous % PIECE;
         let key = self.rank_key(at);
         let gain = taken.utility - key.utility;
@@ -507,7 +602,7 @@ pub(crate) fn rank<E: Estimates>(
     length: PromptLength,
     first: u32,
 ) -> Vec<RankingEntry> {
-    Ranker::new(artifact, estimates, novel, options, length).rank(|_, keys| {
+    Ranker::new(artifact, estimates, novel, options, length, false).rank(|_, keys| {
         let decided = |key: &RankKey| key.model == first as usize;
         keys.iter().position(decided).unwrap_or(0)
     })
@@ -520,7 +615,15 @@ pub(crate) fn rank_without_vector<E: Estimates>(
     estimates: &E,
     options: &RouteOptions,
 ) -> Vec<RankingEntry> {
-    Ranker::new(artifact, estimates, true, options, options.facts.length).rank(|ranker, keys| {
+    Ranker::new(
+        artifact,
+        estimates,
+        true,
+        options,
+        options.facts.length,
+        false,
+    )
+    .rank(|ranker, keys| {
         let at = |model| keys.iter().position(|key| key.model == model);
         let first = at(ranker.default.model).unwrap_or(0);
         let stayed = keys.get(first).and_then(|&key| ranker.stay(key));
@@ -535,7 +638,14 @@ pub(crate) fn model_estimates<E: Estimates>(
     novel: bool,
     options: &RouteOptions,
 ) -> Vec<ModelEstimate> {
-    let mut ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
+    let mut ranker = Ranker::new(
+        artifact,
+        estimates,
+        novel,
+        options,
+        options.facts.length,
+        false,
+    );
     let mut all = Vec::with_capacity(ranker.models);
     ranker.visit(|ranker, at| {
         let key = ranker.rank_key(at);
@@ -549,7 +659,10 @@ pub(crate) fn model_estimates<E: Estimates>(
             n: estimates.count(key.model),
             utility: key.utility,
             gain: key.utility - ranker.default.utility,
-            bound: ranker.bound(key.success, ranker.piece.gain_error[at]),
+            bound: ranker.bound(
+                key.success - ranker.default.success,
+                ranker.piece.gain_error[at],
+            ),
             proven: key.tier == PROVEN,
             candidate: ranker.is_candidate(at),
         };

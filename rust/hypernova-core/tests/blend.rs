@@ -204,6 +204,101 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
 }
 
+/// Enough models for corrections to be screened, with successes so close that few are ruled out, and
+/// models that are equal but for their indices.
+#[test]
+fn screened_decisions_are_those_of_the_oracle_at_every_level() {
+    let (mut routed, mut kept, mut ties) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut random = SplitMix(seed + 1_000);
+        let dim = 1 + random.below(140);
+        let models = 12 + random.below(21);
+        let clusters = 1 + random.below(40);
+        let shape = [clusters, dim, models].map(|n| n as u32);
+        let mut values = values(shape[0], shape[1], shape[2], seed);
+        let close = [1.0, 0.1, 0.01, 0.001][random.below(4)];
+        for success in &mut values.success {
+            *success = 0.5 + (*success - 0.5) * close;
+        }
+        for error in &mut values.gain_error {
+            *error *= close;
+        }
+        let steep = [1.0, 0.01, 1e-4][random.below(3)] / (dim as f32);
+        values.correction = Some(LinearCorrection {
+            offsets: (0..models).map(|_| random.normal() * 0.1 * close).collect(),
+            slopes: (0..models * dim).map(|_| random.normal() * steep).collect(),
+        });
+        values.blending = (random.below(3) > 0).then_some(Blending {
+            sharpness: [0.01, 0.5][random.below(2)],
+            nearest: 1 + random.below(12) as u32,
+        });
+        values.policy = with!(neutral_policy(), { default_model: random.below(models) as u32 });
+        values.policy.guard_z = [0.0, 0.5, 20.0][random.below(3)];
+        values.policy.margin = [0.0, 0.01 * f64::from(close)][random.below(2)];
+        if random.below(2) == 0 {
+            // The last model is the first again.
+            let last = models - 1;
+            let tables = [
+                &mut values.success,
+                &mut values.gain_error,
+                &mut values.cost,
+            ];
+            for table in tables {
+                for row in table.chunks_mut(models) {
+                    row[last] = row[0];
+                }
+            }
+            for row in values.latency.chunks_mut(models) {
+                row[last] = row[0];
+            }
+            if let Some(own) = &mut values.correction {
+                own.offsets[last] = own.offsets[0];
+                own.slopes.copy_within(..dim, last * dim);
+            }
+        }
+        let queries: Vec<f32> = (0..20 * dim).map(|_| random.normal()).collect();
+        let weights = [[0.0, 0.0], [0.05, 0.0001]][random.below(2)];
+        let request = with!(Request::default(), {
+            cost_weight: Some(weights[0]),
+            latency_weight: Some(weights[1]),
+        });
+        for level in SimdLevel::available() {
+            let artifact = Artifact::build(&values).unwrap().with_level(level);
+            let options = RouteOptions::resolve(&artifact, &request).unwrap();
+            for query in queries.chunks(dim) {
+                let decision = artifact.decide(query, &options).unwrap();
+                let right = ranking(&values, query, weights);
+                let case = format!("{level:?}, {shape:?}, seed {seed}");
+                assert_eq!(decision.model, right[0].0, "{case}");
+                assert_eq!(
+                    artifact.rank(&decision, query, &options)[0].model,
+                    right[0].0
+                );
+                let stay = with!(request.clone(), {
+                    previous_model: Some(values.models[right[3].0 as usize].clone()),
+                    switch_cost: Some(right[0].5 - right[3].5),
+                });
+                let stay = RouteOptions::resolve(&artifact, &stay);
+                if let Ok(stay) = stay {
+                    let stayed = artifact.decide(query, &stay).unwrap();
+                    assert_eq!(stayed.model, right[3].0, "{case}");
+                    assert_eq!(stayed.reason, Reason::Stayed, "{case}");
+                }
+                ties += usize::from(decision.model == 0);
+                if decision.reason == Reason::Routed {
+                    routed += 1;
+                } else {
+                    kept += 1;
+                }
+            }
+        }
+    }
+    assert!(
+        routed > 500 && kept > 500 && ties > 50,
+        "{routed} {kept} {ties}"
+    );
+}
+
 /// Values whose one cluster is a group of others; the whole table stays in the last row.
 fn as_cluster(values: &ArtifactValues, group: usize) -> ArtifactValues {
     /// The row of the group and the last one of the clusters.

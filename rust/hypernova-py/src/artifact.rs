@@ -32,15 +32,24 @@ fn decide_some_at_a_time(
     facts: Option<&[core::PromptFacts]>,
 ) -> Result<(Vec<core::Decision>, Vec<f32>), core::Error> {
     let mut decided = Vec::with_capacity(matrix.len() / artifact.dim());
-    let mut kept = Vec::new();
-    let mut some = vec![0.0; matrix.len().min(ROWS_AT_A_TIME * artifact.dim())];
-    for start in (0..matrix.len()).step_by(some.len().max(1)) {
-        let some = &mut some[..(matrix.len() - start).min(ROWS_AT_A_TIME * artifact.dim())];
+    let at_a_time = ROWS_AT_A_TIME * artifact.dim();
+    // In one allocation: where it grew, new pages took longer than the decisions.
+    let keeps = artifact.ranks_by_vector();
+    let len = if keeps {
+        matrix.len()
+    } else {
+        matrix.len().min(at_a_time)
+    };
+    let mut kept = vec![0.0; len];
+    for start in (0..matrix.len()).step_by(at_a_time) {
+        let count = (matrix.len() - start).min(at_a_time);
+        let some = if keeps { &mut kept[start..] } else { &mut kept };
+        let some = &mut some[..count];
         matrix.copy(start, some);
         artifact.decide_into(some, options, facts, &mut decided)?;
-        if artifact.ranks_by_vector() {
-            kept.extend_from_slice(some);
-        }
+    }
+    if !keeps {
+        kept.clear();
     }
     Ok((decided, kept))
 }

@@ -47,7 +47,7 @@ pub fn fitted(clusters: usize, dim: usize) -> Artifact {
         slopes: draw(MODELS * dim),
     });
     values.blending = Some(Blending {
-        sharpness: 8.0,
+        sharpness: 150.0,
         nearest: 8,
     });
     Artifact::build(&values).expect("the values are valid")

@@ -111,6 +111,8 @@ pub(super) struct Query<'a> {
     pub(super) squared: f32,
     /// Upper bound of its length.
     pub(super) length: f32,
+    /// Upper bound of the length of its residual.
+    pub(super) residual: f32,
     /// Upper bound of the effect of the query's own residual.
     pub(super) common: f32,
 }
@@ -131,6 +133,7 @@ impl<'a> Query<'a> {
             scale,
             squared,
             length,
+            residual,
             common: 2.0 * residual * max_length + TINY,
         }
     }

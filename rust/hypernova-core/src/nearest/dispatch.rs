@@ -9,7 +9,9 @@
 
 use super::blend;
 use super::bounds::{self, BoundInputs};
+use super::contenders::{self, Contest};
 use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
+use super::intervals::{self, IntervalInputs, Intervals, MAX_ROWS};
 #[cfg(target_arch = "aarch64")]
 use super::kernels::aarch64;
 #[cfg(target_arch = "x86_64")]
@@ -27,7 +29,10 @@ const ROWS_PER_CALL: usize = 64;
 macro_rules! compiled {
     ($module:ident, $features:literal) => {
         mod $module {
-            use super::{BoundInputs, CodedQuery, QueryCodes, blend, bounds, int8, scalar};
+            use super::{
+                BoundInputs, CodedQuery, Contest, IntervalInputs, Intervals, MAX_ROWS, QueryCodes,
+                blend, bounds, contenders, int8, intervals, scalar,
+            };
 
             #[target_feature(enable = $features)]
             pub(super) fn encode_row(row: &[f32], codes: &mut [u8]) -> (f32, f32, f32) {
@@ -66,6 +71,24 @@ macro_rules! compiled {
             #[target_feature(enable = $features)]
             pub(super) fn lower_bounds(inputs: BoundInputs<'_>, dots: &[i32], bounds: &mut [f32]) {
                 bounds::lower_bounds(inputs, dots, bounds);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn find(
+                contest: &Contest<'_>,
+                profile: &[f64; MAX_ROWS],
+                offsets: &[f32],
+                of_slopes: &Intervals,
+            ) -> u32 {
+                contenders::find(contest, profile, offsets, of_slopes)
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn intervals_of(
+                inputs: IntervalInputs<'_>,
+                dots: &[i32; MAX_ROWS],
+            ) -> Intervals {
+                intervals::intervals_of(inputs, dots)
             }
 
             #[target_feature(enable = $features)]
@@ -149,6 +172,15 @@ pub(super) fn lower_bounds(
     bounds: &mut [f32],
 ) {
     by_level!(level, bounds::lower_bounds(inputs, dots, bounds));
+}
+
+/// As [`intervals::intervals_of`].
+pub(super) fn intervals(
+    level: SimdLevel,
+    inputs: IntervalInputs<'_>,
+    dots: &[i32; MAX_ROWS],
+) -> Intervals {
+    by_level!(level, intervals::intervals_of(inputs, dots))
 }
 
 /// As [`int8::dots`].
@@ -241,6 +273,41 @@ pub(crate) fn products(level: SimdLevel, x: &[f32], rows: &[f32], products: &mut
         SimdLevel::Neon(cpu) => aarch64::products_neon(cpu, x, rows, products),
         _ => scalar::products(x, rows, products),
     }
+}
+
+/// As [`products`], of the rows at some indices.
+pub(crate) fn products_at(
+    level: SimdLevel,
+    x: &[f32],
+    rows: &[f32],
+    indices: &[u32],
+    products: &mut [f32],
+) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64::products_at_avx2(cpu, x, rows, indices, products),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => x86_64::products_at_avx512(cpu, x, rows, indices, products),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => {
+            x86_64::products_at_avx512(cpu.into(), x, rows, indices, products);
+        }
+        _ => scalar::products_at(x, rows, indices, products),
+    }
+}
+
+/// As [`contenders::find`].
+pub(crate) fn contenders(
+    level: SimdLevel,
+    contest: &Contest<'_>,
+    profile: &[f64; MAX_ROWS],
+    offsets: &[f32],
+    of_slopes: &Intervals,
+) -> u32 {
+    by_level!(
+        level,
+        contenders::find(contest, profile, offsets, of_slopes)
+    )
 }
 
 /// As [`blend::weighted_sums`].
@@ -340,6 +407,12 @@ mod tests {
                 products(level, x, rows, &mut found);
                 let found: Vec<u32> = found.into_iter().map(bits).collect();
                 prop_assert_eq!(&found, &expected, "{:?}", level);
+                let indices: Vec<u32> = (0..count as u32).rev().step_by(1 + dim % 3).collect();
+                let mut some = vec![0.5; indices.len()];
+                products_at(level, x, rows, &indices, &mut some);
+                for (&index, product) in indices.iter().zip(some) {
+                    prop_assert_eq!(bits(product), expected[index as usize], "{:?}", level);
+                }
             }
         }
 

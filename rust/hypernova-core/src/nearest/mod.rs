@@ -18,19 +18,25 @@
 
 mod blend;
 mod bounds;
+mod contenders;
 mod dispatch;
 mod int8;
+mod intervals;
 mod kernels;
 mod level;
 mod prune;
 mod scalar;
+mod screen;
 mod search;
 mod top_k;
 
-pub(crate) use dispatch::{known_means, products, weighted_sums};
+pub(crate) use contenders::Contest;
+pub(crate) use dispatch::{contenders, known_means, products, products_at, weighted_sums};
 pub(crate) use int8::QUERY_BATCH;
+pub(crate) use intervals::{Intervals, MAX_ROWS};
 pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Neon, SimdLevel};
 pub(crate) use prune::Pruner;
+pub(crate) use screen::{Screen, nearest_k_screened};
 pub(crate) use search::check_finite;
 pub use search::{nearest, nearest_k, nearest_many};
 pub use top_k::{MAX_TOP_K, Nearest, TopK};

@@ -23,7 +23,7 @@ use super::level::{Avx512Vnni, SimdLevel};
 use super::top_k::{Collector, Nearest, Top1, TopK};
 
 /// Largest dimension that is pruned: the codes of a query are on the stack.
-const MAX_DIM: usize = 8_192;
+pub(super) const MAX_DIM: usize = 8_192;
 /// Number of rows whose bounds are computed before the first of them is scored.
 const BLOCK: usize = 128;
 /// Minimum number of rows for pruning to pay. A whole decision at 20 x 384, pruned and not: 0.64
@@ -36,7 +36,7 @@ const fn min_rows(level: SimdLevel) -> usize {
 }
 
 /// Largest squared length of a row that is pruned, far from overflow.
-const MAX_SQUARED_LENGTH: f32 = 1e30;
+pub(super) const MAX_SQUARED_LENGTH: f32 = 1e30;
 
 /// Codes of all rows of a matrix of centroids, a quarter of its size. They are computed when an
 /// artifact is opened, so that a file cannot contain wrong ones.
@@ -51,7 +51,53 @@ pub(crate) struct Pruner {
     /// Upper bounds of the lengths of the residuals.
     residuals: Vec<f32>,
     /// Upper bound of the length of every coded row.
-    max_length: f32,
+    pub(super) max_length: f32,
+}
+
+/// Scale and lengths of a coded row.
+pub(super) struct CodedRow {
+    pub(super) scale: f32,
+    /// Squared length.
+    pub(super) squared: f32,
+    /// Upper bound of the length.
+    pub(super) length: f32,
+    /// Upper bound of the length of the residual.
+    pub(super) residual: f32,
+}
+
+/// Code the rows of a matrix, and hand over each with its index. Returns the number of groups of
+/// values in a row and, for each block of sixteen rows, its groups.
+pub(super) fn encode_rows(
+    level: SimdLevel,
+    matrix: &[f32],
+    dim: usize,
+    mut each: impl FnMut(usize, CodedRow),
+) -> (usize, Vec<CodeLine>) {
+    let groups = dim.div_ceil(GROUP);
+    let rows = matrix.len() / dim;
+    let mut lines = vec![CodeLine([[0; GROUP]; ROWS]); rows.div_ceil(ROWS) * groups];
+    let slack = slack(dim);
+    let mut codes = [0; MAX_DIM];
+    for (index, row) in matrix.chunks_exact(dim).enumerate() {
+        let (scale, squared, residual) = dispatch::encode_row(level, row, &mut codes);
+        let own = &mut lines[index / ROWS * groups..][..groups];
+        for (line, group) in own.iter_mut().zip(codes.as_chunks().0) {
+            line.0[index % ROWS] = *group;
+        }
+        let length = squared.sqrt() * (1.0 + slack);
+        // Each value of the residual was rounded twice, by at most `u` of the value.
+        let residual = residual.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
+        each(
+            index,
+            CodedRow {
+                scale,
+                squared,
+                length,
+                residual,
+            },
+        );
+    }
+    (groups, lines)
 }
 
 impl Pruner {
@@ -62,35 +108,25 @@ impl Pruner {
         if rows < min_rows(level) || dim > MAX_DIM {
             return None;
         }
-        let groups = dim.div_ceil(GROUP);
         let mut this = Self {
-            groups,
-            codes: vec![CodeLine([[0; GROUP]; ROWS]); rows.div_ceil(ROWS) * groups],
+            groups: 0,
+            codes: Vec::new(),
             scales: Vec::with_capacity(rows),
             norms: Vec::with_capacity(rows),
             residuals: Vec::with_capacity(rows),
             max_length: 0.0,
         };
         let slack = slack(dim);
-        let mut codes = [0; MAX_DIM];
-        for (index, row) in centroids.chunks_exact(dim).enumerate() {
-            let (scale, norm, residual) = dispatch::encode_row(level, row, &mut codes);
-            let lines = &mut this.codes[index / ROWS * groups..][..groups];
-            for (line, group) in lines.iter_mut().zip(codes.as_chunks().0) {
-                line.0[index % ROWS] = *group;
-            }
-            if norm.is_nan() || norm > MAX_SQUARED_LENGTH {
-                return None;
-            }
-            let length = norm.sqrt() * (1.0 + slack);
-            // Each value of the residual was rounded twice, by at most `u` of the value.
-            let residual = residual.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
-            this.scales.push(scale);
-            this.norms.push(norm * (1.0 - slack));
-            this.residuals.push(residual);
-            this.max_length = this.max_length.max((length + residual) * (1.0 + slack));
-        }
-        Some(this)
+        let mut may_overflow = false;
+        (this.groups, this.codes) = encode_rows(level, centroids, dim, |_, row| {
+            may_overflow |= row.squared.is_nan() || row.squared > MAX_SQUARED_LENGTH;
+            this.scales.push(row.scale);
+            this.norms.push(row.squared * (1.0 - slack));
+            this.residuals.push(row.residual);
+            let length = (row.length + row.residual) * (1.0 + slack);
+            this.max_length = this.max_length.max(length);
+        });
+        (!may_overflow).then_some(this)
     }
 
     /// As [`super::nearest`].
@@ -109,6 +145,11 @@ impl Pruner {
         self.search(level, query, centroids, TopK::new(count), count)
     }
 
+    /// Whether a search for the `count` nearest is faster with the codes than without.
+    pub(super) fn pays_for(&self, count: usize) -> bool {
+        4 * count <= self.scales.len()
+    }
+
     fn search<K: Collector>(
         &self,
         level: SimdLevel,
@@ -117,13 +158,14 @@ impl Pruner {
         collector: K,
         count: usize,
     ) -> K {
-        if 4 * count > self.scales.len() {
+        if !self.pays_for(count) {
             return dispatch::search(level, query, centroids, collector);
         }
         // The query's codes are on the stack, in a buffer that is not much too large.
         match self.groups {
             0..=96 => self.search_in::<K, 96>(level, query, centroids, collector, count),
-            97..=384 => self.search_in::<K, 384>(level, query, centroids, collector, count),
+            97..=128 => self.search_in::<K, 128>(level, query, centroids, collector, count),
+            129..=384 => self.search_in::<K, 384>(level, query, centroids, collector, count),
             _ => {
                 self.search_in::<K, { MAX_DIM / GROUP }>(level, query, centroids, collector, count)
             }
@@ -135,7 +177,7 @@ impl Pruner {
         level: SimdLevel,
         query: &[f32],
         centroids: &[f32],
-        mut collector: K,
+        collector: K,
         count: usize,
     ) -> K {
         let mut codes = QueryCodes::<GROUPS>::new();
@@ -143,19 +185,24 @@ impl Pruner {
             return dispatch::search(level, query, centroids, collector);
         };
         let query = Query::new(query, coded, self.max_length);
+        self.search_coded(level, &query, &codes, centroids, collector, count)
+    }
+
+    pub(super) fn search_coded<K: Collector, const GROUPS: usize>(
+        &self,
+        level: SimdLevel,
+        query: &Query<'_>,
+        codes: &QueryCodes<GROUPS>,
+        centroids: &[f32],
+        mut collector: K,
+        count: usize,
+    ) -> K {
         let mut dots = [[0_i32; ROWS]; BLOCK / ROWS];
         for start in (0..self.scales.len()).step_by(BLOCK) {
             let (lines, blocks) = self.block(start);
-            dispatch::dots(level, &codes, self.groups, lines, &mut dots[..blocks]);
-            self.score(
-                level,
-                &query,
-                centroids,
-                start,
-                &dots,
-                &mut collector,
-                count,
-            );
+            dispatch::dots(level, codes, self.groups, lines, &mut dots[..blocks]);
+            let collector = &mut collector;
+            self.score(level, query, centroids, start, &dots, collector, count);
         }
         collector
     }

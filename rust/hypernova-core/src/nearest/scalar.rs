@@ -71,6 +71,14 @@ pub(super) fn products(x: &[f32], rows: &[f32], products: &mut [f32]) {
     }
 }
 
+/// Compute the dot product of `x` and of the rows at `indices`.
+pub(super) fn products_at(x: &[f32], rows: &[f32], indices: &[u32], products: &mut [f32]) {
+    let dim = x.len();
+    for (product, &index) in products.iter_mut().zip(indices) {
+        *product = dot(x, &rows[index as usize * dim..][..dim]);
+    }
+}
+
 /// Whether no value is NaN or infinite.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]

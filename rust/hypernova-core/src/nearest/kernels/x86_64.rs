@@ -191,34 +191,49 @@ macro_rules! walk {
         }
 
         #[target_feature(enable = $features)]
-        fn $walk_rows<K: Collector>(
+        fn $walk_rows<K: Collector, const PRODUCT: bool>(
             query: &[f32],
-            centroids: &[f32],
+            matrix: &[f32],
             indices: &[u32],
             collector: &mut K,
         ) {
             let dim = query.len();
             let tail = padded_tail(query);
-            for some in indices.chunks(ROWS) {
+            for (piece, some) in indices.chunks(ROWS).enumerate() {
+                // Products are kept by their places, and distances by the indices of their rows.
+                let from = piece * ROWS;
                 match *some {
                     [a, b, c, d] => {
-                        let rows = rows_at(centroids, dim, [a, b, c, d]);
-                        let indices = [a as usize, b as usize, c as usize, d as usize];
-                        $offer::<K, ROWS, false>(query, &tail, rows, indices, collector);
+                        let rows = rows_at(matrix, dim, [a, b, c, d]);
+                        let own = if PRODUCT {
+                            rising(from)
+                        } else {
+                            [a as usize, b as usize, c as usize, d as usize]
+                        };
+                        $offer::<K, ROWS, PRODUCT>(query, &tail, rows, own, collector);
                     }
                     [a, b, c] => {
-                        let rows = rows_at(centroids, dim, [a, b, c]);
-                        let indices = [a as usize, b as usize, c as usize];
-                        $offer::<K, 3, false>(query, &tail, rows, indices, collector);
+                        let rows = rows_at(matrix, dim, [a, b, c]);
+                        let own = if PRODUCT {
+                            rising(from)
+                        } else {
+                            [a as usize, b as usize, c as usize]
+                        };
+                        $offer::<K, 3, PRODUCT>(query, &tail, rows, own, collector);
                     }
                     [a, b] => {
-                        let rows = rows_at(centroids, dim, [a, b]);
-                        let indices = [a as usize, b as usize];
-                        $offer::<K, 2, false>(query, &tail, rows, indices, collector);
+                        let rows = rows_at(matrix, dim, [a, b]);
+                        let own = if PRODUCT {
+                            rising(from)
+                        } else {
+                            [a as usize, b as usize]
+                        };
+                        $offer::<K, 2, PRODUCT>(query, &tail, rows, own, collector);
                     }
                     [a] => {
-                        let rows = rows_at(centroids, dim, [a]);
-                        $offer::<K, 1, false>(query, &tail, rows, [a as usize], collector);
+                        let rows = rows_at(matrix, dim, [a]);
+                        let own = if PRODUCT { [from] } else { [a as usize] };
+                        $offer::<K, 1, PRODUCT>(query, &tail, rows, own, collector);
                     }
                     _ => {}
                 }
@@ -259,7 +274,7 @@ pub(in crate::nearest) fn score_avx2<K: Collector>(
     collector: &mut K,
 ) {
     // SAFETY: as in `search_avx2`.
-    unsafe { walk_rows_avx2(query, centroids, indices, collector) }
+    unsafe { walk_rows_avx2::<K, false>(query, centroids, indices, collector) }
 }
 
 pub(in crate::nearest) fn score_avx512<K: Collector>(
@@ -270,7 +285,7 @@ pub(in crate::nearest) fn score_avx512<K: Collector>(
     collector: &mut K,
 ) {
     // SAFETY: as in `search_avx512`.
-    unsafe { walk_rows_avx512(query, centroids, indices, collector) }
+    unsafe { walk_rows_avx512::<K, false>(query, centroids, indices, collector) }
 }
 
 pub(in crate::nearest) fn products_avx2(_: Avx2, x: &[f32], rows: &[f32], products: &mut [f32]) {
@@ -286,4 +301,26 @@ pub(in crate::nearest) fn products_avx512(
 ) {
     // SAFETY: as in `search_avx512`.
     unsafe { walk_avx512::<_, true>(x, rows, Products(products)) };
+}
+
+pub(in crate::nearest) fn products_at_avx2(
+    _: Avx2,
+    x: &[f32],
+    rows: &[f32],
+    indices: &[u32],
+    products: &mut [f32],
+) {
+    // SAFETY: as in `search_avx2`.
+    unsafe { walk_rows_avx2::<_, true>(x, rows, indices, &mut Products(products)) };
+}
+
+pub(in crate::nearest) fn products_at_avx512(
+    _: Avx512,
+    x: &[f32],
+    rows: &[f32],
+    indices: &[u32],
+    products: &mut [f32],
+) {
+    // SAFETY: as in `search_avx512`.
+    unsafe { walk_rows_avx512::<_, true>(x, rows, indices, &mut Products(products)) };
 }
