@@ -33,6 +33,7 @@ CORE = (
     _core.Decisions,
     _core.RankingEntry,
     _core.ReadingRules,
+    _core.WordPieceTokenizer,
 )
 CORE_FUNCTIONS = (
     _core.cut,
