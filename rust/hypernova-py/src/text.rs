@@ -120,11 +120,13 @@ fn without_surrogates(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Byte ranges that rise, as spans of code points.
+/// Byte ranges that rise, as spans of code points; all bytes behind a text count as one each.
 fn code_points(text: &str, ranges: &[Range<usize>]) -> Vec<Span> {
     let (mut at, mut n) = (0, 0);
     let mut count_to = |end: usize| {
-        n += text[at..end].chars().count();
+        n += text
+            .get(at..end)
+            .map_or(end - at, |piece| piece.chars().count());
         at = end;
         n
     };
@@ -277,9 +279,12 @@ pub(crate) fn cut_spans(
         let last = (tail > 0).then_some((length - tail, length));
         return Ok((vec![(0, head)], last.into_iter().collect()));
     }
+    let is_ascii = is_ascii(text)?;
     let text = whole(text)?;
     let (first, last) = text::cut_spans(&text, head, tail);
-    Ok((code_points(&text, &first), code_points(&text, &last)))
+    // Of a long text, not all is to be counted.
+    let counted = if is_ascii { "" } else { &*text };
+    Ok((code_points(counted, &first), code_points(counted, &last)))
 }
 
 /// Return the spans of a text that are left when the parts that say nothing are skipped.

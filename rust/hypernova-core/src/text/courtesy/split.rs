@@ -54,14 +54,13 @@ static CLASSES: [Class; 256] = {
 #[derive(Clone, Copy)]
 pub(super) struct Word<'t> {
     written: &'t [u8],
-    /// All of it; None where it holds other characters, or more.
-    letters: Option<Letters>,
+    kinds: Kinds,
 }
 
 impl Word<'_> {
     /// Return the lists that the word is in.
     pub(super) fn kinds(self) -> Kinds {
-        self.letters.map_or(Kinds::NONE, Letters::kinds)
+        self.kinds
     }
 
     /// Return whether it is a word of ASCII letters, in either case.
@@ -92,19 +91,9 @@ impl<'t> Words<'t> {
         }
     }
 
-    /// Return the length of a character that is not ASCII, and whether it separates words.
-    fn not_ascii(&self) -> (usize, bool) {
-        let character = self.text[self.at..].chars().next().unwrap_or_default();
-        (character.len_utf8(), separates(character))
-    }
-}
-
-impl<'t> Iterator for Words<'t> {
-    type Item = Word<'t>;
-
-    fn next(&mut self) -> Option<Word<'t>> {
+    /// Go to the next word, or to the end.
+    fn skip_separators(&mut self) {
         let text = self.text.as_bytes();
-        let start = self.at;
         while self.at < self.end {
             match CLASSES[usize::from(text[self.at])] {
                 Class::Separator => self.at += 1,
@@ -115,36 +104,80 @@ impl<'t> Iterator for Words<'t> {
                 Class::Letter | Class::Other => break,
             }
         }
-        if self.at >= self.end {
-            steps::add(self.at - start);
-            return None;
-        }
-        let begin = self.at;
-        let letters = Letters::at_start_of(&text[begin..self.end]);
-        self.at += letters.n;
-        let mut is_letters = letters.n < MAX_BYTES;
+    }
+
+    /// Go to the end of a word from a place within; return whether only letters were there.
+    fn skip_word(&mut self) -> bool {
+        let text = self.text.as_bytes();
+        let mut is_letters = true;
         while self.at < self.end {
             match CLASSES[usize::from(text[self.at])] {
-                Class::Separator => break,
                 Class::Letter => self.at += 1,
+                Class::Separator => break,
                 Class::Other => {
                     is_letters = false;
                     self.at += 1;
                 }
-                Class::NotAscii => {
-                    let (length, separates) = self.not_ascii();
-                    if separates {
-                        break;
+                Class::NotAscii => match self.not_ascii() {
+                    (_, true) => break,
+                    (length, false) => {
+                        is_letters = false;
+                        self.at += length;
                     }
-                    is_letters = false;
-                    self.at += length;
-                }
+                },
             }
         }
+        is_letters
+    }
+
+    /// Return the length of a character that is not ASCII, and whether it separates words.
+    fn not_ascii(&self) -> (usize, bool) {
+        match self.text.as_bytes()[self.at] {
+            // No separator begins with these.
+            0xc3..=0xdf => (2, false),
+            0xe4..=0xef => (3, false),
+            0xf0.. => (4, false),
+            _ => {
+                let character = self.text[self.at..].chars().next().unwrap_or_default();
+                (character.len_utf8(), separates(character))
+            }
+        }
+    }
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = Word<'t>;
+
+    fn next(&mut self) -> Option<Word<'t>> {
+        let text = self.text.as_bytes();
+        let start = self.at;
+        self.skip_separators();
+        let begin = self.at;
+        let word = (begin < self.end).then(|| {
+            let letters = Letters::at_start_of(&text[begin..], self.end - begin);
+            self.at += letters.n;
+            let is_letters = self.skip_word() && letters.n < MAX_BYTES;
+            Word {
+                written: &text[begin..self.at],
+                kinds: if is_letters {
+                    letters.kinds()
+                } else {
+                    Kinds::NONE
+                },
+            }
+        });
         steps::add(self.at - start);
-        Some(Word {
-            written: &text[begin..self.at],
-            letters: is_letters.then_some(letters),
-        })
+        word
+    }
+
+    /// Words that are skipped are not looked up.
+    fn nth(&mut self, n: usize) -> Option<Word<'t>> {
+        let start = self.at;
+        for _ in 0..n {
+            self.skip_separators();
+            self.skip_word();
+        }
+        steps::add(self.at - start);
+        self.next()
     }
 }

@@ -24,6 +24,18 @@ const COUNTED: [(&str, bool); 4] = [
 /// The most characters of an address on each side of its `@`.
 const MAX_ADDRESS: usize = 64;
 
+/// Digits, and the first letters of months and of a page.
+static BEGINS_FORM: [bool; 256] = {
+    let mut begins = [false; 256];
+    let first = b"0123456789adfjmnopsADFJMNOPS";
+    let mut i = 0;
+    while i < first.len() {
+        begins[first[i] as usize] = true;
+        i += 1;
+    }
+    begins
+};
+
 /// Return whether a line holds a digit or the mark of an address, as all stamps do and few lines.
 pub(super) fn may_be_in(line: &str) -> bool {
     let is_one = |byte: u8| byte == b'@' || byte.is_ascii_digit();
@@ -60,11 +72,7 @@ pub(super) fn find(line: &str, from: usize) -> Option<Range<usize>> {
     let has_address = bytes[from..].contains(&b'@');
     for at in from..bytes.len() {
         steps::add(1);
-        // A digit, or the first letter of a month or of a page.
-        let begins_form = matches!(
-            bytes[at].to_ascii_lowercase(),
-            b'0'..=b'9' | b'a' | b'd' | b'f' | b'j' | b'm' | b'n' | b'o' | b'p' | b's'
-        );
+        let begins_form = BEGINS_FORM[usize::from(bytes[at])];
         if !(begins_form || has_address && line.is_char_boundary(at)) {
             continue;
         }

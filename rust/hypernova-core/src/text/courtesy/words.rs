@@ -191,7 +191,8 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    pub(super) fn at_start_of(bytes: &[u8]) -> Self {
+    /// Look at no more than the first `end` bytes.
+    pub(super) fn at_start_of(bytes: &[u8], end: usize) -> Self {
         const fn each(byte: u8) -> Key {
             Key::from_le_bytes([byte; MAX_BYTES])
         }
@@ -207,6 +208,7 @@ impl Letters {
         let behind_z = lower + each(0x7f - b'z');
         let others = !(from_a & !behind_z & !bytes) & each(0x80);
         let n = (others.trailing_zeros() / u8::BITS) as usize;
+        let n = n.min(end);
         let key = if n < MAX_BYTES {
             lower & !(Key::MAX << (8 * n))
         } else {
