@@ -930,6 +930,23 @@ class LookupEmbedder:
             TextError: The text is empty, only blanks, or holds no token.
             EmbedderError: Its vector has no direction.
         """
+    def embed_turns(self, first: str, last: str) -> NDArray[np.float32]:
+        """Embed a conversation: the mean of the vectors of two turns, brought to length 1.
+
+        Where one turn holds no token, its vector is that of the other; where the two cancel, that
+        of the last.
+
+        Args:
+            first: The first turn.
+            last: The last turn.
+
+        Returns:
+            float32 of shape (dim,) and length 1.
+
+        Raises:
+            TextError: Neither turn holds a token.
+            TypeError: As in `embed_one`, like all that it raises.
+        """
     def embed_many(
         self,
         texts: Sequence[str],
@@ -978,10 +995,7 @@ class LookupEmbedder:
     def route_turns(
         self, artifact: Artifact, first: str, last: str, **options: Unpack[RouteOptions]
     ) -> Decision:
-        """Decide for a conversation, by the mean of the vectors of two turns.
-
-        Where one turn holds no token, its vector is that of the other; where the two cancel, that
-        of the last.
+        """Decide for a conversation, by the vector of `embed_turns`.
 
         Args:
             artifact: As in `route`.

@@ -28,7 +28,14 @@ from hypernova.embedder import (
     bundled_embedders,
 )
 from hypernova.embedder.resolve import check_bundled_for, load_bundled_for, match_embedder
-from hypernova.errors import DeviceError, EmbedderError, EmbedderMismatchError, HypernovaError
+from hypernova.errors import (
+    DeviceError,
+    EmbedderError,
+    EmbedderMismatchError,
+    HypernovaError,
+    TextError,
+)
+from hypernova.router.conversation import embed_turns
 from support.commands import run_python
 from support.paths import TABLE
 
@@ -147,6 +154,18 @@ def test_an_array_is_the_callers_own() -> None:
     for vectors in (CORE.embed_one("sort"), CORE.embed(["sort", "join"])):
         vectors[:] = 0
     assert CORE.embed_one("sort").any()
+
+
+def test_two_turns_are_those_of_the_definition() -> None:
+    for turns in [("Sort a list", "Join two tables"), ("\ue000", "Sort"), ("Sort", "\ue000")]:
+        found = embed_turns(CORE, turns)
+        np.testing.assert_allclose(found, embed_turns(ORT, turns), rtol=0, atol=1e-6)
+        messages = [{"role": "user", "content": text} for text in turns]
+        decision = hypernova.Router.open().route(messages=messages)
+        assert decision.distance == hypernova.Router.open().decide(found).distance
+    for embedder in (CORE, ORT):
+        with pytest.raises(TextError, match="the text holds no token"):
+            embed_turns(embedder, ("\ue000", "\ue001"))
 
 
 # --- which runtime ---------------------------------------------------------------------------

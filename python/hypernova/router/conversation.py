@@ -113,6 +113,9 @@ def embed_turns(embedder: TextEmbedder, turns: Sequence[str]) -> Vectors:
     if len(turns) == 1:
         return embedder.embed_one(turns[0])
     first, last = turns
+    lookup = embedder._lookup()
+    if lookup is not None:
+        return lookup.embed_turns(first, last)
     try:
         now = embedder.embed_one(last)
     except TextError:

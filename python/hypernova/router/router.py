@@ -244,10 +244,11 @@ class Router(RouterLifecycle):
     ) -> Decision:
         """Decide as `route` does, without keeping the event loop waiting.
 
-        An embedder that the core runs, such as ``static``, answers on the loop, in microseconds.
-        For another, threads of the router's own embed, one less than there are cores and at most
-        8; more requests wait in line. Loading the embedder takes up to some tenths of a second, in
-        such a thread, which may hold the interpreter: call `warm_up` before the loop starts.
+        An embedder that the core runs, such as ``static``, answers on the loop, in microseconds;
+        other tasks have a turn after each call. For another embedder, threads of the router's own
+        embed, one less than there are cores and at most 8; more requests wait in line. Loading the
+        embedder takes up to some tenths of a second, in such a thread, which may hold the
+        interpreter: call `warm_up` before the loop starts.
 
         Args:
             text: As in `route`.
@@ -264,10 +265,12 @@ class Router(RouterLifecycle):
             >>> decision.model == router.route("Fix the race in the scheduler").model
             True
         """
-        if self._serving.is_quick:
-            return self.route(text, messages=messages, **options)
         import asyncio  # loaded already where a loop runs
 
+        if self._serving.is_quick:
+            decision = self.route(text, messages=messages, **options)
+            await asyncio.sleep(0)  # so that a loop of calls does not keep other tasks waiting
+            return decision
         call = partial(self.route, text, messages=messages, **options)
         if self._observers.on_decision:
             # A span's parent is in the caller's context, which a thread does not have.

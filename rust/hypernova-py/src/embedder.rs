@@ -120,6 +120,30 @@ impl LookupEmbedder {
         Fresh(vector).writable(py)
     }
 
+    /// Embed a conversation: the mean of the vectors of two turns, brought to length 1.
+    ///
+    /// Where one turn holds no token, its vector is that of the other; where the two cancel, that
+    /// of the last.
+    ///
+    /// Args:
+    ///     first: The first turn.
+    ///     last: The last turn.
+    ///
+    /// Returns:
+    ///     float32 of shape (dim,) and length 1.
+    ///
+    /// Raises:
+    ///     TextError: Neither turn holds a token.
+    ///     TypeError: As in `embed_one`, like all that it raises.
+    fn embed_turns<'py>(
+        &self,
+        py: Python<'py>,
+        first: &Bound<'py, PyAny>,
+        last: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Fresh(self.vector_of_turns(py, first, last)?).writable(py)
+    }
+
     /// Embed many texts.
     ///
     /// Args:
@@ -196,10 +220,7 @@ impl LookupEmbedder {
         decide(py, artifact, vector, options)
     }
 
-    /// Decide for a conversation, by the mean of the vectors of two turns.
-    ///
-    /// Where one turn holds no token, its vector is that of the other; where the two cancel, that
-    /// of the last.
+    /// Decide for a conversation, by the vector of `embed_turns`.
     ///
     /// Args:
     ///     artifact: As in `route`.
@@ -219,13 +240,7 @@ impl LookupEmbedder {
         last: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
-        let (first, last) = (
-            batch::read(first, self.rules(), None)?,
-            batch::read(last, self.rules(), None)?,
-        );
-        let mut vector = vec![0.0; self.inner.dim()];
-        py.detach(|| self.inner.embed_turns(&first, &last, &mut vector))
-            .map_err(|error| self.raise(error, None))?;
+        let vector = self.vector_of_turns(py, first, last)?;
         decide(py, artifact, vector, options)
     }
 
@@ -343,6 +358,22 @@ impl LookupEmbedder {
 impl LookupEmbedder {
     fn rules(&self) -> &ReadingRules {
         &self.inner.settings().reading
+    }
+
+    fn vector_of_turns(
+        &self,
+        py: Python<'_>,
+        first: &Bound<'_, PyAny>,
+        last: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<f32>> {
+        let (first, last) = (
+            batch::read(first, self.rules(), None)?,
+            batch::read(last, self.rules(), None)?,
+        );
+        let mut vector = vec![0.0; self.inner.dim()];
+        py.detach(|| self.inner.embed_turns(&first, &last, &mut vector))
+            .map_err(|error| self.raise(error, None))?;
+        Ok(vector)
     }
 
     fn vector(&self, py: Python<'_>, text: &str) -> PyResult<Vec<f32>> {

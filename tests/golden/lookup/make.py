@@ -3,7 +3,7 @@
     PYTHONPATH=python python tests/golden/lookup/make.py
 
 The definition is that of `rust/hypernova-core/src/text/sum`, in NumPy: float32, every product and
-sum rounded by itself. Both languages must give these vectors bit by bit, onnxruntime to 1e-6.
+sum rounded by itself, rows in groups of 32. Both languages must give these vectors bit by bit, onnxruntime to 1e-6.
 
 Not here: the graphs' nodes (``hypernova.export.lookup``).
 """
@@ -75,9 +75,12 @@ def embed(parts: list[LookupPart], is_unit: bool, tokens: list[int]) -> np.ndarr
                 if part.pairs.keys[bucket_of(a, b)] == a * TOKENS + b:
                     picks.append(TOKENS + bucket_of(a, b))
         total = np.zeros(part.rows.shape[1], np.float32)
-        for i in picks:
-            weight = np.float32(1) if part.scale is None else part.scale[i]
-            total = total + weight * part.rows[i].astype(np.float32)
+        for some in (picks[at : at + 32] for at in range(0, len(picks), 32)):
+            group = np.zeros_like(total)
+            for i in some:
+                weight = np.float32(1) if part.scale is None else part.scale[i]
+                group = group + weight * part.rows[i].astype(np.float32)
+            total = total + group
         sums.append(unit(total) if part.unit else total)
     vector = np.concatenate(sums)
     return unit(vector) if is_unit else vector

@@ -50,7 +50,7 @@ class LookupBackend:
         table = load_table(folder, settings, options.mmap)
         tokenizer = load_word_pieces(folder, settings)
         self.lookup = LookupEmbedder(tokenizer, table, settings, folder / MODEL)
-        self._shared = table, tokenizer  # for others, while this one uses them
+        self._loaded = table, tokenizer  # for others, while this one uses them
         self._folder = folder
         self._settings = settings
         self._head: int = settings["head_chars"]

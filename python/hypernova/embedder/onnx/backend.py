@@ -16,6 +16,7 @@ from hypernova._core import WordPieceTokenizer
 from hypernova.embedder.files import (
     MODEL,
     TOKENIZER,
+    fingerprint_of,
     load_tokenizer,
     read_checked,
     sha256_of,
@@ -44,6 +45,7 @@ _PROBE_TOKENS: Final = 512
 
 # A session may have threads, which a forked child lacks.
 _sessions: LoadedCache[LoadedSession] = LoadedCache(survive_fork=False)
+_tokenizers: LoadedCache[PromptTokenizer] = LoadedCache(survive_fork=True)
 
 
 class OnnxBackend:
@@ -70,8 +72,7 @@ class OnnxBackend:
     ) -> None:
         loaded = _load_session(folder, settings, threads, device)
         self.device: Literal["cpu", "cuda"] = loaded.device
-        data = read_checked(folder, TOKENIZER, settings)
-        self._tokenizer = load_prompt_tokenizer(folder, data, settings)
+        self._tokenizer = _load_tokenizer(folder, settings)
         self._model = OnnxModel(folder, settings, loaded.session, loaded.device)
         self._model_path = folder / MODEL
         self._dim: int = settings["dim"]
@@ -185,6 +186,15 @@ def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -
     """
     tokenizer = load_tokenizer(folder, data, settings)
     return PromptTokenizer(tokenizer, settings, WordPieceTokenizer.from_json(data))
+
+
+def _load_tokenizer(folder: Path, settings: dict[str, Any]) -> PromptTokenizer:
+    def load() -> PromptTokenizer:
+        data = read_checked(folder, TOKENIZER, settings)
+        return load_prompt_tokenizer(folder, data, settings)
+
+    key = fingerprint_of(settings)  # with the sha256 of the file
+    return _tokenizers.get(key, load, lambda: check_file(folder, TOKENIZER, settings))
 
 
 def _load_session(

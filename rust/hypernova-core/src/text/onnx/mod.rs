@@ -11,8 +11,10 @@
 //! index that leads outside is an error, which names the tensor.
 //!
 //! `wire.rs` and `message.rs` read protocol buffers, `model.rs` the parts of a model, `tensor.rs` its initialisers,
-//! `recognise.rs` matches the graph, and `lookup.rs` holds what it found.
+//! `recognise.rs` matches the graph, `check.rs` checks its tables, and `lookup.rs` holds what was
+//! found.
 
+mod check;
 mod lookup;
 mod message;
 mod model;

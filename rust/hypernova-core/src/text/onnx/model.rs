@@ -6,16 +6,16 @@
 //! training information or fields of a later version: such a model may mean something else than
 //! its nodes say. Counts are bounded, so that a file takes no more memory than a lookup graph does.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::message::{Name, Stop, each_field, set};
 use super::tensor::Tensor;
 use super::wire::Value;
 
 /// Versions of ONNX's format whose fields are known here. Before 4, initialisers were inputs too.
-const IR_VERSIONS: std::ops::RangeInclusive<u64> = 4..=13;
+const IR_VERSIONS: RangeInclusive<u64> = 4..=13;
 /// Versions of ONNX's operators in which those of a lookup graph have the same meaning.
-const OPSETS: std::ops::RangeInclusive<u64> = 18..=26;
+const OPSETS: RangeInclusive<u64> = 18..=26;
 /// Nodes, or initialisers, of the largest model that is looked at: a part has at most 30 nodes.
 const MAX_COUNT: usize = 512;
 /// Inputs or attributes of the largest node: a text of them may stand in a byte each.

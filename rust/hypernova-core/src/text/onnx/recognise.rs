@@ -1,17 +1,19 @@
 //! Match the graph of a model with that of a lookup, from its output back to its inputs.
 //!
-//! Not here: the parts of a model (`model.rs`).
+//! Not here: the parts of a model (`model.rs`), and its tables (`check.rs`).
 //!
 //! The structure is matched first, and tables and numbers are checked when all of it is a lookup:
 //! a table that is cut short is an error only in a graph that uses it as a table.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
-use super::lookup::{LookupGraph, PairHash, Pairs, Part, RowElement, Unit};
+use super::check::{Found, FoundBucket, FoundPairs, FoundPart};
+use super::lookup::{LookupGraph, RowElement, Unit};
 use super::message::{Name, Stop};
 use super::model::{Argument, Dimension, Model, Node};
-use super::tensor::{Data, Element, Tensor};
+use super::tensor::{Element, Tensor};
 use crate::error::Error;
 
 /// The inputs of the graph, which are fed by these names.
@@ -19,9 +21,6 @@ const IDS: &[u8] = b"input_ids";
 const MASK: &[u8] = b"attention_mask";
 /// A slice with this end or a later one goes to the end of every text.
 const NO_END: i64 = i32::MAX as i64;
-/// The numbers of vocabularies are those of `u32`.
-const MAX_VOCABULARY: usize = u32::MAX as usize;
-
 /// Where a value comes from.
 #[derive(Clone, Copy)]
 enum Producer<'m, 'a> {
@@ -35,26 +34,6 @@ enum Producer<'m, 'a> {
 enum End {
     First,
     Second,
-}
-
-struct FoundBucket<'m, 'a> {
-    primes: [&'m Tensor<'a>; 2],
-    buckets: &'m Tensor<'a>,
-}
-
-struct FoundPairs<'m, 'a> {
-    bucket: FoundBucket<'m, 'a>,
-    keys: &'m Tensor<'a>,
-    multiplier: &'m Tensor<'a>,
-    offset: &'m Tensor<'a>,
-}
-
-struct FoundPart<'m, 'a> {
-    rows: &'m Tensor<'a>,
-    element: RowElement,
-    scale: Option<&'m Tensor<'a>>,
-    pairs: Option<FoundPairs<'m, 'a>>,
-    unit: Option<Unit>,
 }
 
 struct Matcher<'m, 'a> {
@@ -85,14 +64,6 @@ impl LookupGraph {
             }),
         }
     }
-}
-
-/// A graph with the structure of a lookup.
-struct Found<'m, 'a> {
-    parts: Vec<FoundPart<'m, 'a>>,
-    unit: Option<Unit>,
-    output: &'m Argument<'a>,
-    unreadable: Option<Error>,
 }
 
 impl<'m, 'a> Matcher<'m, 'a> {
@@ -185,11 +156,7 @@ impl<'m, 'a> Matcher<'m, 'a> {
 
     /// A constant that is an integer, which is read when the structure has matched. It has at most
     /// `axes` axes of length 1.
-    fn integer(
-        &self,
-        name: Name<'a>,
-        axes: std::ops::RangeInclusive<usize>,
-    ) -> Option<&'m Tensor<'a>> {
+    fn integer(&self, name: Name<'a>, axes: RangeInclusive<usize>) -> Option<&'m Tensor<'a>> {
         let tensor = self.tensor(name)?;
         let is_one = tensor.dims.iter().all(|&size| size == 1);
         (tensor.is(Element::Int64) && is_one && axes.contains(&tensor.dims.len())).then_some(tensor)
@@ -442,179 +409,4 @@ fn are_ids_and_mask(inputs: &[Argument<'_>]) -> bool {
 fn is_vectors(output: &Argument<'_>) -> bool {
     let any_number = matches!(output.shape.as_slice(), [Dimension::Named(_), _]);
     output.element == Element::Float32 as u64 && any_number
-}
-
-impl Found<'_, '_> {
-    /// Check the tables and numbers of a lookup.
-    fn check(self, file: &[u8]) -> Result<LookupGraph, Error> {
-        if let Some(error) = self.unreadable {
-            return Err(error);
-        }
-        let mut vocabulary = MAX_VOCABULARY;
-        for part in &self.parts {
-            vocabulary = vocabulary.min(part.tokens()?);
-        }
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            parts.push(part.check(file)?);
-        }
-        let dim = (parts.iter()).try_fold(0_usize, |sum, part| sum.checked_add(part.dim));
-        let dim = dim.filter(|&dim| match self.output.shape[1] {
-            Dimension::Fixed(stated) => stated == dim as u64,
-            Dimension::Named(_) => true,
-        });
-        Ok(LookupGraph {
-            dim: dim.ok_or_else(|| Error::Tensor {
-                name: String::from_utf8_lossy(self.output.name).into(),
-                detail: "its dimensions are not those of the parts together; export the embedder \
-                         again"
-                    .into(),
-            })?,
-            parts,
-            unit: self.unit,
-            vocabulary,
-        })
-    }
-}
-
-impl<'m, 'a> FoundPart<'m, 'a> {
-    fn tables(&self) -> impl Iterator<Item = &'m Tensor<'a>> + use<'m, 'a> {
-        let keys = self.pairs.as_ref().map(|pairs| pairs.keys);
-        [Some(self.rows), self.scale, keys].into_iter().flatten()
-    }
-
-    /// Number of rows, and of values in each.
-    fn shape(&self) -> Result<(usize, usize), Error> {
-        self.rows.count()?;
-        match *self.rows.dims {
-            // Their product is a size in memory, and so is each if neither is 0.
-            [rows, dim] if rows > 0 && dim > 0 => Ok((rows as usize, dim as usize)),
-            _ => Err(self
-                .rows
-                .refuse("expected at least one row and column".into())),
-        }
-    }
-
-    /// Number of rows that are those of tokens.
-    fn tokens(&self) -> Result<usize, Error> {
-        let (rows, _) = self.shape()?;
-        let Some(pairs) = &self.pairs else {
-            return Ok(rows);
-        };
-        let offset = whole(pairs.offset)?;
-        if offset == 0 || offset >= rows as u64 {
-            return Err(pairs.offset.refuse(format!(
-                "is {offset}; expected a row among the {rows} of the table, behind those of tokens"
-            )));
-        }
-        Ok(offset as usize)
-    }
-
-    fn check(&self, file: &[u8]) -> Result<Part, Error> {
-        let (count, dim) = self.shape()?;
-        let rows = self.rows.data(match self.element {
-            RowElement::Int8 => Element::Int8,
-            RowElement::Float32 => Element::Float32,
-        })?;
-        let scale = (self.scale)
-            .map(|scale| check_scale(file, scale, count))
-            .transpose()?;
-        let pairs = (self.pairs.as_ref())
-            .map(|pairs| pairs.check(file, count))
-            .transpose()?;
-        Ok(Part {
-            rows,
-            element: self.element,
-            dim,
-            scale,
-            pairs,
-            unit: self.unit,
-        })
-    }
-}
-
-/// Check that there is a finite scale for each row.
-fn check_scale(file: &[u8], scale: &Tensor<'_>, rows: usize) -> Result<Data, Error> {
-    if scale.count()? != rows {
-        let detail = format!(
-            "has {} scales; expected one for each of {rows} rows",
-            scale.dims[0]
-        );
-        return Err(scale.refuse(detail));
-    }
-    let data = scale.data(Element::Float32)?;
-    let (values, _) = data.bytes(file).as_chunks();
-    let mut values = values.iter().map(|&bytes| f32::from_le_bytes(bytes));
-    if let Some(at) = values.position(|value| !value.is_finite()) {
-        return Err(scale.refuse(format!(
-            "value {at} is not finite; export the embedder again"
-        )));
-    }
-    Ok(data)
-}
-
-impl FoundPairs<'_, '_> {
-    fn check(&self, file: &[u8], rows: usize) -> Result<Pairs, Error> {
-        let offset = whole(self.offset)?;
-        let buckets = whole(self.bucket.buckets)?;
-        let count = self.keys.count()?;
-        if buckets == 0 || buckets > count as u64 {
-            return Err(self.bucket.buckets.refuse(format!(
-                "is {buckets}; expected at least 1 and at most the number of keys, {count}"
-            )));
-        }
-        if offset
-            .checked_add(buckets)
-            .is_none_or(|end| end > rows as u64)
-        {
-            return Err(self.offset.refuse(format!(
-                "is {offset}: with {buckets} buckets behind it, rows beyond the {rows} of the \
-                 table would be read"
-            )));
-        }
-        let last = offset.saturating_sub(1); // tokens have the rows before those of pairs
-        let largest = |x: u64, y: u64| {
-            let sum = last.checked_mul(x)?.checked_add(last.checked_mul(y)?)?;
-            i64::try_from(sum).ok()
-        };
-        let too_large = |tensor: &Tensor<'_>, value: u64| {
-            tensor.refuse(format!(
-                "is {value}: with tokens up to {last} the products exceed 64 bits"
-            ))
-        };
-        let primes = [whole(self.bucket.primes[0])?, whole(self.bucket.primes[1])?];
-        if largest(primes[0], primes[1]).is_none() {
-            let at = usize::from(primes[1] > primes[0]);
-            return Err(too_large(self.bucket.primes[at], primes[at]));
-        }
-        let multiplier = whole(self.multiplier)?;
-        let Some(last_key) = largest(multiplier, 1) else {
-            return Err(too_large(self.multiplier, multiplier));
-        };
-        let keys = self.keys.data(Element::Int64)?;
-        let (values, _) = keys.bytes(file).as_chunks();
-        let values = values.iter().map(|&bytes| i64::from_le_bytes(bytes));
-        if let Some((at, value)) =
-            (values.enumerate()).find(|(_, key)| !(-1..=last_key).contains(key))
-        {
-            return Err(self.keys.refuse(format!(
-                "value {at} is {value}; expected -1, or a pair of tokens, at most {last_key}"
-            )));
-        }
-        Ok(Pairs {
-            keys,
-            hash: PairHash {
-                primes,
-                buckets,
-                multiplier,
-            },
-            offset: offset as usize,
-        })
-    }
-}
-
-/// A constant that is 0 or more.
-fn whole(tensor: &Tensor<'_>) -> Result<u64, Error> {
-    let found = tensor.integer()?.unwrap_or(-1);
-    u64::try_from(found).map_err(|_| tensor.refuse(format!("is {found}; expected 0 or more")))
 }

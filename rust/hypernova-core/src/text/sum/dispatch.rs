@@ -18,6 +18,7 @@ pub(in crate::text) fn add_rows(
     picks: &[Pick],
     sums: &mut [f32],
 ) {
+    sums.fill(0.0);
     match (level, element) {
         #[cfg(target_arch = "x86_64")]
         (SimdLevel::Avx512Vnni(cpu), RowElement::Int8) => {
@@ -59,10 +60,16 @@ mod tests {
     /// The definition of the module, word for word.
     fn sums(value: impl Fn(usize) -> f32, weights: &[(usize, f32)], dim: usize) -> Vec<u32> {
         let sum = |j| {
-            (weights.iter()).fold(0.0_f32, |sum, &(row, weight)| {
+            let (mut sum, mut group) = (0.0_f32, 0.0_f32);
+            for (i, &(row, weight)) in weights.iter().enumerate() {
                 let product = weight * value(row * dim + j);
-                sum + product
-            })
+                group += product;
+                if i % 32 == 31 {
+                    sum += group;
+                    group = 0.0;
+                }
+            }
+            sum + group
         };
         (0..dim).map(|j| sum(j).to_bits()).collect()
     }
@@ -75,7 +82,7 @@ mod tests {
             dim in prop_oneof![1_usize..70, 250_usize..300, Just(512)],
             shift in 0_usize..64,
             table in prop::collection::vec(any::<u8>(), 4 * 4 * 512),
-            scales in prop::collection::vec((0_usize..4, -1e3_f32..1e3), 0..30),
+            scales in prop::collection::vec((0_usize..4, -1e3_f32..1e3), 0..70),
         ) {
             for (element, size) in [(RowElement::Int8, 1), (RowElement::Float32, 4)] {
                 // Numbers of any size that are finite: NaN has more than one form.

@@ -2,9 +2,13 @@
 //!
 //! Not here: which rows ([`crate::text::table`]).
 //!
-//! **Definition.** The sum of rows starts at 0. For each row in the given order, and each position
-//! j, `sum[j] = sum[j] + weight * value[j]` in f32, where the product and the sum are rounded each
+//! **Definition.** The rows are taken in the given order in groups of 32, of which the last may be
+//! smaller. The sum of a group starts at 0; for each row and each position j,
+//! `group[j] = group[j] + weight * value[j]` in f32, where the product and the sum are rounded each
 //! (no multiplication is fused with an addition), and an int8 value is the float of its integer. The
+//! sum of all starts at 0, and each group is added when it is complete. Without groups the rounding
+//! errors of 1,000 rows grow to 2.6e-6 of a vector of length 1; with them to 2.3e-7, below
+//! onnxruntime's own 5.9e-7 (the 3,000 longest of 56,934 prompts against sums in float64). The
 //! length is the square root of the dot product of the vector with itself, which has 16 partial sums
 //! like every sum of the core (`FORMAT.md`, *Meaning*). Bringing a vector to length 1 multiplies
 //! each value by `1 / max(length, least)`.

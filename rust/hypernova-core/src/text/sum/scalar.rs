@@ -5,6 +5,9 @@
 use crate::error::Error;
 use crate::nearest::{SimdLevel, products};
 
+/// Rows whose sum is complete before it is added to that of the rows before.
+pub(super) const GROUP: usize = 32;
+
 /// A row that is to be added.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::text) struct Pick {
@@ -13,23 +16,24 @@ pub(in crate::text) struct Pick {
     pub(in crate::text) weight: f32,
 }
 
-/// Add rows of int8, of which each value takes a byte, or of float32.
+/// Add to `sums` rows of int8, of which each value takes a byte, or of float32.
 pub(super) fn add<const SIZE: usize>(table: &[u8], picks: &[Pick], sums: &mut [f32]) {
     add_positions::<SIZE>(table, picks, 0, sums);
 }
 
-/// Add the positions of the rows from `at` on, as many as there are sums.
+/// Add to `sums` the positions of the rows from `at` on, as many as there are sums.
 pub(super) fn add_positions<const SIZE: usize>(
     table: &[u8],
     picks: &[Pick],
     at: usize,
     sums: &mut [f32],
 ) {
-    sums.fill(0.0);
-    for pick in picks {
-        let row = &table[pick.start + at * SIZE..][..sums.len() * SIZE];
-        for (sum, value) in sums.iter_mut().zip(row.chunks_exact(SIZE)) {
-            *sum += pick.weight * number(value);
+    for (j, sum) in sums.iter_mut().enumerate() {
+        for some in picks.chunks(GROUP) {
+            *sum += some.iter().fold(0.0, |total, pick| {
+                let value = &table[pick.start + (at + j) * SIZE..][..SIZE];
+                total + pick.weight * number(value)
+            });
         }
     }
 }

@@ -17,7 +17,7 @@ use std::arch::aarch64::{
 
 use super::{LANES, walk};
 use crate::nearest::Neon;
-use crate::text::sum::scalar::{self, Pick};
+use crate::text::sum::scalar::{self, GROUP, Pick};
 
 /// Registers for the positions of a unit.
 const PARTS: usize = 4;
@@ -66,23 +66,26 @@ macro_rules! block {
             at: usize,
             sums: &mut [[f32; LANES]; N],
         ) {
-            let mut totals = [[vdupq_n_f32(0.0); PARTS]; N];
-            for pick in picks {
-                let row = &table[pick.start + at..][..N * LANES * $size];
-                let (values, _) = row.as_chunks::<{ LANES * $size }>();
-                let weight = vdupq_n_f32(pick.weight);
-                for (totals, values) in totals.iter_mut().zip(values) {
-                    for (total, values) in totals.iter_mut().zip($load(values)) {
-                        // Not fused: the product is rounded by itself.
-                        *total = vaddq_f32(*total, vmulq_f32(weight, values));
+            for some in picks.chunks(GROUP) {
+                let mut totals = [[vdupq_n_f32(0.0); PARTS]; N];
+                for pick in some {
+                    let row = &table[pick.start + at..][..N * LANES * $size];
+                    let (values, _) = row.as_chunks::<{ LANES * $size }>();
+                    let weight = vdupq_n_f32(pick.weight);
+                    for (totals, values) in totals.iter_mut().zip(values) {
+                        for (total, values) in totals.iter_mut().zip($load(values)) {
+                            // Not fused: the product is rounded by itself.
+                            *total = vaddq_f32(*total, vmulq_f32(weight, values));
+                        }
                     }
                 }
-            }
-            for (sums, totals) in sums.iter_mut().zip(totals) {
-                let (parts, _) = sums.as_chunks_mut::<4>();
-                for (part, total) in parts.iter_mut().zip(totals) {
-                    // SAFETY: there are four sums; the store needs no alignment.
-                    unsafe { vst1q_f32(part.as_mut_ptr(), total) };
+                for (sums, totals) in sums.iter_mut().zip(totals) {
+                    let (parts, _) = sums.as_chunks_mut::<4>();
+                    for (part, total) in parts.iter_mut().zip(totals) {
+                        let start = part.as_mut_ptr();
+                        // SAFETY: there are four sums; load and store need no alignment.
+                        unsafe { vst1q_f32(start, vaddq_f32(vld1q_f32(start), total)) };
+                    }
                 }
             }
         }

@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 
 use super::{LANES, walk};
 use crate::nearest::{Avx2, Avx512};
-use crate::text::sum::scalar::{self, Pick};
+use crate::text::sum::scalar::{self, GROUP, Pick};
 
 /// Rows between asking for a row and adding it.
 const AHEAD: usize = 8;
@@ -86,19 +86,25 @@ macro_rules! block_512 {
             at: usize,
             sums: &mut [[f32; LANES]; N],
         ) {
-            let mut totals = [_mm512_setzero_ps(); N];
-            for (index, pick) in picks.iter().enumerate() {
-                prefetch(table, picks, index, at, N * LANES * $size);
-                let row = &table[pick.start + at..][..N * LANES * $size];
-                let (values, _) = row.as_chunks::<{ LANES * $size }>();
-                let weight = _mm512_set1_ps(pick.weight);
-                for (total, values) in totals.iter_mut().zip(values) {
-                    *total = _mm512_add_ps(*total, _mm512_mul_ps(weight, $load(values)));
+            for (group, some) in picks.chunks(GROUP).enumerate() {
+                let mut totals = [_mm512_setzero_ps(); N];
+                for (index, pick) in some.iter().enumerate() {
+                    let size = N * LANES * $size;
+                    prefetch(table, picks, group * GROUP + index, at, size);
+                    let row = &table[pick.start + at..][..size];
+                    let (values, _) = row.as_chunks::<{ LANES * $size }>();
+                    let weight = _mm512_set1_ps(pick.weight);
+                    for (total, values) in totals.iter_mut().zip(values) {
+                        *total = _mm512_add_ps(*total, _mm512_mul_ps(weight, $load(values)));
+                    }
                 }
-            }
-            for (sums, total) in sums.iter_mut().zip(totals) {
-                // SAFETY: there are sixteen sums; the store needs no alignment.
-                unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), total) };
+                for (sums, total) in sums.iter_mut().zip(totals) {
+                    let start = sums.as_mut_ptr();
+                    // SAFETY: there are sixteen sums; load and store need no alignment.
+                    unsafe {
+                        _mm512_storeu_ps(start, _mm512_add_ps(_mm512_loadu_ps(start), total))
+                    };
+                }
             }
         }
     };
@@ -115,24 +121,29 @@ macro_rules! block_256 {
             at: usize,
             sums: &mut [[f32; LANES]; N],
         ) {
-            let mut totals = [[_mm256_setzero_ps(); 2]; N];
-            for (index, pick) in picks.iter().enumerate() {
-                prefetch(table, picks, index, at, N * LANES * $size);
-                let row = &table[pick.start + at..][..N * LANES * $size];
-                let (values, _) = row.as_chunks::<{ LANES * $size }>();
-                let weight = _mm256_set1_ps(pick.weight);
-                for ([low, high], values) in totals.iter_mut().zip(values) {
-                    let [x, y] = $load(values);
-                    *low = _mm256_add_ps(*low, _mm256_mul_ps(weight, x));
-                    *high = _mm256_add_ps(*high, _mm256_mul_ps(weight, y));
+            for (group, some) in picks.chunks(GROUP).enumerate() {
+                let mut totals = [[_mm256_setzero_ps(); 2]; N];
+                for (index, pick) in some.iter().enumerate() {
+                    let size = N * LANES * $size;
+                    prefetch(table, picks, group * GROUP + index, at, size);
+                    let row = &table[pick.start + at..][..size];
+                    let (values, _) = row.as_chunks::<{ LANES * $size }>();
+                    let weight = _mm256_set1_ps(pick.weight);
+                    for ([low, high], values) in totals.iter_mut().zip(values) {
+                        let [x, y] = $load(values);
+                        *low = _mm256_add_ps(*low, _mm256_mul_ps(weight, x));
+                        *high = _mm256_add_ps(*high, _mm256_mul_ps(weight, y));
+                    }
                 }
-            }
-            for (sums, [low, high]) in sums.iter_mut().zip(totals) {
-                let start = sums.as_mut_ptr();
-                // SAFETY: there are sixteen sums; the stores need no alignment.
-                unsafe {
-                    _mm256_storeu_ps(start, low);
-                    _mm256_storeu_ps(start.add(8), high);
+                for (sums, totals) in sums.iter_mut().zip(totals) {
+                    let (halves, _) = sums.as_chunks_mut::<8>();
+                    for (half, total) in halves.iter_mut().zip(totals) {
+                        let start = half.as_mut_ptr();
+                        // SAFETY: there are eight sums; load and store need no alignment.
+                        unsafe {
+                            _mm256_storeu_ps(start, _mm256_add_ps(_mm256_loadu_ps(start), total));
+                        }
+                    }
                 }
             }
         }
