@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, help="folder that keeps vectors for the next run")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
-    start, rows = time.monotonic(), []
+    start, rows, measured = time.monotonic(), [], []
     embedders = [open_embedder(name) for name in arguments.embedders]
     names = [Path(name).name for name in arguments.embedders]
     if arguments.vectors is not None:
@@ -123,6 +123,7 @@ def main() -> None:
         repeats = arguments.repeats or min(
             max(round(HELD_OUT_TASKS / table.n_tasks), 1), MAX_REPEATS
         )
+        measured.append(name)
         n, prompts = f"{repeats} x {table.n_tasks:,}", table.prompt_groups()
         with threadpool_limits(1):
             found = [
@@ -140,6 +141,10 @@ def main() -> None:
     commit, changed = source_state()
     against = [f"{names[0]} less {names[-1]}", f"{names[0]} of {names[-1]}"] * (len(names) > 1)
     columns = ["table", "tasks", *names, *against]
+    dealt = f" --repeats {arguments.repeats}" if arguments.repeats else ""
+    command = (
+        f"python -m benches.embedders {' '.join(measured)} --embedders {' '.join(names)}{dealt}"
+    )
     record = [
         f"# What routing gains with each embedder, {datetime.date.today()}, commit {commit}",
         "",
@@ -148,7 +153,7 @@ def main() -> None:
         "single model of the training part, five folds, the same ones for each embedder, with the "
         "standard error over prompts; of the difference it is paired by task. *Frontier*: over "
         "random mixes of two models at the router's cost, mean over all cost weights. A ratio "
-        f"stands where a gain is at least {LEAST_GAIN} points. `python -m benches.embedders`.",
+        f"stands where a gain is at least {LEAST_GAIN} points. `{command}`.",
         "",
         f"| {' | '.join(columns)} |",
         f"| --- | --- |{' ---: |' * (len(columns) - 2)}",
