@@ -3,7 +3,8 @@
     PYTHONPATH=python python tests/golden/lookup/make.py
 
 The definition is that of `rust/hypernova-core/src/text/sum`, in NumPy: float32, every product and
-sum rounded by itself, rows in groups of 32. Both languages must give these vectors bit by bit, onnxruntime to 1e-6.
+sum rounded by itself, rows in groups of 32. Both languages must give these vectors bit by bit,
+onnxruntime to 1e-6.
 
 Not here: the graphs' nodes (``hypernova.export.lookup``).
 """
