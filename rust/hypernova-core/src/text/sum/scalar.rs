@@ -5,6 +5,8 @@
 use crate::error::Error;
 use crate::nearest::{SimdLevel, products};
 
+/// Positions that are added together.
+const LANES: usize = 16;
 /// Rows whose sum is complete before it is added to that of the rows before.
 pub(super) const GROUP: usize = 32;
 
@@ -28,12 +30,20 @@ pub(super) fn add_positions<const SIZE: usize>(
     at: usize,
     sums: &mut [f32],
 ) {
-    for (j, sum) in sums.iter_mut().enumerate() {
+    // Positions do not depend on one another: some at a time, so that their sums stay in registers.
+    for (block, sums) in sums.chunks_mut(LANES).enumerate() {
+        let at = (at + block * LANES) * SIZE;
         for some in picks.chunks(GROUP) {
-            *sum += some.iter().fold(0.0, |total, pick| {
-                let value = &table[pick.start + (at + j) * SIZE..][..SIZE];
-                total + pick.weight * number(value)
-            });
+            let mut group = [0.0; LANES];
+            for pick in some {
+                let row = &table[pick.start + at..][..sums.len() * SIZE];
+                for (total, value) in group.iter_mut().zip(row.chunks_exact(SIZE)) {
+                    *total += pick.weight * number(value);
+                }
+            }
+            for (sum, total) in sums.iter_mut().zip(group) {
+                *sum += total;
+            }
         }
     }
 }
