@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 FOLDS, SEED = 5, 0
 # Gains below this many points, by the first embedder and the last, have no ratio.
-LEAST_GAIN = 0.25
+MIN_GAIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def row_of(name: str, n: str, gains: list[Array], prompts: Array) -> str:
         error = standard_error(difference, prompts)
         cells.append(f"{difference.mean():+.2f} ({error:.2f})")
         first, last = gains[0].mean(), gains[-1].mean()
-        some = max(first, last) >= LEAST_GAIN and last > 0
+        some = max(first, last) >= MIN_GAIN and last > 0
         cells.append(f"{100 * first / last:.0f}%" if some else "no gain")
     return f"| {name} | {n} | {' | '.join(cells)} |"
 
@@ -153,7 +153,7 @@ def main() -> None:
         "single model of the training part, five folds, the same ones for each embedder, with the "
         "standard error over prompts; of the difference it is paired by task. *Frontier*: over "
         "random mixes of two models at the router's cost, mean over all cost weights. A ratio "
-        f"stands where a gain is at least {LEAST_GAIN} points. `{command}`.",
+        f"stands where a gain is at least {MIN_GAIN} points. `{command}`.",
         "",
         f"| {' | '.join(columns)} |",
         f"| --- | --- |{' ---: |' * (len(columns) - 2)}",
