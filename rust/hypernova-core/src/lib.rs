@@ -1,7 +1,7 @@
 //! The core of hypernova: the artifact, exact search of the nearest centroid, and the rule
 //! that chooses a model.
 //!
-//! Not here: Python, text, embedders and training.
+//! Not here: Python, models that have to be run, and training.
 //!
 //! ```no_run
 //! use hypernova_core::{Artifact, RouteOptions};

@@ -1,4 +1,4 @@
-//! A decision allocates nothing.
+//! A decision allocates nothing, nor does the vector of a text.
 //!
 //! Not here: other tests, because the counting allocator replaces that of the whole binary.
 
@@ -187,4 +187,27 @@ fn the_counter_counts_an_allocation() {
     assert!(allocations(|| drop(artifact.rank(&in_row(0), &[], &options))) > 0);
     let refused = allocations(|| drop(artifact.decide(&[f32::NAN; 3], &options)));
     assert_eq!(refused, 0, "a refused vector is no allocation");
+}
+
+#[test]
+fn the_vector_of_a_text_allocates_nothing() {
+    let embedder = support::lookup_embedder(|settings| {
+        settings.reading.has_lead = true;
+        settings.lead_weight = 0.5;
+    });
+    let texts = [
+        "Sort the list of shops",
+        "Join two tables\nand count the rows",
+    ];
+    let mut vector = vec![0.0; embedder.dim()];
+    for text in texts {
+        embedder.embed(text, &mut vector).unwrap(); // buffers grow to the longest text
+    }
+    let counted = allocations(|| {
+        for text in texts {
+            embedder.embed(text, &mut vector).unwrap();
+        }
+        assert!(embedder.embed(" ", &mut vector).is_err());
+    });
+    assert_eq!(counted, 0);
 }

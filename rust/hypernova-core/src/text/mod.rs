@@ -1,7 +1,9 @@
 //! From a text to a vector without a neural network: read the text, cut it into word pieces, look
 //! their rows up in a table, and add them.
 //!
-//! Not here: the decision for the vector ([`crate::decide`]), and models that have to be run.
+//! [`embedder`] joins these steps, and [`route`] goes on to decisions.
+//!
+//! Not here: the decision for a vector ([`crate::decide`]), and models that have to be run.
 
 mod blank;
 mod courtesy;

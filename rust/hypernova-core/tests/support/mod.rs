@@ -17,7 +17,14 @@ macro_rules! with {
     (@ $field:ident, $value:expr) => { $value };
 }
 
+use std::path::Path;
+use std::sync::Arc;
+
 use hypernova_core::format::{Blending, Policy};
+use hypernova_core::text::ReadingRules;
+use hypernova_core::text::embedder::{EmbedderSettings, LookupEmbedder};
+use hypernova_core::text::table::LookupTable;
+use hypernova_core::text::word_piece::WordPieceTokenizer;
 use hypernova_core::{
     Artifact, ArtifactValues, Decision, Error, Group, GroupCorrection, GroupProfiles,
     LinearCorrection, Price, PromptLength, RankingEntry, Reason, RouteOptions, TokenProfiles,
@@ -418,4 +425,56 @@ pub fn priced(artifact: &Artifact) -> RouteOptions {
     let length = PromptLength::Chars(f64::MAX);
     options.length(length).expect("it is finite");
     options
+}
+
+/// A tokenizer of 38 words and the golden table of pairs, with the settings that a test changes.
+pub fn lookup_embedder(change: impl FnOnce(&mut EmbedderSettings)) -> LookupEmbedder {
+    let words = "sort the list of shops join two tables and count rows write a proof that is even";
+    let special = ["[CLS]", "[SEP]", "[UNK]"];
+    let vocab: serde_json::Map<_, _> = (special.into_iter().chain(words.split(' ')))
+        .enumerate()
+        .map(|(id, word)| (word.to_owned(), id.into()))
+        .collect();
+    let token = |id: usize| {
+        serde_json::json!({"id": id, "special": true, "content": special[id], "single_word": false,
+            "lstrip": false, "rstrip": false, "normalized": false})
+    };
+    let piece = |id: usize| serde_json::json!({"SpecialToken": {"id": special[id], "type_id": 0}});
+    let own =
+        |id: usize| serde_json::json!({"id": special[id], "ids": [id], "tokens": [special[id]]});
+    let text = serde_json::json!({"Sequence": {"id": "A", "type_id": 0}});
+    let file = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [token(0), token(1), token(2)],
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+            "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": [piece(0), text, piece(1)],
+            "pair": [], "special_tokens": {"[CLS]": own(0), "[SEP]": own(1)}},
+        "decoder": null,
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100, "vocab": vocab},
+    });
+    let tokenizer = WordPieceTokenizer::from_json(file.to_string().as_bytes()).unwrap();
+    let golden = "../../tests/golden/lookup/pairs.onnx";
+    let table = LookupTable::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(golden), None);
+    let table = table.unwrap().unwrap();
+    let mut settings = EmbedderSettings {
+        reading: ReadingRules {
+            head_chars: 1536,
+            tail_chars: 512,
+            lead_chars: 200,
+            has_lead: false,
+            skip_courtesy: false,
+        },
+        lead_weight: 0.0,
+        prompt: String::new(),
+        special_tokens: false,
+        max_tokens: None,
+        tail_tokens: 0,
+        dim: table.dim(),
+        normalize: true,
+    };
+    change(&mut settings);
+    LookupEmbedder::new(Arc::new(tokenizer.unwrap()), Arc::new(table), settings).unwrap()
 }

@@ -2,7 +2,7 @@
 //! `tokenizers`.
 //!
 //! Not here: any other tokenizer, which is left to that package, and what of a text is read
-//! ([`super::reading`]).
+//! ([`super::ReadingRules`]).
 //!
 //! - `json.rs`: reads a `tokenizer.json`, or leaves it to the package
 //! - `vocabulary.rs`: the words and their tokens
