@@ -5,9 +5,10 @@ Not here: metrics and spans; `hypernova.integrations` makes them of events.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from hypernova.forked import ForkSafeLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,7 +79,7 @@ class Observers:
     def __init__(self) -> None:
         self.on_decision: tuple[Callable[[DecisionEvent], None], ...] = ()
         self.on_reload: tuple[Callable[[ReloadEvent], None], ...] = ()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def add(
         self,

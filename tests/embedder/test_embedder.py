@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hypernova
 from hypernova.embedder import Embedder, bundled_embedders, find_bundled
 from hypernova.errors import EmbedderError, HypernovaError, NotFoundError, TextError
 from support.commands import run_python
@@ -133,6 +135,26 @@ def test_threads_do_not_change_the_vector(minilm: Embedder) -> None:
     assert two.embed_one(TEXTS[4]) @ minilm.embed_one(TEXTS[4]) > 0.99999
     with pytest.raises(ValueError, match="threads is 0, expected at least 1"):
         Embedder.load("minilm", threads=0)
+
+
+@pytest.mark.parametrize("runtime", ["core", "onnxruntime"])
+def test_threads_are_a_number_that_fits(runtime: Any) -> None:
+    with pytest.raises(ValueError, match="expected at least 1, below"):
+        Embedder.load("static", threads=2**70, runtime=runtime)
+    with pytest.raises(TypeError, match=r"threads is 1.5, expected an integer"):
+        Embedder.load("static", threads=1.5, runtime=runtime)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads is 0, expected at least 1"):
+        hypernova.Router.open(threads=0).route("Join two tables")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "embedder.json"])
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
+def test_a_pipe_is_no_file(tmp_path: Path, runtime: Any, name: str) -> None:
+    folder = shutil.copytree(bundled_embedders()["static"], tmp_path / "folder")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(EmbedderError, match=rf"{name}: cannot be read: It is a pipe"):
+        Embedder.load(folder, runtime=runtime)
 
 
 # --- texts -----------------------------------------------------------------------------------
@@ -574,6 +596,8 @@ def test_settings_that_are_no_object(broken: Path) -> None:
         ("special_tokens", "no", "true or false"),
         ("lead_chars", 0, "an integer from 1, below 2**31"),
         ("lead_chars", 200.0, "an integer from 1, below 2**31"),
+        ("name", "\ud800", "a string that is not empty"),
+        ("prompt", "\udfff", "a string that is not empty"),
         ("lead_weight", -0.5, "a number from 0 to 1000"),
         ("lead_weight", 1000.5, "a number from 0 to 1000"),
         ("lead_weight", float("nan"), "a number from 0 to 1000"),

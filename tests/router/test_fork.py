@@ -119,6 +119,44 @@ def work():
 
 
 @pytest.mark.slow
+def test_a_child_takes_what_a_thread_of_its_parent_was_busy_with(
+    python: str, artifact: Path
+) -> None:
+    program = f"""
+import hypernova, os, sys, threading
+def open_cached():
+    return hypernova.Router.open({str(artifact)!r}, cache=10)
+router, unloaded = open_cached(), open_cached()
+expected = router.route("Join two tables").model
+locks = (router._reload_lock, router._lock, router._observers._lock, router.embedder._lock,
+         unloaded._serving._lock)
+held, end = threading.Event(), threading.Event()
+def hold():
+    with locks[0], locks[1], locks[2], locks[3], locks[4]:
+        held.set()
+        end.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    assert router.route("Join two tables").model == expected
+    router.observe(print)()
+    router.reload()
+    router.close()
+    assert unloaded.route("Join two tables").model == expected
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+end.set()
+thread.join()
+print("done")"""
+    command = (python, "-W", "ignore::DeprecationWarning", "-c", program)
+    with started(*command, env=environment()) as process:
+        out, _ = process.communicate(timeout=HANGS_S)
+        assert (process.returncode, out) == (0, "done\n")
+
+
+@pytest.mark.slow
 def test_a_child_of_a_process_with_threads_routes_and_exits(python: str, artifact: Path) -> None:
     program = f"""
 import asyncio, hypernova, threading

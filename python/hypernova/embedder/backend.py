@@ -37,15 +37,18 @@ class LoadOptions(NamedTuple):
         """Refuse values that no embedder can be loaded with.
 
         Raises:
-            ValueError: ``threads`` is less than 1, or another value is unknown.
+            TypeError: ``threads`` is no integer.
+            ValueError: ``threads`` is out of range, or another value is unknown.
         """
         check_device(self.device)
         if self.runtime not in RUNTIMES:
             raise ValueError(
                 f"runtime is {self.runtime!r}, expected 'auto', 'core' or 'onnxruntime'"
             )
-        if self.threads < 1:
-            raise ValueError(f"threads is {self.threads}, expected at least 1")
+        if not hasattr(type(self.threads), "__index__"):
+            raise TypeError(f"threads is {self.threads!r}, expected an integer")
+        if not 1 <= self.threads < 2**31:
+            raise ValueError(f"threads is {self.threads}, expected at least 1, below 2**31")
         if self.mmap not in (True, False, "auto"):
             raise ValueError(f"mmap is {self.mmap!r}, expected 'auto', True or False")
 

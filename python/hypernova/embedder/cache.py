@@ -5,13 +5,13 @@ Not here: any way to make a vector; any embedder can be wrapped.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypernova.embedder.base import TextEmbedder
 from hypernova.embedder.shared_text import SkipSharedEmbedder
 from hypernova.embedder.text.checks import check_is_text
+from hypernova.forked import ForkSafeLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -73,7 +73,7 @@ class CachedEmbedder(TextEmbedder):
             raise TypeError(f"embedder is {type(embedder).__name__}, expected an open embedder")
         self._embedder = embedder
         self._size = size
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         # Bytes, which nobody can change; an array, even a read-only one, can be given another
         # shape or dtype by whoever holds it.
         self._kept: OrderedDict[str, bytes] = OrderedDict()

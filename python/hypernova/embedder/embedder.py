@@ -104,7 +104,8 @@ class Embedder(TextEmbedder):
             EmbedderError: A file is missing or malformed, or has another sha256 than
                 ``embedder.json`` says, or the model has other inputs or outputs; or ``runtime``
                 is ``"core"``, and the core does not know the model or the tokenizer.
-            ValueError: ``threads`` is less than 1, or another argument is unknown.
+            TypeError: ``threads`` is no integer.
+            ValueError: ``threads`` is out of range, or another argument is unknown.
             MissingExtraError: ``device`` is ``"cuda"``, and the installed onnxruntime has none.
             DeviceError: ``device`` is ``"cuda"``, and CUDA does not start, or ``runtime`` is
                 ``"core"``.
@@ -129,6 +130,7 @@ class Embedder(TextEmbedder):
         Where the identity states no arithmetic, either runtime will do: `docs/embedders.md` says
         why. Where it states one, the core is the one that has it.
         """
+        options.check()
         needed = options if files.arithmetic is None else options._replace(runtime="core")
         return cls(files, _open_backend(files.folder, files.settings, needed), options)
 

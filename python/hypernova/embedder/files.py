@@ -5,7 +5,9 @@ Not here: what runs the model (see ``lookup`` and ``onnx``), and texts (see ``em
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -22,8 +24,16 @@ ARITHMETIC: Final = LookupEmbedder.ARITHMETIC
 BUNDLED_FOLDER = Path(__file__).parents[1] / "bundled"
 
 _Rule = tuple[str, Callable[[Any], bool]]  # the rule of a field in words, and its check
+
+
+def _is_unicode(text: str) -> bool:
+    # JSON can write half of a surrogate pair, and no fingerprint can be taken of it.
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 _FLAG: _Rule = ("true or false", lambda v: isinstance(v, bool))
-_TEXT: _Rule = ("a string", lambda v: isinstance(v, str))
+_TEXT: _Rule = ("a string", lambda v: isinstance(v, str) and _is_unicode(v))
+_SOME_TEXT: _Rule = ("a string that is not empty", lambda v: _TEXT[1](v) and v != "")
 _COUNT: _Rule = ("an integer from 1, below 2**31", lambda v: type(v) is int and 1 <= v < 2**31)
 _SHA256: _Rule = (
     "64 hex digits",
@@ -31,7 +41,7 @@ _SHA256: _Rule = (
 )
 IDENTITY: dict[str, _Rule] = {
     "format": (f"the integer {FORMAT}", lambda v: type(v) is int and v == FORMAT),
-    "name": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    "name": _SOME_TEXT,
     "dim": _COUNT,
     "model_sha256": _SHA256,
     "tokenizer_sha256": _SHA256,
@@ -52,7 +62,7 @@ IDENTITY: dict[str, _Rule] = {
 _OPTIONAL: dict[str, _Rule] = {
     # Number of tokens of max_tokens that come from the end of a longer text; without it, none.
     "tail_tokens": _COUNT,
-    "prompt": ("a string that is not empty", lambda v: isinstance(v, str) and v != ""),
+    "prompt": _SOME_TEXT,
     # Number of the rule by which parts of a text that say nothing of its task are left out; without
     # it, or with 0, none are. A rule that leaves out others gets the next number.
     "skip_courtesy": ("0 or 1", lambda v: type(v) is int and v in (0, 1)),
@@ -217,9 +227,22 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
 def _read(folder: Path, name: str) -> bytes:
     try:
+        file_state(folder / name)
         return (folder / name).read_bytes()
     except OSError as error:
         raise unreadable(folder, name, error) from error
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return place, size and times of a file, which change when it is replaced or written.
+
+    Raises:
+        OSError: There is no such file, or it is a pipe, which may never end.
+    """
+    found = path.stat()
+    if stat.S_ISFIFO(found.st_mode):
+        raise OSError(errno.EINVAL, "It is a pipe; expected a file")
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def unreadable(folder: Path, name: str, error: OSError) -> EmbedderError:

@@ -12,7 +12,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from hypernova.embedder.files import compare_sha256, sha256_of, unreadable
+from hypernova.embedder.files import compare_sha256, file_state, sha256_of, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -104,12 +104,6 @@ def remember(path: Path, state: tuple[int, ...], sha256: str) -> None:
     if len(_hashed) >= _MAX_FILES:
         _hashed.clear()
     _hashed[state] = sha256
-
-
-def file_state(path: Path) -> tuple[int, ...]:
-    """Return place, size and times of a file, which change when it is replaced or written."""
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _hash(path: Path) -> str:

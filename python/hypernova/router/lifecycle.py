@@ -6,7 +6,6 @@ Not here: decisions (see ``router``), and one artifact with its embedder (see ``
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hypernova._core import Artifact
 from hypernova.errors import HypernovaError, NovelPromptError, PolicyError, UnpicklingError
 from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
+from hypernova.forked import ForkSafeLock
 from hypernova.router.pickling import shared_serving, subclass_attributes
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class RouterLifecycle:
     def _begin(self, serving: Serving, given: TextEmbedder | None) -> None:
         """Set every attribute; each is either in `__getstate__` or begins anew in a copy."""
         self._given = given
-        self._reload_lock = threading.Lock()  # one reload at a time; held while files are read
-        self._lock = threading.Lock()  # guards `_pool`; held briefly, so safe on an event loop
+        self._reload_lock = ForkSafeLock()  # one reload at a time; held while files are read
+        self._lock = ForkSafeLock()  # guards `_pool`; held briefly, so safe on an event loop
         self._watch: Watch | None = None
         # Threads of `aroute`, with the id of their process: a fork leaves them behind.
         self._pool: tuple[int, ThreadPoolExecutor] | None = None

@@ -5,7 +5,6 @@ Not here: the change to another artifact (see ``Router.reload``).
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Literal
 
 from hypernova.embedder.resolve import (
@@ -16,6 +15,7 @@ from hypernova.embedder.resolve import (
     match_embedder,
 )
 from hypernova.errors import EmbedderMismatchError
+from hypernova.forked import ForkSafeLock
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact, LookupEmbedder
@@ -64,7 +64,7 @@ class Serving:
         self.mmap: bool | Literal["auto"] = mmap
         self.lookup: LookupEmbedder | None = None
         self.is_quick = False
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._embedder: TextEmbedder | None = None
         if embedder is not None:
             self._take(self._cached(match_embedder(artifact.embedder, embedder)))

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hypernova._core import LookupTable, WordPieceTokenizer
-from hypernova.embedder.files import MODEL, TOKENIZER, read_checked, sha256_of
-from hypernova.embedder.loaded import LoadedCache, check_file, file_state, remember
+from hypernova.embedder.files import MODEL, TOKENIZER, file_state, read_checked, sha256_of
+from hypernova.embedder.loaded import LoadedCache, check_file, remember
 from hypernova.errors import EmbedderError
 
 if TYPE_CHECKING:
