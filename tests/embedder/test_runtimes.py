@@ -398,5 +398,5 @@ def test_a_tokenizer_that_cannot_read_a_text_is_named(tmp_path: Path) -> None:
     (folder / "embedder.json").write_text(json.dumps(described))
     embedder = Embedder.load(folder)
     assert embedder.runtime == "onnxruntime"
-    with pytest.raises(EmbedderError, match="the tokenizer of 'static' fails: .*; export"):
+    with pytest.raises(EmbedderError, match=r"the tokenizer of 'static' fails: .*; export"):
         embedder.embed_one("\U00012345")
