@@ -91,6 +91,17 @@ def test_bad_input_has_the_same_answer(what: str, many: bool) -> None:
         assert vector == expected
 
 
+@pytest.mark.parametrize(
+    "texts", [{"a"}, {"a": 1}, (text for text in ["a"]), 5, None], ids=lambda x: type(x).__name__
+)
+@pytest.mark.parametrize("runtime", ["core", "onnxruntime"])
+def test_texts_without_an_order_are_refused(runtime: str, texts: Any) -> None:
+    embedder = Embedder.load("static", runtime=runtime)  # type: ignore[arg-type]
+    for call in (embedder.embed, hypernova.Router.open(embedder=embedder).route_many):
+        with pytest.raises(TypeError, match=f"texts is {type(texts).__name__}, expected a list"):
+            call(texts)
+
+
 def test_prompts_have_the_same_vectors_and_keys() -> None:
     np.testing.assert_allclose(CORE.embed(PROMPTS), ORT.embed(PROMPTS), rtol=0, atol=1e-6)
     assert [CORE.key_of(text) for text in PROMPTS] == [ORT.key_of(text) for text in PROMPTS]
@@ -372,3 +383,20 @@ assert {"numpy", "onnxruntime", "tokenizers"} & set(sys.modules) == {"numpy"}
 
 def test_routing_text_loads_none_of_the_libraries() -> None:
     run_python("-c", FRESH, code=0)
+
+
+def test_a_tokenizer_that_cannot_read_a_text_is_named(tmp_path: Path) -> None:
+    folder = shutil.copytree(bundled_embedders()["static"], tmp_path / "static")
+    tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
+    # The package finds no token for an unknown word, and the core leaves such a tokenizer to it.
+    tokenizer["model"]["unk_token"] = "[GONE]"
+    tokenizer["normalizer"] = None
+    data = json.dumps(tokenizer).encode()
+    (folder / "tokenizer.json").write_bytes(data)
+    described = json.loads((folder / "embedder.json").read_bytes())
+    described["tokenizer_sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "embedder.json").write_text(json.dumps(described))
+    embedder = Embedder.load(folder)
+    assert embedder.runtime == "onnxruntime"
+    with pytest.raises(EmbedderError, match=r"the tokenizer of 'static' fails: .*; export"):
+        embedder.embed_one("\U00012345")

@@ -36,6 +36,14 @@ def router() -> hypernova.Router:
     return hypernova.Router.open()
 
 
+@pytest.mark.parametrize(
+    ("threads", "kind"), [(0, ValueError), (2**70, ValueError), (1.5, TypeError), ("2", TypeError)]
+)
+def test_threads_are_checked_when_a_router_is_made(threads, kind) -> None:
+    with pytest.raises(kind, match="threads is"):
+        hypernova.Router.open(threads=threads)
+
+
 class TestRoute:
     def test_a_decision_holds_model_ranking_and_reason(self, router) -> None:
         decision = router.route(TEXTS[1])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from hypernova.embedder.text.checks import check_has_text
+from hypernova.embedder.text.checks import check_has_text, check_is_sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -84,13 +84,12 @@ class TextEmbedder(ABC):
             of length 1 and, up to float rounding, the same as from ``embed_one``.
 
         Raises:
-            TypeError: ``texts`` is one str, or one of the texts is not a str.
+            TypeError: ``texts`` is one str or no sequence, or one of the texts is not a str.
             TextError: A text is empty, only blanks, or holds no token; the message has its
                 index.
             EmbedderError: A vector has a wrong shape or no direction.
         """
-        if isinstance(texts, str):
-            raise TypeError("texts is a str, expected a sequence of str; use embed_one")
+        check_is_sequence(texts, "embed_one")
         return self._embed_indexed(texts, range(len(texts)), progress)
 
     @abstractmethod

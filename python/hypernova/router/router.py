@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.resolve import open_embedder
+from hypernova.embedder.text.checks import check_is_sequence
 from hypernova.errors import PolicyError
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
@@ -69,7 +70,9 @@ class Router(RouterLifecycle):
             raised when the embedder is loaded.
         DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
         ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
-            whole number from 1, or given for an embedder that has a cache.
+            whole number from 1, or given for an embedder that has a cache; or ``threads`` is less
+            than 1.
+        TypeError: ``threads`` is no whole number.
 
     Example:
         >>> import hypernova
@@ -291,7 +294,7 @@ class Router(RouterLifecycle):
             The decisions, in the order of ``texts``.
 
         Raises:
-            TypeError: ``texts`` is one str.
+            TypeError: ``texts`` is one str, or no sequence.
             TextError: A text is empty; the message has its index.
             MissingExtraError: ``progress``, and the extra ``train`` is not installed.
             UnknownModelError: As in `route`, like all that follows.
@@ -302,8 +305,7 @@ class Router(RouterLifecycle):
             >>> len(router.route_many(["Fix the race in the scheduler", "Sort a list"]))
             2
         """
-        if isinstance(texts, str):
-            raise TypeError("texts is one str; pass a list of them, or call route")
+        check_is_sequence(texts, "route")
         if not len(texts):
             return []
         serving = self._serving

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from hypernova.embedder.backend import LoadOptions
 from hypernova.embedder.resolve import (
     check_bundled_for,
     embedder_label,
@@ -39,7 +40,9 @@ class Serving:
         is_quick: Whether a text is embedded in microseconds, by the core.
 
     Raises:
-        ValueError: ``cache`` is no whole number from 1.
+        ValueError: ``cache`` is no whole number from 1, or ``threads``, ``device`` or ``mmap``
+            is unknown.
+        TypeError: ``threads`` is no whole number.
         EmbedderMismatchError: The embedder is not the artifact's.
     """
 
@@ -57,6 +60,7 @@ class Serving:
             from hypernova.embedder.cache import check_size
 
             check_size(cache)
+        LoadOptions(threads, device, mmap=mmap).check()
         self.artifact = artifact
         self.threads = threads
         self.device: Device = device

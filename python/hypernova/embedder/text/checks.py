@@ -5,6 +5,7 @@ Not here: texts without a token (see ``tokenizer``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hypernova._core import is_blank
@@ -26,6 +27,23 @@ def check_is_text(text: object, index: int | None) -> None:
     """
     if not isinstance(text, str):
         raise TypeError(f"{text_label(index)} is {type(text).__name__}, expected str")
+
+
+def check_is_sequence(texts: object, instead: str) -> None:
+    """Refuse a value that is no sequence: in a set or a dict, texts have no place.
+
+    Args:
+        texts: The value.
+        instead: What takes one text, for the message.
+
+    Raises:
+        TypeError: ``texts`` is a str, or not a sequence.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"texts is a str, expected a sequence of str; use {instead}")
+    in_order = hasattr(texts, "__getitem__") and hasattr(texts, "__len__")
+    if not in_order or isinstance(texts, Mapping):
+        raise TypeError(f"texts is {type(texts).__name__}, expected a list or tuple of str")
 
 
 def check_has_text(text: object, index: int | None) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova._core import ReadingRules, cut, cut_spans, kept_spans, visible_span
+from hypernova.embedder.files import first_line
 from hypernova.embedder.text.checks import check_is_text, empty_error, text_label
 from hypernova.embedder.text.spans import merge_spans, token_spans, uncut_spans
-from hypernova.errors import TextError
+from hypernova.errors import EmbedderError, TextError
 
 if TYPE_CHECKING:
     from hypernova._core import WordPieceTokenizer
@@ -141,14 +142,23 @@ class PromptTokenizer:
         # One text at a time: the tokenizer's own batches start threads on every core, which a
         # server that forks or pins its workers does not want.
         whole = self._prompt + text
-        encoding = self._tokenizer.encode(whole, add_special_tokens=special)
+        encoding = self._tokens_of(whole, special)
         if self._limit is not None and encoding.special_tokens_mask.count(0) > self._limit:
             # Not every tokenizer drops blanks: around a text they leave no room for the text.
             start, stop = visible_span(text)
             if stop - start < len(text):
                 stripped = self._prompt + text[start:stop]
-                return stripped, self._tokenizer.encode(stripped, add_special_tokens=special)
+                return stripped, self._tokens_of(stripped, special)
         return whole, encoding
+
+    def _tokens_of(self, text: str, special: bool) -> Any:
+        try:
+            return self._tokenizer.encode(text, add_special_tokens=special)
+        except Exception as error:  # the library has no kind of its own
+            raise EmbedderError(
+                f"the tokenizer of {self._name!r} fails: {first_line(error)}; export the embedder "
+                "again"
+            ) from error
 
     def _encoded_spans(self, text: str) -> list[Span]:
         """Return the spans of a cut text, or of a lead, that `_encode` depends on."""
