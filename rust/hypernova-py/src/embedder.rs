@@ -431,7 +431,7 @@ fn decide(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Decision> {
     let options = artifact.options("LookupEmbedder.route", options)?;
-    artifact.decide_owned(py, vector, options)
+    artifact.decide_owned(py, vector.into(), options)
 }
 
 /// The number of a text in messages.
