@@ -710,7 +710,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.slow
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(data=mutated())
 def test_random_faults_never_crash(data: bytes) -> None:
     """Whatever stands in a file, it parses or raises, and both readers agree."""

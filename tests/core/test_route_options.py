@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import inspect
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ PACKAGE = Path(hypernova.__file__).parent
 OPTIONS = list(RouteOptions.__annotations__)
 UNPACKED = "Unpack[RouteOptions]"
 OF_A_BATCH = "Unpack[BatchRouteOptions]"
-BUNDLED = Router.open().artifact
+ROUTER = Router.open()
+BUNDLED = ROUTER.artifact
 
 
 def keyword_arguments(path: Path) -> dict[str, str]:
@@ -59,11 +61,15 @@ def test_the_signature_of_decide_spells_them_out() -> None:
 
 
 @pytest.mark.parametrize("name", [*OPTIONS, "cost"])
-def test_each_other_method_of_an_artifact_takes_them_and_no_others(name: str) -> None:
+def test_each_other_method_of_the_core_takes_them_and_no_others(name: str) -> None:
+    lookup = ROUTER.embedder._lookup()
     calls = {
-        "decide_many": lambda **options: BUNDLED.decide_many(BUNDLED.centroids, **options),
-        "explain": lambda **options: BUNDLED.explain(BUNDLED.centroids[0], **options),
-        "rank_unread": BUNDLED.rank_unread,
+        "Artifact.decide_many": partial(BUNDLED.decide_many, BUNDLED.centroids),
+        "Artifact.explain": partial(BUNDLED.explain, BUNDLED.centroids[0]),
+        "Artifact.rank_unread": BUNDLED.rank_unread,
+        "LookupEmbedder.route": partial(lookup.route, BUNDLED, "One"),
+        "LookupEmbedder.route_turns": partial(lookup.route_turns, BUNDLED, "One", "two"),
+        "LookupEmbedder.route_many": partial(lookup.route_many, BUNDLED, ["One", "two"]),
     }
     for method, call in calls.items():
         if name in OPTIONS:
@@ -73,14 +79,15 @@ def test_each_other_method_of_an_artifact_takes_them_and_no_others(name: str) ->
         else:
             with pytest.raises(TypeError) as caught:
                 call(**{name: None})
-            words = f"Artifact.{method}() got an unexpected keyword argument {name!r}"
+            words = f"{method}() got an unexpected keyword argument {name!r}"
             assert str(caught.value) == words
 
 
 def test_the_stub_and_the_router_refer_to_them() -> None:
     stub = keyword_arguments(PACKAGE / "_core.pyi")
-    single = dict.fromkeys(("decide", "explain", "rank_unread"), UNPACKED)
-    assert stub == {**single, "decide_many": OF_A_BATCH}
+    of_one = ("decide", "explain", "rank_unread", "route", "route_turns")
+    of_many = ("decide_many", "route_many")
+    assert stub == dict.fromkeys(of_one, UNPACKED) | dict.fromkeys(of_many, OF_A_BATCH)
     router = keyword_arguments(PACKAGE / "router" / "router.py")
     methods = dict.fromkeys(("route", "aroute", "explain", "decide"), UNPACKED)
     methods |= dict.fromkeys(("route_many", "decide_many"), OF_A_BATCH)

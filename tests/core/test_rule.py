@@ -32,7 +32,7 @@ def both(arguments: dict[str, Any]) -> tuple[Artifact, ReferenceArtifact]:
 
 
 @pytest.mark.slow
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(question=questions())
 def test_decisions_and_rankings_are_those_of_the_rule(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]],
@@ -159,7 +159,7 @@ def test_facts_row_by_row_are_those_of_single_decisions(
         assert decision_values(artifact.decide(query, **row)) == decision_values(right)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(question=questions(min_success=0.0, max_cost_usd=None), data=st.data())
 def test_pickles_and_explanations_know_the_facts(
     question: tuple[dict[str, Any], np.ndarray, dict[str, Any]], data: st.DataObject

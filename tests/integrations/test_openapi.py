@@ -21,7 +21,7 @@ from support.server import serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLES_EACH = 60
+EXAMPLES_EACH = 40
 TOKEN = "s3cret"
 GUARDED = {"authorization": f"Bearer {TOKEN}"}
 # Whether a text holds a token, or a name is one of the artifact's, no schema says. And its

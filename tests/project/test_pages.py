@@ -222,8 +222,11 @@ def run(language: str, block: str, folder: Path) -> str:
     return done.stdout
 
 
-def run_page(page: str, folder: Path) -> None:
-    """Run the blocks of a page from top to bottom, and compare the output where it is shown."""
+def run_page(page: str, folder: Path, *skipped: str) -> None:
+    """Run the blocks of a page from top to bottom, and compare the output where it is shown.
+
+    Lines of a shell that begin with one of ``skipped`` are left out.
+    """
     (folder / "examples").symlink_to(ROOT / "examples")
     printed, port = "", 0
     with ExitStack() as servers:
@@ -235,7 +238,7 @@ def run_page(page: str, folder: Path) -> None:
                 (arguments,) = commands(block.replace("--port 8484", ""))
                 port = servers.enter_context(serving(*arguments[1:])).port
             elif language in ("sh", "python"):
-                lines = [x for x in block.splitlines() if not x.startswith("pip ")]
+                lines = [x for x in block.splitlines() if not x.startswith(("pip ", *skipped))]
                 printed = run(language, "\n".join(lines), folder)
 
 
@@ -250,4 +253,6 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """FIELD 13."""
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
-    run_page("README.md", tmp_path)
+    evaluate = "hypernova evaluate examples/simulated.jsonl --repeats 2"
+    assert evaluate in text_of("docs/tutorial.md"), "else it is not run at all"
+    run_page("README.md", tmp_path, evaluate)

@@ -324,14 +324,14 @@ class TestCommand:
     def test_writes_a_record_and_all_digits_beside_it(self, table, tmp_path) -> None:
         table.save(tmp_path / "made.jsonl")
         done = self.run(
-            tmp_path / "made.jsonl", "--folds", 3, "--repeats", 9, "--repeats", "made=1",
+            tmp_path / "made.jsonl", "--folds", 2, "--repeats", 9, "--repeats", "made=1",
             "--jobs", 2, "--record", tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         (record,) = tmp_path.glob("*-quality.md")
         text = record.read_text(encoding="utf-8")
         assert str(tmp_path) not in text
-        assert "3 folds, dealt once, seed 0" in text
+        assert "2 folds, dealt once, seed 0" in text
         with record.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
         assert [line["router"] for line in lines] == [

@@ -52,7 +52,7 @@ def test_routers_of_one_embedder_share_its_tables(tmp_path: Path) -> None:
     decided = [router.route(TEXT).to_dict() for router in routers]
     first, second = (router.embedder._backend for router in routers)
     assert first is not second
-    assert [a is b for a, b in zip(first._shared, second._shared, strict=True)] == [True, True]
+    assert [a is b for a, b in zip(first._loaded, second._loaded, strict=True)] == [True, True]
     of_calls = ("id", "seed")  # every decision has its own
     first_decided, second_decided = (
         {key: value for key, value in one.items() if key not in of_calls} for one in decided

@@ -217,7 +217,8 @@ impl LookupEmbedder {
     ) -> PyResult<Decision> {
         let text = batch::read(text, self.rules(), None)?;
         let vector = self.vector(py, &text)?;
-        decide(py, artifact, vector, options)
+        let options = artifact.options("LookupEmbedder.route", options)?;
+        artifact.decide_owned(py, vector.into(), options)
     }
 
     /// Decide for a conversation, by the vector of `embed_turns`.
@@ -241,7 +242,8 @@ impl LookupEmbedder {
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Decision> {
         let vector = self.vector_of_turns(py, first, last)?;
-        decide(py, artifact, vector, options)
+        let options = artifact.options("LookupEmbedder.route_turns", options)?;
+        artifact.decide_owned(py, vector.into(), options)
     }
 
     /// Decide for each of many texts.
@@ -421,17 +423,6 @@ impl LookupEmbedder {
             _ => errors::EmbedderError::new_err(format!("{}: no row for a token", of_model())),
         }
     }
-}
-
-/// Decide for a vector that was just made.
-fn decide(
-    py: Python<'_>,
-    artifact: &Artifact,
-    vector: Vec<f32>,
-    options: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Decision> {
-    let options = artifact.options("LookupEmbedder.route", options)?;
-    artifact.decide_owned(py, vector.into(), options)
 }
 
 /// The number of a text in messages.

@@ -14,7 +14,6 @@ use serde_core::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Unexpect
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::WordPieceTokenizer;
 use super::added::{self, AddedTokens};
 use super::vocabulary::Vocabulary;
 use super::words::{Normalizer, Words};
@@ -29,8 +28,19 @@ const MAX_PART: usize = 1 << 20;
 /// Characters of an error: it may quote a text of the file.
 const MAX_DETAIL: usize = 200;
 
+/// What a file holds.
+pub(super) struct Contents {
+    pub(super) words: Words,
+    pub(super) added: AddedTokens,
+    /// Number of words and added tokens.
+    pub(super) vocabulary: usize,
+    pub(super) max_token: Option<u32>,
+    /// Special tokens before and after a text.
+    pub(super) special: (Vec<u32>, Vec<u32>),
+}
+
 /// Read a file; `None` for a tokenizer of another kind.
-pub(super) fn read(bytes: &[u8]) -> Result<Option<WordPieceTokenizer>, Error> {
+pub(super) fn read(bytes: &[u8]) -> Result<Option<Contents>, Error> {
     let refuse = |error: serde_json::Error| {
         let (message, line, column) = (error.to_string(), error.line(), error.column());
         let is_short = message.len() <= MAX_DETAIL;
@@ -48,7 +58,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<WordPieceTokenizer>, Error> {
         .deserialize_any(FileSeed { bytes: bytes.len() })
         .map_err(refuse)?;
     json.end().map_err(refuse)?;
-    Ok(file.and_then(File::tokenizer))
+    Ok(file.and_then(File::contents))
 }
 
 /// The parts of a file, as they stand in it; the model is read already.
@@ -88,8 +98,8 @@ impl File<'_> {
         serde_json::from_str(raw?).ok()
     }
 
-    /// The tokenizer, unless it is of another kind.
-    fn tokenizer(self) -> Option<WordPieceTokenizer> {
+    /// What it holds, unless its tokenizer is of another kind.
+    fn contents(self) -> Option<Contents> {
         let normalizer = normalizer(&self.part("normalizer")?)?;
         let truncation = self.part("truncation")?;
         if self.part("version")? != "1.0"
@@ -108,7 +118,7 @@ impl File<'_> {
         let new = added
             .iter()
             .filter(|(text, _)| model.vocabulary.get(text).is_none());
-        Some(WordPieceTokenizer {
+        Some(Contents {
             vocabulary: model.vocabulary.len() + new.count(),
             max_token,
             special,

@@ -61,7 +61,14 @@ impl WordPieceTokenizer {
     /// [`Error::Tokenizer`] if the bytes are no JSON, or the ids of the vocabulary are no token
     /// ids.
     pub fn from_json(bytes: &[u8]) -> Result<Option<Self>, Error> {
-        json::read(bytes)
+        let of_contents = |contents: json::Contents| Self {
+            words: contents.words,
+            added: contents.added,
+            vocabulary: contents.vocabulary,
+            max_token: contents.max_token,
+            special: contents.special,
+        };
+        Ok(json::read(bytes)?.map(of_contents))
     }
 
     /// Number of words and added tokens.
