@@ -118,6 +118,7 @@ struct Piece {
     /// The models whose success was computed, a bit for each.
     known: u32,
     success: [f64; PIECE],
+    /// 0 where the policy's guard does not count them.
     gain_error: [f64; PIECE],
     /// The caller's price if given, NaN where unknown; not read unless the options need costs.
     cost: [f64; PIECE],
@@ -261,7 +262,10 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         (self.piece.from, self.piece.known) = (from, 0);
         let count = self.count();
         let (estimates, options) = (self.estimates, self.options);
-        estimates.gain_errors(from, &mut self.piece.gain_error[..count]);
+        // Times 0 they would add 0: they are finite, as the format demands.
+        if self.guard_z != 0.0 {
+            estimates.gain_errors(from, &mut self.piece.gain_error[..count]);
+        }
         if options.cost_weight != 0.0 || options.max_cost_usd.is_some() {
             estimates.costs(from, &mut self.piece.cost[..count]);
             if let Some(prices) = &options.prices {

@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::array::{Fresh, Matrix, numbers, vector_f32};
+use crate::array::{Fresh, Matrix, Vector, numbers, vector_f32};
 use crate::convert::{self, Mmap, Reduced, reduced};
 use crate::decision::{Decision, RankingEntry};
 use crate::decisions::Decisions;
@@ -101,7 +101,7 @@ impl Artifact {
     pub(crate) fn decide_owned(
         &self,
         py: Python<'_>,
-        vector: Vec<f32>,
+        vector: Vector,
         options: Arc<core::RouteOptions>,
     ) -> PyResult<Decision> {
         // To release the GIL and take it back costs about as much as a small search.

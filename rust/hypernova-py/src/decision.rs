@@ -8,6 +8,7 @@ use hypernova_core as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use crate::array::Vector;
 use crate::convert::{Reduced, reduced};
 use crate::errors::raise;
 use crate::options;
@@ -68,7 +69,7 @@ enum Kind {
         decided: core::Decision,
         options: Arc<core::RouteOptions>,
         /// The prompt's; empty unless the ranking needs it.
-        vector: Box<[f32]>,
+        vector: Vector,
     },
     /// Out of a pickle, which holds it.
     Detached(Box<core::DetachedDecision>),
@@ -79,14 +80,19 @@ impl Decision {
         artifact: &Arc<core::Artifact>,
         decided: core::Decision,
         options: Arc<core::RouteOptions>,
-        vector: Vec<f32>,
+        vector: impl Into<Vector>,
     ) -> Self {
+        let vector = if artifact.ranks_by_vector() {
+            vector.into()
+        } else {
+            Vec::new().into()
+        };
         Self {
             kind: Kind::Attached {
                 artifact: Arc::clone(artifact),
                 decided,
                 options,
-                vector: kept(artifact, vector).into(),
+                vector,
             },
             cluster: decided.cluster,
             distance: decided.distance,

@@ -218,7 +218,7 @@ impl LookupEmbedder {
         let text = batch::read(text, self.rules(), None)?;
         let vector = self.vector(py, &text)?;
         let options = artifact.options("LookupEmbedder.route", options)?;
-        artifact.decide_owned(py, vector, options)
+        artifact.decide_owned(py, vector.into(), options)
     }
 
     /// Decide for a conversation, by the vector of `embed_turns`.
@@ -243,7 +243,7 @@ impl LookupEmbedder {
     ) -> PyResult<Decision> {
         let vector = self.vector_of_turns(py, first, last)?;
         let options = artifact.options("LookupEmbedder.route_turns", options)?;
-        artifact.decide_owned(py, vector, options)
+        artifact.decide_owned(py, vector.into(), options)
     }
 
     /// Decide for each of many texts.

@@ -89,8 +89,6 @@ pub(super) fn limit_of_lowest(bounds: &[f32], count: usize) -> f32 {
 
 /// For each sixteen of the bounds, whose number is a multiple, a bit for each that is not above
 /// `limit`, so that its row is not ruled out; also where either is NaN.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn not_above<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
     let mut masks = [0; N];
     for (mask, block) in masks.iter_mut().zip(bounds.as_chunks::<LANES>().0) {

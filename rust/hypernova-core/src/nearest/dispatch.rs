@@ -64,11 +64,6 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn not_above<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
-                bounds::not_above(bounds, limit)
-            }
-
-            #[target_feature(enable = $features)]
             pub(super) fn lower_bounds(inputs: BoundInputs<'_>, dots: &[i32], bounds: &mut [f32]) {
                 bounds::lower_bounds(inputs, dots, bounds);
             }
@@ -161,7 +156,15 @@ pub(super) fn limit_of_lowest(level: SimdLevel, bounds: &[f32], count: usize) ->
 
 /// As [`bounds::not_above`].
 pub(super) fn not_above<const N: usize>(level: SimdLevel, bounds: &[f32], limit: f32) -> [u16; N] {
-    by_level!(level, bounds::not_above(bounds, limit))
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2(cpu) => x86_64::not_above_avx2(cpu, bounds, limit),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512(cpu) => x86_64::not_above_avx512(cpu, bounds, limit),
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx512Vnni(cpu) => x86_64::not_above_avx512(cpu.into(), bounds, limit),
+        _ => bounds::not_above(bounds, limit),
+    }
 }
 
 /// As [`bounds::lower_bounds`].
@@ -378,6 +381,11 @@ mod tests {
         }
     }
 
+    /// Values of bounds and of their limits.
+    fn bound() -> impl Strategy<Value = f32> {
+        prop_oneof![4 => value(), 1 => Just(f32::NAN), 1 => Just(f32::INFINITY)]
+    }
+
     /// Bits, those of all NaNs the same.
     fn bits(value: f32) -> u32 {
         if value.is_nan() { f32::NAN } else { value }.to_bits()
@@ -417,6 +425,26 @@ mod tests {
                 for (&index, product) in indices.iter().zip(some) {
                     prop_assert_eq!(bits(product), expected[index as usize], "{:?}", level);
                 }
+            }
+        }
+
+        #[test]
+        fn masks_are_the_same_at_every_level(
+            bounds in prop::collection::vec(bound(), 48),
+            limit in bound(),
+            blocks in 0_usize..=3,
+            at in 0_usize..48,
+            is_equal in any::<bool>(),
+        ) {
+            let limit = if is_equal { bounds[at] } else { limit };
+            let bounds = &bounds[..blocks * LANES];
+            let mut expected = [0_u16; 3];
+            for (i, &bound) in bounds.iter().enumerate() {
+                let is_left = bound.is_nan() || limit.is_nan() || bound <= limit;
+                expected[i / LANES] |= u16::from(is_left) << (i % LANES);
+            }
+            for level in SimdLevel::available() {
+                prop_assert_eq!(not_above::<3>(level, bounds, limit), expected, "{:?}", level);
             }
         }
 

@@ -11,11 +11,12 @@
 )]
 
 use std::arch::x86_64::{
-    __m256, __m512, _mm_add_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_setzero_ps, _mm_shuffle_ps,
-    _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128, _mm256_extractf128_ps,
-    _mm256_loadu_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm256_sub_ps, _mm512_add_ps,
-    _mm512_castps_pd, _mm512_castps512_ps256, _mm512_extractf64x4_pd, _mm512_loadu_ps,
-    _mm512_mul_ps, _mm512_setzero_ps, _mm512_sub_ps,
+    __m256, __m512, _CMP_NGT_UQ, _mm_add_ps, _mm_movehl_ps, _mm_movelh_ps, _mm_setzero_ps,
+    _mm_shuffle_ps, _mm_storeu_ps, _mm256_add_ps, _mm256_castpd_ps, _mm256_castps256_ps128,
+    _mm256_cmp_ps, _mm256_extractf128_ps, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_mul_ps,
+    _mm256_set1_ps, _mm256_setzero_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_extractf64x4_pd, _mm512_loadu_ps,
+    _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
 use super::{Products, blocks, offer_all, padded_tail, rising, rows_at, split_rows};
@@ -154,6 +155,31 @@ fn offer_avx512<K: Collector, const N: usize, const PRODUCT: bool>(
         halves[i] = _mm256_add_ps(low, _mm256_castpd_ps(high)); // width 8
     }
     offer_all(indices, &sums(halves), collector);
+}
+
+/// As [`bounds::not_above`](crate::nearest::bounds::not_above): a comparison gives the bits, where
+/// the compiler made them one by one.
+#[target_feature(enable = "avx2")]
+fn masks_avx2<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
+    let limit = _mm256_set1_ps(limit);
+    let bits = |half| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NGT_UQ>(half, limit));
+    let mut masks = [0; N];
+    for (mask, block) in masks.iter_mut().zip(bounds.as_chunks::<LANES>().0) {
+        let (low, high) = load_256(block);
+        *mask = (bits(low) | bits(high) << 8).cast_unsigned() as u16;
+    }
+    masks
+}
+
+/// As [`masks_avx2`], with AVX-512F.
+#[target_feature(enable = "avx512f")]
+fn masks_avx512<const N: usize>(bounds: &[f32], limit: f32) -> [u16; N] {
+    let limit = _mm512_set1_ps(limit);
+    let mut masks = [0; N];
+    for (mask, block) in masks.iter_mut().zip(bounds.as_chunks::<LANES>().0) {
+        *mask = _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(load_512(block), limit);
+    }
+    masks
 }
 
 /// Define the loops over rows, which are the same for both kernels.
@@ -323,4 +349,22 @@ pub(in crate::nearest) fn products_at_avx512(
 ) {
     // SAFETY: as in `search_avx512`.
     unsafe { walk_rows_avx512::<_, true>(x, rows, indices, &mut Products(products)) };
+}
+
+pub(in crate::nearest) fn not_above_avx2<const N: usize>(
+    _: Avx2,
+    bounds: &[f32],
+    limit: f32,
+) -> [u16; N] {
+    // SAFETY: as in `search_avx2`.
+    unsafe { masks_avx2(bounds, limit) }
+}
+
+pub(in crate::nearest) fn not_above_avx512<const N: usize>(
+    _: Avx512,
+    bounds: &[f32],
+    limit: f32,
+) -> [u16; N] {
+    // SAFETY: as in `search_avx512`.
+    unsafe { masks_avx512(bounds, limit) }
 }
