@@ -14,6 +14,7 @@ from hypernova.embedder.onnx import runtime
 from hypernova.embedder.onnx.runtime import import_onnxruntime
 from hypernova.export import export_embedder
 from support.commands import fails_in_one_line
+from support.paths import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +29,9 @@ def test_cuda_is_refused_with_what_to_install() -> None:
         Embedder.load("static", device="cuda")
 
 
-@no_cuda
-def test_a_router_says_so_when_the_embedder_is_loaded() -> None:
+def test_an_artifact_of_the_cores_vectors_is_refused_when_the_embedder_is_loaded() -> None:
     router = hypernova.Router.open(device="cuda")
-    with pytest.raises(errors.MissingExtraError, match="onnxruntime-gpu"):
+    with pytest.raises(errors.DeviceError, match=r"the core runs this .*device='cpu' or 'auto'"):
         router.route("Sort a list")
 
 
@@ -43,9 +43,13 @@ def test_auto_is_the_processor_where_there_is_nothing_else() -> None:
 
 @pytest.mark.slow
 @no_cuda
-def test_the_command_line_says_it_in_one_line() -> None:
-    line = fails_in_one_line("route", "--device", "cuda", "Sort a list")
+def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
+    table, out = ROOT / "examples" / "simulated.jsonl", tmp_path / "router.hnv"
+    line = fails_in_one_line("fit", table, "-o", out, "--device", "cuda")
     assert "hypernova-router[cuda]" in line
+    assert not out.exists()
+    line = fails_in_one_line("route", "--device", "cuda", "Sort a list")
+    assert "the core runs this embedder on the processor alone" in line
 
 
 @pytest.fixture(scope="module")
