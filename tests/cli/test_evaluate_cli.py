@@ -41,6 +41,7 @@ def rows(path: Path, count: int, groups: str = "") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_prices_of_a_file_make_the_costs_and_repeats_are_named(tmp_path) -> None:
     """One run of each command; --scan prices what is read in pieces."""
     table = rows(tmp_path / "table.jsonl", 60)

@@ -129,6 +129,7 @@ def test_decide_many_is_decide_row_by_row(
 FACTS = ("group", "prompt_chars", "input_tokens")
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(question=questions(min_success=0.0, max_cost_usd=None), data=st.data())
 def test_facts_row_by_row_are_those_of_single_decisions(
@@ -159,6 +160,7 @@ def test_facts_row_by_row_are_those_of_single_decisions(
         assert decision_values(artifact.decide(query, **row)) == decision_values(right)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(question=questions(min_success=0.0, max_cost_usd=None), data=st.data())
 def test_pickles_and_explanations_know_the_facts(

@@ -131,6 +131,7 @@ def test_settings_have_the_same_effect(tmp_path: Path, fields: dict[str, object]
         assert answer(core, text, many=True) == answer(ort, text, many=True)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_any_text_has_the_same_answer(texts: list[str]) -> None:

@@ -137,6 +137,7 @@ class TestReport:
         assert (report.unseen_kinds.kinds, report.unseen_kinds.left_out) == ("clusters", 4)
         assert report.unseen_kinds.worst.name == "a cluster of prompts"
 
+    @pytest.mark.slow
     def test_the_share_is_an_option_of_the_command_line_too(self, tmp_path) -> None:
         table, _ = kinds_world(160)
         table.save(tmp_path / "table")

@@ -270,6 +270,7 @@ class TestToken:
                 assert answer.headers["www-authenticate"] == "Bearer"
             assert client.get("/healthz").json() == {"status": "ok"}
 
+    @pytest.mark.slow
     def test_with_the_token_every_answer_is_given(self, guarded: Server) -> None:
         with guarded.client(headers={"authorization": "Bearer s3cret"}) as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200

@@ -10,6 +10,7 @@ from benches.embedders import gains_of, row_of, standard_error
 import hypernova
 
 
+@pytest.mark.slow
 def test_gains_are_those_of_evaluate():
     """Two kinds of task, and two models: one solves one kind, the other all of the other kind."""
     rng = np.random.default_rng(0)

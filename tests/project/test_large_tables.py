@@ -85,6 +85,7 @@ def assert_same(a: OutcomeTable, b: OutcomeTable) -> None:
         np.testing.assert_array_equal(a.embedding, b.embedding)
 
 
+@pytest.mark.slow
 def test_the_content_depends_on_no_number_of_files_row_groups_or_processes(tmp_path):
     write(tmp_path / "a", WORLD, TASKS, files=1, jobs=1)
     write(tmp_path / "b", WORLD, TASKS, files=3, jobs=2, row_group=1_000)
@@ -146,6 +147,7 @@ def test_layouts_hold_the_same_table(tmp_path, holes):
     assert ordered.equals(shuffled.sort_by(keys).combine_chunks())
 
 
+@pytest.mark.slow
 def test_shuffled_outcomes_stand_far_from_their_tasks_whatever_the_files(tmp_path):
     write(tmp_path / "a", WORLD, TASKS, layout="shuffled", files=1, jobs=1)
     write(tmp_path / "b", WORLD, TASKS, layout="shuffled", files=3, jobs=2)
@@ -254,6 +256,7 @@ def test_a_table_is_refused_where_something_is_or_the_disk_is_too_small(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing_behind(tmp_path, signal_):
     process = subprocess.Popen(

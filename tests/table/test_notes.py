@@ -431,6 +431,7 @@ def odd_table() -> OutcomeTable:
     return table(score, ["a"] * 60 + ["b"] * 60, embedding=vectors)
 
 
+@pytest.mark.slow
 def test_fit_and_evaluate_say_what_is_odd(tmp_path: Path) -> None:
     odd = odd_table()
     (note,) = odd.notes()

@@ -49,6 +49,7 @@ def together(example: Example) -> Example:
     return replace(example, outcomes=sorted(example.outcomes, key=lambda outcome: outcome[0]))
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(examples(), st.integers(0, 999))
 def test_nested_and_long_files_in_order_are_the_table(example: Example, seed: int) -> None:
@@ -73,6 +74,7 @@ def test_nested_and_long_files_in_order_are_the_table(example: Example, seed: in
         assert_scans_as(at / "one.csv.gz", want, embedding=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(examples(), st.integers(0, 999))
 def test_outcomes_apart_that_follow_the_tasks_need_no_join(example: Example, seed: int) -> None:
@@ -94,6 +96,7 @@ def test_outcomes_apart_that_follow_the_tasks_need_no_join(example: Example, see
         assert_scans_as(at / "many", want)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(examples(), st.integers(0, 999))
 def test_outcomes_in_any_order_are_joined(example: Example, seed: int) -> None:
@@ -163,6 +166,7 @@ def real_table(n: int) -> OutcomeTable:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["real", "real.jsonl"])
 def test_chunks_have_the_size_that_is_promised(name: str, tmp_path) -> None:
     table = real_table(2 * CHUNK_TASKS + 5)

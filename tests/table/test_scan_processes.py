@@ -64,6 +64,7 @@ sys.stdout.write(repr((chunk.task_ids[0], chunk.n_tasks, float(chunk.score.sum()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["real", "real.jsonl", "joined"])
 def test_another_process_reads_a_chunk_and_removes_nothing(
     name: str, joined: Path, tmp_path, monkeypatch

@@ -33,6 +33,7 @@ def tables(tmp_path_factory) -> dict[str, Path]:
 
 
 class TestFit:
+    @pytest.mark.slow
     def test_bytes_depend_on_no_layout_no_pieces_and_no_number_of_processes(self, tables) -> None:
         first = fitted(tables["nested"], jobs=1)
         assert fitted(tables["one file"], jobs=2) == first
@@ -55,6 +56,7 @@ class TestFit:
             own = np.nanmean(table.score[groups == group], axis=0)
             np.testing.assert_allclose(artifact.mean[cluster], own, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_texts_are_embedded_where_they_are_summed_up(self, tmp_path) -> None:
         folder = write_table(tmp_path / "texts", tasks=9_000, dim=None, files=2)
         first = fitted(folder, jobs=1)
@@ -118,6 +120,7 @@ class TestVectors:
 
 
 class TestEvaluate:
+    @pytest.mark.slow
     def test_a_sample_is_evaluated_and_a_note_says_so(self, tables) -> None:
         report = json.loads(evaluated(tables["nested"], jobs=1))
         assert report["dataset"]["tasks"] == 500
