@@ -578,7 +578,7 @@ mod tests {
     #[test]
     fn a_length_is_that_of_the_definition() {
         for n in [1_usize, 7, 8, 9, 16, 511, 512] {
-            let vector: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
+            let vector: Vec<f32> = (1..=n).map(|i| (i as f32 * 0.37).sin()).collect();
             let exact: f64 = vector.iter().map(|&x| f64::from(x).powi(2)).sum();
             let found = f64::from(length(&vector));
             assert!((found / exact.sqrt() - 1.0).abs() < 1e-6, "{n}: {found}");
