@@ -136,7 +136,7 @@ check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --quiet --package hypernova-core \
 		--target x86_64-unknown-linux-gnu --target-dir target/asan --lib --test kernels \
 		--test decide --test rule --test blend --test explain --test detached --test format \
-		--test refused
+		--test refused --test lookup --test embedder --test reading
 
 .PHONY: bench-quality
 bench-quality: $(STAMP) ## hypernova and other routers, same folds [QUALITY="TABLE... --repeats N"]

@@ -2,7 +2,12 @@
 //!
 //! Not here: the source of the bytes (`fuzz_targets/`).
 
+use std::sync::Arc;
+
+use hypernova_core::text::ReadingRules;
+use hypernova_core::text::embedder::{EmbedderSettings, LookupEmbedder, TextError};
 use hypernova_core::text::table::{LookupTable, Scratch};
+use hypernova_core::text::word_piece::WordPieceTokenizer;
 use hypernova_core::{
     Artifact, Error, Group, Price, Profile, PromptLength, Request, RouteOptions, SimdLevel,
 };
@@ -81,6 +86,73 @@ pub fn lookup(bytes: &[u8]) {
     for token in [last.saturating_add(1), u32::MAX] {
         let beyond = table.embed(&[token], &mut scratch, &mut vec![0.0; table.dim()]);
         assert!(token == last || matches!(beyond, Err(Error::Token { .. })));
+    }
+}
+
+/// Embedders of each golden table at each SIMD level, which read by all rules; those of a table
+/// stand together.
+///
+/// # Panics
+///
+/// If a golden table is not sound.
+#[must_use]
+pub fn embedders() -> Vec<LookupEmbedder> {
+    let tables: [&[u8]; 3] = [
+        include_bytes!("../../tests/golden/lookup/pairs.onnx"),
+        include_bytes!("../../tests/golden/lookup/weighted.onnx"),
+        include_bytes!("../../tests/golden/lookup/plain.onnx"),
+    ];
+    let tokenizer = WordPieceTokenizer::from_json(include_bytes!("tokenizer.json"));
+    let tokenizer = tokenizer.expect("the file is sound");
+    let tokenizer = Arc::new(tokenizer.expect("it is of BERT's kind"));
+    let mut made = Vec::new();
+    for bytes in tables {
+        for level in SimdLevel::available() {
+            let table = LookupTable::from_bytes(bytes).expect("the golden file is sound");
+            let table = table.expect("it is a lookup").with_level(level);
+            let settings = EmbedderSettings {
+                reading: ReadingRules {
+                    head_chars: 96,
+                    tail_chars: 32,
+                    lead_chars: 20,
+                    has_lead: true,
+                    skip_courtesy: true,
+                },
+                lead_weight: 0.5,
+                prompt: "sort the ".into(),
+                special_tokens: true,
+                max_tokens: Some(48),
+                tail_tokens: 8,
+                dim: table.dim(),
+                normalize: true,
+            };
+            let embedder = LookupEmbedder::new(tokenizer.clone(), Arc::new(table), settings);
+            made.push(embedder.expect("the settings fit"));
+        }
+    }
+    made
+}
+
+/// Embed any text with each of [`embedders`], twice: at every SIMD level the bits are the same.
+///
+/// # Panics
+///
+/// If two vectors of a table differ, or one has not length 1.
+pub fn embed(embedders: &[LookupEmbedder], text: &str) {
+    let embedded = |embedder: &LookupEmbedder| -> Result<Vec<u32>, TextError> {
+        let mut vector = vec![f32::NAN; embedder.dim()];
+        embedder.embed(text, &mut vector)?;
+        let squares: f32 = vector.iter().map(|v| v * v).sum();
+        assert!((squares - 1.0).abs() < 1e-4, "{squares}");
+        Ok(vector.iter().map(|v| v.to_bits()).collect())
+    };
+    for of_table in embedders.chunk_by(|a, b| a.dim() == b.dim()) {
+        let first = embedded(&of_table[0]);
+        let read = of_table[0].tokens(text);
+        assert!(first.is_err() || read.is_ok());
+        for embedder in of_table {
+            assert_eq!(embedded(embedder), first, "{text:?}");
+        }
     }
 }
 
