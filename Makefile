@@ -51,7 +51,7 @@ test: $(STAMP) ## all tests, Rust and Python
 	$(BIN)/python -m pytest -q
 
 .PHONY: test-fast
-test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data, under a minute
+test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data (some minutes)
 	$(BIN)/python -m pytest -q -m "not slow and not real_data"
 
 .PHONY: test-msrv
