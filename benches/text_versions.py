@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 from benches.paths import sample_tables
 from benches.record import processor, source_state, write_page
 from benches.text import prompts
+from benches.versions import Worker, with_unit
 
 import hypernova
 
@@ -83,51 +82,10 @@ for line in sys.stdin:
 """
 
 
-class Worker:
-    """A process of one version that routes texts."""
-
-    def __init__(self, python: str, path: str, setup: dict[str, object]) -> None:
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        if path:
-            environment["PYTHONPATH"] = path
-        self._process = subprocess.Popen(
-            [python, "-c", WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        hello = json.loads(self._ask(json.dumps(setup)))
-        self.version: str = hello["version"]
-        self.rows: list[str] = hello["rows"]
-
-    def _ask(self, line: str) -> str:
-        into, out = self._process.stdin, self._process.stdout
-        assert into is not None
-        assert out is not None
-        into.write(line + "\n")
-        into.flush()
-        return out.readline()
-
-    def nanoseconds(self, row: str) -> list[float]:
-        """Run one turn of a row, and return the nanoseconds of its calls."""
-        taken: list[float] = json.loads(self._ask(row))
-        return taken
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-
-def shown(nanoseconds: float) -> str:
-    """Write a time with its unit."""
-    return f"{nanoseconds / 1e3:.2f} us" if nanoseconds < 1e6 else f"{nanoseconds / 1e6:.2f} ms"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", help="interpreter of the environment with the other version")
-    parser.add_argument("--pythonpath", default="", help="folder of the other version's package")
+    parser.add_argument("--pythonpath", help="folder of the other version's package")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
     texts = prompts()
@@ -143,14 +101,14 @@ def main() -> None:
     calls: dict[str, tuple[list[float], list[float]]] = {}
     versions = ["", ""]
     for _ in range(STARTS):
-        old = Worker(arguments.python, arguments.pythonpath, setup)
-        new = Worker(sys.executable, here, setup)
+        old = Worker(arguments.python, setup, arguments.pythonpath, WORKER)
+        new = Worker(sys.executable, setup, here, WORKER)
         versions = [old.version, new.version]
         for row in new.rows:
             for turn in range(ROUNDS):
                 taken = {}
                 for worker in (old, new) if turn % 2 else (new, old):
-                    taken[worker] = worker.nanoseconds(row)
+                    taken[worker] = json.loads(worker.ask(row))
                 turns.setdefault(row, []).append((median(taken[old]), median(taken[new])))
                 before, now = calls.setdefault(row, ([], []))
                 before += taken[old]
@@ -173,7 +131,7 @@ def main() -> None:
     for row, pairs in turns.items():
         cells = [row]
         for taken_by in calls[row]:
-            cells += [shown(median(taken_by)), shown(float(np.percentile(taken_by, 99)))]
+            cells += [with_unit(median(taken_by)), with_unit(float(np.percentile(taken_by, 99)))]
         cells.append(f"{median(before / now for before, now in pairs):.2f}")
         cells.append(f"{min(calls[row][0]) / min(calls[row][1]):.2f}")
         lines.append(f"| {' | '.join(cells)} |")

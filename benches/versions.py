@@ -90,25 +90,28 @@ FRESH = "import hypernova; hypernova.Router.open().route('Fix the race in the sc
 
 
 class Worker:
-    """A process of one version."""
+    """A process of one version, which runs a script such as `WORKER`."""
 
-    def __init__(self, python: str, setup: dict[str, object], path: str | None) -> None:
+    def __init__(
+        self, python: str, setup: dict[str, object], path: str | None, script: str = WORKER
+    ) -> None:
         self.python = python
         self.environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         if path is not None:
             self.environment["PYTHONPATH"] = path
         self._process = subprocess.Popen(
-            [python, "-c", WORKER],
+            [python, "-c", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=self.environment,
         )
-        hello = json.loads(self._ask(json.dumps(setup)))
+        hello = json.loads(self.ask(json.dumps(setup)))
         self.version: str = hello["version"]
         self.rows: list[str] = hello["rows"]
 
-    def _ask(self, line: str) -> str:
+    def ask(self, line: str) -> str:
+        """Send a line, and return the one that the script answers."""
         into, out = self._process.stdin, self._process.stdout
         assert into is not None
         assert out is not None
@@ -118,7 +121,7 @@ class Worker:
 
     def nanoseconds(self, row: str) -> float:
         """Run one turn of a row, and return the nanoseconds of a call."""
-        return float(self._ask(row))
+        return float(self.ask(row))
 
     def fresh(self) -> float:
         """Time a fresh process that routes one text, in nanoseconds."""
@@ -191,13 +194,18 @@ def compared(old: Worker, new: Worker, rounds: int, rows: str) -> Pairs:
     return found
 
 
+def with_unit(nanoseconds: float) -> str:
+    """Write a time with its unit."""
+    return f"{nanoseconds / 1e3:.2f} us" if nanoseconds < 1e6 else f"{nanoseconds / 1e6:.2f} ms"
+
+
 def lines(pairs: Pairs) -> list[str]:
     """Format a line of the table for each row."""
     table = []
     for row, turns in pairs.items():
         low, middle, high = np.percentile([before / now for before, now in turns], (25, 50, 75))
         times = [median(turn[i] for turn in turns) for i in (0, 1)]
-        shown = " | ".join(f"{t / 1e3:.2f} us" if t < 1e6 else f"{t / 1e6:.2f} ms" for t in times)
+        shown = " | ".join(map(with_unit, times))
         least = min(before for before, _ in turns) / min(now for _, now in turns)
         table.append(f"| {row} | {shown} | {middle:.3f} | {low:.3f} to {high:.3f} | {least:.3f} |")
     return table

@@ -1088,8 +1088,6 @@ def nearest_centroids(
         (1, 0.0)
     """
 
-# A pickle calls these; they check their arguments.
-
 def sha256(data: bytes) -> str:
     """Hash bytes with SHA-256.
 
@@ -1106,6 +1104,8 @@ def sha256(data: bytes) -> str:
         >>> sha256(b"")[:16]
         'e3b0c44298fc1c14'
     """
+
+# A pickle calls these; they check their arguments.
 
 def _artifact(*state: Any) -> Artifact:
     """Make the `Artifact` of a pickle again."""

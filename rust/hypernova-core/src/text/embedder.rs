@@ -28,7 +28,7 @@ pub const ARITHMETIC: u32 = 1;
 /// Largest deviation from 1 of the length of a vector that the table itself should bring to 1.
 const UNIT_TOLERANCE: f32 = 1e-3;
 /// Texts that a thread takes at a time.
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 /// Texts for which one more thread is worth its start of some 20 us.
 const MIN_TEXTS_A_THREAD: usize = 32;
 /// Tokens of the trial when an embedder is made; more make it slower and find nothing else.

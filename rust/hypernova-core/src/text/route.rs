@@ -6,11 +6,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
-use super::embedder::{FirstError, LookupEmbedder, TextError, locked, on_threads};
+use super::embedder::{BLOCK, FirstError, LookupEmbedder, TextError, locked, on_threads};
 use crate::{Artifact, Decision, Error, PromptFacts, RouteOptions};
-
-/// Texts that a thread takes at a time.
-const BLOCK: usize = 16;
 
 /// The reason why there is no decision for a text.
 #[derive(Debug)]
