@@ -285,6 +285,29 @@ except signals.Terminated as ended:
     assert done.stdout == "cleaned up\n143 True\n"
 
 
+def test_a_command_that_ends_before_its_ending_comes_again_has_ended_on_the_signal() -> None:
+    """The error is lost as an object is freed, and nothing is said of it."""
+    program = """
+import os, signal, sys, weakref
+from hypernova.cli import signals
+class Freed: pass
+def end(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000): pass
+hook = sys.unraisablehook
+try:
+    with signals.raise_on_signal():
+        freed = Freed()
+        reference = weakref.ref(freed, end)
+        del freed
+        print("done")
+except signals.Terminated as ended:
+    print(ended.exit_code, sys.unraisablehook is hook)
+"""
+    done = run_python("-c", program, code=0)
+    assert (done.stdout, done.stderr) == ("done\n143 True\n", "")
+
+
 @pytest.mark.slow
 def test_evaluate_of_the_library_sets_no_signal() -> None:
     """Only a main thread could, and this is none."""

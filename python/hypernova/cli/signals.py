@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 _HANDLED = ("SIGINT", "SIGTERM", "SIGHUP")
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
-# An exception raised while C calls Python, for instance when an object is freed, can be lost: the
-# timer raises it again.
+# An exception is lost that is raised where Python cannot pass it on, as when an object is freed:
+# the timer raises it again.
 _RAISE_AGAIN_S = 0.5
+_LOST_RAISE_AGAIN_S = 0.01
 
 
 class Terminated(BaseException):
@@ -54,10 +55,21 @@ def raise_on_signal() -> Iterator[None]:
     before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in _DEFAULT}
     if hasattr(signal, "setitimer"):
         before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
+    report_unraisable = sys.unraisablehook
+
+    def on_unraisable(unraisable: sys.UnraisableHookArgs, /) -> None:
+        if not isinstance(unraisable.exc_value, Terminated):
+            report_unraisable(unraisable)
+        elif hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _LOST_RAISE_AGAIN_S)
+
     for number in before:
         signal.signal(number, on_signal)
+    sys.unraisablehook = on_unraisable
     try:
         yield
+        if received:  # the exception was lost, and the command ended before it was raised again
+            raise Terminated(received[0])
     except Exception as error:
         # A library that is being imported may raise an error of its own in place of ours. One of
         # the system is kept: it says what cleaning up has left.
@@ -69,6 +81,7 @@ def raise_on_signal() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = report_unraisable
 
 
 def _is_unwinding() -> bool:
