@@ -1,6 +1,6 @@
 """`hypernova datasets`: list public outcome data, and convert its files into outcome tables.
 
-Not here: reading the files (`hypernova.table.public`), and downloads.
+Not here: reading the files (`hypernova.table.sources`), and downloads.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from hypernova.cli.arguments import percentage_points
 from hypernova.paths import path_label
+from hypernova.table import read_routerbench, read_swebench
 from hypernova.table.formats.write import check_target
-from hypernova.table.public import PUBLIC_DATASETS, read_routerbench, read_swebench
+from hypernova.table.sources.catalog import PUBLIC_DATASETS
 
 if TYPE_CHECKING:
     import argparse

@@ -16,24 +16,33 @@ Not here: embedding, clustering or evaluation.
 - ``source``: a file's place in messages, and its errors
 - ``formats``: reading and writing files, one module for each format
 - ``prompts``: reading prompts alone
-- ``public``: reading published data
+- ``logs``: tables made of logs of evaluation tools
+- ``importing``: how their samples become tasks and outcomes
+- ``sources``: reading the logs, one module for each tool
 """
 
 from __future__ import annotations
 
+from hypernova.table.logs import ImportedTable, read_logs
 from hypernova.table.outcome_table import OutcomeTable, ScannedTable
 from hypernova.table.prompts import read_prompts
-from hypernova.table.public import Discrepancy, PublicTable, read_routerbench, read_swebench
 from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
+from hypernova.table.sources.headline import Discrepancy, PublicTable
+from hypernova.table.sources.log import LogReader
+from hypernova.table.sources.routerbench import read_routerbench
+from hypernova.table.sources.swebench import read_swebench
 
 __all__ = [
     "CHUNK_TASKS",
     "Discrepancy",
+    "ImportedTable",
+    "LogReader",
     "OutcomeTable",
     "PublicTable",
     "Repeats",
     "ScannedTable",
+    "read_logs",
     "read_prompts",
     "read_routerbench",
     "read_swebench",

@@ -16,8 +16,8 @@ from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import detect_format, open_bytes, require_path
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.public.headline import PublicTable
 from hypernova.table.source import Source, quoted, quoted_list
+from hypernova.table.sources.headline import PublicTable
 
 if TYPE_CHECKING:
     import os

@@ -18,8 +18,8 @@ from hypernova.table.formats.files import detect_format, open_bytes, require_pat
 from hypernova.table.formats.jsonl import JsonObject, read_objects, require_number, require_text
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.public.headline import Discrepancy, PublicTable, discrepancy
 from hypernova.table.source import Source, quoted, quoted_list
+from hypernova.table.sources.headline import Discrepancy, PublicTable, discrepancy
 
 if TYPE_CHECKING:
     import os

@@ -1,0 +1,77 @@
+"""What an import read, what it left out and why, and whether its figures are those of the logs.
+
+Not here: printing it (`hypernova.cli.import_logs`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The mean score of a model beside the figure that its log states.
+
+    Attributes:
+        log: The log.
+        model: The model.
+        group: The group, or None for all of the log's.
+        metric: The metric.
+        name: The tool's name of its figure.
+        reported: The figure that the log states, on the scale of the table, 0..1.
+        mean: The mean score of the outcomes that were read, 0..1.
+        outcomes: Number of these outcomes.
+        reason: Why the two differ, or None if they agree or nothing explains it.
+    """
+
+    log: str
+    model: str
+    group: str | None
+    metric: str
+    name: str
+    reported: float
+    mean: float
+    outcomes: int
+    reason: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are the same, up to rounding of the stated figure."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What an import read.
+
+    Attributes:
+        logs: Number of logs that were read, by the title of their tool.
+        samples: Number of samples in them.
+        tasks: Number of tasks.
+        groups: Number of tasks of each group, by its name.
+        models: By model, its number of outcomes, and its mean score.
+        filled: Share of (task, model) with an outcome, 0..1.
+        repeats: Number of outcomes that are means of several samples.
+        left_out: Number of samples left out, by reason.
+        broken: By log that was left out, the reason.
+        unknown_files: Files of no known tool.
+        agreement: The figures of the logs beside those of the table.
+        metrics: The metric of each group.
+        similar_models: Names that look like one model under several spellings.
+        notes: Further sentences.
+    """
+
+    logs: dict[str, int]
+    samples: int
+    tasks: int
+    groups: dict[str, int]
+    models: dict[str, tuple[int, float]]
+    filled: float
+    repeats: int
+    left_out: dict[str, int]
+    broken: dict[str, str]
+    unknown_files: tuple[str, ...]
+    agreement: tuple[Agreement, ...]
+    metrics: dict[str, str]
+    similar_models: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]

@@ -1,0 +1,14 @@
+"""Read logs of evaluation tools and published results, one module for each tool.
+
+Not here: what becomes of their records (`hypernova.table.importing`), and downloads.
+
+- ``log``: the interface that a reader implements, and its records
+- ``prompt_choice``: which text is the prompt
+- ``files``: files that may be logs
+- ``json_stream``: JSON read in pieces
+- ``messages``: the text of chat messages
+- ``inspect_ai``, ``lm_eval``, ``promptfoo``, ``helm``, ``openai_evals``, ``langfuse``,
+  ``litellm_spend``, ``routerbench``, ``swebench``: reading each tool's files
+- ``headline``: the figure that a dataset is known by, and a check against it
+- ``catalog``: public datasets, their sources and licences
+"""
