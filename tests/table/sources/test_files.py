@@ -184,7 +184,7 @@ def test_an_archive_cut_or_changed_anywhere_is_an_error(
         changed = bytearray(content)
         changed[at] ^= 0x55
         with (
-            pytest.raises(TableError, match="entry a: (is damaged|cannot be unpacked|unpacks)"),
+            pytest.raises(TableError, match=r"entry a: (is damaged|cannot be unpacked|unpacks)"),
             file(tmp_path, bytes(changed)).open_entry("a", n) as opened,
         ):
             opened.read()
@@ -211,7 +211,7 @@ def test_a_bomb_is_refused_by_what_it_states_and_by_what_it_unpacks_to(
         write_zip(path, {"a": bomb}, method, sizes={"a": lie})
         tracemalloc.start()
         with (
-            pytest.raises(TableError, match="entry a: (unpacks to more|cannot be unpacked)"),
+            pytest.raises(TableError, match=r"entry a: (unpacks to more|cannot be unpacked)"),
             LogFile(path).open_entry("a", 1 << 22) as opened,
         ):
             opened.read()

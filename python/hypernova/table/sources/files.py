@@ -52,7 +52,7 @@ class LogFile:
 
     @cached_property
     def unit(self) -> str:
-        """What numbers of `objects` and `rows` count: ``line``, ``row`` or ``entry``."""
+        """Unit of the numbers that `objects` and `rows` give: ``line``, ``row`` or ``entry``."""
         if self.head.startswith(PARQUET_MAGIC):
             return "row"
         return "entry" if self._text.startswith("[") else "line"
@@ -84,10 +84,7 @@ class LogFile:
         A log may begin with an object that is larger than the head: `first_keys` has its keys.
         """
         text = self._text
-        if text.startswith("["):
-            text = text[1:].lstrip(_BLANK)
-        else:
-            text = text.partition("\n")[0]
+        text = text[1:].lstrip(_BLANK) if text.startswith("[") else text.partition("\n")[0]
         try:
             found, _ = _DECODER.raw_decode(text)
         except (ValueError, RecursionError):
