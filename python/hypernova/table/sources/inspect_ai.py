@@ -151,7 +151,8 @@ def _same_by_summary(archive: _Archive, run: Run, row: Mapping[str, Any], name: 
     if is_thinned(row):
         row = {**row, "input": archive.input_of(name)}
     whole = archive.whole(name, run, _AUTO)
-    return to_sample(run, row, texts_of(run, row, _AUTO), name) == whole
+    # By their text, because NaN differs from itself.
+    return repr(to_sample(run, row, texts_of(run, row, _AUTO), name)) == repr(whole)
 
 
 class _Archive:
@@ -265,6 +266,3 @@ def _referred(pool: Sequence[Any], ranges: object) -> list[Any]:
         if isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair):
             found += pool[max(pair[0], 0) : max(pair[1], 0)]
     return found
-
-
-__all__ = ["InspectReader"]

@@ -17,7 +17,7 @@ from hypernova.table.sources.log import LeftOut, Note, Record, Reported, Sample
 from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hypernova.table.source import Source
     from hypernova.table.sources.prompt_choice import PromptChoice
@@ -144,7 +144,7 @@ class Run:
         self._failed_with_scores += sample.left_out is LeftOut.ERROR and bool(sample.scores)
         return sample
 
-    def saw_field(self, names: Iterator[str], *, found: bool) -> None:
+    def saw_field(self, names: Iterable[str], *, found: bool) -> None:
         """Note the fields of a sample, and whether the one that was asked for is among them."""
         self._with_field += found
         self._fields.update(dict.fromkeys(names))
@@ -319,7 +319,9 @@ def resolved(value: Any, attachments: Mapping[str, Any]) -> Any:
         return found if isinstance(found, str) else value
     if isinstance(value, dict):
         return {
-            key: part if key in {"attachments", "events", "events_data"} else resolved(part, attachments)
+            key: part
+            if key in {"attachments", "events", "events_data"}
+            else resolved(part, attachments)
             for key, part in value.items()
         }
     return [resolved(part, attachments) for part in value] if isinstance(value, list) else value
@@ -392,7 +394,7 @@ def _field(run: Run, data: Mapping[str, Any], name: str) -> str | None:
     metadata = _mapping(data.get("metadata"))
     known = {key: data[key] for key in ("input", "target", "choices") if key in data}
     value = metadata[name] if name in metadata else known.get(name)
-    run.saw_field(iter({**metadata, **known}), found=value is not None)
+    run.saw_field({**metadata, **known}, found=value is not None)
     if isinstance(value, str) or value is None:
         return value
     if name == "input" and name not in metadata and isinstance(value, list):
