@@ -1,8 +1,9 @@
 """Write logs with the real Inspect AI, and beside them its own reading of each.
 
-Run by the Python that has Inspect AI: ``python real_inspect.py FOLDER``. It calls no network: the
-model is ``mockllm/model``. ``FOLDER/truth.json`` holds, by file name, the samples as
-`read_eval_log` returns them. Not here: the reader of hypernova, and any check.
+Run by the Python that has Inspect AI: ``python real_inspect.py FOLDER``. It needs no network: the
+models are ``mockllm``'s. ``FOLDER/truth.json`` holds, by file name, the samples as `read_eval_log`
+returns them. With ``--examples`` it writes the small logs of ``examples/logs/inspect`` instead.
+Not here: the reader of hypernova, and any check.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import sys
 from pathlib import Path
 
-from inspect_ai import Epochs, Task, eval, eval_set
+from inspect_ai import Epochs, Task, eval_set
+from inspect_ai import eval as evaluate
 from inspect_ai.dataset import Sample
 from inspect_ai.log import (
     ProvenanceData,
@@ -159,7 +161,7 @@ def make(folder: Path) -> dict[str, list[str]]:
 
     def run(kind: str, task: Task, model: Model, **options) -> Path:
         options.setdefault("log_format", "eval")
-        log = eval(task, model=model, log_dir=str(folder), display="none", **options)[0]
+        log = evaluate(task, model=model, log_dir=str(folder), display="none", **options)[0]
         path = Path(log.location)
         target = folder / f"{kind}{path.suffix}"
         path.rename(target)
@@ -363,7 +365,7 @@ def make(folder: Path) -> dict[str, list[str]]:
         edit_score(log, "sum-2", "match", ScoreEdit(value="C", provenance=by))
 
     rewrite("edited", "plain.eval", edited)
-    rewrite("converted", "messages.eval", lambda log: None, ".json")
+    rewrite("converted", "messages.eval", lambda _: None, ".json")
 
     def cancelled(log) -> None:
         log.status = "cancelled"
@@ -408,11 +410,71 @@ def truth(path: Path) -> dict[str, object]:
     }
 
 
-def main(folder: Path) -> None:
-    """Write the logs and the truth."""
+def make_examples(folder: Path) -> None:
+    """Write the logs of examples/logs/inspect."""
+
+    def run(name: str, task: Task, model: Model, log_format: str = "eval") -> None:
+        log = evaluate(
+            task, model=model, log_dir=str(folder), log_format=log_format, display="none"
+        )[0]
+        Path(log.location).rename(folder / f"{name}.{log_format}")
+
+    def sums(count: int) -> Task:
+        task = arithmetic()
+        task.dataset = task.dataset[:count]
+        return task
+
+    run("arithmetic-small", sums(3), told("small", "0", "2", "5", cost=0.0001))
+    run("arithmetic-large", sums(3), told("large", "0", "2", "4", cost=0.0009))
+    run("arithmetic-medium", sums(1), told("medium", "1"), "json")
+    image = ContentImage(image=PIXEL)
+    user = ChatMessageUser
+    samples = [
+        Sample(id="long", input=LONG + "Which one?", target="a", metadata={"score": "C"}),
+        Sample(
+            id="turns",
+            input=[
+                user(content="I am Ada."),
+                ChatMessageAssistant(content="Hi."),
+                user(content="?"),
+            ],
+            target="a",
+            metadata={"score": "I"},
+        ),
+        Sample(
+            id="image",
+            input=[user(content=[ContentText(text="What is it?"), image])],
+            target="a",
+            metadata={"score": 0.5},
+        ),
+        Sample(id="only", input=[user(content=[image])], target="a", metadata={"score": True}),
+        Sample(id="nothing", input="No score", target="a", metadata={"score": "nan"}),
+    ]
+    mixed = Task(
+        name="mixed",
+        dataset=samples,
+        solver=[system_message("Be brief."), generate()],
+        scorer=[given(), two()],
+    )
+    run("mixed", mixed, told("small", *"abcde"))
+    (folder / "chunks").mkdir()
+    mixed.dataset = mixed.dataset[2:3]
+    run("mixed-one", mixed, told("large", "a"))
+    convert_eval_logs_to_chunked(str(folder / "mixed-one.eval"), str(folder / "chunks"))
+    (folder / "chunks" / "mixed-one.eval").rename(folder / "mixed-chunked.eval")
+    (folder / "mixed-one.eval").unlink()
+    (folder / "chunks").rmdir()
+
+
+def main(folder: Path, *, examples: bool) -> None:
+    """Write the logs and the truth, or the examples."""
     folder.mkdir(parents=True, exist_ok=True)
+    if examples:
+        make_examples(folder)
+        return
     made = make(folder)
-    # This version of the tool writes chunked samples and cannot read them: their source is the truth.
+    # This version of the tool writes samples in chunks and cannot read them: their source is the
+    # truth.
     reading = {
         name: truth(folder / name.removeprefix("chunked-"))
         for names in made.values()
@@ -423,4 +485,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[-1]), examples="--examples" in sys.argv)

@@ -14,10 +14,10 @@ from hypernova.table.sources.inspect_samples import (
     Texts,
     contains_reference,
     is_thinned,
-    resolved,
     sample_key,
     texts_of,
     to_sample,
+    with_attachments,
 )
 from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import LogReader
@@ -26,7 +26,6 @@ from hypernova.table.sources.prompt_choice import PromptChoice
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hypernova.errors import TableError
     from hypernova.table.source import Source
     from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record, Sample
@@ -36,7 +35,7 @@ _HEADER = "header.json"
 _START = "_journal/start.json"
 _SUMMARIES = "summaries.json"
 _SAMPLE = re.compile(r"samples/.*_epoch_\d+(?:\.json|/sample\.json)", re.DOTALL)
-_CHUNK = re.compile(r"(samples/.*_epoch_\d+)/(messages|attachments)/(\d+)\.json", re.DOTALL)
+_CHUNK = re.compile(r"(samples/.*_epoch_\d+)/(messages|attachments)/(\d{1,18})\.json", re.DOTALL)
 _MANIFEST_NAME = re.compile(r".+\.(?:eval|json)")
 _MAX_ENTRY = 1 << 30
 _AUTO = PromptChoice()
@@ -99,9 +98,8 @@ def _read_json(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
                 yield from run.figures()
             sample_id, epoch = sample_key(value, log.source)
             place = f"sample {sample_id}, epoch {epoch}"
-            attachments = value.get("attachments")
-            value = resolved(value, attachments if isinstance(attachments, dict) else {})
-            yield run.counted(to_sample(run, value, texts_of(run, value), place))
+            sample = with_attachments(value)
+            yield run.counted(to_sample(run, sample, texts_of(run, sample), place))
     if run is None:
         run = Run.of(header, log.source, prompt)
     yield from run.end()
@@ -200,12 +198,11 @@ class _Archive:
         if name.endswith("/sample.json"):
             data.update(self._rest(name, data, {"input", "messages", "metadata"}))
         sample_key(data, self.source(name))
-        attachments = data.get("attachments")
-        data = resolved(data, attachments if isinstance(attachments, dict) else {})
+        data = with_attachments(data)
         return to_sample(run, data, texts_of(run, data, prompt), name)
 
     def texts(self, name: str, run: Run) -> Texts:
-        """Return the texts of a sample by its own entry, of which no more is read than they need."""
+        """Return the texts of a sample by its own entry, of which only these are read."""
         wanted = {"input", "choices"}
         if run.prompt.kind == "sent":
             wanted.add("messages")
@@ -228,11 +225,9 @@ class _Archive:
                     break
         if name.endswith("/sample.json"):
             part.update(self._rest(name, self.read(name), wanted))
-            return resolved(part, part.get("attachments", {}))
-        if contains_reference(part):
-            attachments = self.read(name, "events").get("attachments")
-            part = resolved(part, attachments if isinstance(attachments, dict) else {})
-        return part
+        elif contains_reference(part):
+            part["attachments"] = self.read(name, "events").get("attachments")
+        return with_attachments(part)
 
     def _rest(self, name: str, shell: Mapping[str, Any], wanted: set[str]) -> dict[str, Any]:
         """Return the values of a sample in chunks that stand beside its main entry."""
@@ -254,7 +249,7 @@ class _Archive:
             for name in self.names:
                 if match := _CHUNK.fullmatch(name):
                     place = self._chunks.setdefault((match[1], match[2]), [])
-                    place.append((int(match[3][:18]), name))
+                    place.append((int(match[3]), name))
         chunks = sorted(self._chunks.get((prefix, kind), ()))
         return [value for _, name in chunks for value in self.rows(name)]
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 NEWEST = 2
 _FIGURES = ("accuracy", "mean")
+# Reducers of epochs that leave the mean as it is: of a single epoch there is none.
+_MEANS = {"", "mean"}
 _REFERENCE = "attachment://"
+# Of a sample, the values that a record takes no text from.
+_WITHOUT_TEXTS = {"attachments", "events", "events_data", "store", "output"}
 _NO_MODEL = {"none", "none/none"}
 # Texts that a summary may have put for a longer text or for media: "(Image)".
 _THINNED_END = ("...", "(content truncated)")
@@ -94,12 +98,12 @@ class Run:
         model, task = spec.get("model"), spec.get("task")
         if not isinstance(model, str) or not isinstance(task, str):
             raise source.error("names no model and no task in its header", _DAMAGED)
-        ids = [spec.get(key) for key in ("eval_id", "run_id", "created")]
+        ids = [_text(spec.get(key)) for key in ("eval_id", "run_id", "created")]
         results = _mapping(header.get("results")).get("scores")
         return cls(
             model=model,
             task=task,
-            eval_id=next((text for text in ids if isinstance(text, str) and text), source.label),
+            eval_id=next(filter(None, ids), source.label),
             roles=tuple(
                 role
                 for role, bound in _mapping(spec.get("model_roles")).items()
@@ -116,27 +120,24 @@ class Run:
     def figures(self) -> Iterator[Record]:
         """Yield the log's own mean of each score, as its epochs were reduced."""
         # A score stands once for each reducer; that of the mean, if any, is that of a table.
-        chosen: dict[tuple[object, object], dict[str, Any]] = {}
+        chosen: dict[str, tuple[str, dict[str, Any]]] = {}
         for row in self.results:
-            key = (row.get("scorer"), row.get("name"))
-            if key not in chosen or row.get("reducer") in {None, "mean"}:
-                chosen[key] = row
-        for (scorer, name), row in chosen.items():
-            metrics = _mapping(row.get("metrics"))
-            found = next((key for key in _FIGURES if key in metrics), None)
-            value = _number(_mapping(metrics.get(found or "")).get("value"))
-            if found is None or value is None or not isinstance(name, str):
+            name, scorer, reducer = (_text(row.get(key)) for key in ("name", "scorer", "reducer"))
+            metric = name if scorer in {name, ""} else f"{scorer}/{name}"
+            if metric and (metric not in chosen or reducer in _MEANS):
+                chosen[metric] = (reducer, _mapping(row.get("metrics")))
+        for metric, (reducer, metrics) in chosen.items():
+            name = next((key for key in _FIGURES if key in metrics), "")
+            value = _number(_mapping(metrics.get(name)).get("value"))
+            if value is None:
                 continue
-            metric = name if scorer in {name, None} else f"{scorer}/{name}"
-            reducer = row.get("reducer")
-            if reducer not in {None, "mean"}:
-                found = f"{found} of {reducer}"
+            if reducer not in _MEANS:
+                name = f"{name} of {reducer}"
                 yield Note(
-                    f"{self.source.label} states {found} for {metric}; the table has the mean of "
+                    f"{self.source.label} states {name} for {metric}; the table has the mean of "
                     "the epochs"
                 )
-            model = self.model
-            yield Reported(model=model, group=self.task, metric=metric, value=value, name=found)
+            yield Reported(self.model, self.task, metric, value, name)
 
     def counted(self, sample: Sample) -> Sample:
         """Count a sample for `end`, and return it."""
@@ -185,8 +186,8 @@ def _check_status(header: Mapping[str, Any], source: Source) -> None:
     if status == "cancelled":
         raise source.error("is of a run that was cancelled", complete)
     if status == "error":
-        message = _mapping(header.get("error")).get("message")
-        reason = f" ({quoted(message)})" if isinstance(message, str) else ""
+        message = _text(_mapping(header.get("error")).get("message"))
+        reason = f" ({quoted(message)})" if message else ""
         raise source.error(f"is of a run that failed{reason}", complete)
     raise source.error(f"has the status {quoted(status)}, which is not known", _DAMAGED)
 
@@ -228,7 +229,6 @@ def to_sample(run: Run, data: Mapping[str, Any], texts: Texts, place: str) -> Sa
         left_out = LeftOut.NO_MODEL
     elif texts.prompt is None:
         left_out = LeftOut.NO_PROMPT
-    uuid = data.get("uuid")
     latency = _number(data.get("working_time"))
     return Sample(
         model=model,
@@ -242,7 +242,7 @@ def to_sample(run: Run, data: Mapping[str, Any], texts: Texts, place: str) -> Sa
         input_tokens=spent.input_tokens,
         output_tokens=spent.output_tokens,
         left_out=left_out,
-        attempt=uuid if isinstance(uuid, str) and uuid else f"{run.eval_id}/{sample_id}/{epoch}",
+        attempt=_text(data.get("uuid")) or f"{run.eval_id}/{sample_id}/{epoch}",
         media=texts.media,
         place=place,
     )
@@ -308,23 +308,15 @@ def contains_reference(value: object) -> bool:
     return isinstance(value, list) and any(map(contains_reference, value))
 
 
-def resolved(value: Any, attachments: Mapping[str, Any]) -> Any:
-    """Return a value with each text that refers to an attachment replaced by it."""
+def with_attachments(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sample with its attachments in place of the texts that refer to them."""
+    attachments = _mapping(sample.get("attachments"))
     if not attachments:
-        return value
-    if isinstance(value, str):
-        if not value.startswith(_REFERENCE):
-            return value
-        found = attachments.get(value[len(_REFERENCE) :])
-        return found if isinstance(found, str) else value
-    if isinstance(value, dict):
-        return {
-            key: part
-            if key in {"attachments", "events", "events_data"}
-            else resolved(part, attachments)
-            for key, part in value.items()
-        }
-    return [resolved(part, attachments) for part in value] if isinstance(value, list) else value
+        return dict(sample)
+    return {
+        key: value if key in _WITHOUT_TEXTS else _resolved(value, attachments)
+        for key, value in sample.items()
+    }
 
 
 class _Spent(NamedTuple):
@@ -390,6 +382,17 @@ def _before_answer(messages: list[Any]) -> list[Any]:
     return messages
 
 
+def _resolved(value: object, attachments: Mapping[str, Any]) -> object:
+    if isinstance(value, str) and value.startswith(_REFERENCE):
+        found = attachments.get(value[len(_REFERENCE) :])
+        return found if isinstance(found, str) else value
+    if isinstance(value, dict):
+        return {key: _resolved(part, attachments) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_resolved(part, attachments) for part in value]
+    return value
+
+
 def _field(run: Run, data: Mapping[str, Any], name: str) -> str | None:
     metadata = _mapping(data.get("metadata"))
     known = {key: data[key] for key in ("input", "target", "choices") if key in data}
@@ -425,6 +428,10 @@ def _document(turns: list[Any], choices: object) -> str:
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> float | None:
