@@ -347,6 +347,16 @@ def test_choices_tell_documents_apart_in_any_order(changed):
     assert first == second != third
 
 
+def test_text_that_an_older_version_put_for_an_image_is_no_prompt(changed):
+    def older(entries: Entries) -> None:
+        parts = [{"type": "text", "text": "What is it?"}, {"type": "text", "text": "(Image)"}]
+        entries[FIRST]["input"] = [{"role": "user", "content": parts}]
+        entries["summaries.json"][0]["input"] = entries[FIRST]["input"]
+
+    sample = samples(changed(older))[0]
+    assert (sample.prompt, sample.media) == ("What is it?", True)
+
+
 def test_summaries_that_say_less_are_not_believed(changed):
     def older(entries: Entries) -> None:
         for row in entries["summaries.json"]:
