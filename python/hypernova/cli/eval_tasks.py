@@ -171,7 +171,7 @@ def _lm_eval_task(folder: Path, prompts: Sequence[EvalPrompt]) -> str:
         "output_type": "generate_until",
         "doc_to_text": "prompt",
         "doc_to_target": "target" if has_target else "",
-        "generation_kwargs": {"until": [], "do_sample": False},
+        "generation_kwargs": {"until": [], "do_sample": False, "max_gen_toks": 2048},
         "metric_list": [
             {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
             if has_target
