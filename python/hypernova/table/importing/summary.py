@@ -1,4 +1,4 @@
-"""What an import read, what it left out and why, and whether its figures are those of the logs.
+"""The summary of an import: its samples, those left out, and its means beside those of the logs.
 
 Not here: printing it (`hypernova.cli.import_logs`).
 """
@@ -42,7 +42,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """What an import read.
+    """The summary of an import.
 
     Attributes:
         logs: Number of logs that were read, by the title of their tool.

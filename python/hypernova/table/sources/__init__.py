@@ -5,6 +5,7 @@ Not here: what becomes of their records (`hypernova.table.importing`), and downl
 - ``log``: the interface that a reader implements, and its records
 - ``prompt_choice``: which text is the prompt
 - ``files``: files that may be logs
+- ``archive``: ZIP archives and gzip files unpacked under limits
 - ``json_stream``: JSON read in pieces
 - ``messages``: the text of chat messages
 - ``inspect_ai``, ``lm_eval``, ``promptfoo``, ``helm``, ``openai_evals``, ``langfuse``,

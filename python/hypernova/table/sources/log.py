@@ -1,4 +1,4 @@
-"""What a reader of a tool's logs implements, and the records that it yields.
+"""The interface that a reader of a tool's logs implements, and the records that it yields.
 
 Not here: any tool, and what becomes of the records (`hypernova.table.importing`).
 """
@@ -90,7 +90,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What the log states of a metric.
+    """A metric, as the log states it.
 
     Attributes:
         name: As in `Sample.scores`.
