@@ -74,9 +74,7 @@ def number_cell(row: Mapping[str, Any], column: str, source: Source, at: int) ->
         return None
     number = as_number(value)
     if number is None:
-        raise source.error(
-            f"found {quoted(value)}", "export the table again", at=at, column=column
-        )
+        raise source.error(f"found {quoted(value)}", "export the table again", at=at, column=column)
     return None if math.isnan(number) else number
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hypernova.table.source import quoted, quoted_list
+from hypernova.table.sources.exported_rows import as_number
 from hypernova.table.sources.log import LeftOut, LogReader, Note, Reported, Sample
 from hypernova.table.sources.messages import sent_text, user_text
 
@@ -185,7 +186,7 @@ class _Run:
             # The choice is what the score was made of, where there is one.
             scored = data.get("score") is not None and "choice" in data
             for name, value in data.items():
-                if not (scored and name == "choice" or name == "score" and value is None):
+                if not ((scored and name == "choice") or (name == "score" and value is None)):
                     gathered.values.setdefault(name, []).append(value)
 
     def _add_sampling(self, gathered: _Gathered, data: Mapping[str, Any], line: int) -> None:
@@ -197,13 +198,14 @@ class _Run:
             return
         used = self._object(usage, "usage", line)
         for name, value in used.items():
-            if _is_number(value):
-                self._usage[name] = self._usage.get(name, 0.0) + value
+            if (number := _number(value)) is not None:
+                self._usage[name] = self._usage.get(name, 0.0) + number
         # After the first, the grader was sampled, which may be another model.
         if first or not self._grader:
-            gathered.tokens = tuple(  # type: ignore[assignment]
-                _plus(before, next((used[name] for name in names if _is_number(used.get(name))), None))
-                for before, names in zip(gathered.tokens, (_INPUT, _OUTPUT), strict=True)
+            before = gathered.tokens
+            gathered.tokens = (
+                _plus(before[0], _first_number(used, _INPUT)),
+                _plus(before[1], _first_number(used, _OUTPUT)),
             )
 
     def check_complete(self) -> None:
@@ -224,15 +226,15 @@ class _Run:
         short = [
             name
             for name, value in self._usage.items()
-            if _is_number(stated := self._report.get(f"usage_{name}")) and stated > value
+            if (_number(self._report.get(f"usage_{name}")) or 0.0) > value
         ]
-        counts = [
-            value
+        # A grader's choices: "counts/A", and of several metrics "counts/METRIC/A".
+        counted = sum(
+            _number(value) or 0.0
             for name, value in self._report.items()
-            if name.startswith("counts/") and "/" not in name.removeprefix("counts/")
-        ]
+            if name.startswith("counts/") and name.count("/") == 1
+        )
         graded = sum(gathered.types["metrics"] for gathered in self.samples.values())
-        counted = sum(counts) if all(map(_is_number, counts)) else 0
         if short or counted > graded or self._ends_early() or not self.samples:
             raise self._error(
                 "is cut short: events that the final report counts are missing", _RUN_AGAIN
@@ -277,8 +279,9 @@ class _Run:
         """Yield the figures of the final report that are means of a metric of the samples."""
         metrics = {name for gathered in self.samples.values() for name in gathered.values}
         for name, value in (self._report or {}).items():
-            if name in metrics and _is_number(value) and math.isfinite(value):
-                yield Reported(model, group, name, float(value), name)
+            number = _number(value)
+            if name in metrics and number is not None and not math.isnan(number):
+                yield Reported(model, group, name, number, name)
 
     def _setting(self, key: str) -> object:
         config = self._spec.get("run_config")
@@ -315,8 +318,9 @@ def _one(values: list[object]) -> object:
     # The value of a metric that was recorded once; the mean of numbers that were recorded more.
     if len(values) == 1:
         return values[0]
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    return sum(numbers) / len(numbers) if len(numbers) == len(values) else values
+    numbers = [float(value) if isinstance(value, bool) else _number(value) for value in values]
+    known = [number for number in numbers if number is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else values
 
 
 def _plus(before: float | None, more: float | None) -> float | None:
@@ -325,5 +329,9 @@ def _plus(before: float | None, more: float | None) -> float | None:
     return before + more
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _first_number(row: Mapping[str, Any], names: Sequence[str]) -> float | None:
+    return next((number for name in names if (number := _number(row.get(name))) is not None), None)
+
+
+def _number(value: object) -> float | None:
+    return None if isinstance(value, str) else as_number(value)
