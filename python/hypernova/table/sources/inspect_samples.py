@@ -74,7 +74,6 @@ class Run:
     prompt: PromptChoice
     source: Source
     _samples: int = 0
-    _failed_with_scores: int = 0
     _with_field: int = 0
     _fields: dict[str, None] = field(default_factory=dict)
 
@@ -118,7 +117,7 @@ class Run:
         )
 
     def figures(self) -> Iterator[Record]:
-        """Yield the log's own mean of each score, as its epochs were reduced."""
+        """Yield the log's own mean of each score, or a note where it is not the mean of epochs."""
         # A score stands once for each reducer; that of the mean, if any, is that of a table.
         chosen: dict[str, tuple[str, dict[str, Any]]] = {}
         for row in self.results:
@@ -131,18 +130,17 @@ class Run:
             value = _number(_mapping(metrics.get(name)).get("value"))
             if value is None:
                 continue
-            if reducer not in _MEANS:
-                name = f"{name} of {reducer}"
+            if reducer in _MEANS:
+                yield Reported(self.model, self.task, metric, value, name)
+            else:
                 yield Note(
-                    f"{self.source.label} states {name} for {metric}; the table has the mean of "
-                    "the epochs"
+                    f"{self.source.label} states the {name} {value:.4g} of {metric} by the "
+                    f"reducer {reducer}, and the table has the mean of the epochs"
                 )
-            yield Reported(self.model, self.task, metric, value, name)
 
     def counted(self, sample: Sample) -> Sample:
-        """Count a sample for `end`, and return it."""
+        """Count a sample for `check`, and return it."""
         self._samples += 1
-        self._failed_with_scores += sample.left_out is LeftOut.ERROR and bool(sample.scores)
         return sample
 
     def saw_field(self, names: Iterable[str], *, found: bool) -> None:
@@ -150,8 +148,8 @@ class Run:
         self._with_field += found
         self._fields.update(dict.fromkeys(names))
 
-    def end(self) -> Iterator[Record]:
-        """Yield the notes on all samples.
+    def check(self) -> None:
+        """Check what its samples turned out to be, after the last one.
 
         Raises:
             TableError: there was no sample, or none had the field that is to be the prompt.
@@ -166,11 +164,6 @@ class Run:
                 f"has no sample with the field {quoted(self.prompt.field)}, found "
                 f"{quoted_list(self._fields)}",
                 "give another field, or auto",
-            )
-        if self._failed_with_scores:
-            yield Note(
-                f"{self.source.label}: {self._failed_with_scores} samples failed and have scores, "
-                "which the log counts in its figures and the table does not"
             )
 
 
