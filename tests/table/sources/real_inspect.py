@@ -468,7 +468,6 @@ def make_examples(folder: Path) -> None:
     image = ContentImage(image=PIXEL)
     user = ChatMessageUser
     samples = [
-        Sample(id="long", input=LONG + "Which one?", target="a", metadata={"score": "C"}),
         Sample(
             id="turns",
             input=[
@@ -479,6 +478,7 @@ def make_examples(folder: Path) -> None:
             target="a",
             metadata={"score": "I"},
         ),
+        Sample(id="long", input=LONG + "Which one?", target="a", metadata={"score": "C"}),
         Sample(
             id="image",
             input=[user(content=[ContentText(text="What is it?"), image])],
