@@ -158,14 +158,16 @@ def test_figures_are_those_of_the_tool(real: Real):
     for name in real.names():
         figures = [record for record in real.read(name) if isinstance(record, Reported)]
         stated = {
-            (row["name"], row["reducer"]): row["metrics"] for row in real.truth[name]["results"]["scores"]
+            (row["name"], row["reducer"]): row["metrics"]
+            for row in real.truth[name]["results"]["scores"]
         }
         assert figures, name
         for figure in figures:
             reducer = figure.name.partition(" of ")[2] or None
-            metrics = stated.get((figure.metric.rpartition("/")[2], reducer)) or stated[
-                (figure.metric, "mean")
-            ]
+            metrics = (
+                stated.get((figure.metric.rpartition("/")[2], reducer))
+                or stated[(figure.metric, "mean")]
+            )
             assert figure.value == metrics[figure.name.partition(" ")[0]]["value"]
 
 
