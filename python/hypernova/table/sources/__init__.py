@@ -10,6 +10,7 @@ Not here: what becomes of their records (`hypernova.table.importing`), and downl
 - ``messages``: the text of chat messages
 - ``inspect_ai``, ``lm_eval``, ``promptfoo``, ``helm``, ``openai_evals``, ``langfuse``,
   ``litellm_spend``, ``routerbench``, ``swebench``: reading each tool's files
+- ``promptfoo_result``: one result of promptfoo
 - ``headline``: the figure that a dataset is known by, and a check against it
 - ``catalog``: public datasets, their sources and licences
 """
