@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = "Answer with one word. {{question}}"
-MODELS = ("openai:gpt-5-mini", "openai:gpt-5")
+MODELS = ("example:small", "example:large")
 CAPITALS = {
     "What is the capital of Mali?": "Bamako",
     "What is the capital of Peru?": "Lima",
@@ -116,7 +116,9 @@ def prompts_of(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "metrics": {
                     **dict.fromkeys(("score", "testPassCount", "testFailCount"), 0),
                     **dict.fromkeys(("testErrorCount", "totalLatencyMs", "cost"), 0),
-                    **{"namedScores": {}, "namedScoresCount": {}, "namedScoreWeights": {}},
+                    "namedScores": {},
+                    "namedScoresCount": {},
+                    "namedScoreWeights": {},
                 },
             },
         )

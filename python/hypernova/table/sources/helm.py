@@ -10,8 +10,10 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from hypernova.numeric import is_number, to_float
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import LeftOut, LogReader, Metric, Note, Reported, Sample
@@ -117,12 +119,7 @@ class HelmReader(LogReader):
                 f"{log.source.label}: {states.perturbed} requests of perturbed instances are left "
                 "out, as in HELM's main figures: no user wrote their prompts"
             )
-        if states.failed:
-            yield Note(
-                f"{log.source.label}: {states.failed} requests failed and are left out; HELM's "
-                "means count their scores, so they are not compared"
-            )
-        elif STATS in run:
+        if STATS in run:
             for metric, mean in _means(run[STATS], statistics).items():
                 for model in states.models:
                     yield Reported(model, group, metric, mean, f"mean of {metric}")
@@ -135,12 +132,12 @@ class _Statistics:
     Attributes:
         by_attempt: By id of the instance and index of the trial, the mean of each statistic.
         metrics: The statistics that may be scores, in the order of the file.
-        counts: By statistic, split and part of the split, the number of values.
+        counts: By statistic and part of the instances, the number of values.
     """
 
     by_attempt: dict[tuple[str, int], dict[str, float]]
     metrics: dict[str, None]
-    counts: Counter[tuple[str, object, object]]
+    counts: Counter[tuple[str, str]]
 
     @classmethod
     def read(cls, file: LogFile) -> _Statistics:
@@ -163,7 +160,7 @@ class _Statistics:
                     continue
                 metric = named["name"]
                 values[metric] = mean
-                found.counts[metric, named.get("split"), named.get("sub_split")] += 1
+                found.counts[metric, _part(named)] += 1
                 if metric not in _BOOKKEEPING:
                     found.metrics[metric] = None
         return found
@@ -175,7 +172,6 @@ class _States:
 
     Attributes:
         perturbed: Number of requests of perturbed instances.
-        failed: Number of attempts that failed.
         models: The models that answered.
     """
 
@@ -185,7 +181,6 @@ class _States:
     statistics: _Statistics
     prompt: PromptChoice
     perturbed: int = 0
-    failed: int = 0
     models: dict[str, None] = field(default_factory=dict)
 
     def samples(self) -> Iterator[Sample]:
@@ -217,7 +212,6 @@ class _States:
         left_out = None
         if not state.answered:
             left_out = LeftOut.ERROR
-            self.failed += 1
         elif not state.model:
             left_out = LeftOut.NO_MODEL
         elif text is None:
@@ -233,7 +227,7 @@ class _States:
             document=_document(state.instance),
             latency_s=_positive(runtime),
             input_tokens=_positive(values.get("num_prompt_tokens")),
-            output_tokens=completion,
+            output_tokens=_positive(completion),
             left_out=left_out,
             attempt=self._attempt(state),
             media=media,
@@ -336,7 +330,7 @@ def _means(file: LogFile, statistics: _Statistics) -> dict[str, float]:
     for number, entry, source in _list_entries(file):
         named, mean = _statistic(entry, source, number)
         metric = named["name"]
-        count = statistics.counts[metric, named.get("split"), named.get("sub_split")]
+        count = statistics.counts[metric, _part(named)]
         if mean is None or named.get("perturbation") is not None:
             continue
         if metric in statistics.metrics and count:
@@ -355,6 +349,11 @@ def _list_entries(file: LogFile) -> Iterator[tuple[int, Mapping[str, Any], Sourc
             yield number, _mapping(value, "a statistic", source, number), source
 
 
+def _part(named: Mapping[str, Any]) -> str:
+    """Return the part of the instances that a statistic is of: a split, or a part of one."""
+    return repr((named.get("split"), named.get("sub_split")))
+
+
 def _statistic(
     value: object, source: Source, number: int
 ) -> tuple[Mapping[str, Any], float | None]:
@@ -364,13 +363,13 @@ def _statistic(
     mean = statistic.get("mean")
     if not isinstance(named.get("name"), str):
         raise source.error(f"the name of a statistic is {quoted(named)}", _UNKNOWN, at=number)
-    if mean is not None and (isinstance(mean, bool) or not isinstance(mean, int | float)):
+    if mean is not None and not is_number(mean):
         raise source.error(
             f"the mean of {quoted(named['name'])} is {quoted(mean)}, no number",
             _RUN_AGAIN,
             at=number,
         )
-    return named, mean
+    return named, None if mean is None else _finite(mean)
 
 
 def _prompt(
@@ -435,10 +434,21 @@ def _digest(value: object) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _finite(value: object) -> float | None:
+    """Return a finite number as a float; None for anything else."""
+    if not is_number(value):
+        return None
+    try:
+        found = to_float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) else None
+
+
 def _positive(value: object) -> float | None:
     """Return a positive number, or None: zero stands for unknown."""
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if known and value > 0 else None  # type: ignore[arg-type, operator]
+    found = _finite(value)
+    return found if found is not None and found > 0 else None
 
 
 def _mapping(value: object, name: str, source: Source, number: int) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from hypernova.numeric import is_number, to_float
 from hypernova.table.source import Source, quoted
 from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import LeftOut, LogReader, Note, Reported, Sample
@@ -92,7 +93,7 @@ class _Survey:
         evaluation: Id of the evaluation, if the log has one.
         prompts: Its prompts, one for each template and model, with promptfoo's totals.
         results: Number of results.
-        judged: By model, the number of results that assertions judged.
+        counted: By model, the number of results without an error, which promptfoo's totals count.
         unjudged: Number of results that nothing judged.
         differs: Whether `success` is more or less than a `score` of one somewhere.
         named: By model and metric, the number of results with a score of it.
@@ -103,7 +104,7 @@ class _Survey:
     evaluation: str = ""
     prompts: list[Mapping[str, Any]] = field(default_factory=list)
     results: int = 0
-    judged: Counter[str] = field(default_factory=Counter)
+    counted: Counter[str] = field(default_factory=Counter)
     unjudged: int = 0
     differs: bool = False
     named: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -133,7 +134,8 @@ class _Survey:
                     prompts.append(value if isinstance(value, dict) else {})
                 elif path == "results.table.head" and isinstance(value, dict):
                     found = value.get("prompts")
-                    prompts = [p for p in found or [] if isinstance(p, dict)]
+                    every = found if isinstance(found, list) else []
+                    prompts = [prompt for prompt in every if isinstance(prompt, dict)]
                 elif path == "results.outputs":
                     raise source.error("has outputs instead of results", EXPORT)
         if version is None:
@@ -153,11 +155,12 @@ class _Survey:
         self.results += 1
         self.templates[row.model].add(row.template_id)
         left_out = row.left_out
+        if left_out is LeftOut.ERROR:
+            return
+        self.counted[row.model] += 1
         if left_out is LeftOut.UNSCORED:
             self.unjudged += 1
-        if left_out is not None:
             return
-        self.judged[row.model] += 1
         score = row.values.get("score")
         self.differs = self.differs or score != row.success
         for name, value in row.named.items():
@@ -168,7 +171,7 @@ class _Survey:
         """Yield the means that follow from promptfoo's totals of each model."""
         for model, totals in self._totals().items():
             tests = totals.passed + totals.failed
-            if not self._counts_alike(model, tests):
+            if not tests or tests != self.counted[model]:
                 continue
             yield Reported(model, None, "score", totals.score / tests, "mean score")
             if self.differs:
@@ -194,15 +197,14 @@ class _Survey:
         if self.unjudged:
             yield Note(
                 f"{label}: {self.unjudged} results of tests without assertions are not scored; "
-                "promptfoo counts them as passed, so its totals are not compared"
+                "promptfoo counts them as passed"
             )
-            return
         for model, totals in self._totals().items():
             tests = totals.passed + totals.failed
-            if not self._counts_alike(model, tests):
+            if tests != self.counted[model]:
                 yield Note(
-                    f"{label}: promptfoo's totals of {quoted(model)} count {tests} tests, and the "
-                    f"log has {self.judged[model]}, so they are not compared"
+                    f"{label}: promptfoo's totals of {quoted(model)} count {tests:g} tests, and the "
+                    f"log has {self.counted[model]}, so they are not compared"
                 )
 
     def _totals(self) -> dict[str, _Totals]:
@@ -212,9 +214,6 @@ class _Survey:
             if isinstance(model, str) and isinstance(metrics, dict):
                 totals[model].add(metrics)
         return totals
-
-    def _counts_alike(self, model: str, tests: float) -> bool:
-        return not self.unjudged and tests > 0 and tests == self.judged[model]
 
     def _check_version(self, version: object) -> None:
         if version in VERSIONS:
@@ -301,6 +300,7 @@ def _sample(
     scores = {"score": row.values.get("score")}
     if survey.differs:
         scores["success"] = row.success
+    scores = {**{name: value for name, value in row.named.items() if name not in scores}, **scores}
     # An answer from the cache, or from the test itself, took and cost something else at its time.
     measured = row.response.get("cached") is not True and "providerOutput" not in row.test
     cost = row.values.get("cost") or row.response.get("cost")
@@ -312,7 +312,8 @@ def _sample(
         group=row.group,
         task=str(test),
         prompt=text,
-        scores={**{n: v for n, v in row.named.items() if n not in scores}, **scores},
+        # The 0 of an error is no score, and promptfoo's own counts leave it out.
+        scores={} if left_out is LeftOut.ERROR else scores,
         document=document,
         cost_usd=_positive(cost) if measured else None,
         latency_s=latency / 1000 if measured and latency is not None else None,
@@ -326,11 +327,17 @@ def _sample(
 
 
 def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if known and isfinite(value) else None  # type: ignore[return-value, arg-type]
+    """Return a finite number as a float; None for anything else."""
+    if not is_number(value):
+        return None
+    try:
+        found = to_float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) else None
 
 
 def _positive(value: object) -> float | None:
     """Return a positive number, or None: promptfoo writes 0 where it does not know."""
     found = _number(value)
-    return float(found) if found is not None and found > 0 else None
+    return found if found is not None and found > 0 else None
