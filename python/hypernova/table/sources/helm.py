@@ -116,8 +116,8 @@ class HelmReader(LogReader):
         yield from states.samples()
         if states.perturbed:
             yield Note(
-                f"{log.source.label}: {states.perturbed} requests of perturbed instances are left "
-                "out, as in HELM's main figures: no user wrote their prompts"
+                "perturbed instances are left out, as in HELM's main figures: no user wrote their "
+                "prompts"
             )
         if STATS in run:
             for metric, mean in _means(run[STATS], statistics).items():
@@ -303,10 +303,9 @@ def _run_name(file: LogFile | None) -> str | None:
     if file is None:
         return None
     with file.open() as opened:
-        for path, value in walk(opened, Source.of(file.path, "line")):
-            if path == "name" and isinstance(value, str):
-                return value
-    return None
+        specification = dict(walk(opened, Source.of(file.path, "line")))
+    name = specification.get("name")
+    return name if isinstance(name, str) else None
 
 
 def _group(run_name: str) -> str:

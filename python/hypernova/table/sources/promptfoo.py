@@ -184,27 +184,21 @@ class _Survey:
 
     def notes(self) -> Iterator[Note]:
         """Yield sentences on templates, on tests that nothing judges, and on odd totals."""
-        label = self.log.source.label
         every = set().union(*self.templates.values())
         if len(every) > 1:
-            note = (
-                f"{label}: {len(every)} prompt templates; a model's results under each of them are "
-                "repeats of one task"
-            )
-            if any(used != every for used in self.templates.values()):
-                note += ", but not every model ran with every template"
-            yield Note(note)
-        if self.unjudged:
+            uneven = any(used != every for used in self.templates.values())
             yield Note(
-                f"{label}: {self.unjudged} results of tests without assertions are not scored; "
-                "promptfoo counts them as passed"
+                f"{len(every)} prompt templates: the results of a model under each are repeats of "
+                "one task" + (", but not every model ran with every template" if uneven else "")
             )
+        if self.unjudged:
+            yield Note("tests without assertions are not scored; promptfoo counts them as passed")
         for model, totals in self._totals().items():
-            tests = totals.passed + totals.failed
-            if tests != self.counted[model]:
+            tests, found = totals.passed + totals.failed, self.counted[model]
+            if tests != found:
                 yield Note(
-                    f"{label}: promptfoo's totals of {quoted(model)} count {tests:g} tests, and the "
-                    f"log has {self.counted[model]}, so they are not compared"
+                    f"{self.log.source.label}: promptfoo's totals of {quoted(model)} count "
+                    f"{tests:g} tests, and the log has {found}, so they are not compared"
                 )
 
     def _totals(self) -> dict[str, _Totals]:
