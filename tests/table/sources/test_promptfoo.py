@@ -294,6 +294,12 @@ def test_variables_of_the_run_do_not_tell_tasks_apart(tmp_path: Path) -> None:
     assert first.document == second.document
 
 
+def test_answers_among_the_variables_of_a_result_do_not_tell_tasks_apart(tmp_path: Path) -> None:
+    rows = [result(n, PERU, vars={**PERU, "answer": f"{n}"}) for n in (0, 1)]
+    first, second = samples(read(write(tmp_path, rows)))
+    assert first.document == second.document
+
+
 def test_repeats_are_repeats_of_one_task(tmp_path: Path) -> None:
     rows = [
         result(

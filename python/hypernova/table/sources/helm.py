@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isfinite
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from hypernova.numeric import is_number, to_float
@@ -61,6 +62,8 @@ _BOOKKEEPING = frozenset({
     "finish_reason_unknown", "prompt_truncated", "predicted_index", "max_prob", "logprob",
     "prompt_length",
 })  # fmt: skip
+# Those of them that latency and tokens come of.
+_USED = ("num_prompt_tokens", "num_completion_tokens", "num_output_tokens", "inference_runtime")
 # HELM's own metadata calls lower values of these better. No file of a run says so.
 _LOWER_IS_BETTER = frozenset({
     "absolute_value_difference", "bits_per_byte", "cer_score", "chinese_cer_score",
@@ -130,7 +133,8 @@ class _Statistics:
     """The statistics of instances that are not perturbed.
 
     Attributes:
-        by_attempt: By id of the instance and index of the trial, the mean of each statistic.
+        by_attempt: By id of the instance and index of the trial, the mean of each statistic that
+            is a score, a latency or a number of tokens.
         metrics: The statistics that may be scores, in the order of the file.
         counts: By statistic and part of the instances, the number of values.
     """
@@ -158,11 +162,13 @@ class _Statistics:
                 named, mean = _statistic(statistic, source, number)
                 if mean is None:
                     continue
-                metric = named["name"]
-                values[metric] = mean
-                found.counts[metric, _part(named)] += 1
+                metric = intern(named["name"])
                 if metric not in _BOOKKEEPING:
                     found.metrics[metric] = None
+                    found.counts[metric, _part(named)] += 1
+                elif metric not in _USED:
+                    continue
+                values[metric] = mean
         return found
 
 

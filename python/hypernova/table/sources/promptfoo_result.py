@@ -89,7 +89,8 @@ class PromptfooResult:
             if not isinstance(found, expected):
                 raise source.error(f"{name} is {quoted(found)}", _DAMAGED, at=number)
         test = part("testCase")
-        variables = values.get("vars") or test.get("vars") or {}
+        # Those of the result may hold what the model answered to an earlier test, too.
+        variables = test.get("vars") or values.get("vars") or {}
         return cls(
             number,
             source,
