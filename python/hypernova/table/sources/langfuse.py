@@ -228,7 +228,7 @@ def _together(generations: list[_Generation]) -> _Generation | None:
     ends = [one.end for one in every]
     latency = None
     if None not in starts and None not in ends:
-        latency = max(ends) - min(starts)  # type: ignore[type-var, operator]
+        latency = round(max(ends) - min(starts), 6)  # type: ignore[type-var, operator]
     return _Generation(
         identifier="",
         model=done[0].model,

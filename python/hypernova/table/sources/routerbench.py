@@ -16,11 +16,16 @@ from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
+from hypernova.table.sources.log import LogReader
 from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from hypernova.table.sources.files import LogFile
+    from hypernova.table.sources.log import Record
+    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _COST = "|total_cost"
 _ANSWER = "|model_response"
@@ -32,6 +37,34 @@ _COLUMN_NAMES = {
     "score": "MODEL",
     "cost_usd": f"MODEL{_COST}",
 }
+
+
+class RouterBenchReader(LogReader):
+    """Read a wide table in RouterBench's format as a log."""
+
+    name = "routerbench"
+    title = "RouterBench"
+
+    def recognise(self, file: LogFile) -> bool:
+        """Return whether a file has a task a row and columns of scores and costs by model."""
+        names = file.columns
+        return set(_REQUIRED) <= set(names) and any(name.endswith(_COST) for name in names)
+
+    def read(
+        self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice
+    ) -> Iterator[Record]:
+        """Yield a sample of each score, and of each empty one.
+
+        The only prompt is the file's; ``field`` names ``prompt``, ``sample_id`` or ``eval_name``.
+
+        Raises:
+            TableError: the file is malformed.
+            MissingExtraError: the file is Parquet and pyarrow is not installed.
+        """
+        del others
+        columns = read_routerbench_columns(log.path)
+        fields = {key: _COLUMN_NAMES.get(key, key) for key in ("task_id", "prompt", "group")}
+        yield from columns.records(prompt, fields)
 
 
 def read_routerbench_columns(
