@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,13 +130,13 @@ def test_of_a_graded_log_the_grader_gives_neither_prompt_nor_tokens() -> None:
     assert samples(path, "user")[0].left_out is LeftOut.NO_PROMPT
 
 
-@pytest.mark.skipif(find_spec("evals") is None, reason="evals is not installed")
-def test_logs_that_the_tool_writes_now(tmp_path, monkeypatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "tests" / "tools")
-    monkeypatch.setattr(sys, "argv", ["oaieval"])
-    import make_openai_evals_logs
-
-    make_openai_evals_logs.main(tmp_path)
+def test_logs_that_the_tool_writes_now(tmp_path) -> None:
+    python = os.environ.get("HYPERNOVA_EVALS") or (find_spec("evals") and sys.executable)
+    if not python:
+        pytest.skip("evals is not installed, and HYPERNOVA_EVALS names no Python that has it")
+    # In a process of its own: the tool writes the last events when it ends.
+    script = ROOT / "tests" / "tools" / "make_openai_evals_logs.py"
+    subprocess.run([python, script, tmp_path], check=True, capture_output=True, timeout=300)
     for name in NAMES:
         made = [(s.task, s.prompt, s.scores, s.input_tokens) for s in samples(tmp_path / name)]
         kept = [(s.task, s.prompt, s.scores, s.input_tokens) for s in samples(LOGS / name)]

@@ -62,7 +62,7 @@ class RouterBenchReader(LogReader):
             MissingExtraError: the file is Parquet and pyarrow is not installed.
         """
         del others
-        columns = read_routerbench_columns(log.path)
+        columns = _read(log.path, log.path.stem, is_parquet=log.unit == "row")
         fields = {key: _COLUMN_NAMES.get(key, key) for key in ("task_id", "prompt", "group")}
         yield from columns.records(prompt, fields)
 
@@ -85,8 +85,14 @@ def read_routerbench_columns(
     suffix, base = detect_format(
         path, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
     )
-    tasks, outcomes, holes = (_read_csv if suffix == ".csv" else _read_parquet)(path, models)
-    return PublishedColumns(tasks, outcomes, base, _METRIC, holes=tuple(holes))
+    return _read(path, base, is_parquet=suffix == ".parquet", models=models)
+
+
+def _read(
+    path: Path, name: str, *, is_parquet: bool, models: Sequence[str] | None = None
+) -> PublishedColumns:
+    tasks, outcomes, holes = (_read_parquet if is_parquet else _read_csv)(path, models)
+    return PublishedColumns(tasks, outcomes, name, _METRIC, holes=tuple(holes))
 
 
 def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:
