@@ -16,6 +16,7 @@ Not here: embedding, clustering or evaluation.
 - ``source``: a file's place in messages, and its errors
 - ``formats``: reading and writing files, one module for each format
 - ``prompts``: reading prompts alone
+- ``prompt_fields``: reading what stands beside some of them
 - ``logs``: tables made of logs of evaluation tools
 - ``published``: tables made of published results
 - ``importing``: how their samples become tasks and outcomes
