@@ -58,6 +58,10 @@ class LangfuseReader(LogReader):
         self._kinds: dict[_State, str] = {}
         self._held: tuple[tuple[_State, ...], Scores, TraceNames] | None = None
 
+    def __reduce__(self) -> tuple[type[LangfuseReader], tuple[()]]:
+        """Send no scores to another process, which reads those that it needs."""
+        return LangfuseReader, ()
+
     def recognise(self, file: LogFile) -> bool:
         """Return whether a file holds observations."""
         names = column_names(file)
