@@ -14,6 +14,7 @@ import numpy as np
 from hypernova.errors import TableError
 from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
 from hypernova.table.importing.names import similar_names, unused_renames
+from hypernova.table.importing.requests import Requests, fill_from_requests
 from hypernova.table.importing.scores import GroupMetrics, choose_metrics
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 from hypernova.table.model_names import name_problem
@@ -43,6 +44,7 @@ class Collector:
         self._left_out: Counter[str] = Counter()
         self._models_left_out: Counter[str] = Counter()
         self._media = 0
+        self._requests = Requests()
         self._notes: Counter[str] = Counter()
         self._tasks: dict[bytes, int] = {}
         self._ids: list[str] = []
@@ -69,6 +71,7 @@ class Collector:
         self._left_out.update(part.left_out)
         self._models_left_out.update(part.models_left_out)
         self._media += part.media
+        self._requests.extend(part.requests)
         self._notes.update(part.notes)
         self._agreement += part.agreement
         for key, says in part.higher_is_better.items():
@@ -138,6 +141,10 @@ class Collector:
         outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
+        if len(self._requests):
+            filled, sentences = fill_from_requests(outcomes, tasks.prompts, self._requests)
+            outcomes = dataclasses.replace(outcomes, **filled)  # type: ignore[arg-type]
+            notes += sentences
         notes += self._closing_notes(len(self._ids) - len(kept), set(outcomes.models))
         summary = self._summary(
             tasks,

@@ -17,6 +17,7 @@ import numpy as np
 from hypernova._core import is_blank
 from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
+from hypernova.table.importing.requests import Requests
 from hypernova.table.importing.scores import Refused, ScoreRules
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
@@ -65,6 +66,7 @@ class LogPart:
         left_out: Number of samples left out, by reason.
         models_left_out: Number of samples left out, by model.
         media: Number of samples with images or other media.
+        requests: Its samples without quality scores, which have costs.
         notes: Sentences of the reader.
     """
 
@@ -91,6 +93,7 @@ class LogPart:
     left_out: dict[str, int]
     models_left_out: dict[str, int]
     media: int
+    requests: Requests
     notes: list[str]
 
 
@@ -169,6 +172,7 @@ class _Log:
         # Of each attempt its entry, and the metrics of which it has a score.
         self._attempts: dict[bytes, tuple[int, set[str]]] = {}
         self._refused: dict[tuple[str | None, str], Refused] = {}
+        self._requests = Requests()
         self._duplicates = 0
         self._media = 0
 
@@ -177,7 +181,13 @@ class _Log:
         columns = self._columns
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
-        task, left_out = self._task(sample, group), _code(sample.left_out)
+        if sample.left_out is LeftOut.NO_QUALITY:
+            task = -1
+            if model and sample.prompt:
+                self._requests.add(model, sample.prompt, _numbers(sample))
+        else:
+            task = self._task(sample, group)
+        left_out = _code(sample.left_out)
         if left_out == _USED and task < 0:
             left_out = _code(LeftOut.NO_PROMPT)
         if left_out == _USED and not model:
@@ -261,6 +271,7 @@ class _Log:
             left_out=by_reason,
             models_left_out={m: n for m, n in zip(self._models, by_model, strict=True) if n and m},
             media=self._media,
+            requests=self._requests,
             notes=list(dict.fromkeys(self.notes)),
         )
 
