@@ -389,6 +389,32 @@ def test_chunks_are_put_together_in_the_order_of_their_numbers(changed, kind: st
     assert samples(changed(split, log), "sent") == samples(log, "sent")
 
 
+def test_a_conversation_is_no_longer_than_its_messages(changed):
+    def repeat(entries: Entries) -> None:
+        entries["samples/image_epoch_1/sample.json"]["message_refs"] = [[0, 2]] * 100_000
+
+    (sample,) = samples(changed(repeat, LOGS / "mixed-chunked.eval"), "sent")
+    assert sample.prompt is not None
+    assert len(sample.prompt) < 100
+
+
+def test_failed_sample_does_not_lend_its_prompt_to_other_epochs(changed):
+    def fail(entries: Entries) -> None:
+        again = entries[FIRST] | {"epoch": 2, "uuid": "again"}
+        entries["samples/sum-0_epoch_2.json"] = json.loads(json.dumps(again))
+        row = entries["summaries.json"][0]
+        entries["summaries.json"].append(row | {"epoch": 2, "uuid": "again"})
+        for failed in (row, entries[FIRST]):
+            failed["error"] = "RuntimeError()"
+        del entries[FIRST]["messages"][:]
+
+    prompts = {sample.place: sample.prompt for sample in samples(changed(fail), "sent")}
+    assert prompts[FIRST] == "What is 0 + 0?"
+    assert prompts["samples/sum-0_epoch_2.json"] == (
+        "Answer with a number.\n\nQuestion: What is 0 + 0?\nAnswer:"
+    )
+
+
 def test_summaries_that_say_less_are_not_believed(changed):
     def older(entries: Entries) -> None:
         for row in entries["summaries.json"]:
