@@ -6,13 +6,22 @@ Not here: costs computed from prices (tests/table/test_tokens.py).
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pytest
 
 import hypernova
 from hypernova.errors import NotFoundError, PriceError
+from hypernova.prices import PriceList, price_template
+from support.commands import run_python
+from support.paths import PACKAGES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LITELLM = {
     "sample_spec": {
@@ -133,3 +142,80 @@ class TestRefusals:
         (tmp_path / "latin.json").write_bytes('{"é": 1}'.encode("latin-1"))
         with pytest.raises(PriceError, match="not UTF-8"):
             hypernova.read_prices(tmp_path / "latin.json")
+
+
+class TestTemplate:
+    MODELS = ("gpt-4.1", 'quo"ted\\', "模型")
+
+    @pytest.mark.parametrize("name", ["t.toml", "t.json"])
+    def test_it_is_refused_until_it_is_filled_in(self, tmp_path, name) -> None:
+        text = price_template(self.MODELS, toml=name.endswith(".toml"))
+        path = written(tmp_path, text, name)
+        with pytest.raises(PriceError, match=r"'gpt-4\.1': the price is not filled in; replace"):
+            hypernova.read_prices(path)
+        path.write_text(text.replace('"fill in"', "2.5", 1), encoding="utf-8")
+        with pytest.raises(PriceError, match=r"'gpt-4\.1': the price is not filled in"):
+            hypernova.read_prices(path)
+        path.write_text(text.replace('"fill in"', "2.5"), encoding="utf-8")
+        assert hypernova.read_prices(path) == dict.fromkeys(self.MODELS, (2.5, 2.5))
+        assert list(hypernova.read_prices(path)) == list(self.MODELS)
+
+
+class TestLiteLLM:
+    """Its map is read from the package, of which no line is run."""
+
+    PROGRAM = (
+        "import sys, hypernova\n"
+        "print(hypernova.read_prices('litellm', models=sys.argv[1:]))\n"
+        "assert not any(m.partition('.')[0] == 'litellm' for m in sys.modules)"
+    )
+
+    def told(self, *models: str, code: int = 0) -> str:
+        done = run_python("-c", self.PROGRAM, *models, code=code)
+        return done.stdout.strip() if code == 0 else done.stderr.splitlines()[-1]
+
+    @pytest.fixture
+    def beside(self, tmp_path, monkeypatch) -> Path:
+        """A package that must not be run, in a folder that Python looks into."""
+        folder = tmp_path / "litellm"
+        folder.mkdir()
+        (folder / "__init__.py").write_text("raise SystemExit('its code was run')")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), str(PACKAGES))))
+        return folder
+
+    def test_the_map_of_the_package_is_read(self, beside) -> None:
+        written(beside, LITELLM, "model_prices_and_context_window_backup.json")
+        assert self.told("gpt") == "{'gpt': (2.0, 8.0)}"
+        assert "LiteLLM's map of prices: holds no price" in self.told("other", code=1)
+
+    def test_a_package_without_a_map_or_none_at_all(self, beside) -> None:
+        assert "need litellm: pip install" in self.told("gpt", code=1)
+        (beside / "__init__.py").unlink()
+        beside.rmdir()
+        if find_spec("litellm") is None:
+            assert "need litellm: pip install" in self.told("gpt", code=1)
+
+    @pytest.mark.skipif(
+        "HYPERNOVA_LITELLM" not in os.environ, reason="its map is NOT read: run `make test-litellm`"
+    )
+    def test_the_real_one(self) -> None:
+        done = subprocess.run(
+            [os.environ["HYPERNOVA_LITELLM"], "-c", self.PROGRAM, "gpt-4o"],
+            env={**os.environ, "PYTHONPATH": str(PACKAGES)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "{'gpt-4o': (2.5, 10.0)}\n"
+
+    def test_a_provider_before_the_name_is_the_one_that_the_map_states(self, tmp_path) -> None:
+        entries = {
+            "gpt": LITELLM["gpt"] | {"litellm_provider": "openai"},
+            "azure/gpt": LITELLM["mini"],
+            "plain": [1, 2],
+        }
+        prices = PriceList.read(written(tmp_path, entries))
+        assert prices.named_by("gpt") == "gpt"
+        assert prices.named_by("openai/gpt") == "gpt"
+        assert prices.named_by("azure/gpt") == "azure/gpt"
+        assert [prices.named_by(name) for name in ("groq/gpt", "x/plain", "openai/", "")] == [
+            None
+        ] * 4

@@ -1,29 +1,36 @@
-"""Read and check prices of models: USD per million tokens in and out, or USD per task.
+"""Read, check and ask for prices of models: USD per million tokens in and out, or USD per task.
 
 Not here: the cost of an outcome or of a prompt (see ``hypernova.table.pricing`` and the core).
 """
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hypernova.errors import NotFoundError, PriceError
+from hypernova.errors import MissingExtraError, NotFoundError, PriceError
 from hypernova.paths import escaped, path_label
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Mapping
+    from typing import Self
 
 Price: TypeAlias = "float | tuple[float, float]"
 Prices: TypeAlias = "Mapping[str, Price]"
 
 # Keys of a price in LiteLLM's map, which has further ones.
 _LITELLM = ("input_cost_per_token", "output_cost_per_token")
+# A copy of the map that LiteLLM fetches when it is imported.
+_LITELLM_FILE = "model_prices_and_context_window_backup.json"
 _EXPECTED = (
     "give USD per million tokens as [input, output] or {input = ..., output = ...}, or USD per task"
 )
+# A template has it where a number belongs.
+_BLANK = "fill in"
 
 
 def read_prices(
@@ -36,7 +43,8 @@ def read_prices(
             is ``[2.0, 8.0]`` or ``{"input": 2.0, "output": 8.0}``, USD per million tokens in and
             out, or a number, USD per task. LiteLLM's map of prices is read as it is
             (``input_cost_per_token`` and ``output_cost_per_token``, other keys are ignored); its
-            models without a price per token are passed over.
+            models without a price per token are passed over. ``"litellm"`` is the map of an
+            installed LiteLLM, which is not imported for it; a file of that name is ``./litellm``.
         models: Keep the prices of these models alone, such as ``artifact.models`` or
             ``table.models``; a file may list hundreds of others. By default all.
 
@@ -46,6 +54,7 @@ def read_prices(
     Raises:
         NotFoundError: There is no such file.
         PriceError: The file cannot be read, a price is malformed, or no model has a price.
+        MissingExtraError: LiteLLM is asked for, and is not installed.
 
     Example:
         >>> import hypernova
@@ -53,24 +62,112 @@ def read_prices(
         >>> hypernova.read_prices("prices.json", models=artifact.models)  # doctest: +SKIP
         {'large': (2.0, 8.0), 'small': (0.1, 0.4)}
     """
-    label = path_label(path)
-    entries = _read(Path(path), label)
-    litellm = any(isinstance(entry, dict) and _LITELLM[0] in entry for entry in entries.values())
-    prices: dict[str, Price] = {}
-    for model, entry in entries.items():
+    return PriceList.read(path).of_models(models)
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """The entries of a file of prices, which are checked when models are asked for.
+
+    Attributes:
+        label: The file, for messages.
+        entries: By model, what the file says of it.
+    """
+
+    label: str
+    entries: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a file, as `read_prices` does.
+
+        Raises:
+            NotFoundError: There is no such file.
+            PriceError: The file cannot be read, or is no object.
+            MissingExtraError: ``path`` is ``litellm``, which is not installed.
+        """
+        if path == "litellm":
+            return cls._of_litellm()
+        label = path_label(path)
+        return cls(label, _read(Path(path), label))
+
+    @classmethod
+    def _of_litellm(cls) -> Self:
+        """Read the map that an installed LiteLLM brings, without importing LiteLLM."""
+        from importlib.util import find_spec
+
+        spec = find_spec("litellm")  # of a package that is in no other, this runs nothing
+        for folder in (spec and spec.submodule_search_locations) or ():
+            path = Path(folder) / _LITELLM_FILE
+            if path.is_file():
+                return cls("LiteLLM's map of prices", _read(path, path_label(path)))
+        raise MissingExtraError(
+            "the prices of LiteLLM need litellm: pip install 'hypernova-router[litellm]', or give "
+            "a file of prices"
+        )
+
+    def of_models(self, models: Collection[str] | None = None) -> dict[str, Price]:
+        """Return the prices of some models, or of all; see `read_prices`.
+
+        Raises:
+            PriceError: A price is malformed, or no model has a price.
+        """
+        entries, label = self.entries, self.label
         # Prices of other models are none of the caller's, right or wrong.
-        if models is not None and model not in models:
-            continue
-        if litellm and isinstance(entry, dict) and not {"input", "output"} & entry.keys():
-            if not all(name in entry for name in _LITELLM):
-                continue
-            entry = [_per_million(entry[name]) for name in _LITELLM]
-        prices[model] = checked_price(model, entry, label)
-    if not prices:
-        whose = "any of the models asked for" if models is not None and entries else "any model"
-        named = "" if models is None else f", such as {_shown(min(models, default=''))}"
-        raise PriceError(f"{label}: holds no price of {whose}; add one by the model's name{named}")
-    return prices
+        asked = entries if models is None else [name for name in entries if name in models]
+        of_litellm = any(isinstance(x, dict) and _LITELLM[0] in x for x in entries.values())
+        prices: dict[str, Price] = {}
+        for model in asked:
+            entry = entries[model]
+            if of_litellm and isinstance(entry, dict) and not {"input", "output"} & entry.keys():
+                if not all(name in entry for name in _LITELLM):
+                    continue
+                entry = [_per_million(entry[name]) for name in _LITELLM]
+            prices[model] = checked_price(model, entry, label)
+        if not prices:
+            several = models is not None and entries
+            whose = "any of the models asked for" if several else "any model"
+            named = "" if models is None else f", such as {_shown(min(models, default=''))}"
+            raise PriceError(
+                f"{label}: holds no price of {whose}; add one by the model's name{named}"
+            )
+        return prices
+
+    def named_by(self, model: str) -> str | None:
+        """Return the name under which the list has a model, or None.
+
+        LiteLLM's map has many models without the provider that serves them, and says which it is:
+        its ``gpt-4o`` of the provider ``openai`` is ``openai/gpt-4o``.
+        """
+        if model in self.entries:
+            return model
+        provider, _, name = model.partition("/")
+        entry = self.entries.get(name)
+        same = isinstance(entry, dict) and entry.get("litellm_provider") == provider
+        return name if same and name else None
+
+
+def price_template(models: Collection[str], *, toml: bool) -> str:
+    """Return a file of prices to fill in; `read_prices` refuses a price that is not filled in.
+
+    Args:
+        models: The models, in the order of the file.
+        toml: Whether to write TOML, which has room for an explanation; else JSON.
+    """
+    if not toml:
+        blanks = {model: {"input": _BLANK, "output": _BLANK} for model in models}
+        return json.dumps(blanks, ensure_ascii=False, indent=2) + "\n"
+    # A JSON text without control characters is one of TOML too.
+    lines = [
+        f'{json.dumps(model, ensure_ascii=False)} = {{ input = "{_BLANK}", output = "{_BLANK}" }}'
+        for model in models
+    ]
+    return (
+        "# USD per million tokens, in and out: { input = 2.5, output = 10.0 }. One number instead\n"
+        "# is USD per task. Remove the line of a model whose price you do not know.\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def checked_price(model: str, price: object, where: str) -> Price:
@@ -101,6 +198,11 @@ def checked_price(model: str, price: object, where: str) -> Price:
 
 
 def _amount(model: str, value: Any, where: str) -> float:
+    if value == _BLANK:
+        raise PriceError(
+            f"{where}: model {_shown(model)}: the price is not filled in; replace {_BLANK!r} by "
+            "USD per million tokens, or remove the model"
+        )
     is_number = not isinstance(value, bool | str | bytes) and hasattr(value, "__float__")
     try:
         amount = float(value) if is_number else math.nan
@@ -139,8 +241,6 @@ def _read(path: Path, label: str) -> dict[str, Any]:
 
             found = tomllib.loads(text)
         else:
-            import json
-
             found = json.loads(text, object_pairs_hook=_unique)
     # ValueError: malformed, a key that stands twice, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:

@@ -232,3 +232,50 @@ class TestPriced:
                         method(given_prices)
                     assert str(caught.value).isprintable()
                     assert all(part in str(caught.value) for part in parts)
+
+
+class TestMissingCosts:
+    def test_known_costs_stay_and_unknown_ones_follow_from_tokens(self) -> None:
+        table = OutcomeTable.from_arrays(
+            task_ids=["a", "b", "c", "d"],
+            prompts=["one", "two", "three", "four"],
+            models=["m", "other"],
+            score=[[1, 1], [0, 1], [1, 0], [np.nan, 1]],
+            cost_usd=[[0.0, np.nan], [0.5, np.nan], [np.nan, 0.25], [np.nan, np.nan]],
+            input_tokens=[[100, 100], [100, 100], [100, 100], [100, np.nan]],
+            output_tokens=[[10, 10], [10, 10], [10, 10], [10, 10]],
+        )
+        filled = table.with_missing_costs({"m": (2.0, 8.0), "other": (1.0, 1.0)})
+        np.testing.assert_allclose(
+            filled.cost_usd,
+            # A cost of 0 is what the log says; a hole has none, nor has an outcome without tokens.
+            [[0.0, 110e-6], [0.5, 110e-6], [280e-6, 0.25], [np.nan, np.nan]],
+        )
+        assert np.isnan(table.cost_usd[2, 0])
+        one = table.with_missing_costs({"m": 0.125})
+        np.testing.assert_array_equal(one.cost_usd[:, 0], [0.0, 0.5, 0.125, np.nan])
+        np.testing.assert_array_equal(one.cost_usd[:, 1], table.cost_usd[:, 1])
+        with pytest.raises(PriceError, match="has no outcomes there"):
+            table.with_missing_costs({"misspelt": 1.0})
+
+    @given(st.data())
+    def test_it_is_priced_where_the_cost_is_unknown_and_nothing_else(self, data) -> None:
+        costs = st.one_of(st.just(np.nan), st.floats(0, 10))
+        cost = np.array(
+            data.draw(st.lists(st.lists(costs, min_size=2, max_size=2), min_size=3, max_size=3))
+        )
+        cost[0] = np.nan
+        tokens = data.draw(
+            st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=2), min_size=3, max_size=3)
+        )
+        table = OutcomeTable.from_arrays(
+            task_ids=["a", "b", "c"], prompts=["one", "two", "three"], models=["m", "n"],
+            score=np.ones((3, 2)), cost_usd=cost, input_tokens=tokens, output_tokens=tokens,
+        )  # fmt: skip
+        prices = {"m": (2.0, 8.0), "n": 0.5}
+        filled = table.with_missing_costs(prices)
+        known = ~np.isnan(cost)
+        np.testing.assert_array_equal(filled.cost_usd[known], cost[known])
+        np.testing.assert_array_equal(
+            filled.cost_usd[~known], table.priced(prices).cost_usd[~known]
+        )

@@ -4,13 +4,15 @@ Exit codes: 0 done; 2 wrong usage; 130, 143 and 129 ended by SIGINT, SIGTERM and
 other error, with one line on standard error. Not here: anything that the Python interface cannot
 do.
 
-- One module for each command: ``fit``, ``evaluate``, ``route``, ``serve``, ``inspect``,
-  ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``, ``export_embedder``; and
-  ``change_models`` for two
+- One module for each command: ``import_logs``, ``fit``, ``evaluate``, ``route``, ``serve``,
+  ``inspect``, ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``, ``export_embedder``;
+  and ``change_models`` for two
 - ``arguments``: arguments that commands share
 - ``streams``: standard output and standard error
 - ``signals``: signals that end a command
 - ``summary``: the description of an artifact
+- ``import_summary``: the summary of an import
+- ``eval_tasks``: prompts written as the data of evaluation tools
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 # The commands, each with its help, by the module that adds them; of these only that of the chosen
 # command is imported.
 _COMMANDS = {
+    "import_logs": {"import": "make an outcome table of logs of evaluation tools"},
     "fit": {"fit": "learn an artifact from an outcome table"},
     "evaluate": {"evaluate": "measure on held-out tasks whether routing is worth it"},
     "route": {"route": "choose a model for a prompt"},

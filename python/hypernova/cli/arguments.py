@@ -108,7 +108,7 @@ def add_prices_to(parser: argparse.ArgumentParser) -> None:
         "--prices",
         metavar="FILE",
         help="compute costs from tokens and these prices: USD per million tokens by model, .json "
-        "or .toml, also LiteLLM's map",
+        "or .toml, also LiteLLM's map; litellm is the map of the LiteLLM that is installed",
     )
 
 

@@ -113,7 +113,7 @@ class PromptTable:
                 none, or there is no row.
             MissingExtraError: A file is Parquet and pyarrow is not installed.
         """
-        place, files = _find_files(path)
+        place, files = find_files(path)
         needed = "embedding" if vectors else "prompt"
         rows: list[int | None] = []
         with_ids: list[Path] = []
@@ -206,7 +206,7 @@ class PromptTable:
 
     def _pieces(self, columns: PromptColumns) -> Iterator[_Piece]:
         for file in self.files:
-            yield from _READERS[_format_of(file)](file, columns)
+            yield from _READERS[format_of(file)](file, columns)
 
 
 class _Held:
@@ -261,11 +261,11 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     Example:
         >>> prompts = read_prompts("prompts.txt")  # doctest: +SKIP
     """
-    place, files = _find_files(path)
+    place, files = find_files(path)
     prompts: list[str] = []
     kept: dict[str, str] = {}  # of equal prompts one
     for file in files:
-        format_ = _format_of(file)
+        format_ = format_of(file)
         for piece in _READERS[format_](file, PromptColumns(task_id=False, dim=None)):
             for row, prompt in zip(piece.rows, piece.prompts, strict=True):
                 if prompt is None:
@@ -281,12 +281,22 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     return prompts
 
 
-def _format_of(file: Path) -> str:
+def format_of(file: Path) -> str:
+    """Return the suffix that stands for the format of a file of prompts.
+
+    Raises:
+        TableError: the file has another suffix.
+    """
     return detect_format(file, _READERS, "prompts", _REMEDY)[0]
 
 
-def _find_files(path: str | os.PathLike[str]) -> tuple[Path, tuple[Path, ...]]:
-    """Return the path, and the files of the table in the order in which they are read."""
+def find_files(path: str | os.PathLike[str]) -> tuple[Path, tuple[Path, ...]]:
+    """Return the path, and the files of the table in the order in which they are read.
+
+    Raises:
+        NotFoundError: nothing is at the path, or no file matches the pattern.
+        TableError: a file has another suffix, or the folder holds none.
+    """
     place = Path(path)
     if glob.has_magic(str(place)) and not place.exists():
         names = sorted(glob.glob(str(place)))  # noqa: PTH207 - Path.glob takes no absolute pattern
@@ -295,11 +305,11 @@ def _find_files(path: str | os.PathLike[str]) -> tuple[Path, tuple[Path, ...]]:
             label = Source.of(place, "").label
             raise NotFoundError(f"{label}: no file matches the pattern; check it")
         for file in files:
-            _format_of(file)
+            format_of(file)
         return place, files
     require_path(place)
     if not place.is_dir():
-        _format_of(place)
+        format_of(place)
         return place, (place,)
     if (place / "tasks.parquet").is_file():
         return place, (place / "tasks.parquet",)
@@ -314,7 +324,7 @@ def _find_files(path: str | os.PathLike[str]) -> tuple[Path, tuple[Path, ...]]:
 
 def _columns_of(path: Path, needed: str) -> tuple[list[str], int | None]:
     """Return the names of a file's columns, and its number of rows if the file says it."""
-    format_ = _format_of(path)
+    format_ = format_of(path)
     if format_ == ".parquet":
         with ParquetRows(path) as file:
             file.require(needed)

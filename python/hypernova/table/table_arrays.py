@@ -191,6 +191,22 @@ class TableArrays:
             cost[:, m] = costs_of(price, *(column[:, m] for column in columns))
         return replace(self, cost_usd=cost)
 
+    def with_missing_costs(self, prices: Prices) -> Self:
+        """Return a copy whose unknown costs are computed from tokens and prices.
+
+        Args:
+            prices: As in `priced`. A known cost stays as it is, 0 too; an outcome without tokens,
+                in or out, stays without a cost under a price per token.
+
+        Raises:
+            PriceError: As in `priced`.
+
+        Example:
+            >>> table = table.with_missing_costs({"large": (2.0, 8.0)})  # doctest: +SKIP
+        """
+        known = ~np.isnan(self.cost_usd)
+        return replace(self, cost_usd=np.where(known, self.cost_usd, self.priced(prices).cost_usd))
+
     def count_priced(self, prices: Prices) -> int:
         """Count the outcomes whose cost `priced` computes."""
         tokens = ~np.isnan(self.input_tokens + self.output_tokens) & ~np.isnan(self.score)

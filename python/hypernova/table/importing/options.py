@@ -1,4 +1,4 @@
-"""What an import was told: scores, prompts, names and what to leave out.
+"""The options of an import: scores, prompts, names and what to leave out.
 
 Not here: what each option does.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What an import was told.
+    """The options of an import.
 
     Attributes:
         prompt: Which text is the prompt.

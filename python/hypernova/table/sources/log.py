@@ -1,4 +1,4 @@
-"""What a reader of a tool's logs implements, and the records that it yields.
+"""The interface that a reader of a tool's logs implements, and the records that it yields.
 
 Not here: any tool, and what becomes of the records (`hypernova.table.importing`).
 """
@@ -26,6 +26,7 @@ class LeftOut(StrEnum):
     NO_MODEL = "no model"
     DUPLICATE = "read before"
     NO_QUALITY = "no quality score"
+    INVALID = "marked as invalid"
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What the log states of a metric.
+    """A metric, as the log states it.
 
     Attributes:
         name: As in `Sample.scores`.
