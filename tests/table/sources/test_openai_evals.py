@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
+from hypernova.table import read_logs
 from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
@@ -107,6 +108,18 @@ def test_both_models_have_the_same_documents_and_other_attempts() -> None:
     assert {s.document for s in first} == {s.document for s in second}
     assert not {s.attempt for s in first} & {s.attempt for s in second}
     assert {s.prompt for s in first} == {s.prompt for s in second}
+
+
+def test_real_logs_imported() -> None:
+    with pytest.raises(TableError, match=r"'capitals' has several scores: 'accuracy' and 'f1_sc"):
+        read_logs(LOGS)
+    found = read_logs(LOGS, score=["f1_score", "accuracy", "score"])
+    assert found.table.n_tasks == 15
+    assert found.summary.filled == 1
+    assert found.summary.metrics == {"sums": "accuracy", "capitals": "f1_score", "polite": "score"}
+    assert len(found.summary.agreement) == 6
+    assert all(one.agrees for one in found.summary.agreement)
+    assert not found.summary.left_out
 
 
 def test_prompts_of_real_logs() -> None:

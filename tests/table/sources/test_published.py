@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hypernova.errors import TableError
-from hypernova.table import OutcomeTable, read_routerbench, read_swebench
+from hypernova.table import OutcomeTable, read_logs, read_routerbench, read_swebench
 from hypernova.table.importing.registry import log_readers
 from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.log import Note, Reported, Sample
 from hypernova.table.sources.prompt_choice import PromptChoice
 from hypernova.table.sources.routerbench import RouterBenchReader
 from hypernova.table.sources.swebench import SwebenchReader
+from support.tables import assert_same_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +119,21 @@ def test_a_wide_table_as_a_log(form: str, tmp_path) -> None:
     assert len(records) == 6  # with two holes, which are samples without a score
     # Two prompts of one text are two tasks.
     assert len({record.document for record in records}) == 3
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_import_is_the_same_table(form: str, tmp_path) -> None:
+    path = wide(tmp_path, form)
+    assert_same_table(read_logs(path).table, read_routerbench(path).table)
+    paths = leaderboards(tmp_path, GOOD), problems(tmp_path, IDS)
+    found = read_logs(*paths)
+    loaded = read_swebench(*paths)
+    assert_same_table(found.table, loaded.table)
+    # The summary says what the command says.
+    disagreeing = [one for one in found.summary.agreement if not one.agrees]
+    assert [one.model for one in disagreeing] == [odd.model for odd in loaded.discrepancies]
+    assert [round(one.mean, 9) for one in disagreeing] == [odd.rate for odd in loaded.discrepancies]
+    assert found.summary.left_out == {"not scored": 1}
 
 
 @pytest.mark.parametrize(("form", "unit"), [("csv", "line 3"), ("parquet", "row 2")])

@@ -14,6 +14,7 @@ import numpy as np
 from hypernova.errors import TableError
 from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
 from hypernova.table.importing.names import similar_names, unused_renames
+from hypernova.table.importing.requests import Requests, fill_from_requests
 from hypernova.table.importing.scores import GroupMetrics, choose_metrics
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 from hypernova.table.model_names import name_problem
@@ -42,6 +43,7 @@ class Collector:
         self._samples = 0
         self._left_out: Counter[str] = Counter()
         self._models_left_out: Counter[str] = Counter()
+        self._requests = Requests()
         self._media = 0
         self._notes: Counter[str] = Counter()
         self._tasks: dict[bytes, int] = {}
@@ -68,6 +70,7 @@ class Collector:
         self._samples += part.samples
         self._left_out.update(part.left_out)
         self._models_left_out.update(part.models_left_out)
+        self._requests.extend(part.requests)
         self._media += part.media
         self._notes.update(part.notes)
         self._agreement += part.agreement
@@ -127,9 +130,11 @@ class Collector:
         rows = np.flatnonzero(is_first & ~np.isnan(score))
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
+            remedy = "give logs with scored samples"
+            if self._requests:
+                remedy += ": these are requests without scores, which add their costs to such logs"
             raise TableError(
-                f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); give "
-                "logs with scored samples"
+                f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
             )
         self._check_models(pieces, rows)
         outcomes, values_note = self._outcomes(label, pieces, rows, score)
@@ -137,6 +142,9 @@ class Collector:
         kept, task = np.unique(outcomes.task, return_inverse=True)
         outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
         tasks = self._task_columns(label, kept, pieces, rows)
+        if self._requests:
+            outcomes, note = fill_from_requests(outcomes, tasks.prompts, self._requests)
+            notes.append(note)
         notes += values_note
         notes += self._closing_notes(len(self._ids) - len(kept), set(outcomes.models))
         summary = self._summary(

@@ -17,6 +17,7 @@ import numpy as np
 from hypernova._core import is_blank
 from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
+from hypernova.table.importing.requests import Requests
 from hypernova.table.importing.scores import Refused, ScoreRules
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
@@ -64,6 +65,7 @@ class LogPart:
         agreement: Its figures beside the means of its samples.
         left_out: Number of samples left out, by reason.
         models_left_out: Number of samples left out, by model.
+        requests: Samples of a log without scores, whose costs may be those of outcomes.
         media: Number of samples with images or other media.
         notes: Sentences of the reader.
     """
@@ -90,6 +92,7 @@ class LogPart:
     agreement: list[FigureAgreement]
     left_out: dict[str, int]
     models_left_out: dict[str, int]
+    requests: Requests
     media: int
     notes: list[str]
 
@@ -119,6 +122,7 @@ def gather(
     log = _Log(label, reader, rules, rename)
     for record in records:
         if isinstance(record, Sample):
+            log.add_request(record)
             log.add(record)
         elif isinstance(record, Reported):
             log.reported.append(record)
@@ -170,6 +174,7 @@ class _Log:
         self._attempts: dict[bytes, tuple[int, set[str]]] = {}
         self._refused: dict[tuple[str | None, str], Refused] = {}
         self._duplicates = 0
+        self._requests = Requests()
         self._media = 0
 
     def add(self, sample: Sample) -> None:
@@ -201,6 +206,12 @@ class _Log:
         columns.attempt += attempt
         columns.values.extend(_numbers(sample))
         self._add_scores(entry, sample, sample.scores)
+
+    def add_request(self, sample: Sample) -> None:
+        """Keep the costs of a sample of a log that holds no scores."""
+        if sample.left_out is LeftOut.NO_QUALITY and sample.prompt and sample.model:
+            model = self._rename.get(sample.model, sample.model)
+            self._requests.add(model, sample.prompt, _numbers(sample))
 
     def part(self, title: str) -> LogPart:
         """Return what was gathered."""
@@ -261,6 +272,7 @@ class _Log:
             agreement=agreement,
             left_out=by_reason,
             models_left_out={m: n for m, n in zip(self._models, by_model, strict=True) if n and m},
+            requests=self._requests,
             media=self._media,
             notes=list(dict.fromkeys(self.notes)),
         )
@@ -301,7 +313,7 @@ class _Log:
     def _task(self, sample: Sample, group: str | None) -> int:
         """Return the number of a sample's task, -1 without a prompt."""
         prompt = sample.prompt
-        if prompt is None or is_blank(prompt):
+        if prompt is None or is_blank(prompt) or sample.left_out is LeftOut.NO_QUALITY:
             return -1
         document = prompt if sample.document is None else sample.document
         key = _digest(group or "", document)

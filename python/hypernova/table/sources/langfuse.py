@@ -97,14 +97,13 @@ class LangfuseReader(LogReader):
                 scored_others[kind] += bool(own)
                 continue
             group = text_cell(row, "trace_name") or names.of(trace) or text_cell(row, "name")
-            one = _Generation.of(row, number, log.source, group or None, own)
             # Of most generations nothing is kept: an export may be of millions.
-            if trace and scores.of("trace", trace):
-                one.sent = Sent.of(row.get("input"))
+            in_trace = bool(trace and scores.of("trace", trace))
+            one = _Generation.of(row, number, log.source, group or None, own)
+            if in_trace or own:
+                one.read_more(row, number, log.source)
+            if in_trace:
                 traces.setdefault(trace, []).append(one)
-            elif own:
-                one.sent = Sent.of(row.get("input"))
-                yield one.sample(prompt)
             else:
                 yield one.sample(prompt)
         mixed = 0
@@ -153,14 +152,14 @@ class _Generation:
     model: str
     group: str | None
     scores: dict[str, object]
-    cost_usd: float | None
-    latency_s: float | None
-    tokens: tuple[float | None, float | None]
     failed: bool
     place: str
-    start: float | None
-    end: float | None
     sent: Sent | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    tokens: tuple[float | None, float | None] = (None, None)
+    start: float | None = None
+    end: float | None = None
 
     @classmethod
     def of(
@@ -171,23 +170,25 @@ class _Generation:
         group: str | None,
         scores: dict[str, object],
     ) -> _Generation:
-        """Read a row."""
-        latency = number_cell(row, "latency", source, number)
-        if latency is None:
-            latency = seconds_between(row, "start_time", "end_time")
+        """Read what is needed of every row."""
         return cls(
             identifier=text_cell(row, "id"),
             model=text_cell(row, "provided_model_name", "model"),
             group=group,
             scores=scores,
-            cost_usd=_cost(row, source, number),
-            latency_s=latency,
-            tokens=_tokens(row, source, number),
             failed=text_cell(row, "level").upper() == "ERROR",
             place=source.place(number),
-            start=as_moment(row.get("start_time")),
-            end=as_moment(row.get("end_time")),
         )
+
+    def read_more(self, row: Mapping[str, Any], number: int, source: Source) -> None:
+        """Read what is needed of a row that is scored."""
+        self.sent = Sent.of(row.get("input"))
+        self.cost_usd = _cost(row, source, number)
+        self.tokens = _tokens(row, source, number)
+        self.start, self.end = as_moment(row.get("start_time")), as_moment(row.get("end_time"))
+        self.latency_s = number_cell(row, "latency", source, number)
+        if self.latency_s is None:
+            self.latency_s = seconds_between(row, "start_time", "end_time")
 
     def sample(self, choice: PromptChoice) -> Sample:
         """Return it as a sample; without scores it is only counted."""
@@ -243,8 +244,6 @@ def _together(generations: list[_Generation]) -> _Generation | None:
         tokens=(_sum(one.tokens[0] for one in every), _sum(one.tokens[1] for one in every)),
         failed=done[0].failed,
         place=done[0].place,
-        start=None,
-        end=None,
         sent=done[0].sent,
     )
 
