@@ -137,7 +137,7 @@ class Collector:
                 f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
             )
         self._check_models(pieces, rows)
-        outcomes, values_note = self._outcomes(label, pieces, rows, score)
+        outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
         # Tasks without an outcome teach nothing.
         kept, task = np.unique(outcomes.task, return_inverse=True)
         outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
@@ -207,11 +207,7 @@ class Collector:
         group = np.array(self._task_groups, dtype=np.int64)[pieces["task"]]
         sample, value = pieces["score_sample"], pieces["score"]
         counts = pieces["score_metric"] == metric_of_group[group[sample]]
-        rows = np.flatnonzero(counts & ~np.isnan(value))
-        score = np.full(len(first), np.nan)
-        # Of repeated indices the last assignment stands: that of the first log, going backwards.
-        score[first[sample[rows[::-1]]]] = value[rows[::-1]]
-        return score
+        return _first_known(value[counts], first[sample[counts]], len(first))
 
     def _turned(self, chosen: Mapping[str | None, str]) -> set[str | None]:
         """Return the groups whose scores are better the lower they are."""
@@ -244,7 +240,12 @@ class Collector:
         return SourceFiles.over(label, self._sources)
 
     def _outcomes(
-        self, label: str, pieces: Mapping[str, NDArray[Any]], rows: Ints, score: Floats
+        self,
+        label: str,
+        pieces: Mapping[str, NDArray[Any]],
+        rows: Ints,
+        score: Floats,
+        first: Ints,
     ) -> tuple[OutcomeColumns, list[str]]:
         """Return the outcomes, with the tasks numbered as they were read, and notes on them."""
         codes, model = np.unique(pieces["model"][rows], return_inverse=True)
@@ -255,7 +256,7 @@ class Collector:
             if all(not any(part.strides) for part in parts if len(part)):
                 numbers[name] = unknown(len(rows))
                 continue
-            values = np.concatenate(parts)[rows]
+            values = _first_known(np.concatenate(parts), first)[rows]
             wrong = (values < 0.0) | np.isinf(values)
             odd += int(np.count_nonzero(wrong))
             values[wrong] = np.nan
@@ -313,12 +314,15 @@ class Collector:
             text if n == 1 else f"{text} (in {n} logs)" for text, n in self._notes.most_common()
         ]
         if self._media:
-            notes.append(
-                f"{self._media} samples have images or other media beside their text, which no "
-                "router sees"
-            )
+            have = "1 sample has images or other media beside its text"
+            if self._media > 1:
+                have = f"{self._media} samples have images or other media beside their text"
+            notes.append(f"{have}, which no router sees")
         if dropped:
-            notes.append(f"{dropped} tasks have no outcome and are left out")
+            one = "1 task has no outcome and is left out"
+            notes.append(
+                one if dropped == 1 else f"{dropped} tasks have no outcome and are left out"
+            )
         without = [name for name in self._models if name and name not in models]
         without += [name for name in self._models_left_out if name not in self._models]
         if without:
@@ -391,6 +395,15 @@ def _first_of_attempt(attempt: NDArray[Any]) -> Ints:
         begins = np.r_[True, (halves[order[1:]] != halves[order[:-1]]).any(axis=1)]
         first[order] = order[begins][np.cumsum(begins) - 1]
     return first
+
+
+def _first_known(values: Floats, place: Ints, n: int | None = None) -> Floats:
+    """Return at each of `n` places the first value that is known, NaN without one."""
+    found = np.full(len(values) if n is None else n, np.nan)
+    rows = np.flatnonzero(~np.isnan(values))[::-1]
+    # Of repeated indices the last assignment stands, so going backwards leaves the first.
+    found[place[rows]] = values[rows]
+    return found
 
 
 def distinct_ids(ids: Sequence[str], groups: Sequence[str | None]) -> list[str]:

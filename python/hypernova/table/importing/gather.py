@@ -170,7 +170,7 @@ class _Log:
         self._groups: dict[str | None, int] = {}
         self._models: dict[str, int] = {}
         self._metrics: dict[str, int] = {}
-        # Of each attempt its entry, and the metrics that it has.
+        # Of each attempt its entry, and the metrics of which it has a score.
         self._attempts: dict[bytes, tuple[int, set[str]]] = {}
         self._refused: dict[tuple[str | None, str], Refused] = {}
         self._duplicates = 0
@@ -179,15 +179,7 @@ class _Log:
 
     def add(self, sample: Sample) -> None:
         """Add a sample, or what it adds to one that has its attempt."""
-        attempt = _NO_KEY
-        if sample.attempt is not None:
-            attempt = _digest(self._reader, sample.attempt)
-            known = self._attempts.get(attempt)
-            if known is not None:
-                self._add_to(known[0], known[1], sample)
-                return
         columns = self._columns
-        entry = len(columns.number)
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
         task, left_out = self._task(sample, group), _code(sample.left_out)
@@ -195,8 +187,15 @@ class _Log:
             left_out = _code(LeftOut.NO_PROMPT)
         if left_out == _USED and not model:
             left_out = _code(LeftOut.NO_MODEL)
-        if attempt != _NO_KEY:
-            self._attempts[attempt] = entry, set(sample.scores)
+        attempt = _NO_KEY
+        entry = len(columns.number)
+        scored: set[str] = set()
+        if sample.attempt is not None and left_out == _USED:
+            attempt = _digest(self._reader, sample.attempt)
+            known = self._attempts.setdefault(attempt, (entry, scored))
+            if known[0] != entry:
+                self._add_to(known[0], known[1], sample, group)
+                return
         self._media += sample.media
         columns.number.append(entry + 1)
         columns.task.append(task)
@@ -205,7 +204,7 @@ class _Log:
         columns.left_out.append(left_out)
         columns.attempt += attempt
         columns.values.extend(_numbers(sample))
-        self._add_scores(entry, sample, sample.scores)
+        self._add_scores(entry, sample, group, scored)
 
     def add_request(self, sample: Sample) -> None:
         """Keep the costs of a sample of a log that holds no scores."""
@@ -277,35 +276,30 @@ class _Log:
             notes=list(dict.fromkeys(self.notes)),
         )
 
-    def _add_to(self, entry: int, metrics: set[str], sample: Sample) -> None:
-        """Add the metrics that an attempt lacks; without any, the sample was read before."""
-        new = {name: value for name, value in sample.scores.items() if name not in metrics}
+    def _add_to(self, entry: int, scored: set[str], sample: Sample, group: str | None) -> None:
+        """Add what an attempt lacks; where it lacks no metric, the sample was read before."""
         columns = self._columns
-        if columns.left_out[entry] != _USED and sample.left_out is None:
-            task = self._task(sample, _printed(sample.group) if sample.group else None)
-            columns.task[entry] = task
-            columns.left_out[entry] = _USED if task >= 0 else _code(LeftOut.NO_PROMPT)
-        elif not new:
-            self._duplicates += 1
-            return
+        self._duplicates += scored >= sample.scores.keys()
         width = len(OPTIONAL_NUMBERS)
         for place, number in enumerate(_numbers(sample), entry * width):
             if columns.values[place] != columns.values[place]:
                 columns.values[place] = number
-        metrics.update(new)
-        self._add_scores(entry, sample, new)
+        self._add_scores(entry, sample, group, scored)
 
-    def _add_scores(self, entry: int, sample: Sample, scores: Mapping[str, object]) -> None:
+    def _add_scores(self, entry: int, sample: Sample, group: str | None, scored: set[str]) -> None:
+        """Add the scores of a sample, except those of metrics that are in `scored` already."""
         columns = self._columns
-        for name, value in scores.items():
-            # Most values are one of these two, or a number.
+        for name, value in sample.scores.items():
+            if name in scored:
+                continue
             found = self._rules.score(value)
             if isinstance(found, Refused):
-                key = (_printed(sample.group) if sample.group else None, name)
-                if sample.left_out is None and key not in self._refused:
+                if sample.left_out is None and (group, name) not in self._refused:
                     place = f"{self._label}, {sample.place or f'sample {entry + 1}'}"
-                    self._refused[key] = Refused(found.problem, found.remedy, place)
+                    self._refused[group, name] = Refused(found.problem, found.remedy, place)
                 found = math.nan
+            if found == found:
+                scored.add(name)
             columns.score_sample.append(entry)
             columns.score_metric.append(self._metrics.setdefault(name, len(self._metrics)))
             columns.score.append(found)

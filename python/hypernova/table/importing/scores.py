@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +94,8 @@ class ScoreRules:
             return self._number(value, value)
         if isinstance(value, str):
             return self._text(value)
+        if isinstance(value, Decimal):
+            return self._number(float(value), value)
         return _compound(value)
 
     def stated(self, value: float) -> float:
@@ -148,18 +151,14 @@ _SCALE = (
 )
 
 
-def _compound(value: object) -> float | Refused:
+def _compound(value: object) -> Refused:
     remedy = f"choose a metric of single values: {_CHOOSE}"
     if isinstance(value, Mapping):
         return Refused(f"found a mapping, {quoted(value)}", remedy)
     if isinstance(value, list | tuple):
-        kind = "a pair" if len(value) == 2 else "a list"
+        kind = "a pair" if len(value) == len(("gold", "prediction")) else "a list"
         return Refused(f"found {kind}, {quoted(value)}", remedy)
-    try:
-        number = float(value)  # type: ignore[arg-type]  # Decimal, Fraction
-    except (TypeError, ValueError):
-        return Refused(f"found {quoted(value)}, a {type(value).__name__}", remedy)
-    return ScoreRules().score(number)
+    return Refused(f"found {quoted(value)}, a {type(value).__name__}", remedy)
 
 
 @dataclass(slots=True)

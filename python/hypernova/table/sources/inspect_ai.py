@@ -102,7 +102,7 @@ def _read_json(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
             yield run.counted(to_sample(run, sample, texts_of(run, sample), place))
     if run is None:
         run = Run.of(header, log.source, prompt)
-    yield from run.end()
+    run.check()
 
 
 def _read_archive(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
@@ -121,7 +121,7 @@ def _read_archive(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
     else:
         for name in archive.samples:
             yield run.counted(archive.whole(name, run))
-    yield from run.end()
+    run.check()
 
 
 def _from_summaries(archive: _Archive, run: Run) -> list[Sample] | None:
