@@ -69,7 +69,7 @@ class Scores:
             TableError: a file is malformed.
             MissingExtraError: a file is Parquet, and pyarrow is not installed.
         """
-        rows = _Rows()
+        rows = _ScoreRows()
         for file in files:
             rows.add(file)
         self._texts = tuple(rows.texts)
@@ -148,7 +148,7 @@ class TraceNames:
         return self._texts[self._codes[at]] if found else ""
 
 
-class _Rows:
+class _ScoreRows:
     """The scores as they are read: numbers in arrays, texts once."""
 
     def __init__(self) -> None:
