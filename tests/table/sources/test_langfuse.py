@@ -383,10 +383,15 @@ def test_scores_of_other_observations_are_told(tmp_path) -> None:
     assert "1 observations of the type SPAN" in notes[0]
 
 
-def test_without_scores_nothing_is_scored_and_the_remedy_is_told() -> None:
+def test_without_scores_there_are_only_requests_and_the_remedy_is_told(tmp_path) -> None:
     *found, note = read([LOGS / "observations.jsonl"])
-    assert {sample.left_out for sample in found} == {LeftOut.UNSCORED}
+    assert {sample.left_out for sample in found} == {LeftOut.NO_QUALITY}
+    assert len(found) == 14
+    assert all(sample.prompt and sample.cost_usd for sample in found)
     assert "files of scores" in note.text
+    path = jsonl(tmp_path / "observations", example()[0])
+    with pytest.raises(TableError, match=r"14 no quality score\); give logs with scored samples"):
+        read_logs(path)
 
 
 # --- costs, tokens, times, names --------------------------------------------------------

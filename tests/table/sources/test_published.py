@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, Any
+import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +25,6 @@ from hypernova.table.sources.prompt_choice import PromptChoice
 from hypernova.table.sources.routerbench import RouterBenchReader
 from hypernova.table.sources.swebench import SwebenchReader
 from support.tables import assert_same_table
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AUTO = PromptChoice()
 WIDE: dict[str, list[Any]] = {
@@ -141,6 +140,27 @@ def test_a_wide_table_by_another_name(form: str, unit: str, tmp_path) -> None:
     path = wide(tmp_path, form).rename(tmp_path / "log")
     found = list(RouterBenchReader().read(LogFile(path), [], AUTO))
     assert [sample.place for sample in found][2:4] == [unit, unit]
+
+
+class _Touch:
+    """Make a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_is_named_and_not_opened(protocol: int, tmp_path) -> None:
+    path, ran = tmp_path / "routerbench_0shot.pkl", tmp_path / "ran"
+    path.write_bytes(pickle.dumps([*WIDE, _Touch(ran)], protocol))
+    with pytest.raises(TableError, match=r"to_csv\('routerbench_0shot\.csv', index=False\)"):
+        read_logs(path)
+    assert not ran.exists()
+    path.write_bytes(pickle.dumps(["else"], protocol))
+    assert not RouterBenchReader().recognise(LogFile(path))
 
 
 def test_leaderboards_as_a_log(tmp_path) -> None:

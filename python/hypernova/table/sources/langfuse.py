@@ -74,7 +74,9 @@ class LangfuseReader(LogReader):
     def read(
         self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice
     ) -> Iterator[Record]:
-        """Yield the generations that are scored, themselves or by their trace, then the others.
+        """Yield the generations that are scored, themselves or by their trace, and the others.
+
+        Without any file of scores, all are requests that only add costs to other logs.
 
         A score of a generation is that of a sample of its own. A score of a trace is that of all
         its generations together, if they are of one model: the prompt is that of the first, costs
@@ -100,8 +102,9 @@ class LangfuseReader(LogReader):
             # Of most generations nothing is kept: an export may be of millions.
             in_trace = bool(trace and scores.of("trace", trace))
             one = _Generation.of(row, number, log.source, group or None, own)
-            if in_trace or own:
+            if in_trace or own or not scores.n_files:
                 one.read_more(row, number, log.source)
+            one.unscored = LeftOut.UNSCORED if scores.n_files else LeftOut.NO_QUALITY
             if in_trace:
                 traces.setdefault(trace, []).append(one)
             else:
@@ -154,6 +157,7 @@ class _Generation:
     scores: dict[str, object]
     failed: bool
     place: str
+    unscored: LeftOut = LeftOut.UNSCORED
     sent: Sent | None = None
     cost_usd: float | None = None
     latency_s: float | None = None
@@ -197,7 +201,7 @@ class _Generation:
         if self.failed:
             left_out = LeftOut.ERROR
         elif not self.scores:
-            left_out = LeftOut.UNSCORED
+            left_out = self.unscored
         elif not self.model:
             left_out = LeftOut.NO_MODEL
         elif text is None:
@@ -286,9 +290,10 @@ def _tokens(
 
 
 def _notes(source: Source, scores: Scores, mixed: int, others: Counter[str]) -> Iterator[Note]:
-    if not scores.count:
+    if not scores.n_files:
         yield Note(
-            f"{source.label}: no scores beside it; give the export's files of scores as well"
+            f"{source.label}: holds no scores, and no file of scores is beside it: its generations "
+            "only add costs to other logs; give the export's files of scores too"
         )
     if mixed:
         yield Note(
