@@ -188,6 +188,10 @@ bench-few-tasks: $(STAMP) ## whether a fit on few tasks loses [FEW="TABLE... --t
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)
 
+.PHONY: bench-importing
+bench-importing: $(STAMP) ## read a thousand logs of 500 samples: seconds and memory, 3 GB of disk [IMPORTING="--logs N"]
+	$(BIN)/python -m benches.importing -o benches/record $(IMPORTING)
+
 .PHONY: bench-learning
 bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.learning_versions -o benches/record $(BEFORE)

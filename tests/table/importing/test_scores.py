@@ -171,11 +171,9 @@ class TestChoice:
 
     def test_many_groups_with_several_scores_are_one_line(self) -> None:
         groups = [group(f"g{n}", "acc", "acc_norm") for n in range(57)] + [group("h", "a", "b")]
-        with pytest.raises(
-            TableError, match="and so have 56 more groups; 1 further group"
-        ) as error:
+        with pytest.raises(TableError, match="and so have 56 more groups; group 'h'") as error:
             choose_metrics(groups, ())
-        assert len(str(error.value)) < 300
+        assert len(str(error.value)) < 400
 
 
 @pytest.mark.usefixtures("made_up")

@@ -43,8 +43,8 @@ class Collector:
         self._samples = 0
         self._left_out: Counter[str] = Counter()
         self._models_left_out: Counter[str] = Counter()
-        self._requests = Requests()
         self._media = 0
+        self._requests = Requests()
         self._notes: Counter[str] = Counter()
         self._tasks: dict[bytes, int] = {}
         self._ids: list[str] = []
@@ -70,8 +70,8 @@ class Collector:
         self._samples += part.samples
         self._left_out.update(part.left_out)
         self._models_left_out.update(part.models_left_out)
-        self._requests.extend(part.requests)
         self._media += part.media
+        self._requests.extend(part.requests)
         self._notes.update(part.notes)
         self._agreement += part.agreement
         for key, says in part.higher_is_better.items():
@@ -131,7 +131,7 @@ class Collector:
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
             remedy = "give logs with scored samples"
-            if self._requests:
+            if len(self._requests):
                 remedy += ": these are requests without scores, which add their costs to such logs"
             raise TableError(
                 f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
@@ -142,10 +142,10 @@ class Collector:
         kept, task = np.unique(outcomes.task, return_inverse=True)
         outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
         tasks = self._task_columns(label, kept, pieces, rows)
-        if self._requests:
+        notes += values_note
+        if len(self._requests):
             outcomes, note = fill_from_requests(outcomes, tasks.prompts, self._requests)
             notes.append(note)
-        notes += values_note
         notes += self._closing_notes(len(self._ids) - len(kept), set(outcomes.models))
         summary = self._summary(
             tasks,

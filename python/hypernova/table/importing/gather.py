@@ -65,8 +65,8 @@ class LogPart:
         agreement: Its figures beside the means of its samples.
         left_out: Number of samples left out, by reason.
         models_left_out: Number of samples left out, by model.
-        requests: Samples of a log without scores, whose costs may be those of outcomes.
         media: Number of samples with images or other media.
+        requests: Its samples without quality scores, which have costs.
         notes: Sentences of the reader.
     """
 
@@ -92,8 +92,8 @@ class LogPart:
     agreement: list[FigureAgreement]
     left_out: dict[str, int]
     models_left_out: dict[str, int]
-    requests: Requests
     media: int
+    requests: Requests
     notes: list[str]
 
 
@@ -122,7 +122,6 @@ def gather(
     log = _Log(label, reader, rules, rename)
     for record in records:
         if isinstance(record, Sample):
-            log.add_request(record)
             log.add(record)
         elif isinstance(record, Reported):
             log.reported.append(record)
@@ -173,8 +172,8 @@ class _Log:
         # Of each attempt its entry, and the metrics of which it has a score.
         self._attempts: dict[bytes, tuple[int, set[str]]] = {}
         self._refused: dict[tuple[str | None, str], Refused] = {}
-        self._duplicates = 0
         self._requests = Requests()
+        self._duplicates = 0
         self._media = 0
 
     def add(self, sample: Sample) -> None:
@@ -182,7 +181,13 @@ class _Log:
         columns = self._columns
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
-        task, left_out = self._task(sample, group), _code(sample.left_out)
+        if sample.left_out is LeftOut.NO_QUALITY:
+            task = -1
+            if model and sample.prompt:
+                self._requests.add(model, sample.prompt, _numbers(sample))
+        else:
+            task = self._task(sample, group)
+        left_out = _code(sample.left_out)
         if left_out == _USED and task < 0:
             left_out = _code(LeftOut.NO_PROMPT)
         if left_out == _USED and not model:
@@ -205,12 +210,6 @@ class _Log:
         columns.attempt += attempt
         columns.values.extend(_numbers(sample))
         self._add_scores(entry, sample, group, scored)
-
-    def add_request(self, sample: Sample) -> None:
-        """Keep the costs of a sample of a log that holds no scores."""
-        if sample.left_out is LeftOut.NO_QUALITY and sample.prompt and sample.model:
-            model = self._rename.get(sample.model, sample.model)
-            self._requests.add(model, sample.prompt, _numbers(sample))
 
     def part(self, title: str) -> LogPart:
         """Return what was gathered."""
@@ -271,8 +270,8 @@ class _Log:
             agreement=agreement,
             left_out=by_reason,
             models_left_out={m: n for m, n in zip(self._models, by_model, strict=True) if n and m},
-            requests=self._requests,
             media=self._media,
+            requests=self._requests,
             notes=list(dict.fromkeys(self.notes)),
         )
 
@@ -307,7 +306,7 @@ class _Log:
     def _task(self, sample: Sample, group: str | None) -> int:
         """Return the number of a sample's task, -1 without a prompt."""
         prompt = sample.prompt
-        if prompt is None or is_blank(prompt) or sample.left_out is LeftOut.NO_QUALITY:
+        if prompt is None or is_blank(prompt):
             return -1
         document = prompt if sample.document is None else sample.document
         key = _digest(group or "", document)
