@@ -272,7 +272,8 @@ def _tokens(
 ) -> tuple[float | None, float | None]:
     details = parsed(row.get("usage_details"))
     if isinstance(details, list):  # as Parquet holds a mapping
-        details = {pair[0]: pair[1] for pair in details if isinstance(pair, tuple | list)}
+        pairs = [pair for pair in details if isinstance(pair, tuple | list) and len(pair) == 2]
+        details = {str(name): count for name, count in pairs}
     found: list[float | None] = []
     for side, columns in (
         ("input", ("input_usage", "prompt_tokens", "input_tokens")),
@@ -282,7 +283,7 @@ def _tokens(
         parts = [
             count
             for name, value in (details.items() if isinstance(details, dict) else ())
-            if side in str(name) and (count := as_number(value)) is not None
+            if side in name and (count := as_number(value)) is not None
         ]
         cells = (number_cell(row, column, source, number) for column in columns)
         found.append(math.fsum(parts) if parts else next((x for x in cells if x), None))
