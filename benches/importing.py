@@ -78,7 +78,7 @@ def inspect_logs(folder: Path, n_logs: int, n_samples: int, length: int) -> None
     rendered = []
     for number, text in enumerate(texts):
         own = json.dumps({**sample, "id": f"sum-{number}"}).replace(old, text)
-        short = text if length < 1000 else "(truncated) " + text[:100]
+        short = text if length < 1000 else text[:1000] + "..."
         rendered.append((own, json.dumps({**summary, "id": f"sum-{number}", "input": short})))
     for log, (task, model) in enumerate(names(n_logs)):
         header["eval"] = {**header["eval"], "task": task, "model": model}
