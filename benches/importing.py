@@ -52,7 +52,7 @@ print(summary.samples, summary.tasks, len(summary.models), len(summary.agreement
 
 def prompts(n: int, length: int) -> list[str]:
     """Return different prompts of words, so that they pack about as well as prose."""
-    draw = random.Random(0)  # noqa: S311 - the same logs in every run
+    draw = random.Random(0)
     words = ["".join(draw.choices("etaoinshrdlu", k=draw.randint(2, 9))) for _ in range(4000)]
     return [" ".join(draw.choices(words, k=length // 6)) for _ in range(n)]
 
@@ -78,7 +78,7 @@ def inspect_logs(folder: Path, n_logs: int, n_samples: int, length: int) -> None
     rendered = []
     for number, text in enumerate(texts):
         own = json.dumps({**sample, "id": f"sum-{number}"}).replace(old, text)
-        short = text if length < 1000 else "(truncated) " + text[:100]
+        short = text if length < 1000 else text[:1000] + "..."
         rendered.append((own, json.dumps({**summary, "id": f"sum-{number}", "input": short})))
     for log, (task, model) in enumerate(names(n_logs)):
         header["eval"] = {**header["eval"], "task": task, "model": model}
@@ -110,7 +110,12 @@ def lm_eval_logs(folder: Path, n_logs: int, n_samples: int) -> None:
     when = "2026-11-27T20-54-06.759901"
     rows = []
     for number, text in enumerate(texts):
-        one = {**row, "doc_id": number, "doc_hash": f"{number:064x}", "prompt_hash": f"{number:064x}"}
+        one = {
+            **row,
+            "doc_id": number,
+            "doc_hash": f"{number:064x}",
+            "prompt_hash": f"{number:064x}",
+        }
         rows.append(json.dumps({**one, "acc": 1.0, "acc_norm": 1.0}).replace(question, text))
     configs = results["configs"]["hn_facts"]
     by_model: dict[str, list[str]] = {}
@@ -132,7 +137,7 @@ def lm_eval_logs(folder: Path, n_logs: int, n_samples: int) -> None:
         own["config"] = {**results["config"], "model": model}
         for key in ("versions", "n-shot", "higher_is_better", "n-samples"):
             if "hn_facts" in results.get(key, {}):
-                own[key] = {task: results[key]["hn_facts"] for task in tasks}
+                own[key] = dict.fromkeys(tasks, results[key]["hn_facts"])
         if "n-samples" in own:
             size = {"original": n_samples, "effective": n_samples}
             own["n-samples"] = dict.fromkeys(tasks, size)

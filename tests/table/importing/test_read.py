@@ -229,6 +229,19 @@ class TestTables:
         assert OutcomeTable.read(tmp_path / "table").models == ("a", "b")
 
     @pytest.mark.usefixtures("made_up")
+    def test_of_a_table_in_many_files_one_is_looked_at(self, tmp_path: Path) -> None:
+        for number in range(3):
+            (tmp_path / f"{number}.csv").write_text("task_id,prompt,model,score\n1,p,a,1\n")
+        write_log(tmp_path / "x.log", PAIR)
+        assert not are_logs(tmp_path)
+        (tmp_path / "0.csv").unlink()
+        assert not are_logs(tmp_path)
+        for name in ("tasks", "outcomes"):
+            write_log(tmp_path / "halves" / name / "x.log", PAIR)
+        assert not are_logs(tmp_path / "halves")
+        assert are_logs(tmp_path / "halves" / "tasks")
+
+    @pytest.mark.usefixtures("made_up")
     def test_scanning_logs_says_to_import_them(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", PAIR)
         with pytest.raises(TableError, match="read into memory; make a table of them first: hyper"):

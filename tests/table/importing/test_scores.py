@@ -112,11 +112,14 @@ def test_choices_score_texts_and_numbers_before_every_rule() -> None:
         {"scale": (math.nan, 1.0)},
         {"choices": {"x": 2.0}},
         {"choices": {"x": math.nan}},
+        {"score": " "},
+        {"rename": {"x": "a\nb"}},
     ],
 )
-def test_rules_that_make_no_scores_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(TableError, match=r"scale: found|choice 'x': found"):
-        ScoreRules(**options)
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> None:
+    words = r"^(scale|choice 'x'|score|new name of 'x'): found .*; (give|remove)"
+    with pytest.raises(TableError, match=words):
+        read_logs("absent", **options)
 
 
 def group(name: str | None, *metrics: str, refused: tuple[str, ...] = ()) -> GroupMetrics:

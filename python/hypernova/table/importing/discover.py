@@ -84,7 +84,7 @@ def discover(paths: Sequence[str | os.PathLike[str]], readers: Sequence[LogReade
     identities = {path: identity for identity, path in {**in_folders, **named}.items()}
     for path in every:
         file = LogFile(path)
-        reader = _recognised(file, readers)
+        reader = reader_of(file, readers)
         if reader is not None:
             logs.append((path, reader))
             continue
@@ -111,14 +111,18 @@ def discover(paths: Sequence[str | os.PathLike[str]], readers: Sequence[LogReade
     return found
 
 
-def has_log(folder: Path, readers: Sequence[LogReader]) -> bool:
-    """Return whether any file in a folder is a log of a known tool."""
-    return any(_recognised(LogFile(path), readers) is not None for path, _ in _walk(folder, set()))
+def files_in(path: Path) -> Iterator[LogFile]:
+    """Yield the file at a path, or the files in a folder in natural order; nothing without one."""
+    if path.is_file():
+        yield LogFile(path)
+    elif path.is_dir():
+        for file, _ in _walk(path, set()):
+            yield LogFile(file)
 
 
-def is_log(path: Path, readers: Sequence[LogReader]) -> bool:
-    """Return whether a file is a log of a known tool."""
-    return _recognised(LogFile(path), readers) is not None
+def reader_of(file: LogFile, readers: Sequence[LogReader]) -> int | None:
+    """Return the index of the first reader that knows a file as a log, or None."""
+    return next((n for n, one in enumerate(readers) if _says(one.recognise, file)), None)
 
 
 _Identity = tuple[int, int]
@@ -195,10 +199,6 @@ def _add_neighbours(
                 known = companions[n].setdefault(folder, [])
                 if path not in known and _says(reader.accompanies, file):
                     known.append(path)
-
-
-def _recognised(file: LogFile, readers: Sequence[LogReader]) -> int | None:
-    return next((n for n, one in enumerate(readers) if _says(one.recognise, file)), None)
 
 
 def _says(question: Callable[[LogFile], bool], file: LogFile) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypernova.errors import HypernovaError, MissingExtraError, TableError
 from hypernova.parallel import default_jobs, map_calls, pickles
 from hypernova.paths import path_label
 from hypernova.table.importing.collect import Collector
-from hypernova.table.importing.discover import discover, has_log, is_log
+from hypernova.table.importing.discover import discover, files_in, reader_of
 from hypernova.table.importing.gather import LogPart, gather
 from hypernova.table.importing.registry import log_readers
 from hypernova.table.importing.scores import ScoreRules
@@ -22,7 +22,7 @@ from hypernova.table.sources.files import LogFile
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from hypernova.table.columns import OutcomeColumns, TaskColumns
     from hypernova.table.importing.options import ImportOptions
@@ -41,20 +41,29 @@ _MAX_NAMED = 12
 def are_logs(path: str | os.PathLike[str]) -> bool:
     """Return whether a file, or any file in a folder, is a log of a known tool.
 
-    A file whose first row is that of an outcome table is none, nor is a folder that holds
-    `tasks.parquet` or `outcomes.parquet`. Nothing but the heads of files is read.
+    A file whose first row is that of an outcome table is none, nor is a folder that begins with
+    such a file, or holds `tasks.parquet` or `outcomes.parquet`. Only the heads of files are read.
     """
     place = Path(path)
     if place.is_dir():
         if any((place / name).exists() for name in ("tasks.parquet", "outcomes.parquet")):
             return False
-        return has_log(place, log_readers())
-    if not place.is_file():
-        return False
-    file = LogFile(place)
-    if set(file.first_keys) >= _TABLE_KEYS or set(file.columns) >= _TABLE_COLUMNS:
-        return False
-    return is_log(place, log_readers())
+        if all((place / name).is_dir() for name in ("tasks", "outcomes")):
+            return False
+    for file in files_in(place):
+        # Of a folder of a table in many files one is enough.
+        if _is_table(file):
+            return False
+        if reader_of(file, log_readers()) is not None:
+            return True
+    return False
+
+
+def _is_table(file: LogFile) -> bool:
+    columns = set(file.columns)
+    return (
+        set(file.first_keys) >= _TABLE_KEYS or columns >= _TABLE_KEYS or columns >= _TABLE_COLUMNS
+    )
 
 
 def read_log_columns(
@@ -96,20 +105,14 @@ def read_log_columns(
         for log in found.logs
     )
     several = (
-        len(found.logs) >= _LOGS_FOR_WORKERS
+        default_jobs() > 1
+        and len(found.logs) >= _LOGS_FOR_WORKERS
         and sum(log.size for log in found.logs) >= _BYTES_FOR_WORKERS
         and all(pickles(readers[number]) for number in {log.reader for log in found.logs})
     )
     collector = Collector(options)
     broken: dict[str, str] = {}
-    parts = map_calls(
-        calls,
-        jobs=default_jobs() if several else 1,
-        total=len(found.logs),
-        description="reading logs",
-        shared=shared,
-    )
-    with closing(parts):  # type: ignore[type-var]  # a generator
+    with closing(_parts(calls, len(found.logs), shared if several else None)) as parts:
         for log, part in zip(found.logs, parts, strict=True):
             if isinstance(part, LogPart):
                 collector.add(part)
@@ -124,6 +127,17 @@ def read_log_columns(
         found.label, broken=broken, unknown_files=found.unknown
     )
     return found.name, tasks, outcomes, summary
+
+
+def _parts(
+    calls: Iterable[partial[LogPart | str]], total: int, shared: Sequence[Any] | None
+) -> Generator[LogPart | str, None, None]:
+    """Read each log, in worker processes if there is something that they share."""
+    if shared is None:
+        for call in calls:
+            yield call()
+    else:
+        yield from map_calls(calls, total=total, description="reading logs", shared=shared)
 
 
 def _read_log(

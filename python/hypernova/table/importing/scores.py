@@ -62,20 +62,6 @@ class ScoreRules:
     scale: tuple[float, float] | None = None
     choices: Mapping[str, float] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.scale is not None:
-            low, high = self.scale
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise TableError(
-                    f"scale: found {low:g} and {high:g}; give the lowest and the highest score, "
-                    "two numbers of which the first is smaller"
-                )
-        for value, score in self.choices.items():
-            if not 0.0 <= score <= 1.0:
-                raise TableError(
-                    f"choice {quoted(value)}: found the score {score:g}; give a number in 0..1"
-                )
-
     def score(self, value: object) -> float | Refused:
         """Return the score of a value, NaN for an unscored one, or why it is none.
 

@@ -220,7 +220,7 @@ class _Archive:
     def _part(self, name: str, wanted: set[str]) -> dict[str, Any]:
         part: dict[str, Any] = {}
         with self._log.open_entry(name, _MAX_ENTRY) as file:
-            for key, value in walk(file, self.source(name), "events"):
+            for key, value in walk(file, self.source(name), "events", early=True):
                 if key in wanted:
                     part[key] = value
                 # All that is wanted stands before these; a log has choices or none.
