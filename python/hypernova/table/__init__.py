@@ -18,6 +18,7 @@ Not here: embedding, clustering or evaluation.
 - ``prompts``: reading prompts alone
 - ``prompt_fields``: reading what stands beside some of them
 - ``logs``: tables made of logs of evaluation tools
+- ``published``: tables made of published results
 - ``importing``: how their samples become tasks and outcomes
 - ``sources``: reading the logs, one module for each tool
 """
@@ -27,12 +28,11 @@ from __future__ import annotations
 from hypernova.table.logs import ImportedTable, read_logs
 from hypernova.table.outcome_table import OutcomeTable, ScannedTable
 from hypernova.table.prompts import read_prompts
+from hypernova.table.published import PublicTable, read_routerbench, read_swebench
 from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
-from hypernova.table.sources.headline import Discrepancy, PublicTable
+from hypernova.table.sources.headline import Discrepancy
 from hypernova.table.sources.log import LogReader
-from hypernova.table.sources.routerbench import read_routerbench
-from hypernova.table.sources.swebench import read_swebench
 
 __all__ = [
     "CHUNK_TASKS",

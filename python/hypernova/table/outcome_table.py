@@ -6,6 +6,7 @@ Not here: the formats (`formats`, `scan`) and the rules that a table obeys (`che
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,11 +18,13 @@ from hypernova.table.checks import arrange_outcomes, check_tasks, outcome_arrays
 from hypernova.table.columns import OUTCOME_NUMBERS, concatenated
 from hypernova.table.formats.read import read_table
 from hypernova.table.formats.write import write_table
+from hypernova.table.importing.options import ImportOptions
+from hypernova.table.importing.read import are_logs, read_log_columns
 from hypernova.table.pricing import check_prices, count_priced
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.scan.reader import no_such_chunk
 from hypernova.table.scan.scan import Scan, scan_table
-from hypernova.table.source import quoted
+from hypernova.table.source import Source, quoted
 from hypernova.table.table_arrays import TableArrays
 
 if TYPE_CHECKING:
@@ -137,7 +140,8 @@ class OutcomeTable(TableArrays):
 
         Raises:
             NotFoundError: nothing is at the path, or `scratch` does not exist.
-            TableError: the table is malformed. The message names the file and the row.
+            TableError: the table is malformed, or the path holds logs of an evaluation tool. The
+                message names the file and the row.
             TableWriteError: joined outcomes cannot be written.
             MissingExtraError: a format needs pyarrow, or the join DuckDB, and it is missing.
 
@@ -146,15 +150,21 @@ class OutcomeTable(TableArrays):
             >>> sum(chunk.n_tasks for chunk in table.chunks())  # doctest: +SKIP
             3000000
         """
+        if are_logs(path):
+            raise Source.of(Path(path), "").error(
+                "holds logs of an evaluation tool, which are read into memory",
+                "make a table of them first: hypernova import LOGS -o TABLE",
+            )
         return ScannedTable(scan_table(path, min_models, scratch))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, min_models: int = 2) -> OutcomeTable:
-        """Read and check an outcome table.
+        """Read and check an outcome table, or make one of logs of evaluation tools.
 
         Args:
-            path: A table in one of four formats. A text file may be packed with gzip, with `.gz`
-                after its suffix.
+            path: A table in one of four formats, or a log or a folder of logs, which are known by
+                their content and read as `hypernova.table.read_logs` reads them by default. A text
+                file may be packed with gzip, with `.gz` after its suffix.
 
                 - A folder with `tasks.parquet` (task_id, prompt, group?, embedding?) and
                   `outcomes.parquet` (task_id, model, score, cost_usd?, latency_s?,
@@ -184,13 +194,17 @@ class OutcomeTable(TableArrays):
             NotFoundError: nothing is at the path.
             TableError: the table is malformed. The message names the file, the row (line of a text
                 file, row of a Parquet file, both from 1), the column, what was found and what to
-                do.
-            MissingExtraError: the format is Parquet and pyarrow is not installed.
+                do. Or a log is broken, or its scores are ambiguous.
+            MissingExtraError: the format is Parquet, or a log is packed with Zstandard, and pyarrow
+                is not installed.
 
         Example:
             >>> table = OutcomeTable.read("data/")  # doctest: +SKIP
         """
-        name, tasks, outcomes = read_table(path)
+        if are_logs(path):
+            name, tasks, outcomes, _ = read_log_columns([path], ImportOptions(), lambda _: None)
+        else:
+            name, tasks, outcomes = read_table(path)
         return cls.from_columns(tasks, outcomes, name=name, min_models=min_models)
 
     @classmethod

@@ -6,7 +6,8 @@ Not here: the tools' files (`hypernova.table.sources`).
 - ``discover``: the logs among files and folders
 - ``registry``: the readers of logs
 - ``options``: what an import was told
-- ``collect``: samples gathered into tasks and outcomes
+- ``gather``: the samples of one log in arrays
+- ``collect``: the samples of all logs as tasks and outcomes
 - ``scores``: values of tools as scores, 0..1
 - ``agreement``: means beside the figures that logs state
 - ``names``: models renamed, and names that look like one model

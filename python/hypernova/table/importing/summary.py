@@ -5,11 +5,14 @@ Not here: printing it (`hypernova.cli.import_logs`).
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class FigureAgreement:
     """The mean score of a model beside the figure that its log states.
 
     Attributes:
@@ -22,6 +25,7 @@ class Agreement:
         mean: The mean score of the outcomes that were read, 0..1.
         outcomes: Number of these outcomes.
         reason: Why the two differ, or None if they agree or nothing explains it.
+        tolerance: How far the two may lie apart, by the digits of the stated figure.
     """
 
     log: str
@@ -33,11 +37,12 @@ class Agreement:
     mean: float
     outcomes: int
     reason: str | None = None
+    tolerance: float = 1e-9
 
     @property
     def agrees(self) -> bool:
         """Whether the two are the same, up to rounding of the stated figure."""
-        raise NotImplementedError
+        return abs(self.reported - self.mean) <= self.tolerance
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class ImportSummary:
         logs: Number of logs that were read, by the title of their tool.
         samples: Number of samples in them.
         tasks: Number of tasks.
-        groups: Number of tasks of each group, by its name.
+        groups: Number of tasks of each group, by its name; an empty name for tasks without one.
         models: By model, its number of outcomes, and its mean score.
         filled: Share of (task, model) with an outcome, 0..1.
         repeats: Number of outcomes that are means of several samples.
@@ -56,7 +61,7 @@ class ImportSummary:
         broken: By log that was left out, the reason.
         unknown_files: Files of no known tool.
         agreement: The figures of the logs beside those of the table.
-        metrics: The metric of each group.
+        metrics: The metric of each group, by its name as in `groups`.
         similar_models: Names that look like one model under several spellings.
         notes: Further sentences.
     """
@@ -71,7 +76,32 @@ class ImportSummary:
     left_out: dict[str, int]
     broken: dict[str, str]
     unknown_files: tuple[str, ...]
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[FigureAgreement, ...]
     metrics: dict[str, str]
     similar_models: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as values that JSON has; a number that is none is null.
+
+        Models are objects with ``outcomes`` and ``mean``, and an agreement has ``agrees``.
+        """
+        values: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+        values["models"] = {
+            model: {"outcomes": n, "mean": _finite(mean)}
+            for model, (n, mean) in self.models.items()
+        }
+        values["agreement"] = [
+            {**dataclasses.asdict(one), "agrees": one.agrees} for one in self.agreement
+        ]
+        values["similar_models"] = [list(names) for names in self.similar_models]
+        values["unknown_files"] = list(self.unknown_files)
+        values["notes"] = list(self.notes)
+        values["filled"] = _finite(self.filled)
+        return values
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

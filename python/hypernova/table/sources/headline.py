@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hypernova.table.outcome_table import OutcomeTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +29,6 @@ class Discrepancy:
     def difference(self) -> float:
         """`rate` less `headline`, -1..1."""
         return self.rate - self.headline
-
-
-@dataclass(frozen=True, slots=True)
-class PublicTable:
-    """Public data as an outcome table, with the models that disagree or are missing.
-
-    Attributes:
-        table: The table.
-        discrepancies: Models whose outcomes disagree with their headline rate, the largest
-            difference first, including those left out of the table for it. Empty where the
-            publisher states no headline rates.
-        without_outcomes: Names of models that the publisher lists without outcomes by task.
-    """
-
-    table: OutcomeTable
-    discrepancies: tuple[Discrepancy, ...] = ()
-    without_outcomes: tuple[str, ...] = ()
 
 
 def discrepancy(model: str, percent: float, solved: int, tasks: int) -> Discrepancy | None:

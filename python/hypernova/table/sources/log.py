@@ -26,6 +26,7 @@ class LeftOut(StrEnum):
     NO_MODEL = "no model"
     DUPLICATE = "read before"
     NO_QUALITY = "no quality score"
+    INVALID = "marked as invalid"
 
 
 @dataclass(slots=True)

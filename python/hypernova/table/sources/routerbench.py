@@ -13,19 +13,18 @@ import numpy as np
 
 from hypernova.table.columns import Ints, OutcomeBuilder, OutcomeColumns, TaskColumns
 from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
-from hypernova.table.formats.files import detect_format, open_bytes, require_path
+from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.parquet import ParquetColumns
-from hypernova.table.outcome_table import OutcomeTable
 from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.headline import PublicTable
+from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
     from pathlib import Path
 
 _COST = "|total_cost"
 _ANSWER = "|model_response"
+_METRIC = "score"
 _REQUIRED = ("sample_id", "prompt")
 _COLUMN_NAMES = {
     "task_id": "sample_id",
@@ -35,46 +34,26 @@ _COLUMN_NAMES = {
 }
 
 
-def read_routerbench(
-    path: str | os.PathLike[str], *, models: Sequence[str] | None = None
-) -> PublicTable:
-    """Read a wide table in RouterBench's format.
-
-    The columns are `sample_id`, `prompt`, `eval_name` (the group; optional), and for each model
-    `MODEL` with its score, 0..1, and `MODEL|total_cost` in USD. Answers (`MODEL|model_response`),
-    the oracle's choice and other columns are ignored. An empty score is a hole, an empty cost is
-    unknown. A prompt that is a list of strings in Python's notation, as
-    RouterBench stores the turns of a conversation, becomes the turns with a line break between
-    them. The format states no headline rates, so the outcomes are not compared with any.
-
-    Args:
-        path: A `.csv`, `.tsv` or `.parquet` file; CSV and TSV may be packed with gzip.
-        models: Names of the models to read; by default all.
-
-    Returns:
-        The table, without discrepancies.
+def read_routerbench_columns(
+    path: Path, *, models: Sequence[str] | None = None
+) -> PublishedColumns:
+    """Read a wide table as columns; `hypernova.table.read_routerbench` describes the arguments.
 
     Raises:
-        NotFoundError: nothing is at the path.
-        TableError: the file is a pickle or malformed. The message names the file, the row and the
-            column.
+        TableError: the file is a pickle or malformed.
         MissingExtraError: the file is Parquet and pyarrow is not installed.
-
-    Example:
-        >>> table = read_routerbench("routerbench_0shot.csv").table  # doctest: +SKIP
     """
-    place = require_path(path)
-    if place.suffix.lower() in {".pkl", ".pickle"}:
-        raise Source.of(place, "").error(
+    if path.suffix.lower() in {".pkl", ".pickle"}:
+        raise Source.of(path, "").error(
             "is a pickle, which can run any code when it is opened",
             'if you trust it, convert it: python -c "import pandas; '
-            f"pandas.read_pickle('{place.name}').to_csv('{place.stem}.csv', index=False)\"",
+            f"pandas.read_pickle('{path.name}').to_csv('{path.stem}.csv', index=False)\"",
         )
     suffix, base = detect_format(
-        place, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
+        path, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
     )
-    tasks, outcomes = (_read_csv if suffix == ".csv" else _read_parquet)(place, models)
-    return PublicTable(OutcomeTable.from_columns(tasks, outcomes, name=base))
+    tasks, outcomes, holes = (_read_csv if suffix == ".csv" else _read_parquet)(path, models)
+    return PublishedColumns(tasks, outcomes, base, _METRIC, holes=tuple(holes))
 
 
 def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:
@@ -112,13 +91,16 @@ def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] |
     return [model for model in models if model in wanted]
 
 
-def _read_csv(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns, OutcomeColumns]:
+def _read_csv(
+    path: Path, wanted: Sequence[str] | None
+) -> tuple[TaskColumns, OutcomeColumns, list[Hole]]:
     source = Source.of(path, "line", _COLUMN_NAMES)
     rows: list[int] = []
     ids: list[str] = []
     prompts: list[str] = []
     groups: list[str] = []
     outcomes = OutcomeBuilder()
+    holes: list[Hole] = []
     with unlimited_cell_size(), open_bytes(path, source) as file:
         table = CsvReader(file, source, _REQUIRED)
         column_index = table.column_index
@@ -137,15 +119,19 @@ def _read_csv(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns, Ou
                 )
                 if score == score:
                     outcomes.add(line, len(ids), model, (score, cost, np.nan))
+                else:
+                    holes.append(Hole(line, len(ids), model))
             rows.append(line)
             ids.append(task_id)
             prompts.append(cells[column_index["prompt"]])
             groups.append(cells[column_index["eval_name"]] if "eval_name" in column_index else "")
     tasks = _tasks(source, np.array(rows, dtype=np.int64), ids, prompts, groups)
-    return tasks, outcomes.build(source)
+    return tasks, outcomes.build(source), holes
 
 
-def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns, OutcomeColumns]:
+def _read_parquet(
+    path: Path, wanted: Sequence[str] | None
+) -> tuple[TaskColumns, OutcomeColumns, list[Hole]]:
     source = Source.of(path, "row", _COLUMN_NAMES)
     models: list[str] = []
 
@@ -170,7 +156,11 @@ def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns
         prompts.texts(),
         groups,
     )
-    return tasks, OutcomeColumns(
+    holes = [
+        Hole(int(file.rows[at]), int(at), models[of])
+        for at, of in np.argwhere(np.isnan(score)).tolist()
+    ]
+    outcomes = OutcomeColumns(
         source=source,
         rows=file.rows[task],
         task=task,
@@ -180,6 +170,7 @@ def _read_parquet(path: Path, wanted: Sequence[str] | None) -> tuple[TaskColumns
         cost_usd=cost[task, model],
         latency_s=np.full(len(task), np.nan),
     )
+    return tasks, outcomes, holes
 
 
 def _tasks(

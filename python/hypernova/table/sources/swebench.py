@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.table.checks import check_tasks
-from hypernova.table.columns import Ints, OutcomeBuilder, OutcomeColumns, TaskColumns
-from hypernova.table.formats.files import detect_format, open_bytes, require_path
+from hypernova.table.columns import Ints, OutcomeBuilder, TaskColumns
+from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.jsonl import JsonObject, read_objects, require_number, require_text
 from hypernova.table.formats.parquet import ParquetColumns
-from hypernova.table.outcome_table import OutcomeTable
 from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.headline import Discrepancy, PublicTable, discrepancy
+from hypernova.table.sources.headline import Discrepancy, discrepancy
+from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _DETAILS = "per_instance_details"
+_METRIC = "resolved"
 _PROBLEM_COLUMNS = {"task_id": "instance_id", "prompt": "problem_statement", "group": "repo"}
 _RESULT_COLUMNS = {"score": "resolved", "cost_usd": "cost", "model": "name"}
 
@@ -41,75 +41,59 @@ class _BoardEntry:
     details: JsonObject
 
 
-def read_swebench(
-    leaderboards: str | os.PathLike[str],
-    problems: str | os.PathLike[str],
+def read_swebench_columns(
+    leaderboards: Path,
+    problems: Path,
     *,
     leaderboard: str | None = None,
     models: Sequence[str] | None = None,
     max_difference: float | None = None,
-) -> PublicTable:
-    """Read one leaderboard of SWE-bench's `leaderboards.json` as an outcome table.
-
-    A task is an instance, and its group the repository. A model is an entry of the leaderboard: a
-    language model with the agent around it. Entries without `per_instance_details` are only named
-    in the result. A `resolved` that is null or missing is a hole. A cost that is null, missing or
-    exactly 0 is unknown: a run that cost nothing is a run whose cost was not recorded. `api_calls`
-    are ignored. The date, or else the folder, distinguishes two entries of one name. Tasks without
-    any outcome are left out.
-
-    Args:
-        leaderboards: The JSON file: `{"leaderboards": [{"name", "results": [{"name", "resolved",
-            "date", "per_instance_details": {instance_id: {"resolved", "cost"}}}]}]}`, where the
-            `resolved` of an entry is its headline rate in percent.
-        problems: A `.parquet`, `.jsonl` or `.json` file (a list of objects) with `instance_id`,
-            `problem_statement` and `repo`: the instances of that leaderboard and no others.
-        leaderboard: Name of the leaderboard; by default the only one that has outcomes by task.
-        models: Names of the entries to read; by default all.
-        max_difference: Leave out models whose rate differs from their headline by more than
-            rounding and by more than this, 0..1; None keeps all.
-
-    Returns:
-        The table, the models whose outcomes disagree with their headline rate, and the entries
-        without outcomes.
+) -> PublishedColumns:
+    """Read one leaderboard as columns; `hypernova.table.read_swebench` describes the arguments.
 
     Raises:
-        NotFoundError: nothing is at a path.
-        TableError: a file is malformed or the two do not belong together. The message names the
-            file, the entry and the key.
+        TableError: a file is malformed or the two do not belong together.
         MissingExtraError: the problems are Parquet and pyarrow is not installed.
-
-    Example:
-        >>> loaded = read_swebench("leaderboards.json", "verified.parquet")  # doctest: +SKIP
-        >>> [found.model for found in loaded.discrepancies]  # doctest: +SKIP
     """
-    path = require_path(leaderboards)
-    source = Source.of(path, "entry", _RESULT_COLUMNS)
-    board, results = _leaderboard(_boards(_read_json(path, source), source), source, leaderboard)
+    source = Source.of(leaderboards, "entry", _RESULT_COLUMNS)
+    boards = _boards(_read_json(leaderboards, source), source)
+    board, results = _leaderboard(boards, source, leaderboard)
     entries, without = _entries(results, source, board)
-    tasks = _problems(require_path(problems))
+    tasks = _problems(problems)
     check_tasks(tasks)
     place = {task_id: index for index, task_id in enumerate(tasks.ids)}
     _check_same_instances(entries, place, tasks.source, source)
 
     rows = OutcomeBuilder()
     found: list[Discrepancy] = []
+    headlines: dict[str, float] = {}
+    holes: list[Hole] = []
     for entry in _select(entries, models, source, board):
         outcomes = _outcomes(entry, source)
         if not outcomes:
             without.append(entry.model)
             continue
+        headline = _headline(entry, source)
         solved = sum(score for score, _ in outcomes.values())
-        odd = discrepancy(entry.model, _headline(entry, source), int(solved), len(outcomes))
+        odd = discrepancy(entry.model, headline, int(solved), len(outcomes))
         if odd is not None:
             found.append(odd)
             if max_difference is not None and abs(odd.difference) > max_difference:
                 continue
-        for instance, (score, cost) in outcomes.items():
-            rows.add(entry.at, place[instance], entry.model, (score, cost, np.nan))
-    columns = rows.build(source)
-    return PublicTable(
-        table=OutcomeTable.from_columns(*_without_untried(tasks, columns), name=path.stem),
+        headlines[entry.model] = headline
+        for instance in entry.details:
+            if instance in outcomes:
+                score, cost = outcomes[instance]
+                rows.add(entry.at, place[instance], entry.model, (score, cost, np.nan))
+            else:
+                holes.append(Hole(entry.at, place[instance], entry.model))
+    return PublishedColumns(
+        tasks=tasks,
+        outcomes=rows.build(source),
+        name=leaderboards.stem,
+        metric=_METRIC,
+        headlines=headlines,
+        holes=tuple(holes),
         discrepancies=tuple(sorted(found, key=lambda odd: -abs(odd.difference))),
         without_outcomes=tuple(without),
     )
@@ -352,24 +336,6 @@ def _headline(entry: _BoardEntry, source: Source) -> float:
             of=of,
         )
     return float(percent)
-
-
-def _without_untried(
-    tasks: TaskColumns, outcomes: OutcomeColumns
-) -> tuple[TaskColumns, OutcomeColumns]:
-    # Leaves out the tasks without outcomes.
-    kept = np.unique(outcomes.task)
-    if len(kept) == len(tasks.ids):
-        return tasks, outcomes
-    picked = kept.tolist()
-    return TaskColumns(
-        source=tasks.source,
-        rows=tasks.rows[kept],
-        ids=[tasks.ids[index] for index in picked],
-        prompts=[tasks.prompts[index] for index in picked],
-        groups=[tasks.groups[index] for index in picked],
-        embedding=None,
-    ), dataclasses.replace(outcomes, task=np.searchsorted(kept, outcomes.task))
 
 
 def _problems(path: Path) -> TaskColumns:

@@ -1,0 +1,310 @@
+"""Values of tools as scores, 0..1, and the metric of each group that counts.
+
+Not here: where values are collected (`gather`) and merged (`collect`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.errors import TableError
+from hypernova.table.source import quoted, quoted_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The letters that Inspect's scorers give; None as a text is what an absent grade becomes.
+LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+WORDS = {
+    "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "correct": 1.0, "incorrect": 0.0,
+    "pass": 1.0, "fail": 0.0, "passed": 1.0, "failed": 0.0,
+}  # fmt: skip
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(\s*%)?")
+_UNSCORED = ("", "nan")
+# How far beyond the scale a number may lie that was computed with rounding.
+_ROUNDING = 1e-9
+_CHOOSE = "hypernova import --score, or read_logs(..., score=...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value that is no score.
+
+    Attributes:
+        problem: What it is, with the value.
+        remedy: What to do.
+        place: Log and place of the first such value.
+    """
+
+    problem: str
+    remedy: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreRules:
+    """The rules by which a value becomes a score.
+
+    Attributes:
+        scale: The lowest and the highest number, which become 0 and 1; None for 0 and 1.
+        choices: Score of texts, beyond those that are known.
+    """
+
+    scale: tuple[float, float] | None = None
+    choices: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.scale is not None:
+            low, high = self.scale
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise TableError(
+                    f"scale: found {low:g} and {high:g}; give the lowest and the highest score, "
+                    "two numbers of which the first is smaller"
+                )
+        for value, score in self.choices.items():
+            if not 0.0 <= score <= 1.0:
+                raise TableError(
+                    f"choice {quoted(value)}: found the score {score:g}; give a number in 0..1"
+                )
+
+    def score(self, value: object) -> float | Refused:
+        """Return the score of a value, NaN for an unscored one, or why it is none.
+
+        Args:
+            value: As in `hypernova.table.sources.log.Sample.scores`.
+        """
+        if value is None:
+            return math.nan
+        if isinstance(value, np.generic):
+            value = value.item()
+        if self.choices and not isinstance(value, Mapping | list | tuple):
+            chosen = self.choices.get(value if isinstance(value, str) else str(value))
+            if chosen is not None:
+                return float(chosen)
+        if isinstance(value, bool):
+            return float(value)
+        if isinstance(value, int | float):
+            return self._number(value, value)
+        if isinstance(value, str):
+            return self._text(value)
+        return _compound(value)
+
+    def stated(self, value: float) -> float:
+        """Return a figure in the unit of the scores on the scale of the table."""
+        low, high = self.scale or (0.0, 1.0)
+        return (value - low) / (high - low)
+
+    def _number(self, number: float, value: object) -> float | Refused:
+        try:
+            number = float(number)
+        except OverflowError:
+            number = math.inf
+        if number != number:
+            return number
+        found = self.stated(number)
+        if 0.0 <= found <= 1.0:
+            return found
+        if -_ROUNDING <= found <= 1.0 + _ROUNDING:
+            return min(max(found, 0.0), 1.0)
+        if self.scale is not None:
+            low, high = self.scale
+            return Refused(f"found {quoted(value)}, beyond the scale {low:g} to {high:g}", _SCALE)
+        return Refused(f"found {quoted(value)}, and a score is a number in 0..1", _SCALE)
+
+    def _text(self, value: str) -> float | Refused:
+        letter = LETTERS.get(value)
+        if letter is not None:
+            return letter
+        text = value.strip()
+        word = WORDS.get(text.lower())
+        if word is not None:
+            return word
+        if text.lower() in _UNSCORED:
+            return math.nan
+        number = _NUMBER.fullmatch(text)
+        if number and number[3]:
+            share = float(text[:-1]) / 100
+            if 0.0 <= share <= 1.0:
+                return share
+            return Refused(f"found {quoted(value)}, beyond 0% to 100%", "leave the log out")
+        if number:
+            return self._number(float(text), value)
+        return Refused(
+            f"found the text {quoted(value)}",
+            f"give it a score: hypernova import --choice {quoted(value)}=SCORE, or read_logs(..., "
+            "choices={...})",
+        )
+
+
+_SCALE = (
+    "if this metric is the score, give its scale: hypernova import --scale LOW HIGH, or "
+    "read_logs(..., scale=(low, high))"
+)
+
+
+def _compound(value: object) -> float | Refused:
+    remedy = f"choose a metric of single values: {_CHOOSE}"
+    if isinstance(value, Mapping):
+        return Refused(f"found a mapping, {quoted(value)}", remedy)
+    if isinstance(value, list | tuple):
+        kind = "a pair" if len(value) == 2 else "a list"
+        return Refused(f"found {kind}, {quoted(value)}", remedy)
+    try:
+        number = float(value)  # type: ignore[arg-type]  # Decimal, Fraction
+    except (TypeError, ValueError):
+        return Refused(f"found {quoted(value)}, a {type(value).__name__}", remedy)
+    return ScoreRules().score(number)
+
+
+@dataclass(slots=True)
+class GroupMetrics:
+    """The metrics that samples of a group have.
+
+    Attributes:
+        group: The group; None for samples without one.
+        logs: Of each metric, the first log that has it and the number of logs.
+        refused: Of each metric with a value that is no score, the first.
+        n_logs: Number of logs with samples of the group.
+    """
+
+    group: str | None
+    logs: dict[str, tuple[str, int]] = field(default_factory=dict)
+    refused: dict[str, Refused] = field(default_factory=dict)
+    n_logs: int = 0
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """The metrics all of whose values are scores."""
+        return tuple(name for name in self.logs if name not in self.refused)
+
+
+def choose_metrics(
+    groups: Sequence[GroupMetrics], wanted: Sequence[str]
+) -> tuple[dict[str | None, str], list[str]]:
+    """Choose the metric of each group.
+
+    Of a group, that which `wanted` names for it counts, or else the first that `wanted` names for
+    all, or else the only one whose values are scores.
+
+    Args:
+        groups: The groups, with the metrics of each.
+        wanted: Names, and names for one group, as in `ImportOptions.score`.
+
+    Returns:
+        The metric of each group that has any, and sentences on metrics that were passed over.
+
+    Raises:
+        TableError: a group has several, or none whose values are scores, or the chosen one has a
+            value that is none; or no group has a name in `wanted`.
+    """
+    by_name = {group.group: group for group in groups}
+    general, special = _wanted(by_name, wanted)
+    chosen: dict[str | None, str] = {}
+    ambiguous: list[GroupMetrics] = []
+    passed_over: dict[tuple[str, str], int] = {}
+    for group in groups:
+        named = special.get(group.group) or next((n for n in general if n in group.logs), None)
+        if named is not None:
+            if named in group.refused:
+                raise _refused(group, named)
+            chosen[group.group] = named
+        elif len(group.usable) > 1:
+            ambiguous.append(group)
+        elif group.usable:
+            chosen[group.group] = group.usable[0]
+            for name, refused in group.refused.items():
+                key = name, refused.problem.removeprefix("found ")
+                passed_over[key] = passed_over.get(key, 0) + 1
+        elif group.refused:
+            raise _refused(group, next(iter(group.refused)))
+    if ambiguous:
+        raise _ambiguous(ambiguous)
+    return chosen, [
+        f"the metric {quoted(name)} was passed over: its values are no scores ({example})"
+        for (name, example) in passed_over
+    ]
+
+
+def _wanted(
+    groups: Mapping[str | None, GroupMetrics], wanted: Sequence[str]
+) -> tuple[list[str], dict[str | None, str]]:
+    """Return the names for all groups, and the name for one group each."""
+    general: list[str] = []
+    special: dict[str | None, str] = {}
+    every = dict.fromkeys(name for group in groups.values() for name in group.logs)
+    for text in wanted:
+        if text in every:
+            general.append(text)
+            continue
+        # A group or a metric may hold "=" itself.
+        parts = text.split("=")
+        pairs = [("=".join(parts[:n]), "=".join(parts[n:])) for n in range(1, len(parts))]
+        pair = next((pair for pair in pairs if pair[0] in groups), None)
+        if pair is None:
+            what = quoted(pairs[0][1] if pairs else text)
+            no_group = f"no group {quoted(pairs[0][0])}, and " if pairs else ""
+            raise TableError(
+                f"score: the logs have {no_group}no metric {what}; give one of "
+                f"{quoted_list(every)}" + (f" of {_some(groups)}" if pairs else "")
+            )
+        group, name = pair
+        if name not in groups[group].logs:
+            raise TableError(
+                f"score: group {quoted(group)} has no metric {quoted(name)}; give one of "
+                f"{quoted_list(groups[group].logs)}"
+            )
+        special[group] = name
+    return general, special
+
+
+def _some(groups: Iterable[str | None]) -> str:
+    return "the groups " + quoted_list(name for name in groups if name is not None)
+
+
+def _of(group: GroupMetrics) -> str:
+    return "samples without a group" if group.group is None else f"group {quoted(group.group)}"
+
+
+def _refused(group: GroupMetrics, name: str) -> TableError:
+    refused = group.refused[name]
+    return TableError(
+        f"{refused.place}, score {quoted(name)} of {_of(group)}: {refused.problem}; "
+        f"{refused.remedy}"
+    )
+
+
+def _ambiguous(groups: Sequence[GroupMetrics]) -> TableError:
+    first = groups[0]
+    alike = [group for group in groups if set(group.usable) == set(first.usable)]
+    # Where all logs have all of them, no log is worth naming.
+    everywhere = all(first.logs[name][1] == first.n_logs for name in first.usable)
+    names = [
+        quoted(name) + ("" if everywhere else f" (in {_logs(first, name)})")
+        for name in first.usable
+    ]
+    more = ""
+    if len(groups) > 1:
+        more = f", and so have {len(alike) - 1} more groups" if len(alike) > 1 else ""
+        if len(groups) > len(alike):
+            more += f"; {len(groups) - len(alike)} further groups have others"
+    example = first.usable[0]
+    of_group = "" if first.group is None else f" or --score {quoted(f'{first.group}={example}')}"
+    return TableError(
+        f"{_of(first)} has several scores: {_and(names)}{more}; choose one: hypernova import "
+        f"LOGS --score {quoted(example)}{of_group}, or read_logs(..., score={quoted(example)})"
+    )
+
+
+def _logs(group: GroupMetrics, name: str) -> str:
+    log, n = group.logs[name]
+    return log if n == 1 else f"{log} and {n - 1} more"
+
+
+def _and(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}"
