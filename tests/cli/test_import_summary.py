@@ -95,7 +95,7 @@ def test_long_lists_are_cut_with_a_count(capsys) -> None:
     flat = " ".join(text.split())
     for part in (
         "group_07 1 and 12 more", "group_07 and 11 more", "and 10 more (--json)",
-        "12 logs left out because they cannot be read", "and 4 more (--json)",
+        "12 logs are left out: they cannot be read", "and 4 more (--json)",
         "11 files of no known tool: 0.txt", "7.txt and 3 more", "and 1 more (--json)",
         "and 2 more (--json)", "3 of them from tokens and prices", "no price of m0,",
     ):  # fmt: skip
@@ -144,22 +144,26 @@ class TestNext:
         )  # fmt: skip
 
     def test_the_command_that_comes_next_can_be_pasted(self, capsys) -> None:
-        print_next(["a b"], self.table("m", "n"), "my table.jsonl", None, dry_run=False)
+        print_next(self.table("m", "n"), "my table.jsonl", None, dry_run=False)
         assert capsys.readouterr().out == (
             "\nwrote 'my table.jsonl': 1 task x 2 models, 2 outcomes\n"
             "next, measure whether routing is worth it:\n  hypernova evaluate 'my table.jsonl'\n"
         )
 
     def test_one_model_cannot_be_routed(self, capsys) -> None:
-        print_next(["logs"], self.table("m"), "t.jsonl", None, dry_run=False)
+        print_next(self.table("m"), "t.jsonl", None, dry_run=False)
         said = capsys.readouterr().out
         assert "to route, a second is needed" in said
         assert said.endswith("  hypernova add-model ROUTER.hnv t.jsonl -o NEW.hnv\n")
         assert "evaluate" not in said
 
     def test_a_dry_run_and_a_template(self, capsys) -> None:
-        print_next(["a b"], self.table("m", "n"), None, None, dry_run=True)
+        print_next(self.table("m", "n"), None, None, dry_run=True)
         assert "nothing was written" in (said := capsys.readouterr().out)
-        assert "hypernova import 'a b' -o TABLE" in said
-        print_next(["logs"], self.table("m", "n"), None, "p.toml", dry_run=False)
-        assert "hypernova import logs --prices p.toml -o TABLE" in capsys.readouterr().out
+        assert "with -o TABLE in its place, and then hypernova evaluate TABLE" in " ".join(
+            said.split()
+        )
+        print_next(self.table("m", "n"), None, "p.toml", dry_run=False)
+        said = capsys.readouterr().out
+        assert said.startswith("\nwrote p.toml\nnext, fill in the prices")
+        assert "--prices p.toml -o TABLE" in " ".join(said.split())

@@ -96,27 +96,23 @@ def print_import(summary: ImportSummary, costs: ImportCosts) -> None:
 
 
 def print_next(
-    logs: Sequence[str],
-    table: OutcomeTable,
-    output: str | None,
-    template: str | None,
-    *,
-    dry_run: bool,
+    table: OutcomeTable, output: str | None, template: str | None, *, dry_run: bool
 ) -> None:
     """Print what was written, and the command that comes next.
 
     Args:
-        logs: The paths that were read.
         table: The table.
         output: Path of the table, or None if it was not written.
         template: Path of the file of prices to fill in, or None if none was written.
         dry_run: Whether nothing was to be written.
     """
     print()
-    read = " ".join(map(_word, logs))
     if template is not None:
-        print(f"wrote {_word(template)}: fill in the prices, then")
-        print(f"  hypernova import {read} --prices {_word(template)} -o TABLE")
+        print(f"wrote {_word(template)}")
+        _print_wrapped(
+            "next, fill in the prices, and give the same command with --prices "
+            f"{_word(template)} -o TABLE in place of --prices-template"
+        )
     if output is not None:
         size = f"{_count(table.n_tasks, 'task')} x {_count(table.n_models, 'model')}"
         print(f"wrote {_word(output)}: {size}, {_count(table.n_outcomes, 'outcome')}")
@@ -127,8 +123,10 @@ def print_next(
         )
         print(f"  hypernova add-model ROUTER.hnv {_word(output or 'TABLE')} -o NEW.hnv")
     if dry_run:
-        print("nothing was written (--dry-run); to write the table:")
-        print(f"  hypernova import {read} -o TABLE")
+        _print_wrapped(
+            "nothing was written (--dry-run); next, give the same command with -o TABLE in its "
+            "place, and then hypernova evaluate TABLE"
+        )
     elif output is not None and table.n_models > 1:
         print("next, measure whether routing is worth it:")
         print(f"  hypernova evaluate {_word(output)}")
@@ -241,7 +239,8 @@ def _print_differences(differing: list[FigureAgreement]) -> None:
 def _print_broken(broken: dict[str, str]) -> None:
     if not broken:
         return
-    print(f"\n{_count(len(broken), 'log')} left out because they cannot be read:")
+    verbs = "is left out: it" if len(broken) == 1 else "are left out: they"
+    print(f"\n{_count(len(broken), 'log')} {verbs} cannot be read")
     for log, reason in list(broken.items())[:MAX_LINES]:
         _print_wrapped(reason if log in reason else f"{log}: {reason}", indent=2)
     _print_rest(len(broken))
