@@ -33,18 +33,20 @@ INSPECT = """
 import sys
 from inspect_ai import Task, eval
 from inspect_ai.dataset import json_dataset
-from inspect_ai.model import ModelOutput, get_model
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
 from inspect_ai.scorer import match
 
 dataset = json_dataset(sys.argv[1])
 answers = [sample.target if i % 2 else "no" for i, sample in enumerate(dataset)]
 outputs = [ModelOutput.from_content("mockllm/newcomer", answer) for answer in answers]
+for output in outputs:  # else the tokens are counted, with a vocabulary that is fetched
+    output.usage = ModelUsage(input_tokens=10, output_tokens=2, total_tokens=12)
 model = get_model("mockllm/newcomer", custom_outputs=outputs)
 (log,) = eval(
     Task(name="ask", dataset=dataset, scorer=match()), model=model, log_dir=sys.argv[2],
     display="none", max_connections=1,
 )
-assert log.status == "success", log.error
+assert log.status == "success", log.error.message
 """
 
 
