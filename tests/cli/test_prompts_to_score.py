@@ -18,7 +18,7 @@ from hypernova.cli.eval_tasks import FORMATS, EvalPrompt, write_eval_prompts
 from hypernova.errors import ModelPoolError
 from support.commands import fails_in_one_line, output_of, run
 from support.factories import fitted_to_example
-from support.paths import TABLE
+from support.paths import EXAMPLES, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +114,17 @@ class TestFiles:
         assert rows["prompt-1"] == {"id": "prompt-1", "input": "Write a verse", "target": ""}
         # Without a target every answer would be wrong: no metric gives a score.
         assert '"bypass"' in (folder / "ask.yaml").read_text()
+
+    def test_prompts_of_logs_keep_their_ids(self, fitted, tmp_path) -> None:
+        logs, out = EXAMPLES / "logs" / "inspect" / "arithmetic-small.eval", tmp_path / "ask.jsonl"
+        table = hypernova.table.read_logs(logs, min_models=1).table
+        output_of("next-prompts", fitted, logs, "-n", 2, "-o", out)
+        rows = lines_of(out)
+        assert len(rows) == 2
+        for row in rows:
+            task = table.task_ids.index(row["task_id"])
+            assert row["prompt"] == table.prompts[task]
+            assert row["group"] == table.groups[task]
 
     def test_a_place_that_is_taken_or_of_another_format(self, fitted, pool, tmp_path) -> None:
         taken = tmp_path / "taken"
