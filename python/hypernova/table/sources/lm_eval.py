@@ -144,6 +144,7 @@ class _Rows:
         metrics = row.get("metrics")
         if not isinstance(metrics, list):
             metrics = [key for key in row if key not in _NO_METRICS]
+        metrics = [metric for metric in metrics if isinstance(metric, str)]
         scores = {
             metric_name(metric, name): row[metric]
             for metric in metrics

@@ -55,7 +55,7 @@ class PromptTexts:
         shots = config.get("num_fewshot")
         if shots is None and results is not None:
             shots = results.shots.get(task)
-        self._shots = shots if isinstance(shots, int) else 0
+        self._shots = max(shots, 0) if isinstance(shots, int) else 0
 
     def of(self, row: Mapping[str, Any]) -> tuple[str | None, bool]:
         """Return the prompt of a sample, None without one, and whether it has media."""
@@ -133,15 +133,18 @@ class PromptTexts:
         inside, rest = divmod(len(pieces) - 1 - self._shots, self._shots + 1)
         if rest == 0 and inside == 0:
             return pieces[-1]
-        # Every document has the delimiter as often, after words of the template.
-        at = self._shots * (inside + 1)
-        if rest == 0 and inside > 0 and pieces[at] == pieces[0]:
-            return self._delimiter.join(pieces[at:])
-        longest = max((t for t in _texts(doc) if t in text), key=len, default="")
-        if longest.strip():
-            cut = text.rfind(self._delimiter, 0, text.rfind(longest))
-            if cut >= 0 and text.count(self._delimiter, 0, cut) + 1 >= self._shots:
-                return text[cut + len(self._delimiter) :]
+        # The document's longest text in the prompt stands in its last part, after every example.
+        own = max((t for t in _texts(doc) if t.strip() and t in text), key=len, default="")
+        own_at = text.rfind(own) if own else len(text)
+        # Every document has the delimiter as often, after the same words of the template.
+        first = self._shots * (inside + 1)
+        if rest == 0 and inside > 0 and pieces[first] == pieces[0]:
+            found = self._delimiter.join(pieces[first:])
+            if len(text) - len(found) <= own_at:
+                return found
+        cut = text.rfind(self._delimiter, 0, own_at) if own else -1
+        if cut >= 0 and text.count(self._delimiter, 0, cut) + 1 >= self._shots:
+            return text[cut + len(self._delimiter) :]
         return None
 
 

@@ -1,10 +1,9 @@
-"""Make logs with the real lm-evaluation-harness: ``python make_lm_eval_logs.py FOLDER [RUN...]``.
+"""Write logs with the real lm-evaluation-harness: ``python real_lm_eval.py FOLDER [RUN...]``.
 
-Run it with a Python that has `lm_eval`. Each run calls lm_eval's own command line, offline, on
-tasks of local files; the models are ones that answer from a list of the right answers, sometimes
-wrongly, a chat server of this process, and lm_eval's `dummy`. A run's logs lie in FOLDER/RUN.
-
-Not here: what hypernova reads of them (`test_lm_eval.py`).
+Run by the Python that has lm_eval. Each run calls lm_eval's own command line, offline, on tasks of
+local files; the models answer from a list of the right answers, sometimes wrongly, or are a chat
+server of this process, or lm_eval's `dummy`. The logs of a run lie in FOLDER/RUN; the runs ``demo``
+and ``odd`` wrote ``examples/logs/lm_eval``. Not here: the reader of hypernova, and any check.
 """
 
 from __future__ import annotations
@@ -12,13 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-SUMS = [(f"What is {a} plus {b}?", str(a + b)) for a, b in ((2, 3), (10, 7), (4, 4), (9, 1), (6, 8), (5, 2))]
+SUMS = [
+    (f"What is {a} plus {b}?", str(a + b))
+    for a, b in ((2, 3), (10, 7), (4, 4), (9, 1), (6, 8), (5, 2))
+]
 SHOTS = [("What is 1 plus 1?", "2"), ("What is 3 plus 3?", "6"), ("What is 20 plus 2?", "22")]
 FACTS = [
     ("Which of these is a fruit?", ["stone", "pear", "chair", "cloud"], 1),
@@ -200,6 +204,7 @@ def share_of_pairs(pairs):
 '''
 
 _LOCAL = ["--model", "canned"]
+_CHAT = "model=demo/chat,base_url=URL,num_concurrent=1,max_retries=1,tokenized_requests=False"
 _SMALL, _LARGE = "model=demo/small,skill=0.5", "model=demo/large,skill=0.8"
 
 
@@ -209,7 +214,35 @@ def _run(tasks: str, model_args: str = _SMALL, *more: str) -> list[str]:
 
 # In the order in which they are made.
 RUNS: dict[str, list[list[str]]] = {
-    "demo": [_run("hn_sums,hn_facts", args, "--limit", "4") for args in (_SMALL, _LARGE)],
+    "demo": [
+        _run("hn_sums,hn_facts", _SMALL, "--limit", "4"),
+        _run("hn_sums,hn_facts", _LARGE, "--limit", "4", "--num_fewshot", "1"),
+    ],
+    "odd": [
+        _run(
+            "hn_own_scores,hn_function,hn_switch,hn_last_word",
+            _LARGE,
+            "--limit",
+            "3",
+            "--num_fewshot",
+            "2",
+        ),
+        [
+            "--model",
+            "local-chat-completions",
+            "--model_args",
+            _CHAT,
+            "--tasks",
+            "hn_described",
+            "--apply_chat_template",
+            "--num_fewshot",
+            "2",
+            "--fewshot_as_multiturn",
+            "False",
+            "--limit",
+            "2",
+        ],
+    ],
     "shots": [
         _run("hn_sums,hn_facts", _SMALL),
         _run("hn_sums", _LARGE, "--num_fewshot", "2"),
@@ -218,22 +251,48 @@ RUNS: dict[str, list[list[str]]] = {
     "described": [
         _run("hn_described,hn_function", _SMALL, "--num_fewshot", "2"),
         _run("hn_described,hn_function", _LARGE, "--system_instruction", "Be brief."),
-        _run("hn_described", "model=demo/third,skill=1", "--num_fewshot", "1",
-             "--system_instruction", "Be brief."),
+        _run(
+            "hn_described",
+            "model=demo/third,skill=1",
+            "--num_fewshot",
+            "1",
+            "--system_instruction",
+            "Be brief.",
+        ),
     ],
     "votes": [_run("hn_votes")],
     "own": [_run("hn_own_scores")],
     "choices": [_run("hn_facts,hn_facts_loop,hn_switch")],
     "likelihood": [_run("hn_last_word,hn_rolling")],
     "group": [_run("hn_group,hn_tag", _LARGE)],
-    "template": [_run("hn_sums,hn_function,hn_facts", _SMALL, "--num_fewshot", "2",
-                      "--apply_chat_template", "--fewshot_as_multiturn", multi)
-                 for multi in ("True", "False")],
-    "chat": [["--model", "local-chat-completions", "--model_args",
-              "model=demo/chat,base_url=URL,num_concurrent=1,max_retries=1,tokenized_requests=False",
-              "--tasks", "hn_sums,hn_described", "--apply_chat_template", "--num_fewshot", shots,
-              "--fewshot_as_multiturn", multi]
-             for shots, multi in (("0", "True"), ("2", "True"), ("2", "False"))],
+    "template": [
+        _run(
+            "hn_sums,hn_function,hn_facts",
+            _SMALL,
+            "--num_fewshot",
+            "2",
+            "--apply_chat_template",
+            "--fewshot_as_multiturn",
+            multi,
+        )
+        for multi in ("True", "False")
+    ],
+    "chat": [
+        [
+            "--model",
+            "local-chat-completions",
+            "--model_args",
+            _CHAT,
+            "--tasks",
+            "hn_sums,hn_described",
+            "--apply_chat_template",
+            "--num_fewshot",
+            shots,
+            "--fewshot_as_multiturn",
+            multi,
+        ]
+        for shots, multi in (("0", "True"), ("2", "True"), ("2", "False"))
+    ],
     "dummy": [["--model", "dummy", "--tasks", "hn_facts,hn_sums"]],
     "only_answers": [_run("hn_sums,hn_facts", _SMALL, "--predict_only")],
     "picked": [_run("hn_sums", _SMALL, "--samples", '{"hn_sums": [1, 4]}')],
@@ -255,7 +314,10 @@ def write_tasks(folder: Path) -> None:
     for name, sums in (("sums", SUMS), ("shots", SHOTS)):
         _lines(
             folder / f"{name}.jsonl",
-            [{"question": q, "answer": a, "kind": "numbers", "deep": {"by": ["hand"]}} for q, a in sums],
+            [
+                {"question": q, "answer": a, "kind": "numbers", "deep": {"by": ["hand"]}}
+                for q, a in sums
+            ],
         )
     _lines(
         folder / "facts.jsonl",
@@ -300,7 +362,7 @@ class _ChatServer(BaseHTTPRequestHandler):
 
 
 def _register() -> None:
-    import lm_eval.models  # its own models are registered first
+    import lm_eval.models  # noqa: F401  # its own models are registered first
     from lm_eval.api.model import LM
     from lm_eval.api.registry import register_model
 
@@ -312,17 +374,17 @@ def _register() -> None:
             super().__init__()
             self.name, self.skill = model, float(skill)
 
-        def chat_template(self, chat_template=False):
+        def chat_template(self, chat_template=False):  # noqa: ARG002
             return "{% for m in messages %}<{{m.role}}>{{m.content}}</{{m.role}}>{% endfor %}"
 
         def apply_chat_template(self, chat_history, add_generation_prompt=True):
             turns = [f"<{m['role']}>{m['content'].strip()}</{m['role']}>" for m in chat_history]
             return "".join(turns) + ("<assistant>" if add_generation_prompt else "")
 
-        def generate_until(self, requests, disable_tqdm=False):
+        def generate_until(self, requests, disable_tqdm=False):  # noqa: ARG002
             return [answer(r.args[0], self.skill, i % 3) for i, r in enumerate(requests)]
 
-        def loglikelihood(self, requests, disable_tqdm=False):
+        def loglikelihood(self, requests, disable_tqdm=False):  # noqa: ARG002
             right = {choices[gold] for _, choices, gold in FACTS}
             results = []
             for request in requests:
@@ -332,19 +394,20 @@ def _register() -> None:
                 results.append((-1.0 - 3 * chance + 4 * good, good or chance > 0.6))
             return results
 
-        def loglikelihood_rolling(self, requests, disable_tqdm=False):
+        def loglikelihood_rolling(self, requests, disable_tqdm=False):  # noqa: ARG002
             return [-len(r.args[0]) * (0.5 + _chance(r.args[0])) for r in requests]
 
 
 def main(folder: Path, names: list[str]) -> None:
     """Make the logs of the named runs, or of all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp())
     os.environ.update(
-        HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=str((folder / "cache").resolve()),
-        OPENAI_API_KEY="none", LMEVAL_LOG_LEVEL="ERROR", GIT_DIR=str(folder.resolve() / "none"),
-    )
+        HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", HF_HOME=str(work / "cache"),
+        OPENAI_API_KEY="none", LMEVAL_LOG_LEVEL="ERROR", GIT_DIR=str(work / "none"),
+    )  # fmt: skip
+    folder = folder.resolve()
     # Paths of the tasks stand in the results, so they are relative.
-    os.chdir(folder)
+    os.chdir(work)
     write_tasks(Path("tasks"))
     import lm_eval
     from lm_eval.__main__ import cli_evaluate
@@ -356,15 +419,16 @@ def main(folder: Path, names: list[str]) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/v1/chat/completions"
     for name in names or list(RUNS):
-        target = f"{name}/out.json" if name == "one_file" else name
+        target = folder / name / "out.json" if name == "one_file" else folder / name
         for arguments in RUNS[name]:
             sys.argv = [
                 "lm_eval", "run", *(a.replace("URL", url) for a in arguments),
-                "--include_path", "tasks", "--output_path", target,
+                "--include_path", "tasks", "--output_path", str(target),
                 *(["--log_samples"] if name != "no_samples" else []),
-            ]
+            ]  # fmt: skip
             cli_evaluate()
     server.shutdown()
+    shutil.rmtree(work)
 
 
 if __name__ == "__main__":
