@@ -67,8 +67,8 @@ def test_every_fact_stands_in_it(capsys) -> None:
         "score       choice of mmlu",
         "costs       known for 51.3% of the outcomes; --prices computes them",
         "latencies   known for 100% of the outcomes",
-        "0.7500     1,000   100%  agrees               a/large",
-        "0.5000       950     0%  differs              small",
+        "0.7500     1,000   100%  0.7500 agrees        a/large",
+        "0.5000       950     0%  0.5500 differs       small",
         "y.eval: accuracy of match of small, gsm8k is 0.5500 there and 0.5000 here",
     ):
         assert part in text, text

@@ -212,13 +212,14 @@ def _print_models(summary: ImportSummary, costs: ImportCosts) -> None:
 
 
 def _agreeing(figures: list[FigureAgreement]) -> str:
+    """Return the figure of a model's log, or the number of several, and whether they agree."""
     if not figures:
-        return "state none"
+        return "none"
     agree = sum(one.agrees for one in figures)
+    if len(figures) == 1:
+        return f"{figures[0].reported:.4f} {'agrees' if agree else 'differs'}"
     differ = len(figures) - agree
-    if not differ:
-        return "agrees" if agree == 1 else f"{agree:,} agree"
-    return "differs" if len(figures) == 1 else f"{differ:,} of {len(figures):,} differ"
+    return f"{differ:,} of {len(figures):,} differ" if differ else f"all {agree:,} agree"
 
 
 def _print_differences(differing: list[FigureAgreement]) -> None:
