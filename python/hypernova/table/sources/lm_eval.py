@@ -75,10 +75,10 @@ class LmEvalReader(LogReader):
             )
         name = SamplesName.of(log.path)
         results = results_of(log, name, others)
-        yield from _Rows(log, name, results, prompt).records()
+        yield from _SampleRows(log, name, results, prompt).records()
 
 
-class _Rows:
+class _SampleRows:
     """The rows of a file of samples."""
 
     def __init__(
