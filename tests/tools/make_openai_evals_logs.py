@@ -140,6 +140,7 @@ def main(target: Path) -> None:
                 sys.argv = ["oaieval", model, name]  # recorded as well
                 oaieval.run(oaieval.get_parser().parse_args(words))
     server.shutdown()
+    server.server_close()
 
 
 if __name__ == "__main__":

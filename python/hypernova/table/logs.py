@@ -47,7 +47,46 @@ def read_logs(
 ) -> ImportedTable:
     """Read logs of evaluation tools as one outcome table.
 
-    (the docstring is completed by whoever writes importing/read.py)
+    The tool of a file is known by its content. A task is what one group and one document have in
+    common, whatever model, run, template or file: its outcomes are one for each model, and several
+    attempts are repeats. Logs are read in pieces, and large imports in worker processes.
+
+    Args:
+        paths: Files and folders. In folders, names that begin with ``.`` or ``_`` are passed over;
+            files of no known tool are counted there, and refused where they are named.
+        prompt: The text that becomes the prompt: ``auto`` for what the user wrote, as well as the
+            tool tells; ``sent`` for everything that was sent to the model; ``user`` for the last
+            message of the user; ``field:NAME`` for a field of the document.
+        score: Metric or scorer that counts, where a group has several: a name, or names of which
+            the first that a group has counts; ``GROUP=NAME`` speaks of one group.
+        scale: The lowest and the highest score, which become 0 and 1; by default numbers lie in
+            0..1.
+        choices: Score, 0..1, of each text that a score may be, beyond those that are known: the
+            letters C 1, P 0.5, I 0 and N 0, true, yes, correct and pass 1, false, no, incorrect and
+            fail 0, and percentages such as ``85%``.
+        rename: New name of each model to rename; two models of one new name become one.
+        skip_broken: Leave out logs that cannot be read; the summary names them.
+        min_models: Fewest models allowed, as in `OutcomeTable.read`.
+        progress: Show a progress bar after a second.
+
+    Returns:
+        The table and the summary. Samples that are unscored, that failed, or whose prompt has no
+        text are missing, never 0, and counted. A score of which lower is better becomes 1 less the
+        score. Unknown costs, latencies and tokens stay unknown.
+
+    Raises:
+        NotFoundError: Nothing is at a path.
+        TableError: A log is broken (cut short, still being written, of a failed run, of an unknown
+            version), all of which are named; no file is a log; a group has several scores, or a
+            score is a pair, a list, a mapping or an unknown text; a rule of tables is broken.
+        MissingExtraError: A log needs pyarrow, or `progress` tqdm, and it is not installed.
+
+    Example:
+        >>> found = read_logs("logs/", score="accuracy")  # doctest: +SKIP
+        >>> found.table.models  # doctest: +SKIP
+        ('gpt-4o', 'gpt-4o-mini')
+        >>> found.summary.left_out  # doctest: +SKIP
+        {'not scored': 3}
     """
     options = ImportOptions(
         prompt=PromptChoice.parse(prompt),

@@ -9,6 +9,8 @@ Not here: the reader of hypernova, and any check.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -381,6 +383,16 @@ def make(folder: Path) -> dict[str, list[str]]:
         made.setdefault("chunked", []).append(target.name)
     (folder / "chunks").rmdir()
 
+    killed = folder / "killed.eval"
+    code = "import real_inspect, sys; real_inspect.run_and_die(sys.argv[1])"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run(
+        [sys.executable, "-c", code, str(folder / "killed")], env=environment, check=False
+    )
+    (log,) = (folder / "killed").iterdir()
+    log.rename(killed)
+    made["killed"] = [killed.name]
+
     ok, logs = eval_set(
         [arithmetic(), arithmetic("again")],
         log_dir=str(folder / "set"),
@@ -391,6 +403,32 @@ def make(folder: Path) -> dict[str, list[str]]:
     assert ok
     made["set"] = [f"set/{Path(log.location).name}" for log in logs]
     return made
+
+
+@solver
+def dies():
+    """End the process in the third sample, as when the machine is gone."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        if state.sample_id == "sum-2":
+            os._exit(1)
+        return await generate(state)
+
+    return solve
+
+
+def run_and_die(folder: str) -> None:
+    """Write the log of a run whose process ends within it."""
+    task = Task(name="killed", dataset=arithmetic().dataset, solver=dies(), scorer=match())
+    evaluate(
+        task,
+        model=told("small", *"0246"),
+        log_dir=folder,
+        display="none",
+        max_samples=1,
+        log_buffer=1,
+        log_format="eval",
+    )
 
 
 def truth(path: Path) -> dict[str, object]:
@@ -477,8 +515,9 @@ def main(folder: Path, *, examples: bool) -> None:
     # truth.
     reading = {
         name: truth(folder / name.removeprefix("chunked-"))
-        for names in made.values()
+        for kind, names in made.items()
         for name in names
+        if kind != "killed"
     }
     text = json.dumps({"made": made, "read": reading}, default=str)
     (folder / "truth.json").write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ Not here: the tools' files (`hypernova.table.sources`).
 - ``options``: what an import was told
 - ``gather``: the samples of one log in arrays
 - ``collect``: the samples of all logs as tasks and outcomes
+- ``requests``: costs from logs of requests
 - ``scores``: values of tools as scores, 0..1
 - ``agreement``: means beside the figures that logs state
 - ``names``: models renamed, and names that look like one model

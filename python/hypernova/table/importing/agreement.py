@@ -143,7 +143,8 @@ def _other_figures(one: _Figures, every: _Figures) -> Iterator[tuple[str, float]
     if without:
         yield f"the tool counts {_samples(without)} without a score as 0", total / (n + without)
     if failed:
-        words = f"the tool counts {_samples(failed)} that failed or are left out"
+        are = "is" if failed == 1 else "are"
+        words = f"the tool counts {_samples(failed)} that {are} left out here"
         if one.n_left_out_scored:
             yield f"{words}, by their scores", _mean(one.every)
         yield f"{words}, as 0", total / (n + failed)

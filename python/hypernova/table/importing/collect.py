@@ -14,6 +14,7 @@ import numpy as np
 from hypernova.errors import TableError
 from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
 from hypernova.table.importing.names import similar_names, unused_renames
+from hypernova.table.importing.requests import Requests, fill_from_requests
 from hypernova.table.importing.scores import GroupMetrics, choose_metrics
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 from hypernova.table.model_names import name_problem
@@ -43,6 +44,7 @@ class Collector:
         self._left_out: Counter[str] = Counter()
         self._models_left_out: Counter[str] = Counter()
         self._media = 0
+        self._requests = Requests()
         self._notes: Counter[str] = Counter()
         self._tasks: dict[bytes, int] = {}
         self._ids: list[str] = []
@@ -69,6 +71,7 @@ class Collector:
         self._left_out.update(part.left_out)
         self._models_left_out.update(part.models_left_out)
         self._media += part.media
+        self._requests.extend(part.requests)
         self._notes.update(part.notes)
         self._agreement += part.agreement
         for key, says in part.higher_is_better.items():
@@ -132,12 +135,16 @@ class Collector:
                 "logs with scored samples"
             )
         self._check_models(pieces, rows)
-        outcomes, values_note = self._outcomes(label, pieces, rows, score)
+        outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
         # Tasks without an outcome teach nothing.
         kept, task = np.unique(outcomes.task, return_inverse=True)
         outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
+        if len(self._requests):
+            filled, sentences = fill_from_requests(outcomes, tasks.prompts, self._requests)
+            outcomes = dataclasses.replace(outcomes, **filled)  # type: ignore[arg-type]
+            notes += sentences
         notes += self._closing_notes(len(self._ids) - len(kept), set(outcomes.models))
         summary = self._summary(
             tasks,
@@ -199,11 +206,7 @@ class Collector:
         group = np.array(self._task_groups, dtype=np.int64)[pieces["task"]]
         sample, value = pieces["score_sample"], pieces["score"]
         counts = pieces["score_metric"] == metric_of_group[group[sample]]
-        rows = np.flatnonzero(counts & ~np.isnan(value))
-        score = np.full(len(first), np.nan)
-        # Of repeated indices the last assignment stands: that of the first log, going backwards.
-        score[first[sample[rows[::-1]]]] = value[rows[::-1]]
-        return score
+        return _first_known(value[counts], first[sample[counts]], len(first))
 
     def _turned(self, chosen: Mapping[str | None, str]) -> set[str | None]:
         """Return the groups whose scores are better the lower they are."""
@@ -236,7 +239,12 @@ class Collector:
         return SourceFiles.over(label, self._sources)
 
     def _outcomes(
-        self, label: str, pieces: Mapping[str, NDArray[Any]], rows: Ints, score: Floats
+        self,
+        label: str,
+        pieces: Mapping[str, NDArray[Any]],
+        rows: Ints,
+        score: Floats,
+        first: Ints,
     ) -> tuple[OutcomeColumns, list[str]]:
         """Return the outcomes, with the tasks numbered as they were read, and notes on them."""
         codes, model = np.unique(pieces["model"][rows], return_inverse=True)
@@ -247,7 +255,7 @@ class Collector:
             if all(not any(part.strides) for part in parts if len(part)):
                 numbers[name] = unknown(len(rows))
                 continue
-            values = np.concatenate(parts)[rows]
+            values = _first_known(np.concatenate(parts), first)[rows]
             wrong = (values < 0.0) | np.isinf(values)
             odd += int(np.count_nonzero(wrong))
             values[wrong] = np.nan
@@ -305,12 +313,15 @@ class Collector:
             text if n == 1 else f"{text} (in {n} logs)" for text, n in self._notes.most_common()
         ]
         if self._media:
-            notes.append(
-                f"{self._media} samples have images or other media beside their text, which no "
-                "router sees"
-            )
+            have = "1 sample has images or other media beside its text"
+            if self._media > 1:
+                have = f"{self._media} samples have images or other media beside their text"
+            notes.append(f"{have}, which no router sees")
         if dropped:
-            notes.append(f"{dropped} tasks have no outcome and are left out")
+            one = "1 task has no outcome and is left out"
+            notes.append(
+                one if dropped == 1 else f"{dropped} tasks have no outcome and are left out"
+            )
         without = [name for name in self._models if name and name not in models]
         without += [name for name in self._models_left_out if name not in self._models]
         if without:
@@ -383,6 +394,15 @@ def _first_of_attempt(attempt: NDArray[Any]) -> Ints:
         begins = np.r_[True, (halves[order[1:]] != halves[order[:-1]]).any(axis=1)]
         first[order] = order[begins][np.cumsum(begins) - 1]
     return first
+
+
+def _first_known(values: Floats, place: Ints, n: int | None = None) -> Floats:
+    """Return at each of `n` places the first value that is known, NaN without one."""
+    found = np.full(len(values) if n is None else n, np.nan)
+    rows = np.flatnonzero(~np.isnan(values))[::-1]
+    # Of repeated indices the last assignment stands, so going backwards leaves the first.
+    found[place[rows]] = values[rows]
+    return found
 
 
 def distinct_ids(ids: Sequence[str], groups: Sequence[str | None]) -> list[str]:

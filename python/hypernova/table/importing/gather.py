@@ -17,6 +17,7 @@ import numpy as np
 from hypernova._core import is_blank
 from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
+from hypernova.table.importing.requests import Requests
 from hypernova.table.importing.scores import Refused, ScoreRules
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
@@ -65,6 +66,7 @@ class LogPart:
         left_out: Number of samples left out, by reason.
         models_left_out: Number of samples left out, by model.
         media: Number of samples with images or other media.
+        requests: Its samples without quality scores, which have costs.
         notes: Sentences of the reader.
     """
 
@@ -91,6 +93,7 @@ class LogPart:
     left_out: dict[str, int]
     models_left_out: dict[str, int]
     media: int
+    requests: Requests
     notes: list[str]
 
 
@@ -166,32 +169,38 @@ class _Log:
         self._groups: dict[str | None, int] = {}
         self._models: dict[str, int] = {}
         self._metrics: dict[str, int] = {}
-        # Of each attempt its entry, and the metrics that it has.
+        # Of each attempt its entry, and the metrics of which it has a score.
         self._attempts: dict[bytes, tuple[int, set[str]]] = {}
         self._refused: dict[tuple[str | None, str], Refused] = {}
+        self._requests = Requests()
         self._duplicates = 0
         self._media = 0
 
     def add(self, sample: Sample) -> None:
         """Add a sample, or what it adds to one that has its attempt."""
-        attempt = _NO_KEY
-        if sample.attempt is not None:
-            attempt = _digest(self._reader, sample.attempt)
-            known = self._attempts.get(attempt)
-            if known is not None:
-                self._add_to(known[0], known[1], sample)
-                return
         columns = self._columns
-        entry = len(columns.number)
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
-        task, left_out = self._task(sample, group), _code(sample.left_out)
+        if sample.left_out is LeftOut.NO_QUALITY:
+            task = -1
+            if model and sample.prompt:
+                self._requests.add(model, sample.prompt, _numbers(sample))
+        else:
+            task = self._task(sample, group)
+        left_out = _code(sample.left_out)
         if left_out == _USED and task < 0:
             left_out = _code(LeftOut.NO_PROMPT)
         if left_out == _USED and not model:
             left_out = _code(LeftOut.NO_MODEL)
-        if attempt != _NO_KEY:
-            self._attempts[attempt] = entry, set(sample.scores)
+        attempt = _NO_KEY
+        entry = len(columns.number)
+        scored: set[str] = set()
+        if sample.attempt is not None and left_out == _USED:
+            attempt = _digest(self._reader, sample.attempt)
+            known = self._attempts.setdefault(attempt, (entry, scored))
+            if known[0] != entry:
+                self._add_to(known[0], known[1], sample, group)
+                return
         self._media += sample.media
         columns.number.append(entry + 1)
         columns.task.append(task)
@@ -200,7 +209,7 @@ class _Log:
         columns.left_out.append(left_out)
         columns.attempt += attempt
         columns.values.extend(_numbers(sample))
-        self._add_scores(entry, sample, sample.scores)
+        self._add_scores(entry, sample, group, scored)
 
     def part(self, title: str) -> LogPart:
         """Return what was gathered."""
@@ -262,38 +271,34 @@ class _Log:
             left_out=by_reason,
             models_left_out={m: n for m, n in zip(self._models, by_model, strict=True) if n and m},
             media=self._media,
+            requests=self._requests,
             notes=list(dict.fromkeys(self.notes)),
         )
 
-    def _add_to(self, entry: int, metrics: set[str], sample: Sample) -> None:
-        """Add the metrics that an attempt lacks; without any, the sample was read before."""
-        new = {name: value for name, value in sample.scores.items() if name not in metrics}
+    def _add_to(self, entry: int, scored: set[str], sample: Sample, group: str | None) -> None:
+        """Add what an attempt lacks; where it lacks no metric, the sample was read before."""
         columns = self._columns
-        if columns.left_out[entry] != _USED and sample.left_out is None:
-            task = self._task(sample, _printed(sample.group) if sample.group else None)
-            columns.task[entry] = task
-            columns.left_out[entry] = _USED if task >= 0 else _code(LeftOut.NO_PROMPT)
-        elif not new:
-            self._duplicates += 1
-            return
+        self._duplicates += scored >= sample.scores.keys()
         width = len(OPTIONAL_NUMBERS)
         for place, number in enumerate(_numbers(sample), entry * width):
             if columns.values[place] != columns.values[place]:
                 columns.values[place] = number
-        metrics.update(new)
-        self._add_scores(entry, sample, new)
+        self._add_scores(entry, sample, group, scored)
 
-    def _add_scores(self, entry: int, sample: Sample, scores: Mapping[str, object]) -> None:
+    def _add_scores(self, entry: int, sample: Sample, group: str | None, scored: set[str]) -> None:
+        """Add the scores of a sample, except those of metrics that are in `scored` already."""
         columns = self._columns
-        for name, value in scores.items():
-            # Most values are one of these two, or a number.
+        for name, value in sample.scores.items():
+            if name in scored:
+                continue
             found = self._rules.score(value)
             if isinstance(found, Refused):
-                key = (_printed(sample.group) if sample.group else None, name)
-                if sample.left_out is None and key not in self._refused:
+                if sample.left_out is None and (group, name) not in self._refused:
                     place = f"{self._label}, {sample.place or f'sample {entry + 1}'}"
-                    self._refused[key] = Refused(found.problem, found.remedy, place)
+                    self._refused[group, name] = Refused(found.problem, found.remedy, place)
                 found = math.nan
+            if found == found:
+                scored.add(name)
             columns.score_sample.append(entry)
             columns.score_metric.append(self._metrics.setdefault(name, len(self._metrics)))
             columns.score.append(found)

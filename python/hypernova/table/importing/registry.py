@@ -19,6 +19,8 @@ from hypernova.table.sources.lm_eval import LmEvalReader
 from hypernova.table.sources.log import LogReader
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
 from hypernova.table.sources.promptfoo import PromptfooReader
+from hypernova.table.sources.routerbench import RouterBenchReader
+from hypernova.table.sources.swebench import SwebenchReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,8 @@ _BUILT_IN: tuple[Callable[[], LogReader], ...] = (
     OpenAIEvalsReader,
     LangfuseReader,
     LiteLLMSpendReader,
+    RouterBenchReader,
+    SwebenchReader,
 )
 
 

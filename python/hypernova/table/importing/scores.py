@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,8 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(\s*%)?"
 _UNSCORED = ("", "nan")
 # How far beyond the scale a number may lie that was computed with rounding.
 _ROUNDING = 1e-9
+_MAX_CLAUSES = 3
+_MAX_NAMES = 12
 _CHOOSE = "hypernova import --score, or read_logs(..., score=...)"
 
 
@@ -93,6 +96,8 @@ class ScoreRules:
             return self._number(value, value)
         if isinstance(value, str):
             return self._text(value)
+        if isinstance(value, Decimal):
+            return self._number(float(value), value)
         return _compound(value)
 
     def stated(self, value: float) -> float:
@@ -148,18 +153,14 @@ _SCALE = (
 )
 
 
-def _compound(value: object) -> float | Refused:
+def _compound(value: object) -> Refused:
     remedy = f"choose a metric of single values: {_CHOOSE}"
     if isinstance(value, Mapping):
         return Refused(f"found a mapping, {quoted(value)}", remedy)
     if isinstance(value, list | tuple):
-        kind = "a pair" if len(value) == 2 else "a list"
+        kind = "a pair" if len(value) == len(("gold", "prediction")) else "a list"
         return Refused(f"found {kind}, {quoted(value)}", remedy)
-    try:
-        number = float(value)  # type: ignore[arg-type]  # Decimal, Fraction
-    except (TypeError, ValueError):
-        return Refused(f"found {quoted(value)}, a {type(value).__name__}", remedy)
-    return ScoreRules().score(number)
+    return Refused(f"found {quoted(value)}, a {type(value).__name__}", remedy)
 
 
 @dataclass(slots=True)
@@ -280,31 +281,43 @@ def _refused(group: GroupMetrics, name: str) -> TableError:
 
 
 def _ambiguous(groups: Sequence[GroupMetrics]) -> TableError:
+    """Return the error for groups with several scores: groups with the same ones are one clause."""
+    alike: dict[frozenset[str], list[GroupMetrics]] = {}
+    for group in groups:
+        alike.setdefault(frozenset(group.usable), []).append(group)
+    clauses = [_several(same) for same in alike.values()]
+    if len(clauses) > _MAX_CLAUSES:
+        others = len(groups) - sum(map(len, list(alike.values())[:_MAX_CLAUSES]))
+        have = "1 more group has" if others == 1 else f"{others} more groups have"
+        clauses = [*clauses[:_MAX_CLAUSES], f"{have} other ones"]
+    first = next((group for group in groups if group.group is not None), groups[0])
+    example = first.usable[0]
+    of_group = "" if first.group is None else f" or --score {quoted(f'{first.group}={example}')}"
+    of_each = " of each" if len(clauses) > 1 else ""
+    return TableError(
+        f"{'; '.join(clauses)}; choose one{of_each}: hypernova import LOGS --score "
+        f"{quoted(example)}{of_group}, or read_logs(..., score={quoted(example)})"
+    )
+
+
+def _several(groups: Sequence[GroupMetrics]) -> str:
+    """Return the clause on groups that have the same scores."""
     first = groups[0]
-    alike = [group for group in groups if set(group.usable) == set(first.usable)]
     # Where all logs have all of them, no log is worth naming.
     everywhere = all(first.logs[name][1] == first.n_logs for name in first.usable)
     names = [
         quoted(name) + ("" if everywhere else f" (in {_logs(first, name)})")
-        for name in first.usable
+        for name in first.usable[:_MAX_NAMES]
     ]
-    more = ""
+    if len(first.usable) > _MAX_NAMES:
+        names.append(f"{len(first.usable) - _MAX_NAMES} more")
+    listed = f"{_of(first)} has several scores: {', '.join(names[:-1])} and {names[-1]}"
     if len(groups) > 1:
-        more = f", and so have {len(alike) - 1} more groups" if len(alike) > 1 else ""
-        if len(groups) > len(alike):
-            more += f"; {len(groups) - len(alike)} further groups have others"
-    example = first.usable[0]
-    of_group = "" if first.group is None else f" or --score {quoted(f'{first.group}={example}')}"
-    return TableError(
-        f"{_of(first)} has several scores: {_and(names)}{more}; choose one: hypernova import "
-        f"LOGS --score {quoted(example)}{of_group}, or read_logs(..., score={quoted(example)})"
-    )
+        more = "1 more group" if len(groups) == 2 else f"{len(groups) - 1} more groups"
+        listed += f", and so {'has' if len(groups) == 2 else 'have'} {more}"
+    return listed
 
 
 def _logs(group: GroupMetrics, name: str) -> str:
     log, n = group.logs[name]
     return log if n == 1 else f"{log} and {n - 1} more"
-
-
-def _and(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + f" and {names[-1]}"

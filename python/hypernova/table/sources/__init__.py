@@ -10,7 +10,9 @@ Not here: what becomes of their records (`hypernova.table.importing`), and downl
 - ``messages``: the text of chat messages
 - ``inspect_ai``, ``lm_eval``, ``promptfoo``, ``helm``, ``openai_evals``, ``langfuse``,
   ``litellm_spend``, ``routerbench``, ``swebench``: reading each tool's files
+- ``inspect_samples``: the records of Inspect AI's objects
 - ``lm_eval_results``, ``lm_eval_prompts``: results and prompts of lm-evaluation-harness
+- ``promptfoo_result``: one result of promptfoo
 - ``exported_rows``: the cells of exported tables
 - ``langfuse_scores``: the scores of a Langfuse export
 - ``published_columns``: published results as columns, and as the records of a log

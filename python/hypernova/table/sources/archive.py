@@ -11,6 +11,7 @@ import io
 import struct
 import zipfile
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from hypernova.errors import MissingExtraError
@@ -30,6 +31,7 @@ _BLOCK = 256 * 1024
 _GZIP_FREE = 1 << 30
 _GZIP_RATIO = 250
 _BROKEN = "the log is cut short or damaged: copy it again, or leave it out"
+_DAMAGED = "is damaged: its checksum does not fit"
 _MIB = 1 << 20
 
 
@@ -160,6 +162,11 @@ def open_zip_entry(
     _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
     file.seek(name_length + extra_length, io.SEEK_CUR)
     content = _unpacker(_Window(file, info.compress_size), info, source)
+    if isinstance(content, bytes):
+        if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+            raise source.error(_DAMAGED, _BROKEN)
+        file.close()
+        return io.BytesIO(content)
     crc, read = 0, 0
 
     def check(data: bytes) -> None:
@@ -169,7 +176,7 @@ def open_zip_entry(
         if read > info.file_size:
             raise source.error("unpacks to more than the archive says", "leave the log out")
         if not data and (read < info.file_size or crc != info.CRC):
-            raise source.error("is damaged: its checksum does not fit", _BROKEN)
+            raise source.error(_DAMAGED, _BROKEN)
 
     return io.BufferedReader(_Unpacked(content, source, check, file.close), _BLOCK)
 
@@ -193,7 +200,8 @@ class _Window(io.RawIOBase):
         return len(data)
 
 
-def _unpacker(window: _Window, info: zipfile.ZipInfo, source: Source) -> _Reader:
+def _unpacker(window: _Window, info: zipfile.ZipInfo, source: Source) -> _Reader | bytes:
+    """Return what unpacks an entry, or a small one unpacked."""
     if info.compress_type == _STORED:
         return window
     if info.compress_type == _DEFLATED:
@@ -224,17 +232,11 @@ class _Inflated:
         return b""
 
 
-def _zstd(window: _Window, info: zipfile.ZipInfo, source: Source) -> _Reader:
+def _zstd(window: _Window, info: zipfile.ZipInfo, source: Source) -> _Reader | bytes:
     """Unpack Zstandard: by the standard library where it can, or else by pyarrow."""
-    try:
-        from compression.zstd import (  # type: ignore[import-not-found,unused-ignore]
-            ZstdError,
-            ZstdFile,
-        )
-    except ImportError:
-        pass
-    else:
-        return _Renamed(ZstdFile(window), ZstdError)
+    zstd = _standard_zstd()
+    if zstd is not None:
+        return _Renamed(zstd.ZstdFile(window), zstd.ZstdError)
     try:
         import pyarrow
     except ImportError as error:
@@ -246,12 +248,21 @@ def _zstd(window: _Window, info: zipfile.ZipInfo, source: Source) -> _Reader:
         # Most entries: one call is far quicker than a stream, and unpacks no more than is stated.
         packed = window.read(info.compress_size) or b""
         try:
-            unpacked = pyarrow.decompress(packed, info.file_size, codec="zstd", asbytes=True)
+            return bytes(pyarrow.decompress(packed, info.file_size, codec="zstd", asbytes=True))
         except (OSError, ValueError) as error:
             raise source.error(f"cannot be unpacked ({_first_line(error)})", _BROKEN) from error
-        return io.BytesIO(unpacked)
     stream = pyarrow.CompressedInputStream(pyarrow.PythonFile(window, mode="r"), "zstd")
     return _Renamed(stream, pyarrow.ArrowException)
+
+
+@cache
+def _standard_zstd() -> Any:
+    """Return the module of the standard library, or None before Python 3.14."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:  # which a failed import looks for anew each time
+        return None
+    return zstd
 
 
 class _Renamed:

@@ -108,7 +108,7 @@ def seconds_between(row: Mapping[str, Any], start: str, end: str) -> float | Non
     """Return the seconds from one cell's time to another's, or None where one is not known."""
     begun, ended = as_moment(row.get(start)), as_moment(row.get(end))
     # Clocks of two machines may make it negative.
-    return None if begun is None or ended is None or ended < begun else ended - begun
+    return None if begun is None or ended is None or ended < begun else round(ended - begun, 6)
 
 
 def parsed(value: object) -> object:

@@ -102,7 +102,7 @@ def _read_json(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
             yield run.counted(to_sample(run, sample, texts_of(run, sample), place))
     if run is None:
         run = Run.of(header, log.source, prompt)
-    yield from run.end()
+    run.check()
 
 
 def _read_archive(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
@@ -121,7 +121,7 @@ def _read_archive(log: LogFile, prompt: PromptChoice) -> Iterator[Record]:
     else:
         for name in archive.samples:
             yield run.counted(archive.whole(name, run))
-    yield from run.end()
+    run.check()
 
 
 def _from_summaries(archive: _Archive, run: Run) -> list[Sample] | None:
@@ -217,7 +217,7 @@ class _Archive:
     def _part(self, name: str, wanted: set[str]) -> dict[str, Any]:
         part: dict[str, Any] = {}
         with self._log.open_entry(name, _MAX_ENTRY) as file:
-            for key, value in walk(file, self.source(name), "events"):
+            for key, value in walk(file, self.source(name), "events", early=True):
                 if key in wanted:
                     part[key] = value
                 # All that is wanted stands before these; a log has choices or none.

@@ -30,9 +30,9 @@ _REFERENCE = "attachment://"
 # Of a sample, the values that a record takes no text from.
 _WITHOUT_TEXTS = {"attachments", "events", "events_data", "store", "output"}
 _NO_MODEL = {"none", "none/none"}
-# Texts that a summary may have put for a longer text or for media: "(Image)".
+# The end that a summary gives to a longer text, and the text that it puts for media.
 _THINNED_END = ("...", "(content truncated)")
-_MEDIA = re.compile(r"\([A-Z][A-Za-z_]*\)")
+_MEDIA = re.compile(r"\((?:Image|Audio|Video|Document|Data)\)")
 _DAMAGED = "the log is damaged: copy it again, or leave it out"
 
 
@@ -74,7 +74,6 @@ class Run:
     prompt: PromptChoice
     source: Source
     _samples: int = 0
-    _failed_with_scores: int = 0
     _with_field: int = 0
     _fields: dict[str, None] = field(default_factory=dict)
 
@@ -118,7 +117,7 @@ class Run:
         )
 
     def figures(self) -> Iterator[Record]:
-        """Yield the log's own mean of each score, as its epochs were reduced."""
+        """Yield the log's own mean of each score, or a note where it is not the mean of epochs."""
         # A score stands once for each reducer; that of the mean, if any, is that of a table.
         chosen: dict[str, tuple[str, dict[str, Any]]] = {}
         for row in self.results:
@@ -131,18 +130,17 @@ class Run:
             value = _number(_mapping(metrics.get(name)).get("value"))
             if value is None:
                 continue
-            if reducer not in _MEANS:
-                name = f"{name} of {reducer}"
+            if reducer in _MEANS:
+                yield Reported(self.model, self.task, metric, value, name)
+            else:
                 yield Note(
-                    f"{self.source.label} states {name} for {metric}; the table has the mean of "
-                    "the epochs"
+                    f"{self.source.label} states the {name} {value:.4g} of {metric} by the "
+                    f"reducer {reducer}, and the table has the mean of the epochs"
                 )
-            yield Reported(self.model, self.task, metric, value, name)
 
     def counted(self, sample: Sample) -> Sample:
-        """Count a sample for `end`, and return it."""
+        """Count a sample for `check`, and return it."""
         self._samples += 1
-        self._failed_with_scores += sample.left_out is LeftOut.ERROR and bool(sample.scores)
         return sample
 
     def saw_field(self, names: Iterable[str], *, found: bool) -> None:
@@ -150,8 +148,8 @@ class Run:
         self._with_field += found
         self._fields.update(dict.fromkeys(names))
 
-    def end(self) -> Iterator[Record]:
-        """Yield the notes on all samples.
+    def check(self) -> None:
+        """Check what its samples turned out to be, after the last one.
 
         Raises:
             TableError: there was no sample, or none had the field that is to be the prompt.
@@ -166,11 +164,6 @@ class Run:
                 f"has no sample with the field {quoted(self.prompt.field)}, found "
                 f"{quoted_list(self._fields)}",
                 "give another field, or auto",
-            )
-        if self._failed_with_scores:
-            yield Note(
-                f"{self.source.label}: {self._failed_with_scores} samples failed and have scores, "
-                "which the log counts in its figures and the table does not"
             )
 
 
@@ -264,7 +257,7 @@ def texts_of(run: Run, data: Mapping[str, Any], prompt: PromptChoice | None = No
     if isinstance(given, str):
         turns: list[Any] = [{"role": "user", "content": given}]
     elif isinstance(given, list):
-        turns = given
+        turns = _with_media(given)
     else:
         raise run.source.error("holds a sample whose input is no text and no messages", _DAMAGED)
     media = False
@@ -273,8 +266,8 @@ def texts_of(run: Run, data: Mapping[str, Any], prompt: PromptChoice | None = No
         text = _field(run, data, prompt.field)
     elif prompt.kind == "sent":
         messages = data.get("messages")
-        sent = _before_answer(messages if isinstance(messages, list) and messages else turns)
-        text, media = sent_text(sent)
+        sent = messages if isinstance(messages, list) and messages else turns
+        text, media = sent_text(_with_media(_before_answer(sent)))
     else:
         text, media = user_text(turns)
     if not text or text.isspace():
@@ -294,7 +287,7 @@ def is_thinned(summary: Mapping[str, Any]) -> bool:
             text = _mapping(part).get("text")
             if not isinstance(text, str) or text.startswith(_REFERENCE):
                 return True
-            if text.endswith(_THINNED_END) or (parts is content and _MEDIA.fullmatch(text)):
+            if text.endswith(_THINNED_END) or _is_placeholder(part):
                 return True
     return False
 
@@ -371,6 +364,22 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, object]:
     return found
 
 
+def _with_media(messages: list[Any]) -> list[Any]:
+    """Return messages with media where an older version, such as 0.3.112, put "(Image)" for it."""
+    found = []
+    for message in messages:
+        content = _mapping(message).get("content")
+        if isinstance(content, list) and any(map(_is_placeholder, content)):
+            parts = [{"type": "media"} if _is_placeholder(part) else part for part in content]
+            message = {**message, "content": parts}
+        found.append(message)
+    return found
+
+
+def _is_placeholder(part: object) -> bool:
+    return _MEDIA.fullmatch(_text(_mapping(part).get("text"))) is not None
+
+
 def _before_answer(messages: list[Any]) -> list[Any]:
     """Return the messages before the first one that a model generated."""
     for number, message in enumerate(messages):
@@ -401,7 +410,7 @@ def _field(run: Run, data: Mapping[str, Any], name: str) -> str | None:
     if isinstance(value, str) or value is None:
         return value
     if name == "input" and name not in metadata and isinstance(value, list):
-        return user_text(value)[0]
+        return user_text(_with_media(value))[0]
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return "\n".join(value)
     return json.dumps(value, ensure_ascii=False)

@@ -28,7 +28,11 @@ _DAMAGED = "the log is damaged, or no JSON: copy it again, or leave it out"
 
 
 def walk(
-    file: BinaryIO, source: Source, *streamed: str, max_value: int = 256 * 1024 * 1024
+    file: BinaryIO,
+    source: Source,
+    *streamed: str,
+    max_value: int = 256 * 1024 * 1024,
+    early: bool = False,
 ) -> Iterator[tuple[str, Any]]:
     """Yield the values of a JSON document, with arrays and objects that may be large in pieces.
 
@@ -38,6 +42,8 @@ def walk(
         streamed: Dotted paths of arrays or objects whose entries are yielded one by one, such as
             ``results.results``; an empty one is the document itself, which may then be an array.
         max_value: Bytes that one value may take.
+        early: Whether the caller stops after a few values: then a document that is small is read
+            value by value too, not at once.
 
     Yields:
         The dotted path and the value: of each entry of a streamed array under the array's path, of
@@ -50,12 +56,34 @@ def walk(
     """
     paths = {tuple(path.split(".")) if path else () for path in streamed}
     text = _Text(file, source, max_value)
+    whole = None if early else text.whole()
+    if isinstance(whole, dict) or (isinstance(whole, list) and () in paths):
+        yield from _values(whole, (), paths)
+        return
     first = text.peek()
     if first != "{" and not (first == "[" and () in paths):
         raise text.malformed("does not begin with a JSON object")
     yield from _entries(text, (), paths)
     if text.peek(end=True):
         raise text.malformed("goes on after its JSON")
+
+
+def _values(
+    value: dict[str, Any] | list[Any], path: _Path, paths: set[_Path]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the values in an array or object that is small and was read whole."""
+    if isinstance(value, list):
+        name = ".".join(path)
+        for entry in value:
+            yield name, entry
+        return
+    for key, entry in value.items():
+        place = (*path, key)
+        kind = "{" if isinstance(entry, dict) else "[" if isinstance(entry, list) else ""
+        if kind and _goes_on(kind, place, paths):
+            yield from _values(entry, place, paths)
+        else:
+            yield ".".join(place), entry
 
 
 def _entries(text: _Text, path: _Path, paths: set[_Path]) -> Iterator[tuple[str, Any]]:
@@ -108,6 +136,25 @@ class _Text:
         self._at = 0
         self._line = 1
         self._ended = False
+
+    def whole(self) -> Any:
+        """Return the document if it is small; None if it is large, or is not valid JSON.
+
+        To read a small one at once is several times quicker. Where this returns None, `peek` and
+        `value` begin at its beginning.
+        """
+        self._more()
+        if not self._ended and len(self._text) < _CHUNK:
+            self._more()
+        if not self._ended or len(self._text) > self._max:
+            return None
+        try:
+            begin = _BLANK.match(self._text).end()  # type: ignore[union-attr]
+            found, end = self._json.raw_decode(self._text, begin)
+        except (ValueError, RecursionError):
+            return None
+        rest = _BLANK.match(self._text, end)
+        return found if rest is not None and rest.end() == len(self._text) else None
 
     def peek(self, *, end: bool = False) -> str:
         """Return the next character that is not blank; nothing if the document may end and does."""

@@ -58,6 +58,10 @@ class LangfuseReader(LogReader):
         self._kinds: dict[_State, str] = {}
         self._held: tuple[tuple[_State, ...], Scores, TraceNames] | None = None
 
+    def __reduce__(self) -> tuple[type[LangfuseReader], tuple[()]]:
+        """Send no scores to another process, which reads those that it needs."""
+        return LangfuseReader, ()
+
     def recognise(self, file: LogFile) -> bool:
         """Return whether a file holds observations."""
         names = column_names(file)
@@ -228,7 +232,7 @@ def _together(generations: list[_Generation]) -> _Generation | None:
     ends = [one.end for one in every]
     latency = None
     if None not in starts and None not in ends:
-        latency = max(ends) - min(starts)  # type: ignore[type-var, operator]
+        latency = round(max(ends) - min(starts), 6)  # type: ignore[type-var, operator]
     return _Generation(
         identifier="",
         model=done[0].model,

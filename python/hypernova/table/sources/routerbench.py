@@ -16,11 +16,16 @@ from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
+from hypernova.table.sources.log import LogReader
 from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from hypernova.table.sources.files import LogFile
+    from hypernova.table.sources.log import Record
+    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _COST = "|total_cost"
 _ANSWER = "|model_response"
@@ -32,6 +37,34 @@ _COLUMN_NAMES = {
     "score": "MODEL",
     "cost_usd": f"MODEL{_COST}",
 }
+
+
+class RouterBenchReader(LogReader):
+    """Read a wide table in RouterBench's format as a log."""
+
+    name = "routerbench"
+    title = "RouterBench"
+
+    def recognise(self, file: LogFile) -> bool:
+        """Return whether a file has a task a row and columns of scores and costs by model."""
+        names = file.columns
+        return set(_REQUIRED) <= set(names) and any(name.endswith(_COST) for name in names)
+
+    def read(
+        self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice
+    ) -> Iterator[Record]:
+        """Yield a sample of each score, and of each empty one.
+
+        The only prompt is the file's; ``field`` names ``prompt``, ``sample_id`` or ``eval_name``.
+
+        Raises:
+            TableError: the file is malformed.
+            MissingExtraError: the file is Parquet and pyarrow is not installed.
+        """
+        del others
+        columns = _read(log.path, log.path.stem, is_parquet=log.unit == "row")
+        fields = {key: _COLUMN_NAMES.get(key, key) for key in ("task_id", "prompt", "group")}
+        yield from columns.records(prompt, fields)
 
 
 def read_routerbench_columns(
@@ -52,8 +85,14 @@ def read_routerbench_columns(
     suffix, base = detect_format(
         path, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
     )
-    tasks, outcomes, holes = (_read_csv if suffix == ".csv" else _read_parquet)(path, models)
-    return PublishedColumns(tasks, outcomes, base, _METRIC, holes=tuple(holes))
+    return _read(path, base, is_parquet=suffix == ".parquet", models=models)
+
+
+def _read(
+    path: Path, name: str, *, is_parquet: bool, models: Sequence[str] | None = None
+) -> PublishedColumns:
+    tasks, outcomes, holes = (_read_parquet if is_parquet else _read_csv)(path, models)
+    return PublishedColumns(tasks, outcomes, name, _METRIC, holes=tuple(holes))
 
 
 def _model_columns(names: Sequence[str], source: Source, wanted: Sequence[str] | None) -> list[str]:

@@ -19,11 +19,16 @@ from hypernova.table.formats.jsonl import JsonObject, read_objects, require_numb
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.headline import Discrepancy, discrepancy
+from hypernova.table.sources.log import LogReader, Note
 from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from hypernova.table.sources.files import LogFile
+    from hypernova.table.sources.log import Record
+    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _DETAILS = "per_instance_details"
 _METRIC = "resolved"
@@ -39,6 +44,82 @@ class _BoardEntry:
     model: str
     content: JsonObject
     details: JsonObject
+
+
+class SwebenchReader(LogReader):
+    """Read SWE-bench's leaderboard file as a log, with the problem statements beside it."""
+
+    name = "swebench"
+    title = "SWE-bench leaderboard"
+
+    def recognise(self, file: LogFile) -> bool:
+        """Return whether a file is the leaderboard file."""
+        return file.first_keys[:1] == ("leaderboards",)
+
+    def accompanies(self, file: LogFile) -> bool:
+        """Return whether a file holds problem statements."""
+        return set(_PROBLEM_COLUMNS.values()) <= set(file.columns or file.first_keys)
+
+    def read(
+        self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice
+    ) -> Iterator[Record]:
+        """Yield a sample of each result by task, then the headline rates.
+
+        Of several leaderboards and files of problems, those are read whose instances are the same.
+        The prompt is the problem statement; ``field`` names it, ``instance_id`` or ``repo``.
+
+        Raises:
+            TableError: a file is malformed, or no file of problems belongs to a leaderboard.
+            MissingExtraError: the problems are Parquet and pyarrow is not installed.
+        """
+        source = Source.of(log.path, "entry", _RESULT_COLUMNS)
+        problems = {file.path: file for file in others if self.accompanies(file)}
+        if not problems:
+            raise source.error(
+                "holds results without the problem statements",
+                "give the file of problems too, with 'instance_id', 'problem_statement' and 'repo'",
+            )
+        boards = _boards(_read_json(log.path, source), source)
+        board, path = _belonging(boards, tuple(problems), source)
+        columns = read_swebench_columns(log.path, path, leaderboard=board)
+        if columns.without_outcomes:
+            yield Note(
+                f"{source.label}: {len(columns.without_outcomes)} entries have no results by task"
+            )
+        yield from columns.records(prompt, _PROBLEM_COLUMNS)
+
+
+def _belonging(
+    boards: list[JsonObject], problems: Sequence[Path], source: Source
+) -> tuple[str | None, Path]:
+    # Returns the leaderboard and the problems of the same instances. Of one leaderboard and one
+    # file nothing is compared here, so that reading them says what does not fit.
+    detailed = {}
+    for board in boards:
+        results = board.get("results")
+        details = [
+            entry[_DETAILS]
+            for entry in (results if isinstance(results, list) else ())
+            if isinstance(entry, JsonObject) and isinstance(entry.get(_DETAILS), JsonObject)
+        ]
+        if any(details):
+            detailed[str(board.get("name"))] = {key for keys in details for key in keys}
+    if len(problems) == 1 and len(detailed) <= 1:
+        return None, problems[0]
+    of_file = {path: set(_problems(path).ids) for path in problems}
+    fitting = [
+        (name, path)
+        for name, tried in detailed.items()
+        for path, ids in of_file.items()
+        if tried == ids
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise source.error(
+        f"{len(fitting)} of its leaderboards ({quoted_list(detailed)}) have the instances of the "
+        f"problems beside it ({quoted_list(path.name for path in problems)})",
+        "name one with `hypernova datasets convert swebench --leaderboard`",
+    )
 
 
 def read_swebench_columns(

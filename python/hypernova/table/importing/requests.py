@@ -1,0 +1,119 @@
+"""Fill unknown costs, latencies and tokens from logs of requests, which hold no scores.
+
+A request belongs to the outcomes of its model on tasks of its prompt, whatever their group: such
+logs know neither tasks nor groups. Not here: reading those logs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.table.columns import OPTIONAL_NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypernova.table.columns import Floats, OutcomeColumns
+
+_KEY_BYTES = 16
+
+
+@dataclass(slots=True)
+class Requests:
+    """The numbers of requests, by a digest of model and prompt.
+
+    Attributes:
+        keys: The digests, one after another.
+        values: The numbers of `OPTIONAL_NUMBERS` of each request, one after another; NaN where
+            unknown.
+    """
+
+    keys: bytearray = field(default_factory=bytearray)
+    values: array[float] = field(default_factory=lambda: array("d"))
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self.keys) // _KEY_BYTES
+
+    def add(self, model: str, prompt: str, numbers: Sequence[float]) -> None:
+        """Add a request."""
+        self.keys += _key(model, prompt)
+        self.values.extend(numbers)
+
+    def extend(self, others: Requests) -> None:
+        """Add the requests of another log."""
+        self.keys += others.keys
+        self.values.extend(others.values)
+
+    def means(self) -> dict[bytes, Floats]:
+        """Return the mean of each number by digest (numbers,), NaN where all are unknown."""
+        numbers: dict[bytes, int] = {}
+        rows = np.array(
+            [
+                numbers.setdefault(bytes(self.keys[at : at + _KEY_BYTES]), len(numbers))
+                for at in range(0, len(self.keys), _KEY_BYTES)
+            ],
+            dtype=np.int64,
+        )
+        values = np.array(self.values).reshape(-1, len(OPTIONAL_NUMBERS))
+        known = np.isfinite(values) & (values >= 0.0)
+        sums, counts = np.zeros((2, len(numbers), len(OPTIONAL_NUMBERS)))
+        np.add.at(sums, rows, np.where(known, values, 0.0))
+        np.add.at(counts, rows, known)
+        with np.errstate(invalid="ignore"):
+            means = sums / counts
+        return dict(zip(numbers, means, strict=True))
+
+
+def fill_from_requests(
+    outcomes: OutcomeColumns, prompts: Sequence[str], requests: Requests
+) -> tuple[dict[str, Floats], list[str]]:
+    """Return the numbers of outcomes with the unknown ones filled, and sentences on them.
+
+    Args:
+        outcomes: The outcomes.
+        prompts: The prompt of each task.
+        requests: The requests.
+
+    Returns:
+        Each of `OPTIONAL_NUMBERS` of which some were filled (outcomes,), and the sentences.
+    """
+    means = requests.means()
+    columns = np.stack([getattr(outcomes, name) for name in OPTIONAL_NUMBERS], axis=1)
+    lacking = np.isnan(columns)
+    of_pair: dict[tuple[int, int], bytes] = {}
+    matched: set[bytes] = set()
+    for row, pair in enumerate(zip(outcomes.task.tolist(), outcomes.model.tolist(), strict=True)):
+        key = of_pair.get(pair)
+        if key is None:
+            key = of_pair[pair] = _key(outcomes.models[pair[1]], prompts[pair[0]])
+        mean = means.get(key)
+        if mean is not None:
+            matched.add(key)
+            columns[row, lacking[row]] = mean[lacking[row]]
+    filled = lacking & ~np.isnan(columns)
+    found = {
+        name: columns[:, at].copy()
+        for at, name in enumerate(OPTIONAL_NUMBERS)
+        if filled[:, at].any()
+    }
+    of = sum(
+        bytes(requests.keys[at : at + _KEY_BYTES]) in matched
+        for at in range(0, len(requests.keys), _KEY_BYTES)
+    )
+    return found, [
+        f"{of} of {len(requests)} requests without scores have the model and the prompt of an "
+        f"outcome: {int(np.count_nonzero(filled.any(axis=1)))} outcomes have their costs, "
+        "latencies or tokens"
+    ]
+
+
+def _key(model: str, prompt: str) -> bytes:
+    # Of a prompt, blanks around it depend on the tool.
+    text = f"{len(model)} {model}{prompt.strip()}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
