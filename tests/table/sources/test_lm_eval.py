@@ -284,6 +284,34 @@ def test_results_without_samples_say_how_to_keep_them(run: Path) -> None:
         read_logs(run, min_models=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "alone"),
+    [
+        ("mine.jsonl", None, False),
+        ("samples_hn_sums_2026-01-01T00-00-00.000000.jsonl", None, True),
+        ("tasks.jsonl", {"question": "x"}, True),
+    ],
+)
+def test_results_are_a_log_where_no_samples_can_be_theirs(
+    run: Path, name: str, row: dict[str, Any] | None, alone: bool
+) -> None:
+    path = find("hn_sums", under=run)
+    write(run / name, rows(path) if row is None else [row])
+    for samples_of in run.glob(f"*_{path.name.rpartition('_')[2]}"):
+        samples_of.unlink()
+    assert LmEvalReader().recognise(LogFile(results_beside(path))) == alone
+
+
+def test_a_list_of_rows_is_read(run: Path) -> None:
+    path = find("hn_sums", under=run)
+    found = samples(path)
+    listed = path.with_suffix(".json")
+    listed.write_text(json.dumps(rows(path)))
+    path.unlink()
+    assert [s.scores for s in samples(listed)] == [s.scores for s in found]
+    assert samples(listed)[0].place == "entry 1"
+
+
 def test_without_results_the_folder_names_the_model(run: Path) -> None:
     path = find("hn_sums", under=run)
     results_beside(path).unlink()
