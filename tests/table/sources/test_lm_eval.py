@@ -448,17 +448,29 @@ def test_rows_without_a_filter_take_those_of_the_results_in_order(run: Path) -> 
     ]
 
 
-def test_rows_without_hashes_are_known_by_their_document(run: Path) -> None:
+def test_the_lists_of_old_versions_are_read(run: Path) -> None:
+    """As 0.4.2 wrote them: indented, with requests as lists, and named after the arguments."""
     path = find("hn_sums", under=run)
+    before = samples(path)
     found = old_rows(path, "filter", "metrics", "doc_hash", "prompt_hash", "target_hash")
     for row in found:
         row["arguments"] = [list(one.values()) for one in row["arguments"].values()]
-    write(path, found)
-    change_results(run, task_hashes=...)
-    after = samples(path)
+    change_results(
+        run,
+        task_hashes=...,
+        model_name=...,
+        config={"model": "hf", "model_args": "pretrained=demo/large,dtype=float"},
+    )
+    results_beside(path).rename(run / "results.json")
+    path.unlink()
+    listed = run / "pretrained__demo__large,dtype__float_hn_sums.jsonl"
+    listed.write_text(json.dumps(found, indent=2))
+    after = [r for r in read(listed) if isinstance(r, Sample)]
+    for old, new in zip(before, after, strict=True):
+        assert (old.model, old.group, old.task) == (new.model, new.group, new.task)
+        assert (old.prompt, old.scores) == (new.prompt, new.scores)
     assert len({s.document for s in after}) == 4
     assert len({s.attempt for s in after}) == 4
-    assert after[0].prompt == "Question: What is 2 plus 3?\nAnswer:"
 
 
 # --- broken logs ---------------------------------------------------------------------------

@@ -169,7 +169,7 @@ class _SampleRows:
         )
 
     def _unnamed_filter(self, line: int, doc_id: str) -> str:
-        """Return the filter of a row of a version before 0.4.8, which wrote them in their order."""
+        """Return the filter of a row of 0.4.5 or older, which wrote the rows filter by filter."""
         if len(self._filters) == 1:
             return self._filters[0]
         met = self._met[doc_id] = self._met.get(doc_id, -1) + 1

@@ -96,7 +96,7 @@ def _sample_times(folder: Path, changed: int) -> frozenset[str]:
 def task_name(name: SamplesName, results: Results | None) -> str:
     """Return the task of a file of samples.
 
-    Before 0.4.3 its name began with the model's arguments and ended with the task.
+    Before 0.4.3 the name of the file began with the model's arguments and ended with the task.
     """
     if results is None or name.time or name.task in results.configs:
         return name.task
