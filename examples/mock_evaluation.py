@@ -17,7 +17,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspect_ai import Task, eval
+from inspect_ai import Task
+from inspect_ai import eval as evaluate
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessage, ModelOutput, ModelUsage, get_model
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).resolve().parent / "simulated.jsonl"
 
 
-@scorer(metrics=[mean()])
+@scorer(metrics=[mean()])  # type: ignore[untyped-decorator]  # without its types
 def stated() -> Scorer:
     """Score an answer with the number that it consists of: a mock model states its score."""
 
@@ -80,7 +81,7 @@ def main() -> None:
         )
         for group in groups
     ]
-    logs = eval(
+    logs = evaluate(
         tasks,
         model=[mock_model(name, rows) for name in models],
         limit=arguments.limit,

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table import LogReader
+from hypernova.table import ToolLogReader
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FIELDS = {field.name for field in dataclasses.fields(Sample)}
 
 
-class MadeUpReader(LogReader):
+class MadeUpReader(ToolLogReader):
     """Read logs of the made-up tool."""
 
     name = "made-up"

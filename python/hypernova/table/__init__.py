@@ -32,17 +32,17 @@ from hypernova.table.published import PublicTable, read_routerbench, read_sweben
 from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.sources.headline import Discrepancy
-from hypernova.table.sources.log import LogReader
+from hypernova.table.sources.log import ToolLogReader
 
 __all__ = [
     "CHUNK_TASKS",
     "Discrepancy",
     "ImportedTable",
-    "LogReader",
     "OutcomeTable",
     "PublicTable",
     "Repeats",
     "ScannedTable",
+    "ToolLogReader",
     "read_logs",
     "read_prompts",
     "read_routerbench",

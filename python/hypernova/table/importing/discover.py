@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
 
-    from hypernova.table.sources.log import LogReader
+    from hypernova.table.sources.log import ToolLogReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class FoundFiles:
     label: str = "logs"
 
 
-def discover(paths: Sequence[str | os.PathLike[str]], readers: Sequence[LogReader]) -> FoundFiles:
+def discover(
+    paths: Sequence[str | os.PathLike[str]], readers: Sequence[ToolLogReader]
+) -> FoundFiles:
     """Find the logs among files and folders.
 
     Folders are walked with those in them; names that begin with ``.`` or ``_`` are passed over,
@@ -120,7 +122,7 @@ def files_in(path: Path) -> Iterator[LogFile]:
             yield LogFile(file)
 
 
-def reader_of(file: LogFile, readers: Sequence[LogReader]) -> int | None:
+def reader_of(file: LogFile, readers: Sequence[ToolLogReader]) -> int | None:
     """Return the index of the first reader that knows a file as a log, or None."""
     return next((n for n, one in enumerate(readers) if _says(one.recognise, file)), None)
 
@@ -185,7 +187,7 @@ def _walk(folder: Path, seen: set[_Identity]) -> Iterator[tuple[Path, _Identity]
 
 
 def _add_neighbours(
-    folder: Path, readers: Sequence[LogReader], companions: Sequence[dict[Path, list[Path]]]
+    folder: Path, readers: Sequence[ToolLogReader], companions: Sequence[dict[Path, list[Path]]]
 ) -> None:
     """Find the files beside a log that was named alone."""
     try:
@@ -211,7 +213,7 @@ def _says(question: Callable[[LogFile], bool], file: LogFile) -> bool:
         return False
 
 
-def _unknown(file: LogFile, readers: Sequence[LogReader]) -> TableError:
+def _unknown(file: LogFile, readers: Sequence[ToolLogReader]) -> TableError:
     source = Source.of(file.path, "")
     if not file.head and file.path.stat().st_size:
         with file.open() as opened:
@@ -224,7 +226,7 @@ def _unknown(file: LogFile, readers: Sequence[LogReader]) -> TableError:
     )
 
 
-def _tools(readers: Sequence[LogReader]) -> str:
+def _tools(readers: Sequence[ToolLogReader]) -> str:
     titles = [reader.title for reader in readers]
     return ", ".join(titles[:-1]) + f" or {titles[-1]}" if titles[1:] else "".join(titles)
 

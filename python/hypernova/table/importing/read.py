@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hypernova.table.columns import OutcomeColumns, TaskColumns
     from hypernova.table.importing.options import ImportOptions
     from hypernova.table.importing.summary import ImportSummary
-    from hypernova.table.sources.log import LogReader
+    from hypernova.table.sources.log import ToolLogReader
     from hypernova.table.sources.prompt_choice import PromptChoice
 
 # Worker processes take a third of a second to start.
@@ -143,7 +143,7 @@ def _parts(
 def _read_log(
     path: Path,
     others: tuple[Path, ...],
-    reader: LogReader,
+    reader: ToolLogReader,
     rules: ScoreRules,
     rename: Mapping[str, str],
     prompt: PromptChoice,

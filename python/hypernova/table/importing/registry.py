@@ -16,7 +16,7 @@ from hypernova.table.sources.inspect_ai import InspectReader
 from hypernova.table.sources.langfuse import LangfuseReader
 from hypernova.table.sources.litellm_spend import LiteLLMSpendReader
 from hypernova.table.sources.lm_eval import LmEvalReader
-from hypernova.table.sources.log import LogReader
+from hypernova.table.sources.log import ToolLogReader
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
 from hypernova.table.sources.promptfoo import PromptfooReader
 from hypernova.table.sources.routerbench import RouterBenchReader
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GROUP = "hypernova.log_readers"
-_BUILT_IN: tuple[Callable[[], LogReader], ...] = (
+_BUILT_IN: tuple[Callable[[], ToolLogReader], ...] = (
     InspectReader,
     LmEvalReader,
     PromptfooReader,
@@ -40,7 +40,7 @@ _BUILT_IN: tuple[Callable[[], LogReader], ...] = (
 
 
 @cache
-def log_readers() -> tuple[LogReader, ...]:
+def log_readers() -> tuple[ToolLogReader, ...]:
     """Return one reader of each tool: those of the package first, then those of entry points.
 
     Raises:
@@ -55,10 +55,10 @@ def log_readers() -> tuple[LogReader, ...]:
                 f"the log reader {quoted(entry.value)} of the entry point {quoted(entry.name)} "
                 f"cannot be loaded ({error}); mend or uninstall the package that declares it"
             ) from error
-        if not isinstance(reader, LogReader):
+        if not isinstance(reader, ToolLogReader):
             raise TableError(
                 f"the entry point {quoted(entry.name)} gives {quoted(entry.value)}, which is no "
-                "LogReader; derive it from hypernova.table.LogReader"
+                "ToolLogReader; derive it from hypernova.table.ToolLogReader"
             )
         readers.append(reader)
     return tuple(readers)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hypernova.numeric import is_number, to_float
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.json_stream import walk
-from hypernova.table.sources.log import LeftOut, LogReader, Metric, Note, Reported, Sample
+from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample, ToolLogReader
 from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ _RUN_AGAIN = "run helm-run again, or leave the run out"
 _UNKNOWN = "the files of crfm-helm 0.2 to 0.5 are read; run it with one of these, or leave it out"
 
 
-class HelmReader(LogReader):
+class HelmReader(ToolLogReader):
     """Read runs of HELM."""
 
     name = "helm"

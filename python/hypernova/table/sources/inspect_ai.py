@@ -20,7 +20,7 @@ from hypernova.table.sources.inspect_samples import (
     with_attachments,
 )
 from hypernova.table.sources.json_stream import walk
-from hypernova.table.sources.log import LogReader
+from hypernova.table.sources.log import ToolLogReader
 from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _MAX_ENTRY = 1 << 30
 _AUTO = PromptChoice()
 
 
-class InspectReader(LogReader):
+class InspectReader(ToolLogReader):
     """Read logs of Inspect AI."""
 
     name = "inspect"

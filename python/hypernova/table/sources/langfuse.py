@@ -23,7 +23,7 @@ from hypernova.table.sources.exported_rows import (
     text_cell,
 )
 from hypernova.table.sources.langfuse_scores import Scores, TraceNames, is_scores, is_traces
-from hypernova.table.sources.log import LeftOut, LogReader, Note, Sample
+from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ _OBSERVATION_COLUMNS = {
 }
 
 
-class LangfuseReader(LogReader):
+class LangfuseReader(ToolLogReader):
     """Read exports of Langfuse: files of observations, with those of scores and of traces."""
 
     name = "langfuse"

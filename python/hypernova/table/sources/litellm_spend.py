@@ -17,7 +17,7 @@ from hypernova.table.sources.exported_rows import (
     seconds_between,
     text_cell,
 )
-from hypernova.table.sources.log import LeftOut, LogReader, Note, Sample
+from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ _COLUMNS = {"request_id", "spend", "prompt_tokens", "completion_tokens", "model"
 _OTHER_CALLS = ("embedding", "image", "speech", "transcription", "moderation", "rerank")
 
 
-class LiteLLMSpendReader(LogReader):
+class LiteLLMSpendReader(ToolLogReader):
     """Read the table ``LiteLLM_SpendLogs`` of a LiteLLM proxy."""
 
     name = "litellm-spend"

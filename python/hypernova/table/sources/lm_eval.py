@@ -24,7 +24,7 @@ from hypernova.table.sources.lm_eval_results import (
     results_of,
     task_name,
 )
-from hypernova.table.sources.log import LeftOut, LogReader, Note, Sample
+from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ _HASHES = ("doc_hash", "prompt_hash", "target_hash")
 _NO_METRICS = frozenset((*FIRST_KEYS, *_HASHES, "filter", "metrics"))
 
 
-class LmEvalReader(LogReader):
+class LmEvalReader(ToolLogReader):
     """Read logs of lm-evaluation-harness."""
 
     name = "lm-eval"

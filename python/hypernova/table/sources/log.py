@@ -114,7 +114,7 @@ class Note:
 Record: TypeAlias = Sample | Reported | Metric | Note
 
 
-class LogReader(ABC):
+class ToolLogReader(ABC):
     """Read the logs of one tool; register one in the entry-point group ``hypernova.log_readers``.
 
     Attributes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.exported_rows import as_number
-from hypernova.table.sources.log import LeftOut, LogReader, Note, Reported, Sample
+from hypernova.table.sources.log import LeftOut, Note, Reported, Sample, ToolLogReader
 from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _OUTPUT = ("completion_tokens", "output_tokens")
 _RUN_AGAIN = "run the eval again, or wait until it has ended"
 
 
-class OpenAIEvalsReader(LogReader):
+class OpenAIEvalsReader(ToolLogReader):
     """Read logs of OpenAI evals, as `oaieval` records them."""
 
     name = "openai-evals"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hypernova.numeric import is_number, to_float
 from hypernova.table.source import Source, quoted
 from hypernova.table.sources.json_stream import walk
-from hypernova.table.sources.log import LeftOut, LogReader, Note, Reported, Sample
+from hypernova.table.sources.log import LeftOut, Note, Reported, Sample, ToolLogReader
 from hypernova.table.sources.promptfoo_result import EXPORT, PromptfooResult
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _JSON_START = re.compile(
 _CSV_COLUMNS = {"Status", "Score", "Grader Reason"}
 
 
-class PromptfooReader(LogReader):
+class PromptfooReader(ToolLogReader):
     """Read evaluations of promptfoo."""
 
     name = "promptfoo"

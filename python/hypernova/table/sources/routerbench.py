@@ -16,7 +16,7 @@ from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.log import LogReader
+from hypernova.table.sources.log import ToolLogReader
 from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _COLUMN_NAMES = {
 }
 
 
-class RouterBenchReader(LogReader):
+class RouterBenchReader(ToolLogReader):
     """Read a wide table in RouterBench's format as a log."""
 
     name = "routerbench"

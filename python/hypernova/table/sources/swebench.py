@@ -19,7 +19,7 @@ from hypernova.table.formats.jsonl import JsonObject, read_objects, require_numb
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.headline import Discrepancy, discrepancy
-from hypernova.table.sources.log import LogReader, Note
+from hypernova.table.sources.log import Note, ToolLogReader
 from hypernova.table.sources.published_columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _BoardEntry:
     details: JsonObject
 
 
-class SwebenchReader(LogReader):
+class SwebenchReader(ToolLogReader):
     """Read SWE-bench's leaderboard file as a log, with the problem statements beside it."""
 
     name = "swebench"
