@@ -10,7 +10,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table import ToolLogReader
+from hypernova.table.sources import ToolLogReader
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
 if TYPE_CHECKING:

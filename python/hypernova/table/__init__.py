@@ -25,6 +25,7 @@ Not here: embedding, clustering or evaluation.
 
 from __future__ import annotations
 
+from hypernova.table.importing.summary import ImportSummary
 from hypernova.table.logs import ImportedTable, read_logs
 from hypernova.table.outcome_table import OutcomeTable, ScannedTable
 from hypernova.table.prompts import read_prompts
@@ -32,17 +33,16 @@ from hypernova.table.published import PublicTable, read_routerbench, read_sweben
 from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
 from hypernova.table.sources.headline import Discrepancy
-from hypernova.table.sources.log import ToolLogReader
 
 __all__ = [
     "CHUNK_TASKS",
     "Discrepancy",
+    "ImportSummary",
     "ImportedTable",
     "OutcomeTable",
     "PublicTable",
     "Repeats",
     "ScannedTable",
-    "ToolLogReader",
     "read_logs",
     "read_prompts",
     "read_routerbench",

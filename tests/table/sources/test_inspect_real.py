@@ -1,7 +1,7 @@
 """Logs that Inspect AI has just written are read as Inspect AI reads them.
 
 `make test-eval-tools` makes an environment with the tool and names its Python in
-HYPERNOVA_EVAL_TOOLS; `real_inspect` runs there. Not here: the committed logs (test_inspect).
+HYPERNOVA_EVAL_TOOLS; `real_inspect` runs there. Not here: the committed logs (test_inspect_ai).
 """
 
 from __future__ import annotations

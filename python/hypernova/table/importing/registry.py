@@ -58,7 +58,7 @@ def log_readers() -> tuple[ToolLogReader, ...]:
         if not isinstance(reader, ToolLogReader):
             raise TableError(
                 f"the entry point {quoted(entry.name)} gives {quoted(entry.value)}, which is no "
-                "ToolLogReader; derive it from hypernova.table.ToolLogReader"
+                "ToolLogReader; derive it from hypernova.table.sources.ToolLogReader"
             )
         readers.append(reader)
     return tuple(readers)

@@ -19,3 +19,20 @@ Not here: what becomes of their records (`hypernova.table.importing`), and downl
 - ``headline``: the figure that a dataset is known by, and a check against it
 - ``catalog``: public datasets, their sources and licences
 """
+
+from __future__ import annotations
+
+from hypernova.table.sources.files import LogFile
+from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample, ToolLogReader
+from hypernova.table.sources.prompt_choice import PromptChoice
+
+__all__ = [
+    "LeftOut",
+    "LogFile",
+    "Metric",
+    "Note",
+    "PromptChoice",
+    "Reported",
+    "Sample",
+    "ToolLogReader",
+]
