@@ -28,7 +28,7 @@ from benches.process_tree import Usage, measured
 from benches.record import processor, source_state, write_page
 
 from hypernova.parallel import default_jobs
-from hypernova.table.sources.files import LogFile
+from hypernova.table.log_files.files import LogFile
 from support.archives import write_zip
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ _OTHERS: tuple[object, ...] = (
 )
 _READ = """
 import json, resource, sys
-from importlib import import_module
 from pathlib import Path
-from hypernova.table.sources.files import LogFile
+from hypernova.table.importing.registry import log_readers
+from hypernova.table.log_files.files import LogFile
 from hypernova.table.sources.log import Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
+from hypernova.table.log_files.prompt_choice import PromptChoice
 
-module, name, path = sys.argv[1:]
-reader = getattr(import_module(f"hypernova.table.sources.{module}"), name)()
+name, path = sys.argv[1:]
+(reader,) = (reader for reader in log_readers() if reader.name == name)
 log = LogFile(Path(path))
 assert reader.recognise(log)
 others = [LogFile(p) for p in sorted(log.path.parent.iterdir()) if p != log.path]
@@ -61,10 +61,10 @@ def is_one_line(error: Exception) -> bool:
     return "\n" not in text and "; " in text and len(text) < 1000
 
 
-def peak_memory_of_reading(module: str, reader: str, path: Path) -> tuple[int, int]:
+def peak_memory_of_reading(reader: str, path: Path) -> tuple[int, int]:
     """Return the samples of a log, and the bytes by which reading it grew a new process."""
     ended = subprocess.run(
-        [sys.executable, "-c", _READ, module, reader, str(path)],
+        [sys.executable, "-c", _READ, reader, str(path)],
         check=True,
         capture_output=True,
         text=True,

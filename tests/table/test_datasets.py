@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, PublicTable, read_routerbench, read_swebench
-from hypernova.table.sources.catalog import PUBLIC_DATASETS
-from hypernova.table.sources.headline import discrepancy
+from hypernova.table.sources.public.catalog import PUBLIC_DATASETS
+from hypernova.table.sources.public.headline import discrepancy
 from support.commands import run, run_python
 from support.tables import assert_same_table
 

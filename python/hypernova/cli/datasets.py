@@ -12,7 +12,7 @@ from hypernova.cli.arguments import percentage_points
 from hypernova.paths import path_label
 from hypernova.table import read_routerbench, read_swebench
 from hypernova.table.formats.write import check_target
-from hypernova.table.sources.catalog import PUBLIC_DATASETS
+from hypernova.table.sources.public.catalog import PUBLIC_DATASETS
 
 if TYPE_CHECKING:
     import argparse

@@ -20,7 +20,8 @@ Not here: embedding, clustering or evaluation.
 - ``logs``: tables made of logs of evaluation tools
 - ``published``: tables made of published results
 - ``importing``: how their samples become tasks and outcomes
-- ``sources``: reading the logs, one module for each tool
+- ``sources``: reading the logs, a module or package for each tool
+- ``log_files``: opening them in pieces, under limits
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from hypernova.table.prompts import read_prompts
 from hypernova.table.published import PublicTable, read_routerbench, read_swebench
 from hypernova.table.repeats import Repeats
 from hypernova.table.scan.cursors import CHUNK_TASKS
-from hypernova.table.sources.headline import Discrepancy
+from hypernova.table.sources.public.headline import Discrepancy
 
 __all__ = [
     "CHUNK_TASKS",

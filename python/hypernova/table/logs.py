@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hypernova.progress import progress_bar
 from hypernova.table.importing.options import ImportOptions
 from hypernova.table.importing.read import read_log_columns
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     import os

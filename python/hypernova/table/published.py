@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from hypernova.table.formats.files import require_path
 from hypernova.table.outcome_table import OutcomeTable
-from hypernova.table.sources.routerbench import read_routerbench_columns
-from hypernova.table.sources.swebench import read_swebench_columns
+from hypernova.table.sources.public.routerbench import read_routerbench_columns
+from hypernova.table.sources.public.swebench import read_swebench_columns
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from hypernova.table.sources.headline import Discrepancy
-    from hypernova.table.sources.published_columns import PublishedColumns
+    from hypernova.table.sources.public.columns import PublishedColumns
+    from hypernova.table.sources.public.headline import Discrepancy
 
 
 @dataclass(frozen=True, slots=True)

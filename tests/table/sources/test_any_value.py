@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from hypernova.errors import TableError
 from hypernova.table.importing.registry import log_readers
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.prompt_choice import PromptChoice
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,11 @@ from tests.support.helm_runs import helm_run, run_helm
 from tests.support.paths import ROOT
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.logs import read_logs
-from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.helm import HelmReader
 from hypernova.table.sources.log import LeftOut, Metric, Note, Record, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -413,7 +413,7 @@ def test_a_large_run_is_read_in_pieces(run: Path) -> None:
             file.write(("," if number else "") + json.dumps(first))
         file.write("]}")
     assert (run / STATE).stat().st_size > 80e6
-    n_samples, grown = peak_memory_of_reading("helm", "HelmReader", run / STATE)
+    n_samples, grown = peak_memory_of_reading("helm", run / STATE)
     assert n_samples == 2000
     assert grown < 40e6
 

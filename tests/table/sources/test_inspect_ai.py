@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.inspect_ai import InspectReader
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
+from hypernova.table.sources.inspect_ai.reader import InspectReader
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 from support.archives import DEFLATED, STORED, write_zip
 from support.paths import EXAMPLES
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from hypernova.errors import TableError
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.inspect_ai import InspectReader
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
+from hypernova.table.sources.inspect_ai.reader import InspectReader
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 PYTHON = os.environ.get("HYPERNOVA_EVAL_TOOLS")
 SCRIPT = Path(__file__).with_name("real_inspect.py")

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from hypernova.errors import TableError
 from hypernova.table import read_logs
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.langfuse import LangfuseReader
-from hypernova.table.sources.langfuse_scores import Scores, TraceNames
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
+from hypernova.table.sources.langfuse.reader import LangfuseReader
+from hypernova.table.sources.langfuse.scores import Scores, TraceNames
 from hypernova.table.sources.log import LeftOut, Note, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 from support.tables import assert_same_table
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from hypernova.errors import TableError
-from hypernova.table.sources.files import LogFile
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.sources.litellm_spend import LiteLLMSpendReader
 from hypernova.table.sources.log import LeftOut, Note, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

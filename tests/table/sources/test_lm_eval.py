@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.logs import read_logs
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.lm_eval import LmEvalReader
-from hypernova.table.sources.lm_eval_prompts import PromptTexts
-from hypernova.table.sources.lm_eval_results import Results
+from hypernova.table.sources.lm_eval.prompts import PromptTexts
+from hypernova.table.sources.lm_eval.reader import LmEvalReader
+from hypernova.table.sources.lm_eval.results import Results
 from hypernova.table.sources.log import LeftOut, Metric, Note, Record, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 from support.paths import EXAMPLES
 
 LOGS = EXAMPLES / "logs" / "lm_eval"

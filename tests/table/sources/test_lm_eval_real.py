@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.logs import read_logs
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.lm_eval import LmEvalReader
+from hypernova.table.sources.lm_eval.reader import LmEvalReader
 from hypernova.table.sources.log import LeftOut, Note, Record, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 PYTHON = os.environ.get("HYPERNOVA_EVAL_TOOLS")
 SCRIPT = Path(__file__).with_name("real_lm_eval.py")

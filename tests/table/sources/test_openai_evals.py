@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from hypernova.errors import TableError
 from hypernova.table import read_logs
-from hypernova.table.sources.files import LogFile
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 ROOT = Path(__file__).parents[3]
 LOGS = ROOT / "examples" / "logs" / "openai_evals"

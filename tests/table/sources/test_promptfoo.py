@@ -14,11 +14,11 @@ from tests.support.paths import ROOT
 from tests.support.promptfoo_logs import MODELS, TEMPLATE, capitals, export, prompts_of, result
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.logs import read_logs
-from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.log import LeftOut, Note, Record, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
-from hypernova.table.sources.promptfoo import PromptfooReader
+from hypernova.table.sources.promptfoo.reader import PromptfooReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -539,6 +539,6 @@ def test_a_large_log_is_read_in_pieces(tmp_path: Path) -> None:
             file.write(("," if number else "") + json.dumps({**row, "testIdx": number}))
         file.write(tail)
     assert path.stat().st_size > 80e6
-    n_samples, grown = peak_memory_of_reading("promptfoo", "PromptfooReader", path)
+    n_samples, grown = peak_memory_of_reading("promptfoo", path)
     assert n_samples == 2000
     assert grown < 40e6

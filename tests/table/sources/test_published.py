@@ -19,11 +19,11 @@ import pytest
 from hypernova.errors import TableError
 from hypernova.table import OutcomeTable, read_logs, read_routerbench, read_swebench
 from hypernova.table.importing.registry import log_readers
-from hypernova.table.sources.files import LogFile
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.sources.log import Note, Reported, Sample
-from hypernova.table.sources.prompt_choice import PromptChoice
-from hypernova.table.sources.routerbench import RouterBenchReader
-from hypernova.table.sources.swebench import SwebenchReader
+from hypernova.table.sources.public.routerbench import RouterBenchReader
+from hypernova.table.sources.public.swebench import SwebenchReader
 from support.tables import assert_same_table
 
 AUTO = PromptChoice()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from hypernova.errors import NotFoundError, TableError
 from hypernova.paths import path_label
 from hypernova.table.formats.parquet import import_pyarrow
+from hypernova.table.log_files.files import PARQUET_MAGIC, LogFile
 from hypernova.table.scan.files import natural_order
 from hypernova.table.source import Source
-from hypernova.table.sources.files import PARQUET_MAGIC, LogFile
 
 if TYPE_CHECKING:
     import os

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.prompt_choice import PromptChoice
 from hypernova.table.model_names import name_problem
 from hypernova.table.source import quoted
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

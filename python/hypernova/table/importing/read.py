@@ -18,7 +18,7 @@ from hypernova.table.importing.discover import discover, files_in, reader_of
 from hypernova.table.importing.gather import LogPart, gather
 from hypernova.table.importing.registry import log_readers
 from hypernova.table.importing.scores import ScoreRules
-from hypernova.table.sources.files import LogFile
+from hypernova.table.log_files.files import LogFile
 
 if TYPE_CHECKING:
     import os
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hypernova.table.columns import OutcomeColumns, TaskColumns
     from hypernova.table.importing.options import ImportOptions
     from hypernova.table.importing.summary import ImportSummary
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import ToolLogReader
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 # Worker processes take a third of a second to start.
 _BYTES_FOR_WORKERS = 16 << 20

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from hypernova.errors import TableError
 from hypernova.table.source import quoted
 from hypernova.table.sources.helm import HelmReader
-from hypernova.table.sources.inspect_ai import InspectReader
-from hypernova.table.sources.langfuse import LangfuseReader
+from hypernova.table.sources.inspect_ai.reader import InspectReader
+from hypernova.table.sources.langfuse.reader import LangfuseReader
 from hypernova.table.sources.litellm_spend import LiteLLMSpendReader
-from hypernova.table.sources.lm_eval import LmEvalReader
+from hypernova.table.sources.lm_eval.reader import LmEvalReader
 from hypernova.table.sources.log import ToolLogReader
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
-from hypernova.table.sources.promptfoo import PromptfooReader
-from hypernova.table.sources.routerbench import RouterBenchReader
-from hypernova.table.sources.swebench import SwebenchReader
+from hypernova.table.sources.promptfoo.reader import PromptfooReader
+from hypernova.table.sources.public.routerbench import RouterBenchReader
+from hypernova.table.sources.public.swebench import SwebenchReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

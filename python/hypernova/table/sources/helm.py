@@ -15,17 +15,17 @@ from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from hypernova.numeric import is_number, to_float
+from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample, ToolLogReader
-from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 RUN_SPEC = "run_spec.json"
 STATS = "stats.json"

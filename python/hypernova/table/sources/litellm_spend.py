@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table.sources.exported_rows import (
+from hypernova.table.log_files.exported_rows import (
     Sent,
     column_names,
     exported_rows,
@@ -22,10 +22,10 @@ from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _COLUMNS = {"request_id", "spend", "prompt_tokens", "completion_tokens", "model"}
 # Calls that answer no prompt with text.

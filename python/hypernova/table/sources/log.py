@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hypernova.table.sources.files import LogFile
-    from hypernova.table.sources.prompt_choice import PromptChoice
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
 
 
 class LeftOut(StrEnum):

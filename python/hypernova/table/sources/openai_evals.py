@@ -10,19 +10,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hypernova.table.log_files.exported_rows import as_number
+from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted, quoted_list
-from hypernova.table.sources.exported_rows import as_number
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample, ToolLogReader
-from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hypernova.errors import TableError
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _ACCURACY = "accuracy"
 _SPEC_KEYS = (b'"completion_fns"', b'"base_eval"', b'"model_names"', b'"model_name"')

@@ -1,7 +1,7 @@
 """Hold the scores of a Langfuse export by what they score, in few bytes each.
 
 Ids are held as hashes of 64 bits: of ten million, two share one with a chance of 3 in a million.
-Not here: which generation a score counts for (`langfuse`).
+Not here: which generation a score counts for (`reader`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hypernova.table.sources.exported_rows import (
+from hypernova.table.log_files.exported_rows import (
     as_moment,
     column_names,
     exported_rows,
@@ -24,7 +24,7 @@ from hypernova.table.sources.exported_rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
 
 # Texts and corrections of answers, which are no scores.
 _NO_SCORES = ("TEXT", "CORRECTION")

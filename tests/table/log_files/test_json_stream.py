@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
+from hypernova.table.log_files.json_stream import walk
 from hypernova.table.source import Source
-from hypernova.table.sources.json_stream import walk
 
 SOURCE = Source("log.json", "line")
 SCALARS = (

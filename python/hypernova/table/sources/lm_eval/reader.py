@@ -1,7 +1,7 @@
 """Read samples of lm-evaluation-harness: `samples_TASK_TIME.jsonl`, one row a document and filter.
 
 The results beside them name the model and state the figures. Not here: reading the results
-(`lm_eval_results`), choosing the prompt (`lm_eval_prompts`), and what becomes of the records.
+(`results`), choosing the prompt (`prompts`), and what becomes of the records.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any
 
+from hypernova.table.log_files.files import CUT_SHORT
 from hypernova.table.source import quoted, quoted_list
-from hypernova.table.sources.files import CUT_SHORT
-from hypernova.table.sources.lm_eval_prompts import PromptTexts
-from hypernova.table.sources.lm_eval_results import (
+from hypernova.table.sources.lm_eval.prompts import PromptTexts
+from hypernova.table.sources.lm_eval.results import (
     FIRST_KEYS,
     PLACEHOLDERS,
     SamplesName,
@@ -29,10 +29,10 @@ from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hypernova.table.sources.files import LogFile
-    from hypernova.table.sources.lm_eval_results import Results
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
+    from hypernova.table.sources.lm_eval.results import Results
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _REQUIRED = ("doc_id", "doc", "arguments", "resps")
 _HASHES = ("doc_hash", "prompt_hash", "target_hash")

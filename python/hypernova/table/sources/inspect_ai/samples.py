@@ -1,6 +1,6 @@
 """Make records of the objects in a log of Inspect AI, whether summaries or whole samples.
 
-Not here: the files that hold them (`inspect_ai`).
+Not here: the files that hold them (`reader`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.log import LeftOut, Note, Record, Reported, Sample
-from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 NEWEST = 2
 _FIGURES = ("accuracy", "mean")

@@ -1,7 +1,7 @@
 """Read evaluations of promptfoo: its JSON export, and JSON Lines of results.
 
 A log is read twice: the first time finds out whether `success` says more than `score`, and what
-promptfoo's own totals count. Not here: the parts of a result (`promptfoo_result`), and
+promptfoo's own totals count. Not here: the parts of a result (`result`), and
 what becomes of the records (`hypernova.table.importing`).
 """
 
@@ -15,17 +15,17 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from hypernova.numeric import is_number, to_float
+from hypernova.table.log_files.json_stream import walk
 from hypernova.table.source import Source, quoted
-from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample, ToolLogReader
-from hypernova.table.sources.promptfoo_result import EXPORT, PromptfooResult
+from hypernova.table.sources.promptfoo.result import EXPORT, PromptfooResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 VERSIONS = (2, 3)
 _RESULTS = "results.results"

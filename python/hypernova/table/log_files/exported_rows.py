@@ -15,15 +15,15 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted
-from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.files import LogFile
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Keys of an object that hold what was sent, in the order in which they are looked for.

@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table.sources.messages import sent_text, user_text
+from hypernova.table.log_files.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hypernova.table.sources.lm_eval_results import Results
-    from hypernova.table.sources.prompt_choice import PromptChoice
+    from hypernova.table.log_files.prompt_choice import PromptChoice
+    from hypernova.table.sources.lm_eval.results import Results
 
 # {{name}}, {{name.part}}, {{name[0]}} and {{name['part']}}, maybe with .strip() or |trim.
 _PART = r"\.[A-Za-z_]\w*(?!\w*\()|\[\d+\]|\['[^'\\\]]*'\]|\[\"[^\"\\\]]*\"\]"

@@ -1,6 +1,6 @@
 """Read exports of Langfuse: generations, and the scores of them or of their traces.
 
-Not here: the scores themselves (`langfuse_scores`), and what becomes of the records
+Not here: the scores themselves (`scores`), and what becomes of the records
 (`hypernova.table.importing`).
 """
 
@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hypernova.table.sources.exported_rows import (
+from hypernova.table.log_files.exported_rows import (
     Sent,
     as_moment,
     as_number,
@@ -22,16 +22,16 @@ from hypernova.table.sources.exported_rows import (
     seconds_between,
     text_cell,
 )
-from hypernova.table.sources.langfuse_scores import Scores, TraceNames, is_scores, is_traces
+from hypernova.table.sources.langfuse.scores import Scores, TraceNames, is_scores, is_traces
 from hypernova.table.sources.log import LeftOut, Note, Sample, ToolLogReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _State: TypeAlias = tuple[str, int, int]
 _MAX_KINDS = 100_000

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table.sources.inspect_samples import (
+from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.prompt_choice import PromptChoice
+from hypernova.table.sources.inspect_ai.samples import (
     Run,
     Texts,
     contains_reference,
@@ -19,15 +21,13 @@ from hypernova.table.sources.inspect_samples import (
     to_sample,
     with_attachments,
 )
-from hypernova.table.sources.json_stream import walk
 from hypernova.table.sources.log import ToolLogReader
-from hypernova.table.sources.prompt_choice import PromptChoice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from hypernova.table.log_files.files import LogFile
     from hypernova.table.source import Source
-    from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record, Sample
 
 _ZIP = b"PK\x03\x04"

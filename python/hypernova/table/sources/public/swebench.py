@@ -18,17 +18,17 @@ from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.jsonl import JsonObject, read_objects, require_number, require_text
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.headline import Discrepancy, discrepancy
 from hypernova.table.sources.log import Note, ToolLogReader
-from hypernova.table.sources.published_columns import Hole, PublishedColumns
+from hypernova.table.sources.public.columns import Hole, PublishedColumns
+from hypernova.table.sources.public.headline import Discrepancy, discrepancy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _DETAILS = "per_instance_details"
 _METRIC = "resolved"

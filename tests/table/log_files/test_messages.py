@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hypernova.table.sources.messages import sent_text, user_text
+from hypernova.table.log_files.messages import sent_text, user_text
 
 CHAT = [
     {"role": "system", "content": "Be brief."},

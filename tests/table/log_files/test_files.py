@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hypernova.errors import TableError
-from hypernova.table.sources import archive
-from hypernova.table.sources.files import HEAD_BYTES, LogFile
+from hypernova.table.log_files import archive
+from hypernova.table.log_files.files import HEAD_BYTES, LogFile
 from support.archives import DEFLATED, STORED, ZSTD, write_zip
 
 if TYPE_CHECKING:

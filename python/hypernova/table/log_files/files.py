@@ -16,15 +16,15 @@ from hypernova.paths import escaped
 from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import MAX_LINE
 from hypernova.table.formats.parquet import open_parquet, readable_parquet
-from hypernova.table.source import Source, quoted, quoted_list
-from hypernova.table.sources.archive import (
+from hypernova.table.log_files.archive import (
     GZIP_MAGIC,
     ZIP_MAGICS,
     open_gzip,
     open_zip_entry,
     zip_entries,
 )
-from hypernova.table.sources.json_stream import walk
+from hypernova.table.log_files.json_stream import walk
+from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
     import zipfile

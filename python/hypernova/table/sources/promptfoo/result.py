@@ -1,6 +1,6 @@
 """One result of promptfoo: its parts, which test it is of, and its prompt.
 
-Not here: the files that hold results (`promptfoo`).
+Not here: the files that hold results (`reader`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.log import LeftOut
-from hypernova.table.sources.messages import sent_text, user_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.source import Source
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 EXPORT = "export it as JSON: promptfoo export eval ID -o FILE.json"
 _DAMAGED = f"the log is damaged, or no promptfoo wrote it; {EXPORT}"

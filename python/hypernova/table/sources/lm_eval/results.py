@@ -1,6 +1,6 @@
 """Read the results that lm-evaluation-harness writes beside its samples: model, tasks, figures.
 
-Not here: the samples (`lm_eval`).
+Not here: the samples (`reader`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from hypernova.table.sources.files import LogFile
-from hypernova.table.sources.json_stream import walk
+from hypernova.table.log_files.files import LogFile
+from hypernova.table.log_files.json_stream import walk
 from hypernova.table.sources.log import Metric, Reported
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hypernova.table.columns import OutcomeColumns, TaskColumns
-    from hypernova.table.sources.headline import Discrepancy
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
+    from hypernova.table.sources.public.headline import Discrepancy
 
 
 class Hole(NamedTuple):

@@ -17,16 +17,16 @@ from hypernova.table.formats.files import detect_format, open_bytes
 from hypernova.table.formats.parquet import ParquetColumns
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.log import ToolLogReader
-from hypernova.table.sources.published_columns import Hole, PublishedColumns
+from hypernova.table.sources.public.columns import Hole, PublishedColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hypernova.errors import TableError
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
+    from hypernova.table.log_files.prompt_choice import PromptChoice
     from hypernova.table.sources.log import Record
-    from hypernova.table.sources.prompt_choice import PromptChoice
 
 _COST = "|total_cost"
 _ANSWER = "|model_response"
