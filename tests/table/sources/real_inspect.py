@@ -70,7 +70,7 @@ PIXEL = (
 LONG = "This sentence is repeated until the summary of the log is cut.\n" * 100
 
 
-def told(model: str, *answers: str, cost: float | None = 0.0002) -> Model:
+def scripted(model: str, *answers: str, cost: float | None = 0.0002) -> Model:
     """Return a model that gives these answers in turn, each with its usage."""
     outputs = []
     for answer in answers:
@@ -128,7 +128,7 @@ def asks_another():
     """Ask a second model, and the judge of a role, before the one under test."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        await told("helper", "no idea", cost=0.5).generate("A hint, please.")
+        await scripted("helper", "no idea", cost=0.5).generate("A hint, please.")
         await get_model(role="critic").generate("Is it right?")
         return await generate(state)
 
@@ -170,18 +170,18 @@ def make(folder: Path) -> dict[str, list[str]]:
         made.setdefault(kind, []).append(target.name)
         return target
 
-    run("plain", arithmetic(), told("small", "0", "2", "5", "6"))
-    run("plain-json", arithmetic(), told("large", "0", "2", "4", "7"), log_format="json")
+    run("plain", arithmetic(), scripted("small", "0", "2", "5", "6"))
+    run("plain-json", arithmetic(), scripted("large", "0", "2", "4", "7"), log_format="json")
     run(
         "epochs",
         arithmetic("repeated"),
-        told("small", *"024602040046"),
+        scripted("small", *"024602040046"),
         epochs=Epochs(3, ["mean", "pass_at_2"]),
     )
     run(
         "mode",
         arithmetic("repeated"),
-        told("large", *"024602040046"),
+        scripted("large", *"024602040046"),
         epochs=Epochs(3, "mode"),
     )
     run(
@@ -195,7 +195,7 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=multiple_choice(),
             scorer=choice(),
         ),
-        told("small", "ANSWER: A", "ANSWER: A"),
+        scripted("small", "ANSWER: A", "ANSWER: A"),
     )
     several = Task(
         name="several",
@@ -203,7 +203,7 @@ def make(folder: Path) -> dict[str, list[str]]:
         solver=generate(),
         scorer=[match(), includes(), includes(ignore_case=False), two()],
     )
-    run("several", several, told("small", "0", "it is 2", "5", "6"))
+    run("several", several, scripted("small", "0", "it is 2", "5", "6"))
     run(
         "graded",
         Task(
@@ -212,8 +212,8 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=generate(),
             scorer=model_graded_qa(partial_credit=True),
         ),
-        told("small", "0", "2", "5", "6"),
-        model_roles={"grader": told("judge", *(f"GRADE: {g}" for g in "CPIC"), cost=0.01)},
+        scripted("small", "0", "2", "5", "6"),
+        model_roles={"grader": scripted("judge", *(f"GRADE: {g}" for g in "CPIC"), cost=0.01)},
     )
     values = [CORRECT, INCORRECT, PARTIAL, NOANSWER, 0.25, 1, True, False, "nan", "none"]
     run(
@@ -227,7 +227,7 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=generate(),
             scorer=given(),
         ),
-        told("small", *"abcdefghijk"),
+        scripted("small", *"abcdefghijk"),
     )
     run(
         "list",
@@ -237,7 +237,7 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=generate(),
             scorer=[match(), given()],
         ),
-        told("small", "a"),
+        scripted("small", "a"),
     )
     run(
         "errors",
@@ -251,13 +251,13 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=failing(),
             scorer=[match(), given()],
         ),
-        told("small", *"aaaa"),
+        scripted("small", *"aaaa"),
         fail_on_error=False,
     )
     run(
         "limit",
         arithmetic("limited"),
-        told("small", *"0246"),
+        scripted("small", *"0246"),
         token_limit=10,
         log_format="eval",
     )
@@ -269,8 +269,8 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=asks_another(),
             scorer=match(),
         ),
-        told("small", *"0246"),
-        model_roles={"critic": told("small", *(["yes"] * 4), cost=0.03)},
+        scripted("small", *"0246"),
+        model_roles={"critic": scripted("small", *(["yes"] * 4), cost=0.03)},
     )
     image = ContentImage(image=PIXEL)
     run(
@@ -329,11 +329,11 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=[system_message("You see."), generate()],
             scorer=includes(),
         ),
-        told("small", *["It is Ada, a dot"] * 22),
+        scripted("small", *["It is Ada, a dot"] * 22),
         epochs=2,
     )
-    run("cache-free", arithmetic(), told("free", *"0246", cost=None))
-    run("no-samples", arithmetic("unlogged"), told("small", *"0246"), log_samples=False)
+    run("cache-free", arithmetic(), scripted("free", *"0246", cost=None))
+    run("no-samples", arithmetic("unlogged"), scripted("small", *"0246"), log_samples=False)
     run(
         "failed",
         Task(
@@ -345,7 +345,7 @@ def make(folder: Path) -> dict[str, list[str]]:
             solver=failing(),
             scorer=match(),
         ),
-        told("small", *"aaaa"),
+        scripted("small", *"aaaa"),
         max_samples=1,
     )
 
@@ -396,7 +396,7 @@ def make(folder: Path) -> dict[str, list[str]]:
     ok, logs = eval_set(
         [arithmetic(), arithmetic("again")],
         log_dir=str(folder / "set"),
-        model=[told("small", *"02460246"), told("large", *"22462246")],
+        model=[scripted("small", *"02460246"), scripted("large", *"22462246")],
         display="none",
         log_format="eval",
     )
@@ -422,7 +422,7 @@ def run_and_die(folder: str) -> None:
     task = Task(name="killed", dataset=arithmetic().dataset, solver=dies(), scorer=match())
     evaluate(
         task,
-        model=told("small", *"0246"),
+        model=scripted("small", *"0246"),
         log_dir=folder,
         display="none",
         max_samples=1,
@@ -462,13 +462,12 @@ def make_examples(folder: Path) -> None:
         task.dataset = task.dataset[:count]
         return task
 
-    run("arithmetic-small", sums(3), told("small", "0", "2", "5", cost=0.0001))
-    run("arithmetic-large", sums(3), told("large", "0", "2", "4", cost=0.0009))
-    run("arithmetic-medium", sums(1), told("medium", "1"), "json")
+    run("arithmetic-small", sums(3), scripted("small", "0", "2", "5", cost=0.0001))
+    run("arithmetic-large", sums(3), scripted("large", "0", "2", "4", cost=0.0009))
+    run("arithmetic-medium", sums(1), scripted("medium", "1"), "json")
     image = ContentImage(image=PIXEL)
     user = ChatMessageUser
     samples = [
-        Sample(id="long", input=LONG + "Which one?", target="a", metadata={"score": "C"}),
         Sample(
             id="turns",
             input=[
@@ -479,6 +478,7 @@ def make_examples(folder: Path) -> None:
             target="a",
             metadata={"score": "I"},
         ),
+        Sample(id="long", input=LONG + "Which one?", target="a", metadata={"score": "C"}),
         Sample(
             id="image",
             input=[user(content=[ContentText(text="What is it?"), image])],
@@ -494,10 +494,10 @@ def make_examples(folder: Path) -> None:
         solver=[system_message("Be brief."), generate()],
         scorer=[given(), two()],
     )
-    run("mixed", mixed, told("small", *"abcde"))
+    run("mixed", mixed, scripted("small", *"abcde"))
     (folder / "chunks").mkdir()
     mixed.dataset = mixed.dataset[2:3]
-    run("mixed-one", mixed, told("large", "a"))
+    run("mixed-one", mixed, scripted("large", "a"))
     convert_eval_logs_to_chunked(str(folder / "mixed-one.eval"), str(folder / "chunks"))
     (folder / "chunks" / "mixed-one.eval").rename(folder / "mixed-chunked.eval")
     (folder / "mixed-one.eval").unlink()

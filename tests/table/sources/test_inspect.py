@@ -264,10 +264,10 @@ def test_failed_sample_is_left_out_even_with_scores(changed):
 def test_invalidated_sample_is_left_out(changed):
     def invalidate(entries: Entries) -> None:
         entries["header.json"]["invalidated"] = True
-        entries[FIRST]["invalidation"] = {"author": "a person"}
+        entries["samples/sum-1_epoch_1.json"]["invalidation"] = {"author": "a person"}
 
     found = samples(changed(invalidate))
-    assert [sample.left_out for sample in found] == [LeftOut.INVALID, None, None]
+    assert [sample.left_out for sample in found] == [None, LeftOut.INVALID, None]
 
 
 def test_unscored_sample_has_no_score(changed):
@@ -350,6 +350,69 @@ def test_text_that_an_older_version_put_for_an_image_is_no_prompt(changed):
 
     sample = samples(changed(older))[0]
     assert (sample.prompt, sample.media) == ("What is it?", True)
+
+
+def test_attachments_stand_for_their_text(changed):
+    def attach(entries: Entries) -> None:
+        messages = [{"role": "user", "content": "attachment://abc"}]
+        sample = entries["samples/sum-1_epoch_1.json"]
+        sample.update(input=messages, attachments={"abc": "What is one and one?"})
+        sample["messages"][1]["content"] = "attachment://abc"
+        entries["summaries.json"][1]["input"] = messages
+
+    path = changed(attach)
+    assert samples(path)[1].prompt == "What is one and one?"
+    assert samples(path, "sent")[1].prompt == "Answer with a number.\n\nWhat is one and one?"
+
+
+@pytest.mark.parametrize("mark", ["source", "model"])
+def test_prompt_as_sent_ends_before_the_answer_by_either_mark(changed, mark: str):
+    def unmark(entries: Entries) -> None:
+        for name, row in entries.items():
+            if name.startswith("samples/"):
+                del row["messages"][-1][mark]
+
+    expected = [sample.prompt for sample in samples(SMALL, "sent")]
+    assert [sample.prompt for sample in samples(changed(unmark), "sent")] == expected
+
+
+@pytest.mark.parametrize("kind", ["messages", "attachments"])
+def test_chunks_are_put_together_in_the_order_of_their_numbers(changed, kind: str):
+    def split(entries: Entries) -> None:
+        prefix = f"samples/image_epoch_1/{kind}"
+        values = entries.pop(f"{prefix}/0.json")
+        # Their names sort otherwise than their numbers: 10 before 9.
+        for index in reversed(range(len(values))):
+            entries[f"{prefix}/{9 + index}.json"] = [values[index]]
+
+    log = LOGS / "mixed-chunked.eval"
+    assert samples(changed(split, log), "sent") == samples(log, "sent")
+
+
+def test_a_conversation_is_no_longer_than_its_messages(changed):
+    def repeat(entries: Entries) -> None:
+        entries["samples/image_epoch_1/sample.json"]["message_refs"] = [[0, 2]] * 100_000
+
+    (sample,) = samples(changed(repeat, LOGS / "mixed-chunked.eval"), "sent")
+    assert sample.prompt is not None
+    assert len(sample.prompt) < 100
+
+
+def test_failed_sample_does_not_lend_its_prompt_to_other_epochs(changed):
+    def fail(entries: Entries) -> None:
+        again = entries[FIRST] | {"epoch": 2, "uuid": "again"}
+        entries["samples/sum-0_epoch_2.json"] = json.loads(json.dumps(again))
+        row = entries["summaries.json"][0]
+        entries["summaries.json"].append(row | {"epoch": 2, "uuid": "again"})
+        for failed in (row, entries[FIRST]):
+            failed["error"] = "RuntimeError()"
+        del entries[FIRST]["messages"][:]
+
+    prompts = {sample.place: sample.prompt for sample in samples(changed(fail), "sent")}
+    assert prompts[FIRST] == "What is 0 + 0?"
+    assert prompts["samples/sum-0_epoch_2.json"] == (
+        "Answer with a number.\n\nQuestion: What is 0 + 0?\nAnswer:"
+    )
 
 
 def test_summaries_that_say_less_are_not_believed(changed):

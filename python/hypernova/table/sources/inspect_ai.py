@@ -140,7 +140,10 @@ def _from_summaries(archive: _Archive, run: Run) -> list[Sample] | None:
             return None
         texts = read.get(key[0])
         if texts is None and (run.prompt.kind in {"sent", "field"} or is_thinned(row)):
-            texts = read[key[0]] = archive.texts(name, run)
+            texts = archive.texts(name, run)
+            # A sample that failed may lack what its solvers would have put before the input.
+            if row.get("error") is None:
+                read[key[0]] = texts
         # The last of two summaries of one sample is that of the attempt that counts.
         samples[key] = to_sample(run, row, texts or texts_of(run, row), name)
     return list(samples.values()) if len(samples) == len(archive.samples) else None
@@ -262,4 +265,7 @@ def _referred(pool: Sequence[Any], ranges: object) -> list[Any]:
     for pair in ranges if isinstance(ranges, list) else ():
         if isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair):
             found += pool[max(pair[0], 0) : max(pair[1], 0)]
+        # Ranges that repeat a pool could fill the memory; a conversation has no message twice.
+        if len(found) > len(pool):
+            return found[: len(pool)]
     return found

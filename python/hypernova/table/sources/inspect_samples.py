@@ -427,8 +427,6 @@ def _document(turns: list[Any], choices: object) -> str:
                 {key: value for key, value in _mapping(part).items() if value is not None}
                 for part in content
             ]
-            for part in content:
-                part.pop("internal", None)
         parts.append([message.get("role"), content])
     options = sorted(map(str, choices)) if isinstance(choices, list) else []
     text = json.dumps([parts, options], sort_keys=True)
