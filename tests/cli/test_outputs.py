@@ -79,6 +79,8 @@ COMMANDS = [
     ("fit", "none.jsonl", "-o"),
     ("evaluate", "none.jsonl", "--json"),
     ("evaluate", "none.jsonl", "--html"),
+    ("import", "none", "-o"),
+    ("next-prompts", "none.hnv", "none.jsonl", "-o"),
     ("add-model", "none.hnv", "none.jsonl", "-o"),
     ("recalibrate", "none.hnv", "none", "-o"),
     ("remove-model", "none.hnv", "m", "-o"),
@@ -114,7 +116,7 @@ def test_an_output_is_looked_at_before_the_work(command, capsys, tmp_path) -> No
     if command[0] != "export-embedder":  # which makes the folders above its own
         missing = tmp_path / "none" / "out"
         assert "does not exist; make it first" in refused_first(capsys, command, missing)
-    if command[0] not in ("datasets", "export-embedder"):  # which may write a folder
+    if command[0] not in ("datasets", "export-embedder", "import"):  # which may write a folder
         named = refused_first(capsys, command, f"{tmp_path}/out/")
         assert "is the name of a folder; name a file" in named
     refused_first(capsys, command, taken / "file" / "out")

@@ -62,6 +62,11 @@ WAYS: dict[str, tuple[str, tuple[str, ...], set[str]]] = {
         {"made.parquet"},
     ),
     "inspect": (COMMAND, ("inspect", "static.hnv"), set()),
+    "import": (
+        COMMAND,
+        ("import", "small.eval", "large.eval", "-o", "made.jsonl"),
+        {"made.jsonl"},
+    ),
     "fit": (COMMAND, ("fit", "table.jsonl", "-o", "made.hnv", "--clusters", "2"), {"made.hnv"}),
     "fit minilm": (
         COMMAND,
@@ -92,6 +97,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("given")
     table = hypernova.OutcomeTable.read(TABLE).subset(np.arange(0, 320, 5))
     table.save(folder / "table.jsonl")
+    for size in ("small", "large"):
+        log = ROOT / "examples" / "logs" / "inspect" / f"arithmetic-{size}.eval"
+        shutil.copy(log, folder / f"{size}.eval")
     for name in ("static", "minilm"):
         artifact = hypernova.fit(table, clusters=2, embedder=name, describe=False)
         artifact.save(folder / f"{name}.hnv")

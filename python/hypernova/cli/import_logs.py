@@ -141,7 +141,7 @@ def _import(arguments: argparse.Namespace) -> None:
         print_json(imported.summary.as_dict() | costs.as_dict() | written)
         return
     print_import(imported.summary, costs)
-    print_next(arguments.logs, table, output, template, dry_run=arguments.dry_run)
+    print_next(table, output, template, dry_run=arguments.dry_run)
 
 
 def _check_usage(arguments: argparse.Namespace) -> dict[str, float]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hypernova.table import OutcomeTable
-    from hypernova.table.importing.summary import Agreement, ImportSummary
+    from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 
 COLUMNS = 80
 LABEL = 12
@@ -96,32 +96,26 @@ def print_import(summary: ImportSummary, costs: ImportCosts) -> None:
 
 
 def print_next(
-    logs: Sequence[str],
-    table: OutcomeTable,
-    output: str | None,
-    template: str | None,
-    *,
-    dry_run: bool,
+    table: OutcomeTable, output: str | None, template: str | None, *, dry_run: bool
 ) -> None:
     """Print what was written, and the command that comes next.
 
     Args:
-        logs: The paths that were read.
         table: The table.
         output: Path of the table, or None if it was not written.
         template: Path of the file of prices to fill in, or None if none was written.
         dry_run: Whether nothing was to be written.
     """
     print()
-    read = " ".join(map(_word, logs))
     if template is not None:
-        print(f"wrote {_word(template)}: fill in the prices, then")
-        print(f"  hypernova import {read} --prices {_word(template)} -o TABLE")
-    if output is not None:
-        print(
-            f"wrote {_word(output)}: {table.n_tasks:,} tasks x {_count(table.n_models, 'model')}, "
-            f"{_count(table.n_outcomes, 'outcome')}"
+        print(f"wrote {_word(template)}")
+        _print_wrapped(
+            "next, fill in the prices, and give the same command with --prices "
+            f"{_word(template)} -o TABLE in place of --prices-template"
         )
+    if output is not None:
+        size = f"{_count(table.n_tasks, 'task')} x {_count(table.n_models, 'model')}"
+        print(f"wrote {_word(output)}: {size}, {_count(table.n_outcomes, 'outcome')}")
     if table.n_models == 1:
         _print_wrapped(
             "One model only: to route, a second is needed. Import its logs together with these, "
@@ -129,8 +123,10 @@ def print_next(
         )
         print(f"  hypernova add-model ROUTER.hnv {_word(output or 'TABLE')} -o NEW.hnv")
     if dry_run:
-        print("nothing was written (--dry-run); to write the table:")
-        print(f"  hypernova import {read} -o TABLE")
+        _print_wrapped(
+            "nothing was written (--dry-run); next, give the same command with -o TABLE in its "
+            "place, and then hypernova evaluate TABLE"
+        )
     elif output is not None and table.n_models > 1:
         print("next, measure whether routing is worth it:")
         print(f"  hypernova evaluate {_word(output)}")
@@ -146,16 +142,17 @@ def _facts(summary: ImportSummary, costs: ImportCosts) -> Iterable[tuple[str, st
     if summary.left_out:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary.left_out.items())
         samples = _count(sum(summary.left_out.values()), "sample")
-        yield "left out", f"{samples}, which count as missing and not as 0: {reasons}"
-    groups = sorted(summary.groups.items(), key=lambda item: (-item[1], item[0]))
-    named = _listed([f"{name} {n:,}" for name, n in groups], MAX_GROUPS)
-    grouped = f" in {_count(len(groups), 'group')}: {named}" if groups else ", without groups"
-    yield "tasks", f"{summary.tasks:,}{grouped}"
+        yield "left out", f"{samples}, of which none counts as 0: {reasons}"
+    yield "tasks", f"{summary.tasks:,}{_groups(summary.groups)}"
     yield "filled", f"{_share(summary.filled)} of all pairs of a task and a model have an outcome"
     for metric, of_groups in _by_metric(summary.metrics).items():
-        every = len(of_groups) == len(summary.groups) or not any(of_groups)
-        of = "every group" if every else _listed(of_groups, MAX_GROUPS)
-        yield "score", f"{metric} of {of}"
+        every = len(of_groups) == len(summary.groups)
+        of = (
+            ""
+            if every
+            else f" of {_listed([name or 'no group' for name in of_groups], MAX_GROUPS)}"
+        )
+        yield "score", f"{metric}{of}"
     yield "costs", _costs(costs)
     latencies = _share(costs.outcomes_with_latency / max(costs.outcomes, 1))
     yield "latencies", f"known for {latencies} of the outcomes"
@@ -165,6 +162,17 @@ def _facts(summary: ImportSummary, costs: ImportCosts) -> Iterable[tuple[str, st
             "passed over",
             f"{_count(len(summary.unknown_files), 'file')} of no known tool: {files}",
         )
+
+
+def _groups(groups: dict[str, int]) -> str:
+    """Return the number of tasks of each group, the largest first."""
+    order = sorted(groups.items(), key=lambda item: (-item[1], item[0]))
+    named = [(name, n) for name, n in order if name]
+    if not named:
+        return ", without groups"
+    text = _listed([f"{name} {n:,}" for name, n in named], MAX_GROUPS)
+    rest = f"; {groups['']:,} without a group" if groups.get("") else ""
+    return f" in {_count(len(named), 'group')}: {text}{rest}"
 
 
 def _by_metric(metrics: dict[str, str]) -> dict[str, list[str]]:
@@ -203,17 +211,18 @@ def _print_models(summary: ImportSummary, costs: ImportCosts) -> None:
         print(f"{'':{_NAME_AT}}and {len(order) - MAX_MODELS:,} more (--json)")
 
 
-def _agreeing(figures: list[Agreement]) -> str:
+def _agreeing(figures: list[FigureAgreement]) -> str:
+    """Return the figure of a model's log, or the number of several, and whether they agree."""
     if not figures:
-        return "state none"
+        return "none"
     agree = sum(one.agrees for one in figures)
+    if len(figures) == 1:
+        return f"{figures[0].reported:.4f} {'agrees' if agree else 'differs'}"
     differ = len(figures) - agree
-    if not differ:
-        return "agrees" if agree == 1 else f"{agree:,} agree"
-    return "differs" if len(figures) == 1 else f"{differ:,} of {len(figures):,} differ"
+    return f"{differ:,} of {len(figures):,} differ" if differ else f"all {agree:,} agree"
 
 
-def _print_differences(differing: list[Agreement]) -> None:
+def _print_differences(differing: list[FigureAgreement]) -> None:
     if not differing:
         return
     print("\nfigures of the logs that differ from the table's:")
@@ -231,7 +240,8 @@ def _print_differences(differing: list[Agreement]) -> None:
 def _print_broken(broken: dict[str, str]) -> None:
     if not broken:
         return
-    print(f"\n{_count(len(broken), 'log')} left out because they cannot be read:")
+    verbs = "is left out: it" if len(broken) == 1 else "are left out: they"
+    print(f"\n{_count(len(broken), 'log')} {verbs} cannot be read")
     for log, reason in list(broken.items())[:MAX_LINES]:
         _print_wrapped(reason if log in reason else f"{log}: {reason}", indent=2)
     _print_rest(len(broken))

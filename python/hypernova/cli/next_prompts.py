@@ -6,6 +6,7 @@ want them (`hypernova.cli.eval_tasks`).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
@@ -17,10 +18,10 @@ from hypernova.paths import path_label
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from hypernova import Proposal
     from hypernova.cli.arguments import Commands
+    from hypernova.table.prompt_fields import PromptFields
 
 
 def add_to(commands: Commands) -> None:
@@ -30,7 +31,8 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "prompts",
         metavar="PROMPTS",
-        help="prompts to choose from: .txt, .jsonl, .csv, .parquet with a prompt column, or folder",
+        help="prompts to choose from: .txt, .jsonl, .csv, .parquet with a prompt column, folder, "
+        "or logs of evaluation tools",
     )
     parser.add_argument(
         "--model", metavar="M", help="a model of the artifact (default: a new model)"
@@ -61,7 +63,6 @@ def add_to(commands: Commands) -> None:
 
 
 def _propose(arguments: argparse.Namespace) -> None:
-    from hypernova.table import read_prompts
     from hypernova.training.clustering.describe import one_line
 
     output, scored = arguments.output, arguments.scored
@@ -70,7 +71,7 @@ def _propose(arguments: argparse.Namespace) -> None:
         arguments.usage_error("--format is of the file that -o/--output names; give one")
     if output is not None:  # before the work
         check_eval_target(output, format_, [arguments.artifact, arguments.prompts, scored])
-    prompts = read_prompts(arguments.prompts)
+    prompts, read_fields = _read_pool(arguments.prompts)
     artifact = hypernova.Artifact.open(arguments.artifact)
     skipped = SharedParts.from_identity(artifact.embedder)
     proposals = hypernova.next_prompts(
@@ -83,7 +84,8 @@ def _propose(arguments: argparse.Namespace) -> None:
         device=arguments.device,
     )
     if output is not None:
-        write_eval_prompts(output, format_, _with_fields(arguments.prompts, prompts, proposals))
+        indices = [proposal.index for proposal in proposals]
+        write_eval_prompts(output, format_, _with_fields(prompts, indices, read_fields(indices)))
     if not arguments.json:
         print(f"{'gain':>8} {'cluster':>7}  prompt")
     for proposal in proposals:
@@ -109,15 +111,29 @@ def _propose(arguments: argparse.Namespace) -> None:
             print(f"wrote {path_label(output)}: {len(proposals)} prompts, format {format_}")
 
 
-def _with_fields(
-    path: str, prompts: Sequence[str], proposals: Sequence[Proposal]
-) -> list[EvalPrompt]:
-    """Return the proposed prompts with their ids, or else their numbers, and their fields."""
-    from hypernova.table.prompt_fields import read_prompt_fields
+def _read_pool(
+    path: str,
+) -> tuple[Sequence[str], Callable[[Sequence[int]], dict[int, PromptFields]]]:
+    """Return the prompts to choose from, and a reader of what stands beside some of them."""
+    from hypernova.table import read_logs, read_prompts
+    from hypernova.table.importing.read import are_logs
+    from hypernova.table.prompt_fields import PromptFields, read_prompt_fields
 
-    indices = [proposal.index for proposal in proposals]
-    rows = read_prompt_fields(path, indices)
+    if not (Path(path).exists() and are_logs(path)):
+        return read_prompts(path), lambda indices: read_prompt_fields(path, indices)
+    table = read_logs(path, min_models=1).table
+
+    def of_tasks(indices: Sequence[int]) -> dict[int, PromptFields]:
+        groups = {i: {"group": table.groups[i]} if table.groups[i] else {} for i in indices}
+        return {i: PromptFields(table.task_ids[i], groups[i]) for i in indices}
+
+    return table.prompts, of_tasks
+
+
+def _with_fields(
+    prompts: Sequence[str], indices: Sequence[int], rows: dict[int, PromptFields]
+) -> list[EvalPrompt]:
+    """Return proposed prompts with their ids, or else their numbers, and their fields."""
     return [
-        EvalPrompt(rows[index].task_id or f"prompt-{index}", prompts[index], rows[index].fields)
-        for index in indices
+        EvalPrompt(rows[i].task_id or f"prompt-{i}", prompts[i], rows[i].fields) for i in indices
     ]

@@ -30,7 +30,7 @@ _LEFT_OUT = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class PromptFields:
-    """What stands beside a prompt.
+    """The id and the other fields of the row of a prompt.
 
     Attributes:
         task_id: Id of the task, or None without one.
