@@ -409,11 +409,13 @@ def main(folder: Path, names: list[str]) -> None:
     # Paths of the tasks stand in the results, so they are relative.
     os.chdir(work)
     write_tasks(Path("tasks"))
-    import lm_eval
+    import lm_eval.tasks
     from lm_eval.__main__ import cli_evaluate
 
     # The command line has no option for it, and its standard errors take minutes.
     lm_eval.simple_evaluate = partial(lm_eval.simple_evaluate, bootstrap_iters=0)
+    # Nor for this: it reads the 13,000 tasks of its own in every run, of which none is used here.
+    lm_eval.tasks.TaskManager = partial(lm_eval.tasks.TaskManager, include_defaults=False)
     _register()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _ChatServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -284,6 +284,34 @@ def test_results_without_samples_say_how_to_keep_them(run: Path) -> None:
         read_logs(run, min_models=1)
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "alone"),
+    [
+        ("mine.jsonl", None, False),
+        ("samples_hn_sums_2026-01-01T00-00-00.000000.jsonl", None, True),
+        ("tasks.jsonl", {"question": "x"}, True),
+    ],
+)
+def test_results_are_a_log_where_no_samples_can_be_theirs(
+    run: Path, name: str, row: dict[str, Any] | None, alone: bool
+) -> None:
+    path = find("hn_sums", under=run)
+    write(run / name, rows(path) if row is None else [row])
+    for samples_of in run.glob(f"*_{path.name.rpartition('_')[2]}"):
+        samples_of.unlink()
+    assert LmEvalReader().recognise(LogFile(results_beside(path))) == alone
+
+
+def test_a_list_of_rows_is_read(run: Path) -> None:
+    path = find("hn_sums", under=run)
+    found = samples(path)
+    listed = path.with_suffix(".json")
+    listed.write_text(json.dumps(rows(path)))
+    path.unlink()
+    assert [s.scores for s in samples(listed)] == [s.scores for s in found]
+    assert samples(listed)[0].place == "entry 1"
+
+
 def test_without_results_the_folder_names_the_model(run: Path) -> None:
     path = find("hn_sums", under=run)
     results_beside(path).unlink()
@@ -370,32 +398,33 @@ def test_a_row_without_a_context_has_no_prompt(run: Path) -> None:
 # --- rows of other runs and versions -------------------------------------------------------
 
 
-def test_a_run_that_was_added_to_a_file_repeats_what_it_answered_otherwise(
-    run: Path,
-) -> None:
-    path = find("hn_facts", under=run)
+def test_a_run_that_was_added_to_a_file_repeats_what_it_answered_otherwise(run: Path) -> None:
+    score = "exact_match,flexible-extract"
+    path = find("hn_sums", under=run)
     first = path.read_bytes()
     path.write_bytes(first * 2)
-    imported = read_logs(path, score="acc", min_models=1)
-    assert imported.summary.left_out == {"read before": 4}
+    imported = read_logs(path, score=score, min_models=1)
+    assert imported.summary.left_out == {"read before": 8}
     assert imported.summary.repeats == 0
-    again = rows(path)[:4]
-    for row in again[:3]:
-        row["resps"][0][0][0] = "-9.5"
-        row["acc"] = 0.0
+    again = rows(path)[:8]
+    for row in again:
+        if row["doc_id"] < 3:
+            row["resps"] = [["Another answer"]]
+            row["exact_match"] = 0.0
     write(path, again)
     path.write_bytes(first + path.read_bytes())
-    imported = read_logs(path, score="acc", min_models=1)
-    assert imported.summary.left_out == {"read before": 1}
+    imported = read_logs(path, score=score, min_models=1)
+    assert imported.summary.left_out == {"read before": 2}
     assert imported.summary.repeats == 3
     assert imported.summary.tasks == 4
+    assert imported.summary.models == {"demo/large": (4, (3 * 0.5 + 1) / 4)}
 
 
 def test_a_copied_log_is_read_once(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "again" / run.name
     shutil.copytree(run, copy)
     imported = read_logs(run, copy, score=["acc", "exact_match,strict-match"], min_models=1)
-    assert imported.summary.left_out == {"read before": 8}
+    assert set(imported.summary.left_out) == {"read before"}
     assert imported.summary.tasks == 8
     assert imported.summary.repeats == 0
 
@@ -420,17 +449,29 @@ def test_rows_without_a_filter_take_those_of_the_results_in_order(run: Path) -> 
     ]
 
 
-def test_rows_without_hashes_are_known_by_their_document(run: Path) -> None:
+def test_the_lists_of_old_versions_are_read(run: Path) -> None:
+    """As 0.4.2 wrote them: indented, with requests as lists, and named after the arguments."""
     path = find("hn_sums", under=run)
+    before = samples(path)
     found = old_rows(path, "filter", "metrics", "doc_hash", "prompt_hash", "target_hash")
     for row in found:
         row["arguments"] = [list(one.values()) for one in row["arguments"].values()]
-    write(path, found)
-    change_results(run, task_hashes=...)
-    after = samples(path)
+    change_results(
+        run,
+        task_hashes=...,
+        model_name=...,
+        config={"model": "hf", "model_args": "pretrained=demo/large,dtype=float"},
+    )
+    results_beside(path).rename(run / "results.json")
+    path.unlink()
+    listed = run / "pretrained__demo__large,dtype__float_hn_sums.jsonl"
+    listed.write_text(json.dumps(found, indent=2))
+    after = [r for r in read(listed) if isinstance(r, Sample)]
+    for old, new in zip(before, after, strict=True):
+        assert (old.model, old.group, old.task) == (new.model, new.group, new.task)
+        assert (old.prompt, old.scores) == (new.prompt, new.scores)
     assert len({s.document for s in after}) == 4
     assert len({s.attempt for s in after}) == 4
-    assert after[0].prompt == "Question: What is 2 plus 3?\nAnswer:"
 
 
 # --- broken logs ---------------------------------------------------------------------------
@@ -454,18 +495,16 @@ def test_a_log_that_is_cut_short_is_never_read(tmp_path: Path, data: st.DataObje
     cut = data.draw(st.integers(0, len(whole) - 2) | st.sampled_from([n + 1 for n in ends[:-1]]))
     path = tmp_path / source.name
     path.write_bytes(whole[:cut])
-    shutil.copy(results_beside(source), tmp_path)
     log = LogFile(path)
     reader = LmEvalReader()
     if not reader.recognise(log):
         assert cut < len('{"doc_id": 0, "doc": ')
         return
     with pytest.raises(TableError) as error:
-        list(reader.read(log, [LogFile(tmp_path / results_beside(source).name)], AUTO))
+        list(reader.read(log, [LogFile(results_beside(source))], AUTO))
     message = one_line(error)
     assert source.name in message
     assert "cut short" in message
-    results_beside(path).unlink()
 
 
 def test_a_log_without_its_last_line_break_is_whole(run: Path) -> None:

@@ -14,10 +14,12 @@ from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.files import CUT_SHORT
 from hypernova.table.sources.lm_eval_prompts import PromptTexts
 from hypernova.table.sources.lm_eval_results import (
+    FIRST_KEYS,
     PLACEHOLDERS,
     SamplesName,
     has_samples,
     is_results,
+    is_samples,
     metric_name,
     results_of,
     task_name,
@@ -32,10 +34,9 @@ if TYPE_CHECKING:
     from hypernova.table.sources.log import Record
     from hypernova.table.sources.prompt_choice import PromptChoice
 
-_FIRST_KEYS = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps")
 _REQUIRED = ("doc_id", "doc", "arguments", "resps")
 _HASHES = ("doc_hash", "prompt_hash", "target_hash")
-_NO_METRICS = frozenset((*_FIRST_KEYS, *_HASHES, "filter", "metrics"))
+_NO_METRICS = frozenset((*FIRST_KEYS, *_HASHES, "filter", "metrics"))
 
 
 class LmEvalReader(LogReader):
@@ -46,11 +47,7 @@ class LmEvalReader(LogReader):
 
     def recognise(self, file: LogFile) -> bool:
         """Return whether a file holds samples, or results of a run that kept no samples."""
-        keys = file.first_keys
-        if keys[:1] == ("doc_id",):
-            # The head of a long row may end early, and a file that is cut short, too.
-            return len(keys) > 1 and keys[: len(_FIRST_KEYS)] == _FIRST_KEYS[: len(keys)]
-        return is_results(file) and not has_samples(file)
+        return is_samples(file) or (is_results(file) and not has_samples(file))
 
     def accompanies(self, file: LogFile) -> bool:
         """Return whether a file holds the results of a run."""
@@ -75,10 +72,10 @@ class LmEvalReader(LogReader):
             )
         name = SamplesName.of(log.path)
         results = results_of(log, name, others)
-        yield from _Rows(log, name, results, prompt).records()
+        yield from _SampleRows(log, name, results, prompt).records()
 
 
-class _Rows:
+class _SampleRows:
     """The rows of a file of samples."""
 
     def __init__(
@@ -168,11 +165,11 @@ class _Rows:
             left_out=left_out,
             attempt="\n".join((self._time, self._model, self._task, doc_id, answers.hexdigest())),
             media=media,
-            place=f"line {line}",
+            place=self._log.source.place(line),
         )
 
     def _unnamed_filter(self, line: int, doc_id: str) -> str:
-        """Return the filter of a row of a version before 0.4.8, which wrote them in their order."""
+        """Return the filter of a row of 0.4.5 or older, which wrote the rows filter by filter."""
         if len(self._filters) == 1:
             return self._filters[0]
         met = self._met[doc_id] = self._met.get(doc_id, -1) + 1

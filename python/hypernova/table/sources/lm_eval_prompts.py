@@ -24,6 +24,7 @@ _PART = r"\.[A-Za-z_]\w*(?!\w*\()|\[\d+\]|\['[^'\\\]]*'\]|\[\"[^\"\\\]]*\"\]"
 _FIELD = re.compile(rf"\{{\{{\s*([A-Za-z_]\w*)((?:{_PART})*)(\.strip\(\)|\s*\|\s*trim)?\s*\}}\}}")
 _STEP = re.compile(_PART)
 _MEDIA = ("visual", "audio")
+_LONG = 32
 
 
 class PromptTexts:
@@ -134,7 +135,7 @@ class PromptTexts:
         if rest == 0 and inside == 0:
             return pieces[-1]
         # The document's longest text in the prompt stands in its last part, after every example.
-        own = max((t for t in _texts(doc) if t.strip() and t in text), key=len, default="")
+        own = max(_found(doc, text), key=len, default="")
         own_at = text.rfind(own) if own else len(text)
         # Every document has the delimiter as often, after the same words of the template.
         first = self._shots * (inside + 1)
@@ -263,6 +264,15 @@ def _joined(system: str, description: str, delimiter: str) -> str:
     if system[-1].isspace() or description[0].isspace():
         return system + description
     return system + delimiter + description
+
+
+def _found(doc: object, text: str) -> Iterator[str]:
+    """Yield the texts of a document that a prompt has, or the first half of a long one."""
+    for own in _texts(doc):
+        if own.strip() and own in text:
+            yield own
+        elif len(own) >= _LONG and own[: len(own) // 2] in text:
+            yield own[: len(own) // 2]  # the rest may be what the model was to write
 
 
 def _texts(value: object) -> Iterator[str]:

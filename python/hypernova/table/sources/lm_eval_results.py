@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIME = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
-_SAMPLES_NAME = re.compile(rf"samples_(.+)_({_TIME})\.jsonl(?:\.gz)?")
+_SAMPLES_NAME = re.compile(rf"samples_(.+)_({_TIME})\.jsonl?(?:\.gz)?")
 _RESULTS_NAME = re.compile(rf".*_({_TIME})\.json(?:\.gz)?")
+# The keys that every row begins with.
+FIRST_KEYS = ("doc_id", "doc", "target", "arguments", "resps", "filtered_resps")
 # The arguments that lm_eval takes a model's name from, the first that is there.
 _NAMING = ("peft", "delta", "pretrained", "model", "path", "engine")
 _MEANS = ("mean", "nanmean")
@@ -57,6 +59,13 @@ class SamplesName:
         return cls(path.name.removeprefix("samples_").partition(".json")[0] or path.name, "")
 
 
+def is_samples(file: LogFile) -> bool:
+    """Return whether a file holds samples, maybe cut short."""
+    keys = file.first_keys
+    # The head may end within the first row, which can be long.
+    return len(keys) > 1 and keys[: len(FIRST_KEYS)] == FIRST_KEYS[: len(keys)]
+
+
 def is_results(file: LogFile) -> bool:
     """Return whether a file holds results, maybe cut short."""
     keys = file.first_keys
@@ -68,22 +77,26 @@ def has_samples(file: LogFile) -> bool:
     folder = file.path.parent
     times = _sample_times(folder, folder.stat().st_mtime_ns)
     found = _RESULTS_NAME.fullmatch(file.path.name)
-    return found[1] in times if found else bool(times)
+    # Samples without a time in their name may be of any run.
+    return "" in times or (found[1] in times if found else bool(times))
 
 
 @lru_cache(maxsize=16)
 def _sample_times(folder: Path, changed: int) -> frozenset[str]:
     """Return the times in the names of the samples in a folder that was last changed then."""
     del changed
-    return frozenset(
-        SamplesName.of(path).time for path in folder.iterdir() if ".jsonl" in path.suffixes
-    )
+    times = set()
+    for path in folder.iterdir():
+        time = SamplesName.of(path).time
+        if time or (".jsonl" in path.suffixes and is_samples(LogFile(path))):
+            times.add(time)
+    return frozenset(times)
 
 
 def task_name(name: SamplesName, results: Results | None) -> str:
     """Return the task of a file of samples.
 
-    Before 0.4.3 its name began with the model's arguments and ended with the task.
+    Before 0.4.3 the name of the file began with the model's arguments and ended with the task.
     """
     if results is None or name.time or name.task in results.configs:
         return name.task
