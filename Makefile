@@ -70,7 +70,7 @@ $(LITELLM_VENV)/.installed: Makefile | need
 
 .PHONY: test-litellm
 test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
-	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/integrations/test_litellm.py
+	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/integrations/test_litellm.py tests/table/sources/test_litellm_spend.py
 
 EVAL_TOOLS_VENV := build/eval-tools
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,11 +22,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
+from hypernova.table import read_logs
 from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.langfuse import LangfuseReader
 from hypernova.table.sources.langfuse_scores import Scores, TraceNames
 from hypernova.table.sources.log import LeftOut, Note, Sample
 from hypernova.table.sources.prompt_choice import PromptChoice
+from support.tables import assert_same_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,8 +175,9 @@ def test_the_example() -> None:
     assert upload.latency_s == pytest.approx(0.64)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("scores_form", FORMS)
+@pytest.mark.parametrize(
+    ("form", "scores_form"), [(form, other) for form in FORMS for other in {form, jsonl}]
+)
 def test_every_form_holds_the_same(form, scores_form, tmp_path) -> None:
     observations, scores = example()
     expected = samples([LOGS / "observations.jsonl", LOGS / "scores.jsonl"])
@@ -182,6 +186,35 @@ def test_every_form_holds_the_same(form, scores_form, tmp_path) -> None:
     for task, sample in found.items():
         sample.place = expected[task].place
         assert sample == expected[task]
+
+
+def test_the_example_imported() -> None:
+    found = read_logs(LOGS)
+    assert found.table.n_tasks == 6
+    assert found.table.models == ("claude-haiku-4-5", "gpt-4o-mini")
+    assert found.summary.models == {"claude-haiku-4-5": (5, 1.0), "gpt-4o-mini": (6, 0.75)}
+    assert found.summary.left_out == {"not scored": 1}
+    assert set(found.summary.metrics.values()) == {"correctness"}
+    assert not np.isnan(found.table.cost_usd[~np.isnan(found.table.score)]).any()
+
+
+def test_files_of_hours_are_read_in_processes_as_in_one(tmp_path, monkeypatch) -> None:
+    for folder in ("observations", "scores"):
+        (tmp_path / folder).mkdir()
+    for hour in range(6):
+        ids = [f"{hour}-{n}" for n in range(4)]
+        rows = [
+            generation(name, name, f"m{n % 2}", input=f"Question {hour}/{n // 2}")
+            for n, name in enumerate(ids)
+        ]
+        jsonl(tmp_path / "observations" / str(hour), rows)
+        # The scores come an hour later, of the traces.
+        scores = [score(n / 3, trace=name) for n, name in enumerate(ids)]
+        jsonl(tmp_path / "scores" / str(hour + 1), scores)
+    here = read_logs(tmp_path).table
+    assert (here.n_tasks, here.n_models) == (12, 2)
+    monkeypatch.setattr("hypernova.table.importing.read._BYTES_FOR_WORKERS", 0)
+    assert_same_table(read_logs(tmp_path).table, here)
 
 
 @pytest.mark.parametrize(
@@ -350,10 +383,15 @@ def test_scores_of_other_observations_are_told(tmp_path) -> None:
     assert "1 observations of the type SPAN" in notes[0]
 
 
-def test_without_scores_nothing_is_scored_and_the_remedy_is_told() -> None:
+def test_without_scores_there_are_only_requests_and_the_remedy_is_told(tmp_path) -> None:
     *found, note = read([LOGS / "observations.jsonl"])
-    assert {sample.left_out for sample in found} == {LeftOut.UNSCORED}
+    assert {sample.left_out for sample in found} == {LeftOut.NO_QUALITY}
+    assert len(found) == 14
+    assert all(sample.prompt and sample.cost_usd for sample in found)
     assert "files of scores" in note.text
+    path = jsonl(tmp_path / "observations", example()[0])
+    with pytest.raises(TableError, match=r"14 no quality score\); give logs with scored samples"):
+        read_logs(path)
 
 
 # --- costs, tokens, times, names --------------------------------------------------------

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hypernova.errors import TableError
+from hypernova.table import read_logs
 from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample
 from hypernova.table.sources.openai_evals import OpenAIEvalsReader
@@ -109,6 +110,18 @@ def test_both_models_have_the_same_documents_and_other_attempts() -> None:
     assert {s.prompt for s in first} == {s.prompt for s in second}
 
 
+def test_real_logs_imported() -> None:
+    with pytest.raises(TableError, match=r"'capitals' has several scores: 'accuracy' and 'f1_sc"):
+        read_logs(LOGS)
+    found = read_logs(LOGS, score=["f1_score", "accuracy", "score"])
+    assert found.table.n_tasks == 15
+    assert found.summary.filled == 1
+    assert found.summary.metrics == {"sums": "accuracy", "capitals": "f1_score", "polite": "score"}
+    assert len(found.summary.agreement) == 6
+    assert all(one.agrees for one in found.summary.agreement)
+    assert not found.summary.left_out
+
+
 def test_prompts_of_real_logs() -> None:
     path = LOGS / "sums_gpt-4.jsonl"
     by_task = {sample.task: sample.prompt for sample in samples(path)}
@@ -154,7 +167,8 @@ def test_a_real_log_cut_short_anywhere_is_refused(name: str, tmp_path) -> None:
     # The last byte is a line break, without which nothing is missing.
     for length in [*range(0, first, 37), first, *range(first + 1, len(whole) - 1, 41)]:
         path.write_bytes(whole[:length])
-        assert READER.recognise(LogFile(path)) == (length >= first)
+        # What ends before it says whose it is belongs to no tool.
+        assert READER.recognise(LogFile(path)) == (b'"completion_fns"' in whole[:length])
         refused(path)
     for end in [at for at in range(first, len(whole) - 1) if whole[at] == 10]:
         path.write_bytes(whole[: end + 1])
@@ -219,12 +233,24 @@ def test_malformed_specifications(spec: Row, parts: list[str], tmp_path) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", '{"spec": 1}', '{"spec": {}, "x": 1}', "[]", "spec", '{"task_id": "a"}', "\0"],
+    [
+        *("", "{}", "[]", "spec", '{"spec": 1}', '{"spec": {}, "x": 1}', '{"task_id": "a"}', "\0"),
+        '{"spec": {"replicas": 2}}',
+        '{"spec": {"base_eval": "e"}, "x": 1}',
+        '[{"spec": {"base_eval": "e"}}]',
+    ],
 )
 def test_files_of_others_are_not_taken(text: str, tmp_path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(text)
     assert not READER.recognise(LogFile(path))
+
+
+def test_a_specification_longer_than_the_head_is_known(tmp_path) -> None:
+    spec = {**SPEC, "run_config": {"args": "x" * 200_000}}
+    path = write(tmp_path, asked("e.1"), event("e.1", "match", MATCH), spec=spec)
+    assert LogFile(path).first_object is None
+    assert samples(path)[0].scores == {"accuracy": True}
 
 
 # --- what a sample is -------------------------------------------------------------------

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, Any
+import pickle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,16 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from hypernova.errors import TableError
-from hypernova.table import OutcomeTable, read_routerbench, read_swebench
+from hypernova.table import OutcomeTable, read_logs, read_routerbench, read_swebench
 from hypernova.table.importing.registry import log_readers
 from hypernova.table.sources.files import LogFile
 from hypernova.table.sources.log import Note, Reported, Sample
 from hypernova.table.sources.prompt_choice import PromptChoice
 from hypernova.table.sources.routerbench import RouterBenchReader
 from hypernova.table.sources.swebench import SwebenchReader
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from support.tables import assert_same_table
 
 AUTO = PromptChoice()
 WIDE: dict[str, list[Any]] = {
@@ -120,11 +120,47 @@ def test_a_wide_table_as_a_log(form: str, tmp_path) -> None:
     assert len({record.document for record in records}) == 3
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_an_import_is_the_same_table(form: str, tmp_path) -> None:
+    path = wide(tmp_path, form)
+    assert_same_table(read_logs(path).table, read_routerbench(path).table)
+    paths = leaderboards(tmp_path, GOOD), problems(tmp_path, IDS)
+    found = read_logs(*paths)
+    loaded = read_swebench(*paths)
+    assert_same_table(found.table, loaded.table)
+    # The summary says what the command says.
+    disagreeing = [one for one in found.summary.agreement if not one.agrees]
+    assert [one.model for one in disagreeing] == [odd.model for odd in loaded.discrepancies]
+    assert [round(one.mean, 9) for one in disagreeing] == [odd.rate for odd in loaded.discrepancies]
+    assert found.summary.left_out == {"not scored": 1}
+
+
 @pytest.mark.parametrize(("form", "unit"), [("csv", "line 3"), ("parquet", "row 2")])
 def test_a_wide_table_by_another_name(form: str, unit: str, tmp_path) -> None:
     path = wide(tmp_path, form).rename(tmp_path / "log")
     found = list(RouterBenchReader().read(LogFile(path), [], AUTO))
     assert [sample.place for sample in found][2:4] == [unit, unit]
+
+
+class _Touch:
+    """Make a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_is_named_and_not_opened(protocol: int, tmp_path) -> None:
+    path, ran = tmp_path / "routerbench_0shot.pkl", tmp_path / "ran"
+    path.write_bytes(pickle.dumps([*WIDE, _Touch(ran)], protocol))
+    with pytest.raises(TableError, match=r"to_csv\('routerbench_0shot\.csv', index=False\)"):
+        read_logs(path)
+    assert not ran.exists()
+    path.write_bytes(pickle.dumps(["else"], protocol))
+    assert not RouterBenchReader().recognise(LogFile(path))
 
 
 def test_leaderboards_as_a_log(tmp_path) -> None:

@@ -130,9 +130,11 @@ class Collector:
         rows = np.flatnonzero(is_first & ~np.isnan(score))
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
+            remedy = "give logs with scored samples"
+            if len(self._requests):
+                remedy += ": these are requests without scores, which add their costs to such logs"
             raise TableError(
-                f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); give "
-                "logs with scored samples"
+                f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
             )
         self._check_models(pieces, rows)
         outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
@@ -142,9 +144,8 @@ class Collector:
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
         if len(self._requests):
-            filled, sentences = fill_from_requests(outcomes, tasks.prompts, self._requests)
-            outcomes = dataclasses.replace(outcomes, **filled)  # type: ignore[arg-type]
-            notes += sentences
+            outcomes, note = fill_from_requests(outcomes, tasks.prompts, self._requests)
+            notes.append(note)
         notes += self._closing_notes(len(self._ids) - len(kept), set(outcomes.models))
         summary = self._summary(
             tasks,

@@ -6,6 +6,7 @@ logs know neither tasks nor groups. Not here: reading those logs.
 
 from __future__ import annotations
 
+import dataclasses
 from array import array
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -72,8 +73,8 @@ class Requests:
 
 def fill_from_requests(
     outcomes: OutcomeColumns, prompts: Sequence[str], requests: Requests
-) -> tuple[dict[str, Floats], list[str]]:
-    """Return the numbers of outcomes with the unknown ones filled, and sentences on them.
+) -> tuple[OutcomeColumns, str]:
+    """Return outcomes with unknown numbers filled, and a sentence on them.
 
     Args:
         outcomes: The outcomes.
@@ -81,7 +82,7 @@ def fill_from_requests(
         requests: The requests.
 
     Returns:
-        Each of `OPTIONAL_NUMBERS` of which some were filled (outcomes,), and the sentences.
+        The outcomes with each number that they lack and requests have, and the sentence.
     """
     means = requests.means()
     columns = np.stack([getattr(outcomes, name) for name in OPTIONAL_NUMBERS], axis=1)
@@ -97,20 +98,27 @@ def fill_from_requests(
             matched.add(key)
             columns[row, lacking[row]] = mean[lacking[row]]
     filled = lacking & ~np.isnan(columns)
-    found = {
-        name: columns[:, at].copy()
+    # Of a column without anything to fill, one that takes no memory stays so.
+    cost_usd, latency_s, input_tokens, output_tokens = (
+        columns[:, at].copy() if filled[:, at].any() else getattr(outcomes, name)
         for at, name in enumerate(OPTIONAL_NUMBERS)
-        if filled[:, at].any()
-    }
-    of = sum(
+    )
+    found = dataclasses.replace(
+        outcomes,
+        cost_usd=cost_usd,
+        latency_s=latency_s,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+    )
+    used = sum(
         bytes(requests.keys[at : at + _KEY_BYTES]) in matched
         for at in range(0, len(requests.keys), _KEY_BYTES)
     )
-    return found, [
-        f"{of} of {len(requests)} requests without scores have the model and the prompt of an "
-        f"outcome: {int(np.count_nonzero(filled.any(axis=1)))} outcomes have their costs, "
-        "latencies or tokens"
-    ]
+    n_filled = int(np.count_nonzero(filled.any(axis=1)))
+    return found, (
+        f"{used} of {len(requests)} requests in logs without scores have the model and the prompt "
+        f"of an outcome; costs, latencies or tokens of {n_filled} outcomes are the means of theirs"
+    )
 
 
 def _key(model: str, prompt: str) -> bytes:

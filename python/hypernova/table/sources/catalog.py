@@ -52,7 +52,7 @@ PUBLIC_DATASETS = (
         size="0-shot: 36,497 tasks x 11 models",
         licence="see the dataset's page; it is not stated in the files",
         files=("routerbench_0shot.pkl: https://huggingface.co/datasets/withmartian/routerbench",),
-        shape="a wide table as a pickle, which is not open_bytes here: make it a CSV file first "
+        shape="a wide table as a pickle, which is not opened here: make it a CSV file first "
         "(docs/datasets.md)",
         convert="hypernova datasets convert routerbench routerbench_0shot.csv -o FOLDER",
     ),

@@ -74,7 +74,9 @@ class LangfuseReader(LogReader):
     def read(
         self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice
     ) -> Iterator[Record]:
-        """Yield the generations that are scored, themselves or by their trace, then the others.
+        """Yield the generations that are scored, themselves or by their trace, and the others.
+
+        Without any file of scores, all are requests that only add costs to other logs.
 
         A score of a generation is that of a sample of its own. A score of a trace is that of all
         its generations together, if they are of one model: the prompt is that of the first, costs
@@ -97,14 +99,14 @@ class LangfuseReader(LogReader):
                 scored_others[kind] += bool(own)
                 continue
             group = text_cell(row, "trace_name") or names.of(trace) or text_cell(row, "name")
-            one = _Generation.of(row, number, log.source, group or None, own)
             # Of most generations nothing is kept: an export may be of millions.
-            if trace and scores.of("trace", trace):
-                one.sent = Sent.of(row.get("input"))
+            in_trace = bool(trace and scores.of("trace", trace))
+            one = _Generation.of(row, number, log.source, group or None, own)
+            if in_trace or own or not scores.n_files:
+                one.read_more(row, number, log.source)
+            one.unscored = LeftOut.UNSCORED if scores.n_files else LeftOut.NO_QUALITY
+            if in_trace:
                 traces.setdefault(trace, []).append(one)
-            elif own:
-                one.sent = Sent.of(row.get("input"))
-                yield one.sample(prompt)
             else:
                 yield one.sample(prompt)
         mixed = 0
@@ -153,14 +155,15 @@ class _Generation:
     model: str
     group: str | None
     scores: dict[str, object]
-    cost_usd: float | None
-    latency_s: float | None
-    tokens: tuple[float | None, float | None]
     failed: bool
     place: str
-    start: float | None
-    end: float | None
+    unscored: LeftOut = LeftOut.UNSCORED
     sent: Sent | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    tokens: tuple[float | None, float | None] = (None, None)
+    start: float | None = None
+    end: float | None = None
 
     @classmethod
     def of(
@@ -171,23 +174,25 @@ class _Generation:
         group: str | None,
         scores: dict[str, object],
     ) -> _Generation:
-        """Read a row."""
-        latency = number_cell(row, "latency", source, number)
-        if latency is None:
-            latency = seconds_between(row, "start_time", "end_time")
+        """Read what is needed of every row."""
         return cls(
             identifier=text_cell(row, "id"),
             model=text_cell(row, "provided_model_name", "model"),
             group=group,
             scores=scores,
-            cost_usd=_cost(row, source, number),
-            latency_s=latency,
-            tokens=_tokens(row, source, number),
             failed=text_cell(row, "level").upper() == "ERROR",
             place=source.place(number),
-            start=as_moment(row.get("start_time")),
-            end=as_moment(row.get("end_time")),
         )
+
+    def read_more(self, row: Mapping[str, Any], number: int, source: Source) -> None:
+        """Read what is needed of a row that is scored."""
+        self.sent = Sent.of(row.get("input"))
+        self.cost_usd = _cost(row, source, number)
+        self.tokens = _tokens(row, source, number)
+        self.start, self.end = as_moment(row.get("start_time")), as_moment(row.get("end_time"))
+        self.latency_s = number_cell(row, "latency", source, number)
+        if self.latency_s is None:
+            self.latency_s = seconds_between(row, "start_time", "end_time")
 
     def sample(self, choice: PromptChoice) -> Sample:
         """Return it as a sample; without scores it is only counted."""
@@ -196,7 +201,7 @@ class _Generation:
         if self.failed:
             left_out = LeftOut.ERROR
         elif not self.scores:
-            left_out = LeftOut.UNSCORED
+            left_out = self.unscored
         elif not self.model:
             left_out = LeftOut.NO_MODEL
         elif text is None:
@@ -243,8 +248,6 @@ def _together(generations: list[_Generation]) -> _Generation | None:
         tokens=(_sum(one.tokens[0] for one in every), _sum(one.tokens[1] for one in every)),
         failed=done[0].failed,
         place=done[0].place,
-        start=None,
-        end=None,
         sent=done[0].sent,
     )
 
@@ -269,7 +272,8 @@ def _tokens(
 ) -> tuple[float | None, float | None]:
     details = parsed(row.get("usage_details"))
     if isinstance(details, list):  # as Parquet holds a mapping
-        details = {pair[0]: pair[1] for pair in details if isinstance(pair, tuple | list)}
+        pairs = [pair for pair in details if isinstance(pair, tuple | list) and len(pair) == 2]
+        details = {str(name): count for name, count in pairs}
     found: list[float | None] = []
     for side, columns in (
         ("input", ("input_usage", "prompt_tokens", "input_tokens")),
@@ -279,7 +283,7 @@ def _tokens(
         parts = [
             count
             for name, value in (details.items() if isinstance(details, dict) else ())
-            if side in str(name) and (count := as_number(value)) is not None
+            if side in name and (count := as_number(value)) is not None
         ]
         cells = (number_cell(row, column, source, number) for column in columns)
         found.append(math.fsum(parts) if parts else next((x for x in cells if x), None))
@@ -287,9 +291,10 @@ def _tokens(
 
 
 def _notes(source: Source, scores: Scores, mixed: int, others: Counter[str]) -> Iterator[Note]:
-    if not scores.count:
+    if not scores.n_files:
         yield Note(
-            f"{source.label}: no scores beside it; give the export's files of scores as well"
+            f"{source.label}: holds no scores, and no file of scores is beside it: its generations "
+            "only add costs to other logs; give the export's files of scores too"
         )
     if mixed:
         yield Note(

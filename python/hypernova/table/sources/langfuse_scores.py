@@ -58,6 +58,7 @@ class Scores:
 
     Attributes:
         count: Number of scores.
+        n_files: Number of files that they were read from.
     """
 
     def __init__(self, files: Iterable[LogFile]) -> None:
@@ -69,9 +70,11 @@ class Scores:
             TableError: a file is malformed.
             MissingExtraError: a file is Parquet, and pyarrow is not installed.
         """
-        rows = _Rows()
+        rows = _ScoreRows()
+        self.n_files = 0
         for file in files:
             rows.add(file)
+            self.n_files += 1
         self._texts = tuple(rows.texts)
         of, name, source, value, text, stamp, own_id = rows.columns()
         order = np.lexsort((text, value, stamp, own_id))
@@ -148,7 +151,7 @@ class TraceNames:
         return self._texts[self._codes[at]] if found else ""
 
 
-class _Rows:
+class _ScoreRows:
     """The scores as they are read: numbers in arrays, texts once."""
 
     def __init__(self) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hypernova.table.sources.prompt_choice import PromptChoice
 
 _ACCURACY = "accuracy"
+_SPEC_KEYS = (b'"completion_fns"', b'"base_eval"', b'"model_names"', b'"model_name"')
 _INPUT = ("prompt_tokens", "input_tokens")
 _OUTPUT = ("completion_tokens", "output_tokens")
 _RUN_AGAIN = "run the eval again, or wait until it has ended"
@@ -37,9 +38,15 @@ class OpenAIEvalsReader(LogReader):
     title = "OpenAI evals"
 
     def recognise(self, file: LogFile) -> bool:
-        """Return whether the first line holds the specification of a run, and nothing else."""
+        """Return whether the first line holds the specification of a run, and nothing else.
+
+        It may be longer than the head of the file, or be cut short.
+        """
         first = file.first_object
-        return first is not None and list(first) == ["spec"] and isinstance(first["spec"], dict)
+        if first is not None and (list(first) != ["spec"] or not isinstance(first["spec"], dict)):
+            return False
+        begins = file.unit == "line" and file.first_keys == ("spec",)
+        return begins and any(key in file.head for key in _SPEC_KEYS)
 
     def read(
         self, log: LogFile, others: Sequence[LogFile], prompt: PromptChoice

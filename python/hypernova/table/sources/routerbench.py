@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hypernova.errors import TableError
     from hypernova.table.sources.files import LogFile
     from hypernova.table.sources.log import Record
     from hypernova.table.sources.prompt_choice import PromptChoice
@@ -46,7 +47,12 @@ class RouterBenchReader(LogReader):
     title = "RouterBench"
 
     def recognise(self, file: LogFile) -> bool:
-        """Return whether a file has a task a row and columns of scores and costs by model."""
+        """Return whether a file has a task a row and columns of scores and costs by model.
+
+        A pickle that names such columns is one, so that reading it says how to convert it.
+        """
+        if _is_pickle(file):
+            return _COST.encode() in file.head
         names = file.columns
         return set(_REQUIRED) <= set(names) and any(name.endswith(_COST) for name in names)
 
@@ -58,10 +64,12 @@ class RouterBenchReader(LogReader):
         The only prompt is the file's; ``field`` names ``prompt``, ``sample_id`` or ``eval_name``.
 
         Raises:
-            TableError: the file is malformed.
+            TableError: the file is a pickle or malformed.
             MissingExtraError: the file is Parquet and pyarrow is not installed.
         """
         del others
+        if _is_pickle(log):
+            raise _pickle_error(log.path)
         columns = _read(log.path, log.path.stem, is_parquet=log.unit == "row")
         fields = {key: _COLUMN_NAMES.get(key, key) for key in ("task_id", "prompt", "group")}
         yield from columns.records(prompt, fields)
@@ -77,15 +85,23 @@ def read_routerbench_columns(
         MissingExtraError: the file is Parquet and pyarrow is not installed.
     """
     if path.suffix.lower() in {".pkl", ".pickle"}:
-        raise Source.of(path, "").error(
-            "is a pickle, which can run any code when it is opened",
-            'if you trust it, convert it: python -c "import pandas; '
-            f"pandas.read_pickle('{path.name}').to_csv('{path.stem}.csv', index=False)\"",
-        )
+        raise _pickle_error(path)
     suffix, base = detect_format(
         path, (".csv", ".parquet"), "a wide table", "give .csv, .tsv or .parquet"
     )
     return _read(path, base, is_parquet=suffix == ".parquet", models=models)
+
+
+def _is_pickle(file: LogFile) -> bool:
+    return file.head.startswith(b"\x80")  # of protocol 2 and later
+
+
+def _pickle_error(path: Path) -> TableError:
+    return Source.of(path, "").error(
+        "is a pickle, which can run any code when it is opened",
+        'if you trust it, convert it: python -c "import pandas; '
+        f"pandas.read_pickle('{path.name}').to_csv('{path.stem}.csv', index=False)\"",
+    )
 
 
 def _read(
