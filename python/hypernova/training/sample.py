@@ -29,7 +29,7 @@ SAMPLE_TASKS = 65_536
 
 
 @dataclass(frozen=True)
-class SampledTasks:
+class TaskSample:
     """Some tasks of a table, drawn by their prompts.
 
     Attributes:
@@ -69,7 +69,7 @@ def draw_sample(
     seed: int,
     size: int | None = None,
     tick: Callable[[int], None] | None = None,
-) -> SampledTasks:
+) -> TaskSample:
     """Draw a sample of a table, in one pass over its chunks.
 
     Args:
@@ -81,7 +81,7 @@ def draw_sample(
     size = SAMPLE_TASKS if size is None else size
     if table.n_tasks <= size:
         whole = table if isinstance(table, OutcomeTable) else table.read()
-        return SampledTasks(whole, len(set(whole.prompts)), whole=True)
+        return TaskSample(whole, len(set(whole.prompts)), whole=True)
     every: list[Hashes] = []
     kept: list[tuple[Hashes, OutcomeTable]] = []
     bound = np.uint64(2**64 - 1)
@@ -102,4 +102,4 @@ def draw_sample(
     pool = OutcomeTable.concatenated([part for _, part in kept])
     rows = sample_rows(np.concatenate([of_part for of_part, _ in kept]), size)
     different = len(np.unique(np.concatenate(every)))
-    return SampledTasks(pool.subset(rows), different, whole=False)
+    return TaskSample(pool.subset(rows), different, whole=False)

@@ -18,10 +18,12 @@ from hypernova.table import OutcomeTable, read_logs
 from hypernova.table.importing.read import are_logs
 from hypernova.table.importing.registry import log_readers
 from support.archives import write_zip
-from support.made_up_logs import install, sample, write_log
+from support.made_up_logs import MadeUpReader, install, sample, write_log
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hypernova.table.sources.files import LogFile
 
 PAIR = [sample("a"), sample("b")]
 
@@ -97,6 +99,19 @@ class TestDiscovery:
             assert found.summary.unknown_files == ()
         with pytest.raises(TableError, match="found no log among 1 files"):
             read_logs(tmp_path / "results.json")
+
+    def test_a_reader_that_fails_at_a_file_does_not_know_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: MadeUpReader, file: LogFile) -> bool:
+            return file.first_keys.index("made_up") == 0  # a ValueError where there is none
+
+        monkeypatch.setattr(MadeUpReader, "recognise", fail)
+        write_log(tmp_path / "1.log", PAIR)
+        (tmp_path / "notes").write_text("hello")
+        found = read_logs(tmp_path)
+        assert found.table.models == ("a", "b")
+        assert found.summary.unknown_files == (f"{tmp_path}/notes",)
 
     def test_packed_logs_are_known_by_their_content(self, tmp_path: Path) -> None:
         path = write_log(tmp_path / "1.log", PAIR)

@@ -81,6 +81,7 @@ def test_every_cut_between_reads_gives_the_values_of_json_loads(
             expected += [("results.z", None)]
         else:
             expected.append((key, value))
+    assert same(walked(content, "results.results", early=True), expected)
     for end in range(len(content) + 1):
         assert same(walked(content, "results.results", ends=[end]), expected)
     assert same(walked(content, "results.results", ends=list(range(1, len(content)))), expected)
@@ -140,9 +141,10 @@ def test_a_byte_order_mark_and_infinities_are_read() -> None:
     ],
 )
 def test_what_is_no_json_is_named_with_its_line(content: bytes, words: str) -> None:
-    with pytest.raises(TableError, match=words) as caught:
-        walked(content, "b", max_value=1000)
-    assert "\n" not in str(caught.value)
+    for early in (False, True):
+        with pytest.raises(TableError, match=words) as caught:
+            walked(content, "b", max_value=1000, early=early)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_malformed_document_is_refused_without_reading_the_rest() -> None:

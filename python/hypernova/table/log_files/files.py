@@ -168,7 +168,8 @@ class LogFile:
         """
         info = self._info(name)
         source = self.entry_source(name)
-        file = self._open_raw(self.source)
+        # Unbuffered: of most entries the header and the content are one read each.
+        file = self._open_raw(self.source, buffering=0)
         try:
             return open_zip_entry(file, info, source, max_bytes)
         except BaseException:
@@ -245,9 +246,9 @@ class LogFile:
         file.seek(0)
         return open_gzip(file, source) if packed else file
 
-    def _open_raw(self, source: Source) -> BinaryIO:
+    def _open_raw(self, source: Source, buffering: int = -1) -> BinaryIO:
         try:
-            return self.path.open("rb")
+            return self.path.open("rb", buffering=buffering)
         except OSError as error:
             raise source.error(
                 f"cannot be opened ({error.strerror})", "check the file and its permissions"

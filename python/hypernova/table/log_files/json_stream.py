@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _Path: TypeAlias = tuple[str, ...]
 _CHUNK = 256 * 1024
+_BLANKS = ("", " ", "\n", "\r", "\t")
 _BLANK = re.compile(r"[ \t\r\n]*")
 # What the decoder reports of a text that ends within a value stands this near to the end: at most
 # an escape of two surrogates, or the name of a number that is none.
@@ -158,6 +159,8 @@ class _Text:
 
     def peek(self, *, end: bool = False) -> str:
         """Return the next character that is not blank; nothing if the document may end and does."""
+        if self._text[self._at : self._at + 1] not in _BLANKS:
+            return self._text[self._at]
         while True:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]
             if self._at < len(self._text):
@@ -188,7 +191,7 @@ class _Text:
                 raise self.malformed("is nested too deeply" if deep else str(error)) from error
             else:
                 # Of 1.5e+3 the decoder takes 1.5 where the text ends before the 3.
-                partly = _is_number(found) and len(self._text) - end <= 3
+                partly = len(self._text) - end <= 3 and _is_number(found)
                 if not partly or (self._ended and self._text[end : end + 1] not in _NUMBER_GOES_ON):
                     self._check_size(end)
                     self._at = end

@@ -38,6 +38,8 @@ _SAMPLE = re.compile(r"samples/.*_epoch_\d+(?:\.json|/sample\.json)", re.DOTALL)
 _CHUNK = re.compile(r"(samples/.*_epoch_\d+)/(messages|attachments)/(\d{1,18})\.json", re.DOTALL)
 _MANIFEST_NAME = re.compile(r".+\.(?:eval|json)")
 _MAX_ENTRY = 1 << 30
+# Keys of a sample that its input and choices stand before.
+_BEHIND_INPUT = frozenset({"target", "messages", "output", "store", "events"})
 _AUTO = PromptChoice()
 
 
@@ -224,7 +226,7 @@ class _Archive:
                 if key in wanted:
                     part[key] = value
                 # All that is wanted stands before these; a log has choices or none.
-                if key in {"events", "output", "store"} and wanted <= {*part, "choices"}:
+                if key in _BEHIND_INPUT and wanted <= {*part, "choices"}:
                     break
         if name.endswith("/sample.json"):
             part.update(self._rest(name, self.read(name), wanted))
