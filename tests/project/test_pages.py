@@ -8,9 +8,6 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-import subprocess
-import sys
-from contextlib import ExitStack
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,12 +16,11 @@ import pytest
 
 import hypernova
 from hypernova import cli
+from support.pages import BLOCK, blocks, commands, run_page, text_of
 from support.paths import ROOT
-from support.server import serving
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
     from pathlib import Path
 
 OUTSIDE = [
@@ -32,16 +28,7 @@ OUTSIDE = [
     *("models/README.md", "rust/hypernova-core/FORMAT.md"),
 ]
 PAGES = [*OUTSIDE, *(p.relative_to(ROOT).as_posix() for p in sorted(ROOT.glob("docs/**/*.md")))]
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(((?:[^()\s]|\([^()]*\))+)\)")
-
-
-def text_of(page: str | Path) -> str:
-    return (ROOT / page).read_text(encoding="utf-8")
-
-
-def blocks(page: str | Path, *languages: str) -> list[str]:
-    return [body for language, body in BLOCK.findall(text_of(page)) if language in languages]
 
 
 def prose(page: str | Path) -> str:
@@ -82,22 +69,6 @@ def test_every_python_block_compiles(page: str) -> None:
 
 def parser() -> argparse.ArgumentParser:
     return cli._parser()
-
-
-def commands(block: str) -> Iterator[list[str]]:
-    """The arguments of each ``hypernova`` command of a shell block."""
-    for line in block.replace("\\\n", " ").splitlines():
-        words = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|&;<>")
-        words.whitespace_split = True
-        words.commenters = "#"
-        one: list[str] = []
-        for word in [*words, ";"]:
-            if set(word) <= set("|&;<>"):
-                if one and one[0] == "hypernova":
-                    yield one[1:]
-                one = []
-            elif one or not re.fullmatch(r"[A-Z_]+=.*", word):
-                one.append(word)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -196,63 +167,9 @@ def test_what_a_walk_names_is_in_the_file_that_it_names(name: str, path: str) ->
         assert re.search(rf"\b(?:class|struct|enum|impl|mod) {owner}\b", source), owner
 
 
-NUMBER = re.compile(r"\d+\.\d+")
-
-
-def assert_same_output(shown: str, printed: str) -> None:
-    """Compare the lines that a page shows with the first ones printed, last digits aside."""
-    expected = shown.splitlines()
-    lines = printed.splitlines()[: len(expected)]
-    blank = [[NUMBER.sub("#", " ".join(line.split())) for line in x] for x in (expected, lines)]
-    assert blank[0] == blank[1]
-    numbers = [[float(n) for n in NUMBER.findall("\n".join(x))] for x in (expected, lines)]
-    assert numbers[1] == pytest.approx(numbers[0], abs=0.0051)
-
-
-def run(language: str, block: str, folder: Path) -> str:
-    """Run a block of a page in a folder, and return its standard output."""
-    command = [sys.executable, "-c", block]
-    if language == "sh":
-        start = f'hypernova() {{ "{sys.executable}" -m hypernova.cli "$@"; }}\nset -e\n'
-        command = ["bash", "-c", start + block]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, (block, done.stderr)
-    return done.stdout
-
-
-def run_page(page: str, folder: Path, *skipped: str) -> None:
-    """Run the blocks of a page from top to bottom, and compare the output where it is shown.
-
-    Lines of a shell that begin with one of ``skipped`` are left out.
-    """
-    (folder / "examples").symlink_to(ROOT / "examples")
-    printed, port = "", 0
-    with ExitStack() as servers:
-        for language, body in BLOCK.findall(text_of(page)):
-            block = body.replace(":8484", f":{port}")
-            if language == "text":
-                assert_same_output(body, printed)
-            elif "hypernova serve" in block:
-                (arguments,) = commands(block.replace("--port 8484", ""))
-                port = servers.enter_context(serving(*arguments[1:])).port
-            elif language in ("sh", "python"):
-                lines = [x for x in block.splitlines() if not x.startswith(("pip ", *skipped))]
-                printed = run(language, "\n".join(lines), folder)
-
-
-@pytest.mark.slow
-def test_the_tutorial_runs_from_top_to_bottom(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)  # the server's options name files there
-    run_page("docs/tutorial.md", tmp_path)
-
-
 @pytest.mark.slow
 def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """FIELD 13."""
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
-    evaluate = "hypernova evaluate examples/simulated.jsonl --repeats 2"
-    assert evaluate in text_of("docs/tutorial.md"), "else it is not run at all"
-    run_page("README.md", tmp_path, evaluate)
+    run_page("README.md", tmp_path, "hypernova import logs/")  # the tutorial runs it
