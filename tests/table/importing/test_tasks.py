@@ -130,6 +130,16 @@ def read(folder: Path, *logs: list[dict[str, Any]], **options: Any) -> Any:
 
 
 class TestTasks:
+    def test_tasks_stand_by_group_and_id_whenever_their_logs_were_written(
+        self, tmp_path: Path
+    ) -> None:
+        maths = [sample(model, i, group="maths") for i in ("10", "9") for model in "ab"]
+        law = [sample(model, "1", group="law") for model in "ab"]
+        for number, logs in enumerate([(maths, law), (law, maths)]):
+            table = read(tmp_path / str(number), *logs).table
+            assert table.task_ids == ("1", "9", "10")
+            assert table.groups == ("law", "maths", "maths")
+
     def test_the_same_prompt_under_several_models_runs_and_files_is_one_task(
         self, tmp_path: Path
     ) -> None:
@@ -162,8 +172,8 @@ class TestTasks:
             [sample("a", "1", group="maths", prompt="x"), sample("a", "2", group="maths")],
             [sample("a", "1", group="law", prompt="x"), sample("a", "1", prompt="x")],
         ).table
-        assert table.task_ids == ("maths/1", "2", "law/1", "1")
-        assert table.groups == ("maths", "maths", "law", None)
+        assert table.task_ids == ("1", "law/1", "maths/1", "2")
+        assert table.groups == (None, "law", "maths", "maths")
 
     @given(
         st.lists(

@@ -6,6 +6,7 @@ Not here: reading a log (`gather`) and choosing metrics (`scores`).
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hypernova.table.columns import Floats, Ints
     from hypernova.table.importing.gather import LogPart
     from hypernova.table.importing.options import ImportOptions
+
+_NUMBER = re.compile("[0-9]+")
 
 
 class Collector:
@@ -138,9 +141,10 @@ class Collector:
             )
         self._check_models(pieces, rows)
         outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
-        # Tasks without an outcome teach nothing.
-        kept, task = np.unique(outcomes.task, return_inverse=True)
-        outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
+        kept = self._order(np.unique(outcomes.task))  # tasks without an outcome teach nothing
+        number = np.empty(len(self._ids), dtype=np.int64)
+        number[kept] = np.arange(len(kept))
+        outcomes = dataclasses.replace(outcomes, task=number[outcomes.task])
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
         if len(self._requests):
@@ -174,6 +178,16 @@ class Collector:
                 )
             numbers[place] = task
         return numbers
+
+    def _order(self, tasks: Ints) -> Ints:
+        """Return tasks by group and id: names of logs hold their times, which mean nothing."""
+        groups = [name or "" for name in self._groups]
+
+        def key(task: int) -> tuple[str, str, int]:
+            task_id = _NUMBER.sub(lambda digits: digits[0].zfill(20), self._ids[task])
+            return groups[self._task_groups[task]], task_id, task
+
+        return np.array(sorted(tasks.tolist(), key=key), dtype=np.int64)
 
     def _add_metrics(self, part: LogPart, tasks: Ints) -> None:
         """Note which groups of a log have which metrics."""
