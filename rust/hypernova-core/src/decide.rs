@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{BlendedEstimates, RowEstimates};
-use crate::nearest::{Intervals, Nearest, QUERY_BATCH, TopK, check_finite};
+use crate::nearest::{Near, NearSearch, Nearest, QUERY_BATCH, TopK, check_finite};
 use crate::options::{Group, OnNovel, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{
-    Choice, RankingEntry, Reason, choose, no_candidate, rank, rank_without_vector,
+    Choice, RankingEntry, Reason, choose, goes_by_success, no_candidate, rank,
+    rank_without_vector, settle,
 };
 use crate::profile::Groups;
 
@@ -84,6 +85,17 @@ fn novelty_among(quantiles: &[f32], distance: f32) -> f32 {
     (((i - 1) as f64 + part) / (quantiles.len() - 1) as f64) as f32
 }
 
+/// What one search found for four vectors.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for the time of four decisions")]
+enum Batch {
+    /// The nearest centroid of each.
+    Nearest([Nearest; QUERY_BATCH]),
+    /// The clusters that are blended for each.
+    Near([Near; QUERY_BATCH]),
+    /// Fewer vectors, or one by one is needed or not slower.
+    None,
+}
+
 impl Artifact {
     /// Choose a model for one vector. Allocates nothing unless it fails.
     ///
@@ -125,15 +137,25 @@ impl Artifact {
                 found: vector.len(),
             });
         }
-        check_finite(self.level(), vector)?;
         // The profile of a group is not blended with others.
-        let blends = !matches!(facts.group, Group::Known(_)) && self.blends_or_corrects();
-        if blends {
-            let found = self.nearest_k_and_intervals(vector, self.n_blended());
-            let nearest = found.0.as_slice()[0];
-            return self.decide_from_nearest(at, vector, nearest, Some(&found), options, facts);
+        if self.blends_or_corrects() && !facts.names_group() {
+            let mut near = Near::new(self.n_blended());
+            self.blend_search(options).one(vector, &mut near)?;
+            let nearest = near.top_k.as_slice()[0];
+            return self.decide_from_nearest(at, vector, nearest, Some(&mut near), options, facts);
         }
+        check_finite(self.level(), vector)?;
         self.decide_from_nearest(at, vector, self.nearest(vector), None, options, facts)
+    }
+
+    /// The search for the clusters that are blended.
+    fn blend_search(&self, options: &RouteOptions) -> NearSearch<'_> {
+        let gap = if goes_by_success(self, options) {
+            BlendedEstimates::gap(self)
+        } else {
+            f32::INFINITY
+        };
+        self.near_search(self.n_blended(), gap)
     }
 
     /// Decide for a vector, given its nearest centroid, and the nearest ones where estimates are
@@ -143,7 +165,7 @@ impl Artifact {
         at: usize,
         vector: &[f32],
         found: Nearest,
-        blended: Option<&(TopK, Option<Intervals>)>,
+        near: Option<&mut Near>,
         options: &RouteOptions,
         facts: PromptFacts,
     ) -> Result<Decision, Error> {
@@ -165,16 +187,12 @@ impl Artifact {
             });
         }
         let length = facts.length;
-        let chosen = match (group, blended) {
+        let chosen = match (group, near) {
             (Some((groups, group)), _) => {
                 let row = RowEstimates::of_group(self, &groups, group as usize, vector);
                 choose(self, &row, novel, options, length, at)
             }
-            (None, Some((top_k, intervals))) if !novel => {
-                let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
-                let blend = blend.screened(intervals.as_ref());
-                choose(self, &blend, novel, options, length, at)
-            }
+            (None, Some(near)) if !novel => self.choose_blended(vector, near, options, length, at),
             _ => self.choose_in_row(row as usize, novel, options, length, at),
         };
         let chosen = chosen.map_err(|e| e.in_cluster(found.index))?;
@@ -188,6 +206,27 @@ impl Artifact {
             propensity: chosen.propensity,
             facts,
         })
+    }
+
+    /// Apply the rule to the blend of the clusters that are near.
+    fn choose_blended(
+        &self,
+        vector: &[f32],
+        near: &mut Near,
+        options: &RouteOptions,
+        length: PromptLength,
+        at: usize,
+    ) -> Result<Choice, Error> {
+        let blend = BlendedEstimates::new(self, near.top_k.as_slice(), vector);
+        if let Some(choice) = settle(self, &blend, near, options, length) {
+            return Ok(choice);
+        }
+        if near.missing == 0 {
+            return choose(self, &blend, false, options, length, at);
+        }
+        let top_k = self.blended_clusters(vector);
+        let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
+        choose(self, &blend, false, options, length, at)
     }
 
     /// The profiles of the groups, and the index of the one that the caller named, if the artifact
@@ -396,15 +435,22 @@ impl Artifact {
             });
         }
         for some in matrix.chunks(QUERY_BATCH * self.dim()) {
-            let found = self.search_batch(some);
+            let mut found = self.search_batch(some, options);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let at = decided.len();
                 let facts = facts.map_or(options.facts, |facts| facts[at]);
-                let one = match found {
-                    Some(found) => {
-                        self.decide_from_nearest(at, vector, found[i], None, options, facts)
+                let one = match &mut found {
+                    Batch::Nearest(four) => {
+                        self.decide_from_nearest(at, vector, four[i], None, options, facts)
                     }
-                    None => self.decide_at(at, vector, options, facts),
+                    Batch::Near(four) => {
+                        let near = &mut four[i];
+                        let nearest = near.top_k.as_slice()[0];
+                        // The profile of a group is not blended with others.
+                        let near = Some(near).filter(|_| !facts.names_group());
+                        self.decide_from_nearest(at, vector, nearest, near, options, facts)
+                    }
+                    Batch::None => self.decide_at(at, vector, options, facts),
                 };
                 decided.push(one.map_err(|e| e.at_row(at))?);
             }
@@ -412,11 +458,22 @@ impl Artifact {
         Ok(())
     }
 
-    /// Find the nearest centroid of each of four vectors at once; `None` for fewer vectors, or where
-    /// a single search is needed or not slower.
-    fn search_batch(&self, vectors: &[f32]) -> Option<[Nearest; QUERY_BATCH]> {
-        let four = vectors.len() == QUERY_BATCH * self.dim() && !self.blends_or_corrects();
-        (four && check_finite(self.level(), vectors).is_ok())
-            .then(|| self.nearest_batch(vectors))?
+    /// Search for four vectors at once.
+    fn search_batch(&self, vectors: &[f32], options: &RouteOptions) -> Batch {
+        if vectors.len() != QUERY_BATCH * self.dim() {
+            return Batch::None;
+        }
+        if self.blends_or_corrects() {
+            let mut found = [(); QUERY_BATCH].map(|()| Near::new(self.n_blended()));
+            if self.blend_search(options).four(vectors, &mut found) {
+                return Batch::Near(found);
+            }
+            return Batch::None;
+        }
+        if check_finite(self.level(), vectors).is_err() {
+            return Batch::None;
+        }
+        self.nearest_batch(vectors)
+            .map_or(Batch::None, Batch::Nearest)
     }
 }

@@ -34,18 +34,26 @@ fn round_to_i32(value: f32) -> i32 {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 fn max_abs(row: &[f32]) -> f32 {
-    let (blocks, rest) = row.as_chunks::<LANES>();
-    let mut max = [0.0_f32; LANES];
+    // Four chains of comparisons overlap.
+    const WIDTH: usize = 4 * LANES;
+    let (blocks, rest) = row.as_chunks::<WIDTH>();
+    let mut max = [0.0_f32; WIDTH];
     let larger = |v: f32, max: f32| if v > max { v } else { max };
     for block in blocks {
-        for i in 0..LANES {
+        for i in 0..WIDTH {
             max[i] = larger(block[i].abs(), max[i]);
         }
     }
     for (max, v) in max.iter_mut().zip(rest) {
         *max = larger(v.abs(), *max);
     }
-    reduce(max, larger)
+    let mut all = [0.0; LANES];
+    for chain in max.as_chunks::<LANES>().0 {
+        for i in 0..LANES {
+            all[i] = larger(chain[i], all[i]);
+        }
+    }
+    reduce(all, larger)
 }
 
 /// Code a row, each code plus 128, and return its scale, its squared length, and the squared

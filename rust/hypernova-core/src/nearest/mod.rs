@@ -24,6 +24,7 @@ mod int8;
 mod intervals;
 mod kernels;
 mod level;
+mod near;
 mod prune;
 mod scalar;
 mod screen;
@@ -35,8 +36,9 @@ pub(crate) use dispatch::{contenders, known_means, products, products_at, weight
 pub(crate) use int8::QUERY_BATCH;
 pub(crate) use intervals::{Intervals, MAX_ROWS};
 pub use level::{Avx2, Avx512, Avx512Vnni, LEVEL_VARIABLE, Neon, SimdLevel};
+pub(crate) use near::{Near, NearSearch};
 pub(crate) use prune::Pruner;
-pub(crate) use screen::{Screen, nearest_k_screened};
+pub(crate) use screen::Screen;
 pub(crate) use search::check_finite;
 pub use search::{nearest, nearest_k, nearest_many};
 pub use top_k::{MAX_TOP_K, Nearest, TopK};
