@@ -11,9 +11,7 @@ use std::sync::atomic::AtomicU32;
 use crate::error::Error;
 use crate::file::{self, Mmap, Storage};
 use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
-use crate::nearest::{
-    self, NearSearch, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK,
-};
+use crate::nearest::{self, NearSearch, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
@@ -188,10 +186,11 @@ impl Artifact {
             groups_by_name: Box::default(),
             sha256: OnceLock::new(),
         };
-        this.pruner = Pruner::new(level, this.centroids(), this.dim());
         this.screen = this
             .slopes()
             .and_then(|slopes| Screen::new(level, slopes, this.dim()));
+        let is_coded = this.screen.is_some();
+        this.pruner = Pruner::new(level, this.centroids(), this.dim(), is_coded);
         this.default_choices = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
         let mut models_by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
         models_by_name.sort_unstable_by_key(|&m| this.name_bytes(m));

@@ -11,8 +11,8 @@ use crate::estimate::{BlendedEstimates, RowEstimates};
 use crate::nearest::{Near, NearSearch, Nearest, QUERY_BATCH, TopK, check_finite};
 use crate::options::{Group, OnNovel, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{
-    Choice, RankingEntry, Reason, choose, goes_by_success, no_candidate, rank,
-    rank_without_vector, settle,
+    Choice, RankingEntry, Reason, choose, goes_by_success, no_candidate, rank, rank_without_vector,
+    settle,
 };
 use crate::profile::Groups;
 
@@ -86,7 +86,10 @@ fn novelty_among(quantiles: &[f32], distance: f32) -> f32 {
 }
 
 /// What one search found for four vectors.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for the time of four decisions")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack, for the time of four decisions"
+)]
 enum Batch {
     /// The nearest centroid of each.
     Nearest([Nearest; QUERY_BATCH]),

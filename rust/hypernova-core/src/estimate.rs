@@ -5,7 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::nearest::{
-    Intervals, MAX_TOP_K, Near, Nearest, SimdLevel, known_means, products, products_at,
+    Intervals, MAX_TOP_K, Near, Nearest, SimdLevel, known_means, ones, products, products_at,
     weighted_sums,
 };
 use crate::profile::{Groups, Profile};
@@ -298,10 +298,9 @@ impl<'a> BlendedEstimates<'a> {
         else {
             return true;
         };
-        let (mut indices, mut count, mut left) = ([0; PIECE], 0, models);
-        while left != 0 {
-            indices[count] = left.trailing_zeros();
-            left &= left - 1;
+        let (mut indices, mut count) = ([0; PIECE], 0);
+        for model in ones(models) {
+            indices[count] = model as u32;
             count += 1;
         }
         let mut of_slopes = [0.0; PIECE];

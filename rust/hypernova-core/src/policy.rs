@@ -672,14 +672,7 @@ pub(crate) fn rank_without_vector<E: Estimates>(
     estimates: &E,
     options: &RouteOptions,
 ) -> Vec<RankingEntry> {
-    Ranker::new(
-        artifact,
-        estimates,
-        true,
-        options,
-        options.facts.length,
-    )
-    .rank(|ranker, keys| {
+    Ranker::new(artifact, estimates, true, options, options.facts.length).rank(|ranker, keys| {
         let at = |model| keys.iter().position(|key| key.model == model);
         let first = at(ranker.default.model).unwrap_or(0);
         let stayed = keys.get(first).and_then(|&key| ranker.stay(key));
@@ -694,13 +687,7 @@ pub(crate) fn model_estimates<E: Estimates>(
     novel: bool,
     options: &RouteOptions,
 ) -> Vec<ModelEstimate> {
-    let mut ranker = Ranker::new(
-        artifact,
-        estimates,
-        novel,
-        options,
-        options.facts.length,
-    );
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
     let mut all = Vec::with_capacity(ranker.models);
     ranker.visit(|ranker, at| {
         let key = ranker.rank_key(at);

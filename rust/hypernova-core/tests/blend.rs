@@ -205,11 +205,12 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
 }
 
 /// Enough models for corrections to be screened, with successes so close that few are ruled out, and
-/// models that are equal but for their indices.
+/// models that are equal but for their indices, or but for one cluster: that it is far away, and has
+/// next to no share, must not hide it.
 #[test]
 fn screened_decisions_are_those_of_the_oracle_at_every_level() {
-    let (mut routed, mut kept, mut ties) = (0, 0, 0);
-    for seed in 0..60 {
+    let (mut routed, mut kept, mut ties, mut far) = (0, 0, 0, 0);
+    for seed in 0..120 {
         let mut random = SplitMix(seed + 1_000);
         let dim = 1 + random.below(140);
         let models = 12 + random.below(21);
@@ -229,15 +230,15 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
             slopes: (0..models * dim).map(|_| random.normal() * steep).collect(),
         });
         values.blending = (random.below(3) > 0).then_some(Blending {
-            sharpness: [0.01, 0.5][random.below(2)],
+            sharpness: [0.01, 0.5, 3.0, 50.0][random.below(4)],
             nearest: 1 + random.below(12) as u32,
         });
         values.policy = with!(neutral_policy(), { default_model: random.below(models) as u32 });
         values.policy.guard_z = [0.0, 0.5, 20.0][random.below(3)];
         values.policy.margin = [0.0, 0.01 * f64::from(close)][random.below(2)];
-        if random.below(2) == 0 {
-            // The last model is the first again.
-            let last = models - 1;
+        let last = models - 1;
+        if random.below(3) > 0 {
+            // The last model is the first again, and perhaps better or worse in one cluster.
             let tables = [
                 &mut values.success,
                 &mut values.gain_error,
@@ -255,8 +256,18 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
                 own.offsets[last] = own.offsets[0];
                 own.slopes.copy_within(..dim, last * dim);
             }
+            let off = [0.0, 0.01, -0.01][random.below(3)] * close;
+            let success = &mut values.success[random.below(clusters) * models + last];
+            *success = (*success + off).clamp(0.0, 1.0);
         }
-        let queries: Vec<f32> = (0..20 * dim).map(|_| random.normal()).collect();
+        let mut queries: Vec<f32> = (0..20 * dim).map(|_| random.normal()).collect();
+        // Half of them near a centroid.
+        for query in queries.chunks_mut(dim).step_by(2) {
+            let near = &values.centroids[random.below(clusters) * dim..];
+            for (value, at) in query.iter_mut().zip(near) {
+                *value = at + *value * 0.1;
+            }
+        }
         let weights = [[0.0, 0.0], [0.05, 0.0001]][random.below(2)];
         let request = with!(Request::default(), {
             cost_weight: Some(weights[0]),
@@ -265,11 +276,23 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
         for level in SimdLevel::available() {
             let artifact = Artifact::build(&values).unwrap().with_level(level);
             let options = RouteOptions::resolve(&artifact, &request).unwrap();
-            for query in queries.chunks(dim) {
+            let many = artifact.decide_many(&queries, &options).unwrap();
+            for (query, of_many) in queries.chunks(dim).zip(many) {
                 let decision = artifact.decide(query, &options).unwrap();
+                assert_eq!(decision, of_many);
                 let right = ranking(&values, query, weights);
                 let case = format!("{level:?}, {shape:?}, seed {seed}");
                 assert_eq!(decision.model, right[0].0, "{case}");
+                let reason = if right[0].0 == values.policy.default_model {
+                    Reason::DefaultNoEvidence
+                } else {
+                    Reason::Routed
+                };
+                assert_eq!(decision.reason, reason, "{case}");
+                let near = shares(&values, query)[0].0;
+                assert_eq!(decision.cluster as usize, near, "{case}");
+                let row = &values.success[near * models..][..models];
+                far += usize::from(decision.model as usize == last && row[last] == row[0]);
                 assert_eq!(
                     artifact.rank(&decision, query, &options)[0].model,
                     right[0].0
@@ -294,8 +317,8 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
         }
     }
     assert!(
-        routed > 500 && kept > 500 && ties > 50,
-        "{routed} {kept} {ties}"
+        routed > 500 && kept > 500 && ties > 50 && far > 20,
+        "{routed} {kept} {ties} {far}"
     );
 }
 

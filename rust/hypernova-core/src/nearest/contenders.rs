@@ -39,6 +39,18 @@ pub(crate) struct Contenders {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(crate) fn find(contest: &Contest<'_>, of_slopes: &Intervals) -> Contenders {
+    // Compiled once more for the usual case, in which utility is success and no error counts.
+    if contest.losses.is_none() && contest.guard_z == 0.0 {
+        find_in::<true>(contest, of_slopes)
+    } else {
+        find_in::<false>(contest, of_slopes)
+    }
+}
+
+/// As [`find`]. `PLAIN` says that there are no losses and no guard.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+fn find_in<const PLAIN: bool>(contest: &Contest<'_>, of_slopes: &Intervals) -> Contenders {
     let Contest {
         ref profile,
         unknown,
@@ -55,54 +67,73 @@ pub(crate) fn find(contest: &Contest<'_>, of_slopes: &Intervals) -> Contenders {
         let success = if success < 0.0 { 0.0 } else { success };
         if success > 1.0 { 1.0 } else { success }
     };
-    let (mut low, mut high) = ([0.0; MAX_ROWS], [0.0; MAX_ROWS]);
-    let (mut least, mut most) = ([0.0; MAX_ROWS], [0.0; MAX_ROWS]);
-    for i in 0..MAX_ROWS {
+    // Least and most success, and least and most utility.
+    let bounds_of = |i: usize| {
         let offset = f64::from(offsets[i]);
-        low[i] = limited(profile[i] - unknown + (offset + f64::from(of_slopes.low[i])));
-        high[i] = limited(profile[i] + unknown + (offset + f64::from(of_slopes.high[i])));
-        least[i] = low[i] - by_cost[i] - by_latency[i];
-        most[i] = high[i] - by_cost[i] - by_latency[i];
-    }
+        let low = limited(profile[i] - unknown + (offset + f64::from(of_slopes.low[i])));
+        let high = limited(profile[i] + unknown + (offset + f64::from(of_slopes.high[i])));
+        let utility = |success| {
+            if PLAIN {
+                success
+            } else {
+                success - by_cost[i] - by_latency[i]
+            }
+        };
+        [low, high, utility(low), utility(high)]
+    };
     // Without losses a gain is what the model claims: one within the margin is not proven, however
     // large it is, and so the bound of all is that with the whole margin.
     let weighs = losses.is_some();
-    let bound = |claimed: f64, gain_error: f64| {
+    let bound = |claimed: f64, at: usize| {
+        if PLAIN {
+            return margin;
+        }
         let claimed = if claimed > 0.0 { claimed } else { 0.0 };
         let uncounted = if weighs && claimed < margin {
             claimed
         } else {
             margin
         };
-        uncounted + guard_z * gain_error
+        uncounted + guard_z * gain_error[at]
     };
     // The utility of a model that is surely proven, and of one that may be.
     const NONE: f64 = f64::NEG_INFINITY;
     let (mut proven, mut may_be) = ([NONE; MAX_ROWS], [NONE; MAX_ROWS]);
-    let [default_low, default_high, default_least, default_most] =
-        [low[default], high[default], least[default], most[default]];
+    let [default_low, default_high, default_least, default_most] = bounds_of(default);
     for i in 0..MAX_ROWS {
-        let surely = least[i] - default_most > bound(high[i] - default_low, gain_error[i]);
-        let maybe = most[i] - default_least > bound(low[i] - default_high, gain_error[i]);
+        let [low, high, least, most] = bounds_of(i);
+        let surely = least - default_most > bound(high - default_low, i);
+        let maybe = most - default_least > bound(low - default_high, i);
         let competes = i < models && i != default;
-        proven[i] = if surely && competes { least[i] } else { NONE };
-        may_be[i] = if maybe && competes { most[i] } else { NONE };
+        proven[i] = if surely && competes { least } else { NONE };
+        may_be[i] = if maybe && competes { most } else { NONE };
     }
     let reached = highest(&proven);
-    // Of equal utilities the lower index is first.
-    let above = bits(&may_be, |most| most > reached);
     if reached == NONE {
         return Contenders {
             first: default,
-            rivals: above,
+            rivals: bits(&may_be, |most| most > NONE),
         };
     }
-    let first = bits(&proven, |least| least == reached).trailing_zeros() as usize;
-    let as_high = bits(&may_be, |most| most == reached) & ((1 << first) - 1);
+    // Of equal utilities the lower index is first.
+    let as_high = bits(&may_be, |most| most >= reached);
+    let first = ones(as_high).find(|&i| proven[i] == reached);
+    let first = first.unwrap_or(default); // there is one
+    let precedes = |&i: &usize| i < first || (i > first && may_be[i] > reached);
+    let rivals = ones(as_high).filter(precedes);
     Contenders {
         first,
-        rivals: (above | as_high) & !(1 << first),
+        rivals: rivals.fold(0, |all, i| all | 1 << i),
     }
+}
+
+/// Places of the bits that are set, rising.
+pub(crate) fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+        bits &= bits - 1;
+        Some(at)
+    })
 }
 
 /// Number of values that fill a register.
@@ -118,7 +149,9 @@ fn highest(values: &[f64; MAX_ROWS]) -> f64 {
             highest[i] = if a > b { a } else { b };
         }
     }
-    highest.into_iter().fold(f64::NEG_INFINITY, |a, b| if a > b { a } else { b })
+    highest
+        .into_iter()
+        .fold(f64::NEG_INFINITY, |a, b| if a > b { a } else { b })
 }
 
 /// A bit for each value of which something holds.

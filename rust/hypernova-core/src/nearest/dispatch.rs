@@ -27,7 +27,8 @@ macro_rules! compiled {
     ($module:ident, $features:literal) => {
         mod $module {
             use super::{
-                BoundInputs, CodedQuery, Contenders, Contest, IntervalInputs, Intervals, QueryCodes, blend, bounds, contenders, int8, intervals, scalar,
+                BoundInputs, CodedQuery, Contenders, Contest, IntervalInputs, Intervals,
+                QueryCodes, blend, bounds, contenders, int8, intervals, scalar,
             };
 
             #[target_feature(enable = $features)]
@@ -50,8 +51,8 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn argmin(bounds: &[f32]) -> usize {
-                bounds::argmin(bounds)
+            pub(super) fn lowest(bounds: &[f32]) -> f32 {
+                bounds::lowest(bounds)
             }
 
             #[target_feature(enable = $features)]
@@ -65,10 +66,7 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn find(
-                contest: &Contest<'_>,
-                of_slopes: &Intervals,
-            ) -> Contenders {
+            pub(super) fn find(contest: &Contest<'_>, of_slopes: &Intervals) -> Contenders {
                 contenders::find(contest, of_slopes)
             }
 
@@ -139,9 +137,9 @@ pub(super) fn are_finite(level: SimdLevel, values: &[f32]) -> bool {
     by_level!(level, scalar::are_finite(values))
 }
 
-/// As [`bounds::argmin`].
-pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
-    by_level!(level, bounds::argmin(bounds))
+/// As [`bounds::lowest`].
+pub(super) fn lowest(level: SimdLevel, bounds: &[f32]) -> f32 {
+    by_level!(level, bounds::lowest(bounds))
 }
 
 /// As [`bounds::limit_of_lowest`].

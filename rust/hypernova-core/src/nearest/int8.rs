@@ -146,9 +146,10 @@ pub(super) fn encode_query<const GROUPS: usize>(
     };
     let (scale, inverse) = (max / f32::from(range), f32::from(range) / max);
     // In one pass, so that the chains of additions overlap.
-    let mut residuals = [0.0_f32; LANES];
-    let mut squares = [0.0_f32; LANES];
-    let mut sums = [0_i32; LANES];
+    const WIDTH: usize = 2 * LANES;
+    let mut residuals = [0.0_f32; WIDTH];
+    let mut squares = [0.0_f32; WIDTH];
+    let mut sums = [0_i32; WIDTH];
     let one = |v: f32, residual: &mut f32, square: &mut f32, sum: &mut i32| {
         let k = round_to_i32(v * inverse);
         let r = v - scale * k as f32;
@@ -160,10 +161,10 @@ pub(super) fn encode_query<const GROUPS: usize>(
     // Once for each width, so that the loops write a known type.
     macro_rules! code {
         ($into:expr, $type:ty) => {
-            let (blocks, tail) = query.as_chunks::<LANES>();
-            let (pieces, piece) = $into[..query.len()].as_chunks_mut::<LANES>();
+            let (blocks, tail) = query.as_chunks::<WIDTH>();
+            let (pieces, piece) = $into[..query.len()].as_chunks_mut::<WIDTH>();
             for (block, piece) in blocks.iter().zip(pieces) {
-                for i in 0..LANES {
+                for i in 0..WIDTH {
                     let [residual, square] = [&mut residuals[i], &mut squares[i]];
                     piece[i] = one(block[i], residual, square, &mut sums[i]) as $type;
                 }
@@ -186,9 +187,20 @@ pub(super) fn encode_query<const GROUPS: usize>(
     codes.sum = sums.iter().sum();
     Some(CodedQuery {
         scale,
-        squared: scalar::sum(squares),
-        residual: scalar::sum(residuals),
+        squared: scalar::sum(halved(squares)),
+        residual: scalar::sum(halved(residuals)),
     })
+}
+
+/// Add the second half of the lanes to the first.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+fn halved(lanes: [f32; 2 * LANES]) -> [f32; LANES] {
+    let mut half = [0.0; LANES];
+    for i in 0..LANES {
+        half[i] = lanes[i] + lanes[i + LANES];
+    }
+    half
 }
 
 /// Compute `k . c` for blocks of sixteen rows.

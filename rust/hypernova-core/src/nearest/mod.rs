@@ -31,7 +31,7 @@ mod screen;
 mod search;
 mod top_k;
 
-pub(crate) use contenders::Contest;
+pub(crate) use contenders::{Contest, ones};
 pub(crate) use dispatch::{contenders, known_means, products, products_at, weighted_sums};
 pub(crate) use int8::QUERY_BATCH;
 pub(crate) use intervals::{Intervals, MAX_ROWS};

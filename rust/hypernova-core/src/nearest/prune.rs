@@ -35,6 +35,9 @@ const fn min_rows(level: SimdLevel) -> usize {
     }
 }
 
+/// As [`min_rows`], where queries are coded anyway.
+const MIN_ROWS_CODED: usize = 4;
+
 /// Number of gaps within which all rows are scored, if they are few.
 const WIDER: f32 = 3.0;
 
@@ -105,10 +108,20 @@ pub(super) fn encode_rows(
 
 impl Pruner {
     /// Code `centroids`, rows of `dim` finite values; `None` where pruning does not pay or could
-    /// overflow.
-    pub(crate) fn new(level: SimdLevel, centroids: &[f32], dim: usize) -> Option<Self> {
+    /// overflow. `is_coded` says that queries are coded anyway.
+    pub(crate) fn new(
+        level: SimdLevel,
+        centroids: &[f32],
+        dim: usize,
+        is_coded: bool,
+    ) -> Option<Self> {
         let rows = centroids.len() / dim;
-        if rows < min_rows(level) || dim > MAX_DIM {
+        let min_rows = if is_coded {
+            MIN_ROWS_CODED
+        } else {
+            min_rows(level)
+        };
+        if rows < min_rows || dim > MAX_DIM {
             return None;
         }
         let mut this = Self {
@@ -300,7 +313,10 @@ impl Pruner {
     /// Offer the nearest of at most [`BLOCK`] rows and all others whose distance is larger by at most
     /// `gap`, or by more if they are not more for it; or the `count` nearest if those are as many.
     /// Returns a distance up to which all rows were offered, infinite in the last case.
-    #[expect(clippy::too_many_arguments, reason = "those of a search, and its products")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of a search, and its products"
+    )]
     pub(super) fn near(
         &self,
         level: SimdLevel,
@@ -421,9 +437,10 @@ impl Bounds {
         &self.values[..self.count.next_multiple_of(ROWS)]
     }
 
-    /// Place of the lowest bound, as [`super::bounds::argmin`].
+    /// Place of the lowest bound; any place if one is NaN.
     fn argmin(&self, level: SimdLevel) -> usize {
-        dispatch::argmin(level, self.values())
+        let lowest = dispatch::lowest(level, self.values());
+        self.left(level, lowest).places().next().unwrap_or(0)
     }
 
     /// The rows that a threshold does not rule out.
@@ -519,7 +536,7 @@ mod tests {
     /// Fails unless the pruned search of every level gives the answers of the definition.
     fn agree(centroids: &[f32], queries: &[Vec<f32>], dim: usize) {
         for level in levels() {
-            let Some(pruner) = Pruner::new(level, centroids, dim) else {
+            let Some(pruner) = Pruner::new(level, centroids, dim, false) else {
                 assert!(centroids.len() / dim < min_rows(level) || dim > MAX_DIM);
                 continue;
             };
@@ -615,7 +632,7 @@ mod tests {
             .map(|i| centroids[123 * dim + i] + draw())
             .collect();
         for level in levels() {
-            let pruner = Pruner::new(level, &centroids, dim).unwrap();
+            let pruner = Pruner::new(level, &centroids, dim, false).unwrap();
             let collector = Counted(Top1::new(), 0);
             let collector = pruner.search(level, &query, &centroids, collector, 1);
             assert_eq!(
@@ -651,7 +668,7 @@ mod tests {
             let values: Vec<f32> = (0..((rows + 1) * dim) as u64).map(any_finite).collect();
             let (query, centroids) = values.split_at(dim);
             for level in levels() {
-                if let Some(pruner) = Pruner::new(level, centroids, dim) {
+                if let Some(pruner) = Pruner::new(level, centroids, dim, false) {
                     let found = pruner.nearest(level, query, centroids);
                     prop_assert_eq!(found, nearest(SimdLevel::Scalar, query, centroids));
                 }
