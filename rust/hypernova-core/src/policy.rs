@@ -545,14 +545,13 @@ fn settle_contest(
         unknown = by_bounds.rivals | 1 << by_bounds.first | 1 << contest.default;
         found = Some(by_bounds).filter(|found| found.rivals == 0);
     }
-    let found = match found {
-        Some(found) => found,
-        None => {
-            if !blend.multiply(unknown, &mut near.intervals) {
-                return None;
-            }
-            contenders(level, contest, &near.intervals)
+    let found = if let Some(found) = found {
+        found
+    } else {
+        if !blend.multiply(unknown, &mut near.intervals) {
+            return None;
         }
+        contenders(level, contest, &near.intervals)
     };
     let reason = if found.first == contest.default {
         Reason::DefaultNoEvidence

@@ -322,6 +322,56 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
     );
 }
 
+/// Two models that are equal but in clusters too far away to be searched for at first.
+#[test]
+fn far_clusters_decide_where_near_ones_leave_two_models_equal() {
+    let (clusters, dim, models) = (40, 32, 14);
+    let last = models - 1;
+    for bits in 4_u8..48 {
+        for (seed, off) in [(0, 0.0625), (1, -0.0625)] {
+            let mut values = values(clusters as u32, dim as u32, models as u32, seed);
+            // The shares of clusters 1 to 4 are 2 to the power of -bits.
+            let far = (f32::from(bits) * 2.0 * std::f32::consts::LN_2).sqrt();
+            for (c, centroid) in values.centroids.chunks_mut(dim).enumerate() {
+                centroid.fill(0.5);
+                centroid[c % dim] += match c {
+                    0 => 0.0,
+                    1..5 => far,
+                    _ => 100.0,
+                };
+            }
+            values.blending = Some(Blending {
+                sharpness: 1.0,
+                nearest: 8,
+            });
+            values.correction = Some(LinearCorrection {
+                offsets: vec![0.0; models],
+                slopes: vec![0.001; models * dim],
+            });
+            values.policy = with!(neutral_policy(), { default_model: 5 });
+            for (c, row) in values.success.chunks_mut(models).enumerate() {
+                row.fill(0.25);
+                (row[0], row[last]) = (0.5, 0.5);
+                if c == 1 {
+                    row[last] += off;
+                }
+            }
+            let query = vec![0.5; dim];
+            let right = if off > 0.0 { last } else { 0 } as u32;
+            assert_eq!(ranking(&values, &query, [0.0; 2])[0].0, right);
+            for level in SimdLevel::available() {
+                let artifact = Artifact::build(&values).unwrap().with_level(level);
+                let options = RouteOptions::defaults(&artifact);
+                let decision = artifact.decide(&query, &options).unwrap();
+                assert_eq!(decision.model, right, "{level:?}, {bits}, {off}");
+                assert_eq!(decision.reason, Reason::Routed);
+                let many = artifact.decide_many(&query.repeat(5), &options).unwrap();
+                assert_eq!(many, [decision; 5], "{level:?}, {bits}, {off}");
+            }
+        }
+    }
+}
+
 /// Values whose one cluster is a group of others; the whole table stays in the last row.
 fn as_cluster(values: &ArtifactValues, group: usize) -> ArtifactValues {
     /// The row of the group and the last one of the clusters.

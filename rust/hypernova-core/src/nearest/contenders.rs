@@ -9,6 +9,11 @@
 
 use super::intervals::{Intervals, MAX_ROWS};
 
+/// Utility that stands for none.
+const NONE: f64 = f64::NEG_INFINITY;
+/// Number of values that fill a register.
+const LANES: usize = 8;
+
 /// What the rule goes by, for the first models: estimates, and what it adds to them.
 pub(crate) struct Contest<'a> {
     /// Success by the profiles.
@@ -97,7 +102,6 @@ fn find_in<const PLAIN: bool>(contest: &Contest<'_>, of_slopes: &Intervals) -> C
         uncounted + guard_z * gain_error[at]
     };
     // The utility of a model that is surely proven, and of one that may be.
-    const NONE: f64 = f64::NEG_INFINITY;
     let (mut proven, mut may_be) = ([NONE; MAX_ROWS], [NONE; MAX_ROWS]);
     let [default_low, default_high, default_least, default_most] = bounds_of(default);
     for i in 0..MAX_ROWS {
@@ -117,7 +121,7 @@ fn find_in<const PLAIN: bool>(contest: &Contest<'_>, of_slopes: &Intervals) -> C
     }
     // Of equal utilities the lower index is first.
     let as_high = bits(&may_be, |most| most >= reached);
-    let first = ones(as_high).find(|&i| proven[i] == reached);
+    let first = ones(as_high).find(|&i| proven[i] >= reached);
     let first = first.unwrap_or(default); // there is one
     let precedes = |&i: &usize| i < first || (i > first && may_be[i] > reached);
     let rivals = ones(as_high).filter(precedes);
@@ -136,13 +140,10 @@ pub(crate) fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Number of values that fill a register.
-const LANES: usize = 8;
-
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 fn highest(values: &[f64; MAX_ROWS]) -> f64 {
-    let mut highest = [f64::NEG_INFINITY; LANES];
+    let mut highest = [NONE; LANES];
     for block in values.as_chunks::<LANES>().0 {
         for i in 0..LANES {
             let (a, b) = (block[i], highest[i]);
@@ -151,7 +152,7 @@ fn highest(values: &[f64; MAX_ROWS]) -> f64 {
     }
     highest
         .into_iter()
-        .fold(f64::NEG_INFINITY, |a, b| if a > b { a } else { b })
+        .fold(NONE, |a, b| if a > b { a } else { b })
 }
 
 /// A bit for each value of which something holds.

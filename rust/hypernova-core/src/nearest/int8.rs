@@ -15,6 +15,9 @@ pub(crate) const QUERY_BATCH: usize = 4;
 /// Range of the largest absolute value of a query that can be coded.
 const QUERY_RANGE: std::ops::Range<f32> = 1e-15..1e15;
 
+/// Number of values that are taken at a time: chains of operations on each of two registers overlap.
+const WIDTH: usize = 2 * LANES;
+
 /// Added to a value below `2^22`, this rounds it to an integer in the last bits.
 const ROUNDER: f32 = 12_582_912.0;
 
@@ -34,8 +37,6 @@ fn round_to_i32(value: f32) -> i32 {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 fn max_abs(row: &[f32]) -> f32 {
-    // Four chains of comparisons overlap.
-    const WIDTH: usize = 4 * LANES;
     let (blocks, rest) = row.as_chunks::<WIDTH>();
     let mut max = [0.0_f32; WIDTH];
     let larger = |v: f32, max: f32| if v > max { v } else { max };
@@ -47,13 +48,7 @@ fn max_abs(row: &[f32]) -> f32 {
     for (max, v) in max.iter_mut().zip(rest) {
         *max = larger(v.abs(), *max);
     }
-    let mut all = [0.0; LANES];
-    for chain in max.as_chunks::<LANES>().0 {
-        for i in 0..LANES {
-            all[i] = larger(chain[i], all[i]);
-        }
-    }
-    reduce(all, larger)
+    reduce(halved(max, larger), larger)
 }
 
 /// Code a row, each code plus 128, and return its scale, its squared length, and the squared
@@ -146,7 +141,6 @@ pub(super) fn encode_query<const GROUPS: usize>(
     };
     let (scale, inverse) = (max / f32::from(range), f32::from(range) / max);
     // In one pass, so that the chains of additions overlap.
-    const WIDTH: usize = 2 * LANES;
     let mut residuals = [0.0_f32; WIDTH];
     let mut squares = [0.0_f32; WIDTH];
     let mut sums = [0_i32; WIDTH];
@@ -187,18 +181,18 @@ pub(super) fn encode_query<const GROUPS: usize>(
     codes.sum = sums.iter().sum();
     Some(CodedQuery {
         scale,
-        squared: scalar::sum(halved(squares)),
-        residual: scalar::sum(halved(residuals)),
+        squared: scalar::sum(halved(squares, |a, b| a + b)),
+        residual: scalar::sum(halved(residuals, |a, b| a + b)),
     })
 }
 
-/// Add the second half of the lanes to the first.
+/// Join the two halves of the lanes.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
-fn halved(lanes: [f32; 2 * LANES]) -> [f32; LANES] {
+fn halved(lanes: [f32; WIDTH], of: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
     let mut half = [0.0; LANES];
     for i in 0..LANES {
-        half[i] = lanes[i] + lanes[i + LANES];
+        half[i] = of(lanes[i], lanes[i + LANES]);
     }
     half
 }

@@ -46,10 +46,9 @@ pub(super) struct IntervalInputs<'a> {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 pub(super) fn intervals_of(inputs: IntervalInputs<'_>, dots: &[i32], intervals: &mut Intervals) {
-    let dots = &dots[..MAX_ROWS];
     let whole = 1.0 + inputs.slack;
-    for i in 0..MAX_ROWS {
-        let product = (inputs.scale * inputs.scales[i]) * dots[i] as f32;
+    for (i, &dot) in dots.iter().enumerate().take(MAX_ROWS) {
+        let product = (inputs.scale * inputs.scales[i]) * dot as f32;
         let own = inputs.residual * inputs.lengths[i] + inputs.length * inputs.residuals[i];
         let rounding = inputs.slack * (inputs.length * inputs.lengths[i]);
         let off = own * whole + rounding + TINY;
