@@ -204,6 +204,26 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
 }
 
+/// Give the last model all values of the first.
+fn twin(values: &mut ArtifactValues) {
+    let (models, dim) = (values.models.len(), values.dim as usize);
+    let tables = [
+        &mut values.success,
+        &mut values.gain_error,
+        &mut values.cost,
+        &mut values.latency,
+    ];
+    for table in tables {
+        for row in table.chunks_mut(models) {
+            row[models - 1] = row[0];
+        }
+    }
+    if let Some(own) = &mut values.correction {
+        own.offsets[models - 1] = own.offsets[0];
+        own.slopes.copy_within(..dim, (models - 1) * dim);
+    }
+}
+
 /// Enough models for corrections to be screened, with successes so close that few are ruled out, and
 /// models that are equal but for their indices, or but for one cluster: that it is far away, and has
 /// next to no share, must not hide it.
@@ -238,24 +258,8 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
         values.policy.margin = [0.0, 0.01 * f64::from(close)][random.below(2)];
         let last = models - 1;
         if random.below(3) > 0 {
-            // The last model is the first again, and perhaps better or worse in one cluster.
-            let tables = [
-                &mut values.success,
-                &mut values.gain_error,
-                &mut values.cost,
-            ];
-            for table in tables {
-                for row in table.chunks_mut(models) {
-                    row[last] = row[0];
-                }
-            }
-            for row in values.latency.chunks_mut(models) {
-                row[last] = row[0];
-            }
-            if let Some(own) = &mut values.correction {
-                own.offsets[last] = own.offsets[0];
-                own.slopes.copy_within(..dim, last * dim);
-            }
+            twin(&mut values);
+            // Perhaps better or worse in one cluster.
             let off = [0.0, 0.01, -0.01][random.below(3)] * close;
             let success = &mut values.success[random.below(clusters) * models + last];
             *success = (*success + off).clamp(0.0, 1.0);
@@ -326,15 +330,15 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
 #[test]
 fn far_clusters_decide_where_near_ones_leave_two_models_equal() {
     let (clusters, dim, models) = (40, 32, 14);
-    let last = models - 1;
+    let last = models as usize - 1;
     for bits in 4_u8..48 {
         for (seed, off) in [(0, 0.0625), (1, -0.0625)] {
-            let mut values = values(clusters as u32, dim as u32, models as u32, seed);
+            let mut values = values(clusters, dim, models, seed);
             // The shares of clusters 1 to 4 are 2 to the power of -bits.
             let far = (f32::from(bits) * 2.0 * std::f32::consts::LN_2).sqrt();
-            for (c, centroid) in values.centroids.chunks_mut(dim).enumerate() {
+            for (c, centroid) in values.centroids.chunks_mut(dim as usize).enumerate() {
                 centroid.fill(0.5);
-                centroid[c % dim] += match c {
+                centroid[c % 32] += match c {
                     0 => 0.0,
                     1..5 => far,
                     _ => 100.0,
@@ -345,19 +349,19 @@ fn far_clusters_decide_where_near_ones_leave_two_models_equal() {
                 nearest: 8,
             });
             values.correction = Some(LinearCorrection {
-                offsets: vec![0.0; models],
-                slopes: vec![0.001; models * dim],
+                offsets: vec![0.0; models as usize],
+                slopes: vec![0.001; (models * dim) as usize],
             });
             values.policy = with!(neutral_policy(), { default_model: 5 });
-            for (c, row) in values.success.chunks_mut(models).enumerate() {
+            for (c, row) in values.success.chunks_mut(models as usize).enumerate() {
                 row.fill(0.25);
                 (row[0], row[last]) = (0.5, 0.5);
                 if c == 1 {
                     row[last] += off;
                 }
             }
-            let query = vec![0.5; dim];
-            let right = if off > 0.0 { last } else { 0 } as u32;
+            let query = vec![0.5; dim as usize];
+            let right = if off > 0.0 { models - 1 } else { 0 };
             assert_eq!(ranking(&values, &query, [0.0; 2])[0].0, right);
             for level in SimdLevel::available() {
                 let artifact = Artifact::build(&values).unwrap().with_level(level);
