@@ -85,20 +85,6 @@ fn novelty_among(quantiles: &[f32], distance: f32) -> f32 {
     (((i - 1) as f64 + part) / (quantiles.len() - 1) as f64) as f32
 }
 
-/// What one search found for four vectors.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack, for the time of four decisions"
-)]
-enum Batch {
-    /// The nearest centroid of each.
-    Nearest([Nearest; QUERY_BATCH]),
-    /// The clusters that are blended for each.
-    Near([Near; QUERY_BATCH]),
-    /// Fewer vectors, or one by one is needed or not slower.
-    None,
-}
-
 impl Artifact {
     /// Choose a model for one vector. Allocates nothing unless it fails.
     ///
@@ -438,22 +424,18 @@ impl Artifact {
             });
         }
         for some in matrix.chunks(QUERY_BATCH * self.dim()) {
-            let mut found = self.search_batch(some, options);
+            if self.decide_four_near(some, options, facts, decided)? {
+                continue;
+            }
+            let found = self.search_batch(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let at = decided.len();
                 let facts = facts.map_or(options.facts, |facts| facts[at]);
-                let one = match &mut found {
-                    Batch::Nearest(four) => {
-                        self.decide_from_nearest(at, vector, four[i], None, options, facts)
+                let one = match found {
+                    Some(found) => {
+                        self.decide_from_nearest(at, vector, found[i], None, options, facts)
                     }
-                    Batch::Near(four) => {
-                        let near = &mut four[i];
-                        let nearest = near.top_k.as_slice()[0];
-                        // The profile of a group is not blended with others.
-                        let near = Some(near).filter(|_| !facts.names_group());
-                        self.decide_from_nearest(at, vector, nearest, near, options, facts)
-                    }
-                    Batch::None => self.decide_at(at, vector, options, facts),
+                    None => self.decide_at(at, vector, options, facts),
                 };
                 decided.push(one.map_err(|e| e.at_row(at))?);
             }
@@ -461,22 +443,39 @@ impl Artifact {
         Ok(())
     }
 
-    /// Search for four vectors at once.
-    fn search_batch(&self, vectors: &[f32], options: &RouteOptions) -> Batch {
-        if vectors.len() != QUERY_BATCH * self.dim() {
-            return Batch::None;
+    /// Decide for four vectors with one search where estimates are blended or corrected; false for
+    /// fewer vectors, or where one by one is needed or not slower. `facts` are those of all rows.
+    fn decide_four_near(
+        &self,
+        vectors: &[f32],
+        options: &RouteOptions,
+        facts: Option<&[PromptFacts]>,
+        decided: &mut Vec<Decision>,
+    ) -> Result<bool, Error> {
+        if vectors.len() != QUERY_BATCH * self.dim() || !self.blends_or_corrects() {
+            return Ok(false);
         }
-        if self.blends_or_corrects() {
-            let mut found = [(); QUERY_BATCH].map(|()| Near::new(self.n_blended()));
-            if self.blend_search(options).four(vectors, &mut found) {
-                return Batch::Near(found);
-            }
-            return Batch::None;
+        let mut four = [(); QUERY_BATCH].map(|()| Near::new(self.n_blended()));
+        if !self.blend_search(options).four(vectors, &mut four) {
+            return Ok(false);
         }
-        if check_finite(self.level(), vectors).is_err() {
-            return Batch::None;
+        for (vector, near) in vectors.chunks_exact(self.dim()).zip(&mut four) {
+            let at = decided.len();
+            let facts = facts.map_or(options.facts, |facts| facts[at]);
+            let nearest = near.top_k.as_slice()[0];
+            // The profile of a group is not blended with others.
+            let near = Some(near).filter(|_| !facts.names_group());
+            let one = self.decide_from_nearest(at, vector, nearest, near, options, facts);
+            decided.push(one.map_err(|e| e.at_row(at))?);
         }
-        self.nearest_batch(vectors)
-            .map_or(Batch::None, Batch::Nearest)
+        Ok(true)
+    }
+
+    /// Find the nearest centroid of each of four vectors at once; `None` for fewer vectors, or where
+    /// a single search is needed or not slower.
+    fn search_batch(&self, vectors: &[f32]) -> Option<[Nearest; QUERY_BATCH]> {
+        let four = vectors.len() == QUERY_BATCH * self.dim() && !self.blends_or_corrects();
+        (four && check_finite(self.level(), vectors).is_ok())
+            .then(|| self.nearest_batch(vectors))?
     }
 }
