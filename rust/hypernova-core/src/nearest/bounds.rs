@@ -50,11 +50,20 @@ fn lane_minima(bounds: &[f32]) -> [f32; LANES] {
     lowest
 }
 
-/// The smallest bound; any of them if one is NaN.
+/// Position of the smallest bound; any position if one is NaN.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn lowest(bounds: &[f32]) -> f32 {
-    reduce(lane_minima(bounds), |a, b| if a < b { a } else { b })
+pub(super) fn argmin(bounds: &[f32]) -> usize {
+    let lowest = reduce(lane_minima(bounds), |a, b| if a < b { a } else { b });
+    // By blocks: a search value by value takes longer than all other steps.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "without an early exit it vectorises"
+    )]
+    let holds = |block: &[f32]| block.iter().fold(false, |any, &b| any | (b <= lowest));
+    let block = bounds.chunks(LANES).position(holds).unwrap_or(0) * LANES;
+    let within = bounds[block..].iter().position(|&b| b <= lowest);
+    block + within.unwrap_or(0)
 }
 
 /// A limit that is not below the smallest `count` of at least as many bounds, and close to the

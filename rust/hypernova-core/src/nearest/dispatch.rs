@@ -51,8 +51,8 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn lowest(bounds: &[f32]) -> f32 {
-                bounds::lowest(bounds)
+            pub(super) fn argmin(bounds: &[f32]) -> usize {
+                bounds::argmin(bounds)
             }
 
             #[target_feature(enable = $features)]
@@ -137,9 +137,9 @@ pub(super) fn are_finite(level: SimdLevel, values: &[f32]) -> bool {
     by_level!(level, scalar::are_finite(values))
 }
 
-/// As [`bounds::lowest`].
-pub(super) fn lowest(level: SimdLevel, bounds: &[f32]) -> f32 {
-    by_level!(level, bounds::lowest(bounds))
+/// As [`bounds::argmin`].
+pub(super) fn argmin(level: SimdLevel, bounds: &[f32]) -> usize {
+    by_level!(level, bounds::argmin(bounds))
 }
 
 /// As [`bounds::limit_of_lowest`].

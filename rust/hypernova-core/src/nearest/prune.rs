@@ -395,6 +395,7 @@ impl Pruner {
     }
 
     /// Compute the bounds of a block that starts at a row.
+    #[inline]
     fn bounds(
         &self,
         level: SimdLevel,
@@ -439,11 +440,11 @@ impl Bounds {
 
     /// Place of the lowest bound; any place if one is NaN.
     fn argmin(&self, level: SimdLevel) -> usize {
-        let lowest = dispatch::lowest(level, self.values());
-        self.left(level, lowest).places().next().unwrap_or(0)
+        dispatch::argmin(level, self.values())
     }
 
     /// The rows that a threshold does not rule out.
+    #[inline]
     fn left(&self, level: SimdLevel, threshold: f32) -> Left {
         Left(dispatch::not_above(level, self.values(), threshold)).below(self.count)
     }
