@@ -327,7 +327,8 @@ impl Pruner {
         count: usize,
         top_k: &mut TopK,
     ) -> f32 {
-        let bounds = self.bounds(level, query, 0, dots);
+        let mut bounds = Bounds::new(0, self.rows());
+        self.fill(level, query, dots, &mut bounds);
         let at = bounds.argmin(level);
         dispatch::score_rows(level, query.values, centroids, &[at as u32], top_k);
         let nearest = top_k.as_slice()[0].squared;
@@ -367,7 +368,8 @@ impl Pruner {
         collector: &mut K,
         count: usize,
     ) {
-        let bounds = self.bounds(level, query, start, dots);
+        let mut bounds = Bounds::new(start, self.rows());
+        self.fill(level, query, dots, &mut bounds);
         let distance = collector.worst();
         if distance < f32::INFINITY {
             let left = bounds.left(level, query.threshold(distance));
@@ -394,21 +396,9 @@ impl Pruner {
         }
     }
 
-    /// Compute the bounds of a block that starts at a row.
-    #[inline]
-    fn bounds(
-        &self,
-        level: SimdLevel,
-        query: &Query<'_>,
-        start: usize,
-        dots: &[[i32; ROWS]],
-    ) -> Bounds {
-        let rows = start..self.scales.len().min(start + BLOCK);
-        let mut bounds = Bounds {
-            start,
-            count: rows.len(),
-            values: [f32::INFINITY; BLOCK],
-        };
+    /// Compute the bounds of a block.
+    fn fill(&self, level: SimdLevel, query: &Query<'_>, dots: &[[i32; ROWS]], bounds: &mut Bounds) {
+        let rows = bounds.start..bounds.start + bounds.count;
         let inputs = BoundInputs {
             scales: &self.scales[rows.clone()],
             norms: &self.norms[rows.clone()],
@@ -418,7 +408,6 @@ impl Pruner {
         };
         let values = &mut bounds.values[..bounds.count];
         dispatch::lower_bounds(level, inputs, dots.as_flattened(), values);
-        bounds
     }
 }
 
@@ -433,6 +422,15 @@ struct Bounds {
 }
 
 impl Bounds {
+    /// Those of a block that starts at a row, one of `rows`, before they are computed.
+    fn new(start: usize, rows: usize) -> Self {
+        Self {
+            start,
+            count: rows.min(start + BLOCK) - start,
+            values: [f32::INFINITY; BLOCK],
+        }
+    }
+
     /// The values, filled up to whole sixteens.
     fn values(&self) -> &[f32] {
         &self.values[..self.count.next_multiple_of(ROWS)]
