@@ -11,9 +11,7 @@ use std::sync::atomic::AtomicU32;
 use crate::error::Error;
 use crate::file::{self, Mmap, Storage};
 use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
-use crate::nearest::{
-    self, Intervals, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK, nearest_k_screened,
-};
+use crate::nearest::{self, NearSearch, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK};
 
 #[cfg(target_endian = "big")]
 compile_error!("the sections of an artifact are read in place and are little-endian");
@@ -188,10 +186,11 @@ impl Artifact {
             groups_by_name: Box::default(),
             sha256: OnceLock::new(),
         };
-        this.pruner = Pruner::new(level, this.centroids(), this.dim());
         this.screen = this
             .slopes()
             .and_then(|slopes| Screen::new(level, slopes, this.dim()));
+        let is_coded = this.screen.is_some();
+        this.pruner = Pruner::new(level, this.centroids(), this.dim(), is_coded);
         this.default_choices = (0..=this.n_clusters()).map(|_| AtomicU32::new(0)).collect();
         let mut models_by_name: Box<[u32]> = (0..this.n_models() as u32).collect();
         models_by_name.sort_unstable_by_key(|&m| this.name_bytes(m));
@@ -225,18 +224,17 @@ impl Artifact {
         }
     }
 
-    /// As [`Self::nearest_k`], with the intervals of the dot products of the vector and the slopes,
-    /// where they are screened.
-    pub(crate) fn nearest_k_and_intervals(
-        &self,
-        vector: &[f32],
-        count: usize,
-    ) -> (TopK, Option<Intervals>) {
-        let Some(screen) = &self.screen else {
-            return (self.nearest_k(vector, count), None);
-        };
-        let (centroids, pruner) = (self.centroids(), self.pruner.as_ref());
-        nearest_k_screened(self.level, vector, centroids, count, pruner, screen)
+    /// A search for the `count` nearest centroids that may leave out those that are farther than the
+    /// nearest by a squared distance of more than `gap`, with bounds of the corrections.
+    pub(crate) fn near_search(&self, count: usize, gap: f32) -> NearSearch<'_> {
+        NearSearch {
+            level: self.level,
+            centroids: self.centroids(),
+            pruner: self.pruner.as_ref(),
+            screen: self.screen.as_ref(),
+            count,
+            gap,
+        }
     }
 
     /// Search with the kernels of another SIMD level. All levels give the same answers.

@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 use crate::artifact::Artifact;
 use crate::error::Error;
 use crate::estimate::{BlendedEstimates, RowEstimates};
-use crate::nearest::{Intervals, Nearest, QUERY_BATCH, TopK, check_finite};
+use crate::nearest::{Near, NearSearch, Nearest, QUERY_BATCH, TopK, check_finite};
 use crate::options::{Group, OnNovel, PromptFacts, PromptLength, RouteOptions};
 use crate::policy::{
-    Choice, RankingEntry, Reason, choose, no_candidate, rank, rank_without_vector,
+    Choice, RankingEntry, Reason, choose, goes_by_success, no_candidate, rank, rank_without_vector,
+    settle,
 };
 use crate::profile::Groups;
 
@@ -125,15 +126,25 @@ impl Artifact {
                 found: vector.len(),
             });
         }
-        check_finite(self.level(), vector)?;
         // The profile of a group is not blended with others.
-        let blends = !matches!(facts.group, Group::Known(_)) && self.blends_or_corrects();
-        if blends {
-            let found = self.nearest_k_and_intervals(vector, self.n_blended());
-            let nearest = found.0.as_slice()[0];
-            return self.decide_from_nearest(at, vector, nearest, Some(&found), options, facts);
+        if self.blends_or_corrects() && !facts.names_group() {
+            let mut near = Near::new(self.n_blended());
+            self.blend_search(options).one(vector, &mut near)?;
+            let nearest = near.top_k.as_slice()[0];
+            return self.decide_from_nearest(at, vector, nearest, Some(&mut near), options, facts);
         }
+        check_finite(self.level(), vector)?;
         self.decide_from_nearest(at, vector, self.nearest(vector), None, options, facts)
+    }
+
+    /// The search for the clusters that are blended.
+    fn blend_search(&self, options: &RouteOptions) -> NearSearch<'_> {
+        let gap = if goes_by_success(self, options) {
+            BlendedEstimates::gap(self)
+        } else {
+            f32::INFINITY
+        };
+        self.near_search(self.n_blended(), gap)
     }
 
     /// Decide for a vector, given its nearest centroid, and the nearest ones where estimates are
@@ -143,7 +154,7 @@ impl Artifact {
         at: usize,
         vector: &[f32],
         found: Nearest,
-        blended: Option<&(TopK, Option<Intervals>)>,
+        near: Option<&mut Near>,
         options: &RouteOptions,
         facts: PromptFacts,
     ) -> Result<Decision, Error> {
@@ -165,16 +176,12 @@ impl Artifact {
             });
         }
         let length = facts.length;
-        let chosen = match (group, blended) {
+        let chosen = match (group, near) {
             (Some((groups, group)), _) => {
                 let row = RowEstimates::of_group(self, &groups, group as usize, vector);
                 choose(self, &row, novel, options, length, at)
             }
-            (None, Some((top_k, intervals))) if !novel => {
-                let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
-                let blend = blend.screened(intervals.as_ref());
-                choose(self, &blend, novel, options, length, at)
-            }
+            (None, Some(near)) if !novel => self.choose_blended(vector, near, options, length, at),
             _ => self.choose_in_row(row as usize, novel, options, length, at),
         };
         let chosen = chosen.map_err(|e| e.in_cluster(found.index))?;
@@ -188,6 +195,27 @@ impl Artifact {
             propensity: chosen.propensity,
             facts,
         })
+    }
+
+    /// Apply the rule to the blend of the clusters that are near.
+    fn choose_blended(
+        &self,
+        vector: &[f32],
+        near: &mut Near,
+        options: &RouteOptions,
+        length: PromptLength,
+        at: usize,
+    ) -> Result<Choice, Error> {
+        let blend = BlendedEstimates::new(self, near.top_k.as_slice(), vector);
+        if let Some(choice) = settle(self, &blend, near, options, length) {
+            return Ok(choice);
+        }
+        if near.missing == 0 {
+            return choose(self, &blend, false, options, length, at);
+        }
+        let top_k = self.blended_clusters(vector);
+        let blend = BlendedEstimates::new(self, top_k.as_slice(), vector);
+        choose(self, &blend, false, options, length, at)
     }
 
     /// The profiles of the groups, and the index of the one that the caller named, if the artifact
@@ -396,6 +424,9 @@ impl Artifact {
             });
         }
         for some in matrix.chunks(QUERY_BATCH * self.dim()) {
+            if self.decide_four_near(some, options, facts, decided)? {
+                continue;
+            }
             let found = self.search_batch(some);
             for (i, vector) in some.chunks_exact(self.dim()).enumerate() {
                 let at = decided.len();
@@ -410,6 +441,34 @@ impl Artifact {
             }
         }
         Ok(())
+    }
+
+    /// Decide for four vectors with one search where estimates are blended or corrected; false for
+    /// fewer vectors, or where one by one is needed or not slower. `facts` are those of all rows.
+    fn decide_four_near(
+        &self,
+        vectors: &[f32],
+        options: &RouteOptions,
+        facts: Option<&[PromptFacts]>,
+        decided: &mut Vec<Decision>,
+    ) -> Result<bool, Error> {
+        if vectors.len() != QUERY_BATCH * self.dim() || !self.blends_or_corrects() {
+            return Ok(false);
+        }
+        let mut four = [(); QUERY_BATCH].map(|()| Near::new(self.n_blended()));
+        if !self.blend_search(options).four(vectors, &mut four) {
+            return Ok(false);
+        }
+        for (vector, near) in vectors.chunks_exact(self.dim()).zip(&mut four) {
+            let at = decided.len();
+            let facts = facts.map_or(options.facts, |facts| facts[at]);
+            let nearest = near.top_k.as_slice()[0];
+            // The profile of a group is not blended with others.
+            let near = Some(near).filter(|_| !facts.names_group());
+            let one = self.decide_from_nearest(at, vector, nearest, near, options, facts);
+            decided.push(one.map_err(|e| e.at_row(at))?);
+        }
+        Ok(true)
     }
 
     /// Find the nearest centroid of each of four vectors at once; `None` for fewer vectors, or where

@@ -5,8 +5,8 @@
 
 use crate::artifact::Artifact;
 use crate::nearest::{
-    Contest, Intervals, MAX_TOP_K, Nearest, SimdLevel, contenders, known_means, products,
-    products_at, weighted_sums,
+    Intervals, MAX_TOP_K, Near, Nearest, SimdLevel, known_means, ones, products, products_at,
+    weighted_sums,
 };
 use crate::profile::{Groups, Profile};
 
@@ -21,15 +21,6 @@ const _: () = assert!(PIECE == crate::nearest::MAX_ROWS);
 pub(crate) trait Estimates {
     /// Success estimates: profile and linear correction, 0 to 1.
     fn successes(&self, from: usize, into: &mut [f64]);
-    /// As [`Self::successes`] from 0 on, of the contenders and the default model alone, which are
-    /// returned, a bit for each; `None` if it is not faster. Other places of `into` mean nothing.
-    fn successes_of_contenders(
-        &self,
-        _contest: &Contest<'_>,
-        _into: &mut [f64; PIECE],
-    ) -> Option<u32> {
-        None
-    }
     /// Standard errors of the paired gains over the default model.
     fn gain_errors(&self, from: usize, into: &mut [f64]);
     /// Expected costs of a task in USD; NaN where unknown.
@@ -180,9 +171,14 @@ pub(crate) struct BlendedEstimates<'a> {
     shares: [(usize, f64); MAX_TOP_K],
     clusters: usize,
     correction: Option<Correction<'a>>,
-    /// Bounds of the dot products of the correction, where it is screened.
-    intervals: Option<&'a Intervals>,
 }
+
+/// Squared distance, times the sharpness, behind the nearest cluster from which on a cluster is left
+/// out at first: its weight is `2^-17`, and most decisions are the same without it.
+const GAP: f64 = 2.0 * 17.0 * std::f64::consts::LN_2;
+
+/// Bound of the rounding errors of two blends of at most sixteen values from 0 to 1.
+const ROUNDING: f64 = 1e-12;
 
 /// The linear correction at one vector.
 struct Correction<'a> {
@@ -236,9 +232,7 @@ impl Correction<'_> {
 impl<'a> BlendedEstimates<'a> {
     /// Blend the `nearest` clusters, which are sorted by distance.
     pub(crate) fn new(artifact: &'a Artifact, nearest: &[Nearest], vector: &'a [f32]) -> Self {
-        let sharpness = artifact
-            .blending()
-            .map_or(0.0, |blending| blending.sharpness);
+        let sharpness = sharpness(artifact);
         let mut shares = [(0, 0.0); MAX_TOP_K];
         let mut sum = 0.0;
         for (share, cluster) in shares.iter_mut().zip(nearest) {
@@ -261,13 +255,62 @@ impl<'a> BlendedEstimates<'a> {
                 offsets,
                 slopes,
             }),
-            intervals: None,
         }
     }
 
-    /// Screen corrections by bounds of their dot products.
-    pub(crate) fn screened(self, intervals: Option<&'a Intervals>) -> Self {
-        Self { intervals, ..self }
+    /// The squared distance behind the nearest cluster from which on clusters are left out at first.
+    pub(crate) fn gap(artifact: &Artifact) -> f32 {
+        artifact
+            .blending()
+            .map_or(0.0, |blending| (GAP / blending.sharpness) as f32)
+    }
+
+    /// Compute success by the profiles of the first models, and return how far it may be off, to
+    /// either side, because clusters are missing.
+    ///
+    /// With the weight 1 of the nearest cluster, weights of the known ones sum up to at least 1. Each
+    /// missing one has at most the weight of the limit, and moves the mean of values from 0 to 1 by no
+    /// more than that.
+    pub(crate) fn profiles(&self, artifact: &Artifact, near: &Near, into: &mut [f64]) -> f64 {
+        weighted_sums(self.level, self.rows(), self.profile.success, into);
+        if near.missing == 0 {
+            return 0.0;
+        }
+        let nearest = near.top_k.as_slice()[0].squared;
+        let weight = weight(sharpness(artifact), near.limit, nearest);
+        near.missing as f64 * weight + ROUNDING
+    }
+
+    /// Offsets of the corrections, if there are any.
+    pub(crate) fn offsets(&self) -> &[f32] {
+        self.correction.as_ref().map_or(&[], |own| own.offsets)
+    }
+
+    /// Replace the bounds of the dot products of some models' corrections, a bit for each, by the
+    /// products; false if one is not finite.
+    pub(crate) fn multiply(&self, models: u32, intervals: &mut Intervals) -> bool {
+        let Some(Correction {
+            level,
+            vector,
+            slopes,
+            ..
+        }) = self.correction
+        else {
+            return true;
+        };
+        let (mut indices, mut count) = ([0; PIECE], 0);
+        for model in ones(models) {
+            indices[count] = model as u32;
+            count += 1;
+        }
+        let mut of_slopes = [0.0; PIECE];
+        let of_slopes = &mut of_slopes[..count];
+        products_at(level, vector, slopes, &indices[..count], of_slopes);
+        for (&model, &product) in indices.iter().zip(&*of_slopes) {
+            intervals.low[model as usize] = product;
+            intervals.high[model as usize] = product;
+        }
+        of_slopes.iter().all(|product| product.is_finite())
     }
 
     /// The share of each cluster, the nearest first.
@@ -286,6 +329,12 @@ impl<'a> BlendedEstimates<'a> {
             known_means(self.level, self.rows(), &table[model..], into);
         }))
     }
+}
+
+fn sharpness(artifact: &Artifact) -> f64 {
+    artifact
+        .blending()
+        .map_or(0.0, |blending| blending.sharpness)
 }
 
 /// The weight of a cluster at a squared distance, relative to the nearest cluster's 1.
@@ -308,39 +357,6 @@ impl Estimates for BlendedEstimates<'_> {
                 *success = success.clamp(0.0, 1.0);
             }
         }
-    }
-
-    fn successes_of_contenders(
-        &self,
-        contest: &Contest<'_>,
-        into: &mut [f64; PIECE],
-    ) -> Option<u32> {
-        let (of_slopes, correction) = self.intervals.zip(self.correction.as_ref())?;
-        let Correction {
-            level,
-            vector,
-            offsets,
-            slopes,
-        } = *correction;
-        let profile = &mut into[..offsets.len()];
-        weighted_sums(level, self.rows(), self.profile.success, profile);
-        let found = contenders(level, contest, into, offsets, of_slopes);
-        let (mut models, mut count, mut left) = ([0; PIECE], 0, found);
-        while left != 0 {
-            models[count] = left.trailing_zeros();
-            left &= left - 1;
-            count += 1;
-        }
-        let models = &models[..count];
-        let mut of_slopes = [0.0; PIECE];
-        let of_slopes = &mut of_slopes[..count];
-        products_at(level, vector, slopes, models, of_slopes);
-        for (&model, &product) in models.iter().zip(&*of_slopes) {
-            let model = model as usize;
-            let correction = corrected_by(offsets[model], product);
-            into[model] = (into[model] + correction).clamp(0.0, 1.0);
-        }
-        Some(found)
     }
 
     fn gain_errors(&self, from: usize, into: &mut [f64]) {

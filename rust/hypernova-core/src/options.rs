@@ -106,6 +106,11 @@ impl PromptFacts {
     pub fn new(group: Group, length: PromptLength) -> Self {
         Self { group, length }
     }
+
+    /// Whether the caller named a group that the artifact holds.
+    pub(crate) fn names_group(self) -> bool {
+        matches!(self.group, Group::Known(_))
+    }
 }
 
 /// The answer to a novel prompt, which is unlike all training prompts.
@@ -191,6 +196,11 @@ impl RouteOptions {
             && self.latency_weight.to_bits() == policy.latency_weight.to_bits()
             && self.max_cost_usd.map(f64::to_bits) == policy.max_cost_usd.map(f64::to_bits)
             && self.min_success.to_bits() == policy.min_success.to_bits()
+    }
+
+    /// Whether utility loses by cost or latency.
+    pub(crate) fn weigh(&self) -> bool {
+        self.cost_weight != 0.0 || self.latency_weight != 0.0
     }
 
     /// Whether they may leave out some models.

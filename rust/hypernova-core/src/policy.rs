@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 
 use crate::artifact::Artifact;
 use crate::error::Error;
-use crate::estimate::{Estimates, PIECE, known};
-use crate::nearest::Contest;
+use crate::estimate::{BlendedEstimates, Estimates, PIECE, known};
+use crate::nearest::{Contest, Near, contenders};
 use crate::options::{OnNovel, Price, PromptLength, RouteOptions};
 
 /// A model in a ranking, with its estimates.
@@ -115,8 +115,8 @@ impl Reason {
 struct Piece {
     /// The first of the models.
     from: usize,
-    /// The models whose success was computed, a bit for each.
-    known: u32,
+    /// Whether success was read.
+    has_success: bool,
     success: [f64; PIECE],
     /// 0 where the policy's guard does not count them.
     gain_error: [f64; PIECE],
@@ -147,8 +147,6 @@ struct Ranker<'a, E> {
     default: RankKey,
     /// The models that were last read.
     piece: Piece,
-    /// Whether the piece holds only some of the models.
-    is_screened: bool,
 }
 
 /// Tier of a model in the ranking; the lower ranks first.
@@ -158,15 +156,29 @@ const DEFAULT: Tier = 1;
 const OTHER: Tier = 2;
 
 impl<'a, E: Estimates> Ranker<'a, E> {
-    /// Read what all models have in common. If only the first of the ranking is asked for, `screens`,
-    /// the piece may hold only those models that can be it, and the default model.
+    /// Read what all models have in common.
     fn new(
         artifact: &'a Artifact,
         estimates: &'a E,
         novel: bool,
         options: &'a RouteOptions,
         length: PromptLength,
-        screens: bool,
+    ) -> Self {
+        let mut this = Self::without_default(artifact, estimates, novel, options, length);
+        let at = this.default.model % PIECE;
+        this.read(this.default.model / PIECE * PIECE);
+        this.default.success = this.piece.success[at];
+        this.default.utility = this.utility(at);
+        this
+    }
+
+    /// As [`Self::new`], with no success estimate read, not even that of the default model.
+    fn without_default(
+        artifact: &'a Artifact,
+        estimates: &'a E,
+        novel: bool,
+        options: &'a RouteOptions,
+        length: PromptLength,
     ) -> Self {
         let unguarded = novel && options.on_novel == OnNovel::BestOverall;
         let policy = artifact.policy();
@@ -193,29 +205,19 @@ impl<'a, E: Estimates> Ranker<'a, E> {
             },
             piece: Piece {
                 from: usize::MAX,
-                known: 0,
+                has_success: false,
                 success: [0.0; PIECE],
                 gain_error: [0.0; PIECE],
                 cost: [0.0; PIECE],
                 latency: [0.0; PIECE],
             },
-            is_screened: false,
         };
-        let weighs = options.cost_weight != 0.0 || options.latency_weight != 0.0;
-        if weighs {
+        if options.weigh() {
             for from in (0..this.models).step_by(PIECE) {
                 this.read_tables(from);
                 this.widen();
             }
         }
-        if screens && !unguarded && this.models <= PIECE {
-            this.read_tables(0);
-            this.is_screened = this.read_contenders();
-        }
-        let at = this.default.model % PIECE;
-        this.read_with(this.default.model);
-        this.default.success = this.piece.success[at];
-        this.default.utility = this.utility(at);
         this
     }
 
@@ -234,23 +236,14 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         self.slowest = latencies.fold(self.slowest, f64::max);
     }
 
-    /// Read the estimates of the models from `from` on, a multiple of [`PIECE`].
+    /// Read the estimates of the models from `from` on, a multiple of [`PIECE`], unless they were
+    /// read last.
     fn read(&mut self, from: usize) {
-        self.read_tables(from);
-        let count = self.count();
-        let all = u32::MAX >> (PIECE - count);
-        if self.piece.known != all {
-            let into = &mut self.piece.success[..count];
+        if self.piece.from != from || !self.piece.has_success {
+            self.read_tables(from);
+            let into = &mut self.piece.success[..PIECE.min(self.models - from)];
             self.estimates.successes(from, into);
-            self.piece.known = all;
-        }
-    }
-
-    /// Read the piece of a model, or keep it if it is known there.
-    fn read_with(&mut self, model: usize) {
-        let from = model / PIECE * PIECE;
-        if self.piece.from != from || self.piece.known & (1 << (model % PIECE)) == 0 {
-            self.read(from);
+            self.piece.has_success = true;
         }
     }
 
@@ -259,7 +252,7 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         if self.piece.from == from {
             return;
         }
-        (self.piece.from, self.piece.known) = (from, 0);
+        (self.piece.from, self.piece.has_success) = (from, false);
         let count = self.count();
         let (estimates, options) = (self.estimates, self.options);
         // Times 0 they would add 0: they are finite, as the format demands.
@@ -279,28 +272,6 @@ impl<'a, E: Estimates> Ranker<'a, E> {
         if options.latency_weight != 0.0 {
             estimates.latencies(from, &mut self.piece.latency[..count]);
         }
-    }
-
-    /// Compute the success of the default model and of those that can be the first of the ranking;
-    /// false if all must be computed.
-    fn read_contenders(&mut self) -> bool {
-        let (mut by_cost, mut by_latency) = ([0.0; PIECE], [0.0; PIECE]);
-        if self.options.cost_weight != 0.0 || self.options.latency_weight != 0.0 {
-            for (at, losses) in by_cost.iter_mut().zip(&mut by_latency).enumerate() {
-                (*losses.0, *losses.1) = (self.loss_by_cost(at), self.loss_by_latency(at));
-            }
-        }
-        let contest = Contest {
-            gain_error: &self.piece.gain_error,
-            losses: [&by_cost, &by_latency],
-            default: self.default.model,
-            margin: self.margin,
-            guard_z: self.guard_z,
-        };
-        let into = &mut self.piece.success;
-        let found = self.estimates.successes_of_contenders(&contest, into);
-        self.piece.known = found.unwrap_or_default();
-        found.is_some()
     }
 
     fn cost(&self, model: usize) -> Option<f64> {
@@ -415,18 +386,6 @@ impl<'a, E: Estimates> Ranker<'a, E> {
             }
         }
     }
-
-    /// As [`Self::visit`], without models that were found not to be the first.
-    fn visit_left(&mut self, mut each: impl FnMut(&Self, usize)) {
-        if !self.is_screened {
-            return self.visit(each);
-        }
-        let mut left = self.piece.known;
-        while left != 0 {
-            each(self, left.trailing_zeros() as usize);
-            left &= left - 1;
-        }
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -472,12 +431,10 @@ pub(crate) fn choose<E: Estimates>(
     length: PromptLength,
     at: usize,
 ) -> Result<Choice, Error> {
-    // Under limits, the first that meets them may be any.
-    let screens = !options.limit_models();
-    let mut ranker = Ranker::new(artifact, estimates, novel, options, length, screens);
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, length);
     let mut first: Option<RankKey> = None;
     let mut taken: Option<RankKey> = None;
-    ranker.visit_left(|ranker, at| {
+    ranker.visit(|ranker, at| {
         let key = ranker.rank_key(at);
         if first.is_none_or(|f| key.is_before_lower(&f)) {
             first = Some(key);
@@ -513,6 +470,101 @@ pub(crate) fn choose<E: Estimates>(
     })
 }
 
+/// Whether success alone decides under the options, so that [`settle`] needs no blend of all clusters.
+pub(crate) fn goes_by_success(artifact: &Artifact, options: &RouteOptions) -> bool {
+    may_settle(artifact, options) && !options.weigh() && artifact.policy().guard_z == 0.0
+}
+
+/// Whether the choice is the first of the ranking of models that are few.
+fn may_settle(artifact: &Artifact, options: &RouteOptions) -> bool {
+    artifact.n_models() <= PIECE
+        && !options.limit_models()
+        && options.previous.is_none()
+        && options.explore == 0.0
+}
+
+/// Choose a model for a prompt that is not novel by bounds of the success estimates: few of them are
+/// computed, none if the bounds leave no doubt. `None` where the first of the ranking is not known by
+/// them, or is not asked for.
+///
+/// The estimates are a blend of the clusters that are `near`; clusters may be missing only where
+/// [`goes_by_success`].
+pub(crate) fn settle(
+    artifact: &Artifact,
+    blend: &BlendedEstimates<'_>,
+    near: &mut Near,
+    options: &RouteOptions,
+    length: PromptLength,
+) -> Option<Choice> {
+    const ZEROS: &[f64; PIECE] = &[0.0; PIECE];
+    if !may_settle(artifact, options) {
+        return None;
+    }
+    let (policy, models) = (artifact.policy(), artifact.n_models());
+    let mut contest = Contest {
+        profile: [0.0; PIECE],
+        unknown: 0.0,
+        offsets: [0.0; PIECE],
+        gain_error: ZEROS,
+        losses: None,
+        models,
+        default: policy.default_model as usize,
+        margin: policy.margin,
+        guard_z: policy.guard_z,
+    };
+    contest.unknown = blend.profiles(artifact, near, &mut contest.profile[..models]);
+    let offsets = blend.offsets();
+    contest.offsets[..offsets.len()].copy_from_slice(offsets);
+    if !options.weigh() && policy.guard_z == 0.0 {
+        return settle_contest(artifact, blend, near, &contest);
+    }
+    let mut ranker = Ranker::without_default(artifact, blend, false, options, length);
+    ranker.read_tables(0);
+    contest.gain_error = &ranker.piece.gain_error;
+    let (mut by_cost, mut by_latency) = ([0.0; PIECE], [0.0; PIECE]);
+    for (at, losses) in by_cost.iter_mut().zip(&mut by_latency).enumerate() {
+        (*losses.0, *losses.1) = (ranker.loss_by_cost(at), ranker.loss_by_latency(at));
+    }
+    if options.weigh() {
+        contest.losses = Some([&by_cost, &by_latency]);
+    }
+    settle_contest(artifact, blend, near, &contest)
+}
+
+fn settle_contest(
+    artifact: &Artifact,
+    blend: &BlendedEstimates<'_>,
+    near: &mut Near,
+    contest: &Contest<'_>,
+) -> Option<Choice> {
+    let level = artifact.level();
+    let mut unknown = u32::MAX >> (PIECE - contest.models);
+    let mut found = None;
+    if near.is_screened {
+        let by_bounds = contenders(level, contest, &near.intervals);
+        unknown = by_bounds.rivals | 1 << by_bounds.first | 1 << contest.default;
+        found = Some(by_bounds).filter(|found| found.rivals == 0);
+    }
+    let found = if let Some(found) = found {
+        found
+    } else {
+        if !blend.multiply(unknown, &mut near.intervals) {
+            return None;
+        }
+        contenders(level, contest, &near.intervals)
+    };
+    let reason = if found.first == contest.default {
+        Reason::DefaultNoEvidence
+    } else {
+        Reason::Routed
+    };
+    (found.rivals == 0).then_some(Choice {
+        model: found.first as u32,
+        reason,
+        propensity: 1.0,
+    })
+}
+
 /// Create the error for options that leave no model; the caller adds row and cluster.
 pub(crate) fn no_candidate(models: usize, options: &RouteOptions) -> Error {
     no_candidate_of(models, options.count_allowed(models), options.limits())
@@ -536,7 +588,7 @@ impl<E: Estimates> Ranker<'_, E> {
         if previous == taken.model {
             return None;
         }
-        self.read_with(previous);
+        self.read(previous / PIECE * PIECE);
         let at = previous % PIECE;
         let key = self.rank_key(at);
         let gain = taken.utility - key.utility;
@@ -606,7 +658,7 @@ pub(crate) fn rank<E: Estimates>(
     length: PromptLength,
     first: u32,
 ) -> Vec<RankingEntry> {
-    Ranker::new(artifact, estimates, novel, options, length, false).rank(|_, keys| {
+    Ranker::new(artifact, estimates, novel, options, length).rank(|_, keys| {
         let decided = |key: &RankKey| key.model == first as usize;
         keys.iter().position(decided).unwrap_or(0)
     })
@@ -619,15 +671,7 @@ pub(crate) fn rank_without_vector<E: Estimates>(
     estimates: &E,
     options: &RouteOptions,
 ) -> Vec<RankingEntry> {
-    Ranker::new(
-        artifact,
-        estimates,
-        true,
-        options,
-        options.facts.length,
-        false,
-    )
-    .rank(|ranker, keys| {
+    Ranker::new(artifact, estimates, true, options, options.facts.length).rank(|ranker, keys| {
         let at = |model| keys.iter().position(|key| key.model == model);
         let first = at(ranker.default.model).unwrap_or(0);
         let stayed = keys.get(first).and_then(|&key| ranker.stay(key));
@@ -642,14 +686,7 @@ pub(crate) fn model_estimates<E: Estimates>(
     novel: bool,
     options: &RouteOptions,
 ) -> Vec<ModelEstimate> {
-    let mut ranker = Ranker::new(
-        artifact,
-        estimates,
-        novel,
-        options,
-        options.facts.length,
-        false,
-    );
+    let mut ranker = Ranker::new(artifact, estimates, novel, options, options.facts.length);
     let mut all = Vec::with_capacity(ranker.models);
     ranker.visit(|ranker, at| {
         let key = ranker.rank_key(at);

@@ -204,12 +204,33 @@ fn rankings_are_those_of_the_oracle_at_every_level() {
     assert!(routed > 200 && kept > 200, "{routed} {kept}");
 }
 
+/// Give the last model all values of the first.
+fn twin(values: &mut ArtifactValues) {
+    let (models, dim) = (values.models.len(), values.dim as usize);
+    let tables = [
+        &mut values.success,
+        &mut values.gain_error,
+        &mut values.cost,
+        &mut values.latency,
+    ];
+    for table in tables {
+        for row in table.chunks_mut(models) {
+            row[models - 1] = row[0];
+        }
+    }
+    if let Some(own) = &mut values.correction {
+        own.offsets[models - 1] = own.offsets[0];
+        own.slopes.copy_within(..dim, (models - 1) * dim);
+    }
+}
+
 /// Enough models for corrections to be screened, with successes so close that few are ruled out, and
-/// models that are equal but for their indices.
+/// models that are equal but for their indices, or but for one cluster: that it is far away, and has
+/// next to no share, must not hide it.
 #[test]
 fn screened_decisions_are_those_of_the_oracle_at_every_level() {
-    let (mut routed, mut kept, mut ties) = (0, 0, 0);
-    for seed in 0..60 {
+    let (mut routed, mut kept, mut ties, mut far) = (0, 0, 0, 0);
+    for seed in 0..120 {
         let mut random = SplitMix(seed + 1_000);
         let dim = 1 + random.below(140);
         let models = 12 + random.below(21);
@@ -229,34 +250,28 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
             slopes: (0..models * dim).map(|_| random.normal() * steep).collect(),
         });
         values.blending = (random.below(3) > 0).then_some(Blending {
-            sharpness: [0.01, 0.5][random.below(2)],
+            sharpness: [0.01, 0.5, 3.0, 50.0][random.below(4)],
             nearest: 1 + random.below(12) as u32,
         });
         values.policy = with!(neutral_policy(), { default_model: random.below(models) as u32 });
         values.policy.guard_z = [0.0, 0.5, 20.0][random.below(3)];
         values.policy.margin = [0.0, 0.01 * f64::from(close)][random.below(2)];
-        if random.below(2) == 0 {
-            // The last model is the first again.
-            let last = models - 1;
-            let tables = [
-                &mut values.success,
-                &mut values.gain_error,
-                &mut values.cost,
-            ];
-            for table in tables {
-                for row in table.chunks_mut(models) {
-                    row[last] = row[0];
-                }
-            }
-            for row in values.latency.chunks_mut(models) {
-                row[last] = row[0];
-            }
-            if let Some(own) = &mut values.correction {
-                own.offsets[last] = own.offsets[0];
-                own.slopes.copy_within(..dim, last * dim);
+        let last = models - 1;
+        if random.below(3) > 0 {
+            twin(&mut values);
+            // Perhaps better or worse in one cluster.
+            let off = [0.0, 0.01, -0.01][random.below(3)] * close;
+            let success = &mut values.success[random.below(clusters) * models + last];
+            *success = (*success + off).clamp(0.0, 1.0);
+        }
+        let mut queries: Vec<f32> = (0..20 * dim).map(|_| random.normal()).collect();
+        // Half of them near a centroid.
+        for query in queries.chunks_mut(dim).step_by(2) {
+            let near = &values.centroids[random.below(clusters) * dim..];
+            for (value, at) in query.iter_mut().zip(near) {
+                *value = at + *value * 0.1;
             }
         }
-        let queries: Vec<f32> = (0..20 * dim).map(|_| random.normal()).collect();
         let weights = [[0.0, 0.0], [0.05, 0.0001]][random.below(2)];
         let request = with!(Request::default(), {
             cost_weight: Some(weights[0]),
@@ -265,11 +280,23 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
         for level in SimdLevel::available() {
             let artifact = Artifact::build(&values).unwrap().with_level(level);
             let options = RouteOptions::resolve(&artifact, &request).unwrap();
-            for query in queries.chunks(dim) {
+            let many = artifact.decide_many(&queries, &options).unwrap();
+            for (query, of_many) in queries.chunks(dim).zip(many) {
                 let decision = artifact.decide(query, &options).unwrap();
+                assert_eq!(decision, of_many);
                 let right = ranking(&values, query, weights);
                 let case = format!("{level:?}, {shape:?}, seed {seed}");
                 assert_eq!(decision.model, right[0].0, "{case}");
+                let reason = if right[0].0 == values.policy.default_model {
+                    Reason::DefaultNoEvidence
+                } else {
+                    Reason::Routed
+                };
+                assert_eq!(decision.reason, reason, "{case}");
+                let near = shares(&values, query)[0].0;
+                assert_eq!(decision.cluster as usize, near, "{case}");
+                let row = &values.success[near * models..][..models];
+                far += usize::from(decision.model as usize == last && row[last] == row[0]);
                 assert_eq!(
                     artifact.rank(&decision, query, &options)[0].model,
                     right[0].0
@@ -294,9 +321,59 @@ fn screened_decisions_are_those_of_the_oracle_at_every_level() {
         }
     }
     assert!(
-        routed > 500 && kept > 500 && ties > 50,
-        "{routed} {kept} {ties}"
+        routed > 500 && kept > 500 && ties > 50 && far > 20,
+        "{routed} {kept} {ties} {far}"
     );
+}
+
+/// Two models that are equal but in clusters too far away to be searched for at first.
+#[test]
+fn far_clusters_decide_where_near_ones_leave_two_models_equal() {
+    let (clusters, dim, models) = (40, 32, 14);
+    let last = models as usize - 1;
+    for bits in 4_u8..48 {
+        for (seed, off) in [(0, 0.0625), (1, -0.0625)] {
+            let mut values = values(clusters, dim, models, seed);
+            // The shares of clusters 1 to 4 are 2 to the power of -bits.
+            let far = (f32::from(bits) * 2.0 * std::f32::consts::LN_2).sqrt();
+            for (c, centroid) in values.centroids.chunks_mut(dim as usize).enumerate() {
+                centroid.fill(0.5);
+                centroid[c % 32] += match c {
+                    0 => 0.0,
+                    1..5 => far,
+                    _ => 100.0,
+                };
+            }
+            values.blending = Some(Blending {
+                sharpness: 1.0,
+                nearest: 8,
+            });
+            values.correction = Some(LinearCorrection {
+                offsets: vec![0.0; models as usize],
+                slopes: vec![0.001; (models * dim) as usize],
+            });
+            values.policy = with!(neutral_policy(), { default_model: 5 });
+            for (c, row) in values.success.chunks_mut(models as usize).enumerate() {
+                row.fill(0.25);
+                (row[0], row[last]) = (0.5, 0.5);
+                if c == 1 {
+                    row[last] += off;
+                }
+            }
+            let query = vec![0.5; dim as usize];
+            let right = if off > 0.0 { models - 1 } else { 0 };
+            assert_eq!(ranking(&values, &query, [0.0; 2])[0].0, right);
+            for level in SimdLevel::available() {
+                let artifact = Artifact::build(&values).unwrap().with_level(level);
+                let options = RouteOptions::defaults(&artifact);
+                let decision = artifact.decide(&query, &options).unwrap();
+                assert_eq!(decision.model, right, "{level:?}, {bits}, {off}");
+                assert_eq!(decision.reason, Reason::Routed);
+                let many = artifact.decide_many(&query.repeat(5), &options).unwrap();
+                assert_eq!(many, [decision; 5], "{level:?}, {bits}, {off}");
+            }
+        }
+    }
 }
 
 /// Values whose one cluster is a group of others; the whole table stays in the last row.

@@ -9,9 +9,9 @@
 
 use super::blend;
 use super::bounds::{self, BoundInputs};
-use super::contenders::{self, Contest};
+use super::contenders::{self, Contenders, Contest};
 use super::int8::{self, CodeLine, CodedQuery, QUERY_BATCH, QueryCodes, ROWS};
-use super::intervals::{self, IntervalInputs, Intervals, MAX_ROWS};
+use super::intervals::{self, IntervalInputs, Intervals};
 #[cfg(target_arch = "aarch64")]
 use super::kernels::aarch64;
 #[cfg(target_arch = "x86_64")]
@@ -20,9 +20,6 @@ use super::level::{Avx512Vnni, SimdLevel};
 use super::scalar;
 use super::top_k::Collector;
 
-/// Number of rows that are scored in one call.
-const ROWS_PER_CALL: usize = 64;
-
 /// Compile plain functions with the features of a level. Their results are the same at every
 /// level: they work on integers, or on sums in a stated order.
 #[cfg(target_arch = "x86_64")]
@@ -30,8 +27,8 @@ macro_rules! compiled {
     ($module:ident, $features:literal) => {
         mod $module {
             use super::{
-                BoundInputs, CodedQuery, Contest, IntervalInputs, Intervals, MAX_ROWS, QueryCodes,
-                blend, bounds, contenders, int8, intervals, scalar,
+                BoundInputs, CodedQuery, Contenders, Contest, IntervalInputs, Intervals,
+                QueryCodes, blend, bounds, contenders, int8, intervals, scalar,
             };
 
             #[target_feature(enable = $features)]
@@ -69,21 +66,17 @@ macro_rules! compiled {
             }
 
             #[target_feature(enable = $features)]
-            pub(super) fn find(
-                contest: &Contest<'_>,
-                profile: &[f64; MAX_ROWS],
-                offsets: &[f32],
-                of_slopes: &Intervals,
-            ) -> u32 {
-                contenders::find(contest, profile, offsets, of_slopes)
+            pub(super) fn find(contest: &Contest<'_>, of_slopes: &Intervals) -> Contenders {
+                contenders::find(contest, of_slopes)
             }
 
             #[target_feature(enable = $features)]
             pub(super) fn intervals_of(
                 inputs: IntervalInputs<'_>,
-                dots: &[i32; MAX_ROWS],
-            ) -> Intervals {
-                intervals::intervals_of(inputs, dots)
+                dots: &[i32],
+                intervals: &mut Intervals,
+            ) {
+                intervals::intervals_of(inputs, dots, intervals);
             }
 
             #[target_feature(enable = $features)]
@@ -181,9 +174,10 @@ pub(super) fn lower_bounds(
 pub(super) fn intervals(
     level: SimdLevel,
     inputs: IntervalInputs<'_>,
-    dots: &[i32; MAX_ROWS],
-) -> Intervals {
-    by_level!(level, intervals::intervals_of(inputs, dots))
+    dots: &[i32],
+    intervals: &mut Intervals,
+) {
+    by_level!(level, intervals::intervals_of(inputs, dots, intervals));
 }
 
 /// As [`int8::dots`].
@@ -233,12 +227,10 @@ pub(super) fn score_rows<K: Collector>(
     level: SimdLevel,
     query: &[f32],
     centroids: &[f32],
-    rows: impl IntoIterator<Item = u32>,
+    rows: &[u32],
     collector: &mut K,
 ) {
-    let mut buffer = [0_u32; ROWS_PER_CALL];
-    let mut filled = 0;
-    let mut flush = |rows: &[u32]| match level {
+    match level {
         #[cfg(target_arch = "x86_64")]
         SimdLevel::Avx2(cpu) => x86_64::score_avx2(cpu, query, centroids, rows, collector),
         #[cfg(target_arch = "x86_64")]
@@ -250,16 +242,7 @@ pub(super) fn score_rows<K: Collector>(
         #[cfg(target_arch = "aarch64")]
         SimdLevel::Neon(cpu) => aarch64::score_neon(cpu, query, centroids, rows, collector),
         _ => scalar::score_rows(query, centroids, rows, collector),
-    };
-    for row in rows {
-        buffer[filled] = row;
-        filled += 1;
-        if filled == ROWS_PER_CALL {
-            flush(&buffer);
-            filled = 0;
-        }
     }
-    flush(&buffer[..filled]);
 }
 
 /// Compute the dot product of `x` and of each of `rows`, as [`scalar::dot`] defines it.
@@ -303,14 +286,9 @@ pub(crate) fn products_at(
 pub(crate) fn contenders(
     level: SimdLevel,
     contest: &Contest<'_>,
-    profile: &[f64; MAX_ROWS],
-    offsets: &[f32],
     of_slopes: &Intervals,
-) -> u32 {
-    by_level!(
-        level,
-        contenders::find(contest, profile, offsets, of_slopes)
-    )
+) -> Contenders {
+    by_level!(level, contenders::find(contest, of_slopes))
 }
 
 /// As [`blend::weighted_sums`].

@@ -15,6 +15,9 @@ pub(crate) const QUERY_BATCH: usize = 4;
 /// Range of the largest absolute value of a query that can be coded.
 const QUERY_RANGE: std::ops::Range<f32> = 1e-15..1e15;
 
+/// Number of values that are taken at a time: chains of operations on each of two registers overlap.
+const WIDTH: usize = 2 * LANES;
+
 /// Added to a value below `2^22`, this rounds it to an integer in the last bits.
 const ROUNDER: f32 = 12_582_912.0;
 
@@ -34,18 +37,18 @@ fn round_to_i32(value: f32) -> i32 {
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
 fn max_abs(row: &[f32]) -> f32 {
-    let (blocks, rest) = row.as_chunks::<LANES>();
-    let mut max = [0.0_f32; LANES];
+    let (blocks, rest) = row.as_chunks::<WIDTH>();
+    let mut max = [0.0_f32; WIDTH];
     let larger = |v: f32, max: f32| if v > max { v } else { max };
     for block in blocks {
-        for i in 0..LANES {
+        for i in 0..WIDTH {
             max[i] = larger(block[i].abs(), max[i]);
         }
     }
     for (max, v) in max.iter_mut().zip(rest) {
         *max = larger(v.abs(), *max);
     }
-    reduce(max, larger)
+    reduce(halved(max, larger), larger)
 }
 
 /// Code a row, each code plus 128, and return its scale, its squared length, and the squared
@@ -138,9 +141,9 @@ pub(super) fn encode_query<const GROUPS: usize>(
     };
     let (scale, inverse) = (max / f32::from(range), f32::from(range) / max);
     // In one pass, so that the chains of additions overlap.
-    let mut residuals = [0.0_f32; LANES];
-    let mut squares = [0.0_f32; LANES];
-    let mut sums = [0_i32; LANES];
+    let mut residuals = [0.0_f32; WIDTH];
+    let mut squares = [0.0_f32; WIDTH];
+    let mut sums = [0_i32; WIDTH];
     let one = |v: f32, residual: &mut f32, square: &mut f32, sum: &mut i32| {
         let k = round_to_i32(v * inverse);
         let r = v - scale * k as f32;
@@ -152,10 +155,10 @@ pub(super) fn encode_query<const GROUPS: usize>(
     // Once for each width, so that the loops write a known type.
     macro_rules! code {
         ($into:expr, $type:ty) => {
-            let (blocks, tail) = query.as_chunks::<LANES>();
-            let (pieces, piece) = $into[..query.len()].as_chunks_mut::<LANES>();
+            let (blocks, tail) = query.as_chunks::<WIDTH>();
+            let (pieces, piece) = $into[..query.len()].as_chunks_mut::<WIDTH>();
             for (block, piece) in blocks.iter().zip(pieces) {
-                for i in 0..LANES {
+                for i in 0..WIDTH {
                     let [residual, square] = [&mut residuals[i], &mut squares[i]];
                     piece[i] = one(block[i], residual, square, &mut sums[i]) as $type;
                 }
@@ -178,9 +181,20 @@ pub(super) fn encode_query<const GROUPS: usize>(
     codes.sum = sums.iter().sum();
     Some(CodedQuery {
         scale,
-        squared: scalar::sum(squares),
-        residual: scalar::sum(residuals),
+        squared: scalar::sum(halved(squares, |a, b| a + b)),
+        residual: scalar::sum(halved(residuals, |a, b| a + b)),
     })
+}
+
+/// Join the two halves of the lanes.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "into functions with target features")]
+fn halved(lanes: [f32; WIDTH], of: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    let mut half = [0.0; LANES];
+    for i in 0..LANES {
+        half[i] = of(lanes[i], lanes[i + LANES]);
+    }
+    half
 }
 
 /// Compute `k . c` for blocks of sixteen rows.

@@ -20,6 +20,14 @@ pub(crate) struct Intervals {
     pub(crate) high: [f32; MAX_ROWS],
 }
 
+impl Intervals {
+    /// Those of products that are 0.
+    pub(crate) const EMPTY: Self = Self {
+        low: [0.0; MAX_ROWS],
+        high: [0.0; MAX_ROWS],
+    };
+}
+
 /// What the intervals are computed from, besides the sums of products of codes.
 #[derive(Clone, Copy)]
 pub(super) struct IntervalInputs<'a> {
@@ -34,19 +42,17 @@ pub(super) struct IntervalInputs<'a> {
     pub(super) slack: f32,
 }
 
-/// Compute the intervals.
+/// Compute the intervals from the sums of products, of which there are [`MAX_ROWS`].
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "into functions with target features")]
-pub(super) fn intervals_of(inputs: IntervalInputs<'_>, dots: &[i32; MAX_ROWS]) -> Intervals {
-    let (mut low, mut high) = ([0.0; MAX_ROWS], [0.0; MAX_ROWS]);
+pub(super) fn intervals_of(inputs: IntervalInputs<'_>, dots: &[i32], intervals: &mut Intervals) {
     let whole = 1.0 + inputs.slack;
-    for i in 0..MAX_ROWS {
-        let product = (inputs.scale * inputs.scales[i]) * dots[i] as f32;
+    for (i, &dot) in dots.iter().enumerate().take(MAX_ROWS) {
+        let product = (inputs.scale * inputs.scales[i]) * dot as f32;
         let own = inputs.residual * inputs.lengths[i] + inputs.length * inputs.residuals[i];
         let rounding = inputs.slack * (inputs.length * inputs.lengths[i]);
         let off = own * whole + rounding + TINY;
-        low[i] = product - off;
-        high[i] = product + off;
+        intervals.low[i] = product - off;
+        intervals.high[i] = product + off;
     }
-    Intervals { low, high }
 }

@@ -25,7 +25,7 @@ use super::top_k::{Collector, Nearest, Top1, TopK};
 /// Largest dimension that is pruned: the codes of a query are on the stack.
 pub(super) const MAX_DIM: usize = 8_192;
 /// Number of rows whose bounds are computed before the first of them is scored.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 /// Minimum number of rows for pruning to pay. A whole decision at 20 x 384, pruned and not: 0.64
 /// and 0.53 us with AVX2; 0.45 and 0.52 us with VNNI, and 0.37 and 0.56 us for each of 64 queries.
 const fn min_rows(level: SimdLevel) -> usize {
@@ -34,6 +34,12 @@ const fn min_rows(level: SimdLevel) -> usize {
         _ => 32,
     }
 }
+
+/// As [`min_rows`], where queries are coded anyway.
+const MIN_ROWS_CODED: usize = 4;
+
+/// Number of gaps within which all rows are scored, if they are few.
+const WIDER: f32 = 3.0;
 
 /// Largest squared length of a row that is pruned, far from overflow.
 pub(super) const MAX_SQUARED_LENGTH: f32 = 1e30;
@@ -102,10 +108,20 @@ pub(super) fn encode_rows(
 
 impl Pruner {
     /// Code `centroids`, rows of `dim` finite values; `None` where pruning does not pay or could
-    /// overflow.
-    pub(crate) fn new(level: SimdLevel, centroids: &[f32], dim: usize) -> Option<Self> {
+    /// overflow. `is_coded` says that queries are coded anyway.
+    pub(crate) fn new(
+        level: SimdLevel,
+        centroids: &[f32],
+        dim: usize,
+        is_coded: bool,
+    ) -> Option<Self> {
         let rows = centroids.len() / dim;
-        if rows < min_rows(level) || dim > MAX_DIM {
+        let min_rows = if is_coded {
+            MIN_ROWS_CODED
+        } else {
+            min_rows(level)
+        };
+        if rows < min_rows || dim > MAX_DIM {
             return None;
         }
         let mut this = Self {
@@ -261,6 +277,78 @@ impl Pruner {
         Some(collectors.map(|top| top.0))
     }
 
+    /// Whether there are at most [`BLOCK`] rows.
+    pub(super) fn is_one_block(&self) -> bool {
+        self.scales.len() <= BLOCK
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// Compute `k . c` for all rows, at most [`BLOCK`].
+    pub(super) fn dots<const GROUPS: usize>(
+        &self,
+        level: SimdLevel,
+        codes: &QueryCodes<GROUPS>,
+        dots: &mut [[i32; ROWS]; BLOCK / ROWS],
+    ) {
+        let (lines, blocks) = self.block(0);
+        dispatch::dots(level, codes, self.groups, lines, &mut dots[..blocks]);
+    }
+
+    /// As [`Self::dots`] for four queries, with one pass over the codes.
+    pub(super) fn dots_batch<const GROUPS: usize>(
+        &self,
+        cpu: Avx512Vnni,
+        codes: &[QueryCodes<GROUPS>; QUERY_BATCH],
+    ) -> [[[i32; ROWS]; BLOCK / ROWS]; QUERY_BATCH] {
+        let (lines, blocks) = self.block(0);
+        let mut dots = [[[0; ROWS]; BLOCK / ROWS]; QUERY_BATCH];
+        dispatch::dots_batch(cpu, codes, self.groups, lines, blocks, &mut dots);
+        dots
+    }
+
+    /// Offer the nearest of at most [`BLOCK`] rows and all others whose distance is larger by at most
+    /// `gap`, or by more if they are not more for it; or the `count` nearest if those are as many.
+    /// Returns a distance up to which all rows were offered, infinite in the last case.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "those of a search, and its products"
+    )]
+    pub(super) fn near(
+        &self,
+        level: SimdLevel,
+        query: &Query<'_>,
+        centroids: &[f32],
+        dots: &[[i32; ROWS]],
+        gap: f32,
+        count: usize,
+        top_k: &mut TopK,
+    ) -> f32 {
+        let mut bounds = Bounds::new(0, self.rows());
+        self.fill(level, query, dots, &mut bounds);
+        let at = bounds.argmin(level);
+        dispatch::score_rows(level, query.values, centroids, &[at as u32], top_k);
+        let nearest = top_k.as_slice()[0].squared;
+        for (gap, few) in [(WIDER * gap, 2), (gap, count)] {
+            let limit = nearest + gap;
+            let left = bounds.left(level, query.threshold(limit));
+            let left = left.without(Left::only(at));
+            if left.count() < few {
+                bounds.score(level, query, centroids, left, top_k);
+                return limit;
+            }
+        }
+        let lowest = bounds.lowest(level, count).without(Left::only(at));
+        bounds.score(level, query, centroids, lowest, top_k);
+        let left = bounds.left(level, query.threshold(top_k.worst()));
+        let left = left.without(lowest).without(Left::only(at));
+        bounds.score(level, query, centroids, left, top_k);
+        f32::INFINITY
+    }
+
     /// The lines of codes of a block that starts at a row, and its number of sixteen rows.
     fn block(&self, start: usize) -> (&[CodeLine], usize) {
         let blocks = (self.scales.len() - start).min(BLOCK).div_ceil(ROWS);
@@ -280,11 +368,37 @@ impl Pruner {
         collector: &mut K,
         count: usize,
     ) {
-        let rows = start..self.scales.len().min(start + BLOCK);
-        let count_of_rows = rows.len();
-        // Infinite bounds behind the last row fill up whole sixteens.
-        let mut bounds = [f32::INFINITY; BLOCK];
-        let bounds = &mut bounds[..count_of_rows.next_multiple_of(ROWS)];
+        let mut bounds = Bounds::new(start, self.rows());
+        self.fill(level, query, dots, &mut bounds);
+        let distance = collector.worst();
+        if distance < f32::INFINITY {
+            let left = bounds.left(level, query.threshold(distance));
+            return bounds.score(level, query, centroids, left, collector);
+        }
+        // The rows with the lowest bounds are scored first: the worst of their distances is the
+        // limit for the others.
+        if count > 1 {
+            let first = bounds.lowest(level, count);
+            bounds.score(level, query, centroids, first, collector);
+            let left = bounds.left(level, query.threshold(collector.worst()));
+            return bounds.score(level, query, centroids, left.without(first), collector);
+        }
+        let at = bounds.argmin(level);
+        let mut lowest = Top1::new();
+        let row = (start + at) as u32;
+        dispatch::score_rows(level, query.values, centroids, &[row], &mut lowest);
+        let left = bounds.left(level, query.threshold(lowest.worst()));
+        // Most often only the row with the lowest bound is left; it is not scored again.
+        if left == Left::only(at) {
+            collector.offer(start + at, lowest.0.squared);
+        } else {
+            bounds.score(level, query, centroids, left, collector);
+        }
+    }
+
+    /// Compute the bounds of a block.
+    fn fill(&self, level: SimdLevel, query: &Query<'_>, dots: &[[i32; ROWS]], bounds: &mut Bounds) {
+        let rows = bounds.start..bounds.start + bounds.count;
         let inputs = BoundInputs {
             scales: &self.scales[rows.clone()],
             norms: &self.norms[rows.clone()],
@@ -292,41 +406,72 @@ impl Pruner {
             scale: 2.0 * query.scale,
             length: 2.0 * query.length,
         };
-        dispatch::lower_bounds(
-            level,
-            inputs,
-            dots.as_flattened(),
-            &mut bounds[..count_of_rows],
-        );
+        let values = &mut bounds.values[..bounds.count];
+        dispatch::lower_bounds(level, inputs, dots.as_flattened(), values);
+    }
+}
 
-        let left = |limit| Left(dispatch::not_above(level, bounds, limit)).below(count_of_rows);
-        let score_left = |left: Left, collector: &mut K| {
-            let rows = left.places().map(|at| (start + at) as u32);
-            dispatch::score_rows(level, query.values, centroids, rows, collector);
-        };
-        let distance = collector.worst();
-        if distance < f32::INFINITY {
-            return score_left(left(query.threshold(distance)), collector);
+/// The lower bounds of the rows of a block.
+struct Bounds {
+    /// The first row.
+    start: usize,
+    /// Number of rows.
+    count: usize,
+    /// Infinite behind the last row.
+    values: [f32; BLOCK],
+}
+
+impl Bounds {
+    /// Those of a block that starts at a row, one of `rows`, before they are computed.
+    fn new(start: usize, rows: usize) -> Self {
+        Self {
+            start,
+            count: rows.min(start + BLOCK) - start,
+            values: [f32::INFINITY; BLOCK],
         }
-        // The rows with the lowest bounds are scored first: the worst of their distances is the
-        // limit for the others.
-        if count > 1 {
-            let first = left(dispatch::limit_of_lowest(level, bounds, count));
-            score_left(first, collector);
-            let threshold = query.threshold(collector.worst());
-            return score_left(left(threshold).without(first), collector);
+    }
+
+    /// The values, filled up to whole sixteens.
+    fn values(&self) -> &[f32] {
+        &self.values[..self.count.next_multiple_of(ROWS)]
+    }
+
+    /// Place of the lowest bound; any place if one is NaN.
+    fn argmin(&self, level: SimdLevel) -> usize {
+        dispatch::argmin(level, self.values())
+    }
+
+    /// The rows that a threshold does not rule out.
+    #[inline]
+    fn left(&self, level: SimdLevel, threshold: f32) -> Left {
+        Left(dispatch::not_above(level, self.values(), threshold)).below(self.count)
+    }
+
+    /// At least `count` rows with the lowest bounds.
+    fn lowest(&self, level: SimdLevel, count: usize) -> Left {
+        let limit = dispatch::limit_of_lowest(level, self.values(), count);
+        self.left(level, limit)
+    }
+
+    /// Offer some of the rows.
+    fn score<K: Collector>(
+        &self,
+        level: SimdLevel,
+        query: &Query<'_>,
+        centroids: &[f32],
+        rows: Left,
+        collector: &mut K,
+    ) {
+        if rows == Left::NONE {
+            return;
         }
-        let at = dispatch::argmin(level, bounds);
-        let mut lowest = Top1::new();
-        let row = (start + at) as u32;
-        dispatch::score_rows(level, query.values, centroids, [row], &mut lowest);
-        let left = left(query.threshold(lowest.worst()));
-        // Most often only the row with the lowest bound is left; it is not scored again.
-        if left == Left::only(at) {
-            collector.offer(start + at, lowest.0.squared);
-        } else {
-            score_left(left, collector);
+        let mut indices = [0_u32; BLOCK];
+        let mut count = 0;
+        for at in rows.places() {
+            indices[count] = (self.start + at) as u32;
+            count += 1;
         }
+        dispatch::score_rows(level, query.values, centroids, &indices[..count], collector);
     }
 }
 
@@ -335,6 +480,8 @@ impl Pruner {
 struct Left([u16; BLOCK / ROWS]);
 
 impl Left {
+    const NONE: Self = Self([0; BLOCK / ROWS]);
+
     fn only(at: usize) -> Self {
         let mut masks = [0; BLOCK / ROWS];
         masks[at / ROWS] = 1 << (at % ROWS);
@@ -354,6 +501,10 @@ impl Left {
             *mask &= !other;
         }
         self
+    }
+
+    fn count(self) -> usize {
+        self.0.iter().map(|mask| mask.count_ones() as usize).sum()
     }
 
     /// Places of the rows, rising.
@@ -384,7 +535,7 @@ mod tests {
     /// Fails unless the pruned search of every level gives the answers of the definition.
     fn agree(centroids: &[f32], queries: &[Vec<f32>], dim: usize) {
         for level in levels() {
-            let Some(pruner) = Pruner::new(level, centroids, dim) else {
+            let Some(pruner) = Pruner::new(level, centroids, dim, false) else {
                 assert!(centroids.len() / dim < min_rows(level) || dim > MAX_DIM);
                 continue;
             };
@@ -480,7 +631,7 @@ mod tests {
             .map(|i| centroids[123 * dim + i] + draw())
             .collect();
         for level in levels() {
-            let pruner = Pruner::new(level, &centroids, dim).unwrap();
+            let pruner = Pruner::new(level, &centroids, dim, false).unwrap();
             let collector = Counted(Top1::new(), 0);
             let collector = pruner.search(level, &query, &centroids, collector, 1);
             assert_eq!(
@@ -516,7 +667,7 @@ mod tests {
             let values: Vec<f32> = (0..((rows + 1) * dim) as u64).map(any_finite).collect();
             let (query, centroids) = values.split_at(dim);
             for level in levels() {
-                if let Some(pruner) = Pruner::new(level, centroids, dim) {
+                if let Some(pruner) = Pruner::new(level, centroids, dim, false) {
                     let found = pruner.nearest(level, query, centroids);
                     prop_assert_eq!(found, nearest(SimdLevel::Scalar, query, centroids));
                 }

@@ -9,14 +9,15 @@
 
 use super::bounds::{Query, slack};
 use super::dispatch;
-use super::int8::{CodeLine, GROUP, QueryCodes, ROWS};
+use super::int8::{CodeLine, QUERY_BATCH, QueryCodes, ROWS};
 use super::intervals::{IntervalInputs, Intervals, MAX_ROWS};
-use super::level::SimdLevel;
-use super::prune::{MAX_DIM, MAX_SQUARED_LENGTH, Pruner, encode_rows};
-use super::top_k::TopK;
+use super::level::{Avx512Vnni, SimdLevel};
+use super::prune::{MAX_DIM, MAX_SQUARED_LENGTH, encode_rows};
 
 /// Minimum number of rows for a screen to pay: it scores some of the rows as well.
 const MIN_ROWS: usize = 12;
+/// Number of blocks of sixteen rows.
+const BLOCKS: usize = MAX_ROWS / ROWS;
 
 /// Codes of the rows of a matrix, computed when an artifact is opened, as those of `prune.rs`.
 pub(crate) struct Screen {
@@ -66,10 +67,34 @@ impl Screen {
         level: SimdLevel,
         query: &Query<'_>,
         codes: &QueryCodes<GROUPS>,
-    ) -> Intervals {
-        let mut dots = [[0_i32; ROWS]; MAX_ROWS / ROWS];
-        let blocks = self.rows.div_ceil(ROWS);
-        dispatch::dots(level, codes, self.groups, &self.codes, &mut dots[..blocks]);
+        intervals: &mut Intervals,
+    ) {
+        let mut dots = [[0; ROWS]; BLOCKS];
+        let into = &mut dots[..self.blocks()];
+        dispatch::dots(level, codes, self.groups, &self.codes, into);
+        self.intervals_of(level, query, &dots, intervals);
+    }
+
+    /// Compute `k . c` for four queries, with one pass over the codes.
+    pub(super) fn dots_batch<const GROUPS: usize>(
+        &self,
+        cpu: Avx512Vnni,
+        codes: &[QueryCodes<GROUPS>; QUERY_BATCH],
+    ) -> [[[i32; ROWS]; BLOCKS]; QUERY_BATCH] {
+        let mut dots = [[[0; ROWS]; BLOCKS]; QUERY_BATCH];
+        let blocks = self.blocks();
+        dispatch::dots_batch(cpu, codes, self.groups, &self.codes, blocks, &mut dots);
+        dots
+    }
+
+    /// Compute the intervals of all rows from `k . c`.
+    pub(super) fn intervals_of(
+        &self,
+        level: SimdLevel,
+        query: &Query<'_>,
+        dots: &[[i32; ROWS]; BLOCKS],
+        intervals: &mut Intervals,
+    ) {
         let inputs = IntervalInputs {
             scales: &self.scales,
             lengths: &self.lengths,
@@ -79,50 +104,13 @@ impl Screen {
             residual: query.residual,
             slack: slack(query.values.len()),
         };
-        let mut all = [0; MAX_ROWS];
-        all.copy_from_slice(dots.as_flattened());
-        dispatch::intervals(level, inputs, &all)
+        dispatch::intervals(level, inputs, dots.as_flattened(), intervals);
     }
-}
 
-/// Find the `count` nearest of `centroids`, as [`super::nearest_k`], and the intervals of a screen's
-/// products, with one coding of the query; no intervals where the query cannot be coded.
-pub(crate) fn nearest_k_screened(
-    level: SimdLevel,
-    query: &[f32],
-    centroids: &[f32],
-    count: usize,
-    pruner: Option<&Pruner>,
-    screen: &Screen,
-) -> (TopK, Option<Intervals>) {
-    match query.len().div_ceil(GROUP) {
-        0..=96 => screened_in::<96>(level, query, centroids, count, pruner, screen),
-        97..=128 => screened_in::<128>(level, query, centroids, count, pruner, screen),
-        129..=384 => screened_in::<384>(level, query, centroids, count, pruner, screen),
-        _ => screened_in::<{ MAX_DIM / GROUP }>(level, query, centroids, count, pruner, screen),
+    /// Number of blocks of sixteen rows.
+    fn blocks(&self) -> usize {
+        self.rows.div_ceil(ROWS)
     }
-}
-
-fn screened_in<const GROUPS: usize>(
-    level: SimdLevel,
-    query: &[f32],
-    centroids: &[f32],
-    count: usize,
-    pruner: Option<&Pruner>,
-    screen: &Screen,
-) -> (TopK, Option<Intervals>) {
-    let top_k = TopK::new(count);
-    let mut codes = QueryCodes::<GROUPS>::new();
-    let Some(coded) = dispatch::encode_query(level, query, &mut codes) else {
-        return (dispatch::search(level, query, centroids, top_k), None);
-    };
-    let max_length = pruner.map_or(0.0, |pruner| pruner.max_length);
-    let coded = Query::new(query, coded, max_length);
-    let top_k = match pruner.filter(|pruner| pruner.pays_for(count)) {
-        Some(pruner) => pruner.search_coded(level, &coded, &codes, centroids, top_k, count),
-        None => dispatch::search(level, query, centroids, top_k),
-    };
-    (top_k, Some(screen.intervals(level, &coded, &codes)))
 }
 
 #[cfg(test)]
@@ -131,6 +119,7 @@ mod tests {
 
     use super::*;
     use crate::id::splitmix64;
+    use crate::nearest::int8::GROUP;
     use crate::nearest::products;
 
     /// A value from -1 to 1; one in ten is 0, and one in ten small.
@@ -165,7 +154,9 @@ mod tests {
                 let Some(coded) = dispatch::encode_query(level, &query, &mut codes) else {
                     continue;
                 };
-                let found = screen.intervals(level, &Query::new(&query, coded, 0.0), &codes);
+                let mut found = Intervals::EMPTY;
+                let coded = Query::new(&query, coded, 0.0);
+                screen.intervals(level, &coded, &codes, &mut found);
                 let mut exact = vec![0.0; rows];
                 products(level, &query, &matrix, &mut exact);
                 for (i, &exact) in exact.iter().enumerate() {

@@ -59,7 +59,7 @@ pub fn nearest_many(
     for (row, vector) in rows.enumerate() {
         check_finite(level, vector).map_err(|e| e.at_row(row))?;
     }
-    let pruner = Pruner::new(level, centroids, dim);
+    let pruner = Pruner::new(level, centroids, dim, false);
     let one = |vector| {
         let found = match &pruner {
             Some(pruner) => pruner.nearest(level, vector, centroids),

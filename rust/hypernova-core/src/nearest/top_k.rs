@@ -90,6 +90,12 @@ impl TopK {
         &self.collector[..self.len]
     }
 
+    /// Keep those with a squared distance of at most `limit`.
+    pub(super) fn keep_up_to(&mut self, limit: f32) {
+        let of_all = self.as_slice().iter();
+        self.len = of_all.take_while(|near| near.squared <= limit).count();
+    }
+
     fn insert(&mut self, new: Nearest) {
         self.len = self.count.min(self.len + 1);
         let mut at = self.len - 1;
