@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,9 @@ from hypernova.table import OutcomeTable, read_logs
 from hypernova.table.importing.read import are_logs
 from hypernova.table.importing.registry import log_readers
 from support.archives import write_zip
+from support.commands import run
 from support.made_up_logs import MadeUpReader, install, sample, write_log
+from support.pages import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -310,6 +313,26 @@ class Reader(ToolLogReader):
 
 class TestThirdParty:
     """A package with an entry point, in a process of its own."""
+
+    def test_the_reader_of_the_page_reads(self, tmp_path: Path) -> None:
+        (reader,), (declared,) = (
+            blocks("docs/importing/own.md", language) for language in ("python", "toml")
+        )
+        packages = tmp_path / "packages"
+        packages.mkdir()
+        (packages / "our_package.py").write_text(reader)
+        entries = tomllib.loads(declared)["project"]["entry-points"]["hypernova.log_readers"]
+        for name, value in entries.items():
+            install(packages, value=value, name=name)
+        (tmp_path / "law.csv").write_text(
+            "question,model,grade\nWho?,small,40%\nWho?,large,yes\nWhy?,small,no\nWhy?,large,0.5\n"
+        )
+        path = os.pathsep.join([str(packages), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path}
+        run("import", "law.csv", "-o", "t.jsonl", cwd=tmp_path, env=environment, code=0)
+        table = OutcomeTable.read(tmp_path / "t.jsonl")
+        assert (table.prompts, table.groups) == (("Who?", "Why?"), ("law", "law"))
+        assert table.score.tolist() == [[1.0, 0.4], [0.5, 0.0]]
 
     def run(self, folder: Path, program: str, *, value: str = "third_party:Reader") -> Any:
         (folder / "packages").mkdir()
