@@ -48,9 +48,13 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 	@$(BIN)/python examples/demo.py $(DATA) --prompt "$(PROMPT)"
 
 .PHONY: test
-test: $(STAMP) ## all tests, Rust and Python
+test: $(STAMP) ## the tests, Rust and Python; those that need more have recipes of their own
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not ray"
+
+.PHONY: test-ray
+test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
+	$(BIN)/python -m pytest -q -m ray
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data (some minutes)

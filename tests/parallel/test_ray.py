@@ -55,6 +55,7 @@ def ran(short_folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str,
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.ray
 class TestCluster:
     def test_results_are_in_the_order_of_the_calls(self, ran) -> None:
         assert ran[1]["order"] == list(range(12))
@@ -130,6 +131,7 @@ print(list(map_calls(calls, engine="ray", jobs=1, total=3, description="")))
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.ray
 class TestOwnRay:
     """A Ray that is started on this machine for one map, and ended."""
 
@@ -182,6 +184,7 @@ class TestOwnRay:
 
 @needs_ray
 @pytest.mark.slow
+@pytest.mark.ray
 def test_a_cluster_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     program = (
         "from functools import partial; from hypernova.parallel import map_calls\n"

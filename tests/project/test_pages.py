@@ -172,4 +172,5 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """FIELD 13."""
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
-    run_page("README.md", tmp_path, "hypernova import logs/")  # the tutorial runs it
+    # The tutorial imports and evaluates.
+    run_page("README.md", tmp_path, "hypernova import logs/", "hypernova evaluate examples/")
