@@ -16,7 +16,7 @@
 //! it, where one byte takes 0.45 and 0.09. All bounds at once instead of a block at a time:
 //! zeroing the buffers took 0.1 us.
 
-use super::bounds::{BoundInputs, Query, TINY, slack};
+use super::bounds::{BoundInputs, Query, lengths, slack};
 use super::dispatch;
 use super::int8::{CodeLine, GROUP, QUERY_BATCH, QueryCodes, ROWS};
 use super::level::{Avx512Vnni, SimdLevel};
@@ -90,9 +90,7 @@ pub(super) fn encode_rows(
         for (line, group) in own.iter_mut().zip(codes.as_chunks().0) {
             line.0[index % ROWS] = *group;
         }
-        let length = squared.sqrt() * (1.0 + slack);
-        // Each value of the residual was rounded twice, by at most `u` of the value.
-        let residual = residual.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
+        let (length, residual) = lengths(squared, residual, slack);
         each(
             index,
             CodedRow {
