@@ -237,14 +237,15 @@ fn clusters_that_are_left_out_decide_together() {
                     slopes: vec![0.0; (models * dim) as usize],
                 });
                 values.policy = with!(neutral_policy(), { default_model: default });
+                let margin = if other == default { 0.875 } else { 0.0 };
+                values.policy.margin = margin.into();
                 // A twentieth less than what the far clusters add to the difference of the two.
-                let lead = 0.95 * far as f32 * (-bits).exp2() * sign;
-                values.policy.margin = if other == default { 1.0 / 64.0 } else { 0.0 };
-                let margin = values.policy.margin as f32;
+                let added = far as f32 * (-bits).exp2() * (1.0 - sign * margin);
+                let lead = 0.95 * added * sign;
                 for (c, row) in values.success.chunks_mut(models as usize).enumerate() {
                     row.fill(0.125);
                     [row[at], row[other as usize]] = match c {
-                        0 => [0.5 - lead, 0.5 - margin],
+                        0 => [0.5 + margin / 2.0 - lead, 0.5 - margin / 2.0],
                         _ if sign > 0.0 => [1.0, 0.0],
                         _ => [0.0, 1.0],
                     };
@@ -266,6 +267,48 @@ fn clusters_that_are_left_out_decide_together() {
                 }
             }
         }
+    }
+}
+
+/// The codes of cluster 1 leave open whether it lies within the distance that is searched at first,
+/// those of cluster 2 prove that it does not, and yet cluster 2 is the nearer: the blend takes two.
+#[test]
+fn a_cluster_that_codes_leave_open_takes_no_place_of_a_nearer_one() {
+    let (clusters, dim, models) = (6, 100, 14);
+    let mut values = values(clusters, dim, models, 0);
+    let mut random = SplitMix(3);
+    for (c, centroid) in values.centroids.chunks_mut(dim as usize).enumerate() {
+        // Values that differ are coded with an error, equal ones without.
+        let mut squared = 0.0;
+        for value in &mut *centroid {
+            *value = if c == 1 { random.normal() } else { 1.0 };
+            squared += *value * *value;
+        }
+        let length = [0.0_f32, 1.03, 1.01, 100.0, 100.0, 100.0][c].sqrt() / squared.sqrt();
+        for value in centroid {
+            *value = 0.5 + *value * length;
+        }
+    }
+    // Clusters that are farther by a squared distance above 1 are left out.
+    values.blending = Some(Blending {
+        sharpness: 34.0 * std::f64::consts::LN_2,
+        nearest: 2,
+    });
+    values.correction = Some(LinearCorrection {
+        offsets: vec![0.0; models as usize],
+        slopes: vec![0.0; (models * dim) as usize],
+    });
+    values.policy = with!(neutral_policy(), { default_model: 5 });
+    for (c, row) in values.success.chunks_mut(models as usize).enumerate() {
+        row.fill(0.125);
+        row[..2].copy_from_slice(&[[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]][c.min(2)]);
+    }
+    let prompt = vec![0.5; dim as usize];
+    for level in SimdLevel::available() {
+        let artifact = Artifact::build(&values).unwrap().with_level(level);
+        let options = RouteOptions::defaults(&artifact);
+        let many = artifact.decide_many(&prompt.repeat(5), &options).unwrap();
+        assert!(many.iter().all(|decision| decision.model == 1), "{level:?}");
     }
 }
 
