@@ -312,6 +312,39 @@ fn a_cluster_that_codes_leave_open_takes_no_place_of_a_nearer_one() {
     }
 }
 
+/// Standard errors have no upper limit: that of a far cluster can outweigh its share.
+#[test]
+fn errors_of_far_clusters_count_under_a_guard() {
+    let (clusters, dim, models) = (20, 20, 14);
+    let mut values = values(clusters, dim, models, 0);
+    for (c, centroid) in values.centroids.chunks_mut(dim as usize).enumerate() {
+        centroid.fill(0.5);
+        centroid[c] += if c == 0 { 0.0 } else { 6.0 };
+    }
+    values.blending = Some(Blending {
+        sharpness: 1.0,
+        nearest: 3,
+    });
+    values.correction = Some(LinearCorrection {
+        offsets: vec![0.0; models as usize],
+        slopes: vec![0.0; (models * dim) as usize],
+    });
+    values.policy = with!(neutral_policy(), { default_model: 5, guard_z: 1.0 });
+    for row in values.success.chunks_mut(models as usize) {
+        row.fill(0.125);
+        row[0] = 0.5;
+    }
+    values.gain_error.fill(0.0);
+    values.gain_error[models as usize] = 1e9; // of model 0 in cluster 1
+    let prompt = vec![0.5; dim as usize];
+    for level in SimdLevel::available() {
+        let artifact = Artifact::build(&values).unwrap().with_level(level);
+        let options = RouteOptions::defaults(&artifact);
+        let many = artifact.decide_many(&prompt.repeat(5), &options).unwrap();
+        assert!(many.iter().all(|decision| decision.model == 5), "{level:?}");
+    }
+}
+
 /// A correction whose slope is so small that the squares of most of its values underflow.
 #[test]
 fn slopes_whose_squares_underflow_count() {

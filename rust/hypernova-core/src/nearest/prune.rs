@@ -308,9 +308,12 @@ impl Pruner {
         dots
     }
 
-    /// Offer the nearest of at most [`BLOCK`] rows and all others whose distance is larger by at most
-    /// `gap`, or by more if they are not more for it; or the `count` nearest if those are as many.
-    /// Returns a distance up to which all rows were offered, infinite in the last case.
+    /// Offer the rows, at most [`BLOCK`], that count for a blend of the `count` nearest, and return a
+    /// distance up to which all rows were offered: the nearest one's plus `gap`, or plus more where
+    /// that leaves no more rows to score. If `count` or more lie within `gap`, so far as the bounds
+    /// tell, the `count` nearest are offered, and the distance is infinite.
+    ///
+    /// Some farther rows may be offered too: those that the bounds do not rule out.
     #[expect(
         clippy::too_many_arguments,
         reason = "those of a search, and its products"
