@@ -268,9 +268,10 @@ impl<'a> BlendedEstimates<'a> {
     /// Compute success by the profiles of the first models, and return how far it may be off, to
     /// either side, because clusters are missing.
     ///
-    /// With the weight 1 of the nearest cluster, weights of the known ones sum up to at least 1. Each
-    /// missing one has at most the weight of the limit, and moves the mean of values from 0 to 1 by no
-    /// more than that.
+    /// The known weights sum up to `w >= 1`, the nearest cluster's own; the missing ones to `m`, each
+    /// at most the weight at the limit. With a mean `a` of the known values and `b` of the missing
+    /// ones, the blend is `a + (b - a) m / (w + m)`, and `|b - a| <= 1` because all values are from 0
+    /// to 1: it is off by no more than `m`.
     pub(crate) fn profiles(&self, artifact: &Artifact, near: &Near, into: &mut [f64]) -> f64 {
         weighted_sums(self.level, self.rows(), self.profile.success, into);
         if near.missing == 0 {

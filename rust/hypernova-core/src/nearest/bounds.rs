@@ -17,19 +17,30 @@
 //! terms that were each rounded three times, never subtracts, and so differs from `|x - y|^2` by
 //! less than `g |x - y|^2 <= 2 g (|x|^2 + |y|^2)`. The sums for `|x|^2` and `|y|^2` have relative
 //! errors below `g`, and the few operations on them add less than `16 u (|x|^2 + |y|^2)`. All of
-//! it is less than `5 g (|x|^2 + |y|^2)`; [`slack`] is `8 g`. Underflow adds less than [`TINY`],
-//! and where anything could overflow nothing is pruned. A bound that comes out as NaN proves
-//! nothing.
+//! it is less than `5 g (|x|^2 + |y|^2)`; [`slack`] is `8 g`. Underflow adds less than [`TINY`] to a
+//! product, and less than [`TINY_LENGTH`] to a length; where anything could overflow nothing is
+//! pruned. A bound that comes out as NaN proves nothing.
 
 use super::int8::CodedQuery;
 use super::scalar::{LANES, reduce};
 
-/// Bound of the total error by underflow.
+/// Bound of the error by underflow of a sum of products.
 pub(super) const TINY: f32 = 1e-24;
+/// Bound of the error by underflow of a length, the root of a sum of at most 8,192 squares that are
+/// each off by up to `2^-150`: `2^-68.5`.
+pub(super) const TINY_LENGTH: f32 = 4e-21;
 
 /// Relative slack for rounding, see *Rounding*.
 pub(super) fn slack(dim: usize) -> f32 {
     8.0 * ((dim / LANES + 32) as f32) * (f32::EPSILON / 2.0)
+}
+
+/// Upper bounds of the length of a row or query and of its residual, from computed squared lengths.
+pub(super) fn lengths(squared: f32, residual: f32, slack: f32) -> (f32, f32) {
+    let length_of = |squared: f32| squared.sqrt() * (1.0 + slack) + TINY_LENGTH;
+    let length = length_of(squared);
+    // Each value of the residual was rounded twice, by at most `u` of the value.
+    (length, length_of(residual) + length * f32::EPSILON)
 }
 
 /// The least bound of each of sixteen lanes; infinite where it has none but NaN.
@@ -123,9 +134,7 @@ impl<'a> Query<'a> {
             residual,
         } = coded;
         let slack = slack(values.len());
-        let length = squared.sqrt() * (1.0 + slack);
-        // Each value of the residual was rounded twice, by at most `u` of the value.
-        let residual = residual.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
+        let (length, residual) = lengths(squared, residual, slack);
         Self {
             values,
             scale,

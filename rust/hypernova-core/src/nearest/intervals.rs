@@ -6,7 +6,8 @@
 //! Cauchy and Schwarz the last two are at most `|p| |s c| + |x| |r|`. The definition rounds each
 //! product once and adds up `d / 16 + 4` terms, so it differs from `x . y` by less than `g |x| |y|`;
 //! the few operations on the interval itself add less than `16 u |x| |s c|`. The slack of `8 g`
-//! covers both, and [`TINY`] what underflows. Where anything could overflow there is no interval.
+//! covers both, and [`TINY`] what underflows, in products; the lengths are upper bounds whatever
+//! underflows. Where anything could overflow there is no interval.
 
 use super::bounds::TINY;
 

@@ -18,9 +18,10 @@ use crate::error::Error;
 
 /// The nearest centroids, as far as they were searched for.
 pub(crate) struct Near {
-    /// The nearest, sorted as those of [`super::nearest_k`]: a first part of these.
+    /// The first of those that [`super::nearest_k`] finds, in its order: all of them, or those within
+    /// `limit`.
     pub(crate) top_k: TopK,
-    /// Number of those that are missing.
+    /// How many of those that [`super::nearest_k`] finds are not in `top_k`.
     pub(crate) missing: usize,
     /// The squared distance of each missing one is above this.
     pub(crate) limit: f32,
@@ -179,7 +180,7 @@ impl NearSearch<'_> {
         } = self;
         near.limit = pruner.near(level, query, centroids, dots, gap, count, &mut near.top_k);
         if near.limit < f32::INFINITY {
-            // Of a farther one, another that was left out could be nearer.
+            // Bounds left a farther one open and may have ruled out a nearer one.
             near.top_k.keep_up_to(near.limit);
             near.missing = count.min(pruner.rows()) - near.top_k.as_slice().len();
         }

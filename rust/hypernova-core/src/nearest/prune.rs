@@ -16,7 +16,7 @@
 //! it, where one byte takes 0.45 and 0.09. All bounds at once instead of a block at a time:
 //! zeroing the buffers took 0.1 us.
 
-use super::bounds::{BoundInputs, Query, TINY, slack};
+use super::bounds::{BoundInputs, Query, lengths, slack};
 use super::dispatch;
 use super::int8::{CodeLine, GROUP, QUERY_BATCH, QueryCodes, ROWS};
 use super::level::{Avx512Vnni, SimdLevel};
@@ -90,9 +90,7 @@ pub(super) fn encode_rows(
         for (line, group) in own.iter_mut().zip(codes.as_chunks().0) {
             line.0[index % ROWS] = *group;
         }
-        let length = squared.sqrt() * (1.0 + slack);
-        // Each value of the residual was rounded twice, by at most `u` of the value.
-        let residual = residual.sqrt() * (1.0 + slack) + length * f32::EPSILON + TINY;
+        let (length, residual) = lengths(squared, residual, slack);
         each(
             index,
             CodedRow {
@@ -310,9 +308,12 @@ impl Pruner {
         dots
     }
 
-    /// Offer the nearest of at most [`BLOCK`] rows and all others whose distance is larger by at most
-    /// `gap`, or by more if they are not more for it; or the `count` nearest if those are as many.
-    /// Returns a distance up to which all rows were offered, infinite in the last case.
+    /// Offer the rows, at most [`BLOCK`], that count for a blend of the `count` nearest, and return a
+    /// distance up to which all rows were offered: the nearest one's plus `gap`, or plus more where
+    /// that leaves no more rows to score. If `count` or more lie within `gap`, so far as the bounds
+    /// tell, the `count` nearest are offered, and the distance is infinite.
+    ///
+    /// Some farther rows may be offered too: those that the bounds do not rule out.
     #[expect(
         clippy::too_many_arguments,
         reason = "those of a search, and its products"
