@@ -123,6 +123,21 @@ class TestDiscovery:
 
 @pytest.mark.usefixtures("made_up")
 class TestBrokenLogs:
+    def test_an_empty_path_is_not_the_folder_one_works_in(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log(tmp_path / "1.log", PAIR)
+        monkeypatch.chdir(tmp_path)
+        assert read_logs(".").summary.samples == 2
+        with pytest.raises(NotFoundError, match="the path of a log is empty; name"):
+            read_logs("")
+
+    def test_a_log_whose_samples_are_all_left_out_lacks_no_metric(self, tmp_path: Path) -> None:
+        write_log(tmp_path / "1.log", PAIR)
+        write_log(tmp_path / "2.log", [sample("c", left_out="the tool or the model failed")])
+        notes = read_logs(tmp_path).summary.notes
+        assert notes == ("no outcome was found of 'c'",)
+
     def test_of_3000_logs_two_broken_ones_are_named(self, tmp_path: Path) -> None:
         begun = time.perf_counter()
         for number in range(3000):
@@ -165,8 +180,40 @@ class TestBrokenLogs:
             read_logs(tmp_path, skip_broken=True)
         for number in range(3, 30):
             write_log(tmp_path / f"{number}.log", [], kind="broken")
-        with pytest.raises(TableError, match=r"29 logs of 29 cannot be read: .*, and 17 more; to"):
+        with pytest.raises(TableError, match=r"no log can be read .*, and 17 more\); give other"):
             read_logs(tmp_path)
+        write_log(tmp_path / "30.log", PAIR)
+        with pytest.raises(TableError, match=r"29 logs of 30 cannot be read: .*, and 17 more; to"):
+            read_logs(tmp_path)
+
+    def test_where_every_log_is_broken_nobody_is_told_to_skip_them(self, tmp_path: Path) -> None:
+        for number in range(2):
+            write_log(tmp_path / f"{number}.log", [], kind="broken")
+        for skip_broken in (False, True):
+            with pytest.raises(TableError, match=r"no log can be read \(\(1\)") as error:
+                read_logs(tmp_path, skip_broken=skip_broken)
+            assert "skip" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("values", "remedy"),
+        [
+            ({"prompt": " "}, "choose another text as the prompt: hypernova import --prompt"),
+            ({"left_out": "the tool or the model failed"}, "run the evaluation again"),
+            ({"scores": {}}, "give logs with scored samples"),
+            ({"left_out": "no quality score"}, "give logs with scored samples"),
+            (
+                {"left_out": "no quality score", "cost_usd": 1.0},
+                "give logs with scored samples: these are requests without scores",
+            ),
+        ],
+    )
+    def test_without_an_outcome_the_remedy_fits_the_reason(
+        self, tmp_path: Path, values: dict[str, object], remedy: str
+    ) -> None:
+        write_log(tmp_path / "1.log", [sample("a", **values), sample("b", **values)])
+        with pytest.raises(TableError, match=rf"no sample gives an outcome .*\); {remedy}") as error:
+            read_logs(tmp_path)
+        assert ("add their costs" in str(error.value)) == ("cost_usd" in values)
 
     def test_logs_without_an_outcome_are_an_error_that_says_why(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", [sample("a", scores={}), sample("a", left_out="no model")])

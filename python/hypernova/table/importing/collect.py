@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from hypernova.table.importing.gather import LogPart
     from hypernova.table.importing.options import ImportOptions
 
+_NO_SCORES = "give logs with scored samples"
+# What to do where most samples are left out for a reason.
+_NO_OUTCOME = {
+    LeftOut.NO_PROMPT: "choose another text as the prompt: hypernova import --prompt sent or "
+    "field:NAME, or read_logs(..., prompt=...)",
+    LeftOut.ERROR: "run the evaluation again: no model is to blame for its failures",
+}
+
 
 class Collector:
     """Logs that were read, in their order."""
@@ -130,9 +138,12 @@ class Collector:
         rows = np.flatnonzero(is_first & ~np.isnan(score))
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
-            remedy = "give logs with scored samples"
+            remedy = _NO_OUTCOME.get(max(left_out, key=left_out.__getitem__), _NO_SCORES)
             if len(self._requests):
-                remedy += ": these are requests without scores, which add their costs to such logs"
+                remedy = (
+                    f"{_NO_SCORES}: these are requests without scores, which add their costs to "
+                    "such logs"
+                )
             raise TableError(
                 f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
             )
@@ -190,7 +201,8 @@ class Collector:
         for (group, metric), refused in part.refused.items():
             if group in self._groups:
                 self._groups[group].refused.setdefault(metric, refused)
-        for group in {groups[number] for number in np.unique(group_of_task).tolist()}:
+        # A group whose samples are all left out lacks no metric.
+        for group in {groups[n] for n in np.unique(group_of_task[part.task]).tolist()}:
             self._groups[group].n_logs += 1
 
     def _chosen_scores(

@@ -5,6 +5,7 @@ Not here: reading them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from hypernova.table.scan.files import natural_order
 from hypernova.table.source import Source
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from hypernova.table.sources.log import ToolLogReader
@@ -140,6 +140,8 @@ def _files(
     for given in paths:
         path = Path(given)
         label = path_label(given)
+        if not os.fspath(given):  # such as a variable of the shell that is not set
+            raise NotFoundError("the path of a log is empty; name a file or a folder")
         if not path.exists():
             raise NotFoundError(f"{label}: no such file or folder; check the path")
         if path.is_dir():

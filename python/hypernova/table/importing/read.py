@@ -119,10 +119,10 @@ def read_log_columns(
             else:
                 broken[path_label(log.path)] = part
             tick(1)
-    if broken and not options.skip_broken:
-        raise _broken(broken, len(found.logs))
-    if len(broken) == len(found.logs):
+    if len(broken) == len(found.logs) > 1:
         raise TableError(f"{found.label}: no log can be read ({_listed(broken)}); give other logs")
+    if broken and (len(found.logs) == 1 or not options.skip_broken):
+        raise _broken(broken, len(found.logs))
     tasks, outcomes, summary = collector.table(
         found.label, broken=broken, unknown_files=found.unknown
     )

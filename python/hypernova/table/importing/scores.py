@@ -73,7 +73,9 @@ class ScoreRules:
         if isinstance(value, np.generic):
             value = value.item()
         if self.choices and not isinstance(value, Mapping | list | tuple):
-            chosen = self.choices.get(value if isinstance(value, str) else str(value))
+            text = str(value)
+            # Around a text that a model wrote may stand blanks, which no one types.
+            chosen = self.choices.get(text, self.choices.get(text.strip()))
             if chosen is not None:
                 return float(chosen)
         if isinstance(value, bool):

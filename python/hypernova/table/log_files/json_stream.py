@@ -230,7 +230,8 @@ class _Text:
         """Read on: at least as much as is left, so that a value is begun anew seldom."""
         self._line += self._text.count("\n", 0, self._at)
         left = self._text[self._at :]
-        data = self._file.read(max(_CHUNK, len(left)))
+        # Never far beyond the largest value: what is refused then need not be held.
+        data = self._file.read(max(_CHUNK, min(len(left), self._max - len(left))))
         self._ended = not data
         try:
             read = self._decoder.decode(data, final=self._ended)
