@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +22,24 @@ from support.archives import write_zip
 from support.made_up_logs import MadeUpReader, install, sample, write_log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
 
 PAIR = [sample("a"), sample("b")]
+
+
+@contextmanager
+def other_user() -> Iterator[None]:
+    """Go on as a user without rights, if this is one with all of them."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 @pytest.mark.usefixtures("made_up")
@@ -123,6 +137,35 @@ class TestDiscovery:
 
 @pytest.mark.usefixtures("made_up")
 class TestBrokenLogs:
+    def test_files_and_folders_that_cannot_be_opened_are_broken_logs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log(tmp_path / "logs" / "1.log", PAIR)
+        closed = [write_log(tmp_path / "logs" / "2.log", PAIR), tmp_path / "logs" / "shut"]
+        write_log(closed[1] / "3.log", PAIR)
+        monkeypatch.chdir(tmp_path)  # whose parents are closed to others
+        tmp_path.chmod(0o755)
+        (tmp_path / "logs").chmod(0o755)
+        read_logs("logs")  # with all modules, which the other user may not read
+        for path in closed:
+            path.chmod(0)
+        with other_user():
+            with pytest.raises(TableError) as error:
+                read_logs("logs")
+            found = read_logs("logs", skip_broken=True).summary
+            for path in ("logs/shut", "logs/2.log"):
+                with pytest.raises(TableError, match=rf"^{path}: cannot be opened .*check the f"):
+                    read_logs(path)
+            for path in ("logs/shut", "logs", "logs/shut/3.log"):
+                with pytest.raises(TableError, match=r"(shut|.\.log): cannot be opened .*check"):
+                    OutcomeTable.read(path)
+            with pytest.raises(TableError, match=r"^logs/shut/3.log: cannot be opened .*folders"):
+                read_logs("logs/shut/3.log")
+        closed[1].chmod(0o700)
+        assert str(error.value).startswith("2 logs of 3 cannot be read: (1) logs/shut: cannot be")
+        assert list(found.broken) == ["logs/shut", "logs/2.log"]
+        assert (found.logs, found.unknown_files) == ({"Made Up": 1}, ())
+
     def test_an_empty_path_is_not_the_folder_one_works_in(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -211,7 +254,7 @@ class TestBrokenLogs:
         self, tmp_path: Path, values: dict[str, object], remedy: str
     ) -> None:
         write_log(tmp_path / "1.log", [sample("a", **values), sample("b", **values)])
-        with pytest.raises(TableError, match=rf"no sample gives an outcome .*\); {remedy}") as error:
+        with pytest.raises(TableError, match=rf"no sample gives .*\); {remedy}") as error:
             read_logs(tmp_path)
         assert ("add their costs" in str(error.value)) == ("cost_usd" in values)
 

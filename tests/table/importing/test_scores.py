@@ -102,6 +102,9 @@ def test_choices_score_texts_and_numbers_before_every_rule() -> None:
     rules = ScoreRules(choices={"great": 1.0, "C": 0.25, "3": 0.5})
     assert [rules.score(v) for v in ("great", "C", 3, "3", "I")] == [1.0, 0.25, 0.5, 0.5, 0.0]
     assert isinstance(rules.score("Great"), Refused)
+    # Nobody types the line break after a text that a model wrote.
+    assert rules.score(" great\n") == 1.0
+    assert ScoreRules(choices={"C": 0.25, "C ": 0.75}).score("C ") == 0.75
 
 
 @pytest.mark.parametrize(

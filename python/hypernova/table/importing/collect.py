@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _NO_SCORES = "give logs with scored samples"
 # What to do where most samples are left out for a reason.
-_NO_OUTCOME = {
+_NO_OUTCOME: dict[str, str] = {
     LeftOut.NO_PROMPT: "choose another text as the prompt: hypernova import --prompt sent or "
     "field:NAME, or read_logs(..., prompt=...)",
     LeftOut.ERROR: "run the evaluation again: no model is to blame for its failures",
@@ -138,7 +138,8 @@ class Collector:
         rows = np.flatnonzero(is_first & ~np.isnan(score))
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
-            remedy = _NO_OUTCOME.get(max(left_out, key=left_out.__getitem__), _NO_SCORES)
+            most = max(left_out, key=left_out.__getitem__)
+            remedy = _NO_OUTCOME.get(str(most), _NO_SCORES)
             if len(self._requests):
                 remedy = (
                     f"{_NO_SCORES}: these are requests without scores, which add their costs to "

@@ -77,6 +77,14 @@ class LogFile:
             pass  # of a gzip file that is cut short, the part before
         return found
 
+    def check_opens(self) -> None:
+        """Check that the file can be opened, whatever it holds.
+
+        Raises:
+            TableError: it cannot.
+        """
+        self._open_raw(Source.of(self.path, "")).close()
+
     @cached_property
     def first_object(self) -> dict[str, Any] | None:
         """The JSON object in the first line, or the first of a list; None unless whole in the head.
