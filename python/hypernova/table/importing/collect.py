@@ -6,6 +6,7 @@ Not here: reading a log (`gather`) and choosing metrics (`scores`).
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hypernova.table.importing.gather import LogPart
     from hypernova.table.importing.options import ImportOptions
 
+_DIGITS = re.compile("[0-9]+")
 _NO_SCORES = "give logs with scored samples"
 # What to do where most samples are left out for a reason.
 _NO_OUTCOME: dict[str, str] = {
@@ -151,8 +153,10 @@ class Collector:
         self._check_models(pieces, rows)
         outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
         # Tasks without an outcome teach nothing.
-        kept, task = np.unique(outcomes.task, return_inverse=True)
-        outcomes = dataclasses.replace(outcomes, task=task.astype(np.int64))
+        kept = self._in_order(np.unique(outcomes.task))
+        place = np.empty(len(self._ids), dtype=np.int64)
+        place[kept] = np.arange(len(kept))
+        outcomes = dataclasses.replace(outcomes, task=place[outcomes.task])
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
         if len(self._requests):
@@ -292,6 +296,19 @@ class Collector:
         )
         return outcomes, notes
 
+    def _in_order(self, tasks: Ints) -> Ints:
+        """Return tasks by group, id and prompt, whatever the order in which they were read."""
+        names = list(self._groups)
+        order = sorted(
+            tasks.tolist(),
+            key=lambda task: (
+                names[self._task_groups[task]] or "",
+                _by_numbers(self._ids[task]),
+                self._prompts[task],
+            ),
+        )
+        return np.array(order, dtype=np.int64)
+
     def _task_columns(
         self, label: str, kept: Ints, pieces: Mapping[str, NDArray[Any]], rows: Ints
     ) -> TaskColumns:
@@ -417,6 +434,13 @@ def _first_known(values: Floats, place: Ints, n: int | None = None) -> Floats:
     # Of repeated indices the last assignment stands, so going backwards leaves the first.
     found[place[rows]] = values[rows]
     return found
+
+
+def _by_numbers(name: str) -> str:
+    """Return a text by which names sort so that numbers in them count as numbers."""
+    # Of any length, which int() does not take.
+    digits = _DIGITS.sub(lambda found: f"{len(found[0].lstrip('0')):09}{found[0]}", name)
+    return f"{digits}\0{name}"
 
 
 def distinct_ids(ids: Sequence[str], groups: Sequence[str | None]) -> list[str]:
