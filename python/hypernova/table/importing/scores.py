@@ -214,7 +214,12 @@ def choose_metrics(
             raise _refused(group, next(iter(group.refused)))
     if ambiguous:
         raise _ambiguous(ambiguous)
-    return chosen, [
+    unused = [name for name in dict.fromkeys(general) if name not in chosen.values()]
+    notes = [
+        f"--score {quoted(name)} counts nowhere: each group that has it has one that comes before"
+        for name in unused
+    ]
+    return chosen, notes + [
         f"the metric {quoted(name)} was passed over: its values are no scores ({example})"
         for (name, example) in passed_over
     ]
