@@ -16,8 +16,10 @@ import pytest
 
 from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_logs
+from hypernova.table.importing.gather import gather
 from hypernova.table.importing.read import are_logs
 from hypernova.table.importing.registry import log_readers
+from hypernova.table.importing.scores import ScoreRules
 from support.archives import write_zip
 from support.made_up_logs import MadeUpReader, install, sample, write_log
 
@@ -278,6 +280,17 @@ class TestBrokenLogs:
             "it another: hypernova import --rename, or read_logs(..., rename=...)"
         )
         assert read_logs(tmp_path, rename={" b": "b"}).table.models == ("a", "b")
+
+    def test_what_is_no_record_is_an_error_and_not_passed_over(self, tmp_path: Path) -> None:
+        write_log(tmp_path / "1.log", [*PAIR, sample(5)])  # type: ignore[arg-type]
+        with pytest.raises(TableError, match="1.log: cannot be read .*gave the model 5, no text"):
+            read_logs(tmp_path)
+        for record in (None, {"model": "a"}, ("a", "b")):
+            with pytest.raises(TypeError, match="its reader yielded .*, which is no record"):
+                gather(
+                    [record],  # type: ignore[list-item]
+                    label="1.log", reader="x", title="X", rules=ScoreRules(), rename={},
+                )  # fmt: skip
 
     def test_one_model_only_is_an_error_that_names_the_logs(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", [sample("a")])

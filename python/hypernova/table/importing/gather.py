@@ -19,6 +19,7 @@ from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
 from hypernova.table.importing.requests import Requests
 from hypernova.table.importing.scores import Refused, ScoreRules
+from hypernova.table.source import quoted
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def gather(
         elif isinstance(record, Metric):
             log.directions.append(record)
         elif isinstance(record, Note):
-            log.notes.append(record.text)
+            log.notes.append(str(record.text))
+        else:
+            raise TypeError(f"its reader yielded {quoted(record)}, which is no record")
     return log.part(title)
 
 
@@ -184,6 +187,8 @@ class _Log:
     def add(self, sample: Sample) -> None:
         """Add a sample, or what it adds to one that has its attempt."""
         columns = self._columns
+        if sample.model and not isinstance(sample.model, str):
+            raise TypeError(f"its reader gave the model {quoted(sample.model)}, no text")
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
         if sample.left_out is LeftOut.NO_QUALITY:
