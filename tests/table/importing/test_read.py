@@ -283,10 +283,10 @@ class TestBrokenLogs:
 
     def test_what_is_no_record_is_an_error_and_not_passed_over(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", [*PAIR, sample(5)])  # type: ignore[arg-type]
-        with pytest.raises(TableError, match="1.log: cannot be read .*gave the model 5, no text"):
+        with pytest.raises(TableError, match=r"1.log: cannot be read .*gave the model 5, no text"):
             read_logs(tmp_path)
         for record in (None, {"model": "a"}, ("a", "b")):
-            with pytest.raises(TypeError, match="its reader yielded .*, which is no record"):
+            with pytest.raises(TypeError, match=r"its reader yielded .*, which is no record"):
                 gather(
                     [record],  # type: ignore[list-item]
                     label="1.log", reader="x", title="X", rules=ScoreRules(), rename={},
