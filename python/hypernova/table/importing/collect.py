@@ -16,7 +16,7 @@ from hypernova.errors import TableError
 from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
 from hypernova.table.importing.names import similar_names, unused_renames
 from hypernova.table.importing.requests import Requests, fill_from_requests
-from hypernova.table.importing.scores import GroupMetrics, choose_metrics
+from hypernova.table.importing.scores import GroupMetrics, choose_metrics, low_on_scale
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 from hypernova.table.model_names import name_problem
 from hypernova.table.repeats import merged
@@ -125,7 +125,9 @@ class Collector:
         score = self._chosen_scores(pieces, chosen, first)
         turned = self._turned(chosen)
         task_group = np.array(self._task_groups, dtype=np.int64)
-        notes += self._low_on_scale(score, task_group[pieces["task"]])
+        notes += low_on_scale(
+            self._options.scale, list(self._groups), score, task_group[pieces["task"]]
+        )
         if turned:
             lower = np.array([name in turned for name in self._groups])
             score = np.where(lower[task_group[pieces["task"]]], 1.0 - score, score)
@@ -226,27 +228,6 @@ class Collector:
         sample, value = pieces["score_sample"], pieces["score"]
         counts = pieces["score_metric"] == metric_of_group[group[sample]]
         return _first_known(value[counts], first[sample[counts]], len(first))
-
-    def _low_on_scale(self, score: Floats, group: Ints) -> list[str]:
-        """Name groups whose numbers were 0..1 before a scale for greater ones shrank them."""
-        if self._options.scale is None:
-            return []
-        low, high = self._options.scale
-        first, last = ((end - low) / (high - low) for end in (0.0, 1.0))
-        if first < 0.0 or last >= 1.0:
-            return []
-        lowest, highest = np.full((2, len(self._groups)), np.nan)
-        np.fmin.at(lowest, group, score)
-        np.fmax.at(highest, group, score)
-        # Nothing but zeros says nothing of the scale.
-        doubtful = (lowest >= first) & (first < highest) & (highest <= last)
-        return [
-            f"the scores of {'samples without a group' if name is None else quoted(name)} lie in "
-            f"0..1, of which --scale {low:g} {high:g} makes {first:.3g} to {last:.3g}: if they are "
-            "on no such scale, import their logs without it"
-            for name, doubts in zip(self._groups, doubtful, strict=True)
-            if doubts
-        ]
 
     def _turned(self, chosen: Mapping[str | None, str]) -> set[str | None]:
         """Return the groups whose scores are better the lower they are."""
