@@ -176,6 +176,17 @@ def test_no_more_is_held_of_a_value_that_is_too_large_than_may_be() -> None:
     assert file.given < limit + (320 << 10)
 
 
+@pytest.mark.parametrize("part", ["[],", '{"":{}},', "0,"])
+def test_a_value_of_more_parts_than_memory_holds_is_refused(part: str) -> None:
+    content = ('{"a": [' + part * 9_000_000)[: 12 << 20].encode()
+    with pytest.raises(TableError, match="line 1: holds a value of more than 4000000 parts; leave"):
+        walked(content)
+    # A long text with its commas is read.
+    text = "some words, " * (1 << 20)
+    ((_, found),) = walk(io.BytesIO(json.dumps({"a": [text]}).encode()[:-2] + b"]}"), SOURCE, "a")
+    assert found == text
+
+
 def test_time_grows_with_the_document_not_with_its_square() -> None:
     def seconds(n: int) -> float:
         content = json.dumps({"a": ["x" * 50] * n, "b": "y" * 60 * n}).encode()
