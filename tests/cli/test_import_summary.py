@@ -12,6 +12,7 @@ import pytest
 
 from hypernova.cli.import_summary import COLUMNS, ImportCosts, print_import, print_next
 from hypernova.table import OutcomeTable
+from hypernova.table.importing.names import read_renames
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 
 SUMMARY = ImportSummary(
@@ -167,3 +168,13 @@ class TestNext:
         said = capsys.readouterr().out
         assert said.startswith("\nwrote p.toml\nnext, fill in the prices")
         assert "--prices p.toml -o TABLE" in " ".join(said.split())
+
+
+def test_the_suggested_names_are_one_file_that_can_be_read(capsys, tmp_path) -> None:
+    similar = (("gpt-4o", "openai/gpt-4o"), ("a/mini", "b/mini"), ("x", "y/x", "z/x"))
+    text = printed(capsys, replace(SUMMARY, similar_models=similar))
+    path = tmp_path / "names.json"
+    path.write_text(text[text.index("{") : text.index("}") + 1])
+    assert read_renames(path) == {
+        "openai/gpt-4o": "gpt-4o", "b/mini": "a/mini", "y/x": "x", "z/x": "x",
+    }  # fmt: skip

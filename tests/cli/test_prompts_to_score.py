@@ -98,6 +98,11 @@ class TestFiles:
     ) -> None:
         out = tmp_path / "ask.jsonl"
         output_of("next-prompts", fitted, pool, "-n", 3, "-o", out, "--format", "inspect", "--json")
+        other = tmp_path / "other.jsonl"
+        printed = output_of(
+            "next-prompts", fitted, pool, "-n", 3, "-o", other, "--format", "inspect"
+        )
+        assert "no target" not in printed
         in_pool = {row["task_id"]: row for row in lines_of(pool)}
         for row in lines_of(out):
             there = in_pool[row["id"]]
@@ -109,7 +114,11 @@ class TestFiles:
         (tmp_path / "p.txt").write_text("Join two tables\n\nWrite a verse\n")
         out, folder = tmp_path / "ask.jsonl", tmp_path / "ask"
         for path, of in ((out, "inspect"), (folder, "lm-eval")):
-            output_of("next-prompts", fitted, tmp_path / "p.txt", "-o", path, "--format", of)
+            printed = output_of(
+                "next-prompts", fitted, tmp_path / "p.txt", "-o", path, "--format", of
+            )
+            # To Inspect's match, an empty target stands in every answer.
+            assert "note: 2 of them have no target: score them by one that needs none" in printed
         rows = {row["id"]: row for row in lines_of(out)}
         assert rows["prompt-1"] == {"id": "prompt-1", "input": "Write a verse", "target": ""}
         # Without a target every answer would be wrong: no metric gives a score.

@@ -253,8 +253,9 @@ def _print_similar(similar: Sequence[Sequence[str]]) -> None:
     from hypernova.table.importing.names import suggested_renames
 
     print("\nnames that look like one model; if they are, put this into a file for --rename:")
-    for names in similar[:MAX_LINES]:
-        print(f"  {escaped(suggested_renames(names))}")
+    # One object, whatever the number of lines, so that the file can be read.
+    shown = [escaped(suggested_renames(names))[1:-1] for names in similar[:MAX_LINES]]
+    print("  {" + ",\n   ".join(shown) + "}")
     _print_rest(len(similar))
 
 

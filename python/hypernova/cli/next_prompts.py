@@ -83,9 +83,12 @@ def _propose(arguments: argparse.Namespace) -> None:
         embedder=arguments.embedder,
         device=arguments.device,
     )
+    without_target = 0
     if output is not None:
         indices = [proposal.index for proposal in proposals]
-        write_eval_prompts(output, format_, _with_fields(prompts, indices, read_fields(indices)))
+        written = _with_fields(prompts, indices, read_fields(indices))
+        write_eval_prompts(output, format_, written)
+        without_target = sum("target" not in prompt.fields for prompt in written)
     if not arguments.json:
         print(f"{'gain':>8} {'cluster':>7}  prompt")
     for proposal in proposals:
@@ -109,6 +112,12 @@ def _propose(arguments: argparse.Namespace) -> None:
         )
         if output is not None:
             print(f"wrote {path_label(output)}: {len(proposals)} prompts, format {format_}")
+        if without_target and format_ != "jsonl":
+            # An empty target stands in every answer: Inspect's match calls all of them correct.
+            print(
+                f"note: {without_target} of them have no target: score them by one that needs none "
+                "and not by comparing, or give PROMPTS with the field target"
+            )
 
 
 def _read_pool(

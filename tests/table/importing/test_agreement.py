@@ -122,6 +122,34 @@ class TestReasons:
         assert (found.agrees, found.reason) == (False, None)
 
 
+class TestOptions:
+    def test_a_scale_changes_the_figures_of_numbers_alone(self, tmp_path: Path) -> None:
+        def log(name: str, values: tuple[object, ...], value: float) -> None:
+            rows = [sample("a", f"{name}{n}", group=name, scores={"match": v})
+                    for n, v in enumerate(values)]  # fmt: skip
+            write_log(tmp_path / f"{name}.log", rows, reported=[stated(value)])
+
+        log("numbers", (3, 7, "4"), 14 / 3)
+        log("letters", ("C", "I", "P"), 0.5)
+        log("booleans", (True, False, True), 2 / 3)
+        log("percent", ("50%", "100%"), 0.75)
+        log("lowest", (1, 1), 1.0)
+        found = read_logs(tmp_path, min_models=1, scale=(1, 10)).summary.agreement
+        assert len(found) == 5
+        assert [one.log for one in found if not one.agrees] == []
+
+    def test_a_choice_is_the_reason_of_a_difference_that_it_makes(self, tmp_path: Path) -> None:
+        found = figure(tmp_path, 2 / 3, *scores("C", "C", "I"), choices={"C": 0.9})
+        assert (found.agrees, found.mean) == (False, pytest.approx(0.6))
+        assert found.reason
+        assert found.reason.startswith("the scores are those of --choice")
+        # One that changes nothing is no reason.
+        found = figure(tmp_path, 0.9, *scores("C", "C", "I"), choices={"C": 1.0, "x": 0.0})
+        assert (found.agrees, found.reason) == (False, None)
+        found = figure(tmp_path, 0.6, *scores("C", "C", "I"), choices={"C": 0.9})
+        assert (found.agrees, found.reason) == (True, None)
+
+
 class TestFigures:
     def test_a_scale_is_that_of_the_figure_too(self, tmp_path: Path) -> None:
         found = figure(tmp_path, 6.5, *scores(4, 9), scale=(0, 10))

@@ -10,25 +10,41 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hypernova.errors import NotFoundError, TableError
 from hypernova.table import OutcomeTable, read_logs
+from hypernova.table.importing.gather import gather
 from hypernova.table.importing.read import are_logs
 from hypernova.table.importing.registry import log_readers
+from hypernova.table.importing.scores import ScoreRules
 from support.archives import write_zip
 from support.commands import run
 from support.made_up_logs import MadeUpReader, install, sample, write_log
 from support.pages import blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from hypernova.table.sources.files import LogFile
+    from hypernova.table.log_files.files import LogFile
 
 PAIR = [sample("a"), sample("b")]
+
+
+@contextmanager
+def other_user() -> Iterator[None]:
+    """Go on as a user without rights, if this is one with all of them."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 @pytest.mark.usefixtures("made_up")
@@ -126,6 +142,50 @@ class TestDiscovery:
 
 @pytest.mark.usefixtures("made_up")
 class TestBrokenLogs:
+    def test_files_and_folders_that_cannot_be_opened_are_broken_logs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log(tmp_path / "logs" / "1.log", PAIR)
+        closed = [write_log(tmp_path / "logs" / "2.log", PAIR), tmp_path / "logs" / "shut"]
+        write_log(closed[1] / "3.log", PAIR)
+        monkeypatch.chdir(tmp_path)  # whose parents are closed to others
+        tmp_path.chmod(0o755)
+        (tmp_path / "logs").chmod(0o755)
+        read_logs("logs")  # with all modules, which the other user may not read
+        for path in closed:
+            path.chmod(0)
+        with other_user():
+            with pytest.raises(TableError) as error:
+                read_logs("logs")
+            found = read_logs("logs", skip_broken=True).summary
+            for path in ("logs/shut", "logs/2.log"):
+                with pytest.raises(TableError, match=rf"^{path}: cannot be opened .*check the f"):
+                    read_logs(path)
+            for path in ("logs/shut", "logs", "logs/shut/3.log"):
+                with pytest.raises(TableError, match=r"(shut|.\.log): cannot be opened .*check"):
+                    OutcomeTable.read(path)
+            with pytest.raises(TableError, match=r"^logs/shut/3.log: cannot be opened .*folders"):
+                read_logs("logs/shut/3.log")
+        closed[1].chmod(0o700)
+        assert str(error.value).startswith("2 logs of 3 cannot be read: (1) logs/shut: cannot be")
+        assert list(found.broken) == ["logs/shut", "logs/2.log"]
+        assert (found.logs, found.unknown_files) == ({"Made Up": 1}, ())
+
+    def test_an_empty_path_is_not_the_folder_one_works_in(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_log(tmp_path / "1.log", PAIR)
+        monkeypatch.chdir(tmp_path)
+        assert read_logs(".").summary.samples == 2
+        with pytest.raises(NotFoundError, match="the path of a log is empty; name"):
+            read_logs("")
+
+    def test_a_log_whose_samples_are_all_left_out_lacks_no_metric(self, tmp_path: Path) -> None:
+        write_log(tmp_path / "1.log", PAIR)
+        write_log(tmp_path / "2.log", [sample("c", left_out="the tool or the model failed")])
+        notes = read_logs(tmp_path).summary.notes
+        assert notes == ("no outcome was found of 'c'",)
+
     def test_of_3000_logs_two_broken_ones_are_named(self, tmp_path: Path) -> None:
         begun = time.perf_counter()
         for number in range(3000):
@@ -168,8 +228,40 @@ class TestBrokenLogs:
             read_logs(tmp_path, skip_broken=True)
         for number in range(3, 30):
             write_log(tmp_path / f"{number}.log", [], kind="broken")
-        with pytest.raises(TableError, match=r"29 logs of 29 cannot be read: .*, and 17 more; to"):
+        with pytest.raises(TableError, match=r"no log can be read .*, and 17 more\); give other"):
             read_logs(tmp_path)
+        write_log(tmp_path / "30.log", PAIR)
+        with pytest.raises(TableError, match=r"29 logs of 30 cannot be read: .*, and 17 more; to"):
+            read_logs(tmp_path)
+
+    def test_where_every_log_is_broken_nobody_is_told_to_skip_them(self, tmp_path: Path) -> None:
+        for number in range(2):
+            write_log(tmp_path / f"{number}.log", [], kind="broken")
+        for skip_broken in (False, True):
+            with pytest.raises(TableError, match=r"no log can be read \(\(1\)") as error:
+                read_logs(tmp_path, skip_broken=skip_broken)
+            assert "skip" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("values", "remedy"),
+        [
+            ({"prompt": " "}, "choose another text as the prompt: hypernova import --prompt"),
+            ({"left_out": "the tool or the model failed"}, "run the evaluation again"),
+            ({"scores": {}}, "give logs with scored samples"),
+            ({"left_out": "no quality score"}, "give logs with scored samples"),
+            (
+                {"left_out": "no quality score", "cost_usd": 1.0},
+                "give logs with scored samples: these are requests without scores",
+            ),
+        ],
+    )
+    def test_without_an_outcome_the_remedy_fits_the_reason(
+        self, tmp_path: Path, values: dict[str, object], remedy: str
+    ) -> None:
+        write_log(tmp_path / "1.log", [sample("a", **values), sample("b", **values)])
+        with pytest.raises(TableError, match=rf"no sample gives .*\); {remedy}") as error:
+            read_logs(tmp_path)
+        assert ("add their costs" in str(error.value)) == ("cost_usd" in values)
 
     def test_logs_without_an_outcome_are_an_error_that_says_why(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", [sample("a", scores={}), sample("a", left_out="no model")])
@@ -191,6 +283,17 @@ class TestBrokenLogs:
             "it another: hypernova import --rename, or read_logs(..., rename=...)"
         )
         assert read_logs(tmp_path, rename={" b": "b"}).table.models == ("a", "b")
+
+    def test_what_is_no_record_is_an_error_and_not_passed_over(self, tmp_path: Path) -> None:
+        write_log(tmp_path / "1.log", [*PAIR, sample(5)])  # type: ignore[arg-type]
+        with pytest.raises(TableError, match=r"1.log: cannot be read .*gave the model 5, no text"):
+            read_logs(tmp_path)
+        for record in (None, {"model": "a"}, ("a", "b")):
+            with pytest.raises(TypeError, match=r"its reader yielded .*, which is no record"):
+                gather(
+                    [record],  # type: ignore[list-item]
+                    label="1.log", reader="x", title="X", rules=ScoreRules(), rename={},
+                )  # fmt: skip
 
     def test_one_model_only_is_an_error_that_names_the_logs(self, tmp_path: Path) -> None:
         write_log(tmp_path / "1.log", [sample("a")])

@@ -102,6 +102,9 @@ def test_choices_score_texts_and_numbers_before_every_rule() -> None:
     rules = ScoreRules(choices={"great": 1.0, "C": 0.25, "3": 0.5})
     assert [rules.score(v) for v in ("great", "C", 3, "3", "I")] == [1.0, 0.25, 0.5, 0.5, 0.0]
     assert isinstance(rules.score("Great"), Refused)
+    # Nobody types the line break after a text that a model wrote.
+    assert rules.score(" great\n") == 1.0
+    assert ScoreRules(choices={"C": 0.25, "C ": 0.75}).score("C ") == 0.75
 
 
 @pytest.mark.parametrize(
@@ -236,3 +239,44 @@ class TestLogs:
         write_log(tmp_path / "1.log", [sample("a", scores={"m": 1, "n": 0}), sample("b")])
         with pytest.raises(TableError, match=r"several scores: .*hypernova import LOGS --score"):
             OutcomeTable.read(tmp_path)
+
+
+@pytest.mark.usefixtures("made_up")
+class TestNotes:
+    def test_a_score_that_counts_nowhere_is_named(self, tmp_path: Path) -> None:
+        write_log(
+            tmp_path / "1.log", [sample("a", scores={"em": 1}), sample("b", scores={"em": 0})]
+        )
+        write_log(tmp_path / "2.log", [sample("c", scores={"f1": 0.5})])
+        notes = read_logs(tmp_path, score=("em", "f1")).summary.notes
+        assert any(note.startswith("--score 'f1' counts nowhere: each group") for note in notes)
+        assert "1 of 2 logs with samples without a group have no score 'em'" in notes
+        notes = read_logs(tmp_path, score="em").summary.notes
+        assert not any("counts nowhere" in note for note in notes)
+
+    @pytest.mark.parametrize(
+        ("shares", "scale", "doubtful"),
+        [
+            ((0, 1), (0, 10), True),
+            ((0.5, 0.25), (0, 10), True),
+            ((0.5, -3), (-5, 5), False),
+            ((0.5, 0.25), (-5, 5), True),
+            ((0, 2), (0, 10), False),
+            ((0, 0), (0, 10), False),
+            ((0, 1), (0, 1), False),
+            ((0, 0.4), (0, 0.5), False),
+            (("C", "I"), (0, 10), False),
+        ],
+    )
+    def test_shares_that_a_scale_for_grades_shrinks_are_named(
+        self, tmp_path: Path, shares: tuple[Any, Any], scale: tuple[float, float], doubtful: bool
+    ) -> None:
+        rows = [sample(m, scores={"match": v}) for m, v in zip("ab", shares, strict=True)]
+        grades = [sample(m, group="grades", scores={"match": 0.4 * scale[1]}) for m in "ab"]
+        grades[0]["scores"] = {"match": scale[1]}
+        write_log(tmp_path / "1.log", rows + grades)
+        notes = read_logs(tmp_path, scale=scale).summary.notes
+        assert [note for note in notes if "--scale" in note] == (
+            [one for one in notes if one.startswith("the scores of samples without a group lie in")]
+        )
+        assert any("--scale" in note for note in notes) is doubtful

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from hypernova.table.importing.collect import distinct_ids
 from support.made_up_logs import sample, write_log
 
 if TYPE_CHECKING:
-    import random
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("made_up")
@@ -174,6 +174,26 @@ class TestTasks:
         ).table
         assert table.task_ids == ("1", "law/1", "maths/1", "2")
         assert table.groups == (None, "law", "maths", "maths")
+
+    def test_names_and_order_of_files_change_no_table(self, tmp_path: Path) -> None:
+        ids = ["10", "9", "x2", "x10", "007", "9" * 5000, ""]
+        logs = [
+            [sample(model, task, group=group, prompt=f"{group} {task} {turn}") for task in ids]
+            for group in ("maths", "law", None)
+            for model in "ab"
+            for turn in range(2)
+        ]
+        tables = []
+        for seed in range(3):
+            random.Random(seed).shuffle(logs)
+            for number, rows in enumerate(logs):
+                write_log(tmp_path / str(seed) / f"{number}.log", rows)
+            tables.append(read_logs(tmp_path / str(seed)).table)
+        assert all(same(table, tables[0]) for table in tables)
+        in_law = [id_ for id_, group in zip(tables[0].task_ids, tables[0].groups, strict=True)
+                  if group == "law" and "#" not in id_]  # fmt: skip
+        expected = ["", "law/007", "law/9", "law/10", f"law/{'9' * 5000}", "law/x2", "law/x10"]
+        assert in_law[1:] == expected[1:]
 
     @given(
         st.lists(

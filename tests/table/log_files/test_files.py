@@ -250,3 +250,12 @@ def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "absent\nfile")
     with pytest.raises(TableError, match=r"absent\\nfile: cannot be opened"):
         list(log.objects())
+
+
+def test_a_line_of_more_parts_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"a": 1}\n{"a": [' + "[]," * 3_000_000 + "[]]}\n")
+    objects = LogFile(path).objects()
+    assert next(objects) == (1, {"a": 1})
+    with pytest.raises(TableError, match="line 2: holds more than 4000000 parts; leave the log"):
+        next(objects)

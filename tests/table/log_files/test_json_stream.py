@@ -161,6 +161,32 @@ def test_a_malformed_document_is_refused_without_reading_the_rest() -> None:
     assert file.n_bytes <= 1 << 20
 
 
+def test_no_more_is_held_of_a_value_that_is_too_large_than_may_be() -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def read(self, size: int = -1, /) -> bytes:
+            self.given += size
+            return b'{"a": "'.ljust(size, b"x") if self.given == size else b"x" * size
+
+    file = Endless()
+    limit = 3 << 20
+    with pytest.raises(TableError, match="holds a value of more than 3145728 bytes"):
+        list(walk(file, SOURCE, max_value=limit))  # type: ignore[arg-type]
+    assert file.given < limit + (320 << 10)
+
+
+@pytest.mark.parametrize("part", ["[],", '{"":{}},', "0,"])
+def test_a_value_of_more_parts_than_memory_holds_is_refused(part: str) -> None:
+    content = ('{"a": [' + part * 9_000_000)[: 12 << 20].encode()
+    with pytest.raises(TableError, match="line 1: holds a value of more than 4000000 parts; leave"):
+        walked(content)
+    # A long text with its commas is read.
+    text = "some words, " * (1 << 20)
+    ((_, found),) = walk(io.BytesIO(json.dumps({"a": [text]}).encode()[:-2] + b"]}"), SOURCE, "a")
+    assert found == text
+
+
 def test_time_grows_with_the_document_not_with_its_square() -> None:
     def seconds(n: int) -> float:
         content = json.dumps({"a": ["x" * 50] * n, "b": "y" * 60 * n}).encode()

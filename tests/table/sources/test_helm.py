@@ -377,6 +377,16 @@ def test_a_file_that_is_cut_anywhere_is_one_error(small_run: Path, file: str) ->
     assert refused
 
 
+def test_a_log_that_is_cut_short_is_still_known(small_run: Path) -> None:
+    whole = (small_run / STATE).read_bytes()
+    for end in (20, 60, 200, len(whole) // 2, len(whole) - 1):
+        (small_run / STATE).write_bytes(whole[:end])
+        assert HelmReader().recognise(LogFile(small_run / STATE))
+    for name in FILES:
+        if name != STATE:
+            assert not HelmReader().recognise(LogFile(small_run / name))
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_values_of_other_types_are_read_or_refused_in_one_line(small_run: Path, file: str) -> None:
     files = {name: LogFile(small_run / name) for name in FILES}

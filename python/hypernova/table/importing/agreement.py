@@ -5,6 +5,7 @@ Not here: which metric counts, and merging logs (`collect`).
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,7 @@ import numpy as np
 from hypernova.table.importing.summary import FigureAgreement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Tools round to three decimals at least, and write a zero at the end of none: 0.5 is 0.500.
 _MAX_TOLERANCE = 0.0005
 _EXACT = 1e-9
+_CHOSEN = "the scores are those of --choice, or of choices=, and the figure is of the tool's own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class LogScores:
         task: Number of the task (samples,).
         used: Whether the sample is not left out (samples,).
         scores: By metric, the score of each sample, NaN where it has none (samples,).
+        scaled: The metrics with a value that the scale changes: their figures are on it too.
+        chosen: The metrics with a value to which a choice gives another score.
     """
 
     label: str
@@ -51,6 +55,8 @@ class LogScores:
     task: Ints
     used: NDArray[np.bool_]
     scores: Mapping[str, Floats]
+    scaled: Collection[str] = ()
+    chosen: Collection[str] = ()
 
 
 def compare(log: LogScores, stated: Sequence[Reported], rules: ScoreRules) -> list[FigureAgreement]:
@@ -63,6 +69,7 @@ def compare(log: LogScores, stated: Sequence[Reported], rules: ScoreRules) -> li
         stated: Its figures.
         rules: The rules by which its values became scores.
     """
+    unscaled = dataclasses.replace(rules, scale=None)
     found = []
     for figure in stated:
         scores = log.scores.get(figure.metric)
@@ -76,13 +83,16 @@ def compare(log: LogScores, stated: Sequence[Reported], rules: ScoreRules) -> li
         if not len(one.values):
             continue
         mean = _mean(one.values)
-        reported, tolerance = rules.stated(figure.value), _tolerance(figure.value, rules)
+        on = rules if figure.metric in log.scaled else unscaled
+        reported, tolerance = on.stated(figure.value), _tolerance(figure.value, on)
         reason = None
         if abs(mean - reported) > tolerance:
             every = _Figures(scores[rows], log.used[rows], log.task[rows])
             reported, tolerance, reason = _explained(
                 figure.value, reported, tolerance, mean, one, every
             )
+            if reason is None and figure.metric in log.chosen:
+                reason = _CHOSEN if abs(mean - reported) > tolerance else None
         found.append(
             FigureAgreement(
                 log=log.label,

@@ -16,7 +16,7 @@ from hypernova.errors import TableError
 from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
 from hypernova.table.importing.names import similar_names, unused_renames
 from hypernova.table.importing.requests import Requests, fill_from_requests
-from hypernova.table.importing.scores import GroupMetrics, choose_metrics
+from hypernova.table.importing.scores import GroupMetrics, choose_metrics, low_on_scale
 from hypernova.table.importing.summary import FigureAgreement, ImportSummary
 from hypernova.table.model_names import name_problem
 from hypernova.table.repeats import merged
@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from hypernova.table.importing.gather import LogPart
     from hypernova.table.importing.options import ImportOptions
 
-_NUMBER = re.compile("[0-9]+")
+_DIGITS = re.compile("[0-9]+")
+_NO_SCORES = "give logs with scored samples"
+# What to do where most samples are left out for a reason.
+_NO_OUTCOME: dict[str, str] = {
+    LeftOut.NO_PROMPT: "choose another text as the prompt: hypernova import --prompt sent or "
+    "field:NAME, or read_logs(..., prompt=...)",
+    LeftOut.ERROR: "run the evaluation again: no model is to blame for its failures",
+}
 
 
 class Collector:
@@ -118,6 +125,9 @@ class Collector:
         score = self._chosen_scores(pieces, chosen, first)
         turned = self._turned(chosen)
         task_group = np.array(self._task_groups, dtype=np.int64)
+        notes += low_on_scale(
+            self._options.scale, list(self._groups), score, task_group[pieces["task"]]
+        )
         if turned:
             lower = np.array([name in turned for name in self._groups])
             score = np.where(lower[task_group[pieces["task"]]], 1.0 - score, score)
@@ -133,18 +143,23 @@ class Collector:
         rows = np.flatnonzero(is_first & ~np.isnan(score))
         if not len(rows):
             reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n)
-            remedy = "give logs with scored samples"
+            most = max(left_out, key=left_out.__getitem__)
+            remedy = _NO_OUTCOME.get(str(most), _NO_SCORES)
             if len(self._requests):
-                remedy += ": these are requests without scores, which add their costs to such logs"
+                remedy = (
+                    f"{_NO_SCORES}: these are requests without scores, which add their costs to "
+                    "such logs"
+                )
             raise TableError(
                 f"{label}: no sample gives an outcome ({reasons or 'the logs hold none'}); {remedy}"
             )
         self._check_models(pieces, rows)
         outcomes, values_note = self._outcomes(label, pieces, rows, score, first)
-        kept = self._order(np.unique(outcomes.task))  # tasks without an outcome teach nothing
-        number = np.empty(len(self._ids), dtype=np.int64)
-        number[kept] = np.arange(len(kept))
-        outcomes = dataclasses.replace(outcomes, task=number[outcomes.task])
+        # Tasks without an outcome teach nothing.
+        kept = self._in_order(np.unique(outcomes.task))
+        place = np.empty(len(self._ids), dtype=np.int64)
+        place[kept] = np.arange(len(kept))
+        outcomes = dataclasses.replace(outcomes, task=place[outcomes.task])
         tasks = self._task_columns(label, kept, pieces, rows)
         notes += values_note
         if len(self._requests):
@@ -179,16 +194,6 @@ class Collector:
             numbers[place] = task
         return numbers
 
-    def _order(self, tasks: Ints) -> Ints:
-        """Return tasks by group and id: names of logs hold their times, which mean nothing."""
-        groups = [name or "" for name in self._groups]
-
-        def key(task: int) -> tuple[str, str, int]:
-            task_id = _NUMBER.sub(lambda digits: digits[0].zfill(20), self._ids[task])
-            return groups[self._task_groups[task]], task_id, task
-
-        return np.array(sorted(tasks.tolist(), key=key), dtype=np.int64)
-
     def _add_metrics(self, part: LogPart, tasks: Ints) -> None:
         """Note which groups of a log have which metrics."""
         groups = list(self._groups)
@@ -204,7 +209,8 @@ class Collector:
         for (group, metric), refused in part.refused.items():
             if group in self._groups:
                 self._groups[group].refused.setdefault(metric, refused)
-        for group in {groups[number] for number in np.unique(group_of_task).tolist()}:
+        # A group whose samples are all left out lacks no metric.
+        for group in {groups[n] for n in np.unique(group_of_task[part.task]).tolist()}:
             self._groups[group].n_logs += 1
 
     def _chosen_scores(
@@ -292,6 +298,19 @@ class Collector:
             **numbers,
         )
         return outcomes, notes
+
+    def _in_order(self, tasks: Ints) -> Ints:
+        """Return tasks by group, id and prompt, whatever the order in which they were read."""
+        names = list(self._groups)
+        order = sorted(
+            tasks.tolist(),
+            key=lambda task: (
+                names[self._task_groups[task]] or "",
+                _by_numbers(self._ids[task]),
+                self._prompts[task],
+            ),
+        )
+        return np.array(order, dtype=np.int64)
 
     def _task_columns(
         self, label: str, kept: Ints, pieces: Mapping[str, NDArray[Any]], rows: Ints
@@ -418,6 +437,13 @@ def _first_known(values: Floats, place: Ints, n: int | None = None) -> Floats:
     # Of repeated indices the last assignment stands, so going backwards leaves the first.
     found[place[rows]] = values[rows]
     return found
+
+
+def _by_numbers(name: str) -> str:
+    """Return a text by which names sort so that numbers in them count as numbers."""
+    # Of any length, which int() does not take.
+    digits = _DIGITS.sub(lambda found: f"{len(found[0].lstrip('0')):09}{found[0]}", name)
+    return f"{digits}\0{name}"
 
 
 def distinct_ids(ids: Sequence[str], groups: Sequence[str | None]) -> list[str]:

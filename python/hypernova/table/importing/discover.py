@@ -5,6 +5,7 @@ Not here: reading them.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from hypernova.table.scan.files import natural_order
 from hypernova.table.source import Source
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from hypernova.table.sources.log import ToolLogReader
@@ -47,12 +47,14 @@ class FoundFiles:
     Attributes:
         logs: The logs, in natural order.
         unknown: Files in folders that no reader knows, in natural order.
+        broken: Files and folders in folders that cannot be opened, with the reasons.
         name: A name for the table.
         label: The files and folders, for messages.
     """
 
     logs: list[FoundLog] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
     name: str = "logs"
     label: str = "logs"
 
@@ -71,15 +73,15 @@ def discover(
 
     Raises:
         NotFoundError: nothing is at a path.
-        TableError: a named file is no log of a known tool, a folder cannot be opened, or no file is
-            a log.
+        TableError: a named file is no log of a known tool, or no file is a log.
         MissingExtraError: a named file is Parquet, and pyarrow is not installed.
     """
     if not paths:
         raise TableError("no log was named; name files or folders of logs")
-    named, in_folders = _files(paths)
+    broken: dict[str, str] = {}
+    named, in_folders = _files(paths, broken)
     every = sorted({**in_folders, **named}.values(), key=natural_order)
-    found = FoundFiles(name=_name(paths), label=_label(paths))
+    found = FoundFiles(name=_name(paths), label=_label(paths), broken=broken)
     logs: list[tuple[Path, int]] = []
     # By reader: files that accompany its logs, by folder.
     companions: list[dict[Path, list[Path]]] = [{} for _ in readers]
@@ -97,8 +99,14 @@ def discover(
             continue
         if identities[path] in named:
             raise _unknown(file, readers)
+        try:
+            if not file.head:  # which is empty, too, where it cannot be opened
+                file.check_opens()
+        except TableError as error:
+            found.broken[path_label(path)] = str(error)
+            continue
         found.unknown.append(path_label(path))
-    if not logs:
+    if not logs and not found.broken:
         raise TableError(
             f"{found.label}: found no log among {len(every)} files; name logs of {_tools(readers)}"
         )
@@ -118,7 +126,8 @@ def files_in(path: Path) -> Iterator[LogFile]:
     if path.is_file():
         yield LogFile(path)
     elif path.is_dir():
-        for file, _ in _walk(path, set()):
+        broken: dict[str, str] = {}
+        for file, _ in _walk(path, set(), broken):
             yield LogFile(file)
 
 
@@ -131,7 +140,7 @@ _Identity = tuple[int, int]
 
 
 def _files(
-    paths: Sequence[str | os.PathLike[str]],
+    paths: Sequence[str | os.PathLike[str]], broken: dict[str, str]
 ) -> tuple[dict[_Identity, Path], dict[_Identity, Path]]:
     """Return the files that are named, and those in folders that are, by their identity."""
     named: dict[_Identity, Path] = {}
@@ -140,10 +149,18 @@ def _files(
     for given in paths:
         path = Path(given)
         label = path_label(given)
-        if not path.exists():
-            raise NotFoundError(f"{label}: no such file or folder; check the path")
+        if not os.fspath(given):  # such as a variable of the shell that is not set
+            raise NotFoundError("the path of a log is empty; name a file or a folder")
+        try:
+            if not path.exists():
+                raise NotFoundError(f"{label}: no such file or folder; check the path")
+        except PermissionError as error:
+            raise Source.of(path, "").error(
+                f"cannot be opened ({error.strerror})",
+                "check the permissions of the folders that it is in",
+            ) from error
         if path.is_dir():
-            for file, identity in _walk(path, seen):
+            for file, identity in _walk(path, seen, broken):
                 in_folders.setdefault(identity, file)
         elif path.is_file():
             status = path.stat()
@@ -153,15 +170,15 @@ def _files(
     return named, in_folders
 
 
-def _walk(folder: Path, seen: set[_Identity]) -> Iterator[tuple[Path, _Identity]]:
+def _walk(
+    folder: Path, seen: set[_Identity], broken: dict[str, str]
+) -> Iterator[tuple[Path, _Identity]]:
     """Yield the files in a folder, in natural order, with their identities.
 
     Args:
         folder: The folder.
         seen: Identities of folders that were walked: a link may lead back to one.
-
-    Raises:
-        TableError: a folder cannot be opened.
+        broken: Receives the folders that cannot be opened, with the reasons.
     """
     status = folder.stat()
     if (status.st_dev, status.st_ino) in seen:
@@ -170,9 +187,11 @@ def _walk(folder: Path, seen: set[_Identity]) -> Iterator[tuple[Path, _Identity]
     try:
         entries = sorted(folder.iterdir(), key=natural_order)
     except OSError as error:
-        raise Source.of(folder, "").error(
+        problem = Source.of(folder, "").error(
             f"cannot be opened ({error.strerror})", "check the folder and its permissions"
-        ) from error
+        )
+        broken[path_label(folder)] = str(problem)
+        return
     for path in entries:
         if path.name[0] in "._":
             continue
@@ -181,7 +200,7 @@ def _walk(folder: Path, seen: set[_Identity]) -> Iterator[tuple[Path, _Identity]
         except OSError:  # a link to nothing, or to itself
             continue
         if path.is_dir():
-            yield from _walk(path, seen)
+            yield from _walk(path, seen, broken)
         elif path.is_file():
             yield path, (status.st_dev, status.st_ino)
 

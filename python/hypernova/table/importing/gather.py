@@ -19,6 +19,7 @@ from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
 from hypernova.table.importing.requests import Requests
 from hypernova.table.importing.scores import Refused, ScoreRules
+from hypernova.table.source import quoted
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def gather(
         elif isinstance(record, Metric):
             log.directions.append(record)
         elif isinstance(record, Note):
-            log.notes.append(record.text)
+            log.notes.append(str(record.text))
+        else:
+            raise TypeError(f"its reader yielded {quoted(record)}, which is no record")
     return log.part(title)
 
 
@@ -160,6 +163,11 @@ class _Log:
         self._label = label
         self._reader = reader
         self._rules = rules
+        # The same rules without one option: a value that they score otherwise is touched by it.
+        self._unscaled = None if rules.scale is None else ScoreRules(None, rules.choices)
+        self._unchosen = ScoreRules(rules.scale) if rules.choices else None
+        self._scaled: set[str] = set()
+        self._chosen: set[str] = set()
         self._rename = rename
         self._columns = _Columns()
         self._tasks: dict[bytes, int] = {}
@@ -179,12 +187,16 @@ class _Log:
     def add(self, sample: Sample) -> None:
         """Add a sample, or what it adds to one that has its attempt."""
         columns = self._columns
+        if sample.model and not isinstance(sample.model, str):
+            raise TypeError(f"its reader gave the model {quoted(sample.model)}, no text")
         model = self._rename.get(sample.model, sample.model) if sample.model else ""
         group = _printed(sample.group) if sample.group else None
         if sample.left_out is LeftOut.NO_QUALITY:
             task = -1
-            if model and sample.prompt:
-                self._requests.add(model, sample.prompt, _numbers(sample))
+            numbers = _numbers(sample)
+            # One without any cost, time or token has nothing to add.
+            if model and sample.prompt and not all(map(math.isnan, numbers)):
+                self._requests.add(model, sample.prompt, numbers)
         else:
             task = self._task(sample, group)
         left_out = _code(sample.left_out)
@@ -233,7 +245,16 @@ class _Log:
                     scores[name] = np.full(len(number), np.nan)
                     scores[name][sample[rows]] = score[rows]
             log = LogScores(
-                self._label, self._models, self._groups, model, group, task, used, scores
+                self._label,
+                self._models,
+                self._groups,
+                model,
+                group,
+                task,
+                used,
+                scores,
+                self._scaled,
+                self._chosen,
             )
             agreement = compare(log, self._renamed(self.reported), self._rules)
         counts = np.bincount(left_out[~used], minlength=len(_REASONS)).tolist()
@@ -299,6 +320,10 @@ class _Log:
                 found = math.nan
             if found == found:
                 scored.add(name)
+                if self._unscaled is not None and self._unscaled.score(value) != found:
+                    self._scaled.add(name)
+                if self._unchosen is not None and self._unchosen.score(value) != found:
+                    self._chosen.add(name)
             columns.score_sample.append(entry)
             columns.score_metric.append(self._metrics.setdefault(name, len(self._metrics)))
             columns.score.append(found)

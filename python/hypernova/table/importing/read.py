@@ -19,6 +19,7 @@ from hypernova.table.importing.gather import LogPart, gather
 from hypernova.table.importing.registry import log_readers
 from hypernova.table.importing.scores import ScoreRules
 from hypernova.table.log_files.files import LogFile
+from hypernova.table.source import Source
 
 if TYPE_CHECKING:
     import os
@@ -43,13 +44,22 @@ def are_logs(path: str | os.PathLike[str]) -> bool:
 
     A file whose first row is that of an outcome table is none, nor is a folder that begins with
     such a file, or holds `tasks.parquet` or `outcomes.parquet`. Only the heads of files are read.
+
+    Raises:
+        TableError: the folder cannot be opened.
     """
     place = Path(path)
-    if place.is_dir():
-        if any((place / name).exists() for name in ("tasks.parquet", "outcomes.parquet")):
-            return False
-        if all((place / name).is_dir() for name in ("tasks", "outcomes")):
-            return False
+    try:
+        if place.is_dir():
+            if any((place / name).exists() for name in ("tasks.parquet", "outcomes.parquet")):
+                return False
+            if all((place / name).is_dir() for name in ("tasks", "outcomes")):
+                return False
+    except PermissionError as error:
+        raise Source.of(place, "").error(
+            f"cannot be opened ({error.strerror})",
+            "check its permissions and those of the folders that it is in",
+        ) from error
     for file in files_in(place):
         # Of a folder of a table in many files one is enough.
         if _is_table(file):
@@ -111,7 +121,8 @@ def read_log_columns(
         and all(pickles(readers[number]) for number in {log.reader for log in found.logs})
     )
     collector = Collector(options)
-    broken: dict[str, str] = {}
+    broken = dict(found.broken)
+    n_logs = len(found.logs) + len(broken)
     with closing(_parts(calls, len(found.logs), shared if several else None)) as parts:
         for log, part in zip(found.logs, parts, strict=True):
             if isinstance(part, LogPart):
@@ -119,10 +130,10 @@ def read_log_columns(
             else:
                 broken[path_label(log.path)] = part
             tick(1)
-    if broken and not options.skip_broken:
-        raise _broken(broken, len(found.logs))
-    if len(broken) == len(found.logs):
+    if len(broken) == n_logs > 1:
         raise TableError(f"{found.label}: no log can be read ({_listed(broken)}); give other logs")
+    if broken and (n_logs == 1 or not options.skip_broken):
+        raise _broken(broken, n_logs)
     tasks, outcomes, summary = collector.table(
         found.label, broken=broken, unknown_files=found.unknown
     )

@@ -20,6 +20,8 @@ from hypernova.table.source import quoted, quoted_list
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hypernova.table.columns import Floats, Ints
+
 # The letters that Inspect's scorers give; None as a text is what an absent grade becomes.
 LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 WORDS = {
@@ -73,7 +75,9 @@ class ScoreRules:
         if isinstance(value, np.generic):
             value = value.item()
         if self.choices and not isinstance(value, Mapping | list | tuple):
-            chosen = self.choices.get(value if isinstance(value, str) else str(value))
+            text = str(value)
+            # Around a text that a model wrote may stand blanks, which no one types.
+            chosen = self.choices.get(text, self.choices.get(text.strip()))
             if chosen is not None:
                 return float(chosen)
         if isinstance(value, bool):
@@ -212,9 +216,48 @@ def choose_metrics(
             raise _refused(group, next(iter(group.refused)))
     if ambiguous:
         raise _ambiguous(ambiguous)
-    return chosen, [
+    unused = [name for name in dict.fromkeys(general) if name not in chosen.values()]
+    notes = [
+        f"--score {quoted(name)} counts nowhere: each group that has it has one that comes before"
+        for name in unused
+    ]
+    return chosen, notes + [
         f"the metric {quoted(name)} was passed over: its values are no scores ({example})"
         for (name, example) in passed_over
+    ]
+
+
+def low_on_scale(
+    scale: tuple[float, float] | None, groups: Sequence[str | None], score: Floats, group: Ints
+) -> list[str]:
+    """Name groups whose numbers were 0..1 before a scale for greater ones shrank them.
+
+    Args:
+        scale: The lowest and the highest number, if any were given.
+        groups: Names of the groups.
+        score: The score of each sample, NaN without one (samples,).
+        group: Index into `groups` (samples,).
+
+    Returns:
+        A sentence on each such group.
+    """
+    if scale is None:
+        return []
+    low, high = scale
+    first, last = ((end - low) / (high - low) for end in (0.0, 1.0))
+    if first < 0.0 or last >= 1.0:
+        return []
+    lowest, highest = np.full((2, len(groups)), np.nan)
+    np.fmin.at(lowest, group, score)
+    np.fmax.at(highest, group, score)
+    # Nothing but zeros says nothing of the scale.
+    doubtful = (lowest >= first) & (first < highest) & (highest <= last)
+    return [
+        f"the scores of {'samples without a group' if name is None else quoted(name)} lie in 0..1, "
+        f"of which --scale {low:g} {high:g} makes {first:.3g} to {last:.3g}: if they are on no "
+        "such scale, import their logs without it"
+        for name, doubts in zip(groups, doubtful, strict=True)
+        if doubts
     ]
 
 

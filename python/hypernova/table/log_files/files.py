@@ -23,7 +23,7 @@ from hypernova.table.log_files.archive import (
     open_zip_entry,
     zip_entries,
 )
-from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.json_stream import MAX_PARTS, holds_too_many_parts, walk
 from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
@@ -76,6 +76,14 @@ class LogFile:
         except (OSError, TableError):
             pass  # of a gzip file that is cut short, the part before
         return found
+
+    def check_opens(self) -> None:
+        """Check that the file can be opened, whatever it holds.
+
+        Raises:
+            TableError: it cannot.
+        """
+        self._open_raw(Source.of(self.path, "")).close()
 
     @cached_property
     def first_object(self) -> dict[str, Any] | None:
@@ -258,6 +266,10 @@ class LogFile:
         if len(raw) == MAX_LINE and not raw.endswith(b"\n"):
             raise self.source.error(
                 f"is longer than {MAX_LINE >> 20} MiB", "leave the log out", at=number
+            )
+        if holds_too_many_parts(raw):
+            raise self.source.error(
+                f"holds more than {MAX_PARTS} parts", "leave the log out", at=number
             )
         try:
             text = raw.decode("utf-8-sig" if number == 1 else "utf-8")

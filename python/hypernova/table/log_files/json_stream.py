@@ -23,6 +23,9 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 # What the decoder reports of a text that ends within a value stands this near to the end: at most
 # an escape of two surrogates, or the name of a number that is none.
 _NEAR_END = 16
+# Entries, lists and objects that one value may hold. Each takes some 100 bytes of memory and as few
+# as one of the file, of which an archive packs a thousand into one.
+MAX_PARTS = 4_000_000
 _NUMBER_GOES_ON = (".", "e", "E")
 _CUT = "wait until the tool has ended if it is still writing the log; or else leave the log out"
 _DAMAGED = "the log is damaged, or no JSON: copy it again, or leave it out"
@@ -124,6 +127,15 @@ def _goes_on(first: str, place: _Path, paths: set[_Path]) -> bool:
     return first == "[" and place in paths
 
 
+def holds_too_many_parts(text: str | bytes) -> bool:
+    """Return whether JSON has more than `MAX_PARTS` commas and brackets, and is not to be read."""
+    if len(text) <= MAX_PARTS:
+        return False
+    if isinstance(text, bytes):
+        return sum(map(text.count, (b",", b"[", b"{"))) > MAX_PARTS
+    return sum(map(text.count, (",", "[", "{"))) > MAX_PARTS
+
+
 class _Text:
     """A part of the document, from the place that was reached."""
 
@@ -200,6 +212,12 @@ class _Text:
             if self._ended:
                 raise self._cut() from problem
             self._check_size(len(self._text))
+            if holds_too_many_parts(self._text[self._at :]):
+                raise self._source.error(
+                    f"holds a value of more than {MAX_PARTS} parts",
+                    "leave the log out",
+                    at=self._line_at(self._at),
+                )
             self._more()
 
     def malformed(self, problem: str, at: int | None = None) -> TableError:
@@ -230,7 +248,8 @@ class _Text:
         """Read on: at least as much as is left, so that a value is begun anew seldom."""
         self._line += self._text.count("\n", 0, self._at)
         left = self._text[self._at :]
-        data = self._file.read(max(_CHUNK, len(left)))
+        # Never far beyond the largest value: what is refused then need not be held.
+        data = self._file.read(max(_CHUNK, min(len(left), self._max - len(left))))
         self._ended = not data
         try:
             read = self._decoder.decode(data, final=self._ended)

@@ -34,6 +34,8 @@ _ZIP = b"PK\x03\x04"
 _HEADER = "header.json"
 _START = "_journal/start.json"
 _SUMMARIES = "summaries.json"
+# The entries that a log begins with, by what wrote it: a run, or a conversion.
+_FIRST = (_START, _HEADER, _SUMMARIES)
 _SAMPLE = re.compile(r"samples/.*_epoch_\d+(?:\.json|/sample\.json)", re.DOTALL)
 _CHUNK = re.compile(r"(samples/.*_epoch_\d+)/(messages|attachments)/(\d{1,18})\.json", re.DOTALL)
 _MANIFEST_NAME = re.compile(r".+\.(?:eval|json)")
@@ -52,8 +54,10 @@ class InspectReader(ToolLogReader):
     def recognise(self, file: LogFile) -> bool:
         """Return whether a file is an archive or a JSON log of Inspect AI, maybe cut short."""
         if file.head.startswith(_ZIP):
-            entries = file.entries or (_first_entry(file.head),)
-            return _START in entries or (_HEADER in entries and _SUMMARIES in entries)
+            if not file.entries:  # cut short
+                first = _first_entry(file.head)
+                return first in _FIRST or _SAMPLE.fullmatch(first) is not None
+            return _START in file.entries or {_HEADER, _SUMMARIES} <= set(file.entries)
         return {"version", "status", "eval"} <= set(file.first_keys)
 
     def accompanies(self, file: LogFile) -> bool:
