@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "outcomes",
         metavar="OUTCOMES",
-        help="outcomes of the model: .jsonl, .csv, .parquet or folder",
+        help="outcomes of the model: .jsonl, .csv, .parquet, folder, or evaluation logs",
     )
     parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
     parser.add_argument(

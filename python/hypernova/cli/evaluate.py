@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("evaluate")
-    parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
+    parser.add_argument(
+        "data", metavar="DATA", help="folder, .jsonl, .csv or .parquet; also evaluation logs"
+    )
     parser.add_argument("--folds", type=int, default=5, metavar="N")
     parser.add_argument(
         "--repeats",

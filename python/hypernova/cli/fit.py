@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("fit")
-    parser.add_argument("data", metavar="DATA", help="folder, .jsonl, .csv or .parquet")
+    parser.add_argument(
+        "data", metavar="DATA", help="folder, .jsonl, .csv or .parquet; also evaluation logs"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="ROUTER.hnv")
     parser.add_argument("--embedder", default="static", metavar="static|minilm|DIR")
     add_device_to(parser)
