@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from math import isfinite
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from hypernova.numeric import is_number, to_float
+from hypernova.numeric import is_number
 from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.json_values import content_hash, finite, positive, require_object
 from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import Source, quoted, quoted_list
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample, ToolLogReader
@@ -233,9 +232,9 @@ class _States:
             prompt=text,
             scores={metric: values.get(metric) for metric in self.statistics.metrics},
             document=_document(state.instance),
-            latency_s=_positive(runtime),
-            input_tokens=_positive(values.get("num_prompt_tokens")),
-            output_tokens=_positive(completion),
+            latency_s=positive(runtime),
+            input_tokens=positive(values.get("num_prompt_tokens")),
+            output_tokens=positive(completion),
             left_out=left_out,
             attempt=self._attempt(state),
             media=media,
@@ -246,7 +245,7 @@ class _States:
         """Return what tells the answer from any other, in whichever copy of the run it is."""
         completions = state.result.get("completions")
         answered_at = state.result.get("request_datetime")
-        return _digest([self.run_name, state.model, *state.key, answered_at, completions])
+        return content_hash([self.run_name, state.model, *state.key, answered_at, completions])
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,10 +271,12 @@ class _State:
     @classmethod
     def read(cls, value: object, adapter: object, source: Source, number: int) -> _State:
         """Check an entry of `request_states`."""
-        state = _mapping(value, "a request state", source, number)
-        instance = _mapping(state.get("instance"), "the instance", source, number)
-        given = _mapping(instance.get("input"), "the instance's input", source, number)
-        request = _mapping(state.get("request"), "the request", source, number)
+        state = require_object(value, "a request state", source, number, _UNKNOWN)
+        instance = require_object(state.get("instance"), "the instance", source, number, _UNKNOWN)
+        given = require_object(
+            instance.get("input"), "the instance's input", source, number, _UNKNOWN
+        )
+        request = require_object(state.get("request"), "the request", source, number, _UNKNOWN)
         result = state.get("result")
         identity, trial = instance.get("id"), state.get("train_trial_index", 0)
         if not (isinstance(identity, str) and type(trial) is int):
@@ -284,7 +285,7 @@ class _State:
         if model is None and isinstance(adapter, dict):
             model = adapter.get("model")
         if result is not None:
-            result = _mapping(result, "the result", source, number)
+            result = require_object(result, "the result", source, number, _UNKNOWN)
         return cls(
             (identity, trial),
             model if isinstance(model, str) else "",
@@ -353,7 +354,7 @@ def _list_entries(file: LogFile) -> Iterator[tuple[int, Mapping[str, Any], Sourc
         for number, (path, value) in enumerate(walk(opened, Source.of(file.path, "line"), ""), 1):
             if path:
                 raise source.error("is no list of statistics", _UNKNOWN)
-            yield number, _mapping(value, "a statistic", source, number), source
+            yield number, require_object(value, "a statistic", source, number, _UNKNOWN), source
 
 
 def _part(named: Mapping[str, Any]) -> str:
@@ -365,8 +366,10 @@ def _statistic(
     value: object, source: Source, number: int
 ) -> tuple[Mapping[str, Any], float | None]:
     """Return the name of a statistic, in which ``name`` is a text, and its mean if it has one."""
-    statistic = _mapping(value, "a statistic", source, number)
-    named = _mapping(statistic.get("name"), "the name of a statistic", source, number)
+    statistic = require_object(value, "a statistic", source, number, _UNKNOWN)
+    named = require_object(
+        statistic.get("name"), "the name of a statistic", source, number, _UNKNOWN
+    )
     mean = statistic.get("mean")
     if not isinstance(named.get("name"), str):
         raise source.error(f"the name of a statistic is {quoted(named)}", _UNKNOWN, at=number)
@@ -376,7 +379,7 @@ def _statistic(
             _RUN_AGAIN,
             at=number,
         )
-    return named, None if mean is None else _finite(mean)
+    return named, None if mean is None else finite(mean)
 
 
 def _prompt(
@@ -433,32 +436,4 @@ def _field(state: _State, name: str, source: Source, number: int) -> str | None:
 
 def _document(instance: Mapping[str, Any]) -> str:
     """Return a hash of the input and the references, which no adapter or model changes."""
-    return _digest([instance.get("input"), instance.get("references")])
-
-
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _finite(value: object) -> float | None:
-    """Return a finite number as a float; None for anything else."""
-    if not is_number(value):
-        return None
-    try:
-        found = to_float(value)
-    except OverflowError:
-        return None
-    return found if isfinite(found) else None
-
-
-def _positive(value: object) -> float | None:
-    """Return a positive number, or None: zero stands for unknown."""
-    found = _finite(value)
-    return found if found is not None and found > 0 else None
-
-
-def _mapping(value: object, name: str, source: Source, number: int) -> Mapping[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise source.error(f"{name} is {quoted(value)}, no object", _UNKNOWN, at=number)
+    return content_hash([instance.get("input"), instance.get("references")])

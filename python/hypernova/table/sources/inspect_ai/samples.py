@@ -5,13 +5,13 @@ Not here: the files that hold them (`reader`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from hypernova.table.log_files.json_values import content_hash, object_or_empty
 from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.log import LeftOut, Note, Record, Reported, Sample
@@ -92,21 +92,21 @@ class Run:
                 f"has version {version} of the format, and {NEWEST} is the newest that is known",
                 "update hypernova, or leave the log out",
             )
-        spec = _mapping(header.get("eval"))
+        spec = object_or_empty(header.get("eval"))
         _check_status(header, source)
         model, task = spec.get("model"), spec.get("task")
         if not isinstance(model, str) or not isinstance(task, str):
             raise source.error("names no model and no task in its header", _DAMAGED)
         ids = [_text(spec.get(key)) for key in ("eval_id", "run_id", "created")]
-        results = _mapping(header.get("results")).get("scores")
+        results = object_or_empty(header.get("results")).get("scores")
         return cls(
             model=model,
             task=task,
             eval_id=next(filter(None, ids), source.label),
             roles=tuple(
                 role
-                for role, bound in _mapping(spec.get("model_roles")).items()
-                if _mapping(bound).get("model") == model
+                for role, bound in object_or_empty(spec.get("model_roles")).items()
+                if object_or_empty(bound).get("model") == model
             ),
             invalidated=header.get("invalidated") is True,
             results=[row for row in results if isinstance(row, dict)]
@@ -124,10 +124,10 @@ class Run:
             name, scorer, reducer = (_text(row.get(key)) for key in ("name", "scorer", "reducer"))
             metric = name if scorer in {name, ""} else f"{scorer}/{name}"
             if metric and (metric not in chosen or reducer in _MEANS):
-                chosen[metric] = (reducer, _mapping(row.get("metrics")))
+                chosen[metric] = (reducer, object_or_empty(row.get("metrics")))
         for metric, (reducer, metrics) in chosen.items():
             name = next((key for key in _FIGURES if key in metrics), "")
-            value = _number(_mapping(metrics.get(name)).get("value"))
+            value = _number(object_or_empty(metrics.get(name)).get("value"))
             if value is None:
                 continue
             if reducer in _MEANS:
@@ -179,7 +179,7 @@ def _check_status(header: Mapping[str, Any], source: Source) -> None:
     if status == "cancelled":
         raise source.error("is of a run that was cancelled", complete)
     if status == "error":
-        message = _text(_mapping(header.get("error")).get("message"))
+        message = _text(object_or_empty(header.get("error")).get("message"))
         reason = f" ({quoted(message)})" if message else ""
         raise source.error(f"is of a run that failed{reason}", complete)
     raise source.error(f"has the status {quoted(status)}, which is not known", _DAMAGED)
@@ -191,7 +191,7 @@ def sample_key(data: object, source: Source) -> tuple[str, int]:
     Raises:
         TableError: it is no object, or lacks them.
     """
-    found = _mapping(data)
+    found = object_or_empty(data)
     sample_id, epoch = found.get("id"), found.get("epoch")
     if not isinstance(sample_id, str | int) or type(epoch) is not int:
         raise source.error("holds a sample without an id and an epoch", _DAMAGED)
@@ -208,11 +208,13 @@ def to_sample(run: Run, data: Mapping[str, Any], texts: Texts, place: str) -> Sa
         place: Its place in messages.
     """
     sample_id, epoch = sample_key(data, run.source)
-    usage = _mapping(data.get("model_usage"))
-    roles = _mapping(data.get("role_usage"))
+    usage = object_or_empty(data.get("model_usage"))
+    roles = object_or_empty(data.get("role_usage"))
     model = _model(run, usage, roles)
-    spent = _spent(_mapping(usage.get(model)), [_mapping(roles.get(role)) for role in run.roles])
-    scores = _scores(_mapping(data.get("scores")))
+    spent = _spent(
+        object_or_empty(usage.get(model)), [object_or_empty(roles.get(role)) for role in run.roles]
+    )
+    scores = _scores(object_or_empty(data.get("scores")))
     left_out = None
     if data.get("invalidation") is not None:
         left_out = LeftOut.INVALID
@@ -281,10 +283,10 @@ def is_thinned(summary: Mapping[str, Any]) -> bool:
     if isinstance(given, str):
         return given.endswith(_THINNED_END)
     for message in given if isinstance(given, list) else ():
-        content = _mapping(message).get("content")
+        content = object_or_empty(message).get("content")
         parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
         for part in parts:
-            text = _mapping(part).get("text")
+            text = object_or_empty(part).get("text")
             if not isinstance(text, str) or text.startswith(_REFERENCE):
                 return True
             if text.endswith(_THINNED_END) or _is_placeholder(part):
@@ -303,7 +305,7 @@ def contains_reference(value: object) -> bool:
 
 def with_attachments(sample: Mapping[str, Any]) -> dict[str, Any]:
     """Return a sample with its attachments in place of the texts that refer to them."""
-    attachments = _mapping(sample.get("attachments"))
+    attachments = object_or_empty(sample.get("attachments"))
     if not attachments:
         return dict(sample)
     return {
@@ -356,7 +358,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, object]:
     """Return the current value of each scorer; of one with several values, each by its key."""
     found: dict[str, object] = {}
     for name, score in scores.items():
-        value = _mapping(score).get("value")
+        value = object_or_empty(score).get("value")
         if isinstance(value, dict):
             found |= {f"{name}/{key}": part for key, part in value.items()}
         else:
@@ -368,7 +370,7 @@ def _with_media(messages: list[Any]) -> list[Any]:
     """Return messages with media where an older version, such as 0.3.112, put "(Image)" for it."""
     found = []
     for message in messages:
-        content = _mapping(message).get("content")
+        content = object_or_empty(message).get("content")
         if isinstance(content, list) and any(map(_is_placeholder, content)):
             parts = [{"type": "media"} if _is_placeholder(part) else part for part in content]
             message = {**message, "content": parts}
@@ -377,13 +379,13 @@ def _with_media(messages: list[Any]) -> list[Any]:
 
 
 def _is_placeholder(part: object) -> bool:
-    return _MEDIA.fullmatch(_text(_mapping(part).get("text"))) is not None
+    return _MEDIA.fullmatch(_text(object_or_empty(part).get("text"))) is not None
 
 
 def _before_answer(messages: list[Any]) -> list[Any]:
     """Return the messages before the first one that a model generated."""
     for number, message in enumerate(messages):
-        found = _mapping(message)
+        found = object_or_empty(message)
         if found.get("source") == "generate" or (
             found.get("role") == "assistant" and found.get("model") is not None
         ):
@@ -403,7 +405,7 @@ def _resolved(value: object, attachments: Mapping[str, Any]) -> object:
 
 
 def _field(run: Run, data: Mapping[str, Any], name: str) -> str | None:
-    metadata = _mapping(data.get("metadata"))
+    metadata = object_or_empty(data.get("metadata"))
     known = {key: data[key] for key in ("input", "target", "choices") if key in data}
     value = metadata[name] if name in metadata else known.get(name)
     run.saw_field({**metadata, **known}, found=value is not None)
@@ -420,21 +422,16 @@ def _document(turns: list[Any], choices: object) -> str:
     """Return the same text for the same input, whatever ids, template, run or order of choices."""
     parts: list[Any] = []
     for turn in turns:
-        message = _mapping(turn)
+        message = object_or_empty(turn)
         content = message.get("content")
         if isinstance(content, list):
             content = [
-                {key: value for key, value in _mapping(part).items() if value is not None}
+                {key: value for key, value in object_or_empty(part).items() if value is not None}
                 for part in content
             ]
         parts.append([message.get("role"), content])
     options = sorted(map(str, choices)) if isinstance(choices, list) else []
-    text = json.dumps([parts, options], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return content_hash([parts, options])
 
 
 def _text(value: object) -> str:

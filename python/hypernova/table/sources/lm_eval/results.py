@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypernova.table.log_files.files import LogFile
 from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.json_values import object_or_empty
 from hypernova.table.sources.log import Metric, Reported
 
 if TYPE_CHECKING:
@@ -145,12 +146,12 @@ def _read_once(path: Path, changed: int, size: int) -> Results:
         entries = walk(opened, file.source)
         kept = {key: value for key, value in entries if key in _KEPT}
     return Results(
-        results=_mapping(kept.get("results")),
-        configs=_mapping(kept.get("configs")),
-        higher_is_better=_mapping(kept.get("higher_is_better")),
-        shots=_mapping(kept.get("n-shot")),
-        hashes=_mapping(kept.get("task_hashes")),
-        config=_mapping(kept.get("config")),
+        results=object_or_empty(kept.get("results")),
+        configs=object_or_empty(kept.get("configs")),
+        higher_is_better=object_or_empty(kept.get("higher_is_better")),
+        shots=object_or_empty(kept.get("n-shot")),
+        hashes=object_or_empty(kept.get("task_hashes")),
+        config=object_or_empty(kept.get("config")),
         model_name=_text(kept.get("model_name")),
         system_instruction=_text(kept.get("system_instruction")),
         chat_template=isinstance(kept.get("chat_template"), str),
@@ -203,7 +204,7 @@ class Results:
 
     def records(self, task: str) -> Iterator[Metric | Reported]:
         """Yield what the run states of a task's metrics, and the figures that are means."""
-        directions = _mapping(self.higher_is_better.get(task))
+        directions = object_or_empty(self.higher_is_better.get(task))
         aggregations = self._aggregations(task)
         for metric, name, value in self._figures(task):
             if metric in PLACEHOLDERS:
@@ -223,17 +224,17 @@ class Results:
 
     def _figures(self, task: str) -> Iterator[tuple[str, str, object]]:
         """Yield metric, filter and value of each figure."""
-        for key, value in _mapping(self.results.get(task)).items():
+        for key, value in object_or_empty(self.results.get(task)).items():
             metric, comma, name = key.partition(",")
             if comma and not metric.endswith("_stderr"):
                 yield metric, name, value
 
     def _aggregations(self, task: str) -> dict[str, str]:
         found = {}
-        stated = _mapping(self.configs.get(task)).get("metric_list")
+        stated = object_or_empty(self.configs.get(task)).get("metric_list")
         for metric in stated if isinstance(stated, list) else ():
-            how = _mapping(metric).get("aggregation")
-            name = _mapping(metric).get("metric")
+            how = object_or_empty(metric).get("aggregation")
+            name = object_or_empty(metric).get("metric")
             if isinstance(name, str) and isinstance(how, str):
                 found[name] = how
         return found
@@ -260,10 +261,6 @@ def _number(value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]  # a decimal number is written as text
     except (TypeError, ValueError):
         return None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:

@@ -11,11 +11,10 @@ import csv
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from hypernova.numeric import is_number, to_float
 from hypernova.table.log_files.json_stream import walk
+from hypernova.table.log_files.json_values import finite, positive
 from hypernova.table.source import Source, quoted
 from hypernova.table.sources.log import LeftOut, Note, Reported, Sample, ToolLogReader
 from hypernova.table.sources.promptfoo.result import EXPORT, PromptfooResult
@@ -164,7 +163,7 @@ class _Survey:
         score = row.values.get("score")
         self.differs = self.differs or score != row.success
         for name, value in row.named.items():
-            if _number(value) is not None:
+            if finite(value) is not None:
                 self.named[row.model, name] += 1
 
     def reported(self) -> Iterator[Reported]:
@@ -240,9 +239,9 @@ class _Totals:
 
     def add(self, metrics: Mapping[str, Any]) -> None:
         """Add the metrics of a prompt."""
-        self.score += _number(metrics.get("score")) or 0
-        self.passed += _number(metrics.get("testPassCount")) or 0
-        self.failed += _number(metrics.get("testFailCount")) or 0
+        self.score += finite(metrics.get("score")) or 0
+        self.passed += finite(metrics.get("testPassCount")) or 0
+        self.failed += finite(metrics.get("testFailCount")) or 0
         assertions = metrics.get("namedScoresCount")
         for sums, values in (
             (self.named, metrics.get("namedScores")),
@@ -250,7 +249,7 @@ class _Totals:
             (self.weights, metrics.get("namedScoreWeights") or assertions),
         ):
             for name, value in values.items() if isinstance(values, dict) else ():
-                sums[name] += _number(value) or 0  # type: ignore[assignment]
+                sums[name] += finite(value) or 0  # type: ignore[assignment]
 
 
 def _format(file: LogFile) -> str | None:
@@ -298,7 +297,7 @@ def _sample(
     # An answer from the cache, or from the test itself, took and cost something else at its time.
     measured = row.response.get("cached") is not True and "providerOutput" not in row.test
     cost = row.values.get("cost") or row.response.get("cost")
-    latency = _positive(row.values.get("latencyMs"))
+    latency = positive(row.values.get("latencyMs"))
     usage = row.response.get("tokenUsage") or row.values.get("tokenUsage")
     usage = usage if isinstance(usage, dict) else {}
     return Sample(
@@ -309,29 +308,12 @@ def _sample(
         # The 0 of an error is no score, and promptfoo's own counts leave it out.
         scores={} if left_out is LeftOut.ERROR else scores,
         document=document,
-        cost_usd=_positive(cost) if measured else None,
+        cost_usd=positive(cost) if measured else None,
         latency_s=latency / 1000 if measured and latency is not None else None,
-        input_tokens=_positive(usage.get("prompt")),
-        output_tokens=_positive(usage.get("completion")),
+        input_tokens=positive(usage.get("prompt")),
+        output_tokens=positive(usage.get("completion")),
         left_out=left_out,
         attempt=identity,
         media=media,
         place=row.source.place(row.number),
     )
-
-
-def _number(value: object) -> float | None:
-    """Return a finite number as a float; None for anything else."""
-    if not is_number(value):
-        return None
-    try:
-        found = to_float(value)
-    except OverflowError:
-        return None
-    return found if isfinite(found) else None
-
-
-def _positive(value: object) -> float | None:
-    """Return a positive number, or None: promptfoo writes 0 where it does not know."""
-    found = _number(value)
-    return found if found is not None and found > 0 else None

@@ -9,9 +9,9 @@ import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from hypernova.table.log_files.json_values import content_hash, require_object
 from hypernova.table.log_files.messages import sent_text, user_text
 from hypernova.table.source import quoted, quoted_list
 from hypernova.table.sources.log import LeftOut
@@ -70,10 +70,10 @@ class PromptfooResult:
         Raises:
             TableError: the result, or a part of it, is of another type than promptfoo writes.
         """
-        values = _mapping(value, "the result", source, number)
+        values = require_object(value, "the result", source, number, _DAMAGED)
 
         def part(name: str) -> Mapping[str, Any]:
-            return _mapping(values.get(name) or {}, name, source, number)
+            return require_object(values.get(name) or {}, name, source, number, _DAMAGED)
 
         given = values.get("provider")
         provider = {"id": given} if isinstance(given, str) else part("provider")
@@ -98,7 +98,7 @@ class PromptfooResult:
             model,
             raw,
             prompt,
-            _mapping(variables, "vars", source, number),
+            require_object(variables, "vars", source, number, _DAMAGED),
             test,
             part("response"),
             part("namedScores"),
@@ -138,8 +138,7 @@ class PromptfooResult:
         given = {name: v for name, v in self.variables.items() if not name.startswith("_")}
         task = {"vars": given} if given else {"prompt": self.raw}
         judged = {"assert": self.test.get("assert"), "threshold": self.test.get("threshold")}
-        text = json.dumps({**task, **judged}, sort_keys=True)
-        return blake2b(text.encode(), digest_size=16).hexdigest()
+        return content_hash({**task, **judged})
 
     @property
     def group(self) -> str | None:
@@ -243,9 +242,3 @@ def _variable_text(value: object) -> str | None:
 
 def _is_media(value: object) -> bool:
     return isinstance(value, str) and value.startswith("data:") and ";base64," in value[:200]
-
-
-def _mapping(value: object, name: str, source: Source, number: int) -> Mapping[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise source.error(f"{name} is {quoted(value)}, no object", _DAMAGED, at=number)
