@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,20 +19,9 @@ from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.training.clustering.describe import one_line
 from hypernova.training.trainer import learn
 from support.commands import fails_in_one_line, output_in_terminal, run
-from support.factories import fitted_to_example
 from support.paths import TABLE
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 ESCAPE = "\x1b"
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("inspect") / "router.hnv"
-    fitted_to_example(4).save(path)
-    return path
 
 
 def rows(text: str) -> dict[str, list[tuple[bool, float, float]]]:

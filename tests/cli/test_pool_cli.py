@@ -9,7 +9,6 @@ import pytest
 
 import hypernova
 from support.commands import fails_in_one_line, run
-from support.factories import fitted_to_example
 from support.paths import TABLE
 
 # All run the command on an artifact that was fitted.
@@ -17,13 +16,6 @@ pytestmark = pytest.mark.slow
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("fit") / "router.hnv"
-    fitted_to_example(4).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ import hypernova
 from hypernova.cli.eval_tasks import FORMATS, EvalPrompt, write_eval_prompts
 from hypernova.errors import ModelPoolError
 from support.commands import fails_in_one_line, output_of, run
-from support.factories import fitted_to_example
 from support.paths import EXAMPLES, TABLE
 
 if TYPE_CHECKING:
@@ -48,13 +47,6 @@ model = get_model("mockllm/newcomer", custom_outputs=outputs)
 )
 assert log.status == "success", log.error.message
 """
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("fit") / "router.hnv"
-    fitted_to_example(4).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import math
 import re
 from array import array
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from hypernova._core import is_blank
 from hypernova.table.columns import OPTIONAL_NUMBERS
 from hypernova.table.importing.agreement import LogScores, compare
-from hypernova.table.importing.requests import Requests
+from hypernova.table.importing.requests import KEY_BYTES, Requests, pair_key
 from hypernova.table.importing.scores import Refused, ScoreRules
 from hypernova.table.source import quoted
 from hypernova.table.sources.log import LeftOut, Metric, Note, Reported, Sample
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from hypernova.table.importing.summary import FigureAgreement
     from hypernova.table.sources.log import Record
 
-KEY_BYTES = 16
 _NO_KEY = bytes(KEY_BYTES)
 _HALF_PAIR = re.compile("[\ud800-\udfff]")
 _USED = -1
@@ -208,7 +206,7 @@ class _Log:
         entry = len(columns.number)
         scored: set[str] = set()
         if sample.attempt is not None and left_out == _USED:
-            attempt = _digest(self._reader, sample.attempt)
+            attempt = pair_key(self._reader, sample.attempt)
             known = self._attempts.setdefault(attempt, (entry, scored))
             if known[0] != entry:
                 self._add_to(known[0], known[1], sample, group)
@@ -334,7 +332,7 @@ class _Log:
         if prompt is None or is_blank(prompt):
             return -1
         document = prompt if sample.document is None else sample.document
-        key = _digest(group or "", document)
+        key = pair_key(group or "", document)
         task = self._tasks.setdefault(key, len(self._tasks))
         if task == len(self._ids):
             self._ids.append(_printed(str(sample.task)))
@@ -381,12 +379,6 @@ def _numbers(sample: Sample) -> tuple[float, ...]:
             sample.output_tokens,
         )
     )
-
-
-def _digest(first: str, second: str) -> bytes:
-    # The length keeps ("a", "bc") and ("ab", "c") apart.
-    text = f"{len(first)} {first}{second}"
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 def _whole(text: str) -> str:

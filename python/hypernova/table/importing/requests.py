@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hypernova.table.columns import Floats, OutcomeColumns
 
-_KEY_BYTES = 16
+KEY_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Requests:
 
     def __len__(self) -> int:
         """Return the number of requests."""
-        return len(self.keys) // _KEY_BYTES
+        return len(self.keys) // KEY_BYTES
 
     def add(self, model: str, prompt: str, numbers: Sequence[float]) -> None:
         """Add a request."""
@@ -56,8 +56,8 @@ class Requests:
         numbers: dict[bytes, int] = {}
         rows = np.array(
             [
-                numbers.setdefault(bytes(self.keys[at : at + _KEY_BYTES]), len(numbers))
-                for at in range(0, len(self.keys), _KEY_BYTES)
+                numbers.setdefault(bytes(self.keys[at : at + KEY_BYTES]), len(numbers))
+                for at in range(0, len(self.keys), KEY_BYTES)
             ],
             dtype=np.int64,
         )
@@ -111,8 +111,8 @@ def fill_from_requests(
         output_tokens=output_tokens,
     )
     used = sum(
-        bytes(requests.keys[at : at + _KEY_BYTES]) in matched
-        for at in range(0, len(requests.keys), _KEY_BYTES)
+        bytes(requests.keys[at : at + KEY_BYTES]) in matched
+        for at in range(0, len(requests.keys), KEY_BYTES)
     )
     n_filled = int(np.count_nonzero(filled.any(axis=1)))
     return found, (
@@ -123,5 +123,11 @@ def fill_from_requests(
 
 def _key(model: str, prompt: str) -> bytes:
     # Of a prompt, blanks around it depend on the tool.
-    text = f"{len(model)} {model}{prompt.strip()}"
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+    return pair_key(model, prompt.strip())
+
+
+def pair_key(first: str, second: str) -> bytes:
+    """Return a digest of two texts, of `KEY_BYTES` bytes: there may be millions of them."""
+    # The length keeps ("a", "bc") and ("ab", "c") apart.
+    text = f"{len(first)} {first}{second}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
