@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +44,30 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def ray_environment() -> dict[str, str]:
+    """The environment of a Ray that ends no process because other programs fill the memory."""
+    return {**environment(), "RAY_memory_monitor_refresh_ms": "0"}
+
+
 @pytest.fixture(scope="module")
 def ran(short_folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """What came of each part on a cluster of two nodes, and the output of the program."""
     (short_folder / "home").mkdir()
-    env = {**environment(), "HOME": str(short_folder / "home"), "OPENBLAS_NUM_THREADS": "2"}
-    done = run_python("-m", "support.ray_cluster", short_folder, env=env)
-    assert done.returncode == 0, done.stderr
+    env = {**ray_environment(), "HOME": str(short_folder / "home"), "OPENBLAS_NUM_THREADS": "2"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.ray_cluster", str(short_folder)],
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        # Ray's processes outlive a program that is killed, and would slow what comes after.
+        for pid in [*children(process.pid), process.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == 0, err
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
     return done, json.loads((short_folder / "found.json").read_text())
 
 
@@ -146,7 +164,7 @@ class TestOwnRay:
         done = subprocess.run(
             [*(tracer if strace() else []), sys.executable, "-P", "-c", HERE],
             cwd=tmp_path / "work",
-            env={**environment(), "HOME": str(tmp_path / "home"), "TMPDIR": str(temporary)},
+            env={**ray_environment(), "HOME": str(tmp_path / "home"), "TMPDIR": str(temporary)},
             capture_output=True,
             text=True,
             check=False,
@@ -169,7 +187,8 @@ class TestOwnRay:
     def test_a_signal_ends_it_with_all_its_processes(self, name: str, short_folder: Path) -> None:
         temporary = short_folder / name
         temporary.mkdir()
-        with interrupting("ray", 1, TMPDIR=str(temporary)) as process:
+        env = {**ray_environment(), "TMPDIR": str(temporary)}
+        with interrupting("ray", 1, **env) as process:
             started = children(process.pid)
             assert len(started) > 3
             if name == "SIGINT":
@@ -180,6 +199,24 @@ class TestOwnRay:
             assert (process.returncode, out, err) == (128 + signal.Signals[name], b"", b"")
             assert until(lambda: not any(map(alive, started)), 20)
         assert list(temporary.iterdir()) == []
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_machine_that_is_short_of_memory_is_one_line() -> None:
+    """Ray ends the processes of calls there, and by itself would do so for ever."""
+    program = (
+        "from functools import partial; from hypernova.parallel import map_calls\n"
+        "from hypernova.errors import WorkerError\n"
+        "calls = [partial(divmod, 7, 2)]\n"
+        "try: print(list(map_calls(calls, engine='ray', jobs=1, total=1, description='')))\n"
+        "except WorkerError as error: print(error)"
+    )
+    env = {**environment(), "RAY_memory_usage_threshold": "0.01", "RAY_task_oom_retries": "1"}
+    done = run_python("-c", program, env=env, code=0)
+    assert done.stdout.startswith("Ray could not make the calls (OutOfMemoryError: ")
+    assert done.stdout.count("\n") == 1
 
 
 @needs_ray
@@ -212,8 +249,13 @@ def test_usage_statistics_are_off_before_ray_is_imported() -> None:
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE"):
-        monkeypatch.setenv(name, "0")  # so that it is as before, afterwards
+    for name in (
+        "USAGE_STATS_ENABLED",
+        "ENABLE_WINDOWS_OR_OSX_CLUSTER",
+        "AUTH_MODE",
+        "task_oom_retries",
+    ):
+        monkeypatch.setenv(f"RAY_{name}", "0")  # so that it is as before, afterwards
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r'pip install "hypernova-router\[ray\]"'):
         check_engine("ray", FitError)

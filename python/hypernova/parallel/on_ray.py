@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # Ray repeats a call this often if its process or node is lost; Ray Data would go on for ever with
 # a call that ends its process each time.
 _MAX_RETRIES = 3
+# Where a node is short of memory, Ray ends processes by itself, and by default repeats their calls
+# for ever: a command would wait without a word.
+_OUT_OF_MEMORY_RETRIES = "RAY_task_oom_retries"
 # Bytes of the longest path below Ray's folder, a socket's, and of the longest that Linux takes.
 _SOCKET_BYTES, _MAX_SOCKET_BYTES = 64, 107
 _REMOVALS = 30
@@ -49,6 +52,7 @@ def import_ray() -> Any:
     # Ray reads these when it is imported, so before anything else here. An empty one counts as set.
     if not os.environ.get("RAY_USAGE_STATS_ENABLED"):
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault(_OUT_OF_MEMORY_RETRIES, str(_MAX_RETRIES))
     if "ray" not in sys.modules and not os.environ.get("RAY_ADDRESS"):
         # Despite its name: a Ray of this machine alone listens at the loopback address alone.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
