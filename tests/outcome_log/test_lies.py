@@ -251,7 +251,7 @@ class TestReasons:
         assert peak < 200_000
 
 
-# What may be said of one decision; the lines of a kind are repeated, shuffled and spread.
+# Stories of one decision; the lines of a kind are repeated, shuffled and spread.
 STORIES = {
     "open": (decided,),
     "scored": (decided, lambda n: came(n, score=n % 3 / 2)),

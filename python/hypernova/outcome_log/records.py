@@ -48,7 +48,7 @@ class RecordError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoggedShadow:
-    """What another artifact decided for the same prompt, which was not answered.
+    """The decision of another artifact for the same prompt, which only the log receives.
 
     Attributes:
         artifact: sha256 of the shadow artifact.
