@@ -352,10 +352,13 @@ class TestLife:
         assert values(twice) == values(decision) == values(twice.shadow)
 
     def test_a_forged_pickle_is_refused(self) -> None:
-        make, (data, id_, _) = routers()[0].route(TEXTS[0]).__reduce__()
-        for shadow in (5, "text", ("one",), ("one", 2), object()):
-            with pytest.raises(UnpicklingError, match="pickled decision"):
-                make(data, id_, shadow)
+        make, (data, id_, shadow, _) = routers()[0].route(TEXTS[0]).__reduce__()
+        assert make(data, id_, shadow, None).shadow is shadow
+        for odd in (5, "text", ("one",), ("one", 2), object()):
+            for forged in ((data, id_, odd, None), (data, id_, None, odd), (data, id_, odd)):
+                with pytest.raises(UnpicklingError, match="pickled decision") as caught:
+                    make(*forged)
+                assert str(caught.value).isprintable()
 
     def test_the_next_decision_after_a_failure_has_none(self) -> None:
         decision = routers()[0].route(TEXTS[0])
