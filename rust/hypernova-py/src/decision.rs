@@ -1,6 +1,7 @@
-//! The classes `Decision` and `RankingEntry`.
+//! The class `Decision`.
 //!
-//! Not here: many decisions as columns (see `decisions`).
+//! Not here: the entries of its ranking (see `ranking`), and many decisions as columns (see
+//! `decisions`).
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +13,7 @@ use crate::array::Vector;
 use crate::convert::{Reduced, reduced};
 use crate::errors::raise;
 use crate::options;
+use crate::ranking::RankingEntry;
 
 /// The ranking of the models for a prompt, and why the first of them was taken.
 ///
@@ -59,6 +61,14 @@ pub(crate) struct Decision {
     #[pyo3(get)]
     unknown_group: bool,
     id: OnceLock<String>,
+    shadow: Option<Box<Shadow>>,
+}
+
+/// The decision of another artifact for the same prompt.
+enum Shadow {
+    Decided(Py<Decision>),
+    /// The artifact's sha256, and the code of the error.
+    Failed(String, String),
 }
 
 /// Where a decision's ranking is from.
@@ -101,6 +111,7 @@ impl Decision {
             propensity: decided.propensity,
             unknown_group: decided.facts.group == core::Group::Unknown,
             id: OnceLock::new(),
+            shadow: None,
         }
     }
 
@@ -114,6 +125,31 @@ impl Decision {
             unknown_group: detached.has_unknown_group(),
             kind: Kind::Detached(Box::new(detached)),
             id: id.map_or_else(OnceLock::new, OnceLock::from),
+            shadow: None,
+        }
+    }
+
+    /// The same decision, of the same id, with a shadow.
+    fn shadowed(&self, shadow: Shadow) -> Self {
+        let kind = match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                options,
+                vector,
+            } => Kind::Attached {
+                artifact: Arc::clone(artifact),
+                decided: *decided,
+                options: Arc::clone(options),
+                vector: vector.to_vec().into(),
+            },
+            Kind::Detached(detached) => Kind::Detached(detached.clone()),
+        };
+        Self {
+            kind,
+            id: OnceLock::from(self.id().to_owned()),
+            shadow: Some(Box::new(shadow)),
+            ..*self
         }
     }
 }
@@ -201,10 +237,81 @@ impl Decision {
         }
     }
 
+    /// Name of the default model of the artifact that decided.
+    #[getter]
+    fn default_model(&self) -> &str {
+        match &self.kind {
+            Kind::Attached { artifact, .. } => artifact.model_name(artifact.policy().default_model),
+            Kind::Detached(detached) => detached.default_model(),
+        }
+    }
+
+    /// The decision of the router's shadow for the same prompt.
+    ///
+    /// None without a shadow, or if the shadow has failed. See `hypernova.Router.open`.
+    #[getter]
+    fn shadow<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, Self>> {
+        match self.shadow.as_deref() {
+            Some(Shadow::Decided(decision)) => Some(decision.bind(py)),
+            Some(Shadow::Failed(..)) | None => None,
+        }
+    }
+
+    /// The code of the error with which the shadow failed, such as ``"no_candidate"``.
+    ///
+    /// None without a shadow, or if it decided.
+    #[getter]
+    fn shadow_error(&self) -> Option<&str> {
+        match self.shadow.as_deref() {
+            Some(Shadow::Failed(_, error)) => Some(error),
+            Some(Shadow::Decided(_)) | None => None,
+        }
+    }
+
+    /// The sha256 of the shadow's artifact, also if it failed; None without a shadow.
+    #[getter]
+    fn shadow_artifact(&self) -> Option<&str> {
+        self.shadow.as_deref().map(|shadow| match shadow {
+            Shadow::Decided(decision) => decision.get().artifact(),
+            Shadow::Failed(artifact, _) => artifact,
+        })
+    }
+
+    /// Return the decision with that of another artifact as its shadow.
+    ///
+    /// Args:
+    ///     shadow: The decision of the other artifact for the same prompt.
+    ///
+    /// Returns:
+    ///     The same decision, with the same id and with the shadow.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> router = hypernova.Router.open()
+    ///     >>> decision = router.route("Fix the race in the scheduler")
+    ///     >>> both = decision.with_shadow(router.route("Fix the race in the scheduler"))
+    ///     >>> both.id == decision.id, both.shadow.model == both.model
+    ///     (True, True)
+    pub(crate) fn with_shadow(&self, shadow: Py<Self>) -> Self {
+        self.shadowed(Shadow::Decided(shadow))
+    }
+
+    /// Return the decision with the failure of another artifact as its shadow.
+    ///
+    /// Args:
+    ///     artifact: The sha256 of the other artifact.
+    ///     error: The code of its error.
+    ///
+    /// Returns:
+    ///     The same decision, with the same id.
+    pub(crate) fn with_failed_shadow(&self, artifact: String, error: String) -> Self {
+        self.shadowed(Shadow::Failed(artifact, error))
+    }
+
     /// Decide again without a model that failed, and those that failed before it.
     ///
     /// The same options hold, but for ``previous_model`` and ``explore``, which have had their
-    /// effect. The reason is ``fallback``, and the id is another one.
+    /// effect. The reason is ``fallback``, the id is another one, and there is no shadow.
     ///
     /// Args:
     ///     model: Name of the model that failed, most often this decision's.
@@ -252,7 +359,7 @@ impl Decision {
     /// Returns:
     ///     A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
     ///     list of what `RankingEntry.to_dict` gives, ``artifact``, ``id``, ``propensity``,
-    ///     ``group`` and ``unknown_group``.
+    ///     ``group`` and ``unknown_group``. That of the shadow is ``shadow.to_dict()``.
     ///
     /// Example:
     ///     >>> import hypernova
@@ -289,7 +396,12 @@ impl Decision {
             } => artifact.detach(decided, vector, options).to_bytes(),
             Kind::Detached(detached) => detached.to_bytes(),
         };
-        let state = (PyBytes::new(py, &data), self.id());
+        let (shadow, failed) = match self.shadow.as_deref() {
+            None => (None, None),
+            Some(Shadow::Decided(decision)) => (Some(decision.bind(py)), None),
+            Some(Shadow::Failed(artifact, error)) => (None, Some((artifact, error))),
+        };
+        let state = (PyBytes::new(py, &data), self.id(), shadow, failed);
         reduced("_decision", state.into_pyobject(py)?)
     }
 
@@ -308,116 +420,6 @@ impl Decision {
             self.reason,
             self.cluster,
             self.novelty
-        )
-    }
-}
-
-/// A model's place in a ranking; equal to an entry with the same values.
-///
-/// Example:
-///     >>> import hypernova
-///     >>> entry = hypernova.Router.open().artifact.rank_unread()[0]
-///     >>> list(entry.to_dict())
-///     ['model', 'success', 'cost_usd', 'latency_s', 'n', 'utility']
-#[derive(PartialEq)]
-#[pyclass(frozen, get_all, eq, module = "hypernova._core")]
-pub(crate) struct RankingEntry {
-    /// Name of the model.
-    model: String,
-    /// Success estimate for the prompt, 0 to 1.
-    ///
-    /// Where the artifact has shares it is blended over the nearest clusters, and where it has a
-    /// linear correction, that of the vector is added.
-    success: f64,
-    /// Expected cost of a task in USD, the caller's price if given; None if unknown.
-    cost_usd: Option<f64>,
-    /// Expected latency of a task in seconds; None if unknown.
-    latency_s: Option<f64>,
-    /// Number of outcomes that were counted there; may be fractional.
-    n: f64,
-    /// Success less weighted cost and latency: the ranking goes by it.
-    utility: f64,
-}
-
-/// The values of a [`RankingEntry`], in order.
-type Values<'a> = (&'a str, f64, Option<f64>, Option<f64>, f64, f64);
-
-impl RankingEntry {
-    pub(crate) fn new(model: &str, entry: &core::RankingEntry) -> Self {
-        Self {
-            model: model.to_owned(),
-            success: entry.success,
-            cost_usd: entry.cost_usd,
-            latency_s: entry.latency_s,
-            n: entry.n,
-            utility: entry.utility,
-        }
-    }
-
-    pub(crate) fn of(values: (String, f64, Option<f64>, Option<f64>, f64, f64)) -> Self {
-        let (model, success, cost_usd, latency_s, n, utility) = values;
-        Self {
-            model,
-            success,
-            cost_usd,
-            latency_s,
-            n,
-            utility,
-        }
-    }
-
-    fn values(&self) -> Values<'_> {
-        (
-            &self.model,
-            self.success,
-            self.cost_usd,
-            self.latency_s,
-            self.n,
-            self.utility,
-        )
-    }
-}
-
-#[pymethods]
-impl RankingEntry {
-    /// Give the values of the entry by name, for JSON and logs.
-    ///
-    /// Returns:
-    ///     A dict of ``model``, ``success``, ``cost_usd``, ``latency_s``, ``n`` and ``utility``.
-    pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        dict.set_item("model", &self.model)?;
-        dict.set_item("success", self.success)?;
-        dict.set_item("cost_usd", self.cost_usd)?;
-        dict.set_item("latency_s", self.latency_s)?;
-        dict.set_item("n", self.n)?;
-        dict.set_item("utility", self.utility)?;
-        Ok(dict)
-    }
-
-    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.values().into_pyobject(py)?.hash()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
-        reduced("_ranking_entry", self.values().into_pyobject(py)?)
-    }
-
-    fn __copy__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
-        slf
-    }
-
-    fn __repr__(&self) -> String {
-        let cost = self
-            .cost_usd
-            .map_or("None".into(), |cost| format!("{cost:.6}"));
-        format!(
-            "<hypernova.RankingEntry: {:?}, success={:.4}, cost_usd={cost}, n={}, utility={:.4}>",
-            self.model, self.success, self.n, self.utility
         )
     }
 }
