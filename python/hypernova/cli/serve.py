@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,16 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--log", metavar="FOLDER", help="outcome log to write decisions and outcomes to"
+    )
+    parser.add_argument(
+        "--access-log",
+        metavar="FILE",
+        help="append a line of JSON for each request; - is standard output",
+    )
+    parser.add_argument(
+        "--access-log-text",
+        action="store_true",
+        help="with the text of prompts, which is left out otherwise",
     )
     parser.add_argument(
         "--prices",
@@ -95,7 +106,7 @@ def _token(arguments: argparse.Namespace) -> str | None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from hypernova.integrations.server import Limits, create_app, is_token, serve
+    from hypernova.integrations.server import AccessLog, Limits, create_app, is_token, serve
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"
@@ -104,6 +115,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     if arguments.watch and arguments.artifact is None:
         raise HypernovaError("--watch needs --artifact: the bundled artifact is never replaced")
+    if arguments.access_log_text and arguments.access_log is None:
+        raise HypernovaError("--access-log-text needs --access-log: name the file of the log")
     token = _token(arguments)
     if token is not None and not is_token(token):
         raise HypernovaError("the token is empty or not printable ASCII; set another one")
@@ -118,6 +131,11 @@ def _serve(arguments: argparse.Namespace) -> None:
         idle_timeout_s=arguments.idle_timeout,
         **({} if arguments.threads is None else {"threads": arguments.threads}),
     )
+    access_log = None
+    if arguments.access_log is not None:
+        access_log = AccessLog(arguments.access_log, text=arguments.access_log_text)
+        if hasattr(signal, "SIGUSR1"):  # sent by many set-ups of logrotate; unhandled, it kills
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     router = hypernova.Router.open(
         arguments.artifact,
         embedder=arguments.embedder,
@@ -125,10 +143,19 @@ def _serve(arguments: argparse.Namespace) -> None:
         watch=arguments.watch,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
-    app = create_app(router, log=log, limits=limits, token=token, prices=arguments.prices)
+    app = create_app(
+        router,
+        log=log,
+        limits=limits,
+        token=token,
+        prices=arguments.prices,
+        access_log=access_log,
+    )
     try:
         serve(app, router, host=arguments.host, port=arguments.port)
     finally:
         router.close()
         if log is not None:
             log.close()
+        if access_log is not None:
+            access_log.close()

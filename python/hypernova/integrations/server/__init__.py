@@ -4,7 +4,9 @@
 ``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
 ``price_file`` holds prices for requests without any, ``connection`` limits connections,
 ``metrics`` are for Prometheus, ``http_errors`` gives each error
-its status, and ``run`` handles socket and signals. Not here: the decision, which is
+its status, ``request_ids`` names requests, ``access_entries`` describes them and ``access_log``
+writes that, ``outcomes`` records outcomes and ``idempotency`` knows those that come again, and
+``run`` handles socket and signals. Not here: the decision, which is
 `hypernova.Router`'s, and calls of language models.
 """
 
@@ -19,9 +21,10 @@ except ImportError as error:
         f"hypernova serve needs {error.name}: pip install 'hypernova-router[server]'"
     ) from None
 
+from hypernova.integrations.server.access_log import AccessLog
 from hypernova.integrations.server.app import create_app
 from hypernova.integrations.server.middleware import is_token
 from hypernova.integrations.server.run import serve
 from hypernova.integrations.server.workers import Limits
 
-__all__ = ["Limits", "create_app", "is_token", "serve"]
+__all__ = ["AccessLog", "Limits", "create_app", "is_token", "serve"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,7 +17,13 @@ from starlette.exceptions import HTTPException
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server import schemas
+from hypernova.integrations.server import idempotency, schemas
+from hypernova.integrations.server.access_entries import (
+    AccessMiddleware,
+    note_decisions,
+    note_texts,
+    refused_entry,
+)
 from hypernova.integrations.server.bodies import encode, parse, read_body
 from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
@@ -26,9 +33,20 @@ from hypernova.integrations.server.middleware import (
     RequestMiddleware,
     is_token,
 )
+from hypernova.integrations.server.outcomes import Outcomes
 from hypernova.integrations.server.price_file import PriceFile
+from hypernova.integrations.server.request_ids import (
+    HEADER as REQUEST_ID_HEADER,
+)
+from hypernova.integrations.server.request_ids import (
+    REQUEST_ID,
+    RequestIdMiddleware,
+    current_request_id,
+    new_request_id,
+)
 from hypernova.integrations.server.workers import Limits, Workers
 from hypernova.router.batch import StepwiseBatch
+from hypernova.router.conversation import prompt_turns
 
 if TYPE_CHECKING:
     import os
@@ -37,6 +55,7 @@ if TYPE_CHECKING:
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
     from hypernova.events import DecisionEvent, ReloadEvent
+    from hypernova.integrations.server.access_log import AccessLog
 
 _log = logging.getLogger("hypernova.server")
 JSON_TYPE = "application/json"
@@ -54,6 +73,7 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
     prices: str | os.PathLike[str] | None = None,
+    access_log: AccessLog | None = None,
 ) -> FastAPI:
     """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
@@ -64,6 +84,7 @@ def create_app(
         token: Token that callers must send as ``Authorization: Bearer``; None admits everyone.
         prices: File of prices (`hypernova.read_prices`) for requests without ``prices``. It is read
             again when the artifact is opened again.
+        access_log: Log of requests, which the caller closes; None keeps none.
 
     Returns:
         An ASGI application.
@@ -99,7 +120,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = Connections(limits, service.metrics.count_refusal)
+    app.state.connections = Connections(limits, partial(_on_refusal, service.metrics, access_log))
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
         (
@@ -109,7 +130,13 @@ def create_app(
             schemas.BatchResponse,
             (409,),
         ),
-        ("/v1/outcomes", service.outcome, schemas.OutcomeRequest, schemas.OutcomeResponse, (409,)),
+        (
+            "/v1/outcomes",
+            service.outcome,
+            schemas.OutcomeRequest,
+            schemas.OutcomeResponse,
+            (409, 422),
+        ),
     ):
         app.add_api_route(
             path,
@@ -118,7 +145,7 @@ def create_app(
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
             responses=_responses(answer, 400, 401, 408, 413, 415, 431, 503, *statuses),
-            openapi_extra=_request_schema(body),
+            openapi_extra=_request_schema(body, idempotent=call == service.outcome),
         )
     app.add_api_route(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
@@ -146,6 +173,10 @@ def create_app(
     app.add_exception_handler(Exception, _on_unexpected_error)
     app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
+    if access_log is not None:
+        access_log.on_lost = service.metrics.count_access_log_lost
+        app.add_middleware(AccessMiddleware, log=access_log, token=token)
+    app.add_middleware(RequestIdMiddleware)
     _describe(app, token is not None)
     return app
 
@@ -162,6 +193,8 @@ class _Service:
         self.limits = limits
         self.workers = Workers(limits)
         self.metrics = Metrics()
+        self.metrics.show_artifact(router.artifact)
+        self.outcomes = Outcomes(log, self.metrics.count_outcome)
         self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
         self.inline_bytes = 0
         self._measure_embedder()
@@ -182,6 +215,7 @@ class _Service:
         taken = reloaded.refused is None
         self.metrics.count_reload(taken=taken)
         if taken:
+            self.metrics.show_artifact(self.router.artifact)
             self._measure_embedder()
 
     def _measure_embedder(self) -> None:
@@ -197,7 +231,9 @@ class _Service:
         if (asked.text is None) == (asked.messages is None):
             raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
+        note_texts(lambda: prompt_turns(asked.text, messages))
         decision = self.router.route(asked.text, messages=messages, **self._options(asked))
+        note_decisions([decision])
         self._write([decision])
         return decision.to_dict()
 
@@ -207,33 +243,18 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise HttpError(413, "too_large", message)
+        note_texts(lambda: asked.texts)
         batch = StepwiseBatch(self.router, asked.texts, self._options(asked))
         while batch.step():
             yield None
         decisions = batch.decide()
+        note_decisions(decisions)
         self._write(decisions)
         yield {"decisions": [decision.to_dict() for decision in decisions]}
 
-    def outcome(self, body: bytes) -> object:
+    def outcome(self, body: bytes, key_values: Sequence[str] = ()) -> object:
         """Write the outcome of a decision to the log."""
-        found = parse(schemas.OutcomeRequest, body)
-        if self.log is None:
-            raise HttpError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
-        try:
-            self.log.record_outcome(
-                found.id,
-                found.score,
-                model=found.model,
-                cost_usd=found.cost_usd,
-                latency_s=found.latency_s,
-                input_tokens=found.input_tokens,
-                output_tokens=found.output_tokens,
-            )
-        except OSError as error:
-            _log.error("an outcome was not written: %s", error)
-            message = "the outcome was not written, see the server's log: send it again later"
-            raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
-        return {"id": found.id, "recorded": True}
+        return self.outcomes.record(body, key_values)
 
     def _options(self, asked: schemas.OptionsRequest) -> dict[str, Any]:
         options = asked.options()
@@ -249,7 +270,7 @@ class _Service:
                 self.log.record_decision(decision)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
-            _log.error("a decision was not written: %s", error)
+            _log.error("request %s: a decision was not written: %s", current_request_id(), error)
             self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
@@ -291,9 +312,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
     """
     limits = service.limits
 
-    def work(body: bytes) -> bytes:
+    def work(*arguments: Any) -> bytes:
         try:
-            return encode(call(body))
+            return encode(call(*arguments))
         except HypernovaError as error:
             if (http_error := http_error_of(error)) is None:
                 raise
@@ -319,6 +340,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
 
         if call == service.route_batch:
             answer = await service.workers.run_slices(slices(body), gone)
+        elif call == service.outcome:
+            keys = request.headers.getlist(idempotency.HEADER)
+            answer = await service.workers.run(lambda: work(body, keys), gone)
         else:
             answer = await service.workers.run(lambda: work(body), gone)
         return Response(answer, media_type=JSON_TYPE)
@@ -343,14 +367,26 @@ async def _on_starlette_error(_: Request, error: Exception) -> Response:
     return HttpError(error.status_code, code, str(error.detail), headers).response()
 
 
-async def _on_unexpected_error(_: Request, error: Exception) -> Response:
-    _log.error("a request failed", exc_info=error)
-    return HttpError(500, "internal", "the server failed; its log says why").response()
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
+    # This answer does not pass through our middleware, so the id is added here.
+    request_id = request.scope.get(REQUEST_ID, "-")
+    _log.error("request %s failed", request_id, exc_info=error)
+    headers = {REQUEST_ID_HEADER: request_id}
+    return HttpError(500, "internal", "the server failed; its log says why", headers).response()
 
 
-def _request_schema(body: type[schemas.RequestBody]) -> dict[str, Any]:
+def _on_refusal(metrics: Metrics, access_log: AccessLog | None, error: HttpError) -> None:
+    """Name, count and log a request that is refused before it reaches a path."""
+    request_id = error.headers[REQUEST_ID_HEADER] = new_request_id()
+    metrics.count_refusal(error.status)
+    if access_log is not None:
+        access_log.write(refused_entry(request_id, error.status, error.code))
+
+
+def _request_schema(body: type[schemas.RequestBody], *, idempotent: bool) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    return {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema}}}}
+    found = {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema}}}}
+    return {**found, "parameters": [idempotency.PARAMETER]} if idempotent else found
 
 
 def _responses(answer: type[Any] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:

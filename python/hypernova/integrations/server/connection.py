@@ -37,10 +37,11 @@ class Connections:
 
     Args:
         limits: Limits of heads, times and number.
-        refused: Called with the status of each request that is refused before it reaches a path.
+        refused: Called with the error of each request that is refused before it reaches a path;
+            it may add headers.
     """
 
-    def __init__(self, limits: Limits, refused: Callable[[int], None]) -> None:
+    def __init__(self, limits: Limits, refused: Callable[[HttpError], None]) -> None:
         self.limits = limits
         self.refused = refused
         self.open = 0
@@ -348,7 +349,7 @@ class Connection(HttpToolsProtocol):
             # The client would take this answer for that of an earlier request.
             self._end_after_answers()
             return
-        self.shared.refused(error.status)
+        self.shared.refused(error)
         body = error.body()
         headers = {
             "content-type": "application/json",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from hypernova import Decision
+    from hypernova import Artifact, Decision
 
 # Buckets from a decision of a microsecond to a text that takes a second.
 _SECONDS = (
@@ -73,6 +73,25 @@ class Metrics:
             "Times that decisions could not be written to the log",
             registry=self._registry,
         )
+        self._outcomes = Counter(
+            "hypernova_outcomes",
+            "Outcomes that were recorded, repeated (their Idempotency-Key came before) or refused",
+            ["result"],
+            registry=self._registry,
+        )
+        for result in ("recorded", "repeated", "refused"):
+            self._outcomes.labels(result)
+        self._access_log_lost = Counter(
+            "hypernova_access_log_lost",
+            "Lines of the access log that could not be written",
+            registry=self._registry,
+        )
+        self._artifact_info = Gauge(
+            "hypernova_artifact_info",
+            "1, with the artifact in use",
+            ["sha256", "default_model"],
+            registry=self._registry,
+        )
         self.in_flight = Gauge(
             "hypernova_in_flight", "Requests in threads or waiting", registry=self._registry
         )
@@ -103,6 +122,19 @@ class Metrics:
     def count_log_failure(self) -> None:
         """Count decisions that could not be written to the log."""
         self._log_failures.inc()
+
+    def count_outcome(self, result: str) -> None:
+        """Count an outcome that was ``recorded``, ``repeated`` or ``refused``."""
+        self._outcomes.labels(result).inc()
+
+    def count_access_log_lost(self, lines: int) -> None:
+        """Count lines of the access log that could not be written."""
+        self._access_log_lost.inc(lines)
+
+    def show_artifact(self, artifact: Artifact) -> None:
+        """Show the artifact in use, in place of the one before."""
+        self._artifact_info.clear()
+        self._artifact_info.labels(artifact.sha256, artifact.default_model).set(1)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

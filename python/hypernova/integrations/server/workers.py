@@ -6,6 +6,7 @@ Not here: the work that threads do (`app`).
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections import deque
@@ -115,12 +116,13 @@ class Workers:
         self.in_flight += 1
         loop = asyncio.get_running_loop()
         watch = asyncio.ensure_future(gone())
+        context = contextvars.copy_context()  # of the request: its id, for instance
         call: Future[T | None] | None = None
         answer: asyncio.Future[T | None] | None = None
         try:
             async with asyncio.timeout(self._limits.timeout_s):
                 while True:
-                    call = self._queue.put(lane, partial(next, work))
+                    call = self._queue.put(lane, partial(context.run, next, work))
                     self._pool.submit(self._queue.run_next)
                     answer = asyncio.wrap_future(call)
                     await asyncio.wait((answer, watch), return_when=asyncio.FIRST_COMPLETED)
