@@ -59,6 +59,11 @@ def add_to(commands: Commands) -> None:
         help="with the text of prompts, which is left out otherwise",
     )
     parser.add_argument(
+        "--shadow",
+        metavar="NEW.hnv",
+        help="artifact that decides beside the first, for the log and /metrics alone",
+    )
+    parser.add_argument(
         "--prices",
         metavar="FILE",
         help="prices for requests without any, .json or .toml; read again with the artifact",
@@ -141,6 +146,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         embedder=arguments.embedder,
         device=arguments.device,
         watch=arguments.watch,
+        shadow=arguments.shadow,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
     app = create_app(

@@ -208,6 +208,7 @@ class _Service:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
         for decision in observed.decisions:
             self.metrics.count_decision(decision)
+            self.metrics.count_shadow(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
         if self.prices is not None:
