@@ -22,6 +22,6 @@ except ImportError as error:
 from hypernova.integrations.server.app import create_app
 from hypernova.integrations.server.middleware import is_token
 from hypernova.integrations.server.run import serve
-from hypernova.integrations.server.workers import Limits
+from hypernova.integrations.server.threads import Limits
 
 __all__ = ["Limits", "create_app", "is_token", "serve"]

@@ -22,12 +22,15 @@ from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
+    OPEN_PATHS,
     AdmissionMiddleware,
+    DirectMiddleware,
     RequestMiddleware,
     is_token,
 )
 from hypernova.integrations.server.price_file import PriceFile
-from hypernova.integrations.server.workers import Limits, Workers
+from hypernova.integrations.server.readiness import Readiness
+from hypernova.integrations.server.threads import Limits, RequestThreads
 from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
@@ -99,7 +102,11 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = Connections(limits, service.metrics.count_refusal)
+    app.state.service = service
+    app.state.connections = Connections(
+        limits, service.metrics.count_refusal, service.metrics.set_connections
+    )
+    direct = {}
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
         (
@@ -111,9 +118,10 @@ def create_app(
         ),
         ("/v1/outcomes", service.outcome, schemas.OutcomeRequest, schemas.OutcomeResponse, (409,)),
     ):
+        direct[path] = _endpoint(service, call)
         app.add_api_route(
             path,
-            _endpoint(service, call),
+            direct[path],
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
@@ -132,6 +140,23 @@ def create_app(
         responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
     )
     app.add_api_route(
+        "/livez",
+        service.health,
+        name="livez",
+        summary="Return that the process answers",
+        response_model=None,
+        responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
+    )
+    app.add_api_route(
+        "/readyz",
+        service.ready,
+        response_model=None,
+        responses={
+            **_responses(schemas.ReadyResponse, 400, 408, 431),
+            503: {"model": schemas.ReadyResponse | schemas.ErrorResponse},
+        },
+    )
+    app.add_api_route(
         "/metrics",
         service.scrape,
         response_model=None,
@@ -144,6 +169,7 @@ def create_app(
     app.add_exception_handler(HttpError, _on_http_error)
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
+    app.add_middleware(DirectMiddleware, endpoints=direct)
     app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     _describe(app, token is not None)
@@ -160,15 +186,19 @@ class _Service:
         self.prices = prices
         self.log = log
         self.limits = limits
-        self.workers = Workers(limits)
         self.metrics = Metrics()
-        self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
+        self.metrics.workers.set(1)
+        self.metrics.set_artifact(router.artifact)
+        self.readiness = Readiness(log=log is not None)
+        self.threads = RequestThreads(limits, self.metrics.in_flight)
+        # In a worker the supervisor reads the prices and counts reloads, once for all.
+        self.is_supervised = False
         self.inline_bytes = 0
         self._measure_embedder()
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
-        self.workers.close()
+        self.threads.close()
         self._stop_observing()
 
     def _observed(self, observed: DecisionEvent) -> None:
@@ -177,11 +207,13 @@ class _Service:
             self.metrics.count_decision(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
-        if self.prices is not None:
-            self.prices.read_again()
         taken = reloaded.refused is None
-        self.metrics.count_reload(taken=taken)
+        if not self.is_supervised:
+            if self.prices is not None:
+                self.prices.read_again()
+            self.metrics.count_reload(taken=taken)
         if taken:
+            self.metrics.set_artifact(self.router.artifact)
             self._measure_embedder()
 
     def _measure_embedder(self) -> None:
@@ -230,9 +262,11 @@ class _Service:
                 output_tokens=found.output_tokens,
             )
         except OSError as error:
+            self.readiness.log_written(False)
             _log.error("an outcome was not written: %s", error)
             message = "the outcome was not written, see the server's log: send it again later"
             raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
+        self.readiness.log_written(True)
         return {"id": found.id, "recorded": True}
 
     def _options(self, asked: schemas.OptionsRequest) -> dict[str, Any]:
@@ -247,9 +281,11 @@ class _Service:
         try:
             for decision in decisions:
                 self.log.record_decision(decision)
+            self.readiness.log_written(True)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
             _log.error("a decision was not written: %s", error)
+            self.readiness.log_written(False)
             self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
@@ -271,6 +307,11 @@ class _Service:
     async def health(self) -> Response:
         """Return that the server answers."""
         return Response(b'{"status":"ok"}', media_type=JSON_TYPE)
+
+    async def ready(self) -> Response:
+        """Return whether the server should get requests."""
+        status, answer = self.readiness.answer()
+        return Response(encode(answer), status, media_type=JSON_TYPE)
 
     async def scrape(self) -> Response:
         """Return the metrics for Prometheus."""
@@ -318,9 +359,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
                 pass
 
         if call == service.route_batch:
-            answer = await service.workers.run_slices(slices(body), gone)
+            answer = await service.threads.run_slices(slices(body), gone)
         else:
-            answer = await service.workers.run(lambda: work(body), gone)
+            answer = await service.threads.run(lambda: work(body), gone)
         return Response(answer, media_type=JSON_TYPE)
 
     # FastAPI resolves the names of annotations in the function's module.
@@ -370,4 +411,5 @@ def _describe(app: FastAPI, token: bool) -> None:
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-        document["paths"]["/healthz"]["get"]["security"] = []
+        for path in OPEN_PATHS:
+            document["paths"][path]["get"]["security"] = []
