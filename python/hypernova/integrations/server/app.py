@@ -86,7 +86,7 @@ def create_app(
     if token is not None and not is_token(token):
         raise ValueError("token must be printable ASCII, at least one character")
     limits = limits or Limits()
-    service = _Service(router, log, limits, None if prices is None else PriceFile(prices))
+    service = Service(router, log, limits, None if prices is None else PriceFile(prices))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -176,7 +176,7 @@ def create_app(
     return app
 
 
-class _Service:
+class Service:
     """The functions behind the paths."""
 
     def __init__(
@@ -198,8 +198,15 @@ class _Service:
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
+        """End the threads, and observe the router no more."""
         self.threads.close()
         self._stop_observing()
+
+    def be_supervised(self, slot: int) -> None:
+        """Be one of several processes, which counts in a slot of the shared metrics."""
+        self.is_supervised = True
+        self.metrics.attach(slot)
+        self.metrics.set_artifact(self.router.artifact)
 
     def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
@@ -324,7 +331,7 @@ def _seconds_to_embed(embedder: TextEmbedder, size: int, number: int) -> float:
     return time.perf_counter() - start
 
 
-def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
+def _endpoint(service: Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
     """Return an endpoint that reads the body and calls ``call`` with it in a thread.
 
     A small body with a fast embedder is answered on the event loop, where a thread would cost more

@@ -69,7 +69,7 @@ class Board:
             self._end = end
 
     @property
-    def numbers(self) -> memoryview:
+    def numbers(self) -> memoryview[float]:
         """All numbers; `place` says where those of a key begin."""
         return self._numbers
 

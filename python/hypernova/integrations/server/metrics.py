@@ -7,7 +7,6 @@ Not here: measurements; callers pass the figures.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from prometheus_client.registry import Collector
 from hypernova.integrations.server.board import Board
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -212,7 +211,9 @@ class Metrics(Collector):
             "hypernova_worker_restarts", "Processes that ended unasked and were replaced"
         )
         self._all: dict[str, SharedMetric] = {
-            metric.name: metric for metric in vars(self).values() if isinstance(metric, SharedMetric)
+            metric.name: metric
+            for metric in vars(self).values()
+            if isinstance(metric, SharedMetric)
         }
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -279,7 +280,9 @@ class Metrics(Collector):
             of_metric = totals[name]
             before = of_metric.get(tuple(values))
             of_metric[tuple(values)] = (
-                list(numbers) if before is None else list(map(sum, zip(before, numbers)))
+                list(numbers)
+                if before is None
+                else [a + b for a, b in zip(before, numbers, strict=True)]
             )
         for name, metric in self._all.items():
             yield metric.family(totals[name])
