@@ -68,6 +68,7 @@ class AccessLog:
         self._thread: threading.Thread | None
         self._waiting: list[bytes]
         self._waiting_bytes: int
+        self._writing: bool
         self._reset()
         try:
             self._open()
@@ -89,15 +90,20 @@ class AccessLog:
                     )
                     self._thread.start()
                 elif len(self._waiting) == 1:
-                    self._changed.notify()
+                    self._changed.notify_all()
         if not kept:
             self._lose(1, "too many lines wait")
+
+    def flush(self) -> None:
+        """Wait until the lines so far are written, for some seconds at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._writing), _CLOSE_S)
 
     def close(self) -> None:
         """Write the lines that wait, and close the file. Closing twice is no error."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
             thread, self._thread = self._thread, None
         self._ending.set()
         if thread is not None:
@@ -113,6 +119,7 @@ class AccessLog:
         self._thread = None
         self._waiting = []
         self._waiting_bytes = 0
+        self._writing = False
 
     def _run(self) -> None:
         while True:
@@ -121,8 +128,11 @@ class AccessLog:
             self._ending.wait(GATHER_S)
             with self._changed:
                 lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
-                closed = self._closed
+                self._writing, closed = True, self._closed
             self._write_lines(lines)
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
             if closed:
                 return
 

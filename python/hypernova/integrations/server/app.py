@@ -29,12 +29,15 @@ from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
+    OPEN_PATHS,
     AdmissionMiddleware,
+    DirectMiddleware,
     RequestMiddleware,
     is_token,
 )
 from hypernova.integrations.server.outcomes import Outcomes
 from hypernova.integrations.server.price_file import PriceFile
+from hypernova.integrations.server.readiness import Readiness
 from hypernova.integrations.server.request_ids import (
     HEADER as REQUEST_ID_HEADER,
 )
@@ -44,7 +47,7 @@ from hypernova.integrations.server.request_ids import (
     current_request_id,
     new_request_id,
 )
-from hypernova.integrations.server.workers import Limits, Workers
+from hypernova.integrations.server.threads import Limits, RequestThreads
 from hypernova.router.batch import StepwiseBatch
 from hypernova.router.conversation import prompt_turns
 
@@ -104,12 +107,14 @@ def create_app(
     if token is not None and not is_token(token):
         raise ValueError("token must be printable ASCII, at least one character")
     limits = limits or Limits()
-    service = _Service(router, log, limits, None if prices is None else PriceFile(prices))
+    service = Service(router, log, limits, None if prices is None else PriceFile(prices))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.close()
+        if access_log is not None:
+            access_log.flush()  # a worker ends without its caller
 
     app = FastAPI(
         title="hypernova",
@@ -120,7 +125,13 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = Connections(limits, partial(_on_refusal, service.metrics, access_log))
+    app.state.service = service
+    app.state.connections = Connections(
+        limits,
+        partial(_on_refusal, service.metrics, access_log),
+        service.metrics.set_connections,
+    )
+    direct = {}
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
         (
@@ -138,9 +149,10 @@ def create_app(
             (409, 422),
         ),
     ):
+        direct[path] = _endpoint(service, call)
         app.add_api_route(
             path,
-            _endpoint(service, call),
+            direct[path],
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
@@ -159,6 +171,23 @@ def create_app(
         responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
     )
     app.add_api_route(
+        "/livez",
+        service.health,
+        name="livez",
+        summary="Return that the process answers",
+        response_model=None,
+        responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
+    )
+    app.add_api_route(
+        "/readyz",
+        service.ready,
+        response_model=None,
+        responses={
+            **_responses(schemas.ReadyResponse, 400, 408, 431),
+            503: {"model": schemas.ReadyResponse | schemas.ErrorResponse},
+        },
+    )
+    app.add_api_route(
         "/metrics",
         service.scrape,
         response_model=None,
@@ -171,6 +200,7 @@ def create_app(
     app.add_exception_handler(HttpError, _on_http_error)
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
+    app.add_middleware(DirectMiddleware, endpoints=direct)
     app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     if access_log is not None:
@@ -181,7 +211,7 @@ def create_app(
     return app
 
 
-class _Service:
+class Service:
     """The functions behind the paths."""
 
     def __init__(
@@ -191,18 +221,28 @@ class _Service:
         self.prices = prices
         self.log = log
         self.limits = limits
-        self.workers = Workers(limits)
         self.metrics = Metrics()
-        self.metrics.show_artifact(router.artifact)
-        self.outcomes = Outcomes(log, self.metrics.count_outcome)
-        self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
+        self.metrics.workers.set(1)
+        self.metrics.set_artifact(router.artifact)
+        self.readiness = Readiness(log=log is not None)
+        self.outcomes = Outcomes(log, self.metrics.count_outcome, self.readiness.log_written)
+        self.threads = RequestThreads(limits, self.metrics.in_flight)
+        # In a worker the supervisor reads the prices and counts reloads, once for all.
+        self.is_supervised = False
         self.inline_bytes = 0
         self._measure_embedder()
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
-        self.workers.close()
+        """End the threads, and observe the router no more."""
+        self.threads.close()
         self._stop_observing()
+
+    def be_supervised(self, slot: int) -> None:
+        """Be one of several processes, which counts in a slot of the shared metrics."""
+        self.is_supervised = True
+        self.metrics.attach(slot)
+        self.metrics.set_artifact(self.router.artifact)
 
     def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
@@ -211,12 +251,13 @@ class _Service:
             self.metrics.count_shadow(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
-        if self.prices is not None:
-            self.prices.read_again()
         taken = reloaded.refused is None
-        self.metrics.count_reload(taken=taken)
+        if not self.is_supervised:
+            if self.prices is not None:
+                self.prices.read_again()
+            self.metrics.count_reload(taken=taken)
         if taken:
-            self.metrics.show_artifact(self.router.artifact)
+            self.metrics.set_artifact(self.router.artifact)
             self._measure_embedder()
 
     def _measure_embedder(self) -> None:
@@ -269,9 +310,11 @@ class _Service:
         try:
             for decision in decisions:
                 self.log.record_decision(decision)
+            self.readiness.log_written(True)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
             _log.error("request %s: a decision was not written: %s", current_request_id(), error)
+            self.readiness.log_written(False)
             self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
@@ -294,6 +337,11 @@ class _Service:
         """Return that the server answers."""
         return Response(b'{"status":"ok"}', media_type=JSON_TYPE)
 
+    async def ready(self) -> Response:
+        """Return whether the server should get requests."""
+        status, answer = self.readiness.answer()
+        return Response(encode(answer), status, media_type=JSON_TYPE)
+
     async def scrape(self) -> Response:
         """Return the metrics for Prometheus."""
         return Response(self.metrics.exposition(), media_type=METRICS_TYPE)
@@ -305,7 +353,7 @@ def _seconds_to_embed(embedder: TextEmbedder, size: int, number: int) -> float:
     return time.perf_counter() - start
 
 
-def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
+def _endpoint(service: Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
     """Return an endpoint that reads the body and calls ``call`` with it in a thread.
 
     A small body with a fast embedder is answered on the event loop, where a thread would cost more
@@ -340,12 +388,12 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
                 pass
 
         if call == service.route_batch:
-            answer = await service.workers.run_slices(slices(body), gone)
+            answer = await service.threads.run_slices(slices(body), gone)
         elif call == service.outcome:
             keys = request.headers.getlist(idempotency.HEADER)
-            answer = await service.workers.run(lambda: work(body, keys), gone)
+            answer = await service.threads.run(lambda: work(body, keys), gone)
         else:
-            answer = await service.workers.run(lambda: work(body), gone)
+            answer = await service.threads.run(lambda: work(body), gone)
         return Response(answer, media_type=JSON_TYPE)
 
     # FastAPI resolves the names of annotations in the function's module.
@@ -407,4 +455,5 @@ def _describe(app: FastAPI, token: bool) -> None:
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-        document["paths"]["/healthz"]["get"]["security"] = []
+        for path in OPEN_PATHS:
+            document["paths"][path]["get"]["security"] = []

@@ -29,10 +29,17 @@ class Outcomes:
     Args:
         log: The log; without one every outcome is refused.
         count: Called with ``recorded``, ``repeated`` or ``refused`` for each outcome.
+        written: Called with whether the log could be written.
     """
 
-    def __init__(self, log: OutcomeLog | None, count: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        log: OutcomeLog | None,
+        count: Callable[[str], None],
+        written: Callable[[bool], None],
+    ) -> None:
         self._log = log
+        self._written = written
         self._count = count
         self._keys = IdempotencyKeys()
 
@@ -81,7 +88,9 @@ class Outcomes:
                 output_tokens=found.output_tokens,
             )
         except OSError as error:
+            self._written(False)
             _log.error("request %s: an outcome was not written: %s", current_request_id(), error)
             message = "the outcome was not written, see the server's log: send it again later"
             raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
+        self._written(True)
         return {"id": found.id, "recorded": True}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import os
 
     from hypernova import Artifact
+    from hypernova.prices import Price
 
 _log = logging.getLogger("hypernova.server")
 
@@ -41,6 +42,16 @@ class PriceFile:
             self._prices = read_prices(self._path)
         except HypernovaError as error:
             _log.error("the prices stay as they were: %s", error)
+        self._usable = None, {}
+
+    @property
+    def prices(self) -> dict[str, Price]:
+        """The prices, by model."""
+        return self._prices
+
+    def replace(self, prices: dict[str, Price]) -> None:
+        """Take other prices, which were read elsewhere."""
+        self._prices = prices
         self._usable = None, {}
 
     def add_to(self, options: dict[str, Any], artifact: Artifact) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""Whether the server should get requests: what probes and load balancers ask.
+
+Alive is a process that answers. Ready is one that has its artifact and embedder, which it has from
+the start, and is not ending. A log that cannot be written leaves the server ready: it still
+decides, and with a disk that fills up everywhere at once there would be no server left. Not here:
+the paths (`app`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+LogState = Literal["none", "written", "failing"]
+
+
+class Readiness:
+    """What one process says of itself.
+
+    Args:
+        log: Whether there is an outcome log.
+    """
+
+    def __init__(self, *, log: bool) -> None:
+        self._log: LogState = "written" if log else "none"
+        self._ending = False
+
+    def end(self) -> None:
+        """Be unready from now on: the process ends soon."""
+        self._ending = True
+
+    def log_written(self, written: bool) -> None:
+        """Note whether the last record could be written."""
+        self._log = "written" if written else "failing"
+
+    def answer(self) -> tuple[int, dict[str, Any]]:
+        """Return a status and a body: 200 if ready, else 503."""
+        status = "ending" if self._ending else "ready"
+        return 503 if self._ending else 200, {"status": status, "log": self._log}
