@@ -5,6 +5,7 @@ Not here: what is learned from the log (`tests/outcome_log`).
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hypernova
 from hypernova.integrations.server.http_errors import HttpError
 from hypernova.integrations.server.idempotency import IdempotencyKeys, idempotency_key
 from support.factories import fitted_to_example
@@ -252,3 +254,30 @@ def test_the_artifact_in_use_is_a_metric(client: httpx.Client) -> None:
     shown = {key: value for key, value in metrics(client).items() if "artifact_info" in key[0]}
     labels = (("default_model", artifact["default_model"]), ("sha256", artifact["sha256"]))
     assert shown == {("hypernova_artifact_info", labels): 1}
+
+
+def test_workers_share_logs_and_not_keys(place: Path, tmp_path: Path) -> None:
+    """A key that reaches another process is written again, and counted as sent again."""
+    options = ("-a", place / "r.hnv", "--workers", 2, "--log", tmp_path / "log")
+    with serving(*options, "--access-log", tmp_path / "access.jsonl") as server:
+        with server.client() as client:
+            body = {"id": decide(client), "score": 1}
+        for number in range(20):
+            with server.client() as client:  # a connection of its own, so any worker may have it
+                sent = {"Idempotency-Key": "one", "X-Request-Id": str(number)}
+                answer = client.post("/v1/outcomes", json=body, headers=sent)
+                assert answer.json() == {"id": body["id"], "recorded": True}
+        with server.client() as client:
+            counted = counts(client)
+        assert server.stop() == 0
+    written = int(counted["recorded"])
+    assert written in (1, 2)
+    assert counted == {"recorded": written, "repeated": 20 - written, "refused": 0}
+    log = hypernova.read_log(tmp_path / "log")
+    assert len(list(log)) == 1
+    assert log.tally.skipped["sent_again"] == written - 1
+    # Each request has its line, also those just before the end.
+    lines = map(json.loads, (tmp_path / "access.jsonl").read_text().splitlines())
+    asked = [line for line in lines if line["path"] == "/v1/outcomes"]
+    assert sorted(int(line["request_id"]) for line in asked) == list(range(20))
+    assert [line["outcome"] for line in asked].count("recorded") == written
