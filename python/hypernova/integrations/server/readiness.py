@@ -17,7 +17,7 @@ LogState = Literal["none", "written", "failing"]
 
 
 class Readiness:
-    """What one process says of itself.
+    """The answer of one process to a probe of its readiness.
 
     Args:
         log: Whether there is an outcome log.
