@@ -265,7 +265,7 @@ except hypernova.HypernovaError as error:
 def test_workers_that_cannot_start_are_given_up(artifacts: list[Path]) -> None:
     done = run_python("-c", FAILING, artifacts[0], code=1)
     *_, last = done.stderr.splitlines()
-    assert last.startswith("no worker can start: 5 in a row ended at once, the last ended with")
+    assert last.startswith("no worker can start: 6 in a row ended at once, the last ended with")
 
 
 def test_a_port_in_use_is_refused(several: Several) -> None:

@@ -5,10 +5,13 @@ Not here: the access log's own tests (`tests/integrations/test_access_log.py`).
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from functools import cache
@@ -18,6 +21,7 @@ import httpx
 import pytest
 
 import hypernova
+from hypernova.integrations.server import AccessLog
 from support.operate import FOLDER, needed, write
 from support.paths import TABLE
 from support.tracing import strace
@@ -67,6 +71,28 @@ def test_the_services_are_hardened(name: str) -> None:
 def test_the_timer_is_daily() -> None:
     (when,) = re.findall(r"OnCalendar=(.*)", (FOLDER / "hypernova-monitor.timer").read_text())
     assert "Normalized form: *-*-* 06:00:00" in analyzed("calendar", when)
+
+
+def test_logrotate_loses_no_line(tmp_path: Path) -> None:
+    """Twice, with a log that stays open; the second time the first file is compressed."""
+    file = tmp_path / "access.jsonl"
+    text = (FOLDER / "logrotate.conf").read_text()
+    text = text.replace("/var/log/hypernova/access.jsonl", str(file))
+    # Names hold the second of the rotation, and here there are two in one.
+    config = write(tmp_path, "rotate.conf", re.sub(r"\n +date\w+.*", "", text))
+    command = [needed("logrotate", "logrotate"), "--force", "--state", tmp_path / "state", config]
+    log = AccessLog(file)
+    for rotation in range(2):
+        for number in range(100):
+            log.write({"number": 100 * rotation + number})
+        log.flush()
+        subprocess.run(command, check=True, timeout=60)
+        assert not file.exists()
+    log.write({"number": 200})
+    log.close()
+    oldest = gzip.decompress((tmp_path / "access.jsonl.2.gz").read_bytes()).decode()
+    lines = (oldest + (tmp_path / "access.jsonl.1").read_text() + file.read_text()).splitlines()
+    assert [json.loads(line)["number"] for line in lines] == list(range(201))
 
 
 @cache
@@ -127,7 +153,10 @@ sys.exit("memory is not protected")
         *("-a", str(tmp_path / "r.hnv"), "--workers", "2"),
         *("--log", str(tmp_path / "log"), "--access-log", str(tmp_path / "access.jsonl")),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # by which systemd hears of it
+    told.bind(str(tmp_path / "notify"))
+    env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    with told, subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
         assert process.stderr is not None
         lines = [process.stderr.readline()]
         for line in process.stderr:
@@ -136,6 +165,7 @@ sys.exit("memory is not protected")
                 break
         else:
             raise AssertionError("".join(lines))
+        assert told.recv(100) == b"READY=1"
         url = line.split("serving at ")[1].split()[0]
         with httpx.Client(base_url=url, timeout=60) as client:
             decided = client.post("/v1/route", json={"text": "Fix the race"}).raise_for_status()

@@ -170,6 +170,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         watch=arguments.watch and not several,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
+    if log is not None and not os.access(log.folder, os.W_OK | os.X_OK):
+        raise HypernovaError(f"{log.folder}: the log cannot be written; check its permissions")
     app = create_app(
         router,
         log=log,

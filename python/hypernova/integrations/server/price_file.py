@@ -14,6 +14,7 @@ from hypernova.prices import read_prices
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from hypernova import Artifact
     from hypernova.prices import Price
@@ -44,10 +45,9 @@ class PriceFile:
             _log.error("the prices stay as they were: %s", error)
         self._usable = None, {}
 
-    @property
-    def prices(self) -> dict[str, Price]:
-        """The prices, by model."""
-        return self._prices
+    def of(self, models: Sequence[str]) -> dict[str, Price]:
+        """Return the prices of some models, those that have one."""
+        return {model: self._prices[model] for model in models if model in self._prices}
 
     def replace(self, prices: dict[str, Price]) -> None:
         """Take other prices, which were read elsewhere."""

@@ -8,13 +8,16 @@ the paths (`app`).
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Literal
+
+from fastapi import Response
 
 LogState = Literal["none", "written", "failing"]
 
 
 class Readiness:
-    """What one process says of itself.
+    """The answer of one process to a probe of its readiness.
 
     Args:
         log: Whether there is an outcome log.
@@ -32,7 +35,8 @@ class Readiness:
         """Note whether the last record could be written."""
         self._log = "written" if written else "failing"
 
-    def answer(self) -> tuple[int, dict[str, Any]]:
-        """Return a status and a body: 200 if ready, else 503."""
+    def response(self) -> Response:
+        """Return the answer to a probe: 200 if ready, else 503."""
         status = "ending" if self._ending else "ready"
-        return 503 if self._ending else 200, {"status": status, "log": self._log}
+        body = json.dumps({"status": status, "log": self._log})
+        return Response(body, 503 if self._ending else 200, media_type="application/json")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -87,6 +88,9 @@ def serve(
 
     # uvicorn raises a caught signal again when it ends: that would end the process before the
     # caller cleans up.
+    gc.collect()
+    # No collection looks at what is loaded: it would take milliseconds, and in a worker copy pages.
+    gc.freeze()
     handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         with listening:
@@ -106,6 +110,7 @@ def serve(
                     runner.run(_run(server, router, listening))
         _log.info("stopped")
     finally:
+        gc.unfreeze()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 

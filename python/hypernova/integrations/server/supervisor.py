@@ -8,7 +8,6 @@ request, so that a request cannot end it. Not here: what a worker does (`worker`
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import selectors
@@ -42,8 +41,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 WATCH_EVERY_S = 1.0
 # A worker that ends sooner than this after its start has failed to start.
 STEADY_S = 1.0
-# So many failed starts in a row, and no worker that serves: the supervisor gives up.
-MAX_FAILED_STARTS = 5
+# So many failed starts in a row, after one of each worker, and none that serves: it gives up.
+MAX_FAILED_STARTS = 4
 MIN_WAIT_S, MAX_WAIT_S = 0.1, 10.0
 # For a worker to take a new artifact, or it is replaced by one that has it.
 TAKE_S = 60.0
@@ -107,7 +106,9 @@ class Supervisor:
         self._serving: Callable[[], None] | None = serving
         self._server = WorkerServer(app, drain_s=drain_s)
         self._server.config.load()
+        self._server.config.get_loop_factory()  # imports it, once for all
         path = router.artifact.path
+        self._look_at = 0.0
         self._file = WatchedFile(Path(path)) if watch and path is not None else None
         self._workers: list[WorkerProcess] = []
         # When to start further workers, and in whose place.
@@ -134,8 +135,6 @@ class Supervisor:
         handlers = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         wakeup = signal.set_wakeup_fd(self._wakeups[1].fileno())
         stop_observing = self._router.observe(on_reload=self._on_reload)
-        gc.collect()
-        gc.freeze()  # a collection writes to objects, which would copy their pages
         try:
             self._metrics.workers.set(0)
             self._due = [(0.0, None)] * self._count
@@ -147,7 +146,6 @@ class Supervisor:
                 os.waitpid(worker.pid, 0)
                 worker.channel.close()
             stop_observing()
-            gc.unfreeze()
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -307,20 +305,20 @@ class Supervisor:
     def _start_again(self, replaces: WorkerProcess | None, *, steady: bool, why: str) -> None:
         """Start a worker in the place of one that ended; later, if starting seems to fail."""
         self._failed_starts = 0 if steady else self._failed_starts + 1
-        if self._failed_starts >= MAX_FAILED_STARTS and not self._ready():
+        in_vain = self._failed_starts - self._count
+        if in_vain >= MAX_FAILED_STARTS and not self._ready():
             raise HypernovaError(
                 f"no worker can start: {self._failed_starts} in a row ended at once, the last "
                 f"{why}; the lines above say why"
             )
         wait = 0.0
-        if self._failed_starts > 1:
-            wait = min(MAX_WAIT_S, MIN_WAIT_S * 2.0 ** (self._failed_starts - 2))
+        if in_vain > 0:
+            wait = min(MAX_WAIT_S, MIN_WAIT_S * 2.0 ** min(in_vain - 1, 10))
         self._due.append((time.monotonic() + wait, replaces))
 
     def _obey(self, number: int) -> None:
         if number == signal.SIGHUP and not self._is_ending:
-            with suppress(HypernovaError):  # logged and counted; the old artifact stays
-                self._router.reload()
+            self._reload()
         elif number in (signal.SIGTERM, signal.SIGINT):
             if self._is_ending and number == signal.SIGINT:
                 for worker in self._workers:  # a second Ctrl-C: at once
@@ -336,7 +334,13 @@ class Supervisor:
 
     # The artifact
 
-    _look_at = 0.0
+    def _reload(self) -> None:
+        try:
+            self._router.reload()
+        except HypernovaError:
+            pass  # logged and counted; the old artifact stays
+        except Exception:  # the workers go on, whatever it is
+            _log.exception("the artifact cannot be opened again")
 
     def _look(self) -> None:
         if time.monotonic() >= self._look_at:
@@ -351,7 +355,7 @@ class Supervisor:
         message = {
             "path": None if path is None else str(path),
             "sha256": artifact.sha256,
-            "prices": None if prices is None else prices.prices,
+            "prices": None if prices is None else prices.of(artifact.models),
         }
         for worker in self._workers:
             if not worker.is_ending:

@@ -27,7 +27,7 @@ _log = logging.getLogger("hypernova.server")
 
 
 class Worker:
-    """What a forked process does until it ends.
+    """The work of a forked process, until it ends.
 
     Args:
         server: The server, made before the fork.
