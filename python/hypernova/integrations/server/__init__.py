@@ -1,11 +1,15 @@
 """Decide over HTTP, as `hypernova serve` does: the extra ``server``.
 
 ``app`` has the paths, ``schemas`` the requests and responses, ``bodies`` reads and writes them,
-``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
-``price_file`` holds prices for requests without any, ``connection`` limits connections,
-``metrics`` are for Prometheus, ``http_errors`` gives each error
-its status, and ``run`` handles socket and signals. Not here: the decision, which is
-`hypernova.Router`'s, and calls of language models.
+``middleware`` checks heads and counts requests, ``threads`` embed and decide within limits,
+``price_file`` holds prices for requests without any, ``connection`` limits connections, ``metrics``
+are for Prometheus and lie on the ``board`` that processes share, ``readiness`` is for probes,
+``log_pace`` times the log, and ``http_errors`` gives each error its status. ``request_ids`` names
+requests, ``access_entries`` describes them and ``access_log`` writes that; ``outcomes`` records
+outcomes and ``idempotency`` knows those that come again. ``run`` handles the socket: one process
+serves with ``http_server``, or a ``supervisor`` keeps several of ``worker``, which share connections
+by ``accepting`` and hear of new artifacts by a ``channel``; ``systemd`` is told. Not here: the
+decision, which is `hypernova.Router`'s, and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError
@@ -19,9 +23,10 @@ except ImportError as error:
         f"hypernova serve needs {error.name}: pip install 'hypernova-router[server]'"
     ) from None
 
+from hypernova.integrations.server.access_log import AccessLog
 from hypernova.integrations.server.app import create_app
 from hypernova.integrations.server.middleware import is_token
 from hypernova.integrations.server.run import serve
-from hypernova.integrations.server.workers import Limits
+from hypernova.integrations.server.threads import Limits
 
-__all__ = ["Limits", "create_app", "is_token", "serve"]
+__all__ = ["AccessLog", "Limits", "create_app", "is_token", "serve"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,19 +17,40 @@ from starlette.exceptions import HTTPException
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server import schemas
+from hypernova.integrations.server import idempotency, schemas
+from hypernova.integrations.server.access_entries import (
+    AccessMiddleware,
+    note_decisions,
+    note_texts,
+    refused_entry,
+)
 from hypernova.integrations.server.bodies import encode, parse, read_body
 from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
+from hypernova.integrations.server.log_pace import LogPace
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
+    OPEN_PATHS,
     AdmissionMiddleware,
+    DirectMiddleware,
     RequestMiddleware,
     is_token,
 )
+from hypernova.integrations.server.outcomes import Outcomes
 from hypernova.integrations.server.price_file import PriceFile
-from hypernova.integrations.server.workers import Limits, Workers
+from hypernova.integrations.server.readiness import Readiness
+from hypernova.integrations.server.request_ids import (
+    HEADER as REQUEST_ID_HEADER,
+)
+from hypernova.integrations.server.request_ids import (
+    REQUEST_ID,
+    RequestIdMiddleware,
+    current_request_id,
+    new_request_id,
+)
+from hypernova.integrations.server.threads import Limits, RequestThreads
 from hypernova.router.batch import StepwiseBatch
+from hypernova.router.conversation import prompt_turns
 
 if TYPE_CHECKING:
     import os
@@ -37,11 +59,13 @@ if TYPE_CHECKING:
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
     from hypernova.events import DecisionEvent, ReloadEvent
+    from hypernova.integrations.server.access_log import AccessLog
 
 _log = logging.getLogger("hypernova.server")
 JSON_TYPE = "application/json"
-# A body up to this size, with an embedder this fast, is answered on the event loop: at 500 requests
-# a second a thread adds 0.36 ms of processor time to each, more than the decision itself takes.
+# A body up to this size, with an embedder this fast and a quick log, is answered on the event loop:
+# at 500 requests a second a thread adds 0.36 ms of processor time to each, more than the decision
+# itself takes.
 INLINE_BYTES = 1024
 INLINE_S = 0.5e-3
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,6 +78,7 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
     prices: str | os.PathLike[str] | None = None,
+    access_log: AccessLog | None = None,
 ) -> FastAPI:
     """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
@@ -64,6 +89,7 @@ def create_app(
         token: Token that callers must send as ``Authorization: Bearer``; None admits everyone.
         prices: File of prices (`hypernova.read_prices`) for requests without ``prices``. It is read
             again when the artifact is opened again.
+        access_log: Log of requests, which the caller closes; None keeps none.
 
     Returns:
         An ASGI application.
@@ -83,12 +109,14 @@ def create_app(
     if token is not None and not is_token(token):
         raise ValueError("token must be printable ASCII, at least one character")
     limits = limits or Limits()
-    service = _Service(router, log, limits, None if prices is None else PriceFile(prices))
+    service = Service(router, log, limits, None if prices is None else PriceFile(prices))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.close()
+        if access_log is not None:
+            access_log.flush()  # a worker ends without its caller
 
     app = FastAPI(
         title="hypernova",
@@ -99,7 +127,13 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
-    app.state.connections = Connections(limits, service.metrics.count_refusal)
+    app.state.service = service
+    app.state.connections = Connections(
+        limits,
+        partial(_on_refusal, service.metrics, access_log),
+        service.metrics.set_connections,
+    )
+    direct = {}
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
         (
@@ -109,16 +143,23 @@ def create_app(
             schemas.BatchResponse,
             (409,),
         ),
-        ("/v1/outcomes", service.outcome, schemas.OutcomeRequest, schemas.OutcomeResponse, (409,)),
+        (
+            "/v1/outcomes",
+            service.outcome,
+            schemas.OutcomeRequest,
+            schemas.OutcomeResponse,
+            (409, 422),
+        ),
     ):
+        direct[path] = _endpoint(service, call)
         app.add_api_route(
             path,
-            _endpoint(service, call),
+            direct[path],
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
             responses=_responses(answer, 400, 401, 408, 413, 415, 431, 503, *statuses),
-            openapi_extra=_request_schema(body),
+            openapi_extra=_request_schema(body, idempotent=call == service.outcome),
         )
     app.add_api_route(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
@@ -130,6 +171,23 @@ def create_app(
         service.health,
         response_model=None,
         responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
+    )
+    app.add_api_route(
+        "/livez",
+        service.health,
+        name="livez",
+        summary="Return that the process answers",
+        response_model=None,
+        responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
+    )
+    app.add_api_route(
+        "/readyz",
+        service.ready,
+        response_model=None,
+        responses={
+            **_responses(schemas.ReadyResponse, 400, 408, 431),
+            503: {"model": schemas.ReadyResponse | schemas.ErrorResponse},
+        },
     )
     app.add_api_route(
         "/metrics",
@@ -144,13 +202,18 @@ def create_app(
     app.add_exception_handler(HttpError, _on_http_error)
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
+    app.add_middleware(DirectMiddleware, endpoints=direct)
     app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
+    if access_log is not None:
+        access_log.on_lost = service.metrics.count_access_log_lost
+        app.add_middleware(AccessMiddleware, log=access_log, token=token)
+    app.add_middleware(RequestIdMiddleware)
     _describe(app, token is not None)
     return app
 
 
-class _Service:
+class Service:
     """The functions behind the paths."""
 
     def __init__(
@@ -160,16 +223,31 @@ class _Service:
         self.prices = prices
         self.log = log
         self.limits = limits
-        self.workers = Workers(limits)
         self.metrics = Metrics()
-        self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
+        self.metrics.workers.set(1)
+        self.metrics.set_artifact(router.artifact)
+        self.pace = LogPace()
+        self.readiness = Readiness(log=log is not None)
+        self.outcomes = Outcomes(
+            log, self.metrics.count_outcome, self.readiness.log_written, self.pace
+        )
+        self.threads = RequestThreads(limits, self.metrics.in_flight)
+        # In a worker the supervisor reads the prices and counts reloads, once for all.
+        self.is_supervised = False
         self.inline_bytes = 0
         self._measure_embedder()
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
-        self.workers.close()
+        """End the threads, and observe the router no more."""
+        self.threads.close()
         self._stop_observing()
+
+    def be_supervised(self, slot: int) -> None:
+        """Be one of several processes, which counts in a slot of the shared metrics."""
+        self.is_supervised = True
+        self.metrics.attach(slot)
+        self.metrics.set_artifact(self.router.artifact)
 
     def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
@@ -178,18 +256,20 @@ class _Service:
             self.metrics.count_shadow(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
-        if self.prices is not None:
-            self.prices.read_again()
         taken = reloaded.refused is None
-        self.metrics.count_reload(taken=taken)
+        if not self.is_supervised:
+            if self.prices is not None:
+                self.prices.read_again()
+            self.metrics.count_reload(taken=taken)
         if taken:
+            self.metrics.set_artifact(self.router.artifact)
             self._measure_embedder()
 
     def _measure_embedder(self) -> None:
         embedder = self.router.embedder  # loaded here, so the first request does not wait
         took = min(_seconds_to_embed(embedder, INLINE_BYTES, i) for i in range(5))
-        # Writing a log may wait for a disk, and a user's own embedder for anything.
-        may_inline = isinstance(embedder, Embedder) and self.log is None
+        # A user's own embedder may wait for anything.
+        may_inline = isinstance(embedder, Embedder)
         self.inline_bytes = INLINE_BYTES if may_inline and took < INLINE_S else 0
 
     def route(self, body: bytes) -> object:
@@ -198,7 +278,9 @@ class _Service:
         if (asked.text is None) == (asked.messages is None):
             raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
+        note_texts(lambda: prompt_turns(asked.text, messages))
         decision = self.router.route(asked.text, messages=messages, **self._options(asked))
+        note_decisions([decision])
         self._write([decision])
         return decision.to_dict()
 
@@ -208,34 +290,18 @@ class _Service:
         if len(asked.texts) > self.limits.max_batch:
             message = f"{len(asked.texts)} texts, at most {self.limits.max_batch} go in a batch"
             raise HttpError(413, "too_large", message)
+        note_texts(lambda: asked.texts)
         batch = StepwiseBatch(self.router, asked.texts, self._options(asked))
         while batch.step():
             yield None
         decisions = batch.decide()
+        note_decisions(decisions)
         self._write(decisions)
         yield {"decisions": [decision.to_dict() for decision in decisions]}
 
-    def outcome(self, body: bytes) -> object:
+    def outcome(self, body: bytes, key_values: Sequence[str] = ()) -> object:
         """Write the outcome of a decision to the log."""
-        found = parse(schemas.OutcomeRequest, body)
-        if self.log is None:
-            raise HttpError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
-        try:
-            self.log.record_outcome(
-                found.id,
-                found.score,
-                failed=found.failed,
-                model=found.model,
-                cost_usd=found.cost_usd,
-                latency_s=found.latency_s,
-                input_tokens=found.input_tokens,
-                output_tokens=found.output_tokens,
-            )
-        except OSError as error:
-            _log.error("an outcome was not written: %s", error)
-            message = "the outcome was not written, see the server's log: send it again later"
-            raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
-        return {"id": found.id, "recorded": True}
+        return self.outcomes.record(body, key_values)
 
     def _options(self, asked: schemas.OptionsRequest) -> dict[str, Any]:
         options = asked.options()
@@ -247,11 +313,14 @@ class _Service:
         if self.log is None:
             return
         try:
-            for decision in decisions:
-                self.log.record_decision(decision)
+            with self.pace:
+                for decision in decisions:
+                    self.log.record_decision(decision)
+            self.readiness.log_written(True)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
-            _log.error("a decision was not written: %s", error)
+            _log.error("request %s: a decision was not written: %s", current_request_id(), error)
+            self.readiness.log_written(False)
             self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
@@ -274,6 +343,10 @@ class _Service:
         """Return that the server answers."""
         return Response(b'{"status":"ok"}', media_type=JSON_TYPE)
 
+    async def ready(self) -> Response:
+        """Return whether the server should get requests."""
+        return self.readiness.response()
+
     async def scrape(self) -> Response:
         """Return the metrics for Prometheus."""
         return Response(self.metrics.exposition(), media_type=METRICS_TYPE)
@@ -285,7 +358,7 @@ def _seconds_to_embed(embedder: TextEmbedder, size: int, number: int) -> float:
     return time.perf_counter() - start
 
 
-def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
+def _endpoint(service: Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
     """Return an endpoint that reads the body and calls ``call`` with it in a thread.
 
     A small body with a fast embedder is answered on the event loop, where a thread would cost more
@@ -293,9 +366,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
     """
     limits = service.limits
 
-    def work(body: bytes) -> bytes:
+    def work(*arguments: Any) -> bytes:
         try:
-            return encode(call(body))
+            return encode(call(*arguments))
         except HypernovaError as error:
             if (http_error := http_error_of(error)) is None:
                 raise
@@ -312,7 +385,7 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
 
     async def endpoint(request: Request) -> Response:
         body = await read_body(request, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
-        if call == service.route and len(body) <= service.inline_bytes:
+        if call == service.route and len(body) <= service.inline_bytes and service.pace.is_quick():
             return Response(work(body), media_type=JSON_TYPE)
 
         async def gone() -> None:
@@ -320,9 +393,12 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
                 pass
 
         if call == service.route_batch:
-            answer = await service.workers.run_slices(slices(body), gone)
+            answer = await service.threads.run_slices(slices(body), gone)
+        elif call == service.outcome:
+            keys = request.headers.getlist(idempotency.HEADER)
+            answer = await service.threads.run(lambda: work(body, keys), gone)
         else:
-            answer = await service.workers.run(lambda: work(body), gone)
+            answer = await service.threads.run(lambda: work(body), gone)
         return Response(answer, media_type=JSON_TYPE)
 
     # FastAPI resolves the names of annotations in the function's module.
@@ -345,14 +421,26 @@ async def _on_starlette_error(_: Request, error: Exception) -> Response:
     return HttpError(error.status_code, code, str(error.detail), headers).response()
 
 
-async def _on_unexpected_error(_: Request, error: Exception) -> Response:
-    _log.error("a request failed", exc_info=error)
-    return HttpError(500, "internal", "the server failed; its log says why").response()
+async def _on_unexpected_error(request: Request, error: Exception) -> Response:
+    # This answer does not pass through our middleware, so the id is added here.
+    request_id = request.scope.get(REQUEST_ID, "-")
+    _log.error("request %s failed", request_id, exc_info=error)
+    headers = {REQUEST_ID_HEADER: request_id}
+    return HttpError(500, "internal", "the server failed; its log says why", headers).response()
 
 
-def _request_schema(body: type[schemas.RequestBody]) -> dict[str, Any]:
+def _on_refusal(metrics: Metrics, access_log: AccessLog | None, error: HttpError) -> None:
+    """Name, count and log a request that is refused before it reaches a path."""
+    request_id = error.headers[REQUEST_ID_HEADER] = new_request_id()
+    metrics.count_refusal(error.status)
+    if access_log is not None:
+        access_log.write(refused_entry(request_id, error.status, error.code))
+
+
+def _request_schema(body: type[schemas.RequestBody], *, idempotent: bool) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    return {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema}}}}
+    found = {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema}}}}
+    return {**found, "parameters": [idempotency.PARAMETER]} if idempotent else found
 
 
 def _responses(answer: type[Any] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -372,4 +460,5 @@ def _describe(app: FastAPI, token: bool) -> None:
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-        document["paths"]["/healthz"]["get"]["security"] = []
+        for path in OPEN_PATHS:
+            document["paths"][path]["get"]["security"] = []

@@ -131,16 +131,38 @@ class BatchRequest(OptionsRequest):
 
 
 class OutcomeRequest(RequestBody):
-    """The outcome of a decision."""
+    """The outcome of a decision: a score, or that the request failed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["score"],
+                    "properties": {"score": {"type": "number"}, "failed": {"const": False}},
+                },
+                {
+                    "required": ["failed"],
+                    "properties": {"score": {"type": "null"}, "failed": {"const": True}},
+                },
+            ]
+        }
+    )
 
     id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
     score: float | None = Field(None, ge=0, le=1, description="left out if the request failed")
-    failed: bool = Field(False, description="whether the request failed, so that none is scored")
+    failed: bool = Field(False, description="the request failed: there is no answer to score")
     model: Name | None = Field(None, description="model that answered, if not the decision's")
     cost_usd: Amount | None = None
     latency_s: Amount | None = None
     input_tokens: Amount | None = Field(None, description="tokens of the prompt")
     output_tokens: Amount | None = Field(None, description="tokens of the answer")
+
+    @model_validator(mode="after")
+    def _has_score_or_failed(self) -> Self:
+        if (self.score is None) != self.failed:
+            found = "send either score or failed: true"
+            raise PydanticCustomError("score", found)
+        return self
 
 
 class RankedModel(BaseModel):
@@ -201,6 +223,13 @@ class HealthResponse(BaseModel):
     """The server is up and its artifact is open."""
 
     status: Literal["ok"]
+
+
+class ReadyResponse(BaseModel):
+    """Whether the server should get requests, and how its log is."""
+
+    status: Literal["ready", "ending"]
+    log: Literal["none", "written", "failing"]
 
 
 class ErrorResponse(BaseModel):
