@@ -108,6 +108,7 @@ def _gate(found: ArtifactDiff, limit: float) -> int:
         print_error("it cannot be told how many decisions change; give --prompts that both read")
     else:
         print_error(
-            f"{found.share_changed:.4g} of the decisions change, more than --fail-over {limit:g}"
+            f"{100 * found.share_changed:.4g}% of the decisions change, and --fail-over allows "
+            f"{100 * limit:g}%"
         )
     return EXIT_EXCEEDED

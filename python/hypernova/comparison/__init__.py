@@ -7,6 +7,7 @@ Not here: fitting, and whether routing is worth it at all (`hypernova.evaluation
 - ``choosing``: an artifact with the options that concern its models
 - ``prompts``: decisions of both for prompts
 - ``centres``: decisions of both at centroids
+- ``logged``: logged decisions of the old artifact, and their shadows
 - ``tally``: counts of pairs of decisions, in flat memory
 - ``figures``: shares and means that follow from them
 - ``result``: the figures as values

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hypernova._core import Artifact
     from hypernova.comparison.choosing import Chooser
-    from hypernova.numeric import Floats
+    from hypernova.numeric import Floats, Ints
     from hypernova.route_options import BatchRouteOptions
 
 
@@ -60,73 +60,91 @@ def decided_places(
         models: Index of each model's name.
         groups: Index of each group's name.
     """
-    near = [place for place in places if place.cluster is not None]
-    novel = [place for place in places if place.cluster is None]
-    vectors = vectors_of(choosers[0].artifact, near)
-    facts = group_facts(near)
-    chosen: list[list[str | None]] = []
-    for chooser in choosers:
-        decisions = chooser.decide(vectors, facts)
-        first = chooser.unread()
-        unread = None if first is None else first.model
-        chosen.append([*(d and d.model for d in decisions), *([unread] * len(novel))])
+    at = list(places)
+    old = choosers[0].artifact
+    chosen = [_choices(chooser, old, at) for chooser in choosers]
     names = list(zip(*chosen, strict=True))
     return DecidedPairs(
-        weights=np.array([places[place] for place in [*near, *novel]]),
-        old=_indices(chosen[0], models),
-        new=_indices(chosen[1], models),
-        clusters=np.array(
-            [NONE if p.cluster is None else p.cluster for p in [*near, *novel]], dtype=np.int64
-        ),
-        groups=_indices([place.group for place in [*near, *novel]], groups),
+        weights=np.array([places[place] for place in at], dtype=np.float64),
+        old=indices_of(chosen[0], models),
+        new=indices_of(chosen[1], models),
+        clusters=clusters_of(at),
+        groups=indices_of([place.group for place in at], groups),
         values=np.stack(
-            [estimates_at(chooser, vectors, facts, len(novel), names) for chooser in choosers],
+            [estimates_at(chooser, old, at, names) for chooser in choosers],
             axis=1,
         ),
     )
 
 
-def vectors_of(artifact: Artifact, places: Sequence[Place]) -> NDArray[np.float32]:
-    """Return the centroid of each place's cluster, float32 (n, dim)."""
-    at = np.array([place.cluster for place in places], dtype=np.int64)
-    return np.ascontiguousarray(artifact.centroids[at])
-
-
-def group_facts(places: Sequence[Place]) -> BatchRouteOptions:
-    """Return the option ``group`` for places; without any group, no option."""
-    groups = [place.group for place in places]
-    return {"group": groups} if any(group is not None for group in groups) else {}
+def _choices(chooser: Chooser, placed: Artifact, places: Sequence[Place]) -> list[str | None]:
+    """Return the choice of an artifact at each place; arguments as of `estimates_at`."""
+    near, novel = _divided(places)
+    some = [places[row] for row in near]
+    chosen: list[str | None] = [None] * len(places)
+    decisions = chooser.decide(_vectors(placed, some), _facts(some))
+    for row, decision in zip(near, decisions, strict=True):
+        chosen[row] = None if decision is None else decision.model
+    of_novel = chooser.novel() if novel else None
+    for row in novel:
+        chosen[row] = of_novel
+    return chosen
 
 
 def estimates_at(
     chooser: Chooser,
-    vectors: NDArray[np.float32],
-    facts: BatchRouteOptions,
-    n_novel: int,
+    placed: Artifact,
+    places: Sequence[Place],
     names: Sequence[tuple[str | None, ...]],
 ) -> Floats:
-    """Estimate models at centroids, and then for novel prompts.
+    """Estimate models at places.
 
     Args:
         chooser: The artifact that estimates.
-        vectors: Centroids, float32 (n, dim).
-        facts: Options with a value for each centroid.
-        n_novel: Number of further rows, for novel prompts.
-        names: Names of p models for each of the n + ``n_novel`` rows.
+        placed: The artifact whose clusters the places name; of the same embedder.
+        places: The n places.
+        names: Names of p models for each place.
 
     Returns:
-        float64 (n + n_novel, p, 3), by `QUANTITIES`; NaN where the artifact does not know it.
+        float64 (n, p, 3), by `QUANTITIES`; NaN where the artifact does not know it.
     """
-    n = len(vectors)
-    whole = chooser.whole_table() if n_novel else {}
-    unknown = (np.nan,) * len(QUANTITIES)
-    novel = [[whole.get(name or "", unknown) for name in row] for row in names[n:]]
-    near = chooser.estimates(vectors, facts, names[:n])
-    if not n_novel:
-        return near
-    rows = np.array(novel, dtype=np.float64)
-    return np.concatenate([near, rows]) if n else rows
+    found = np.full((len(places), len(names[0]) if names else 0, len(QUANTITIES)), np.nan)
+    near, novel = _divided(places)
+    some = [places[row] for row in near]
+    found[near] = chooser.estimates(
+        _vectors(placed, some), _facts(some), [names[row] for row in near]
+    ).reshape(len(near), *found.shape[1:])
+    whole = chooser.whole_table() if novel else {}
+    for row in novel:
+        for column, name in enumerate(names[row]):
+            if name in whole:
+                found[row, column] = whole[name]
+    return found
 
 
-def _indices(names: Sequence[str | None], index: Mapping[str, int]) -> NDArray[np.int64]:
+def clusters_of(places: Sequence[Place]) -> Ints:
+    """Return the cluster of each place, int64 (n,); `NONE` for novel prompts."""
+    clusters = [NONE if place.cluster is None else place.cluster for place in places]
+    return np.array(clusters, dtype=np.int64)
+
+
+def indices_of(names: Sequence[str | None], index: Mapping[str, int]) -> Ints:
+    """Return the index of each name, int64 (n,); `NONE` for None."""
     return np.array([NONE if name is None else index[name] for name in names], dtype=np.int64)
+
+
+def _divided(places: Sequence[Place]) -> tuple[list[int], list[int]]:
+    """Return the indices of places with a cluster, and of those of novel prompts."""
+    near = [row for row, place in enumerate(places) if place.cluster is not None]
+    return near, [row for row, place in enumerate(places) if place.cluster is None]
+
+
+def _vectors(artifact: Artifact, places: Sequence[Place]) -> NDArray[np.float32]:
+    """Return the centroid of each place's cluster, float32 (n, dim)."""
+    return np.ascontiguousarray(artifact.centroids[clusters_of(places)])
+
+
+def _facts(places: Sequence[Place]) -> BatchRouteOptions:
+    """Return the option ``group`` for places; without any group, no option."""
+    groups = [place.group for place in places]
+    return {"group": groups} if any(group is not None for group in groups) else {}

@@ -27,6 +27,8 @@ QUANTITIES = ("success", "cost_usd", "latency_s")
 _NAMES = ("allow", "deny")
 # Options that draw at random: two artifacts would differ by chance.
 _DRAWN = ("explore", "explore_seed")
+# Length of a vector that is far from every centroid: vectors of prompts have a length of 1.
+_FAR = 1e6
 # Options by which estimates of a model depend on the caller; others choose among models.
 _ESTIMATING = ("prices", "prompt_chars", "input_tokens", "group")
 
@@ -132,10 +134,19 @@ class Chooser:
         except (NoCandidateError, NovelPromptError):
             return None
 
-    def unread(self) -> RankingEntry | None:
-        """Return the first model for a prompt of which nothing is known; None if there is none."""
-        ranking = () if self._allows_none else self.artifact.rank_unread(**self.options)
-        return ranking[0] if ranking else None
+    def novel(self) -> str | None:
+        """Return the choice for a novel prompt; None where the limits leave no model.
+
+        It is the same for each: the whole table decides. Where no prompt is novel to the artifact,
+        the choice is that for a prompt of which nothing is known.
+        """
+        if self.artifact.policy["novelty_limit"] >= 1.0:
+            ranking = () if self._allows_none else self.artifact.rank_unread(**self.options)
+            return ranking[0].model if ranking else None
+        far = np.zeros((1, self.artifact.dim), dtype=np.float32)
+        far[0, 0] = _FAR
+        (decision,) = self.decide(far, {})
+        return None if decision is None else decision.model
 
     def estimates(
         self,

@@ -8,17 +8,28 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Unpack
 
+import numpy as np
+
 from hypernova._core import Artifact
-from hypernova.comparison.centres import Place, decided_places, training_places
+from hypernova.comparison.centres import (
+    Place,
+    clusters_of,
+    decided_places,
+    estimates_at,
+    indices_of,
+    training_places,
+)
 from hypernova.comparison.choosing import Chooser, settled_options
 from hypernova.comparison.compatibility import compare_artifacts, matching
 from hypernova.comparison.figures import change_kinds, chosen_models, model_moves, views_of
+from hypernova.comparison.logged import MIN_HITS, LoggedTraffic
 from hypernova.comparison.prompts import PromptBatches, PromptComparison
 from hypernova.comparison.result import ArtifactName
-from hypernova.comparison.tally import NONE, PairTally
+from hypernova.comparison.tally import NONE, DecidedPairs, PairTally
 from hypernova.comparison.text import ArtifactDiff
 from hypernova.embedder.resolve import open_embedder
-from hypernova.errors import EmbedderMismatchError, PolicyError, TableError
+from hypernova.errors import EmbedderMismatchError, OutcomeLogError, PolicyError, TableError
+from hypernova.paths import path_label
 from hypernova.progress import progress_bar
 from hypernova.router.router import Router
 
@@ -106,6 +117,10 @@ def diff(
     if prompts is not None:
         routers = (_router(artifacts[0], given, device), _router(artifacts[1], given, device))
         comparison.at_prompts(prompts, routers, name_groups=name_groups, progress=progress)
+    elif log is not None:
+        if name_groups:
+            raise PolicyError("name_groups is for an outcome table; a log has its own groups")
+        comparison.by_log(log, has_options=bool(settled))
     else:
         comparison.at_training()
     return comparison.result()
@@ -126,6 +141,26 @@ def _check_given(artifacts: tuple[Artifact, Artifact], given: TextEmbedder | Non
             f"the embedder {given.name} is that of neither artifact; give the one that they were "
             "fitted with"
         )
+
+
+def _check_traffic(
+    traffic: LoggedTraffic, artifacts: tuple[Artifact, Artifact], source: str
+) -> None:
+    if traffic.places:
+        return
+    old, new = artifacts
+    label = path_label(source)
+    if not traffic.others:
+        raise OutcomeLogError(f"{label}: the log holds no decision that can be read; name another")
+    if traffic.others[new.sha256]:
+        hint = "some are of the new one: were the two given in the wrong order?"
+    else:
+        most = traffic.others.most_common(1)[0][0]
+        hint = f"give the artifact {most[:12]} as the old one, of which there are most"
+    raise OutcomeLogError(
+        f"{label}: none of its {traffic.others.total():,} decisions is of the old artifact "
+        f"{old.sha256[:12]}; {hint}"
+    )
 
 
 class _Comparison:
@@ -206,15 +241,114 @@ class _Comparison:
             "tasks there: coarser than prompts or a log"
         )
 
+    def by_log(
+        self, log: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, has_options: bool
+    ) -> None:
+        """Compare logged decisions with their shadows, or weigh centroids by the log."""
+        several = [log] if isinstance(log, str | os.PathLike) else [*log]
+        self.source = " ".join(os.fspath(path) for path in several)
+        traffic = LoggedTraffic(*self.artifacts)
+        traffic.read(several)
+        _check_traffic(traffic, self.artifacts, self.source)
+        self.n_skipped = traffic.others.total() + traffic.n_malformed
+        if traffic.others:
+            self.notes.append(
+                f"left out {traffic.others.total():,} logged decisions of {len(traffic.others)} "
+                "other artifacts"
+            )
+        if traffic.n_malformed:
+            self.notes.append(
+                f"left out {traffic.n_malformed:,} logged decisions with a cluster or a model that "
+                "their artifact does not have"
+            )
+        if traffic.shadowed:
+            if has_options:
+                raise PolicyError(
+                    "the log holds decisions of both artifacts, which were made with their "
+                    "requests' options; leave all options out"
+                )
+            self._by_shadow(traffic)
+        elif self._share_vectors():
+            self.basis = "traffic"
+            self._at_places({place: float(n) for place, n in traffic.places.items()})
+            self.notes.append(
+                "the new artifact was not the shadow of these decisions: compared at the old "
+                "one's centroids, each as often as the log has its cluster; to compare real "
+                "decisions, serve the new artifact as shadow for a while"
+            )
+        else:
+            self.notes.append(
+                "it cannot be told what the new artifact would decide for this traffic: it has "
+                "another embedder, and was not the shadow; serve it as shadow for a while, or give "
+                "prompts"
+            )
+
+    def _by_shadow(self, traffic: LoggedTraffic) -> None:
+        self.basis = "shadow"
+        pairs = list(traffic.shadowed)
+        self._add_groups(pair.place for pair in pairs)
+        names = [(pair.model, pair.new_model) for pair in pairs]
+        # Where the shadow has failed, the new artifact estimates nothing.
+        nowhere = Place(None, None)
+        sides = ([pair.place for pair in pairs], [pair.new_place or nowhere for pair in pairs])
+        values = np.stack(
+            [
+                estimates_at(Chooser(artifact, {}), artifact, places, names)
+                for artifact, places in zip(self.artifacts, sides, strict=True)
+            ],
+            axis=1,
+        )
+        self.tally.add(
+            DecidedPairs(
+                weights=np.array([float(traffic.shadowed[pair]) for pair in pairs]),
+                old=indices_of([pair.model for pair in pairs], self.models),
+                new=indices_of([pair.new_model for pair in pairs], self.models),
+                clusters=clusters_of(sides[0]),
+                groups=indices_of([pair.place.group for pair in pairs], self.groups),
+                values=values,
+            )
+        )
+        self.notes.append(
+            "estimates are those at the centre of each decision's cluster, since a log holds no "
+            "prompt"
+        )
+        self._note_shadow(traffic)
+
+    def _note_shadow(self, traffic: LoggedTraffic) -> None:
+        if traffic.n_explored:
+            self.notes.append(
+                f"left out {traffic.n_explored:,} decisions that were drawn to explore"
+            )
+        if traffic.n_without:
+            self.notes.append(f"left out {traffic.n_without:,} decisions without this shadow")
+        if traffic.shadow_errors:
+            errors = ", ".join(f"{code} {n:,}" for code, n in traffic.shadow_errors.most_common())
+            self.notes.append(f"the shadow failed, which counts as a change: {errors}")
+        gain = traffic.gain
+        self.logged = gain.view(self.tally.total().weight + traffic.n_explored)
+        if self.logged is not None:
+            return
+        if not (gain.n or gain.n_certain):
+            self.notes.append("the log has no outcomes of these decisions to measure the change")
+        else:
+            self.notes.append(
+                f"outcomes do not tell what the change is worth: {gain.n_hits} of "
+                f"{gain.n + gain.n_certain:,} are of decisions that were drawn to explore and took "
+                f"the new artifact's choice, and {MIN_HITS} are needed; serve with explore=0.05"
+            )
+
     def _share_vectors(self) -> bool:
         old, new = self.artifacts
         return bool(old.embedder["fingerprint"] == new.embedder["fingerprint"])
 
     def _at_places(self, places: dict[Place, float]) -> None:
+        self._add_groups(places)
+        self.tally.add(decided_places(self.choosers, places, self.models, self.groups))
+
+    def _add_groups(self, places: Iterable[Place]) -> None:
         for place in places:
             if place.group is not None:
                 self.groups.setdefault(place.group, len(self.groups))
-        self.tally.add(decided_places(self.choosers, places, self.models, self.groups))
 
     def _note_undecided(self) -> None:
         cells = self.tally.clusters.items()
