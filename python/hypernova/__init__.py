@@ -7,9 +7,9 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
 `Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
-`OutcomeTable` reads, `fit` trains, `evaluate` judges, `recalibrate` learns from the log, and
-`add_model` and its like change which models there are: these are loaded, with their
-libraries, when first used.
+`OutcomeTable` reads, `fit` trains, `evaluate` judges, `recalibrate` learns from the log,
+`add_model` and its like change which models there are, and `diff` tells what a new artifact
+would change: these are loaded, with their libraries, when first used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hypernova.lazy import load_later
 from hypernova.router.router import Router
 
 if TYPE_CHECKING:
+    from hypernova.comparison import ArtifactDiff, diff
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
     from hypernova.outcome_log import OutcomeLog, read_log
@@ -44,6 +45,7 @@ __all__ = [
     "AddedModel",
     "Addition",
     "Artifact",
+    "ArtifactDiff",
     "BatchRouteOptions",
     "CachedEmbedder",
     "CallableEmbedder",
@@ -63,6 +65,7 @@ __all__ = [
     "ScannedTable",
     "__version__",
     "add_model",
+    "diff",
     "evaluate",
     "fit",
     "next_prompts",
@@ -86,6 +89,7 @@ if DEBUG_BUILD:
 _LATER = {
     "AddedModel": "training.model_pool",
     "Addition": "training.model_pool",
+    "ArtifactDiff": "comparison",
     "BatchRouteOptions": "route_options",
     "CachedEmbedder": "embedder",
     "CallableEmbedder": "embedder",
@@ -99,6 +103,7 @@ _LATER = {
     "RouteOptions": "route_options",
     "ScannedTable": "table",
     "add_model": "training.model_pool",
+    "diff": "comparison",
     "evaluate": "evaluation",
     "fit": "training",
     "next_prompts": "training.model_pool",

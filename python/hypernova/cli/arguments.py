@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hypernova import Artifact
     from hypernova.prices import Price
+    from hypernova.route_options import RouteOptions
     from hypernova.table import OutcomeTable, ScannedTable
 
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -100,6 +101,61 @@ def add_engine_to(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes at a time",
     )
+
+
+def add_route_options_to(parser: argparse.ArgumentParser) -> None:
+    """Add the limits and weights of a request, its prices and its group."""
+    parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
+    parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
+    parser.add_argument(
+        "--max-cost-usd", type=float, metavar="USD", help="inf lifts the artifact's own limit"
+    )
+    parser.add_argument(
+        "--min-success", type=float, metavar="P", help="leave out models with a lower estimate"
+    )
+    parser.add_argument("--allow", nargs="+", action="extend", metavar="M", help="only these")
+    parser.add_argument("--deny", nargs="+", action="extend", metavar="M", help="leave these out")
+    parser.add_argument(
+        "--price",
+        nargs="+",
+        action="extend",
+        type=model_price,
+        metavar="M=USD[,USD]",
+        dest="prices",
+        help="USD of a task by model, or of a million input and of a million output tokens",
+    )
+    parser.add_argument(
+        "--prices",
+        metavar="FILE",
+        dest="price_file",
+        help="prices by model, .json or .toml, also LiteLLM's map; --price goes before them",
+    )
+    parser.add_argument("--group", metavar="G", help="group of the prompt, one of the artifact's")
+    parser.add_argument(
+        "--on-novel",
+        choices=("default", "best_overall", "error"),
+        help="what a novel prompt gets (default: the default model)",
+    )
+
+
+def route_options(arguments: argparse.Namespace, prices: dict[str, Price]) -> RouteOptions:
+    """Return the options of `add_route_options_to`.
+
+    Args:
+        arguments: The parsed arguments.
+        prices: Of the file that ``--prices`` names; ``--price`` goes before them.
+    """
+    return {
+        "cost_weight": arguments.cost_weight,
+        "latency_weight": arguments.latency_weight,
+        "max_cost_usd": arguments.max_cost_usd,
+        "min_success": arguments.min_success,
+        "allow": arguments.allow,
+        "deny": arguments.deny,
+        "prices": {**prices, **dict(arguments.prices or ())} or None,
+        "on_novel": arguments.on_novel,
+        "group": arguments.group,
+    }
 
 
 def add_prices_to(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to, add_engine_to, model_price, prices_of
+from hypernova.cli.arguments import (
+    add_device_to,
+    add_engine_to,
+    add_route_options_to,
+    prices_of,
+    route_options,
+)
 from hypernova.cli.streams import print_error, print_json
 from hypernova.errors import HypernovaError, NoCandidateError, NovelPromptError, TextError
 from hypernova.paths import check_file, path_label
@@ -59,43 +65,13 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="explain: the text that was read, the nearest clusters, each model's estimate",
     )
-    parser.add_argument("--cost-weight", type=float, metavar="X", help="success per USD")
-    parser.add_argument("--latency-weight", type=float, metavar="X", help="success per second")
-    parser.add_argument(
-        "--max-cost-usd", type=float, metavar="USD", help="inf lifts the artifact's own limit"
-    )
-    parser.add_argument(
-        "--min-success", type=float, metavar="P", help="leave out models with a lower estimate"
-    )
-    parser.add_argument("--allow", nargs="+", action="extend", metavar="M", help="only these")
-    parser.add_argument("--deny", nargs="+", action="extend", metavar="M", help="leave these out")
-    parser.add_argument(
-        "--price",
-        nargs="+",
-        action="extend",
-        type=model_price,
-        metavar="M=USD[,USD]",
-        dest="prices",
-        help="USD of a task by model, or of a million input and of a million output tokens",
-    )
-    parser.add_argument(
-        "--prices",
-        metavar="FILE",
-        dest="price_file",
-        help="prices by model, .json or .toml, also LiteLLM's map; --price goes before them",
-    )
-    parser.add_argument("--group", metavar="G", help="group of the prompt, one of the artifact's")
+    add_route_options_to(parser)
     parser.add_argument("--previous-model", metavar="M", help="model of the conversation so far")
     parser.add_argument(
         "--switch-cost", type=float, metavar="X", help="utility that a switch of models must gain"
     )
     parser.add_argument(
         "--explore", type=float, metavar="P", help="probability of drawing the model at random"
-    )
-    parser.add_argument(
-        "--on-novel",
-        choices=("default", "best_overall", "error"),
-        help="what a novel prompt gets (default: the default model)",
     )
     parser.set_defaults(run=_route, usage_error=parser.error)
 
@@ -104,20 +80,11 @@ def _options(router: hypernova.Router, arguments: argparse.Namespace) -> RouteOp
     prices: dict[str, Price] = {}
     if arguments.price_file is not None:
         prices = prices_of(router.artifact, arguments.price_file)
-    prices |= arguments.prices or ()
     return {
-        "cost_weight": arguments.cost_weight,
-        "latency_weight": arguments.latency_weight,
-        "max_cost_usd": arguments.max_cost_usd,
-        "min_success": arguments.min_success,
-        "allow": arguments.allow,
-        "deny": arguments.deny,
-        "prices": prices or None,
+        **route_options(arguments, prices),
         "previous_model": arguments.previous_model,
         "switch_cost": arguments.switch_cost,
         "explore": arguments.explore,
-        "on_novel": arguments.on_novel,
-        "group": arguments.group,
     }
 
 

@@ -10,6 +10,7 @@ Not here: training, of which serving imports nothing.
 - ``lengths``: the length of each prompt, where prices are for tokens
 - ``batch``: many texts in steps that leave room for other requests
 - ``table``: a table of prompts in files, chunk by chunk into a file of decisions
+- ``chunk_vectors``: the vectors of such a chunk
 - ``routed``: the counts of such a table
 - ``explanation``: what a decision rests on, and the text of each reason
 - ``watch``: a thread that reloads an artifact whose file was replaced

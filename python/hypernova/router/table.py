@@ -22,20 +22,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hypernova._core import __version__, is_blank
-from hypernova.embedder.text.checks import empty_error
+from hypernova._core import __version__
 from hypernova.errors import (
     HypernovaError,
     MissingExtraError,
     NoCandidateError,
     NovelPromptError,
     PolicyError,
-    TextError,
     WriteError,
 )
 from hypernova.events import Stopwatch, notify
 from hypernova.paths import cannot_write, check_file, path_label, replacing
 from hypernova.progress import progress_bar
+from hypernova.router.chunk_vectors import embed_chunk, vector_dim
 from hypernova.router.explanation import REASONS
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.routed import RoutedTable
@@ -53,10 +52,6 @@ if TYPE_CHECKING:
     from hypernova.router.lifecycle import RouterLifecycle
     from hypernova.table.prompts import PromptChunk
 
-# Texts that are embedded in one call: a text that cannot be embedded makes those few be embedded
-# one by one. It divides a chunk, and is the number that an `Embedder` sorts by length at a time,
-# so that vectors are those of `route_many`, to the bit.
-_EMBED_TEXTS = 2048
 # Models that `fallbacks` names, after the chosen one.
 N_FALLBACKS = 2
 # Chunks that are written at a time, as one row group.
@@ -92,7 +87,7 @@ def route_table(
     options = _settled(options)
     # Wrong options are refused here, and not after a chunk was embedded.
     fixed.artifact.decide_many(np.empty((0, fixed.artifact.dim), np.float32), **options)
-    dim = _vector_dim(fixed)
+    dim = vector_dim(fixed)
     table = PromptTable.scan(prompts, vectors=dim is not None)
     check_file(decisions, inputs=table.files)
     if dim is None:
@@ -194,7 +189,7 @@ def route_nth_chunk(
         TableError: A row is malformed, or the files have changed.
         EmbedderError: As in `route_chunk`, like all that follows.
     """
-    return route_chunk(router, table.chunk(index, dim=_vector_dim(router)), options)
+    return route_chunk(router, table.chunk(index, dim=vector_dim(router)), options)
 
 
 def _route_chunk(
@@ -207,7 +202,7 @@ def _route_chunk(
     stopwatch = Stopwatch()
     vectors = chunk.vectors
     if vectors is None:
-        vectors = _embed(router, chunk, errors, tick)
+        vectors = embed_chunk(router, chunk, errors, tick)
     elif tick is not None:
         tick(len(chunk))
     stopwatch.embedded()
@@ -215,66 +210,6 @@ def _route_chunk(
     decided = tuple(decision for decision in decisions if decision is not None)
     event = stopwatch.decided(decided) if decided else None
     return _as_table(router.artifact.models, chunk, decisions, errors), event
-
-
-def _vector_dim(router: RouterLifecycle) -> int | None:
-    """Return the dimension of a router that can be sent vectors only; None if it reads text."""
-    serving = router._serving
-    vectors_only = not serving.reads_text and serving.artifact.embedder["kind"] == "vectors"
-    return serving.artifact.dim if vectors_only else None
-
-
-def _embed(
-    router: RouterLifecycle,
-    chunk: PromptChunk,
-    errors: list[str | None],
-    tick: Callable[[int], None] | None,
-) -> NDArray[np.float32]:
-    """Return the vectors of a chunk, zeros for a prompt without one, whose error is noted."""
-    embedder = router.embedder
-    tick = tick or (lambda _: None)
-    vectors = np.zeros((len(chunk), embedder.dim), dtype=np.float32)
-    readable: list[int] = []
-    for at, prompt in enumerate(chunk.prompts):
-        if prompt is None:
-            errors[at] = "the prompt is null: expected a text"
-        elif is_blank(prompt):
-            errors[at] = str(empty_error(None))
-        else:
-            readable.append(at)
-    tick(len(chunk) - len(readable))
-    for first in range(0, len(readable), _EMBED_TEXTS):
-        rows = readable[first : first + _EMBED_TEXTS]
-        texts = [str(chunk.prompts[at]) for at in rows]
-        counted = _Counted(tick)
-        try:
-            vectors[rows] = embedder._embed_indexed(
-                texts, [chunk.start + at for at in rows], counted
-            )
-        except TextError:  # a text without a token: one of few, and only they are embedded again
-            for at, text in zip(rows, texts, strict=True):
-                try:
-                    vectors[at] = embedder.embed_one(text)
-                except TextError as error:
-                    errors[at] = str(error)
-        counted.up_to(len(rows))
-    return vectors
-
-
-class _Counted:
-    """Counts texts for a bar, and each once, however often it is embedded."""
-
-    def __init__(self, tick: Callable[[int], None]) -> None:
-        self._tick = tick
-        self._done = 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        self._tick(count)
-
-    def up_to(self, total: int) -> None:
-        """Count those that were not counted."""
-        self._tick(total - self._done)
 
 
 def _decide(

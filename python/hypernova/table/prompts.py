@@ -281,6 +281,29 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     return prompts
 
 
+def has_outcomes(path: str | os.PathLike[str], *, vectors: bool = False) -> bool:
+    """Tell whether a table of prompts is an outcome table as well, by the names of its columns.
+
+    Args:
+        path: As in `PromptTable.scan`, like ``vectors``, and all that is raised.
+        vectors: Whether `embedding` is to be read in place of `prompt`.
+
+    Raises:
+        NotFoundError: Nothing is at the path, or no file matches the pattern.
+        TableError: The first file has another suffix, is not readable, or lacks the column.
+        MissingExtraError: The first file is Parquet and pyarrow is not installed.
+    """
+    place, files = find_files(path)
+    if place.is_dir():
+        halves = ("outcomes.parquet", "outcomes")
+        if any((place / half).exists() for half in halves):
+            return True
+    if format_of(files[0]) == ".txt":
+        return False
+    names, _ = _columns_of(files[0], "embedding" if vectors else "prompt")
+    return "outcomes" in names or {"model", "score"} <= {*names}
+
+
 def format_of(file: Path) -> str:
     """Return the suffix that stands for the format of a file of prompts.
 
