@@ -15,7 +15,7 @@ from hypernova.outcome_log.segments import find_segments
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hypernova.outcome_log.segments import Segment
 
@@ -73,17 +73,23 @@ class LogReader:
         segments: Of `find_segments`.
         read_before: Number of bytes of each segment, by its head, that were read before. Pairs
             that lie in those bytes altogether are neither yielded nor counted again.
+        on_decision: Called with each decision that was not read before, also one that has no
+            outcome yet; not with a further one of the same id.
 
     Attributes:
         tally: Counts so far; complete once the iterator is at its end.
     """
 
     def __init__(
-        self, segments: Iterable[Segment], read_before: Mapping[str, int] | None = None
+        self,
+        segments: Iterable[Segment],
+        read_before: Mapping[str, int] | None = None,
+        on_decision: Callable[[LoggedDecision], None] | None = None,
     ) -> None:
         self.segments = list(segments)
         self.tally = LogTally()
         self._read_before = read_before or {}
+        self._on_decision = on_decision
         self._open: dict[str, tuple[LoggedDecision, bool]] = {}
         self._early: dict[str, tuple[LoggedOutcome, bool]] = {}
         self._scored: OrderedDict[str, None] = OrderedDict()
@@ -133,6 +139,8 @@ class LogReader:
         if decision.id in self._open or decision.id in self._scored:
             self._skip("decided_twice", new)
             return None
+        if self._on_decision is not None and new:
+            self._on_decision(decision)
         early = self._early.pop(decision.id, None)
         if early is None:
             self._open[decision.id] = (decision, new)
