@@ -46,7 +46,7 @@ PAIR_REASONS = {
 _DECISION = {
     "time": "d", "artifact": "h", "model": "h", "cluster": "i", "novelty": "f", "named": "b",
     "success": "f", "shadow": "h", "shadow_model": "h", "shadow_success": "f", "shadow_cost": "f",
-    "cost": "f",
+    "cost": "f", "explored": "b",
 }  # fmt: skip
 _OUTCOME = {
     "time": "d", "decided": "d", "artifact": "h", "model": "h", "row": "i", "propensity": "f",
@@ -85,7 +85,7 @@ class Observations:
         decisions: Columns of all decisions by the artifact or an ancestor, by rising ``time``,
             with or without outcome: ``artifact`` (0 is the artifact itself), ``model``,
             ``cluster``, ``novelty``, ``named`` (the caller named its group), ``success``,
-            ``cost`` (expected), and ``shadow``, ``shadow_model``, ``shadow_success`` and
+            ``cost`` (expected), ``explored``, and ``shadow``, ``shadow_model``, ``shadow_success`` and
             ``shadow_cost``.
         outcomes: Columns of outcomes of the chosen model, by rising ``time``: ``decided`` (time
             of the decision), ``row`` (its cluster, k if novel), ``propensity``, ``success``,
@@ -219,6 +219,7 @@ class _Observer:
         row = (
             decision.time, generation, model, decision.cluster, decision.novelty,
             decision.group is not None, decision.success, *shadow, _known(decision.cost_usd),
+            decision.reason == "explored",
         )  # fmt: skip
         for append, value in zip(self._to_decisions, row, strict=True):
             append(value)
@@ -274,9 +275,7 @@ class _Observer:
             append(value)
         return None
 
-    def _default_of(
-        self, decision: LoggedDecision, row: int, generation: int
-    ) -> tuple[int, float]:
+    def _default_of(self, decision: LoggedDecision, row: int, generation: int) -> tuple[int, float]:
         """Return the default model of a decision, and its estimate: -1 where it was not allowed.
 
         A log of an older hypernova names neither. Then they are the artifact's own.
