@@ -5,10 +5,24 @@ Not here: the mathematics of the bets (see ``tilts``), or since when it is not (
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hypernova.errors import MonitorError
+from hypernova.monitoring.tilts import (
+    CHUNK,
+    check_lengths,
+    check_level,
+    check_number,
+    check_numbers,
+    log_wealth,
+    mean_intervals,
+    tilt_grid,
+)
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from hypernova.numeric import Floats, Ints
@@ -45,7 +59,15 @@ class EstimateCheck:
     """
 
     def __init__(self, n_groups: int, *, tolerance: float = 0.0) -> None:
-        raise NotImplementedError
+        if not isinstance(n_groups, int | np.integer) or n_groups < 1:
+            raise MonitorError(f"n_groups is {n_groups!r}; expected an integer from 1 on")
+        margin = check_number(tolerance, "tolerance", 0.0, math.nextafter(1.0, 0.0))
+        self._tilts = tilt_grid()
+        # Residuals are in -1..1: each sign bets against the end of the tolerance on its side.
+        self._against = (1.0 + np.sign(self._tilts) * margin) / 2
+        self._sums = np.zeros((int(n_groups), len(self._tilts)))
+        self._n = np.zeros(int(n_groups), dtype=np.int64)
+        self._predicted, self._observed = np.zeros(int(n_groups)), np.zeros(int(n_groups))
 
     def add(self, groups: ArrayLike, predicted: ArrayLike, observed: ArrayLike) -> None:
         """Add outcomes in order of arrival; batches and single outcomes give the same.
@@ -58,27 +80,60 @@ class EstimateCheck:
         Raises:
             MonitorError: The lengths differ or a value is out of range; none of them is added.
         """
-        raise NotImplementedError
+        group = self._check_groups(groups)
+        estimate = check_numbers(predicted, "predicted", 0.0, 1.0)
+        score = check_numbers(observed, "observed", 0.0, 1.0)
+        check_lengths(groups=group, predicted=estimate, observed=score)
+        count = len(self._n)
+        self._n += np.bincount(group, minlength=count)
+        self._predicted += np.bincount(group, estimate, count)
+        self._observed += np.bincount(group, score, count)
+        u = (1.0 + score - estimate) / 2
+        for start in range(0, len(u), CHUNK):
+            here = group[start : start + CHUNK]
+            order = np.argsort(here, kind="stable")
+            logs = np.log1p(np.outer(u[start : start + CHUNK][order], self._tilts))
+            there, first = np.unique(here[order], return_index=True)
+            self._sums[there] += np.add.reduceat(logs, first, axis=0)
+
+    def _check_groups(self, groups: ArrayLike) -> Ints:
+        try:
+            numbers = np.asarray(groups)
+            whole = numbers.astype(np.int64)
+        except (TypeError, ValueError):
+            raise MonitorError("groups is no sequence of integers") from None
+        if numbers.ndim != 1 or numbers.dtype == bool or (whole != numbers).any():
+            raise MonitorError("groups is no sequence of integers")
+        if len(whole) and not 0 <= whole.min() <= whole.max() < len(self._n):
+            raise MonitorError(
+                f"groups holds {whole.min()} to {whole.max()}; expected 0 to {len(self._n) - 1}"
+            )
+        return whole
 
     @property
     def n(self) -> Ints:
         """The number of outcomes of each group, (n_groups,)."""
-        raise NotImplementedError
+        return self._n.copy()
 
     @property
     def predicted(self) -> Floats:
         """The mean prediction of each group, (n_groups,); NaN where there is no outcome."""
-        raise NotImplementedError
+        return self._mean(self._predicted)
 
     @property
     def observed(self) -> Floats:
         """The mean score of each group, (n_groups,); NaN where there is no outcome."""
-        raise NotImplementedError
+        return self._mean(self._observed)
+
+    def _mean(self, totals: Floats) -> Floats:
+        mean = np.full(len(totals), math.nan)
+        np.divide(totals, self._n, out=mean, where=self._n > 0)
+        return mean
 
     @property
     def log_e(self) -> Floats:
         """The logarithm of each group's e-value, (n_groups,); 0 where there is no outcome."""
-        raise NotImplementedError
+        return log_wealth(self._sums, self._n, self._against, self._tilts)
 
     def intervals(self, level: float) -> tuple[Floats, Floats]:
         """Compute an interval of each group's mean residual (observed less predicted).
@@ -95,7 +150,15 @@ class EstimateCheck:
         Raises:
             MonitorError: The level is out of range.
         """
-        raise NotImplementedError
+        residual = np.nan_to_num(self.observed - self.predicted)
+        low, high = mean_intervals(
+            self._sums,
+            self._n,
+            (1.0 + residual) / 2,
+            self._tilts,
+            math.log(check_level(level)),
+        )
+        return 2 * low - 1, 2 * high - 1
 
 
 def e_bh(log_e: ArrayLike, level: float) -> NDArray[np.bool_]:
@@ -120,4 +183,12 @@ def e_bh(log_e: ArrayLike, level: float) -> NDArray[np.bool_]:
         >>> e_bh([0.0, 8.0, 3.0], 0.05)
         array([False,  True, False])
     """
-    raise NotImplementedError
+    rate = check_level(level)
+    evidence = check_numbers(log_e, "log_e", -math.inf, math.inf)
+    order = np.argsort(-evidence, kind="stable")
+    needed = math.log(len(evidence) / rate) - np.log(np.arange(1, len(evidence) + 1))
+    enough = np.flatnonzero(evidence[order] >= needed)
+    named = np.zeros(len(evidence), dtype=bool)
+    if len(enough):
+        named[order[: enough[-1] + 1]] = True
+    return named

@@ -6,11 +6,30 @@ Not here: the mathematics of the bets (see ``tilts``), or the gain on a table (s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from hypernova.errors import MonitorError
+from hypernova.monitoring.sequences import MeanSequence
+from hypernova.monitoring.tilts import (
+    check_lengths,
+    check_level,
+    check_number,
+    check_numbers,
+    tilt_grid,
+)
+
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
+
+    from hypernova.numeric import Floats
+
+# The estimate of the default model is corrected as if this many decisions of the greatest weight
+# had had no residual.
+PRIOR = 20
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,12 @@ class GainSequence:
     """
 
     def __init__(self, *, level: float = 0.05, max_weight: float) -> None:
-        raise NotImplementedError
+        self._max_weight = check_number(max_weight, "max_weight", 1.0, 1e9)
+        self._reach = max(1.0, self._max_weight - 1.0)
+        self._differences = MeanSequence(low=-self._reach, high=self._reach, level=level)
+        self._without_overlap = 0
+        # Weighted mean residual of the default model's estimate, and its weights.
+        self._residuals, self._weights = 0.0, PRIOR * self._reach**2
 
     def add(
         self,
@@ -92,11 +116,54 @@ class GainSequence:
             MonitorError: The lengths differ, a value is out of range, or the default model's
                 propensity is below ``1 / max_weight``; none of them is added.
         """
-        raise NotImplementedError
+        value = check_numbers(score, "score", 0.0, 1.0)
+        drawn = check_numbers(propensity, "propensity", math.nextafter(0.0, 1.0), 1.0)
+        default = check_flags(is_default)
+        estimate = check_numbers(default_success, "default_success", 0.0, 1.0)
+        check_lengths(score=value, propensity=drawn, is_default=default, default_success=estimate)
+        rare = default & (drawn * self._max_weight < 1 - 1e-9)
+        if rare.any():
+            place = int(rare.argmax())
+            raise MonitorError(
+                f"propensity[{place}] of the default model is {drawn[place]:g}, below "
+                f"1 / max_weight = {1 / self._max_weight:g}: give a greater max_weight"
+            )
+        explored = drawn < 1
+        self._without_overlap += int(np.sum(~explored))
+        weight = 1.0 - default[explored] / drawn[explored]
+        value, estimate = value[explored], estimate[explored]
+        self._differences.add(
+            np.clip(
+                (value - self._corrected(value, estimate, weight)) * weight,
+                -self._reach,
+                self._reach,
+            )
+        )
+
+    def _corrected(self, value: Floats, estimate: Floats, weight: Floats) -> Floats:
+        """Add the mean residual of all earlier decisions to each estimate.
+
+        The variance of the differences is least with residuals weighted by the squared weights.
+        """
+        residuals = self._residuals + np.cumsum(weight**2 * (value - estimate))
+        weights = self._weights + np.cumsum(weight**2)
+        shift = np.concatenate([[self._residuals], residuals]) / np.concatenate(
+            [[self._weights], weights]
+        )
+        if len(value):
+            self._residuals, self._weights = float(residuals[-1]), float(weights[-1])
+        corrected: Floats = np.clip(estimate + shift[:-1], 0.0, 1.0)
+        return corrected
 
     def figure(self) -> GainFigure:
         """Compute the gain and its interval."""
-        raise NotImplementedError
+        n, differences = self._differences.n, self._differences
+        if not n:
+            return GainFigure(math.nan, -1.0, 1.0, 0, False, self._without_overlap)
+        low, high = differences.interval()
+        # No gain in scores of 0 to 1 is greater than 1.
+        low, high = max(low, -1.0), min(high, 1.0)
+        return GainFigure(differences.mean, low, high, n, True, self._without_overlap)
 
 
 def decisions_to_tell(
@@ -134,4 +201,69 @@ def decisions_to_tell(
         >>> decisions_to_tell(0.05, 0.1, 4) < more
         True
     """
-    raise NotImplementedError
+    share = check_number(routed, "routed", 0.0, 1.0)
+    rate = check_number(explore, "explore", 0.0, 1.0)
+    default = check_number(success, "success", 0.0, 1.0)
+    by = check_number(gain, "gain", -1.0, 1.0)
+    if not isinstance(n_models, int | np.integer) or n_models < 2:
+        raise MonitorError(f"n_models is {n_models!r}; expected an integer from 2 on")
+    if not by or not rate or not share:
+        raise MonitorError("gain, explore and routed must not be 0: nothing would ever tell")
+    least = rate / n_models
+    other = default + by / (share * (1 - least))
+    if not 0.0 <= other <= 1.0:
+        raise MonitorError(
+            f"a gain of {by:g} on {share:g} of the decisions from a success of {default:g} is "
+            "impossible: give a greater routed, or another success"
+        )
+    reach = max(1.0, 1 / least - 1.0)
+    values, shares = differences_of(rate, int(n_models), share, default, other)
+    tilts = tilt_grid()
+    # The gain of each bet against a mean of 0 by a decision, on average.
+    growth = np.log1p(np.outer(tilts, (1.0 + values / reach) / 2)) @ shares - np.log1p(tilts / 2)
+    needed = -math.log(check_level(level))
+    # With all money on the best tilt, and with it spread evenly.
+    low, high = needed / growth.max(), (needed + math.log(len(tilts))) / growth.max()
+    while high - low > 0.5:
+        middle = (low + high) / 2
+        if np.logaddexp.reduce(middle * growth) - math.log(len(tilts)) < needed:
+            low = middle
+        else:
+            high = middle
+    return max(0, math.ceil(float(high)) - n)
+
+
+def differences_of(
+    explore: float, n_models: int, routed: float, default: float, other: float
+) -> tuple[Floats, Floats]:
+    """List the differences of `GainSequence` in a plain world, and their probabilities.
+
+    Args:
+        explore: Share of decisions whose model is drawn.
+        n_models: Number of models among which it is drawn.
+        routed: Share of decisions whose chosen model is another than the default.
+        default: Success of the default model, known to the estimate.
+        other: Success of the other models where they are chosen; elsewhere it is the default's.
+
+    Returns:
+        Values and probabilities, (8,) each.
+    """
+    least = explore / n_models
+    values, shares = [], []
+    for part, own, success in (
+        (routed, least, other),
+        (1 - routed, 1 - explore + least, default),
+    ):
+        for score in (0.0, 1.0):
+            values += [(score - default) * (1 - 1 / own), score - default]
+            for chance, mean in ((own, default), (1 - own, success)):
+                shares.append(part * chance * (mean if score else 1 - mean))
+    return np.array(values), np.array(shares)
+
+
+def check_flags(values: ArrayLike) -> NDArray[np.bool_]:
+    """Return a sequence of flags as an array of bool (n,)."""
+    flags = np.asarray(values)
+    if flags.ndim != 1 or (len(flags) and flags.dtype != bool):
+        raise MonitorError("is_default is no sequence of True and False")
+    return flags.astype(bool)

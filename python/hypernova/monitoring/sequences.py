@@ -5,7 +5,19 @@ Not here: the mathematics of the bets (see ``tilts``).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hypernova.monitoring.tilts import (
+    check_level,
+    check_numbers,
+    check_range,
+    log_sums,
+    mean_intervals,
+    tilt_grid,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -46,7 +58,11 @@ class MeanSequence:
     """
 
     def __init__(self, *, low: float = 0.0, high: float = 1.0, level: float = 0.05) -> None:
-        raise NotImplementedError
+        self._low, self._high = check_range(low, high)
+        self._level = check_level(level)
+        self._tilts = tilt_grid()
+        self._sums = np.zeros(len(self._tilts))
+        self._n, self._total = 0, 0.0
 
     def add(self, values: ArrayLike) -> None:
         """Add numbers in order of arrival; batches and single numbers give the same.
@@ -57,18 +73,36 @@ class MeanSequence:
         Raises:
             MonitorError: A number is not finite or out of range; none of them is added.
         """
-        raise NotImplementedError
+        numbers = check_numbers(values, "values", self._low, self._high)
+        u = (numbers - self._low) / (self._high - self._low)
+        self._sums += log_sums(np.clip(u, 0.0, 1.0), self._tilts)
+        self._n += len(u)
+        self._total += float(u.sum())
 
     @property
     def n(self) -> int:
         """The number of values so far."""
-        raise NotImplementedError
+        return self._n
 
     @property
     def mean(self) -> float:
         """The mean of the values so far; NaN before the first."""
-        raise NotImplementedError
+        if not self._n:
+            return math.nan
+        return self._low + (self._high - self._low) * self._total / self._n
 
     def interval(self) -> tuple[float, float]:
         """Compute the interval; before the first value, the whole range."""
-        raise NotImplementedError
+        low, high = mean_intervals(
+            self._sums[None],
+            np.array([self._n]),
+            np.array([min(self._total / self._n, 1.0) if self._n else 0.5]),
+            self._tilts,
+            math.log(self._level),
+        )
+        width = self._high - self._low
+        # Rounding of the scale must not lead out of the range.
+        return (
+            max(self._low, self._low + width * float(low[0])),
+            min(self._high, self._low + width * float(high[0])),
+        )
