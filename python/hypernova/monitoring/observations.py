@@ -101,6 +101,7 @@ class Observations:
         skipped: Joined outcomes that say nothing here, by reason.
         notes: What is odd about the log or the artifact.
         defaults_logged: Share of the outcomes whose decision logged its default model.
+        since: Start of the window that counts; None for the whole log.
     """
 
     decisions: Columns
@@ -114,6 +115,7 @@ class Observations:
     skipped: Counter[str]
     notes: list[str]
     defaults_logged: float
+    since: float | None
 
     def of_artifact(self) -> Columns:
         """Return the outcomes of decisions by the artifact itself."""
@@ -315,6 +317,7 @@ class _Observer:
             skipped=+self._skipped,
             notes=notes,
             defaults_logged=self._defaults / joined if joined else 0.0,
+            since=start,
         )
 
 
