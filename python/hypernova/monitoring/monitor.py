@@ -91,7 +91,7 @@ def monitor(
 
 
 def _timestamp(since: datetime | str) -> float:
-    moment = since
+    moment: object = since
     if isinstance(since, str):
         try:
             # A day alone, without a zone, is meant as one of the log, which is in UTC.
@@ -162,7 +162,6 @@ def _counts(seen: Observations, own_outcomes: int) -> LogCounts:
     decisions, outcomes, tally = seen.decisions, seen.outcomes, seen.tally
     own = int((decisions["artifact"] == 0).sum())
     ends = [*decisions["time"][-1:], *outcomes["time"][-1:]]
-    failed = dict(sorted(getattr(tally, "failed", {}).items()))
     skipped = tally.skipped + seen.skipped
     return LogCounts(
         lines=tally.lines,
@@ -176,7 +175,7 @@ def _counts(seen: Observations, own_outcomes: int) -> LogCounts:
         since=None if seen.since is None else iso(seen.since),
         strangers=dict(seen.strangers.most_common(MAX_STRANGERS)),
         answered_by_other=seen.answered_by_other,
-        failed=failed,
+        failed=dict(sorted(tally.failed_by_model.items())),
         skipped=dict(sorted(skipped.items())),
     )
 

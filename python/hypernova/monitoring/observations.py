@@ -85,8 +85,8 @@ class Observations:
         decisions: Columns of all decisions by the artifact or an ancestor, by rising ``time``,
             with or without outcome: ``artifact`` (0 is the artifact itself), ``model``,
             ``cluster``, ``novelty``, ``named`` (the caller named its group), ``success``,
-            ``cost`` (expected), ``explored``, and ``shadow``, ``shadow_model``, ``shadow_success`` and
-            ``shadow_cost``.
+            ``cost`` (expected), ``explored``, and ``shadow``, ``shadow_model`` (-1 where it
+            failed), ``shadow_success`` and ``shadow_cost``.
         outcomes: Columns of outcomes of the chosen model, by rising ``time``: ``decided`` (time
             of the decision), ``row`` (its cluster, k if novel), ``propensity``, ``success``,
             ``score``, ``cost``, ``latency`` and what was expected of the two, ``default`` and
@@ -199,8 +199,12 @@ class _Observer:
         self._strangers: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._by_other = self._defaults = 0
-        self._decisions = {name: array(kind) for name, kind in _DECISION.items()}
-        self._outcomes = {name: array(kind) for name, kind in _OUTCOME.items()}
+        self._decisions: dict[str, array[Any]] = {
+            name: array(kind) for name, kind in _DECISION.items()
+        }
+        self._outcomes: dict[str, array[Any]] = {
+            name: array(kind) for name, kind in _OUTCOME.items()
+        }
         # Bound once: a log has millions of lines.
         self._to_decisions = [column.append for column in self._decisions.values()]
         self._to_outcomes = [column.append for column in self._outcomes.values()]
@@ -233,7 +237,7 @@ class _Observer:
             return -1, -1, NAN, NAN
         return (
             self._shadows.of(shadow.artifact),
-            self._models.of(shadow.model),
+            -1 if shadow.model is None else self._models.of(shadow.model),
             _known(shadow.success),
             _known(shadow.cost_usd),
         )
@@ -256,6 +260,7 @@ class _Observer:
         model = self._models.index.get(decision.model, -1)
         if not 0 <= model < self._known:
             return "unknown_model"
+        assert outcome.score is not None  # the reader keeps failed requests to itself
         if outcome.model not in (None, decision.model):
             # It says nothing of the chosen model, and of the other only where that was drawn.
             self._by_other += 1
@@ -319,6 +324,10 @@ class _Observer:
             defaults_logged=self._defaults / joined if joined else 0.0,
             since=start,
         )
+
+
+def _empty(kinds: dict[str, str]) -> dict[str, array[Any]]:
+    return {name: array(kind) for name, kind in kinds.items()}
 
 
 def _known(value: float | None) -> float:

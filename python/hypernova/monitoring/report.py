@@ -7,7 +7,7 @@ Not here: the fields and their JSON (see ``report_fields``), how a figure is com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hypernova.monitoring.observations import PAIR_REASONS
 from hypernova.monitoring.report_fields import MonitorFields
@@ -16,6 +16,7 @@ from hypernova.paths import escaped, write_file
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -53,7 +54,7 @@ class MonitorReport(MonitorFields):
         ('keep', Interval(low=0.004, high=0.071))
     """
 
-    REASONS = {**REASONS, **PAIR_REASONS}
+    REASONS: ClassVar[Mapping[str, str]] = {**REASONS, **PAIR_REASONS}
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs no other file and no network.

@@ -312,8 +312,9 @@ class ShadowComparison:
 
     Attributes:
         sha256: Of the shadow.
-        decisions: Decisions that both made.
-        same: Share of them for which both chose the same model.
+        decisions: Decisions that it was asked for as well.
+        failed: Decisions among them for which it had none.
+        same: Share of the others, less those that explored, for which both chose the same model.
         expected_gain: Mean success estimate of the shadow's choices less that of the router's,
             each by its own estimates; None without decisions.
         expected_cost: Expected cost of the shadow's choices over that of the router's, less 1;
@@ -331,6 +332,7 @@ class ShadowComparison:
 
     sha256: str
     decisions: int
+    failed: int
     same: float | None
     expected_gain: float | None
     expected_cost: float | None

@@ -270,7 +270,7 @@ def outcomes_missing(estimates: EstimateErrors, level: float) -> int:
     if overall.n >= 100:
         enough = max(int(overall.n * (width / ENOUGH) ** 2), overall.n + 1)
     more = max(enough - overall.n, 1)
-    step = 10 ** max(len(str(more)) - 2, 0)
+    step = int(10 ** max(len(str(more)) - 2, 0))
     return -(-more // step) * step
 
 

@@ -20,6 +20,8 @@ from hypernova.report_values import Interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from hypernova._core import Artifact
     from hypernova.monitoring.observations import Columns, Training
     from hypernova.numeric import Ints
@@ -74,7 +76,7 @@ def _rows(
     check: EstimateCheck,
     names: Sequence[str],
     words: Sequence[Sequence[str]],
-    off: Sequence[bool],
+    off: Sequence[bool] | NDArray[np.bool_],
     level: float,
 ) -> tuple[EstimateRow, ...]:
     """Make a row of each group with outcomes, the most frequent first; a single one always."""

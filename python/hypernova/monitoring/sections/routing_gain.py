@@ -50,9 +50,13 @@ def routing_gain(
     expected = _mean(chosen["success"] - chosen["default_success"])
     routed = _mean(chosen["model"] != chosen["default"]) or 0.0
     explored = _explored(compared)
-    assumed = min(max(abs(expected or 0.0), WORTHWHILE), 0.5 * routed)
+    # Of the default model, on the prompts that were routed past it.
+    success = _mean(chosen["default_success"][chosen["model"] != chosen["default"]]) or 0.0
+    assumed = min(max(abs(expected or 0.0), WORTHWHILE), 0.5 * routed * (1.0 - success))
     told = figure.known and not figure.low <= 0.0 <= figure.high
-    needs = () if told or routed == 0.0 else _needs(compared, assumed, routed, explored, level)
+    needs: tuple[ExploreNeed, ...] = ()
+    if not told and assumed > 0.0:
+        needs = _needs(compared, assumed, routed, success, explored, level)
     whole = _figure(_compared(outcomes), level) if has_ancestors else None
     return RoutingGain(
         default_model=artifact.default_model,
@@ -130,23 +134,32 @@ def _explored(rows: Columns) -> float | None:
 
 
 def _needs(
-    rows: Columns, gain: float, routed: float, explored: float | None, level: float
+    rows: Columns,
+    gain: float,
+    routed: float,
+    success: float,
+    explored: float | None,
+    level: float,
 ) -> tuple[ExploreNeed, ...]:
     known = rows["candidates"][rows["candidates"] > 1]
     n_models = int(np.median(known)) if len(known) else int(rows["model"].max()) + 1
-    success = min(max(_mean(rows["default_success"]) or 0.7, 0.05), 0.95)
+    present = round(explored, 4) if explored else None
     overlap = int((rows["propensity"] < 1.0).sum())
-    offered = sorted({*OFFERED, *([round(explored, 4)] if explored else [])})
     return tuple(
         ExploreNeed(
             explore=explore,
             decisions=decisions_to_tell(
-                gain, explore, max(n_models, 2), success=success, routed=routed, level=level,
-                n=overlap if explored and math.isclose(explore, round(explored, 4)) else 0,
+                gain,
+                explore,
+                max(n_models, 2),
+                success=success,
+                routed=routed,
+                level=level,
+                n=overlap if explore == present else 0,
             ),
         )
-        for explore in offered
-    )  # fmt: skip
+        for explore in sorted({*OFFERED, *([present] if present else [])})
+    )
 
 
 def _interval(figure: GainFigure) -> Interval | None:

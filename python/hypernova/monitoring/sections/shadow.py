@@ -41,7 +41,9 @@ def _comparison(
         (seen.decisions["shadow"] == shadow) & (seen.decisions["artifact"] == 0)
     )
     own = seen.of_artifact()
-    outcomes = own.where((own["shadow"] == shadow) & (own["fallback"] == 0))
+    outcomes = own.where(
+        (own["shadow"] == shadow) & (own["shadow_model"] >= 0) & (own["fallback"] == 0)
+    )
     same = outcomes["model"] == outcomes["shadow_model"]
     scores = outcomes["score"][same]
     # A model that the router does not have is never drawn: nothing tells its score.
@@ -50,11 +52,13 @@ def _comparison(
     rows = outcomes.where(there)
     figure = compare(rows, rows["model"] == rows["shadow_model"], rows["shadow_success"], level)
     # Of a model that was drawn nothing says what the router would have taken.
-    chosen = decisions.where(decisions["explored"] == 0)
+    decided = decisions.where(decisions["shadow_model"] >= 0)
+    chosen = decided.where(decided["explored"] == 0)
     agreed = chosen["model"] == chosen["shadow_model"]
     return ShadowComparison(
         sha256=seen.shadows[shadow],
         decisions=len(decisions),
+        failed=len(decisions) - len(decided),
         same=float(agreed.mean()) if len(chosen) else None,
         expected_gain=_mean(chosen["shadow_success"] - chosen["success"]),
         expected_cost=_relative(chosen["shadow_cost"], chosen["cost"]),
