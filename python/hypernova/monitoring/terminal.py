@@ -9,6 +9,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from hypernova.monitoring.observations import PAIR_REASONS
+from hypernova.monitoring.wording import (
+    interval,
+    percent,
+    percents,
+    points,
+    round_up,
+    words_of_cluster,
+)
 from hypernova.outcome_log.join import REASONS
 
 if TYPE_CHECKING:
@@ -21,7 +29,6 @@ if TYPE_CHECKING:
         RoutingGain,
         ShadowComparison,
     )
-    from hypernova.report_values import Interval
 
 _WIDTH = 88
 _NAME = 36
@@ -75,26 +82,26 @@ def _gain(gain: RoutingGain) -> list[str]:
     label = f"gain over {_cut(gain.default_model, _NAME - 10)}"
     if gain.known and gain.ci is not None:
         written = [
-            f"{label:{_NAME}}  {_points(gain.gain)} points, {_interval(gain.ci)}, over {gain.n:,} "
+            f"{label:{_NAME}}  {points(gain.gain)} points, {interval(gain.ci)}, over {gain.n:,} "
             "decisions"
         ]
     else:
         written = [f"{label:{_NAME}}  unknown"]
-    details = [f"{_percent(gain.routed)} of the decisions take another model"]
+    details = [f"{percent(gain.routed)} of the decisions take another model"]
     if gain.expected is not None:
-        details.append(f"the estimates expect {_points(gain.expected)} points")
+        details.append(f"the estimates expect {points(gain.expected)} points")
     if gain.explored is not None:
-        details.append(f"{_percent(gain.explored)} are drawn")
+        details.append(f"{percent(gain.explored)} are drawn")
     written += _wrapped("; ".join(details), "  ")
     if gain.with_ancestors is not None and gain.ci_with_ancestors is not None:
         written += _wrapped(
-            f"with decisions by ancestors {_points(gain.with_ancestors)} points, "
-            f"{_interval(gain.ci_with_ancestors)}, over {gain.n_with_ancestors:,}",
+            f"with decisions by ancestors {points(gain.with_ancestors)} points, "
+            f"{interval(gain.ci_with_ancestors)}, over {gain.n_with_ancestors:,}",
             "  ",
         )
     if gain.needs:
         offers = "; ".join(
-            f"explore={need.explore:g}: about {need.decisions:,}" for need in gain.needs
+            f"explore={need.explore:g}: about {round_up(need.decisions):,}" for need in gain.needs
         )
         written += _wrapped(
             f"further decisions that would tell a gain of {100 * gain.assumed:.1f} points: "
@@ -118,13 +125,12 @@ def _estimates(report: MonitorFields) -> list[str]:
 
 
 def _estimate(row: EstimateRow) -> str:
-    words = f" ({', '.join(row.words[:3])})" if row.words else ""
-    line = f"{_cut(row.name + words, _NAME):{_NAME}}  {row.n:8,}"
+    line = f"{_cut(row.name + words_of_cluster(row.words), _NAME):{_NAME}}  {row.n:8,}"
     if row.observed is None or row.predicted is None:
         return f"{line}    unknown"
-    difference = f"{_points(row.observed - row.predicted):>6}, {_interval(row.ci)}"
+    difference = f"{points(row.observed - row.predicted):>6}, {interval(row.ci)}"
     off = "  OFF" if row.off else ""
-    return f"{line}  {_percent(row.predicted):>9}  {_percent(row.observed):>8}  {difference}{off}"
+    return f"{line}  {percent(row.predicted):>9}  {percent(row.observed):>8}  {difference}{off}"
 
 
 def _changes(report: MonitorFields) -> list[str]:
@@ -134,8 +140,8 @@ def _changes(report: MonitorFields) -> list[str]:
     for change in report.changes:
         written += _wrapped(
             f"CHANGED: {change.model}, since about {change.since[:16]}Z: score less estimate was "
-            f"{_points(change.before)} points over {change.n_before:,} outcomes, and is "
-            f"{_points(change.after)} ({_interval(change.ci_after)}) over {change.n_after:,} since"
+            f"{points(change.before)} points over {change.n_before:,} outcomes, and is "
+            f"{points(change.after)} ({interval(change.ci_after)}) over {change.n_after:,} since"
         )
     return written
 
@@ -144,20 +150,20 @@ def _prompts(report: MonitorFields) -> list[str]:
     novelty, mix = report.novelty, report.mix
     off = "  OFF" if novelty.off else ""
     written = [
-        f"{'novel prompts':{_NAME}}  {_percent(novelty.observed)}, "
-        f"{_percents(novelty.ci)}; in training {_percent(novelty.expected)}{off}"
+        f"{'novel prompts':{_NAME}}  {percent(novelty.observed)}, "
+        f"{percents(novelty.ci)}; in training {percent(novelty.expected)}{off}"
     ]
     off = "  OFF" if mix.off else ""
     written.append(
-        f"{'prompts of other clusters':{_NAME}}  {_percent(mix.distance)}, at least "
-        f"{_percent(mix.at_least)}; up to {_percent(mix.tolerance)} tolerated{off}"
+        f"{'prompts of other clusters':{_NAME}}  {percent(mix.distance)}, at least "
+        f"{percent(mix.at_least)}; up to {percent(mix.tolerance)} tolerated{off}"
     )
     if mix.off:
         for share in mix.clusters[:4]:
-            words = f" ({', '.join(share.words[:3])})" if share.words else ""
+            words = words_of_cluster(share.words)
             written.append(
                 f"  {_cut(f'cluster {share.cluster}{words}', _NAME - 2):{_NAME - 2}}  "
-                f"{_percent(share.observed)}, in training {_percent(share.trained)}"
+                f"{percent(share.observed)}, in training {percent(share.trained)}"
             )
     return written
 
@@ -178,20 +184,20 @@ def _amounts(name: str, rows: Sequence[AmountRow]) -> list[str]:
 def _shadow(shadow: ShadowComparison) -> list[str]:
     written = [
         f"shadow {shadow.sha256[:12]}: {shadow.decisions:,} decisions, "
-        f"{_percent(shadow.same)} with the same model"
+        f"{percent(shadow.same)} with the same model"
     ]
     details = []
     if shadow.failed:
         details.append(f"it failed to decide {shadow.failed:,} times")
     if shadow.expected_gain is not None:
-        details.append(f"by the estimates of each it gains {_points(shadow.expected_gain)} points")
+        details.append(f"by the estimates of each it gains {points(shadow.expected_gain)} points")
     if shadow.expected_cost is not None:
         details.append(f"and costs {100 * shadow.expected_cost:+.1f}%")
     if shadow.same_score is not None:
-        details.append(f"where both agree success is {_percent(shadow.same_score)}")
+        details.append(f"where both agree success is {percent(shadow.same_score)}")
     if shadow.known and shadow.ci is not None:
         details.append(
-            f"measured gain {_points(shadow.gain)} points, {_interval(shadow.ci)}, over "
+            f"measured gain {points(shadow.gain)} points, {interval(shadow.ci)}, over "
             f"{shadow.n:,} decisions"
         )
     else:
@@ -232,19 +238,3 @@ def _wrapped(text: str, indent: str = "") -> list[str]:
 
 def _cut(name: str, width: int) -> str:
     return name if len(name) <= width else name[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _points(gain: float | None) -> str:
-    return "unknown" if gain is None else f"{100 * gain:+.1f}"
-
-
-def _interval(ci: Interval) -> str:
-    return f"{_points(ci.low)} to {_points(ci.high)}"
-
-
-def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{100 * share:.1f}%"
-
-
-def _percents(ci: Interval) -> str:
-    return f"{100 * ci.low:.1f} to {100 * ci.high:.1f}%"

@@ -23,13 +23,13 @@ with at most that probability, however often one looks.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hypernova.monitoring.estimate_checks import EstimateCheck
 from hypernova.monitoring.report_fields import ErrorLevels, Finding
+from hypernova.monitoring.wording import interval, percent, points, round_up, words_of_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
         RoutingGain,
         SuccessChange,
     )
-    from hypernova.report_values import Interval
 
 KEEP, RECALIBRATE, FIT_AGAIN, STOP, NOT_ENOUGH = (
     "keep", "recalibrate", "fit_again", "stop_routing", "not_enough_outcomes",
@@ -93,8 +92,8 @@ def findings(
             Finding(
                 kind="gain",
                 remedy=STOP,
-                text=f"routing loses {_points(gain.gain)} points against always using "
-                f"{gain.default_model} ({_interval(gain.ci)})",
+                text=f"routing loses {points(gain.gain)} points against always using "
+                f"{gain.default_model} ({interval(gain.ci)})",
             )
         )
     if mix.off and mix.distance is not None:
@@ -103,10 +102,10 @@ def findings(
             Finding(
                 kind="mix",
                 remedy=FIT_AGAIN,
-                text=f"{_percent(mix.distance)} of the prompts are of other clusters than in "
-                f"training (proven: {_percent(mix.at_least)}); cluster {top.cluster}"
-                f"{_words(top.words)} grew from {_percent(top.trained)} to "
-                f"{_percent(top.observed)}",
+                text=f"{percent(mix.distance)} of the prompts are of other clusters than in "
+                f"training (proven: {percent(mix.at_least)}); cluster {top.cluster}"
+                f"{words_of_cluster(top.words)} grew from {percent(top.trained)} to "
+                f"{percent(top.observed)}",
             )
         )
     if novelty.off:
@@ -114,8 +113,8 @@ def findings(
             Finding(
                 kind="novelty",
                 remedy=FIT_AGAIN,
-                text=f"{_percent(novelty.observed)} of the prompts are unlike all training "
-                f"prompts, {_percent(novelty.expected)} in training",
+                text=f"{percent(novelty.observed)} of the prompts are unlike all training "
+                f"prompts, {percent(novelty.expected)} in training",
             )
         )
     for change in changes:
@@ -151,9 +150,9 @@ def _off_estimates(estimates: EstimateErrors) -> list[Finding]:
             Finding(
                 kind="calibration",
                 remedy=RECALIBRATE,
-                text=f"{worst.name}{_words(worst.words)} succeeds {_percent(worst.observed)} of "
-                f"the time where {_percent(worst.predicted)} was predicted, over {worst.n:,} "
-                f"outcomes{others}",
+                text=f"success of {worst.name}{words_of_cluster(worst.words)} is "
+                f"{percent(worst.observed)} where {percent(worst.predicted)} was predicted, over "
+                f"{worst.n:,} outcomes{others}",
             )
         )
     return found
@@ -227,7 +226,7 @@ def _mended(grave: Sequence[Finding]) -> bool:
 def _right(estimates: EstimateErrors) -> str:
     overall = estimates.overall
     return (
-        f"success is {_percent(overall.observed)} where {_percent(overall.predicted)} was "
+        f"success is {percent(overall.observed)} where {percent(overall.predicted)} was "
         f"predicted, over {overall.n:,} outcomes"
     )
 
@@ -240,8 +239,8 @@ def _gain(gain: RoutingGain) -> str:
     assert gain.ci is not None
     told = "" if gain.ci.low > 0 else ", which may be none"
     return (
-        f"the gain over {gain.default_model} is {_points(gain.gain)} points "
-        f"({_interval(gain.ci)}){told}"
+        f"the gain over {gain.default_model} is {points(gain.gain)} points "
+        f"({interval(gain.ci)}){told}"
     )
 
 
@@ -270,8 +269,7 @@ def outcomes_missing(estimates: EstimateErrors, level: float) -> int:
     if overall.n >= 100:
         enough = max(int(overall.n * (width / ENOUGH) ** 2), overall.n + 1)
     more = max(enough - overall.n, 1)
-    step = int(10 ** max(len(str(more)) - 2, 0))
-    return -(-more // step) * step
+    return round_up(more)
 
 
 def _half_width(n: int, level: float) -> float:
@@ -280,22 +278,3 @@ def _half_width(n: int, level: float) -> float:
     check.add(np.zeros(n, np.int64), np.full(n, 0.5), scores)
     low, high = check.intervals(level)
     return float(high[0] - low[0]) / 2.0
-
-
-def _points(gain: float | None) -> str:
-    assert gain is not None
-    return f"{100 * gain:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _interval(ci: Interval) -> str:
-    return f"{_points(ci.low)} to {_points(ci.high)}"
-
-
-def _percent(share: float | None) -> str:
-    if share is None or math.isnan(share):
-        return "unknown"
-    return f"{100 * share:.1f}%"
-
-
-def _words(words: Sequence[str]) -> str:
-    return f" ({', '.join(words[:3])})" if words else ""
