@@ -16,7 +16,6 @@ from hypernova.paths import escaped, write_file
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,7 +53,7 @@ class MonitorReport(MonitorFields):
         ('keep', Interval(low=0.004, high=0.071))
     """
 
-    REASONS: ClassVar[Mapping[str, str]] = {**REASONS, **PAIR_REASONS}
+    REASONS: ClassVar[dict[str, str]] = {**REASONS, **PAIR_REASONS}
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs no other file and no network.

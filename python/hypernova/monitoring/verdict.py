@@ -128,7 +128,7 @@ def findings(
                 f"{how} often since about {change.since[:10]}",
             )
         )
-    found += _off_estimates(estimates)
+    found += _off_estimates(estimates, changes)
     found += _off_amounts(costs, "cost", RECALIBRATE)
     found += _off_amounts(latencies, "latency", RECALIBRATE if weighs_latency else None)
     return tuple(sorted(found, key=lambda each: _GRAVITY.index(each.remedy)))
@@ -137,25 +137,31 @@ def findings(
 _GRAVITY: tuple[str | None, ...] = (STOP, FIT_AGAIN, RECALIBRATE, None)
 
 
-def _off_estimates(estimates: EstimateErrors) -> list[Finding]:
-    """Say which models' estimates are off; of clusters the worst, which is mostly their sum."""
-    found = []
-    for rows, many in ((estimates.models, "models"), (estimates.clusters, "clusters")):
-        off = [row for row in rows if row.off]
-        if not off:
-            continue
-        worst = max(off, key=lambda row: abs(_residual(row)))
-        others = f"; {len(off) - 1} more {many} are off" if len(off) > 1 else ""
-        found.append(
-            Finding(
-                kind="calibration",
-                remedy=RECALIBRATE,
-                text=f"success of {worst.name}{words_of_cluster(worst.words)} is "
-                f"{percent(worst.observed)} where {percent(worst.predicted)} was predicted, over "
-                f"{worst.n:,} outcomes{others}",
-            )
+def _off_estimates(estimates: EstimateErrors, changes: Sequence[SuccessChange]) -> list[Finding]:
+    """Say whose estimates are off: of models the worst, else of clusters.
+
+    A model that is off is so in some cluster, and a model that changed is off: each is said once.
+    """
+    changed = {change.model for change in changes}
+    models = [row for row in estimates.models if row.off and row.name not in changed]
+    clusters = [row for row in estimates.clusters if row.off]
+    off = models or ([] if changed else clusters)
+    if not off:
+        return []
+    worst = max(off, key=lambda row: abs(_residual(row)))
+    return [
+        Finding(
+            kind="calibration",
+            remedy=RECALIBRATE,
+            text=f"success of {worst.name}{words_of_cluster(worst.words)} is "
+            f"{percent(worst.observed)} where {percent(worst.predicted)} was predicted, over "
+            f"{worst.n:,} outcomes{_others(len(off) - 1, 'model' if models else 'cluster')}",
         )
-    return found
+    ]
+
+
+def _others(n: int, noun: str) -> str:
+    return f" ({n} more {noun}{'s are' if n > 1 else ' is'} off)" if n else ""
 
 
 def _residual(row: EstimateRow) -> float:
@@ -165,15 +171,18 @@ def _residual(row: EstimateRow) -> float:
 
 
 def _off_amounts(rows: Sequence[AmountRow], kind: str, remedy: str | None) -> list[Finding]:
+    """Say which model's cost or latency is off, the most frequent of them."""
+    off = [row for row in rows if row.off]
+    if not off:
+        return []
+    first = off[0]
     return [
         Finding(
             kind=kind,
             remedy=remedy,
-            text=f"{row.model} {'costs' if kind == 'cost' else 'takes'} {row.ratio:.2g} times "
-            f"what its profile says, over {row.n:,} outcomes",
+            text=f"{first.model} {'costs' if kind == 'cost' else 'takes'} {first.ratio:.2g} times "
+            f"what its profile says, over {first.n:,} outcomes{_others(len(off) - 1, 'model')}",
         )
-        for row in rows
-        if row.off
     ]
 
 
