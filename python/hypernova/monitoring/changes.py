@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Exponents 0.08 to 1.3: the best bets for changes of 2 to 40 points.
 SMALLEST, DOUBLINGS = 0.08, 5
 # Scores worked on at a time. Bets multiply their wealth by e^1.3 at most, so that within a chunk
-# all that was started stays within e^-330 and e^330.
+# all wealth stays within the range of a float.
 CHUNK = 256
 # The first so many scores get about half of the money for starts.
 EARLY = 2000.0
@@ -89,14 +89,22 @@ class Games:
     Attributes:
         wealth: (baselines, tilts, n) logarithm of each bet's wealth after each score, from 1 before
             the first.
-        shares: (baselines, tilts, n) logarithm of the share of a start at each score, over the
+        kept: (baselines, n) logarithm of the money kept for starts after each score.
+        shares: (baselines, tilts, n) logarithm of the money of a start at each score, over the
             bet's wealth before it: with ``wealth``, the wealth of that start after any later score.
         states: (n + 1, 3 + tilts) the detector's state before each score and after the last.
     """
 
     wealth: Floats
+    kept: Floats
     shares: Floats
     states: Floats
+
+    def against(self, baselines: NDArray[np.bool_]) -> Games:
+        """Return the bets against some of the baselines."""
+        return Games(
+            self.wealth[baselines], self.kept[baselines], self.shares[baselines], self.states
+        )
 
 
 class ChangeDetector:
@@ -115,8 +123,9 @@ class ChangeDetector:
 
     Where the mean without a change is not known exactly, each candidate for it, one beside the
     other, has bets against it, and is ruled out at ``1 / level``. The alarm goes off when none is
-    left: then no constant mean explains the scores. A wrong estimate that stays equally wrong is
-    no change.
+    left: then no constant mean, within the slack, explains the scores. A wrong estimate that stays
+    equally wrong is no change. Half of the money that is kept for starts bets as well, on a mean
+    before the change that is none of the candidate: scores before and after it count together.
 
     Watch a model's scores only if its prompts stay of the same kind: a router that sends it harder
     ones lowers its scores. Residuals (score less success estimate) are free of most of that: use
@@ -125,7 +134,8 @@ class ChangeDetector:
     Args:
         baseline: The mean without a change.
         baseline_error: The baseline may be wrong by so much, of either sign.
-        slack: Changes up to this, of either sign, are none.
+        slack: Changes up to this, of either sign, are none: all means lie within it from the
+            baseline or, if that may be wrong, within a range of this width.
         level: The probability of ever a false alarm, between 0 and 1; to watch several models,
             divide it among them.
         low: The least possible score.
@@ -170,13 +180,17 @@ class ChangeDetector:
         self._tilts = tilt_grid(SMALLEST, DOUBLINGS)
         baselines = (candidates(centre, error, drift, self._low, self._high) - self._low) / width
         if len(baselines) > 1:
-            drift += width * float(baselines[1] - baselines[0]) / 2
+            # Of a change, either side of the candidate has half.
+            drift = (drift + width * float(baselines[1] - baselines[0])) / 2
         against = baselines[:, None] + np.sign(self._tilts) * drift / width
         # Of the baselines that are left, (baselines, tilts): the cost of a bet, for each score.
         self._costs = np.log1p(self._tilts * np.clip(against, 0.0, 1.0))
         # The wealth of all starts together, that of the best start alone, and that start's state.
         self._wealth = np.full(self._costs.shape, -math.inf)
         self._best = np.full(self._costs.shape, -math.inf)
+        # The wealth of bets on all scores, by which the money that is kept grows or shrinks.
+        self._idle = len(baselines) == 1
+        self._whole = np.zeros(self._costs.shape)
         # A state: number of scores, time of the next (of the last, for this one), their sum, and
         # the sums of `log_sums`; scores as shares of the range.
         self._now = np.zeros(3 + len(self._tilts))
@@ -218,10 +232,12 @@ class ChangeDetector:
             if not left.all():
                 self._costs, self._wealth = self._costs[left], self._wealth[left]
                 self._best, self._starts = self._best[left], self._starts[left]
-                chunk = Games(chunk.wealth[left], chunk.shares[left], chunk.states)
+                self._whole = self._whole[left]
+                chunk = chunk.against(left)
         if self._found_at is not None:
             self._find_peak(chunk, first)
         self._follow(chunk)
+        self._whole += chunk.wealth[..., -1]
         self._now = chunk.states[-1]
 
     def _play(self, u: Floats, times: Floats) -> Games:
@@ -229,13 +245,20 @@ class ChangeDetector:
         logs = np.log1p(np.outer(self._tilts, u))
         sums = np.concatenate([np.zeros((len(logs), 1)), np.cumsum(logs, axis=1)], axis=1)
         wealth = sums - self._costs[..., None] * np.arange(n + 1)
-        shares = log_start_shares(self._now[N], n) - wealth[..., :-1]
+        grown = np.zeros((len(wealth), n + 1))
+        if not self._idle:
+            whole = self._whole[..., None] + wealth
+            highest = np.maximum(whole.max(axis=1), 0.0)
+            bets = np.exp(whole - highest[:, None]).mean(axis=1)
+            grown = highest + np.log((np.exp(-highest) + bets) / 2)
+        kept = log_kept(self._now[N] + 1 + np.arange(n)) + grown[:, 1:]
+        shares = log_start_shares(self._now[N], n) + grown[:, None, :-1] - wealth[..., :-1]
         states = np.empty((n + 1, len(self._now)))
         states[:, N] = self._now[N] + np.arange(n + 1)
         states[:, TIME] = np.append(times, times[-1])
         states[:, TOTAL] = self._now[TOTAL] + np.append(0.0, np.cumsum(u))
         states[:, SUMS:] = self._now[SUMS:] + sums.T
-        return Games(wealth[..., 1:], shares, states)
+        return Games(wealth[..., 1:], kept, shares, states)
 
     def _bet(self, chunk: Games) -> tuple[NDArray[np.bool_], int]:
         """Carry on the wealth of all starts.
@@ -249,12 +272,11 @@ class ChangeDetector:
         begun = np.cumsum(np.exp(chunk.shares - highest), axis=-1)
         begun += np.exp(self._wealth[..., None] - highest)
         wealth = chunk.wealth + highest + np.log(begun)
-        kept = log_kept(chunk.states[1:, N])
         ruled_out = np.full(len(wealth), n)
-        # The money that is kept for starts to come is less than 1.
-        near = wealth.max(axis=(1, 2)) >= math.log(math.expm1(-self._log_level))
-        for place in np.flatnonzero(near):
-            enough = log_total(wealth[place], kept) >= -self._log_level
+        # The total is at most twice the greatest of its parts.
+        greatest = np.maximum(wealth.max(axis=(1, 2)), chunk.kept.max(axis=1))
+        for place in np.flatnonzero(greatest >= -self._log_level - math.log(2)):
+            enough = log_total(wealth[place], chunk.kept[place]) >= -self._log_level
             if enough.any():
                 ruled_out[place] = enough.argmax()
         alarm = int(ruled_out.max())
@@ -263,7 +285,7 @@ class ChangeDetector:
             left[ruled_out.argmax()] = True
         last = min(alarm, n - 1)
         self._wealth = wealth[..., last]
-        self._log_e = min(float(log_total(each, kept[last])) for each in self._wealth[left])
+        self._log_e = float(log_total(self._wealth[left].T, chunk.kept[left, last]).min())
         return left, alarm
 
     def _follow(self, chunk: Games) -> None:
@@ -337,9 +359,9 @@ class ChangeDetector:
 def candidates(baseline: float, error: float, slack: float, low: float, high: float) -> Floats:
     """List baselines from ``baseline - error`` to ``baseline + error`` that lie near each other.
 
-    They are no further apart than the slack, unless it is very small, and within the range.
+    They are no further apart than half of the slack, unless it is very small, and in the range.
     """
-    step = max(slack, NEAREST * (high - low))
+    step = max(slack / 2, NEAREST * (high - low))
     count = 1 + math.ceil(2 * error / step - 1e-9)
     both: Floats = np.linspace(max(baseline - error, low), min(baseline + error, high), count)
     return both if count > 1 else np.array([baseline])
