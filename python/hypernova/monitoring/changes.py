@@ -24,18 +24,22 @@ from hypernova.monitoring.tilts import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from hypernova.numeric import Floats, Ints
 
-# Exponents 0.06 to 1.9: the best bets for changes of 1 to 50 points.
-SMALLEST, DOUBLINGS = 0.06, 6
-# Scores worked on at a time. Bets multiply their wealth by e^2 at most, so that within a chunk
-# all that was started stays within e^-512 and e^512.
+# Exponents 0.08 to 1.3: the best bets for changes of 2 to 40 points.
+SMALLEST, DOUBLINGS = 0.08, 5
+# Scores worked on at a time. Bets multiply their wealth by e^1.3 at most, so that within a chunk
+# all wealth stays within the range of a float.
 CHUNK = 256
 # The first so many scores get about half of the money for starts.
 EARLY = 2000.0
 LATEST = 1e300
+# Columns of a state.
+N, TIME, TOTAL, SUMS = 0, 1, 2, 3
+# Candidates for the baseline lie no nearer to each other than this share of the range.
+NEAREST = 0.0025
 
 
 @dataclass(frozen=True)
@@ -79,20 +83,28 @@ class Change:
 
 
 @dataclass(frozen=True)
-class StartState:
-    """All sums as they stood before the first score of a possible change.
+class Games:
+    """All bets on a chunk of n scores, against each baseline that is left.
 
     Attributes:
-        n: Number of scores before it.
-        time: Time of the first score of the change.
-        total: Sum of the scores before it, as shares of the range.
-        sums: (tilts,) the sums of `log_sums` of the scores before it.
+        wealth: (baselines, tilts, n) logarithm of each bet's wealth after each score, from 1 before
+            the first.
+        kept: (baselines, n) logarithm of the money kept for starts after each score.
+        shares: (baselines, tilts, n) logarithm of the money of a start at each score, over the
+            bet's wealth before it: with ``wealth``, the wealth of that start after any later score.
+        states: (n + 1, 3 + tilts) the detector's state before each score and after the last.
     """
 
-    n: int
-    time: float
-    total: float
-    sums: Floats
+    wealth: Floats
+    kept: Floats
+    shares: Floats
+    states: Floats
+
+    def against(self, baselines: NDArray[np.bool_]) -> Games:
+        """Return the bets against some of the baselines."""
+        return Games(
+            self.wealth[baselines], self.kept[baselines], self.shares[baselines], self.states
+        )
 
 
 class ChangeDetector:
@@ -109,23 +121,29 @@ class ChangeDetector:
     weighted so that it bounds the probability of a false alarm and not only their frequency. Half
     of the money bets on a rise, half on a drop. Memory does not grow with the scores.
 
+    Where the mean without a change is not known exactly, each candidate for it, one beside the
+    other, has bets against it, and is ruled out at ``1 / level``. The alarm goes off when none is
+    left: then no constant mean, within the slack, explains the scores. A wrong estimate that stays
+    equally wrong is no change. Half of the money that is kept for starts bets as well, on a mean
+    before the change that is none of the candidate: scores before and after it count together.
+
     Watch a model's scores only if its prompts stay of the same kind: a router that sends it harder
     ones lowers its scores. Residuals (score less success estimate) are free of most of that: use
-    ``low=-1``, ``high=1`` and a baseline of 0 or of the mean residual so far.
+    ``low=-1``, ``high=1``, and a baseline of 0 with a generous ``baseline_error``.
 
     Args:
         baseline: The mean without a change.
-        baseline_error: The baseline may be wrong by so much; give the half width of an interval
-            of it, with a small level of its own.
-        slack: Changes up to this, of either sign, are none.
+        baseline_error: The baseline may be wrong by so much, of either sign.
+        slack: Changes up to this, of either sign, are none: all means lie within it from the
+            baseline or, if that may be wrong, within a range of this width.
         level: The probability of ever a false alarm, between 0 and 1; to watch several models,
             divide it among them.
         low: The least possible score.
         high: The greatest possible one.
 
     Raises:
-        MonitorError: An argument is out of range, or ``baseline`` plus or minus ``slack`` and
-            ``baseline_error`` leaves no score outside on either side.
+        MonitorError: An argument is out of range, or the slack is so great that no score is
+            outside of it.
 
     Example:
         >>> detector = ChangeDetector(baseline=0.8)
@@ -152,24 +170,33 @@ class ChangeDetector:
         self._log_level = math.log(check_level(level))
         width = self._high - self._low
         centre = check_number(baseline, "baseline", self._low, self._high)
-        margin = check_number(slack, "slack", 0.0, width)
-        margin += check_number(baseline_error, "baseline_error", 0.0, width)
-        if centre - margin <= self._low and centre + margin >= self._high:
+        drift = check_number(slack, "slack", 0.0, width)
+        error = check_number(baseline_error, "baseline_error", 0.0, width)
+        if centre - drift <= self._low and centre + drift >= self._high:
             raise MonitorError(
-                f"a baseline of {centre:g} with {margin:g} of slack and error leaves no score from "
-                f"{self._low:g} to {self._high:g} to bet on"
+                f"slack is {drift:g}: from a baseline of {centre:g} no score from "
+                f"{self._low:g} to {self._high:g} is a change"
             )
         self._tilts = tilt_grid(SMALLEST, DOUBLINGS)
-        against = (centre + np.sign(self._tilts) * margin - self._low) / width
+        baselines = (candidates(centre, error, drift, self._low, self._high) - self._low) / width
+        if len(baselines) > 1:
+            # Of a change, either side of the candidate has half.
+            drift = (drift + width * float(baselines[1] - baselines[0])) / 2
+        against = baselines[:, None] + np.sign(self._tilts) * drift / width
+        # Of the baselines that are left, (baselines, tilts): the cost of a bet, for each score.
         self._costs = np.log1p(self._tilts * np.clip(against, 0.0, 1.0))
-        # Of all scores: their number, sum and log sums, and the time of the last.
-        self._now = StartState(0, -math.inf, 0.0, np.zeros(len(self._tilts)))
-        # Number of scores that were bet on: all, or those to the alarm.
-        self._bets = 0
-        # By tilt: the wealth of all starts together, the best start's alone, and that start.
-        self._wealth = np.full(len(self._tilts), -math.inf)
-        self._best = np.full(len(self._tilts), -math.inf)
-        self._starts: list[StartState] = [self._now] * len(self._tilts)
+        # The wealth of all starts together, that of the best start alone, and that start's state.
+        self._wealth = np.full(self._costs.shape, -math.inf)
+        self._best = np.full(self._costs.shape, -math.inf)
+        # The wealth of bets on all scores, by which the money that is kept grows or shrinks.
+        self._idle = len(baselines) == 1
+        self._whole = np.zeros(self._costs.shape)
+        # A state: number of scores, time of the next (of the last, for this one), their sum, and
+        # the sums of `log_sums`; scores as shares of the range.
+        self._now = np.zeros(3 + len(self._tilts))
+        self._now[TIME] = -math.inf
+        self._starts = np.tile(self._now, (*self._costs.shape, 1))
+        self._log_e = 0.0
         self._found_at: float | None = None
         self._peak, self._since = -math.inf, self._now
 
@@ -188,7 +215,7 @@ class ChangeDetector:
         numbers = check_numbers(scores, "scores", self._low, self._high)
         at = check_numbers(times, "times", -LATEST, LATEST)
         check_lengths(scores=numbers, times=at)
-        if len(at) and (at[0] < self._now.time or (np.diff(at) < 0).any()):
+        if len(at) and (at[0] < self._now[TIME] or (np.diff(at) < 0).any()):
             raise MonitorError("times go back: give the scores in order of arrival")
         u = np.clip((numbers - self._low) / (self._high - self._low), 0.0, 1.0)
         for start in range(0, len(u), CHUNK):
@@ -196,85 +223,107 @@ class ChangeDetector:
 
     def _add_chunk(self, u: Floats, times: Floats) -> None:
         """Add up to `CHUNK` scores, as shares of the range."""
-        n = len(u)
-        sums = np.zeros((n + 1, len(self._tilts)))
-        np.cumsum(np.log1p(np.outer(u, self._tilts)), axis=0, out=sums[1:])
-        games = sums - np.arange(n + 1)[:, None] * self._costs
-        # Row s: the share of a start at score s, as if it had begun with the chunk.
-        shares = log_start_shares(self._now.n, n)[:, None] - games[:-1]
-        alarm = 0
+        chunk = self._play(u, times)
+        first = 0
         if self._found_at is None:
-            alarm = self._bet(games[1:], shares)
-            if alarm < n:
-                self._found_at = float(times[alarm])
+            left, first = self._bet(chunk)
+            if first < len(u):
+                self._found_at = float(times[first])
+            if not left.all():
+                self._costs, self._wealth = self._costs[left], self._wealth[left]
+                self._best, self._starts = self._best[left], self._starts[left]
+                self._whole = self._whole[left]
+                chunk = chunk.against(left)
         if self._found_at is not None:
-            self._find_peak(games[1:], shares, sums, u, times, alarm)
-        self._follow(games[1:], shares, sums, u, times)
-        self._now = StartState(
-            self._now.n + n,
-            float(times[-1]),
-            self._now.total + float(u.sum()),
-            self._now.sums + sums[-1],
-        )
+            self._find_peak(chunk, first)
+        self._follow(chunk)
+        self._whole += chunk.wealth[..., -1]
+        self._now = chunk.states[-1]
 
-    def _bet(self, games: Floats, shares: Floats) -> int:
-        """Carry on the wealth of all starts, and return the row of an alarm; n without one."""
-        highest = shares.max(axis=0)
-        started = highest + np.log(np.cumsum(np.exp(shares - highest), axis=0))
-        wealth = games + np.logaddexp(self._wealth, started)
-        row = len(games)
-        # The money of starts to come is less than 1, and counts as well.
-        if wealth.max() >= math.log(math.expm1(-self._log_level)):
-            kept = log_kept(self._now.n + 1 + np.arange(len(games)))
-            enough = log_total(wealth, kept) >= -self._log_level
-            row = int(enough.argmax()) if enough.any() else row
-        last = min(row, len(games) - 1)
-        self._wealth, self._bets = wealth[last], self._now.n + last + 1
-        return row
+    def _play(self, u: Floats, times: Floats) -> Games:
+        n = len(u)
+        logs = np.log1p(np.outer(self._tilts, u))
+        sums = np.concatenate([np.zeros((len(logs), 1)), np.cumsum(logs, axis=1)], axis=1)
+        wealth = sums - self._costs[..., None] * np.arange(n + 1)
+        grown = np.zeros((len(wealth), n + 1))
+        if not self._idle:
+            whole = self._whole[..., None] + wealth
+            highest = np.maximum(whole.max(axis=1), 0.0)
+            bets = np.exp(whole - highest[:, None]).mean(axis=1)
+            grown = highest + np.log((np.exp(-highest) + bets) / 2)
+        kept = log_kept(self._now[N] + 1 + np.arange(n)) + grown[:, 1:]
+        shares = log_start_shares(self._now[N], n) + grown[:, None, :-1] - wealth[..., :-1]
+        states = np.empty((n + 1, len(self._now)))
+        states[:, N] = self._now[N] + np.arange(n + 1)
+        states[:, TIME] = np.append(times, times[-1])
+        states[:, TOTAL] = self._now[TOTAL] + np.append(0.0, np.cumsum(u))
+        states[:, SUMS:] = self._now[SUMS:] + sums.T
+        return Games(wealth[..., 1:], kept, shares, states)
 
-    def _follow(
-        self, games: Floats, shares: Floats, sums: Floats, u: Floats, times: Floats
-    ) -> None:
-        """Follow the best start of each tilt."""
-        first = shares.argmax(axis=0)
-        best = shares[first, np.arange(len(first))]
-        for tilt in np.flatnonzero(best > self._best):
-            self._starts[tilt] = self._start_at(int(first[tilt]), sums, u, times)
-        self._best = games[-1] + np.maximum(self._best, best)
+    def _bet(self, chunk: Games) -> tuple[NDArray[np.bool_], int]:
+        """Carry on the wealth of all starts.
 
-    def _find_peak(
-        self, games: Floats, shares: Floats, sums: Floats, u: Floats, times: Floats, alarm: int
-    ) -> None:
-        """Find the start with the most evidence at any score from the row of the alarm on."""
-        best = games + np.maximum(self._best, np.maximum.accumulate(shares, axis=0))
-        row, tilt = np.unravel_index(best[alarm:].argmax(), best[alarm:].shape)
-        row += alarm
-        if best[row, tilt] <= self._peak:
+        Returns:
+            Whether each baseline is left, or was the last one to be; and the place of the score
+            at which that one was ruled out, n if it was not.
+        """
+        n = chunk.wealth.shape[-1]
+        highest = np.maximum(chunk.shares.max(axis=-1), self._wealth)[..., None]
+        begun = np.cumsum(np.exp(chunk.shares - highest), axis=-1)
+        begun += np.exp(self._wealth[..., None] - highest)
+        wealth = chunk.wealth + highest + np.log(begun)
+        ruled_out = np.full(len(wealth), n)
+        # The total is at most twice the greatest of its parts.
+        greatest = np.maximum(wealth.max(axis=(1, 2)), chunk.kept.max(axis=1))
+        for place in np.flatnonzero(greatest >= -self._log_level - math.log(2)):
+            enough = log_total(wealth[place], chunk.kept[place]) >= -self._log_level
+            if enough.any():
+                ruled_out[place] = enough.argmax()
+        alarm = int(ruled_out.max())
+        left = ruled_out == n
+        if alarm < n:
+            left[ruled_out.argmax()] = True
+        last = min(alarm, n - 1)
+        self._wealth = wealth[..., last]
+        self._log_e = float(log_total(self._wealth[left].T, chunk.kept[left, last]).min())
+        return left, alarm
+
+    def _follow(self, chunk: Games) -> None:
+        """Follow the best start of each bet."""
+        first = chunk.shares.argmax(axis=-1)
+        best = np.take_along_axis(chunk.shares, first[..., None], axis=-1)[..., 0]
+        better = best > self._best
+        self._starts[better] = chunk.states[first[better]]
+        self._best = chunk.wealth[..., -1] + np.maximum(self._best, best)
+
+    def _find_peak(self, chunk: Games, alarm: int) -> None:
+        """Find the start with the most evidence at any score from the alarm's place on.
+
+        Only the last baseline is left.
+        """
+        shares, before = chunk.shares[0], self._best[0]
+        best = np.maximum(np.maximum.accumulate(shares, axis=-1), before[:, None])
+        best = (chunk.wealth[0] + best)[:, alarm:]
+        tilt, place = np.unravel_index(best.argmax(), best.shape)
+        if best[tilt, place] <= self._peak:
             return
-        self._peak = float(best[row, tilt])
-        begun = shares[: row + 1, tilt]
-        if begun.max() > self._best[tilt]:
-            self._since = self._start_at(int(begun.argmax()), sums, u, times)
-        else:
-            self._since = self._starts[tilt]
-
-    def _start_at(self, row: int, sums: Floats, u: Floats, times: Floats) -> StartState:
-        return StartState(
-            self._now.n + row,
-            float(times[row]),
-            self._now.total + float(u[:row].sum()),
-            self._now.sums + sums[row],
-        )
+        self._peak = float(best[tilt, place])
+        begun = shares[tilt, : alarm + place + 1]
+        within = begun.max() > before[tilt]
+        self._since = (chunk.states[begun.argmax()] if within else self._starts[0, tilt]).copy()
 
     @property
     def n(self) -> int:
         """The number of scores so far."""
-        return self._now.n
+        return int(self._now[N])
 
     @property
     def log_e(self) -> float:
-        """The logarithm of the total of all bets; from an alarm on, as it was then."""
-        return float(log_total(self._wealth, log_kept(np.array(self._bets))))
+        """The logarithm of the total of all bets; from an alarm on, as it was then.
+
+        If the baseline may be wrong, of the bets against the most plausible one.
+        """
+        return self._log_e
 
     def change(self) -> Change | None:
         """Describe the change; None as long as none is proven.
@@ -284,35 +333,38 @@ class ChangeDetector:
         """
         if self._found_at is None:
             return None
-        since, now = self._since, self._now
-        share = float(log_start_shares(since.n, 1)[0])
+        share = float(log_start_shares(self._since[N], 1)[0])
         return Change(
-            since=since.time,
+            since=float(self._since[TIME]),
             found_at=self._found_at,
-            before=self._segment(since.n, since.total, since.sums, self._log_level),
+            before=self._segment(self._since, self._log_level),
             # For all starts together: each has its share of the level.
-            after=self._segment(
-                now.n - since.n,
-                now.total - since.total,
-                now.sums - since.sums,
-                self._log_level + share,
-            ),
+            after=self._segment(self._now - self._since, self._log_level + share),
         )
 
-    def _segment(self, n: int, total: float, sums: Floats, log_level: float) -> SegmentMean:
+    def _segment(self, state: Floats, log_level: float) -> SegmentMean:
+        n = int(state[N])
         if not n:
             return SegmentMean(math.nan, self._low, self._high, 0)
-        mean = min(max(total / n, 0.0), 1.0)
+        mean = min(max(float(state[TOTAL]) / n, 0.0), 1.0)
         low, high = mean_intervals(
-            sums[None], np.array([n]), np.array([mean]), self._tilts, log_level
+            state[None, SUMS:], np.array([n]), np.array([mean]), self._tilts, log_level
         )
-        width = self._high - self._low
-        return SegmentMean(
-            self._low + width * mean,
-            self._low + width * float(low[0]),
-            self._low + width * float(high[0]),
-            n,
+        ends = (
+            self._low + (self._high - self._low) * u for u in (mean, float(low[0]), float(high[0]))
         )
+        return SegmentMean(*ends, n)
+
+
+def candidates(baseline: float, error: float, slack: float, low: float, high: float) -> Floats:
+    """List baselines from ``baseline - error`` to ``baseline + error`` that lie near each other.
+
+    They are no further apart than half of the slack, unless it is very small, and in the range.
+    """
+    step = max(slack / 2, NEAREST * (high - low))
+    count = 1 + math.ceil(2 * error / step - 1e-9)
+    both: Floats = np.linspace(max(baseline - error, low), min(baseline + error, high), count)
+    return both if count > 1 else np.array([baseline])
 
 
 def log_kept(n: Floats | Ints) -> Floats:
@@ -321,7 +373,7 @@ def log_kept(n: Floats | Ints) -> Floats:
     return kept
 
 
-def log_start_shares(before: int, n: int) -> Floats:
+def log_start_shares(before: float, n: int) -> Floats:
     """Compute the logarithms of the shares of starts at the next n scores.
 
     After ``n`` scores the share ``1 / (1 + log(1 + n / EARLY))`` is kept; by as much as it falls, a
@@ -341,8 +393,6 @@ def log_start_shares(before: int, n: int) -> Floats:
 
 
 def log_total(wealth: Floats, kept: Floats) -> Floats:
-    """Add the mean wealth of all tilts, (..., tilts), to the money that is kept, (...)."""
-    total: Floats = np.logaddexp(
-        np.logaddexp.reduce(wealth, axis=-1) - math.log(wealth.shape[-1]), kept
-    )
+    """Add the mean wealth of all tilts, (tilts, ...), to the money that is kept, (...)."""
+    total: Floats = np.logaddexp(np.logaddexp.reduce(wealth, axis=0) - math.log(len(wealth)), kept)
     return total

@@ -28,7 +28,7 @@ class MeanSequence:
 
     An ordinary 95% interval is right 95 times of 100 if it is looked at once. This one is right
     *at all looks together* in at least 95 series of 100: looking every day, and acting on the
-    first day that shows something, costs nothing of that. It is wider for it, by about half.
+    first day that shows something, costs nothing of that. It is less than twice as wide for it.
 
     The mean may drift: the interval is of the average, over all numbers so far, of what each was
     expected to be given those before it. It says nothing of the numbers to come.
