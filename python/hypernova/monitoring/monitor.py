@@ -21,7 +21,14 @@ from hypernova.monitoring.sections.calibration import estimate_errors, iso, succ
 from hypernova.monitoring.sections.drift import cluster_mix, novelty
 from hypernova.monitoring.sections.routing_gain import routing_gain
 from hypernova.monitoring.sections.shadow import shadow_comparisons
-from hypernova.monitoring.verdict import NOT_ENOUGH, divided, findings, judge, outcomes_missing
+from hypernova.monitoring.verdict import (
+    NOT_ENOUGH,
+    advice,
+    divided,
+    findings,
+    judge,
+    outcomes_missing,
+)
 from hypernova.numeric import is_number
 
 if TYPE_CHECKING:
@@ -134,6 +141,7 @@ def _report(
         hypernova=__version__,
         action=action,
         verdict=verdict,
+        advice=advice(action, found, artifact.default_model),
         more_outcomes=more if action == NOT_ENOUGH else None,
         findings=found,
         artifact=MonitoredArtifact(

@@ -31,6 +31,7 @@ class MonitorReport(MonitorFields):
         action: ``"keep"``, ``"recalibrate"``, ``"fit_again"``, ``"stop_routing"`` or
             ``"not_enough_outcomes"``.
         verdict: The action and its reason in one sentence.
+        advice: What to do about it, in a sentence.
         more_outcomes: Number of outcomes that are missing for a verdict; None if there are enough.
         findings: All that is proven to be wrong, the gravest first.
         artifact: The artifact.

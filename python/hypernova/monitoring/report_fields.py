@@ -369,6 +369,7 @@ class MonitorFields:
     hypernova: str
     action: str
     verdict: str
+    advice: str
     more_outcomes: int | None
     findings: tuple[Finding, ...]
     artifact: MonitoredArtifact

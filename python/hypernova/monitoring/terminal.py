@@ -39,7 +39,7 @@ _ALL_REASONS = {**REASONS, **PAIR_REASONS}
 
 def lines(report: MonitorFields) -> list[str]:
     """Write a report, in lines of at most 88 characters but for the verdict."""
-    written = [report.verdict, ""]
+    written = [report.verdict, *_wrapped(report.advice), ""]
     # The verdict says what leads to it; other findings stand below.
     for finding in report.findings:
         if finding.text not in report.verdict:

@@ -228,6 +228,33 @@ def judge(
     return RECALIBRATE, f"Recalibrate: {texts}"
 
 
+def advice(action: str, found: Sequence[Finding], default_model: str) -> str:
+    """Say what to do about a verdict, in a sentence.
+
+    Args:
+        action: Of `judge`.
+        found: Findings.
+        default_model: Name of the default model.
+    """
+    if action == STOP:
+        return (
+            f"Send every prompt to {default_model}, and evaluate on newer outcomes before you "
+            "route again."
+        )
+    if action == FIT_AGAIN:
+        return (
+            "Score the models on prompts like today's, fit a new artifact on them, and let it run "
+            "as a shadow before it answers."
+        )
+    if action == RECALIBRATE:
+        fade = any(each.kind == "change" for each in found)
+        half_life = " with --half-life 30, so that outcomes from before the change fade" * fade
+        return f"Run hypernova recalibrate on this log{half_life}, and compare by hypernova diff."
+    if action == NOT_ENOUGH:
+        return "Go on logging outcomes, and look again."
+    return "Nothing is to be done; look again when you like."
+
+
 def _mended(grave: Sequence[Finding]) -> bool:
     return any(each.remedy == RECALIBRATE for each in grave)
 

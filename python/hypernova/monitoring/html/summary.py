@@ -45,6 +45,7 @@ def summary(report: MonitorFields) -> Markup:
             rest,
             class_="verdict",
         ),
+        el("p", report.advice),
         el("ul", *(el("li", fact) for fact in _facts(report)), class_="facts"),
         _tiles(report),
         el(

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 # Estimates that are off by up to 2 points change few decisions, and a table of 500 tasks leaves as
 # much: the standard error of a mean of 500 scores.
 TOLERANCE = 0.02
-# Changes up to one point are none to the detector, which finds one of 5 points much sooner so.
-SLACK = 0.01
+# Residuals that stay within this of 0 show no change. A drop of 5 points is then found after some
+# 3,700 outcomes of the model (the median), after 4,500 with a slack of 2 points, and after 8,500
+# or never if the residual before the drop is not assumed to be 0.
+SLACK = 0.015
 # Of a model whose residual was never right there is no change; calibration names it.
 MIN_BEFORE = 50
 MIN_CHANGE = 0.02
