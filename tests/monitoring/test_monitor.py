@@ -228,7 +228,7 @@ class TestForms:
 
 
 class TestOracle:
-    def test_rows_of_estimates(self, kept, tmp_path) -> None:
+    def test_rows_of_estimates(self, tmp_path) -> None:
         """Counts and means by model and cluster, from the pairs that `read_log` gives."""
         serve(service(), tmp_path, 400)
         pairs = list(hypernova.read_log(tmp_path))
