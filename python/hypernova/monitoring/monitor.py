@@ -19,6 +19,7 @@ from hypernova.monitoring.report_fields import VERSION, LogCounts, MonitoredArti
 from hypernova.monitoring.sections.amounts import amounts
 from hypernova.monitoring.sections.calibration import estimate_errors, iso, success_changes
 from hypernova.monitoring.sections.drift import cluster_mix, novelty
+from hypernova.monitoring.sections.history import history
 from hypernova.monitoring.sections.routing_gain import routing_gain
 from hypernova.monitoring.sections.shadow import shadow_comparisons
 from hypernova.monitoring.verdict import (
@@ -156,6 +157,7 @@ def _report(
         levels=levels,
         gain=gain,
         estimates=estimates,
+        history=history(seen.outcomes),
         changes=changes,
         novelty=prompts,
         mix=mix,

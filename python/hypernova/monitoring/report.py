@@ -39,6 +39,7 @@ class MonitorReport(MonitorFields):
         levels: How the error level is divided among the tests.
         gain: Gain over the default model.
         estimates: Predicted against observed success, by model and by cluster.
+        history: Success over time, of ancestors as well; empty where there are too few outcomes.
         changes: Models whose success changed, and since when.
         novelty: Share of prompts unlike those of training.
         mix: Shares of the clusters against training.

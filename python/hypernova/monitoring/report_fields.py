@@ -185,6 +185,27 @@ class EstimateErrors:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HistoryPart:
+    """Outcomes that came one after the other.
+
+    Attributes:
+        since: Time of the first one, ISO 8601 in UTC.
+        until: Time of the last one.
+        n: Number of outcomes.
+        predicted: Mean success estimate.
+        observed: Mean score.
+        cost_usd: Mean cost where it is known; None if it never is.
+    """
+
+    since: str
+    until: str
+    n: int
+    predicted: float
+    observed: float
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SuccessChange:
     """A model whose success changed, measured against its estimates.
 
@@ -377,6 +398,7 @@ class MonitorFields:
     levels: ErrorLevels
     gain: RoutingGain
     estimates: EstimateErrors
+    history: tuple[HistoryPart, ...]
     changes: tuple[SuccessChange, ...]
     novelty: Novelty
     mix: ClusterMix

@@ -273,11 +273,9 @@ def _gain(gain: RoutingGain) -> str:
     if not gain.known:
         return f"the gain over {gain.default_model} is unknown, since nothing was explored"
     assert gain.ci is not None
-    told = "" if gain.ci.low > 0 else ", which may be none"
-    return (
-        f"the gain over {gain.default_model} is {points(gain.gain)} points "
-        f"({interval(gain.ci)}){told}"
-    )
+    if gain.ci.low > 0.0:
+        return f"the gain over {gain.default_model} is {points(gain.gain)} points ({interval(gain.ci)})"
+    return f"a gain over {gain.default_model} is not proven ({interval(gain.ci)} points)"
 
 
 def outcomes_missing(estimates: EstimateErrors, level: float) -> int:

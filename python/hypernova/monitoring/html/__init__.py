@@ -5,7 +5,7 @@ frame of the page is ``hypernova.offline_page``.
 
 - ``figures``: the figures of a report as text, and intervals as drawings
 - ``summary``: the verdict and what it rests on
-- ``success``, ``prompts``, ``amounts``, ``shadows``, ``log``: the sections
+- ``timeline``, ``success``, ``prompts``, ``amounts``, ``shadows``, ``log``: the sections
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hypernova.monitoring.html.prompts import prompts
 from hypernova.monitoring.html.shadows import shadows
 from hypernova.monitoring.html.success import changes, gain, success
 from hypernova.monitoring.html.summary import summary
+from hypernova.monitoring.html.timeline import timeline
 from hypernova.offline_page.document import document
 from hypernova.offline_page.markup import el
 
@@ -39,6 +40,7 @@ def render(report: MonitorFields) -> str:
         summary(report),
         el(
             "main",
+            timeline(report),
             gain(report),
             changes(report),
             success(report),

@@ -3,6 +3,7 @@
 Not here: the statistics (see the modules above), and the forms for people.
 
 - ``calibration``: predicted against observed success, by model and by cluster; changes
+- ``history``: success over time
 - ``routing_gain``: the gain over the default model, or how much exploration would tell it
 - ``drift``: novelty and mix of the prompts against training
 - ``amounts``: cost and latency against the profile
