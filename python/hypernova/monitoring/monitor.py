@@ -142,7 +142,7 @@ def _report(
         hypernova=__version__,
         action=action,
         verdict=verdict,
-        advice=advice(action, found, artifact.default_model),
+        advice=advice(action, found, gain),
         more_outcomes=more if action == NOT_ENOUGH else None,
         findings=found,
         artifact=MonitoredArtifact(

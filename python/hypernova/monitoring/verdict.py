@@ -228,17 +228,17 @@ def judge(
     return RECALIBRATE, f"Recalibrate: {texts}"
 
 
-def advice(action: str, found: Sequence[Finding], default_model: str) -> str:
+def advice(action: str, found: Sequence[Finding], gain: RoutingGain) -> str:
     """Say what to do about a verdict, in a sentence.
 
     Args:
         action: Of `judge`.
         found: Findings.
-        default_model: Name of the default model.
+        gain: Over the default model.
     """
     if action == STOP:
         return (
-            f"Send every prompt to {default_model}, and evaluate on newer outcomes before you "
+            f"Send every prompt to {gain.default_model}, and evaluate on newer outcomes before you "
             "route again."
         )
     if action == FIT_AGAIN:
@@ -252,7 +252,9 @@ def advice(action: str, found: Sequence[Finding], default_model: str) -> str:
         return f"Run hypernova recalibrate on this log{half_life}, and compare by hypernova diff."
     if action == NOT_ENOUGH:
         return "Go on logging outcomes, and look again."
-    return "Nothing is to be done; look again when you like."
+    if gain.needs:
+        return "Nothing is wrong. To learn what routing gains, explore more: see the gain."
+    return "Nothing is wrong; look again when you like."
 
 
 def _mended(grave: Sequence[Finding]) -> bool:
@@ -274,7 +276,10 @@ def _gain(gain: RoutingGain) -> str:
         return f"the gain over {gain.default_model} is unknown, since nothing was explored"
     assert gain.ci is not None
     if gain.ci.low > 0.0:
-        return f"the gain over {gain.default_model} is {points(gain.gain)} points ({interval(gain.ci)})"
+        return (
+            f"the gain over {gain.default_model} is {points(gain.gain)} points "
+            f"({interval(gain.ci)})"
+        )
     return f"a gain over {gain.default_model} is not proven ({interval(gain.ci)} points)"
 
 

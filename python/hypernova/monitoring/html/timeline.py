@@ -62,7 +62,7 @@ def _drawing(parts: tuple[HistoryPart, ...]) -> Markup:
     values = [value for part in parts for value in (part.predicted, part.observed)]
     y = Scale.over([*values, max(min(values) - 0.05, 0.0), min(max(values) + 0.05, 1.0)],
                    BOTTOM, TOP)  # fmt: skip
-    x = Scale(0.0, len(parts) - 1.0, LEFT + 10, RIGHT - 10)
+    x = Scale(0.0, len(parts) - 1.0, LEFT + 36, RIGHT - 36)
     marks: list[Markup] = []
     for tick in y.ticks(5):
         marks += [
@@ -73,7 +73,7 @@ def _drawing(parts: tuple[HistoryPart, ...]) -> Markup:
     for at in range(0, len(parts), step):
         marks.append(
             el("text", day(parts[at].since), x=x(at), y=BOTTOM + 22,
-               text_anchor="middle" if at else "start")
+               text_anchor="middle")
         )  # fmt: skip
     lines = [
         el("polyline", class_=kind, points=" ".join(
