@@ -7,7 +7,7 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
 `Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
-`OutcomeTable` reads, `fit` trains, `evaluate` judges, `recalibrate` learns from the log,
+`OutcomeTable` reads, `fit` trains, `evaluate` judges, `monitor` and `recalibrate` read the log,
 `add_model` and its like change which models there are, and `diff` tells what a new artifact
 would change: these are loaded, with their libraries, when first used.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hypernova.comparison import ArtifactDiff, diff
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
+    from hypernova.monitoring import MonitorReport, monitor
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.prices import read_prices
     from hypernova.route_options import BatchRouteOptions, RouteOptions
@@ -54,6 +55,7 @@ __all__ = [
     "Embedder",
     "HypernovaError",
     "ModelChange",
+    "MonitorReport",
     "OutcomeLog",
     "OutcomeTable",
     "Proposal",
@@ -68,6 +70,7 @@ __all__ = [
     "diff",
     "evaluate",
     "fit",
+    "monitor",
     "next_prompts",
     "read_log",
     "read_prices",
@@ -95,6 +98,7 @@ _LATER = {
     "CallableEmbedder": "embedder",
     "Embedder": "embedder",
     "ModelChange": "training",
+    "MonitorReport": "monitoring",
     "OutcomeLog": "outcome_log",
     "OutcomeTable": "table",
     "Proposal": "training.model_pool",
@@ -106,6 +110,7 @@ _LATER = {
     "diff": "comparison",
     "evaluate": "evaluation",
     "fit": "training",
+    "monitor": "monitoring",
     "next_prompts": "training.model_pool",
     "read_log": "outcome_log",
     "read_prices": "prices",

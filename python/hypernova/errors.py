@@ -74,6 +74,10 @@ class EvaluationError(HypernovaError, ValueError):
     """A table cannot be evaluated on with the options given, as when nothing is held out."""
 
 
+class MonitorError(HypernovaError, ValueError):
+    """Outcomes of a service cannot be monitored with the log or the options given."""
+
+
 class WorkerError(HypernovaError, RuntimeError):
     """A worker process was ended from outside, as when memory runs out."""
 

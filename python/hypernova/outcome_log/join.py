@@ -88,7 +88,8 @@ class LogReader:
         segments: Of `find_segments`.
         read_before: Number of bytes of each segment, by its head, that were read before. Pairs
             that lie in those bytes altogether are neither yielded nor counted again.
-        on_decision: Called with each decision that counts, whether or not it has an outcome.
+        on_decision: Called with each decision that was not read before, also one that has no
+            outcome yet; not with a further one of the same id.
 
     Attributes:
         tally: Counts so far; complete once the iterator is at its end.
@@ -98,7 +99,7 @@ class LogReader:
         self,
         segments: Iterable[Segment],
         read_before: Mapping[str, int] | None = None,
-        on_decision: Callable[[LoggedDecision], object] | None = None,
+        on_decision: Callable[[LoggedDecision], None] | None = None,
     ) -> None:
         self.segments = list(segments)
         self.tally = LogTally()
@@ -154,7 +155,7 @@ class LogReader:
         if decision.id in self._open or decision.id in self._scored:
             self._skip("decided_twice", new)
             return None
-        if new and self._on_decision is not None:
+        if self._on_decision is not None and new:
             self._on_decision(decision)
         early = self._early.pop(decision.id, None)
         if early is None:
