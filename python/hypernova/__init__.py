@@ -7,7 +7,7 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
     >>> router.route("Fix the race in the scheduler").model  # doctest: +SKIP
 
 `Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
-`OutcomeTable` reads, `fit` trains, `evaluate` judges, `recalibrate` learns from the log, and
+`OutcomeTable` reads, `fit` trains, `evaluate` judges, `monitor` and `recalibrate` read the log, and
 `add_model` and its like change which models there are: these are loaded, with their
 libraries, when first used.
 """
@@ -25,6 +25,7 @@ from hypernova.router.router import Router
 if TYPE_CHECKING:
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
+    from hypernova.monitoring import MonitorReport, monitor
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.prices import read_prices
     from hypernova.route_options import BatchRouteOptions, RouteOptions
@@ -52,6 +53,7 @@ __all__ = [
     "Embedder",
     "HypernovaError",
     "ModelChange",
+    "MonitorReport",
     "OutcomeLog",
     "OutcomeTable",
     "Proposal",
@@ -65,6 +67,7 @@ __all__ = [
     "add_model",
     "evaluate",
     "fit",
+    "monitor",
     "next_prompts",
     "read_log",
     "read_prices",
@@ -91,6 +94,7 @@ _LATER = {
     "CallableEmbedder": "embedder",
     "Embedder": "embedder",
     "ModelChange": "training",
+    "MonitorReport": "monitoring",
     "OutcomeLog": "outcome_log",
     "OutcomeTable": "table",
     "Proposal": "training.model_pool",
@@ -101,6 +105,7 @@ _LATER = {
     "add_model": "training.model_pool",
     "evaluate": "evaluation",
     "fit": "training",
+    "monitor": "monitoring",
     "next_prompts": "training.model_pool",
     "read_log": "outcome_log",
     "read_prices": "prices",

@@ -17,10 +17,11 @@ import hypernova
 from hypernova.evaluation import Report, baselines
 from hypernova.evaluation import verdict as rule
 from hypernova.evaluation.estimated_table import EstimatedTable, averaged
-from hypernova.evaluation.figure_fields import Estimated, Gain, GainOverShuffled, Interval
+from hypernova.evaluation.figure_fields import Estimated, Gain, GainOverShuffled
 from hypernova.evaluation.figures import PairedFigures
 from hypernova.evaluation.missing_cells import MissingCells
 from hypernova.evaluation.report_fields import SingleModel
+from hypernova.report_values import Interval
 from support.factories import blobs, make_table, unit
 
 NAN = float("nan")

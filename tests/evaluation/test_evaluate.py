@@ -18,10 +18,11 @@ import hypernova
 from hypernova.errors import EmbedderMismatchError, EvaluationError, FitError, NotFoundError
 from hypernova.evaluation import Report, baselines, intervals, protocol
 from hypernova.evaluation import verdict as rule
-from hypernova.evaluation.figure_fields import CostChange, Figure, Gain, GainOverShuffled, Interval
+from hypernova.evaluation.figure_fields import CostChange, Figure, Gain, GainOverShuffled
 from hypernova.evaluation.figures import PairedFigures, complementarity
-from hypernova.evaluation.report_fields import SingleModel, rounded
+from hypernova.evaluation.report_fields import SingleModel
 from hypernova.parallel import map_calls
+from hypernova.report_values import Interval, rounded
 from hypernova.table import read_prompts
 from hypernova.training.cost_weight import cost_weights
 from hypernova.training.trainer import learn

@@ -17,9 +17,9 @@ import pytest
 
 from hypernova.evaluation.html import render
 from hypernova.evaluation.html.frontier import FONT, WIDTH, Mark, labels, text_width
-from hypernova.evaluation.html.number_format import usd
-from hypernova.evaluation.html.scale import Scale
 from hypernova.evaluation.report import Report
+from hypernova.offline_page.numbers import usd
+from hypernova.offline_page.scale import Scale
 
 HOSTILE = "</script></style></title><img src=x onerror=alert(1)>\"'&\x1b[31m\u202e"
 

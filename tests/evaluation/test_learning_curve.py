@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 import hypernova
 from hypernova.evaluation import protocol
 from hypernova.evaluation.curve_parts import SHARES, curve_splits, smaller_parts
-from hypernova.evaluation.figure_fields import CostChange, Gain, Interval
+from hypernova.evaluation.figure_fields import CostChange, Gain
 from hypernova.evaluation.learning_curve import best_weight, forecast, sentence
 from hypernova.evaluation.learning_curve_fields import CurvePoint, LearningCurve
 from hypernova.evaluation.protocol import Split
 from hypernova.evaluation.terminal import lines
 from hypernova.evaluation.verdict import few_tasks_notes
+from hypernova.report_values import Interval
 from hypernova.training.trainer import learn
 
 

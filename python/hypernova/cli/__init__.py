@@ -1,12 +1,12 @@
 """The command line ``hypernova``.
 
-Exit codes: 0 done; 2 wrong usage; 130, 143 and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any
-other error, with one line on standard error. Not here: anything that the Python interface cannot
-do.
+Exit codes: 0 done; 2 wrong usage; 3 done, with a result that an option asked to fail on; 130, 143
+and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any other error, with one line on standard error.
+Not here: anything that the Python interface cannot do.
 
 - One module for each command: ``import_logs``, ``fit``, ``evaluate``, ``route``, ``serve``,
-  ``inspect``, ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``, ``export_embedder``;
-  and ``change_models`` for two
+  ``inspect``, ``monitor``, ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``,
+  ``export_embedder``; and ``change_models`` for two
 - ``arguments``: arguments that commands share
 - ``streams``: standard output and standard error
 - ``signals``: signals that end a command
@@ -39,6 +39,7 @@ _COMMANDS = {
     "route": {"route": "choose a model for a prompt"},
     "serve": {"serve": "decide over HTTP (needs the extra server)"},
     "inspect": {"inspect": "show the content of an artifact"},
+    "monitor": {"monitor": "tell from an outcome log whether a router is still right"},
     "recalibrate": {"recalibrate": "learn from an outcome log without fitting again"},
     "add_model": {"add-model": "add a model from some scored prompts"},
     "next_prompts": {"next-prompts": "propose prompts to score for a model"},

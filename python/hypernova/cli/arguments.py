@@ -196,6 +196,22 @@ def percentage_points(text: str) -> float:
     return number
 
 
+def days_number(text: str) -> float:
+    """Read a number of days, above 0."""
+    number = _number(text)
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected days, above 0, got {text!r}")
+    return number
+
+
+def error_level(text: str) -> float:
+    """Read an error level, above 0 and below 1."""
+    number = _number(text)
+    if not 0.0 < number < 1.0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, got {text!r}")
+    return number
+
+
 def model_price(text: str) -> tuple[str, float | tuple[float, float]]:
     """Read ``MODEL=USD`` or ``MODEL=USD,USD``; the name may hold further equals signs."""
     model, _, price = text.rpartition("=")

@@ -7,14 +7,10 @@ all (see ``report_fields``).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-
-class Interval(NamedTuple):
-    """The ends of a 95% interval."""
-
-    low: float
-    high: float
+if TYPE_CHECKING:
+    from hypernova.report_values import Interval
 
 
 @dataclass(frozen=True, kw_only=True)

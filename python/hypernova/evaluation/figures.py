@@ -20,8 +20,8 @@ from hypernova.training.estimates.sums import mean_known
 if TYPE_CHECKING:
     from hypernova.evaluation.baselines import StrategyOutcomes
     from hypernova.evaluation.estimated_table import EstimatedTable
-    from hypernova.evaluation.figure_fields import Interval
     from hypernova.numeric import Floats, Ints
+    from hypernova.report_values import Interval
 
 SOLVED = 0.5
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.figure_fields import Estimated, Gain, Interval
+    from hypernova.evaluation.figure_fields import Estimated, Gain
+    from hypernova.report_values import Interval
 
 
 @dataclass(frozen=True, kw_only=True)

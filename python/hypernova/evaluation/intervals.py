@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from hypernova.evaluation.figure_fields import Interval
+from hypernova.report_values import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.evaluation.curve_parts import PartDecisions
-from hypernova.evaluation.figure_fields import Interval
 from hypernova.evaluation.figures import PairedFigures
 from hypernova.evaluation.learning_curve_fields import (
     CurvePoint,
@@ -31,6 +30,7 @@ from hypernova.evaluation.learning_curve_fields import (
     LearningCurve,
 )
 from hypernova.evaluation.protocol import seed_of, test_to_train
+from hypernova.report_values import Interval
 from hypernova.training.estimates.sums import mean_known
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hypernova.evaluation.figure_fields import Gain, Interval
+    from hypernova.evaluation.figure_fields import Gain
+    from hypernova.report_values import Interval
 
 SHARE_NAMES = {0.25: "a quarter", 0.5: "half", 1.0: "all"}
 

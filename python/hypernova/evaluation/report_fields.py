@@ -5,10 +5,8 @@ Not here: how a figure is computed (see ``results``), or how a report is shown (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, overload
-
-import numpy as np
 
 from hypernova.evaluation.figure_fields import (
     CostChange,
@@ -18,7 +16,6 @@ from hypernova.evaluation.figure_fields import (
     GainOverShuffled,
     GroupGiven,
     HindsightFigure,
-    Interval,
     LabelledFigure,
 )
 from hypernova.evaluation.frontier_fields import (
@@ -33,6 +30,7 @@ from hypernova.evaluation.frontier_fields import (
 )
 from hypernova.evaluation.learning_curve_fields import CurvePoint, Doubling, LearningCurve
 from hypernova.evaluation.unseen_fields import UnseenKinds, WorstKind
+from hypernova.report_values import Interval, rounded
 from hypernova.table import Repeats
 
 if TYPE_CHECKING:
@@ -302,21 +300,6 @@ class ReportFields:
         """Give all figures, JSON-able: floats with 6 digits, None for what is unknown."""
         values: dict[str, Any] = rounded(self)
         return values
-
-
-def rounded(value: Any) -> Any:
-    """Make a value JSON-able: dataclasses as dicts, floats with 6 digits, NaN as None."""
-    if is_dataclass(value):
-        return {field.name: rounded(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {key: rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(each) for each in value]
-    if isinstance(value, np.generic | np.ndarray):
-        return rounded(value.tolist())
-    if isinstance(value, float):
-        return round(value, 6) + 0.0 if np.isfinite(value) else None
-    return value
 
 
 def _frozen(value: Any) -> Any:

@@ -21,12 +21,7 @@ from hypernova.evaluation.baselines import (
     well_tried,
 )
 from hypernova.evaluation.estimated_table import EstimatedTable, averaged
-from hypernova.evaluation.figure_fields import (
-    GainOverShuffled,
-    HindsightFigure,
-    Interval,
-    LabelledFigure,
-)
+from hypernova.evaluation.figure_fields import GainOverShuffled, HindsightFigure, LabelledFigure
 from hypernova.evaluation.figures import PairedFigures, complementarity
 from hypernova.evaluation.frontier_fields import FrontierPoint
 from hypernova.evaluation.frontiers import (
@@ -59,6 +54,7 @@ from hypernova.evaluation.unseen_kinds import BEST_SINGLE as UNSEEN_SINGLE
 from hypernova.evaluation.unseen_kinds import ROUTER as UNSEEN_ROUTER
 from hypernova.evaluation.unseen_kinds import unseen_kinds
 from hypernova.evaluation.verdict import WeightedResult, notes, verdict
+from hypernova.report_values import Interval
 from hypernova.training.clustering.describe import describe
 from hypernova.training.estimates.sums import mean_known
 

@@ -13,9 +13,10 @@ from hypernova.evaluation.verdict import points
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.figure_fields import Figure, Interval
+    from hypernova.evaluation.figure_fields import Figure
     from hypernova.evaluation.frontier_fields import FrontierPoint
     from hypernova.evaluation.report_fields import Dataset, ReportFields
+    from hypernova.report_values import Interval
 
 _ROWS = (
     ("held_out", "router, held-out"),

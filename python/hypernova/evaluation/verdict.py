@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-    from hypernova.evaluation.figure_fields import Figure, Gain, GainOverShuffled, Interval
+    from hypernova.evaluation.figure_fields import Figure, Gain, GainOverShuffled
     from hypernova.evaluation.report_fields import ReportFields, SingleModel
     from hypernova.numeric import Floats
+    from hypernova.report_values import Interval
 
 # Accuracy that may be lost where routing is for cost. No finer loss can be excluded
 # with a few hundred tasks.

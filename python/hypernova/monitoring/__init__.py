@@ -12,4 +12,15 @@ repeated each day for a year, a test at 5% is wrong far more often than one time
 - ``estimate_checks``: whether success is as predicted, by group, `EstimateCheck`
 - ``changes``: whether a model's success changed, and since when, `ChangeDetector`
 - ``gains``: the gain of routing over the default model, `GainSequence`
+- ``observations``: a log in columns
+- ``sections``: the figures of a report
+- ``verdict``, ``wording``: findings, and one sentence on what to do; figures as words
+- ``monitor``: from an artifact and a log to a report
+- ``report_fields``, ``report``: the typed fields, their JSON, and `MonitorReport`
+- ``terminal``, ``html``: the report as text and as one page
 """
+
+from hypernova.monitoring.monitor import monitor
+from hypernova.monitoring.report import MonitorReport
+
+__all__ = ["MonitorReport", "monitor"]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, note
-from hypernova.evaluation.html.number_format import NumberFormat, known, share_estimated, usd
-from hypernova.evaluation.html.scale import Scale, percent_of
+from hypernova.evaluation.html.number_format import NumberFormat, share_estimated
+from hypernova.offline_page.markup import Markup, el, note
+from hypernova.offline_page.numbers import known, usd
+from hypernova.offline_page.scale import Scale, percent_of
 
 if TYPE_CHECKING:
     from hypernova.evaluation.figure_fields import Figure

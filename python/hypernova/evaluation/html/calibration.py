@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, table
-from hypernova.evaluation.html.number_format import count
-from hypernova.evaluation.html.scale import Scale
+from hypernova.offline_page.markup import Markup, el, table
+from hypernova.offline_page.numbers import count
+from hypernova.offline_page.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

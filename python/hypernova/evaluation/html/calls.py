@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, join, table
-from hypernova.evaluation.html.number_format import known, note_estimated
-from hypernova.evaluation.html.scale import Scale
+from hypernova.evaluation.html.number_format import note_estimated
+from hypernova.offline_page.markup import Markup, el, join, table
+from hypernova.offline_page.numbers import known
+from hypernova.offline_page.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, join, note, scrolled
-from hypernova.evaluation.html.number_format import NumberFormat, count, plural, usd
+from hypernova.offline_page.markup import Markup, el, join, note, scrolled
+from hypernova.offline_page.numbers import count, plural, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypernova.evaluation.html.number_format import NumberFormat
     from hypernova.evaluation.report_fields import ClusterCell, ClusterFigures, ReportFields
 
 # Nobody reads more rows or columns than this; the JSON has all of them.

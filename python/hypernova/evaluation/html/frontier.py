@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.evaluation.baselines import upper_hull
-from hypernova.evaluation.html.markup import Markup, el, note, table
-from hypernova.evaluation.html.number_format import (
-    NumberFormat,
-    known,
-    note_estimated,
-    plural,
-    usd,
-)
-from hypernova.evaluation.html.scale import Scale
+from hypernova.evaluation.html.number_format import NumberFormat, note_estimated
+from hypernova.offline_page.markup import Markup, el, note, table
+from hypernova.offline_page.numbers import known, plural, usd
+from hypernova.offline_page.scale import Scale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hypernova.evaluation.figure_fields import Figure, Interval
+    from hypernova.evaluation.figure_fields import Figure
     from hypernova.evaluation.frontier_fields import FrontierPoint
     from hypernova.evaluation.report_fields import ReportFields, SingleModel
+    from hypernova.report_values import Interval
 
 # A linear axis shows no more than a decade well.
 DECADE = 10.0

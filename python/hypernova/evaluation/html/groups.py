@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, table
-from hypernova.evaluation.html.number_format import NumberFormat, count, known
 from hypernova.evaluation.report_fields import UnseenGroupFigures
+from hypernova.offline_page.markup import Markup, el, table
+from hypernova.offline_page.numbers import count, known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hypernova.evaluation.html.number_format import NumberFormat
     from hypernova.evaluation.report_fields import GroupFigures, ReportFields
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, note, table
-from hypernova.evaluation.html.number_format import count, known, relative
-from hypernova.evaluation.html.scale import Scale
+from hypernova.offline_page.markup import Markup, el, note, table
+from hypernova.offline_page.numbers import count, known, relative
+from hypernova.offline_page.scale import Scale
 
 if TYPE_CHECKING:
     from hypernova.evaluation.html.number_format import NumberFormat

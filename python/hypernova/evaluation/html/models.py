@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, bar, el, join, note, table
-from hypernova.evaluation.html.number_format import (
-    NumberFormat,
-    count,
-    known,
-    plural,
-    share_estimated,
-    usd,
-)
+from hypernova.evaluation.html.number_format import NumberFormat, share_estimated
+from hypernova.offline_page.markup import Markup, bar, el, join, note, table
+from hypernova.offline_page.numbers import count, known, plural, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Write figures for people: per cent, points, dollars, intervals, and unknown values.
+"""Write the figures of a report for people: per cent, points and intervals.
 
 Not here: computing figures; the page shows those of the report.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, join
+from hypernova.offline_page.markup import Markup, el
+from hypernova.offline_page.numbers import signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hypernova.evaluation.figure_fields import Estimated, Interval
+    from hypernova.evaluation.figure_fields import Estimated
     from hypernova.evaluation.report_fields import ReportFields
+    from hypernova.report_values import Interval
 
 # With fewer tasks a second decimal would be noise.
 TASKS_FOR_TWO_DECIMALS = 2000
-MINUS = "\N{MINUS SIGN}"
-UNKNOWN = el("span", "unknown", class_="unknown")
 
 
 @dataclass(frozen=True)
@@ -54,31 +54,6 @@ class NumberFormat:
         return ci95 and " to ".join(self.points(end) for end in ci95)
 
 
-def signed(value: float, decimals: int) -> str:
-    """Write a number with its sign; one that rounds to zero has none."""
-    text = f"{abs(value):.{decimals}f}"
-    if float(text) == 0:
-        return text
-    return (MINUS if value < 0 else "+") + text
-
-
-def usd(cost: float | None) -> str:
-    """Write dollars with three significant digits, at least cents."""
-    if cost is None:
-        return "unknown"
-    if cost >= 1 or cost == 0:
-        return f"${cost:,.2f}"
-    digits = 3
-    while digits < 9 and round(cost, digits) * 10**digits < 100:
-        digits += 1
-    return f"${cost:.{digits}f}"
-
-
-def relative(change: float | None) -> str:
-    """Write a relative change in per cent, with its sign."""
-    return "unknown" if change is None else signed(100 * change, 1) + "%"
-
-
 def share_estimated(part: Estimated) -> str:
     """Write the share of decisions whose outcome is estimated."""
     share = "less than 1%" if part.share < 0.01 else f"{100 * part.share:.0f}%"
@@ -92,18 +67,3 @@ def note_estimated(parts: Sequence[Estimated | None]) -> Markup | None:
         return None
     text = f"Outcomes that are missing are estimated: up to {100 * max(shares):.0f}% at a point."
     return el("p", text, class_="note")
-
-
-def count(n: float) -> str:
-    """Write a number of things, with thousands apart; a weighted one may be fractional."""
-    return f"{n:,.0f}" if float(n).is_integer() else f"{n:,.1f}"
-
-
-def plural(n: int, one: str, many: str | None = None) -> str:
-    """Write a number with its noun."""
-    return f"{count(n)} {one if n == 1 else many or one + 's'}"
-
-
-def known(value: str) -> Markup:
-    """Set a written figure apart if it is unknown."""
-    return UNKNOWN if value == "unknown" else join([value])

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, table
-from hypernova.evaluation.html.number_format import count
+from hypernova.offline_page.markup import Markup, el, table
+from hypernova.offline_page.numbers import count
 
 if TYPE_CHECKING:
     from hypernova.evaluation.report_fields import ReportFields

@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypernova.evaluation.html.markup import Markup, el, join
-from hypernova.evaluation.html.number_format import (
-    NumberFormat,
-    count,
-    known,
-    plural,
-    relative,
-    share_estimated,
-)
-from hypernova.evaluation.html.scale import Scale, percent_of
+from hypernova.evaluation.html.number_format import NumberFormat, share_estimated
+from hypernova.offline_page.markup import Markup, el, join
+from hypernova.offline_page.numbers import count, known, plural, relative
+from hypernova.offline_page.scale import Scale, percent_of
 
 if TYPE_CHECKING:
     from hypernova.evaluation.figure_fields import Figure, Gain
