@@ -423,6 +423,7 @@ def test_the_log_holds_both(tmp_path) -> None:
 
 
 class TestServed:
+    @pytest.mark.slow
     def test_a_server_answers_with_the_first_and_logs_both(self, tmp_path: Path) -> None:
         first, second = pair()
         first.save(tmp_path / "r.hnv")
@@ -467,6 +468,7 @@ class TestServed:
         assert list(reader) == []
         assert (reader.tally.failed, reader.tally.open) == (1, len(decisions) - 1)
 
+    @pytest.mark.slow
     def test_a_shadow_that_cannot_decide_ends_the_command_in_one_line(self, tmp_path) -> None:
         of_minilm().save(tmp_path / "m.hnv")
         assert "diff" in fails_in_one_line("serve", "--shadow", tmp_path / "m.hnv")
