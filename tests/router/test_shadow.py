@@ -447,7 +447,7 @@ class TestServed:
             assert failed.json() == {"id": after["id"], "recorded": True}
             for odd in ({"score": 1.0, "failed": True}, {}, {"failed": False}):
                 refused = client.post("/v1/outcomes", json={"id": after["id"], **odd})
-                assert_error(refused, 400, "bad_outcome")
+                assert_error(refused, 400, "bad_request")
             counts = metrics(client)
         lines = [
             json.loads(line)

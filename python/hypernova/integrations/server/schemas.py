@@ -142,6 +142,12 @@ class OutcomeRequest(RequestBody):
     input_tokens: Amount | None = Field(None, description="tokens of the prompt")
     output_tokens: Amount | None = Field(None, description="tokens of the answer")
 
+    @model_validator(mode="after")
+    def _has_a_score_or_failed(self) -> Self:
+        if (self.score is None) != self.failed:
+            raise PydanticCustomError("score", "send either a score or failed")
+        return self
+
 
 class RankedModel(BaseModel):
     """A model of a ranking."""
