@@ -133,6 +133,17 @@ class BatchRequest(OptionsRequest):
 class OutcomeRequest(RequestBody):
     """The outcome of a decision."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"score": {"type": "number"}, "failed": {"const": False}},
+                 "required": ["score"]},
+                {"properties": {"score": {"type": "null"}, "failed": {"const": True}},
+                 "required": ["failed"]},
+            ]
+        }
+    )  # fmt: skip
+
     id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
     score: float | None = Field(None, ge=0, le=1, description="left out if the request failed")
     failed: bool = Field(False, description="whether the request failed, so that none is scored")
