@@ -279,8 +279,7 @@ class _Comparison:
         else:
             self.notes.append(
                 "it cannot be told what the new artifact would decide for this traffic: it has "
-                "another embedder, and was not the shadow; serve it as shadow for a while, or give "
-                "prompts"
+                "another embedder, and the log holds no prompt; give prompts that both can read"
             )
 
     def _by_shadow(self, traffic: LoggedTraffic) -> None:
