@@ -100,6 +100,13 @@ class TestOutput:
         # Both decide with the caller's weight, and not with their defaults.
         assert json.loads(capsys.readouterr().out)["n_changed"] == 0
 
+    def test_prices_may_be_of_models_of_one_artifact(self, files, tmp_path, capsys) -> None:
+        prices = tmp_path / "prices.json"
+        prices.write_text(json.dumps({"x0": 0.01, "x1": [1.0, 2.0], "unused": 3.0}))
+        arguments = [files / "old.hnv", files / "none.hnv", "--json", "--prices", prices]
+        assert code_of(*arguments) == 0
+        assert "does not know their tokens: x1\n" in capsys.readouterr().err
+
     def test_both_sources_are_refused(self, files, capsys) -> None:
         arguments = [files / "old.hnv", files / "new.hnv"]
         assert code_of(*arguments, "--log", files, "--prompts", files / "prompts.txt") == 1

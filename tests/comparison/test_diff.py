@@ -234,6 +234,27 @@ class TestOutcomes:
         assert len(found.groups) == 10
         assert [view.source for view in found.views] == ["old", "new", "measured"]
 
+    def test_prompts_with_other_columns_are_no_outcome_table(self, old, new, tmp_path) -> None:
+        rows = {
+            "one_model": {"task_id": "1", "outcomes": {"m": 1}},
+            "no_id": {"model": "m", "score": 1},
+            "remark": {"outcomes": "fine"},
+        }
+        found = {}
+        for name, columns in rows.items():
+            path = tmp_path / f"{name}.jsonl"
+            path.write_text(json.dumps({"prompt": "fix the bug", **columns}) + "\n")
+            found[name] = hypernova.diff(old, new, prompts=path)
+        assert {name: len(one.views) for name, one in found.items()} == {
+            "one_model": 3, "no_id": 2, "remark": 2,
+        }  # fmt: skip
+        assert {one.n_decisions for one in found.values()} == {1}
+
+    def test_a_group_that_an_artifact_does_not_hold_is_noted(self, old, new) -> None:
+        found = hypernova.diff(old, new, prompts=["fix the bug"], group=next(iter(old.groups)))
+        assert any("the new artifact holds none of the groups" in note for note in found.notes)
+        assert not any("the old artifact holds none" in note for note in found.notes)
+
 
 class TestTraining:
     def test_centroids_weigh_as_much_as_their_training_tasks(self, old, new) -> None:

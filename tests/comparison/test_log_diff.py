@@ -105,8 +105,11 @@ class TestShadow:
                 log.record_decision(
                     both[0].decide(vector).with_failed_shadow(both[1].sha256, "no_candidate")
                 )
+            # Decided from vectors of another embedder: it says nothing of the shadow.
+            mismatch = both[0].decide(vectors[0])
+            log.record_decision(mismatch.with_failed_shadow(both[1].sha256, "embedder_mismatch"))
         found = hypernova.diff(*both, log=tmp_path)
-        assert found.share_changed == 1.0
+        assert (found.share_changed, found.n_decisions) == (1.0, 3)
         assert {move.new for move in found.moves} == {None}
         assert any("the shadow failed" in note and "no_candidate 3" in note for note in found.notes)
 
@@ -141,6 +144,19 @@ class TestShadow:
         found = hypernova.diff(*both, log=tmp_path)
         assert [view.source for view in found.views] == ["old", "new"]
         assert any("outcomes do not tell" in note for note in found.notes)
+
+    def test_a_router_with_a_shadow_writes_what_is_compared(self, old, tmp_path) -> None:
+        new = old.replace(cost_weight=0.5)
+        texts = [f"fix the bug number {n}" for n in range(9)]
+        router = hypernova.Router(old, shadow=new)
+        with hypernova.OutcomeLog(tmp_path) as log:
+            for text in texts:
+                log.record_decision(router.route(text))
+        by_log, by_prompts = (
+            hypernova.diff(old, new, **given) for given in ({"log": tmp_path}, {"prompts": texts})
+        )
+        assert by_log.n_changed == by_prompts.n_changed > 0
+        assert by_log.models == by_prompts.models
 
 
 class TestGain:
@@ -227,7 +243,7 @@ class TestTraffic:
             log.record_decision(old.decide(old.centroids[0]))
         found = hypernova.diff(old, elsewhere, log=tmp_path)
         assert (found.basis, found.share_changed) == (None, None)
-        assert "serve it as shadow" in found.notes[0]
+        assert "give prompts that both can read" in found.notes[0]
 
 
 class TestBadLogs:

@@ -27,7 +27,7 @@ from hypernova.errors import (
     UnknownModelError,
     WriteError,
 )
-from hypernova.router import RoutedTable
+from hypernova.router import RoutedTable, chunk_vectors
 from hypernova.router import table as module
 from hypernova.router.explanation import REASONS
 from hypernova.router.table import route_chunk, route_nth_chunk
@@ -70,7 +70,7 @@ def small_chunks(monkeypatch) -> None:
 def sizes(patch, *, chunk: int = 8192, piece: int = 2048, embed: int = 2048, group: int = 8):
     patch.setattr(prompts_module, "CHUNK_PROMPTS", chunk)
     patch.setattr(prompts_module, "_PIECE_ROWS", piece)
-    patch.setattr(module, "_EMBED_TEXTS", embed)
+    patch.setattr(chunk_vectors, "_EMBED_TEXTS", embed)
     patch.setattr(module, "_GROUP_CHUNKS", group)
 
 

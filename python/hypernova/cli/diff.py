@@ -9,18 +9,19 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypernova
+from hypernova.artifact.usable_prices import usable_prices
 from hypernova.cli.arguments import (
     add_device_to,
     add_route_options_to,
-    prices_of,
     route_options,
 )
 from hypernova.cli.streams import print_error, print_json
+from hypernova.paths import path_label
 
 if TYPE_CHECKING:
     import argparse
 
-    from hypernova import ArtifactDiff
+    from hypernova import Artifact, ArtifactDiff
     from hypernova.cli.arguments import Commands
     from hypernova.prices import Price
 
@@ -74,12 +75,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     if limit is not None and not 0.0 <= limit <= 1.0:
         arguments.usage_error(f"argument --fail-over: {limit:g} is no share from 0 to 1")
     old, new = (hypernova.Artifact.open(path) for path in (arguments.old, arguments.new))
-    prices: dict[str, Price] = {}
-    if arguments.price_file is not None:
-        # A price for tokens is used where both artifacts know the tokens of its model.
-        mine, theirs = (prices_of(artifact, arguments.price_file) for artifact in (old, new))
-        known = {*old.models} & {*new.models}
-        prices = {m: p for m, p in {**mine, **theirs}.items() if m not in known or m in mine}
+    prices = {} if arguments.price_file is None else _prices_of(old, new, arguments.price_file)
     found = hypernova.diff(
         old,
         new,
@@ -96,6 +92,24 @@ def _diff(arguments: argparse.Namespace) -> int:
     else:
         print(found)
     return 0 if limit is None else _gate(found, limit)
+
+
+def _prices_of(old: Artifact, new: Artifact, path: str) -> dict[str, Price]:
+    """Read the prices that both artifacts can use, as far as they hold the model.
+
+    A price for tokens whose number one of the two does not know would be an error there, and used
+    by the other alone it would compare different prices.
+    """
+    read = hypernova.read_prices(path, models=list(dict.fromkeys((*old.models, *new.models))))
+    usable = [usable_prices(artifact, read) for artifact in (old, new)]
+    unknown = {model for found in usable for model in found.without_tokens}
+    if unknown:
+        print(
+            f"{path_label(path)}: these models keep the costs of the table, since an artifact does "
+            f"not know their tokens: {', '.join(sorted(unknown))}",
+            file=sys.stderr,
+        )
+    return {model: price for model, price in read.items() if model not in unknown}
 
 
 def _gate(found: ArtifactDiff, limit: float) -> int:

@@ -114,6 +114,8 @@ def diff(
     _check_given(artifacts, given)
     choosers = (Chooser(artifacts[0], settled), Chooser(artifacts[1], settled))
     comparison = _Comparison(artifacts, choosers, given)
+    if settled.get("group") is not None:
+        comparison.note_groups([str(settled["group"])])
     if prompts is not None:
         routers = (_router(artifacts[0], given, device), _router(artifacts[1], given, device))
         comparison.at_prompts(prompts, routers, name_groups=name_groups, progress=progress)
@@ -218,6 +220,8 @@ class _Comparison:
         finally:
             batches.close()
         self.n_skipped = both.n_skipped
+        if name_groups:
+            self.note_groups(self.groups)
         if not self.tally.clusters:
             raise TableError(f"no prompt can be read: {both.why_skipped}")
         if both.n_skipped:
@@ -279,8 +283,7 @@ class _Comparison:
         else:
             self.notes.append(
                 "it cannot be told what the new artifact would decide for this traffic: it has "
-                "another embedder, and was not the shadow; serve it as shadow for a while, or give "
-                "prompts"
+                "another embedder, and the log holds no prompt; give prompts that both can read"
             )
 
     def _by_shadow(self, traffic: LoggedTraffic) -> None:
@@ -349,6 +352,16 @@ class _Comparison:
         for place in places:
             if place.group is not None:
                 self.groups.setdefault(place.group, len(self.groups))
+
+    def note_groups(self, groups: Iterable[str]) -> None:
+        """Note which artifact holds none of the groups that the caller names."""
+        named = set(groups)
+        for which, artifact in zip(("old", "new"), self.artifacts, strict=True):
+            if named and not named & {*artifact.groups}:
+                self.notes.append(
+                    f"the {which} artifact holds none of the groups that are named, so the prompts "
+                    "alone decide"
+                )
 
     def _note_undecided(self) -> None:
         cells = self.tally.clusters.items()

@@ -14,6 +14,7 @@ from hypernova.comparison.figures import Z95
 from hypernova.comparison.result import MeanChange, View
 from hypernova.outcome_log.join import LogReader
 from hypernova.outcome_log.segments import find_segments
+from hypernova.router.shadow import MISMATCH
 
 if TYPE_CHECKING:
     import os
@@ -56,7 +57,7 @@ class LoggedTraffic:
         shadowed: Number of decisions with the new artifact as shadow, by both decisions.
         n_explored: Number of decisions with that shadow that were drawn at random, and say nothing
             of the old artifact's choice; they are not among ``shadowed``.
-        n_without: Number of decisions without that shadow.
+        n_without: Number of decisions without that shadow, or with vectors that it does not take.
         n_malformed: Number of decisions with a cluster or a model that the artifact does not have.
         others: Number of decisions of each other artifact, by its sha256.
         shadow_errors: Number of failures of the shadow, by the code of the error.
@@ -92,7 +93,9 @@ class LoggedTraffic:
 
     def _shadow_of(self, decision: LoggedDecision) -> LoggedShadow | None:
         shadow = decision.shadow
-        return shadow if shadow is not None and shadow.artifact == self._new.sha256 else None
+        if shadow is None or shadow.artifact != self._new.sha256 or shadow.error == MISMATCH:
+            return None
+        return shadow
 
     def _take(self, decision: LoggedDecision) -> None:
         if decision.artifact != self._old.sha256:
@@ -130,7 +133,7 @@ class LoggedTraffic:
 
 
 class ShadowGain:
-    """What logged outcomes say of a shadow's choices, from decisions that were drawn at random.
+    """The mean gain of a shadow's choices, by logged outcomes of requests that explored.
 
     The mean score under the shadow's choices is estimated doubly robust (Dudík, Langford and Li
     2011, Doubly robust policy evaluation and learning): the shadow's own estimate of its choice,

@@ -78,7 +78,7 @@ class PromptBatches:
         if isinstance(prompts, str | os.PathLike):
             self.source = os.fspath(prompts)
             if has_outcomes(prompts, vectors=dim is not None):
-                self._table = self._opened = OutcomeTable.scan(prompts)
+                self._table = self._opened = OutcomeTable.scan(prompts, min_models=1)
             else:
                 self._table = PromptTable.scan(prompts, vectors=dim is not None)
         elif isinstance(prompts, OutcomeTable | ScannedTable):

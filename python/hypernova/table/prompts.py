@@ -301,7 +301,8 @@ def has_outcomes(path: str | os.PathLike[str], *, vectors: bool = False) -> bool
     if format_of(files[0]) == ".txt":
         return False
     names, _ = _columns_of(files[0], "embedding" if vectors else "prompt")
-    return "outcomes" in names or {"model", "score"} <= {*names}
+    found = {*names}
+    return "task_id" in found and ("outcomes" in found or {"model", "score"} <= found)
 
 
 def format_of(file: Path) -> str:
