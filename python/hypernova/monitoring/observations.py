@@ -344,7 +344,7 @@ def _in_order(columns: dict[str, array[Any]]) -> Columns:
 
 @dataclass(frozen=True)
 class Training:
-    """What the artifact learned from, as far as it keeps it.
+    """The tasks that an artifact was fitted to, as far as it keeps them.
 
     Attributes:
         sizes: Number of training tasks of each cluster, float64 (k,).

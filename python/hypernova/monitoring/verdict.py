@@ -186,7 +186,7 @@ def _off_amounts(rows: Sequence[AmountRow], kind: str, remedy: str | None) -> li
     ]
 
 
-def judge(
+def verdict_of(
     found: Sequence[Finding],
     gain: RoutingGain,
     estimates: EstimateErrors,
@@ -232,7 +232,7 @@ def advice(action: str, found: Sequence[Finding], gain: RoutingGain) -> str:
     """Say what to do about a verdict, in a sentence.
 
     Args:
-        action: Of `judge`.
+        action: Of `verdict_of`.
         found: Findings.
         gain: Over the default model.
     """
