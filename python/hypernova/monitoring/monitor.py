@@ -28,6 +28,7 @@ from hypernova.monitoring.verdict import (
     divided,
     findings,
     outcomes_missing,
+    verdict_of,
 )
 from hypernova.numeric import is_number
 
