@@ -244,14 +244,14 @@ class ChangeDetector:
         n = len(u)
         logs = np.log1p(np.outer(self._tilts, u))
         sums = np.concatenate([np.zeros((len(logs), 1)), np.cumsum(logs, axis=1)], axis=1)
-        wealth = sums - self._costs[..., None] * np.arange(n + 1)
+        wealth: Floats = sums - self._costs[..., None] * np.arange(n + 1)
         grown = np.zeros((len(wealth), n + 1))
         if not self._idle:
             whole = self._whole[..., None] + wealth
             highest = np.maximum(whole.max(axis=1), 0.0)
             bets = np.exp(whole - highest[:, None]).mean(axis=1)
             grown = highest + np.log((np.exp(-highest) + bets) / 2)
-        kept = log_kept(self._now[N] + 1 + np.arange(n)) + grown[:, 1:]
+        kept = log_kept(self._now[N] + 1.0 + np.arange(n)) + grown[:, 1:]
         shares = log_start_shares(self._now[N], n) + grown[:, None, :-1] - wealth[..., :-1]
         states = np.empty((n + 1, len(self._now)))
         states[:, N] = self._now[N] + np.arange(n + 1)
@@ -350,10 +350,13 @@ class ChangeDetector:
         low, high = mean_intervals(
             state[None, SUMS:], np.array([n]), np.array([mean]), self._tilts, log_level
         )
-        ends = (
-            self._low + (self._high - self._low) * u for u in (mean, float(low[0]), float(high[0]))
+        width = self._high - self._low
+        return SegmentMean(
+            self._low + width * mean,
+            self._low + width * float(low[0]),
+            self._low + width * float(high[0]),
+            n,
         )
-        return SegmentMean(*ends, n)
 
 
 def candidates(baseline: float, error: float, slack: float, low: float, high: float) -> Floats:

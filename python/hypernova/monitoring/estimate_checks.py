@@ -21,6 +21,7 @@ from hypernova.monitoring.tilts import (
     mean_intervals,
     tilt_grid,
 )
+from hypernova.numeric import is_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -59,7 +60,7 @@ class EstimateCheck:
     """
 
     def __init__(self, n_groups: int, *, tolerance: float = 0.0) -> None:
-        if not isinstance(n_groups, int | np.integer) or n_groups < 1:
+        if not is_number(n_groups) or n_groups < 1 or n_groups != int(n_groups):
             raise MonitorError(f"n_groups is {n_groups!r}; expected an integer from 1 on")
         margin = check_number(tolerance, "tolerance", 0.0, math.nextafter(1.0, 0.0))
         self._tilts = tilt_grid()
@@ -97,13 +98,10 @@ class EstimateCheck:
             self._sums[there] += np.add.reduceat(logs, first, axis=0)
 
     def _check_groups(self, groups: ArrayLike) -> Ints:
-        try:
-            numbers = np.asarray(groups)
-            whole = numbers.astype(np.int64)
-        except (TypeError, ValueError):
-            raise MonitorError("groups is no sequence of integers") from None
-        if numbers.ndim != 1 or numbers.dtype == bool or (whole != numbers).any():
+        numbers = np.asarray(groups)
+        if numbers.ndim != 1 or (len(numbers) and numbers.dtype.kind not in "iu"):
             raise MonitorError("groups is no sequence of integers")
+        whole = numbers.astype(np.int64)
         if len(whole) and not 0 <= whole.min() <= whole.max() < len(self._n):
             raise MonitorError(
                 f"groups holds {whole.min()} to {whole.max()}; expected 0 to {len(self._n) - 1}"
@@ -186,7 +184,8 @@ def e_bh(log_e: ArrayLike, level: float) -> NDArray[np.bool_]:
     rate = check_level(level)
     evidence = check_numbers(log_e, "log_e", -math.inf, math.inf)
     order = np.argsort(-evidence, kind="stable")
-    needed = math.log(len(evidence) / rate) - np.log(np.arange(1, len(evidence) + 1))
+    # The k-th greatest needs groups / (level * k).
+    needed = np.log(len(evidence) / np.arange(1, len(evidence) + 1)) - math.log(rate)
     enough = np.flatnonzero(evidence[order] >= needed)
     named = np.zeros(len(evidence), dtype=bool)
     if len(enough):
