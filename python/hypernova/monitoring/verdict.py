@@ -92,8 +92,8 @@ def findings(
             Finding(
                 kind="gain",
                 remedy=STOP,
-                text=f"routing loses {points(gain.gain)} points against always using "
-                f"{gain.default_model} ({interval(gain.ci)})",
+                text=f"routing loses {100 * abs(gain.gain or 0.0):.1f} points against always using "
+                f"{gain.default_model} ({-100 * gain.ci.high:.1f} to {-100 * gain.ci.low:.1f})",
             )
         )
     if mix.off and mix.distance is not None:
