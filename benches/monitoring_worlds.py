@@ -28,17 +28,11 @@ import numpy as np
 from benches.record import processor, source_state, write_page
 
 import hypernova
-from hypernova.monitoring.changes import ChangeDetector
 from hypernova.monitoring.estimate_checks import EstimateCheck, e_bh
 from hypernova.monitoring.gains import GainSequence
 from hypernova.monitoring.monitor import _report as report_of
 from hypernova.monitoring.observations import Columns, Observations, Training
-from hypernova.monitoring.sections.calibration import (
-    MIN_BEFORE,
-    MIN_CHANGE,
-    SLACK,
-    TOLERANCE,
-)
+from hypernova.monitoring.sections.calibration import TOLERANCE, success_changes
 from hypernova.monitoring.verdict import divided
 from hypernova.outcome_log import LogTally
 
@@ -160,8 +154,8 @@ class Looks:
         default_share: Share of the decisions that took it.
         true_gain: Over it, mean of the year.
         named: Days on which a model or a cluster was named as off, though right on average.
+        default_named: Day on which the default model first was named, rightly or not.
         changes: Day of the alarm of each model with one, as the command reports it.
-        raw_changes: The same with alarms for models that were off from the start.
         outcomes: Of the default model, from its drop to the alarm.
         decisions: Of all models, likewise.
         start_error: Days from the drop to the start that the alarm states.
@@ -178,8 +172,8 @@ class Looks:
     default_share: float = 0.0
     true_gain: float = 0.0
     named: int = 0
+    default_named: int | None = None
     changes: dict[int, int] = field(default_factory=dict)
-    raw_changes: dict[int, int] = field(default_factory=dict)
     outcomes: int | None = None
     decisions: int | None = None
     start_error: float | None = None
@@ -200,28 +194,21 @@ def watch(year: Year, looks: Looks) -> None:
 
 
 def watch_changes(year: Year, level: float, looks: Looks) -> None:
-    """Find changes; an alarm's score tells its day, so that one pass is as good as daily looks."""
-    rows = year.columns
-    for model in range(MODELS):
-        here = rows.where(rows["model"] == model)
-        detector = ChangeDetector(
-            baseline=0.0, slack=SLACK, level=level / MODELS, low=-1.0, high=1.0
-        )
-        detector.add(here["score"] - here["success"], here["time"])
-        change = detector.change()
-        if change is None:
-            continue
-        day = int(change.found_at // DAY_S)
-        looks.raw_changes[model] = day
-        before, after = change.before, change.after
-        if before.n < MIN_BEFORE or abs(after.mean - before.mean) < MIN_CHANGE:
-            continue
-        looks.changes[model] = day
+    """Find changes as the command does; an alarm tells its day, so that one look is as good."""
+    artifact, rows = fitted()[0], year.columns
+    for change in success_changes(artifact, rows, level):
+        found_at, model = seconds(change.found), artifact.models.index(change.model)
+        day = looks.changes[model] = int(found_at // DAY_S)
         if model == 0 and year.drop and day >= DROP_DAY:
             start = DROP_DAY * DAY_S
-            looks.start_error = change.since / DAY_S - DROP_DAY
-            looks.outcomes = count_between(here["time"], start, change.found_at)
-            looks.decisions = count_between(rows["time"], start, change.found_at)
+            looks.start_error = seconds(change.since) / DAY_S - DROP_DAY
+            times = rows["time"]
+            looks.outcomes = count_between(times[rows["model"] == 0], start, found_at)
+            looks.decisions = count_between(times, start, found_at)
+
+
+def seconds(time: str) -> float:
+    return datetime.datetime.fromisoformat(time).timestamp()
 
 
 def count_between(times: np.ndarray, start: float, end: float) -> int:
@@ -236,7 +223,7 @@ def watch_estimates(year: Year, level: float, looks: Looks) -> None:
     # Of each group: the sum of the true mean residuals so far.
     truth = [np.zeros(MODELS), np.zeros(KINDS + 1)]
     start = 0
-    for end in year.ends:
+    for day, end in enumerate(year.ends):
         here = slice(start, end)
         for check, groups, total in zip(checks, columns, truth, strict=True):
             check.add(groups[here], rows["success"][here], rows["score"][here])
@@ -246,6 +233,8 @@ def watch_estimates(year: Year, level: float, looks: Looks) -> None:
         n = np.maximum(np.concatenate([check.n for check in checks]), 1)
         right = np.abs(np.concatenate(truth)) / n <= TOLERANCE
         looks.named += bool((off & right).any())
+        if off[0] and looks.default_named is None:
+            looks.default_named = day
 
 
 def watch_gain(year: Year, level: float, looks: Looks) -> None:
@@ -353,17 +342,18 @@ def tables(done: list[Looks]) -> list[str]:
         "",
         f"## The default model loses {100 * DROP:.0f} points on day {DROP_DAY}",
         "",
-        "| decisions a day | errors | worlds | found in the year | days to the alarm, median and "
-        "90% | decisions | outcomes of the default model | start off by, days | gain outside |",
-        "| ---: | --- |" + " ---: |" * 7,
+        "| decisions a day | errors | worlds | found in the year | or named as off "
+        "| days to the alarm, median and 90% | decisions | outcomes of the default model | start off by, days | gain outside |",
+        "| ---: | --- |" + " ---: |" * 8,
     ]
     dropped = [each for each in done if each.drop]
     for rate, kind in sorted({(each.rate, each.kind) for each in dropped}):
         here = [each for each in dropped if (each.rate, each.kind) == (rate, kind)]
         found = [each for each in here if each.decisions is not None]
         days = [each.changes[0] - DROP_DAY + 1 for each in found]
+        known = [each for each in here if each in found or each.default_named is not None]
         lines.append(
-            f"| {rate} | {kind} | {len(here)} | {len(found)} "
+            f"| {rate} | {kind} | {len(here)} | {len(found)} | {len(known)} "
             f"| {middle(days)} / {middle(days, 0.9)} "
             f"| {middle([each.decisions for each in found])} "
             f"| {middle([each.outcomes for each in found])} "
