@@ -73,10 +73,8 @@ def _drawing(parts: tuple[HistoryPart, ...]) -> Markup:
     within = parts[0].since[:10] == parts[-1].since[:10]
     step = -(-len(parts) // 6)
     for at in range(0, len(parts), step):
-        marks.append(
-            el("text", parts[at].since[11:16] if within else day(parts[at].since), x=x(at), y=BOTTOM + 22,
-               text_anchor="middle")
-        )  # fmt: skip
+        text = parts[at].since[11:16] if within else day(parts[at].since)
+        marks.append(el("text", text, x=x(at), y=BOTTOM + 22, text_anchor="middle"))
     lines = [
         el("polyline", class_=kind, points=" ".join(
             f"{x(at):.1f},{y(getattr(part, field)):.1f}" for at, part in enumerate(parts)))
