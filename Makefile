@@ -189,6 +189,10 @@ bench-holes: $(STAMP) ## kinds that models were never tried on: what is claimed,
 bench-lying-tables: $(STAMP) ## what notes on a table find, and how often they are wrong [LYING="TABLE... --draws N"]
 	$(BIN)/python -m benches.lying_tables -o benches/record $(LYING)
 
+.PHONY: bench-monitoring
+bench-monitoring: $(STAMP) ## false alarms and delays of monitoring in simulated worlds [MONITORING="--worlds N"]
+	$(BIN)/python -m benches.monitoring_worlds -o benches/record $(MONITORING)
+
 .PHONY: bench-few-tasks
 bench-few-tasks: $(STAMP) ## whether a fit on few tasks loses [FEW="TABLE... --tasks 30 60"]
 	$(BIN)/python -m benches.few_tasks -o benches/record $(FEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ import pytest
 
 import hypernova
 from hypernova.errors import NotFoundError, OutcomeLogError
-from hypernova.outcome_log import LoggedDecision, LoggedOutcome
+from hypernova.monitoring.html import render
+from hypernova.outcome_log import LoggedDecision, LoggedOutcome, LoggedShadow
 from support.services import fitted_service, serve
 
 if TYPE_CHECKING:
@@ -221,3 +223,50 @@ def test_a_cut_log_is_read_to_its_last_whole_line(tmp_path) -> None:
         whole = content[:cut].count(b'"type":"outcome"')
         assert log.outcomes in (whole, whole - 1)
         assert json.loads(json.dumps(log.skipped)) in ({}, {"torn": 1})
+
+
+EXTREMES: dict[str, list[object]] = {
+    "time": [START, START - 9e8, 0.0, -6e10],
+    "artifact": [STRANGER],
+    "model": ["m1", "m2", "\x1b[31m\u202e"],
+    "cluster": [1, 2, 9, 2**32 - 1],
+    "propensity": [1.0, 5e-324, 1e-6, 0.0333, 1 - 1e-16],
+    "reason": ["explored", "fallback", "constrained", "of another version"],
+    "novelty": [0.0, 1.0],
+    "success": [0.0, 1.0],
+    "group": ["unknown"],
+    "default_model": [None, "m0", "gone"],
+    "default_success": [None, 0.0, 1.0],
+    "cost_usd": [0.0, 1e308, 5e-324],
+    "latency_s": [0.0, 1e308],
+    "candidates": [None, 1, 2, 2**32 - 1],
+    "shadow": [
+        LoggedShadow("e" * 64, "m1", 0, 0.5, 0.5, 1e308),
+        LoggedShadow("d" * 64, error="no_candidate"),
+        LoggedShadow("b" * 64, "new", 4, 0.1, 0.2),
+    ],
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_extreme_values_give_figures_or_none(seed, tmp_path) -> None:
+    """Whatever a log holds, all forms are written, and no figure is infinite."""
+    rng, lines = random.Random(seed), Lines()
+    changes = ({"novelty_limit": 1.0}, {"novelty_limit": 0.0}, {"metadata": {"cluster_sizes": [0]}})
+    artifact = service().replace(**changes[seed % 3])
+    for _ in range(150):
+        odd = {name: rng.choice(values) for name, values in EXTREMES.items() if rng.random() < 0.2}
+        decision = lines.decide(**{"artifact": artifact.sha256, **odd})
+        costs = {
+            "cost_usd": rng.choice([None, 0.0, 1e308]),
+            "latency_s": rng.choice([None, 5e-324]),
+        }
+        lines.outcome(decision, rng.choice([0.0, 5e-324, 1.0]), **costs)
+    rng.shuffle(lines.lines)
+    lines.monitor(tmp_path / "a.jsonl")
+    report = hypernova.monitor(artifact, tmp_path)
+    assert report.log.outcomes > 10
+    assert "\x1b" not in str(report)
+    assert "\x1b" not in render(report)
+    values = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert hypernova.MonitorReport.from_dict(values).to_dict() == report.to_dict()

@@ -27,8 +27,8 @@ from hypernova.monitoring.verdict import (
     advice,
     divided,
     findings,
-    judge,
     outcomes_missing,
+    verdict_of,
 )
 from hypernova.numeric import is_number
 
@@ -136,7 +136,7 @@ def _report(
     )  # fmt: skip
     more = outcomes_missing(estimates, levels.calibration)
     counts = _counts(seen, own_outcomes=len(own))
-    action, verdict = judge(found, gain, estimates, more, _only_strangers(counts))
+    action, verdict = verdict_of(found, gain, estimates, more, _only_strangers(counts))
     return MonitorReport(
         version=VERSION,
         hypernova=__version__,

@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 NAN = math.nan
+MIN_PROPENSITY = 1e-6
 # Reasons why a pair that was joined says nothing here, beside those of the reader.
 PAIR_REASONS = {
     "other_artifact": "outcome of a decision by an artifact that this one does not descend from",
     "unknown_model": "outcome of a decision for a model that the artifact does not hold",
     "unknown_cluster": "outcome of a decision with a cluster that the artifact does not have",
     "future": "dated more than a day ahead of this machine's clock",
+    "rarely_drawn": "drawn with a probability below one in a million, whose weight would drown all",
     "before_window": "outcome of a decision from before the window that was asked for",
 }
 
@@ -172,7 +174,7 @@ class _Names:
         """Return the index of a name; more than 32,767 are one, -1."""
         found = self.index.get(name)
         if found is None:
-            if len(self.names) > 32_767:
+            if len(self.names) >= 32_767:
                 return -1
             found = self.index[name] = len(self.names)
             self.names.append(name)
@@ -260,6 +262,8 @@ class _Observer:
         model = self._models.index.get(decision.model, -1)
         if not 0 <= model < self._known:
             return "unknown_model"
+        if decision.propensity < MIN_PROPENSITY:
+            return "rarely_drawn"
         assert outcome.score is not None  # the reader keeps failed requests to itself
         if outcome.model not in (None, decision.model):
             # It says nothing of the chosen model, and of the other only where that was drawn.
@@ -275,8 +279,9 @@ class _Observer:
             decision.success, outcome.score, _known(outcome.cost_usd), _known(outcome.latency_s),
             self._cost[row][model] if math.isnan(expected[0]) else expected[0],
             self._latency[row][model] if math.isnan(expected[1]) else expected[1],
-            default, default_success, decision.candidates or 0, decision.reason == "explored",
-            decision.reason == "fallback", shadow, shadow_model, shadow_success,
+            default, default_success, min(decision.candidates or 0, self._known),
+            decision.reason == "explored", decision.reason == "fallback", shadow,
+            shadow_model, shadow_success,
         )  # fmt: skip
         for append, value in zip(self._to_outcomes, values, strict=True):
             append(value)
@@ -344,7 +349,7 @@ def _in_order(columns: dict[str, array[Any]]) -> Columns:
 
 @dataclass(frozen=True)
 class Training:
-    """What the artifact learned from, as far as it keeps it.
+    """The tasks that an artifact was fitted to, as far as it keeps them.
 
     Attributes:
         sizes: Number of training tasks of each cluster, float64 (k,).

@@ -92,8 +92,8 @@ def findings(
             Finding(
                 kind="gain",
                 remedy=STOP,
-                text=f"routing loses {points(gain.gain)} points against always using "
-                f"{gain.default_model} ({interval(gain.ci)})",
+                text=f"routing loses {100 * abs(gain.gain or 0.0):.1f} points against always using "
+                f"{gain.default_model} ({-100 * gain.ci.high:.1f} to {-100 * gain.ci.low:.1f})",
             )
         )
     if mix.off and mix.distance is not None:
@@ -186,7 +186,7 @@ def _off_amounts(rows: Sequence[AmountRow], kind: str, remedy: str | None) -> li
     ]
 
 
-def judge(
+def verdict_of(
     found: Sequence[Finding],
     gain: RoutingGain,
     estimates: EstimateErrors,
@@ -232,7 +232,7 @@ def advice(action: str, found: Sequence[Finding], gain: RoutingGain) -> str:
     """Say what to do about a verdict, in a sentence.
 
     Args:
-        action: Of `judge`.
+        action: Of `verdict_of`.
         found: Findings.
         gain: Over the default model.
     """

@@ -51,7 +51,7 @@ def summary(report: MonitorFields) -> Markup:
         el(
             "ul",
             *(
-                el("li", finding.text, " (", REMEDIES.get(finding.remedy, ""), ")")
+                el("li", "Also proven: ", finding.text, " (", REMEDIES.get(finding.remedy, ""), ")")
                 for finding in findings
             ),
             class_="findings",
@@ -102,10 +102,11 @@ def _tiles(report: MonitorFields) -> Markup:
             f"{points(residual)} points from the predicted {percent(overall.predicted)}"
             if overall.n
             else "no outcomes",
-            strip(overall.ci, residual, scale_of([overall.ci], 0.0, most=0.2),
+            strip(overall.ci, residual, scale_of([overall.ci], 0.0, most=0.5),
                   label=f"{points_interval(overall.ci)} points, and a line at 0")
             if overall.n
             else None,
+            off=any(row.off for row in (*report.estimates.models, *report.estimates.clusters)),
         ),
         _tile(
             "Gain over the default, in points",

@@ -69,12 +69,12 @@ def _drawing(parts: tuple[HistoryPart, ...]) -> Markup:
             el("line", class_="grid", x1=LEFT, x2=RIGHT, y1=y(tick), y2=y(tick)),
             el("text", f"{100 * tick:.0f}%", x=LEFT - 6, y=y(tick) + 4, text_anchor="end"),
         ]
+    # A log of one day shows the time of day.
+    within = parts[0].since[:10] == parts[-1].since[:10]
     step = -(-len(parts) // 6)
     for at in range(0, len(parts), step):
-        marks.append(
-            el("text", day(parts[at].since), x=x(at), y=BOTTOM + 22,
-               text_anchor="middle")
-        )  # fmt: skip
+        text = parts[at].since[11:16] if within else day(parts[at].since)
+        marks.append(el("text", text, x=x(at), y=BOTTOM + 22, text_anchor="middle"))
     lines = [
         el("polyline", class_=kind, points=" ".join(
             f"{x(at):.1f},{y(getattr(part, field)):.1f}" for at, part in enumerate(parts)))

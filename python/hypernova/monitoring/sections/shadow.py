@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.monitoring.observations import count_by
 from hypernova.monitoring.report_fields import ShadowComparison
 from hypernova.monitoring.sections.routing_gain import compare
 from hypernova.report_values import Interval
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from hypernova._core import Artifact
     from hypernova.monitoring.observations import Observations
     from hypernova.numeric import Floats
+
+# A log has one at a time, and a damaged one may name any number.
+MAX_SHADOWS = 5
 
 
 def shadow_comparisons(
@@ -30,8 +34,12 @@ def shadow_comparisons(
         seen: Observations of the log.
         level: Of each interval.
     """
-    found = [_comparison(artifact, seen, at, level) for at in range(len(seen.shadows))]
-    return tuple(sorted((each for each in found if each.decisions), key=lambda s: -s.decisions))
+    of_shadow = seen.decisions.where(
+        (seen.decisions["shadow"] >= 0) & (seen.decisions["artifact"] == 0)
+    )
+    counts = count_by(of_shadow["shadow"], len(seen.shadows))
+    most = sorted(range(len(counts)), key=lambda at: (-counts[at], at))[:MAX_SHADOWS]
+    return tuple(_comparison(artifact, seen, at, level) for at in most if counts[at])
 
 
 def _comparison(
