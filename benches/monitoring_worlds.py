@@ -343,7 +343,8 @@ def tables(done: list[Looks]) -> list[str]:
         f"## The default model loses {100 * DROP:.0f} points on day {DROP_DAY}",
         "",
         "| decisions a day | errors | worlds | found in the year | or named as off "
-        "| days to the alarm, median and 90% | decisions | outcomes of the default model | start off by, days | gain outside |",
+        "| days to the alarm, median and 90% | decisions | outcomes of the default model "
+        "| start off by, days | gain outside |",
         "| ---: | --- |" + " ---: |" * 8,
     ]
     dropped = [each for each in done if each.drop]
