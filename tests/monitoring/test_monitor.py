@@ -143,6 +143,15 @@ class TestGain:
         assert sorted(numbers, reverse=True) == numbers
         assert "explore=0.05: about" in str(report)
 
+    def test_a_router_that_always_takes_the_default_model(self, tmp_path) -> None:
+        artifact = service().replace(guard_z=1e6)
+        serve(artifact, tmp_path, 300, explore=0.2)
+        report = hypernova.monitor(artifact, tmp_path)
+        assert report.gain.always_default
+        assert not report.gain.known
+        assert report.gain.needs == ()
+        assert "none: the router always takes it" in str(report)
+
     def test_decisions_without_the_default_model_are_left_out(self, tmp_path) -> None:
         report = monitored(tmp_path, 300, deny=["m1"])
         assert report.gain.without_default == 300

@@ -108,7 +108,8 @@ class RoutingGain:
 
     Attributes:
         default_model: Name of the default model.
-        known: Whether the log tells it: False where no decision was explored.
+        known: Whether the log tells it: False where no decision was explored, or where all but
+            explored ones took the default model.
         gain: Doubly robust estimate; None where it is not known.
         ci: Interval of the gain that holds at every look; None where it is not known.
         n: Number of decisions behind it.
@@ -142,6 +143,11 @@ class RoutingGain:
     with_ancestors: float | None
     ci_with_ancestors: Interval | None
     n_with_ancestors: int
+
+    @property
+    def always_default(self) -> bool:
+        """Whether every decision took the default model, but for those that were drawn."""
+        return self.expected is not None and self.routed == 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

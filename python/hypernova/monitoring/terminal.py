@@ -86,7 +86,8 @@ def _gain(gain: RoutingGain) -> list[str]:
             "decisions"
         ]
     else:
-        written = [f"{label:{_NAME}}  unknown"]
+        why = "none: the router always takes it" if gain.always_default else "unknown"
+        written = [f"{label:{_NAME}}  {why}"]
     details = [f"{percent(gain.routed)} of the decisions take another model"]
     if gain.expected is not None:
         details.append(f"the estimates expect {points(gain.expected)} points")

@@ -270,8 +270,10 @@ def _right(estimates: EstimateErrors) -> str:
 
 
 def _gain(gain: RoutingGain) -> str:
-    if gain.routed == 0.0 and not gain.known:
-        return f"every decision compared took {gain.default_model}, the default model"
+    if gain.always_default:
+        return f"it always takes {gain.default_model}, the default model, and gains nothing over it"
+    if not gain.n and not gain.without_overlap:
+        return f"no decision could be compared with {gain.default_model}, the default model"
     if not gain.known:
         return f"the gain over {gain.default_model} is unknown, since nothing was explored"
     assert gain.ci is not None

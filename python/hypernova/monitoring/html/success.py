@@ -49,7 +49,9 @@ def gain(report: MonitorFields) -> Markup:
             f"Measured, exploration included, it gains {points(found.gain)} points "
             f"({points_interval(found.ci)}), over {plural(found.n, 'decision')}. "
         )
-    elif found.routed or found.without_overlap:
+    elif found.always_default:
+        sentences.append("There is nothing to gain or to lose but by exploring. ")
+    elif found.without_overlap:
         sentences.append(
             "Whether it does cannot be known from this log: without exploration nobody sees what "
             "the default model would have answered where another was taken. "

@@ -113,6 +113,8 @@ def _tiles(report: MonitorFields) -> Markup:
             points(gain.gain),
             f"{interval}, over {gain.default_model}"
             if interval
+            else f"the router always takes {gain.default_model}"
+            if gain.always_default
             else f"over {gain.default_model}: nothing was explored",
             strip(gain.ci, gain.gain, scale_of([gain.ci], 0.0, most=0.3),
                   off=gain.ci.high < 0, label=f"{interval} points, and a line at 0")

@@ -6,7 +6,7 @@ excluded the default model, are counted and left out.
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 OFFERED = (0.02, 0.05, 0.1)
 # A gain that is worth telling from none where the estimates expect less.
 WORTHWHILE = 0.02
-# The greatest weight that a doubly robust difference is given; no interval is of use beyond.
-MAX_WEIGHT = 2.0**20
 
 
 def routing_gain(
@@ -49,6 +47,9 @@ def routing_gain(
     chosen = compared.where(compared["explored"] == 0)
     expected = _mean(chosen["success"] - chosen["default_success"])
     routed = _mean(chosen["model"] != chosen["default"]) or 0.0
+    if routed == 0.0 and len(chosen):
+        # All that the log could show is the price of exploring.
+        figure = replace(figure, known=False)
     explored = _explored(compared)
     # Of the default model, on the prompts that were routed past it.
     success = _mean(chosen["default_success"][chosen["model"] != chosen["default"]]) or 0.0
@@ -104,7 +105,8 @@ def compare(rows: Columns, same: Any, success: Any, level: float) -> GainFigure:
 def _max_weight(rows: Columns, same: Any, propensity: Floats) -> float:
     """Bound the weights by the design of the exploration: its share and the candidates.
 
-    The bound is a power of two, so that it hardly ever moves as a log grows.
+    The bound is as tight as the design allows: the width of an interval of few outcomes is in
+    proportion to it.
     """
     candidates = rows["candidates"].astype(np.float64)
     explored = rows["explored"] == 1
@@ -115,7 +117,8 @@ def _max_weight(rows: Columns, same: Any, propensity: Floats) -> float:
     chance = chance[(propensity < 1.0) & (chance > 0.0)]
     if not len(chance):
         return 1.0
-    return float(min(2.0 ** math.ceil(math.log2(1.0 / chance.min()) - 1e-6), MAX_WEIGHT))
+    # Propensities are kept in 32 bits.
+    return float((1.0 + 1e-6) / chance.min())
 
 
 def _explored(rows: Columns) -> float | None:
