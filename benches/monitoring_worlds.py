@@ -294,7 +294,7 @@ def watch_verdicts(year: Year, step: int, looks: Looks) -> None:
 
 def run(arguments: argparse.Namespace) -> list[Looks]:
     """Run all worlds; each combination of `ERRORS` and `EXPLORE` in turn."""
-    kinds = [(kind, explore) for kind in ERRORS for explore in EXPLORE]
+    kinds = [(kind, explore) for explore in EXPLORE for kind in ERRORS]
     done = []
     for rate in arguments.rates:
         for drop, worlds in ((False, arguments.worlds), (True, arguments.drops)):
@@ -367,9 +367,9 @@ def tables(done: list[Looks]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rates", type=int, nargs="+", default=[20, 200, 2000])
-    parser.add_argument("--worlds", type=int, default=60, help="without a change, of each rate")
-    parser.add_argument("--drops", type=int, default=32, help="with a drop, of each rate")
-    parser.add_argument("--verdicts", type=int, default=4, help="worlds with whole reports")
+    parser.add_argument("--worlds", type=int, default=40, help="without a change, of each rate")
+    parser.add_argument("--drops", type=int, default=20, help="with a drop, of each rate")
+    parser.add_argument("--verdicts", type=int, default=3, help="worlds with reports")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
     done = run(arguments)
