@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 import hypernova
+from hypernova.integrations.server.timed_log import QUICK_S, TimedLog
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import fails_in_one_line, run_python
 from support.server import Server, metrics, serving
@@ -123,10 +124,10 @@ class Several:
         with self.server.client() as client:
             return metrics(client)
 
-    def artifacts_of_all(self) -> set[str]:
+    def artifacts_of_all(self, connections: int = 4) -> set[str]:
         """Ask over connections of which each worker has some, and return what they serve."""
         found = set()
-        clients = [self.server.client() for _ in range(4)]
+        clients = [self.server.client() for _ in range(connections)]
         for client in clients:
             found.add(client.get("/v1/artifact").json()["sha256"])
         for client in clients:
@@ -227,6 +228,25 @@ class TestSeveral:
         held = {dict(labels)["sha256"] for (name, labels) in found if name.endswith("_info")}
         assert held == {shas[0]}
 
+    def test_one_that_cannot_take_it_is_replaced(
+        self, several: Several, artifacts: list[Path]
+    ) -> None:
+        """A worker stands still until the file that it was to take is gone."""
+        workers = several.workers()
+        slow = min(workers)
+        os.kill(slow, signal.SIGSTOP)
+        several.replace(artifacts[1].read_bytes())
+        several.server.process.send_signal(signal.SIGHUP)
+        sha256 = hypernova.Artifact.open(artifacts[1]).sha256
+        until(lambda: several.artifacts_of_all(1) == {sha256}, "the quick worker takes it")
+        several.router.unlink()
+        os.kill(slow, signal.SIGCONT)
+        several.server.wait_for(f"worker {slow} has not taken the new artifact")
+        until(lambda: not is_running(slow), "the worker ends")
+        assert several.artifacts_of_all() == {sha256}
+        assert several.samples()["hypernova_workers", ()] == 2
+        assert len(several.workers() - workers) == 1
+
     def test_a_signal_to_end_is_one_for_all(self, several: Several) -> None:
         workers = several.workers()
         assert several.server.stop() == 0
@@ -249,7 +269,6 @@ FAILING = """
 import sys
 from contextlib import asynccontextmanager
 import hypernova
-from hypernova.router import BUNDLED_ARTIFACT
 from hypernova.integrations.server import create_app, serve
 router = hypernova.Router.open(sys.argv[1])
 app = create_app(router)
@@ -270,6 +289,25 @@ def test_workers_that_cannot_start_are_given_up(artifacts: list[Path]) -> None:
     done = run_python("-c", FAILING, artifacts[0], code=1)
     *_, last = done.stderr.splitlines()
     assert last.startswith("no worker can start: 6 in a row ended at once, the last ended with")
+
+
+def test_a_log_that_waits_is_not_quick(tmp_path: Path) -> None:
+    """While a write waits, and for a second after it, threads write, not the event loop."""
+    decision = hypernova.Router.open().route(TEXTS[0])
+    with hypernova.OutcomeLog(tmp_path) as log:
+        timed = TimedLog(log)
+        timed.record_decision(decision)
+        until(timed.is_quick, "it is quick")
+        writing = threading.Thread(target=timed.record_outcome, args=(decision, 1.0))
+        with log._lock:  # as a write holds it for which the disk is slow
+            writing.start()
+            until(lambda: not timed.is_quick(), "the write waits")
+            begun = time.monotonic()
+            until(lambda: time.monotonic() > begun + QUICK_S, "it waits for long")
+        writing.join()
+        assert not timed.is_quick()
+        until(timed.is_quick, "it is quick again")
+    assert len(list(hypernova.read_log(tmp_path))) == 1
 
 
 def test_a_port_in_use_is_refused(several: Several) -> None:
