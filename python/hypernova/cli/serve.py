@@ -56,6 +56,9 @@ def add_to(commands: Commands) -> None:
         "--token-file", metavar="FILE", help="file with the token that callers must send"
     )
     parser.add_argument(
+        "--page", action="store_true", help="serve a page at / that shows and explains decisions"
+    )
+    parser.add_argument(
         "--threads", type=positive_int, metavar="N", help="threads that embed and decide"
     )
     limits = parser.add_argument_group("limits")
@@ -125,7 +128,9 @@ def _serve(arguments: argparse.Namespace) -> None:
         watch=arguments.watch,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
-    app = create_app(router, log=log, limits=limits, token=token, prices=arguments.prices)
+    app = create_app(
+        router, log=log, limits=limits, token=token, prices=arguments.prices, page=arguments.page
+    )
     try:
         serve(app, router, host=arguments.host, port=arguments.port)
     finally:

@@ -4,8 +4,8 @@
 ``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
 ``price_file`` holds prices for requests without any, ``connection`` limits connections,
 ``metrics`` are for Prometheus, ``http_errors`` gives each error
-its status, and ``run`` handles socket and signals. Not here: the decision, which is
-`hypernova.Router`'s, and calls of language models.
+its status, ``page`` is for people in a browser, and ``run`` handles socket and signals. Not here:
+the decision, which is `hypernova.Router`'s, and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError

@@ -22,10 +22,14 @@ from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
+    OPEN_PATHS,
     AdmissionMiddleware,
     RequestMiddleware,
     is_token,
 )
+from hypernova.integrations.server.page.answers import ExplanationResponse, RecentResponse
+from hypernova.integrations.server.page.assets import add_page
+from hypernova.integrations.server.page.recent import Recent
 from hypernova.integrations.server.price_file import PriceFile
 from hypernova.integrations.server.workers import Limits, Workers
 from hypernova.router.batch import StepwiseBatch
@@ -54,6 +58,7 @@ def create_app(
     limits: Limits | None = None,
     token: str | None = None,
     prices: str | os.PathLike[str] | None = None,
+    page: bool = False,
 ) -> FastAPI:
     """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
@@ -64,6 +69,8 @@ def create_app(
         token: Token that callers must send as ``Authorization: Bearer``; None admits everyone.
         prices: File of prices (`hypernova.read_prices`) for requests without ``prices``. It is read
             again when the artifact is opened again.
+        page: Serve a page for people at ``/``. Its files are given to anyone; what they show is
+            asked for with the token.
 
     Returns:
         An ASGI application.
@@ -87,7 +94,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with service.recent.taking():
+            yield
         service.close()
 
     app = FastAPI(
@@ -99,9 +107,11 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
+    app.state.page = page
     app.state.connections = Connections(limits, service.metrics.count_refusal)
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
+        ("/v1/explain", service.explain, schemas.RouteRequest, ExplanationResponse, (409,)),
         (
             "/v1/route/batch",
             service.route_batch,
@@ -126,6 +136,10 @@ def create_app(
         ),
     )  # fmt: skip
     app.add_api_route(
+        "/v1/recent", service.recent_figures, name="recent", response_model=None,
+        responses=_responses(RecentResponse, 400, 401, 408, 431, 503),
+    )  # fmt: skip
+    app.add_api_route(
         "/healthz",
         service.health,
         response_model=None,
@@ -144,7 +158,13 @@ def create_app(
     app.add_exception_handler(HttpError, _on_http_error)
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
-    app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
+    page_paths = add_page(app, guarded=token is not None) if page else frozenset()
+    app.add_middleware(
+        AdmissionMiddleware,
+        token=token,
+        max_body_bytes=limits.max_body_bytes,
+        open_paths=OPEN_PATHS | page_paths,
+    )
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     _describe(app, token is not None)
     return app
@@ -163,6 +183,7 @@ class _Service:
         self.workers = Workers(limits)
         self.metrics = Metrics()
         self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
+        self.recent = Recent(self.metrics.collect)
         self.inline_bytes = 0
         self._measure_embedder()
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
@@ -193,13 +214,20 @@ class _Service:
 
     def route(self, body: bytes) -> object:
         """Choose a model for a prompt."""
+        decision = self.router.route(**self._prompt(body))
+        self._write([decision])
+        return decision.to_dict()
+
+    def explain(self, body: bytes) -> object:
+        """Explain the choice for a prompt; nothing is logged or counted as a decision."""
+        return self.router.explain(**self._prompt(body)).to_dict()
+
+    def _prompt(self, body: bytes) -> dict[str, Any]:
         asked = parse(schemas.RouteRequest, body)
         if (asked.text is None) == (asked.messages is None):
             raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
-        decision = self.router.route(asked.text, messages=messages, **self._options(asked))
-        self._write([decision])
-        return decision.to_dict()
+        return {"text": asked.text, "messages": messages, **self._options(asked)}
 
     def route_batch(self, body: bytes) -> Iterator[object]:
         """Choose a model for each of many prompts."""
@@ -267,6 +295,11 @@ class _Service:
             "version": __version__,
         }
         return Response(encode(answer), media_type=JSON_TYPE)
+
+    async def recent_figures(self) -> Response:
+        """Return the last hour's figures."""
+        answer = encode(self.recent.figures())
+        return Response(answer, media_type=JSON_TYPE, headers={"cache-control": "no-store"})
 
     async def health(self) -> Response:
         """Return that the server answers."""

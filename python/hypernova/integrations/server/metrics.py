@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client import Metric
+
     from hypernova import Decision
 
 # Buckets from a decision of a microsecond to a text that takes a second.
@@ -103,6 +107,10 @@ class Metrics:
     def count_log_failure(self) -> None:
         """Count decisions that could not be written to the log."""
         self._log_failures.inc()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all metrics as they stand."""
+        return self._registry.collect()
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -59,6 +59,8 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
     shown = f"[{host}]" if ":" in host else host
+    if app.state.page:
+        _log.info("the page is at http://%s:%d/", shown, listening.getsockname()[1])
     config = uvicorn.Config(
         app,
         log_config=None,

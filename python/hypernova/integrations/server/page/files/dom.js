@@ -1,0 +1,78 @@
+// Elements whose text is always text, and numbers as people read them.
+// Not here: what the page shows (decision.js, recent.js).
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Return the element with an id. */
+export const byId = (id) => document.getElementById(id);
+
+/** Make an element; children are elements or text, and null is left out. */
+export function el(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** Make an element of an SVG picture. */
+export function svg(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null));
+  return element;
+}
+
+/** Replace the children of an element. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null));
+}
+
+/** Make a horizontal bar of parts, each [share of the width, class]; decoration beside a figure. */
+export function bar(parts, mark = null) {
+  const track = el("span", { class: "bar", "aria-hidden": "true" });
+  for (const [share, kind] of parts) {
+    const part = el("span", { class: kind });
+    part.style.inlineSize = `${100 * Math.min(Math.max(share, 0), 1)}%`;
+    track.append(part);
+  }
+  if (mark !== null && mark >= 0 && mark <= 1) {
+    const line = el("span", { class: "mark" });
+    line.style.insetInlineStart = `${100 * mark}%`;
+    track.append(line);
+  }
+  return track;
+}
+
+const format = (options) => {
+  const made = new Intl.NumberFormat("en", options);
+  return (value) => made.format(value);
+};
+
+export const whole = format({ maximumFractionDigits: 0 });
+export const percent = format({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+export const wholePercent = format({ style: "percent", maximumFractionDigits: 0 });
+export const brief = format({ maximumSignificantDigits: 3 });
+const signed = format({ minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const plainUsd = format({ minimumSignificantDigits: 2, maximumSignificantDigits: 3 });
+
+/** A share as points of a hundred, with its sign. */
+export const points = (share) => (Math.abs(share) < 1e4 ? signed(100 * share) : signed(100 * share).replace(/\.\d$/, ""));
+
+/** US dollars: "$0.0043". */
+export function usd(value) {
+  if (value === null) return "unknown";
+  return value < 1e-6 && value > 0 ? `$${value.toExponential(1)}` : `$${plainUsd(value)}`;
+}
+
+/** Seconds in the unit that suits them. */
+export function duration(seconds) {
+  if (seconds === null) return "unknown";
+  if (seconds >= 1 || seconds === 0) return `${brief(seconds)} s`;
+  return seconds >= 1e-3 ? `${brief(seconds * 1e3)} ms` : `${brief(seconds * 1e6)} µs`;
+}
+
+/** "1 message", "2 messages". */
+export const count = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;

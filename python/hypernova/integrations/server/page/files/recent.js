@@ -1,0 +1,146 @@
+// The last hour's figures drawn: decisions by minute and model, novelty, latencies, errors.
+// Not here: the counting; the server's counters hold the figures.
+
+import { bar, brief, byId, count, duration, el, fill, svg, whole, wholePercent } from "./dom.js";
+
+const MINUTES = 60;
+const HEIGHT = 48;
+const LATENCIES = [
+  ["answer", "Answer to /v1/route"],
+  ["embed", "Embedding"],
+  ["decide", "Deciding"],
+];
+// The histogram's last bucket is open from here on.
+const OPEN_FROM_S = 1;
+
+/** Draw the figures of `/v1/recent`. */
+export function showRecent(found) {
+  const decisions = sum(found.decisions);
+  const errors = sum(found.errors, "requests");
+  const minutes = Math.round(found.seconds / 60);
+  const since =
+    found.seconds >= 3600
+      ? "in the last hour"
+      : `in the ${minutes < 1 ? "first minute" : count(minutes, "minute")} since the server started`;
+  fill(byId("hour-note"), `${count(decisions, "decision")} and ${count(errors, "error")} ${since}. Refreshed every ten seconds.`);
+  fill(
+    byId("hour-body"),
+    card("Decisions a minute", "wide", byMinute(found.minutes)),
+    card("Decisions by model", "", byModel(found.decisions, decisions)),
+    card("Novelty of the prompts", "", novelty(found.novelty)),
+    card("Latency", "", latency(found.latency)),
+    card("Errors", "", errorTable(found.errors, found.requests)),
+  );
+}
+
+/** Say nothing of the last hour. */
+export function clearRecent() {
+  fill(byId("hour-note"));
+  fill(byId("hour-body"));
+}
+
+const sum = (entries, field = "decisions") => entries.reduce((total, entry) => total + entry[field], 0);
+
+function card(title, kind, ...content) {
+  return el("div", { class: `panel card ${kind}`.trim() }, el("h3", {}, title), content);
+}
+
+const none = (text) => el("p", { class: "empty" }, text);
+
+function byMinute(minutes) {
+  const shown = minutes.slice(-MINUTES);
+  const highest = Math.max(1, ...shown.map((minute) => minute.decisions + minute.errors));
+  const picture = svg("svg", {
+    viewBox: `0 0 ${10 * MINUTES} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns", role: "img",
+    "aria-label": `Decisions a minute, at most ${whole(highest)}`,
+  });
+  const first = MINUTES - shown.length;
+  shown.forEach(({ decisions, errors }, i) => {
+    const [x, ok, failed] = [10 * (first + i), (decisions / highest) * HEIGHT, (errors / highest) * HEIGHT];
+    const ago = shown.length - 1 - i;
+    picture.append(
+      svg("g", {},
+        svg("title", {}, `${ago === 0 ? "this minute" : `${count(ago, "minute")} ago`}: ${count(decisions, "decision")}, ${count(errors, "error")}`),
+        svg("rect", { x: x + 1, y: 0, width: 8, height: HEIGHT, class: "slot" }),
+        svg("rect", { x: x + 1, y: HEIGHT - ok, width: 8, height: ok, class: "ok" }),
+        svg("rect", { x: x + 1, y: HEIGHT - ok - failed, width: 8, height: failed, class: "failed" }),
+      ),
+    );
+  });
+  return [
+    picture,
+    el("p", { class: "axis note", "aria-hidden": "true" },
+      el("span", {}, "an hour ago"), el("span", {}, `highest: ${whole(highest)}`), el("span", {}, "now")),
+  ];
+}
+
+function byModel(decisions, total) {
+  if (total === 0) return none("No decision yet.");
+  return el(
+    "ol",
+    { class: "plain" },
+    decisions.map(({ model, decisions: n }) =>
+      el("li", {},
+        el("div", { class: "head" }, el("span", { class: "name" }, model),
+          el("span", { class: "figures" }, el("b", {}, whole(n)), el("span", { class: "cost" }, wholePercent(n / total)))),
+        bar([[n / total, "fill"]])),
+    ),
+  );
+}
+
+function novelty(buckets) {
+  const total = sum(buckets);
+  if (total === 0) return none("No decision yet.");
+  const highest = Math.max(...buckets.map((bucket) => bucket.decisions));
+  const lows = [0, ...buckets.map((bucket) => bucket.up_to)];
+  const said = buckets
+    .map((bucket, i) => [bucket.decisions, `${whole(bucket.decisions)} from ${brief(lows[i])} to ${brief(bucket.up_to)}`])
+    .filter(([n]) => n > 0)
+    .map(([, text]) => text);
+  const picture = svg("svg", {
+    viewBox: `0 0 ${100} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns tall", role: "img",
+    "aria-label": `Decisions by novelty: ${said.join(", ")}`,
+  });
+  // Each range as wide as it is, so that the axis is true; the narrow last ones stay visible.
+  buckets.forEach(({ up_to: end, decisions }, i) => {
+    const height = (decisions / highest) * HEIGHT;
+    const width = Math.max(100 * (end - lows[i]) - 0.6, 0.6);
+    picture.append(
+      svg("g", {},
+        svg("title", {}, `${brief(lows[i])} to ${brief(end)}: ${count(decisions, "decision")}`),
+        svg("rect", { x: 100 * lows[i] + 0.3, y: 0, width, height: HEIGHT, class: "slot" }),
+        svg("rect", { x: 100 * lows[i] + 0.3, y: HEIGHT - height, width, height, class: "ok" })),
+    );
+  });
+  return [
+    picture,
+    el("p", { class: "axis note", "aria-hidden": "true" },
+      el("span", {}, "0: like the training prompts"), el("span", {}, "unlike them: 1")),
+  ];
+}
+
+function latency(found) {
+  const cell = (seconds) => el("td", {},
+    seconds === null ? el("span", { class: "note" }, "none") : seconds >= OPEN_FROM_S ? "over 1 s" : duration(Number(seconds.toPrecision(2))));
+  return [
+    el("table", {},
+      el("thead", {}, el("tr", {},
+        [["", "Step"], ["50%", ""], ["90%", ""], ["99%", ""]].map(([text, hidden]) =>
+          el("th", { scope: "col" }, text, hidden ? el("span", { class: "hidden" }, hidden) : null)))),
+      el("tbody", {}, LATENCIES.map(([name, label]) =>
+        el("tr", {}, el("th", { scope: "row" }, label),
+          [found[name].p50_s, found[name].p90_s, found[name].p99_s].map(cell))))),
+    el("p", { class: "note" }, "Faster than shown: that share of requests. Read from histograms, so approximate."),
+  ];
+}
+
+function errorTable(errors, requests) {
+  if (errors.length === 0) return none(`None in ${count(requests, "request")}.`);
+  return [
+    el("table", {},
+      el("thead", {}, el("tr", {}, ["Status", "Path", "Requests"].map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, errors.map(({ path, status, requests: n }) =>
+        el("tr", {}, el("th", { scope: "row" }, String(status)), el("td", {}, path), el("td", {}, whole(n)))))),
+    el("p", { class: "note" }, `Of ${count(requests, "request")}. "other" is an unknown path, or refused before the path was known.`),
+  ];
+}
