@@ -144,6 +144,7 @@ def browser(folder: Path) -> Iterator[Browser]:
             "--disable-gpu",
             f"--user-data-dir={folder / 'profile'}",
             "--no-first-run",
+            "--hide-scrollbars",
             "about:blank",
         ],
     }

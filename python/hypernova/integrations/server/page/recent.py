@@ -39,8 +39,8 @@ _LATENCIES: dict[str, Key] = {
     "decide": ("hypernova_decide_seconds_bucket",),
     "answer": (ANSWER, "/v1/route"),
 }
-# A reader who plays with the page is no traffic.
-_OF_THE_PAGE = ("/", "/v1/explain", "/v1/recent")
+# No traffic: a reader who plays with the page, and programs that look after the server.
+_NO_TRAFFIC = ("/", "/v1/explain", "/v1/recent", "/v1/artifact", "/healthz", "/metrics")
 
 
 class Recent:
@@ -96,7 +96,7 @@ class Recent:
         began, before = taken[0]
         counts = _difference(before, totals)
         requests = {key[1:]: n for key, n in counts.items() if key[0] == REQUESTS}
-        traffic = {key: n for key, n in requests.items() if not _is_of_the_page(key[0])}
+        traffic = {key: n for key, n in requests.items() if _is_traffic(key[0])}
         return {
             "seconds": now - began,
             "decisions": _by_model(counts),
@@ -189,7 +189,7 @@ def _minute(counts: Totals) -> dict[str, float]:
         "errors": sum(
             n
             for key, n in counts.items()
-            if key[0] == REQUESTS and _is_error(key[2]) and not _is_of_the_page(key[1])
+            if key[0] == REQUESTS and _is_error(key[2]) and _is_traffic(key[1])
         ),
     }
 
@@ -198,5 +198,5 @@ def _is_error(status: str) -> bool:
     return int(status) >= 400
 
 
-def _is_of_the_page(path: str) -> bool:
-    return path in _OF_THE_PAGE or path.startswith("/page/")
+def _is_traffic(path: str) -> bool:
+    return path not in _NO_TRAFFIC and not path.startswith("/page/")

@@ -21,13 +21,13 @@ function filled(element, attributes, children) {
     if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null));
+  element.append(...children.flat(Infinity).filter((child) => child !== null));
   return element;
 }
 
 /** Replace the children of an element. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null));
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null));
 }
 
 /** Make a horizontal bar of parts, each [share of the width, class]; decoration beside a figure. */
@@ -59,7 +59,7 @@ const signed = format({ minimumFractionDigits: 1, maximumFractionDigits: 1, sign
 const plainUsd = format({ minimumSignificantDigits: 2, maximumSignificantDigits: 3 });
 
 /** A share as points of a hundred, with its sign. */
-export const points = (share) => (Math.abs(share) < 1e4 ? signed(100 * share) : signed(100 * share).replace(/\.\d$/, ""));
+export const points = (share) => signed(100 * share).replace("-", "\u2212");
 
 /** US dollars: "$0.0043". */
 export function usd(value) {

@@ -35,7 +35,7 @@ const DIALS = [
     unit: "success per USD",
     scale: upwards(1000),
     say: (value) =>
-      value === 0 ? "cost does not count" : `${costAsPoints(value)} of cost count as a point of success`,
+      value === 0 ? "cost does not count" : `${usd(0.01 / value)} more must gain a point of success`,
   },
   {
     name: "latency_weight",
@@ -43,7 +43,7 @@ const DIALS = [
     unit: "success per second",
     scale: upwards(1),
     say: (value) =>
-      value === 0 ? "latency does not count" : `${duration(0.01 / value)} count as a point of success`,
+      value === 0 ? "latency does not count" : `${duration(0.01 / value)} more must gain a point of success`,
   },
   {
     name: "max_cost_usd",
@@ -62,8 +62,6 @@ const DIALS = [
     say: (value) => (value === 0 ? "no limit" : `at least ${wholePercent(value)}`),
   },
 ];
-
-const costAsPoints = (weight) => usd(0.01 / weight);
 
 /** A slider and a field for one number. */
 class Dial {
