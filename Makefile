@@ -50,15 +50,19 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 .PHONY: test
 test: $(STAMP) ## the tests, Rust and Python; those that need more have recipes of their own
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q -m "not ray"
+	$(BIN)/python -m pytest -q -m "not ray and not browser"
 
 .PHONY: test-ray
 test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
 	$(BIN)/python -m pytest -q -m ray
 
+.PHONY: test-browser
+test-browser: $(STAMP) ## the page in a real Chromium; on Debian: apt install chromium chromium-driver
+	$(BIN)/python -m pytest -q -m browser
+
 .PHONY: test-fast
 test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data (some minutes)
-	$(BIN)/python -m pytest -q -m "not slow and not real_data"
+	$(BIN)/python -m pytest -q -m "not slow and not real_data and not browser"
 
 .PHONY: test-msrv
 test-msrv: ## the core's tests with the Rust that is installed, which should be the oldest supported

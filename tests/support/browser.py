@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = "no chromium or chromedriver; on Debian: apt install chromium chromium-driver"
@@ -64,6 +64,13 @@ class Browser:
         ]
         self.devtools("Emulation.setEmulatedMedia", features=features)
         self.call("POST", "/url", url=url)
+
+    def leave(self) -> None:
+        """Leave the page, and forget what it logged and asked for."""
+        self.call("POST", "/url", url="about:blank")
+        self.read_logs()
+        self.logged.clear()
+        self.requested.clear()
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.call("POST", "/execute/sync", script=script, args=list(arguments))

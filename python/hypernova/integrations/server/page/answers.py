@@ -117,6 +117,8 @@ class RecentResponse(BaseModel):
     latency: dict[str, LatencyResponse] = Field(
         description="embed, decide, and answer: of /v1/route, from the head to the answer"
     )
-    requests: Count = Field(description="all but those of the page, of health checks and of scrapes")
+    requests: Count = Field(
+        description="all but those of the page, of health checks and of scrapes"
+    )
     errors: list[ErrorCountResponse] = Field(description="the most frequent first")
     minutes: list[MinuteResponse] = Field(description="the oldest first")

@@ -1,7 +1,8 @@
 """The last hour's figures: differences of the counters between now and an hour ago.
 
 The totals are taken once a minute, so the figures cost nothing in between and agree with
-`/metrics`. Not here: the counters (`metrics` of the server).
+`/metrics`: where several processes count together, they are the sums of all. Not
+here: the counters (`metrics` of the server).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _LATENCIES: dict[str, Key] = {
     "answer": (ANSWER, "/v1/route"),
 }
 # No traffic: a reader who plays with the page, and programs that look after the server.
-_NO_TRAFFIC = ("/", "/v1/explain", "/v1/recent", "/v1/artifact", "/healthz", "/metrics")
+_NO_TRAFFIC = ("/", "/v1/explain", "/v1/recent", "/v1/artifact", "/healthz", "/livez", "/readyz",
+               "/metrics")  # fmt: skip
 
 
 class Recent:
@@ -72,7 +74,14 @@ class Recent:
 
     @contextlib.asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
-        """Take the totals each minute while the block runs."""
+        """Take the totals each minute while the block runs.
+
+        A process that takes over from another one begins with the hour that it was given, if
+        that is not over.
+        """
+        while self._taken and self._clock() - self._taken[0][0] >= HOUR_S:
+            self._taken.popleft()
+        self.take()
 
         async def each_minute() -> None:
             while True:

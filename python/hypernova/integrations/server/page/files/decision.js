@@ -26,6 +26,11 @@ export function showNothing() {
   lastAnnounced = "";
   fill(byId("decision-body"), el("p", { class: "empty" }, "Type a prompt: the decision appears here as you type."));
   fill(byId("announce"));
+  showNoGrounds();
+}
+
+function showNoGrounds() {
+  for (const id of ["ranking", "clusters", "read"]) fill(byId(id));
   byId("grounds").hidden = true;
 }
 
@@ -41,7 +46,7 @@ export function showRefusal({ code, message }) {
   };
   const title = titles[code] ?? "No decision";
   fill(byId("decision-body"), el("p", { class: "chosen" }, title), el("p", { class: "error" }, message));
-  byId("grounds").hidden = true;
+  showNoGrounds();
   announce(`${title}. ${message}`);
 }
 

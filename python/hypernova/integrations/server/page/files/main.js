@@ -83,7 +83,7 @@ function lock(why) {
   artifact = null;
   byId("prompt").value = "";
   byId("as-text").checked = false;
-  options.reset();
+  options.clear();
   fill(byId("prompt-note"));
   fill(byId("artifact"));
   showNothing();

@@ -235,6 +235,12 @@ export class Options {
     for (const id of ["group", "on-novel", "previous"]) byId(id).value = "";
   }
 
+  /** Forget the artifact. */
+  clear() {
+    this.setArtifact({ models: [], groups: {}, policy: {} });
+    this.reset();
+  }
+
   allow(all) {
     for (const box of this.boxes.values()) box.checked = all;
     this.changed();

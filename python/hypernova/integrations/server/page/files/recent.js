@@ -3,7 +3,7 @@
 
 import { bar, brief, byId, count, duration, el, fill, svg, whole, wholePercent } from "./dom.js";
 
-const MINUTES = 60;
+const [HOUR_S, WIDTH] = [3600, 600];
 const HEIGHT = 48;
 const LATENCIES = [
   ["answer", "Answer to /v1/route"],
@@ -17,12 +17,9 @@ const OPEN_FROM_S = 1;
 export function showRecent(found) {
   const decisions = sum(found.decisions);
   const errors = sum(found.errors, "requests");
-  const minutes = Math.round(found.seconds / 60);
-  const since =
-    found.seconds >= 3600
-      ? "in the last hour"
-      : `in the ${minutes < 1 ? "first minute" : count(minutes, "minute")} since the server started`;
-  fill(byId("hour-note"), `${count(decisions, "decision")} and ${count(errors, "error")} ${since}. Refreshed every ten seconds.`);
+  const minutes = Math.max(Math.round(found.seconds / 60), 1);
+  const since = minutes === 60 || minutes === 61 ? "hour" : count(minutes, "minute").replace(/^1 /, "");
+  fill(byId("hour-note"), `${count(decisions, "decision")} and ${count(errors, "error")} in the last ${since}. Refreshed every ten seconds.`);
   fill(
     byId("hour-body"),
     card("Decisions a minute", "wide", byMinute(found.minutes)),
@@ -48,25 +45,30 @@ function card(title, kind, ...content) {
 const none = (text) => el("p", { class: "empty" }, text);
 
 function byMinute(minutes) {
-  const shown = minutes.slice(-MINUTES);
-  const highest = Math.max(1, ...shown.map((minute) => minute.decisions + minute.errors));
+  // A column for each piece of time, as wide as it is long and as high as a minute of it counts.
+  const shown = minutes.filter((minute) => minute.seconds >= 1);
+  const perMinute = (n, seconds) => (60 * n) / Math.max(seconds, 60);
+  const highest = Math.max(1, ...shown.map((one) => perMinute(one.decisions + one.errors, one.seconds)));
   const picture = svg("svg", {
-    viewBox: `0 0 ${10 * MINUTES} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns", role: "img",
-    "aria-label": `Decisions a minute, at most ${whole(highest)}`,
-  });
-  const first = MINUTES - shown.length;
-  shown.forEach(({ decisions, errors }, i) => {
-    const [x, ok, failed] = [10 * (first + i), (decisions / highest) * HEIGHT, (errors / highest) * HEIGHT];
-    const ago = shown.length - 1 - i;
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns", role: "img",
+    "aria-label": `Decisions a minute over the last hour, at most ${whole(highest)}`,
+  }, svg("rect", { x: 0, y: 0, width: WIDTH, height: HEIGHT, class: "slot" }));
+  let end = 0;
+  for (const { seconds, decisions, errors } of shown.toReversed()) {
+    const [right, left] = [end, end + seconds].map((ago) => WIDTH * (1 - ago / HOUR_S));
+    const [ok, failed] = [decisions, errors].map((n) => (perMinute(n, seconds) / highest) * HEIGHT);
+    const [x, width] = [left + 0.5, Math.max(right - left - 1, 0.5)];
+    const when = end < 30 ? "now" : `${count(Math.round(end / 60), "minute")} ago`;
     picture.append(
       svg("g", {},
-        svg("title", {}, `${ago === 0 ? "this minute" : `${count(ago, "minute")} ago`}: ${count(decisions, "decision")}, ${count(errors, "error")}`),
-        svg("rect", { x: x + 1, y: 0, width: 8, height: HEIGHT, class: "slot" }),
-        svg("rect", { x: x + 1, y: HEIGHT - ok, width: 8, height: ok, class: "ok" }),
-        svg("rect", { x: x + 1, y: HEIGHT - ok - failed, width: 8, height: failed, class: "failed" }),
+        svg("title", {}, `${when}: ${count(decisions, "decision")}, ${count(errors, "error")}`),
+        svg("rect", { x, y: 0, width, height: HEIGHT, class: "slot" }),
+        svg("rect", { x, y: HEIGHT - ok, width, height: ok, class: "ok" }),
+        svg("rect", { x, y: HEIGHT - ok - failed, width, height: failed, class: "failed" }),
       ),
     );
-  });
+    end += seconds;
+  }
   return [
     picture,
     el("p", { class: "axis note", "aria-hidden": "true" },
