@@ -115,17 +115,20 @@ function showRanking(found, sent) {
   const others = estimates.filter((entry) => !ranked.includes(entry));
   const baseUtility = byModel.get(base).utility;
   const weighted = estimates.some((entry) => entry.utility !== entry.success);
+  // Weighted cost may exceed success: the axis then begins at the lowest utility.
+  const low = Math.min(0, ...ranked.map((entry) => entry.utility));
   fill(
     byId("ranking-note"),
     el("span", { class: "key fill" }), weighted ? "utility " : "success estimate ",
     weighted ? [el("span", { class: "key taken" }), "taken off by cost and latency "] : null,
+    low < 0 ? [el("span", { class: "key debt" }), "utility below zero "] : null,
     el("span", { class: "key mark" }), "needed to go before the default model",
   );
   fill(
     byId("ranking"),
     [...ranked, ...others].map((entry, i) => {
-      const utility = Math.min(Math.max(entry.utility, 0), entry.success);
-      const mark = entry.model === base || !entry.candidate ? null : baseUtility + entry.bound;
+      const marks = low < 0 ? [[0, "zero"]] : [];
+      if (entry.model !== base && entry.candidate) marks.push([baseUtility + entry.bound, "mark"]);
       return el(
         "li",
         { class: [i === 0 ? "first" : "", entry.candidate ? "" : "out"].join(" ").trim() || null },
@@ -143,12 +146,19 @@ function showRanking(found, sent) {
               : [el("span", { class: "hidden" }, ", latency "), el("span", { class: "cost" }, duration(entry.latency_s))],
           ),
         ),
-        bar([[utility, "fill"], [entry.success - utility, "taken"]], mark),
+        bar(
+          [
+            [Math.max(entry.utility, 0), entry.success, "taken"],
+            [Math.min(entry.utility, 0), Math.max(entry.utility, 0), entry.utility < 0 ? "debt" : "fill"],
+          ],
+          { low, marks },
+        ),
         el("p", { class: "why" }, why(entry, found, sent)),
         el("p", { class: "note" }, parts(entry, found.novel, weighted)),
       );
     }),
   );
+  byId("ranking-columns").lastElementChild.hidden = estimates.every((entry) => entry.latency_s === null);
   limitRanking();
 }
 
@@ -219,7 +229,7 @@ function showClusters({ clusters, novel, decision }) {
           el("span", { class: "note" }, `distance ${near.distance.toFixed(3)}, ${outcomes(near.tasks)}, share `,
             el("b", {}, wholePercent(near.share))),
         ),
-        bar([[near.share, "fill"]]),
+        bar([[0, near.share, "fill"]]),
         near.words.length === 0
           ? el("p", { class: "note" }, "The artifact holds no words of it.")
           : el("p", { class: "words" }, near.words.flatMap((word) => [el("span", {}, word), " "])),

@@ -30,17 +30,24 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null));
 }
 
-/** Make a horizontal bar of parts, each [share of the width, class]; decoration beside a figure. */
-export function bar(parts, mark = null) {
+/**
+ * Make a horizontal bar of parts, each [from, to, class], on an axis from `low` to `high`.
+ * Decoration: the figures stand beside it as text.
+ */
+export function bar(parts, { low = 0, high = 1, marks = [] } = {}) {
+  const place = (value) => Math.min(Math.max((value - low) / (high - low), 0), 1);
+  const percentage = (value) => `${(100 * value).toFixed(2)}%`;
   const track = el("span", { class: "bar", "aria-hidden": "true" });
-  for (const [share, kind] of parts) {
+  for (const [from, to, kind] of parts) {
     const part = el("span", { class: kind });
-    part.style.inlineSize = `${100 * Math.min(Math.max(share, 0), 1)}%`;
+    part.style.insetInlineStart = percentage(place(from));
+    part.style.inlineSize = percentage(place(to) - place(from));
     track.append(part);
   }
-  if (mark !== null && mark >= 0 && mark <= 1) {
-    const line = el("span", { class: "mark" });
-    line.style.insetInlineStart = `${100 * mark}%`;
+  for (const [at, kind] of marks) {
+    if (at < low || at > high) continue;
+    const line = el("span", { class: kind });
+    line.style.insetInlineStart = percentage(place(at));
     track.append(line);
   }
   return track;

@@ -35,7 +35,7 @@ const DIALS = [
     unit: "success per USD",
     scale: upwards(1000),
     say: (value) =>
-      value === 0 ? "cost does not count" : `${usd(0.01 / value)} more must gain a point of success`,
+      value === 0 ? "cost does not count" : `a point of success is worth ${usd(0.01 / value)}`,
   },
   {
     name: "latency_weight",
@@ -43,7 +43,7 @@ const DIALS = [
     unit: "success per second",
     scale: upwards(1),
     say: (value) =>
-      value === 0 ? "latency does not count" : `${duration(0.01 / value)} more must gain a point of success`,
+      value === 0 ? "latency does not count" : `a point of success is worth ${duration(0.01 / value)}`,
   },
   {
     name: "max_cost_usd",

@@ -3,12 +3,12 @@
 
 import { bar, brief, byId, count, duration, el, fill, svg, whole, wholePercent } from "./dom.js";
 
-const [HOUR_S, WIDTH] = [3600, 600];
+const WIDTH = 610; // ten for each of 60 minutes, and the one that is not over
 const HEIGHT = 48;
 const LATENCIES = [
-  ["answer", "Answer to /v1/route"],
-  ["embed", "Embedding"],
-  ["decide", "Deciding"],
+  ["answer", "Answer"],
+  ["embed", "Embed"],
+  ["decide", "Decide"],
 ];
 // The histogram's last bucket is open from here on.
 const OPEN_FROM_S = 1;
@@ -46,28 +46,27 @@ const none = (text) => el("p", { class: "empty" }, text);
 
 function byMinute(minutes) {
   // A column for each piece of time, as wide as it is long and as high as a minute of it counts.
-  const shown = minutes.filter((minute) => minute.seconds >= 1);
   const perMinute = (n, seconds) => (60 * n) / Math.max(seconds, 60);
-  const highest = Math.max(1, ...shown.map((one) => perMinute(one.decisions + one.errors, one.seconds)));
+  const highest = Math.max(1, ...minutes.map((one) => perMinute(one.decisions + one.errors, one.seconds)));
   const picture = svg("svg", {
     viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns", role: "img",
     "aria-label": `Decisions a minute over the last hour, at most ${whole(highest)}`,
-  }, svg("rect", { x: 0, y: 0, width: WIDTH, height: HEIGHT, class: "slot" }));
+  });
   let end = 0;
-  for (const { seconds, decisions, errors } of shown.toReversed()) {
-    const [right, left] = [end, end + seconds].map((ago) => WIDTH * (1 - ago / HOUR_S));
+  for (const { seconds, decisions, errors } of minutes.toReversed()) {
+    const length = Math.max(seconds, 60) / 6; // a minute that is not over takes a minute's room
+    const [x, width] = [WIDTH - end - length + 1, length - 2];
     const [ok, failed] = [decisions, errors].map((n) => (perMinute(n, seconds) / highest) * HEIGHT);
-    const [x, width] = [left + 0.5, Math.max(right - left - 1, 0.5)];
-    const when = end < 30 ? "now" : `${count(Math.round(end / 60), "minute")} ago`;
+    const when = end === 0 ? "this minute" : `${count(Math.round(end / 10), "minute")} ago`;
     picture.append(
       svg("g", {},
         svg("title", {}, `${when}: ${count(decisions, "decision")}, ${count(errors, "error")}`),
-        svg("rect", { x, y: 0, width, height: HEIGHT, class: "slot" }),
+        svg("rect", { x, y: 0, width, height: HEIGHT, class: "ground" }),
         svg("rect", { x, y: HEIGHT - ok, width, height: ok, class: "ok" }),
         svg("rect", { x, y: HEIGHT - ok - failed, width, height: failed, class: "failed" }),
       ),
     );
-    end += seconds;
+    end += length;
   }
   return [
     picture,
@@ -85,7 +84,7 @@ function byModel(decisions, total) {
       el("li", {},
         el("div", { class: "head" }, el("span", { class: "name" }, model),
           el("span", { class: "figures" }, el("b", {}, whole(n)), el("span", { class: "cost" }, wholePercent(n / total)))),
-        bar([[n / total, "fill"]])),
+        bar([[0, n / total, "fill"]])),
     ),
   );
 }
@@ -110,14 +109,14 @@ function novelty(buckets) {
     picture.append(
       svg("g", {},
         svg("title", {}, `${brief(lows[i])} to ${brief(end)}: ${count(decisions, "decision")}`),
-        svg("rect", { x: 100 * lows[i] + 0.3, y: 0, width, height: HEIGHT, class: "slot" }),
+        svg("rect", { x: 100 * lows[i] + 0.3, y: 0, width, height: HEIGHT, class: "ground" }),
         svg("rect", { x: 100 * lows[i] + 0.3, y: HEIGHT - height, width, height, class: "ok" })),
     );
   });
   return [
     picture,
     el("p", { class: "axis note", "aria-hidden": "true" },
-      el("span", {}, "0: like the training prompts"), el("span", {}, "unlike them: 1")),
+      el("span", {}, "0: familiar"), el("span", {}, "unlike the training prompts: 1")),
   ];
 }
 
@@ -132,7 +131,7 @@ function latency(found) {
       el("tbody", {}, LATENCIES.map(([name, label]) =>
         el("tr", {}, el("th", { scope: "row" }, label),
           [found[name].p50_s, found[name].p90_s, found[name].p99_s].map(cell))))),
-    el("p", { class: "note" }, "Faster than shown: that share of requests. Read from histograms, so approximate."),
+    el("p", { class: "note" }, "So many of the requests to /v1/route took at most as long. Read from histograms, so approximate."),
   ];
 }
 
