@@ -172,9 +172,14 @@ def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
     assert "Write a parser for <b>HTML</b>" in tab.text("#read")
     assert "Be brief" not in tab.text("#read")
     assert tab.run("return document.querySelector('#read b')") is None
-    tab.run("document.getElementById('previous').value = 'simulated-maths'")
-    tab.run("document.getElementById('previous').dispatchEvent(new Event('change'))")
-    tab.wait_for(lambda: tab.text("#options-title"))
+    # The chat stays with its model while a switch costs more than another model gains.
+    model = next(m for m in ("simulated-maths", "simulated-writer") if m != chosen(tab))
+    tab.type("#previous", model, clear=False)
+    tab.wait_for(lambda: tab.text("#switch"), "the cost of a switch")
+    tab.run(SET_SLIDER, "#dial-switch-cost", 200)
+    tab.wait_for_text("#decision", "stayed")
+    assert chosen(tab) == model
+    assert tab.run(AUDIT) == []
     picture(tab, "chat")
     tab.click("#as-text")
     tab.wait_for_text("#read", '"role": "system"')
@@ -215,8 +220,8 @@ def test_a_wrong_token_is_refused_and_the_right_one_forgotten(tab: Browser, serv
         tab.click("#unlock button")
         tab.wait_for(lambda: tab.text("#token-error"), "a refusal")
         assert tab.run("return document.getElementById('work').hidden")
+        picture(tab, "token")
         tab.run("document.getElementById('token-error').replaceChildren()")
-    picture(tab, "token")
     assert tab.run(AUDIT) == []
     opened(tab, server)
     chosen_for(tab, TEXT)

@@ -45,9 +45,9 @@ export function showRefusal({ code, message }) {
     timeout: "The server took too long",
   };
   const title = titles[code] ?? "No decision";
-  fill(byId("decision-body"), el("p", { class: "chosen" }, title), el("p", { class: "error" }, message));
+  fill(byId("decision-body"), el("p", { class: "chosen" }, title), el("p", { class: "error" }, sentence(message)));
   showNoGrounds();
-  announce(`${title}. ${message}`);
+  announce(`${title}. ${sentence(message)}`);
 }
 
 /** Draw an explanation; `sent` are the options of its request, `turns` the texts that it may tell of. */
@@ -65,7 +65,7 @@ function announce(text) {
   fill(byId("announce"), text);
 }
 
-function showDecision({ decision, default_model, novel, novelty_limit }) {
+function showDecision({ decision, default_model, novel, novelty_limit, estimates }) {
   const chosen = decision.ranking[0];
   const because = REASONS.get(decision.reason) ?? decision.reason;
   const before = lastModel !== null && lastModel !== decision.model ? lastModel : null;
@@ -94,6 +94,9 @@ function showDecision({ decision, default_model, novel, novelty_limit }) {
         el("div", {}, el("dt", {}, name), el("dd", {}, value, note ? el("span", { class: "note" }, ` ${note}`) : null)),
       ),
     ),
+    decision.reason === "constrained" && estimates[0].model !== decision.model
+      ? el("p", { class: "note" }, "The first choice was ", el("b", {}, estimates[0].model), ".")
+      : null,
     changed ? el("p", { class: "note before" }, "Before the last change: ", el("b", {}, before)) : null,
     decision.unknown_group
       ? el("p", { class: "note" }, "The artifact does not hold the group that was named.")
@@ -117,12 +120,13 @@ function showRanking(found, sent) {
   const weighted = estimates.some((entry) => entry.utility !== entry.success);
   // Weighted cost may exceed success: the axis then begins at the lowest utility.
   const low = Math.min(0, ...ranked.map((entry) => entry.utility));
+  const key = (kind, text) => el("span", {}, el("span", { class: `key ${kind}` }), ` ${text}`);
   fill(
     byId("ranking-note"),
-    el("span", { class: "key fill" }), weighted ? "utility " : "success estimate ",
-    weighted ? [el("span", { class: "key taken" }), "taken off by cost and latency "] : null,
-    low < 0 ? [el("span", { class: "key debt" }), "utility below zero "] : null,
-    el("span", { class: "key mark" }), "needed to go before the default model",
+    key("fill", weighted ? "utility" : "success estimate"),
+    weighted ? key("taken", "taken off by cost and latency") : null,
+    low < 0 ? key("debt", "utility below zero") : null,
+    key("mark", "needed to go before the default model"),
   );
   fill(
     byId("ranking"),
@@ -201,15 +205,17 @@ function excluded(entry, sent) {
 function parts(entry, novel, weighted) {
   const where = novel ? "over the whole table" : "for prompts like it";
   const corrected = entry.correction === 0 ? "" : `, ${points(entry.correction)} for this one`;
-  const utility = weighted ? `; utility ${Math.abs(entry.utility) < 10 ? percent(entry.utility) : brief(100 * entry.utility) + "%"}` : "";
+  const utility = weighted ? `; utility ${percent(entry.utility)}` : "";
   return `${percent(entry.profile)} ${where}${corrected}${utility}; ${outcomes(entry.n)}`;
 }
 
 const outcomes = (n) => (n > 0 && n < 1 ? "less than 1 outcome" : count(Math.round(n), "outcome"));
 
 function showClusters({ clusters, novel, decision }) {
+  const hasWords = clusters.some((near) => near.words.length > 0);
   fill(
     byId("clusters-note"),
+    hasWords ? null : "The artifact holds no words of its clusters. ",
     novel
       ? "The prompt is unlike the training prompts: the whole table decides, and no cluster counts."
       : decision.group === null
@@ -229,9 +235,9 @@ function showClusters({ clusters, novel, decision }) {
           el("span", { class: "note" }, `distance ${near.distance.toFixed(3)}, ${outcomes(near.tasks)}, share `,
             el("b", {}, wholePercent(near.share))),
         ),
-        bar([[0, near.share, "fill"]]),
+        near.share > 0 ? bar([[0, near.share, "fill"]]) : null,
         near.words.length === 0
-          ? el("p", { class: "note" }, "The artifact holds no words of it.")
+          ? null
           : el("p", { class: "words" }, near.words.flatMap((word) => [el("span", {}, word), " "])),
       ),
     ),

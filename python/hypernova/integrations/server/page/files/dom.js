@@ -59,14 +59,19 @@ const format = (options) => {
 };
 
 export const whole = format({ maximumFractionDigits: 0 });
-export const percent = format({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 export const wholePercent = format({ style: "percent", maximumFractionDigits: 0 });
 export const brief = format({ maximumSignificantDigits: 3 });
+const plainPercent = format({ style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const signed = format({ minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const plainUsd = format({ minimumSignificantDigits: 2, maximumSignificantDigits: 3 });
 
+const withMinus = (text) => text.replace("-", "\u2212");
+
+/** A share in percent: "70.6%". */
+export const percent = (share) => withMinus(plainPercent(share));
+
 /** A share as points of a hundred, with its sign. */
-export const points = (share) => signed(100 * share).replace("-", "\u2212");
+export const points = (share) => withMinus(signed(100 * share));
 
 /** US dollars: "$0.0043". */
 export function usd(value) {

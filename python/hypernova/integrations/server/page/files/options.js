@@ -1,7 +1,7 @@
 // The controls of the route options: what they are set to, and what a request says of it.
 // Not here: the request (main.js). A control at the artifact's own value says nothing.
 
-import { byId, count, duration, el, fill, usd, wholePercent } from "./dom.js";
+import { byId, count, duration, el, fill, percent, usd, wholePercent } from "./dom.js";
 
 const STEPS = 200;
 // A slider of a weight spans as many powers of ten, besides zero.
@@ -63,6 +63,15 @@ const DIALS = [
   },
 ];
 
+// Shown where a chat is with a model.
+const SWITCH = {
+  name: "switch_cost",
+  label: "Cost of a switch",
+  unit: "success that another model must gain",
+  scale: { value: (at) => (at / STEPS) * 0.5, at: (value) => Math.min(Math.round((value / 0.5) * STEPS), STEPS) },
+  say: (value) => (value === 0 ? "a switch is free" : `another model must gain ${percent(value)}`),
+};
+
 /** A slider and a field for one number. */
 class Dial {
   constructor(spec, onChange) {
@@ -101,6 +110,7 @@ class Dial {
       this.show(typed, this.field);
       onChange();
     });
+    this.field.addEventListener("focus", () => this.field.select());
     this.field.addEventListener("blur", () => this.show(this.value, null));
   }
 
@@ -135,12 +145,16 @@ class Dial {
 export class Options {
   constructor(onChange) {
     this.changed = () => {
+      byId("switch").hidden = byId("previous").value === "";
       this.countAllowed();
       byId("reset").disabled = !this.isChanged;
       onChange();
     };
     this.dials = DIALS.map((spec) => new Dial(spec, this.changed));
     fill(byId("dials"), ...this.dials.map((dial) => dial.element));
+    this.switch = new Dial(SWITCH, this.changed);
+    this.dials.push(this.switch);
+    byId("switch").append(this.switch.element);
     this.boxes = new Map();
     this.scaled = false;
     for (const id of ["group", "on-novel", "previous"]) byId(id).addEventListener("change", this.changed);
@@ -190,7 +204,7 @@ export class Options {
     const [costs, latencies] = [known("cost_usd"), known("latency_s")];
     for (const dial of this.dials) {
       const { name } = dial.spec;
-      if (name === "latency_weight") dial.element.hidden = latencies.length === 0 && !dial.isChanged;
+      if (name === "latency_weight") dial.element.hidden = latencies.length === 0;
       if (this.scaled) continue;
       if (name === "cost_weight" && costs.length > 1) dial.setScale(upwards(topWeight(costs)));
       if (name === "latency_weight" && latencies.length > 1) dial.setScale(upwards(topWeight(latencies)));
@@ -205,7 +219,7 @@ export class Options {
 
   /** Show the controls that a chat alone has. */
   setChat(isChat) {
-    byId("previous-field").hidden = !isChat;
+    byId("chat").hidden = !isChat;
   }
 
   get isChanged() {
@@ -219,7 +233,9 @@ export class Options {
   /** Return the fields of a request for what differs from the artifact's defaults. */
   sent() {
     const found = {};
-    for (const dial of this.dials) if (dial.isChanged) found[dial.spec.name] = dial.sent;
+    for (const dial of this.dials) {
+      if (dial.isChanged && dial.element.closest("[hidden]") === null) found[dial.spec.name] = dial.sent;
+    }
     const allowed = [...this.boxes].filter(([, box]) => box.checked).map(([model]) => model);
     if (allowed.length < this.boxes.size) found.allow = allowed;
     for (const [id, name] of [["group", "group"], ["on-novel", "on_novel"], ["previous", "previous_model"]]) {
@@ -233,6 +249,7 @@ export class Options {
     for (const dial of this.dials) dial.show(dial.own, null);
     for (const box of this.boxes.values()) box.checked = true;
     for (const id of ["group", "on-novel", "previous"]) byId(id).value = "";
+    byId("switch").hidden = true;
   }
 
   /** Forget the artifact. */

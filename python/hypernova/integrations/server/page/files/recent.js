@@ -116,7 +116,7 @@ function novelty(buckets) {
   return [
     picture,
     el("p", { class: "axis note", "aria-hidden": "true" },
-      el("span", {}, "0: familiar"), el("span", {}, "unlike the training prompts: 1")),
+      el("span", {}, "0, familiar"), el("span", {}, "novel, 1")),
   ];
 }
 
@@ -131,7 +131,7 @@ function latency(found) {
       el("tbody", {}, LATENCIES.map(([name, label]) =>
         el("tr", {}, el("th", { scope: "row" }, label),
           [found[name].p50_s, found[name].p90_s, found[name].p99_s].map(cell))))),
-    el("p", { class: "note" }, "So many of the requests to /v1/route took at most as long. Read from histograms, so approximate."),
+    el("p", { class: "note" }, "Half, 90% and 99% of requests took at most this long, as far as the histograms tell. Answers are those of /v1/route."),
   ];
 }
 
