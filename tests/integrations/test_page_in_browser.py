@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import hypernova
 from support.browser import CHROMIUM, DRIVER, MISSING, SPACE, TAB, Browser, browser
-from support.factories import fitted_to_example
+from support.paths import TABLE
 from support.server import Server, serving
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ CHAT = [
     {"role": "assistant", "content": "In which language?"},
     {"role": "user", "content": [{"type": "text", "text": "In Python"}]},
 ]
+HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
 PICTURES = os.environ.get("HYPERNOVA_PICTURES")
 SET_SLIDER = """
 const slider = document.querySelector(arguments[0]);
@@ -50,8 +52,12 @@ AUDIT = (Path(__file__).parent.parent / "support" / "accessibility.js").read_tex
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("browser") / "r.hnv"
-    fitted_to_example(4).save(path)
+    """The simulated models, of which one has a name that is HTML."""
+    folder = tmp_path_factory.mktemp("browser")
+    table = TABLE.read_text(encoding="utf-8")
+    (folder / "t.jsonl").write_text(table.replace("simulated-writer", json.dumps(HOSTILE)[1:-1]))
+    path = folder / "r.hnv"
+    hypernova.fit(hypernova.OutcomeTable.read(folder / "t.jsonl"), clusters=4).save(path)
     (path.parent / "token").write_text(TOKEN)
     return path
 
@@ -123,6 +129,8 @@ def assert_clean(tab: Browser, server: Server, allowed: tuple[str, ...] = ()) ->
     tab.logged.clear()
     assert complaints == []
     assert tab.run("return window.violations") == []
+    assert tab.run("return document.title") == "hypernova: which model would answer?"
+    assert tab.run("return document.images.length") == 0
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: f"{look[0]} {look[2]}")
@@ -148,7 +156,7 @@ def test_a_reader_types_moves_and_sees_the_decision_change(
     ))  # fmt: skip
 
     # It is not allowed: another one is chosen, and the ranking says why it is not.
-    tab.run("document.querySelectorAll('#model-list input')[3].click()")
+    tab.run("document.querySelectorAll('#model-list input')[4].click()")
     tab.wait_for(lambda: chosen(tab) not in ("", "simulated-small"), "another model")
     assert "not among the allowed models" in tab.text("#ranking li.out")
     assert "4 of 5 models" in tab.text("#allowed-count")
@@ -173,7 +181,7 @@ def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
     assert "Be brief" not in tab.text("#read")
     assert tab.run("return document.querySelector('#read b')") is None
     # The chat stays with its model while a switch costs more than another model gains.
-    model = next(m for m in ("simulated-maths", "simulated-writer") if m != chosen(tab))
+    model = next(m for m in ("simulated-maths", "simulated-coder") if m != chosen(tab))
     tab.type("#previous", model, clear=False)
     tab.wait_for(lambda: tab.text("#switch"), "the cost of a switch")
     tab.run(SET_SLIDER, "#dial-switch-cost", 200)
@@ -280,8 +288,8 @@ def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(
         "dial-max-cost-usd-exact", "dial-max-cost-usd",
         "dial-min-success-exact", "dial-min-success",
         "allow-all", "allow-none",
-        "simulated-coder", "simulated-large default", "simulated-maths", "simulated-small",
-        "simulated-writer", "on-novel",
+        HOSTILE, "simulated-coder", "simulated-large default", "simulated-maths", "simulated-small",
+        "on-novel",
     ]  # fmt: skip
     tab.run("document.getElementById('allow-none').focus()")
     tab.press(SPACE)

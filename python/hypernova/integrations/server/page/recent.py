@@ -1,8 +1,9 @@
 """The last hour's figures: differences of the counters between now and an hour ago.
 
 The totals are taken once a minute, so the figures cost nothing in between and agree with
-`/metrics`: where several processes count together, they are the sums of all. Not
-here: the counters (`metrics` of the server).
+`/metrics`: where several processes count together, they are the sums of all.
+
+Not here: the counters (`metrics` of the server).
 """
 
 from __future__ import annotations
