@@ -291,6 +291,26 @@ class TestRecent:
             assert errors == sum(m % 2 for m in range(minute + 1)[-covered:])
             assert found["requests"] == sum(added[-covered:]) + errors
 
+    def test_a_process_that_takes_over_goes_on_with_the_hour(self) -> None:
+        """As a worker that is forked, with what was taken before; no older than an hour."""
+        now = 0.0
+        registry = CollectorRegistry()
+        decisions = Counter("hypernova_decisions", "", ["model", "reason"], registry=registry)
+        recent = Recent(registry.collect, lambda: now)
+
+        async def begin() -> None:
+            async with recent.taking():
+                pass
+
+        for waited, covered, decided in ((30.0, 30.0, 1), (570.0, 600.0, 2), (9000.0, 0.0, 0)):
+            decisions.labels("a", "routed").inc()
+            now += waited
+            asyncio.run(begin())
+            assert recent.seconds_to_next() == (30.0 if waited == 30.0 else 60.0)
+            found = recent.figures()
+            assert found["seconds"] == covered
+            assert sum(m["decisions"] for m in found["decisions"]) == decided
+
     def test_quantiles_are_those_of_the_values(self) -> None:
         """Within the bucket in which the true quantile lies."""
         registry = CollectorRegistry()

@@ -73,6 +73,12 @@ class Recent:
             self._taken.popleft()
         self._taken.append((now, self._totals()))
 
+    def seconds_to_next(self) -> float:
+        """Return the seconds until the totals are to be taken again; 0 if that is now."""
+        if not self._taken:
+            return 0.0
+        return max(0.0, self._taken[-1][0] + MINUTE_S - self._clock())
+
     @contextlib.asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
         """Take the totals each minute while the block runs.
@@ -82,11 +88,12 @@ class Recent:
         """
         while self._taken and self._clock() - self._taken[0][0] >= HOUR_S:
             self._taken.popleft()
-        self.take()
+        if not self.seconds_to_next():
+            self.take()
 
         async def each_minute() -> None:
             while True:
-                await asyncio.sleep(MINUTE_S)
+                await asyncio.sleep(self.seconds_to_next())
                 self.take()
 
         task = asyncio.create_task(each_minute())
