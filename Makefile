@@ -149,9 +149,10 @@ RATE ?= 500
 SECONDS ?= 60
 
 .PHONY: soak
-soak: $(STAMP) ## millions of routes from several threads; load on the server [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
+soak: $(STAMP) ## millions of routes from several threads; load on the server, of one process and of workers [ROUTES=n] [THREADS=n] [RATE=n] [SECONDS=n]
 	cargo run --release --quiet --package hypernova-core --example soak -- $(ROUTES) $(THREADS)
 	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5
+	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5 --workers 2 --kill
 
 .PHONY: check-memory
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)

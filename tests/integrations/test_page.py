@@ -9,8 +9,12 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import os
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +31,6 @@ from support.server import Server, assert_error, metrics, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TOKEN = "s3cret"
 TEXT = "Join two tables"
@@ -263,6 +266,29 @@ class TestRecent:
             latency = found["latency"][name]
             assert latency["requests"] == requests
             assert 0 < latency["p50_s"] <= latency["p90_s"] <= latency["p99_s"]
+
+    def test_every_worker_gives_the_sums_of_all_also_one_that_starts_later(
+        self, artifact: Path
+    ) -> None:
+        with serving("-a", artifact, "--workers", 2) as server:
+
+            def ask(i: int) -> int:
+                with server.client() as client:  # a connection for each, so both workers answer
+                    return client.post("/v1/route", json={"text": f"Join {i} tables"}).status_code
+
+            with ThreadPoolExecutor(4) as threads:
+                assert set(threads.map(ask, range(40))) == {200}
+
+            def decisions() -> list[float]:
+                with server.client() as one, server.client() as other:
+                    found = [client.get("/v1/recent").json() for client in (one, other)]
+                return [sum(m["decisions"] for m in recent["decisions"]) for recent in found]
+
+            assert decisions() == [40, 40]
+            workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+            os.kill(int(workers.read_text().split()[0]), signal.SIGKILL)
+            server.wait_for("another one starts")
+            assert decisions() == [40, 40]
 
     def test_an_hour_ago_is_forgotten(self) -> None:
         """Against counts by minute that are kept beside it, with a clock of the test's own."""

@@ -188,6 +188,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def seconds_or_none(text: str) -> float:
+    """Read a time in seconds, 0 to 3600."""
+    number = _number(text)
+    if not 0.0 <= number <= 3600.0:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0 to 3600, got {text!r}")
+    return number
+
+
 def percentage_points(text: str) -> float:
     """Read percentage points, 0 to 100."""
     number = _number(text)

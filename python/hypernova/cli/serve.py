@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to, port_number, positive_int, seconds
+from hypernova.cli.arguments import (
+    add_device_to,
+    port_number,
+    positive_int,
+    seconds,
+    seconds_or_none,
+)
 from hypernova.errors import HypernovaError, NotFoundError
 
 if TYPE_CHECKING:
@@ -42,6 +48,9 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--port", type=port_number, default=8484, help="0 for a free one (8484)")
     parser.add_argument(
+        "--workers", type=positive_int, default=1, metavar="N", help="processes that answer (1)"
+    )
+    parser.add_argument(
         "--watch", action="store_true", help="reload the artifact when its file is replaced"
     )
     parser.add_argument(
@@ -66,6 +75,13 @@ def add_to(commands: Commands) -> None:
         ("timeout", seconds, "10", "S", "seconds for a body to arrive, and again for its answer"),
         ("head-timeout", seconds, "10", "S", "seconds for the head of a request to arrive"),
         ("idle-timeout", seconds, "60", "S", "seconds between two requests of a connection"),
+        (
+            "drain",
+            seconds_or_none,
+            "0",
+            "S",
+            "seconds from SIGTERM to the end, while /readyz is 503",
+        ),
         ("max-body-bytes", positive_int, "4194304", "N", "size of a request's body"),
         ("max-head-bytes", positive_int, "16384", "N", "size of a request's head"),
         ("max-batch", positive_int, "1024", "N", "texts of a batch"),
@@ -110,6 +126,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     token = _token(arguments)
     if token is not None and not is_token(token):
         raise HypernovaError("the token is empty or not printable ASCII; set another one")
+    several = arguments.workers > 1
+    threads = arguments.threads
+    if threads is None and several:  # the workers share the cores
+        threads = max(1, (os.cpu_count() or 1) // arguments.workers)
     limits = Limits(
         max_body_bytes=arguments.max_body_bytes,
         max_batch=arguments.max_batch,
@@ -119,20 +139,31 @@ def _serve(arguments: argparse.Namespace) -> None:
         max_connections=arguments.max_connections,
         head_timeout_s=arguments.head_timeout,
         idle_timeout_s=arguments.idle_timeout,
-        **({} if arguments.threads is None else {"threads": arguments.threads}),
+        **({} if threads is None else {"threads": threads}),
     )
     router = hypernova.Router.open(
         arguments.artifact,
         embedder=arguments.embedder,
         device=arguments.device,
-        watch=arguments.watch,
+        # Threads do not survive a fork: with several workers, their supervisor watches.
+        watch=arguments.watch and not several,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
+    if log is not None and not os.access(log.folder, os.W_OK | os.X_OK):
+        raise HypernovaError(f"{log.folder}: the log cannot be written; check its permissions")
     app = create_app(
         router, log=log, limits=limits, token=token, prices=arguments.prices, page=arguments.page
     )
     try:
-        serve(app, router, host=arguments.host, port=arguments.port)
+        serve(
+            app,
+            router,
+            host=arguments.host,
+            port=arguments.port,
+            workers=arguments.workers,
+            watch=arguments.watch,
+            drain_s=arguments.drain,
+        )
     finally:
         router.close()
         if log is not None:

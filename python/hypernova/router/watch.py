@@ -56,8 +56,8 @@ def file_state(path: Path) -> FileState:
     return status.st_dev, status.st_ino, *times, status.st_size
 
 
-class Watch:
-    """A thread that looks at a file from time to time, as long as its router lives.
+class WatchedFile:
+    """A file that is looked at from time to time, and taken when it has changed.
 
     A look asks for the file's status, which works on every file system, network
     ones included. After a change the file is opened at once, at every look until it is
@@ -65,18 +65,13 @@ class Watch:
     refused then is not tried again before it changes.
 
     Args:
-        router: The router to reload; the watch holds it weakly.
         path: The file.
-        interval_s: Seconds between two looks.
-        state: State of the file before the router read it.
+        state: State of the file before the router read it; None if that is unknown, and the first
+            look then compares the contents.
     """
 
-    def __init__(self, router: Reloadable, path: Path, interval_s: float, state: FileState) -> None:
+    def __init__(self, path: Path, state: FileState = None) -> None:
         self._path = path
-        self._interval_s = interval_s
-        self._stop = threading.Event()
-        # A strong reference would keep the router, and its mapping, alive for ever.
-        self._router = weakref.ref(router)
         self._state = state
         # The file may have been written since, within a tick: it is opened once more.
         self._changed_at = time.monotonic()
@@ -84,26 +79,17 @@ class Watch:
         self._is_whole = True
         # sha256 of the last whole file; None until a whole one is found in this state.
         self._sha256: str | None = None
-        threading.Thread(
-            target=self._run, args=(router.artifact,), name="hypernova-watch", daemon=True
-        ).start()
 
-    def stop(self) -> None:
-        """End the thread, after the look that it may be taking."""
-        self._stop.set()
+    def begin(self, sha256: str) -> None:
+        """Note the artifact that was read from the file."""
+        self._sha256 = sha256
 
-    def _run(self, first: Artifact) -> None:
-        self._sha256 = first.sha256  # here, because it reads all of the file
-        del first
-        while not self._stop.wait(self._interval_s):
-            router = self._router()
-            if router is None:
-                return
-            try:
-                self._look(router)
-            except Exception:  # a thread that ends would never look again, and nobody would know
-                logger().exception("cannot take %s now; it is still watched", self._path)
-            del router
+    def look(self, router: Reloadable) -> None:
+        """Let a router take the file if it has changed; any error is logged."""
+        try:
+            self._look(router)
+        except Exception:  # the next look may succeed, and a watch that ends would go unnoticed
+            logger().exception("cannot take %s now; it is still watched", self._path)
 
     def _look(self, router: Reloadable) -> None:
         state, now = file_state(self._path), time.monotonic()
@@ -138,3 +124,38 @@ class Watch:
             # The router has logged a refusal, and goes on with the old artifact.
             with contextlib.suppress(HypernovaError):
                 router._take(lambda: artifact)
+
+
+class Watch:
+    """A thread that looks at a file from time to time, as long as its router lives.
+
+    Args:
+        router: The router to reload; the watch holds it weakly.
+        path: The file.
+        interval_s: Seconds between two looks.
+        state: As in `WatchedFile`.
+    """
+
+    def __init__(self, router: Reloadable, path: Path, interval_s: float, state: FileState) -> None:
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        # A strong reference would keep the router, and its mapping, alive for ever.
+        self._router = weakref.ref(router)
+        self._file = WatchedFile(path, state)
+        threading.Thread(
+            target=self._run, args=(router.artifact,), name="hypernova-watch", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """End the thread, after the look that it may be taking."""
+        self._stop.set()
+
+    def _run(self, first: Artifact) -> None:
+        self._file.begin(first.sha256)  # here, because it reads all of the file
+        del first
+        while not self._stop.wait(self._interval_s):
+            router = self._router()
+            if router is None:
+                return
+            self._file.look(router)
+            del router

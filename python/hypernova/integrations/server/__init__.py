@@ -1,11 +1,14 @@
 """Decide over HTTP, as `hypernova serve` does: the extra ``server``.
 
 ``app`` has the paths, ``schemas`` the requests and responses, ``bodies`` reads and writes them,
-``middleware`` checks heads and counts requests, ``workers`` are the threads and their limits,
-``price_file`` holds prices for requests without any, ``connection`` limits connections,
-``metrics`` are for Prometheus, ``http_errors`` gives each error
-its status, ``page`` is for people in a browser, and ``run`` handles socket and signals. Not here:
-the decision, which is `hypernova.Router`'s, and calls of language models.
+``middleware`` checks heads and counts requests, ``threads`` embed and decide within limits,
+``price_file`` holds prices for requests without any, ``connection`` limits connections, ``metrics``
+are for Prometheus and lie on the ``board`` that processes share, ``readiness`` is for probes,
+``log_pace`` times the log, and ``http_errors`` gives each error its status. ``run`` handles the
+socket: one process serves with ``http_server``, or a ``supervisor`` keeps several of ``worker``,
+which share connections by ``accepting`` and hear of new artifacts by a ``channel``; ``systemd`` is
+told. ``page`` is for people in a browser. Not here: the decision, which is `hypernova.Router`'s,
+and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError
@@ -22,6 +25,6 @@ except ImportError as error:
 from hypernova.integrations.server.app import create_app
 from hypernova.integrations.server.middleware import is_token
 from hypernova.integrations.server.run import serve
-from hypernova.integrations.server.workers import Limits
+from hypernova.integrations.server.threads import Limits
 
 __all__ = ["Limits", "create_app", "is_token", "serve"]

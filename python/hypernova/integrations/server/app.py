@@ -20,10 +20,12 @@ from hypernova.integrations.server import schemas
 from hypernova.integrations.server.bodies import encode, parse, read_body
 from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
+from hypernova.integrations.server.log_pace import LogPace
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
     OPEN_PATHS,
     AdmissionMiddleware,
+    DirectMiddleware,
     RequestMiddleware,
     is_token,
 )
@@ -31,7 +33,8 @@ from hypernova.integrations.server.page.answers import ExplanationResponse, Rece
 from hypernova.integrations.server.page.assets import add_page
 from hypernova.integrations.server.page.recent import Recent
 from hypernova.integrations.server.price_file import PriceFile
-from hypernova.integrations.server.workers import Limits, Workers
+from hypernova.integrations.server.readiness import Readiness
+from hypernova.integrations.server.threads import Limits, RequestThreads
 from hypernova.router.batch import StepwiseBatch
 
 if TYPE_CHECKING:
@@ -44,8 +47,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("hypernova.server")
 JSON_TYPE = "application/json"
-# A body up to this size, with an embedder this fast, is answered on the event loop: at 500 requests
-# a second a thread adds 0.36 ms of processor time to each, more than the decision itself takes.
+# A body up to this size, with an embedder this fast and a quick log, is answered on the event loop:
+# at 500 requests a second a thread adds 0.36 ms of processor time to each, more than the decision
+# itself takes.
 INLINE_BYTES = 1024
 INLINE_S = 0.5e-3
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -90,7 +94,7 @@ def create_app(
     if token is not None and not is_token(token):
         raise ValueError("token must be printable ASCII, at least one character")
     limits = limits or Limits()
-    service = _Service(router, log, limits, None if prices is None else PriceFile(prices))
+    service = Service(router, log, limits, None if prices is None else PriceFile(prices))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -108,7 +112,11 @@ def create_app(
     )
     app.state.guarded = token is not None
     app.state.page = page
-    app.state.connections = Connections(limits, service.metrics.count_refusal)
+    app.state.service = service
+    app.state.connections = Connections(
+        limits, service.metrics.count_refusal, service.metrics.set_connections
+    )
+    direct = {}
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
         ("/v1/explain", service.explain, schemas.RouteRequest, ExplanationResponse, (409,)),
@@ -121,9 +129,10 @@ def create_app(
         ),
         ("/v1/outcomes", service.outcome, schemas.OutcomeRequest, schemas.OutcomeResponse, (409,)),
     ):
+        direct[path] = _endpoint(service, call)
         app.add_api_route(
             path,
-            _endpoint(service, call),
+            direct[path],
             methods=["POST"],
             name=path.rsplit("/", 1)[-1],
             summary=str(call.__doc__).split("\n", 1)[0],
@@ -146,6 +155,23 @@ def create_app(
         responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
     )
     app.add_api_route(
+        "/livez",
+        service.health,
+        name="livez",
+        summary="Return that the process answers",
+        response_model=None,
+        responses=_responses(schemas.HealthResponse, 400, 408, 431, 503),
+    )
+    app.add_api_route(
+        "/readyz",
+        service.ready,
+        response_model=None,
+        responses={
+            **_responses(schemas.ReadyResponse, 400, 408, 431),
+            503: {"model": schemas.ReadyResponse | schemas.ErrorResponse},
+        },
+    )
+    app.add_api_route(
         "/metrics",
         service.scrape,
         response_model=None,
@@ -159,6 +185,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
     page_paths = add_page(app, guarded=token is not None) if page else frozenset()
+    app.add_middleware(DirectMiddleware, endpoints=direct)
     app.add_middleware(
         AdmissionMiddleware,
         token=token,
@@ -170,7 +197,7 @@ def create_app(
     return app
 
 
-class _Service:
+class Service:
     """The functions behind the paths."""
 
     def __init__(
@@ -180,17 +207,29 @@ class _Service:
         self.prices = prices
         self.log = log
         self.limits = limits
-        self.workers = Workers(limits)
         self.metrics = Metrics()
-        self.metrics.in_flight.set_function(lambda: self.workers.in_flight)
+        self.metrics.workers.set(1)
+        self.metrics.set_artifact(router.artifact)
         self.recent = Recent(self.metrics.collect)
+        self.pace = LogPace()
+        self.readiness = Readiness(log=log is not None)
+        self.threads = RequestThreads(limits, self.metrics.in_flight)
+        # In a worker the supervisor reads the prices and counts reloads, once for all.
+        self.is_supervised = False
         self.inline_bytes = 0
         self._measure_embedder()
         self._stop_observing = router.observe(self._observed, on_reload=self._reloaded)
 
     def close(self) -> None:
-        self.workers.close()
+        """End the threads, and observe the router no more."""
+        self.threads.close()
         self._stop_observing()
+
+    def be_supervised(self, slot: int) -> None:
+        """Be one of several processes, which counts in a slot of the shared metrics."""
+        self.is_supervised = True
+        self.metrics.attach(slot)
+        self.metrics.set_artifact(self.router.artifact)
 
     def _observed(self, observed: DecisionEvent) -> None:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
@@ -198,18 +237,20 @@ class _Service:
             self.metrics.count_decision(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
-        if self.prices is not None:
-            self.prices.read_again()
         taken = reloaded.refused is None
-        self.metrics.count_reload(taken=taken)
+        if not self.is_supervised:
+            if self.prices is not None:
+                self.prices.read_again()
+            self.metrics.count_reload(taken=taken)
         if taken:
+            self.metrics.set_artifact(self.router.artifact)
             self._measure_embedder()
 
     def _measure_embedder(self) -> None:
         embedder = self.router.embedder  # loaded here, so the first request does not wait
         took = min(_seconds_to_embed(embedder, INLINE_BYTES, i) for i in range(5))
-        # Writing a log may wait for a disk, and a user's own embedder for anything.
-        may_inline = isinstance(embedder, Embedder) and self.log is None
+        # A user's own embedder may wait for anything.
+        may_inline = isinstance(embedder, Embedder)
         self.inline_bytes = INLINE_BYTES if may_inline and took < INLINE_S else 0
 
     def route(self, body: bytes) -> object:
@@ -248,19 +289,22 @@ class _Service:
         if self.log is None:
             raise HttpError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
         try:
-            self.log.record_outcome(
-                found.id,
-                found.score,
-                model=found.model,
-                cost_usd=found.cost_usd,
-                latency_s=found.latency_s,
-                input_tokens=found.input_tokens,
-                output_tokens=found.output_tokens,
-            )
+            with self.pace:
+                self.log.record_outcome(
+                    found.id,
+                    found.score,
+                    model=found.model,
+                    cost_usd=found.cost_usd,
+                    latency_s=found.latency_s,
+                    input_tokens=found.input_tokens,
+                    output_tokens=found.output_tokens,
+                )
         except OSError as error:
+            self.readiness.log_written(False)
             _log.error("an outcome was not written: %s", error)
             message = "the outcome was not written, see the server's log: send it again later"
             raise HttpError(503, "log_failed", message, {"retry-after": "1"}) from None
+        self.readiness.log_written(True)
         return {"id": found.id, "recorded": True}
 
     def _options(self, asked: schemas.OptionsRequest) -> dict[str, Any]:
@@ -273,11 +317,14 @@ class _Service:
         if self.log is None:
             return
         try:
-            for decision in decisions:
-                self.log.record_decision(decision)
+            with self.pace:
+                for decision in decisions:
+                    self.log.record_decision(decision)
+            self.readiness.log_written(True)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
             _log.error("a decision was not written: %s", error)
+            self.readiness.log_written(False)
             self.metrics.count_log_failure()
 
     async def artifact(self) -> Response:
@@ -305,6 +352,10 @@ class _Service:
         """Return that the server answers."""
         return Response(b'{"status":"ok"}', media_type=JSON_TYPE)
 
+    async def ready(self) -> Response:
+        """Return whether the server should get requests."""
+        return self.readiness.response()
+
     async def scrape(self) -> Response:
         """Return the metrics for Prometheus."""
         return Response(self.metrics.exposition(), media_type=METRICS_TYPE)
@@ -316,7 +367,7 @@ def _seconds_to_embed(embedder: TextEmbedder, size: int, number: int) -> float:
     return time.perf_counter() - start
 
 
-def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
+def _endpoint(service: Service, call: Callable[[bytes], Any]) -> Callable[..., Any]:
     """Return an endpoint that reads the body and calls ``call`` with it in a thread.
 
     A small body with a fast embedder is answered on the event loop, where a thread would cost more
@@ -343,7 +394,7 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
 
     async def endpoint(request: Request) -> Response:
         body = await read_body(request, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
-        if call == service.route and len(body) <= service.inline_bytes:
+        if call == service.route and len(body) <= service.inline_bytes and service.pace.is_quick():
             return Response(work(body), media_type=JSON_TYPE)
 
         async def gone() -> None:
@@ -351,9 +402,9 @@ def _endpoint(service: _Service, call: Callable[[bytes], Any]) -> Callable[..., 
                 pass
 
         if call == service.route_batch:
-            answer = await service.workers.run_slices(slices(body), gone)
+            answer = await service.threads.run_slices(slices(body), gone)
         else:
-            answer = await service.workers.run(lambda: work(body), gone)
+            answer = await service.threads.run(lambda: work(body), gone)
         return Response(answer, media_type=JSON_TYPE)
 
     # FastAPI resolves the names of annotations in the function's module.
@@ -403,4 +454,5 @@ def _describe(app: FastAPI, token: bool) -> None:
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
-        document["paths"]["/healthz"]["get"]["security"] = []
+        for path in OPEN_PATHS:
+            document["paths"][path]["get"]["security"] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from hypernova.integrations.server.workers import Limits
+    from hypernova.integrations.server.threads import Limits
 
 MAX_HEADERS = 100
 # Requests that one connection may send ahead of their answers.
@@ -38,12 +38,16 @@ class Connections:
     Args:
         limits: Limits of heads, times and number.
         refused: Called with the status of each request that is refused before it reaches a path.
+        changed: Called with the number of open connections when it changes.
     """
 
-    def __init__(self, limits: Limits, refused: Callable[[int], None]) -> None:
+    def __init__(
+        self, limits: Limits, refused: Callable[[int], None], changed: Callable[[int], None]
+    ) -> None:
         self.limits = limits
         self.refused = refused
         self.open = 0
+        self._changed = changed
         self.head = Deadlines(limits.head_timeout_s, Connection.on_head_timeout)
         self.idle = Deadlines(limits.idle_timeout_s, Connection.abort)
         self.drained = Deadlines(limits.timeout_s, Connection.abort)
@@ -53,6 +57,11 @@ class Connections:
     def protocol(self) -> type[Connection]:
         """Return the class that uvicorn instantiates for each connection."""
         return type("Connection", (Connection,), {"shared": self})
+
+    def count(self, change: int) -> None:
+        """Count a connection that opens (1) or closes (-1)."""
+        self.open += change
+        self._changed(self.open)
 
     def make_room(self) -> bool:
         """Close the connections that have held no request for the longest time, down to the limit.
@@ -140,7 +149,7 @@ class Connection(HttpToolsProtocol):
         self._upgrade_offered = False  # the last head offers another protocol
         super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
         max_connections = self.shared.limits.max_connections
-        self.shared.open += 1
+        self.shared.count(1)
         if not self.shared.make_room():
             message = f"{max_connections} connections hold requests already: try again later"
             self._refuse(HttpError(503, "overloaded", message, {"retry-after": "1"}))
@@ -305,7 +314,7 @@ class Connection(HttpToolsProtocol):
         self._stop_deadline()
         if self._counted:
             self._counted = False
-            self.shared.open -= 1
+            self.shared.count(-1)
 
     def _update_deadline(self) -> None:
         """Start the deadline of the state that the connection is in."""

@@ -1,4 +1,4 @@
-"""ASGI middleware of the server: checks of a request's head, metrics, HEAD and unread bodies.
+"""ASGI middleware of the server: checks of heads, metrics, HEAD, unread bodies, busy paths.
 
 Not here: the content of bodies (`bodies`) and connections (`connection`).
 """
@@ -6,20 +6,29 @@ Not here: the content of bodies (`bodies`) and connections (`connection`).
 from __future__ import annotations
 
 import hmac
+import logging
 import time
 from typing import TYPE_CHECKING
+
+from starlette.requests import Request
 
 from hypernova.integrations.server.bodies import BODY_READ, body_too_large
 from hypernova.integrations.server.http_errors import HttpError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hypernova.integrations.server.metrics import Metrics
 
+_log = logging.getLogger("hypernova.server")
+# Key in the scope of a request that was answered without the framework.
+DIRECT_PATH = "hypernova.path"
 # A longer Content-Length is too large, whatever its digits.
 _MAX_DIGITS = 18
-OPEN_PATHS = frozenset({"/healthz"})  # liveness probes hold no token
+OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz"})  # probes hold no token
 # The server reads and drops an unread body up to this size to keep the connection.
 DROP_BYTES = 64 << 10
 
@@ -73,6 +82,40 @@ class AdmissionMiddleware:
             raise body_too_large(self._max_body_bytes)
 
 
+class DirectMiddleware:
+    """Answer the busiest paths without the framework, which takes a quarter of a request's time.
+
+    The same endpoints are routes of the application, for its description, for other methods, and
+    for an application that is mounted below a path.
+
+    Args:
+        app: The wrapped application.
+        endpoints: By path, the function that answers POST.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]]
+    ) -> None:
+        self._app = app
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request or pass it on."""
+        endpoint = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        scope[DIRECT_PATH] = scope["path"]
+        try:
+            response = await endpoint(Request(scope, receive, send))
+        except HttpError as error:
+            _log.debug("%d %s: %s", error.status, error.code, error.message)
+            response = error.response()
+        await response(scope, receive, send)
+
+
 class RequestMiddleware:
     """Count and time requests, answer HEAD as GET, and announce where a connection closes.
 
@@ -107,9 +150,8 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_recorded)
         finally:
-            route = scope.get("route")
             # An unknown path is no label: a scanner would make thousands of them.
-            path = getattr(route, "path", None) or "other"
+            path = scope.get(DIRECT_PATH) or getattr(scope.get("route"), "path", None) or "other"
             self._metrics.count_request(path, status, time.perf_counter() - start)
 
 

@@ -14,8 +14,10 @@ from hypernova.prices import read_prices
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from hypernova import Artifact
+    from hypernova.prices import Price
 
 _log = logging.getLogger("hypernova.server")
 
@@ -41,6 +43,15 @@ class PriceFile:
             self._prices = read_prices(self._path)
         except HypernovaError as error:
             _log.error("the prices stay as they were: %s", error)
+        self._usable = None, {}
+
+    def of(self, models: Sequence[str]) -> dict[str, Price]:
+        """Return the prices of some models, those that have one."""
+        return {model: self._prices[model] for model in models if model in self._prices}
+
+    def replace(self, prices: dict[str, Price]) -> None:
+        """Take other prices, which were read elsewhere."""
+        self._prices = prices
         self._usable = None, {}
 
     def add_to(self, options: dict[str, Any], artifact: Artifact) -> dict[str, Any]:

@@ -1,55 +1,76 @@
-"""Run the server: its socket, its signals, and its end.
+"""Run the server: its socket, its processes or its one process, and its signals.
 
-Not here: the application (`app`).
+Not here: the application (`app`), and several processes (`supervisor`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import uvicorn
-
+from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
+from hypernova.integrations.server.http_server import HttpServer
+from hypernova.integrations.server.supervisor import Supervisor
+from hypernova.integrations.server.systemd import notify
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from hypernova import Router
-    from hypernova.integrations.server.connection import Connections
 
 _log = logging.getLogger("hypernova.server")
-GRACE_S = 10
-# Open files besides connections: libraries, the log, the artifact, those of the event loop.
-OTHER_FILES = 64
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 8484) -> None:
+def serve(
+    app: FastAPI,
+    router: Router,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8484,
+    workers: int = 1,
+    watch: bool = False,
+    drain_s: float = 0.0,
+) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP opens the artifact's file again.
 
     On SIGTERM or SIGINT the server accepts no new request and gives running ones ten seconds. The
     `Limits` of the application bound heads, idle connections and the number of connections, which
     the number of files that the process may open bounds as well.
 
+    Several workers are forked from this process, which then only watches over them: they share the
+    artifact and the embedder in memory, each writes to the outcome log in files of its own, and
+    ``/metrics`` adds up over all, those that ended included. A worker that ends is replaced. Limits
+    hold for each worker.
+
     Args:
         app: The application of `create_app`.
         router: The router of that application.
         host: Address to listen at; the default is reachable from this machine alone.
         port: Port to listen at; 0 takes a free one, which is logged.
+        workers: Processes that answer requests; with 1 this process does. No thread may run yet
+            if there are more, and the router may have no watch.
+        watch: With several workers, look at the artifact's file and let all take a new one. One
+            worker's router looks itself, see `hypernova.Router.open`.
+        drain_s: Seconds between the signal and the end of the server. Meanwhile it answers, and
+            ``/readyz`` says 503, so that a load balancer sends its requests elsewhere.
 
     Raises:
         OSError: The address is in use or not an address of this machine.
+        HypernovaError: There can be no workers here, or none can start.
 
     Example:
         >>> serve(create_app(router), router, port=8484)  # doctest: +SKIP
     """
+    if workers > 1:
+        _check_can_fork(router)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
@@ -58,48 +79,55 @@ def serve(app: FastAPI, router: Router, *, host: str = "127.0.0.1", port: int = 
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
-    shown = f"[{host}]" if ":" in host else host
-    if app.state.page:
-        _log.info("the page is at http://%s:%d/", shown, listening.getsockname()[1])
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-        http=_limit_by_open_files(app.state.connections).protocol(),
-        ws="none",
-        proxy_headers=False,
-        lifespan="on",
-    )
+    url = f"http://[{host}]" if ":" in host else f"http://{host}"
+
+    def serving() -> None:
+        several = f"{workers} workers " if workers > 1 else ""
+        if app.state.page:
+            _log.info("the page is at %s:%d/", url, listening.getsockname()[1])
+        _log.info("%sserving at %s:%d", several, url, listening.getsockname()[1])
+        notify("READY=1")
+
     # uvicorn raises a caught signal again when it ends: that would end the process before the
     # caller cleans up.
+    gc.collect()
+    # No collection looks at what is loaded: it would take milliseconds, and in a worker copy pages.
+    gc.freeze()
     handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with listening, asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_run(uvicorn.Server(config), router, listening, shown))
+        with listening:
+            if workers > 1:
+                Supervisor(
+                    *(app, router, listening),
+                    workers=workers,
+                    watch=watch,
+                    drain_s=drain_s,
+                    serving=serving,
+                ).run()
+            else:
+                server = HttpServer(app, drain_s=drain_s)
+                server.on_started = serving
+                loop_factory = server.config.get_loop_factory()
+                with asyncio.Runner(loop_factory=loop_factory) as runner:
+                    runner.run(_run(server, router, listening))
+        _log.info("stopped")
     finally:
+        gc.unfreeze()
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _limit_by_open_files(connections: Connections) -> Connections:
-    """Bound the number of connections by the number of files that the process may open."""
-    try:
-        import resource
-    except ImportError:  # a platform without such a limit
-        return connections
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = max(1, files - OTHER_FILES)
-    if files != resource.RLIM_INFINITY and allowed < connections.limits.max_connections:
-        _log.warning("at most %d connections: the process may open %d files", allowed, files)
-        connections.limits = replace(connections.limits, max_connections=allowed)
-    return connections
+def _check_can_fork(router: Router) -> None:
+    if not hasattr(os, "fork"):
+        raise HypernovaError("several workers need a system that forks, such as Linux; start one")
+    embedder = router.embedder
+    if isinstance(embedder, Embedder) and embedder.device == "cuda":
+        raise HypernovaError(
+            "several workers cannot share a GPU's memory; start one, or embed on the CPU"
+        )
 
 
-async def _run(
-    server: uvicorn.Server, router: Router, listening: socket.socket, shown: str
-) -> None:
+async def _run(server: HttpServer, router: Router, listening: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -110,9 +138,7 @@ async def _run(
 
     with contextlib.suppress(NotImplementedError, AttributeError):  # a platform without SIGHUP
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    _log.info("serving at http://%s:%d", shown, listening.getsockname()[1])
     await server.serve(sockets=[listening])
-    _log.info("stopped")
 
 
 async def reload(router: Router) -> None:

@@ -202,6 +202,13 @@ class HealthResponse(BaseModel):
     status: Literal["ok"]
 
 
+class ReadyResponse(BaseModel):
+    """Whether the server should get requests, and how its log is."""
+
+    status: Literal["ready", "ending"]
+    log: Literal["none", "written", "failing"]
+
+
 class ErrorResponse(BaseModel):
     """An error."""
 

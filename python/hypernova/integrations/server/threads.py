@@ -20,6 +20,8 @@ from hypernova.router.lifecycle import ASYNC_THREADS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from hypernova.integrations.server.metrics import SharedGauge
+
     QueuedCall = tuple[Future[Any], Callable[[], Any]]
 
 T = TypeVar("T")
@@ -60,7 +62,7 @@ class Limits:
     max_connections: int = 512
 
 
-class Workers:
+class RequestThreads:
     """Run work in threads beside the event loop, within the limits.
 
     A short request is a single call; a long one is several calls, its slices. Single calls come
@@ -68,13 +70,15 @@ class Workers:
 
     Args:
         limits: Threads, requests in flight and timeout.
+        in_flight: Shows the number of requests in flight.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, in_flight: SharedGauge) -> None:
         self._limits = limits
+        self._gauge = in_flight
         self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="hypernova")
         self._queue = _CallQueue()
-        self.in_flight = 0
+        self._in_flight = 0
 
     async def run(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]]) -> T:
         """Call ``work`` in a thread and return its result.
@@ -109,10 +113,10 @@ class Workers:
     async def _run(
         self, work: Iterator[T | None], gone: Callable[[], Awaitable[None]], lane: int
     ) -> T:
-        if self.in_flight >= self._limits.max_in_flight:
-            message = f"{self.in_flight} requests are in flight already: try again later"
+        if self._in_flight >= self._limits.max_in_flight:
+            message = f"{self._in_flight} requests are in flight already: try again later"
             raise HttpError(503, "overloaded", message, {"retry-after": "1"})
-        self.in_flight += 1
+        self._change(1)
         loop = asyncio.get_running_loop()
         watch = asyncio.ensure_future(gone())
         call: Future[T | None] | None = None
@@ -136,7 +140,7 @@ class Workers:
                 answer.exception()  # retrieved, because asyncio logs it otherwise
             # A waiting call is dropped; a running one stays in flight until it ends.
             if call is None or call.done() or self._queue.drop(lane, call):
-                self.in_flight -= 1
+                self._release()
             else:
                 call.add_done_callback(lambda _: _call_soon(loop, self._release))
 
@@ -147,7 +151,11 @@ class Workers:
         return HttpError(503, "timeout", message, {"retry-after": "1"})
 
     def _release(self) -> None:
-        self.in_flight -= 1
+        self._change(-1)
+
+    def _change(self, by: int) -> None:
+        self._in_flight += by
+        self._gauge.set(self._in_flight)
 
     def close(self) -> None:
         """Drop waiting calls, and wait for running ones."""
