@@ -168,7 +168,29 @@ def test_a_reader_types_moves_and_sees_the_decision_change(
     faults = tab.run(AUDIT)
     assert faults == []
     picture(tab, f"{look[0]}-{look[2]}")
+    if look[0] == 400:  # and narrower, as with letters enlarged
+        tab.resize(320, look[1])
+        assert tab.run("return document.documentElement.scrollWidth") <= 320
     assert_clean(tab, server)
+
+
+def test_moving_a_slider_asks_seldom_and_ends_with_what_stands(
+    tab: Browser, server: Server
+) -> None:
+    opened(tab, server)
+    chosen_for(tab, TEXT)
+    tab.read_logs()
+    tab.requested.clear()
+    tab.run("""
+        const slider = document.getElementById('dial-cost-weight');
+        for (let at = 0; at <= 200; at++) {
+          slider.value = at;
+          slider.dispatchEvent(new Event('input', {bubbles: true}));
+        }
+    """)
+    tab.wait_for(lambda: chosen(tab) == "simulated-small", "the decision for the last place")
+    tab.read_logs()
+    assert 1 <= sum(url.endswith("/v1/explain") for url in tab.requested) <= 3
 
 
 def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
@@ -245,18 +267,29 @@ def test_a_server_that_stops_is_said_and_its_return_seen(tab: Browser, artifact:
     with serving("-a", artifact, "--page") as first:
         tab.open(f"{first.url}/", width=1280, height=900, scheme="light")
         chosen_for(tab, TEXT)  # no token is asked for
+        tab.run("document.querySelectorAll('#model-list input')[0].click()")
+        tab.wait_for_text("#allowed-count", "4 of 5")
         port = first.port
         assert first.stop(signal.SIGTERM) == 0
         tab.run(SET_SLIDER, "#dial-cost-weight", 200)
+        weight = "return document.getElementById('dial-cost-weight-exact').value"
+        value = tab.run(weight)
         tab.wait_for_text("#connection", "does not answer")
         assert chosen(tab)  # what was decided stays, marked as old
         picture(tab, "stopped")
         assert tab.run(AUDIT) == []
-        with serving("-a", artifact, "--page", "--port", port):
+        # It comes back with another artifact, the bundled one: its models take their places.
+        with serving("--page", "--port", port):
             tab.wait_for(lambda: not tab.text("#connection"), "the server's return")
-            tab.wait_for(lambda: chosen(tab) == "simulated-small", "the decision for what stands")
+            tab.wait_for_text("#artifact", "24 models")
+            tab.wait_for(lambda: "simulated" not in tab.text("#work"), "the other models")
+            assert tab.text("#allowed-count") == "all 24"
+            assert (
+                tab.run("return document.getElementById('dial-cost-weight-exact').value") == value
+            )
+        refused = "/v1/explain - Failed to load resource"  # a model that the artifact lacks
         assert_clean(tab, first, allowed=("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET",
-                                          "ERR_EMPTY_RESPONSE"))  # fmt: skip
+                                          "ERR_EMPTY_RESPONSE", refused))  # fmt: skip
 
 
 def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(

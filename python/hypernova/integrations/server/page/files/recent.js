@@ -79,7 +79,7 @@ function byModel(decisions, total) {
   if (total === 0) return none("No decision yet.");
   return el(
     "ol",
-    { class: "plain" },
+    { class: "plain", role: "list" },
     decisions.map(({ model, decisions: n }) =>
       el("li", {},
         el("div", { class: "head" }, el("span", { class: "name" }, model),
