@@ -37,7 +37,7 @@ CHAT = [
     {"role": "assistant", "content": "In which language?"},
     {"role": "user", "content": [{"type": "text", "text": "In Python"}]},
 ]
-HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
+HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">\u202e"  # and turned around
 PICTURES = os.environ.get("HYPERNOVA_PICTURES")
 SET_SLIDER = """
 const slider = document.querySelector(arguments[0]);
@@ -303,7 +303,7 @@ def test_a_server_that_stops_is_said_and_its_return_seen(
             assert tab.run(weight) == value
             assert tab.text("#allowed-count") == "4 of 5 models"
             for place in ("#model-list", "#ranking"):
-                assert HOSTILE in tab.text(place)
+                assert HOSTILE.replace("\u202e", "\ufffd") in tab.text(place)
                 assert "simulated-writer" not in tab.text(place)
             picture(tab, "hostile")
         refused = "/v1/explain - Failed to load resource"
