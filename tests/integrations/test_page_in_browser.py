@@ -33,11 +33,11 @@ LOOKS = [(1280, 900, "light"), (1280, 900, "dark"), (400, 800, "light"), (400, 8
 TEXT = "Join two tables on the customer's id and list those without an order"
 CHAT = [
     {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": "Write a parser for <b>HTML</b>"},
+    {"role": "user", "content": "Write a parser for <b>HTML</b>\u202e"},
     {"role": "assistant", "content": "In which language?"},
     {"role": "user", "content": [{"type": "text", "text": "In Python"}]},
 ]
-HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">\u202e"  # and turned around
+HOSTILE = "<img src=x onerror=\"document.title='read as HTML'\">"
 PICTURES = os.environ.get("HYPERNOVA_PICTURES")
 SET_SLIDER = """
 const slider = document.querySelector(arguments[0]);
@@ -212,8 +212,8 @@ def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
     tab.type("#prompt", json.dumps(CHAT, indent=1))
     tab.wait_for_text("#prompt-note", "a chat of 4 messages, 2 of the user")
     tab.wait_for_text("#read", "In Python")
-    # Text is text, whatever it looks like.
-    assert "Write a parser for <b>HTML</b>" in tab.text("#read")
+    # Text is text, whatever it looks like, and nothing turns it around.
+    assert "Write a parser for <b>HTML</b>\ufffd" in tab.text("#read")
     assert "Be brief" not in tab.text("#read")
     assert tab.run("return document.querySelector('#read b')") is None
     # The chat stays with its model while a switch costs more than another model gains.
@@ -303,7 +303,7 @@ def test_a_server_that_stops_is_said_and_its_return_seen(
             assert tab.run(weight) == value
             assert tab.text("#allowed-count") == "4 of 5 models"
             for place in ("#model-list", "#ranking"):
-                assert HOSTILE.replace("\u202e", "\ufffd") in tab.text(place)
+                assert HOSTILE in tab.text(place)
                 assert "simulated-writer" not in tab.text(place)
             picture(tab, "hostile")
         refused = "/v1/explain - Failed to load resource"
