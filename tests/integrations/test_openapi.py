@@ -47,8 +47,8 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.mark.slow
 def test_the_document_names_every_path(schema: Any) -> None:
     assert set(schema.raw_schema["paths"]) == {
-        "/healthz", "/livez", "/metrics", "/readyz", "/v1/artifact", "/v1/outcomes", "/v1/route",
-        "/v1/route/batch",
+        "/healthz", "/livez", "/metrics", "/readyz", "/v1/artifact", "/v1/explain",
+        "/v1/outcomes", "/v1/recent", "/v1/route", "/v1/route/batch",
     }  # fmt: skip
 
 

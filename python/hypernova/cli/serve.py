@@ -81,6 +81,9 @@ def add_to(commands: Commands) -> None:
         "--token-file", metavar="FILE", help="file with the token that callers must send"
     )
     parser.add_argument(
+        "--page", action="store_true", help="serve a page at / that shows and explains decisions"
+    )
+    parser.add_argument(
         "--threads", type=positive_int, metavar="N", help="threads that embed and decide"
     )
     limits = parser.add_argument_group("limits")
@@ -179,6 +182,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         token=token,
         prices=arguments.prices,
         access_log=access_log,
+        page=arguments.page,
     )
     try:
         serve(

@@ -36,6 +36,9 @@ from hypernova.integrations.server.middleware import (
     is_token,
 )
 from hypernova.integrations.server.outcomes import Outcomes
+from hypernova.integrations.server.page.answers import ExplanationResponse, RecentResponse
+from hypernova.integrations.server.page.assets import add_page
+from hypernova.integrations.server.page.recent import Recent
 from hypernova.integrations.server.price_file import PriceFile
 from hypernova.integrations.server.readiness import Readiness
 from hypernova.integrations.server.request_ids import (
@@ -79,6 +82,7 @@ def create_app(
     token: str | None = None,
     prices: str | os.PathLike[str] | None = None,
     access_log: AccessLog | None = None,
+    page: bool = False,
 ) -> FastAPI:
     """Make the ASGI application that `serve` runs, for use in any ASGI server.
 
@@ -90,6 +94,8 @@ def create_app(
         prices: File of prices (`hypernova.read_prices`) for requests without ``prices``. It is read
             again when the artifact is opened again.
         access_log: Log of requests, which the caller closes; None keeps none.
+        page: Serve a page for people at ``/``. Its files are given to anyone; what they show is
+            asked for with the token.
 
     Returns:
         An ASGI application.
@@ -113,7 +119,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with service.recent.taking():
+            yield
         service.close()
         if access_log is not None:
             access_log.flush()  # a worker ends without its caller
@@ -127,6 +134,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.guarded = token is not None
+    app.state.page = page
     app.state.service = service
     app.state.connections = Connections(
         limits,
@@ -136,6 +144,7 @@ def create_app(
     direct = {}
     for path, call, body, answer, statuses in (
         ("/v1/route", service.route, schemas.RouteRequest, schemas.DecisionResponse, (409,)),
+        ("/v1/explain", service.explain, schemas.RouteRequest, ExplanationResponse, (409,)),
         (
             "/v1/route/batch",
             service.route_batch,
@@ -165,6 +174,10 @@ def create_app(
         "/v1/artifact", service.artifact, response_model=None, responses=_responses(
             schemas.ArtifactResponse, 400, 401, 408, 431, 503
         ),
+    )  # fmt: skip
+    app.add_api_route(
+        "/v1/recent", service.recent_figures, name="recent", response_model=None,
+        responses=_responses(RecentResponse, 400, 401, 408, 431, 503),
     )  # fmt: skip
     app.add_api_route(
         "/healthz",
@@ -202,8 +215,14 @@ def create_app(
     app.add_exception_handler(HttpError, _on_http_error)
     app.add_exception_handler(HTTPException, _on_starlette_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
+    page_paths = add_page(app, guarded=token is not None) if page else frozenset()
     app.add_middleware(DirectMiddleware, endpoints=direct)
-    app.add_middleware(AdmissionMiddleware, token=token, max_body_bytes=limits.max_body_bytes)
+    app.add_middleware(
+        AdmissionMiddleware,
+        token=token,
+        max_body_bytes=limits.max_body_bytes,
+        open_paths=OPEN_PATHS | page_paths,
+    )
     app.add_middleware(RequestMiddleware, metrics=service.metrics)
     if access_log is not None:
         access_log.on_lost = service.metrics.count_access_log_lost
@@ -226,6 +245,7 @@ class Service:
         self.metrics = Metrics()
         self.metrics.workers.set(1)
         self.metrics.set_artifact(router.artifact)
+        self.recent = Recent(self.metrics.collect)
         self.readiness = Readiness(log=log is not None)
         self.outcomes = Outcomes(self.log, self.metrics.count_outcome, self.readiness.log_written)
         self.threads = RequestThreads(limits, self.metrics.in_flight)
@@ -275,15 +295,22 @@ class Service:
 
     def route(self, body: bytes) -> object:
         """Choose a model for a prompt."""
+        decision = self.router.route(**self._prompt(body))
+        note_decisions([decision])
+        self._write([decision])
+        return decision.to_dict()
+
+    def explain(self, body: bytes) -> object:
+        """Explain the choice for a prompt; nothing is logged or counted as a decision."""
+        return self.router.explain(**self._prompt(body)).to_dict()
+
+    def _prompt(self, body: bytes) -> dict[str, Any]:
         asked = parse(schemas.RouteRequest, body)
         if (asked.text is None) == (asked.messages is None):
             raise HttpError(400, "bad_request", "send either text or messages")
         messages = None if asked.messages is None else [t.model_dump() for t in asked.messages]
         note_texts(lambda: prompt_turns(asked.text, messages))
-        decision = self.router.route(asked.text, messages=messages, **self._options(asked))
-        note_decisions([decision])
-        self._write([decision])
-        return decision.to_dict()
+        return {"text": asked.text, "messages": messages, **self._options(asked)}
 
     def route_batch(self, body: bytes) -> Iterator[object]:
         """Choose a model for each of many prompts."""
@@ -338,6 +365,11 @@ class Service:
             "version": __version__,
         }
         return Response(encode(answer), media_type=JSON_TYPE)
+
+    async def recent_figures(self) -> Response:
+        """Return the last hour's figures."""
+        answer = encode(self.recent.figures())
+        return Response(answer, media_type=JSON_TYPE, headers={"cache-control": "no-store"})
 
     async def health(self) -> Response:
         """Return that the server answers."""

@@ -40,10 +40,19 @@ class AdmissionMiddleware:
         app: The wrapped application.
         token: The token that ``Authorization: Bearer`` must hold; None admits every request.
         max_body_bytes: Largest ``Content-Length`` that is admitted.
+        open_paths: Paths that are answered without the token.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str | None, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str | None,
+        max_body_bytes: int,
+        open_paths: frozenset[str] = OPEN_PATHS,
+    ) -> None:
         self._app = app
+        self._open_paths = open_paths
         self._expected = None if token is None else b"Bearer " + token.encode()
         self._max_body_bytes = max_body_bytes
 
@@ -59,7 +68,7 @@ class AdmissionMiddleware:
 
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
-        if self._expected is not None and scope["path"] not in OPEN_PATHS:
+        if self._expected is not None and scope["path"] not in self._open_paths:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, self._expected):
                 raise HttpError(

@@ -84,6 +84,8 @@ def serve(
 
     def serving() -> None:
         several = f"{workers} workers " if workers > 1 else ""
+        if app.state.page:
+            _log.info("the page is at %s:%d/", url, listening.getsockname()[1])
         _log.info("%sserving at %s:%d", several, url, listening.getsockname()[1])
         notify("READY=1")
 

@@ -180,15 +180,19 @@ class Supervisor:
             self._has_reloaded = False
             self._order_to_take()
         self._enforce_deadlines()
+        # So that a worker that starts later knows the last hour, too.
+        if not self._service.recent.seconds_to_next():
+            self._service.recent.take()
 
-    def _seconds_to_wait(self) -> float | None:
+    def _seconds_to_wait(self) -> float:
         times = [due for due, _ in self._due] if not self._is_ending else []
+        times.append(time.monotonic() + self._service.recent.seconds_to_next())
         times += [w.take_until for w in self._workers if w.take_until is not None]
         if self._end_by is not None:
             times.append(self._end_by)
         if self._file is not None and not self._is_ending:
             times.append(self._look_at)
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return max(0.0, min(times) - time.monotonic())
 
     # Starting
 
