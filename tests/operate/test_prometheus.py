@@ -1,6 +1,6 @@
 """Prometheus reads the rules, and a real one that scrapes a real server raises the alerts.
 
-Not here: names and metrics of the files (`test_files.py`).
+Not here: names and metrics of the files (`test_operate_files.py`).
 """
 
 from __future__ import annotations

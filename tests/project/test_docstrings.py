@@ -149,7 +149,8 @@ def examples_of_core() -> list[doctest.DocTest]:
         objects |= {cls.__name__: cls, **dict(members(cls.__name__, cls))}
     parser = doctest.DocTestParser()
     found = [parser.get_doctest(o.__doc__, {}, name, None, None) for name, o in objects.items()]
-    return [test for test in found if test.examples]
+    # In one order, so that processes that share the tests collect the same ones.
+    return sorted((test for test in found if test.examples), key=lambda test: test.name)
 
 
 @pytest.mark.parametrize("test", examples_of_core(), ids=lambda test: test.name)

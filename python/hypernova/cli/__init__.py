@@ -5,8 +5,8 @@ and 129 ended by SIGINT, SIGTERM and SIGHUP; 1 any other error, with one line on
 Not here: anything that the Python interface cannot do.
 
 - One module for each command: ``import_logs``, ``fit``, ``evaluate``, ``route``, ``serve``,
-  ``inspect``, ``diff``, ``monitor``, ``recalibrate``, ``add_model``, ``next_prompts``, ``datasets``,
-  ``export_embedder``; and ``change_models`` for two
+  ``inspect``, ``diff``, ``monitor``, ``recalibrate``, ``add_model``, ``next_prompts``,
+  ``datasets``, ``export_embedder``; and ``change_models`` for two
 - ``arguments``: arguments that commands share
 - ``streams``: standard output and standard error
 - ``signals``: signals that end a command
