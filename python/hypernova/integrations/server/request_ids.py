@@ -5,8 +5,8 @@ Not here: trace contexts. The header traceparent belongs to the caller's tracing
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ _current: ContextVar[str] = ContextVar("hypernova.request_id", default="-")
 
 def new_request_id() -> str:
     """Return a request id that no other request has."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def current_request_id() -> str:
