@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
+OPENAPI_HEADERS = {
+    "X-Request-Id": {
+        "description": "the request's own, or a new one",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    }
+}
 # Key in the scope of a request.
 REQUEST_ID = "hypernova.request_id"
 _HEADER = HEADER.encode()
