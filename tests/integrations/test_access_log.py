@@ -368,8 +368,6 @@ def test_text_where_it_is_asked_for(place: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_a_user_can_mend_is_one_line(tmp_path: Path) -> None:
-    message = fails_in_one_line("serve", "--port", 0, "--access-log", tmp_path)
-    assert str(tmp_path) in message
     token = tmp_path / "token"
     token.write_text(TOKEN)
     options = ("--port", 0, "--token-file", token, "--access-log", token)
@@ -377,10 +375,8 @@ def test_what_a_user_can_mend_is_one_line(tmp_path: Path) -> None:
     assert token.read_text() == TOKEN
 
 
-@pytest.mark.slow
-def test_a_closed_standard_output_is_refused() -> None:
-    """Its number may be that of another file by then."""
-    program = "from hypernova.integrations.server import AccessLog; AccessLog('-')"
-    command = f'exec {sys.executable} -c "{program}" >&-'
-    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
-    assert "standard output: cannot be written (Bad file descriptor)" in done.stderr
+def test_a_closed_standard_output_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be that of another file by then; Python has None where it was closed."""
+    monkeypatch.setattr(sys, "__stdout__", None)
+    with pytest.raises(WriteError, match=r"standard output: cannot be written \(Bad file"):
+        AccessLog("-")
