@@ -8,8 +8,8 @@ are for Prometheus and lie on the ``board`` that processes share, ``readiness`` 
 requests, ``access_entries`` describes them and ``access_log`` writes that; ``outcomes`` records
 outcomes and ``idempotency`` knows those that come again. ``run`` handles the socket: one process
 serves with ``http_server``, or a ``supervisor`` keeps several of ``worker``, which share
-connections by ``accepting`` and hear of new artifacts by a ``channel``; ``systemd`` is told. Not
-here: the decision, which is `hypernova.Router`'s, and calls of language models.
+connections by ``accepting`` and hear of new artifacts by a ``channel``; ``systemd`` is told.
+Not here: the decision, which is `hypernova.Router`'s, and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError
