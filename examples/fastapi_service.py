@@ -66,7 +66,9 @@ async def chat(asked: Chat) -> dict[str, Any]:
             answer = await app.state.upstream.post("chat/completions", json=body)
             answer.raise_for_status()
         except httpx.HTTPError:
-            app.state.log.record_outcome(decision, 0.0, latency_s=time.monotonic() - start)
+            # No answer, so no score: an outage does not make a model worse.
+            took = time.monotonic() - start
+            app.state.log.record_outcome(decision, failed=True, latency_s=took)
             try:
                 decision = decision.after_failure(decision.model)
             except hypernova.errors.NoCandidateError:

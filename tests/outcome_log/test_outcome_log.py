@@ -232,14 +232,6 @@ class TestBadLines:
         (tmp_path / "a.jsonl").write_bytes(outcome_line(1))
         assert len(list(hypernova.read_log([tmp_path / "b.jsonl", tmp_path]))) == 1
 
-    def test_a_second_score_long_after_is_not_counted(self, tmp_path, monkeypatch) -> None:
-        """Beyond what is remembered it is an outcome without a decision."""
-        monkeypatch.setattr(hypernova.outcome_log.join, "MAX_SCORED_IDS", 2)
-        lines = [line for i in range(4) for line in (decision_line(i), outcome_line(i))]
-        reader = read(*lines, outcome_line(0), outcome_line(3), folder=tmp_path)
-        assert len(list(reader)) == 4
-        assert reader.tally.skipped == {"no_decision": 1, "scored_twice": 1}
-
     def test_copies_missing_files_and_unreadable_ones(self, tmp_path) -> None:
         (tmp_path / "a.jsonl").write_bytes(decision_line(1))
         (tmp_path / "b.jsonl").write_bytes(decision_line(1) + outcome_line(1))

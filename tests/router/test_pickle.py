@@ -221,10 +221,10 @@ class TestDecisions:
                 with pytest.raises((errors.UnpicklingError, errors.ArtifactError)) as found:
                     make(*one)
                 assert "\n" not in str(found.value)
-        make, (data, _) = states[decision]
+        make, (data, _, *shadow) = states[decision]
         for bad_id in ("", "x" * 32, "0" * 31):
             with pytest.raises(errors.UnpicklingError, match="id"):
-                make(data, bad_id)
+                make(data, bad_id, *shadow)
 
 
 class TestArtifacts:

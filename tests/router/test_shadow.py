@@ -99,7 +99,7 @@ OPTIONS = st.fixed_dictionaries(
 
 class TestBothDecide:
     @given(st.sampled_from(TEXTS), OPTIONS)
-    @settings(max_examples=120)
+    @settings(max_examples=60)
     def test_each_is_the_decision_of_a_router_of_its_own(self, text, options) -> None:
         both, first, second = routers()
         refused: hypernova.HypernovaError | None = None
@@ -230,12 +230,27 @@ class TestErrors:
         assert decision.shadow_artifact == fewer.sha256
         decision = router.route(TEXTS[0], min_success=0.0, allow=["simulated-coder"])
         assert decision.shadow_error == "unknown_model"
+        # A price of a model that only the first holds is no reason to fail.
+        prices = {"simulated-coder": 1e-6, "simulated-large": 0.125}
+        own = hypernova.Router(fewer).route(TEXTS[0], prices={"simulated-large": 0.125})
+        assert values(router.route(TEXTS[0], prices=prices).shadow) == values(own)
+        (decision,) = router.route_many(TEXTS[:1], prices=prices)
+        assert values(decision.shadow) == values(own)
         with pytest.raises(UnknownModelError):
             router.route(TEXTS[0], previous_model="no such model")
         with pytest.raises(TextError):
             router.route(" ")
         with pytest.raises(TypeError):
             router.route(TEXTS[0], no_such_option=1)  # type: ignore[call-arg]
+
+    def test_the_shadows_own_limits_may_leave_no_model(self) -> None:
+        first, second = pair()
+        router = hypernova.Router(first, shadow=second.replace(min_success=1.0))
+        router.warm_up()
+        assert router.route(TEXTS[0]).shadow_error == "no_candidate"
+        assert {d.shadow_error for d in router.route_many(TEXTS)} == {"no_candidate"}
+        # The caller's limit takes the place of the artifact's.
+        assert router.route(TEXTS[0], min_success=0.0).shadow is not None
 
     def test_a_batch_notes_the_error_of_each_row(self) -> None:
         first, second = pair()
@@ -263,7 +278,7 @@ class TestErrors:
         first, second = pair()
 
         class Broken:
-            embedder, sha256 = second.embedder, second.sha256
+            embedder, sha256, models = second.embedder, second.sha256, second.models
 
             def decide(self, *_: object, **__: object) -> None:
                 raise ZeroDivisionError("a shadow")
@@ -352,10 +367,13 @@ class TestLife:
         assert values(twice) == values(decision) == values(twice.shadow)
 
     def test_a_forged_pickle_is_refused(self) -> None:
-        make, (data, id_, _) = routers()[0].route(TEXTS[0]).__reduce__()
-        for shadow in (5, "text", ("one",), ("one", 2), object()):
-            with pytest.raises(UnpicklingError, match="pickled decision"):
-                make(data, id_, shadow)
+        make, (data, id_, shadow, _) = routers()[0].route(TEXTS[0]).__reduce__()
+        assert make(data, id_, shadow, None).shadow is shadow
+        for odd in (5, "text", ("one",), ("one", 2), object()):
+            for forged in ((data, id_, odd, None), (data, id_, None, odd), (data, id_, odd)):
+                with pytest.raises(UnpicklingError, match="pickled decision") as caught:
+                    make(*forged)
+                assert str(caught.value).isprintable()
 
     def test_the_next_decision_after_a_failure_has_none(self) -> None:
         decision = routers()[0].route(TEXTS[0])
@@ -405,6 +423,7 @@ def test_the_log_holds_both(tmp_path) -> None:
 
 
 class TestServed:
+    @pytest.mark.slow
     def test_a_server_answers_with_the_first_and_logs_both(self, tmp_path: Path) -> None:
         first, second = pair()
         first.save(tmp_path / "r.hnv")
@@ -428,7 +447,7 @@ class TestServed:
             assert failed.json() == {"id": after["id"], "recorded": True}
             for odd in ({"score": 1.0, "failed": True}, {}, {"failed": False}):
                 refused = client.post("/v1/outcomes", json={"id": after["id"], **odd})
-                assert_error(refused, 400, "bad_outcome")
+                assert_error(refused, 400, "bad_request")
             counts = metrics(client)
         lines = [
             json.loads(line)
@@ -449,6 +468,7 @@ class TestServed:
         assert list(reader) == []
         assert (reader.tally.failed, reader.tally.open) == (1, len(decisions) - 1)
 
+    @pytest.mark.slow
     def test_a_shadow_that_cannot_decide_ends_the_command_in_one_line(self, tmp_path) -> None:
         of_minilm().save(tmp_path / "m.hnv")
         assert "diff" in fails_in_one_line("serve", "--shadow", tmp_path / "m.hnv")

@@ -6,6 +6,7 @@ prompt: no record holds one.
 - ``records``: the two kinds of line and the shadow in one, checked alike when written and read
 - ``writer``: `OutcomeLog`, which a service writes to
 - ``segments``: the files of a log, and their lines
+- ``scored``: the ids of the decisions that have an outcome
 - ``join``: `read_log`, which joins each outcome with its decision
 """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from hypernova.outcome_log.records import LoggedDecision, LoggedOutcome, RecordError, parse
+from hypernova.outcome_log.scored import ScoredIds
 from hypernova.outcome_log.segments import find_segments
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ REASONS = {
 }
 # Clocks of two machines may differ by less than this without being wrong.
 MAX_CLOCK_SKEW_S = 60.0
-# Ids of the decisions scored last, which tell a second score from a score without a decision.
-# A second score of an older decision is skipped as well, as one without a decision.
-MAX_SCORED_IDS = 100_000
 # Outcomes that are held until their decision comes. Beyond it the oldest counts as one without
 # a decision: anybody may send outcomes of made-up ids, and a million take some 500 MB.
 MAX_EARLY = 1_000_000
@@ -82,7 +80,7 @@ class LogReader:
     """An iterator over the joined records of a log.
 
     In memory are the decisions that have no outcome yet, the outcomes whose decision has
-    not come yet, and the ids of the decisions scored last; the log itself streams.
+    not come yet, and a bit for the id of each scored one; the log itself streams.
 
     Args:
         segments: Of `find_segments`.
@@ -101,8 +99,7 @@ class LogReader:
         self._read_before = read_before or {}
         self._open: dict[str, tuple[LoggedDecision, bool]] = {}
         self._early: OrderedDict[str, tuple[LoggedOutcome, bool]] = OrderedDict()
-        # With the key of the outcome.
-        self._scored: OrderedDict[str, str | None] = OrderedDict()
+        self._scored = ScoredIds()
         self._pairs = self._read()
 
     def __iter__(self) -> Iterator[Joined]:
@@ -160,7 +157,7 @@ class LogReader:
         self.tally.outcomes += new
         early = self._early.get(outcome.id)
         if early is not None or outcome.id in self._scored:
-            first = self._scored[outcome.id] if early is None else early[0].key
+            first = self._scored.key(outcome.id) if early is None else early[0].key
             again = outcome.key is not None and outcome.key == first
             self._skip("sent_again" if again else "scored_twice", new)
             return None
@@ -175,9 +172,7 @@ class LogReader:
         return self._pair(decision, outcome, new or decision_is_new)
 
     def _pair(self, decision: LoggedDecision, outcome: LoggedOutcome, new: bool) -> Joined | None:
-        self._scored[decision.id] = outcome.key
-        if len(self._scored) > MAX_SCORED_IDS:
-            self._scored.popitem(last=False)
+        self._scored.add(decision.id, outcome.key)
         if not new:
             return None
         tally, answered = self.tally, outcome.model or decision.model

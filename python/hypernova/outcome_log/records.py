@@ -342,7 +342,7 @@ def _name(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not value:
         _refuse(name, value, "a name")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         _refuse(name, value, "a name without half of a surrogate pair")
     return str(value)  # NumPy's strings cannot be interned
 
@@ -353,9 +353,10 @@ def plain_number(number: Any) -> Any:
     The checks above refuse other values by name. ``float`` alone would accept some of them: a
     truth value, text, and an array of one number.
     """
+    if type(number) is float or number is None:  # most often, and quickly
+        return number
     if (
-        number is None
-        or isinstance(number, str | bytes | bytearray | bool)
+        isinstance(number, str | bytes | bytearray | bool)
         or _numpy_kind(number) in set("bOSU")
         or getattr(number, "ndim", 0) > 0
     ):

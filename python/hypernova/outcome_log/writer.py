@@ -28,11 +28,11 @@ from hypernova.paths import escaped, path_label
 from hypernova.unpickled import UnpickledCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Self
 
-    from hypernova._core import Decision
+    from hypernova._core import Decision, RankingEntry
 
 MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 
@@ -160,7 +160,9 @@ class OutcomeLog:
         if not isinstance(decision, str):
             try:
                 decision_id = decision.id
-                estimate = None if model is None else plain_number(_success(decision, model))
+                estimate = (
+                    None if model is None else plain_number(_success(decision.ranking, model))
+                )
             except (AttributeError, TypeError):
                 raise _no_decision(decision, "a Decision or its id") from None
         record = _checked(
@@ -352,7 +354,10 @@ def _decision_fields(decision: Decision) -> dict[str, Any]:
     """Return the fields of a decision's record. The ranking is built once, as it is not free."""
     ranking, default_model = decision.ranking, decision.default_model
     chosen = ranking[0]
-    default = next((entry for entry in ranking if entry.model == default_model), None)
+    if chosen.model == default_model:
+        default_success: float | None = chosen.success
+    else:
+        default_success = _success(ranking, default_model)
     fallback = decision.reason == "fallback"
     return {
         "id": decision.id,
@@ -366,7 +371,7 @@ def _decision_fields(decision: Decision) -> dict[str, Any]:
         "success": plain_number(chosen.success),
         "group": decision.group,
         "default_model": default_model,
-        "default_success": None if default is None else plain_number(default.success),
+        "default_success": plain_number(default_success),
         "cost_usd": plain_number(chosen.cost_usd),
         "latency_s": plain_number(chosen.latency_s),
         # Nothing is drawn after a failure.
@@ -402,9 +407,9 @@ def _base64(sketch: object) -> object:
     return sketch
 
 
-def _success(decision: Decision, model: str) -> float | None:
+def _success(ranking: Iterable[RankingEntry], model: str) -> float | None:
     """Return the success estimate of a model; None if the ranking lacks it."""
-    return next((entry.success for entry in decision.ranking if entry.model == model), None)
+    return next((entry.success for entry in ranking if entry.model == model), None)
 
 
 def _sync_folder(folder: Path) -> None:

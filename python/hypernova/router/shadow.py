@@ -73,6 +73,7 @@ class ShadowedArtifact:
     def __init__(self, artifact: Artifact, shadow: Artifact) -> None:
         self._artifact = artifact
         self._shadow = shadow
+        self._models = frozenset(shadow.models)
         self._matches = takes_vectors_of(artifact, shadow)
 
     def decide(self, vector: NDArray[np.float32], **options: Any) -> Decision:
@@ -82,7 +83,7 @@ class ShadowedArtifact:
         if not self._matches:
             return decision.with_failed_shadow(self._shadow.sha256, MISMATCH)
         try:
-            other = self._shadow.decide(vector, **_without_exploration(options))
+            other = self._shadow.decide(vector, **self._options(options))
         except Exception as error:
             return decision.with_failed_shadow(self._shadow.sha256, _code(error))
         return decision.with_shadow(other)
@@ -95,18 +96,24 @@ class ShadowedArtifact:
             decision.with_failed_shadow(self._shadow.sha256, other)
             if isinstance(other, str)
             else decision.with_shadow(other)
-            for decision, other in zip(
-                decisions, self._shadows(vectors, _without_exploration(options)), strict=True
-            )
+            for decision, other in zip(decisions, self._each(vectors, options), strict=True)
         ]
 
-    def _shadows(
+    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return a request's options without exploration and prices of models it does not hold."""
+        prices = options.get("prices")
+        if prices and not self._models.issuperset(prices):
+            prices = {model: prices[model] for model in prices if model in self._models}
+        return {**options, "explore": None, "explore_seed": None, "prices": prices}
+
+    def _each(
         self, vectors: NDArray[np.float32], options: dict[str, Any]
     ) -> Iterable[Decision | str]:
         """Return the shadow's decision for each row, or the code of its error."""
         if not self._matches:
             return [MISMATCH] * len(vectors)
         try:
+            options = self._options(options)
             return list(self._shadow.decide_many(vectors, **options))
         except (NoCandidateError, NovelPromptError):  # of some row
             return [self._one(vector, _of_row(options, row)) for row, vector in enumerate(vectors)]
@@ -125,10 +132,6 @@ def _keep(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if isinstance(value, Iterator):
             options[name] = tuple(value)
-
-
-def _without_exploration(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {**options, "explore": None, "explore_seed": None}
 
 
 def _of_row(options: Mapping[str, Any], row: int) -> dict[str, Any]:

@@ -116,6 +116,8 @@ fn assert_says_the_same(
 ) {
     assert_eq!(detached.artifact_sha256(), artifact.sha256());
     assert_eq!(detached.model(), artifact.model_name(decision.model));
+    let default_model = artifact.model_name(artifact.policy().default_model);
+    assert_eq!(detached.default_model(), default_model);
     assert_eq!(detached.cluster(), decision.cluster);
     assert_eq!(detached.distance().to_bits(), decision.distance.to_bits());
     assert_eq!(detached.novelty().to_bits(), decision.novelty.to_bits());

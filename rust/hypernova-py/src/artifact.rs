@@ -11,11 +11,12 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::array::{Fresh, Matrix, Vector, numbers, vector_f32};
 use crate::convert::{self, Mmap, Reduced, reduced};
-use crate::decision::{Decision, RankingEntry};
+use crate::decision::Decision;
 use crate::decisions::Decisions;
 use crate::errors::{ArtifactWriteError, NotFoundError, raise};
 use crate::options::{Arguments, Given, facts_by_row};
 use crate::parts;
+use crate::ranking::RankingEntry;
 
 /// Values of all centroids above which a single search releases the GIL: some 2 us.
 const FREE_ABOVE: usize = 200_000;

@@ -1,6 +1,7 @@
-//! The classes `Decision` and `RankingEntry`.
+//! The class `Decision`.
 //!
-//! Not here: many decisions as columns (see `decisions`).
+//! Not here: the entries of its ranking (see `ranking`), and many decisions as columns (see
+//! `decisions`).
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +13,7 @@ use crate::array::Vector;
 use crate::convert::{Reduced, reduced};
 use crate::errors::raise;
 use crate::options;
+use crate::ranking::RankingEntry;
 
 /// The ranking of the models for a prompt, and why the first of them was taken.
 ///
@@ -63,9 +65,7 @@ pub(crate) struct Decision {
 }
 
 /// The decision of another artifact for the same prompt.
-#[derive(FromPyObject)]
-pub(crate) enum Shadow {
-    #[pyo3(transparent)]
+enum Shadow {
     Decided(Py<Decision>),
     /// The artifact's sha256, and the code of the error.
     Failed(String, String),
@@ -126,19 +126,6 @@ impl Decision {
             kind: Kind::Detached(Box::new(detached)),
             id: id.map_or_else(OnceLock::new, OnceLock::from),
             shadow: None,
-        }
-    }
-
-    /// Make the decision of a pickle again, with its shadow: a decision, or the two texts of a
-    /// failure.
-    pub(crate) fn unpickled(
-        detached: core::DetachedDecision,
-        id: String,
-        shadow: Option<Shadow>,
-    ) -> Self {
-        Self {
-            shadow: shadow.map(Box::new),
-            ..Self::detached(detached, Some(id))
         }
     }
 
@@ -305,7 +292,7 @@ impl Decision {
     ///     >>> both = decision.with_shadow(router.route("Fix the race in the scheduler"))
     ///     >>> both.id == decision.id, both.shadow.model == both.model
     ///     (True, True)
-    fn with_shadow(&self, shadow: Py<Self>) -> Self {
+    pub(crate) fn with_shadow(&self, shadow: Py<Self>) -> Self {
         self.shadowed(Shadow::Decided(shadow))
     }
 
@@ -317,7 +304,7 @@ impl Decision {
     ///
     /// Returns:
     ///     The same decision, with the same id.
-    fn with_failed_shadow(&self, artifact: String, error: String) -> Self {
+    pub(crate) fn with_failed_shadow(&self, artifact: String, error: String) -> Self {
         self.shadowed(Shadow::Failed(artifact, error))
     }
 
@@ -409,14 +396,12 @@ impl Decision {
             } => artifact.detach(decided, vector, options).to_bytes(),
             Kind::Detached(detached) => detached.to_bytes(),
         };
-        let shadow = match self.shadow.as_deref() {
-            None => py.None(),
-            Some(Shadow::Decided(decision)) => decision.clone_ref(py).into_any(),
-            Some(Shadow::Failed(artifact, error)) => {
-                (artifact, error).into_pyobject(py)?.into_any().unbind()
-            }
+        let (shadow, failed) = match self.shadow.as_deref() {
+            None => (None, None),
+            Some(Shadow::Decided(decision)) => (Some(decision.bind(py)), None),
+            Some(Shadow::Failed(artifact, error)) => (None, Some((artifact, error))),
         };
-        let state = (PyBytes::new(py, &data), self.id(), shadow);
+        let state = (PyBytes::new(py, &data), self.id(), shadow, failed);
         reduced("_decision", state.into_pyobject(py)?)
     }
 
@@ -435,116 +420,6 @@ impl Decision {
             self.reason,
             self.cluster,
             self.novelty
-        )
-    }
-}
-
-/// A model's place in a ranking; equal to an entry with the same values.
-///
-/// Example:
-///     >>> import hypernova
-///     >>> entry = hypernova.Router.open().artifact.rank_unread()[0]
-///     >>> list(entry.to_dict())
-///     ['model', 'success', 'cost_usd', 'latency_s', 'n', 'utility']
-#[derive(PartialEq)]
-#[pyclass(frozen, get_all, eq, module = "hypernova._core")]
-pub(crate) struct RankingEntry {
-    /// Name of the model.
-    model: String,
-    /// Success estimate for the prompt, 0 to 1.
-    ///
-    /// Where the artifact has shares it is blended over the nearest clusters, and where it has a
-    /// linear correction, that of the vector is added.
-    success: f64,
-    /// Expected cost of a task in USD, the caller's price if given; None if unknown.
-    cost_usd: Option<f64>,
-    /// Expected latency of a task in seconds; None if unknown.
-    latency_s: Option<f64>,
-    /// Number of outcomes that were counted there; may be fractional.
-    n: f64,
-    /// Success less weighted cost and latency: the ranking goes by it.
-    utility: f64,
-}
-
-/// The values of a [`RankingEntry`], in order.
-type Values<'a> = (&'a str, f64, Option<f64>, Option<f64>, f64, f64);
-
-impl RankingEntry {
-    pub(crate) fn new(model: &str, entry: &core::RankingEntry) -> Self {
-        Self {
-            model: model.to_owned(),
-            success: entry.success,
-            cost_usd: entry.cost_usd,
-            latency_s: entry.latency_s,
-            n: entry.n,
-            utility: entry.utility,
-        }
-    }
-
-    pub(crate) fn of(values: (String, f64, Option<f64>, Option<f64>, f64, f64)) -> Self {
-        let (model, success, cost_usd, latency_s, n, utility) = values;
-        Self {
-            model,
-            success,
-            cost_usd,
-            latency_s,
-            n,
-            utility,
-        }
-    }
-
-    fn values(&self) -> Values<'_> {
-        (
-            &self.model,
-            self.success,
-            self.cost_usd,
-            self.latency_s,
-            self.n,
-            self.utility,
-        )
-    }
-}
-
-#[pymethods]
-impl RankingEntry {
-    /// Give the values of the entry by name, for JSON and logs.
-    ///
-    /// Returns:
-    ///     A dict of ``model``, ``success``, ``cost_usd``, ``latency_s``, ``n`` and ``utility``.
-    pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        dict.set_item("model", &self.model)?;
-        dict.set_item("success", self.success)?;
-        dict.set_item("cost_usd", self.cost_usd)?;
-        dict.set_item("latency_s", self.latency_s)?;
-        dict.set_item("n", self.n)?;
-        dict.set_item("utility", self.utility)?;
-        Ok(dict)
-    }
-
-    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        self.values().into_pyobject(py)?.hash()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Reduced<'py>> {
-        reduced("_ranking_entry", self.values().into_pyobject(py)?)
-    }
-
-    fn __copy__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
-        slf
-    }
-
-    fn __repr__(&self) -> String {
-        let cost = self
-            .cost_usd
-            .map_or("None".into(), |cost| format!("{cost:.6}"));
-        format!(
-            "<hypernova.RankingEntry: {:?}, success={:.4}, cost_usd={cost}, n={}, utility={:.4}>",
-            self.model, self.success, self.n, self.utility
         )
     }
 }

@@ -24,6 +24,7 @@ mod lookup;
 mod options;
 mod parts;
 mod pickle;
+mod ranking;
 mod text;
 mod word_piece;
 
@@ -97,7 +98,7 @@ mod _core {
     #[pymodule_export]
     use super::artifact::Artifact;
     #[pymodule_export]
-    use super::decision::{Decision, RankingEntry};
+    use super::decision::Decision;
     #[pymodule_export]
     use super::decisions::Decisions;
     #[pymodule_export]
@@ -108,6 +109,8 @@ mod _core {
     use super::nearest_centroids;
     #[pymodule_export]
     use super::pickle::{artifact, decision, decisions, ranking_entry};
+    #[pymodule_export]
+    use super::ranking::RankingEntry;
     #[pymodule_export]
     use super::sha256;
     #[pymodule_export]

@@ -11,9 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::artifact::Artifact;
-use crate::decision::{Decision, RankingEntry, Shadow};
+use crate::decision::Decision;
 use crate::decisions::Decisions;
 use crate::errors::{UnpicklingError, raise};
+use crate::ranking::RankingEntry;
 
 /// Take the arguments apart: anybody may have made them.
 fn parts<'py, T>(of: &str, state: &Bound<'py, PyTuple>) -> PyResult<T>
@@ -55,19 +56,32 @@ pub(crate) fn artifact(state: &Bound<'_, PyTuple>) -> PyResult<Artifact> {
     Ok(Artifact::of(new))
 }
 
+/// The bytes and the id of a decision, and its shadow: a decision, or the artifact and the error of
+/// one that failed.
+type DecisionState<'py> = (
+    Bound<'py, PyBytes>,
+    String,
+    Option<Py<Decision>>,
+    Option<(String, String)>,
+);
+
 /// Make the `Decision` of a pickle again.
 #[pyfunction(name = "_decision")]
 #[pyo3(signature = (*state))]
 pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
-    let (data, id, shadow): (Bound<'_, PyBytes>, String, Option<Shadow>) =
-        parts("decision", state)?;
+    let (data, id, shadow, failed): DecisionState<'_> = parts("decision", state)?;
     if !core::id::is_id(&id) {
         return Err(UnpicklingError::new_err(format!(
             "not what a pickled decision holds: the id is {id:?}, expected 32 hexadecimal digits"
         )));
     }
     let detached = core::DetachedDecision::from_bytes(data.as_bytes()).map_err(raise)?;
-    Ok(Decision::unpickled(detached, id, shadow))
+    let decision = Decision::detached(detached, Some(id));
+    Ok(match (shadow, failed) {
+        (Some(shadow), _) => decision.with_shadow(shadow),
+        (None, Some((artifact, error))) => decision.with_failed_shadow(artifact, error),
+        (None, None) => decision,
+    })
 }
 
 /// Make the `RankingEntry` of a pickle again.

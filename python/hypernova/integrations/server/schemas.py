@@ -136,21 +136,17 @@ class OutcomeRequest(RequestBody):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {
-                    "required": ["score"],
-                    "properties": {"score": {"type": "number"}, "failed": {"const": False}},
-                },
-                {
-                    "required": ["failed"],
-                    "properties": {"score": {"type": "null"}, "failed": {"const": True}},
-                },
+                {"properties": {"score": {"type": "number"}, "failed": {"const": False}},
+                 "required": ["score"]},
+                {"properties": {"score": {"type": "null"}, "failed": {"const": True}},
+                 "required": ["failed"]},
             ]
         }
-    )
+    )  # fmt: skip
 
     id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
     score: float | None = Field(None, ge=0, le=1, description="left out if the request failed")
-    failed: bool = Field(False, description="the request failed: there is no answer to score")
+    failed: bool = Field(False, description="whether the request failed, so that none is scored")
     model: Name | None = Field(None, description="model that answered, if not the decision's")
     cost_usd: Amount | None = None
     latency_s: Amount | None = None
@@ -158,10 +154,9 @@ class OutcomeRequest(RequestBody):
     output_tokens: Amount | None = Field(None, description="tokens of the answer")
 
     @model_validator(mode="after")
-    def _has_score_or_failed(self) -> Self:
+    def _has_a_score_or_failed(self) -> Self:
         if (self.score is None) != self.failed:
-            found = "send either score or failed: true"
-            raise PydanticCustomError("score", found)
+            raise PydanticCustomError("score", "send either a score or failed")
         return self
 
 
