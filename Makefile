@@ -154,6 +154,10 @@ soak: $(STAMP) ## millions of routes from several threads; load on the server, o
 	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5
 	$(BIN)/python -m benches.serve_load --rate $(RATE) --seconds $(SECONDS) --p99-ms 5 --workers 2 --kill
 
+.PHONY: bench-serve
+bench-serve: $(STAMP) ## requests a second beside another version's server [BEFORE=its python] [SERVE="--before-path PACKAGE"]
+	$(BIN)/python -m benches.serve_versions -o benches/record $(BEFORE) $(SERVE)
+
 .PHONY: check-memory
 check-memory: | need ## the core's tests under AddressSanitizer (x86_64 Linux)
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --quiet --package hypernova-core \

@@ -4,10 +4,10 @@
 ``middleware`` checks heads and counts requests, ``threads`` embed and decide within limits,
 ``price_file`` holds prices for requests without any, ``connection`` limits connections, ``metrics``
 are for Prometheus and lie on the ``board`` that processes share, ``readiness`` is for probes,
-``log_pace`` times the log, and ``http_errors`` gives each error its status. ``request_ids`` names
-requests, ``access_entries`` describes them and ``access_log`` writes that; ``outcomes`` records
-outcomes and ``idempotency`` knows those that come again. ``run`` handles the socket: one process
-serves with ``http_server``, or a ``supervisor`` keeps several of ``worker``, which share
+``timed_log`` knows a log's pace, and ``http_errors`` gives each error its status. ``request_ids``
+names requests, ``access_entries`` describes them and ``access_log`` writes that; ``outcomes``
+records outcomes and ``idempotency`` knows those that come again. ``run`` handles the socket: one
+process serves with ``http_server``, or a ``supervisor`` keeps several of ``worker``, which share
 connections by ``accepting`` and hear of new artifacts by a ``channel``; ``systemd`` is told.
 Not here: the decision, which is `hypernova.Router`'s, and calls of language models.
 """

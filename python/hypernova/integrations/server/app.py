@@ -27,7 +27,6 @@ from hypernova.integrations.server.access_entries import (
 from hypernova.integrations.server.bodies import encode, parse, read_body
 from hypernova.integrations.server.connection import Connections
 from hypernova.integrations.server.http_errors import HttpError, http_error_of
-from hypernova.integrations.server.log_pace import LogPace
 from hypernova.integrations.server.metrics import Metrics
 from hypernova.integrations.server.middleware import (
     OPEN_PATHS,
@@ -46,6 +45,7 @@ from hypernova.integrations.server.request_ids import (
     new_request_id,
 )
 from hypernova.integrations.server.threads import Limits, RequestThreads
+from hypernova.integrations.server.timed_log import TimedLog
 from hypernova.router.batch import StepwiseBatch
 from hypernova.router.conversation import prompt_turns
 
@@ -218,16 +218,13 @@ class Service:
     ) -> None:
         self.router = router
         self.prices = prices
-        self.log = log
+        self.log = None if log is None else TimedLog(log)
         self.limits = limits
         self.metrics = Metrics()
         self.metrics.workers.set(1)
         self.metrics.set_artifact(router.artifact)
-        self.pace = LogPace()
         self.readiness = Readiness(log=log is not None)
-        self.outcomes = Outcomes(
-            log, self.metrics.count_outcome, self.readiness.log_written, self.pace
-        )
+        self.outcomes = Outcomes(self.log, self.metrics.count_outcome, self.readiness.log_written)
         self.threads = RequestThreads(limits, self.metrics.in_flight)
         # In a worker the supervisor reads the prices and counts reloads, once for all.
         self.is_supervised = False
@@ -268,6 +265,10 @@ class Service:
         # A user's own embedder may wait for anything.
         may_inline = isinstance(embedder, Embedder)
         self.inline_bytes = INLINE_BYTES if may_inline and took < INLINE_S else 0
+
+    def may_inline(self, body: bytes) -> bool:
+        """Return whether a decision may be made on the event loop: it keeps no other waiting."""
+        return len(body) <= self.inline_bytes and (self.log is None or self.log.is_quick())
 
     def route(self, body: bytes) -> object:
         """Choose a model for a prompt."""
@@ -310,9 +311,8 @@ class Service:
         if self.log is None:
             return
         try:
-            with self.pace:
-                for decision in decisions:
-                    self.log.record_decision(decision)
+            for decision in decisions:
+                self.log.record_decision(decision)
             self.readiness.log_written(True)
         except OSError as error:
             # A full disk loses the record of a decision, not the decision.
@@ -382,7 +382,7 @@ def _endpoint(service: Service, call: Callable[[bytes], Any]) -> Callable[..., A
 
     async def endpoint(request: Request) -> Response:
         body = await read_body(request, max_bytes=limits.max_body_bytes, timeout_s=limits.timeout_s)
-        if call == service.route and len(body) <= service.inline_bytes and service.pace.is_quick():
+        if call == service.route and service.may_inline(body):
             return Response(work(body), media_type=JSON_TYPE)
 
         async def gone() -> None:

@@ -28,6 +28,8 @@ MAX_PIPELINED = 32
 # Bytes that are read and dropped after an answer that ends a connection: a client that sends its
 # whole body before it reads still gets the answer.
 LINGER_BYTES = 64 << 20
+# An answer's first line; 100 Continue has no body.
+_ANSWER = tuple(b"HTTP/1.1 %d" % digit for digit in (2, 3, 4, 5))
 # Received data is parsed in chunks: limits are checked within a read, which may be 256 KiB.
 _CHUNK_BYTES = 16 << 10
 
@@ -151,7 +153,8 @@ class Connection(HttpToolsProtocol):
         self._linger_left = LINGER_BYTES
         self._counted = True  # in the number of open connections
         self._upgrade_offered = False  # the last head offers another protocol
-        super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
+        self._out = _LingeringTransport(transport, self)
+        super().connection_made(self._out)  # type: ignore[arg-type]
         max_connections = self.shared.limits.max_connections
         self.shared.count(1)
         if not self.shared.make_room():
@@ -262,6 +265,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Close once the running request is answered."""
         if self.cycle is None or self.cycle.response_complete:
+            self._out.flush()
             self._raw_transport.close()
         else:
             super().shutdown()
@@ -282,6 +286,7 @@ class Connection(HttpToolsProtocol):
 
     def close(self) -> None:
         """Close after the data that the client still sends is read and dropped."""
+        self._out.flush()
         if self._raw_transport.is_closing():
             return
         if not self._lingering and (self._discarding or self._reading_head or self._reading_body):
@@ -371,6 +376,7 @@ class Connection(HttpToolsProtocol):
         }
         head = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._out.flush()
         self._raw_transport.write(head.encode("ascii") + b"\r\n" + body)
         self._linger()
 
@@ -381,6 +387,7 @@ class Connection(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """Send no more, and drop received data until the client closes or its deadline passes."""
+        self._out.flush()
         self._discarding = self._lingering = True
         self.pipeline.clear()
         if self.cycle is not None and not self.cycle.response_complete:
@@ -393,16 +400,43 @@ class Connection(HttpToolsProtocol):
 
 
 class _LingeringTransport:
-    """A transport whose ``close`` first reads the data that the client still sends."""
+    """A transport whose ``close`` first reads the data that the client still sends.
+
+    The head of an answer waits for its body, which comes at once: the client gets both in one
+    packet, for one call of the system.
+    """
 
     def __init__(self, raw: asyncio.Transport, connection: Connection) -> None:
-        self.write = raw.write
+        self._held = b""
+        self._loop = connection.loop
+        self._flushing: asyncio.Handle | None = None
         self.get_extra_info = raw.get_extra_info
         self.pause_reading = raw.pause_reading
         self.resume_reading = raw.resume_reading
         self.close = connection.close
         self.is_closing = connection.is_closing
         self._raw_transport = raw
+
+    def write(self, data: bytes) -> None:
+        """Send data; the head of an answer with what follows, or soon."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif data.startswith(_ANSWER):
+            self._held = data
+            if self._flushing is None:
+                self._flushing = self._loop.call_soon(self._flush_soon)
+            return
+        self._raw_transport.write(data)
+
+    def flush(self) -> None:
+        """Send what is held back."""
+        if self._held:
+            data, self._held = self._held, b""
+            self._raw_transport.write(data)
+
+    def _flush_soon(self) -> None:
+        self._flushing = None
+        self.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw_transport, name)

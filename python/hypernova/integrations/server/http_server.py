@@ -56,6 +56,8 @@ class HttpServer(uvicorn.Server):
         self._service = app.state.service
         # Called once it accepts connections.
         self.on_started: Callable[[], None] = lambda: None
+        # Called when it is asked to end.
+        self.on_ending: Callable[[], None] = lambda: None
         self._drain_s = drain_s
         self._ends_at: float | None = None
         self._shared: socket.socket | None = None
@@ -82,6 +84,7 @@ class HttpServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End, after the time to drain; at once if asked a second time."""
+        self.on_ending()
         self._service.readiness.end()
         if self._drain_s and self._ends_at is None:
             self._ends_at = time.monotonic() + self._drain_s

@@ -18,8 +18,7 @@ from hypernova.integrations.server.request_ids import current_request_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypernova import OutcomeLog
-    from hypernova.integrations.server.log_pace import LogPace
+    from hypernova.integrations.server.timed_log import TimedLog
 
 _log = logging.getLogger("hypernova.server")
 
@@ -31,19 +30,16 @@ class Outcomes:
         log: The log; without one every outcome is refused.
         count: Called with ``recorded``, ``repeated`` or ``refused`` for each outcome.
         written: Called with whether the log could be written.
-        pace: Times the writes.
     """
 
     def __init__(
         self,
-        log: OutcomeLog | None,
+        log: TimedLog | None,
         count: Callable[[str], None],
         written: Callable[[bool], None],
-        pace: LogPace,
     ) -> None:
         self._log = log
         self._written = written
-        self._pace = pace
         self._count = count
         self._keys = IdempotencyKeys()
 
@@ -80,18 +76,17 @@ class Outcomes:
         if self._log is None:
             raise HttpError(409, "no_log", "start the server with --log FOLDER to keep outcomes")
         try:
-            with self._pace:
-                self._log.record_outcome(
-                    found.id,
-                    found.score,
-                    failed=found.failed,
-                    key=key,
-                    model=found.model,
-                    cost_usd=found.cost_usd,
-                    latency_s=found.latency_s,
-                    input_tokens=found.input_tokens,
-                    output_tokens=found.output_tokens,
-                )
+            self._log.record_outcome(
+                found.id,
+                found.score,
+                failed=found.failed,
+                key=key,
+                model=found.model,
+                cost_usd=found.cost_usd,
+                latency_s=found.latency_s,
+                input_tokens=found.input_tokens,
+                output_tokens=found.output_tokens,
+            )
         except OSError as error:
             self._written(False)
             _log.error("request %s: an outcome was not written: %s", current_request_id(), error)

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hypernova.embedder import Embedder
@@ -104,7 +105,7 @@ def serve(
                 ).run()
             else:
                 server = HttpServer(app, drain_s=drain_s)
-                server.on_started = serving
+                server.on_started, server.on_ending = serving, partial(notify, "STOPPING=1")
                 loop_factory = server.config.get_loop_factory()
                 with asyncio.Runner(loop_factory=loop_factory) as runner:
                     runner.run(_run(server, router, listening))

@@ -33,6 +33,8 @@ Limit = Annotated[
     ),
 ]
 Name = Annotated[str, StringConstraints(min_length=1)]
+# Fields that are no options.
+_PROMPTS = {"text", "texts", "messages", "groups"}
 Price = Amount | Annotated[list[Amount], Field(min_length=2, max_length=2)]
 
 
@@ -88,9 +90,9 @@ class OptionsRequest(RequestBody):
 
     def options(self) -> dict[str, Any]:
         """Return the options that were sent, as `hypernova.Router.route` takes them."""
-        return self.model_dump(
-            exclude={"text", "texts", "messages", "groups"}, exclude_none=True, exclude_unset=True
-        )
+        if self.model_fields_set <= _PROMPTS:
+            return {}
+        return self.model_dump(exclude=_PROMPTS, exclude_none=True, exclude_unset=True)
 
 
 class RouteRequest(OptionsRequest):

@@ -118,6 +118,7 @@ class Supervisor:
         self._signals: list[int] = []
         self._failed_starts = 0
         self._has_reloaded = False
+        self._is_news = False  # whether to say when all workers have the artifact
         self._is_ending = False
         self._end_by: float | None = None
         # While workers are replaced there are twice as many; the supervisor has a slot, too.
@@ -156,8 +157,9 @@ class Supervisor:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _on_reload(self, _: ReloadEvent) -> None:
-        self._has_reloaded = True
+    def _on_reload(self, reloaded: ReloadEvent) -> None:
+        self._has_reloaded = True  # also if it was refused: the prices may be others
+        self._is_news = self._is_news or reloaded.refused is None
 
     def _step(self) -> None:
         """Start what is due, wait for what comes, and do it."""
@@ -368,7 +370,8 @@ class Supervisor:
         worker.take_until = None
         if not taken:
             self._replace(worker)
-        elif all(w.take_until is None for w in self._workers):
+        elif self._is_news and all(w.take_until is None for w in self._workers):
+            self._is_news = False
             sha256 = self._router.artifact.sha256
             _log.info("all %d workers decide with %.12s", len(self._workers), sha256)
 
