@@ -196,6 +196,7 @@ def test_alerts_fire_on_a_real_server(tmp_path: Path) -> None:
             seen |= prometheus.firing()
             time.sleep(0.1)
         assert wanted <= seen.keys(), wanted - seen.keys()
+        assert "error" not in " ".join(str(alert["annotations"]) for alert in seen.values())
         collapsed = seen["HypernovaModelCollapsed"]
         assert collapsed["labels"]["model"] == chosen
         assert chosen in collapsed["annotations"]["summary"]

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 OUTSIDE = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"),
-    "examples/operate/README.md",
     *("models/README.md", "rust/hypernova-core/FORMAT.md"),
 ]
 PAGES = [*OUTSIDE, *(p.relative_to(ROOT).as_posix() for p in sorted(ROOT.glob("docs/**/*.md")))]

@@ -21,6 +21,7 @@ from hypernova.cli.arguments import (
     seconds_or_none,
 )
 from hypernova.errors import HypernovaError, NotFoundError
+from hypernova.paths import check_file
 
 if TYPE_CHECKING:
     import argparse
@@ -131,6 +132,7 @@ def _token(arguments: argparse.Namespace) -> str | None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     from hypernova.integrations.server import AccessLog, Limits, create_app, is_token, serve
+    from hypernova.integrations.server.access_log import STANDARD_OUTPUT
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"
@@ -161,6 +163,9 @@ def _serve(arguments: argparse.Namespace) -> None:
     )
     access_log = None
     if arguments.access_log is not None:
+        if arguments.access_log != STANDARD_OUTPUT:
+            inputs = (arguments.artifact, arguments.shadow, arguments.prices, arguments.token_file)
+            check_file(arguments.access_log, inputs=inputs, stream=True)
         access_log = AccessLog(arguments.access_log, text=arguments.access_log_text)
         if hasattr(signal, "SIGUSR1"):  # sent by many set-ups of logrotate; unhandled, it kills
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -5,9 +5,11 @@ Not here: the content of the lines (`access_entries`).
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -30,6 +32,7 @@ _PIPE_BYTES = 4096
 _CLOSE_S = 5.0
 _COMPLAIN_S = 60.0
 STANDARD_OUTPUT = "-"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class AccessLog:
@@ -73,12 +76,12 @@ class AccessLog:
         try:
             self._open()
         except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
-            raise cannot_write(file, error) from error
+            raise cannot_write(self._label(), error) from error
         _access_logs.add(self)
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Add a line; it is lost after `close`, or if too many wait already."""
-        line = json.dumps(entry, separators=(",", ":")).encode("ascii") + b"\n"
+        line = _encode(entry).encode("ascii") + b"\n"
         with self._changed:
             kept = not self._closed and self._waiting_bytes + len(line) <= MAX_WAITING_BYTES
             if kept:
@@ -158,8 +161,10 @@ class AccessLog:
 
     def _current_file(self) -> int:
         """Return the descriptor of the file that has the log's name now."""
-        if self._path is None or self._descriptor is None:
+        if self._descriptor is None:
             return self._open()
+        if self._path is None:
+            return self._descriptor
         opened = os.fstat(self._descriptor)
         try:
             named = self._path.stat()
@@ -170,10 +175,13 @@ class AccessLog:
 
     def _open(self) -> int:
         if self._path is None:
-            return 1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        # Readable by the group, in which collectors of logs are, and by nobody else.
-        descriptor = os.open(self._path, flags, 0o640)
+            if sys.__stdout__ is None:  # closed, and another file may have taken its number
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            descriptor = os.dup(1)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            # Readable by the group, in which collectors of logs are, and by nobody else.
+            descriptor = os.open(self._path, flags, 0o640)
         self._close_file()
         self._descriptor, self._torn = descriptor, False
         return descriptor
@@ -189,8 +197,10 @@ class AccessLog:
         now = time.monotonic()
         if now - self._complained >= _COMPLAIN_S:  # a full disk may hold this message, too
             self._complained = now
-            name = "standard output" if self._path is None else path_label(self._path)
-            _log.error("lines of the access log are lost: %s: %s", name, why)
+            _log.error("lines of the access log are lost: %s: %s", self._label(), why)
+
+    def _label(self) -> str:
+        return "standard output" if self._path is None else path_label(self._path)
 
     def _after_fork(self) -> None:
         """Leave the parent's thread and lines to the parent."""

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server import idempotency, schemas
+from hypernova.integrations.server import idempotency, request_ids, schemas
 from hypernova.integrations.server.access_entries import (
     AccessMiddleware,
     note_decisions,
@@ -41,9 +41,6 @@ from hypernova.integrations.server.page.assets import add_page
 from hypernova.integrations.server.page.recent import Recent
 from hypernova.integrations.server.price_file import PriceFile
 from hypernova.integrations.server.readiness import Readiness
-from hypernova.integrations.server.request_ids import (
-    HEADER as REQUEST_ID_HEADER,
-)
 from hypernova.integrations.server.request_ids import (
     REQUEST_ID,
     RequestIdMiddleware,
@@ -457,13 +454,13 @@ async def _on_unexpected_error(request: Request, error: Exception) -> Response:
     # This answer does not pass through our middleware, so the id is added here.
     request_id = request.scope.get(REQUEST_ID, "-")
     _log.error("request %s failed", request_id, exc_info=error)
-    headers = {REQUEST_ID_HEADER: request_id}
+    headers = {request_ids.HEADER: request_id}
     return HttpError(500, "internal", "the server failed; its log says why", headers).response()
 
 
 def _on_refusal(metrics: Metrics, access_log: AccessLog | None, error: HttpError) -> None:
     """Name, count and log a request that is refused before it reaches a path."""
-    request_id = error.headers[REQUEST_ID_HEADER] = new_request_id()
+    request_id = error.headers[request_ids.HEADER] = new_request_id()
     metrics.count_refusal(error.status)
     if access_log is not None:
         access_log.write(refused_entry(request_id, error.status, error.code))
@@ -489,6 +486,10 @@ def _describe(app: FastAPI, token: bool) -> None:
     components |= schemas.schemas(
         (schemas.RouteRequest, schemas.BatchRequest, schemas.OutcomeRequest)
     )
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                response["headers"] = request_ids.OPENAPI_HEADERS
     if token:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]

@@ -53,7 +53,7 @@ def idempotency_key(values: Sequence[str]) -> str | None:
     return key
 
 
-@dataclass
+@dataclass(slots=True)
 class _Request:
     digest: bytes
     began: float

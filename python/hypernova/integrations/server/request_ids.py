@@ -5,8 +5,8 @@ Not here: trace contexts. The header traceparent belongs to the caller's tracing
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
+OPENAPI_HEADERS = {
+    "X-Request-Id": {
+        "description": "the request's own, or a new one",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    }
+}
 # Key in the scope of a request.
 REQUEST_ID = "hypernova.request_id"
 _HEADER = HEADER.encode()
@@ -23,7 +29,7 @@ _current: ContextVar[str] = ContextVar("hypernova.request_id", default="-")
 
 def new_request_id() -> str:
     """Return a request id that no other request has."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def current_request_id() -> str:

@@ -152,7 +152,7 @@ class OutcomeRequest(RequestBody):
 
     id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
     score: float | None = Field(None, ge=0, le=1, description="left out if the request failed")
-    failed: bool = Field(False, description="the request failed: there is no answer to score")
+    failed: bool = Field(False, description="whether the request failed, so that none is scored")
     model: Name | None = Field(None, description="model that answered, if not the decision's")
     cost_usd: Amount | None = None
     latency_s: Amount | None = None
