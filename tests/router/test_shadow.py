@@ -23,6 +23,8 @@ from hypernova.errors import (
     EmbedderMismatchError,
     NoCandidateError,
     NotFoundError,
+    NovelPromptError,
+    PolicyError,
     TextError,
     UnknownModelError,
     UnpicklingError,
@@ -121,7 +123,7 @@ class TestBothDecide:
             of_shadow = second.route(text, **options)
         except NoCandidateError:
             assert (decision.shadow, decision.shadow_error) == (None, "no_candidate")
-        except hypernova.NovelPromptError:
+        except NovelPromptError:
             assert (decision.shadow, decision.shadow_error) == (None, "novel_prompt")
         else:
             assert values(decision.shadow) == values(of_shadow)
@@ -237,7 +239,10 @@ class TestErrors:
             ({"deny": ["simulated-coder"]}, {}),
             ({"deny": ("simulated-coder", "simulated-large")}, {"deny": ["simulated-large"]}),
             ({"allow": {"simulated-coder", "simulated-large"}}, {"allow": ["simulated-large"]}),
-            ({"allow": iter(["simulated-coder", "simulated-large"])}, {"allow": ["simulated-large"]}),
+            (
+                {"allow": iter(["simulated-coder", "simulated-large"])},
+                {"allow": ["simulated-large"]},
+            ),
         ):  # fmt: skip
             decision = router.route(TEXTS[0], min_success=0.0, **options)
             expected = alone.route(TEXTS[0], min_success=0.0, **own)
@@ -317,14 +322,14 @@ class TestErrors:
             for text, own, decision in zip(texts, rows, decisions, strict=True):
                 try:
                     expected = alone.route(text, on_novel="error", **own)
-                except hypernova.NovelPromptError:
+                except NovelPromptError:
                     assert decision.shadow_error == "novel_prompt"
                 else:
                     assert decision.shadow is not None
                     assert decision.shadow.model == expected.model
                 seen.add(decision.shadow_error)
         assert seen == {None, "novel_prompt"}
-        with pytest.raises(hypernova.PolicyError, match="more values for 5 prompts"):
+        with pytest.raises(PolicyError, match="more values for 5 prompts"):
             both.route_many(texts, group=itertools.repeat("sql"))
 
     def test_what_the_shadow_raises_is_noted_though_the_program_cannot_log_it(self) -> None:
@@ -341,7 +346,7 @@ class TestErrors:
             decide_many = decide
 
         class Refusing(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
+            def emit(self, _: logging.LogRecord) -> None:
                 raise RuntimeError("no log today")
 
         first, second = pair()
@@ -368,8 +373,8 @@ class TestErrors:
             with pytest.raises(TypeError, match=r"shadow is of type \w+, expected the path"):
                 hypernova.Router.open(shadow=odd)  # type: ignore[arg-type]
         first.save(tmp_path / "r.hnv")
-        for given in (second, tmp_path / "s.hnv", str(tmp_path / "s.hnv")):
-            with hypernova.Router.open(tmp_path / "r.hnv", shadow=given) as router:
+        for shadow in (second, tmp_path / "s.hnv", str(tmp_path / "s.hnv")):
+            with hypernova.Router.open(tmp_path / "r.hnv", shadow=shadow) as router:
                 assert router.shadow.sha256 == second.sha256
 
     def test_a_shadow_has_none_of_its_own(self) -> None:
