@@ -108,7 +108,8 @@ class TestPrompts:
                     assert change.change == pytest.approx(change.after - change.before)
 
     def test_models_that_one_artifact_lacks_are_named(self, old, new, texts) -> None:
-        (added,), (gone,) = {*new.models} - {*old.models}, {*old.models} - {*new.models}
+        (added,) = {*new.models} - {*old.models}
+        gone = min({*old.models} - {*new.models})
         kept = next(model for model in old.models if model in new.models)
         for options in (
             {"deny": [added, kept]}, {"allow": (added, kept, gone)}, {"previous_model": added},
