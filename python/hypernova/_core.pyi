@@ -635,7 +635,8 @@ class Decision:
         """Return the decision with that of another artifact as its shadow.
 
         Args:
-            shadow: The decision of the other artifact for the same prompt.
+            shadow: The decision of the other artifact for the same prompt. A shadow that it has
+                itself is left out.
 
         Returns:
             The same decision, with the same id and with the shadow.
@@ -653,10 +654,13 @@ class Decision:
 
         Args:
             artifact: The sha256 of the other artifact.
-            error: The code of its error.
+            error: The code of its error: 1 to 64 letters ``a`` to ``z``, digits and underscores.
 
         Returns:
             The same decision, with the same id.
+
+        Raises:
+            ValueError: ``artifact`` is no sha256 in lower case, or ``error`` no code.
         """
     def to_dict(self) -> dict[str, Any]:
         """Give all values of the decision as plain ones, for JSON and logs.

@@ -107,6 +107,23 @@ class TestPrompts:
                     assert (change.before, change.after, change.share) == pytest.approx(expected)
                     assert change.change == pytest.approx(change.after - change.before)
 
+    def test_models_that_one_artifact_lacks_are_named(self, old, new, texts) -> None:
+        (added,) = {*new.models} - {*old.models}
+        gone = min({*old.models} - {*new.models})
+        kept = next(model for model in old.models if model in new.models)
+        for options in (
+            {"deny": [added, kept]}, {"allow": (added, kept, gone)}, {"previous_model": added},
+            {"prices": {added: 0.01}},
+        ):  # fmt: skip
+            notes = hypernova.diff(old, new, prompts=texts[:2], **options).notes
+            (name,) = options
+            left_out = f"left out of {name} for the old artifact, which does not hold it: {added}"
+            assert left_out in notes
+            said = any("for the new artifact, which does not hold it" in note for note in notes)
+            assert said == ("allow" in options)
+        notes = hypernova.diff(old, new, prompts=texts[:2], deny=[kept]).notes
+        assert not any("left out of" in note for note in notes)
+
     def test_kinds_are_the_clusters_of_the_old_artifact_and_add_up(self, old, new, texts) -> None:
         found = hypernova.diff(old, new, prompts=texts)
         router = hypernova.Router(old)

@@ -171,6 +171,30 @@ class TestSpans:
         (route,) = (s for s in spans.get_finished_spans() if s.name == "hypernova.route")
         assert dict(route.attributes or {}) == {"hypernova.decisions": 3}
 
+    def test_a_span_tells_whether_the_shadow_agrees(self, router: hypernova.Router) -> None:
+        spans = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(spans))
+        best = router.route(TEXTS[1], on_novel="best_overall")
+        for shadow in (router.artifact, router.artifact.replace(cost_weight=1000.0)):
+            both = hypernova.Router(router.artifact, shadow=shadow)
+            trace_decisions(both, tracer_provider=provider)
+            both.route(TEXTS[1], on_novel="best_overall")
+        both.route(TEXTS[1], allow=[best.model])
+        other = next(model for model in router.artifact.models if model != best.model)
+        failing = hypernova.remove_model(router.artifact, best.model, default=other)
+        both = hypernova.Router(router.artifact, shadow=failing)
+        trace_decisions(both, tracer_provider=provider)
+        both.route(TEXTS[1], allow=[best.model])
+        found = [
+            dict(s.attributes or {}) for s in spans.get_finished_spans() if s.name.endswith("route")
+        ]
+        same = [one.get("hypernova.shadow.same") for one in found]
+        assert same == [True, False, True, None]
+        assert found[0]["hypernova.shadow.model"] == best.model
+        assert found[1]["hypernova.shadow.model"] != best.model
+        assert "hypernova.shadow.model" not in found[3]
+
 
 class TestImports:
     @pytest.mark.slow

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import json
+import logging
 import pickle
 import signal
 import threading
@@ -21,6 +23,8 @@ from hypernova.errors import (
     EmbedderMismatchError,
     NoCandidateError,
     NotFoundError,
+    NovelPromptError,
+    PolicyError,
     TextError,
     UnknownModelError,
     UnpicklingError,
@@ -119,7 +123,7 @@ class TestBothDecide:
             of_shadow = second.route(text, **options)
         except NoCandidateError:
             assert (decision.shadow, decision.shadow_error) == (None, "no_candidate")
-        except hypernova.NovelPromptError:
+        except NovelPromptError:
             assert (decision.shadow, decision.shadow_error) == (None, "novel_prompt")
         else:
             assert values(decision.shadow) == values(of_shadow)
@@ -225,11 +229,24 @@ class TestErrors:
         first, second = pair()
         fewer = hypernova.remove_model(second, "simulated-coder")
         router = hypernova.Router(first, shadow=fewer)
-        decision = router.route(TEXTS[0], previous_model="simulated-coder")
+        decision = router.route(TEXTS[0], min_success=0.0, allow=["simulated-coder"])
         assert (decision.shadow, decision.shadow_error) == (None, "unknown_model")
         assert decision.shadow_artifact == fewer.sha256
-        decision = router.route(TEXTS[0], min_success=0.0, allow=["simulated-coder"])
-        assert decision.shadow_error == "unknown_model"
+        # It goes by the models that it holds of those that the options name.
+        alone = hypernova.Router(fewer)
+        for options, own in (
+            ({"previous_model": "simulated-coder"}, {}),
+            ({"deny": ["simulated-coder"]}, {}),
+            ({"deny": ("simulated-coder", "simulated-large")}, {"deny": ["simulated-large"]}),
+            ({"allow": {"simulated-coder", "simulated-large"}}, {"allow": ["simulated-large"]}),
+            (
+                {"allow": iter(["simulated-coder", "simulated-large"])},
+                {"allow": ["simulated-large"]},
+            ),
+        ):  # fmt: skip
+            decision = router.route(TEXTS[0], min_success=0.0, **options)
+            expected = alone.route(TEXTS[0], min_success=0.0, **own)
+            assert values(decision.shadow) == values(expected)
         # A price of a model that only the first holds is no reason to fail.
         prices = {"simulated-coder": 1e-6, "simulated-large": 0.125}
         own = hypernova.Router(fewer).route(TEXTS[0], prices={"simulated-large": 0.125})
@@ -270,9 +287,132 @@ class TestErrors:
             assert decision.shadow is not None
         fewer = hypernova.remove_model(second, "simulated-maths")
         router = hypernova.Router(first, shadow=fewer)
-        assert {
-            d.shadow_error for d in router.route_many(TEXTS, deny=["simulated-maths"])
-        } == {"unknown_model"}  # fmt: skip
+        for options, error in (({"deny": ["simulated-maths"]}, None),
+                               ({"allow": ["simulated-maths"]}, "unknown_model")):  # fmt: skip
+            found = router.route_many(TEXTS, min_success=0.0, **options)
+            assert {d.shadow_error for d in found} == {error}
+
+    def test_no_form_of_a_fact_costs_an_answer_or_the_shadow(self) -> None:
+        """Row by row, as the shadow has no model for some row, facts have the same meaning."""
+        first, second = pair()
+        strict = second.replace(novelty_limit=0.5)
+        both, alone = hypernova.Router(first.replace(novelty_limit=1.0), shadow=strict), (
+            hypernova.Router(strict)
+        )  # fmt: skip
+        texts = list(TEXTS)
+        names = ["sql", None, "no such group", "sql", None]
+
+        class OnlyItems:
+            def __getitem__(self, row: int) -> str | None:
+                return names[row]
+
+        given: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+            *(({fact: one}, [{fact: 100}] * 5)
+              for fact in ("input_tokens", "prompt_chars")
+              for one in (100, np.float64(100), np.float32(100), np.array(100.0), np.int64(100))),
+            ({"input_tokens": np.arange(5.0)}, [{"input_tokens": n} for n in range(5)]),
+            *(({"group": made}, [{"group": name} for name in names])
+              for made in (names, tuple(names), dict(enumerate(names)).values(), iter(names),
+                           (name for name in names), OnlyItems(), np.array(names, dtype=object))),
+            ({"group": "sql"}, [{"group": "sql"}] * 5),
+        ]  # fmt: skip
+        seen = set()
+        for options, rows in given:
+            decisions = both.route_many(texts, on_novel="error", **options)
+            for text, own, decision in zip(texts, rows, decisions, strict=True):
+                try:
+                    expected = alone.route(text, on_novel="error", **own)
+                except NovelPromptError:
+                    assert decision.shadow_error == "novel_prompt"
+                else:
+                    assert decision.shadow is not None
+                    assert decision.shadow.model == expected.model
+                seen.add(decision.shadow_error)
+        assert seen == {None, "novel_prompt"}
+        with pytest.raises(PolicyError, match="more values for 5 prompts"):
+            both.route_many(texts, group=itertools.repeat("sql"))
+
+    def test_what_the_shadow_raises_is_noted_though_the_program_cannot_log_it(self) -> None:
+        class Broken:
+            """The shadow's artifact, with a core that fails."""
+
+            def __init__(self, artifact: Artifact, error: Exception) -> None:
+                self.models, self.sha256 = artifact.models, artifact.sha256
+                self.embedder, self.error = artifact.embedder, error
+
+            def decide(self, *_: object, **__: object) -> Decision:
+                raise self.error
+
+            decide_many = decide
+
+        class Refusing(logging.Handler):
+            def emit(self, _: logging.LogRecord) -> None:
+                raise RuntimeError("no log today")
+
+        first, second = pair()
+        vectors = np.ascontiguousarray(first.centroids[:2])
+        handler = Refusing()
+        logging.getLogger("hypernova").addHandler(handler)
+        try:
+            for error, code in ((IndexError(), "internal"), (RecursionError(), "internal"),
+                                (NoCandidateError("x"), "no_candidate")):  # fmt: skip
+                both = ShadowedArtifact(first, Broken(second, error))  # type: ignore[arg-type]
+                decisions = [both.decide(vectors[0]), *both.decide_many(vectors)]
+                assert [d.shadow_error for d in decisions] == [code] * 3
+                assert values(decisions[0]) == values(first.decide(vectors[0]))
+        finally:
+            logging.getLogger("hypernova").removeHandler(handler)
+
+    def test_a_shadow_of_another_type_is_named(self, tmp_path) -> None:
+        first, second = pair()
+        second.save(tmp_path / "s.hnv")
+        for odd in ("s.hnv", tmp_path / "s.hnv", True, 5, hypernova.Router(second)):
+            with pytest.raises(TypeError, match=r"shadow is of type \w+, expected an Artifact"):
+                hypernova.Router(first, shadow=odd)  # type: ignore[arg-type]
+        for odd in (True, 5, b"s.hnv", hypernova.Router(second)):
+            with pytest.raises(TypeError, match=r"shadow is of type \w+, expected the path"):
+                hypernova.Router.open(shadow=odd)  # type: ignore[arg-type]
+        first.save(tmp_path / "r.hnv")
+        for shadow in (second, tmp_path / "s.hnv", str(tmp_path / "s.hnv")):
+            with hypernova.Router.open(tmp_path / "r.hnv", shadow=shadow) as router:
+                assert router.shadow.sha256 == second.sha256
+
+    def test_a_shadow_has_none_of_its_own(self) -> None:
+        """A chain of them would be dropped and pickled by recursion, which ends the process."""
+        decision = routers()[0].route(TEXTS[0])
+        chain = decision
+        for _ in range(100_000):
+            chain = decision.with_shadow(chain)
+        assert chain.shadow is not None
+        assert (chain.shadow.shadow_artifact, chain.shadow.id) == (None, decision.id)
+        assert values(chain.shadow) == values(decision)
+        assert len(pickle.dumps(chain)) < 3 * len(pickle.dumps(decision))
+        failed = decision.with_shadow(decision.with_failed_shadow("b" * 64, "no_candidate"))
+        assert failed.shadow.shadow_error is None
+        make, (data, id_, shadow, _) = chain.__reduce__()
+        forged = make(data, id_, decision.with_shadow(shadow), None)
+        assert forged.shadow.shadow_artifact is None
+
+    @pytest.mark.parametrize(
+        ("artifact", "error", "named"),
+        [
+            ("x", "no_candidate", "artifact is"), ("B" * 64, "no_candidate", "artifact is"),
+            ("\ud800" * 64, "x", "artifact is"), ("b" * 64, "", "error is"),
+            ("b" * 64, "\ud800", "error is"), ("b" * 64, "No candidate", "error is"),
+            ("b" * 64, "x\n", "error is"), ("b" * 64, "é" * 10_000, "error is"),
+        ],
+    )  # fmt: skip
+    def test_a_failure_that_no_log_takes_is_refused(self, artifact, error, named) -> None:
+        decision = routers()[1].route(TEXTS[0])
+        with pytest.raises(ValueError, match=named) as caught:
+            decision.with_failed_shadow(artifact, error)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 400
+        with pytest.raises(TypeError):
+            decision.with_failed_shadow(artifact, None)
+        make, (data, id_, *_) = decision.__reduce__()
+        with pytest.raises(UnpicklingError, match="pickled decision"):
+            make(data, id_, None, (artifact, error))
 
     def test_any_exception_of_the_shadow_costs_no_answer(self, caplog) -> None:
         first, second = pair()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from hypernova.artifact.decisions import NO_LIMITS
+from hypernova.artifact.known_models import known_options
 from hypernova.errors import NoCandidateError, NovelPromptError, PolicyError, UnknownModelError
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Chooser:
         artifact: The artifact that decides.
         options: Of `settled_options`.
 
+    Attributes:
+        dropped: Models that the artifact does not hold, by the option that names them.
+
     Raises:
         PolicyError: An option is out of range.
         TypeError: An option is of the wrong type, or there is none of that name.
@@ -85,16 +89,11 @@ class Chooser:
 
     def __init__(self, artifact: Artifact, options: RouteOptions) -> None:
         self.artifact = artifact
-        mine: dict[str, Any] = dict(options)
-        for name in _NAMES:
-            if isinstance(mine.get(name), tuple):
-                mine[name] = [model for model in mine[name] if model in artifact.models]
-        if isinstance(mine.get("prices"), dict):
-            prices = mine["prices"].items()
-            mine["prices"] = {model: price for model, price in prices if model in artifact.models}
-        previous = mine.get("previous_model")
-        if isinstance(previous, str) and previous not in artifact.models:
-            del mine["previous_model"]
+        known = known_options(frozenset(artifact.models), options)
+        mine: dict[str, Any] = known.options
+        self.dropped = known.dropped
+        if isinstance(mine.get("allow"), tuple):
+            mine["allow"] = list(mine["allow"])
         # None of the allowed models is the artifact's: it decides for no prompt.
         self._allows_none = mine.get("allow") == []
         if self._allows_none:

@@ -29,7 +29,7 @@ from hypernova.comparison.tally import NONE, DecidedPairs, PairTally
 from hypernova.comparison.text import ArtifactDiff
 from hypernova.embedder.resolve import open_embedder
 from hypernova.errors import EmbedderMismatchError, OutcomeLogError, PolicyError, TableError
-from hypernova.paths import path_label
+from hypernova.paths import escaped, path_label
 from hypernova.progress import progress_bar
 from hypernova.router.router import Router
 
@@ -114,6 +114,7 @@ def diff(
     _check_given(artifacts, given)
     choosers = (Chooser(artifacts[0], settled), Chooser(artifacts[1], settled))
     comparison = _Comparison(artifacts, choosers, given)
+    comparison.note_dropped()
     if settled.get("group") is not None:
         comparison.note_groups([str(settled["group"])])
     if prompts is not None:
@@ -361,6 +362,17 @@ class _Comparison:
                 self.notes.append(
                     f"the {which} artifact holds none of the groups that are named, so the prompts "
                     "alone decide"
+                )
+
+    def note_dropped(self) -> None:
+        """Note the models that an artifact does not hold and the options name."""
+        for which, chooser in zip(("old", "new"), self.choosers, strict=True):
+            for option, names in chooser.dropped.items():
+                some = ", ".join(escaped(name) for name in names[:5])
+                more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+                self.notes.append(
+                    f"left out of {option} for the {which} artifact, which does not hold it: "
+                    f"{some}{more}"
                 )
 
     def _note_undecided(self) -> None:

@@ -32,8 +32,10 @@ def trace_decisions(
 
     The span has two child spans, ``hypernova.embed`` and ``hypernova.decide``, and the attributes
     ``hypernova.model``, ``.reason``, ``.cluster``, ``.novelty``, ``.propensity``,
-    ``.decision_id`` and ``.artifact``. A call of ``route_many`` is one span with the attribute
-    ``hypernova.decisions``, their number, in place of those. No span holds text of a prompt.
+    ``.decision_id`` and ``.artifact``; with a shadow that decided also ``.shadow.model`` and
+    ``.shadow.same``, whether that is the decision's model. A call of ``route_many`` is one span
+    with the attribute ``hypernova.decisions``, their number, in place of those. No span holds text
+    of a prompt.
 
     Args:
         router: The router to trace.
@@ -71,11 +73,19 @@ def trace_decisions(
     return router.observe(on_decision)
 
 
-def _attributes(observed: DecisionEvent) -> dict[str, str | int | float]:
+def _attributes(observed: DecisionEvent) -> dict[str, str | int | float | bool]:
     if len(observed.decisions) != 1:
         return {"hypernova.decisions": len(observed.decisions)}
     (decision,) = observed.decisions
+    shadow = decision.shadow
+    of_shadow: dict[str, str | bool] = {}
+    if shadow is not None:
+        of_shadow = {
+            "hypernova.shadow.model": shadow.model,
+            "hypernova.shadow.same": shadow.model == decision.model,
+        }
     return {
+        **of_shadow,
         "hypernova.model": decision.model,
         "hypernova.reason": decision.reason,
         "hypernova.cluster": decision.cluster,

@@ -29,8 +29,8 @@ REASONS = {
     "malformed": "record with a value missing or out of range",
     "failed_with_score": "outcome of a failed request that has a score all the same",
     "no_decision": "outcome whose decision is in none of the segments given",
-    "sent_again": "outcome with the key of the first of its decision: sent more than once",
-    "scored_twice": "further outcome of a decision; the first counts",
+    "sent_again": "outcome with the key of one of its decision that counts: sent more than once",
+    "scored_twice": "further outcome of a decision; the first score counts, else the first failure",
     "decided_twice": "further decision of the same id; the first counts",
     "clock_back": "outcome dated more than a minute before its decision: a clock went back",
 }
@@ -39,6 +39,9 @@ MAX_CLOCK_SKEW_S = 60.0
 # Outcomes that are held until their decision comes. Beyond it the oldest counts as one without
 # a decision: anybody may send outcomes of made-up ids, and a million take some 500 MB.
 MAX_EARLY = 1_000_000
+# Decisions of failed requests that are held until a retry is scored. Beyond it the oldest are
+# given up: a long outage takes some 100 MB.
+MAX_FAILED = 100_000
 
 
 class Joined(NamedTuple):
@@ -58,8 +61,8 @@ class LogTally:
         outcomes: Records of outcomes among them.
         joined: Outcomes with a score that were joined with their decisions.
         answered_by_other: Outcomes among them of another model than the one decided.
-        failed: Outcomes of failed requests that were joined with their decisions. They have no
-            score, and are not yielded.
+        failed: Outcomes of failed requests that were joined with their decisions, one for each.
+            They have no score, and are not yielded; the score of a retry that comes later is.
         failed_by_model: The same by the model that failed.
         open: Decisions without an outcome so far.
         skipped: Lines that were not used, by reason (`REASONS`).
@@ -79,8 +82,9 @@ class LogTally:
 class LogReader:
     """An iterator over the joined records of a log.
 
-    In memory are the decisions that have no outcome yet, the outcomes whose decision has
-    not come yet, and a bit for the id of each scored one; the log itself streams.
+    In memory are the decisions that have no outcome yet, the last ones whose request failed, the
+    outcomes whose decision has not come yet, and a bit for the id of each scored one; the log
+    itself streams.
 
     Args:
         segments: Of `find_segments`.
@@ -104,7 +108,9 @@ class LogReader:
         self._read_before = read_before or {}
         self._on_decision = on_decision
         self._open: dict[str, tuple[LoggedDecision, bool]] = {}
-        self._early: OrderedDict[str, tuple[LoggedOutcome, bool]] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[LoggedDecision, bool, str | None]] = OrderedDict()
+        # By id and by whether the request failed.
+        self._early: OrderedDict[tuple[str, bool], tuple[LoggedOutcome, bool]] = OrderedDict()
         self._scored = ScoredIds()
         self._pairs = self._read()
 
@@ -149,51 +155,84 @@ class LogReader:
 
     def _take_decision(self, decision: LoggedDecision, new: bool) -> Joined | None:
         self.tally.decisions += new
-        if decision.id in self._open or decision.id in self._scored:
+        if any(decision.id in ids for ids in (self._open, self._failed, self._scored)):
             self._skip("decided_twice", new)
             return None
         if self._on_decision is not None and new:
             self._on_decision(decision)
-        early = self._early.pop(decision.id, None)
-        if early is None:
+        failure = self._early.pop((decision.id, True), None)
+        if failure is not None:
+            self._take_failure(decision, new, *failure)
+        else:
             self._open[decision.id] = (decision, new)
-            return None
-        outcome, outcome_is_new = early
-        return self._pair(decision, outcome, new or outcome_is_new)
+        score = self._early.pop((decision.id, False), None)
+        return None if score is None else self._take_score(*score)
 
     def _take_outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
         self.tally.outcomes += new
-        early = self._early.get(outcome.id)
-        if early is not None or outcome.id in self._scored:
-            first = self._scored.key(outcome.id) if early is None else early[0].key
-            again = outcome.key is not None and outcome.key == first
+        id_ = outcome.id
+        if self._is_further(outcome):
+            again = self._has_key(id_, outcome.key)
             self._skip("sent_again" if again else "scored_twice", new)
-            return None
-        decided = self._open.pop(outcome.id, None)
-        if decided is None:
-            self._early[outcome.id] = (outcome, new)
+        elif id_ not in self._open and id_ not in self._failed:
+            self._early[id_, outcome.failed] = (outcome, new)
             if len(self._early) > MAX_EARLY:
                 _, (_, dropped_is_new) = self._early.popitem(last=False)
                 self._skip("no_decision", dropped_is_new)
-            return None
-        decision, decision_is_new = decided
-        return self._pair(decision, outcome, new or decision_is_new)
+        elif outcome.failed:
+            self._take_failure(*self._open.pop(id_), outcome, new)
+        else:
+            return self._take_score(outcome, new)
+        return None
 
-    def _pair(self, decision: LoggedDecision, outcome: LoggedOutcome, new: bool) -> Joined | None:
-        self._scored.add(decision.id, outcome.key)
-        if not new:
+    def _is_further(self, outcome: LoggedOutcome) -> bool:
+        """Return whether another outcome counts: a score goes before failures, else the first."""
+        id_ = outcome.id
+        if id_ in self._scored or (id_, False) in self._early:
+            return True
+        return outcome.failed and (id_ in self._failed or (id_, True) in self._early)
+
+    def _has_key(self, id_: str, key: str | None) -> bool:
+        """Return whether an outcome of a decision that counts has a key."""
+        if key is None:
+            return False
+        early = [self._early.get((id_, failed)) for failed in (False, True)]
+        keys = [found[0].key for found in early if found is not None]
+        if id_ in self._failed:
+            keys.append(self._failed[id_][2])
+        return key in keys or self._scored.has_key(id_, key)
+
+    def _take_failure(
+        self, decision: LoggedDecision, decision_is_new: bool, outcome: LoggedOutcome, new: bool
+    ) -> None:
+        """Count a failed request. The decision is kept: a retry may be scored."""
+        self._failed[decision.id] = (decision, decision_is_new, outcome.key)
+        if len(self._failed) > MAX_FAILED:
+            oldest, (_, _, key) = self._failed.popitem(last=False)
+            self._scored.add(oldest, key)
+        if (new or decision_is_new) and not self._went_back(decision, outcome):
+            self.tally.failed += 1
+            self.tally.failed_by_model[outcome.model or decision.model] += 1
+
+    def _take_score(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
+        failure_key = None
+        if outcome.id in self._open:
+            decision, decision_is_new = self._open.pop(outcome.id)
+        else:
+            decision, decision_is_new, failure_key = self._failed.pop(outcome.id)
+        self._scored.add(outcome.id, outcome.key, failure_key)
+        if not (new or decision_is_new) or self._went_back(decision, outcome):
             return None
-        tally, answered = self.tally, outcome.model or decision.model
-        if outcome.time < decision.time - MAX_CLOCK_SKEW_S:
-            tally.skipped["clock_back"] += 1
-            return None
-        if outcome.failed:
-            tally.failed += 1
-            tally.failed_by_model[answered] += 1
-            return None
-        tally.joined += 1
-        tally.answered_by_other += answered != decision.model
+        self.tally.joined += 1
+        self.tally.answered_by_other += (outcome.model or decision.model) != decision.model
         return Joined(decision, outcome)
+
+    def _went_back(self, decision: LoggedDecision, outcome: LoggedOutcome) -> bool:
+        """Return, and count, whether an outcome is dated before its decision."""
+        # The pair is used up: if the decision's clock was wrong, a later date is no better.
+        back = outcome.time < decision.time - MAX_CLOCK_SKEW_S
+        self.tally.skipped["clock_back"] += back
+        return back
 
     def _skip(self, reason: str, new: bool) -> None:
         self.tally.skipped[reason] += new

@@ -28,6 +28,10 @@ OPTIONAL_AMOUNTS = ("cost_usd", "latency_s", "input_tokens", "output_tokens")
 # Bytes that the sketch of a prompt's vector may have.
 MAX_SKETCH_BYTES = 256
 
+# Seconds since 1970 of the times that can be written again, in UTC: the years 1 to 9999.
+_EARLIEST = datetime.min.replace(tzinfo=UTC).timestamp()
+_LATEST = datetime.max.replace(microsecond=999_000, tzinfo=UTC).timestamp()
+
 _ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[ -~]{1,128}")
@@ -277,7 +281,7 @@ def _time(fields: Mapping[str, Any]) -> float:
         seconds = moment.timestamp()
     except (ValueError, OverflowError):
         moment, seconds = datetime.min, 0.0
-    if moment.tzinfo is None:
+    if moment.tzinfo is None or not _EARLIEST <= seconds <= _LATEST:
         _refuse("time", value, "a time with its zone, as 2026-11-26T13:42:41.123Z")
     return seconds
 

@@ -16,14 +16,14 @@ MAX_KEYS = 100_000
 
 
 class ScoredIds:
-    """A set of ids with the key of each outcome. Beyond its bounds it forgets the oldest."""
+    """A set of ids with the keys of their outcomes. Beyond its bounds it forgets the oldest."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[int, bytearray] = OrderedDict()
-        self._keys: OrderedDict[str, str] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
-    def add(self, id_: str, key: str | None) -> None:
-        """Add the id of a decision, 32 hexadecimal digits, and the key of its outcome."""
+    def add(self, id_: str, *keys: str | None) -> None:
+        """Add the id of a decision, 32 hexadecimal digits, and the keys of its outcomes."""
         page, byte, bit = _place(id_)
         bits = self._pages.get(page)
         if bits is None:
@@ -31,8 +31,9 @@ class ScoredIds:
             if len(self._pages) > MAX_PAGES:
                 self._pages.popitem(last=False)
         bits[byte] |= bit
-        if key is not None:
-            self._keys[id_] = key
+        known = tuple(key for key in keys if key is not None)
+        if known:
+            self._keys[id_] = known
             if len(self._keys) > MAX_KEYS:
                 self._keys.popitem(last=False)
 
@@ -41,9 +42,9 @@ class ScoredIds:
         bits = self._pages.get(page)
         return bits is not None and bool(bits[byte] & bit)
 
-    def key(self, id_: str) -> str | None:
-        """Return the key of an id's outcome; None if it had none, or it was long ago."""
-        return self._keys.get(id_)
+    def has_key(self, id_: str, key: str | None) -> bool:
+        """Return whether an outcome of an id had a key; False also if that was long ago."""
+        return key is not None and key in self._keys.get(id_, ())
 
 
 def _place(id_: str) -> tuple[int, int, int]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from hypernova.errors import OutcomeError, OutcomeLogError
 from hypernova.outcome_log.records import (
     MAX_LINE,
+    MAX_SKETCH_BYTES,
     LoggedDecision,
     LoggedOutcome,
     RecordError,
@@ -398,13 +399,24 @@ def _shadow_fields(decision: Decision) -> dict[str, Any] | None:
     }
 
 
-def _base64(sketch: object) -> object:
-    """Return bytes as base64 text; the check of records names any other value."""
+def _base64(sketch: object) -> str:
+    """Return bytes as base64 text.
+
+    Raises:
+        OutcomeError: It is no object of bytes, or has none or too many.
+    """
     import base64
 
     if isinstance(sketch, bytes | bytearray | memoryview):
-        return base64.b64encode(sketch).decode("ascii")
-    return sketch
+        found = bytes(sketch)  # a view of every second byte, too
+        if 0 < len(found) <= MAX_SKETCH_BYTES:
+            return base64.b64encode(found).decode("ascii")
+        given = f"of {len(found)} bytes"
+    else:
+        given = escaped(repr(sketch)[:80])
+    raise OutcomeError(
+        f"the record was not logged: sketch is {given}; expected 1 to {MAX_SKETCH_BYTES} bytes"
+    )
 
 
 def _success(ranking: Iterable[RankingEntry], model: str) -> float | None:

@@ -23,7 +23,7 @@ from hypernova.router.conversation import embed_turns, prompt_turns
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
-from hypernova.router.shadow import check_shadow
+from hypernova.router.shadow import check_shadow, opened_shadow
 from hypernova.router.watch import Watch, file_state
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Router(RouterLifecycle):
         ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
             whole number from 1, or given for an embedder that has a cache; or ``threads`` is less
             than 1.
-        TypeError: ``threads`` is no whole number.
+        TypeError: ``threads`` is no whole number, or ``shadow`` no artifact.
 
     Example:
         >>> import hypernova
@@ -119,7 +119,7 @@ class Router(RouterLifecycle):
         cache: int | None = None,
         watch: bool | float = False,
         mmap: bool | Literal["auto"] = "auto",
-        shadow: str | os.PathLike[str] | None = None,
+        shadow: Artifact | str | os.PathLike[str] | None = None,
     ) -> Self:
         """Open an artifact.
 
@@ -140,8 +140,8 @@ class Router(RouterLifecycle):
                 is taken once it is whole.
             mmap: As in `Artifact.open`, also for the files that `reload` opens, and for the
                 embedder's model file.
-            shadow: A ``.hnv`` file that decides beside the first, as in `Router`. It is read once:
-                neither ``watch`` nor `reload` replaces it.
+            shadow: An artifact, or a ``.hnv`` file, that decides beside the first, as in `Router`.
+                A file is read once: neither ``watch`` nor `reload` replaces it.
 
         Raises:
             ValueError: ``watch`` is no positive number, or ``path`` is left out with it, or
@@ -170,7 +170,7 @@ class Router(RouterLifecycle):
         # Left out by default: a subclass may have a constructor of its own.
         given: Any = {} if mmap == "auto" else {"mmap": mmap}
         if shadow is not None:
-            given["shadow"] = Artifact.open(Path(shadow), mmap=mmap)
+            given["shadow"] = opened_shadow(shadow, mmap)
         router = cls(
             artifact, embedder=embedder, threads=threads, device=device, cache=cache, **given
         )

@@ -24,6 +24,19 @@ pub fn is_id(text: &str) -> bool {
     is_hex(text, 32)
 }
 
+/// Whether `text` has the form of an artifact's identity, a sha256.
+#[must_use]
+pub fn is_sha256(text: &str) -> bool {
+    is_hex(text, 64)
+}
+
+/// Whether `text` has the form of an error's code, such as `no_candidate`.
+#[must_use]
+pub fn is_code(text: &str) -> bool {
+    let allowed = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 /// Return a new seed, which no other call returns.
 #[must_use]
 pub fn seed() -> u64 {
@@ -69,6 +82,18 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn codes_and_hashes_are_told_from_other_text() {
+        for code in ["a", "no_candidate", "error_2", &"x".repeat(64)] {
+            assert!(is_code(code), "{code}");
+        }
+        for text in ["", "No", "a b", "a\n", "\u{e9}", &"x".repeat(65)] {
+            assert!(!is_code(text), "{text}");
+        }
+        assert!(is_sha256(&"0f".repeat(32)));
+        assert!(!is_sha256(&"0F".repeat(32)) && !is_sha256(&"0".repeat(63)));
+    }
 
     #[test]
     fn no_two_ids_are_the_same() {

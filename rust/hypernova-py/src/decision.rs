@@ -6,11 +6,12 @@
 use std::sync::{Arc, OnceLock};
 
 use hypernova_core as core;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use crate::array::Vector;
-use crate::convert::{Reduced, reduced};
+use crate::convert::{Reduced, escaped, reduced};
 use crate::errors::raise;
 use crate::options;
 use crate::ranking::RankingEntry;
@@ -129,8 +130,26 @@ impl Decision {
         }
     }
 
-    /// The same decision, of the same id, with a shadow.
-    fn shadowed(&self, shadow: Shadow) -> Self {
+    /// The same decision, of the same id, with the failure of a shadow; or why it cannot be logged.
+    pub(crate) fn failed(&self, artifact: String, error: String) -> Result<Self, String> {
+        if !core::id::is_sha256(&artifact) {
+            let found: String = artifact.chars().take(80).collect();
+            return Err(format!(
+                "artifact is {found:?}; expected a sha256, 64 hexadecimal digits in lower case"
+            ));
+        }
+        if !core::id::is_code(&error) {
+            let found: String = error.chars().take(80).collect();
+            return Err(format!(
+                "error is {found:?}; expected a code, such as \"no_candidate\": 1 to 64 letters \
+                 a to z, digits and underscores"
+            ));
+        }
+        Ok(self.with(Some(Shadow::Failed(artifact, error))))
+    }
+
+    /// The same decision, of the same id, with another shadow or none.
+    fn with(&self, shadow: Option<Shadow>) -> Self {
         let kind = match &self.kind {
             Kind::Attached {
                 artifact,
@@ -148,7 +167,7 @@ impl Decision {
         Self {
             kind,
             id: OnceLock::from(self.id().to_owned()),
-            shadow: Some(Box::new(shadow)),
+            shadow: shadow.map(Box::new),
             ..*self
         }
     }
@@ -280,7 +299,8 @@ impl Decision {
     /// Return the decision with that of another artifact as its shadow.
     ///
     /// Args:
-    ///     shadow: The decision of the other artifact for the same prompt.
+    ///     shadow: The decision of the other artifact for the same prompt. A shadow that it has
+    ///         itself is left out.
     ///
     /// Returns:
     ///     The same decision, with the same id and with the shadow.
@@ -292,20 +312,33 @@ impl Decision {
     ///     >>> both = decision.with_shadow(router.route("Fix the race in the scheduler"))
     ///     >>> both.id == decision.id, both.shadow.model == both.model
     ///     (True, True)
-    pub(crate) fn with_shadow(&self, shadow: Py<Self>) -> Self {
-        self.shadowed(Shadow::Decided(shadow))
+    pub(crate) fn with_shadow(&self, py: Python<'_>, shadow: Py<Self>) -> PyResult<Self> {
+        // A chain of shadows would be dropped, and pickled, by recursion of its length.
+        let shadow = match shadow.get().shadow {
+            None => shadow,
+            Some(_) => Py::new(py, shadow.get().with(None))?,
+        };
+        Ok(self.with(Some(Shadow::Decided(shadow))))
     }
 
     /// Return the decision with the failure of another artifact as its shadow.
     ///
     /// Args:
     ///     artifact: The sha256 of the other artifact.
-    ///     error: The code of its error.
+    ///     error: The code of its error: 1 to 64 letters ``a`` to ``z``, digits and underscores.
     ///
     /// Returns:
     ///     The same decision, with the same id.
-    pub(crate) fn with_failed_shadow(&self, artifact: String, error: String) -> Self {
-        self.shadowed(Shadow::Failed(artifact, error))
+    ///
+    /// Raises:
+    ///     ValueError: ``artifact`` is no sha256 in lower case, or ``error`` no code.
+    fn with_failed_shadow(
+        &self,
+        artifact: &Bound<'_, PyString>,
+        error: &Bound<'_, PyString>,
+    ) -> PyResult<Self> {
+        self.failed(escaped(artifact), escaped(error))
+            .map_err(PyValueError::new_err)
     }
 
     /// Decide again without a model that failed, and those that failed before it.

@@ -78,8 +78,10 @@ pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
     let detached = core::DetachedDecision::from_bytes(data.as_bytes()).map_err(raise)?;
     let decision = Decision::detached(detached, Some(id));
     Ok(match (shadow, failed) {
-        (Some(shadow), _) => decision.with_shadow(shadow),
-        (None, Some((artifact, error))) => decision.with_failed_shadow(artifact, error),
+        (Some(shadow), _) => decision.with_shadow(state.py(), shadow)?,
+        (None, Some((artifact, error))) => decision.failed(artifact, error).map_err(|why| {
+            UnpicklingError::new_err(format!("not what a pickled decision holds: {why}"))
+        })?,
         (None, None) => decision,
     })
 }
