@@ -463,6 +463,8 @@ class TestEverythingElse:
             "CallableEmbedder": function(),
             "CachedEmbedder": CachedEmbedder(function(), 3),
             "OutcomeLog": hypernova.OutcomeLog(tmp_path / "log"),
+            "ArtifactDiff": hypernova.diff(artifact, recalibration.artifact),
+            "MonitorReport": hypernova.monitor(artifact, tmp_path / "used"),
         }
         public = {n for n in hypernova.__all__ if inspect.isclass(getattr(hypernova, n))}
         # A base class, and two types of dict.
