@@ -8,7 +8,8 @@ use hypernova_core as core;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::array::Vector;
+use crate::array::{Fresh, Vector};
+use crate::artifact::Artifact;
 use crate::convert::{Reduced, reduced};
 use crate::errors::raise;
 use crate::options;
@@ -276,6 +277,24 @@ impl Decision {
         dict.set_item("group", self.group())?;
         dict.set_item("unknown_group", self.unknown_group)?;
         Ok(dict)
+    }
+
+    /// Return the artifact that decided and the prompt's vector, from which a log makes a sketch.
+    ///
+    /// Returns:
+    ///     The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and
+    ///     where no ranking needs the vector, because the artifact neither blends clusters nor
+    ///     corrects estimates.
+    fn _grounds<'py>(&self, py: Python<'py>) -> PyResult<Option<(Artifact, Bound<'py, PyAny>)>> {
+        match &self.kind {
+            Kind::Attached {
+                artifact, vector, ..
+            } if !vector.is_empty() => {
+                let artifact = Artifact::of(Arc::clone(artifact));
+                Ok(Some((artifact, Fresh(vector.to_vec()).flat(py)?)))
+            }
+            Kind::Attached { .. } | Kind::Detached(_) => Ok(None),
+        }
     }
 
     // With its ranking, and without the artifact: a pool sends one for each prompt.
