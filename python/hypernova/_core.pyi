@@ -613,13 +613,58 @@ class Decision:
     @property
     def artifact(self) -> str:
         """The sha256 of the artifact that decided, 64 hexadecimal digits."""
+    @property
+    def default_model(self) -> str:
+        """Name of the default model of the artifact that decided."""
+    @property
+    def shadow(self) -> Decision | None:
+        """The decision of the router's shadow for the same prompt.
+
+        None without a shadow, or if the shadow has failed. See `hypernova.Router.open`.
+        """
+    @property
+    def shadow_error(self) -> str | None:
+        """The code of the error with which the shadow failed, such as ``"no_candidate"``.
+
+        None without a shadow, or if it decided.
+        """
+    @property
+    def shadow_artifact(self) -> str | None:
+        """The sha256 of the shadow's artifact, also if it failed; None without a shadow."""
+    def with_shadow(self, shadow: Decision) -> Decision:
+        """Return the decision with that of another artifact as its shadow.
+
+        Args:
+            shadow: The decision of the other artifact for the same prompt.
+
+        Returns:
+            The same decision, with the same id and with the shadow.
+
+        Example:
+            >>> import hypernova
+            >>> router = hypernova.Router.open()
+            >>> decision = router.route("Fix the race in the scheduler")
+            >>> both = decision.with_shadow(router.route("Fix the race in the scheduler"))
+            >>> both.id == decision.id, both.shadow.model == both.model
+            (True, True)
+        """
+    def with_failed_shadow(self, artifact: str, error: str) -> Decision:
+        """Return the decision with the failure of another artifact as its shadow.
+
+        Args:
+            artifact: The sha256 of the other artifact.
+            error: The code of its error.
+
+        Returns:
+            The same decision, with the same id.
+        """
     def to_dict(self) -> dict[str, Any]:
         """Give all values of the decision as plain ones, for JSON and logs.
 
         Returns:
             A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
             list of what `RankingEntry.to_dict` gives, ``artifact``, ``id``, ``propensity``,
-            ``group`` and ``unknown_group``.
+            ``group`` and ``unknown_group``. That of the shadow is ``shadow.to_dict()``.
 
         Example:
             >>> import hypernova
@@ -632,7 +677,7 @@ class Decision:
         """Decide again without a model that failed, and those that failed before it.
 
         The same options hold, but for ``previous_model`` and ``explore``, which have had their
-        effect. The reason is ``fallback``, and the id is another one.
+        effect. The reason is ``fallback``, the id is another one, and there is no shadow.
 
         Args:
             model: Name of the model that failed, most often this decision's.

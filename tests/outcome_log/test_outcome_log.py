@@ -87,7 +87,7 @@ class TestRecords:
         decision, outcome = map(json.loads, path.read_bytes().splitlines())
         assert list(decision) == [
             "type", "v", "id", "time", "artifact", "model", "cluster", "propensity", "reason",
-            "novelty", "success",
+            "novelty", "success", "default_model", "default_success", "candidates",
         ]  # fmt: skip
         assert list(outcome) == ["type", "v", "id", "time", "score"]
         assert decision["time"].endswith("Z")
@@ -257,7 +257,7 @@ class TestBadLines:
     def test_cut_at_every_byte_the_whole_lines_are_read(self, tmp_path) -> None:
         folder = tmp_path / "log"
         with hypernova.OutcomeLog(folder) as log:
-            for i in range(4):
+            for i in range(3):
                 log.record_outcome(log.record_decision(Decision(cluster=i)), i / 4, cost_usd=0.5)
         (path,) = segments(folder)
         whole = path.read_bytes()

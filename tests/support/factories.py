@@ -115,6 +115,8 @@ class Entry:
 
     model: str
     success: float
+    cost_usd: float | None = None
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,22 @@ class Decision:
     novelty: float = 0.25
     others: tuple[Entry, ...] = ()
     group: str | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    default_model: str = "m0"
+    shadow: Decision | None = None
+    shadow_error: str | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property
     def ranking(self) -> tuple[Entry, ...]:
-        return (Entry(self.model, self.success), *self.others)
+        return (Entry(self.model, self.success, self.cost_usd, self.latency_s), *self.others)
+
+    @property
+    def shadow_artifact(self) -> str | None:
+        if self.shadow_error is not None:
+            return "b" * 64
+        return None if self.shadow is None else self.shadow.artifact
 
 
 def assembled(

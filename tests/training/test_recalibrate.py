@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ class Log:
         self.decisions: list[LoggedDecision] = []
         self.outcomes: list[LoggedOutcome] = []
 
-    def add(self, decision: LoggedDecision, score: float, **more: float | str | None) -> None:
+    def add(self, decision: LoggedDecision, score: float | None, **more: Any) -> None:
         self.decisions.append(decision)
         self.outcomes.append(LoggedOutcome(decision.id, decision.time + 1, score, **more))
 
@@ -413,6 +413,35 @@ class TestBadPairs:
         assert [m.outcomes for m in done.models] == [2, 1, 0]
         assert set(done.skipped) <= set(Recalibration.REASONS)
 
+    def test_outcomes_that_lie_are_not_learned_from(self, tmp_path) -> None:
+        """Failed requests, a clock that went back and repeated outcomes change no estimate."""
+        old = fitted(THETA)
+        log = Log()
+        for _ in range(40):
+            log.add(log.decision(old, model="m1"), 0.0, key="k")
+        honest = hypernova.recalibrate(old, log.write(tmp_path / "honest.jsonl"))
+        first = log.decisions[0]
+        lies = [
+            *log.outcomes,
+            *(replace(log.outcomes[0], score=1.0, time=first.time + n) for n in range(30)),
+            *(replace(log.outcomes[0], score=1.0, key=None) for _ in range(20)),
+        ]
+        for number in range(25):
+            decision = log.decision(old, model="m1")
+            log.decisions.append(decision)
+            back = LoggedOutcome(decision.id, decision.time - 61, 1.0)
+            failed = LoggedOutcome(decision.id, decision.time + 1, None, failed=True)
+            lies.append(back if number < 10 else failed)
+        path = tmp_path / "lies.jsonl"
+        path.write_bytes(b"".join(record.line() for record in [*log.decisions, *lies]))
+        new = hypernova.recalibrate(old, path)
+        same_numbers(new.artifact, honest.artifact)
+        assert new.skipped == {"sent_again": 30, "scored_twice": 20, "clock_back": 10}
+        assert (new.failed, new.failed_by_model, new.open) == (15, {"m1": 15}, 0)
+        assert (new.outcomes, new.answered_by_other) == (40, 0)
+        again = hypernova.recalibrate(new.artifact, path)
+        assert (again.failed, again.skipped) == (0, {})
+
     def test_an_answer_after_a_failure_counts_with_weight_1(self, tmp_path) -> None:
         """Without correction the estimate of the cluster serves; its propensity is unknown."""
         old = fitted(THETA)
@@ -641,18 +670,24 @@ class TestCommand:
         path = log.write(tmp_path / "log" / "1.jsonl")
         with path.open("ab") as file:
             file.write(b"damaged\n" + log.decision(old).line() + b'{"torn')
+        others = Log(1)
+        others.add(others.decision(old), 1.0, model="m1")
+        others.add(others.decision(old), None, failed=True)
+        others.write(tmp_path / "log" / "2.jsonl")
         done = run(
             "recalibrate", tmp_path / "old.hnv", tmp_path / "log", "-o", tmp_path / "new.hnv"
         )
         assert done.returncode == 0, done.stderr
         text = done.stdout
-        assert "recalibrated with 500 outcomes; 1002 lines read" in text
+        assert "recalibrated with 501 outcomes; 1006 lines read" in text
+        assert "\n1 of these are of another model than the decided one: learned" in text
+        assert "\nnot learned from: 1 failed requests (m0 1)\n" in text
         assert "1 decisions have no outcome yet" in text
         assert "skipped 1: line that is not a JSON object" in text
         assert "skipped 1: last line of a segment without its end" in text
         assert "of 3 clusters" in text
         new = hypernova.Artifact.open(tmp_path / "new.hnv")
-        same_numbers(new, hypernova.recalibrate(old, path).artifact, rtol=0)
+        same_numbers(new, hypernova.recalibrate(old, tmp_path / "log").artifact, rtol=0)
         # Over its own input, as a service that watches the file would have it.
         again = run(
             "recalibrate",
@@ -665,7 +700,8 @@ class TestCommand:
             "--json",
         )
         report = json.loads(again.stdout)
-        assert (report["outcomes"], report["outcomes_before"]) == (0, 500)
+        assert (report["outcomes"], report["outcomes_before"]) == (0, 501)
+        assert (report["answered_by_other"], report["failed_by_model"]) == (0, {})
         assert report["skipped"] == {"torn": 1}
         assert [m["model"] for m in report["models"]] == ["m0", "m1", "m2"]
         assert report["artifact"] == hypernova.Artifact.open(tmp_path / "new.hnv").sha256

@@ -64,6 +64,9 @@ def _report(done: Recalibration) -> dict[str, Any]:
         "artifact": done.artifact.sha256,
         "lines": done.lines,
         "outcomes": done.outcomes,
+        "answered_by_other": done.answered_by_other,
+        "failed": done.failed,
+        "failed_by_model": dict(done.failed_by_model),
         "outcomes_before": done.outcomes_before,
         "open": done.open,
         "skipped": dict(done.skipped),
@@ -86,6 +89,14 @@ def _lines(done: Recalibration, output: str) -> list[str]:
         lines.append(f"{done.open} decisions have no outcome yet")
     if done.kept < 1.0:
         lines.append(f"decay keeps {100 * done.kept:.1f}% of the weight of the fitted outcomes")
+    if done.answered_by_other:
+        lines.append(
+            f"{done.answered_by_other} of these are of another model than the decided one: "
+            "learned for the model that answered, with the lowest weight"
+        )
+    if done.failed:
+        by_model = ", ".join(f"{one_line(m, 48)} {n}" for m, n in done.failed_by_model.items())
+        lines.append(f"not learned from: {done.failed} failed requests ({by_model})")
     for reason, count in done.skipped.items():
         lines.append(f"skipped {count}: {done.REASONS[reason]}")
     lines += ["", "outcomes  effective   score  estimate           model"]

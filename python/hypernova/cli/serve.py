@@ -48,6 +48,11 @@ def add_to(commands: Commands) -> None:
         "--log", metavar="FOLDER", help="outcome log to write decisions and outcomes to"
     )
     parser.add_argument(
+        "--shadow",
+        metavar="NEW.hnv",
+        help="artifact that decides beside the first, for the log and /metrics alone",
+    )
+    parser.add_argument(
         "--prices",
         metavar="FILE",
         help="prices for requests without any, .json or .toml; read again with the artifact",
@@ -123,6 +128,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         embedder=arguments.embedder,
         device=arguments.device,
         watch=arguments.watch,
+        shadow=arguments.shadow,
     )
     log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
     app = create_app(router, log=log, limits=limits, token=token, prices=arguments.prices)

@@ -3,14 +3,14 @@
 Not here: learning from it (see ``hypernova.training.online.recalibrate``), and the text of any
 prompt: no record holds one.
 
-- ``records``: the two kinds of line, checked the same way when written and when read
+- ``records``: the two kinds of line and the shadow in one, checked alike when written and read
 - ``writer``: `OutcomeLog`, which a service writes to
 - ``segments``: the files of a log, and their lines
 - ``join``: `read_log`, which joins each outcome with its decision
 """
 
 from hypernova.outcome_log.join import Joined, LogReader, LogTally, read_log
-from hypernova.outcome_log.records import LoggedDecision, LoggedOutcome
+from hypernova.outcome_log.records import LoggedDecision, LoggedOutcome, LoggedShadow
 from hypernova.outcome_log.writer import OutcomeLog
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LogTally",
     "LoggedDecision",
     "LoggedOutcome",
+    "LoggedShadow",
     "OutcomeLog",
     "read_log",
 ]

@@ -26,17 +26,25 @@ REASONS = {
     "too_long": "line of more than 64 KiB",
     "unknown_kind": "record of a kind or version that this hypernova does not know",
     "malformed": "record with a value missing or out of range",
+    "failed_with_score": "outcome of a failed request that has a score all the same",
     "no_decision": "outcome whose decision is in none of the segments given",
+    "sent_again": "outcome with the key of the first of its decision: sent more than once",
     "scored_twice": "further outcome of a decision; the first counts",
     "decided_twice": "further decision of the same id; the first counts",
+    "clock_back": "outcome dated more than a minute before its decision: a clock went back",
 }
+# Clocks of two machines may differ by less than this without being wrong.
+MAX_CLOCK_SKEW_S = 60.0
 # Ids of the decisions scored last, which tell a second score from a score without a decision.
 # A second score of an older decision is skipped as well, as one without a decision.
 MAX_SCORED_IDS = 100_000
+# Outcomes that are held until their decision comes. Beyond it the oldest counts as one without
+# a decision: anybody may send outcomes of made-up ids, and a million take some 500 MB.
+MAX_EARLY = 1_000_000
 
 
 class Joined(NamedTuple):
-    """A decision and its outcome."""
+    """A decision and its outcome, which has a score."""
 
     decision: LoggedDecision
     outcome: LoggedOutcome
@@ -50,7 +58,11 @@ class LogTally:
         lines: Whole lines.
         decisions: Records of decisions among them.
         outcomes: Records of outcomes among them.
-        joined: Outcomes that were joined with their decisions.
+        joined: Outcomes with a score that were joined with their decisions.
+        answered_by_other: Outcomes among them of another model than the one decided.
+        failed: Outcomes of failed requests that were joined with their decisions. They have no
+            score, and are not yielded.
+        failed_by_model: The same by the model that failed.
         open: Decisions without an outcome so far.
         skipped: Lines that were not used, by reason (`REASONS`).
     """
@@ -59,6 +71,9 @@ class LogTally:
     decisions: int = 0
     outcomes: int = 0
     joined: int = 0
+    answered_by_other: int = 0
+    failed: int = 0
+    failed_by_model: Counter[str] = field(default_factory=Counter)
     open: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -85,8 +100,9 @@ class LogReader:
         self.tally = LogTally()
         self._read_before = read_before or {}
         self._open: dict[str, tuple[LoggedDecision, bool]] = {}
-        self._early: dict[str, tuple[LoggedOutcome, bool]] = {}
-        self._scored: OrderedDict[str, None] = OrderedDict()
+        self._early: OrderedDict[str, tuple[LoggedOutcome, bool]] = OrderedDict()
+        # With the key of the outcome.
+        self._scored: OrderedDict[str, str | None] = OrderedDict()
         self._pairs = self._read()
 
     def __iter__(self) -> Iterator[Joined]:
@@ -142,23 +158,38 @@ class LogReader:
 
     def _take_outcome(self, outcome: LoggedOutcome, new: bool) -> Joined | None:
         self.tally.outcomes += new
-        if outcome.id in self._scored or outcome.id in self._early:
-            self._skip("scored_twice", new)
+        early = self._early.get(outcome.id)
+        if early is not None or outcome.id in self._scored:
+            first = self._scored[outcome.id] if early is None else early[0].key
+            again = outcome.key is not None and outcome.key == first
+            self._skip("sent_again" if again else "scored_twice", new)
             return None
         decided = self._open.pop(outcome.id, None)
         if decided is None:
             self._early[outcome.id] = (outcome, new)
+            if len(self._early) > MAX_EARLY:
+                _, (_, dropped_is_new) = self._early.popitem(last=False)
+                self._skip("no_decision", dropped_is_new)
             return None
         decision, decision_is_new = decided
         return self._pair(decision, outcome, new or decision_is_new)
 
     def _pair(self, decision: LoggedDecision, outcome: LoggedOutcome, new: bool) -> Joined | None:
-        self._scored[decision.id] = None
+        self._scored[decision.id] = outcome.key
         if len(self._scored) > MAX_SCORED_IDS:
             self._scored.popitem(last=False)
         if not new:
             return None
-        self.tally.joined += 1
+        tally, answered = self.tally, outcome.model or decision.model
+        if outcome.time < decision.time - MAX_CLOCK_SKEW_S:
+            tally.skipped["clock_back"] += 1
+            return None
+        if outcome.failed:
+            tally.failed += 1
+            tally.failed_by_model[answered] += 1
+            return None
+        tally.joined += 1
+        tally.answered_by_other += answered != decision.model
         return Joined(decision, outcome)
 
     def _skip(self, reason: str, new: bool) -> None:
@@ -174,8 +205,8 @@ def read_log(
         paths: A folder of segments, a segment, or several of them.
 
     Returns:
-        An iterator over pairs of a `LoggedDecision` and its `LoggedOutcome`; at its end,
-        ``tally`` counts the lines that were read, joined, open and skipped.
+        An iterator over pairs of a `LoggedDecision` and its `LoggedOutcome`, which has a score;
+        at its end, ``tally`` counts the lines that were read, joined, failed, open and skipped.
 
     Raises:
         NotFoundError: There is no such file or folder.

@@ -21,6 +21,7 @@ from hypernova.outcome_log.records import (
     RecordError,
     plain_number,
     plain_score,
+    plain_truth,
 )
 from hypernova.outcome_log.segments import SUFFIX
 from hypernova.paths import escaped, path_label
@@ -95,11 +96,13 @@ class OutcomeLog:
         """Folder of the segments."""
         return self._folder
 
-    def record_decision(self, decision: Decision) -> str:
-        """Record a decision.
+    def record_decision(self, decision: Decision, *, sketch: bytes | None = None) -> str:
+        """Record a decision, and that of its shadow in the same record.
 
         Args:
             decision: The decision, before or after its model is called.
+            sketch: A code of the prompt's vector, 1 to 256 bytes, for learning from it later. It
+                says something of the prompt: by default none is kept.
 
         Returns:
             The decision's id, by which the outcome can be recorded later, elsewhere.
@@ -109,20 +112,11 @@ class OutcomeLog:
             OutcomeLogError: The record could not be written, or the log is closed.
         """
         try:
-            fields = {
-                "id": decision.id,
-                "time": _now(),
-                "artifact": decision.artifact,
-                "model": decision.model,
-                "cluster": decision.cluster,
-                "propensity": plain_number(decision.propensity),
-                "reason": decision.reason,
-                "novelty": plain_number(decision.novelty),
-                "success": plain_number(_success(decision, decision.model)),
-                "group": decision.group,
-            }
+            fields = _decision_fields(decision)
         except (AttributeError, TypeError):
             raise _no_decision(decision, "a Decision") from None
+        if sketch is not None:
+            fields["sketch"] = _base64(sketch)
         record = _checked(LoggedDecision, fields)
         self._append(record.line())
         return record.id
@@ -130,19 +124,26 @@ class OutcomeLog:
     def record_outcome(
         self,
         decision: Decision | str,
-        score: float,
+        score: float | None = None,
         *,
+        failed: bool = False,
+        key: str | None = None,
         model: str | None = None,
         cost_usd: float | None = None,
         latency_s: float | None = None,
         input_tokens: float | None = None,
         output_tokens: float | None = None,
     ) -> None:
-        """Record the outcome of a decision.
+        """Record the outcome of a decision: the score of its answer, or that there was none.
 
         Args:
             decision: The decision or its id. Another process may have recorded it.
-            score: 0 to 1; True and False are 1 and 0.
+            score: 0 to 1; True and False are 1 and 0. Left out if the request failed.
+            failed: Whether the request failed, so that there is no answer to score: the model or
+                its provider gave an error, or none in time. Nothing is learned of it as a score.
+            key: A text of the sender's choice, 1 to 128 printable ASCII characters, the same for
+                each time that it sends this outcome: an outcome that was sent again is told from
+                a second score.
             model: The model that answered, if it is not the chosen one. Its success estimate is
                 recorded, too, if ``decision`` is the decision itself.
             cost_usd: Cost of the answer in USD, if known.
@@ -151,7 +152,8 @@ class OutcomeLog:
             output_tokens: Tokens of the answer, if known.
 
         Raises:
-            OutcomeError: A value is out of range or of another type, or ``decision`` is no id.
+            OutcomeError: A value is out of range or of another type, ``decision`` is no id, or
+                there are both a score and ``failed``, or neither.
             OutcomeLogError: The record could not be written, or the log is closed.
         """
         decision_id, estimate = decision, None
@@ -167,6 +169,8 @@ class OutcomeLog:
                 "id": decision_id,
                 "time": _now(),
                 "score": plain_score(score),
+                "failed": plain_truth(failed),
+                "key": key,
                 "model": model,
                 "success": estimate,
                 "cost_usd": plain_number(cost_usd),
@@ -342,6 +346,60 @@ def _no_decision(given: object, expected: str) -> OutcomeError:
     return OutcomeError(
         f"the record was not logged: decision is {escaped(repr(given)[:80])}; expected {expected}"
     )
+
+
+def _decision_fields(decision: Decision) -> dict[str, Any]:
+    """Return the fields of a decision's record. The ranking is built once, as it is not free."""
+    ranking, default_model = decision.ranking, decision.default_model
+    chosen = ranking[0]
+    default = next((entry for entry in ranking if entry.model == default_model), None)
+    fallback = decision.reason == "fallback"
+    return {
+        "id": decision.id,
+        "time": _now(),
+        "artifact": decision.artifact,
+        "model": decision.model,
+        "cluster": decision.cluster,
+        "propensity": plain_number(decision.propensity),
+        "reason": decision.reason,
+        "novelty": plain_number(decision.novelty),
+        "success": plain_number(chosen.success),
+        "group": decision.group,
+        "default_model": default_model,
+        "default_success": None if default is None else plain_number(default.success),
+        "cost_usd": plain_number(chosen.cost_usd),
+        "latency_s": plain_number(chosen.latency_s),
+        # Nothing is drawn after a failure.
+        "candidates": None if fallback else len(ranking),
+        "shadow": _shadow_fields(decision),
+    }
+
+
+def _shadow_fields(decision: Decision) -> dict[str, Any] | None:
+    artifact = decision.shadow_artifact
+    if artifact is None:
+        return None
+    shadow = decision.shadow
+    if shadow is None:
+        return {"artifact": artifact, "error": decision.shadow_error}
+    chosen = shadow.ranking[0]
+    return {
+        "artifact": artifact,
+        "model": chosen.model,
+        "cluster": shadow.cluster,
+        "novelty": plain_number(shadow.novelty),
+        "success": plain_number(chosen.success),
+        "cost_usd": plain_number(chosen.cost_usd),
+    }
+
+
+def _base64(sketch: object) -> object:
+    """Return bytes as base64 text; the check of records names any other value."""
+    import base64
+
+    if isinstance(sketch, bytes | bytearray | memoryview):
+        return base64.b64encode(sketch).decode("ascii")
+    return sketch
 
 
 def _success(decision: Decision, model: str) -> float | None:

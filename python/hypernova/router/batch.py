@@ -100,7 +100,7 @@ class StepwiseBatch:
         """
         start = time.perf_counter()
         options = with_lengths(cast("BatchRouteOptions", self._options), self._texts)
-        decisions = list(self._serving.artifact.decide_many(self._vectors, **options))
+        decisions = self._serving.decide_each(self._vectors, options)
         if self._observers.on_decision:
             took = time.perf_counter() - start
             event = DecisionEvent(tuple(decisions), self._started_ns, self._embed_s, took)

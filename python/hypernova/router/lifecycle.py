@@ -15,6 +15,7 @@ from hypernova.errors import HypernovaError, NovelPromptError, PolicyError, Unpi
 from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
 from hypernova.forked import ForkSafeLock
 from hypernova.router.pickling import shared_serving, subclass_attributes
+from hypernova.router.shadow import takes_vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))
 # Not blank, and of tokens that every embedder knows.
 WARM_UP_TEXT = "Fix the race in the scheduler"
+# Of a pickled state, those that `shared_serving` takes by name.
+_OPTIONS = ("threads", "device", "cache", "mmap", "shadow")
 
 
 class RouterLifecycle:
@@ -53,6 +56,11 @@ class RouterLifecycle:
     def artifact(self) -> Artifact:
         """The artifact in use; `reload` replaces it."""
         return self._serving.artifact
+
+    @property
+    def shadow(self) -> Artifact | None:
+        """The artifact that decides beside the one in use, for the log; None without one."""
+        return self._serving.shadow
 
     @property
     def embedder(self) -> TextEmbedder:
@@ -83,7 +91,7 @@ class RouterLifecycle:
         else its files checked, before anything changes. A request that has begun ends with the
         artifact that it began with; each `Decision` keeps its own. The old file, if it was mapped,
         is unmapped when the last of them is gone. A file that cannot be taken is refused, and the
-        old artifact stays in use. Both are logged under ``hypernova``.
+        old artifact stays in use. Both are logged under ``hypernova``. A shadow stays.
 
         Args:
             path: A ``.hnv`` file; by default the path of the artifact in use.
@@ -128,6 +136,11 @@ class RouterLifecycle:
                     "reloaded %s: %.12s for %.12s",
                     *(artifact.path, artifact.sha256, old.artifact.sha256),
                 )
+                if old.shadow is not None and not takes_vectors_of(artifact, old.shadow):
+                    logger().warning(
+                        "the shadow %.12s has another embedder than %.12s and cannot decide",
+                        *(old.shadow.sha256, artifact.sha256),
+                    )
         except HypernovaError as error:
             self._refuse(error)
             raise
@@ -193,7 +206,7 @@ class RouterLifecycle:
         serving = self._serving
         if serving.reads_text:
             embedder = serving.embedder._innermost()
-            lookup = embedder._lookup()
+            lookup = None if serving.shadow is not None else embedder._lookup()
             if lookup is not None:
                 with suppress(PolicyError, NovelPromptError):
                     lookup.route(serving.artifact, WARM_UP_TEXT)
@@ -205,7 +218,7 @@ class RouterLifecycle:
             vector = np.zeros(serving.artifact.dim, dtype=np.float32)
         # The artifact's own limits may leave no model for this vector.
         with suppress(HypernovaError):
-            serving.artifact.decide(vector)
+            serving.decide(vector)
 
     def _async_threads(self) -> ThreadPoolExecutor:
         process, pool = os.getpid(), self._pool
@@ -249,6 +262,7 @@ class RouterLifecycle:
             "device": serving.device,
             "cache": serving.cache,
             "mmap": serving.mmap,
+            "shadow": serving.shadow,
             "added": subclass_attributes(self),
         }
 
@@ -256,7 +270,7 @@ class RouterLifecycle:
         """Share the embedder of an unpickled router that is alike, or load it when needed."""
         try:
             artifact, given, added = (state[key] for key in ("artifact", "embedder", "added"))
-            options = {key: state[key] for key in ("threads", "device", "cache", "mmap")}
+            options = {key: state[key] for key in _OPTIONS}
             self._begin(shared_serving(artifact, given, **options), given)
             self._set_all(added)
         except (KeyError, TypeError, AttributeError) as error:

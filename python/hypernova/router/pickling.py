@@ -47,6 +47,7 @@ def shared_serving(
     device: Device,
     cache: int | None,
     mmap: bool | Literal["auto"] = "auto",
+    shadow: Artifact | None = None,
 ) -> Serving:
     """Return the `Serving` of an unpickled router: one object for all routers that are alike.
 
@@ -59,18 +60,30 @@ def shared_serving(
         device: Device of the embedder.
         cache: Size of the cache, or None.
         mmap: How the embedder's model file is opened.
+        shadow: The artifact that decides beside the first, or None.
 
     Raises:
         EmbedderMismatchError: The embedder is not the artifact's.
     """
     embedder_key = None if embedder is None else embedder._pickle_key()
-    options = embedder_key, artifact.embedder["fingerprint"], threads, device, cache, mmap
+    options = (
+        *(embedder_key, artifact.embedder["fingerprint"], threads, device, cache, mmap),
+        None if shadow is None else (shadow.sha256, shadow.path),
+    )
 
     def make(others: Iterable[tuple[tuple[str, object, Hashable], Serving]] = ()) -> Serving:
         for (_, _, other_options), other in others:
             if other_options == options and other.loaded is not None:
                 return other.with_artifact(artifact, embedder)
-        return Serving(artifact, embedder, threads=threads, device=device, cache=cache, mmap=mmap)
+        return Serving(
+            artifact,
+            embedder,
+            threads=threads,
+            device=device,
+            cache=cache,
+            mmap=mmap,
+            shadow=shadow,
+        )
 
     try:
         hash(options)

@@ -23,6 +23,7 @@ from hypernova.router.conversation import embed_turns, prompt_turns
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
+from hypernova.router.shadow import check_shadow
 from hypernova.router.watch import Watch, file_state
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ class Router(RouterLifecycle):
             (`CachedEmbedder`); by default none.
         mmap: How the embedder's model file is opened, as in `Embedder.load`, and how `reload` opens
             a file.
+        shadow: An artifact of the same embedder that decides beside the first, for the log: each
+            decision has it as ``decision.shadow``. It changes no answer.
 
     Raises:
-        EmbedderMismatchError: The embedder is not the artifact's.
+        EmbedderMismatchError: The embedder is not the artifact's, or the shadow has another one.
         NotFoundError: There is no such embedder.
         EmbedderError: The embedder's folder is damaged.
         MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none. Like the next,
@@ -92,12 +95,17 @@ class Router(RouterLifecycle):
         device: Device = "cpu",
         cache: int | None = None,
         mmap: bool | Literal["auto"] = "auto",
+        shadow: Artifact | None = None,
     ) -> None:
         check_device(device)
+        if shadow is not None:
+            check_shadow(artifact, shadow)
         opened = None
         if embedder is not None:
             opened = open_embedder(embedder, device=device, threads=threads, mmap=mmap)
-        serving = Serving(artifact, opened, threads=threads, device=device, cache=cache, mmap=mmap)
+        serving = Serving(
+            artifact, opened, threads=threads, device=device, cache=cache, mmap=mmap, shadow=shadow
+        )
         self._begin(serving, opened)
 
     @classmethod
@@ -111,6 +119,7 @@ class Router(RouterLifecycle):
         cache: int | None = None,
         watch: bool | float = False,
         mmap: bool | Literal["auto"] = "auto",
+        shadow: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Open an artifact.
 
@@ -131,6 +140,8 @@ class Router(RouterLifecycle):
                 is taken once it is whole.
             mmap: As in `Artifact.open`, also for the files that `reload` opens, and for the
                 embedder's model file.
+            shadow: A ``.hnv`` file that decides beside the first, as in `Router`. It is read once:
+                neither ``watch`` nor `reload` replaces it.
 
         Raises:
             ValueError: ``watch`` is no positive number, or ``path`` is left out with it, or
@@ -157,9 +168,11 @@ class Router(RouterLifecycle):
         state = file_state(file) if interval_s else None
         artifact = Artifact.open(file, mmap=mmap)
         # Left out by default: a subclass may have a constructor of its own.
-        mapping: Any = {} if mmap == "auto" else {"mmap": mmap}
+        given: Any = {} if mmap == "auto" else {"mmap": mmap}
+        if shadow is not None:
+            given["shadow"] = Artifact.open(Path(shadow), mmap=mmap)
         router = cls(
-            artifact, embedder=embedder, threads=threads, device=device, cache=cache, **mapping
+            artifact, embedder=embedder, threads=threads, device=device, cache=cache, **given
         )
         if interval_s:
             router._watch = Watch(router, file, interval_s, state)
@@ -215,13 +228,13 @@ class Router(RouterLifecycle):
             stopwatch = Stopwatch()
             vector = serving.embedder.embed_one(text)
             stopwatch.embedded()
-            decision = serving.artifact.decide(vector, **options)
+            decision = serving.decide(vector, **options)
             notify(self._observers.on_decision, stopwatch.decided((decision,)))
             return decision
         lookup = serving.lookup or serving.load_lookup()
         if lookup is not None:
             return lookup.route(serving.artifact, text, **options)
-        return serving.artifact.decide(serving.embedder.embed_one(text), **options)
+        return serving.decide(serving.embedder.embed_one(text), **options)
 
     def _route_turns(self, turns: tuple[str, ...], options: RouteOptions) -> Decision:
         serving = self._serving
@@ -233,7 +246,7 @@ class Router(RouterLifecycle):
         stopwatch = Stopwatch()
         vector = embed_turns(serving.embedder, turns)
         stopwatch.embedded()
-        decision = serving.artifact.decide(vector, **options)
+        decision = serving.decide(vector, **options)
         if self._observers.on_decision:
             notify(self._observers.on_decision, stopwatch.decided((decision,)))
         return decision
@@ -320,7 +333,7 @@ class Router(RouterLifecycle):
             vectors = embedder.embed(texts, progress=tick)
         stopwatch.embedded()
         options = with_lengths(options, texts)
-        decisions = list(serving.artifact.decide_many(vectors, **options))
+        decisions = serving.decide_each(vectors, options)
         notify(self._observers.on_decision, stopwatch.decided(tuple(decisions)))
         return decisions
 
@@ -444,14 +457,14 @@ class Router(RouterLifecycle):
             >>> router.decide(vector).model == router.route("Fix the race in the scheduler").model
             True
         """
-        return self._serving.artifact.decide(vector, **options)
+        return self._serving.decide(vector, **options)
 
     def _serve(self, serving: Serving) -> None:
         super()._serve(serving)
         if type(self).decide is Router.decide:
             # The method of the core in place of ours, which only calls it: a call of
             # Python's costs a fifth of a whole decision.
-            self.decide = serving.artifact.decide  # type: ignore[method-assign]
+            self.decide = serving.decide  # type: ignore[method-assign]
 
     def decide_many(
         self, matrix: NDArray[np.float32], **options: Unpack[BatchRouteOptions]
@@ -465,7 +478,7 @@ class Router(RouterLifecycle):
         Returns:
             Columns: ``model_indices`` into ``models``, ``clusters``, ``distances``,
             ``novelties``, and ``reason_codes`` into ``reasons``, as read-only arrays
-            (n,); an index gives a single `Decision`.
+            (n,); an index gives a single `Decision`. Columns hold no decisions of a shadow.
 
         Raises:
             VectorError: As in `decide`, with the row.

@@ -17,10 +17,17 @@ from hypernova.embedder.resolve import (
 )
 from hypernova.errors import EmbedderMismatchError
 from hypernova.forked import ForkSafeLock
+from hypernova.router.shadow import ShadowedArtifact, takes_vectors_of
 
 if TYPE_CHECKING:
-    from hypernova._core import Artifact, LookupEmbedder
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hypernova._core import Artifact, Decision, LookupEmbedder
     from hypernova.embedder import Device, TextEmbedder
+    from hypernova.route_options import BatchRouteOptions
 
 
 class Serving:
@@ -33,10 +40,12 @@ class Serving:
         device: Device that the embedder is loaded on.
         cache: Size of the cache that is put around the embedder; None for no cache.
         mmap: How the embedder's model file is opened.
+        shadow: An artifact that decides beside the first, for the log; None for none.
 
     Attributes:
+        decide: Decides for a vector: the artifact's own method, or that of both with a shadow.
         lookup: The core's embedder, which decides for a text in one call; None where there is none,
-            where something is put around it, or where it is not loaded yet.
+            where something is put around it, where there is a shadow, or before it is loaded.
         is_quick: Whether a text is embedded in microseconds, by the core.
 
     Raises:
@@ -55,6 +64,7 @@ class Serving:
         device: Device,
         cache: int | None,
         mmap: bool | Literal["auto"] = "auto",
+        shadow: Artifact | None = None,
     ) -> None:
         if cache is not None:
             from hypernova.embedder.cache import check_size
@@ -66,6 +76,9 @@ class Serving:
         self.device: Device = device
         self.cache = cache
         self.mmap: bool | Literal["auto"] = mmap
+        self.shadow = shadow
+        self._both = None if shadow is None else ShadowedArtifact(artifact, shadow)
+        self.decide: Callable[..., Decision] = (self._both or artifact).decide
         self.lookup: LookupEmbedder | None = None
         self.is_quick = False
         self._lock = ForkSafeLock()
@@ -82,6 +95,12 @@ class Serving:
                     self._take(self._load())
         assert self._embedder is not None
         return self._embedder
+
+    def decide_each(
+        self, vectors: NDArray[np.float32], options: BatchRouteOptions
+    ) -> list[Decision]:
+        """Return the decision for each row, with that of the shadow."""
+        return list((self._both or self.artifact).decide_many(vectors, **options))
 
     def load_lookup(self) -> LookupEmbedder | None:
         """Return ``lookup`` after the embedder is loaded."""
@@ -115,7 +134,7 @@ class Serving:
         """
         loaded = self._embedder  # once: another request may be loading it now
         old, new = self.artifact.embedder, artifact.embedder
-        same = all(old[key] == new[key] for key in ("fingerprint", "kind", "dim"))
+        same = takes_vectors_of(self.artifact, artifact)
         other = Serving(
             artifact,
             given,
@@ -123,6 +142,7 @@ class Serving:
             device=self.device,
             cache=self.cache,
             mmap=self.mmap,
+            shadow=self.shadow,
         )
         if same and loaded is not None:
             other._take(loaded)  # with the vectors in its cache
@@ -143,7 +163,7 @@ class Serving:
 
     def _take(self, embedder: TextEmbedder) -> None:
         self.is_quick = embedder._innermost()._lookup() is not None
-        self.lookup = embedder._lookup()
+        self.lookup = None if self.shadow is not None else embedder._lookup()
         self._embedder = embedder
 
     def _cached(self, embedder: TextEmbedder) -> TextEmbedder:

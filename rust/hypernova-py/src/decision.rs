@@ -60,6 +60,16 @@ pub(crate) struct Decision {
     #[pyo3(get)]
     unknown_group: bool,
     id: OnceLock<String>,
+    shadow: Option<Box<Shadow>>,
+}
+
+/// The decision of another artifact for the same prompt.
+#[derive(FromPyObject)]
+pub(crate) enum Shadow {
+    #[pyo3(transparent)]
+    Decided(Py<Decision>),
+    /// The artifact's sha256, and the code of the error.
+    Failed(String, String),
 }
 
 /// Where a decision's ranking is from.
@@ -102,6 +112,7 @@ impl Decision {
             propensity: decided.propensity,
             unknown_group: decided.facts.group == core::Group::Unknown,
             id: OnceLock::new(),
+            shadow: None,
         }
     }
 
@@ -115,6 +126,44 @@ impl Decision {
             unknown_group: detached.has_unknown_group(),
             kind: Kind::Detached(Box::new(detached)),
             id: id.map_or_else(OnceLock::new, OnceLock::from),
+            shadow: None,
+        }
+    }
+
+    /// Make the decision of a pickle again, with its shadow: a decision, or the two texts of a
+    /// failure.
+    pub(crate) fn unpickled(
+        detached: core::DetachedDecision,
+        id: String,
+        shadow: Option<Shadow>,
+    ) -> Self {
+        Self {
+            shadow: shadow.map(Box::new),
+            ..Self::detached(detached, Some(id))
+        }
+    }
+
+    /// The same decision, of the same id, with a shadow.
+    fn shadowed(&self, shadow: Shadow) -> Self {
+        let kind = match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                options,
+                vector,
+            } => Kind::Attached {
+                artifact: Arc::clone(artifact),
+                decided: *decided,
+                options: Arc::clone(options),
+                vector: vector.to_vec().into(),
+            },
+            Kind::Detached(detached) => Kind::Detached(detached.clone()),
+        };
+        Self {
+            kind,
+            id: OnceLock::from(self.id().to_owned()),
+            shadow: Some(Box::new(shadow)),
+            ..*self
         }
     }
 }
@@ -202,10 +251,81 @@ impl Decision {
         }
     }
 
+    /// Name of the default model of the artifact that decided.
+    #[getter]
+    fn default_model(&self) -> &str {
+        match &self.kind {
+            Kind::Attached { artifact, .. } => artifact.model_name(artifact.policy().default_model),
+            Kind::Detached(detached) => detached.default_model(),
+        }
+    }
+
+    /// The decision of the router's shadow for the same prompt.
+    ///
+    /// None without a shadow, or if the shadow has failed. See `hypernova.Router.open`.
+    #[getter]
+    fn shadow<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, Self>> {
+        match self.shadow.as_deref() {
+            Some(Shadow::Decided(decision)) => Some(decision.bind(py)),
+            Some(Shadow::Failed(..)) | None => None,
+        }
+    }
+
+    /// The code of the error with which the shadow failed, such as ``"no_candidate"``.
+    ///
+    /// None without a shadow, or if it decided.
+    #[getter]
+    fn shadow_error(&self) -> Option<&str> {
+        match self.shadow.as_deref() {
+            Some(Shadow::Failed(_, error)) => Some(error),
+            Some(Shadow::Decided(_)) | None => None,
+        }
+    }
+
+    /// The sha256 of the shadow's artifact, also if it failed; None without a shadow.
+    #[getter]
+    fn shadow_artifact(&self) -> Option<&str> {
+        self.shadow.as_deref().map(|shadow| match shadow {
+            Shadow::Decided(decision) => decision.get().artifact(),
+            Shadow::Failed(artifact, _) => artifact,
+        })
+    }
+
+    /// Return the decision with that of another artifact as its shadow.
+    ///
+    /// Args:
+    ///     shadow: The decision of the other artifact for the same prompt.
+    ///
+    /// Returns:
+    ///     The same decision, with the same id and with the shadow.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> router = hypernova.Router.open()
+    ///     >>> decision = router.route("Fix the race in the scheduler")
+    ///     >>> both = decision.with_shadow(router.route("Fix the race in the scheduler"))
+    ///     >>> both.id == decision.id, both.shadow.model == both.model
+    ///     (True, True)
+    fn with_shadow(&self, shadow: Py<Self>) -> Self {
+        self.shadowed(Shadow::Decided(shadow))
+    }
+
+    /// Return the decision with the failure of another artifact as its shadow.
+    ///
+    /// Args:
+    ///     artifact: The sha256 of the other artifact.
+    ///     error: The code of its error.
+    ///
+    /// Returns:
+    ///     The same decision, with the same id.
+    fn with_failed_shadow(&self, artifact: String, error: String) -> Self {
+        self.shadowed(Shadow::Failed(artifact, error))
+    }
+
     /// Decide again without a model that failed, and those that failed before it.
     ///
     /// The same options hold, but for ``previous_model`` and ``explore``, which have had their
-    /// effect. The reason is ``fallback``, and the id is another one.
+    /// effect. The reason is ``fallback``, the id is another one, and there is no shadow.
     ///
     /// Args:
     ///     model: Name of the model that failed, most often this decision's.
@@ -253,7 +373,7 @@ impl Decision {
     /// Returns:
     ///     A dict of ``model``, ``reason``, ``cluster``, ``distance``, ``novelty``, ``ranking``, a
     ///     list of what `RankingEntry.to_dict` gives, ``artifact``, ``id``, ``propensity``,
-    ///     ``group`` and ``unknown_group``.
+    ///     ``group`` and ``unknown_group``. That of the shadow is ``shadow.to_dict()``.
     ///
     /// Example:
     ///     >>> import hypernova
@@ -308,7 +428,14 @@ impl Decision {
             } => artifact.detach(decided, vector, options).to_bytes(),
             Kind::Detached(detached) => detached.to_bytes(),
         };
-        let state = (PyBytes::new(py, &data), self.id());
+        let shadow = match self.shadow.as_deref() {
+            None => py.None(),
+            Some(Shadow::Decided(decision)) => decision.clone_ref(py).into_any(),
+            Some(Shadow::Failed(artifact, error)) => {
+                (artifact, error).into_pyobject(py)?.into_any().unbind()
+            }
+        };
+        let state = (PyBytes::new(py, &data), self.id(), shadow);
         reduced("_decision", state.into_pyobject(py)?)
     }
 

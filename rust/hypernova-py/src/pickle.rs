@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::artifact::Artifact;
-use crate::decision::{Decision, RankingEntry};
+use crate::decision::{Decision, RankingEntry, Shadow};
 use crate::decisions::Decisions;
 use crate::errors::{UnpicklingError, raise};
 
@@ -59,14 +59,15 @@ pub(crate) fn artifact(state: &Bound<'_, PyTuple>) -> PyResult<Artifact> {
 #[pyfunction(name = "_decision")]
 #[pyo3(signature = (*state))]
 pub(crate) fn decision(state: &Bound<'_, PyTuple>) -> PyResult<Decision> {
-    let (data, id): (Bound<'_, PyBytes>, String) = parts("decision", state)?;
+    let (data, id, shadow): (Bound<'_, PyBytes>, String, Option<Shadow>) =
+        parts("decision", state)?;
     if !core::id::is_id(&id) {
         return Err(UnpicklingError::new_err(format!(
             "not what a pickled decision holds: the id is {id:?}, expected 32 hexadecimal digits"
         )));
     }
     let detached = core::DetachedDecision::from_bytes(data.as_bytes()).map_err(raise)?;
-    Ok(Decision::detached(detached, Some(id)))
+    Ok(Decision::unpickled(detached, id, shadow))
 }
 
 /// Make the `RankingEntry` of a pickle again.

@@ -175,6 +175,7 @@ class _Service:
         self.metrics.observe_timing(observed.embed_s, observed.decide_s)
         for decision in observed.decisions:
             self.metrics.count_decision(decision)
+            self.metrics.count_shadow(decision)
 
     def _reloaded(self, reloaded: ReloadEvent) -> None:
         if self.prices is not None:
@@ -223,6 +224,7 @@ class _Service:
             self.log.record_outcome(
                 found.id,
                 found.score,
+                failed=found.failed,
                 model=found.model,
                 cost_usd=found.cost_usd,
                 latency_s=found.latency_s,

@@ -50,6 +50,12 @@ class Metrics:
             ["model", "reason"],
             registry=self._registry,
         )
+        self._shadow = Counter(
+            "hypernova_shadow_decisions",
+            "Decisions of the shadow by whether its model is the same; failed if it had none",
+            ["same"],
+            registry=self._registry,
+        )
         self._novelty = Histogram(
             "hypernova_novelty",
             "Share of training prompts that lie nearer to their centroid",
@@ -81,6 +87,14 @@ class Metrics:
         """Count a decision."""
         self._decisions.labels(decision.model, decision.reason).inc()
         self._novelty.observe(decision.novelty)
+
+    def count_shadow(self, decision: Decision) -> None:
+        """Count the shadow's part of a decision; a model that was drawn is not compared."""
+        shadow = decision.shadow
+        if shadow is not None and decision.reason != "explored":
+            self._shadow.labels("yes" if shadow.model == decision.model else "no").inc()
+        elif decision.shadow_error is not None:
+            self._shadow.labels("failed").inc()
 
     def observe_timing(self, embed_s: float, decide_s: float) -> None:
         """Record the seconds that one request took to embed and to decide."""

@@ -134,7 +134,8 @@ class OutcomeRequest(RequestBody):
     """The outcome of a decision."""
 
     id: str = Field(pattern="^[0-9a-f]{32}$", description="id of the decision")
-    score: float = Field(ge=0, le=1)
+    score: float | None = Field(None, ge=0, le=1, description="left out if the request failed")
+    failed: bool = Field(False, description="whether the request failed, so that none is scored")
     model: Name | None = Field(None, description="model that answered, if not the decision's")
     cost_usd: Amount | None = None
     latency_s: Amount | None = None

@@ -83,6 +83,10 @@ class Recalibration:
         artifact: The new artifact, in memory; ``.save(path)`` writes it.
         models: A change for each model, in the artifact's order.
         outcomes: Number of outcomes added by this call.
+        answered_by_other: Number of outcomes among them of another model than the one decided.
+            They are learned for the model that answered, with the lowest weight.
+        failed: Number of failed requests, from which nothing is learned: they have no score.
+        failed_by_model: The same by the model that failed.
         outcomes_before: Number of outcomes added by earlier recalibrations.
         open: Number of decisions without an outcome so far, in all segments given.
         lines: Number of lines read by this call.
@@ -100,6 +104,9 @@ class Recalibration:
     artifact: Artifact
     models: tuple[ModelChange, ...]
     outcomes: int
+    answered_by_other: int
+    failed: int
+    failed_by_model: Mapping[str, int]
     outcomes_before: int
     open: int
     lines: int
@@ -176,6 +183,9 @@ def recalibrate(
         artifact=new,
         models=_changes(artifact, new, summed.sums),
         outcomes=int(summed.sums["outcomes"].sum()),
+        answered_by_other=summed.answered_by_other,
+        failed=reader.tally.failed,
+        failed_by_model=dict(sorted(reader.tally.failed_by_model.items())),
         outcomes_before=before,
         open=reader.tally.open,
         lines=reader.tally.lines,
@@ -215,6 +225,7 @@ class _LogSummer:
         self._latest = time.time() + DAY_S
         self._first = math.inf
         self._batch = LoggedOutcomes()
+        self.answered_by_other = 0
 
     def add(self, pair: Joined) -> None:
         """Add an outcome, or count the reason to skip it."""
@@ -227,6 +238,7 @@ class _LogSummer:
     def _append(self, pair: Joined) -> str | None:
         """Append an outcome to the batch, or return the reason to skip it."""
         decision, outcome = pair
+        assert outcome.score is not None  # a failed request makes no pair
         if max(decision.time, outcome.time) > self._latest:
             return "future"
         offsets = self._offsets.get(decision.artifact)
@@ -242,7 +254,8 @@ class _LogSummer:
         if row is None:
             row = self._clusters if novel else decision.cluster
         weight, estimated = 1.0, decision.success
-        if outcome.model not in (None, decision.model):
+        by_other = outcome.model not in (None, decision.model)
+        if by_other:
             # Its propensity is unknown: it stands for itself and no other.
             if outcome.success is not None:
                 estimated = outcome.success
@@ -252,6 +265,7 @@ class _LogSummer:
                 estimated = self._fitted[row][model] + offsets[row][model]
         elif decision.reason != "fallback":
             weight = min(1.0 / decision.propensity, self._max_weight)
+        self.answered_by_other += by_other
         batch = self._batch
         batch.row.append(row)
         batch.model.append(model)

@@ -37,6 +37,8 @@ pub(super) struct Origin {
     pub(super) sha256: String,
     /// Names of all models of the artifact.
     pub(super) names: Vec<String>,
+    /// Index of the default model among them.
+    pub(super) default_model: u32,
     /// The limits in force, for messages.
     pub(super) limits: String,
 }
@@ -61,6 +63,7 @@ impl Artifact {
             origin: Arc::new(Origin {
                 sha256: self.sha256().to_owned(),
                 names: models.map(|m| self.model_name(m).to_owned()).collect(),
+                default_model: self.policy().default_model,
                 limits: options.limits(),
             }),
             allowed: (options.allowed.clone())
@@ -95,6 +98,12 @@ impl DetachedDecision {
     #[must_use]
     pub fn model_name(&self, model: u32) -> &str {
         &self.origin.names[model as usize]
+    }
+
+    /// Name of the artifact's default model.
+    #[must_use]
+    pub fn default_model(&self) -> &str {
+        self.model_name(self.origin.default_model)
     }
 
     /// The ranking of [`Artifact::rank`].

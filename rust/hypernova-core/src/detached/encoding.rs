@@ -19,7 +19,7 @@ use crate::options::{Group, OnNovel, Price, PromptFacts, PromptLength, RouteOpti
 use crate::policy::{RankingEntry, Reason};
 
 /// Version of both layouts; a change of either increments it.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Length of a row of a batch, in bytes.
 const ROW: usize = 39;
 
@@ -43,6 +43,7 @@ impl DetachedDecision {
             put_text(&mut to, name);
             to.push(allowed.into());
         }
+        to.extend(self.origin.default_model.to_le_bytes());
         to.extend((self.ranking.len() as u32).to_le_bytes());
         for entry in &self.ranking {
             to.extend(entry.model.to_le_bytes());
@@ -87,6 +88,8 @@ impl DetachedDecision {
         // A failed model is found by its name, so names must be distinct.
         let distinct = names.iter().collect::<HashSet<_>>().len() == models;
         from.check(distinct, "a name")?;
+        let default_model = from.u32()?;
+        from.check((default_model as usize) < models, "the default model")?;
         let ranked = from.count(44)?;
         from.check(ranked > 0, "an empty ranking")?;
         let (mut ranking, mut may_be_ranked) = (Vec::with_capacity(ranked), allowed.clone());
@@ -115,6 +118,7 @@ impl DetachedDecision {
             origin: Arc::new(Origin {
                 sha256,
                 names,
+                default_model,
                 limits,
             }),
             allowed: allowed.into(),
