@@ -66,7 +66,9 @@ class Draw:
 
     def fit(self, more: int) -> hypernova.Artifact:
         """Fit on the first tasks and some of the logged ones, with the outcomes of all models."""
-        return hypernova.fit(part_of(self.table, self.order[: FITTED + more]), describe=False, jobs=1)
+        return hypernova.fit(
+            part_of(self.table, self.order[: FITTED + more]), describe=False, jobs=1
+        )
 
     def accuracy(self, artifact: hypernova.Artifact) -> float:
         """Average the known scores of the chosen models, in points."""
@@ -121,8 +123,10 @@ def rows_of(gains: Gains, before: list[float], name: str) -> list[str]:
             plain, sketched = (gains[name, size, explore, sketch] for sketch in (False, True))
             share = np.mean(sketched) / np.mean(full) if np.mean(full) > 0 else np.nan
             least = min(np.mean(plain), np.mean(sketched))
-            reached = "" if (size, explore) != (LOGGED[-1], EXPLORE[-1]) else (
-                ", half" if share >= ASKED else ", less than half"
+            reached = (
+                ""
+                if (size, explore) != (LOGGED[-1], EXPLORE[-1])
+                else (", half" if share >= ASKED else ", less than half")
             )
             cells = [
                 name, f"{np.mean(before):.2f}", f"{size}", f"{explore:g}", mean_and_error(full),

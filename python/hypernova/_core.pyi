@@ -698,7 +698,7 @@ class Decision:
         """
 
     def _grounds(self) -> tuple[Artifact, NDArray[np.float32]] | None:
-        """Return the artifact that decided and the prompt's vector, from which a log makes a sketch.
+        """Return the artifact that decided and the prompt's vector, for a log's sketch.
 
         Returns:
             The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and

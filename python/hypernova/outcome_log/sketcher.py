@@ -41,7 +41,9 @@ class Sketcher:
 
     def _basis(self, artifact: Artifact) -> SketchBasis | None:
         if artifact.sha256 not in self._bases:
-            from hypernova.artifact.sketch import SketchBasis  # a log without sketches needs no NumPy
+            from hypernova.artifact.sketch import (
+                SketchBasis,
+            )  # a log without sketches needs no NumPy
 
             self._bases[artifact.sha256] = SketchBasis.of(artifact)
             if len(self._bases) > MAX_ARTIFACTS:

@@ -399,7 +399,7 @@ impl Decision {
         Ok(dict)
     }
 
-    /// Return the artifact that decided and the prompt's vector, from which a log makes a sketch.
+    /// Return the artifact that decided and the prompt's vector, for a log's sketch.
     ///
     /// Returns:
     ///     The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and

@@ -12,8 +12,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from hypernova.artifact.profile import Profile
     from hypernova.artifact.sketch import SketchBasis
     from hypernova.numeric import Floats
+
+
+def mean_success(fitted: Profile) -> Floats:
+    """Average each model's fitted success over the clusters, by their outcomes, float64 (m,).
+
+    Unlike the row of the whole table it leans on the other models' as the clusters' rows do: of
+    models that the table cannot separate, none is above the others.
+    """
+    weight = fitted.counts[:-1].sum(axis=1)
+    weight = weight if weight.sum() > 0.0 else np.ones_like(weight)
+    mean: Floats = np.average(fitted.success[:-1].astype(np.float64), axis=0, weights=weight)
+    return mean
+
+
+def scaled_success(fitted: Profile, scale: float) -> Floats:
+    """Return the fitted success with larger deviations, float64 (k + 1, m).
+
+    Args:
+        fitted: The fitted estimates.
+        scale: By which part deviations from `mean_success` are larger.
+    """
+    success = fitted.success.astype(np.float64)
+    success[:-1] += scale * (success[:-1] - mean_success(fitted))
+    return success
 
 
 @dataclass(frozen=True)
@@ -22,7 +47,7 @@ class Generation:
 
     An estimate for a prompt of the coordinates z, in a cluster c, differs from the fitted one by
     ``cells[c, m] + scale * deviation + coefficients[m] @ z``, where the deviation is that of the
-    fitted estimate from the model's overall one.
+    fitted estimate from the model's `mean_success`.
 
     Attributes:
         success: float32 (k + 1, m), those of clusters.
@@ -34,14 +59,13 @@ class Generation:
     scale: float
     coefficients: Floats
 
-    def cells(self, fitted: Floats) -> Floats:
+    def cells(self, fitted: Profile) -> Floats:
         """Return what is neither scale nor coefficients, float64 (k + 1, m).
 
         Args:
-            fitted: Fitted success, float32 (k + 1, m).
+            fitted: The fitted estimates.
         """
-        before = fitted.astype(np.float64)
-        found: Floats = self.success - before - self.scale * (before - before[-1])
+        found: Floats = self.success - scaled_success(fitted, self.scale)
         return found
 
     def corrects_as(self, other: Generation) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.profile import GroupProfiles, clusters_of_groups
+from hypernova.training.online.generation import mean_success
 
 if TYPE_CHECKING:
     from hypernova._core import Artifact
@@ -55,14 +56,14 @@ def moved_groups(
         artifact.counts * artifact.mean, after.counts * after.mean
     )
     mean = np.divide(score, counts, out=np.zeros_like(counts), where=counts > 0.0)
-    fitted, before = lineage.base.profile.success, lineage.current
-    overall, success = fitted[-1].astype(np.float64), old.success.astype(np.float64)
+    fitted, before = lineage.base.profile, lineage.current
+    success = old.success.astype(np.float64)
     if before.corrects_as(generation):
         success = success + change(before.success, generation.success)
     else:
-        deviation = success - before.cells(fitted)[rows] - overall
-        factored = deviation * ((1.0 + generation.scale) / (1.0 + before.scale))
-        success = overall + factored + generation.cells(fitted)[rows]
+        center = mean_success(fitted)
+        deviation = (success - before.cells(fitted)[rows] - center) / (1.0 + before.scale)
+        success = center + (1.0 + generation.scale) * deviation + generation.cells(fitted)[rows]
     slopes, offsets = groups.slopes, groups.offsets
     if slopes is not None:
         slopes, offsets = before.correction_after(generation, slopes, offsets, lineage.basis)

@@ -43,7 +43,8 @@ class LoggedOutcomes:
         weight: 1, or the inverse propensity within the bound.
         coordinates: Of the prompt's sketch, in standard deviations; 0 without one.
         estimate: The fitted estimate for the prompt.
-        deviation: The estimate less the model's over the whole table; 0 if the prompt is novel.
+        deviation: The estimate less the model's mean one (see ``generation``); 0 if the prompt is
+            novel.
         residual: Score less the fitted estimate.
         score: 0 to 1.
         cost: USD, NaN if unknown.
@@ -102,7 +103,10 @@ class LogSums:
 
     @classmethod
     def of(
-        cls, values: Floats, design: tuple[Floats, Floats], until: float | None,
+        cls,
+        values: Floats,
+        design: tuple[Floats, Floats],
+        until: float | None,
         half_life: float | None,
     ) -> LogSums:
         """Return the sums of the arrays that ``to_array`` and ``design`` gave."""

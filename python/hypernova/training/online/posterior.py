@@ -3,15 +3,16 @@
 Not here: the sums of a log (see ``log_sums``), or the estimates that follow (see ``update``).
 
 The residual of an outcome of model m in cluster c, whose prompt has the coordinates z and whose
-estimate lies d above the model's overall one, is modelled as a sum of random effects::
+estimate lies d above the model's mean one, is modelled as a sum of random effects::
 
     common + model[m] + cluster[c] + cell[c, m] + (common_slope + slope[m]) z + scale d
 
-and noise. Each effect has a Gaussian prior around 0, as precise as the fitted outcomes make it,
-and the estimates move by the posterior means (the best linear unbiased predictors of a mixed
-model: Henderson 1975). In a service most of a residual belongs to the prompts, or to the way they
-are scored there, and not to the chosen model. Attributed to that model alone, it would make the
-router leave the model for one that nobody tried on those prompts.
+and noise; d is a difference from its mean over the log, since chosen models have high estimates.
+Each effect has a Gaussian prior around 0, as precise as the fitted outcomes make it, and the
+estimates move by the posterior means (the best linear unbiased predictors of a mixed model:
+Henderson 1975). In a service most of a residual belongs to the prompts, or to the way they are
+scored there, and not to the chosen model. Attributed to that model alone, it would make the router
+leave the model for one that nobody tried on those prompts.
 
 All follows from sums of products. Effects of cells and slopes of models are eliminated first, in
 closed form, so the system that is left has an unknown for each cluster, model and coordinate.
@@ -100,9 +101,7 @@ class Prior:
             cells=cells,
             clusters=_weighted_mean(cells, n, axis=1),
             models=models,
-            # Prompts of a service are often harder for all than the table's: how much, the number
-            # of tasks does not say.
-            common=2.0 * OVERALL_WEIGHT,
+            common=float(_weighted_mean(models, tried, axis=0)),
             slopes=slopes,
             common_slopes=_weighted_mean(slopes, np.tile(tried, (slopes.shape[1], 1)).T, axis=0),
         )
@@ -114,10 +113,10 @@ class PosteriorUpdate:
 
     Attributes:
         models: Of each model everywhere, float64 (m,): ``common + model``.
-        cells: Of each cell, float64 (k + 1, m): the sum of all effects but slopes and scale; row k
-            is for novel prompts.
+        cells: Of each cell, float64 (k + 1, m): the sum of all effects but slopes and scale, for a
+            deviation of 0; row k is for novel prompts.
         coefficients: Of the coordinates in standard deviations, float64 (m, r).
-        scale: By which part the deviations of estimates from the overall ones grow.
+        scale: By which part the deviations of estimates from the models' mean ones grow.
         own_weight: Weight of a cell's own outcomes in its cell effect, (k + 1, m).
         total_weight: Weight of a cell's own outcomes in the sum of effects, (k + 1, m).
     """
@@ -130,13 +129,12 @@ class PosteriorUpdate:
     total_weight: Floats
 
 
-def posterior_update(base: Estimate, sums: LogSums, prior: Prior) -> PosteriorUpdate:
+def posterior_update(sums: LogSums, prior: Prior) -> PosteriorUpdate:
     """Compute the posterior means.
 
     A model's own effect everywhere is shrunk besides, as far as it may be noise.
 
     Args:
-        base: Fitted estimates.
         sums: Sums of the log.
         prior: Precisions of the effects.
     """
@@ -144,9 +142,7 @@ def posterior_update(base: Estimate, sums: LogSums, prior: Prior) -> PosteriorUp
     matrix, right = system.matrix, system.right
     inverse = np.linalg.inv(matrix + np.diag(system.precision))
     solved = inverse @ right
-    noise = float(
-        np.average(outcome_variance(sums), weights=sums.effective().sum(axis=0) + 1e-9)
-    )
+    noise = float(np.average(outcome_variance(sums), weights=sums.effective().sum(axis=0) + 1e-9))
     own = system.own
     shrunk = _positive_part(solved[own], np.diag(inverse)[own], 1.0 / prior.models, noise)
     # Those are final, and so is the common effect; the others follow once more, given these.
@@ -165,6 +161,8 @@ def posterior_update(base: Estimate, sums: LogSums, prior: Prior) -> PosteriorUp
     explained = rows[..., 0] * (models + clusters[:, None]) + scale * rows[..., -2]
     explained += np.einsum("cmi,mi->cm", rows[..., 1:-2], coefficients)
     cells = (rows[..., -1] - explained) / (rows[..., 0] + prior.cells)
+    # A novel prompt has no deviation.
+    cells[:-1] -= scale * system.deviation
     n = sums.effective()
     own_weight = n / (n + prior.cells)
     h = own_weight * prior.cells
@@ -191,6 +189,7 @@ class _System:
         precision: Of the priors, its diagonal.
         rows: By cell the sums of 1, the coordinates, the deviation and the residual,
             (k + 1, m, r + 3).
+        deviation: Mean deviation, which is taken off.
         crossed: Of each model, its own slopes' products with all unknowns and with the residual,
             divided by their matrix, (m, r, unknowns + 1).
     """
@@ -199,6 +198,7 @@ class _System:
     right: Floats
     precision: Floats
     rows: Floats
+    deviation: float
     crossed: Floats
 
     @classmethod
@@ -209,6 +209,7 @@ class _System:
         cells, products = sums.design
         rows, products = cells * worth[:, None], products * worth[:, None, None]
         k, m, r = rows.shape[0], rows.shape[1], rows.shape[2] - 3
+        deviation = _center_deviations(rows, products)
         # Without the cells: each takes its part of the mean.
         total = rows[..., 0] + prior.cells
         part = rows * (prior.cells / total)[..., None]
@@ -251,7 +252,7 @@ class _System:
                 prior.models,
             ]
         )
-        return cls(full[:, :size], full[:, size], precision, rows, crossed)
+        return cls(full[:, :size], full[:, size], precision, rows, deviation, crossed)
 
     @property
     def clusters(self) -> slice:
@@ -282,6 +283,28 @@ class _System:
         """Return the models' own slopes given the other unknowns, (m, r)."""
         slopes: Floats = self.crossed[..., -1] - self.crossed[..., :-1] @ solved
         return slopes
+
+
+def _center_deviations(rows: Floats, products: Floats) -> float:
+    """Take the mean deviation off those of all prompts that are not novel, in place.
+
+    Args:
+        rows: Sums by cell of 1, the coordinates, the deviation and the residual.
+        products: By model of each two but 1; those of novel prompts have no deviation in them.
+
+    Returns:
+        The mean.
+    """
+    known = rows[:-1]
+    n = known[..., 0].sum()
+    mean = float(known[..., -2].sum() / n) if n > 0.0 else 0.0
+    of_model, at = known.sum(axis=0), products.shape[1] - 2
+    square = products[:, at, at] - 2.0 * mean * of_model[:, -2] + mean**2 * of_model[:, 0]
+    products[:, at] -= mean * of_model[:, 1:]
+    products[:, :, at] -= mean * of_model[:, 1:]
+    products[:, at, at] = square
+    known[..., -2] -= mean * known[..., 0]
+    return mean
 
 
 def _weighted_mean(values: Floats, weights: Floats, axis: int) -> Floats:

@@ -27,6 +27,7 @@ from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
 from hypernova.parallel import compute_threads
+from hypernova.training.online.generation import mean_success
 from hypernova.training.online.groups import moved_groups
 from hypernova.training.online.lineage import KEY, Lineage, checked_metadata
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
@@ -224,11 +225,11 @@ class _LogSummer:
         self._lineage, self._tally = lineage, tally
         self._half_life, self._max_weight = half_life, max_weight
         self._models = {name: index for index, name in enumerate(artifact.models)}
-        fitted = lineage.base.profile.success
+        fitted = lineage.base.profile
         self._generations = lineage.generations(artifact)
         # Lists, because a single value is read for each outcome.
         self._cells = {sha: of.cells(fitted).tolist() for sha, of in self._generations.items()}
-        self._overall = fitted[-1].tolist()
+        self._mean = mean_success(fitted).tolist()
         self._none = np.zeros(self._dims)
         # Of a prompt without a sketch, the coordinates of its cluster's centroid are known.
         self._centroids: Floats = np.zeros((artifact.n_clusters, self._dims))
@@ -293,7 +294,7 @@ class _LogSummer:
         batch.weight.append(weight)
         batch.coordinates.append(self._none if coordinates is None else coordinates)
         batch.estimate.append(fitted)
-        batch.deviation.append(0.0 if novel else fitted - self._overall[model])
+        batch.deviation.append(0.0 if novel else fitted - self._mean[model])
         batch.residual.append(outcome.score - fitted)
         batch.score.append(outcome.score)
         batch.cost.append(math.nan if outcome.cost_usd is None else outcome.cost_usd)
@@ -325,12 +326,12 @@ class _LogSummer:
         cell = self._cells[decision.artifact][row][model]
         if novel:
             return float(estimated - cell)
-        generation, overall = self._generations[decision.artifact], self._overall[model]
+        generation, mean = self._generations[decision.artifact], self._mean[model]
         coefficients = generation.coefficients[model]
         if coordinates is None:
             coordinates = self._centroids[decision.cluster]
         moved = cell + float(coefficients @ coordinates)
-        return float(overall + (estimated - overall - moved) / (1.0 + generation.scale))
+        return float(mean + (estimated - mean - moved) / (1.0 + generation.scale))
 
     def _flush(self) -> None:
         self.sums.add(self._batch)

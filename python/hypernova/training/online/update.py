@@ -19,7 +19,7 @@ from hypernova.training.estimates.profile import (
     Estimate,
     has_enough_outcomes,
 )
-from hypernova.training.online.generation import Generation
+from hypernova.training.online.generation import Generation, scaled_success
 from hypernova.training.online.posterior import Prior, outcome_variance, posterior_update
 
 if TYPE_CHECKING:
@@ -55,10 +55,9 @@ def updated_estimate(
         The estimates, without linear correction, and how they differ from the fitted ones.
     """
     fitted = base.profile
-    update = posterior_update(base, sums, Prior.of(base, sums, shrinkage, kept, basis))
-    success = fitted.success.astype(np.float64)
-    success = success + update.cells + update.scale * (success - success[-1])
-    success = np.clip(success, 0.0, 1.0).astype(np.float32)
+    update = posterior_update(sums, Prior.of(base, sums, shrinkage, kept, basis))
+    success = np.clip(scaled_success(fitted, update.scale) + update.cells, 0.0, 1.0)
+    success = success.astype(np.float32)
     default = _default_model(base, sums, update, shrinkage, kept)
     errors = _StandardErrors(base, sums, update, shrinkage, kept, default)
     n = sums.effective()
