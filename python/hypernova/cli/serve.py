@@ -48,6 +48,11 @@ def add_to(commands: Commands) -> None:
         "--log", metavar="FOLDER", help="outcome log to write decisions and outcomes to"
     )
     parser.add_argument(
+        "--sketch",
+        action="store_true",
+        help="keep 16 coordinates of each prompt's vector in the log, to learn more from it",
+    )
+    parser.add_argument(
         "--shadow",
         metavar="NEW.hnv",
         help="artifact that decides beside the first, for the log and /metrics alone",
@@ -109,6 +114,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     if arguments.watch and arguments.artifact is None:
         raise HypernovaError("--watch needs --artifact: the bundled artifact is never replaced")
+    if arguments.sketch and arguments.log is None:
+        raise HypernovaError("--sketch needs --log FOLDER: sketches are kept nowhere else")
     token = _token(arguments)
     if token is not None and not is_token(token):
         raise HypernovaError("the token is empty or not printable ASCII; set another one")
@@ -130,7 +137,11 @@ def _serve(arguments: argparse.Namespace) -> None:
         watch=arguments.watch,
         shadow=arguments.shadow,
     )
-    log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
+    log = (
+        None
+        if arguments.log is None
+        else hypernova.OutcomeLog(arguments.log, sketch=arguments.sketch)
+    )
     app = create_app(router, log=log, limits=limits, token=token, prices=arguments.prices)
     try:
         serve(app, router, host=arguments.host, port=arguments.port)
