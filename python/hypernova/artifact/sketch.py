@@ -123,7 +123,8 @@ class SketchBasis:
     def sketch(self, vector: Floats) -> bytes:
         """Return the sketch of a vector, float32 (dim,): r + 1 bytes."""
         steps = np.rint(self.standardized(vector) * STEPS)
-        return bytes([VERSION]) + np.clip(steps, -127, 127).astype(np.int8).tobytes()
+        coordinates: bytes = np.clip(steps, -127, 127).astype(np.int8).tobytes()
+        return bytes([VERSION]) + coordinates
 
     def coordinates(self, sketch: bytes) -> Floats | None:
         """Return the coordinates of a sketch in standard deviations, float64 (r,).
