@@ -11,7 +11,7 @@ from hypernova.training.clustering.clusters import Clusters
 from hypernova.training.estimates.profile import Evidence, estimate
 from hypernova.training.online.generation import mean_success
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
-from hypernova.training.online.posterior import Prior, outcome_variance, posterior_update
+from hypernova.training.online.posterior import EffectPrior, outcome_variance, posterior_update
 from hypernova.training.online.update import updated_estimate, updated_margin
 from support.factories import make_table, unit
 from training.test_recalibrate import ARRAYS, rebuilt
@@ -66,7 +66,7 @@ class TestPosteriorUpdate:
         batch = random_outcomes(rng, k, m, n, dims)
         sums = summed(batch, k, m, dims, half_life)
         basis = BASIS if dims else None
-        update = posterior_update(sums, Prior.of(base, sums, shrinkage, kept, basis))
+        update = posterior_update(sums, EffectPrior.of(base, sums, shrinkage, kept, basis))
 
         row, model = np.array(batch.row), np.array(batch.model)
         time = np.array(batch.time)

@@ -43,7 +43,7 @@ MIN_SCALE, MAX_SCALE = -0.5, 1.0
 
 
 @dataclass(frozen=True)
-class Prior:
+class EffectPrior:
     """Prior precisions of the effects, in outcomes.
 
     Half of the prior variance is the model's own and half is common to the models, so that the
@@ -73,7 +73,7 @@ class Prior:
         shrinkage: float,
         kept: float,
         basis: SketchBasis | None,
-    ) -> Prior:
+    ) -> EffectPrior:
         """Compute the precisions from numbers of fitted outcomes.
 
         The prior of a cell with ``n`` fitted outcomes has the precision of ``n + a`` outcomes, that
@@ -129,7 +129,7 @@ class PosteriorUpdate:
     total_weight: Floats
 
 
-def posterior_update(sums: LogSums, prior: Prior) -> PosteriorUpdate:
+def posterior_update(sums: LogSums, prior: EffectPrior) -> PosteriorUpdate:
     """Compute the posterior means.
 
     A model's own effect everywhere is shrunk besides, as far as it may be noise.
@@ -202,7 +202,7 @@ class _System:
     crossed: Floats
 
     @classmethod
-    def of(cls, sums: LogSums, prior: Prior) -> _System:
+    def of(cls, sums: LogSums, prior: EffectPrior) -> _System:
         weight, squares = sums["weight"].sum(axis=0), sums["weight2"].sum(axis=0)
         # Outcomes of different weights count as their effective number, as in a mean.
         worth = np.divide(weight, squares, out=np.ones_like(weight), where=squares > 0.0)

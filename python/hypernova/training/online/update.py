@@ -20,7 +20,7 @@ from hypernova.training.estimates.profile import (
     has_enough_outcomes,
 )
 from hypernova.training.online.generation import Generation, scaled_success
-from hypernova.training.online.posterior import Prior, outcome_variance, posterior_update
+from hypernova.training.online.posterior import EffectPrior, outcome_variance, posterior_update
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def updated_estimate(
         The estimates, without linear correction, and how they differ from the fitted ones.
     """
     fitted = base.profile
-    update = posterior_update(sums, Prior.of(base, sums, shrinkage, kept, basis))
+    update = posterior_update(sums, EffectPrior.of(base, sums, shrinkage, kept, basis))
     success = np.clip(scaled_success(fitted, update.scale) + update.cells, 0.0, 1.0)
     success = success.astype(np.float32)
     default = _default_model(base, sums, update, shrinkage, kept)
