@@ -5,7 +5,7 @@ sample table are fitted, without their groups; others are routed and logged with
 the model that was taken, and the artifact is recalibrated after a number of them; the rest gives
 the accuracy. The yardstick is a fit that knows the outcomes of all models on the logged tasks too.
 
-    python -m benches.learning_from_use [TABLE...] [--draws 3] [--first-draw 0] [-o FOLDER]
+    python -m benches.learning_from_use [TABLE...] [--draws 8] [--first-draw 0] [-o FOLDER]
 
 Settings were chosen on the draws from 100 on, and the record is of those from 0 on.
 """
@@ -141,7 +141,7 @@ def main() -> None:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", default=list(TABLES))
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=8)
     parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()

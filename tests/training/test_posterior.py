@@ -101,7 +101,7 @@ class TestPosteriorUpdate:
             z, (np.eye(m)[model][:, :, None] * z[:, None]).reshape(n, m * dims), d[:, None],
         ]  # fmt: skip
         prior = np.concatenate(
-            [[common], of_model, cluster, cell.ravel(), common_slope, slope.ravel(), [0.2 / 0.09]]
+            [[common], of_model, cluster, cell.ravel(), common_slope, slope.ravel(), [0.2 / 0.01]]
         )
         x, y = np.hstack(unit_of), np.array(batch.residual)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 # those of the ridge regressions of the fit.
 SLOPE_WEIGHT = 30.0
 # Standard deviation of the prior of the scale, and the bounds that it is kept in.
-SCALE_DEVIATION = 0.3
+SCALE_DEVIATION = 0.1
 MIN_SCALE, MAX_SCALE = -0.5, 1.0
 
 
