@@ -56,8 +56,8 @@ def updated_estimate(
     """
     fitted = base.profile
     update = posterior_update(sums, EffectPrior.of(base, sums, shrinkage, kept, basis))
-    success = np.clip(scaled_success(fitted, update.scale) + update.cells, 0.0, 1.0)
-    success = success.astype(np.float32)
+    moved = scaled_success(fitted, update.scale) + update.cells
+    success = np.clip(moved, 0.0, 1.0).astype(np.float32)
     default = _default_model(base, sums, update, shrinkage, kept)
     errors = _StandardErrors(base, sums, update, shrinkage, kept, default)
     n = sums.effective()
