@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import hypernova
+from hypernova.artifact.profile import clusters_of_groups
 from hypernova.artifact.sketch import KEY, SketchBasis
 from hypernova.errors import RecalibrateError
+from hypernova.training.online.generation import mean_success
+from hypernova.training.online.lineage import Lineage
 from support.factories import make_table, unit
 
 if TYPE_CHECKING:
@@ -253,3 +256,38 @@ class TestRecalibrate:
         changed = new.replace(metadata={**new.metadata, KEY: basis})
         assert hypernova.recalibrate(changed, tmp_path / "log").outcomes_before == 0
         assert hypernova.recalibrate(new, tmp_path / "log").outcomes_before == 50
+
+    def test_a_group_learns_what_its_cluster_and_the_directions_say(self, tmp_path) -> None:
+        """By the definition, after two steps, from the estimates of the fitted artifact."""
+        rng = np.random.default_rng(0)
+        vectors = unit(rng.normal(size=(TASKS, DIM)) * np.linspace(1.0, 0.2, DIM)).astype("f4")
+        groups = [f"g{number}" for number in rng.integers(0, 3, TASKS)]
+        chance = 0.6 + np.outer(vectors[:, 0], [0.5, -0.5, 0.0])
+        score = (rng.random((TASKS, 3)) < chance).astype(float)
+        old = hypernova.fit(make_table(vectors, score, groups=groups), describe=False, jobs=1)
+        new = old
+        for step in range(2):
+            with hypernova.OutcomeLog(tmp_path / str(step), sketch=True) as log:
+                for x, group in zip(vectors, groups, strict=True):
+                    decision = new.decide(x, group=group, explore=0.5, explore_seed=step)
+                    log.record_decision(decision)
+                    log.record_outcome(decision, float(rng.random() < 0.5 - x[0] / 2))
+            new = hypernova.recalibrate(new, tmp_path / str(step)).artifact
+        record = new.metadata["recalibration"]
+        lineage = Lineage.of(new)
+        assert record["outcomes"] == 2 * TASKS
+        assert np.abs(lineage.current.coefficients).max() > 0.001
+        cells = lineage.current.cells(lineage.base.profile)
+        mean, rows = mean_success(lineage.base.profile), clusters_of_groups(old)
+        basis = basis_of(old)
+        for x, group in zip(vectors[:40], groups, strict=False):
+            before, after = (
+                {entry.model: entry.success for entry in a.decide(x, group=group).ranking}
+                for a in (old, new)
+            )
+            row = rows[list(old.groups).index(group)]
+            for m, model in enumerate(old.models):
+                expected = mean[m] + (1 + lineage.current.scale) * (before[model] - mean[m])
+                expected += cells[row, m]
+                expected += lineage.current.coefficients[m] @ basis.standardized(x)
+                assert after[model] == pytest.approx(np.clip(expected, 0, 1), abs=2e-5)
