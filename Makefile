@@ -217,6 +217,10 @@ bench-importing: $(STAMP) ## read a thousand logs of 500 samples: seconds and me
 bench-learning: $(STAMP) ## fit and evaluate beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.learning_versions -o benches/record $(BEFORE)
 
+.PHONY: bench-from-use
+bench-from-use: $(STAMP) ## what a router learns from its own log, against all outcomes known [FROM_USE="TABLE... --draws N"]
+	$(BIN)/python -m benches.learning_from_use -o benches/record $(FROM_USE)
+
 .PHONY: bench-text
 bench-text: $(STAMP) ## text to decision beside another version [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.text_versions -o benches/record $(BEFORE)

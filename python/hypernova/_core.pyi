@@ -701,6 +701,15 @@ class Decision:
             True
         """
 
+    def _grounds(self) -> tuple[Artifact, NDArray[np.float32]] | None:
+        """Return the artifact that decided and the prompt's vector, for a log's sketch.
+
+        Returns:
+            The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and
+            where no ranking needs the vector, because the artifact neither blends clusters nor
+            corrects estimates.
+        """
+
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...

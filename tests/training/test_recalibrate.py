@@ -17,9 +17,8 @@ from hypernova.outcome_log import LoggedDecision, LoggedOutcome
 from hypernova.training.assemble import assemble
 from hypernova.training.clustering.clusters import Clusters
 from hypernova.training.estimates.profile import Evidence, estimate
-from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
+from hypernova.training.online.log_sums import DAY_S
 from hypernova.training.online.recalibrate import Recalibration
-from hypernova.training.online.update import outcome_variance, posterior_update, updated_estimate
 from support.commands import fails_in_one_line, run
 from support.factories import ARTIFACT, blobs, make_table, unit
 
@@ -283,7 +282,7 @@ class TestSteps:
         log = Log()
         log.add(log.decision(old, cluster=1, propensity=0.5, success=0.25), 1.0, cost_usd=3.0)
         log.add(log.decision(old, cluster=1, propensity=0.25, success=0.5), 0.0, latency_s=7.0)
-        new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl")).artifact
+        new = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"), max_weight=5).artifact
         raw = zlib.decompress(base64.b64decode(new.metadata["recalibration"]["sums"]))
         sums = np.frombuffer(raw, "<f8").reshape(12, 4, 3)
         cell = sums[:, 1, 0]
@@ -450,7 +449,7 @@ class TestBadPairs:
             log.add(log.decision(old, propensity=0.05), 1.0, model="m1")
             log.add(log.decision(old, model="m2", propensity=0.05, reason="fallback"), 1.0)
             log.add(log.decision(old, model="m2", propensity=0.5), 1.0)
-        done = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"))
+        done = hypernova.recalibrate(old, log.write(tmp_path / "log.jsonl"), max_weight=5)
         assert [m.outcomes for m in done.models] == [0, 30, 60]
         effective = (30 * 1 + 30 * 2) ** 2 / (30 * 1 + 30 * 4)
         assert [m.effective for m in done.models] == pytest.approx([0, 30, effective])
@@ -515,136 +514,7 @@ class TestDecay:
         assert error[1] < 0.07, error
 
 
-def random_sums(rng: np.random.Generator, k: int, m: int, n: int) -> LogSums:
-    sums = LogSums((k + 1, m))
-    unknown = [NAN] * n
-    sums.add(
-        LoggedOutcomes(
-            row=rng.integers(0, k + 1, n).tolist(),
-            model=rng.choice(m, n, p=rng.dirichlet(np.ones(m))).tolist(),
-            time=[START] * n,
-            weight=rng.uniform(1, 5, n).tolist(),
-            residual=rng.normal(-0.1, 0.4, n).tolist(),
-            score=rng.random(n).tolist(),
-            cost=unknown,
-            latency=unknown,
-        )
-    )
-    return sums
-
-
-class TestPosteriorUpdate:
-    @pytest.mark.parametrize("shrinkage", [0.0, 10.0, 1e9])
-    @pytest.mark.parametrize("n", [3, 60, 4000])
-    def test_is_the_posterior_mean_of_a_dense_system(self, n, shrinkage) -> None:
-        """All effects as one ridge regression; model effects shrunk, the rest solved again."""
-        rng = np.random.default_rng(n)
-        k, m = 4, 3
-        score = (rng.random((80, m)) < 0.6).astype(float)
-        table = make_table(unit(rng.normal(size=(80, 4))), score)
-        base = estimate(Evidence.of(table, rng.integers(0, k, 80), k), shrinkage)
-        sums = random_sums(rng, k, m, n)
-        update = posterior_update(base, sums, shrinkage, 0.5)
-
-        counts, effective = base.profile.counts * 0.5, sums.effective()
-        cell = 2 * (counts + max(shrinkage, 1.0))
-        cell[k] = 40.0
-        model = 2 * (counts[k] + 20)
-        cluster = [
-            np.average(cell[c], weights=effective[c]) if effective[c].any() else 1.0
-            for c in range(k + 1)
-        ]
-        common = np.average(model, weights=effective.sum(axis=0))
-        prior = np.concatenate([[common], model, cluster, cell.ravel()])
-        rows, y, w = [], [], []
-        for c in range(k + 1):
-            for j in range(m):
-                row = np.zeros(len(prior))
-                row[[0, 1 + j, 1 + m + c, 1 + m + k + 1 + c * m + j]] = 1.0
-                rows.append(row)
-                y.append(sums.mean("residual")[c, j])
-                w.append(effective[c, j])
-        x, y, w = np.array(rows), np.array(y), np.array(w)
-
-        def solve(x, y, prior):
-            inverse = np.linalg.inv(x.T @ (w[:, None] * x) + np.diag(prior))
-            return inverse @ (x.T @ (w * y)), np.diag(inverse)
-
-        mean, variance = solve(x, y, prior)
-        noise = np.average(outcome_variance(sums), weights=effective.sum(axis=0))
-        held = np.zeros(m)
-        for j in range(m):
-            learned = 1 / model[j] - variance[1 + j]
-            if learned > 1e-12 / model[j]:
-                observed = mean[1 + j] / model[j] / learned
-                sure = noise * variance[1 + j] / model[j] / learned
-                held[j] = mean[1 + j] * max(0.0, 1 - sure / observed**2)
-        level = mean[0] + held
-        np.testing.assert_allclose(update.models, level, atol=1e-8)
-        rest, _ = solve(x[:, 1 + m :], y - np.tile(level, k + 1), prior[1 + m :])
-        total = level + rest[: k + 1][:, None] + rest[k + 1 :].reshape(k + 1, m)
-        np.testing.assert_allclose(update.cells, total, atol=1e-6)
-
-    @pytest.mark.parametrize("seed", range(12))
-    def test_any_sums_make_an_artifact(self, seed) -> None:
-        """Cells without outcomes, no shrinkage, all decayed, one outcome or thousands."""
-        rng = np.random.default_rng(seed)
-        k, m = int(rng.integers(1, 6)), int(rng.integers(2, 6))
-        score = np.where(rng.random((30, m)) < 0.6, NAN, rng.random((30, m)).round())
-        score[0] = 1.0
-        table = make_table(unit(rng.normal(size=(30, 4))), score)
-        evidence = Evidence.of(table, rng.integers(0, k, 30), k)
-        shrinkage = float(rng.choice([0.0, 10.0, 1e9]))
-        base = estimate(evidence, shrinkage)
-        sums = random_sums(rng, k, m, int(rng.choice([1, 5, 5000])))
-        new = updated_estimate(base, sums, shrinkage, float(rng.choice([0.0, 1e-300, 0.3, 1.0])))
-        built = rebuilt(
-            assemble(
-                table.models,
-                Clusters(np.eye(k, 8, dtype="f4")),
-                estimate(evidence, 1.0),
-                shrinkage=1.0,
-                guard_z=1.0,
-            ),
-            **{name: getattr(new.profile, name) for name in ARRAYS},
-            default_model=new.default_model,
-        )
-        assert built.gain_error[:, new.default_model].tolist() == [0.0] * (k + 1)
-
-    def test_gain_errors_are_honest(self) -> None:
-        """In 60 worlds as fitted: what was claimed is at least the error that was made."""
-        rng = np.random.default_rng(0)
-        k, m, n = 6, 4, 3000
-        made, claimed = [], []
-        for _ in range(60):
-            theta = np.clip(0.6 + 0.15 * rng.normal(size=(k, m)), 0.05, 0.95)
-            labels = np.repeat(np.arange(k), 40)
-            # Outcomes of one task go together, so that pairing has something to gain.
-            alike = rng.random((len(labels), 1)) < 0.5
-            draw = np.where(alike, rng.random((len(labels), 1)), rng.random((len(labels), m)))
-            table = make_table(np.eye(16, dtype="f4")[labels], (draw < theta[labels]).astype(float))
-            base = estimate(Evidence.of(table, labels, k), 10.0)
-            row, best = rng.integers(0, k, n), base.profile.success[:-1].argmax(axis=1)
-            explored = rng.random(n) < 0.3
-            model = np.where(explored, rng.integers(0, m, n), best[row])
-            chance = np.where(model == best[row], 0.7 + 0.3 / m, 0.3 / m)
-            score = (rng.random(n) < theta[row, model]).astype(float)
-            sums = LogSums((k + 1, m))
-            batch = LoggedOutcomes(
-                row.tolist(), model.tolist(), [START] * n, (1 / chance).tolist(),
-                (score - base.profile.success[row, model]).tolist(), score.tolist(),
-                [NAN] * n, [NAN] * n,
-            )  # fmt: skip
-            sums.add(batch)
-            new = updated_estimate(base, sums, 10.0, 1.0)
-            others = np.arange(m) != new.default_model
-            gap = new.profile.success[:-1] - new.profile.success[:-1, [new.default_model]]
-            true = theta - theta[:, [new.default_model]]
-            made.append((gap - true)[:, others] ** 2)
-            claimed.append(new.profile.gain_error[:-1, others] ** 2)
-        assert np.mean(made) <= 1.05 * np.mean(claimed)
-        assert np.mean(made) >= 0.5 * np.mean(claimed)
-
+class TestExpenses:
     def test_costs_and_latencies(self, tmp_path) -> None:
         old = fitted(THETA, cost_usd=np.full((300, 3), 0.5))
         log = Log()

@@ -40,7 +40,7 @@ def add_to(commands: Commands) -> None:
         "--max-weight",
         type=float,
         metavar="W",
-        help="largest weight of an outcome whose model had a small propensity (default 5)",
+        help="largest weight of an outcome whose model had a small propensity (default 1)",
     )
     parser.add_argument("--json", action="store_true", help="print the changes as one JSON object")
     parser.set_defaults(run=_recalibrate)
@@ -65,6 +65,8 @@ def _report(done: Recalibration) -> dict[str, Any]:
         "lines": done.lines,
         "outcomes": done.outcomes,
         "answered_by_other": done.answered_by_other,
+        "sketched": done.sketched,
+        "damaged_sketches": done.damaged_sketches,
         "failed": done.failed,
         "failed_by_model": dict(done.failed_by_model),
         "outcomes_before": done.outcomes_before,
@@ -93,6 +95,13 @@ def _lines(done: Recalibration, output: str) -> list[str]:
         lines.append(
             f"{done.answered_by_other} of these are of another model than the decided one: "
             "learned for the model that answered, with the lowest weight"
+        )
+    if done.sketched:
+        lines.append(f"{done.sketched} of these have a sketch of their prompt")
+    if done.damaged_sketches:
+        lines.append(
+            f"{done.damaged_sketches} have a sketch that this artifact cannot read: learned as "
+            "those without one"
         )
     if done.failed:
         by_model = ", ".join(f"{one_line(m, 48)} {n}" for m, n in done.failed_by_model.items())

@@ -59,6 +59,11 @@ def add_to(commands: Commands) -> None:
         "--log", metavar="FOLDER", help="outcome log to write decisions and outcomes to"
     )
     parser.add_argument(
+        "--sketch",
+        action="store_true",
+        help="keep 16 coordinates of each prompt's vector in the log, to learn more from it",
+    )
+    parser.add_argument(
         "--access-log",
         metavar="FILE",
         help="append a line of JSON for each request; - is standard output",
@@ -143,6 +148,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise HypernovaError("--watch needs --artifact: the bundled artifact is never replaced")
     if arguments.access_log_text and arguments.access_log is None:
         raise HypernovaError("--access-log-text needs --access-log: name the file of the log")
+    if arguments.sketch and arguments.log is None:
+        raise HypernovaError("--sketch needs --log FOLDER: sketches are kept nowhere else")
     token = _token(arguments)
     if token is not None and not is_token(token):
         raise HypernovaError("the token is empty or not printable ASCII; set another one")
@@ -177,7 +184,9 @@ def _serve(arguments: argparse.Namespace) -> None:
         # Threads do not survive a fork: with several workers, their supervisor watches.
         watch=arguments.watch and not several,
     )
-    log = None if arguments.log is None else hypernova.OutcomeLog(arguments.log)
+    log = None
+    if arguments.log is not None:
+        log = hypernova.OutcomeLog(arguments.log, sketch=arguments.sketch)
     if log is not None and not os.access(log.folder, os.W_OK | os.X_OK):
         raise HypernovaError(f"{log.folder}: the log cannot be written; check its permissions")
     app = create_app(

@@ -4,6 +4,7 @@ Not here: learning from it (see ``hypernova.training.online.recalibrate``), and 
 prompt: no record holds one.
 
 - ``records``: the two kinds of line and the shadow in one, checked alike when written and read
+- ``sketcher``: sketches of the vectors of decisions, for a log whose user allows it
 - ``writer``: `OutcomeLog`, which a service writes to
 - ``segments``: the files of a log, and their lines
 - ``scored``: the ids of the decisions that have an outcome

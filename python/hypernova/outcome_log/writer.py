@@ -25,6 +25,7 @@ from hypernova.outcome_log.records import (
     plain_truth,
 )
 from hypernova.outcome_log.segments import SUFFIX
+from hypernova.outcome_log.sketcher import Sketcher
 from hypernova.paths import escaped, path_label
 from hypernova.unpickled import UnpickledCache
 
@@ -55,10 +56,15 @@ class OutcomeLog:
         fsync: ``"never"``: records survive a crash of the process, and those of the last seconds
             may be lost with the machine; ``"always"``: each record is on the disk before the call
             returns, which costs a write of the disk.
+        sketch: Keep with each decision a sketch of the prompt's vector, 17 bytes, from which
+            `hypernova.recalibrate` learns more. It says something of what the prompt is about: a
+            log without sketches says no more than the cluster. A decision has none that came out
+            of a pickle, or whose artifact has no directions to measure in.
 
     Raises:
         OutcomeLogError: The folder cannot be made.
-        ValueError: ``max_bytes`` is no whole number from 1, or ``fsync`` is another word.
+        ValueError: ``max_bytes`` is no whole number from 1, ``fsync`` is another word, or
+            ``sketch`` is neither True nor False.
 
     Example:
         >>> import hypernova
@@ -75,12 +81,16 @@ class OutcomeLog:
         *,
         max_bytes: int = MAX_SEGMENT_BYTES,
         fsync: Literal["never", "always"] = "never",
+        sketch: bool = False,
     ) -> None:
         if fsync not in ("never", "always"):
             raise ValueError(f'fsync is {fsync!r}; expected "never" or "always"')
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes!r}; expected a whole number from 1")
+        if not isinstance(sketch, bool):
+            raise ValueError(f"sketch is {sketch!r}; expected True or False")
         self._folder = Path(folder)
+        self._sketcher = Sketcher() if sketch else None
         self._max_bytes = max_bytes
         self._sync = fsync == "always"
         self._opened = 0
@@ -102,8 +112,8 @@ class OutcomeLog:
 
         Args:
             decision: The decision, before or after its model is called.
-            sketch: A code of the prompt's vector, 1 to 256 bytes, for learning from it later. It
-                says something of the prompt: by default none is kept.
+            sketch: A sketch of the prompt's vector, 1 to 256 bytes, instead of the one that the
+                log makes or leaves out.
 
         Returns:
             The decision's id, by which the outcome can be recorded later, elsewhere.
@@ -116,6 +126,8 @@ class OutcomeLog:
             fields = _decision_fields(decision)
         except (AttributeError, TypeError):
             raise _no_decision(decision, "a Decision") from None
+        if sketch is None and self._sketcher is not None:
+            sketch = self._sketcher.sketch(decision)
         if sketch is not None:
             fields["sketch"] = _base64(sketch)
         record = _checked(LoggedDecision, fields)
@@ -204,7 +216,8 @@ class OutcomeLog:
     def __reduce__(self) -> tuple[Callable[..., OutcomeLog], tuple[object, ...]]:
         fsync = "always" if self._sync else "never"
         place = str(self._folder.absolute())
-        return _unpickle, (type(self), place, self._max_bytes, fsync, self._closed)
+        sketch = self._sketcher is not None
+        return _unpickle, (type(self), place, self._max_bytes, fsync, sketch, self._closed)
 
     def __copy__(self) -> Self:
         return self  # like an open file
@@ -318,12 +331,13 @@ def _unpickle(
     folder: str,
     max_bytes: int,
     fsync: Literal["never", "always"],
+    sketch: bool,
     closed: bool,
 ) -> OutcomeLog:
     """Return this process's log on a folder, so that unpickled logs share a file."""
     log = _unpickled.get(
-        (kind, folder, max_bytes, fsync, closed),
-        lambda _: kind(folder, max_bytes=max_bytes, fsync=fsync),
+        (kind, folder, max_bytes, fsync, sketch, closed),
+        lambda _: kind(folder, max_bytes=max_bytes, fsync=fsync, sketch=sketch),
         usable=lambda log: log._closed == closed,
     )
     if closed:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hypernova._core import __version__
+from hypernova.artifact.sketch import KEY as SKETCH_BASIS
 from hypernova.embedder import store_vectors
 from hypernova.errors import FitError
 from hypernova.parallel import Mapper, compute_threads
@@ -268,6 +269,9 @@ def fit(
         metadata["uncomparable"] = [model.to_dict() for model in ruled_out]
     if notes:
         metadata["notes"] = notes
+    basis = learned.part.sketch_basis()
+    if basis is not None:
+        metadata[SKETCH_BASIS] = basis.to_dict()
     if asked is not None and target is not None:
         metadata["target"] = target.to_dict(asked)
     return learned.artifact(

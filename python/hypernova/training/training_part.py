@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hypernova.artifact.profile import GroupProfiles, TokenProfiles
+from hypernova.artifact.sketch import SketchBasis
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.linear_correction import LinearCorrection, fit_ridges
 from hypernova.training.estimates.profile import Estimate, Evidence, estimate
@@ -138,6 +139,11 @@ class TrainingPart:
     def ridges(self) -> list[LinearCorrection]:
         """Ridge regressions with each weight of `RIDGES`."""
         return fit_ridges(self.sums, RIDGES, self.basis, self.evidence.overall)
+
+    def sketch_basis(self) -> SketchBasis | None:
+        """Find the directions in which the vectors of the tasks with an outcome differ most."""
+        n, total, gram = (self.sums[f"level_{name}"] for name in ("n", "vector", "gram"))
+        return SketchBasis.of_sums(float(n), total, gram, self.basis)
 
     def estimates(self, vectors: Floats, shares: Floats) -> Floats:
         """Return the `ESTIMATES` for vectors, as differences from the rates.

@@ -2,9 +2,14 @@
 
 Not here: the update of the estimates by these sums (see ``update``).
 
-All sums are weighted. The weight of an outcome is the inverse of its model's propensity,
+All sums are weighted. The weight of an outcome is 1, or the inverse of its model's propensity
 within a bound; with a half-life it also decays with the outcome's age, counted back from the
 latest outcome.
+
+`DESIGN` names the sums that a posterior follows from (see ``posterior``): products of the values
+of an outcome, which are 1, the coordinates of its sketch, the deviation of its estimate, and its
+residual. In these an outcome counts the more the less its score varies, which is `VARIANCE` over
+``p (1 - p)`` for an estimate ``p``.
 """
 
 from __future__ import annotations
@@ -20,6 +25,11 @@ if TYPE_CHECKING:
     from hypernova.numeric import Floats, Ints
 
 DAY_S = 86_400.0
+# About the mean variance of a score around its estimate; and the estimates beyond which an outcome
+# counts no more for being sure: a sure estimate may be wrong.
+VARIANCE, SURE = 0.2, 0.1
+# The two sums of products: by cell those of 1 with each value, and by model of each two values.
+DESIGN = ("cells", "products")
 
 
 @dataclass
@@ -30,8 +40,12 @@ class LoggedOutcomes:
         row: Cluster of the prompt, or k for a novel one.
         model: Index of the model.
         time: Time of the outcome, seconds since the epoch.
-        weight: Inverse propensity, within the bound.
-        residual: Score less the fitted estimate for the prompt.
+        weight: 1, or the inverse propensity within the bound.
+        coordinates: Of the prompt's sketch, in standard deviations; 0 without one.
+        estimate: The fitted estimate for the prompt.
+        deviation: The estimate less the model's mean one (see ``generation``); 0 if the prompt is
+            novel.
+        residual: Score less the fitted estimate.
         score: 0 to 1.
         cost: USD, NaN if unknown.
         latency: Seconds, NaN if unknown.
@@ -41,6 +55,9 @@ class LoggedOutcomes:
     model: list[int] = field(default_factory=list)
     time: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
+    coordinates: list[Floats] = field(default_factory=list)
+    estimate: list[float] = field(default_factory=list)
+    deviation: list[float] = field(default_factory=list)
     residual: list[float] = field(default_factory=list)
     score: list[float] = field(default_factory=list)
     cost: list[float] = field(default_factory=list)
@@ -53,14 +70,16 @@ class LoggedOutcomes:
 class LogSums:
     """Weighted sums of outcomes, and the time from which their ages are counted back.
 
-    The sums by name are float64 (k + 1, m) each, row k for novel prompts.
+    The sums by name are float64 (k + 1, m) each, row k for novel prompts. Those of `DESIGN` are
+    ``cells``, (k + 1, m, r + 3), and ``products``, (m, r + 2, r + 2), with r coordinates.
 
     Args:
         shape: ``(k + 1, m)``.
         half_life: Half-life of a weight, days; None for no decay.
+        dims: Number of coordinates of a sketch, r.
 
     Attributes:
-        sums: The sums of ``NAMES``.
+        sums: The sums of ``NAMES`` and of `DESIGN`.
         until: Time of the latest outcome, from which ages are counted back; None without
             outcomes.
     """
@@ -72,23 +91,45 @@ class LogSums:
         "cost_weight", "cost_weight2", "cost", "latency_weight", "latency_weight2", "latency",
     )  # fmt: skip
 
-    def __init__(self, shape: tuple[int, int], half_life: float | None = None) -> None:
-        self.sums = Sums({name: np.zeros(shape) for name in self.NAMES})
+    def __init__(
+        self, shape: tuple[int, int], half_life: float | None = None, dims: int = 0
+    ) -> None:
+        sums = {name: np.zeros(shape) for name in self.NAMES}
+        sums["cells"] = np.zeros((*shape, dims + 3))
+        sums["products"] = np.zeros((shape[1], dims + 2, dims + 2))
+        self.sums = Sums(sums)
         self.until: float | None = None
         self._half_life = half_life
 
     @classmethod
-    def of(cls, values: Floats, until: float | None, half_life: float | None) -> LogSums:
-        """Return the sums of an array, float64 (len(NAMES), k + 1, m), of ``to_array``."""
+    def of(
+        cls,
+        values: Floats,
+        design: tuple[Floats, Floats],
+        until: float | None,
+        half_life: float | None,
+    ) -> LogSums:
+        """Return the sums of the arrays that ``to_array`` and ``design`` gave."""
         _, rows, models = values.shape
-        found = cls((rows, models), half_life)
-        found.sums = Sums(dict(zip(cls.NAMES, values, strict=True)))
+        cells, products = design
+        found = cls((rows, models), half_life, cells.shape[2] - 3)
+        by_name = dict(zip(cls.NAMES, values, strict=True))
+        found.sums = Sums({**by_name, "cells": cells, "products": products})
         found.until = until
         return found
 
     def to_array(self) -> Floats:
         """Return the sums in the order of ``NAMES``, float64 (len(NAMES), k + 1, m)."""
         return np.stack([self.sums[name] for name in self.NAMES])
+
+    @property
+    def design(self) -> tuple[Floats, Floats]:
+        """The sums of `DESIGN`, float64 with the digits of float32, in which they are kept.
+
+        So what is computed of them is the same before and after they are written.
+        """
+        cells, products = (self.sums[name].astype(np.float32) for name in DESIGN)
+        return cells.astype(np.float64), products.astype(np.float64)
 
     def __getitem__(self, name: str) -> Floats:
         """Return the sums of a name of ``NAMES``, float64 (k + 1, m)."""
@@ -113,18 +154,39 @@ class LogSums:
             parts += [share, share**2, share * np.where(known, values, 0.0)]
         rows, models = self["outcomes"].shape
         cells: Ints = np.array(batch.row) * models + np.array(batch.model)
-        self.sums += Sums(
-            {
-                name: sum_by_cell(part, cells, (rows, models))
-                for name, part in zip(self.NAMES, parts, strict=True)
-            }
+        found = {
+            name: sum_by_cell(part, cells, (rows, models))
+            for name, part in zip(self.NAMES, parts, strict=True)
+        }
+        found |= self._design_of(batch, weight, cells)
+        self.sums += Sums(found)
+
+    def _design_of(self, batch: LoggedOutcomes, weight: Floats, cells: Ints) -> dict[str, Floats]:
+        """Sum the products of `DESIGN`."""
+        rows, models = self["outcomes"].shape
+        dims = self["products"].shape[1] - 2
+        estimate = np.clip(np.array(batch.estimate), SURE, 1.0 - SURE)
+        weight = weight * VARIANCE / (estimate * (1.0 - estimate))
+        values = np.column_stack(
+            [
+                np.array(batch.coordinates).reshape(len(batch), dims),
+                np.array(batch.deviation),
+                np.array(batch.residual),
+            ]
         )
+        of_cells = [weight, *(values * weight[:, None]).T]
+        model, products = np.array(batch.model), np.zeros((models, dims + 2, dims + 2))
+        for m in np.unique(model):
+            own = values[model == m]
+            products[m] = own.T @ (own * weight[model == m, None])
+        summed = [sum_by_cell(part, cells, (rows, models)) for part in of_cells]
+        return {"cells": np.stack(summed, axis=-1), "products": products}
 
     def age_to(self, until: float) -> None:
         """Count ages back from ``until``, which must not be earlier than the present ``until``."""
         if self._half_life is not None and self.until is not None:
             factor = 0.5 ** ((until - self.until) / (self._half_life * DAY_S))
-            weighted = [name for name in self.NAMES if name != "outcomes"]
+            weighted = [name for name in (*self.NAMES, *DESIGN) if name != "outcomes"]
             self.sums = self.sums.scaled(
                 {name: factor**2 if name.endswith("weight2") else factor for name in weighted}
             )

@@ -5,6 +5,7 @@ Not here: writing the log; a service does that with ``hypernova.OutcomeLog``.
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 import time
@@ -25,23 +26,23 @@ from hypernova.errors import NoCandidateError, RecalibrateError
 from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
 from hypernova.outcome_log.segments import find_segments
+from hypernova.parallel import compute_threads
+from hypernova.training.online.generation import mean_success
 from hypernova.training.online.groups import moved_groups
 from hypernova.training.online.lineage import KEY, Lineage, checked_metadata
 from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
-from hypernova.training.online.update import updated_estimate
+from hypernova.training.online.update import updated_estimate, updated_margin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hypernova.numeric import Ints
-    from hypernova.outcome_log import Joined, LogTally
-    from hypernova.training.estimates.profile import Estimate
+    from hypernova.numeric import Floats, Ints
+    from hypernova.outcome_log import Joined, LoggedDecision, LogTally
 
-# The highest weight of one outcome. With 25 models and `explore=0.05` a model that was drawn
-# had a propensity of 0.002: without a bound, a few such outcomes would decide a cell. The
-# residuals leave little of the router's bias to correct, as the estimate for the prompt has
-# most of it. With a bound of 20 the accuracy was half a point lower (docs/learning-from-use.md).
-MAX_WEIGHT = 5.0
+# The highest weight of one outcome: by default all count alike. Residuals are taken from the
+# estimate for the prompt, by which the router chose, so they leave little of the router's bias to
+# correct; inverse propensities only add noise (docs/experiments.md).
+MAX_WEIGHT = 1.0
 BATCH_SIZE = 65_536
 # Why a pair of decision and outcome is skipped; the reader has reasons for lines.
 PAIR_REASONS = {
@@ -87,6 +88,9 @@ class Recalibration:
             They are learned for the model that answered, with the lowest weight.
         failed: Number of failed requests, from which nothing is learned: they have no score.
         failed_by_model: The same by the model that failed.
+        sketched: Number of outcomes added whose decision has a sketch.
+        damaged_sketches: Number of outcomes added whose sketch cannot be read with the artifact:
+            of another form or length. They are learned as those without a sketch.
         outcomes_before: Number of outcomes added by earlier recalibrations.
         open: Number of decisions without an outcome so far, in all segments given.
         lines: Number of lines read by this call.
@@ -107,6 +111,8 @@ class Recalibration:
     answered_by_other: int
     failed: int
     failed_by_model: Mapping[str, int]
+    sketched: int
+    damaged_sketches: int
     outcomes_before: int
     open: int
     lines: int
@@ -127,8 +133,10 @@ def recalibrate(
 ) -> Recalibration:
     """Update the estimates of an artifact by the outcome log of a service.
 
-    Clusters, linear corrections, policy and embedder stay. Outcomes of earlier recalibrations
-    are not added again, so give every segment that still exists each time: outcomes that came
+    Estimates of clusters and groups move, linear corrections too, and the margin may shrink;
+    clusters, the rest of the policy and the embedder stay. Directions inside clusters are learned
+    from decisions with a sketch (`OutcomeLog`). Outcomes of earlier recalibrations are not added
+    again, so give every segment that still exists each time: outcomes that came
     later find their decisions. Unusable lines are skipped and counted by reason. Same artifact
     and log, same bytes.
 
@@ -139,6 +147,7 @@ def recalibrate(
             included. Ages are counted back from the latest outcome; fitted outcomes count as
             old as the first decision. None for no decay.
         max_weight: Upper bound of an outcome's weight, the inverse of its propensity; at least 1.
+            With 1 all outcomes count alike.
 
     Returns:
         The new artifact, and a summary of the changes.
@@ -174,11 +183,8 @@ def recalibrate(
         if segment.head is not None:
             end = max(segment.end, read.get(segment.head, 0))
             lineage.files[segment.head] = (segment.path.name, end)
-    estimate = lineage.base
-    if lineage.sums["outcomes"].any():
-        shrinkage = artifact.policy["shrinkage"]
-        estimate = updated_estimate(lineage.base, lineage.sums, shrinkage, lineage.kept)
-    new = _rebuilt(artifact, estimate, lineage)
+    with compute_threads(1):  # the last bits of products depend on the number
+        new = _recalibrated(artifact, lineage)
     return Recalibration(
         artifact=new,
         models=_changes(artifact, new, summed.sums),
@@ -186,6 +192,8 @@ def recalibrate(
         answered_by_other=summed.answered_by_other,
         failed=reader.tally.failed,
         failed_by_model=dict(sorted(reader.tally.failed_by_model.items())),
+        sketched=summed.sketched,
+        damaged_sketches=summed.damaged_sketches,
         outcomes_before=before,
         open=reader.tally.open,
         lines=reader.tally.lines,
@@ -209,13 +217,24 @@ class _LogSummer:
         half_life: float | None,
         max_weight: float,
     ) -> None:
-        self.sums = LogSums((artifact.n_clusters + 1, len(artifact.models)), half_life)
+        basis = lineage.basis
+        self._dims = 0 if basis is None else basis.dims
+        shape = (artifact.n_clusters + 1, len(artifact.models))
+        self.sums = LogSums(shape, half_life, self._dims)
+        self._basis = basis
         self._lineage, self._tally = lineage, tally
         self._half_life, self._max_weight = half_life, max_weight
         self._models = {name: index for index, name in enumerate(artifact.models)}
+        fitted = lineage.base.profile
+        self._generations = lineage.generations(artifact)
         # Lists, because a single value is read for each outcome.
-        self._offsets = {sha: rows.tolist() for sha, rows in lineage.offsets(artifact).items()}
-        self._fitted = lineage.base.profile.success.tolist()
+        self._cells = {sha: of.cells(fitted).tolist() for sha, of in self._generations.items()}
+        self._mean = mean_success(fitted).tolist()
+        self._none = np.zeros(self._dims)
+        # Of a prompt without a sketch, the coordinates of its cluster's centroid are known.
+        self._centroids: Floats = np.zeros((artifact.n_clusters, self._dims))
+        if basis is not None:
+            self._centroids = basis.standardized(artifact.centroids)
         self._clusters = artifact.n_clusters
         # An outcome in a group that the caller named moves that group's cluster.
         rows = clusters_of_groups(artifact).tolist()
@@ -225,7 +244,7 @@ class _LogSummer:
         self._latest = time.time() + DAY_S
         self._first = math.inf
         self._batch = LoggedOutcomes()
-        self.answered_by_other = 0
+        self.answered_by_other = self.sketched = self.damaged_sketches = 0
 
     def add(self, pair: Joined) -> None:
         """Add an outcome, or count the reason to skip it."""
@@ -241,8 +260,8 @@ class _LogSummer:
         assert outcome.score is not None  # a failed request makes no pair
         if max(decision.time, outcome.time) > self._latest:
             return "future"
-        offsets = self._offsets.get(decision.artifact)
-        if offsets is None:
+        generation = self._generations.get(decision.artifact)
+        if generation is None:
             return "other_artifact"
         if decision.cluster >= self._clusters:
             return "unknown_cluster"
@@ -262,22 +281,57 @@ class _LogSummer:
             elif self._corrected and not novel:
                 return "no_estimate"
             else:
-                estimated = self._fitted[row][model] + offsets[row][model]
+                estimated = float(generation.success[row, model])
         elif decision.reason != "fallback":
             weight = min(1.0 / decision.propensity, self._max_weight)
         self.answered_by_other += by_other
+        coordinates = None if novel else self._coordinates(decision.sketch)
+        fitted = self._fitted_estimate(decision, estimated, row, model, coordinates, novel)
         batch = self._batch
         batch.row.append(row)
         batch.model.append(model)
         batch.time.append(outcome.time)
         batch.weight.append(weight)
-        # Against the estimate that the fitted artifact would have made for this prompt.
-        batch.residual.append(outcome.score - (estimated - offsets[row][model]))
+        batch.coordinates.append(self._none if coordinates is None else coordinates)
+        batch.estimate.append(fitted)
+        batch.deviation.append(0.0 if novel else fitted - self._mean[model])
+        batch.residual.append(outcome.score - fitted)
         batch.score.append(outcome.score)
         batch.cost.append(math.nan if outcome.cost_usd is None else outcome.cost_usd)
         batch.latency.append(math.nan if outcome.latency_s is None else outcome.latency_s)
         self._first = min(self._first, decision.time)
         return None
+
+    def _coordinates(self, sketch: str | None) -> Floats | None:
+        """Read a sketch; None without one, and for one that cannot be read."""
+        if sketch is None:
+            return None
+        found = None
+        if self._basis is not None:
+            found = self._basis.coordinates(base64.b64decode(sketch))
+        self.sketched += found is not None
+        self.damaged_sketches += found is None
+        return found
+
+    def _fitted_estimate(
+        self,
+        decision: LoggedDecision,
+        estimated: float,
+        row: int,
+        model: int,
+        coordinates: Floats | None,
+        novel: bool,
+    ) -> float:
+        """Return the estimate that the fitted artifact would have made for the prompt."""
+        cell = self._cells[decision.artifact][row][model]
+        if novel:
+            return float(estimated - cell)
+        generation, mean = self._generations[decision.artifact], self._mean[model]
+        coefficients = generation.coefficients[model]
+        if coordinates is None:
+            coordinates = self._centroids[decision.cluster]
+        moved = cell + float(coefficients @ coordinates)
+        return float(mean + (estimated - mean - moved) / (1.0 + generation.scale))
 
     def _flush(self) -> None:
         self.sums.add(self._batch)
@@ -301,19 +355,31 @@ class _LogSummer:
         lineage.sums.merge(self.sums)
 
 
-def _rebuilt(artifact: Artifact, estimate: Estimate, lineage: Lineage) -> Artifact:
-    record = lineage.to_dict(artifact, estimate.profile)
+def _recalibrated(artifact: Artifact, lineage: Lineage) -> Artifact:
+    """Return the artifact that the sums of a lineage make of the fitted one."""
+    estimate, generation, margin = lineage.base, lineage.current, lineage.margin
+    if lineage.sums["outcomes"].any():
+        shrinkage = artifact.policy["shrinkage"]
+        estimate, generation = updated_estimate(
+            lineage.base, lineage.sums, shrinkage, lineage.kept, lineage.basis
+        )
+        margin = updated_margin(margin, lineage.sums, lineage.base.default_model)
+    slopes, offsets = lineage.current.correction_after(
+        generation, artifact.slopes, artifact.offsets, lineage.basis
+    )
+    record = lineage.to_dict(artifact, estimate.profile, generation)
     profile = replace(
         estimate.profile,
         counts=np.ascontiguousarray(estimate.profile.counts, dtype=np.float64),
-        slopes=artifact.slopes,
-        offsets=artifact.offsets,
+        slopes=slopes,
+        offsets=offsets,
     )
-    models = list(artifact.models)
+    models, default = list(artifact.models), estimate.default_model
     metadata = {**checked_metadata(artifact), KEY: record}
-    groups = moved_groups(artifact, profile, estimate.default_model)
+    groups = moved_groups(artifact, lineage, profile, generation, default)
     columns = ModelColumns(profile, groups, TokenProfiles.of(artifact))
-    return rebuild(artifact, models, columns, models[estimate.default_model], metadata)
+    made = rebuild(artifact, models, columns, models[default], metadata)
+    return made if margin == artifact.margin else made.replace(margin=margin)
 
 
 def _changes(old: Artifact, new: Artifact, sums: LogSums) -> tuple[ModelChange, ...]:

@@ -1,18 +1,13 @@
 """Update the fitted estimates by the sums of a log, with standard errors.
 
-Not here: reading the log (see ``recalibrate``).
+Not here: reading the log (see ``recalibrate``), and the posterior of its effects.
 
-The mean residual of model m in cluster c is modelled as a sum of random effects, ``common +
-model[m] + cluster[c] + cell[c, m]``. Each has a Gaussian prior around 0, as precise as the
-fitted outcomes make it, and the estimates move by the posterior mean (the best linear unbiased
-predictor of a mixed model). In a service most of a residual belongs to the prompts, or to the
-way they are scored there, and not to the chosen model. Attributed to that model alone, it
-would make the router leave the model for one that nobody tried on those prompts.
+The estimates move by the posterior means of ``posterior``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,133 +19,29 @@ from hypernova.training.estimates.profile import (
     Estimate,
     has_enough_outcomes,
 )
+from hypernova.training.online.generation import Generation, scaled_success
+from hypernova.training.online.posterior import EffectPrior, outcome_variance, posterior_update
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hypernova.artifact.sketch import SketchBasis
     from hypernova.numeric import Floats
     from hypernova.training.online.log_sums import LogSums
+    from hypernova.training.online.posterior import PosteriorUpdate
+
+# Standard errors of a mean of outcomes of other models than the default one, beyond which a gain
+# over it counts after a log, in standard deviations of a score (see `updated_margin`).
+MARGIN = 2.0
 
 
-@dataclass(frozen=True)
-class PosteriorUpdate:
-    """Posterior means of the effects, as differences from the fitted estimates.
-
-    Attributes:
-        models: Of each model everywhere, float64 (m,): ``common + model``.
-        cells: Of each cell, float64 (k + 1, m): the sum of all effects; row k is for novel
-            prompts.
-        own_weight: Weight of a cell's own outcomes in its cell effect, (k + 1, m).
-        total_weight: Weight of a cell's own outcomes in the sum of effects, (k + 1, m).
-    """
-
-    models: Floats
-    cells: Floats
-    own_weight: Floats
-    total_weight: Floats
-
-
-def posterior_update(
-    base: Estimate, sums: LogSums, shrinkage: float, kept: float
-) -> PosteriorUpdate:
-    """Compute the posterior means of the four effects.
-
-    The prior of a cell with ``n`` fitted outcomes has the precision of ``n + a`` outcomes, that
-    of a model with ``N`` the precision of ``N + 20``. Half of the prior variance is the
-    model's own and half is common to the models, so that the variance of the sum is the whole.
-
-    Args:
-        base: Fitted estimates.
-        sums: Sums of the log.
-        shrinkage: Weight ``a`` of the prior, in outcomes.
-        kept: Share of the fitted outcomes that decay has left, 0 to 1.
-    """
-    profile = base.profile
-    n, residual = sums.effective(), sums.mean("residual")
-    weight = max(shrinkage, 1.0)
-    # Prior precisions, in outcomes.
-    cell = 2.0 * (kept * profile.counts + weight)
-    # The table says little of novel prompts: their row has a weak prior of its own, and they
-    # hardly move the other rows.
-    cell[-1] = 2.0 * OVERALL_WEIGHT
-    model = 2.0 * (kept * profile.counts[-1] + OVERALL_WEIGHT)
-    seen = n.sum(axis=1)
-    cluster = _weighted_mean(cell, n, axis=1)
-    common = float(_weighted_mean(model, n.sum(axis=0), axis=0))
-
-    # The cell effects are integrated out: they lower the weight of their outcomes.
-    h = n * cell / (n + cell)
-    h_all, hr = h.sum(axis=1), h * residual
-    # Then the cluster effects; a system of the common and the model effects is left.
-    design = np.column_stack([h_all, h])
-    matrix = np.diag(design.sum(axis=0))
-    matrix[0, 1:] = matrix[1:, 0] = h.sum(axis=0)
-    precision = cluster + h_all
-    matrix -= design.T @ (design / precision[:, None])
-    right = np.append(hr.sum(), hr.sum(axis=0)) - design.T @ (hr.sum(axis=1) / precision)
-    prior = np.append(common, model)
-    inverse = np.linalg.inv(matrix + np.diag(prior))
-    solved = inverse @ right
-    noise = float(np.average(outcome_variance(sums), weights=n.sum(axis=0) + 1e-9))
-    own_effects = _positive_part(solved[1:], np.diag(inverse)[1:], 1.0 / model, noise)
-    models = solved[0] + own_effects
-
-    left = residual - models
-    clusters = (h * left).sum(axis=1) / precision
-    own_weight = n / (n + cell)
-    cells = own_weight * (left - clusters[:, None])
-    in_cluster = np.where(seen > 0, clusters, 0.0)
-    return PosteriorUpdate(
-        models=models,
-        cells=models + in_cluster[:, None] + cells,
-        own_weight=own_weight,
-        total_weight=own_weight + (1.0 - own_weight) * h / precision[:, None],
-    )
-
-
-def _weighted_mean(values: Floats, weights: Floats, axis: int) -> Floats:
-    """Average by weights; without weights where all are 0."""
-    weights = np.where(weights.sum(axis=axis, keepdims=True) > 0, weights, 1.0)
-    mean: Floats = np.average(values, weights=weights, axis=axis)
-    return mean
-
-
-def _positive_part(mean: Floats, variance: Floats, prior: Floats, noise: float) -> Floats:
-    """Shrink the model effects as far as they may be noise (James and Stein, positive part).
-
-    The fit pools models that the outcomes do not tell apart (`pooled_success`); between equal
-    models the least noise would decide everywhere. So the same estimator is applied here, to
-    the effect that the log alone would give.
-
-    Args:
-        mean: Posterior mean, (m,).
-        variance: Posterior variance, in units of an outcome's variance, (m,).
-        prior: Prior variance, in the same units, (m,).
-        noise: Variance of an outcome.
-    """
-    # Posterior and prior give back the observed effect and its variance.
-    learned = prior - variance
-    with np.errstate(divide="ignore", invalid="ignore"):
-        observed = mean * prior / learned
-        kept = np.maximum(1.0 - noise * (variance * prior / learned) / observed**2, 0.0)
-    shrunk: Floats = np.where((learned > 1e-12 * prior) & (mean != 0.0), kept * mean, 0.0)
-    return shrunk
-
-
-def outcome_variance(sums: LogSums) -> Floats:
-    """Estimate the variance of each model's outcomes around the estimates, float64 (m,).
-
-    It leans on the largest possible variance with the weight of 20 outcomes: a few equal
-    outcomes do not prove that a model never varies.
-    """
-    n = sums.effective().sum(axis=0)
-    squares = sums.mean("residual2") - sums.mean("residual") ** 2
-    observed = (sums.effective() * np.maximum(squares, 0.0)).sum(axis=0)
-    variance: Floats = (observed + OVERALL_WEIGHT * MAX_SCORE_VARIANCE) / (n + OVERALL_WEIGHT)
-    return variance
-
-
-def updated_estimate(base: Estimate, sums: LogSums, shrinkage: float, kept: float) -> Estimate:
+def updated_estimate(
+    base: Estimate,
+    sums: LogSums,
+    shrinkage: float,
+    kept: float,
+    basis: SketchBasis | None = None,
+) -> tuple[Estimate, Generation]:
     """Update the fitted estimates by the sums of a log.
 
     Args:
@@ -158,8 +49,15 @@ def updated_estimate(base: Estimate, sums: LogSums, shrinkage: float, kept: floa
         sums: Sums of the log.
         shrinkage: Weight of the prior, in outcomes.
         kept: Share of the fitted outcomes that decay has left, 0 to 1.
+        basis: Of the sums' coordinates; None without coordinates.
+
+    Returns:
+        The estimates, without linear correction, and how they differ from the fitted ones.
     """
-    fitted, update = base.profile, posterior_update(base, sums, shrinkage, kept)
+    fitted = base.profile
+    update = posterior_update(sums, EffectPrior.of(base, sums, shrinkage, kept, basis))
+    moved = scaled_success(fitted, update.scale) + update.cells
+    success = np.clip(moved, 0.0, 1.0).astype(np.float32)
     default = _default_model(base, sums, update, shrinkage, kept)
     errors = _StandardErrors(base, sums, update, shrinkage, kept, default)
     n = sums.effective()
@@ -170,13 +68,32 @@ def updated_estimate(base: Estimate, sums: LogSums, shrinkage: float, kept: floa
         fitted,
         counts=counts.astype(np.float64),
         mean=np.clip(np.where(counts > 0, mean, 0.0), 0.0, 1.0).astype(np.float32),
-        success=np.clip(fitted.success + update.cells, 0.0, 1.0).astype(np.float32),
+        success=success,
         standard_error=errors.standard().astype(np.float32),
         gain_error=errors.gain().astype(np.float32),
         cost=_mean_expense(fitted.cost, kept * fitted.counts, sums, "cost"),
         latency=_mean_expense(fitted.latency, kept * fitted.counts, sums, "latency"),
     )
-    return Estimate(profile, default)
+    coefficients = update.coefficients.astype(np.float32)
+    return Estimate(profile, default), Generation(success, update.scale, coefficients)
+
+
+def updated_margin(margin: float, sums: LogSums, default: int) -> float:
+    """Return the margin after a log: a fitted one shrinks with the outcomes of other models.
+
+    A margin protects where few tasks taught the estimates, and on prompts of kinds that the table
+    lacks. A log is of the service's own prompts, and outcomes of models other than the default one
+    say whether the estimates hold there; without these the margin stays.
+
+    Args:
+        margin: The fitted one.
+        sums: Sums of the log.
+        default: Index of the fitted default model.
+    """
+    tried = np.delete(sums.effective().sum(axis=0), default).sum()
+    if tried == 0.0:
+        return margin
+    return min(margin, float(MARGIN * np.sqrt(MAX_SCORE_VARIANCE / tried)))
 
 
 def _default_model(
