@@ -222,7 +222,7 @@ class TestTraffic:
         found = hypernova.diff(old, new, log=tmp_path)
         assert found.basis == "traffic"
         assert {(move.old, move.new): move.n for move in found.moves} == +moves
-        assert any("was not the shadow" in note for note in found.notes)
+        assert any("no decisions of the new artifact as their shadow" in note for note in found.notes)
 
     def test_groups_of_the_log_decide_and_are_kinds(self, old, tmp_path) -> None:
         new = old.replace(cost_weight=0.1)

@@ -156,11 +156,7 @@ def success(report: MonitorFields) -> Markup:
             f" if it is proven to be wrong by more than {100 * tolerance:.0f} points.",
         ),
         _rows("Model", [found.overall, *found.models], scale),
-        _rows("Cluster", found.clusters[:MAX_ROWS], scale),
-        el("p", f"{len(found.clusters) - MAX_ROWS} clusters with fewer outcomes: see the JSON.",
-           class_="note")
-        if len(found.clusters) > MAX_ROWS
-        else None,
+        _rows("Cluster", found.clusters, scale),
         id="success",
     )  # fmt: skip
 
