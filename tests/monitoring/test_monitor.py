@@ -255,7 +255,9 @@ class TestOracle:
                 assert row.n == len(mine)
                 predicted = np.mean([pair.decision.success for pair in mine])
                 observed = np.mean([pair.outcome.score for pair in mine])
-                assert (row.predicted, row.observed) == pytest.approx((predicted, observed))
+                assert (row.predicted, row.observed) == pytest.approx(
+                    (predicted, observed), rel=1e-5
+                )
                 assert row.ci.low <= observed - predicted <= row.ci.high
 
     def test_rows_of_amounts(self, tmp_path) -> None:

@@ -163,8 +163,7 @@ class GainSequence:
         low, high = differences.interval()
         # No gain in scores of 0 to 1 is greater than 1.
         low, high = max(low, -1.0), min(high, 1.0)
-        mean = min(max(differences.mean, -1.0), 1.0)
-        return GainFigure(mean, low, high, n, True, self._without_overlap)
+        return GainFigure(differences.mean, low, high, n, True, self._without_overlap)
 
 
 def decisions_to_tell(

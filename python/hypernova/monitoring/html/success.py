@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # An interval wider than this to either side says only that there are few outcomes.
 WIDEST = 0.25
-# Rows of clusters that are open at once.
-MAX_ROWS = 40
 
 
 def gain(report: MonitorFields) -> Markup:

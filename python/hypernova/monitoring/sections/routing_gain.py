@@ -102,7 +102,9 @@ def compare(rows: Columns, same: Any, success: Any, level: float) -> GainFigure:
     propensity = _overlapping(rows)
     sequence = GainSequence(level=level, max_weight=_max_weight(rows, same, propensity))
     sequence.add(rows["score"], propensity, same, success)
-    return sequence.figure()
+    figure = sequence.figure()
+    # Of a few decisions the weighted mean may lie beyond what scores can be.
+    return replace(figure, gain=min(max(figure.gain, -1.0), 1.0)) if figure.known else figure
 
 
 def _overlapping(rows: Columns) -> Floats:
