@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import hypernova
 from hypernova.cli import main
+from hypernova.monitoring.html import render
 from support.services import RATES, fitted_service, serve
 
 if TYPE_CHECKING:
@@ -182,3 +184,13 @@ def test_a_segment_of_the_log_is_never_overwritten(off, capsys, command) -> None
     assert main(arguments) == 1
     assert "would be overwritten" in capsys.readouterr().err
     assert segment.read_bytes() == before
+
+
+def test_the_page_has_every_cluster(tmp_path) -> None:
+    """Those of the mix without a decision, too: more than a screen of them."""
+    artifact = fitted_service(np.full((16, 2), 0.5), each=10)
+    serve(artifact, tmp_path, 5)
+    report = hypernova.monitor(artifact, tmp_path)
+    shares = report.mix.clusters * 3
+    page = render(dataclasses.replace(report, mix=dataclasses.replace(report.mix, clusters=shares)))
+    assert page.count("cluster 15") >= 3

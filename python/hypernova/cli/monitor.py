@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.arguments import days_number, error_level
 from hypernova.cli.streams import print_json
-from hypernova.outcome_log.segments import find_segments
+from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def add_to(commands: Commands) -> None:
 
 def _monitor(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:  # before the work, not after it
-        segments = [each.path for each in find_segments(arguments.logs)]
+        segments = files_of(arguments.logs)
         check_file(arguments.html, inputs=[arguments.artifact, *segments], stream=True)
     report = hypernova.monitor(
         arguments.artifact,
