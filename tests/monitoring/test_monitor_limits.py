@@ -189,7 +189,7 @@ def test_a_segment_of_the_log_is_never_overwritten(off, capsys, command) -> None
 def test_the_page_has_every_cluster(tmp_path) -> None:
     """Those of the mix without a decision, too: more than a screen of them."""
     artifact = fitted_service(np.full((16, 2), 0.5), each=10)
-    serve(artifact, tmp_path, 5)
+    serve(artifact, tmp_path, 5, truth=np.full((16, 2), 0.5))
     report = hypernova.monitor(artifact, tmp_path)
     shares = report.mix.clusters * 3
     page = render(dataclasses.replace(report, mix=dataclasses.replace(report.mix, clusters=shares)))
