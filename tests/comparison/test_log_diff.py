@@ -222,7 +222,30 @@ class TestTraffic:
         found = hypernova.diff(old, new, log=tmp_path)
         assert found.basis == "traffic"
         assert {(move.old, move.new): move.n for move in found.moves} == +moves
-        assert any("was not the shadow" in note for note in found.notes)
+        assert any("as their shadow" in note for note in found.notes)
+
+    def test_a_damaged_shadow_is_left_out_once(self, both, vectors, tmp_path) -> None:
+        log_shadowed(tmp_path, both, vectors)
+        (segment,) = tmp_path.glob("*.jsonl")
+        records = [json.loads(line) for line in segment.read_text().splitlines()]
+        for at, record in enumerate(records):
+            if at % 4 == 0:
+                record["shadow"]["cluster"] = 99
+        segment.write_text("".join(json.dumps(record) + "\n" for record in records))
+        found = hypernova.diff(*both, log=tmp_path)
+        assert (found.basis, found.n_decisions, found.n_skipped) == ("shadow", N * 3 / 4, N / 4)
+        for record in records:
+            record["shadow"]["cluster"] = 99
+        segment.write_text("".join(json.dumps(record) + "\n" for record in records))
+        found = hypernova.diff(*both, log=tmp_path)
+        assert (found.basis, found.n_decisions, found.n_skipped) == ("traffic", N, 0)
+        assert not any("left out" in note for note in found.notes)
+
+    def test_nothing_is_minus_zero(self, old) -> None:
+        success = np.ascontiguousarray(old.success - 1e-5)
+        text = str(hypernova.diff(old, old.replace(success=success, cost_weight=1e-9)))
+        assert "-0.0" not in text
+        assert "+0.0" not in text
 
     def test_groups_of_the_log_decide_and_are_kinds(self, old, tmp_path) -> None:
         new = old.replace(cost_weight=0.1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypernova
 from hypernova.cli.arguments import days_number, error_level
 from hypernova.cli.streams import print_json
+from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--html", metavar="PATH", help="write the report as one offline page")
     parser.add_argument("--json", action="store_true", help="print all figures as one JSON object")
     parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print all models and clusters, not just the eight of each that matter most",
+    )
+    parser.add_argument(
         "--fail-unless-keep",
         action="store_true",
         help="exit with code 3 unless the verdict is Keep or Not enough outcomes",
@@ -63,7 +69,8 @@ def add_to(commands: Commands) -> None:
 
 def _monitor(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:  # before the work, not after it
-        check_file(arguments.html, inputs=[arguments.artifact, *arguments.logs], stream=True)
+        segments = files_of(arguments.logs)
+        check_file(arguments.html, inputs=[arguments.artifact, *segments], stream=True)
     report = hypernova.monitor(
         arguments.artifact,
         arguments.logs,
@@ -74,7 +81,7 @@ def _monitor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report.to_dict())
     else:
-        print(report, flush=True)
+        print(report.text(every=arguments.all), flush=True)
     if arguments.html is not None:
         report.to_html(arguments.html)
     kept = report.action in ("keep", "not_enough_outcomes")

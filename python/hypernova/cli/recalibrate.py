@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypernova
 from hypernova.cli.streams import print_json
+from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _recalibrate(arguments: argparse.Namespace) -> None:
-    check_file(arguments.output, inputs=arguments.logs)  # before the work, not after it
+    segments = files_of(arguments.logs)
+    check_file(arguments.output, inputs=segments)  # before the work, not after it
     weight = {} if arguments.max_weight is None else {"max_weight": arguments.max_weight}
     done = hypernova.recalibrate(
         arguments.artifact, arguments.logs, half_life=arguments.half_life, **weight

@@ -277,7 +277,7 @@ class _Comparison:
             self.basis = "traffic"
             self._at_places({place: float(n) for place, n in traffic.places.items()})
             self.notes.append(
-                "the new artifact was not the shadow of these decisions: compared at the old "
+                "the log has no decisions of the new artifact as their shadow: compared at the old "
                 "one's centroids, each as often as the log has its cluster; to compare real "
                 "decisions, serve the new artifact as shadow for a while"
             )
@@ -319,6 +319,12 @@ class _Comparison:
         self._note_shadow(traffic)
 
     def _note_shadow(self, traffic: LoggedTraffic) -> None:
+        if traffic.n_malformed_shadows:
+            self.n_skipped += traffic.n_malformed_shadows
+            self.notes.append(
+                f"left out {traffic.n_malformed_shadows:,} decisions whose shadow has a cluster or "
+                "a model that the new artifact does not have"
+            )
         if traffic.n_explored:
             self.notes.append(
                 f"left out {traffic.n_explored:,} decisions that were drawn to explore"

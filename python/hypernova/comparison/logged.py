@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Outcomes of explored decisions for the shadow's choice, below which the log does not tell how it
 # does: the normal distribution of their mean is a poor guess then.
 MIN_HITS = 10
+# Propensities this near to 0 or 1 are as good as certain.
+MIN_CHANCE = 1e-4
 
 
 class ShadowedDecision(NamedTuple):
@@ -59,6 +61,7 @@ class LoggedTraffic:
             of the old artifact's choice; they are not among ``shadowed``.
         n_without: Number of decisions without that shadow, or with vectors that it does not take.
         n_malformed: Number of decisions with a cluster or a model that the artifact does not have.
+        n_malformed_shadows: Number of others whose shadow has such a cluster or model.
         others: Number of decisions of each other artifact, by its sha256.
         shadow_errors: Number of failures of the shadow, by the code of the error.
         gain: What outcomes say of the new artifact's choices.
@@ -71,7 +74,7 @@ class LoggedTraffic:
         self._novelty_limits = tuple(a.policy["novelty_limit"] for a in (old, new))
         self.places: Counter[Place] = Counter()
         self.shadowed: Counter[ShadowedDecision] = Counter()
-        self.n_explored = self.n_without = self.n_malformed = 0
+        self.n_explored = self.n_without = self.n_malformed = self.n_malformed_shadows = 0
         self.others: Counter[str] = Counter()
         self.shadow_errors: Counter[str] = Counter()
         self.gain = ShadowGain()
@@ -117,7 +120,7 @@ class LoggedTraffic:
         else:
             theirs = self._place(1, shadow.cluster, shadow.novelty, decision.group)
             if theirs is None or shadow.model not in self._models[1]:
-                self.n_malformed += 1
+                self.n_malformed_shadows += 1
                 return
             pair = ShadowedDecision(place, decision.model, theirs, shadow.model)
             self.shadowed[pair] += 1
@@ -159,7 +162,8 @@ class ShadowGain:
         score, estimate = outcome.score, shadow.success
         if score is None or estimate is None or outcome.model not in (None, decision.model):
             return
-        if decision.propensity >= 1.0:
+        # A model that is hardly ever drawn tells nothing, and its weight would drown all others.
+        if min(decision.propensity, 1.0 - decision.propensity) < MIN_CHANCE:
             self.n_certain += 1
             return
         drawn = decision.reason == "explored"

@@ -211,11 +211,11 @@ def _views(views: tuple[View, ...]) -> list[str]:
 def _mean(change: MeanChange) -> str:
     interval = ""
     if change.interval is not None:
-        low, high = (f"{100 * end:+.1f}" for end in change.interval)
+        low, high = (_signed(100 * end) for end in change.interval)
         interval = f", 95% interval {low} to {high}"
     return (
         f"{100 * change.before:.1f}% -> {100 * change.after:.1f}% "
-        f"({100 * change.change:+.1f} points{interval}){_of(change)}"
+        f"({_signed(100 * change.change)} points{interval}){_of(change)}"
     )
 
 
@@ -228,7 +228,15 @@ def _seconds(change: MeanChange) -> str:
 
 
 def _relative(change: MeanChange) -> str:
-    return f" ({change.change / change.before:+.1%})" if change.before > 0.0 else ""
+    if change.before <= 0.0:
+        return ""
+    return f" ({_signed(100 * change.change / change.before)}%)"
+
+
+def _signed(number: float) -> str:
+    """Write a number with its sign; what rounds to 0 has none."""
+    text = f"{number:+.1f}"
+    return "0.0" if float(text) == 0.0 else text
 
 
 def _of(change: MeanChange) -> str:
@@ -236,7 +244,7 @@ def _of(change: MeanChange) -> str:
 
 
 def _points(change: MeanChange | None) -> str:
-    return "-" if change is None else f"{100 * change.change:+.1f}"
+    return "-" if change is None else _signed(100 * change.change)
 
 
 def _dollars(change: MeanChange | None) -> str:

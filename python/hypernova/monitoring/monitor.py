@@ -25,6 +25,7 @@ from hypernova.monitoring.sections.shadow import shadow_comparisons
 from hypernova.monitoring.verdict import (
     NOT_ENOUGH,
     advice,
+    commands,
     divided,
     findings,
     outcomes_missing,
@@ -90,12 +91,20 @@ def monitor(
     if days is not None and not (is_number(days) and 0.0 < days < math.inf):
         raise MonitorError(f"days is {days!r}; expected a number above 0")
     start = None if since is None else _timestamp(since)
-    path = None if isinstance(artifact, Artifact) else os.fspath(artifact)
+    path = artifact.path if isinstance(artifact, Artifact) else artifact
     if not isinstance(artifact, Artifact):
         artifact = Artifact.open(Path(artifact))
     paths = [logs] if isinstance(logs, str | os.PathLike) else list(logs)
     seen = observe(artifact, paths, since=start, days=days)
-    return _report(artifact, seen, level, path)
+    report = _report(
+        artifact,
+        seen,
+        level,
+        None if path is None else os.fspath(path),
+        [os.fsdecode(each) for each in paths],
+    )
+    # As its JSON gives it, so that both are equal.
+    return MonitorReport.from_dict(report.to_dict())
 
 
 def _timestamp(since: datetime | str) -> float:
@@ -116,7 +125,7 @@ def _timestamp(since: datetime | str) -> float:
 
 
 def _report(
-    artifact: Artifact, seen: Observations, level: float, path: str | None
+    artifact: Artifact, seen: Observations, level: float, path: str | None, logs: list[str]
 ) -> MonitorReport:
     levels = divided(level)
     training = Training.of(artifact)
@@ -136,13 +145,14 @@ def _report(
     )  # fmt: skip
     more = outcomes_missing(estimates, levels.calibration)
     counts = _counts(seen, own_outcomes=len(own))
-    action, verdict = verdict_of(found, gain, estimates, more, _only_strangers(counts))
+    action, verdict = verdict_of(found, gain, estimates, more, _no_outcomes(seen, counts))
     return MonitorReport(
         version=VERSION,
         hypernova=__version__,
         action=action,
         verdict=verdict,
-        advice=advice(action, found, gain),
+        advice=advice(action, found, gain, only_strangers=bool(_only_strangers(counts))),
+        commands=commands(action, found, path, logs),
         more_outcomes=more if action == NOT_ENOUGH else None,
         findings=found,
         artifact=MonitoredArtifact(
@@ -199,6 +209,33 @@ def _only_strangers(counts: LogCounts) -> str:
         f"none of the log's {n:,} decisions is by this artifact or one that it was recalibrated "
         f"from; {of_most:,} are by the artifact with sha256 {most[:12]}"
     )
+
+
+def _no_outcomes(seen: Observations, counts: LogCounts) -> str:
+    """Say why none of the outcomes counts; empty if some do, or if there are none."""
+    strangers = _only_strangers(counts)
+    if strangers or counts.outcomes:
+        return strangers
+    if counts.ancestor_outcomes:
+        return f"all {counts.ancestor_outcomes:,} are of decisions by its ancestors"
+    there = seen.tally.outcomes
+    if not there:
+        return ""
+    reasons = {
+        **counts.skipped,
+        "answered_by_other": counts.answered_by_other,
+        "failed": sum(counts.failed.values()),
+    }
+    most = max(reasons, key=lambda reason: reasons[reason])
+    text = {**MonitorReport.REASONS, **_UNUSED}.get(most, most)
+    return f"none of the log's {there:,} outcomes counts; most often: {text}"
+
+
+# Outcomes that are counted apart, as reasons.
+_UNUSED = {
+    "answered_by_other": "another model than the chosen one answered",
+    "failed": "the request failed",
+}
 
 
 def _notes(seen: Observations, counts: LogCounts) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class MonitorReport(MonitorFields):
     """All figures of monitoring. ``print(report)`` shows the main ones.
 
     Fields have the names of the JSON that ``hypernova monitor --json`` prints; docs/monitoring.md
-    explains each figure. Figures are rounded to 6 digits in JSON, and None where they are unknown.
+    explains each figure. Figures have 6 significant digits, and are None where they are unknown.
 
     Attributes:
         version: Version of the JSON form.
@@ -32,6 +32,7 @@ class MonitorReport(MonitorFields):
             ``"not_enough_outcomes"``.
         verdict: The action and its reason in one sentence.
         advice: What to do about it, in a sentence.
+        commands: Commands that do so, ready to paste into a shell; empty where there is none.
         more_outcomes: Number of outcomes that are missing for a verdict; None if there are enough.
         findings: All that is proven to be wrong, the gravest first.
         artifact: The artifact.
@@ -77,8 +78,20 @@ class MonitorReport(MonitorFields):
     def __repr__(self) -> str:
         return f"<MonitorReport {self.verdict}>"
 
-    def __str__(self) -> str:
+    def text(self, *, every: bool = False) -> str:
+        """Write the main figures for a terminal, without an end of line.
+
+        Args:
+            every: Write all models and clusters; else at most eight of each, those that are off
+                first, then those with most outcomes.
+
+        Example:
+            >>> print(report.text(every=True))  # doctest: +SKIP
+        """
         from hypernova.monitoring.terminal import lines
 
         # Names of models are free, and this goes to a terminal.
-        return "\n".join(escaped(line) for line in lines(self))
+        return "\n".join(escaped(line) for line in lines(self, every=every))
+
+    def __str__(self) -> str:
+        return self.text()

@@ -5,11 +5,12 @@ Not here: how a figure is computed (see ``sections``), or how a report is shown 
 
 from __future__ import annotations
 
+import math
 import types
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Self, get_args, get_origin, get_type_hints
 
-from hypernova.report_values import Interval, rounded
+from hypernova.report_values import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -397,6 +398,7 @@ class MonitorFields:
     action: str
     verdict: str
     advice: str
+    commands: tuple[str, ...]
     more_outcomes: int | None
     findings: tuple[Finding, ...]
     artifact: MonitoredArtifact
@@ -439,8 +441,21 @@ class MonitorFields:
 
     def to_dict(self) -> dict[str, Any]:
         """Give all figures, JSON-able: floats with 6 digits, None for what is unknown."""
-        values: dict[str, Any] = rounded(self)
+        values: dict[str, Any] = _plain(self)
         return values
+
+
+def _plain(value: Any) -> Any:
+    """Make a value JSON-able; six significant digits, since a call may cost $0.000001."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") + 0.0 if math.isfinite(value) else None
+    return value
 
 
 def _typed(kind: Any, value: Any) -> Any:

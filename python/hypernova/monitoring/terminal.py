@@ -6,7 +6,7 @@ Not here: escape sequences in names, which the caller escapes.
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hypernova.monitoring.observations import PAIR_REASONS
 from hypernova.monitoring.wording import (
@@ -30,27 +30,36 @@ if TYPE_CHECKING:
         ShadowComparison,
     )
 
+    _Row = TypeVar("_Row", EstimateRow, AmountRow)
+
 _WIDTH = 88
 _NAME = 36
-# Rows of clusters; the JSON has all.
+# Rows of a table, unless all are asked for; the JSON and the page have all.
 _SHOWN = 8
 _ALL_REASONS = {**REASONS, **PAIR_REASONS}
 
 
-def lines(report: MonitorFields) -> list[str]:
-    """Write a report, in lines of at most 88 characters but for the verdict."""
-    written = [report.verdict, *_wrapped(report.advice), ""]
+def lines(report: MonitorFields, *, every: bool = False) -> list[str]:
+    """Write a report, in lines of at most 88 characters but for the verdict and commands.
+
+    Args:
+        report: The report.
+        every: Write all rows of each table; else at most eight, those that are off first.
+    """
+    written = [report.verdict, *_wrapped(report.advice)]
+    written += [f"  {command}" for command in report.commands]
+    written.append("")
     # The verdict says what leads to it; other findings stand below.
     for finding in report.findings:
         if finding.text not in report.verdict:
             written += _wrapped(f"also: {finding.text}")
     written += _wrapped(_what(report))
     written += ["", *_gain(report.gain)]
-    written += ["", *_estimates(report)]
+    written += ["", *_estimates(report, every=every)]
     written += _changes(report)
     written += ["", *_prompts(report)]
-    written += _amounts("cost in USD", report.costs)
-    written += _amounts("latency in seconds", report.latencies)
+    written += _amounts("cost in USD", report.costs, every=every)
+    written += _amounts("latency in seconds", report.latencies, every=every)
     for shadow in report.shadows:
         written += ["", *_shadow(shadow)]
     written += _log(report)
@@ -88,8 +97,9 @@ def _gain(gain: RoutingGain) -> list[str]:
     else:
         why = "none: the router always takes it" if gain.always_default else "unknown"
         written = [f"{label:{_NAME}}  {why}"]
-    details = [f"{percent(gain.routed)} of the decisions take another model"]
+    details = []
     if gain.expected is not None:
+        details.append(f"{percent(gain.routed)} of the decisions take another model")
         details.append(f"the estimates expect {points(gain.expected)} points")
     if gain.explored is not None:
         details.append(f"{percent(gain.explored)} are drawn")
@@ -112,17 +122,28 @@ def _gain(gain: RoutingGain) -> list[str]:
     return written
 
 
-def _estimates(report: MonitorFields) -> list[str]:
+def _estimates(report: MonitorFields, *, every: bool) -> list[str]:
     found = report.estimates
     written = [f"{'success':{_NAME}}  outcomes  predicted  observed  difference"]
     written += [_estimate(found.overall)]
-    written += [_estimate(row) for row in found.models]
-    written += [_estimate(row) for row in found.clusters[:_SHOWN]]
-    written += [_estimate(row) for row in found.clusters[_SHOWN:] if row.off]
-    more = sum(not row.off for row in found.clusters[_SHOWN:])
-    if more:
-        written.append(f"... and {more} clusters with fewer outcomes")
+    for rows, noun in ((found.models, "models"), (found.clusters, "clusters")):
+        written += [_estimate(row) for row in _first(rows, every=every)]
+        written += _more(rows, noun, every=every)
     return written
+
+
+def _first(rows: Sequence[_Row], *, every: bool) -> Sequence[_Row]:
+    """Choose the rows to show: those that are off first, then the most frequent."""
+    return rows if every else sorted(rows, key=lambda row: not row.off)[:_SHOWN]
+
+
+def _more(rows: Sequence[_Row], noun: str, *, every: bool) -> list[str]:
+    hidden = [] if every else sorted(rows, key=lambda row: not row.off)[_SHOWN:]
+    if not hidden:
+        return []
+    off = sum(row.off for row in hidden)
+    also = f" ({'all' if off == len(hidden) else f'{off:,} of them'} OFF)" if off else ""
+    return [f"... and {len(hidden):,} more {noun}{also}: --all shows them"]
 
 
 def _estimate(row: EstimateRow) -> str:
@@ -169,17 +190,17 @@ def _prompts(report: MonitorFields) -> list[str]:
     return written
 
 
-def _amounts(name: str, rows: Sequence[AmountRow]) -> list[str]:
+def _amounts(name: str, rows: Sequence[AmountRow], *, every: bool) -> list[str]:
     if not rows:
         return []
     written = ["", f"{name:{_NAME}}  outcomes   expected  observed  mean ratio"]
-    for row in rows:
+    for row in _first(rows, every=every):
         off = "  OFF" if row.off else ""
         written.append(
             f"{_cut(row.model, _NAME):{_NAME}}  {row.n:8,}  {row.expected:9.4g}  "
             f"{row.observed:8.4g}  {row.ratio:.2f}, {row.ci.low:.2f} to {row.ci.high:.2f}{off}"
         )
-    return written
+    return written + _more(rows, "models", every=every)
 
 
 def _shadow(shadow: ShadowComparison) -> list[str]:

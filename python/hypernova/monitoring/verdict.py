@@ -23,6 +23,8 @@ with at most that probability, however often one looks.
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +95,10 @@ def findings(
                 kind="gain",
                 remedy=STOP,
                 text=f"routing loses {100 * abs(gain.gain or 0.0):.1f} points against always using "
-                f"{gain.default_model} ({-100 * gain.ci.high:.1f} to {-100 * gain.ci.low:.1f})",
+                f"{gain.default_model} ({-100 * gain.ci.high:.1f} to {-100 * gain.ci.low:.1f})"
+                + (
+                    "" if not gain.explored else f", with {percent(gain.explored)} drawn to explore"
+                ),
             )
         )
     if mix.off and mix.distance is not None:
@@ -191,7 +196,7 @@ def verdict_of(
     gain: RoutingGain,
     estimates: EstimateErrors,
     more: int,
-    strangers: str = "",
+    no_outcomes: str = "",
 ) -> tuple[str, str]:
     """Choose the action, and write the verdict.
 
@@ -200,7 +205,7 @@ def verdict_of(
         gain: Over the default model.
         estimates: Against outcomes.
         more: Number of outcomes that are missing; 0 if there are enough.
-        strangers: Reason for which a log says nothing of the artifact; empty if it does.
+        no_outcomes: Reason for which none of the log's outcomes counts; empty if there is none.
 
     Returns:
         One of `KEEP`, `RECALIBRATE`, `FIT_AGAIN`, `STOP` and `NOT_ENOUGH`, and the sentence.
@@ -208,8 +213,8 @@ def verdict_of(
     grave = [each for each in found if each.remedy is not None]
     if not grave and more:
         overall = estimates.overall
-        there = strangers or (
-            "there is none so far"
+        there = (
+            no_outcomes or "there is none so far"
             if not overall.n
             else f"of {overall.n:,} so far none shows that anything is wrong, but an error of "
             f"{100 * ENOUGH:.0f} points might not show yet"
@@ -228,13 +233,16 @@ def verdict_of(
     return RECALIBRATE, f"Recalibrate: {texts}"
 
 
-def advice(action: str, found: Sequence[Finding], gain: RoutingGain) -> str:
+def advice(
+    action: str, found: Sequence[Finding], gain: RoutingGain, *, only_strangers: bool = False
+) -> str:
     """Say what to do about a verdict, in a sentence.
 
     Args:
         action: Of `verdict_of`.
         found: Findings.
         gain: Over the default model.
+        only_strangers: Whether all decisions of the log are by other artifacts.
     """
     if action == STOP:
         return (
@@ -247,14 +255,54 @@ def advice(action: str, found: Sequence[Finding], gain: RoutingGain) -> str:
             "as a shadow before it answers."
         )
     if action == RECALIBRATE:
-        fade = any(each.kind == "change" for each in found)
-        half_life = " with --half-life 30, so that outcomes from before the change fade" * fade
-        return f"Run hypernova recalibrate on this log{half_life}, and compare by hypernova diff."
+        fade = "; outcomes from before the change fade" if _changed(found) else ""
+        return f"Recalibrate on this log{fade}. See what changes before the new artifact answers."
+    if action == NOT_ENOUGH and only_strangers:
+        return "Give the artifact that decided, or the log of this one."
     if action == NOT_ENOUGH:
         return "Go on logging outcomes, and look again."
     if gain.needs:
         return "Nothing is wrong. To learn what routing gains, explore more: see the gain."
     return "Nothing is wrong; look again when you like."
+
+
+def commands(
+    action: str, found: Sequence[Finding], path: str | None, logs: Sequence[str]
+) -> tuple[str, ...]:
+    """Give the commands that do what the verdict says, ready to paste into a shell.
+
+    Args:
+        action: Of `verdict_of`.
+        found: Findings.
+        path: Of the artifact; None of one in memory, of which there is no command.
+        logs: Paths of the log.
+    """
+    if path is None or not (
+        action == RECALIBRATE or (action == FIT_AGAIN and _mended(found) and len(found) > 1)
+    ):
+        return ()
+    router, log = _quoted(path), " ".join(_quoted(each) for each in logs)
+    half_life = " --half-life 30" if _changed(found) else ""
+    return (
+        f"hypernova recalibrate {router} {log} -o recalibrated.hnv{half_life}",
+        f"hypernova diff {router} recalibrated.hnv --log {log}",
+    )
+
+
+def _quoted(path: str) -> str:
+    """Quote a path for a shell, on one line; one that begins with a hyphen is no option."""
+    shown = f"./{path}" if path.startswith("-") else path
+    if shown.isprintable():
+        return shlex.quote(shown)
+    escapes = "".join(
+        c if c.isprintable() and c not in "\\'" else "".join(f"\\x{b:02x}" for b in os.fsencode(c))
+        for c in shown
+    )
+    return f"$'{escapes}'"
+
+
+def _changed(found: Sequence[Finding]) -> bool:
+    return any(each.kind == "change" for each in found)
 
 
 def _mended(grave: Sequence[Finding]) -> bool:
@@ -275,7 +323,8 @@ def _gain(gain: RoutingGain) -> str:
     if not gain.n and not gain.without_overlap:
         return f"no decision could be compared with {gain.default_model}, the default model"
     if not gain.known:
-        return f"the gain over {gain.default_model} is unknown, since nothing was explored"
+        hardly = "hardly anything" if gain.explored else "nothing"
+        return f"the gain over {gain.default_model} is unknown, since {hardly} was explored"
     assert gain.ci is not None
     if gain.ci.low > 0.0:
         return (

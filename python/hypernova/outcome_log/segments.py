@@ -101,6 +101,15 @@ def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
     return segments
 
 
+def files_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Return the given files and the segments in the given folders, which need not exist.
+
+    A command checks by them that its output overwrites no part of the log that it reads.
+    """
+    found = [Path(given) for given in paths]
+    return [*found, *(file for path in found for file in path.glob(f"*{SUFFIX}"))]
+
+
 def _head(path: Path) -> str | None:
     try:
         with path.open("rb") as file:

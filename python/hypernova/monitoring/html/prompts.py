@@ -14,13 +14,11 @@ from hypernova.offline_page.numbers import count
 if TYPE_CHECKING:
     from hypernova.monitoring.report_fields import MonitorFields
 
-MAX_ROWS = 24
-
 
 def prompts(report: MonitorFields) -> Markup:
     """Show the share of novel prompts, and each cluster's share in training and now."""
     novelty, mix = report.novelty, report.mix
-    shown = mix.clusters[:MAX_ROWS]
+    shown = mix.clusters
     most = max([each.trained for each in shown] + [each.observed or 0.0 for each in shown] + [1e-9])
     rows = [
         [

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 # An interval wider than this to either side says only that there are few outcomes.
 WIDEST = 0.25
-# Rows of clusters that are open at once.
-MAX_ROWS = 40
 
 
 def gain(report: MonitorFields) -> Markup:
@@ -156,11 +154,7 @@ def success(report: MonitorFields) -> Markup:
             f" if it is proven to be wrong by more than {100 * tolerance:.0f} points.",
         ),
         _rows("Model", [found.overall, *found.models], scale),
-        _rows("Cluster", found.clusters[:MAX_ROWS], scale),
-        el("p", f"{len(found.clusters) - MAX_ROWS} clusters with fewer outcomes: see the JSON.",
-           class_="note")
-        if len(found.clusters) > MAX_ROWS
-        else None,
+        _rows("Cluster", found.clusters, scale),
         id="success",
     )  # fmt: skip
 

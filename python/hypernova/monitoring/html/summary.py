@@ -20,6 +20,8 @@ from hypernova.offline_page.markup import Markup, el
 from hypernova.offline_page.numbers import count, known, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hypernova.monitoring.report_fields import MonitorFields
 
 REMEDIES = {
@@ -46,6 +48,9 @@ def summary(report: MonitorFields) -> Markup:
             class_="verdict",
         ),
         el("p", report.advice),
+        el("p", el("code", *(each for each in _lined(report.commands))))
+        if report.commands
+        else None,
         el("ul", *(el("li", fact) for fact in _facts(report)), class_="facts"),
         _tiles(report),
         el(
@@ -66,6 +71,13 @@ def summary(report: MonitorFields) -> Markup:
             class_="note",
         ),
     )
+
+
+def _lined(commands: Sequence[str]) -> list[Markup | str]:
+    lined: list[Markup | str] = []
+    for command in commands:
+        lined += [el("br"), command] if lined else [command]
+    return lined
 
 
 def _facts(report: MonitorFields) -> list[str]:

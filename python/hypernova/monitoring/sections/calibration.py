@@ -38,6 +38,9 @@ SLACK = 0.005
 # Of a model whose residual was never right there is no change; calibration names it.
 MIN_BEFORE = 50
 MIN_CHANGE = 0.02
+# The times that a date can hold, in seconds since 1970.
+FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
+LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def estimate_errors(
@@ -150,8 +153,9 @@ def success_changes(
 
 
 def iso(time: float) -> str:
-    """Write a time as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """Write a time as ISO 8601 in UTC, to the second, within the years 1 to 9999."""
+    within = min(max(time, FIRST), LAST)
+    return datetime.fromtimestamp(within, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _number(value: float) -> float | None:

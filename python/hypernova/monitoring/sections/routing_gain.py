@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 OFFERED = (0.02, 0.05, 0.1)
 # A gain that is worth telling from none where the estimates expect less.
 WORTHWHILE = 0.02
+# A model that a decision draws less often tells nothing in any log's time, and the width of the
+# interval is in proportion to the greatest weight: one such decision would drown all others.
+MIN_CHANCE = 1e-4
 
 
 def routing_gain(
@@ -96,10 +99,23 @@ def compare(rows: Columns, same: Any, success: Any, level: float) -> GainFigure:
         success: (n,) success estimate of the other choice.
         level: Of the interval.
     """
-    propensity = rows["propensity"].astype(np.float64)
+    propensity = _overlapping(rows)
     sequence = GainSequence(level=level, max_weight=_max_weight(rows, same, propensity))
     sequence.add(rows["score"], propensity, same, success)
-    return sequence.figure()
+    figure = sequence.figure()
+    # Of a few decisions the weighted mean may lie beyond what scores can be.
+    return replace(figure, gain=min(max(figure.gain, -1.0), 1.0)) if figure.known else figure
+
+
+def _overlapping(rows: Columns) -> Floats:
+    """Return the propensities, and 1 for decisions that drew the other models hardly ever.
+
+    By the design of the decision, and not by what was drawn, so that it biases nothing.
+    """
+    propensity = rows["propensity"].astype(np.float64)
+    candidates = rows["candidates"].astype(np.float64)
+    others = (1.0 - propensity) / np.maximum(candidates - 1.0, 1.0)
+    return np.where(np.minimum(propensity, others) < MIN_CHANCE, 1.0, propensity)
 
 
 def _max_weight(rows: Columns, same: Any, propensity: Floats) -> float:
