@@ -92,7 +92,7 @@ def run_page(page: str, folder: Path, *skipped: str) -> None:
                 assert_same_output(body, printed)
             elif "hypernova serve" in block:
                 (arguments,) = commands(block.replace("--port 8484", ""))
-                port = servers.enter_context(serving(*arguments[1:])).port
+                port = servers.enter_context(serving(*arguments[1:], cwd=folder)).port
             elif language in ("sh", "python"):
                 lines = [x for x in block.splitlines() if not x.startswith(("pip ", *skipped))]
                 printed = run(language, "\n".join(lines), folder)

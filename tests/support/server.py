@@ -25,10 +25,12 @@ START_S = 60
 class Server:
     """A server process, its port and the lines that it has logged."""
 
-    def __init__(self, *options: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *options: object, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
         command = [sys.executable, "-m", "hypernova.cli", "serve", "--port", "0"]
         self.process = subprocess.Popen(
-            [*command, *map(str, options)], stderr=subprocess.PIPE, text=True, env=env
+            [*command, *map(str, options)], stderr=subprocess.PIPE, text=True, env=env, cwd=cwd
         )
         self.lines: list[str] = []
         self._came = threading.Condition()
@@ -71,9 +73,11 @@ class Server:
 
 
 @contextmanager
-def serving(*options: object, env: dict[str, str] | None = None) -> Iterator[Server]:
+def serving(
+    *options: object, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[Server]:
     """Run a server while the block runs."""
-    server = Server(*options, env=env)
+    server = Server(*options, env=env, cwd=cwd)
     try:
         yield server
     finally:

@@ -153,7 +153,7 @@ def observe(
 
 def _ancestors(artifact: Artifact, notes: list[str]) -> list[str]:
     try:
-        known = Lineage.of(artifact).offsets(artifact)
+        known = Lineage.of(artifact).generations(artifact)
     except RecalibrateError as error:
         notes.append(f"decisions of earlier artifacts are not known as such: {error}")
         return []

@@ -14,6 +14,7 @@ import numpy as np
 
 from hypernova.artifact.profile import GroupProfiles, TokenProfiles
 from hypernova.artifact.sketch import SketchBasis
+from hypernova.parallel.threads import compute_threads
 from hypernova.training.assemble import assemble
 from hypernova.training.estimates.linear_correction import LinearCorrection, fit_ridges
 from hypernova.training.estimates.profile import Estimate, Evidence, estimate
@@ -143,7 +144,9 @@ class TrainingPart:
     def sketch_basis(self) -> SketchBasis | None:
         """Find the directions in which the vectors of the tasks with an outcome differ most."""
         n, total, gram = (self.sums[f"level_{name}"] for name in ("n", "vector", "gram"))
-        return SketchBasis.of_sums(float(n), total, gram, self.basis)
+        # The last bits of eigenvectors depend on the number of threads.
+        with compute_threads(1):
+            return SketchBasis.of_sums(float(n), total, gram, self.basis)
 
     def estimates(self, vectors: Floats, shares: Floats) -> Floats:
         """Return the `ESTIMATES` for vectors, as differences from the rates.
