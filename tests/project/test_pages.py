@@ -172,5 +172,6 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
     """FIELD 13."""
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
-    # The tutorial imports and evaluates.
-    run_page("README.md", tmp_path, "hypernova import logs/", "hypernova evaluate examples/")
+    # The tutorial imports, evaluates and learns from a log of use.
+    elsewhere = ("import logs/", "evaluate examples/", "monitor", "recalibrate", "diff")
+    run_page("README.md", tmp_path, *(f"hypernova {command}" for command in elsewhere))

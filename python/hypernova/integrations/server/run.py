@@ -76,7 +76,9 @@ def serve(
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
+        # The number of an error in a name, such as a host that does not exist, is no system's.
+        why = error.strerror if isinstance(error, socket.gaierror) else None
+        why = why or (os.strerror(error.errno) if error.errno else error)
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
