@@ -10,7 +10,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,9 @@ class Several:
             client.close()
         return found
 
+    def serve_only(self, sha256: set[str]) -> bool:
+        return self.artifacts_of_all() == sha256
+
 
 @pytest.fixture(scope="module")
 def several(artifacts: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
@@ -252,6 +256,40 @@ class TestSeveral:
         assert several.server.stop() == 0
         assert not any(map(is_running, workers))
         several.server.wait_for("stopped")
+
+
+def test_reloads_in_a_row_end_nothing(artifacts: list[Path], tmp_path: Path) -> None:
+    """Workers that cannot take a file are replaced, more of them than end meanwhile."""
+    router = tmp_path / "router.hnv"
+    router.write_bytes(artifacts[0].read_bytes())
+    head = b"POST /v1/route HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    options = ("-a", router, "--workers", 2, "--timeout", 1, "--drain", 30)
+    with serving(*options) as server, ExitStack() as opened:
+        several = Several(server, tmp_path)
+        ended: set[int] = set()
+        for turn in range(1, 4):
+            for _ in range(4):  # each worker holds a request, whose body never comes
+                asking = socket.create_connection(("127.0.0.1", server.port))
+                opened.enter_context(asking).sendall(head + b"content-length: 2\r\n\r\n")
+            workers = several.workers() - ended
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            several.replace(artifacts[turn % 2].read_bytes())
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("reloaded", turn)
+            router.unlink()
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+            server.wait_for("it is replaced", 2 * turn)
+            sha256 = {hypernova.Artifact.open(artifacts[turn % 2]).sha256}
+            until(partial(several.serve_only, sha256), "workers with the new artifact")
+            ended |= workers
+            with server.client() as client:  # no probe hears that the server ends
+                assert client.get("/readyz").status_code == 200
+        until(lambda: not any(map(is_running, ended)), "those that were replaced end")
+        assert several.samples()["hypernova_workers", ()] == len(several.workers()) == 2
+        server.process.kill()  # rather than drain
+        server.process.wait()
 
 
 @pytest.mark.slow

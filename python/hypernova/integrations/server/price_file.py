@@ -35,12 +35,8 @@ class PriceFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._prices = read_prices(path)
-        # The artifact and the prices that the usable ones are of. Threads take new ones at any time.
-        self._usable: tuple[Artifact | None, dict[str, Price] | None, dict[str, Any]] = (
-            None,
-            None,
-            {},
-        )
+        # With the artifact and the prices that they are of: any thread may replace either.
+        self._usable: tuple[Artifact | None, object, dict[str, Any]] = None, None, {}
 
     def read_again(self) -> None:
         """Read the file again; one that cannot be read leaves the prices as they are."""
