@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 import hypernova
+from hypernova.integrations.server import create_app, serve
 from hypernova.integrations.server.timed_log import QUICK_S, TimedLog
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import fails_in_one_line, run_python
@@ -346,6 +347,13 @@ def test_a_log_that_waits_is_not_quick(tmp_path: Path) -> None:
         assert not timed.is_quick()
         until(timed.is_quick, "it is quick again")
     assert len(list(hypernova.read_log(tmp_path))) == 1
+
+
+def test_a_host_without_an_address_is_named() -> None:
+    router = hypernova.Router.open()
+    with pytest.raises(OSError, match="cannot listen at ::zz port 0: ") as refused:
+        serve(create_app(router), router, host="::zz", port=0)
+    assert "Unknown error" not in str(refused.value)
 
 
 def test_a_port_in_use_is_refused(several: Several) -> None:

@@ -78,7 +78,7 @@ def serve(
     except OSError as error:
         # The number of an error in a name, such as a host that does not exist, is no system's.
         why = error.strerror if isinstance(error, socket.gaierror) else None
-        why = why or (os.strerror(error.errno) if error.errno else error)
+        why = why or (os.strerror(error.errno) if error.errno else str(error))
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
