@@ -76,7 +76,10 @@ def serve(
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
+        # The number of an error in a name, such as a host that does not exist, is no system's.
+        in_name = error.errno is not None and error.errno < 0
+        text = str(error.strerror or error).partition(" (while")[0]
+        why = text if in_name or not error.errno else os.strerror(error.errno)
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
