@@ -132,7 +132,7 @@ def _token(arguments: argparse.Namespace) -> str | None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     from hypernova.integrations.server import AccessLog, Limits, create_app, is_token, serve
-    from hypernova.integrations.server.access_log import STANDARD_OUTPUT
+    from hypernova.integrations.server.records.access_log import STANDARD_OUTPUT
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"

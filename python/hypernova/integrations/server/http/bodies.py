@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from hypernova.integrations.server.http_errors import HttpError, client_closed
-from hypernova.integrations.server.schemas import RequestBody
+from hypernova.integrations.server.http.errors import HttpError, client_closed
+from hypernova.integrations.server.http.schemas import RequestBody
 
 if TYPE_CHECKING:
     from fastapi import Request
