@@ -76,7 +76,10 @@ def serve(
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
+        # Below 0 is a code of the resolver; the library appends the address to its text.
+        is_system = error.errno is not None and error.errno > 0
+        why = os.strerror(error.errno or 0) if is_system else str(error.strerror or error)
+        why = why.partition(" (while")[0]
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)
