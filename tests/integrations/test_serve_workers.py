@@ -10,7 +10,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 import hypernova
+from hypernova.integrations.server import create_app, serve
 from hypernova.integrations.server.records.timed_log import QUICK_S, TimedLog
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import fails_in_one_line, run_python
@@ -133,6 +135,9 @@ class Several:
         for client in clients:
             client.close()
         return found
+
+    def serve_only(self, sha256: set[str]) -> bool:
+        return self.artifacts_of_all() == sha256
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +259,40 @@ class TestSeveral:
         several.server.wait_for("stopped")
 
 
+def test_reloads_in_a_row_end_nothing(artifacts: list[Path], tmp_path: Path) -> None:
+    """Workers that cannot take a file are replaced, more of them than end meanwhile."""
+    router = tmp_path / "router.hnv"
+    router.write_bytes(artifacts[0].read_bytes())
+    head = b"POST /v1/route HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    options = ("-a", router, "--workers", 2, "--timeout", 1, "--drain", 30)
+    with serving(*options) as server, ExitStack() as opened:
+        several = Several(server, tmp_path)
+        ended: set[int] = set()
+        for turn in range(1, 4):
+            for _ in range(4):  # each worker holds a request, whose body never comes
+                asking = socket.create_connection(("127.0.0.1", server.port))
+                opened.enter_context(asking).sendall(head + b"content-length: 2\r\n\r\n")
+            workers = several.workers() - ended
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            several.replace(artifacts[turn % 2].read_bytes())
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("reloaded", turn)
+            router.unlink()
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+            server.wait_for("it is replaced", 2 * turn)
+            sha256 = {hypernova.Artifact.open(artifacts[turn % 2]).sha256}
+            until(partial(several.serve_only, sha256), "workers with the new artifact")
+            ended |= workers
+            with server.client() as client:  # no probe hears that the server ends
+                assert client.get("/readyz").status_code == 200
+        until(lambda: not any(map(is_running, ended)), "those that were replaced end")
+        assert several.samples()["hypernova_workers", ()] == len(several.workers()) == 2
+        server.process.kill()  # rather than drain
+        server.process.wait()
+
+
 @pytest.mark.slow
 def test_without_their_supervisor_no_worker_stays(artifacts: list[Path]) -> None:
     with serving("-a", artifacts[0], "--workers", 2) as server:
@@ -308,6 +347,13 @@ def test_a_log_that_waits_is_not_quick(tmp_path: Path) -> None:
         assert not timed.is_quick()
         until(timed.is_quick, "it is quick again")
     assert len(list(hypernova.read_log(tmp_path))) == 1
+
+
+def test_a_host_without_an_address_is_named() -> None:
+    router = hypernova.Router.open()
+    with pytest.raises(OSError, match="cannot listen at ::zz port 0: ") as refused:
+        serve(create_app(router), router, host="::zz", port=0)
+    assert "Unknown error" not in str(refused.value)
 
 
 def test_a_port_in_use_is_refused(several: Several) -> None:

@@ -92,7 +92,10 @@ class Prometheus:
         self.client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
 
     def ask(self, path: str, **parameters: str) -> Any:
-        answer = self.client.get(path, params=parameters).json()
+        response = self.client.get(path, params=parameters)
+        if response.status_code == 503:  # it listens before it is ready
+            raise httpx.TransportError(response.text)
+        answer = response.json()
         assert answer["status"] == "success", answer
         return answer["data"]
 

@@ -35,7 +35,8 @@ class PriceFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._prices = read_prices(path)
-        self._usable: tuple[Artifact | None, dict[str, Any]] = None, {}
+        # With the artifact and the prices that they are of: any thread may replace either.
+        self._usable: tuple[Artifact | None, object, dict[str, Any]] = None, None, {}
 
     def read_again(self) -> None:
         """Read the file again; one that cannot be read leaves the prices as they are."""
@@ -43,7 +44,6 @@ class PriceFile:
             self._prices = read_prices(self._path)
         except HypernovaError as error:
             _log.error("the prices stay as they were: %s", error)
-        self._usable = None, {}
 
     def of(self, models: Sequence[str]) -> dict[str, Price]:
         """Return the prices of some models, those that have one."""
@@ -52,18 +52,18 @@ class PriceFile:
     def replace(self, prices: dict[str, Price]) -> None:
         """Take other prices, which were read elsewhere."""
         self._prices = prices
-        self._usable = None, {}
 
     def add_to(self, options: dict[str, Any], artifact: Artifact) -> dict[str, Any]:
         """Add the prices of the artifact's models to options that have none."""
         if "prices" in options:
             return options
-        found_for, prices = self._usable
-        if found_for is not artifact:
-            usable = usable_prices(artifact, self._prices)
+        given = self._prices
+        found_for, found_in, prices = self._usable
+        if found_for is not artifact or found_in is not given:
+            usable = usable_prices(artifact, given)
             if usable.without_tokens:
                 names = ", ".join(usable.without_tokens)
                 _log.warning("no price, because their tokens are unknown: %s", names)
             prices = usable.prices
-            self._usable = artifact, prices
+            self._usable = artifact, given, prices
         return {**options, "prices": prices} if prices else options

@@ -135,9 +135,17 @@ class RequestMiddleware:
             return
         start = time.perf_counter()
         status = 500
+        counted = False
         if scope["method"] == "HEAD":
             # uvicorn's own scope still says HEAD, so it sends no body.
             scope = {**scope, "method": "GET"}
+
+        def count() -> None:
+            nonlocal counted
+            counted = True
+            # An unknown path is no label: a scanner would make thousands of them.
+            path = scope.get(DIRECT_PATH) or getattr(scope.get("route"), "path", None) or "other"
+            self._metrics.count_request(path, status, time.perf_counter() - start)
 
         async def send_recorded(message: Message) -> None:
             nonlocal status
@@ -145,14 +153,15 @@ class RequestMiddleware:
                 status = message["status"]
                 if BODY_READ not in scope and (status == 408 or _leaves_body_unread(scope)):
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
+            elif not message.get("more_body", False) and not counted:
+                count()  # first: a process that is killed after its answer has counted it
             await send(message)
 
         try:
             await self._app(scope, receive, send_recorded)
         finally:
-            # An unknown path is no label: a scanner would make thousands of them.
-            path = scope.get(DIRECT_PATH) or getattr(scope.get("route"), "path", None) or "other"
-            self._metrics.count_request(path, status, time.perf_counter() - start)
+            if not counted:
+                count()
 
 
 def is_token(token: str) -> bool:

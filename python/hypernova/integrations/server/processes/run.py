@@ -76,10 +76,10 @@ def serve(
     try:
         listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        # Below 0 is a code of the resolver; the library appends the address to its text.
-        is_system = error.errno is not None and error.errno > 0
-        why = os.strerror(error.errno or 0) if is_system else str(error.strerror or error)
-        why = why.partition(" (while")[0]
+        # The number of an error in a name, such as a host that does not exist, is no system's.
+        in_name = error.errno is not None and error.errno < 0
+        text = str(error.strerror or error).partition(" (while")[0]
+        why = text if in_name or not error.errno else os.strerror(error.errno)
         raise OSError(f"cannot listen at {host} port {port}: {why}") from None
     if not app.state.guarded and host not in LOOPBACK:
         _log.warning("listening at %s without a token: anyone who reaches it may use it", host)

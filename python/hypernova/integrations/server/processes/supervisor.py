@@ -60,6 +60,7 @@ class WorkerProcess:
         started: When it was started, by the monotonic clock.
         is_ready: Whether it answers requests.
         is_ending: Whether it was asked to end.
+        end_by: When it must have ended; None if it was not asked to, or if all end.
         take_until: When it must have taken the present artifact; None if it has.
     """
 
@@ -70,6 +71,7 @@ class WorkerProcess:
     started: float = field(default_factory=time.monotonic)
     is_ready: bool = False
     is_ending: bool = False
+    end_by: float | None = None
     take_until: float | None = None
 
 
@@ -122,7 +124,13 @@ class Supervisor:
         self._is_ending = False
         self._end_by: float | None = None
         # While workers are replaced there are twice as many; the supervisor has a slot, too.
-        self._metrics.share(Board(2 * workers + 1))
+        try:
+            board = Board(2 * workers + 1)
+        except (OSError, OverflowError):
+            raise HypernovaError(
+                f"no memory for the counters of {workers} workers; start fewer"
+            ) from None
+        self._metrics.share(board)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -185,9 +193,12 @@ class Supervisor:
             self._service.recent.take()
 
     def _seconds_to_wait(self) -> float:
-        times = [due for due, _ in self._due] if not self._is_ending else []
+        # Without a free slot the end of a worker is waited for.
+        can_start = not self._is_ending and self._free_slot() is not None
+        times = [due for due, _ in self._due] if can_start else []
         times.append(time.monotonic() + self._service.recent.seconds_to_next())
         times += [w.take_until for w in self._workers if w.take_until is not None]
+        times += [w.end_by for w in self._workers if w.end_by is not None]
         if self._end_by is not None:
             times.append(self._end_by)
         if self._file is not None and not self._is_ending:
@@ -202,13 +213,23 @@ class Supervisor:
         now = time.monotonic()
         ready = [entry for entry in self._due if entry[0] <= now]
         self._due = [entry for entry in self._due if entry[0] > now]
-        for _, replaces in ready:
-            self._start(replaces)
+        for entry in ready:
+            slot = self._free_slot()
+            if slot is None:  # those that were replaced have not all ended yet
+                self._due.append(entry)
+            else:
+                self._start(slot, entry[1])
 
-    def _start(self, replaces: WorkerProcess | None) -> None:
+    def _free_slot(self) -> int | None:
         taken = {worker.slot for worker in self._workers}
-        slot = next(s for s in range(1, self._metrics.board.slots) if s not in taken)
-        ours, theirs = Channel.pair()
+        return next((s for s in range(1, self._metrics.board.slots) if s not in taken), None)
+
+    def _start(self, slot: int, replaces: WorkerProcess | None) -> None:
+        try:
+            ours, theirs = Channel.pair()
+        except OSError as error:  # too many open files
+            self._fail_to_start(replaces, error)
+            return
         # A signal in between must not run the supervisor's handlers in the worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
@@ -217,8 +238,7 @@ class Supervisor:
                 self._become_worker(ours, theirs, slot)
         except OSError as error:
             ours.close()
-            _log.error("cannot start a worker: %s", error.strerror or error)
-            self._start_again(replaces, steady=False, why=str(error.strerror))
+            self._fail_to_start(replaces, error)
             return
         finally:
             theirs.close()
@@ -226,6 +246,10 @@ class Supervisor:
         worker = WorkerProcess(pid, slot, ours, replaces)
         self._workers.append(worker)
         self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def _fail_to_start(self, replaces: WorkerProcess | None, error: OSError) -> None:
+        _log.error("cannot start a worker: %s", error.strerror or error)
+        self._start_again(replaces, steady=False, why=f"({error.strerror or error})")
 
     def _become_worker(self, ours: Channel, theirs: Channel, slot: int) -> NoReturn:
         """Do the work of a worker in a forked process, and end that process."""
@@ -270,7 +294,7 @@ class Supervisor:
     def _on_ready(self, worker: WorkerProcess) -> None:
         worker.is_ready = True
         if worker.replaces in self._workers:
-            self._end(worker.replaces)
+            self._end_replaced(worker.replaces)
         self._show_count()
         if self._serving is not None and self._ready() == self._count:
             self._serving()
@@ -285,6 +309,14 @@ class Supervisor:
     def _end(self, worker: WorkerProcess) -> None:
         worker.is_ending, worker.take_until = True, None
         _kill(worker, signal.SIGTERM)
+
+    def _end_replaced(self, worker: WorkerProcess) -> None:
+        # Without the time to drain: the server goes on, and no probe may hear that it ends.
+        worker.is_ending, worker.take_until = True, None
+        worker.end_by = time.monotonic() + GRACE_S + 2
+        worker.channel.send({"end": True})
+        if worker.replaces in self._workers and not worker.is_ready:
+            self._end_replaced(worker.replaces)
 
     def _bury_dead(self) -> None:
         for worker in list(self._workers):
@@ -304,9 +336,12 @@ class Supervisor:
             _log.error("worker %d %s; another one starts", worker.pid, why)
             lived = time.monotonic() - worker.started
             steady = worker.is_ready and lived >= STEADY_S
-            replaces = worker.replaces if worker.replaces in self._workers else None
-            self._start_again(None if worker.is_ready else replaces, steady=steady, why=why)
             self._metrics.worker_restarts.inc()
+            replaces = None if worker.is_ready else worker.replaces
+            if self._has_successor(worker):
+                self._hand_down(worker, replaces)
+            else:
+                self._start_again(replaces, steady=steady, why=why)
 
     def _start_again(self, replaces: WorkerProcess | None, *, steady: bool, why: str) -> None:
         """Start a worker in the place of one that ended; later, if starting seems to fail."""
@@ -382,17 +417,31 @@ class Supervisor:
     def _replace(self, worker: WorkerProcess) -> None:
         """Start a worker, which has the present artifact, and end this one once that is ready."""
         worker.take_until = None
-        if all(w.replaces is not worker for w in self._workers) and all(
-            replaces is not worker for _, replaces in self._due
-        ):
+        if not self._has_successor(worker):
             _log.warning("worker %d has not taken the new artifact; it is replaced", worker.pid)
             self._due.append((0.0, worker))
+
+    def _has_successor(self, worker: WorkerProcess) -> bool:
+        """Return whether a worker is started, or is to be, in the place of this one."""
+        running = any(w.replaces is worker and not w.is_ending for w in self._workers)
+        return running or any(replaces is worker for _, replaces in self._due)
+
+    def _hand_down(self, worker: WorkerProcess, replaces: WorkerProcess | None) -> None:
+        """Let the successor of a worker that ended replace what that was to replace."""
+        for other in self._workers:
+            if other.replaces is worker:
+                other.replaces = replaces
+        self._due = [(due, replaces if r is worker else r) for due, r in self._due]
 
     def _enforce_deadlines(self) -> None:
         now = time.monotonic()
         for worker in self._workers:
             if worker.take_until is not None and now >= worker.take_until:
                 self._replace(worker)
+            if worker.end_by is not None and now >= worker.end_by:
+                worker.end_by = None
+                _log.error("worker %d was replaced and does not end; it is killed", worker.pid)
+                _kill(worker, signal.SIGKILL)
         if self._end_by is not None and now >= self._end_by:
             self._end_by = None
             _log.error("workers that do not end are killed: %d", len(self._workers))

@@ -70,7 +70,10 @@ class Worker:
     def _on_message(self) -> None:
         messages, closed = self._channel.receive()
         for message in messages:
-            self._orders.put_nowait(message)
+            if "end" in message:  # another worker has its place
+                self._server.should_exit = True
+            else:
+                self._orders.put_nowait(message)
         if closed:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._server.handle_exit(signal.SIGTERM, None)
