@@ -84,7 +84,7 @@ class TestForms:
         )
         run = [sys.executable, "-c", program]
         told = subprocess.run(run, check=True, capture_output=True, text=True).stdout
-        assert told == "['hypernova.paths', 'hypernova.prices']\n"
+        assert told == "['hypernova.paths', 'hypernova.prices', 'hypernova.strict_json']\n"
 
 
 class TestRefusals:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypernova.errors import MissingExtraError, NotFoundError, PriceError
 from hypernova.paths import escaped, path_label
+from hypernova.strict_json import unique_keys
 
 if TYPE_CHECKING:
     import os
@@ -229,7 +230,7 @@ def _read(path: Path, label: str) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise NotFoundError(f"{label}: no such file") from None
+        raise NotFoundError(f"{label}: no such file; check the path") from None
     except UnicodeDecodeError:
         raise PriceError(f"{label}: is not UTF-8; save it as UTF-8") from None
     except OSError as error:
@@ -241,7 +242,7 @@ def _read(path: Path, label: str) -> dict[str, Any]:
 
             found = tomllib.loads(text)
         else:
-            found = json.loads(text, object_pairs_hook=_unique)
+            found = json.loads(text, object_pairs_hook=unique_keys)
     # ValueError: malformed, a key that stands twice, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:
         kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
@@ -249,15 +250,6 @@ def _read(path: Path, label: str) -> dict[str, Any]:
         raise PriceError(f"{label}: is not valid {kind} ({reason}); mend it there") from None
     if not isinstance(found, dict):
         raise PriceError(f"{label}: found {_shown(found)}; write an object from models to prices")
-    return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"{_shown(twice)} stands twice in one object")
     return found
 
 

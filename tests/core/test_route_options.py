@@ -105,7 +105,7 @@ def test_each_is_the_operators_or_checked_for_a_request() -> None:
 
 
 def test_the_body_of_a_request_has_them() -> None:
-    schemas = pytest.importorskip("hypernova.integrations.server.schemas")
+    schemas = pytest.importorskip("hypernova.integrations.server.http.schemas")
     # A draw that a client can repeat is none; the length of a text that is sent is known; a batch
     # is no conversation, and has a group for each of its texts.
     one = set(OPTIONS) - {"explore_seed", "prompt_chars"}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hypernova.integrations.server.http_errors import HttpError
-from hypernova.integrations.server.idempotency import IdempotencyKeys, idempotency_key
+from hypernova.integrations.server.http.errors import HttpError
+from hypernova.integrations.server.records.idempotency import IdempotencyKeys, idempotency_key
 
 
 class Clock:

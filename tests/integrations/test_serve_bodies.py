@@ -21,7 +21,7 @@ import pytest
 import requests
 
 import hypernova
-from hypernova.integrations.server import bodies, schemas
+from hypernova.integrations.server.http import bodies, schemas
 from support.commands import fails_in_one_line
 from support.factories import fitted_to_example
 from support.server import Server, assert_error, metrics, resident, serving

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hypernova.integrations.server import board as board_module
-from hypernova.integrations.server.board import Board
-from hypernova.integrations.server.metrics import (
+from hypernova.integrations.server.metrics import board as board_module
+from hypernova.integrations.server.metrics.board import Board
+from hypernova.integrations.server.metrics.prometheus import (
     Metrics,
     SharedCounter,
     SharedGauge,
@@ -28,7 +28,7 @@ from hypernova.integrations.server.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.integrations.server.metrics import SharedMetric
+    from hypernova.integrations.server.metrics.prometheus import SharedMetric
 
 BOUNDS = (0.1, 0.25, 1.0)
 NAMES = st.text(max_size=5)

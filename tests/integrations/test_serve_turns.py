@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import hypernova
-from hypernova.integrations.server.threads import SLICES_SHARE, _CallQueue
+from hypernova.integrations.server.http.threads import SLICES_SHARE, _CallQueue
 from hypernova.router.batch import StepwiseBatch
 from support.paths import EXAMPLES
 from support.server import Server, assert_error, metrics, serving

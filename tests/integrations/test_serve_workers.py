@@ -20,7 +20,7 @@ import pytest
 
 import hypernova
 from hypernova.integrations.server import create_app, serve
-from hypernova.integrations.server.timed_log import QUICK_S, TimedLog
+from hypernova.integrations.server.records.timed_log import QUICK_S, TimedLog
 from hypernova.router import BUNDLED_ARTIFACT
 from support.commands import fails_in_one_line, run_python
 from support.server import Server, metrics, serving

@@ -69,7 +69,7 @@ def test_every_metric_has_a_place_on_the_dashboard_and_on_the_page_of_the_server
     exposed: set[str],
 ) -> None:
     shown = " ".join(queries()) + " ".join(rule["expr"] for rule in rules())
-    page = (ROOT / "docs" / "server.md").read_text()
+    page = (ROOT / "docs" / "server-operation.md").read_text()
     for name in exposed:
         stem = re.sub(r"_(bucket|count|sum|created)$", "", name)
         assert stem in shown, name

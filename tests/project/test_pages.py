@@ -168,7 +168,9 @@ def test_what_a_walk_names_is_in_the_file_that_it_names(name: str, path: str) ->
 
 
 @pytest.mark.slow
-def test_the_readme_runs_from_top_to_bottom(tmp_path: Path) -> None:
+def test_the_readme_runs_from_top_to_bottom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """FIELD 13."""
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to
+from hypernova.cli.arguments import add_embedder_to
 from hypernova.paths import check_file, path_label
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def add_to(commands: Commands) -> None:
         metavar="M",
         help="model to add (may be repeated; default: all but the default model)",
     )
-    parser.add_argument(
-        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
-    )
-    add_device_to(parser)
+    add_embedder_to(parser)
     parser.set_defaults(run=_add)
 
 

@@ -35,6 +35,24 @@ def add_device_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_embedder_to(parser: argparse.ArgumentParser) -> None:
+    """Add the options ``--embedder``, of an artifact that is opened, and ``--device``."""
+    parser.add_argument(
+        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
+    )
+    add_device_to(parser)
+
+
+def add_outcome_logs_to(parser: argparse.ArgumentParser) -> None:
+    """Add the argument ``LOG``."""
+    parser.add_argument(
+        "logs",
+        nargs="+",
+        metavar="LOG",
+        help="an outcome log: a folder of segments, or one segment",
+    )
+
+
 def add_cluster_prompts_to(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--cluster-prompts``."""
     parser.add_argument(
@@ -265,6 +283,14 @@ def days_number(text: str) -> float:
     number = _number(text)
     if not 0.0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"expected days, above 0, got {text!r}")
+    return number
+
+
+def share(text: str) -> float:
+    """Read a share, 0 to 1."""
+    number = _number(text)
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
     return number
 
 

@@ -14,6 +14,7 @@ from hypernova.cli.arguments import (
     add_device_to,
     add_route_options_to,
     route_options,
+    share,
 )
 from hypernova.cli.streams import print_error, print_json
 from hypernova.paths import path_label
@@ -52,7 +53,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--fail-over",
-        type=float,
+        type=share,
         metavar="SHARE",
         help="exit with code 3 if a larger share of decisions changes, 0 to 1",
     )
@@ -67,13 +68,11 @@ def add_to(commands: Commands) -> None:
     )
     add_device_to(parser)
     add_route_options_to(parser)
-    parser.set_defaults(run=_diff, usage_error=parser.error)
+    parser.set_defaults(run=_diff)
 
 
 def _diff(arguments: argparse.Namespace) -> int:
     limit = arguments.fail_over
-    if limit is not None and not 0.0 <= limit <= 1.0:
-        arguments.usage_error(f"argument --fail-over: {limit:g} is no share from 0 to 1")
     old, new = (hypernova.Artifact.open(path) for path in (arguments.old, arguments.new))
     prices = {} if arguments.price_file is None else _prices_of(old, new, arguments.price_file)
     found = hypernova.diff(

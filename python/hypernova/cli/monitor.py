@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import days_number, error_level
+from hypernova.cli.arguments import add_outcome_logs_to, days_number, error_level
 from hypernova.cli.streams import print_json
 from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file
@@ -26,12 +26,7 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("monitor")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
-    parser.add_argument(
-        "logs",
-        nargs="+",
-        metavar="LOG",
-        help="an outcome log: a folder of segments, or one segment",
-    )
+    add_outcome_logs_to(parser)
     window = parser.add_mutually_exclusive_group()
     window.add_argument(
         "--since",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypernova
-from hypernova.cli.arguments import add_device_to, positive_int
+from hypernova.cli.arguments import add_embedder_to, positive_int
 from hypernova.cli.eval_tasks import FORMATS, EvalPrompt, check_eval_target, write_eval_prompts
 from hypernova.cli.streams import print_json
 from hypernova.embedder.shared_text import SharedParts
@@ -41,10 +41,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "-n", "--count", type=positive_int, default=25, metavar="N", help="how many (default 25)"
     )
-    parser.add_argument(
-        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
-    )
-    add_device_to(parser)
+    add_embedder_to(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "-o",

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import hypernova
+from hypernova.cli.arguments import add_outcome_logs_to
 from hypernova.cli.streams import print_json
 from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file, path_label
@@ -24,12 +25,7 @@ def add_to(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("recalibrate")
     parser.add_argument("artifact", metavar="ROUTER.hnv")
-    parser.add_argument(
-        "logs",
-        nargs="+",
-        metavar="LOG",
-        help="an outcome log: a folder of segments, or one segment",
-    )
+    add_outcome_logs_to(parser)
     parser.add_argument("-o", "--output", required=True, metavar="NEW.hnv")
     parser.add_argument(
         "--half-life",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.arguments import (
-    add_device_to,
+    add_embedder_to,
     add_engine_to,
     add_route_options_to,
     prices_of,
@@ -53,10 +53,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
     )
-    parser.add_argument(
-        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
-    )
-    add_device_to(parser)
+    add_embedder_to(parser)
     add_engine_to(parser)
     parser.set_defaults(jobs=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")

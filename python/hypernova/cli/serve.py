@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli.arguments import (
-    add_device_to,
+    add_embedder_to,
     port_number,
     positive_int,
     seconds,
@@ -41,10 +41,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "-a", "--artifact", metavar="ROUTER.hnv", help="by default the bundled artifact"
     )
-    parser.add_argument(
-        "--embedder", metavar="DIR", help="the artifact's embedder, if it is not bundled"
-    )
-    add_device_to(parser)
+    add_embedder_to(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: this machine alone)"
     )
@@ -137,7 +134,7 @@ def _token(arguments: argparse.Namespace) -> str | None:
 
 def _serve(arguments: argparse.Namespace) -> None:
     from hypernova.integrations.server import AccessLog, Limits, create_app, is_token, serve
-    from hypernova.integrations.server.access_log import STANDARD_OUTPUT
+    from hypernova.integrations.server.records.access_log import STANDARD_OUTPUT
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="hypernova: %(levelname)s: %(message)s"

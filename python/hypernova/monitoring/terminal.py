@@ -17,6 +17,7 @@ from hypernova.monitoring.wording import (
     round_up,
     words_of_cluster,
 )
+from hypernova.offline_page.numbers import plural
 from hypernova.outcome_log.join import REASONS
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _what(report: MonitorFields) -> str:
     )
     each, ever = (f"{100 * x:.3g}%" for x in (1 - report.levels.gain, report.levels.total))
     return (
-        f"{name} (sha256 {artifact.sha256[:12]}): {log.decisions:,} decisions{span}, "
+        f"{name} (sha256 {artifact.sha256[:12]}): {plural(log.decisions, 'decision')}{span}, "
         f"{log.outcomes:,} with an outcome{ancestors}. Look as often as you like: each interval "
         f"holds at all looks together with {each}, and while nothing is wrong any alarm ever goes "
         f"off with at most {ever}."
@@ -91,8 +92,8 @@ def _gain(gain: RoutingGain) -> list[str]:
     label = f"gain over {_cut(gain.default_model, _NAME - 10)}"
     if gain.known and gain.ci is not None:
         written = [
-            f"{label:{_NAME}}  {points(gain.gain)} points, {interval(gain.ci)}, over {gain.n:,} "
-            "decisions"
+            f"{label:{_NAME}}  {points(gain.gain)} points, {interval(gain.ci)}, over "
+            f"{plural(gain.n, 'decision')}"
         ]
     else:
         why = "none: the router always takes it" if gain.always_default else "unknown"
@@ -205,7 +206,7 @@ def _amounts(name: str, rows: Sequence[AmountRow], *, every: bool) -> list[str]:
 
 def _shadow(shadow: ShadowComparison) -> list[str]:
     written = [
-        f"shadow {shadow.sha256[:12]}: {shadow.decisions:,} decisions, "
+        f"shadow {shadow.sha256[:12]}: {plural(shadow.decisions, 'decision')}, "
         f"{percent(shadow.same)} with the same model"
     ]
     details = []
@@ -214,13 +215,13 @@ def _shadow(shadow: ShadowComparison) -> list[str]:
     if shadow.expected_gain is not None:
         details.append(f"by the estimates of each it gains {points(shadow.expected_gain)} points")
     if shadow.expected_cost is not None:
-        details.append(f"and costs {100 * shadow.expected_cost:+.1f}%")
+        details.append(f"its expected costs are {100 * shadow.expected_cost:+.1f}%")
     if shadow.same_score is not None:
         details.append(f"where both agree success is {percent(shadow.same_score)}")
     if shadow.known and shadow.ci is not None:
         details.append(
             f"measured gain {points(shadow.gain)} points, {interval(shadow.ci)}, over "
-            f"{shadow.n:,} decisions"
+            f"{plural(shadow.n, 'decision')}"
         )
     else:
         details.append("its gain is unknown, since exploration never took its choice")

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hypernova.paths import escaped
+from hypernova.strict_json import refuse_constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -246,7 +247,7 @@ def parse(line: bytes) -> LoggedDecision | LoggedOutcome:
         RecordError: The line is not JSON, of another kind or version, or a value is malformed.
     """
     try:
-        fields = json.loads(line, parse_constant=_no_constant)
+        fields = json.loads(line, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RecordError("not_json", f"not JSON ({error})") from None
     if not isinstance(fields, dict):
@@ -409,7 +410,3 @@ def _optional(fields: Mapping[str, Any], name: str, largest: float) -> float | N
 
 def _refuse(name: str, value: object, rule: str, reason: str = "malformed") -> NoReturn:
     raise RecordError(reason, f"{name} is {escaped(repr(value)[:80])}; expected {rule}")
-
-
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON")

@@ -1,16 +1,15 @@
 """Decide over HTTP, as `hypernova serve` does: the extra ``server``.
 
-``app`` has the paths, ``schemas`` the requests and responses, ``bodies`` reads and writes them,
-``middleware`` checks heads and counts requests, ``threads`` embed and decide within limits,
-``price_file`` holds prices for requests without any, ``connection`` limits connections, ``metrics``
-are for Prometheus and lie on the ``board`` that processes share, ``readiness`` is for probes,
-``timed_log`` knows a log's pace, and ``http_errors`` gives each error its status. ``request_ids``
-names requests, ``access_entries`` describes them and ``access_log`` writes that; ``outcomes``
-records outcomes and ``idempotency`` knows those that come again; ``page`` is for people in a
-browser. ``run`` handles the socket: one process serves with ``http_server``, or a ``supervisor``
-keeps several of ``worker``, which share connections by ``accepting`` and hear of new artifacts by a
-``channel``; ``systemd`` is told. Not here: the decision, which is `hypernova.Router`'s, and calls
-of language models.
+- ``app``: the application: its paths, and how OpenAPI describes them.
+- ``http``: requests and responses, from the connection to the threads that decide.
+- ``metrics``: the figures for Prometheus, added up over all processes.
+- ``page``: the page for people in a browser, and the answers that it asks for.
+- ``price_file``: prices for requests that have none of their own.
+- ``processes``: the socket, its one process or several, and their signals.
+- ``readiness``: the answer to probes and load balancers.
+- ``records``: the access log, and outcomes on their way to the outcome log.
+
+Not here: the decision, which is `hypernova.Router`'s, and calls of language models.
 """
 
 from hypernova.errors import MissingExtraError
@@ -24,10 +23,10 @@ except ImportError as error:
         f"hypernova serve needs {error.name}: pip install 'hypernova-router[server]'"
     ) from None
 
-from hypernova.integrations.server.access_log import AccessLog
 from hypernova.integrations.server.app import create_app
-from hypernova.integrations.server.middleware import is_token
-from hypernova.integrations.server.run import serve
-from hypernova.integrations.server.threads import Limits
+from hypernova.integrations.server.http.middleware import is_token
+from hypernova.integrations.server.http.threads import Limits
+from hypernova.integrations.server.processes.run import serve
+from hypernova.integrations.server.records.access_log import AccessLog
 
 __all__ = ["AccessLog", "Limits", "create_app", "is_token", "serve"]

@@ -1,6 +1,6 @@
 """The application: its paths, and how OpenAPI describes them.
 
-Not here: sockets and signals (`run`), and the form of requests and responses (`schemas`).
+Not here: sockets and signals (`processes`), and the form of requests and responses (`http`).
 """
 
 from __future__ import annotations
@@ -17,38 +17,39 @@ from starlette.exceptions import HTTPException
 from hypernova._core import __version__
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server import idempotency, request_ids, schemas
-from hypernova.integrations.server.access_entries import (
-    AccessMiddleware,
-    note_decisions,
-    note_texts,
-    refused_entry,
-)
-from hypernova.integrations.server.bodies import encode, parse, read_body
-from hypernova.integrations.server.connection import Connections
-from hypernova.integrations.server.http_errors import HttpError, http_error_of
-from hypernova.integrations.server.metrics import Metrics
-from hypernova.integrations.server.middleware import (
+from hypernova.integrations.server.http import request_ids, schemas
+from hypernova.integrations.server.http.bodies import encode, parse, read_body
+from hypernova.integrations.server.http.connection import Connections
+from hypernova.integrations.server.http.errors import HttpError, http_error_of
+from hypernova.integrations.server.http.middleware import (
     OPEN_PATHS,
     AdmissionMiddleware,
     DirectMiddleware,
     RequestMiddleware,
     is_token,
 )
-from hypernova.integrations.server.outcomes import Outcomes
-from hypernova.integrations.server.page.answers import ExplanationResponse, RecentResponse
-from hypernova.integrations.server.page.assets import add_page
-from hypernova.integrations.server.page.recent import Recent
-from hypernova.integrations.server.price_file import PriceFile
-from hypernova.integrations.server.readiness import Readiness
-from hypernova.integrations.server.request_ids import (
+from hypernova.integrations.server.http.request_ids import (
     REQUEST_ID,
     RequestIdMiddleware,
     current_request_id,
     new_request_id,
 )
-from hypernova.integrations.server.threads import Limits, RequestThreads
-from hypernova.integrations.server.timed_log import TimedLog
+from hypernova.integrations.server.http.threads import Limits, RequestThreads
+from hypernova.integrations.server.metrics.prometheus import Metrics
+from hypernova.integrations.server.page.answers import ExplanationResponse, RecentResponse
+from hypernova.integrations.server.page.assets import add_page
+from hypernova.integrations.server.page.recent import Recent
+from hypernova.integrations.server.price_file import PriceFile
+from hypernova.integrations.server.readiness import Readiness
+from hypernova.integrations.server.records import idempotency
+from hypernova.integrations.server.records.access_entries import (
+    AccessMiddleware,
+    note_decisions,
+    note_texts,
+    refused_entry,
+)
+from hypernova.integrations.server.records.outcomes import Outcomes
+from hypernova.integrations.server.records.timed_log import TimedLog
 from hypernova.router.batch import StepwiseBatch
 from hypernova.router.conversation import prompt_turns
 
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from hypernova import Decision, OutcomeLog, Router
     from hypernova.embedder import TextEmbedder
     from hypernova.events import DecisionEvent, ReloadEvent
-    from hypernova.integrations.server.access_log import AccessLog
+    from hypernova.integrations.server.records.access_log import AccessLog
 
 _log = logging.getLogger("hypernova.server")
 JSON_TYPE = "application/json"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypernova.errors import NotFoundError
+from hypernova.strict_json import unique_keys
 from hypernova.table.model_names import name_problem
-from hypernova.table.source import Source, quoted, quoted_list
+from hypernova.table.source import Source, quoted
 
 if TYPE_CHECKING:
     import os
@@ -192,9 +193,9 @@ def _read_object(path: Path, source: Source) -> dict[str, Any]:
 
             found = tomllib.loads(text)
         else:
-            found = json.loads(text, object_pairs_hook=_unique)
+            found = json.loads(text, object_pairs_hook=unique_keys)
     except FileNotFoundError:
-        raise NotFoundError(f"{source.label}: no such file") from None
+        raise NotFoundError(f"{source.label}: no such file; check the path") from None
     except OSError as error:
         raise source.error(
             f"cannot be read ({error.strerror or error})", "name a file that can"
@@ -209,13 +210,4 @@ def _read_object(path: Path, source: Source) -> dict[str, Any]:
         raise source.error(
             f"found {quoted(found)}", 'write an object from names to new names, {"old": "new"}'
         )
-    return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{quoted_list(twice)} stands twice in one object")
     return found

@@ -1,6 +1,6 @@
 """Response models of `/v1/explain` and `/v1/recent`, as OpenAPI shows them.
 
-Not here: requests and the other responses (`schemas` of the server).
+Not here: requests and the other responses (`http.schemas`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from hypernova.integrations.server.schemas import DecisionResponse  # noqa: TC001 - pydantic reads it
+from hypernova.integrations.server.http.schemas import DecisionResponse  # noqa: TC001 - pydantic reads it
 
 Count = Annotated[float, Field(ge=0)]
 

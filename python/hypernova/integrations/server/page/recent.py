@@ -3,7 +3,7 @@
 The totals are taken once a minute, so the figures cost nothing in between and agree with
 `/metrics`: where several processes count together, they are the sums of all.
 
-Not here: the counters (`metrics` of the server).
+Not here: the counters (`metrics`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from hypernova.integrations.server.http_errors import HttpError, client_closed
-from hypernova.integrations.server.schemas import RequestBody
+from hypernova.integrations.server.http.errors import HttpError, client_closed
+from hypernova.integrations.server.http.schemas import RequestBody
+from hypernova.strict_json import refuse_constant, unique_keys
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -119,19 +120,6 @@ def _read_json(body: bytes) -> Any:
         raise HttpError(400, "bad_request", f"Invalid JSON: {error}") from None
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return found
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
-
-
 def _replace_surrogates(value: Any) -> Any:
     """Return a JSON value with each half of a surrogate pair replaced by U+FFFD."""
     if isinstance(value, str):
@@ -158,7 +146,7 @@ def _validation_error(error: ValidationError, body: bytes) -> HttpError:
     return HttpError(400, "bad_request", " ".join(message.split()))
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)
 
 
 def encode(answer: object) -> bytes:

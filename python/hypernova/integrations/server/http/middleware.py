@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from hypernova.integrations.server.bodies import BODY_READ, body_too_large
-from hypernova.integrations.server.http_errors import HttpError
+from hypernova.integrations.server.http.bodies import BODY_READ, body_too_large
+from hypernova.integrations.server.http.errors import HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from hypernova.integrations.server.metrics import Metrics
+    from hypernova.integrations.server.metrics.prometheus import Metrics
 
 _log = logging.getLogger("hypernova.server")
 # Key in the scope of a request that was answered without the framework.

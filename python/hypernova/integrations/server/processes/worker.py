@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from hypernova import Router
     from hypernova.integrations.server.app import Service
-    from hypernova.integrations.server.channel import Channel, Message
-    from hypernova.integrations.server.http_server import WorkerServer
+    from hypernova.integrations.server.processes.channel import Channel, Message
+    from hypernova.integrations.server.processes.http_server import WorkerServer
 
 _log = logging.getLogger("hypernova.server")
 

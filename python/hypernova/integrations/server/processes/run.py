@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server.http_server import HttpServer
-from hypernova.integrations.server.supervisor import Supervisor
-from hypernova.integrations.server.systemd import notify
+from hypernova.integrations.server.processes.http_server import HttpServer
+from hypernova.integrations.server.processes.supervisor import Supervisor
+from hypernova.integrations.server.processes.systemd import notify
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hypernova.integrations.server.request_ids import REQUEST_ID
+from hypernova.integrations.server.http.request_ids import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from hypernova import Decision
-    from hypernova.integrations.server.access_log import AccessLog
+    from hypernova.integrations.server.records.access_log import AccessLog
 
 MAX_PATH = 256
 # Characters of the prompts of one request, so that a line stays readable.

@@ -8,17 +8,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from hypernova.integrations.server import schemas
-from hypernova.integrations.server.access_entries import note_outcome
-from hypernova.integrations.server.bodies import parse
-from hypernova.integrations.server.http_errors import HttpError
-from hypernova.integrations.server.idempotency import IdempotencyKeys, idempotency_key
-from hypernova.integrations.server.request_ids import current_request_id
+from hypernova.integrations.server.http import schemas
+from hypernova.integrations.server.http.bodies import parse
+from hypernova.integrations.server.http.errors import HttpError
+from hypernova.integrations.server.http.request_ids import current_request_id
+from hypernova.integrations.server.records.access_entries import note_outcome
+from hypernova.integrations.server.records.idempotency import IdempotencyKeys, idempotency_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hypernova.integrations.server.timed_log import TimedLog
+    from hypernova.integrations.server.records.timed_log import TimedLog
 
 _log = logging.getLogger("hypernova.server")
 

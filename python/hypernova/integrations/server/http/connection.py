@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from hypernova.integrations.server.http_errors import HttpError
+from hypernova.integrations.server.http.errors import HttpError
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from hypernova.integrations.server.threads import Limits
+    from hypernova.integrations.server.http.threads import Limits
 
 MAX_HEADERS = 100
 # Requests that one connection may send ahead of their answers.

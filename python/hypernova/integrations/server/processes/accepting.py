@@ -4,7 +4,7 @@ All processes wait at one listening socket: a connection that nobody has accepte
 none of them, as one in a process's own queue (``SO_REUSEPORT``) would be, and two servers cannot
 take one port by mistake. But the process that wakes first takes more: of 16 connections two took 5
 and 11. So a process that holds more than another one leaves it the turn, and they take 8 and 8.
-Not here: what a connection does (`connection`).
+Not here: what a connection does (`http.connection`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hypernova.integrations.server.board import Board
+    from hypernova.integrations.server.metrics.board import Board
 
 _log = logging.getLogger("hypernova.server")
 # For a process with fewer connections to accept one; a process that stands still does not.

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hypernova.integrations.server.http_errors import HttpError, client_closed
+from hypernova.integrations.server.http.errors import HttpError, client_closed
 from hypernova.router.lifecycle import ASYNC_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from hypernova.integrations.server.metrics import SharedGauge
+    from hypernova.integrations.server.metrics.prometheus import SharedGauge
 
     QueuedCall = tuple[Future[Any], Callable[[], Any]]
 

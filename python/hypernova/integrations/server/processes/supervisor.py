@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hypernova.errors import HypernovaError
-from hypernova.integrations.server.board import Board
-from hypernova.integrations.server.channel import Channel
-from hypernova.integrations.server.http_server import GRACE_S, WorkerServer
-from hypernova.integrations.server.systemd import notify
-from hypernova.integrations.server.worker import Worker
+from hypernova.integrations.server.metrics.board import Board
+from hypernova.integrations.server.processes.channel import Channel
+from hypernova.integrations.server.processes.http_server import GRACE_S, WorkerServer
+from hypernova.integrations.server.processes.systemd import notify
+from hypernova.integrations.server.processes.worker import Worker
 from hypernova.router.watch import WatchedFile
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from hypernova.integrations.server.board import Board
+from hypernova.integrations.server.metrics.board import Board
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

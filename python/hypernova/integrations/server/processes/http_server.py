@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from hypernova.integrations.server.accepting import Acceptor
+from hypernova.integrations.server.processes.accepting import Acceptor
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from hypernova.integrations.server.connection import Connections
+    from hypernova.integrations.server.http.connection import Connections
 
 _log = logging.getLogger("hypernova.server")
 GRACE_S = 10

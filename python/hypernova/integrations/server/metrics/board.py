@@ -1,7 +1,7 @@
 """Numbers in memory that the processes of a server share: each writes its own, all read them all.
 
 A number that is counted here outlives its process, also one that is killed: nothing is on its way
-to another process at any time. Not here: the metrics that the numbers are (`metrics`).
+to another process at any time. Not here: the metrics that the numbers are (`prometheus`).
 """
 
 from __future__ import annotations

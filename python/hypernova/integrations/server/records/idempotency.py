@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hypernova.integrations.server.http_errors import HttpError
+from hypernova.integrations.server.http.errors import HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
