@@ -286,7 +286,7 @@ def watch_verdicts(year: Year, step: int, looks: Looks) -> None:
             defaults_logged=1.0,
             since=None,
         )
-        report = report_of(artifact, seen, LEVEL, None)
+        report = report_of(artifact, seen, LEVEL, None, [])
         looks.verdicts[day] = report.action
         found |= {each.kind for each in report.findings} & false
     looks.findings = sorted(found)

@@ -23,6 +23,7 @@ __all__ = [
     "_artifact",
     "_decision",
     "_decisions",
+    "_grounds",
     "_ranking_entry",
     "cut",
     "cut_spans",
@@ -701,15 +702,6 @@ class Decision:
             True
         """
 
-    def _grounds(self) -> tuple[Artifact, NDArray[np.float32]] | None:
-        """Return the artifact that decided and the prompt's vector, for a log's sketch.
-
-        Returns:
-            The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and
-            where no ranking needs the vector, because the artifact neither blends clusters nor
-            corrects estimates.
-        """
-
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
@@ -1176,6 +1168,18 @@ def _decisions(*state: Any) -> Decisions:
 
 def _ranking_entry(*state: Any) -> RankingEntry:
     """Make the `RankingEntry` of a pickle again."""
+
+def _grounds(decision: Decision) -> tuple[Artifact, NDArray[np.float32]] | None:
+    """Return the artifact that decided and the prompt's vector, for a log's sketch.
+
+    Args:
+        decision: A decision.
+
+    Returns:
+        The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and
+        where no ranking needs the vector, because the artifact neither blends clusters nor
+        corrects estimates.
+    """
 
 @final
 class ReadingRules:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from hypernova._core import _grounds
 from hypernova.forked import ForkSafeLock
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Sketcher:
         Returns:
             None if the decision has no vector any more, or its artifact no directions.
         """
-        grounds = decision._grounds()
+        grounds = _grounds(decision)
         if grounds is None:
             return None
         artifact, vector = grounds
@@ -41,9 +42,8 @@ class Sketcher:
 
     def _basis(self, artifact: Artifact) -> SketchBasis | None:
         if artifact.sha256 not in self._bases:
-            from hypernova.artifact.sketch import (
-                SketchBasis,
-            )  # a log without sketches needs no NumPy
+            # Here, because a log without sketches needs no NumPy.
+            from hypernova.artifact.sketch import SketchBasis
 
             self._bases[artifact.sha256] = SketchBasis.of(artifact)
             if len(self._bases) > MAX_ARTIFACTS:

@@ -10,8 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-use crate::array::{Fresh, Vector};
-use crate::artifact::Artifact;
+use crate::array::Vector;
 use crate::convert::{Reduced, escaped, reduced};
 use crate::errors::raise;
 use crate::options;
@@ -88,6 +87,16 @@ enum Kind {
 }
 
 impl Decision {
+    /// Return the artifact that decided and the vector, if they are kept.
+    pub(crate) fn grounds(&self) -> Option<(&Arc<core::Artifact>, &[f32])> {
+        match &self.kind {
+            Kind::Attached {
+                artifact, vector, ..
+            } if !vector.is_empty() => Some((artifact, vector)),
+            Kind::Attached { .. } | Kind::Detached(_) => None,
+        }
+    }
+
     pub(crate) fn new(
         artifact: &Arc<core::Artifact>,
         decided: core::Decision,
@@ -417,24 +426,6 @@ impl Decision {
         dict.set_item("group", self.group())?;
         dict.set_item("unknown_group", self.unknown_group)?;
         Ok(dict)
-    }
-
-    /// Return the artifact that decided and the prompt's vector, for a log's sketch.
-    ///
-    /// Returns:
-    ///     The artifact and the vector, float32 (dim,); None for a decision out of a pickle, and
-    ///     where no ranking needs the vector, because the artifact neither blends clusters nor
-    ///     corrects estimates.
-    fn _grounds<'py>(&self, py: Python<'py>) -> PyResult<Option<(Artifact, Bound<'py, PyAny>)>> {
-        match &self.kind {
-            Kind::Attached {
-                artifact, vector, ..
-            } if !vector.is_empty() => {
-                let artifact = Artifact::of(Arc::clone(artifact));
-                Ok(Some((artifact, Fresh(vector.to_vec()).flat(py)?)))
-            }
-            Kind::Attached { .. } | Kind::Detached(_) => Ok(None),
-        }
     }
 
     // With its ranking, and without the artifact: a pool sends one for each prompt.

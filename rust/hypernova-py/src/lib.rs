@@ -20,6 +20,7 @@ mod decision;
 mod decisions;
 mod embedder;
 mod errors;
+mod grounds;
 mod lookup;
 mod options;
 mod parts;
@@ -103,6 +104,8 @@ mod _core {
     use super::decisions::Decisions;
     #[pymodule_export]
     use super::embedder::LookupEmbedder;
+    #[pymodule_export]
+    use super::grounds::grounds;
     #[pymodule_export]
     use super::lookup::LookupTable;
     #[pymodule_export]
