@@ -39,7 +39,14 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark `real_data` on every test that asks for the sample data, through whatever fixture."""
+    """Put the cases of each test in one order; mark `real_data` on tests that ask for the data.
+
+    Cases may come from a set, and processes that share the tests have to collect the same list.
+    """
+    first: dict[str, int] = {}
+    for at, item in enumerate(items):
+        first.setdefault(item.nodeid.partition("[")[0], at)
+    items.sort(key=lambda item: (first[item.nodeid.partition("[")[0]], item.nodeid))
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker("real_data")
