@@ -98,9 +98,9 @@ pub fn lookup(bytes: &[u8]) {
 #[must_use]
 pub fn embedders() -> Vec<LookupEmbedder> {
     let tables: [&[u8]; 3] = [
-        include_bytes!("../../tests/golden/lookup/pairs.onnx"),
-        include_bytes!("../../tests/golden/lookup/weighted.onnx"),
-        include_bytes!("../../tests/golden/lookup/plain.onnx"),
+        include_bytes!("../hypernova-core/tests/golden/lookup/pairs.onnx"),
+        include_bytes!("../hypernova-core/tests/golden/lookup/weighted.onnx"),
+        include_bytes!("../hypernova-core/tests/golden/lookup/plain.onnx"),
     ];
     let tokenizer = WordPieceTokenizer::from_json(include_bytes!("tokenizer.json"));
     let tokenizer = tokenizer.expect("the file is sound");

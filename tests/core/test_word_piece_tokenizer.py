@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hypernova._core import WordPieceTokenizer
 from hypernova.errors import EmbedderError
-from support.paths import GOLDEN, PACKAGE
+from support.paths import EXPORTS, PACKAGE
 from support.word_pieces import both, differing_codes, of_characters, tokenizer_json
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def test_threads_get_what_one_gets() -> None:
 
 
 def test_golden_tokenizers() -> None:
-    for path in sorted(GOLDEN.glob("export/*/tokenizer.json")):
+    for path in sorted(EXPORTS.glob("*/tokenizer.json")):
         data = path.read_bytes()
         if "bert" not in path.parent.name or "roberta" in path.parent.name:
             assert WordPieceTokenizer.from_json(data) is None

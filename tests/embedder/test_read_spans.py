@@ -26,14 +26,14 @@ from hypothesis import strategies as st
 from hypernova._core import is_blank
 from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder, bundled_embedders
 from hypernova.errors import TextError
-from support.paths import GOLDEN
+from support.paths import EXPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypernova.embedder.base import TextEmbedder
 
-ROBERTA = GOLDEN / "export" / "roberta-mean" / "tokenizer.json"
+ROBERTA = EXPORTS / "roberta-mean" / "tokenizer.json"
 # Settings by name, with a lead unless they say otherwise; all run the model of ``static``, which
 # takes any tokens and little time.
 KINDS: dict[str, dict[str, Any]] = {

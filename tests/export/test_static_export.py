@@ -20,14 +20,14 @@ from hypernova.embedder import Embedder
 from hypernova.errors import ExportError
 from hypernova.export import export_embedder
 from support.commands import run, run_python
-from support.paths import GOLDEN, ROOT, TABLE
+from support.paths import EXPORTS, ROOT, TABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROSE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 TEXTS = [
-    *json.loads((GOLDEN / "export" / "texts.json").read_text(encoding="utf-8")),
+    *json.loads((EXPORTS / "texts.json").read_text(encoding="utf-8")),
     "a word of nothing known 🙂 and back",
     "tokens by name: [UNK] [PAD] <unk>",
     PROSE[:3_000],  # more than 512 tokens
@@ -183,7 +183,7 @@ class TestParity:
         assert ours.identity["max_tokens"] == limit
 
     def test_a_tokenizer_that_pads_and_adds_special_tokens(self, package, tmp_path) -> None:
-        bert = GOLDEN / "export" / "bert-mean" / "tokenizer.json"
+        bert = EXPORTS / "bert-mean" / "tokenizer.json"
         tokenizer = Tokenizer.from_file(str(bert))
         tokenizer.enable_padding(length=64)
         tokenizer.enable_truncation(8)

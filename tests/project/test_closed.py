@@ -19,12 +19,12 @@ import pytest
 
 import hypernova
 from support.commands import run_python
-from support.paths import GOLDEN, PACKAGES, ROOT
+from support.paths import EXPORTS, PACKAGES, ROOT
 from support.server import serving
 from support.tracing import strace
 
 TABLE = ROOT / "examples" / "simulated.jsonl"
-BERT = GOLDEN / "export" / "bert-mean"
+BERT = EXPORTS / "bert-mean"
 
 # Before a way: nothing. After it: which threads there are, those of C included.
 PROGRAM = """

@@ -11,7 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
-GOLDEN = TESTS / "golden"
+# Artifacts and lookup tables, with which the core is tested too, and in its own crate.
+GOLDEN = ROOT / "rust" / "hypernova-core" / "tests" / "golden"
+# Embedders as sentence-transformers saved them.
+EXPORTS = TESTS / "golden" / "export"
 EXAMPLES = ROOT / "examples"
 TABLE = EXAMPLES / "simulated.jsonl"
 MODELS = ROOT / "models"

@@ -374,7 +374,7 @@ fn the_order_of_sections_is_free_and_metadata_may_be_missing() {
 
 #[test]
 fn golden_files_are_read_and_written_byte_for_byte() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut seen = Vec::new();
     for entry in std::fs::read_dir(&folder).expect("the golden files are in tests/golden") {
         let path = entry.unwrap().path();

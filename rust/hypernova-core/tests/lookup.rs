@@ -11,7 +11,7 @@ use hypernova_core::{Error, Mmap, SimdLevel};
 const NAMES: [&str; 3] = ["pairs", "plain", "weighted"];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/lookup")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/lookup")
 }
 
 fn golden(name: &str) -> PathBuf {

@@ -456,7 +456,7 @@ pub fn lookup_embedder(change: impl FnOnce(&mut EmbedderSettings)) -> LookupEmbe
             "max_input_chars_per_word": 100, "vocab": vocab},
     });
     let tokenizer = WordPieceTokenizer::from_json(file.to_string().as_bytes()).unwrap();
-    let golden = "../../tests/golden/lookup/pairs.onnx";
+    let golden = "tests/golden/lookup/pairs.onnx";
     let table = LookupTable::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join(golden), None);
     let table = table.unwrap().unwrap();
     let mut settings = EmbedderSettings {

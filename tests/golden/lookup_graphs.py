@@ -1,6 +1,8 @@
 """Make the golden lookup graphs, and the vectors of some tokens by the definition.
 
-    PYTHONPATH=python python tests/golden/lookup/make.py
+    python -m golden.lookup_graphs
+
+Run it from ``tests/``, with the package installed.
 
 The definition is that of `rust/hypernova-core/src/text/sum`, in NumPy: float32, every product and
 sum rounded by itself, rows in groups of 32. Both languages must give these vectors bit by bit,
@@ -13,13 +15,13 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from hypernova.export.lookup import LookupPart, TokenPairs, lookup_graph
+from support.paths import GOLDEN
 
-HERE = Path(__file__).parent
+FOLDER = GOLDEN / "lookup"
 TOKENS, BUCKETS, PRIMES = 40, 16, (31_337, 7_919)
 TEXTS = [[], [0], [39], [3, 3], [1, 2], [1, 2, 3, 2, 1, 2], [7, *range(40), 39, 7], [5] * 33]
 rng = np.random.default_rng(2026)
@@ -90,11 +92,11 @@ def embed(parts: list[LookupPart], is_unit: bool, tokens: list[int]) -> np.ndarr
 def main() -> None:
     vectors = {}
     for name, (parts, is_unit) in GRAPHS.items():
-        (HERE / f"{name}.onnx").write_bytes(lookup_graph(parts, f"golden {name}", unit=is_unit))
+        (FOLDER / f"{name}.onnx").write_bytes(lookup_graph(parts, f"golden {name}", unit=is_unit))
         vectors[name] = [
             {"tokens": tokens, "vector": embed(parts, is_unit, tokens).tolist()} for tokens in TEXTS
         ]
-    (HERE / "vectors.json").write_text(json.dumps(vectors) + "\n")
+    (FOLDER / "vectors.json").write_text(json.dumps(vectors) + "\n")
 
 
 if __name__ == "__main__":
