@@ -29,6 +29,11 @@ mod ranking;
 mod text;
 mod word_piece;
 
+// One wheel serves every CPython from 3.11 on. Only those without a GIL have no stable ABI, before
+// 3.15, and get wheels of their own.
+#[cfg(not(any(Py_LIMITED_API, Py_GIL_DISABLED)))]
+compile_error!("hypernova is built for CPython's stable ABI: build with pyo3's feature abi3-py311");
+
 use hypernova_core as core;
 use pyo3::prelude::*;
 
