@@ -236,12 +236,20 @@ bench-many-routers: $(STAMP) ## a thousand routers in one process: time to open,
 	$(BIN)/python -m benches.many_routers -o benches/record
 
 .PHONY: dist
-dist: $(STAMP) ## wheel and sdist in dist/
-	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
-	$(BIN)/maturin sdist --out dist
-	@ls -l dist
+dist: | need ## sdist in dist/, and the wheel that this machine's own linker makes
+	@$(PYTHON) -m release.wheels native
+
+.PHONY: wheels
+wheels: | need ## sdist and the wheels of all platforms in dist/, audited [TARGETS="x86_64-manylinux ..."]
+	@$(PYTHON) -m release.wheels $(TARGETS)
+
+.PHONY: reproduce
+reproduce: | need ## build them twice in two places and compare their bytes [TARGETS=...]
+	@$(PYTHON) -m release.reproduce $(TARGETS)
+
+.PHONY: test-sdist
+test-sdist: | need ## the tests of the unpacked sdist, and of the core's unpacked crate
+	@$(PYTHON) -m release.sdist
 
 .PHONY: test-wheel
 test-wheel: dist ## install the wheel in a clean environment and test it from another folder
