@@ -77,6 +77,7 @@ class Installed:
         command = [self.python, *arguments]
         if self.root is not None:
             command = roots.command(self.root, self.shown, command, env)
+            env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # that of unshare, mount and chroot
         elsewhere = self.shown.with_name("elsewhere")
         elsewhere.mkdir(exist_ok=True)
         command = ["timeout", "--kill-after=10", str(limit_s), *command]
