@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support import missing
 from support.paths import PACKAGES, ROOT, SHARED
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 # Threads of numpy and faiss that share a busy core wait for each other: a test of 9 s took
@@ -35,6 +37,31 @@ def pytest_sessionstart() -> None:
     """Make sure that a test of the wheel tests the wheel, not this folder."""
     if "HYPERNOVA_INSTALLED" in os.environ and PACKAGES == ROOT / "python":
         pytest.exit(f"{PACKAGES}/hypernova is no installed package", returncode=1)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Collect a module of tests, or skip it where an environment lacks its libraries."""
+    return missing.Module.from_parent(parent, path=module_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """Skip a test whose fixtures need a library that an environment lacks."""
+    try:
+        return (yield)
+    except Exception as error:
+        missing.skip_if_missing(error)
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Skip a test that needs a library that an environment lacks."""
+    try:
+        return (yield)
+    except Exception as error:
+        missing.skip_if_missing(error)
+        raise
 
 
 @pytest.hookimpl(tryfirst=True)

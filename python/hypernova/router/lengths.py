@@ -38,7 +38,7 @@ def _needs_length(options: RouteOptions | BatchRouteOptions) -> bool:
     if not isinstance(prices, Mapping):
         return False  # none, or the core refuses them
     stated = options.get("prompt_chars") is not None or options.get("input_tokens") is not None
-    return not stated and any(isinstance(price, tuple | list) for price in prices.values())
+    return not stated and any(isinstance(price, tuple | list) for price in tuple(prices.values()))
 
 
 def _chars(message: Mapping[str, Any]) -> int:

@@ -118,10 +118,11 @@ pub(crate) fn json(
     utf8(text.cast::<PyString>()?, error)
 }
 
-/// A dict as it is, and another mapping as a dict.
+/// A copy of a mapping, which nobody else can change while its items are read: another thread might
+/// change the caller's own, as might the conversion of an item.
 pub(crate) fn dict<'py>(mapping: &Bound<'py, PyMapping>) -> PyResult<Bound<'py, PyDict>> {
     if let Ok(dict) = mapping.cast::<PyDict>() {
-        return Ok(dict.clone());
+        return dict.copy();
     }
     let dict = PyDict::new(mapping.py());
     dict.update(mapping)?;

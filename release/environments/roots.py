@@ -1,0 +1,176 @@
+"""Root folders of other systems, and commands in them.
+
+They are made with debootstrap and entered with chroot, which need root. Mounts are made in a
+namespace of their own, so that none is left behind. Programs of other processors are run by qemu,
+which the kernel calls by itself (binfmt_misc).
+Not here: Python, unless the system brings it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from release.environments.catalogue import DEBIAN
+from release.tools import Fault, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from release.environments.catalogue import Environment, Root
+
+_DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+# The first 20 bytes of an ELF program for aarch64, and which of their bits count; with the flag F
+# the interpreter is opened now, so that a root folder need not have it.
+_AARCH64 = (
+    r":qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:%s:F"
+)
+_ACCOUNTS = "root:x:0:0:root:/:/bin/sh\n"
+# $1 is the root, $2 a folder to show in it read-only, the rest is run.
+_ENTER = """
+set -eu
+root=$1 shown=$2; shift 2
+mkdir -p "$root/proc" "$root/dev" "$root/tmp" "$root/shown"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/tmp"
+mount --bind "$shown" "$root/shown"
+mount -o remount,ro,bind "$root/shown"
+exec chroot "$root" "$@"
+"""
+
+
+def is_emulated(machine: str) -> bool:
+    """Tell whether a processor is not this machine's."""
+    return machine != platform.machine()
+
+
+def need_tools(machine: str) -> None:
+    """Check that root folders can be made and entered here.
+
+    Raises:
+        Fault: Something is missing.
+    """
+    if os.geteuid() != 0:
+        raise Fault("chroot and mounts need root")
+    for tool in ("unshare", "chroot", "debootstrap"):
+        if not shutil.which(tool):
+            raise Fault(f"missing: {tool}; on Debian: apt install debootstrap util-linux")
+    if is_emulated(machine):
+        _register(machine)
+
+
+def _register(machine: str) -> None:
+    """Let the kernel run another processor's programs with qemu."""
+    if (_BINFMT / f"qemu-{machine}").exists():
+        return
+    qemu = shutil.which(f"qemu-{machine}-static")
+    if qemu is None:
+        raise Fault(f"missing: qemu-{machine}-static; on Debian: apt install qemu-user-static")
+    if machine != "aarch64":
+        raise Fault(f"programs of {machine} cannot be registered with the kernel")
+    if not (_BINFMT / "register").exists():
+        run(["mount", "-t", "binfmt_misc", "binfmt_misc", _BINFMT], cwd=Path("/"))
+    (_BINFMT / "register").write_text(_AARCH64 % qemu, encoding="ascii")
+
+
+def command(
+    folder: Path, shown: Path, program: Sequence[str], environ: Mapping[str, str]
+) -> list[str]:
+    """Give the command that runs a program in a root folder.
+
+    Args:
+        folder: The root folder.
+        shown: A folder of this machine, which is read-only in ``/shown`` there.
+        program: The program and its arguments, by their paths there.
+        environ: The whole environment of the program.
+    """
+    given = [f"{name}={value}" for name, value in environ.items()]
+    inside = ["/usr/bin/env", "-i", *given, *program]
+    namespace = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return [*namespace, "sh", "-c", _ENTER, "sh", str(folder), str(shown), *inside]
+
+
+def make(environment: Environment, root: Root, folder: Path) -> None:
+    """Make the root folder of an environment, unless it is there.
+
+    Raises:
+        Fault: It cannot be had.
+    """
+    need_tools(environment.machine)
+    done = folder.with_name(f"{folder.name}.made")
+    if done.exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    say(f"making the root folder {folder.name}: {root.suite or 'musl'} {environment.machine}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if root.suite:
+        _debootstrap(environment.machine, root, folder)
+    else:
+        _bare_musl(environment.machine, folder)
+    done.touch()
+
+
+def _debootstrap(machine: str, root: Root, folder: Path) -> None:
+    options = ["--variant=minbase", f"--arch={_DEBIAN_ARCHITECTURES[machine]}"]
+    if root.packages:
+        options.append(f"--include={','.join(root.packages)}")
+    keys = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+    if root.mirror != DEBIAN and not keys.exists():
+        say(f"  {root.suite}: its signatures are NOT checked: {keys.name} is not installed")
+        options.append("--no-check-gpg")
+    log = folder.with_name(f"{folder.name}.log")
+    run(
+        ["debootstrap", "--foreign", *options, root.suite, folder, root.mirror],
+        cwd=folder.parent,
+        log=log,
+    )
+    # Unpacked and not configured: the scripts of packages would take an hour under emulation, and
+    # no service is run here.
+    for package in sorted((folder / "var/cache/apt/archives").glob("*.deb")):
+        files = subprocess.run(
+            ["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True
+        ).stdout
+        # `/bin` and its like are links there, and stay links.
+        unpack = ["tar", "--keep-directory-symlink", "-xf", "-", "-C", folder]
+        subprocess.run(unpack, input=files, check=True)
+    accounts = folder / "etc/passwd"
+    if not accounts.exists():
+        accounts.write_text(_ACCOUNTS, encoding="ascii")
+
+
+def _bare_musl(machine: str, folder: Path) -> None:
+    """Make a root of musl's library, from Debian's package, and a shell that needs no library.
+
+    No library of glibc is there, so that a wheel that needs one fails.
+    """
+    architecture = _DEBIAN_ARCHITECTURES[machine]
+    packages = folder.with_name(f"{folder.name}.packages")
+    packages.mkdir(parents=True, exist_ok=True)
+    known = run(["dpkg", "--print-foreign-architectures"], cwd=packages).split()
+    native = run(["dpkg", "--print-architecture"], cwd=packages).strip()
+    if architecture not in (native, *known):
+        raise Fault(
+            f"no package of {architecture} can be had: "
+            f"dpkg --add-architecture {architecture} && apt-get update"
+        )
+    run(
+        ["apt-get", "download", f"musl:{architecture}", f"busybox-static:{architecture}"],
+        cwd=packages,
+    )
+    for package in packages.glob("*.deb"):
+        run(["dpkg-deb", "--extract", package, folder], cwd=packages)
+    (folder / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (folder / "bin").mkdir(exist_ok=True)
+    box = folder / "bin/busybox"
+    for name in ("bin/sh", "usr/bin/env", "bin/ls", "bin/cat", "bin/sleep"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to("/" + str(box.relative_to(folder)))
+    (folder / "etc").mkdir(exist_ok=True)
+    (folder / "etc/passwd").write_text(_ACCOUNTS, encoding="ascii")
