@@ -108,6 +108,7 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/python rust/hypernova-py/stub.py --check
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 DOCS_VENV := build/docs-venv
 

@@ -59,4 +59,8 @@ def _steps(workflow: object) -> Iterator[dict[str, Any]]:
     jobs = workflow.get("jobs") if isinstance(workflow, dict) else None
     for job in (jobs or {}).values():
         yield job  # a job may itself use a workflow
+        # A recipe may be a value of the matrix: `make ${{ matrix.recipe }}`.
+        for values in job.get("strategy", {}).get("matrix", {}).get("include", []):
+            if "recipe" in values:
+                yield {"run": f"make {values['recipe']}"}
         yield from job.get("steps", [])

@@ -74,6 +74,11 @@ CHANGES: dict[str, tuple[Callable[[Repository], list[Missing]], str, str, str, s
     "module": (
         workflow_faults, WORKFLOW, "make test", "python -m release.wheels", "calls python -m"
     ),
+    "matrix": (
+        workflow_faults, WORKFLOW, "runs-on: linux",
+        "runs-on: linux\n    strategy: { matrix: { include: [{ recipe: test-x }] } }",
+        "calls make test-x",
+    ),
     "branch": (workflow_faults, WORKFLOW, "@v4", "@main", "uses actions/checkout@main"),
     "rights": (workflow_faults, WORKFLOW, "permissions: { contents: read }", "", "what it may"),
     "YAML": (workflow_faults, WORKFLOW, "on: push", "on: [push", "is no YAML"),
