@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
+from release.checks.recipes import running
 from release.checks.repository import Missing
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def other_builds(repository: Repository) -> list[Missing]:
         if path.suffix in (".whl", ".gz") and path not in (sdist, *wheels):
             found.append(Missing(f"dist/{path.name} is of another version", "remove it"))
     return found
+
+
+def faulty_builds(repository: Repository) -> list[Missing]:
+    """Find faults in the files of distributions; `make wheels` audits them before, too."""
+    names = [path.name for path in sorted((repository.root / "dist").glob("hypernova_router-*"))]
+    if not names:
+        return [Missing("there is nothing in dist/", REMEDY)]
+    files = " ".join(f"dist/{name}" for name in names)
+    return running(f"python -m release.contents {files}")(repository)
 
 
 def _of_sdist(path: Path) -> Iterator[tuple[str, bytes]]:

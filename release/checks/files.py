@@ -29,11 +29,10 @@ def missing_golden_files(repository: Repository) -> list[Missing]:
     if stated is None:
         return [Missing(f"{FORMAT} states no version", "state it in its first line")]
     major, last = int(stated[1]), int(stated[2])
-    golden = [name for name in repository.files if name.startswith("tests/golden/v")]
     found = []
     for minor in range(last + 1):
-        beginning = f"tests/golden/v{major}_{minor}_"
-        files = {name for name in golden if name.startswith(beginning)}
+        beginning = f"/tests/golden/v{major}_{minor}_"
+        files = {name for name in repository.files if beginning in f"/{name}"}
         artifacts = [name for name in files if name.endswith(".hnv")]
         answers = [f"{name.removesuffix('.hnv')}.json" for name in artifacts]
         if not artifacts or not files.issuperset(answers):
@@ -72,7 +71,7 @@ def markers(repository: Repository) -> list[Missing]:
 
 def missing_list_of_wheels(repository: Repository) -> list[Missing]:
     """Find out whether the wheels of this version were run, and where."""
-    remedy = "run python -m release.run_wheels, and commit its record"
+    remedy = "run python -m release.run_wheels -o benches/record, and commit that"
     record = latest_of(repository).get("wheels")
     if record is None:
         return [Missing("there is no record of where the wheels were run", remedy)]

@@ -128,6 +128,7 @@ KINDS: dict[str, Kind] = {
         (*_SERVER, "benches/serve_load.py"),
     ),
     "serve-versions": Kind("make bench-serve", (*_SERVER, "benches/serve_versions.py")),
+    "runtimes": Kind("python -m benches.runtimes", (*_TEXT, *_MINILM, "benches/runtimes.py")),
     "sizes": Kind("python -m release.sizes", ("Cargo.lock", "pyproject.toml", "release/sizes.py")),
     "speed": Kind("make bench", (*_TEXT, *_MINILM, "benches/speed.py", "benches/fitted.py")),
     "stability": Kind("make bench-stability", (*_LEARNING, "benches/stability.py")),
@@ -146,6 +147,7 @@ ONCE: dict[str, str] = {
     "cuda": "needs a GPU",
     "new-model": "compares ways of adding a model, of which one was taken",
     "nordlys": "needs an environment with torch",
+    "release": "says how each step of the record of a version ended",
 }
 # Commits that changed code on which figures depend, and no figure, each with the reason: a person
 # has read the change. Whoever doubts it measures again.

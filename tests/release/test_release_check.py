@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("yaml", reason="workflows are YAML")
 
 from release.check import QUICK, RECIPES, main
-from release.checks.dist import other_builds
+from release.checks.dist import faulty_builds, other_builds
 from release.checks.files import (
     changed_models,
     markers,
@@ -181,6 +181,16 @@ def test_distributions_of_an_earlier_commit_are_found(project: Project) -> None:
     project.commit("Add a module")
     assert any("whl was built of another python/hypernova/new.py" in each
                for each in project.missing(other_builds))  # fmt: skip
+
+
+def test_faults_of_distributions_are_told(project: Project) -> None:
+    assert project.missing(faulty_builds) == ["there is nothing in dist/"]
+    build(project)
+    project.write("release/__init__.py", "")
+    project.write("release/contents.py", "import sys; sys.exit(' '.join(sys.argv[1:]))\n")
+    project.git("add", "--all")
+    (found,) = project.missing(faulty_builds)
+    assert "1.2.3-cp311-abi3-any.whl dist/hypernova_router-1.2.3.tar.gz ends with code 1" in found
 
 
 def test_a_command_is_missing_if_it_fails_or_is_not_there(project: Project) -> None:
