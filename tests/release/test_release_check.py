@@ -33,7 +33,7 @@ from release.checks.versions import changelog_faults, other_versions, unclean_tr
 from release.checks.workflows import workflow_faults
 
 from support.paths import ROOT
-from support.releases import FILES, WHO, Project
+from support.releases import FILES, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,14 +244,14 @@ def test_recipes_that_are_run_are_in_the_makefile() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "release.check", "--help"],
         cwd=ROOT,
-        env=os.environ | WHO,
+        env=os.environ | {"COLUMNS": "1000"},
         capture_output=True,
         text=True,
         check=True,
     )
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for check in RECIPES:
-        assert check.name in done.stdout.replace("\n" + " " * 15, "").replace("- ", "-")
+        assert check.name in done.stdout
         if check.name.startswith("test") or check.name in ("lint", "docs"):
             assert f"\n{check.name}:" in makefile
 
