@@ -1,14 +1,16 @@
-"""Figures of records: the number in a row and a column of a table.
+"""Figures of records, as the ties of pages name them.
 
-Not here: which figure of a page is which of a record (ties.py).
+Not here: reading the tables of a record (benches/records.py), and which figure of a page is which
+of a record (ties.py).
 """
 
 from __future__ import annotations
 
-import csv
-import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from benches.records import UNITS, Record, RecordError
 
 from release.checks.records import latest_of
 
@@ -16,21 +18,11 @@ if TYPE_CHECKING:
     from release.checks.repository import Repository
 
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?"
-UNITS = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "MiB": 2.0**20,
-    "MB": 1e6,
-    "GB": 1e9,
-    "bytes": 1.0,
-    "%": 0.01,
-}
 UNIT = "|".join(UNITS)
-_VALUE = re.compile(rf"({NUMBER})(?: ?({UNIT})(?!\w))?")
-# The columns by which rows of a CSV are told apart, joined by " / ".
-_KEYS = (("row", "library"), ("table", "router"))
+SIZES = {
+    **dict(zip(("ns", "us", "ms", "s"), (1e-9, 1e-6, 1e-3, 1.0), strict=True)),
+    **dict(zip(("MB", "MiB", "GB", "%"), (1e6, 2.0**20, 1e9, 0.01), strict=True)),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,6 @@ class Figure:
         column: The head of its column, or the beginning of it; or its place, from 0.
         section: The heading above its table, or a part of it, where rows repeat.
         nth: Which number of the cell, from 0.
-        unit: Of the number, where the cell does not say it.
         digits: Significant digits to which the page rounds it, where its decimals do not say so.
     """
 
@@ -53,73 +44,30 @@ class Figure:
     column: str | int
     section: str = ""
     nth: int = 0
-    unit: str = ""
     digits: int = 0
 
 
-class FigureError(Exception):
-    """A figure is not where it is said to be."""
-
-
 def file_of(repository: Repository, figure: Figure) -> str:
-    """Name the file that holds a figure; where a record is also a CSV, that one."""
+    """Name the page that holds a figure; a CSV beside it has all digits.
+
+    Raises:
+        RecordError: There is no such record.
+    """
     if "/" in figure.kind:
         return figure.kind
     record = latest_of(repository).get(figure.kind)
     if record is None:
-        raise FigureError(f"there is no record of kind {figure.kind}")
-    sheet = re.sub(r"\.\w+$", ".csv", record.name)
-    return sheet if repository.has(sheet) else record.name
+        raise RecordError(f"there is no record of kind {figure.kind}")
+    return str(PurePosixPath(record.name).with_suffix(".md"))
 
 
 def value_of(repository: Repository, figure: Figure) -> tuple[float, bool]:
-    """Return a figure in its base unit (seconds, bytes, parts), and whether it has a unit."""
-    name = file_of(repository, figure)
-    try:
-        if name.endswith(".csv"):
-            cell = _cell_of_csv(repository.text(name), figure)
-        else:
-            cell = _cell_of_page(repository.text(name), figure)
-        number, unit = _VALUE.findall(cell)[figure.nth]
-    except LookupError as error:
-        raise FigureError(f"{name} has no {figure.column!r} of {figure.row!r}: {error}") from None
-    unit = figure.unit or unit
-    return float(number.replace(",", "")) * UNITS.get(unit, 1.0), bool(unit)
+    """Return a figure in its base unit (seconds, bytes, parts), and whether it has a unit.
 
-
-def _plain(cell: str) -> str:
-    return re.sub(r"[*`]", "", cell).strip()
-
-
-def _the_one(found: list[str], wanted: str) -> int:
-    """Return the place of the one text that is, or begins with, what is wanted."""
-    equal = [i for i, text in enumerate(found) if text == wanted]
-    places = equal or [i for i, text in enumerate(found) if text.startswith(wanted)]
-    if len(places) != 1:
-        raise LookupError(f"{len(places)} rows or columns are called {wanted!r}")
-    return places[0]
-
-
-def _cell_of_csv(text: str, figure: Figure) -> str:
-    rows = list(csv.DictReader(text.splitlines()))
-    keys = next(keys for keys in _KEYS if rows and keys[0] in rows[0])
-    row = rows[_the_one([" / ".join(row[key] for key in keys) for row in rows], figure.row)]
-    return row[str(figure.column)]
-
-
-def _cell_of_page(text: str, figure: Figure) -> str:
-    """Look for the row in each table below the section's heading."""
-    heading, head, found = "", [], []
-    for line in text.splitlines():
-        if line.startswith("#"):
-            heading = line.strip("# ")
-        cells = [_plain(cell) for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
-        if not cells or set("".join(cells)) <= set(":- "):
-            head = head if cells else []
-        elif not head:
-            head = cells
-        elif figure.section in _plain(heading):
-            found.append((cells, head))
-    cells, head = found[_the_one([cells[0] for cells, _ in found], figure.row)]
-    place = figure.column if isinstance(figure.column, int) else _the_one(head, figure.column)
-    return cells[place]
+    Raises:
+        RecordError: It is not where it is said to be.
+    """
+    path = repository.root / file_of(repository, figure)
+    record = Record(path, date="", commit="", kind=figure.kind)
+    value = record.value(figure.row, figure.column, figure.section, figure.nth)
+    return value.number * SIZES.get(value.unit, 1.0), bool(value.unit)

@@ -14,7 +14,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from release.checks.cells import NUMBER, UNIT, UNITS, Figure, FigureError, file_of, value_of
+from benches.records import RecordError
+
+from release.checks.cells import NUMBER, SIZES, UNIT, Figure, file_of, value_of
 from release.checks.records import FOLDER, latest_of
 from release.checks.repository import Missing
 
@@ -118,10 +120,10 @@ def _differences(
     for i, (figure, shown) in enumerate(zip(tie.figures, match.groups(), strict=True)):
         after = _UNIT.findall(" ".join(pieces[i + 1 :]).partition("|")[0])
         before = _UNIT.findall(" ".join(pieces[: i + 1]).rpartition("|")[2])
-        unit = UNITS[(after[:1] or before[-1:] or ["s"])[0]]
+        unit = SIZES[(after[:1] or before[-1:] or ["s"])[0]]
         try:
             value, has_unit = value_of(repository, figure)
-        except FigureError as error:
+        except RecordError as error:
             yield Missing(f"{page.name}: {error}", "mend the tie in release/checks/ties.py")
             continue
         value /= unit if has_unit else 1.0

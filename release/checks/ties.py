@@ -47,7 +47,7 @@ def _split(row: str) -> tuple[Figure, ...]:
 
 
 def _speed(row: str, library: str = "hypernova") -> Figure:
-    return Figure("speed", f"{row} / {library}", "median_ns", unit="ns")
+    return Figure("speed", f"{row} / {library}", "median_ns")
 
 
 def _whole(tokens: str, embedder: str = "static") -> Figure:
@@ -66,8 +66,13 @@ README = Page(
     "",
     (
         Tie(
-            "| `swebench_verified` | {} | {} |",
-            _quality("swebench_verified"),
+            "| `swebench_verified` | {} | {} | {} ({} to {}) | {} |",
+            (
+                *_quality("swebench_verified"),
+                # The name of a model, "Claude 4.5 Opus", has the second number.
+                *_verdict("swebench_verified", 0, 3, 4),
+                _group_given("swebench_verified"),
+            ),
         ),
         Tie(
             "| `llmrouter_mixed` | {} | {} | {} ({} to {}) | {} |",
@@ -95,6 +100,14 @@ README = Page(
                 ),
                 _group_given("routerbench3"),
                 *_verdict("routerbench3", 0),
+            ),
+        ),
+        Tie(
+            "Over all cost weights the first lies {} points ({} to {})",
+            (
+                Figure("quality", "hypernova", 7, "routerbench3"),
+                Figure("quality", "hypernova", 8, "routerbench3", 0),
+                Figure("quality", "hypernova", 8, "routerbench3", 1),
             ),
         ),
         Tie(
@@ -197,7 +210,7 @@ PERFORMANCE = Page(
             "| fresh process to its first decision, `static` / `minilm` | {} / {} ms |",
             (
                 _process("import, open, first decision, seen from inside")[1],
-                Figure("speed", f"{_FRESH} / hypernova, minilm", "least_ns", unit="ns"),
+                Figure("speed", f"{_FRESH} / hypernova, minilm", "least_ns"),
             ),
         ),
         Tie(

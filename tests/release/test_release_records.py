@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from release.checks.cells import Figure, FigureError, value_of
+from benches.records import UNITS, RecordError
+from release.checks.cells import SIZES, Figure, value_of
 from release.checks.figures import Page, Tie, is_rounded, untrue_figures
 from release.checks.records import KINDS, ONCE, Kind, latest_of, stale_records
 from release.checks.repository import Repository
@@ -169,24 +170,28 @@ def test_a_link_to_an_older_record_is_reported(project: Project) -> None:
     ("figure", "said"),
     [
         (Figure("time", "rate", "now"), "there is no record of kind time"),
-        (Figure("speed", "ratio", "now"), "0 rows or columns are called 'ratio'"),
-        (Figure("speed", "rate", "then"), "0 rows or columns are called 'then'"),
-        (Figure("speed", "r", "now"), "2 rows or columns are called 'r'"),
-        (Figure("speed", "rate", "now", nth=1), "list index out of range"),
-        (Figure("speed", "rate", "now", section="then"), "0 rows or columns"),
+        (Figure("speed", "ratio", "now"), "0 times a row 'ratio'"),
+        (Figure("speed", "rate", "then"), "0 times a column 'then'"),
+        (Figure("speed", "r", "now"), "2 times a row 'r'"),
+        (Figure("speed", "rate", "now", nth=1), "has 1 numbers, and not number 1"),
+        (Figure("speed", "rate", "now", section="then"), "no table below 'then'"),
     ],
 )
 def test_a_figure_that_is_not_there_is_named(project: Project, figure: Figure, said: str) -> None:
     add_record(project, "speed")
-    with pytest.raises(FigureError, match=said):
+    with pytest.raises(RecordError, match=said):
         value_of(Repository(project.root), figure)
+
+
+def test_each_unit_of_records_has_a_size() -> None:
+    assert set(SIZES) == set(UNITS)
 
 
 def test_a_sheet_is_read_in_place_of_its_page(project: Project) -> None:
     name = add_record(project, "speed")
     sheet = 'row,library,median_ns\n"decide, one",ours,1250.4\n"decide, one","ours, two",3.0\n'
     project.write(name.replace(".md", ".csv"), sheet)
-    figure = Figure("speed", "decide, one / ours", "median_ns", unit="ns")
+    figure = Figure("speed", "decide, one / ours", "median_ns")
     value, has_unit = value_of(Repository(project.root), figure)
     assert has_unit
     assert is_rounded("1.25", value / 1e-6)
