@@ -108,6 +108,7 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/python rust/hypernova-py/stub.py --check
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 DOCS_VENV := build/docs-venv
 
@@ -264,6 +265,10 @@ test-wheel: dist ## install the wheel in a clean environment and test it from an
 .PHONY: run-wheels
 run-wheels: $(STAMP) ## run the wheels of dist/ in systems of their platforms; needs root [ENVIRONMENTS="NAME..."]
 	$(BIN)/python -m release.run_wheels -o benches/record $(ENVIRONMENTS)
+
+.PHONY: release-check
+release-check: $(STAMP) ## what a release still lacks, each as a line [CHECK="--quick" or "--only NAME"]
+	$(BIN)/python -m release.check $(CHECK)
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)

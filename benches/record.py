@@ -19,6 +19,11 @@ from benches.paths import ROOT
 FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions", "p99_ns", "bytes")
 PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
 MOVED = 0.1
+# No figure depends on a page, on a test, on how a release is made or on another record.
+SOURCES = (".", *(f":!{name}" for name in (
+    *("docs", "mkdocs.yml", "*.md", "CITATION.cff"),
+    *("tests", "release", ".ci", ".github", "benches/record"),
+)))  # fmt: skip
 
 
 def output_of(*command: str) -> str:
@@ -40,7 +45,7 @@ def processor() -> str:
 def source_state() -> tuple[str, str]:
     """Return the commit that is measured, and whether sources differ from it, "yes" or "no"."""
     commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no", "--", *SOURCES)
     return commit, "yes" if changed else "no"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hypernova.embedder import DEVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from hypernova import Artifact
@@ -254,52 +254,29 @@ def port_number(text: str) -> int:
     return number
 
 
-def seconds(text: str) -> float:
-    """Read a time in seconds, above 0 and up to 3600."""
-    number = _number(text)
-    if not 0.0 < number <= 3600.0:
-        raise argparse.ArgumentTypeError(f"expected seconds, above 0 and up to 3600, got {text!r}")
-    return number
+def _number_reader(expected: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """Make a reader of numbers in a range.
+
+    Args:
+        expected: The range in words, for the message.
+        fits: Whether a number lies in it; NaN, which stands for no number, does not.
+    """
+
+    def read(text: str) -> float:
+        number = _number(text)
+        if not fits(number):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return number
+
+    return read
 
 
-def seconds_or_none(text: str) -> float:
-    """Read a time in seconds, 0 to 3600."""
-    number = _number(text)
-    if not 0.0 <= number <= 3600.0:
-        raise argparse.ArgumentTypeError(f"expected seconds from 0 to 3600, got {text!r}")
-    return number
-
-
-def percentage_points(text: str) -> float:
-    """Read percentage points, 0 to 100."""
-    number = _number(text)
-    if not 0.0 <= number <= 100.0:
-        raise argparse.ArgumentTypeError(f"expected percentage points from 0 to 100, got {text!r}")
-    return number
-
-
-def days_number(text: str) -> float:
-    """Read a number of days, above 0."""
-    number = _number(text)
-    if not 0.0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected days, above 0, got {text!r}")
-    return number
-
-
-def share(text: str) -> float:
-    """Read a share, 0 to 1."""
-    number = _number(text)
-    if not 0.0 <= number <= 1.0:
-        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
-    return number
-
-
-def error_level(text: str) -> float:
-    """Read an error level, above 0 and below 1."""
-    number = _number(text)
-    if not 0.0 < number < 1.0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, got {text!r}")
-    return number
+seconds = _number_reader("seconds, above 0 and up to 3600", lambda x: 0.0 < x <= 3600.0)
+seconds_or_none = _number_reader("seconds from 0 to 3600", lambda x: 0.0 <= x <= 3600.0)
+percentage_points = _number_reader("percentage points from 0 to 100", lambda x: 0.0 <= x <= 100.0)
+days_number = _number_reader("days, above 0", lambda x: 0.0 < x < math.inf)
+share = _number_reader("a share from 0 to 1", lambda x: 0.0 <= x <= 1.0)
+error_level = _number_reader("a number above 0 and below 1", lambda x: 0.0 < x < 1.0)
 
 
 def model_price(text: str) -> tuple[str, float | tuple[float, float]]:

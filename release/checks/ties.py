@@ -1,0 +1,236 @@
+"""Which figure of a page is which of a record.
+
+Where a page changes, or a record has other rows, this is what to edit: each tie is a piece of the
+page with `{}` in the place of each figure, and the figures in their order.
+
+Not here: how they are compared (figures.py).
+"""
+
+from __future__ import annotations
+
+from release.checks.cells import Figure
+from release.checks.figures import Page, Tie
+
+
+def _quality(table: str) -> tuple[Figure, ...]:
+    """Name the figures of a row of README's first table: `hypernova evaluate`."""
+    page, row = "docs/quality.md", f"{table}, static"
+    return (
+        Figure(page, row, "router", section="The verdicts"),
+        Figure(page, row, "best single model", section="The verdicts"),
+    )
+
+
+def _group_given(table: str) -> Figure:
+    return Figure("docs/quality.md", f"{table}, static", "gain with the group", "The verdicts")
+
+
+def _verdict(table: str, *places: int) -> tuple[Figure, ...]:
+    """Name numbers of a verdict, by their places in its sentence."""
+    row = f"{table}, static"
+    return tuple(
+        Figure("docs/quality.md", row, "verdict", "The verdicts", place) for place in places
+    )
+
+
+def _text(row: str) -> tuple[Figure, ...]:
+    return Figure("text-versions", row, "before"), Figure("text-versions", row, "now")
+
+
+def _process(row: str) -> tuple[Figure, ...]:
+    # Both columns are headed by a version.
+    return Figure("processes", row, 1), Figure("processes", row, 2)
+
+
+def _split(row: str) -> tuple[Figure, ...]:
+    return Figure("routerdc-split", row, "5 test sets"), Figure("routerdc-split", row, "3 other")
+
+
+def _speed(row: str, library: str = "hypernova") -> Figure:
+    return Figure("speed", f"{row} / {library}", "median_ns")
+
+
+def _whole(tokens: str, embedder: str = "static") -> Figure:
+    return _speed(f"text of {tokens}: route, the whole", f"hypernova, {embedder}")
+
+
+def _served(row: str) -> Figure:
+    return Figure("serve-versions", row, "requests a second", digits=3)
+
+
+_FRESH = "fresh process: import, open, first decision"
+_BEST_PER_TASK = "best model of each task, in hindsight"
+
+README = Page(
+    "README.md",
+    "",
+    (
+        Tie(
+            "| `swebench_verified` | {} | {} | {} ({} to {}) | {} |",
+            (
+                *_quality("swebench_verified"),
+                # The name of a model, "Claude 4.5 Opus", has the second number.
+                *_verdict("swebench_verified", 0, 3, 4),
+                _group_given("swebench_verified"),
+            ),
+        ),
+        Tie(
+            "| `llmrouter_mixed` | {} | {} | {} ({} to {}) | {} |",
+            (
+                *_quality("llmrouter_mixed"),
+                *_verdict("llmrouter_mixed", 0, 4, 5),
+                _group_given("llmrouter_mixed"),
+            ),
+        ),
+        Tie(
+            "| `routellm_mmlu` | {} | {} | {} ({} to {}) | {} |",
+            (
+                *_quality("routellm_mmlu"),
+                *_verdict("routellm_mmlu", 0, 4, 5),
+                _group_given("routellm_mmlu"),
+            ),
+        ),
+        Tie(
+            "| `routerbench3` | {} | {} | {} ({} to {}) | {} | route for cost: {}% lower |",
+            (
+                *_quality("routerbench3"),
+                *(
+                    Figure("docs/quality.md", "routerbench3, static", "router", "The verdicts", i)
+                    for i in (2, 3, 4)
+                ),
+                _group_given("routerbench3"),
+                *_verdict("routerbench3", 0),
+            ),
+        ),
+        Tie(
+            "Over all cost weights the first lies {} points ({} to {})",
+            (
+                Figure("quality", "hypernova", 7, "routerbench3"),
+                Figure("quality", "hypernova", 8, "routerbench3", 0),
+                Figure("quality", "hypernova", 8, "routerbench3", 1),
+            ),
+        ),
+        Tie(
+            "| **hypernova** | {} | {} | {} s on two cores, embedding {} s |",
+            (
+                *_split("hypernova, static"),
+                Figure("routerdc-split", "static", "fitting"),
+                Figure("routerdc-split", "static", "embedding train"),
+            ),
+        ),
+        Tie(
+            "| RouterDC, a trained encoder, as published | {} | {} |",
+            _split("RouterDC, as published"),
+        ),
+        Tie(
+            "| best model of each data set, chosen on train, data set known | {} |",
+            _split("best model of each data set, chosen on train")[:1],
+        ),
+        Tie(
+            "| best single model, in hindsight | {} | {} |",
+            _split("best single model of test, in hindsight"),
+        ),
+        Tie(f"| {_BEST_PER_TASK} | {{}} | {{}} |", _split(_BEST_PER_TASK)),
+        Tie("| text to decision, 16 tokens | {} us | {} us |", _text("route, 16 tokens")),
+        Tie("| 200 tokens | {} us | {} us |", _text("route, 200 tokens")),
+        Tie("| 1 MB | {} us | {} us |", _text("route, 1 MB")),
+        Tie(
+            "| each of 6,108 prompts together, one thread / two | {} / {} us | {} / {} us |",
+            (
+                Figure("text-versions", "route_many, a prompt", "before"),
+                Figure("text-versions", "route_many in two threads", "before"),
+                Figure("text-versions", "route_many, a prompt", "now"),
+                Figure("text-versions", "route_many in two threads", "now"),
+            ),
+        ),
+        Tie(
+            "| vector to decision, 100 clusters x 384, 24 models | {} us | {} us |",
+            (
+                Figure("versions", "decide, 100 x 384", "before"),
+                Figure("versions", "decide, 100 x 384", "now"),
+            ),
+        ),
+        Tie(
+            "| import, open, first decision in a fresh process | {} ms | {} ms |",
+            _process("import, open, first decision, seen from inside"),
+        ),
+        Tie(
+            '| `hypernova route "..."`, the whole command | {} ms | {} ms |',
+            _process('hypernova route "..."'),
+        ),
+        Tie(
+            "| resident memory of a process that routes text | {} MiB | {} MiB |",
+            _process("Rss of one process"),
+        ),
+        Tie(
+            "requests a second, one process / two workers | {} | {} / {} |",
+            (_served("before"), _served("now"), _served("now, 2 workers")),
+        ),
+        Tie(
+            "alone, 16 tokens take {} us and 200 take {}",
+            (_whole("16 tokens"), _whole("200 tokens")),
+        ),
+    ),
+    (
+        r"\d{4}-\d\d-\d\d",
+        r"[Cc]ommit [0-9a-f]{7}|at [0-9a-f]{7}",
+        r"95% interval",
+        r"each of 5 folds",
+        r"(?m)^\d\. ",
+        r"That is the bundled artifact: 24 models",
+        r"Before greetings .* a fifth of the mean",  # an earlier figure
+        r"\| \| 0\.1\.0 \| now \|",
+        r"in turns, 2 virtual cores",
+        r"CPython 3\.11, stable Rust 1\.89",
+        r"Apache-2\.0|arXiv \d+\.\d+",
+    ),
+)
+
+PERFORMANCE = Page(
+    "docs/performance.md",
+    "In short",
+    (
+        Tie(
+            "24 models, 100 x 384 / 16 x 512 | {} / {} us |",
+            (_speed("decide 100x384, as fit makes it"), _speed("decide 16x512, as fit makes it")),
+        ),
+        Tie(
+            "25 models, 20 x 384 / 100 x 384 / 1,000 x 1,536 | {} / {} / {} us |",
+            (_speed("decide 20x384"), _speed("decide 100x384"), _speed("decide 1000x1536")),
+        ),
+        Tie(
+            "16 / 200 tokens / 1 MB, `static` | {} / {} / {} us |",
+            (_whole("16 tokens"), _whole("200 tokens"), _whole("1 MB")),
+        ),
+        Tie(
+            "16 / 200 tokens / 1 MB, `minilm` | {} / {} / {} ms |",
+            tuple(_whole(size, "minilm") for size in ("16 tokens", "200 tokens", "1 MB")),
+        ),
+        Tie(
+            "| fresh process to its first decision, `static` / `minilm` | {} / {} ms |",
+            (
+                _process("import, open, first decision, seen from inside")[1],
+                Figure("speed", f"{_FRESH} / hypernova, minilm", "least_ns"),
+            ),
+        ),
+        Tie(
+            "the whole command | {} ms |",
+            (Figure("processes", 'hypernova route "..."', 2, nth=1),),
+        ),
+        Tie(
+            "resident, its share of eight (Pss) | {}, {} MiB |",
+            (_process("Rss of one process")[1], _process("Pss of each of 8")[1]),
+        ),
+        Tie(
+            "| open an artifact of 100 x 384, all checks included | {} us |",
+            (_speed("open 100x384"),),
+        ),
+    ),
+    (
+        r"\d{4}-\d\d-\d\d",
+        r"[Cc]ommits? [0-9a-f]{7}( and [0-9a-f]{7})?",
+        r"2 virtual cores of an AMD EPYC with AVX-512 VNNI",
+    ),
+)
+
+PAGES = (README, PERFORMANCE)
