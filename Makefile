@@ -107,6 +107,8 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/python rust/hypernova-py/stub.py --check
+	$(BIN)/python -m release.licences --check
+	$(BIN)/python -m release.bill --check
 	$(BIN)/lint-imports
 
 DOCS_VENV := build/docs-venv
@@ -126,6 +128,11 @@ docs: $(DOCS_VENV)/.installed ## the documentation as a site in build/site, read
 .PHONY: stub
 stub: $(STAMP) ## copy the docstrings of the compiled core into its stub
 	$(BIN)/python rust/hypernova-py/stub.py
+
+.PHONY: licences
+licences: $(STAMP) ## licence texts of the crates, and the bill of materials
+	$(BIN)/python -m release.licences
+	$(BIN)/python -m release.bill
 
 .PHONY: format
 format: $(STAMP) ## format all sources
@@ -239,7 +246,7 @@ bench-many-routers: $(STAMP) ## a thousand routers in one process: time to open,
 dist: $(STAMP) ## wheel and sdist in dist/
 	rm -rf dist
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.12,<2'
 	$(BIN)/maturin sdist --out dist
 	@ls -l dist
 

@@ -101,7 +101,7 @@ def test_from_a_table_to_decisions(base: Path, tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, hypernova; router = hypernova.Router.open(sys.argv[1])\n"
         "ask = [{'role': 'user', 'content': sys.argv[2]}]\n"
-        "print(router.route(sys.argv[2]).model); print(router.route(ask).model)\n"
+        "print(router.route(sys.argv[2]).model); print(router.route(messages=ask).model)\n"
         "print(router.route_many([sys.argv[2]])[0].model)\n"
         "print(asyncio.run(router.aroute(sys.argv[2])).model)\n"
         "print(router.explain(sys.argv[2]).decision.model)"
