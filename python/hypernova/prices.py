@@ -103,7 +103,7 @@ class PriceList:
             if path.is_file():
                 return cls("LiteLLM's map of prices", _read(path, path_label(path)))
         raise MissingExtraError(
-            "the prices of LiteLLM need litellm: pip install 'hypernova-router[litellm]', or give "
+            'the prices of LiteLLM need litellm: pip install "hypernova-router[litellm]", or give '
             "a file of prices"
         )
 

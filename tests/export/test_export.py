@@ -320,6 +320,6 @@ class TestCommand:
         done = run_python("-c", code)
         assert done.returncode == 1
         assert done.stderr == (
-            "hypernova: onnx is not installed; pip install 'hypernova-router[export]'\n"
+            'hypernova: export-embedder needs onnx: pip install "hypernova-router[export]"\n'
         )
         assert not (tmp_path / "out").exists()

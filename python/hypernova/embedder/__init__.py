@@ -7,6 +7,7 @@ Not here: training, downloading, or any model's name.
 - ``embedder``: a model in an ONNX file with its tokenizer
 - ``files``: the folder of one, read and checked, and its identity
 - ``backend``: what makes the vectors of one: ``lookup``, the core, or ``onnx``, onnxruntime
+- ``onnx_extra``: whether the libraries of the latter are installed
 - ``loaded``: one copy of what several embedders have loaded
 - ``text``: cutting and tokenising for such a model
 - ``function``: a function of the user's own

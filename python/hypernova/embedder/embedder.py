@@ -29,6 +29,7 @@ from hypernova.embedder.files import (
     read_settings,
 )
 from hypernova.embedder.loaded import check_file
+from hypernova.embedder.onnx_extra import check_libraries
 from hypernova.errors import EmbedderError, EmbedderMismatchError
 from hypernova.unpickled import UnpickledCache
 
@@ -106,7 +107,8 @@ class Embedder(TextEmbedder):
                 is ``"core"``, and the core does not know the model or the tokenizer.
             TypeError: ``threads`` is no integer.
             ValueError: ``threads`` is out of range, or another argument is unknown.
-            MissingExtraError: ``device`` is ``"cuda"``, and the installed onnxruntime has none.
+            MissingExtraError: The core does not run it, and the extra ``onnx`` is not installed; or
+                ``device`` is ``"cuda"``, and the installed onnxruntime has none.
             DeviceError: ``device`` is ``"cuda"``, and CUDA does not start, or ``runtime`` is
                 ``"core"``.
 
@@ -310,21 +312,25 @@ def _open_backend(folder: Path, settings: dict[str, Any], options: LoadOptions) 
 
     Raises:
         EmbedderError: As in `Embedder.load`, like all that follows.
-        MissingExtraError: CUDA is asked for, and the installed onnxruntime has none.
+        MissingExtraError: The extra ``onnx`` is needed and not installed, or CUDA is asked for, and
+            the installed onnxruntime has none.
         DeviceError: CUDA is asked for, and cannot be used.
     """
     runtime = options.runtime
+    reason = f"runtime is {runtime!r}" if runtime != "auto" else f"device is {options.device!r}"
     if runtime == "core" or (runtime == "auto" and options.device != "cuda"):
         from hypernova.embedder.lookup.backend import LookupBackend
 
         try:
             return LookupBackend(folder, settings, options)
-        except NotImplementedError as reason:
+        except NotImplementedError as error:
+            reason = str(error)
             if runtime == "core":
                 raise EmbedderError(
                     f"{folder}: the core cannot run this embedder: {reason}; use runtime='auto' "
                     "or 'onnxruntime'"
-                ) from reason
+                ) from error
+    check_libraries(settings["name"], reason, options.device)
     from hypernova.embedder.onnx.backend import OnnxBackend
 
     return OnnxBackend(folder, settings, threads=options.threads, device=options.device)

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from hypernova._core import LookupEmbedder, sha256
 from hypernova.artifact.metadata import fingerprint_of_identity
+from hypernova.embedder.onnx_extra import import_error
 from hypernova.errors import EmbedderError, NotFoundError
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "embedder.json"
@@ -350,8 +351,12 @@ def load_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -> Any:
 
     Raises:
         EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
+        MissingExtraError: The package tokenizers is not installed.
     """
-    from tokenizers import Tokenizer
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise import_error("tokenizers", error) from error
 
     try:
         tokenizer = Tokenizer.from_buffer(data)

@@ -24,6 +24,7 @@ from hypernova.embedder.files import (
 from hypernova.embedder.function import SOURCE as CALLABLE
 from hypernova.embedder.loaded import check_file
 from hypernova.embedder.onnx.runtime import Device, check_device
+from hypernova.embedder.onnx_extra import missing_libraries
 from hypernova.embedder.shared_text import SHARED_TEXT_FIELD, SharedParts, SkipSharedEmbedder
 from hypernova.errors import ArtifactError, EmbedderMismatchError
 
@@ -104,19 +105,23 @@ def load_bundled_for(
 
 
 def check_bundled_for(identity: Mapping[str, object]) -> None:
-    """Refuse an identity whose embedder `load_bundled_for` would not load; load no model.
+    """Refuse an identity whose embedder `load_bundled_for` would not load; run no model.
 
-    The files are read and compared with their sha256; onnxruntime is not imported.
+    The files are read and compared with their sha256; onnxruntime is not imported. Where it is
+    not installed, the embedder is loaded: the core does so in milliseconds, or cannot.
 
     Raises:
         EmbedderMismatchError: As in `load_bundled_for`.
         ArtifactError: As in `load_bundled_for`.
         EmbedderError: A file of the embedder is missing or damaged.
+        MissingExtraError: As in `load_bundled_for`.
     """
     SharedParts.from_identity(identity)
     files = _bundled_files(identity)
     for name in (MODEL, TOKENIZER):
         check_file(files.folder, name, files.settings)
+    if missing_libraries():
+        Embedder.load_files(files, LoadOptions())
 
 
 def has_bundled(identity: Mapping[str, object]) -> bool:

@@ -28,6 +28,7 @@ from hypernova.training.checks import (
     check_number,
     check_table,
 )
+from hypernova.training.clustering.kmeans import import_faiss
 from hypernova.training.embedding import embed_table, embed_without, open_for, texts_read
 from hypernova.training.estimates.sums import mean_known
 from hypernova.training.frontier import call_weights, cost_weights
@@ -120,7 +121,7 @@ def evaluate(
         FitError: ``clusters`` is out of range, or ``cluster_prompts`` is empty.
         EmbedderMismatchError: As in `fit`.
         ValueError: As in `fit`.
-        MissingExtraError: As in `fit`.
+        MissingExtraError: As in `fit`; the extra ``train`` is always needed.
         DeviceError: As in `fit`.
         WorkerError: Something else ended one of the processes, as when memory runs out.
 
@@ -137,6 +138,7 @@ def evaluate(
     check_cluster_prompts(cluster_prompts, FitError)
     unseen = check_number("unseen", unseen, EvaluationError, maximum=1.0)
     max_tasks = check_count("max_tasks", max_tasks, 1, EvaluationError)
+    import_faiss()  # now: some part of a table that has groups may lack them, late in the work
     mapper = Mapper.of(engine, jobs, EvaluationError)
     notes: list[str] = []
     table = _with_outcomes(_sample(table, max_tasks, seed, notes, progress), notes)

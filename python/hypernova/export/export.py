@@ -16,6 +16,7 @@ import numpy as np
 
 from hypernova.embedder import Embedder
 from hypernova.embedder.files import load_tokenizer
+from hypernova.embedder.onnx_extra import missing_libraries
 from hypernova.errors import ExportError, MissingExtraError
 from hypernova.paths import cannot_write, check_folder, escaped, path_label, replacing
 
@@ -120,9 +121,9 @@ def export_embedder(
     try:
         from hypernova.export import files, reader, static_model
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"{error.name} is not installed; pip install 'hypernova-router[export]'"
-        ) from error
+        raise _missing(str(error.name)) from error
+    if missing := missing_libraries():
+        raise _missing(missing[0])
 
     if int8 and half:
         raise ExportError("int8 and half are both asked for; choose one")
@@ -193,6 +194,12 @@ def export_embedder(
         worst_cosine=float(cosines.min()),
         median_cosine=float(np.median(cosines)),
         samples=len(samples),
+    )
+
+
+def _missing(library: str) -> MissingExtraError:
+    return MissingExtraError(
+        f'export-embedder needs {library}: pip install "hypernova-router[export]"'
     )
 
 

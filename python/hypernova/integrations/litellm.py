@@ -34,7 +34,7 @@ try:
     from litellm.integrations.custom_logger import CustomLogger
 except ImportError:
     raise MissingExtraError(
-        "hypernova.integrations.litellm needs litellm: pip install 'hypernova-router[litellm]'"
+        'hypernova.integrations.litellm needs litellm: pip install "hypernova-router[litellm]"'
     ) from None
 
 if TYPE_CHECKING:

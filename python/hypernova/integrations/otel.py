@@ -13,7 +13,7 @@ try:
     from opentelemetry import trace
 except ImportError:
     raise MissingExtraError(
-        "hypernova.integrations.otel needs opentelemetry: pip install 'hypernova-router[otel]'"
+        'hypernova.integrations.otel needs opentelemetry: pip install "hypernova-router[otel]"'
     ) from None
 
 if TYPE_CHECKING:

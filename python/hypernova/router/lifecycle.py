@@ -195,7 +195,8 @@ class RouterLifecycle:
 
         Raises:
             EmbedderError: The embedder's folder is damaged, or its vector is wrong.
-            MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none.
+            MissingExtraError: The embedder needs the extra ``onnx``, which is not installed, or
+                ``device`` is ``"cuda"``, and onnxruntime has none.
             DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
 
         Example:

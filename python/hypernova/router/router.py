@@ -69,8 +69,9 @@ class Router(RouterLifecycle):
         EmbedderMismatchError: The embedder is not the artifact's, or the shadow has another one.
         NotFoundError: There is no such embedder.
         EmbedderError: The embedder's folder is damaged.
-        MissingExtraError: ``device`` is ``"cuda"``, and onnxruntime has none. Like the next,
-            raised when the embedder is loaded.
+        MissingExtraError: The embedder needs the extra ``onnx``, which is not installed, or
+            ``device`` is ``"cuda"``, and onnxruntime has none. Like the next, raised when the
+            embedder is loaded.
         DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
         ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
             whole number from 1, or given for an embedder that has a cache; or ``threads`` is less

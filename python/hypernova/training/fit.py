@@ -24,7 +24,7 @@ from hypernova.training.checks import (
     check_table,
 )
 from hypernova.training.clustering.describe import describe as describe_clusters
-from hypernova.training.clustering.kmeans import assign
+from hypernova.training.clustering.kmeans import assign, import_faiss
 from hypernova.training.cost_weight import Target, find_cost_weight
 from hypernova.training.embedding import (
     embed_table,
@@ -37,6 +37,7 @@ from hypernova.training.estimates.sums import mean_known
 from hypernova.training.frontier import cost_weights
 from hypernova.training.margin import UNSEEN
 from hypernova.training.memory import release_memory
+from hypernova.training.partition import needs_clusters
 from hypernova.training.pieces import learn_in_pieces
 from hypernova.training.sample import draw_sample
 from hypernova.training.shared_text import (
@@ -147,8 +148,9 @@ def fit(
         EmbedderMismatchError: ``cluster_prompts`` or ``skip_shared`` is given and the table
             holds vectors.
         ValueError: ``skip_shared``, and the embedder skips shared text already.
-        MissingExtraError: The extra ``train`` is not installed, ``engine`` is ``"ray"`` and its
-            extra is not, or ``device`` is ``"cuda"`` and onnxruntime has none.
+        MissingExtraError: The extra ``train`` is needed, to find clusters or read Parquet, and not
+            installed; or ``onnx``, by the embedder; or ``ray``, by the engine; or ``device`` is
+            ``"cuda"`` and onnxruntime has none.
         DeviceError: ``device`` is ``"cuda"``, and it cannot be used here.
 
     Example:
@@ -180,7 +182,9 @@ def fit(
             f"the table {table.name} knows no cost above zero, so no cost weight can be found; "
             "add cost_usd to its outcomes, or leave the target out"
         )
-    check_learnable(tasks, clusters)  # before the prompts are embedded
+    check_learnable(tasks, clusters)  # before the prompts are embedded, like the next
+    if needs_clusters(tasks.groups, None if clusters == "auto" else clusters, cluster_prompts):
+        import_faiss()
     used, shared = open_for(tasks, embedder, skip_shared=skip_shared, device=device)
     if used is not None and vectors is not None:
         used = store_vectors(used, vectors)

@@ -73,6 +73,13 @@ class Partition:
         return discriminate(sums, basis)
 
 
+def needs_clusters(
+    groups: Sequence[str | None], clusters: int | None, cluster_prompts: object
+) -> bool:
+    """Return whether `find_partition` divides tasks by clusters, which takes faiss."""
+    return clusters is not None or cluster_prompts is not None or GroupNumbers.of(groups) is None
+
+
 def find_partition(
     groups: Sequence[str | None],
     vectors: Floats,
@@ -93,10 +100,9 @@ def find_partition(
             read then.
         tick: As in `kmeans`.
     """
-    if clusters is None and cluster_vectors is None:
-        numbers = GroupNumbers.of(groups)
-        if numbers is not None:
-            return Partition(groups=numbers)
+    numbers = None if needs_clusters(groups, clusters, cluster_vectors) else GroupNumbers.of(groups)
+    if numbers is not None:
+        return Partition(groups=numbers)
     if clusters is None:
         most = max(different_prompts // MIN_PROMPTS_PER_CLUSTER, 1)
         clusters = max((k for k in CLUSTERS if k <= most), default=most)

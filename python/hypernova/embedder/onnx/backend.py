@@ -60,7 +60,8 @@ class OnnxBackend:
     Raises:
         EmbedderError: A file is missing or malformed, or has another sha256, or the model has
             other inputs or outputs.
-        MissingExtraError: CUDA is asked for, and the installed onnxruntime has none.
+        MissingExtraError: A library is not installed, or CUDA is asked for, and the installed
+            onnxruntime has none.
         DeviceError: CUDA is asked for, and it does not start.
     """
 
@@ -183,6 +184,7 @@ def load_prompt_tokenizer(folder: Path, data: bytes, settings: dict[str, Any]) -
 
     Raises:
         EmbedderError: The file is no tokenizer, or the token limits leave no room for a text.
+        MissingExtraError: The package tokenizers is not installed.
     """
     tokenizer = load_tokenizer(folder, data, settings)
     return PromptTokenizer(tokenizer, settings, WordPieceTokenizer.from_json(data))

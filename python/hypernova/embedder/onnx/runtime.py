@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final, Literal
 
+from hypernova.embedder.onnx_extra import import_error, is_installed
 from hypernova.errors import DeviceError, MissingExtraError
 
 TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
@@ -40,9 +41,16 @@ def disable_telemetry() -> None:
 
 
 def import_onnxruntime() -> Any:
-    """Import onnxruntime, with its telemetry off unless the program has imported it before."""
+    """Import onnxruntime, with its telemetry off unless the program has imported it before.
+
+    Raises:
+        MissingExtraError: It is not installed, or cannot be imported.
+    """
     disable_telemetry()  # once more: the program may have cleared its environment
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise import_error("onnxruntime", error) from error
 
     return onnxruntime
 
@@ -74,7 +82,7 @@ def open_session(model: bytes, options: Any, device: Device) -> tuple[Any, Liter
         The session and the device that it runs on.
 
     Raises:
-        MissingExtraError: ``"cuda"``, and this onnxruntime has no CUDA.
+        MissingExtraError: ``"cuda"``, and this onnxruntime has no CUDA; or there is no onnxruntime.
         DeviceError: ``"cuda"``, and CUDA does not start.
         Exception: Whatever onnxruntime raises for a model that it cannot load.
     """
@@ -144,24 +152,14 @@ def _reason(failure: BaseException) -> str:
 
 
 def _what_to_install(version: str) -> str:
-    if not _installed("onnxruntime-gpu"):
+    if not is_installed("onnxruntime-gpu"):
         return (
             f"device 'cuda' needs onnxruntime-gpu, and onnxruntime {version} here has no CUDA: "
-            "pip uninstall onnxruntime, then pip install 'hypernova-router[cuda]' and pip install "
-            "--force-reinstall --no-deps onnxruntime-gpu, or use device='cpu' or 'auto'"
+            'pip uninstall onnxruntime, then pip install "hypernova-router[cuda]", or use '
+            "device='cpu' or 'auto'"
         )
     return (
         "device 'cuda': onnxruntime-gpu is installed, and the package onnxruntime has written "
         "over its files, which lie in the same folder: pip uninstall onnxruntime, then pip "
         "install --force-reinstall --no-deps onnxruntime-gpu, or use device='cpu' or 'auto'"
     )
-
-
-def _installed(name: str) -> bool:
-    from importlib import metadata  # 30 ms, which no request should wait for
-
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

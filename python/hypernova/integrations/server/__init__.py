@@ -20,7 +20,7 @@ try:
     import uvicorn  # noqa: F401
 except ImportError as error:
     raise MissingExtraError(
-        f"hypernova serve needs {error.name}: pip install 'hypernova-router[server]'"
+        f'hypernova serve needs {error.name}: pip install "hypernova-router[server]"'
     ) from None
 
 from hypernova.integrations.server.app import create_app

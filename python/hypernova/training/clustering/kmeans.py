@@ -7,7 +7,7 @@ outcomes in them (see ``hypernova.training.estimates``).
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -57,12 +57,7 @@ def kmeans(
         FitError: There are fewer vectors than clusters.
         MissingExtraError: faiss is not installed.
     """
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtraError(
-            'clustering needs faiss: pip install "hypernova-router[train]"'
-        ) from error
+    faiss = import_faiss()
     if clusters > len(vectors):
         raise FitError(
             f"{clusters} clusters were asked for, but there are only {len(vectors)} prompts; "
@@ -96,6 +91,21 @@ def kmeans(
         best = _refined(vectors, best)
     centroids = _sorted_rows(best)  # by coordinates: ties in size have an order
     return np.ascontiguousarray(centroids[order_by_size(vectors, centroids)])
+
+
+def import_faiss() -> Any:
+    """Import faiss; called before long work too, so that it does not end without a result.
+
+    Raises:
+        MissingExtraError: faiss is not installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingExtraError(
+            'clustering needs faiss: pip install "hypernova-router[train]"'
+        ) from error
+    return faiss
 
 
 def count_starts(n: int) -> int:
