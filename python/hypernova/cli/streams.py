@@ -32,7 +32,7 @@ def prepare() -> None:
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is None:
-        raise WriteError("standard output is closed; open it, or send it to /dev/null")
+        raise WriteError(f"standard output is closed; open it, or send it to {os.devnull}")
     # A model's name may hold characters that the stream's encoding lacks.
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
