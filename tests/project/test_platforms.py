@@ -15,7 +15,7 @@ import pytest
 
 from hypernova.outcome_log import read_log
 from support.commands import fails_in_one_line, output_of, run, run_python
-from support.lacking import MODULES, NAMES, environment_without
+from support.lacking import environment_without, lacking_in, platforms_of
 from support.paths import PACKAGE, TABLE
 from support.server import serving
 
@@ -36,24 +36,6 @@ def needs_posix(tree: ast.Module) -> bool:
     )
 
 
-def lacking_in(tree: ast.Module) -> list[str]:
-    """Return the names in a module that Windows lacks, each with its line."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.attr in NAMES.get(node.value.id, ()):
-                found.append(f"{node.lineno}: {node.value.id}.{node.attr}")
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            names = [alias.name for alias in node.names]
-            lacking = MODULES & {module} or NAMES.get(module, frozenset()) & set(names)
-            found += [f"{node.lineno}: {module}: {name}" for name in sorted(lacking)]
-        elif isinstance(node, ast.Import):
-            lacking = MODULES & {alias.name.partition(".")[0] for alias in node.names}
-            found += [f"{node.lineno}: {name}" for name in sorted(lacking)]
-    return found
-
-
 class TestNames:
     def test_each_is_asked_for_in_one_place(self) -> None:
         found = []
@@ -70,6 +52,21 @@ class TestNames:
     )
     def test_one_is_found(self, line: str) -> None:
         assert len(lacking_in(ast.parse(line))) == 1
+
+    @pytest.mark.parametrize(
+        ("code", "needs"),
+        [
+            ("os.mkfifo(path)", "posix"),
+            ("process.send_signal(signal.SIGKILL)", "posix"),
+            ("path.symlink_to(other)", "posix"),
+            ("serving('--workers', 2)", "posix"),
+            ("Path(f'/proc/{pid}/maps')", "linux"),
+            ("children(os.getpid()); os.kill(pid, signal.SIGKILL)", "linux"),
+            ("signal.SIGINT, os.getpid(), '/dev/null' in text", None),
+        ],
+    )
+    def test_a_test_runs_where_it_can(self, code: str, needs: str | None) -> None:
+        assert platforms_of(ast.parse(code)) == needs
 
     def test_what_needs_posix_says_so_before_it_uses_it(self) -> None:
         needing = [

@@ -1,4 +1,4 @@
-"""Names of the standard library that Windows lacks, and interpreters without them.
+"""Names of the standard library that Windows lacks: found in code, and taken from interpreters.
 
 Not here: names that macOS lacks, which mypy looks for (`make lint`). They are taken from the
 standard library's documentation, where their "Availability" is Unix or Linux.
@@ -6,6 +6,7 @@ standard library's documentation, where their "Availability" is Unix or Linux.
 
 from __future__ import annotations
 
+import ast
 import os
 from typing import TYPE_CHECKING
 
@@ -83,3 +84,43 @@ def environment_without(folder: Path) -> dict[str, str]:
     (folder / "sitecustomize.py").write_text(start, encoding="utf-8")
     path = os.pathsep.join([str(folder), str(PACKAGES)])
     return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "0", "LC_ALL": "C"}
+
+
+def lacking_in(tree: ast.AST) -> list[str]:
+    """Return the names in a module that Windows lacks, each with its line."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in NAMES.get(node.value.id, ()):
+                found.append(f"{node.lineno}: {node.value.id}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            names = [alias.name for alias in node.names]
+            lacking = MODULES & {module} or NAMES.get(module, frozenset()) & set(names)
+            found += [f"{node.lineno}: {module}: {name}" for name in sorted(lacking)]
+        elif isinstance(node, ast.Import):
+            lacking = MODULES & {alias.name.partition(".")[0] for alias in node.names}
+            found += [f"{node.lineno}: {name}" for name in sorted(lacking)]
+    return found
+
+
+# Of pathlib and os: Windows has them, for administrators, or with another meaning.
+_POSIX = frozenset({"chmod", "hardlink_to", "symlink", "symlink_to", "umask"})
+# Helpers that look at the processes of Linux.
+_LINUX = frozenset({"PROC", "alive", "busy", "children", "resident", "resident_mb"})
+
+
+def platforms_of(tree: ast.AST) -> str | None:
+    """Return where alone some code of a test can run: on "linux", on "posix", or anywhere, None."""
+    needs = "posix" if lacking_in(tree) else None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in _LINUX:
+            return "linux"
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if node.value.startswith("/proc/"):
+                return "linux"
+            if node.value == "--workers":
+                needs = "posix"
+        elif isinstance(node, ast.Attribute) and node.attr in _POSIX:
+            needs = "posix"
+    return needs

@@ -35,7 +35,7 @@ pub enum Mmap {
 impl Mmap {
     /// Size of the largest file that [`Mmap::Auto`] reads into memory, in bytes: 4 MiB, which
     /// take about a millisecond to copy. Without bound on Windows.
-    pub const AUTO_LIMIT: u64 = if cfg!(windows) { u64::MAX } else { 4 << 20 };
+    pub const AUTO_LIMIT: u64 = if cfg!(windows) { 1 << 62 } else { 4 << 20 };
 }
 
 /// A cache line of bytes, so that a vector of them is aligned to 64.
