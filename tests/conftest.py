@@ -9,7 +9,6 @@ import ast
 import inspect
 import os
 import sys
-import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _skip_elsewhere(item: pytest.Function) -> None:
     """Skip a test that needs what this platform lacks, as its code says."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(item.function)))
+    source = inspect.getsource(item.function)
+    # A text in it may begin at the margin, so a method is not dedented.
+    tree = ast.parse(f"if True:\n{source}" if source.startswith(" ") else source)
     needs = platforms_of(tree)
     if needs == "linux" or (needs == "posix" and sys.platform == "win32"):
         item.add_marker(pytest.mark.skip(reason=f"needs {needs}"))

@@ -37,7 +37,12 @@ def prepare() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     stdout = sys.stdout
-    if stdout is sys.__stdout__ and isinstance(stdout, io.TextIOWrapper):
+    # A console of Windows takes text, and no bytes: it stays as Python has opened it.
+    if (
+        stdout is sys.__stdout__
+        and isinstance(stdout, io.TextIOWrapper)
+        and isinstance(getattr(stdout.buffer, "raw", stdout.buffer), io.FileIO)
+    ):
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_StandardOutput(stdout.fileno())),
             encoding=stdout.encoding,
