@@ -5,13 +5,17 @@ Not here: fixtures of one test module, or functions that tests call (support/).
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support import missing
+from support.lacking import MODULES, platforms_of
 from support.paths import PACKAGES, ROOT, SHARED
 
 if TYPE_CHECKING:
@@ -77,6 +81,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker("real_data")
+        if sys.platform != "linux" and isinstance(item, pytest.Function):
+            _skip_elsewhere(item)
+
+
+def _skip_elsewhere(item: pytest.Function) -> None:
+    """Skip a test that needs what this platform lacks, as its code says."""
+    source = inspect.getsource(item.function)
+    # A text in it may begin at the margin, so a method is not dedented.
+    tree = ast.parse(f"if True:\n{source}" if source.startswith(" ") else source)
+    needs = platforms_of(tree)
+    if needs == "linux" or (needs == "posix" and sys.platform == "win32"):
+        item.add_marker(pytest.mark.skip(reason=f"needs {needs}"))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out a file that imports a module which Windows lacks."""
+    if sys.platform == "win32" and collection_path.suffix == ".py":
+        tree = ast.parse(collection_path.read_text(encoding="utf-8"))
+        imports = [node for node in tree.body if isinstance(node, ast.Import)]
+        if any(alias.name in MODULES for node in imports for alias in node.names):
+            return True
+    return None
 
 
 @pytest.fixture(scope="session")

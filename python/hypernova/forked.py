@@ -5,10 +5,11 @@ Not here: what a lock guards; each holder leaves it in a state that another may 
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from typing import TYPE_CHECKING
+
+from hypernova.system import call_in_forked_child
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,4 +53,4 @@ def _after_fork_in_child() -> None:
         lock._after_fork_in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_in_forked_child(_after_fork_in_child)

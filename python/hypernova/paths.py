@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     AnyPath = str | os.PathLike[str]
 
+# Between the names of a path; Windows has two.
+_SEPARATORS = (os.sep, os.altsep) if os.altsep else (os.sep,)
+
 
 def escaped(text: str) -> str:
     """Return `text` on one line, with a backslash escape for each character that does not print.
@@ -55,7 +58,7 @@ def check_file(
         WriteError: ``path`` is a folder, or named as one, or an input, or cannot be written.
     """
     target, label = Path(path), path_label(path)
-    if os.fsdecode(path).endswith(os.sep):
+    if os.fsdecode(path).endswith(_SEPARATORS):
         raise WriteError(f"{label} is the name of a folder; name a file")
     folder = target.absolute().parent
     if not folder.exists():
@@ -212,7 +215,7 @@ def _is_stream(target: Path) -> bool:
 def _probe(folder: Path, path: AnyPath) -> None:
     probe = _temporary_beside(folder / "probe")
     try:
-        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, b"\n")
         finally:

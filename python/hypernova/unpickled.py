@@ -5,10 +5,11 @@ Not here: how any class pickles. A process pool sends a router or an embedder ag
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hypernova.system import call_in_forked_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,4 +71,4 @@ def _after_fork_in_child() -> None:
         cache._clear()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_in_forked_child(_after_fork_in_child)

@@ -61,7 +61,7 @@ def check_eval_target(path: str, format_: str, inputs: Sequence[str | None]) -> 
         raise WriteError(
             f"{label}: exists already and is left as it is; remove it or name another path"
         )
-    check_file(path.rstrip(os.sep))
+    check_file(Path(path))
 
 
 def write_eval_prompts(path: str, format_: str, prompts: Sequence[EvalPrompt]) -> None:
@@ -86,13 +86,13 @@ def write_eval_prompts(path: str, format_: str, prompts: Sequence[EvalPrompt]) -
         write_file(path, _lines([of_prompt(prompt) for prompt in prompts]))
         return
     _check_types(prompts)
-    target = Path(path.rstrip(os.sep))
+    target = Path(path)
     with replacing(target) as folder:
         folder.mkdir()
         rows = [{"id": one.id, "prompt": one.prompt, **_plain(one.fields)} for one in prompts]
         (folder / DATA_NAME).write_bytes(_lines(rows))
         task = _lm_eval_task(target, prompts)
-        (folder / f"{target.name}.yaml").write_text(task, encoding="utf-8")
+        (folder / f"{target.name}.yaml").write_text(task, encoding="utf-8", newline="\n")
 
 
 def _row(prompt: EvalPrompt) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from hypernova.cli.arguments import (
 )
 from hypernova.errors import HypernovaError, NotFoundError
 from hypernova.paths import check_file
+from hypernova.signals import signals
 
 if TYPE_CHECKING:
     import argparse
@@ -171,8 +172,8 @@ def _serve(arguments: argparse.Namespace) -> None:
             inputs = (arguments.artifact, arguments.shadow, arguments.prices, arguments.token_file)
             check_file(arguments.access_log, inputs=inputs, stream=True)
         access_log = AccessLog(arguments.access_log, text=arguments.access_log_text)
-        if hasattr(signal, "SIGUSR1"):  # sent by many set-ups of logrotate; unhandled, it kills
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        for number in signals(["SIGUSR1"]):  # of many set-ups of logrotate; unhandled, it kills
+            signal.signal(number, signal.SIG_IGN)
     router = hypernova.Router.open(
         arguments.artifact,
         embedder=arguments.embedder,

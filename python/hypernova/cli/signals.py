@@ -1,4 +1,4 @@
-"""Raise `Terminated` on SIGINT, SIGTERM and SIGHUP, so that a command cleans up before it ends.
+"""Raise `Terminated` on a signal that ends a process, so that a command cleans up before.
 
 Not here: the server, which handles signals itself, and the library, which leaves signals to the
 program.
@@ -12,11 +12,12 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hypernova.signals import ENDING, alarm, set_alarm, signals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_HANDLED = ("SIGINT", "SIGTERM", "SIGHUP")
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 # An exception is lost that is raised where Python cannot pass it on, as when an object is freed:
 # the timer raises it again.
@@ -47,21 +48,18 @@ def raise_on_signal() -> Iterator[None]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         if not _is_unwinding():
-            if hasattr(signal, "setitimer"):
-                signal.setitimer(signal.ITIMER_REAL, _RAISE_AGAIN_S)
+            set_alarm(_RAISE_AGAIN_S)
             raise Terminated(received[0])
 
-    numbers = [getattr(signal, name) for name in _HANDLED if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in _DEFAULT}
-    if hasattr(signal, "setitimer"):
-        before[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
+    ending = [n for n in signals(ENDING) if signal.getsignal(n) in _DEFAULT]
+    before = {n: signal.getsignal(n) for n in (*ending, *alarm())}
     report_unraisable = sys.unraisablehook
 
     def on_unraisable(unraisable: sys.UnraisableHookArgs, /) -> None:
         if not isinstance(unraisable.exc_value, Terminated):
             report_unraisable(unraisable)
-        elif hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, _LOST_RAISE_AGAIN_S)
+        else:
+            set_alarm(_LOST_RAISE_AGAIN_S)
 
     for number in before:
         signal.signal(number, on_signal)
@@ -77,8 +75,7 @@ def raise_on_signal() -> Iterator[None]:
             raise Terminated(received[0]) from error
         raise
     finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        set_alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = report_unraisable

@@ -32,12 +32,17 @@ def prepare() -> None:
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is None:
-        raise WriteError("standard output is closed; open it, or send it to /dev/null")
+        raise WriteError(f"standard output is closed; open it, or send it to {os.devnull}")
     # A model's name may hold characters that the stream's encoding lacks.
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     stdout = sys.stdout
-    if stdout is sys.__stdout__ and isinstance(stdout, io.TextIOWrapper):
+    # A console of Windows takes text, and no bytes: it stays as Python has opened it.
+    if (
+        stdout is sys.__stdout__
+        and isinstance(stdout, io.TextIOWrapper)
+        and isinstance(getattr(stdout.buffer, "raw", stdout.buffer), io.FileIO)
+    ):
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_StandardOutput(stdout.fileno())),
             encoding=stdout.encoding,

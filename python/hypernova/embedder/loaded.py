@@ -6,13 +6,13 @@ Not here: how a file is loaded (see ``lookup`` and ``onnx``), and embedders that
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from hypernova.embedder.files import compare_sha256, file_state, sha256_of, unreadable
+from hypernova.system import call_in_forked_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -74,7 +74,7 @@ def _after_fork_in_child() -> None:
         cache._after_fork_in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_in_forked_child(_after_fork_in_child)
 
 # By place, size and times of a file: its sha256.
 _hashed: dict[tuple[int, ...], str] = {}

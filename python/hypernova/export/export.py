@@ -170,7 +170,7 @@ def export_embedder(
         (made / "model.onnx").write_bytes(model)
         (made / "tokenizer.json").write_bytes(tokenizer)
         plain = {**settings, "lead_weight": 0}
-        (made / "embedder.json").write_text(_dump(plain), encoding="utf-8")
+        (made / "embedder.json").write_text(_dump(plain), encoding="utf-8", newline="\n")
         # Loading checks what the reference assumes, such as ids within the table.
         embedder = Embedder.load(made)
         tokens = load_tokenizer(made, tokenizer, settings)
@@ -182,7 +182,7 @@ def export_embedder(
                 f"{read.folder}: the export deviates from the model: cosine {cosines[worst]:.6f} "
                 f"for {list(samples)[worst][:40]!r}, expected at least {MIN_COSINE[int8]}"
             )
-        (made / "embedder.json").write_text(_dump(settings), encoding="utf-8")
+        (made / "embedder.json").write_text(_dump(settings), encoding="utf-8", newline="\n")
         embedder = Embedder.load(made)
     return ExportResult(
         folder=target,

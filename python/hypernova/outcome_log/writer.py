@@ -27,6 +27,7 @@ from hypernova.outcome_log.records import (
 from hypernova.outcome_log.segments import SUFFIX
 from hypernova.outcome_log.sketcher import Sketcher
 from hypernova.paths import escaped, path_label
+from hypernova.system import O_BINARY, call_in_forked_child, sync_folder
 from hypernova.unpickled import UnpickledCache
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ class OutcomeLog:
         if self._descriptor is not None and self._size + length > self._max_bytes:
             self._close_segment()
         if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | O_BINARY
             while self._descriptor is None:
                 moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
                 self._opened += 1
@@ -268,7 +269,7 @@ class OutcomeLog:
                     continue
             self._size = 0
             if self._sync:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         return self._descriptor
 
     def _write(self, descriptor: int, line: bytes) -> None:
@@ -320,7 +321,7 @@ def _after_fork_in_child() -> None:
         log._after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_in_forked_child(_after_fork_in_child)
 
 
 _unpickled: UnpickledCache[tuple[object, ...], OutcomeLog] = UnpickledCache()
@@ -436,11 +437,3 @@ def _base64(sketch: object) -> str:
 def _success(ranking: Iterable[RankingEntry], model: str) -> float | None:
     """Return the success estimate of a model; None if the ranking lacks it."""
     return next((entry.success for entry in ranking if entry.model == model), None)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,12 +5,12 @@ Not here: the calls themselves. The result never depends on the engine or on the
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from hypernova.parallel.processes import calls_in_processes
 from hypernova.parallel.threads import compute_threads
 from hypernova.progress import progress_bar
+from hypernova.system import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,9 +94,7 @@ def _calls_here(
 
 def default_jobs() -> int:
     """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return usable_cores()
 
 
 def check_engine(engine: object, error: type[HypernovaError]) -> Engine:

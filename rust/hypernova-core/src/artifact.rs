@@ -13,9 +13,6 @@ use crate::file::{self, Mmap, Storage};
 use crate::format::{self, ArtifactValues, Blending, Embedder, Layout, Policy, tag};
 use crate::nearest::{self, NearSearch, Nearest, Pruner, QUERY_BATCH, Screen, SimdLevel, TopK};
 
-#[cfg(target_endian = "big")]
-compile_error!("the sections of an artifact are read in place and are little-endian");
-
 /// Everything that routing needs, read from one file: immutable, and safe to share among
 /// threads.
 pub struct Artifact {

@@ -22,6 +22,8 @@ const PIECE: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mmap {
     /// Read a file of at most [`Mmap::AUTO_LIMIT`] bytes, and map a larger one.
+    ///
+    /// On Windows every file is read: it does not replace a file that somebody has mapped.
     #[default]
     Auto,
     /// Map the file.
@@ -32,8 +34,8 @@ pub enum Mmap {
 
 impl Mmap {
     /// Size of the largest file that [`Mmap::Auto`] reads into memory, in bytes: 4 MiB, which
-    /// take about a millisecond to copy.
-    pub const AUTO_LIMIT: u64 = 4 << 20;
+    /// take about a millisecond to copy. Without bound on Windows.
+    pub const AUTO_LIMIT: u64 = if cfg!(windows) { 1 << 62 } else { 4 << 20 };
 }
 
 /// A cache line of bytes, so that a vector of them is aligned to 64.
@@ -281,6 +283,13 @@ fn read_full(file: &mut File, into: &mut [u8]) -> Result<usize, Error> {
     Ok(filled)
 }
 
+/// The last step of [`save`], as its error names it.
+const RENAME: &str = if cfg!(windows) {
+    "rename the temporary file to it, which fails while a process has it mapped"
+} else {
+    "rename the temporary file to it"
+};
+
 /// Write `bytes` to `path` atomically: at every moment the path names the old file or the whole
 /// new one.
 ///
@@ -321,8 +330,7 @@ pub(crate) fn save(bytes: &[u8], path: &Path) -> Result<(), Error> {
         .map_err(fail("create a temporary file beside it"))?;
     file.write_all(bytes).map_err(fail("write"))?;
     file.as_file().sync_all().map_err(fail("sync"))?;
-    file.persist(path)
-        .map_err(|e| fail("rename the temporary file to it")(e.error))?;
+    file.persist(path).map_err(|e| fail(RENAME)(e.error))?;
     // The rename is durable once the folder is synced; where folders cannot be opened (Windows),
     // the system does this.
     if let Ok(folder) = File::open(folder) {

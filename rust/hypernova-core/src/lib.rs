@@ -13,6 +13,11 @@
 //! # Ok::<(), hypernova_core::Error>(())
 //! ```
 
+#[cfg(target_endian = "big")]
+compile_error!(
+    "artifacts and models are read in place and are little-endian, as this target is not"
+);
+
 pub mod artifact;
 
 pub mod decide;

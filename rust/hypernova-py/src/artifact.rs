@@ -143,7 +143,8 @@ impl Artifact {
     ///         it, and maps a larger one; True maps, and False reads, any file. A mapped file must
     ///         not be written to or cut while the artifact lives: its bytes would no longer be
     ///         those that were validated, and a page that is gone ends the process. To rename
-    ///         another file over it, as `save` does, is safe.
+    ///         another file over it, as `save` does, is safe. Windows refuses that of a mapped
+    ///         file, so ``"auto"`` reads any file there.
     ///
     /// Raises:
     ///     ValueError: ``mmap`` is a str other than ``"auto"``.

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hypernova.paths import replacing
+from hypernova.system import read_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,7 +187,7 @@ def _fill(descriptor: int, array: npt.NDArray[np.generic], offset: int) -> bool:
     """Fill an array from a place of a file; False if the file ends before."""
     into = array.data.cast("B")
     while into:
-        n = os.preadv(descriptor, [into], offset)
+        n = read_at(descriptor, into, offset)
         if not n:
             return False
         into, offset = into[n:], offset + n  # less than all: a network file system

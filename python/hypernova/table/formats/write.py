@@ -14,6 +14,7 @@ import numpy as np
 
 from hypernova.errors import MissingExtraError, TableWriteError, WriteError
 from hypernova.paths import cannot_write, check_file, replacing
+from hypernova.system import sync_file, sync_folder
 from hypernova.table.columns import OUTCOME_NUMBERS, SELDOM_NUMBERS
 from hypernova.table.source import Source
 
@@ -81,7 +82,7 @@ def write_table(tasks: TaskColumns, outcomes: OutcomeColumns, path: str | os.Pat
         # On POSIX a rename would replace a file that has appeared meanwhile.
         _require_free(target)
     try:
-        _sync(target.absolute().parent)
+        sync_folder(target.absolute().parent)
     except OSError as error:
         raise cannot_write(target, error, TableWriteError) from error
 
@@ -149,13 +150,5 @@ def _write_folder(tasks: TaskColumns, outcomes: OutcomeColumns, path: Path) -> N
     for name, columns in (("tasks", task_table), ("outcomes", outcome_table)):
         file = path / f"{name}.parquet"
         pyarrow.parquet.write_table(pa.table(columns), file)
-        _sync(file)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_file(file)
+    sync_folder(path)

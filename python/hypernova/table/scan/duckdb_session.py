@@ -181,7 +181,7 @@ def open_duckdb(source: Source, pyarrow: Any, folder: Path, memory: str) -> Iter
     try:
         connection = duckdb.connect(":memory:", config=settings)
         try:
-            connection.execute("SET home_directory = '/dev/null'")
+            connection.execute(f"SET home_directory = '{os.devnull}'")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             session = DuckdbSession(connection, pyarrow)

@@ -22,6 +22,7 @@ mod contenders;
 mod dispatch;
 mod int8;
 mod intervals;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod kernels;
 mod level;
 mod near;

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from hypernova.integrations.server.processes.accepting import Acceptor
+from hypernova.system import open_files_limit
 
 if TYPE_CHECKING:
     import asyncio
@@ -116,13 +117,11 @@ class WorkerServer(HttpServer):
 
 def _limit_by_open_files(connections: Connections) -> Connections:
     """Bound the number of connections by the number of files that the process may open."""
-    try:
-        import resource
-    except ImportError:  # a platform without such a limit
+    files = open_files_limit()
+    if files is None:
         return connections
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = max(1, files - OTHER_FILES)
-    if files != resource.RLIM_INFINITY and allowed < connections.limits.max_connections:
+    if allowed < connections.limits.max_connections:
         _log.warning("at most %d connections: the process may open %d files", allowed, files)
         connections.limits = replace(connections.limits, max_connections=allowed)
     return connections

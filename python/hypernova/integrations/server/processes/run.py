@@ -12,14 +12,16 @@ import logging
 import os
 import signal
 import socket
+import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
 from hypernova.integrations.server.processes.http_server import HttpServer
-from hypernova.integrations.server.processes.supervisor import Supervisor
 from hypernova.integrations.server.processes.systemd import notify
+from hypernova.signals import signals
+from hypernova.system import can_fork
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -97,17 +99,18 @@ def serve(
     gc.collect()
     # No collection looks at what is loaded: it would take milliseconds, and in a worker copy pages.
     gc.freeze()
-    handlers = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    ending = signals(["SIGINT", "SIGTERM", "SIGBREAK"])
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ending}
     try:
         with listening:
             if workers > 1:
-                Supervisor(
+                _supervise(
                     *(app, router, listening),
                     workers=workers,
                     watch=watch,
                     drain_s=drain_s,
                     serving=serving,
-                ).run()
+                )
             else:
                 server = HttpServer(app, drain_s=drain_s)
                 server.on_started, server.on_ending = serving, partial(notify, "STOPPING=1")
@@ -122,13 +125,20 @@ def serve(
 
 
 def _check_can_fork(router: Router) -> None:
-    if not hasattr(os, "fork"):
+    if not can_fork():
         raise HypernovaError("several workers need a system that forks, such as Linux; start one")
     embedder = router.embedder
     if isinstance(embedder, Embedder) and embedder.device == "cuda":
         raise HypernovaError(
             "several workers cannot share a GPU's memory; start one, or embed on the CPU"
         )
+
+
+def _supervise(*served: Any, **options: Any) -> None:
+    if sys.platform != "win32":  # where `_check_can_fork` has raised, and this cannot be imported
+        from hypernova.integrations.server.processes.supervisor import Supervisor
+
+        Supervisor(*served, **options).run()
 
 
 async def _run(server: HttpServer, router: Router, listening: socket.socket) -> None:
@@ -140,8 +150,8 @@ async def _run(server: HttpServer, router: Router, listening: socket.socket) -> 
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    with contextlib.suppress(NotImplementedError, AttributeError):  # a platform without SIGHUP
-        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    for number in signals(["SIGHUP"]):
+        loop.add_signal_handler(number, on_hangup)
     await server.serve(sockets=[listening])
 
 

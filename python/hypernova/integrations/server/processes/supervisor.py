@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from hypernova import Router
     from hypernova.events import ReloadEvent
+
+assert sys.platform != "win32", "a supervisor forks"
 
 _log = logging.getLogger("hypernova.server")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)

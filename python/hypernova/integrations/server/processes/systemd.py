@@ -5,9 +5,9 @@ Not here: the unit (`examples/operate`).
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
+
+from hypernova.system import send_datagram
 
 VARIABLE = "NOTIFY_SOCKET"
 
@@ -23,8 +23,4 @@ def notify(state: str) -> None:
     if address.startswith("@"):  # an abstract socket
         address = "\0" + address[1:]
     # A manager that does not listen is no reason not to serve.
-    with (
-        contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
-    ):
-        out.sendto(state.encode("ascii"), address)
+    send_datagram(address, state.encode("ascii"))

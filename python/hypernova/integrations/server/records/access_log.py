@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypernova.paths import cannot_write, path_label
+from hypernova.system import O_BINARY, call_in_forked_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -179,7 +180,7 @@ class AccessLog:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             descriptor = os.dup(1)
         else:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | O_BINARY
             # Readable by the group, in which collectors of logs are, and by nobody else.
             descriptor = os.open(self._path, flags, 0o640)
         self._close_file()
@@ -232,4 +233,4 @@ def _after_fork_in_child() -> None:
         log._after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+call_in_forked_child(_after_fork_in_child)

@@ -12,9 +12,6 @@ use super::message::{Name, Stop, each_field, set};
 use super::wire::{Fields, Value, varint};
 use crate::error::Error;
 
-#[cfg(target_endian = "big")]
-compile_error!("the tensors of a model are read in place and are little-endian");
-
 /// Most axes of a tensor that a lookup needs.
 const MAX_AXES: usize = 4;
 

@@ -17,6 +17,7 @@
 //! take them in any blocks: its sums are equal bit by bit at every level, whatever the alignment.
 
 mod dispatch;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod kernels;
 mod scalar;
 
