@@ -243,6 +243,10 @@ dist: $(STAMP) ## wheel and sdist in dist/
 	$(BIN)/maturin sdist --out dist
 	@ls -l dist
 
+.PHONY: examples
+examples: $(STAMP) ## pack the examples that the wheel brings, for `hypernova examples`
+	$(BIN)/python examples/archive.py
+
 .PHONY: test-wheel
 test-wheel: dist ## install the wheel in a clean environment and test it from another folder
 	rm -rf build/wheel

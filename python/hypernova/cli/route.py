@@ -70,7 +70,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--explore", type=float, metavar="P", help="probability of drawing the model at random"
     )
-    parser.set_defaults(run=_route, usage_error=parser.error)
+    parser.set_defaults(run=_route)
 
 
 def _options(router: hypernova.Router, arguments: argparse.Namespace) -> RouteOptions:
@@ -122,7 +122,7 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         if arguments.output is not None:
             raise HypernovaError("--output is for the decisions of --input; name that too")
         if arguments.text is None:
-            arguments.usage_error("the following arguments are required: TEXT, or --input")
+            arguments.parser.error("the following arguments are required: TEXT, or --input")
         return
     if arguments.text is not None:
         raise HypernovaError("a TEXT was given and --input, too; give one of the two")
