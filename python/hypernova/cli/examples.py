@@ -34,7 +34,7 @@ def add_to(commands: Commands) -> None:
 
 
 def _write(arguments: argparse.Namespace) -> None:
-    folder = Path(arguments.folder)
+    folder = make_folder(arguments.folder)
     with zipfile.ZipFile(ARCHIVE) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     changed = [name for name, content in contents.items() if _is_other(folder / name, content)]
