@@ -93,25 +93,25 @@ class Way:
         return sum(step.seconds for step in self.steps)
 
     def shell(self, line: str, *, code: int = 0) -> str:
-        """Run a line in a shell, and return its standard output and standard error."""
+        """Run a line in a shell, and return its standard output, or its error if that is meant."""
         command = line.replace(":8484", f":{self._port}")
         if line.startswith("pip "):
             command = NAME.sub(rf"'hypernova-router\2 @ {self._wheel.as_uri()}'", command)
         return self.run(line, ["bash", "-e", "-c", command], code=code)
 
     def run(self, line: str, command: list[str], *, code: int = 0) -> str:
-        """Run a command, note it as a line, and return all that it printed."""
+        """Run a command, note it as a line, and return its output as `shell` does."""
         began = time.perf_counter()
         done = subprocess.run(
             command, cwd=self.folder, env=self._environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=STEP_S, check=False,
+            capture_output=True, timeout=STEP_S, check=False,
         )  # fmt: skip
-        output = done.stdout.decode(errors="replace")
-        self._note(Step(line, time.perf_counter() - began, output))
+        output, errors = (s.decode(errors="replace") for s in (done.stdout, done.stderr))
+        self._note(Step(line, time.perf_counter() - began, output + errors))
         if done.returncode != code:
-            last = output.strip().splitlines()[-1:] or ["nothing"]
+            last = (output + errors).strip().splitlines()[-1:] or ["nothing"]
             raise WalkError(f"{line}: ended with {done.returncode} and printed {last[0]}")
-        return output
+        return output if code == 0 else errors
 
     def page(self, page: str) -> None:
         """Run the blocks of a page from top to bottom."""
@@ -132,7 +132,8 @@ class Way:
                         if line.startswith("hypernova serve"):
                             servers.enter_context(self._serving(line))
                         elif line.strip() and not line.startswith(MAKES_ENVIRONMENT):
-                            printed += self.shell(line)
+                            said = self.shell(line)
+                            printed += "" if line.startswith("pip ") else said
 
     @contextmanager
     def _serving(self, line: str) -> Iterator[None]:
