@@ -1,6 +1,6 @@
 """Walk the first minutes of a newcomer, in empty environments with nothing but the wheel.
 
-    python -m release.first_minutes [--python PYTHON] [-o benches/record]
+    python -m release.first_minutes [WAY...] [--python PYTHON] [-o benches/record]
 
 Three ways: from README's first line to a decision on prompts of one's own; from the tutorial's
 first line to a router that is served and learns; from logs of evaluations to a verdict. Each has an
@@ -45,6 +45,15 @@ NAME = re.compile(r"""(["']?)hypernova-router(\[[\w,]+\])?\1""")
 SHOWN_LINES = 40
 START_S = 60
 STEP_S = 900
+# The scores to choose where the logs have several.
+SMALL_LOGS: dict[str, tuple[str, ...]] = {
+    "helm": ("exact_match",),
+    "inspect": ("given",),
+    "langfuse": (),
+    "lm_eval/demo": ("acc", "exact_match,strict-match"),
+    "openai_evals": ("accuracy",),
+    "promptfoo": (),
+}
 # A line of a page that makes the environment, which the walk has made.
 MAKES_ENVIRONMENT = "python3 -m venv "
 
@@ -187,17 +196,25 @@ def tutorial(way: Way) -> None:
     way.page("docs/tutorial.md")
 
 
-def logs(way: Way, inspect_logs: Path) -> None:
-    """Logs of Inspect AI to a verdict, and the small logs of every tool to their summary."""
-    way.shell('pip install "hypernova-router[train]"')
-    (way.folder / "logs").symlink_to(inspect_logs)
-    way.shell("hypernova evaluate logs")
+def logs(way: Way) -> None:
+    """Logs that Inspect AI writes to a verdict, and small logs of every tool to their summary."""
+    way.shell('pip install "hypernova-router[train]" inspect_ai')
     way.shell("hypernova examples")
-    for tool in sorted((way.folder / "examples" / "logs").iterdir()):
-        # Its requests are costs without scores, which join other logs.
-        if tool.name != "litellm_spend":
-            choice = " --score exact_match" if tool.name == "lm_eval" else ""
-            way.shell(f"hypernova import examples/logs/{tool.name} --dry-run{choice}")
+    way.shell("python examples/mock_evaluation.py logs")
+    way.shell("hypernova evaluate logs")
+    for tool, scores in SMALL_LOGS.items():
+        # Of several scores the message lists all, and asks for one.
+        way.shell(f"hypernova import examples/logs/{tool} --dry-run", code=1 if scores else 0)
+        if scores:
+            choice = " ".join(f"--score {score}" for score in scores)
+            way.shell(f"hypernova import examples/logs/{tool} --dry-run {choice}")
+
+
+WAYS = {
+    "readme": ("README to a decision on prompts of one's own", readme),
+    "tutorial": ("the tutorial to a served router", tutorial),
+    "logs": ("logs of evaluations to a verdict", logs),
+}
 
 
 def _score(outcome: float | dict[str, float]) -> float:
@@ -260,25 +277,24 @@ def page_of(ways: list[Way], python: str, wheel: Path) -> list[str]:
 def main() -> int:
     """Walk all ways, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("ways", nargs="*", metavar="WAY", help=f"{', '.join(WAYS)}; by default all")
     parser.add_argument("--python", default=sys.executable, help="makes the environments")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="folder of the wheel")
     parser.add_argument("-o", "--output", type=Path, help="folder for the record")
     arguments = parser.parse_args()
+    unknown = set(arguments.ways) - set(WAYS)
+    if unknown:
+        parser.error(f"there is no way {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     version = subprocess.run([arguments.python, "-V"], capture_output=True, text=True, check=True)
     ways: list[Way] = []
-
-    def way(title: str, name: str) -> Way:
-        ways.append(Way(title, base / name, arguments.python, wheel))
-        return ways[-1]
-
     try:
         wheel = the_wheel(arguments.dist)
         with tempfile.TemporaryDirectory(prefix="first-minutes-") as temporary:
             base = Path(temporary)
-            readme(way("README to a decision on prompts of one's own", "readme"))
-            tutorial(way("the tutorial to a served router", "tutorial"))
-            inspect_logs = base / "tutorial" / "folder" / "logs"
-            logs(way("logs of evaluations to a verdict", "logs"), inspect_logs)
+            for name in arguments.ways or WAYS:
+                title, walk = WAYS[name]
+                ways.append(Way(title, base / name, arguments.python, wheel))
+                walk(ways[-1])
     except WalkError as fault:
         print(f"first_minutes: {fault}", file=sys.stderr)
         return 1

@@ -13,8 +13,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-
 from examples.archive import EXAMPLES, packed_files
+
 from hypernova.cli.examples import ARCHIVE
 from support.commands import fails_in_one_line, output_of, run, run_python
 

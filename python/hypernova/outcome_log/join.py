@@ -141,9 +141,11 @@ class LogReader:
                     self.tally.skipped["torn"] += 1
         if self._other_lines and not self._records:
             first = path_label(self.segments[0].path)
+            n = self._other_lines
+            none = "its line is not" if n == 1 else f"none of its {n:,} lines is"
             raise OutcomeLogError(
-                f"{first}: none of its {self._other_lines:,} lines is of an outcome log; name the "
-                "folder that --log named, or a segment in it"
+                f"{first}: {none} of an outcome log; name the folder that --log named, or a "
+                "segment in it"
             )
         self.tally.open = len(self._open)
         self.tally.skipped["no_decision"] += sum(new for _, new in self._early.values())
