@@ -277,6 +277,14 @@ reproduce: | need ## build them twice in two places and compare their bytes [TAR
 test-sdist: | need ## the tests of the unpacked sdist, and of the core's unpacked crate
 	@$(PYTHON) -m release.sdist
 
+.PHONY: examples
+examples: $(STAMP) ## pack the examples that the wheel brings, for `hypernova examples`
+	$(BIN)/python examples/archive.py
+
+.PHONY: first-minutes
+first-minutes: $(STAMP) ## three ways of a newcomer in empty environments, with the wheel in dist/ [FIRST="--python PYTHON"]
+	$(BIN)/python -m release.first_minutes -o benches/record $(FIRST)
+
 .PHONY: test-wheel
 test-wheel: dist ## install the wheel in a clean environment and test it from another folder
 	rm -rf build/wheel

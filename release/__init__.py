@@ -10,6 +10,7 @@ Not here: the package itself, and tests (``tests/release/``).
 - ``reproduce``: build twice in two places and compare the bytes (`make reproduce`)
 - ``sdist``: build and test from the sdist and from the core's crate alone (`make test-sdist`)
 - ``run_wheels``: run the wheels on their platforms; ``environments``: those platforms
+- ``first_minutes``: walk three ways of a newcomer in empty environments (`make first-minutes`)
 - ``contents``: check the files of an sdist or a wheel
 - ``audit``: check a wheel's tags and symbols with the tools that packagers use
 - ``licences``: the licence texts of the crates in the compiled core, in ``licences/crates.md``

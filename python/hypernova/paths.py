@@ -121,6 +121,8 @@ def make_folder(path: AnyPath) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise WriteError(f"{path_label(path)} is a file; name a folder") from error
+    except NotADirectoryError as error:
+        raise WriteError(f"{path_label(path)} lies in a file; name another folder") from error
     except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
         raise cannot_write(path, error) from error
     _probe(folder, path)

@@ -175,4 +175,4 @@ def test_the_readme_runs_from_top_to_bottom(
     assert any("hypernova.fit" in block for block in blocks("README.md", "python"))
     assert sum(len(list(commands(block))) for block in blocks("README.md", "sh")) >= 4
     # The tutorial imports and evaluates.
-    run_page("README.md", tmp_path, "hypernova import logs/", "hypernova evaluate examples/")
+    run_page("README.md", tmp_path, "hypernova evaluate examples/")

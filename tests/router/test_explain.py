@@ -77,7 +77,8 @@ def test_clusters_have_their_share_their_count_and_their_words() -> None:
 def test_an_artifact_without_words_is_explained_without_them(router: hypernova.Router) -> None:
     said = router.explain(TEXT)
     assert all(near.words == () for near in said.clusters)
-    assert "(no words)" in str(said)
+    assert "nearest clusters; the artifact has no words\n" in str(said)
+    assert "(no words)" not in str(said)
 
 
 def test_it_holds_the_parts_that_were_read_and_cut(router: hypernova.Router) -> None:

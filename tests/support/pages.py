@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+\.\d+")
 
+# Lines that make the environment, which is there already.
+SETTING_UP = ("pip ", "python3 -m venv ")
+
 # The Python of an environment with evaluation tools, which ``python`` is in a page's commands.
 EVAL_TOOLS = os.environ.get("HYPERNOVA_EVAL_TOOLS")
 
@@ -81,9 +84,9 @@ def run(language: str, block: str, folder: Path) -> str:
 def run_page(page: str, folder: Path, *skipped: str) -> None:
     """Run the blocks of a page from top to bottom, and compare the output where it is shown.
 
-    Lines of a shell that begin with one of ``skipped`` are left out.
+    The folder is empty: the page itself writes the examples. Lines of a shell that begin with one
+    of ``skipped``, or make an environment, are left out.
     """
-    (folder / "examples").symlink_to(ROOT / "examples")
     printed, port = "", 0
     with ExitStack() as servers:
         for language, body in BLOCK.findall(text_of(page)):
@@ -94,5 +97,5 @@ def run_page(page: str, folder: Path, *skipped: str) -> None:
                 (arguments,) = commands(block.replace("--port 8484", ""))
                 port = servers.enter_context(serving(*arguments[1:], cwd=folder)).port
             elif language in ("sh", "python"):
-                lines = [x for x in block.splitlines() if not x.startswith(("pip ", *skipped))]
+                lines = [x for x in block.splitlines() if not x.startswith((*SETTING_UP, *skipped))]
                 printed = run(language, "\n".join(lines), folder)

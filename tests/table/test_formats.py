@@ -163,12 +163,56 @@ def test_truth_is_a_score_and_no_cost(tmp_path) -> None:
             ["rename 'TASK-ID' to 'task_id', rename 'Prompt' to 'prompt', rename 'MODEL'"],
         ),
         ("task_id,prompt,gpt,claude", ["lacks 'model', 'score'", "a column for each model"]),
-        ("id,question,model,score", ["found 'id', 'question'", "rename the column that holds it"]),
+        (
+            "id,question,model,score",
+            ["found 'id', 'question'", "rename 'id' to 'task_id', rename 'question' to 'prompt'"],
+        ),
+        (
+            "ID;Question;Model Name;Score (%);Cost",
+            ["'prompt', rename 'Model Name' to 'model', rename 'Score (%)' to 'score'"],
+        ),
+        ("id,task,prompt,model,score", ["; rename 'id' to 'task_id'"]),
+        ("prompt,model,score", ["; add 'task_id', which numbers the prompts"]),
+        ("task_id,model,score", ["; add what is missing or rename the column that holds it"]),
+        ("id,prompt,gpt,claude", ["; rename 'id' to 'task_id', write one outcome a row"]),
     ],
-    ids=range(4),
+    ids=range(9),
 )
 def test_another_header_says_what_was_expected_and_found(header, parts, tmp_path) -> None:
     assert_read_refused(csv_file(tmp_path, header, "t,p,a,1"), "line 1", *parts)
+
+
+def test_one_outcome_a_line_of_json_is_told_both_forms(tmp_path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"task_id": "1", "prompt": "p", "model": "a", "score": 1}\n')
+    assert_read_refused(path, "lacks 'outcomes'", '"outcomes": {MODEL: SCORE', "as .csv")
+    path.write_text('{"task_id": "1", "prompt": "p"}\n')
+    assert_read_refused(path, "lacks 'outcomes'", "; add what is missing")
+
+
+def test_words_in_place_of_scores_are_all_named_at_once(tmp_path) -> None:
+    words = ["good", "yes", "bad", "0.5", "good", "none at all"]
+    rows = [f"t{i},p{i},a,{word}" for i, word in enumerate(words)]
+    path = csv_file(tmp_path, "task_id,prompt,model,score", *rows)
+    assert_read_refused(
+        path, "line 2, column 'score'", "found 'good', and below 'bad', 'none at all'; write each"
+    )
+    # Further on the file is no CSV, which is another fault.
+    path = csv_file(tmp_path, "task_id,prompt,model,score", rows[0], "t,p,a,bad", '"t')
+    assert_read_refused(path, "line 2", "found 'good', and below 'bad'")
+
+
+@pytest.mark.parametrize(
+    ("score", "remedy"),
+    [
+        ("85", "divide percentages by 100, to 0.85 here"),
+        ("100.5", "0..1; leave out"),
+        ("-1", "0..1; leave out"),
+    ],
+)
+def test_percentages_are_told_apart_from_other_numbers(score, remedy, tmp_path) -> None:
+    path = csv_file(tmp_path, "task_id,prompt,model,score", f"t,p,a,{score}", "t,p,b,1")
+    assert_read_refused(path, "line 2, column 'score'", remedy)
 
 
 @pytest.mark.parametrize(

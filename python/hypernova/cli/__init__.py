@@ -6,7 +6,8 @@ Not here: anything that the Python interface cannot do.
 
 - One module for each command: ``import_logs``, ``fit``, ``evaluate``, ``route``, ``serve``,
   ``inspect``, ``diff``, ``monitor``, ``recalibrate``, ``add_model``, ``next_prompts``,
-  ``datasets``, ``export_embedder``; and ``change_models`` for two
+  ``datasets``, ``export_embedder``, ``examples``; and ``change_models`` for two
+- ``parser``: the parser of a command line, its help and its errors
 - ``arguments``: arguments that commands share
 - ``streams``: standard output and standard error
 - ``signals``: signals that end a command
@@ -17,17 +18,17 @@ Not here: anything that the Python interface cannot do.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hypernova
 from hypernova.cli import signals, streams
+from hypernova.cli.parser import Parser, did_you_mean
 from hypernova.errors import HypernovaError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Collection, Sequence
 
 # The commands, each with its help, by the module that adds them; of these only that of the chosen
@@ -52,7 +53,17 @@ _COMMANDS = {
     "export_embedder": {
         "export-embedder": "turn a model of another library into an embedder folder"
     },
+    "examples": {"examples": "write example outcomes and logs, to try the commands on"},
 }
+_NAMES = [name for commands in _COMMANDS.values() for name in commands]
+_FIRST_STEPS = """\
+first steps:
+  hypernova route --explain "a prompt of yours"     with the bundled artifact
+  hypernova examples                                outcomes to try the rest on
+  hypernova evaluate examples/simulated.jsonl       is routing worth it?
+
+'hypernova help COMMAND' describes a command.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         streams.prepare()
         try:
             words = sys.argv[1:] if argv is None else argv
-            arguments = _parser(_chosen(words)).parse_args(words)
+            arguments = _arguments(list(words))
             with signals.raise_on_signal():
                 code = arguments.run(arguments)
         finally:
@@ -82,6 +93,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code or 0
 
 
+def _arguments(words: list[str]) -> argparse.Namespace:
+    """Parse a command line; one that is wrong, or asks for help, ends the process."""
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    modules = _chosen(words)
+    parser = _parser(modules)
+    if not words:
+        parser.print_help(sys.stderr)
+        parser.exit(2)
+    if not modules and not words[0].startswith("-"):
+        there_are = f"there are {', '.join(_NAMES)}"
+        near = did_you_mean(words[0], _NAMES) or there_are
+        parser.error(f"there is no command {words[0]!r}; {near}")
+    arguments, extra = parser.parse_known_args(words)
+    if extra:
+        arguments.parser.error_of_extra(extra)
+    return arguments
+
+
 def _chosen(words: Sequence[str]) -> Collection[str]:
     """Return the module of the command that the arguments name; none if they begin otherwise.
 
@@ -91,29 +121,12 @@ def _chosen(words: Sequence[str]) -> Collection[str]:
     return [module for module, commands in _COMMANDS.items() if name in commands]
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser, also of each command, that does not import ``shutil`` to add an option."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_formatter, **options)
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    # As `shutil.get_terminal_size` finds it, which argparse asks at every option.
-    width = os.environ.get("COLUMNS", "")
-    columns = int(width) if width.isdecimal() else 0
-    try:
-        columns = columns or os.get_terminal_size().columns
-    except (ValueError, OSError):  # no terminal
-        columns = 80
-    return argparse.HelpFormatter(prog, width=(columns or 80) - 2)
-
-
 def _parser(modules: Collection[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
     """Make the parser, with the commands of some modules; of none, with the names of all."""
-    parser = _Parser(
+    parser = Parser(
         prog="hypernova",
         description="Route a prompt to the language model most likely to solve it.",
+        epilog=_FIRST_STEPS,
     )
     parser.add_argument("--version", action="version", version=hypernova.__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -91,7 +91,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="show the summary, write nothing")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    parser.set_defaults(run=_import, usage_error=parser.error)
+    parser.set_defaults(run=_import)
 
 
 def _import(arguments: argparse.Namespace) -> None:
@@ -147,20 +147,20 @@ def _import(arguments: argparse.Namespace) -> None:
 def _check_usage(arguments: argparse.Namespace) -> dict[str, float]:
     """Return the score of each choice; options that contradict each other end the process."""
     if arguments.output is None and not arguments.dry_run and arguments.prices_template is None:
-        arguments.usage_error(
+        arguments.parser.error(
             "the following arguments are required: -o/--output; --dry-run shows the summary alone"
         )
     if arguments.dry_run and arguments.prices_template is not None:
-        arguments.usage_error(
+        arguments.parser.error(
             "--dry-run writes nothing, and --prices-template writes a file; leave one out"
         )
     if arguments.scale is not None and not arguments.scale[0] < arguments.scale[1]:
         low, high = arguments.scale
-        arguments.usage_error(f"argument --scale: {low:g} is not below {high:g}; LOW comes first")
+        arguments.parser.error(f"argument --scale: {low:g} is not below {high:g}; LOW comes first")
     choices: dict[str, float] = {}
     for value, score in arguments.choices:
         if choices.setdefault(value, score) != score:
-            arguments.usage_error(f"argument --choice: {value!r} has two scores; give it one")
+            arguments.parser.error(f"argument --choice: {value!r} has two scores; give it one")
     return choices
 
 

@@ -56,7 +56,7 @@ def add_to(commands: Commands) -> None:
         "Inspect's json_dataset (inspect), or a folder with a task of lm-evaluation-harness "
         "(lm-eval); the scorer is yours",
     )
-    parser.set_defaults(run=_propose, usage_error=parser.error)
+    parser.set_defaults(run=_propose)
 
 
 def _propose(arguments: argparse.Namespace) -> None:
@@ -65,7 +65,7 @@ def _propose(arguments: argparse.Namespace) -> None:
     output, scored = arguments.output, arguments.scored
     format_ = arguments.format or "jsonl"
     if output is None and arguments.format is not None:
-        arguments.usage_error("--format is of the file that -o/--output names; give one")
+        arguments.parser.error("--format is of the file that -o/--output names; give one")
     if output is not None:  # before the work
         check_eval_target(output, format_, [arguments.artifact, arguments.prompts, scored])
     prompts, read_fields = _read_pool(arguments.prompts)

@@ -79,14 +79,22 @@ def _report(done: Recalibration) -> dict[str, Any]:
     }
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def _lines(done: Recalibration, output: str) -> list[str]:
     from hypernova.training.clustering.describe import one_line
 
     lines = [f"wrote {path_label(output)}"]
-    earlier = f" and {done.outcomes_before} earlier ones" if done.outcomes_before else ""
-    lines.append(f"recalibrated with {done.outcomes} outcomes{earlier}; {done.lines} lines read")
+    earlier = (
+        f" and {_counted(done.outcomes_before, 'earlier one')}" if done.outcomes_before else ""
+    )
+    outcomes, read = _counted(done.outcomes, "outcome"), _counted(done.lines, "line")
+    lines.append(f"recalibrated with {outcomes}{earlier}; {read} read")
     if done.open:
-        lines.append(f"{done.open} decisions have no outcome yet")
+        have = "has" if done.open == 1 else "have"
+        lines.append(f"{_counted(done.open, 'decision')} {have} no outcome yet")
     if done.kept < 1.0:
         lines.append(f"decay keeps {100 * done.kept:.1f}% of the weight of the fitted outcomes")
     if done.answered_by_other:
@@ -103,7 +111,8 @@ def _lines(done: Recalibration, output: str) -> list[str]:
         )
     if done.failed:
         by_model = ", ".join(f"{one_line(m, 48)} {n}" for m, n in done.failed_by_model.items())
-        lines.append(f"not learned from: {done.failed} failed requests ({by_model})")
+        failed = _counted(done.failed, "failed request")
+        lines.append(f"not learned from: {failed} ({by_model})")
     for reason, count in done.skipped.items():
         lines.append(f"skipped {count}: {done.REASONS[reason]}")
     lines += ["", "outcomes  effective   score  estimate           model"]

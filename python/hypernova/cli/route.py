@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from hypernova.router import Explanation, RouteOptions
 
 SHOWN_MODELS = 5
+_BUNDLED_SCOPE = """
+The bundled artifact learned from Python issues alone, and this prompt is unlike them. Fit your own:
+  hypernova evaluate TABLE            is routing worth it? TABLE: scores of models on your prompts
+  hypernova fit TABLE -o router.hnv   then: hypernova route -a router.hnv TEXT
+'hypernova examples' writes a table to try this on."""
 
 
 def add_to(commands: Commands) -> None:
@@ -70,7 +75,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--explore", type=float, metavar="P", help="probability of drawing the model at random"
     )
-    parser.set_defaults(run=_route, usage_error=parser.error)
+    parser.set_defaults(run=_route)
 
 
 def _options(router: hypernova.Router, arguments: argparse.Namespace) -> RouteOptions:
@@ -99,7 +104,9 @@ def _route(arguments: argparse.Namespace) -> int:
     if arguments.text == "-":
         return _route_lines(router, arguments, options)
     if arguments.explain:
-        _print_explanation(router.explain(arguments.text, **options), json=arguments.json)
+        explanation = router.explain(arguments.text, **options)
+        _print_explanation(explanation, json=arguments.json)
+        _print_scope(router, explanation.decision, arguments)
         return 0
     decision = router.route(arguments.text, **options)
     if decision.unknown_group:
@@ -108,6 +115,7 @@ def _route(arguments: argparse.Namespace) -> int:
         print_json(decision.to_dict())
     else:
         _print_decision(decision)
+        _print_scope(router, decision, arguments)
     return 0
 
 
@@ -122,7 +130,7 @@ def _check_usage(arguments: argparse.Namespace) -> None:
         if arguments.output is not None:
             raise HypernovaError("--output is for the decisions of --input; name that too")
         if arguments.text is None:
-            arguments.usage_error("the following arguments are required: TEXT, or --input")
+            arguments.parser.error("the following arguments are required: TEXT, or --input")
         return
     if arguments.text is not None:
         raise HypernovaError("a TEXT was given and --input, too; give one of the two")
@@ -209,6 +217,15 @@ def _print_explanation(explanation: Explanation, *, json: bool) -> None:
     else:
         print(explanation)
     sys.stdout.flush()
+
+
+def _print_scope(
+    router: hypernova.Router, decision: Decision, arguments: argparse.Namespace
+) -> None:
+    """Say of a novel prompt that the bundled artifact, which nobody has named, knows one kind."""
+    is_novel = decision.novelty > router.artifact.policy["novelty_limit"]
+    if arguments.artifact is None and is_novel and not arguments.json:
+        print(_BUNDLED_SCOPE)
 
 
 def _print_decision(decision: Decision) -> None:

@@ -10,9 +10,11 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from hypernova.errors import OutcomeLogError
 from hypernova.outcome_log.records import LoggedDecision, LoggedOutcome, RecordError, parse
 from hypernova.outcome_log.scored import ScoredIds
 from hypernova.outcome_log.segments import find_segments
+from hypernova.paths import path_label
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +36,8 @@ REASONS = {
     "decided_twice": "further decision of the same id; the first counts",
     "clock_back": "outcome dated more than a minute before its decision: a clock went back",
 }
+# Of lines that no log writes: a file of nothing else is another one.
+_NO_RECORD = {"not_json", "unknown_kind"}
 # Clocks of two machines may differ by less than this without being wrong.
 MAX_CLOCK_SKEW_S = 60.0
 # Outcomes that are held until their decision comes. Beyond it the oldest counts as one without
@@ -112,6 +116,8 @@ class LogReader:
         # By id and by whether the request failed.
         self._early: OrderedDict[tuple[str, bool], tuple[LoggedOutcome, bool]] = OrderedDict()
         self._scored = ScoredIds()
+        # Lines that are records, of any worth, and lines that are none.
+        self._records = self._other_lines = 0
         self._pairs = self._read()
 
     def __iter__(self) -> Iterator[Joined]:
@@ -133,6 +139,14 @@ class LogReader:
                         yield pair
                 if new and segment.torn:
                     self.tally.skipped["torn"] += 1
+        if self._other_lines and not self._records:
+            first = path_label(self.segments[0].path)
+            n = self._other_lines
+            none = "its line is not" if n == 1 else f"none of its {n:,} lines is"
+            raise OutcomeLogError(
+                f"{first}: {none} of an outcome log; name the folder that --log named, or a "
+                "segment in it"
+            )
         self.tally.open = len(self._open)
         self.tally.skipped["no_decision"] += sum(new for _, new in self._early.values())
         self.tally.skipped = +self.tally.skipped  # drops reasons that did not occur
@@ -148,7 +162,12 @@ class LogReader:
             record = parse(line)
         except RecordError as error:
             self._skip(error.reason, new)
+            if error.reason in _NO_RECORD:
+                self._other_lines += 1
+            else:
+                self._records += 1
             return None
+        self._records += 1
         if isinstance(record, LoggedDecision):
             return self._take_decision(record, new)
         return self._take_outcome(record, new)

@@ -157,19 +157,23 @@ class Explanation(NamedTuple):
         above = "above" if self.novel else "up to"
         rule = "the whole table decides" if self.novel else "its clusters decide"
         yield f"\nnovelty {decision.novelty:.3f}, {above} {self.novelty_limit:g}: {rule}"
-        yield "\n  share  distance  tasks  nearest clusters"
+        without = "" if any(near.words for near in self.clusters) else "; the artifact has no words"
+        yield f"\n  share  distance  tasks  nearest clusters{without}"
         for near in self.clusters:
             # Another program may have written any text to an artifact's metadata.
             words = escaped(" ".join(near.words)) or "(no words)"
             yield (
-                f"  {near.share:5.2f}  {near.distance:8.3f}  {near.tasks:5g}  "
-                f"{near.cluster}: {_shortened(words)}"
+                f"  {near.share:5.2f}  {near.distance:8.3f}  {near.tasks:5g}  {near.cluster}"
+                + ("" if without else f": {_shortened(words)}")
             )
         yield "\n  success = profile + correction  cost USD      n    gain  needed  model"
         for estimate in self.estimates[:MAX_SHOWN_MODELS]:
             yield self._line(estimate)
         if len(self.estimates) > MAX_SHOWN_MODELS:
             yield f"  and {len(self.estimates) - MAX_SHOWN_MODELS} more"
+        yield "\n  profile     success on prompts like it, from n outcomes and the overall rate"
+        yield "  correction  what the text itself adds"
+        yield "  gain        over the default model, which another one replaces beyond 'needed'"
 
     def _line(self, estimate: ModelEstimate) -> str:
         cost = "unknown" if estimate.cost_usd is None else f"{estimate.cost_usd:.4f}"

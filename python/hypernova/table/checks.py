@@ -350,6 +350,12 @@ def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad)
         if rows.size:
             entry = int(rows[0])
+            if column == "score" and 1.0 < values[entry] <= 100.0:
+                share = f"{values[entry] / 100:g}"
+                remedy = (
+                    f"a score is a number in 0..1: divide percentages by 100, to {share} here, "
+                    "or leave out the outcome"
+                )
             raise outcomes.source.error(
                 f"found {float(values[entry])!r}",
                 f"{remedy} where it is not known",

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 _MAX_CHARS = 60
 _MAX_NAMES = 12
+# Names that others give to the required columns, as `_plain` has them, the most telling first.
+_OTHER_NAMES = {
+    "task_id": ("id", "task", "sample_id", "example_id", "question_id", "instance_id", "index"),
+    "prompt": ("prompt_text", "question", "input", "query", "instruction", "text", "user_prompt"),
+    "model": ("model_name", "model_id", "llm", "engine"),
+    "score": (
+        *("correct", "is_correct", "passed", "success", "resolved", "accuracy", "grade"),
+        *("rating", "result"),
+    ),
+}
+_REQUIRED = tuple(_OTHER_NAMES)
+_OTHER_NAMES["sample_id"] = _OTHER_NAMES["task_id"]
+_HOW_TO_ADD = {"task_id": "add 'task_id', which numbers the prompts"}
 
 
 def quoted(value: object) -> str:
@@ -106,15 +119,25 @@ class Source:
             remedy: What to do, in place of the general advice.
         """
         missing, found = list(missing), list(found)
-        # "Task ID" and "task-id" for "task_id".
-        near = {re.sub(r"[\s_-]+", "_", name.strip().casefold()): name for name in found}
-        renamed = [
-            f"rename {quoted(near[name])} to {quoted(name)}" for name in missing if name in near
-        ]
+        near = {_plain(name): name for name in reversed(found) if name not in _REQUIRED}
+        renamed: dict[str, str] = {}
+        for name in missing:
+            other = next((n for n in (name, *_OTHER_NAMES.get(name, ())) if n in near), None)
+            if other is not None:
+                renamed[name] = near.pop(other)
+        steps = [f"rename {quoted(other)} to {quoted(name)}" for name, other in renamed.items()]
+        if remedy is None:
+            steps += [_HOW_TO_ADD[n] for n in missing if n not in renamed and n in _HOW_TO_ADD]
+            if len(steps) < len(missing):
+                steps.append("add what is missing or rename the column that holds it")
+        elif len(steps) < len(missing):
+            steps.append(remedy)
         return self.error(
-            f"lacks {quoted_list(missing)}, found {quoted_list(found)}",
-            ", ".join(renamed)
-            or remedy
-            or "add what is missing or rename the column that holds it",
-            at=at,
+            f"lacks {quoted_list(missing)}, found {quoted_list(found)}", ", ".join(steps), at=at
         )
+
+
+def _plain(name: str) -> str:
+    """Return the name of a column without its case, its punctuation and its unit in brackets."""
+    words = re.sub(r"\(.*?\)", " ", name).casefold()
+    return "_".join(re.findall(r"[^\W_]+", words))

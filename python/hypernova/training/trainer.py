@@ -186,6 +186,6 @@ def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int
     if different < MIN_TASKS:
         raise FitError(
             f"the table {table.name} has {different} different prompts; fitting holds some of "
-            f"them out and needs at least {MIN_TASKS}"
+            f"them out and needs at least {MIN_TASKS}; add tasks"
         )
     return different

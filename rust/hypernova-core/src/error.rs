@@ -45,7 +45,7 @@ pub enum Error {
     #[error("the file is empty; copy or fit the artifact again")]
     Empty,
     /// The file does not begin with the magic.
-    #[error("not a hypernova artifact: it starts with {found:02x?}; expected a .hnv file")]
+    #[error("not a hypernova artifact: it starts with \"{}\"; expected a .hnv file", found.escape_ascii())]
     NotAnArtifact {
         /// The first bytes, at most eight.
         found: Vec<u8>,

@@ -215,6 +215,24 @@ class TestLogs:
         found = read_logs(path, choices={"so so": 0.5})
         assert found.table.score.tolist() == [[1.0, 0.5]]
 
+    def test_words_of_all_logs_are_named_at_once(self, tmp_path: Path) -> None:
+        for name, words in {"1": ("so so", "fine", "yes"), "2": ("poor", "so so")}.items():
+            rows = [sample(m, scores={"match": w}) for m, w in zip("abc", words, strict=False)]
+            write_log(tmp_path / f"{name}.log", rows)
+        with pytest.raises(TableError) as error:
+            read_logs(tmp_path)
+        assert str(error.value).endswith(
+            ": found the text 'so so', and elsewhere 'fine', 'poor'; give each a score: hypernova "
+            "import --choice 'so so'=SCORE --choice 'fine'=SCORE --choice 'poor'=SCORE, or "
+            "read_logs(..., choices={...})"
+        )
+
+    def test_of_a_metric_that_is_free_text_twelve_are_named(self, tmp_path: Path) -> None:
+        rows = [sample("a", scores={"why": f"because {n}"}) for n in range(500)]
+        with pytest.raises(TableError) as error:
+            read_logs(write_log(tmp_path / "1.log", rows))
+        assert str(error.value).count("--choice") == 12
+
     def test_lower_is_better_is_turned_round_and_said(self, tmp_path: Path) -> None:
         rows = [sample("a", scores={"error": 0.25}), sample("b", scores={"error": 1.0})]
         reported = [{"model": "a", "group": None, "metric": "error", "value": 0.25, "name": "mean"}]

@@ -10,11 +10,12 @@ import itertools
 import re
 import threading
 from array import array
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hypernova.errors import TableError
 from hypernova.table.columns import (
     OUTCOME_NUMBERS,
     EncodedColumn,
@@ -25,7 +26,7 @@ from hypernova.table.columns import (
     tasks_of_long_format,
 )
 from hypernova.table.formats.files import MAX_LINE, Readable, open_bytes, read_lines
-from hypernova.table.source import Source, quoted
+from hypernova.table.source import Source, quoted, quoted_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -259,9 +260,27 @@ class CsvReader:
             self._first_comma = self._first_comma or line
             self._check_one_decimal(cell, line, column, of)
             return float(text.replace(",", "."))
+        others = self._other_words(text, column) if booleans else []
+        also = f", and below {quoted_list(others)}" if others else ""
+        remedy = "write each as a number in 0..1, or leave its row out"
         raise self._source.error(
-            f"found {quoted(cell)}", _number_remedy(text, column), at=line, column=column, of=of
+            f"found {quoted(cell)}{also}",
+            remedy if also else _number_remedy(text, column),
+            at=line,
+            column=column,
+            of=of,
         )
+
+    def _other_words(self, word: str, column: str) -> list[str]:
+        """Return the other words in the rest of a column, so that they are named all at once."""
+        place = self.column_index[column]
+        words: dict[str, None] = {}
+        with suppress(TableError):  # the file is refused already
+            for _, cells in self:
+                text = cells[place].strip()
+                if any(map(str.isalpha, text)) and not _NUMBER.fullmatch(text):
+                    words[text] = None
+        return [text for text in words if text != word and text.lower() not in _BOOLEANS]
 
     def _check_one_decimal(self, cell: str, line: int, column: str, of: str) -> None:
         if self._first_point and self._first_comma:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+_ONE_TASK_A_LINE = (
+    'write one task a line, with "outcomes": {MODEL: SCORE, ...}, or these rows as .csv, which has '
+    "one outcome a line"
+)
+
 
 class JsonObject(dict[str, Any]):
     """A JSON object that keeps all pairs of duplicate keys, which a dict would hide.
@@ -83,7 +88,10 @@ def columns_of_objects(
     for line, task in objects:
         missing = [key for key in ("task_id", "prompt", "outcomes") if key not in task]
         if missing:
-            raise source.missing_columns(missing, task, at=line)
+            one_outcome = "outcomes" in missing and "model" in task
+            raise source.missing_columns(
+                missing, task, at=line, remedy=_ONE_TASK_A_LINE if one_outcome else None
+            )
         duplicate = task.first_duplicate(("task_id", "prompt", "group", "embedding", "outcomes"))
         if duplicate:
             raise source.error("the key stands twice", "keep one", at=line, column=duplicate)

@@ -208,7 +208,8 @@ class Collector:
             self._groups[group].logs[metric] = first, n + 1
         for (group, metric), refused in part.refused.items():
             if group in self._groups:
-                self._groups[group].refused.setdefault(metric, refused)
+                known = self._groups[group].refused
+                known[metric] = known.get(metric, refused).with_words(refused)
         # A group whose samples are all left out lacks no metric.
         for group in {groups[n] for n in np.unique(group_of_task[part.task]).tolist()}:
             self._groups[group].n_logs += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -312,9 +312,12 @@ class _Log:
                 continue
             found = self._rules.score(value)
             if isinstance(found, Refused):
-                if sample.left_out is None and (group, name) not in self._refused:
+                if sample.left_out is None:
+                    first = self._refused.get((group, name))
                     place = f"{self._label}, {sample.place or f'sample {entry + 1}'}"
-                    self._refused[group, name] = Refused(found.problem, found.remedy, place)
+                    self._refused[group, name] = (
+                        replace(found, place=place) if first is None else first.with_words(found)
+                    )
                 found = math.nan
             if found == found:
                 scored.add(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ _UNSCORED = ("", "nan")
 _ROUNDING = 1e-9
 _MAX_CLAUSES = 3
 _MAX_NAMES = 12
+# Words that a refusal names: a metric may be free text, with another value in each sample.
+_MAX_WORDS = 12
 _CHOOSE = "hypernova import --score, or read_logs(..., score=...)"
 
 
@@ -45,11 +47,21 @@ class Refused:
         problem: What it is, with the value.
         remedy: What to do.
         place: Log and place of the first such value.
+        words: Of texts that `choices` could score, this one and others of the metric.
     """
 
     problem: str
     remedy: str
     place: str = ""
+    words: tuple[str, ...] = ()
+
+    def with_words(self, other: Refused) -> Refused:
+        """Return the same with the words of another value, so that all are named at once."""
+        full = len(self.words) == _MAX_WORDS
+        if full or not self.words or set(other.words) <= set(self.words):
+            return self
+        words = tuple(dict.fromkeys(self.words + other.words))
+        return replace(self, words=words[:_MAX_WORDS])
 
 
 @dataclass(frozen=True)
@@ -132,8 +144,8 @@ class ScoreRules:
             return self._number(float(text), value)
         return Refused(
             f"found the text {quoted(value)}",
-            f"give it a score: hypernova import --choice {quoted(value)}=SCORE, or read_logs(..., "
-            "choices={...})",
+            "give it a score",
+            words=(value,),
         )
 
 
@@ -303,10 +315,16 @@ def _of(group: GroupMetrics) -> str:
 
 def _refused(group: GroupMetrics, name: str) -> TableError:
     refused = group.refused[name]
-    return TableError(
-        f"{refused.place}, score {quoted(name)} of {_of(group)}: {refused.problem}; "
-        f"{refused.remedy}"
-    )
+    problem, remedy = refused.problem, refused.remedy
+    if refused.words:
+        others = refused.words[1:]
+        problem += f", and elsewhere {quoted_list(others)}" if others else ""
+        options = " ".join(f"--choice {quoted(word)}=SCORE" for word in refused.words)
+        remedy = (
+            f"give {'each' if others else 'it'} a score: hypernova import {options}, or "
+            "read_logs(..., choices={...})"
+        )
+    return TableError(f"{refused.place}, score {quoted(name)} of {_of(group)}: {problem}; {remedy}")
 
 
 def _ambiguous(groups: Sequence[GroupMetrics]) -> TableError:

@@ -1,0 +1,10 @@
+"""Run the command line as `python -m hypernova`.
+
+Not here: the command line itself (`hypernova.cli`).
+"""
+
+import sys
+
+from hypernova_command import main
+
+sys.exit(main())
