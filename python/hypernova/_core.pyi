@@ -703,6 +703,25 @@ class Decision:
             True
         """
 
+    def attempts(self) -> Iterator[Decision]:
+        """Iterate over this decision and, as model after model fails, those of `after_failure`.
+
+        A decision that the loop goes on from counts as failed, so leave the loop with the answer.
+
+        Returns:
+            An iterator, which makes each decision when it is asked for it, and ends after the last
+            model that the options allow.
+
+        Example:
+            >>> import hypernova
+            >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+            >>> for attempt in decision.attempts():
+            ...     if attempt.model != decision.model:  # in place of a call that succeeds
+            ...         break
+            >>> attempt.model == decision.ranking[1].model, attempt.reason
+            (True, 'fallback')
+        """
+
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: Any, /) -> Self: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...

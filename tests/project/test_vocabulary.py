@@ -24,7 +24,7 @@ GONE = {
 }
 PLACES = (
     "python/**/*.py", "python/**/*.pyi", "rust/**/*.rs", "docs/*.md", "README.md",
-    "examples/*.py", "models/*.py", "models/*.md", "benches/**/*.py",
+    "examples/**/*.py", "models/*.py", "models/*.md", "benches/**/*.py",
 )  # fmt: skip
 # Records of what was measured, and prompts that are made up for training.
 EXEMPT = ("target/", "docs/experiments.md", "models/compose.py", "courtesy/words.rs")

@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import pickle
 import queue
 import shutil
 import threading
@@ -483,6 +484,28 @@ class TestFallbacks:
         assert len(expected) > 3
         with pytest.raises(errors.UnknownModelError, match="after_failure names"):
             router.route(TEXTS[0]).after_failure("gpt-9")
+
+    @pytest.mark.parametrize("pickled", [False, True])
+    def test_attempts_are_the_decision_and_those_after_failures(self, pickled: bool) -> None:
+        router = hypernova.Router.open()
+        decision = router.route(TEXTS[0], max_cost_usd=0.3)
+        given = pickle.loads(pickle.dumps(decision)) if pickled else decision
+        first, *others = given.attempts()
+        assert first is given
+        assert [one.model for one in (first, *others)] == [e.model for e in decision.ranking]
+        assert {one.reason for one in others} == {"fallback"}
+        assert len({one.id for one in (first, *others)}) == 1 + len(others) > 3
+        last = others[-1]
+        assert list(last.attempts()) == [last]
+
+    def test_attempts_end_and_stay_ended(self) -> None:
+        router = hypernova.Router.open()
+        attempts = router.route(TEXTS[0], allow=router.artifact.models[:2]).attempts()
+        assert iter(attempts) is attempts
+        assert len(list(attempts)) == 2
+        assert list(attempts) == []
+        twice = router.route(TEXTS[0])
+        assert next(twice.attempts()) is next(twice.attempts())
 
     def test_batches_have_them_too(self) -> None:
         router = hypernova.Router.open()

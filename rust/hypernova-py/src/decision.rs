@@ -181,6 +181,22 @@ impl Decision {
             ..*self
         }
     }
+
+    /// Decide again after a model of the artifact has failed.
+    fn without(&self, failed: &str) -> Result<Self, core::Error> {
+        match &self.kind {
+            Kind::Attached {
+                artifact,
+                decided,
+                options,
+                vector,
+            } => {
+                let (next, left) = artifact.after_failure(decided, vector, options, failed)?;
+                Ok(Self::new(artifact, next, Arc::new(left), vector.to_vec()))
+            }
+            Kind::Detached(detached) => Ok(Self::detached(detached.after_failure(failed)?, None)),
+        }
+    }
 }
 
 /// The vectors if rankings will need them, or else none.
@@ -375,25 +391,35 @@ impl Decision {
     fn after_failure(&self, model: &Bound<'_, PyAny>) -> PyResult<Self> {
         const ARGUMENT: &str = "after_failure";
         let expected = "the name of a model";
-        match &self.kind {
-            Kind::Attached {
-                artifact,
-                decided,
-                options,
-                vector,
-            } => {
-                let model = options::model(artifact, ARGUMENT, expected, model)?;
-                let (next, left) = artifact
-                    .after_failure(decided, vector, options, model)
-                    .map_err(raise)?;
-                Ok(Self::new(artifact, next, Arc::new(left), vector.to_vec()))
-            }
+        let model = match &self.kind {
+            Kind::Attached { artifact, .. } => options::model(artifact, ARGUMENT, expected, model),
             Kind::Detached(detached) => {
                 let unknown = |name: &str| detached.unknown_model(name);
-                let model = options::name(ARGUMENT, expected, model, unknown)?;
-                let next = detached.after_failure(model).map_err(raise)?;
-                Ok(Self::detached(next, None))
+                options::name(ARGUMENT, expected, model, unknown)
             }
+        };
+        self.without(model?).map_err(raise)
+    }
+
+    /// Iterate over this decision and, as model after model fails, those of `after_failure`.
+    ///
+    /// A decision that the loop goes on from counts as failed, so leave the loop with the answer.
+    ///
+    /// Returns:
+    ///     An iterator, which makes each decision when it is asked for it, and ends after the last
+    ///     model that the options allow.
+    ///
+    /// Example:
+    ///     >>> import hypernova
+    ///     >>> decision = hypernova.Router.open().route("Fix the race in the scheduler")
+    ///     >>> for attempt in decision.attempts():
+    ///     ...     if attempt.model != decision.model:  # in place of a call that succeeds
+    ///     ...         break
+    ///     >>> attempt.model == decision.ranking[1].model, attempt.reason
+    ///     (True, 'fallback')
+    fn attempts(slf: Py<Self>) -> Attempts {
+        Attempts {
+            last: Attempt::First(slf),
         }
     }
 
@@ -464,5 +490,47 @@ impl Decision {
             self.cluster,
             self.novelty
         )
+    }
+}
+
+/// The iterator of `Decision.attempts`.
+#[pyclass(module = "hypernova._core")]
+pub(crate) struct Attempts {
+    last: Attempt,
+}
+
+enum Attempt {
+    /// To be given first.
+    First(Py<Decision>),
+    /// Given last: its model has failed when the next is asked for.
+    Given(Py<Decision>),
+    /// No model was left.
+    None,
+}
+
+#[pymethods]
+impl Attempts {
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Py<Decision>>> {
+        let next = match &self.last {
+            Attempt::First(decision) => decision.clone_ref(py),
+            Attempt::Given(decision) => {
+                let failed = decision.get();
+                match failed.without(failed.model()) {
+                    Ok(next) => Py::new(py, next)?,
+                    Err(core::Error::NoCandidate { .. }) => {
+                        self.last = Attempt::None;
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(raise(error)),
+                }
+            }
+            Attempt::None => return Ok(None),
+        };
+        self.last = Attempt::Given(next.clone_ref(py));
+        Ok(Some(next))
     }
 }
