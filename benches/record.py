@@ -19,6 +19,8 @@ from benches.paths import ROOT
 FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions", "p99_ns", "bytes")
 PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
 MOVED = 0.1
+# No figure depends on a page or on another record.
+SOURCES = (".", ":!docs", ":!benches/record", ":!*.md")
 
 
 def output_of(*command: str) -> str:
@@ -40,7 +42,7 @@ def processor() -> str:
 def source_state() -> tuple[str, str]:
     """Return the commit that is measured, and whether sources differ from it, "yes" or "no"."""
     commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
+    changed = output_of("git", "status", "--porcelain", "--untracked-files=no", "--", *SOURCES)
     return commit, "yes" if changed else "no"
 
 
