@@ -2,13 +2,13 @@
 
 Not here: the time of single requests (`text.py`).
 
-    python -m benches.runtimes [--artifact ROUTER.hnv --table NAME]
+    python -m benches.runtimes [--artifact ROUTER.hnv --table NAME] [-o FOLDER]
 
 prints a line for each table, and ends with 1 if a vector differs by more than 1e-6 or a prompt has
 other tokens. With an artifact, such as one of version 0.1.0, it routes the prompts of a table by
 the vectors of both, under several cost weights, and counts the decisions that differ in model,
 reason, cluster or ranking. Times are the least of three of a whole table, in one process and one
-thread.
+thread. A record (``-o``) has the times, with the bundled artifact.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ import argparse
 import sys
 import threading
 import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet
 from benches.paths import sample_tables
+from benches.record import processor, source_state, write_page
+from benches.text import prompts as lengths
 
 import hypernova
 from hypernova.embedder import Embedder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LARGEST = 1e-6
 COST_WEIGHTS = (None, 0.0, 0.05, 1.0, 20.0)
@@ -100,10 +104,40 @@ def compare_times(artifact: hypernova.Artifact, prompts: list[str], onnx: Embedd
     )
 
 
+def write_times(artifact: hypernova.Artifact, onnx: Embedder, folder: Path) -> None:
+    """Time prompts of three lengths one by one, and write a page."""
+    commit, changed = source_state()
+    lines = [
+        f"# Text to decision by the core and by onnxruntime, {date.today()}, commit {commit}",
+        "",
+        f"{processor()}, Python {sys.version.split()[0]}, onnxruntime {version('onnxruntime')}; "
+        f"uncommitted changes: {changed}. `static` and the bundled artifact, one thread, in turns: "
+        f"the least of {ROUNDS} passes over the prompts, a prompt; all vectors were compared "
+        "before. `python -m benches.runtimes`.",
+        "",
+        "| prompts of | onnxruntime | core | ratio |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    routers = hypernova.Router(artifact, embedder=onnx), hypernova.Router(artifact)
+    for length, texts in lengths().items():
+        least_s = [float("inf")] * 2
+        for _ in range(ROUNDS):
+            for i, router in enumerate(routers):
+                start = time.perf_counter()
+                for text in texts:
+                    router.route(text)
+                least_s[i] = min(least_s[i], (time.perf_counter() - start) / len(texts))
+        onnx_us, core_us = (f"{1e6 * s:.1f} us" for s in least_s)
+        lines.append(f"| {length} | {onnx_us} | {core_us} | {least_s[0] / least_s[1]:.1f} |")
+    print("\n".join(lines))
+    write_page(lines, folder, commit, "runtimes")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--artifact", help="a .hnv file to route by both")
     parser.add_argument("--table", default="llmrouter_mixed", help="whose prompts it routes")
+    parser.add_argument("-o", "--output", type=Path, help="folder of the record")
     arguments = parser.parse_args()
     core, onnx = (Embedder.load("static", runtime=name) for name in ("core", "onnxruntime"))
     alike = compare_vectors(core, onnx)
@@ -112,6 +146,8 @@ def main() -> int:
         prompts = prompts_of(sample_tables() / arguments.table / "tasks.parquet")
         compare_decisions(artifact, prompts, onnx)
         compare_times(artifact, prompts, onnx)
+    if arguments.output is not None and alike:
+        write_times(hypernova.Router.open().artifact, onnx, arguments.output)
     return 0 if alike else 1
 
 
