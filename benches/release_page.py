@@ -222,7 +222,8 @@ PARTS = (
         "no library takes less time (its time in those of hypernova, in turns)", all_peers,
     ),
     Part(
-        "Speed", "From a vector, beside 0.1.0", "versions", copied(0, ("before", 1), ("now", 2), "ratio", "least"),
+        "Speed", "From a vector, beside 0.1.0", "versions",
+        copied(0, ("before", 1), ("now", 2), "ratio", "least"),
         "no case takes more than a twentieth longer, by the least times",
         at_least("least", 0.95),
     ),
@@ -231,7 +232,8 @@ PARTS = (
     ),
     Part(
         "Text", "Beside 0.1.0", "text-versions",
-        copied("row", ("before", 1), ("now", 3), "ratio"), "nothing takes longer", at_least("ratio", 1.0),
+        copied("row", ("before", 1), ("now", 3), "ratio"),
+        "nothing takes longer", at_least("ratio", 1.0),
     ),
     Part(
         "Text", "By the core, and by onnxruntime", "runtimes", copied(),
@@ -243,7 +245,8 @@ PARTS = (
         "no length takes longer", at_least("model2vec to float32", 1.0),
     ),
     Part(
-        "Text", "Whole processes, beside 0.1.0", "processes", copied(0, ("before", 1), ("now", 2), "ratio"),
+        "Text", "Whole processes, beside 0.1.0", "processes",
+        copied(0, ("before", 1), ("now", 2), "ratio"),
         "nothing takes longer, or more memory",
         lambda row: None if row[""] == "python alone" else number(row["ratio"]) >= 1,
     ),
@@ -448,10 +451,11 @@ def _log(records: Records) -> dict[str, Row]:
 
 def _how(record: Record, made: dict[str, Row]) -> str:
     row = made.get(record.path.name, {})
-    cut = next((step.cut for step in STEPS if step.kind == record.kind), "") if row else ""
-    notes = "; ".join(part for part in (row.get("note", ""), cut) if part)
+    step = next((step for step in STEPS if row and step.kind == record.kind), None)
+    notes = "; ".join(part for part in (row.get("note", ""), step.cut if step else "") if part)
     name = f"[{record.kind}](../benches/record/{record.path.name})"
-    command = f"`{record.command}`" if record.command else ""
+    command = step.shown if step else record.command
+    command = f"`{command}`" if command else ""
     cells = [name, command, record.commit, record.date, record.machine]
     cells += [row.get("load", ""), row.get("minutes", ""), notes]
     return f"| {' | '.join(cells)} |"

@@ -66,6 +66,12 @@ class Step:
     cut: str = ""
 
     @property
+    def shown(self) -> str:
+        """The command for readers."""
+        text = self.command.replace(BEFORE_SERVER, "PYTHON").replace(BEFORE, "PYTHON")
+        return f"python -m {text}"
+
+    @property
     def needs_before(self) -> bool:
         """Whether it compares with another version."""
         return BEFORE in self.command or BEFORE_SERVER in self.command
