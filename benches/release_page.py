@@ -371,7 +371,7 @@ def page_of(records: Records) -> str:
     lines = [
         f"# The record of {hypernova.__version__}",
         "",
-        "All figures of this page are read from [records](../benches/record) by "
+        "All figures of this page are read from the records of `benches/record/` by "
         "`make record`; each has its goal beside it, and what did not reach it is named.",
         "",
         _commits(found),
