@@ -19,8 +19,11 @@ from benches.paths import ROOT
 FIELDS = ("row", "library", "median_ns", "least_ns", "ratio", "instructions", "p99_ns", "bytes")
 PEERS = ("nordlys-core", "faiss-cpu", "usearch", "numpy")
 MOVED = 0.1
-# No figure depends on a page or on another record.
-SOURCES = (".", ":!docs", ":!benches/record", ":!*.md")
+# No figure depends on a page, on a test, on how a release is made or on another record.
+SOURCES = (".", *(f":!{name}" for name in (
+    *("docs", "mkdocs.yml", "*.md", "CITATION.cff"),
+    *("tests", "release", ".ci", ".github", "benches/record"),
+)))  # fmt: skip
 
 
 def output_of(*command: str) -> str:

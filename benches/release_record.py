@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benches.paths import ROOT
-from benches.record import source_state
+from benches.record import output_of, source_state
 from benches.records import FOLDER, Records, same_sources
 from benches.release_page import PAGE, page_of
 from benches.release_steps import GROUPS, STEPS, Before, Step, missing_modules
@@ -343,6 +343,8 @@ def make_all(
             print(f"{step.kind}: {reason}")
             missing.append(step.kind)
             continue
+        if (state := output_of("git", "rev-parse", "HEAD")) and not same_sources(commit, state):
+            sys.exit(f"the sources are no longer those of {commit}; what is done so far is kept")
         busy = wait_until_quiet(arguments.busy, PATIENCE_S)
         print(
             f"{step.kind}: began at {time.strftime('%H:%M:%S')}, {step.minutes:g} minutes",

@@ -8,7 +8,7 @@ prints a line for each table, and ends with 1 if a vector differs by more than 1
 other tokens. With an artifact, such as one of version 0.1.0, it routes the prompts of a table by
 the vectors of both, under several cost weights, and counts the decisions that differ in model,
 reason, cluster or ranking. Times are the least of three of a whole table, in one process and one
-thread. A record (``-o``) has the times, with the bundled artifact.
+thread. A record (``-o``) has the times of single prompts.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow.parquet
 from benches.paths import sample_tables
 from benches.record import processor, source_state, write_page
+from benches.text import artifact_for
 from benches.text import prompts as lengths
 
 import hypernova
@@ -104,21 +105,23 @@ def compare_times(artifact: hypernova.Artifact, prompts: list[str], onnx: Embedd
     )
 
 
-def write_times(artifact: hypernova.Artifact, onnx: Embedder, folder: Path) -> None:
+def write_times(core: Embedder, onnx: Embedder, folder: Path) -> None:
     """Time prompts of three lengths one by one, and write a page."""
     commit, changed = source_state()
     lines = [
         f"# Text to decision by the core and by onnxruntime, {date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, onnxruntime {version('onnxruntime')}; "
-        f"uncommitted changes: {changed}. `static` and the bundled artifact, one thread, in turns: "
+        f"uncommitted changes: {changed}. `static` and an artifact of 100 clusters and 25 models, one thread, in turns: "
         f"the least of {ROUNDS} passes over the prompts, a prompt; all vectors were compared "
         "before. `python -m benches.runtimes`.",
         "",
         "| prompts of | onnxruntime | core | ratio |",
         "| --- | ---: | ---: | ---: |",
     ]
-    routers = hypernova.Router(artifact, embedder=onnx), hypernova.Router(artifact)
+    # Of either embedder an artifact of its own: one of the core's arithmetic is run by the core.
+    routers = [hypernova.Router(artifact_for(e), embedder=e) for e in (onnx, core)]
+    assert [r.embedder._innermost().runtime for r in routers] == ["onnxruntime", "core"]
     for length, texts in lengths().items():
         shortest_s = [float("inf")] * 2
         for _ in range(ROUNDS):
@@ -147,7 +150,7 @@ def main() -> int:
         compare_decisions(artifact, prompts, onnx)
         compare_times(artifact, prompts, onnx)
     if arguments.output is not None and alike:
-        write_times(hypernova.Router.open().artifact, onnx, arguments.output)
+        write_times(core, onnx, arguments.output)
     return 0 if alike else 1
 
 

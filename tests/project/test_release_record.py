@@ -55,6 +55,8 @@ def bench(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setattr(release_record, "LOGS", tmp_path / "logs")
     monkeypatch.setattr(release_record, "busy_cores", lambda: 0.0)
+    # The commit of these tests is in no repository: it is the present one, and no other's.
+    monkeypatch.setattr(release_record, "same_sources", lambda _, other=None: other is not None)
     (tmp_path / "records").mkdir()
     return tmp_path / "runs"
 
@@ -148,6 +150,13 @@ def test_sources_that_differ_are_refused(tmp_path, monkeypatch) -> None:
     with pytest.raises(SystemExit, match="sources differ from the commit: commit them"):
         main(["-o", str(tmp_path), "--only", "speed"])
     assert not list(tmp_path.iterdir())
+
+
+def test_sources_that_change_meanwhile_end_the_run(bench: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(release_record, "same_sources", lambda *_: False)
+    with pytest.raises(SystemExit, match="the sources are no longer those of abcdef1"):
+        make([step("small", "write", bench)], tmp_path / "records")
+    assert not bench.exists()
 
 
 def test_a_machine_that_is_busy_is_not_measured(monkeypatch) -> None:
