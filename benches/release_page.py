@@ -201,12 +201,16 @@ def begins(column: str, *words: str) -> Callable[[Row], bool | None]:
 
 
 def no_loss(column: str) -> Callable[[Row], bool | None]:
-    """Tell whether a gain with its standard error is no loss beyond `ERRORS` of them."""
+    """Tell whether a gain with its standard error is no loss beyond `ERRORS` of them.
+
+    A gain of one draw has no error, and is taken as it is.
+    """
 
     def reached(row: Row) -> bool | None:
         if not row.get(column):
             return None
-        return number(row[column]) + ERRORS * number(row[column], 1) >= 0
+        error = number(row[column], 1) if "(" in row[column] else 0.0
+        return number(row[column]) + ERRORS * error >= 0
 
     return reached
 
