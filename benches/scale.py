@@ -152,8 +152,8 @@ class Clock:
         if self.left_s is None or before is None:
             return tasks
         size, seconds = before
-        fits = int(SPARE * self.left_s / (seconds / size)) // SIZE_STEP * SIZE_STEP
-        return max(min(tasks, fits), 0)
+        fits = int(SPARE * self.left_s / (seconds / size))
+        return tasks if fits >= tasks else fits // SIZE_STEP * SIZE_STEP
 
 
 def run(command: list[str], places: dict[str, Path], clock: Clock) -> Usage:
