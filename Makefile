@@ -275,6 +275,10 @@ bench-text: $(STAMP) ## text to decision beside another version [BEFORE="PYTHON 
 bench-processes: $(STAMP) ## start, route and end beside another version; memory [BEFORE="PYTHON --pythonpath FOLDER"]
 	$(BIN)/python -m benches.processes -o benches/record $(BEFORE)
 
+.PHONY: record
+record: bench-peers ## all records of a version and docs/record.md, two hours, nothing beside [BEFORE="PYTHON --pythonpath FOLDER"] [RECORD="--estimate"]
+	$(BIN)/python -m benches.release_record $(if $(BEFORE),--before $(BEFORE)) $(RECORD)
+
 .PHONY: bench-many-routers
 bench-many-routers: $(STAMP) ## a thousand routers in one process: time to open, and memory
 	$(BIN)/python -m benches.many_routers -o benches/record

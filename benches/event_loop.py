@@ -5,7 +5,7 @@ millisecond, as a socket would, and the turn measures how late it comes (a timer
 would not do: epoll rounds it up to the next millisecond). A row without requests shows the
 machine's own delays.
 
-    python -m benches.event_loop [--seconds 5]
+    python -m benches.event_loop [--seconds 5] [-o FOLDER]
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import asyncio
 import sys
 import time
 from datetime import date
+from pathlib import Path
 
 import numpy as np
-from benches.record import output_of, processor
+from benches.record import processor, source_state, write_page
 from benches.text import artifact_for, prompts
 
 import hypernova
@@ -71,7 +72,9 @@ async def run(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each row")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("-o", "--output", type=Path, help="folder of the record")
+    arguments = parser.parse_args()
+    seconds = arguments.seconds
     texts = prompts()
     rows = [("no request", "", asyncio.run(run(None, [""], seconds)))]
     for name in ("static", "minilm"):
@@ -86,19 +89,22 @@ def main() -> None:
                 rows.append((f"{name}, with pauses", length, paused))
             router.close()
     rows.append(("no request", "", asyncio.run(run(None, [""], seconds))))
-    commit = output_of("git", "rev-parse", "--short", "HEAD")
-    print(f"# An event loop with {IN_FLIGHT} requests in flight, {date.today()}, commit {commit}\n")
-    print(
-        f"{processor()}, Python {sys.version.split()[0]}; {seconds:g} s a row. How late the loop's"
-    )
-    print("next turn comes, in ms. `python -m benches.event_loop`.\n")
-    print(
-        "| embedder | prompts of | requests/s | probes | median | 99% | 99.9% | most | over 1 ms |"
-    )
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    commit, changed = source_state()
+    lines = [
+        f"# An event loop with {IN_FLIGHT} requests in flight, {date.today()}, commit {commit}",
+        "",
+        f"{processor()}, Python {sys.version.split()[0]}; uncommitted changes: {changed}; "
+        f"{seconds:g} s a row. How late the loop's next turn comes, in ms. "
+        "`python -m benches.event_loop`.",
+        "",
+        "| embedder | prompts of | requests/s | probes | median | 99% | 99.9% | most | over 1 ms |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
     for name, length, (rate, probes, *shares, most, over) in rows:
         numbers = [f"{rate:,.0f}", f"{probes:,}", *(f"{x:.2f}" for x in (*shares, most)), str(over)]
-        print(f"| {name} | {length} | " + " | ".join(numbers) + " |")
+        lines.append(f"| {name} | {length} | " + " | ".join(numbers) + " |")
+    print("\n".join(lines))
+    write_page(lines, arguments.output, commit, "event-loop")
 
 
 if __name__ == "__main__":

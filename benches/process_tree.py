@@ -13,14 +13,18 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 EVERY_S = 0.2
+SAID_EVERY_S = 60.0
+# A command that was told to end may remove its files for so long.
+GRACE_S = 20.0
 PROC = Path("/proc")
 
 
@@ -53,12 +57,18 @@ class CommandError(Exception):
     """A measured command failed; the message has its last line."""
 
 
+class OutOfTimeError(CommandError):
+    """A measured command was ended because its time was over."""
+
+
 def measured(
     command: Sequence[str],
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     path: str | None = None,
+    limit_s: float | None = None,
+    progress: Callable[[float, int], None] | None = None,
 ) -> Usage:
     """Run a command to its end and measure it with its descendants.
 
@@ -67,9 +77,12 @@ def measured(
         environment: Of the process; this one's by default.
         folder: Where the command runs.
         path: PYTHONPATH in place of this process's; an empty text for none.
+        limit_s: Seconds after which the command is ended.
+        progress: Called every minute with the seconds so far, and the peak of memory.
 
     Raises:
         CommandError: The command failed.
+        OutOfTimeError: It took longer than ``limit_s``.
     """
     if not (PROC / "self" / "smaps_rollup").exists():
         sys.exit("memory of processes is read from Linux's /proc, which is not here")
@@ -88,7 +101,7 @@ def measured(
             cwd=folder,
             start_new_session=True,
         )
-        watch = _Watch(process.pid)
+        watch = _Watch(process.pid, limit_s, progress)
         watch.start()
         try:
             _, status, used = os.wait4(process.pid, 0)
@@ -104,6 +117,8 @@ def measured(
         for file in (out, errors):
             file.seek(0)
             texts.append(file.read().decode(errors="replace"))
+    if watch.out_of_time:
+        raise OutOfTimeError(f"{' '.join(command)}: ended after {wall_s:.0f} s")
     if process.returncode:
         last = (texts[1] or texts[0]).strip().splitlines()[-1:] or ["no message"]
         raise CommandError(f"{' '.join(command)}: exit code {process.returncode}: {last[0]}")
@@ -121,10 +136,14 @@ def measured(
 class _Watch(threading.Thread):
     """Read the memory of a process and its descendants until `ended` is set."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(
+        self, pid: int, limit_s: float | None, progress: Callable[[float, int], None] | None
+    ) -> None:
         super().__init__(daemon=True)
-        self._pid = pid
+        self._pid, self._limit_s, self._progress = pid, limit_s, progress
+        self._start = self._said = time.monotonic()
         self.ended = threading.Event()
+        self.out_of_time = False
         self.memory = self.private = self.largest = self.processes = 0
 
     def run(self) -> None:
@@ -135,6 +154,21 @@ class _Watch(threading.Thread):
             self.private = max(self.private, sum(private for _, private, _ in found))
             self.largest = max([self.largest, *(peak for _, _, peak in found)])
             self.processes = max(self.processes, len(pids))
+            self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        now = time.monotonic()
+        if self._progress is not None and now - self._said >= SAID_EVERY_S:
+            self._said = now
+            self._progress(now - self._start, max(self.memory, self.largest))
+        if self._limit_s is not None and now - self._start > self._limit_s:
+            if not self.out_of_time:
+                self.out_of_time, self._limit_s = True, self._limit_s + GRACE_S
+                with suppress(ProcessLookupError):
+                    os.killpg(self._pid, signal.SIGTERM)
+            else:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._pid, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[int]:

@@ -5,8 +5,11 @@ all of its descendants. The artifact is then tested on prompts that are in no ta
 true success probabilities are known. The table was just written, so it may be read from memory.
 
     python -m benches.scale [--tasks 1000000 3000000] [--what fit route] [-o benches/record]
+    python -m benches.scale --tasks 1000000 10000000 --no-vectors --limit 120
 
-A table of a million tasks takes about a gigabyte, and its vectors two.
+A table of a million tasks takes about a gigabyte, and its vectors two. With ``--limit`` a size that
+would take longer than the minutes that are left, by the time a task of the size before, is made
+smaller, and a command that is not done at the end is ended; the record says so.
 """
 
 from __future__ import annotations
@@ -25,22 +28,27 @@ from pathlib import Path
 
 import numpy as np
 from benches.large_tables import add_world_to, bytes_needed, size_of, task_files, world_of, write
-from benches.process_tree import CommandError, Usage, measured
-from benches.record import output_of, processor
+from benches.process_tree import CommandError, OutOfTimeError, Usage, measured
+from benches.record import processor, source_state, write_page
 from benches.simulated_world import BLOCK_TASKS, World, block, truth
 
 import hypernova
 from hypernova.embedder import Embedder
 
 # The commands. {table}, {artifact}, {vectors} and {decisions} are paths.
-FIT = ["fit", "{table}", "--output", "{artifact}", "--scan", "--vectors", "{vectors}"]
+FIT = ["fit", "{table}", "--output", "{artifact}", "--scan"]
+KEEP_VECTORS = ["--vectors", "{vectors}"]
 ROUTE = ["route", "--artifact", "{artifact}", "--input", "{table}", "--output", "{decisions}"]
 # The same for a table that is held in memory, to compare small ones.
 FIT_IN_MEMORY = ["fit", "{table}", "--output", "{artifact}"]
 
 # A line of a command's output that states the time of a phase, such as "embedding  312.5 s".
 PHASE = re.compile(r"^\s*(?:fit: )?([A-Za-z][A-Za-z ,]*?)[: ]\s*([0-9][0-9,]*\.?[0-9]*) ?s\b")
-VECTOR_BYTES = 2_100
+VECTOR_BYTES, DECISION_BYTES = 2_100, 60
+# A size that is made smaller is a multiple of so many tasks.
+SIZE_STEP = 100_000
+# Of the time that is left, the part that a size may take by the time of the one before.
+SPARE = 0.8
 # Texts on which `route_many` is timed, before and after the command that routes them all.
 SAMPLE = 100_000
 ROUTED = f"`route_many` decides for the first {SAMPLE:,} texts of the table in one process. "
@@ -98,6 +106,11 @@ class Figures:
         self._formats[row] = format_, ratio
         print(f"  {row}: {value:{format_}}", flush=True)
 
+    def widen(self) -> None:
+        """Make room for a size that was added."""
+        for values in self.rows.values():
+            values += [None] * (len(self.sizes) - len(values))
+
     def lines(self) -> list[str]:
         """Format the table."""
         heads = ["", *(f"{tasks:,} tasks" for tasks in self.sizes), "ratio"]
@@ -114,11 +127,56 @@ class Figures:
         return lines
 
 
-def run(command: list[str], places: dict[str, Path]) -> Usage:
+class Clock:
+    """The time that a benchmark may take.
+
+    Args:
+        minutes: From now on; None for any time.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left, at least one; None for any time."""
+        return None if self._end is None else max(self._end - time.monotonic(), 1.0)
+
+    def size(self, tasks: int, before: tuple[int, float] | None) -> int:
+        """Return the size that fits into the time that is left.
+
+        Args:
+            tasks: The size that is asked for.
+            before: The size before, and its seconds; None if there is none.
+        """
+        if self.left_s is None or before is None:
+            return tasks
+        size, seconds = before
+        fits = int(SPARE * self.left_s / (seconds / size))
+        return tasks if fits >= tasks else fits // SIZE_STEP * SIZE_STEP
+
+
+def run(command: list[str], places: dict[str, Path], clock: Clock) -> Usage:
     """Measure a command of hypernova; exit with its message if it fails."""
     filled = [part.format(**places) for part in command]
+    print(f"  hypernova {command[0]} began at {time.strftime('%H:%M:%S')}", file=sys.stderr)
+
+    def progress(seconds: float, memory: int) -> None:
+        disk = size_of(places["table"].parent)
+        print(
+            f"  {command[0]}: {seconds / 60:.0f} minutes, peak memory {memory / 1e6:,.0f} MB, "
+            f"{disk / 1e9:.1f} GB on the disk",
+            file=sys.stderr,
+        )
+
     try:
-        return measured([sys.executable, "-m", "hypernova.cli", *filled])
+        return measured(
+            [sys.executable, "-m", "hypernova.cli", *filled],
+            limit_s=clock.left_s,
+            progress=progress,
+        )
+    except OutOfTimeError:
+        raise
     except CommandError as error:
         sys.exit(str(error))
 
@@ -194,9 +252,18 @@ def changed_decisions(world: World, one: hypernova.Artifact, other: hypernova.Ar
 
 
 def measure(
-    figures: Figures, world: World, tasks: int, arguments: argparse.Namespace, folder: Path
+    figures: Figures,
+    world: World,
+    tasks: int,
+    arguments: argparse.Namespace,
+    folder: Path,
+    clock: Clock,
 ) -> None:
-    """Make a table, run the commands on it, and add the rows."""
+    """Make a table, run the commands on it, and add the rows.
+
+    Raises:
+        OutOfTimeError: A command was ended; the rows before it stand.
+    """
     places = {
         "table": folder / "table",
         "artifact": folder / "router.hnv",
@@ -210,14 +277,14 @@ def measure(
     write(places["table"], world, tasks, layout=layout, files=files)
     figures.add(tasks, "making the table, s", time.perf_counter() - start, ",.1f", "task")
     figures.add(tasks, "table on the disk, MB", size_of(places["table"]) / 1e6, ",.0f", "task")
-    fit = FIT_IN_MEMORY if in_memory else FIT
-    note(figures, tasks, "fit", run(fit, places))
+    fit = fit_command(arguments)
+    note(figures, tasks, "fit", run(fit, places, clock))
     if "{vectors}" in fit:
         size = size_of(places["vectors"])
         figures.add(tasks, "vectors on the disk, MB", size / 1e6, ",.0f", "task")
         if "fit" in arguments.what:
             first = hypernova.Artifact.open(places["artifact"], mmap=False)
-            note(figures, tasks, "fit again, vectors kept", run(fit, places))
+            note(figures, tasks, "fit again, vectors kept", run(fit, places, clock))
             changed = changed_decisions(
                 world, first, hypernova.Artifact.open(places["artifact"], mmap=False)
             )
@@ -227,7 +294,7 @@ def measure(
     if "route" in arguments.what:
         paths = task_files(places["table"])
         speeds = [route_many_speed(places["artifact"], paths)]
-        used = run(ROUTE, places)
+        used = run(ROUTE, places, clock)
         speeds.append(route_many_speed(places["artifact"], paths))
         note(figures, tasks, "route", used)
         import pyarrow.parquet
@@ -242,6 +309,52 @@ def measure(
         figures.add(tasks, "route / route_many", float(ratio), ".3f")
 
 
+def fit_command(arguments: argparse.Namespace) -> list[str]:
+    """Return the command that fits, by the options."""
+    if arguments.in_memory:
+        return FIT_IN_MEMORY
+    return FIT if arguments.no_vectors else [*FIT, *KEEP_VECTORS]
+
+
+def room_needed(world: World, tasks: int, arguments: argparse.Namespace) -> float:
+    """Estimate the bytes on the disk of a table and of all that is made of it."""
+    kept = 0 if arguments.no_vectors or arguments.in_memory else VECTOR_BYTES
+    each = kept + (DECISION_BYTES if "route" in arguments.what else 0)
+    return bytes_needed(world, tasks, arguments.layout) + each * tasks
+
+
+def measure_all(
+    world: World, arguments: argparse.Namespace, folder: Path
+) -> tuple[Figures, list[str]]:
+    """Measure each size in turn, as far as the time goes.
+
+    Returns:
+        The rows, and a sentence for each size that was made smaller or not done.
+    """
+    clock, before, said = Clock(arguments.limit), None, []
+    sizes: list[int] = []
+    figures = Figures(sizes)
+    for asked in sorted(arguments.tasks):
+        tasks = clock.size(asked, before)
+        if tasks < asked:
+            said.append(f"{asked:,} tasks did not fit into {arguments.limit:g} minutes")
+        if tasks in sizes or tasks <= (before[0] if before else 0):
+            continue
+        sizes.append(tasks)
+        figures.widen()
+        place = folder / str(tasks)
+        place.mkdir()
+        start = time.monotonic()
+        try:
+            measure(figures, world, tasks, arguments, place, clock)
+        except OutOfTimeError as error:
+            part = str(error).rpartition(": ")[2]
+            said.append(f"of {tasks:,} tasks a command was not done and was {part}")
+        before = tasks, time.monotonic() - start
+        shutil.rmtree(place)
+    return figures, said
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", type=int, nargs="+", default=[1_000_000, 3_000_000])
@@ -254,34 +367,34 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, help="where tables go for a while")
     parser.add_argument("-o", "--output", type=Path, help="folder of the record")
+    parser.add_argument(
+        "--no-vectors", action="store_true", help="fit without keeping the vectors, 2 GB a million"
+    )
+    parser.add_argument("--limit", type=float, metavar="MINUTES", help="time for all sizes")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the tables go
     world = world_of(arguments)
     largest = max(arguments.tasks)
-    needed = bytes_needed(world, largest, arguments.layout) + VECTOR_BYTES * largest
-    figures = Figures(sorted(arguments.tasks))
+    needed = room_needed(world, largest, arguments)
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="hypernova-scale-") as folder:
         free = shutil.disk_usage(folder).free
         if free < needed:
+            kept = "" if arguments.no_vectors else " and their vectors"
             sys.exit(
-                f"{largest:,} tasks and their vectors need about {needed / 1e9:.0f} GB, and "
+                f"{largest:,} tasks{kept} need about {needed / 1e9:.0f} GB, and "
                 f"{free / 1e9:.0f} GB are free at {Path(folder).parent}; name another --folder"
+                f"{'' if arguments.no_vectors else ', or give --no-vectors'}"
             )
-        for tasks in figures.sizes:
-            place = Path(folder) / str(tasks)
-            place.mkdir()
-            measure(figures, world, tasks, arguments, place)
-            shutil.rmtree(place)
-    commit = output_of("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = output_of("git", "status", "--porcelain", "--untracked-files=no")
-    fit = FIT_IN_MEMORY if arguments.in_memory else FIT
-    commands = [fit, *([ROUTE] if "route" in arguments.what else [])]
+        figures, said = measure_all(world, arguments, Path(folder))
+    commit, changed = source_state()
+    commands = [fit_command(arguments), *([ROUTE] if "route" in arguments.what else [])]
     named = ", ".join(f"`hypernova {' '.join(part)}`" for part in commands)
+    limits = [f"{sentence[0].upper()}{sentence[1:]}. " for sentence in said]
     record = [
         f"# Large tables, {datetime.date.today()}, commit {commit}",
         "",
         f"{processor()}, Python {sys.version.split()[0]}, hypernova {hypernova.__version__}; "
-        f"uncommitted changes: {'yes' if changed else 'no'}. Simulated tables of "
+        f"uncommitted changes: {changed}. {''.join(limits)}Simulated tables of "
         f"{arguments.models} models and {arguments.groups} kinds, {arguments.tokens} tokens a "
         f"prompt, {'in one file' if arguments.in_memory else f'{arguments.files} files'}, seed "
         f"{arguments.seed}. {named}. Peak memory is that of all processes of a command at one "
@@ -294,11 +407,7 @@ def main() -> None:
         *figures.lines(),
     ]
     print("\n".join(record))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        path = arguments.output / f"{datetime.date.today()}-{commit}-scale.md"
-        path.write_text("\n".join(record) + "\n")
-        print(f"wrote {path}")
+    write_page(record, arguments.output, commit, "scale")
 
 
 if __name__ == "__main__":

@@ -59,9 +59,13 @@ def main() -> int:
     for line in lines.text:
         print(line)
     commit, _ = source_state()
-    title = f"`python -m benches.serve_load {' '.join(sys.argv[1:])}`, {processor()}, "
+    options = [f"--rate {arguments.rate} --seconds {arguments.seconds}"]
+    options += [f"--workers {arguments.workers}", *(["--kill"] if arguments.kill else [])]
+    options += ["--", *arguments.options] if arguments.options else []
+    title = f"`python -m benches.serve_load {' '.join(options)}`, {processor()}, "
     title += f"{datetime.date.today()}, commit {commit}. Bundled artifact, `static`."
-    write_page([title, "", *lines.text], arguments.output, commit, "serve-load")
+    page = [title, "", *lines.table, "", "\n\n".join(lines.text)]
+    write_page(page, arguments.output, commit, "serve-load")
     if failed is not None:
         print(failed, file=sys.stderr)
     return int(failed is not None)
@@ -72,6 +76,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.text: list[str] = []
+        self.table: list[str] = []
         self.p99_ms = 0.0
 
 
@@ -93,6 +98,7 @@ def measure(
         busy = (cpu_seconds(server.pid) - before) / arguments.seconds
         lines.p99_ms = found.at(99)
         lines.text.append(summary(found, arguments.seconds) + f"; the server used {busy:.2f} cores")
+        lines.table = table(found, arguments, busy)
         if found.refused:
             failed = f"answers other than 200: {found.refused}"
         if arguments.kill:
@@ -121,6 +127,22 @@ def measure(
         assert server.stderr is not None
         server.stderr.close()
     return lines, failed
+
+
+def table(found: Found, arguments: argparse.Namespace, busy: float) -> list[str]:
+    """Make the table of a page, of one row."""
+    shares = (50, 90, 99, 99.9)
+    heads = ["load", "answered", "lost", *(f"p{share:g}" for share in shares), "most", "cores"]
+    cells = [
+        f"{arguments.rate:,} a second for {arguments.seconds:,} s",
+        f"{len(found.took):,}",
+        f"{found.lost:,}",
+        *(f"{found.at(share):.2f} ms" for share in shares),
+        f"{1e3 * max(found.took):.1f} ms",
+        f"{busy:.2f}",
+    ]
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return [f"| {' | '.join(row)} |" for row in (heads, rule, cells)]
 
 
 def summary(found: Found, seconds: float) -> str:

@@ -809,6 +809,17 @@ class Decisions:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Names of all reasons; see `Decision.reason`."""
+    def _columns(self, others: int) -> dict[str, NDArray[Any]]:
+        """Give what a table of decisions has of each row's ranking, without an object for a row.
+
+        Args:
+            others: Number of models after the first, from 0.
+
+        Returns:
+            Arrays by name, NaN where unknown: ``success``, ``cost_usd`` and ``latency_s`` of the
+            first model and ``propensity``, float64 (n,); ``next``, int32 (n * others,), the indices
+            of the models after it, row by row, -1 where there are fewer.
+        """
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Decision]: ...
     def __getitem__(self, index: int, /) -> Decision: ...

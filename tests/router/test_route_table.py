@@ -31,8 +31,9 @@ from hypernova.router import RoutedTable, chunk_vectors
 from hypernova.router import table as module
 from hypernova.router.explanation import REASONS
 from hypernova.router.table import route_chunk, route_nth_chunk
+from hypernova.router.table_rows import rows_of, rows_of_each
 from hypernova.table import prompts as prompts_module
-from hypernova.table.prompts import PromptTable
+from hypernova.table.prompts import PromptChunk, PromptTable
 from support.factories import fitted, unit
 from support.paths import ROOT
 from support.tables import csv_file, jsonl, parquet
@@ -242,6 +243,49 @@ def test_all_reasons_have_a_place(vector_router) -> None:
     assert set(reasons) == set(REASONS)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"explore": 0.5, "explore_seed": 3},
+        {"allow": ["m2", "m0"]},  # one model is left for `fallbacks`
+        {"allow": ["m1"], "prices": {"m1": 0.25}},  # and none
+    ],
+)
+def test_columns_of_the_core_are_rows_of_each_decision(vector_router, options) -> None:
+    """The oracle reads each `Decision` and its ranking; null where a prompt has an error."""
+    vectors = unit(np.random.default_rng(5).normal(size=(40, 16)))
+    decisions = vector_router.artifact.decide_many(vectors, **options)
+    for bad in (set(), {0, 7, 39}):
+        errors = [f"error {at}" if at in bad else None for at in range(40)]
+        chunk = PromptChunk(100, [], [f"t{at}" for at in range(40)], vectors)
+        each = [None if at in bad else decision for at, decision in enumerate(decisions)]
+        found = rows_of(chunk, decisions, errors)
+        assert found.equals(rows_of_each(decisions.models, chunk, each, errors))
+        assert found.column("cost_usd").null_count >= len(bad)
+        assert found.column("fallbacks").null_count == len(bad)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_threads_and_processes_give_the_same_bytes(router, vector_router, tmp_path) -> None:
+    """By default chunks are decided in threads; `route_many` is the oracle of both kinds."""
+    texts = made_up(40)
+    given = prompt_file(tmp_path, [*texts, ""])
+    vectors = unit(np.random.default_rng(3).normal(size=(50, 16)))
+    table = parquet(tmp_path / "v.parquet", {"embedding": vectors.tolist()})
+    for one, path, options in (
+        (router, given, {"cost_weight": 0.1}),
+        (vector_router, table, {"explore": 0.5, "explore_seed": 9}),
+        (vector_router, table, {"min_success": 0.62}),  # no model for some
+    ):
+        contents = set()
+        for jobs in (None, 1):
+            one.route_table(path, tmp_path / "o.parquet", jobs=jobs, **options)
+            contents.add((tmp_path / "o.parquet").read_bytes())
+        assert len(contents) == 1
+        assert "error" in pq.read_schema(tmp_path / "o.parquet").names
+
+
 # --- errors as rows ---------------------------------------------------------------------
 
 
@@ -310,7 +354,7 @@ def test_a_text_without_a_token(tmp_path, monkeypatch) -> None:
         router.route(texts[5])
     counted: list[int] = []
     chunk = next(PromptTable.scan(prompt_file(tmp_path, texts)).chunks())
-    rows, event = module._route_chunk(router, chunk, {}, counted.append)
+    rows, event = module._route_chunk(router, chunk, {}, counted.append, observed=True)
     assert sum(counted) == len(chunk) == 10
     assert rows.column("error").to_pylist()[5] == str(caught.value)
     assert rows.column("error").null_count == 9

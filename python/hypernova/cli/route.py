@@ -60,7 +60,6 @@ def add_to(commands: Commands) -> None:
     )
     add_embedder_to(parser)
     add_engine_to(parser)
-    parser.set_defaults(jobs=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument(
         "--explain",

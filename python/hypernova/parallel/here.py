@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
 
 
@@ -34,7 +34,9 @@ class Stop:
         return Stop, ()
 
 
-def calls_in_threads(calls: Iterable[Callable[[], Any]], jobs: int, stop: Stop) -> Iterator[Any]:
+def calls_in_threads(
+    calls: Iterable[Callable[[], Any]], jobs: int, stop: Stop
+) -> Generator[Any, None, None]:
     """Make calls in ``jobs`` threads, and yield the results in the order of the calls.
 
     At most one call more than there are threads waits. A call that takes long should ask

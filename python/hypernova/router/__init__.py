@@ -11,6 +11,7 @@ Not here: training, of which serving imports nothing.
 - ``batch``: many texts in steps that leave room for other requests
 - ``table``: a table of prompts in files, chunk by chunk into a file of decisions
 - ``chunk_vectors``: the vectors of such a chunk
+- ``table_rows``: the rows of such a file
 - ``routed``: the counts of such a table
 - ``explanation``: what a decision rests on, and the text of each reason
 - ``watch``: a thread that reloads an artifact whose file was replaced

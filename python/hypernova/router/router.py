@@ -16,7 +16,6 @@ from hypernova._core import Artifact, Decision, Decisions
 from hypernova.embedder.onnx.runtime import Device, check_device
 from hypernova.embedder.resolve import open_embedder
 from hypernova.embedder.text.checks import check_is_sequence
-from hypernova.errors import PolicyError
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
 from hypernova.router.conversation import embed_turns, prompt_turns
@@ -344,7 +343,7 @@ class Router(RouterLifecycle):
         decisions: str | os.PathLike[str],
         *,
         engine: Engine = "local",
-        jobs: int | None = 1,
+        jobs: int | None = None,
         progress: bool = False,
         **options: Unpack[RouteOptions],
     ) -> RoutedTable:
@@ -361,8 +360,11 @@ class Router(RouterLifecycle):
             decisions: The ``.parquet`` file to write; one that stands there is replaced whole.
             engine: Where pieces are decided: ``"local"``, in this process or in processes of this
                 machine, or ``"ray"``, on a Ray cluster. The decisions do not depend on it.
-            jobs: Number of pieces decided at a time; None for the cores that this process may
-                use, or all of the Ray cluster. Observers are called with 1 alone.
+            jobs: Number of pieces decided at a time, in processes of their own if more than 1. By
+                default as many as this process may use cores, in threads of it where the core
+                embeds, as ``static``, or vectors are read, and else in processes; or all of the Ray
+                cluster. With observers, and with an embedder that does not pickle, the default is
+                1; observers are called with 1 alone.
             progress: Show a bar on standard error if it takes longer than a second.
             **options: See `RouteOptions`.
 
@@ -390,11 +392,11 @@ class Router(RouterLifecycle):
             >>> routed.n_prompts, routed.n_errors
             (2, 1)
         """
-        from hypernova.parallel import Mapper
         from hypernova.router.table import route_table
 
-        mapper = Mapper.of(engine, jobs, PolicyError)
-        return route_table(self, prompts, decisions, options, mapper, progress=progress)
+        return route_table(
+            self, prompts, decisions, options, engine=engine, jobs=jobs, progress=progress
+        )
 
     def explain(
         self,

@@ -1,11 +1,12 @@
 """Route a table of prompts, chunk by chunk, into one Parquet file of decisions.
 
-Not here: the decision, which the core makes, and the files of prompts (`hypernova.table.prompts`).
-pyarrow is imported on first use.
+Not here: the decision, which the core makes; the rows of decisions (``table_rows``), and the files
+of prompts (`hypernova.table.prompts`). pyarrow is imported on first use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,29 +16,28 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing, contextmanager
 from copy import copy
 from functools import partial
-from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hypernova._core import __version__
+from hypernova._core import Decisions, __version__
 from hypernova.errors import (
     HypernovaError,
-    MissingExtraError,
     NoCandidateError,
     NovelPromptError,
     PolicyError,
     WriteError,
 )
 from hypernova.events import Stopwatch, notify
+from hypernova.parallel import HERE, Mapper, Stop, calls_in_threads, default_jobs, pickles
 from hypernova.paths import cannot_write, check_file, path_label, replacing
 from hypernova.progress import progress_bar
 from hypernova.router.chunk_vectors import embed_chunk, vector_dim
-from hypernova.router.explanation import REASONS
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.routed import RoutedTable
+from hypernova.router.table_rows import decision_columns, import_pyarrow, rows_of, rows_of_each
 from hypernova.table.prompts import PromptTable
 
 if TYPE_CHECKING:
@@ -47,13 +47,10 @@ if TYPE_CHECKING:
 
     from hypernova._core import Decision
     from hypernova.events import DecisionEvent
-    from hypernova.parallel import Mapper
     from hypernova.route_options import BatchRouteOptions, RouteOptions
     from hypernova.router.lifecycle import RouterLifecycle
     from hypernova.table.prompts import PromptChunk
 
-# Models that `fallbacks` names, after the chosen one.
-N_FALLBACKS = 2
 # Chunks that are written at a time, as one row group.
 _GROUP_CHUNKS = 8
 # The step of SplitMix64, by which the core draws the n-th number of a seed.
@@ -66,19 +63,25 @@ def route_table(
     prompts: str | os.PathLike[str],
     decisions: str | os.PathLike[str],
     options: RouteOptions,
-    mapper: Mapper,
     *,
+    engine: str,
+    jobs: int | None,
     progress: bool,
 ) -> RoutedTable:
     """Route a table; see `hypernova.Router.route_table`."""
     started = time.perf_counter()
+    mapper = Mapper.of(engine, jobs, PolicyError)
     check_file(decisions, inputs=[prompts])
     target = Path(decisions)
     if target.suffix.lower() != ".parquet":
         raise WriteError(
             f"{path_label(decisions)}: decisions are written as Parquet; name a .parquet file"
         )
-    if router._observers.on_decision and not mapper.here:
+    observed = bool(router._observers.on_decision)
+    by_default = jobs is None and mapper.engine == "local"
+    if observed and by_default:
+        mapper = HERE
+    if observed and not mapper.here:
         raise PolicyError(
             "the router has observers, which are called in this process alone: leave engine and "
             "jobs out, or route with a router without observers"
@@ -92,21 +95,25 @@ def route_table(
     check_file(decisions, inputs=table.files)
     if dim is None:
         _ = fixed.embedder  # loaded, or refused
+    threads = 1
+    if by_default and not observed:
+        if dim is not None or fixed._serving.is_quick:
+            # The core does nearly all of the work, and holds no interpreter's lock meanwhile.
+            mapper, threads = HERE, default_jobs()
+        elif not pickles(fixed):
+            mapper = HERE
+    if threads > 1:
+        parts = _routed_in_threads(fixed, table, dim, options, threads, progress)
+    elif mapper.here:
+        parts = _routed_here(router, fixed, table, dim, options, progress)
+    else:
+        parts = _routed_elsewhere(fixed, table, dim, options, mapper, progress)
     counts: Counter[str | None] = Counter()
-    with decision_writer(target, fixed, table, options) as write:
-        if mapper.here:
-            with progress_bar(table.n_prompts, _doing(table), progress) as tick:
-                for chunk in table.chunks(dim=dim):
-                    rows, event = _route_chunk(fixed, chunk, options, tick)
-                    if event is not None:
-                        notify(router._observers.on_decision, event)
-                    counts.update(rows.column("model").to_pylist())
-                    write(rows)
-        else:
-            with closing(_routed_elsewhere(fixed, table, dim, options, mapper, progress)) as parts:
-                for rows in parts:
-                    counts.update(rows.column("model").to_pylist())
-                    write(rows)
+    with decision_writer(target, fixed, table, options) as write, closing(parts):
+        for rows in parts:
+            for found in rows.column("model").value_counts().to_pylist():
+                counts[found["values"]] += found["counts"]
+            write(rows)
     n_errors = counts.pop(None, 0)
     n_decided = counts.total()
     return RoutedTable(
@@ -121,6 +128,50 @@ def route_table(
 
 def _doing(table: PromptTable) -> str:
     return f"routing {path_label(table.path.name)}"
+
+
+def _routed_here(
+    router: RouterLifecycle,
+    fixed: RouterLifecycle,
+    table: PromptTable,
+    dim: int | None,
+    options: RouteOptions,
+    progress: bool,
+) -> Generator[Any, None, None]:
+    """Yield the decisions of each chunk, made one after the other; observers are called."""
+    observed = bool(router._observers.on_decision)
+    with progress_bar(table.n_prompts, _doing(table), progress) as tick:
+        for chunk in table.chunks(dim=dim):
+            rows, event = _route_chunk(fixed, chunk, options, tick, observed=observed)
+            if event is not None:
+                notify(router._observers.on_decision, event)
+            yield rows
+
+
+def _routed_in_threads(
+    router: RouterLifecycle,
+    table: PromptTable,
+    dim: int | None,
+    options: RouteOptions,
+    threads: int,
+    progress: bool,
+) -> Generator[Any, None, None]:
+    """Yield the decisions of each chunk, made in threads, in the order of the chunks."""
+    stop = Stop()
+
+    def go_on(_: int) -> None:
+        stop.check()
+
+    calls = (
+        partial(_route_chunk, router, chunk, options, go_on) for chunk in table.chunks(dim=dim)
+    )
+    with (
+        progress_bar(table.n_prompts, _doing(table), progress) as tick,
+        closing(calls_in_threads(calls, threads, stop)) as done,
+    ):
+        for rows, _ in done:
+            tick(rows.num_rows)
+            yield rows
 
 
 def _routed_elsewhere(
@@ -197,7 +248,10 @@ def _route_chunk(
     chunk: PromptChunk,
     options: RouteOptions,
     tick: Callable[[int], None] | None,
+    *,
+    observed: bool = False,
 ) -> tuple[Any, DecisionEvent | None]:
+    """Decide for a chunk, as `route_chunk` does; with its event if there are observers."""
     errors: list[str | None] = [None] * len(chunk)
     stopwatch = Stopwatch()
     vectors = chunk.vectors
@@ -207,9 +261,18 @@ def _route_chunk(
         tick(len(chunk))
     stopwatch.embedded()
     decisions = _decide(router, vectors, options, chunk, errors)
-    decided = tuple(decision for decision in decisions if decision is not None)
-    event = stopwatch.decided(decided) if decided else None
-    return _as_table(router.artifact.models, chunk, decisions, errors), event
+    event = None
+    if observed:
+        # A decision is an object only where somebody looks at it.
+        decided = tuple(
+            decision
+            for decision, problem in zip(decisions, errors, strict=True)
+            if decision is not None and problem is None
+        )
+        event = stopwatch.decided(decided) if decided else None
+    if isinstance(decisions, Decisions):
+        return rows_of(chunk, decisions, errors), event
+    return rows_of_each(router.artifact.models, chunk, decisions, errors), event
 
 
 def _decide(
@@ -218,29 +281,29 @@ def _decide(
     options: RouteOptions,
     chunk: PromptChunk,
     errors: list[str | None],
-) -> list[Decision | None]:
-    """Decide for all rows without an error; note the error of each other row."""
+) -> Decisions | list[Decision | None]:
+    """Decide for all rows; note the error of each row that has no decision.
+
+    Returns:
+        The decisions as columns, where those of rows with an error mean nothing; or one by one,
+        None for such a row.
+    """
     artifact, start = router.artifact, chunk.start
     prompts = [prompt or "" for prompt in chunk.prompts]
     batch = cast("BatchRouteOptions", _options_at(options, start))
     batch = with_lengths(batch, prompts) if chunk.vectors is None else batch
+    with contextlib.suppress(NoCandidateError, NovelPromptError):  # of some row
+        return artifact.decide_many(vectors, **batch)
     decisions: list[Decision | None] = []
-    try:
-        decisions += artifact.decide_many(vectors, **batch)
-    except (NoCandidateError, NovelPromptError):  # of some row; it takes little more one by one
-        for at, vector in enumerate(vectors):
-            decision = None
-            if errors[at] is None:
-                try:
-                    own = with_length(options, prompts[at]) if prompts else options
-                    decision = artifact.decide(vector, **_options_at(own, start + at))
-                except (NoCandidateError, NovelPromptError) as error:
-                    errors[at] = str(error)
-            decisions.append(decision)
-        return decisions
-    for at, problem in enumerate(errors):
-        if problem is not None:
-            decisions[at] = None
+    for at, vector in enumerate(vectors):  # it takes little more one by one
+        decision = None
+        if errors[at] is None:
+            try:
+                own = with_length(options, prompts[at]) if prompts else options
+                decision = artifact.decide(vector, **_options_at(own, start + at))
+            except (NoCandidateError, NovelPromptError) as error:
+                errors[at] = str(error)
+        decisions.append(decision)
     return decisions
 
 
@@ -281,67 +344,7 @@ def _schema(router: RouterLifecycle, table: PromptTable, options: RouteOptions) 
         "artifact_sha256": artifact.sha256,
         "route_options": json.dumps(_plain(options), sort_keys=True),
     }
-    return _columns(with_task_ids=table.has_task_ids).with_metadata(metadata)
-
-
-def _columns(*, with_task_ids: bool) -> Any:
-    pa = _pyarrow()
-    name = pa.dictionary(pa.int32(), pa.string())
-    fields = [
-        ("row", pa.int64()),
-        ("model", name),
-        ("reason", name),
-        ("cluster", pa.int32()),
-        ("novelty", pa.float32()),
-        ("success", pa.float64()),
-        ("cost_usd", pa.float64()),
-        ("latency_s", pa.float64()),
-        ("propensity", pa.float64()),
-        ("fallbacks", pa.list_(pa.string())),
-        ("error", pa.string()),
-    ]
-    return pa.schema([("task_id", pa.string()), *fields] if with_task_ids else fields)
-
-
-def _as_table(
-    models: tuple[str, ...],
-    chunk: PromptChunk,
-    decisions: list[Decision | None],
-    errors: list[str | None],
-) -> Any:
-    pa = _pyarrow()
-    model_index = {model: index for index, model in enumerate(models)}
-    reason_index = {reason: index for index, reason in enumerate(REASONS)}
-    rows: list[tuple[Any, ...]] = []
-    for decision in decisions:
-        if decision is None:
-            rows.append((None,) * 9)
-            continue
-        ranking = decision.ranking
-        first = ranking[0]
-        rows.append(
-            (
-                model_index[first.model],
-                reason_index[decision.reason],
-                decision.cluster,
-                decision.novelty,
-                first.success,
-                first.cost_usd,
-                first.latency_s,
-                decision.propensity,
-                [entry.model for entry in islice(ranking, 1, N_FALLBACKS + 1)],
-            )
-        )
-    columns = _columns(with_task_ids=chunk.task_ids is not None)
-    values: dict[str, Any] = dict(zip(columns.names[-10:-1], zip(*rows, strict=True), strict=True))
-    values["row"] = np.arange(chunk.start, chunk.start + len(chunk))
-    values["error"] = errors
-    if chunk.task_ids is not None:
-        values["task_id"] = chunk.task_ids
-    for name, words in (("model", models), ("reason", tuple(REASONS))):
-        indices = pa.array(values[name], pa.int32())
-        values[name] = pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.string()))
-    return pa.table(values, schema=columns)
+    return decision_columns(with_task_ids=table.has_task_ids).with_metadata(metadata)
 
 
 def _plain(value: object) -> Any:
@@ -378,7 +381,7 @@ def decision_writer(
         WriteError: The file cannot be written; nothing is left of it.
         MissingExtraError: pyarrow is not installed.
     """
-    pa = _pyarrow()
+    pa = import_pyarrow()
     import pyarrow.parquet
 
     held: list[Any] = []
@@ -419,14 +422,3 @@ def decision_writer(
         if of_caller is not None:  # as of an embedder that calls a service: not of this file
             raise of_caller from None
         raise
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError(
-            "decisions are written as Parquet, which needs pyarrow: "
-            'pip install "hypernova-router[train]"'
-        ) from error
-    return pyarrow

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hypernova_core as core;
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyTuple};
 
 use crate::array::Fresh;
 use crate::convert::{Reduced, reduced};
@@ -95,10 +95,59 @@ impl Decisions {
 
     fn at(&self, at: usize) -> Option<Decision> {
         let decided = self.decided.get(at)?;
-        let dim = self.inner.dim();
-        let vector = self.vectors.get(at * dim..(at + 1) * dim).unwrap_or(&[]);
-        let (vector, options) = (vector.to_vec(), Arc::clone(&self.options));
+        let (vector, options) = (self.vector(at).to_vec(), Arc::clone(&self.options));
         Some(Decision::new(&self.inner, *decided, options, vector))
+    }
+
+    /// The vector of a row; empty unless rankings need it.
+    fn vector(&self, at: usize) -> &[f32] {
+        let dim = self.inner.dim();
+        self.vectors.get(at * dim..(at + 1) * dim).unwrap_or(&[])
+    }
+}
+
+/// What a table of decisions has of each row's ranking, as columns.
+struct Columns {
+    success: Vec<f64>,
+    cost_usd: Vec<f64>,
+    latency_s: Vec<f64>,
+    propensity: Vec<f64>,
+    /// `others` of each row.
+    next: Vec<i32>,
+}
+
+impl Columns {
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "as of the columns of `Decisions::new`"
+    )]
+    fn of(decisions: &Decisions, others: usize) -> Self {
+        let rows = decisions.decided.len();
+        let empty = || Vec::with_capacity(rows);
+        let (success, cost_usd, latency_s, propensity) = (empty(), empty(), empty(), empty());
+        let next = Vec::with_capacity(rows * others);
+        let mut columns = Self {
+            success,
+            cost_usd,
+            latency_s,
+            propensity,
+            next,
+        };
+        for (at, decided) in decisions.decided.iter().enumerate() {
+            let vector = decisions.vector(at);
+            let ranking = decisions.inner.rank(decided, vector, &decisions.options);
+            // A decision has a model, so its ranking has a first place.
+            let first = ranking.first();
+            let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
+            columns.success.push(known(first.map(|e| e.success)));
+            columns.cost_usd.push(known(first.and_then(|e| e.cost_usd)));
+            (columns.latency_s).push(known(first.and_then(|e| e.latency_s)));
+            columns.propensity.push(decided.propensity);
+            let others_of = ranking.iter().skip(1).map(|e| e.model as i32);
+            let filled = others_of.chain(std::iter::repeat(-1)).take(others);
+            columns.next.extend(filled);
+        }
+        columns
     }
 }
 
@@ -116,6 +165,26 @@ impl Decisions {
     #[expect(clippy::unused_self, reason = "a getter")]
     fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, core::Reason::ALL.map(core::Reason::name))
+    }
+
+    /// Give what a table of decisions has of each row's ranking, without an object for a row.
+    ///
+    /// Args:
+    ///     others: Number of models after the first, from 0.
+    ///
+    /// Returns:
+    ///     Arrays by name, NaN where unknown: ``success``, ``cost_usd`` and ``latency_s`` of the
+    ///     first model and ``propensity``, float64 (n,); ``next``, int32 (n * others,), the indices
+    ///     of the models after it, row by row, -1 where there are fewer.
+    fn _columns<'py>(&self, py: Python<'py>, others: usize) -> PyResult<Bound<'py, PyDict>> {
+        let columns = py.detach(|| Columns::of(self, others));
+        let dict = PyDict::new(py);
+        dict.set_item("success", Fresh(columns.success).flat(py)?)?;
+        dict.set_item("cost_usd", Fresh(columns.cost_usd).flat(py)?)?;
+        dict.set_item("latency_s", Fresh(columns.latency_s).flat(py)?)?;
+        dict.set_item("propensity", Fresh(columns.propensity).flat(py)?)?;
+        dict.set_item("next", Fresh(columns.next).flat(py)?)?;
+        Ok(dict)
     }
 
     fn __len__(&self) -> usize {
