@@ -33,7 +33,7 @@ from benches.paths import ROOT
 from benches.record import processor, source_state, write_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # The pages are read by the helpers with which the tests run them.
 sys.path.insert(0, str(ROOT / "tests"))
@@ -221,7 +221,7 @@ def _score(outcome: float | dict[str, float]) -> float:
     return outcome["score"] if isinstance(outcome, dict) else outcome
 
 
-def _write(path: Path, header: list[str], rows: list[tuple[object, ...]]) -> None:
+def _write(path: Path, header: list[str], rows: Sequence[tuple[object, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=";").writerows([header, *rows])
 

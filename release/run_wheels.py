@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benches.record import source_state, write_page
+
 from release.environments import installed
 from release.environments.catalogue import ENVIRONMENTS, Environment, named
 from release.environments.roots import is_emulated

@@ -164,7 +164,7 @@ def install(environment: Environment, wheel: Path, tools: Tools) -> Installed:
         venv = BASE / environment.name / "venv"
         shutil.rmtree(venv, ignore_errors=True)
         run([python, "-m", "venv", venv], cwd=ROOT)
-        pip = [venv / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         run([*pip, "pip>=25.1"], cwd=BASE)
         group = ["--group", f"{ROOT / 'pyproject.toml'}:test"] if tests.group else []
         libraries = () if tests.group else LIBRARIES

@@ -138,7 +138,7 @@ def _debootstrap(machine: str, root: Root, folder: Path) -> None:
             ["dpkg-deb", "--fsys-tarfile", package], capture_output=True, check=True
         ).stdout
         # `/bin` and its like are links there, and stay links.
-        unpack = ["tar", "--keep-directory-symlink", "-xf", "-", "-C", folder]
+        unpack = ["tar", "--keep-directory-symlink", "-xf", "-", "-C", str(folder)]
         subprocess.run(unpack, input=files, check=True)
     accounts = folder / "etc/passwd"
     if not accounts.exists():
