@@ -86,15 +86,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def send_datagram(address: str, message: bytes) -> None:
-    """Send a message to a socket of this machine; one that cannot be sent is lost.
+def notify_service_manager(state: str) -> None:
+    """Tell systemd (``Type=notify``) how this process is; do nothing where none asks for it.
+
+    Source: the manual page sd_notify(3).
 
     Args:
-        address: A path, or a name that begins with a null character.
-        message: The message.
+        state: Such as ``READY=1``.
     """
     import socket  # a process that routes does without it
 
-    if hasattr(socket, "AF_UNIX"):
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            out.sendto(message, address)
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")) or not hasattr(socket, "AF_UNIX"):
+        return
+    if address.startswith("@"):  # an abstract socket
+        address = "\0" + address[1:]
+    # A manager that does not listen is no reason not to serve.
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.sendto(state.encode("ascii"), address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def printed(python: Path, program: str, *arguments: object, **options) -> list[s
 
 def test_the_package_requires_numpy_alone() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["dependencies"] == ["numpy>=1.26"]
+    assert {re.match(r"\w+", needed)[0] for needed in project["dependencies"]} == {"numpy"}
 
 
 def test_the_libraries_are_not_there(base: Path, other_extras: Path) -> None:

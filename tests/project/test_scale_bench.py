@@ -73,7 +73,7 @@ def test_a_second_size_is_left_out_where_no_time_is_left(tmp_path: Path) -> None
     assert "900,000,000 tasks need about" in done.stderr
     assert "name another --folder" in done.stderr
     assert not list(tmp_path.iterdir())
-    command[4] = "2100"
+    command[4] = "60000"  # more than three seconds of work
     done = subprocess.run(
         [sys.executable, *command, "--limit", "0.05", "--folder", tmp_path, "-o", tmp_path / "out"],
         cwd=ROOT, capture_output=True, text=True, check=False,

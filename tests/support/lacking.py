@@ -66,6 +66,7 @@ for module in {modules!r}:
 def add_signal_handler(*_):
     raise NotImplementedError
 asyncio.SelectorEventLoop.add_signal_handler = add_signal_handler
+subprocess.Popen.kill = subprocess.Popen.terminate  # there, the same
 """
 
 

@@ -6,7 +6,6 @@
 - ``worker``: one of the processes that answer requests at a port.
 - ``channel``: messages between the supervisor and one worker.
 - ``accepting``: how processes share the connections of a socket.
-- ``systemd``: tells the service manager how the server is.
 
 Not here: the application that they serve (`app`).
 """

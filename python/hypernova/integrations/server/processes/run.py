@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 from hypernova.embedder import Embedder
 from hypernova.errors import HypernovaError
 from hypernova.integrations.server.processes.http_server import HttpServer
-from hypernova.integrations.server.processes.systemd import notify
 from hypernova.signals import signals
-from hypernova.system import can_fork
+from hypernova.system import can_fork, notify_service_manager
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -92,7 +91,7 @@ def serve(
         if app.state.page:
             _log.info("the page is at %s:%d/", url, listening.getsockname()[1])
         _log.info("%sserving at %s:%d", several, url, listening.getsockname()[1])
-        notify("READY=1")
+        notify_service_manager("READY=1")
 
     # uvicorn raises a caught signal again when it ends: that would end the process before the
     # caller cleans up.
@@ -113,7 +112,10 @@ def serve(
                 )
             else:
                 server = HttpServer(app, drain_s=drain_s)
-                server.on_started, server.on_ending = serving, partial(notify, "STOPPING=1")
+                server.on_started, server.on_ending = (
+                    serving,
+                    partial(notify_service_manager, "STOPPING=1"),
+                )
                 loop_factory = server.config.get_loop_factory()
                 with asyncio.Runner(loop_factory=loop_factory) as runner:
                     runner.run(_run(server, router, listening))

@@ -24,9 +24,9 @@ from hypernova.errors import HypernovaError
 from hypernova.integrations.server.metrics.board import Board
 from hypernova.integrations.server.processes.channel import Channel
 from hypernova.integrations.server.processes.http_server import GRACE_S, WorkerServer
-from hypernova.integrations.server.processes.systemd import notify
 from hypernova.integrations.server.processes.worker import Worker
 from hypernova.router.watch import WatchedFile
+from hypernova.system import notify_service_manager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -369,7 +369,7 @@ class Supervisor:
                     _kill(worker, signal.SIGKILL)
                 return
             if not self._is_ending:
-                notify("STOPPING=1")
+                notify_service_manager("STOPPING=1")
                 self._is_ending = True
                 self._end_by = time.monotonic() + self._drain_s + GRACE_S + 2
             for worker in self._workers:
