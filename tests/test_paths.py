@@ -85,5 +85,5 @@ def test_a_folder_is_made_or_found_to_be_writable(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="file is a file; name a folder"):
         make_folder(tmp_path / "file")
     for wrong in (tmp_path / "file" / "below", tmp_path / "null\0byte", "/proc/self/none"):
-        with pytest.raises(WriteError, match="cannot be written|lies in a file; name"):
+        with pytest.raises(WriteError, match=r"cannot be written|lies in a file; name"):
             make_folder(wrong)

@@ -552,7 +552,7 @@ class TestCommand:
         assert "recalibrated with 501 outcomes; 1006 lines read" in text
         assert "\n1 of these are of another model than the decided one: learned" in text
         assert "\nnot learned from: 1 failed request (m0 1)\n" in text
-        assert "1 decisions have no outcome yet" in text
+        assert "1 decision has no outcome yet" in text
         assert "skipped 1: line that is not a JSON object" in text
         assert "skipped 1: last line of a segment without its end" in text
         assert "of 3 clusters" in text
