@@ -31,11 +31,15 @@ STABLE = ("cp311", "abi3")
 EXTENSION = re.compile(r"hypernova/_core\.[\w.-]*(so|pyd)")
 # Of a CPython without a GIL, which has no stable ABI before 3.15.
 FREE_THREADED = re.compile(r"cp3\d+t")
+# The library, and the command that starts before it is loaded.
+PACKAGES = ("hypernova", "hypernova_command")
 WHEEL_NEEDS = (
     "hypernova/__init__.py",
     "hypernova/py.typed",
     "hypernova/_core.pyi",
     "hypernova/bundled/default.hnv",
+    "hypernova/bundled/examples.zip",
+    "hypernova_command/__init__.py",
     "{info}/METADATA",
     "{info}/WHEEL",
     "{info}/entry_points.txt",
@@ -90,9 +94,9 @@ def _of_wheel(path: Path) -> list[str]:
     found = [f"{need.format(info=info)} is missing" for need in WHEEL_NEEDS
              if need.format(info=info) not in files]  # fmt: skip
     found += [
-        f"{entry.name} is neither in hypernova/ nor in {info}/"
+        f"{entry.name} is neither in {'/, '.join(PACKAGES)}/ nor in {info}/"
         for entry in entries
-        if PurePosixPath(entry.name).parts[0] not in ("hypernova", info)
+        if PurePosixPath(entry.name).parts[0] not in (*PACKAGES, info)
     ]
     found += [
         f"{entry.name} is a test, which the sdist has"

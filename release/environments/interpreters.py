@@ -97,8 +97,9 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
 def _zig(target: str, folder: Path, tools: Tools) -> dict[str, str]:
     """Write the compiler's commands for a target."""
     python = tools.program("python")
-    # Zig links musl statically unless told otherwise, and then nothing can be loaded.
-    flags = "-dynamic " if "musl" in target else ""
+    # Zig links musl statically unless told otherwise, and then nothing can be loaded. It refuses
+    # __DATE__ and __TIME__, which CPython has in its banner.
+    flags = "-Wno-date-time " + ("-dynamic " if "musl" in target else "")
     for name, call in {
         "cc": f"cc -target {target} {flags}-fno-sanitize=undefined",
         "ar": "ar",

@@ -99,7 +99,9 @@ fn sha256(py: Python<'_>, data: &[u8]) -> String {
 }
 
 /// The compiled core: artifacts, nearest centroids, the decision rule.
-#[pymodule]
+// Nothing here counts on the GIL: no static is mutable, and a class is frozen or guards what it
+// changes. It is PyO3's default, and written out because an interpreter without a GIL believes it.
+#[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
     use super::artifact::Artifact;
