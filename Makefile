@@ -139,8 +139,8 @@ lint: $(STAMP) ## formatting, lints, types, stubs, import order
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 python/hypernova python/hypernova_command
-	$(BIN)/mypy --platform darwin python/hypernova python/hypernova_command
+	$(BIN)/mypy --platform win32 python/hypernova
+	$(BIN)/mypy --platform darwin python/hypernova
 	$(BIN)/python -m mypy.stubtest hypernova._core
 	$(BIN)/python rust/hypernova-py/stub.py --check
 	$(BIN)/python -m release.licences --check

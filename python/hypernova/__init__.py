@@ -9,20 +9,23 @@ Not here: calls of language models, keys, or traffic; hypernova only decides.
 `Router`, `Decision` and `Artifact` serve, and `OutcomeLog` keeps what came of it;
 `OutcomeTable` reads, `fit` trains, `evaluate` judges, `monitor` and `recalibrate` read the log,
 `add_model` and its like change which models there are, and `diff` tells what a new artifact
-would change: these are loaded, with their libraries, when first used.
+would change. All are loaded, with their libraries, when first used, so that the command line can
+handle signals soon after its process has started.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
-from hypernova._core import DEBUG_BUILD, Artifact, Decision, Decisions, RankingEntry, __version__
+# Loaded with the package: `router`, to which programs write hypernova.router without importing it;
+# and `runtime`, which turns onnxruntime's telemetry off before the program imports that itself.
+from hypernova import router as router
+from hypernova.embedder.onnx import runtime as runtime
 from hypernova.errors import HypernovaError
 from hypernova.lazy import load_later
-from hypernova.router.router import Router
 
 if TYPE_CHECKING:
+    from hypernova._core import Artifact, Decision, Decisions, RankingEntry, __version__
     from hypernova.comparison import ArtifactDiff, diff
     from hypernova.embedder import CachedEmbedder, CallableEmbedder, Embedder
     from hypernova.evaluation import Report, evaluate
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from hypernova.outcome_log import OutcomeLog, read_log
     from hypernova.prices import read_prices
     from hypernova.route_options import BatchRouteOptions, RouteOptions
+    from hypernova.router import Router
     from hypernova.table import OutcomeTable, ScannedTable
     from hypernova.training import ModelChange, Recalibration, fit, recalibrate
     from hypernova.training.model_pool import (
@@ -79,33 +83,30 @@ __all__ = [
     "rename_model",
 ]
 
-if DEBUG_BUILD:
-    warnings.warn(
-        "hypernova's core is a debug build, many times slower than a release build; "
-        "build it with `maturin develop --release`",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-# What serving does not need, and where it is.
+# Where each name is.
 _LATER = {
     "AddedModel": "training.model_pool",
     "Addition": "training.model_pool",
+    "Artifact": "_core",
     "ArtifactDiff": "comparison",
     "BatchRouteOptions": "route_options",
     "CachedEmbedder": "embedder",
     "CallableEmbedder": "embedder",
+    "Decision": "_core",
+    "Decisions": "_core",
     "Embedder": "embedder",
     "ModelChange": "training",
     "MonitorReport": "monitoring",
     "OutcomeLog": "outcome_log",
     "OutcomeTable": "table",
     "Proposal": "training.model_pool",
+    "RankingEntry": "_core",
     "Recalibration": "training",
     "Report": "evaluation",
     "RouteOptions": "route_options",
+    "Router": "router",
     "ScannedTable": "table",
+    "__version__": "_core",
     "add_model": "training.model_pool",
     "diff": "comparison",
     "evaluate": "evaluation",

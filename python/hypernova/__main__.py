@@ -1,11 +1,30 @@
-"""Run the command line as `python -m hypernova`.
+"""Start the command ``hypernova``, as a script of its own or as `python -m hypernova`.
 
-Not here: the command line itself (`hypernova.cli`).
+Until the command line has handlers of its own, Ctrl-C ends the process without a traceback. That
+holds from here on: `hypernova` itself loads nothing when it is imported, so "here" is early.
+
+Not here: the command line (`hypernova.cli`).
 """
+
+from __future__ import annotations
 
 import sys
 
-from hypernova_command import main
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    try:
+        import signal
+
+        # One that is ignored, as in the background of a shell, stays ignored.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        from hypernova.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
 
 if __name__ == "__main__":
     sys.exit(main())

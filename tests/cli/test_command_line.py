@@ -96,14 +96,14 @@ class Interrupt:
         if name == wanted:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
-from hypernova_command import main
+from hypernova.__main__ import main
 sys.argv = ["hypernova", "route", "Sort a list"]
 sys.exit(main())
 """
 
 
 @pytest.mark.parametrize(
-    "module", ["hypernova", "hypernova._core", "hypernova.router.router", "argparse", "json"]
+    "module", ["hypernova.cli", "hypernova._core", "hypernova.router.router", "argparse", "json"]
 )
 def test_ctrl_c_ends_the_command_while_it_starts_and_prints_nothing(module: str) -> None:
     done = run_python("-c", _INTERRUPT, module)

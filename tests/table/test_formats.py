@@ -14,6 +14,8 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
@@ -297,3 +299,41 @@ def test_nothing_is_written_that_would_read_as_another_form(tmp_path) -> None:
             table.save(tmp_path / name)
     table.save(tmp_path / "v1.2")
     assert sorted(at.name for at in tmp_path.iterdir()) == ["table.jsonl", "v1.2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "unit"),
+    [
+        ("cost", "cost_usd", "US dollars"),
+        ("Total Cost (USD)", "cost_usd", "US dollars"),
+        ("latency", "latency_s", "seconds"),
+    ],
+)
+def test_a_cost_that_would_be_ignored_for_its_name_is_refused(
+    name: str, right: str, unit: str, tmp_path: Path
+) -> None:
+    def rows(*names: str) -> dict[str, Path]:
+        numbers = {n: 0.5 for n in names}
+        table = [
+            {"task_id": "t", "prompt": "p", "model": model, "score": 1, **numbers}
+            for model in ("a", "b")
+        ]
+        long = tmp_path / "long.csv"
+        with long.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+        packed = tmp_path / "long.parquet"
+        pq.write_table(pa.Table.from_pylist(table), packed)
+        lines = tmp_path / "lines.jsonl"
+        outcomes = {model: {"score": 1, **numbers} for model in ("a", "b")}
+        lines.write_text(json.dumps({"task_id": "t", "prompt": "p", "outcomes": outcomes}) + "\n")
+        return {"line 1: ": long, "": packed, " line 1:": lines}
+
+    for place, path in rows(name).items():
+        assert_read_refused(
+            path, place, f"found {name!r}", f"rename {name!r} to {right!r} if it is in {unit}"
+        )
+    for path in rows(name, right).values():  # where the right one is there, others are ignored
+        table = OutcomeTable.read(path)
+        assert getattr(table, right).tolist() == [[0.5, 0.5]]

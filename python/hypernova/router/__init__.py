@@ -23,13 +23,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypernova.lazy import load_later
-from hypernova.router.router import BUNDLED_ARTIFACT, Router
 
 if TYPE_CHECKING:
     from hypernova.route_options import RouteOptions
     from hypernova.router.conversation import turns_of
     from hypernova.router.explanation import Explanation, ModelEstimate, NearCluster, ReadText
     from hypernova.router.routed import RoutedTable
+    from hypernova.router.router import BUNDLED_ARTIFACT, Router
 
 __all__ = [
     "BUNDLED_ARTIFACT",
@@ -43,14 +43,16 @@ __all__ = [
     "turns_of",
 ]
 
-# What a decision for a text does not need, and where it is.
+# Where each name is.
 _LATER = {
+    "BUNDLED_ARTIFACT": "router",
     "Explanation": "explanation",
     "ModelEstimate": "explanation",
     "NearCluster": "explanation",
     "ReadText": "explanation",
     "RouteOptions": ".route_options",
     "RoutedTable": "routed",
+    "Router": "router",
     "turns_of": "conversation",
 }
 __getattr__, __dir__ = load_later(__name__, __all__, _LATER)

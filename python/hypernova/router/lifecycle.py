@@ -6,11 +6,12 @@ Not here: decisions (see ``router``), and one artifact with its embedder (see ``
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hypernova._core import Artifact
+from hypernova._core import DEBUG_BUILD, Artifact
 from hypernova.errors import HypernovaError, NovelPromptError, PolicyError, UnpicklingError
 from hypernova.events import DecisionEvent, Observers, ReloadEvent, logger, notify
 from hypernova.forked import ForkSafeLock
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from hypernova.embedder import CacheInfo, TextEmbedder
     from hypernova.router.serving import Serving
     from hypernova.router.watch import Watch
+
+if DEBUG_BUILD:
+    warnings.warn(
+        "hypernova's core is a debug build, many times slower than a release build; "
+        "build it with `maturin develop --release`",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 # Threads that embed for `aroute`: with one for each core the event loop has to wait for its own.
 ASYNC_THREADS = max(1, min(8, (os.cpu_count() or 1) - 1))

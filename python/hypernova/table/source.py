@@ -13,7 +13,7 @@ from hypernova.errors import TableError
 from hypernova.paths import path_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 _MAX_CHARS = 60
@@ -30,6 +30,13 @@ _OTHER_NAMES = {
 }
 _REQUIRED = tuple(_OTHER_NAMES)
 _OTHER_NAMES["sample_id"] = _OTHER_NAMES["task_id"]
+# Likewise of columns that a table may lack. Other columns are ignored, but a cost that is not read
+# would go unnoticed until routing by cost takes no cost into account.
+_OTHER_OPTIONAL_NAMES = {
+    "cost_usd": ("cost", "cost_in_usd", "cost_dollars", "total_cost", "total_cost_usd"),
+    "latency_s": ("latency", "latency_in_s", "latency_seconds", "latency_sec"),
+}
+_UNITS = {"cost_usd": "US dollars", "latency_s": "seconds"}
 _HOW_TO_ADD = {"task_id": "add 'task_id', which numbers the prompts"}
 
 
@@ -135,6 +142,29 @@ class Source:
         return self.error(
             f"lacks {quoted_list(missing)}, found {quoted_list(found)}", ", ".join(steps), at=at
         )
+
+    def check_optional_names(self, found: Collection[str], *, at: int | None = None) -> None:
+        """Refuse a cost or a latency that would be ignored for its name.
+
+        Args:
+            found: Columns that are present.
+            at: Row number in the unit of this source.
+
+        Raises:
+            TableError: one of them has another name, and no column has the right one.
+        """
+        for name, others in _OTHER_OPTIONAL_NAMES.items():
+            if name in found:
+                continue
+            near = next((other for other in found if _plain(other) in others), None)
+            if near is not None:
+                raise self.error(
+                    f"found {quoted(near)}, where costs and latencies are read of 'cost_usd' and "
+                    "'latency_s' alone",
+                    f"rename {quoted(near)} to {quoted(name)} if it is in {_UNITS[name]}, or drop "
+                    "it",
+                    at=at,
+                )
 
 
 def _plain(name: str) -> str:

@@ -24,6 +24,9 @@ pub enum Error {
     /// The path names no file.
     #[error("there is no such file; check the path")]
     NotFound,
+    /// A folder stands where a file was named.
+    #[error("is a folder; name a file")]
+    Folder,
     /// The operating system refused to read a file.
     #[error("cannot {action}: {source}")]
     Read {

@@ -184,8 +184,7 @@ fn open(path: &Path) -> Result<(File, u64), Error> {
     let file = File::open(path).map_err(refused("open it"))?;
     let meta = file.metadata().map_err(refused("read its length"))?;
     if meta.is_dir() {
-        let source = io::Error::from(io::ErrorKind::IsADirectory);
-        return Err(refused("read it")(source));
+        return Err(Error::Folder);
     }
     Ok((file, meta.len()))
 }

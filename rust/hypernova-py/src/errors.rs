@@ -58,7 +58,9 @@ pub(crate) fn raise(error: Error) -> PyErr {
 /// As [`raise`], of a file of an embedder.
 pub(crate) fn raise_of_embedder(error: Error) -> PyErr {
     match error.root() {
-        Error::Read { .. } | Error::Empty => python::EmbedderError::new_err(error.to_string()),
+        Error::Read { .. } | Error::Folder | Error::Empty => {
+            python::EmbedderError::new_err(error.to_string())
+        }
         _ => raise(error),
     }
 }

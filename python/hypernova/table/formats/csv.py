@@ -77,6 +77,7 @@ def open_outcomes(file: Readable, source: Source) -> CsvReader:
     """
     required = ("task_id", "prompt", "model", "score")
     table = CsvReader(file, source, required, once=(*required, "group", *OUTCOME_NUMBERS))
+    source.check_optional_names(table.column_index, at=table.header_line)
     if "embedding" in table.column_index:
         # Ignored as an extra column, other vectors than the given ones would be fitted.
         raise source.error(

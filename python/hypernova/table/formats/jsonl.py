@@ -203,6 +203,8 @@ def _json_outcome(entry: object, source: Source, line: int, of: str) -> list[flo
     duplicate = entry.first_duplicate(OUTCOME_NUMBERS)
     if duplicate:
         raise source.error("the key stands twice", "keep one", at=line, column=duplicate, of=of)
+    if len(entry) > 1:
+        source.check_optional_names(entry, at=line)
     numbers = [
         np.nan
         if entry.get(column) is None

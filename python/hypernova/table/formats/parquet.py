@@ -117,6 +117,8 @@ def pick_columns(
         raise source.missing_columns(missing, names)
     if callable(optional):
         optional = optional(names)
+    if "cost_usd" in optional:
+        source.check_optional_names(names)
     wanted = [name for name in (*required, *optional) if name in names]
     for name in wanted:
         if names.count(name) > 1:
