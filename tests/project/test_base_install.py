@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def printed(python: Path, program: str, *arguments: object, **options) -> list[s
 
 def test_the_package_requires_numpy_alone() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["dependencies"] == ["numpy>=1.26"]
+    names = [re.match(r"[\w-]+", one)[0] for one in project["dependencies"]]
+    assert set(names) == {"numpy"}
 
 
 def test_the_libraries_are_not_there(base: Path, other_extras: Path) -> None:
