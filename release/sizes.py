@@ -130,7 +130,7 @@ def install(python: str, folder: Path, requirements: list[str]) -> dict[str, Siz
     run([python, "-m", "venv", "--without-pip", folder], cwd=ROOT)
     (packages,) = [*folder.glob("lib/python*/site-packages"), *folder.glob("Lib/site-packages")]
     own = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pip = [sys.executable, "-m", "pip", "--python", own, "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", str(own), "install", "--quiet"]
     # A process that runs there would leave bytecode of its own; pip's is what a user has.
     run([*pip, "--disable-pip-version-check", *requirements], cwd=ROOT)
     return installed_sizes(packages)

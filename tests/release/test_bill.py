@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from release.bill import PAGE
@@ -81,7 +80,7 @@ def test_it_names_no_folder_time_or_number_of_its_making() -> None:
     assert not re.search(r"file://|/home/|/root/|/tmp/", text)
 
 
-def test_an_outdated_file_is_refused_with_the_command(tmp_path: Path) -> None:
+def test_an_outdated_file_is_refused_with_the_command() -> None:
     text = PAGE.read_text(encoding="utf-8")
     version = CARGO["workspace"]["package"]["version"]
     with pytest.raises(Fault, match=r"hypernova-router\.cdx\.json: .*run python -m release\.bill$"):
