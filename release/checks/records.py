@@ -129,7 +129,7 @@ KINDS: dict[str, Kind] = {
     ),
     "serve-versions": Kind("make bench-serve", (*_SERVER, "benches/serve_versions.py")),
     "runtimes": Kind("python -m benches.runtimes", (*_TEXT, *_MINILM, "benches/runtimes.py")),
-    "sizes": Kind("python -m release.sizes", ("Cargo.lock", "pyproject.toml", "release/sizes.py")),
+    "sizes": Kind("make sizes", ("Cargo.lock", "pyproject.toml", "release/sizes.py")),
     "speed": Kind("make bench", (*_TEXT, *_MINILM, "benches/speed.py", "benches/fitted.py")),
     "stability": Kind("make bench-stability", (*_LEARNING, "benches/stability.py")),
     "static-models": Kind("python -m benches.static_models", (*_TEXT, "benches/static_models.py")),

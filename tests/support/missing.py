@@ -19,6 +19,7 @@ ON = os.environ.get("HYPERNOVA_SKIP_MISSING") == "1"
 # Those of the extras and of the group of test libraries; never one of the package's own modules.
 OPTIONAL = frozenset(
     {
+        "cyclonedx",
         "duckdb",
         "faiss",
         "fastapi",
