@@ -286,4 +286,4 @@ def test_python_says_the_same(tmp_path) -> None:
 def test_a_folder_for_an_artifact_is_refused_with_what_to_do(
     words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    assert "is a folder; name a file" in fails_in_one_line(*words, cwd=tmp_path)
+    assert "is a folder; name a file" in commands.fails_in_one_line(*words, cwd=tmp_path)
