@@ -1,7 +1,7 @@
 """Start the command ``hypernova``, as a script of its own or as `python -m hypernova`.
 
 Until the command line has handlers of its own, Ctrl-C ends the process without a traceback. That
-holds from here on: `hypernova` itself loads nothing when it is imported, so "here" is early.
+holds from here on, which is early: importing `hypernova` loads next to nothing before.
 
 Not here: the command line (`hypernova.cli`).
 """

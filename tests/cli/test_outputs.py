@@ -278,3 +278,12 @@ def test_python_says_the_same(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"a\\nb") as caught:
         check_file(odd)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", [("route", "-a", ".", "Sort a list"), ("inspect", "."), ("monitor", ".", "log")]
+)
+def test_a_folder_for_an_artifact_is_refused_with_what_to_do(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert "is a folder; name a file" in commands.fails_in_one_line(*words, cwd=tmp_path)

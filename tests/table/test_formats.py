@@ -313,7 +313,7 @@ def test_a_cost_that_would_be_ignored_for_its_name_is_refused(
     name: str, right: str, unit: str, tmp_path: Path
 ) -> None:
     def rows(*names: str) -> dict[str, Path]:
-        numbers = {n: 0.5 for n in names}
+        numbers = dict.fromkeys(names, 0.5)
         table = [
             {"task_id": "t", "prompt": "p", "model": model, "score": 1, **numbers}
             for model in ("a", "b")

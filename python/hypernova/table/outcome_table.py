@@ -179,13 +179,14 @@ class OutcomeTable(TableArrays):
             min_models: Fewest models allowed. A table to learn from needs two; the scored prompts
                 of a new model need one.
 
-        Text is UTF-8. Other columns and keys are ignored. A task_id that is an integer, in JSON or
-        Parquet, is read as its decimal string. A boolean score in JSON or Parquet is 1 or 0,
-        and so is `true`, `false`, `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost,
-        latency or number of tokens is unknown; a null or empty group is none. A missing outcome is
-        a hole. Several outcomes of one model on one task are repeats, and so is one with a number
-        in `n`: the table has their means, weighted by `n`, and how many they are. Vectors are
-        scaled to unit length; those of unit length keep their bits.
+        Text is UTF-8. Other columns and keys are ignored, but not `cost` and `latency` without a
+        unit, which are refused. A task_id that is an integer, in JSON or Parquet, is read as its
+        decimal string. A boolean score in JSON or Parquet is 1 or 0, and so is `true`, `false`,
+        `yes` or `no` in CSV. A null, empty or (in Parquet) NaN cost, latency or number of tokens is
+        unknown; a null or empty group is none. A missing outcome is a hole. Several outcomes of one
+        model on one task are repeats, and so is one with a number in `n`: the table has their
+        means, weighted by `n`, and how many they are. Vectors are scaled to unit length; those of
+        unit length keep their bits.
 
         Returns:
             The table: tasks in the order of the source, models sorted.
