@@ -18,14 +18,14 @@ import sys
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from release.crates import linked_crates
-from release.licences import FOLDER, write_or_check
-from release.tools import ROOT, command, sha256
+from .crates import linked_crates
+from .licences import FOLDER, write_or_check
+from .tools import ROOT, command, sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from release.crates import Crate
+    from .crates import Crate
 
 PAGE = FOLDER / "hypernova-router.cdx.json"
 BUNDLED = ROOT / "python" / "hypernova" / "bundled"

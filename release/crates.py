@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from release.tools import ROOT, Fault, run
+from .tools import ROOT, Fault, run
 
 BINDING = "hypernova-py"
 # Of the wheels, and of those that only the workflows build.

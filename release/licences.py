@@ -14,8 +14,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from release.crates import PREFERRED, Crate, chosen_licences, linked_crates
-from release.tools import ROOT, Fault, command, say
+from .crates import PREFERRED, Crate, chosen_licences, linked_crates
+from .tools import ROOT, Fault, command, say
 
 if TYPE_CHECKING:
     from pathlib import Path
