@@ -236,7 +236,8 @@ def _decisions(wheel: Path, measured: dict[str, dict[str, Size]]) -> list[str]:
         "",
         f"- **Dependencies: an installation of {before} MB became one of {now}.** The core runs "
         "the default embedder, so onnxruntime and tokenizers, and what they pull, come with "
-        "the extra `onnx` alone. What is left is NumPy, whose vectors the interface takes and gives.",
+        "the extra `onnx` alone. What is left is NumPy, whose vectors the interface takes and "
+        "gives.",
         "- **The compiled core** is stripped, and one wheel serves every CPython from 3.11 on.",
         "- **Tests, benchmarks and the sources in Rust** are in the sdist alone.",
         "",
