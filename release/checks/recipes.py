@@ -42,7 +42,7 @@ def running(command: str) -> Callable[[Repository], list[Missing]]:
             return []
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         last = said[-1].strip() if said else "nothing was printed"
-        return [Missing(f"{command} ends with code {done.returncode}: {last}", f"run {command}")]
+        return [Missing(f"{command} ends with code {done.returncode}: {last}", f"see all of it: {command}")]
 
     return failures
 
