@@ -42,7 +42,8 @@ def running(command: str) -> Callable[[Repository], list[Missing]]:
             return []
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         last = said[-1].strip() if said else "nothing was printed"
-        return [Missing(f"{command} ends with code {done.returncode}: {last}", f"run {command}")]
+        problem = f"{command} ends with code {done.returncode}: {last}"
+        return [Missing(problem, f"see all of it: {command}")]
 
     return failures
 
