@@ -91,6 +91,8 @@ _ALL = (
         "aarch64",
         root=Root("bookworm", DEBIAN, ("python3-minimal", "libpython3-stdlib"), "python3"),
     ),
+    # Not had yet, nor old-glibc: zig compiles CPython, but its build asks for an interpreter of the
+    # same patch version (`--with-build-python`).
     Environment(
         "musl-x86_64", "3.13", PORTABLE, "x86_64", "musl", Root(""), Build("x86_64-linux-musl")
     ),

@@ -38,7 +38,11 @@ def _needs_length(options: RouteOptions | BatchRouteOptions) -> bool:
     if not isinstance(prices, Mapping):
         return False  # none, or the core refuses them
     stated = options.get("prompt_chars") is not None or options.get("input_tokens") is not None
-    return not stated and any(isinstance(price, tuple | list) for price in tuple(prices.values()))
+    if stated:
+        return False
+    # A copy, because another thread may change the caller's mapping: that of a dict is made in one
+    # step, a walk over its values is not where there is no GIL.
+    return any(isinstance(price, tuple | list) for price in dict(prices).values())
 
 
 def _chars(message: Mapping[str, Any]) -> int:
