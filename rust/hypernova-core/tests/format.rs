@@ -243,7 +243,7 @@ fn a_file_that_cannot_be_read_or_written_is_named() {
     named(
         Artifact::open(folder.path()).unwrap_err(),
         folder.path(),
-        "Read",
+        "Folder",
     );
     let empty = folder.path().join("empty.hnv");
     std::fs::write(&empty, b"").unwrap();
