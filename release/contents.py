@@ -34,7 +34,6 @@ FREE_THREADED = re.compile(r"cp3\d+t")
 PACKAGE = "hypernova"
 WHEEL_NEEDS = (
     "hypernova/__init__.py",
-    "hypernova_command/__init__.py",
     "hypernova/py.typed",
     "hypernova/_core.pyi",
     "hypernova/bundled/default.hnv",
