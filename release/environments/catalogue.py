@@ -14,9 +14,6 @@ from release.tools import Fault
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEBIAN = "http://deb.debian.org/debian"
-UBUNTU = "http://archive.ubuntu.com/ubuntu"
-
 
 @dataclass(frozen=True)
 class Root:
@@ -24,13 +21,11 @@ class Root:
 
     Attributes:
         suite: The release of Debian or Ubuntu; empty for a folder of musl and a shell alone.
-        mirror: Where its packages come from.
         packages: More packages than a minimal system has.
         interpreter: The interpreter in it; empty for one that is built.
     """
 
     suite: str
-    mirror: str = DEBIAN
     packages: tuple[str, ...] = ()
     interpreter: str = ""
 
@@ -81,18 +76,16 @@ _ALL = (
     Environment("cp311", "3.11", NATIVE),
     Environment("cp312", "3.12", NATIVE),
     Environment("cp313", "3.13", NATIVE),
-    Environment("cp314", "3.14", PORTABLE, root=Root("sid", DEBIAN, _SID, "python3.14")),
-    Environment("cp315", "3.15", PORTABLE, root=Root("sid", DEBIAN, _SID, "python3.15")),
+    Environment("cp314", "3.14", PORTABLE, root=Root("sid", _SID, "python3.14")),
+    Environment("cp315", "3.15", PORTABLE, root=Root("sid", _SID, "python3.15")),
     Environment("cp314t", "3.14t", PORTABLE, build=Build(options=("--disable-gil",))),
     Environment(
         "aarch64",
         "3.11",
         EMULATED,
         "aarch64",
-        root=Root("bookworm", DEBIAN, ("python3-minimal", "libpython3-stdlib"), "python3"),
+        root=Root("bookworm", ("python3-minimal", "libpython3-stdlib"), "python3"),
     ),
-    # Not had yet, nor old-glibc: zig compiles CPython, but its build asks for an interpreter of the
-    # same patch version (`--with-build-python`).
     Environment(
         "musl-x86_64", "3.13", PORTABLE, "x86_64", "musl", Root(""), Build("x86_64-linux-musl")
     ),
@@ -104,7 +97,7 @@ _ALL = (
         "old-glibc",
         "3.13",
         PORTABLE,
-        root=Root("xenial", UBUNTU),
+        root=Root("xenial"),
         build=Build("x86_64-linux-gnu.2.17"),
     ),
 )

@@ -13,16 +13,16 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from release.environments.catalogue import DEBIAN
+from release.environments.catalogue import Build, Environment
+from release.environments.selection import NATIVE
 from release.tools import Fault, run, say
 
 if TYPE_CHECKING:
-    from release.environments.catalogue import Build, Environment
     from release.tools import Tools
 
 # Debian's versions, newest first; its servers keep those that some release has.
 _SOURCES = {"3.13": ("3.13.15", "3.13.5"), "3.14": ("3.14.8", "3.14.5")}
-_ZLIB = f"{DEBIAN}/pool/main/z/zlib/zlib_1.2.13.dfsg.orig.tar.bz2"
+_ZLIB = "zlib/zlib_1.2.13.dfsg.orig.tar.bz2"
 PREFIX = Path("/opt/python")
 
 
@@ -78,7 +78,7 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
         options += [
             f"--host={triple}",
             "--build=x86_64-pc-linux-gnu",
-            f"--with-build-python={find(version)}",
+            f"--with-build-python={_of_this_machine(version, folder, tools)}",
             # What cannot be tried out for another system.
             "ac_cv_file__dev_ptmx=yes",
             "ac_cv_file__dev_ptc=no",
@@ -92,6 +92,26 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
     shutil.rmtree(work)
     (folder / "made").touch()
     return result
+
+
+def _of_this_machine(version: str, folder: Path, tools: Tools) -> Path:
+    """Build the same CPython for this machine: a cross build runs modules of its own with it."""
+    same = Environment(f"native-{version}", version, NATIVE)
+    built = build(same, Build(), folder.with_name(same.name), tools)
+    return built / "bin" / f"python{version}"
+
+
+def mirror() -> str:
+    """Give the mirror of Debian's packages that this machine uses.
+
+    Raises:
+        Fault: It uses none.
+    """
+    listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], cwd=Path("/"))
+    for uri in listed.split():
+        if uri.rstrip("/").endswith("/debian"):
+            return uri.rstrip("/")
+    raise Fault("apt knows no mirror of Debian, of whose packages CPython's source is one")
 
 
 def _zig(target: str, folder: Path, tools: Tools) -> dict[str, str]:
@@ -112,7 +132,7 @@ def _zig(target: str, folder: Path, tools: Tools) -> dict[str, str]:
 
 def _zlib(target: str, folder: Path, env: dict[str, str]) -> dict[str, str]:
     """Build zlib, which reads and writes zip files."""
-    source = _unpacked(_ZLIB, folder / "zlib")
+    source = _unpacked(f"{mirror()}/pool/main/z/{_ZLIB}", folder / "zlib")
     triple = target.partition(".")[0]
     env = {**env, "CFLAGS": "-O2 -fPIC", "CHOST": triple}
     run(["sh", "./configure", "--static"], cwd=source, env=env, log=folder / "zlib.log")
@@ -128,7 +148,7 @@ def _source(version: str, folder: Path) -> Path:
     for full in _SOURCES[version]:
         try:
             return _unpacked(
-                f"{DEBIAN}/pool/main/p/python{version}/python{version}_{full}.orig.tar.xz",
+                f"{mirror()}/pool/main/p/python{version}/python{version}_{full}.orig.tar.xz",
                 folder / full,
             )
         except urllib.error.HTTPError as error:

@@ -15,7 +15,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from release.environments.catalogue import DEBIAN
 from release.tools import Fault, run, say
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     from release.environments.catalogue import Environment, Root
 
+# Ubuntu's releases, which are older than Debian's that can still be had.
+_UBUNTU = frozenset({"xenial"})
 _DEBIAN_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # The first 20 bytes of an ELF program for aarch64, and which of their bits count; with the flag F
@@ -122,12 +123,12 @@ def _debootstrap(machine: str, root: Root, folder: Path) -> None:
     if root.packages:
         options.append(f"--include={','.join(root.packages)}")
     keys = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
-    if root.mirror != DEBIAN and not keys.exists():
+    if root.suite in _UBUNTU and not keys.exists():
         say(f"  {root.suite}: its signatures are NOT checked: {keys.name} is not installed")
         options.append("--no-check-gpg")
     log = folder.with_name(f"{folder.name}.log")
     run(
-        ["debootstrap", "--foreign", *options, root.suite, folder, root.mirror],
+        ["debootstrap", "--foreign", *options, root.suite, folder],
         cwd=folder.parent,
         log=log,
     )

@@ -137,7 +137,7 @@ class TestWheel:
     @pytest.mark.parametrize(
         "path",
         [
-            "/home/ada/.cargo/registry/src/index.crates.io-1/pyo3/src/buffer.rs",
+            "/home/ada/.cargo/registry/src/crates-1/pyo3/src/buffer.rs",
             "/root/project/rust/hypernova-core/src/lib.rs",
             "/Users/ada/src/lib.rs",
             "/opt/x/.cargo/registry/src/y.rs",
