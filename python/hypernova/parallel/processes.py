@@ -169,10 +169,12 @@ class _Worker:
 
     def _ended(self) -> NoReturn:
         code = self._process.wait()
-        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if code < 0:
+            how = f"was ended by something else ({signal.Signals(-code).name})"
+        else:  # an exit of some library, or on Windows the end by another process
+            how = f"ended before its work was done (exit code {code})"
         raise WorkerError(
-            f"a worker process was ended by something else ({how}), as when memory runs "
-            "out: ask for fewer (--jobs, or jobs=)"
+            f"a worker process {how}: if memory ran out, ask for fewer (--jobs, or jobs=)"
         ) from None
 
     def kill(self) -> None:
