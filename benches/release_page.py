@@ -260,6 +260,15 @@ PARTS = (
         lambda row: not row["behind"],
     ),
     Part(
+        "Quality", "Verdicts", "verdicts",
+        copied("table", "router", "best single", "gain", "over shuffled", "group given",
+               "unseen kinds", "verdict"),
+    ),
+    Part(
+        "Quality", "Targets: accuracy kept, and cost saved", "verdicts",
+        copied("table", "asked", "accuracy kept", "cost saved", section="Targets", names=2),
+    ),
+    Part(
         "Quality", "RouterDC's own split", "routerdc-split",
         beside_routerdc, "RouterDC's accuracy as published, without training an encoder",
         lambda row: (

@@ -164,6 +164,9 @@ STEPS = (
         cut="each table is dealt into folds once, the smallest not six times",
     ),
     Step(
+        "verdicts", "quality", "benches.verdicts", 12, 30, f"{_FIRST} --repeats 1",
+    ),
+    Step(
         "routerdc-split",
         "quality",
         "benches.routerdc_split --embedder static",

@@ -119,7 +119,8 @@ KINDS: dict[str, Kind] = {
         (
             *_LEARNING,
             *("python/hypernova/table/scan", "python/hypernova/parallel"),
-            *("python/hypernova/router/table.py", "benches/scale.py"),
+            *("python/hypernova/router/table.py", "python/hypernova/router/table_rows.py"),
+            "benches/scale.py",
         ),
     ),
     "serve-load": Kind(
@@ -135,6 +136,7 @@ KINDS: dict[str, Kind] = {
     "static-models": Kind("python -m benches.static_models", (*_TEXT, "benches/static_models.py")),
     "text-versions": Kind("make bench-text", (*_TEXT, "benches/text_versions.py")),
     "unseen": Kind("make bench-unseen", (*_EVALUATING, "benches/unseen.py")),
+    "verdicts": Kind("python -m benches.verdicts", (*_EVALUATING, "benches/verdicts.py")),
     "versions": Kind("python -m benches.versions PYTHON", (*_BINDING, "benches/versions.py")),
     "wheels": Kind(
         "python -m release.run_wheels",
