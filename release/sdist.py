@@ -20,7 +20,7 @@ import tomllib
 from pathlib import Path
 
 from . import build
-from .tools import ROOT, Fault, command, run, say
+from .tools import ROOT, Fault, command, pip_install, run, say
 from .wheels import make
 
 WORK = ROOT / "build" / "test-sdist"
@@ -49,14 +49,7 @@ def test_package(arguments: list[str]) -> None:
     say(f"installing {sdist.name} with [{EXTRAS}] and what its tests need")
     run([sys.executable, "-m", "venv", venv], cwd=WORK)
     python = venv / "bin" / "python"
-    install: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
+    install = pip_install(python)
     run([*install, "pip>=25.1"], cwd=source, env=env)
     log = WORK / "install.log"
     run([*install, f".[{EXTRAS}]", "--group", "test"], cwd=source, env=env, log=log)

@@ -73,6 +73,11 @@ def run(
     return done.stdout
 
 
+def pip_install(python: Path) -> list[str | Path]:
+    """Give the beginning of a command that installs into an interpreter's environment."""
+    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
 class Tools:
     """The environment of the tools, which is made or renewed when the first of them is used.
 
@@ -104,14 +109,7 @@ class Tools:
             there = [self._pins]
         if self._group not in there[1:]:
             python = self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-            install: list[str | Path] = [
-                python,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ]
+            install = pip_install(python)
             run([*install, "pip>=25.1"], cwd=ROOT)
             run([*install, "--group", self._group], cwd=ROOT)
             # Zig's group has the others in it.
