@@ -5,6 +5,7 @@ Not here: the process around it (`run`, `worker`), and its signals' senders.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import time
@@ -17,7 +18,6 @@ from hypernova.integrations.server.processes.accepting import Acceptor
 from hypernova.system import open_files_limit
 
 if TYPE_CHECKING:
-    import asyncio
     import socket
     from collections.abc import Callable
     from types import FrameType
@@ -30,6 +30,8 @@ _log = logging.getLogger("hypernova.server")
 GRACE_S = 10
 # Open files besides connections: libraries, the log, the artifact, those of the event loop.
 OTHER_FILES = 64
+# A connection that was accepted just now has its first request read and answered within that.
+LAST_ACCEPTED_S = 0.1
 
 
 class HttpServer(uvicorn.Server):
@@ -81,6 +83,7 @@ class HttpServer(uvicorn.Server):
         self._service.readiness.end()
         if self._acceptor is not None:
             self._acceptor.close()
+            await asyncio.sleep(LAST_ACCEPTED_S)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
