@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import re
 import shlex
 import signal
@@ -31,6 +30,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from benches.paths import ROOT
 from benches.record import processor, source_state, write_page
+
+from .targets import wheel_of_this_machine
+from .tools import Fault, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,10 +58,6 @@ SMALL_LOGS: dict[str, tuple[str, ...]] = {
 }
 # A line of a page that makes the environment, which the walk has made.
 MAKES_ENVIRONMENT = "python3 -m venv "
-
-
-class WalkError(Exception):
-    """A step that did not do what its page says, in one line."""
 
 
 class Step(NamedTuple):
@@ -119,7 +117,7 @@ class Way:
         self._note(Step(line, time.perf_counter() - began, output + errors))
         if done.returncode != code:
             last = (output + errors).strip().splitlines()[-1:] or ["nothing"]
-            raise WalkError(f"{line}: ended with {done.returncode} and printed {last[0]}")
+            raise Fault(f"{line}: ended with {done.returncode} and printed {last[0]}")
         return output if code == 0 else errors
 
     def page(self, page: str) -> None:
@@ -131,7 +129,7 @@ class Way:
                     try:
                         assert_same_output(block, printed)
                     except AssertionError as error:
-                        raise WalkError(f"{page}: shows other output than {block!r}") from error
+                        raise Fault(f"{page}: shows other output than {block!r}") from error
                 elif language == "python":
                     code = block.replace(":8484", f":{self._port}")
                     printed = self.run(f"(Python)\n{block.rstrip()}", ["python3", "-c", code])
@@ -157,7 +155,7 @@ class Way:
         try:
             while b"serving at" not in log.read_bytes():
                 if server.poll() is not None or time.perf_counter() - began > START_S:
-                    raise WalkError(f"{line}: did not serve: {log.read_text().strip()}")
+                    raise Fault(f"{line}: did not serve: {log.read_text().strip()}")
                 time.sleep(0.02)
             self._note(Step(line, time.perf_counter() - began, log.read_text()))
             yield
@@ -232,19 +230,6 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def the_wheel(folder: Path) -> Path:
-    """Return the wheel for this machine.
-
-    Raises:
-        WalkError: There is none, or there are several.
-    """
-    found = [w for w in folder.glob("hypernova_router-*.whl") if os.uname().machine in w.name]
-    fitting = [w for w in found if "musl" not in w.name]
-    if len(fitting) != 1:
-        raise WalkError(f"{folder}: {len(fitting)} wheels for {os.uname().machine}; run: make dist")
-    return fitting[0].resolve()
-
-
 def page_of(ways: list[Way], python: str, wheel: Path) -> list[str]:
     """Return the record: the times, then what each step printed."""
     commit, changed = source_state()
@@ -286,21 +271,20 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no way {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     version = subprocess.run([arguments.python, "-V"], capture_output=True, text=True, check=True)
-    ways: list[Way] = []
-    try:
-        wheel = the_wheel(arguments.dist)
+
+    def work() -> None:
+        ways: list[Way] = []
+        wheel = wheel_of_this_machine(arguments.dist)
         with tempfile.TemporaryDirectory(prefix="first-minutes-") as temporary:
             base = Path(temporary)
             for name in arguments.ways or WAYS:
                 title, walk = WAYS[name]
                 ways.append(Way(title, base / name, arguments.python, wheel))
                 walk(ways[-1])
-    except WalkError as fault:
-        print(f"first_minutes: {fault}", file=sys.stderr)
-        return 1
-    page = page_of(ways, version.stdout.strip(), wheel)
-    write_page(page, arguments.output, source_state()[0], "first-minutes")
-    return 0
+        page = page_of(ways, version.stdout.strip(), wheel)
+        write_page(page, arguments.output, source_state()[0], "first-minutes")
+
+    return command(work)
 
 
 if __name__ == "__main__":

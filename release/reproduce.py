@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import build
 from .elf import section_at
-from .targets import DEFAULT, TARGETS, named
+from .targets import add_targets_to, named
 from .tools import ROOT, TOOLS, Fault, command, run, say, sha256
 
 WORK = ROOT / "build" / "reproduce"
@@ -138,12 +138,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "targets",
-        nargs="*",
-        metavar="TARGET",
-        help=f"of {' '.join(TARGETS)}; by default {' '.join(DEFAULT)}",
-    )
+    add_targets_to(parser)
     parser.add_argument(
         "--against", type=Path, metavar="FOLDER", help="compare with the files of this folder"
     )

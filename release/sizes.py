@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import sys
 import tempfile
 import zipfile
@@ -25,7 +24,8 @@ from typing import NamedTuple
 
 from benches.record import processor, source_state, write_page
 
-from .tools import ROOT, Fault, command, run, say
+from .targets import wheel_of_this_machine
+from .tools import ROOT, command, run, say
 
 COMMAND = "make sizes"
 NAME = "hypernova-router"
@@ -134,27 +134,6 @@ def install(python: str, folder: Path, requirements: list[str]) -> dict[str, Siz
     # A process that runs there would leave bytecode of its own; pip's is what a user has.
     run([*pip, "--disable-pip-version-check", *requirements], cwd=ROOT)
     return installed_sizes(packages)
-
-
-def find_wheel(folder: Path) -> Path:
-    """Return the wheel for this machine's processor and glibc.
-
-    Raises:
-        Fault: There is none, or there are several.
-    """
-    found = [
-        path
-        for path in sorted(folder.glob("hypernova_router-*-abi3-*.whl"))
-        if _machine() in path.name and "musl" not in path.name
-    ]
-    if len(found) != 1:
-        which = f"{len(found)} wheels for {_machine()}"
-        raise Fault(f"{folder}: {which}, expected one: make dist, in a folder without others")
-    return found[0].resolve()
-
-
-def _machine() -> str:
-    return platform.machine()
 
 
 def page_of(wheel: Path, version: str, measured: dict[str, dict[str, Size]]) -> list[str]:
@@ -271,7 +250,7 @@ def main() -> int:
     options = parser.parse_args()
 
     def work() -> None:
-        wheel = find_wheel(options.dist)
+        wheel = wheel_of_this_machine(options.dist)
         version = run([options.python, "-V"], cwd=ROOT).strip()
         wanted = {"base": [str(wheel)]}
         wanted |= {f"[{extra}]": [f"{NAME}[{extra}] @ {wheel.as_uri()}"] for extra in EXTRAS}

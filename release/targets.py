@@ -5,6 +5,7 @@ Not here: how a wheel is built, and the machines on which it is run.
 
 from __future__ import annotations
 
+import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from .tools import ROOT, Fault, run
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
 # A musl wheel is loaded by the system's musl, so that it may not bring one of its own.
@@ -90,6 +92,38 @@ def named(names: Iterable[str]) -> list[Target]:
         if name not in TARGETS:
             raise Fault(f"there is no target {name}; those that there are: {' '.join(TARGETS)}")
     return [TARGETS[name] for name in dict.fromkeys(names)]
+
+
+def add_targets_to(parser: argparse.ArgumentParser) -> None:
+    """Let a command take names of targets."""
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help=f"of {' '.join(TARGETS)}; by default {' '.join(DEFAULT)}; wheels of windows and "
+        "macos were never run",
+    )
+
+
+def wheel_of_this_machine(folder: Path) -> Path:
+    """Return the wheel for this machine's processor and glibc.
+
+    Raises:
+        Fault: There is none, or there are several.
+    """
+    found = [
+        path
+        for path in sorted(folder.glob("hypernova_router-*-abi3-*.whl"))
+        if _machine() in path.name and "musl" not in path.name
+    ]
+    if len(found) != 1:
+        which = f"{len(found)} wheels for {_machine()}"
+        raise Fault(f"{folder}: {which}, expected one: make dist, in a folder without others")
+    return found[0].resolve()
+
+
+def _machine() -> str:
+    return platform.machine()
 
 
 def missing(target: Target) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import build, contents
 from .audit import audit
-from .targets import DEFAULT, TARGETS, Target, missing, named
+from .targets import TARGETS, Target, add_targets_to, missing, named
 from .tools import ROOT, TOOLS, Fault, Tools, command, run, say, sha256
 
 _ABOUT_PYTHON = """
@@ -125,13 +125,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "targets",
-        nargs="*",
-        metavar="TARGET",
-        help=f"of {' '.join(TARGETS)}; by default {' '.join(DEFAULT)}; wheels of windows and "
-        "macos were never run",
-    )
+    add_targets_to(parser)
     parser.add_argument(
         "--skip-missing",
         action="store_true",

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from support import missing
-from support.lacking import MODULES, platforms_of
+from support import optional_libraries
 from support.paths import PACKAGES, ROOT, SHARED
+from support.windows_names import MODULES, platforms_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +45,7 @@ def pytest_sessionstart() -> None:
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
     """Collect a module of tests, or skip it where an environment lacks its libraries."""
-    return missing.Module.from_parent(parent, path=module_path)
+    return optional_libraries.Module.from_parent(parent, path=module_path)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,7 +54,7 @@ def pytest_runtest_setup() -> Generator[None, object, object]:
     try:
         return (yield)
     except Exception as error:
-        missing.skip_if_missing(error)
+        optional_libraries.skip_if_missing(error)
         raise
 
 
@@ -64,7 +64,7 @@ def pytest_runtest_call() -> Generator[None, object, object]:
     try:
         return (yield)
     except Exception as error:
-        missing.skip_if_missing(error)
+        optional_libraries.skip_if_missing(error)
         raise
 
 

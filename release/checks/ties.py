@@ -54,6 +54,10 @@ def _whole(tokens: str, embedder: str = "static") -> Figure:
     return _speed(f"text of {tokens}: route, the whole", f"hypernova, {embedder}")
 
 
+def _of_ten_million(row: str) -> Figure:
+    return Figure("scale", row, "10,000,000 tasks")
+
+
 def _served(row: str) -> Figure:
     return Figure("serve-versions", row, "requests a second", digits=3)
 
@@ -170,6 +174,14 @@ README = Page(
             "alone, 16 tokens take {} us and 200 take {}",
             (_whole("16 tokens"), _whole("200 tokens")),
         ),
+        Tie(
+            "are fitted in {} s with {} MB, and routed at {} a second",
+            (
+                _of_ten_million("fit: time, s"),
+                _of_ten_million("fit: peak memory, MB"),
+                _of_ten_million("route: texts a second"),
+            ),
+        ),
     ),
     (
         r"\d{4}-\d\d-\d\d",
@@ -180,7 +192,7 @@ README = Page(
         r"That is the bundled artifact: 24 models",
         r"Before greetings .* a fifth of the mean",  # an earlier figure
         r"\| \| 0\.1\.0 \| now \|",
-        r"in turns, 2 virtual cores",
+        r"in turns, 2 shared cores",
         r"CPython 3\.11, stable Rust 1\.89",
         r"Apache-2\.0|arXiv \d+\.\d+",
     ),
@@ -229,7 +241,7 @@ PERFORMANCE = Page(
     (
         r"\d{4}-\d\d-\d\d",
         r"[Cc]ommits? [0-9a-f]{7}( and [0-9a-f]{7})?",
-        r"2 virtual cores of an AMD EPYC with AVX-512 VNNI",
+        r"2 virtual cores of an Intel Xeon with AVX-512 VNNI",
     ),
 )
 

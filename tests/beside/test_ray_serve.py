@@ -6,28 +6,20 @@ Not here: the program on it (`support/ray_serving.py`). Serve is in an environme
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import hypernova
-from support.calls import environment
 from support.factories import fitted_to_example
-from support.process_tree import PROC, children
+from support.process_tree import PROC
+from support.ray_programs import run_on_ray, short_folder
 from support.ray_serving import MESSAGES, REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Serve needs it, and Ray Data does not.
 pytestmark = pytest.mark.skipif(
@@ -38,12 +30,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A folder whose path is short enough for Ray's sockets, as pytest's may not be."""
-    folder = Path(tempfile.mkdtemp(prefix="hnv-", dir="/tmp"))
-    (folder / "home").mkdir()
-    fitted_to_example(4).save(folder / "router.hnv")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder() as folder:
+        fitted_to_example(4).save(folder / "router.hnv")
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +44,7 @@ def ranking(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def found(folder: Path, ranking: list[str]) -> dict[str, Any]:
     """What came of the requests to a deployment whose first model fails."""
-    env = {**environment(), "HOME": str(folder / "home"), "RAY_memory_monitor_refresh_ms": "0"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "support.ray_serving", str(folder), *ranking],
-        env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    try:
-        out, _ = process.communicate(timeout=400)
-    finally:
-        # Ray's processes outlive a program that is killed, and would slow what comes after.
-        for pid in [*children(process.pid), process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.communicate()
-    assert process.returncode == 0, out
-    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
-    return found
+    return run_on_ray("support.ray_serving", folder, *ranking, timeout_s=400)[1]
 
 
 def test_the_next_model_answers_for_one_that_fails(

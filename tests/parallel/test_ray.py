@@ -5,17 +5,12 @@ Not here: the calls (`support/calls.py`) and the program on the cluster (`suppor
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,10 +20,12 @@ from hypernova.parallel import check_engine
 from support.calls import environment, interrupting, products
 from support.commands import run_python
 from support.process_tree import PROC, alive, children, until
+from support.ray_programs import ray_environment, run_on_ray, short_folder
 from support.tracing import strace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WITHOUT_RAY = find_spec("ray") is None
 needs_ray = pytest.mark.skipif(
@@ -36,39 +33,16 @@ needs_ray = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def short_folder() -> Iterator[Path]:
-    """A folder whose path is short enough for Ray's sockets, as pytest's may not be."""
-    folder = Path(tempfile.mkdtemp(prefix="hnv-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def ray_environment() -> dict[str, str]:
-    """The environment of a Ray that ends no process because other programs fill the memory."""
-    return {**environment(), "RAY_memory_monitor_refresh_ms": "0"}
+@pytest.fixture(scope="module", name="short_folder")
+def _short_folder() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def ran(short_folder: Path) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """What came of each part on a cluster of two nodes, and the output of the program."""
-    (short_folder / "home").mkdir()
-    env = {**ray_environment(), "HOME": str(short_folder / "home"), "OPENBLAS_NUM_THREADS": "2"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "support.ray_cluster", str(short_folder)],
-        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        out, err = process.communicate(timeout=300)
-    finally:
-        # Ray's processes outlive a program that is killed, and would slow what comes after.
-        for pid in [*children(process.pid), process.pid]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.communicate()
-    assert process.returncode == 0, err
-    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
-    return done, json.loads((short_folder / "found.json").read_text())
+    return run_on_ray("support.ray_cluster", short_folder, timeout_s=300, OPENBLAS_NUM_THREADS="2")
 
 
 @needs_ray

@@ -15,9 +15,9 @@ import pytest
 
 from hypernova.outcome_log import read_log
 from support.commands import fails_in_one_line, output_of, run, run_python
-from support.lacking import environment_without, lacking_in, platforms_of
 from support.paths import PACKAGE, TABLE
 from support.server import serving
+from support.windows_names import environment_without, lacking_in, platforms_of
 
 if TYPE_CHECKING:
     from pathlib import Path

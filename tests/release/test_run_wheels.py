@@ -16,7 +16,7 @@ from release.environments.selection import GOLDEN
 from release.tools import Fault
 
 from release import run_wheels
-from support.missing import missing_library
+from support.optional_libraries import missing_library
 from support.paths import ROOT
 
 WHEELS = [

@@ -14,13 +14,13 @@ from release.sizes import (
     OLD,
     Part,
     Size,
-    find_wheel,
     installed_sizes,
     page_of,
     repeated,
     total,
     wheel_parts,
 )
+from release.targets import wheel_of_this_machine
 from release.tools import Fault
 
 NAME = "hypernova_router-0.2.0-cp311-abi3-manylinux_2_17_{}.whl"
@@ -105,11 +105,11 @@ def test_the_wheel_is_that_of_this_machine(
     tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / NAME.format("s390x")).touch()
-    monkeypatch.setattr("release.sizes._machine", lambda: "x86_64")
-    assert find_wheel(tmp_path) == wheel
+    monkeypatch.setattr("release.targets._machine", lambda: "x86_64")
+    assert wheel_of_this_machine(tmp_path) == wheel
     (tmp_path / NAME.format("x86_64").replace("_17", "_34")).touch()
     with pytest.raises(Fault, match="2 wheels for x86_64, expected one: make dist"):
-        find_wheel(tmp_path)
+        wheel_of_this_machine(tmp_path)
 
 
 def test_the_page_compares_with_the_dependencies_of_old(wheel: Path) -> None:
