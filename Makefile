@@ -78,13 +78,13 @@ test-msrv: ## the core's tests with the Rust that is installed, which should be 
 	cargo check --workspace --locked --quiet
 
 # Of other platforms: the core and the binding are checked for each, and linked and run for none.
-TARGETS := x86_64-pc-windows-msvc aarch64-pc-windows-msvc x86_64-pc-windows-gnu \
+RUST_TARGETS := x86_64-pc-windows-msvc aarch64-pc-windows-msvc x86_64-pc-windows-gnu \
 	aarch64-apple-darwin x86_64-apple-darwin aarch64-unknown-linux-gnu aarch64-unknown-linux-musl \
 	x86_64-unknown-linux-musl i686-unknown-linux-gnu armv7-unknown-linux-gnueabihf
 
 .PHONY: check-targets
 check-targets: ## lint the Rust for other platforms, as far as their standard libraries are installed
-	@for target in $(TARGETS); do \
+	@for target in $(RUST_TARGETS); do \
 		if [ -d "$$(rustc --print target-libdir --target $$target)" ]; then \
 			echo "checking $$target"; \
 			cargo clippy --workspace --lib --target $$target --locked --quiet -- -D warnings; \
