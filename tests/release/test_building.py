@@ -171,3 +171,15 @@ def test_targets_have_the_names_of_their_platforms() -> None:
         if "linux" in target.platform:
             assert target.policy + "_" + processor == target.platform
             assert (target.rust.endswith("-musl")) == ("musl" in target.name)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="NOT tested: no make")
+@pytest.mark.parametrize("recipe", ["wheels", "reproduce"])
+def test_a_recipe_without_options_names_no_target(recipe: str) -> None:
+    """A variable of another recipe once had the name of this option."""
+    env = {name: value for name, value in os.environ.items() if name != "TARGETS"}
+    done = subprocess.run(
+        ["make", "--dry-run", recipe],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1].split()[-2:] == ["-m", f"release.{recipe}"]
