@@ -3,7 +3,8 @@
     python -m release.run_wheels [-o benches/record] [ENVIRONMENT...]
 
 In each environment the wheel is installed with its libraries; ``hypernova route`` has to give what
-it gives on this machine, to the last bit; then the golden files and the fast tests are run.
+it gives on this machine, to the last bit; then the golden files and the fast tests are run. All of
+them take more than an hour: an environment in which the same wheel has passed is not run again.
 Not here: building the wheels (``release.wheels``), and the environments (``release.environments``).
 """
 
@@ -15,8 +16,9 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benches.record import source_state, write_page
 
@@ -24,7 +26,7 @@ from release.environments import installed
 from release.environments.catalogue import ENVIRONMENTS, Environment, named
 from release.environments.roots import is_emulated
 from release.environments.selection import GOLDEN, QUICK
-from release.tools import ROOT, Fault, Tools, command, say
+from release.tools import ROOT, Fault, Tools, command, say, sha256
 
 DIST = ROOT / "dist"
 PROMPTS = (
@@ -175,6 +177,33 @@ def run_one(environment: Environment, tools: Tools, here: list[dict[str, object]
     return outcome
 
 
+def kept(environment: Environment) -> Outcome | None:
+    """Return what came of the wheel of an environment in it, if it has passed there."""
+    path = _outcome_of(environment)
+    wheel = DIST / wheel_for(environment, [path.name for path in DIST.glob("*.whl")])
+    if not path.exists() or not wheel.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if found.pop("sha256") != sha256(wheel):
+        return None
+    found["about"] = tuple(found["about"])
+    return Outcome(environment, **found)
+
+
+def keep(outcome: Outcome) -> None:
+    """Keep what came of a wheel that has passed, for `kept`."""
+    if outcome.absent or outcome.faults:
+        return
+    values = asdict(outcome)
+    del values["environment"]
+    values["sha256"] = sha256(DIST / outcome.wheel)
+    _outcome_of(outcome.environment).write_text(json.dumps(values), encoding="utf-8")
+
+
+def _outcome_of(environment: Environment) -> Path:
+    return installed.BASE / environment.name / "outcome.json"
+
+
 def page(outcomes: list[Outcome], commit: str, changed: str) -> list[str]:
     """Write the list as lines of Markdown."""
     lines = [
@@ -223,7 +252,8 @@ def main() -> int:
         here = _decisions_here()
         outcomes = []
         for environment in environments:
-            outcome = run_one(environment, tools, here)
+            outcome = kept(environment) or run_one(environment, tools, here)
+            keep(outcome)
             outcomes.append(outcome)
             say(f"{environment.name}: {outcome.absent or outcome.route}; "
                 f"golden files: {outcome.golden}; fast tests: {outcome.fast}")  # fmt: skip

@@ -12,24 +12,20 @@ from release.checks.cells import Figure
 from release.checks.figures import Page, Tie
 
 
-def _quality(table: str) -> tuple[Figure, ...]:
+def _verdict(table: str) -> tuple[Figure, ...]:
     """Name the figures of a row of README's first table: `hypernova evaluate`."""
-    page, row = "docs/quality.md", f"{table}, static"
     return (
-        Figure(page, row, "router", section="The verdicts"),
-        Figure(page, row, "best single model", section="The verdicts"),
+        *(Figure("verdicts", table, column, "Verdicts") for column in ("router", "best single")),
+        *(Figure("verdicts", table, "gain", "Verdicts", place) for place in range(3)),
+        Figure("verdicts", table, "group given", "Verdicts"),
     )
 
 
-def _group_given(table: str) -> Figure:
-    return Figure("docs/quality.md", f"{table}, static", "gain with the group", "The verdicts")
-
-
-def _verdict(table: str, *places: int) -> tuple[Figure, ...]:
-    """Name numbers of a verdict, by their places in its sentence."""
-    row = f"{table}, static"
+def _target(table: str) -> tuple[Figure, ...]:
+    """Name the figures of a target: the accuracy kept and the cost saved, with intervals."""
+    columns = ("accuracy kept", "cost saved")
     return tuple(
-        Figure("docs/quality.md", row, "verdict", "The verdicts", place) for place in places
+        Figure("verdicts", table, column, "Targets", i) for column in columns for i in range(3)
     )
 
 
@@ -69,50 +65,28 @@ README = Page(
     "README.md",
     "",
     (
-        Tie(
-            "| `swebench_verified` | {} | {} | {} ({} to {}) | {} |",
-            (
-                *_quality("swebench_verified"),
-                # The name of a model, "Claude 4.5 Opus", has the second number.
-                *_verdict("swebench_verified", 0, 3, 4),
-                _group_given("swebench_verified"),
-            ),
-        ),
-        Tie(
-            "| `llmrouter_mixed` | {} | {} | {} ({} to {}) | {} |",
-            (
-                *_quality("llmrouter_mixed"),
-                *_verdict("llmrouter_mixed", 0, 4, 5),
-                _group_given("llmrouter_mixed"),
-            ),
-        ),
-        Tie(
-            "| `routellm_mmlu` | {} | {} | {} ({} to {}) | {} |",
-            (
-                *_quality("routellm_mmlu"),
-                *_verdict("routellm_mmlu", 0, 4, 5),
-                _group_given("routellm_mmlu"),
-            ),
+        *(
+            Tie(f"| `{table}` | {{}} | {{}} | {{}} ({{}} to {{}}) | {{}} |", _verdict(table))
+            for table in ("swebench_verified", "llmrouter_mixed", "routellm_mmlu")
         ),
         Tie(
             "| `routerbench3` | {} | {} | {} ({} to {}) | {} | route for cost: {}% lower |",
             (
-                *_quality("routerbench3"),
-                *(
-                    Figure("docs/quality.md", "routerbench3, static", "router", "The verdicts", i)
-                    for i in (2, 3, 4)
-                ),
-                _group_given("routerbench3"),
-                *_verdict("routerbench3", 0),
+                *_verdict("routerbench3"),
+                Figure("verdicts", "routerbench3", "verdict", "Verdicts"),
             ),
         ),
         Tie(
+            "on `routerbench3` keeps {}% ({} to {}) of the best single model's accuracy at "
+            "{}% ({} to {}) lower cost",
+            _target("routerbench3"),
+        ),
+        Tie(
+            "on `swebench_verified` {}% ({} to {}) at {}% ({} to {})", _target("swebench_verified")
+        ),
+        Tie(
             "Over all cost weights the first lies {} points ({} to {})",
-            (
-                Figure("quality", "hypernova", 7, "routerbench3"),
-                Figure("quality", "hypernova", 8, "routerbench3", 0),
-                Figure("quality", "hypernova", 8, "routerbench3", 1),
-            ),
+            tuple(Figure("verdicts", "routerbench3", "frontier", "Verdicts", i) for i in range(3)),
         ),
         Tie(
             "| **hypernova** | {} | {} | {} s on two cores, embedding {} s |",

@@ -49,7 +49,8 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
     Args:
         environment: The environment.
         plan: What is built.
-        folder: The folder for the build, its log and the result.
+        folder: The folder for the build, its log and the result, in the environment's own; all
+            environments share sources and this machine's CPython.
         tools: Where zig is.
 
     Returns:
@@ -64,7 +65,7 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
         return result
     version = environment.python.removesuffix("t")
     say(f"building CPython {environment.python} for {plan.target or 'this machine'} (minutes)")
-    source = _source(version, folder.parent / "sources")
+    source = _source(version, folder.parents[1] / "sources")
     shutil.rmtree(folder, ignore_errors=True)
     work = folder / "build"
     work.mkdir(parents=True)
@@ -97,7 +98,7 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
 def _of_this_machine(version: str, folder: Path, tools: Tools) -> Path:
     """Build the same CPython for this machine: a cross build runs modules of its own with it."""
     same = Environment(f"native-{version}", version, NATIVE)
-    built = build(same, Build(), folder.with_name(same.name), tools)
+    built = build(same, Build(), folder.parents[1] / same.name / "python", tools)
     return built / "bin" / f"python{version}"
 
 

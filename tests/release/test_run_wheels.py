@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from release.environments.catalogue import ENVIRONMENTS, named
@@ -18,6 +19,9 @@ from release.tools import Fault
 from release import run_wheels
 from support.optional_libraries import missing_library
 from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WHEELS = [
     "hypernova_router-0.2.0-cp311-abi3-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
@@ -80,6 +84,30 @@ def test_counts_are_those_of_the_last_line() -> None:
     said = "3 passed in 1s\n..\n12 passed, 3 skipped, 4 deselected in 4.50s\n"
     assert run_wheels.counted(said, 5.4) == "12 passed, 3 skipped in 5 s"
     assert run_wheels.counted("", 1.0) == "no result in 1 s"
+
+
+def test_a_wheel_that_passed_is_not_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_wheels, "DIST", tmp_path)
+    monkeypatch.setattr(run_wheels.installed, "BASE", tmp_path)
+    environment = ENVIRONMENTS["cp313"]
+    (tmp_path / "cp313").mkdir()
+    wheel = tmp_path / WHEELS[0]
+    wheel.write_bytes(b"one")
+    about = ("3.13.0", "glibc 2.36", "x86_64")
+    passed = run_wheels.Outcome(environment, wheel.name, about, "same", "1 passed", "2 passed")
+    failed = run_wheels.Outcome(environment, wheel.name, about, "failed", faults=["route"])
+    absent = run_wheels.Outcome(environment, absent="no CPython")
+    for outcome in (failed, absent):
+        run_wheels.keep(outcome)
+        assert run_wheels.kept(environment) is None
+    run_wheels.keep(passed)
+    assert run_wheels.kept(environment) == passed
+    wheel.write_bytes(b"other")
+    assert run_wheels.kept(environment) is None
+    wheel.unlink()
+    assert run_wheels.kept(environment) is None
 
 
 def test_the_tests_that_are_named_are_there() -> None:
