@@ -22,7 +22,7 @@ MOVED = 0.1
 # No figure depends on a page, on a test, on how a release is made or on another record.
 SOURCES = (".", *(f":!{name}" for name in (
     *("docs", "mkdocs.yml", "*.md", "CITATION.cff"),
-    *("tests", "release", ".ci", ".github", "benches/record"),
+    *("tests", "release", ".ci", ".github", "benches/record", "Makefile", ".gitignore"),
 )))  # fmt: skip
 
 
