@@ -85,6 +85,9 @@ def build(environment: Environment, plan: Build, folder: Path, tools: Tools) -> 
             "ac_cv_file__dev_ptc=no",
             "--disable-ipv6",
         ]
+    if "musl" in plan.target:
+        # Zig's musl is 1.2.5, and older ones, which the wheels are for, have no such functions.
+        options += ["ac_cv_func_preadv2=no", "ac_cv_func_pwritev2=no"]
     run([source / "configure", *options], cwd=work, env=env, log=folder / "configure.log")
     jobs = f"-j{os.cpu_count() or 1}"
     run(["make", "-s", jobs], cwd=work, env=env, log=folder / "make.log")

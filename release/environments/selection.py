@@ -58,7 +58,7 @@ class Selection:
     limit_s: int = 1800
 
 
-NATIVE = Selection(("tests",), ("train", "server", "otel"), group=True, limit_s=3600)
+NATIVE = Selection(("tests",), ("onnx", "train", "server", "otel"), group=True, limit_s=3600)
 PORTABLE = Selection(_SERVING)
 EMULATED = Selection(_KERNELS, limit_s=2400)
 # Every test has them in use.
