@@ -12,10 +12,11 @@ that has all digits. To get one figure, with the unit that stands in the cell:
     >>> records.value("speed", "decide 100x384 / numpy", "ratio").number > 1
     True
 
-A row is named by its first cell, of a CSV by the cells that tell rows apart joined by `` / ``; a
-column by its head, or by its place from 0. Either may be the beginning of the name where only one
-begins so. `section` is a part of the heading above the table, `nth` the number of the figure in its
-cell. What is not there, or not once, raises `RecordError`, which says what is.
+A row is named by its first cell, where that repeats by the first two joined by `` / ``, of a CSV by
+the cells that tell rows apart, joined so as well; a column by its head, or by its place from 0.
+Either may be the beginning of the name where only one begins so. `section` is a part of the heading
+above the table, `nth` the number of the figure in its cell. What is not there, or not once, raises
+`RecordError`, which says what is.
 """
 
 from __future__ import annotations
@@ -87,8 +88,15 @@ class Table:
         return _place_of(self.head, name, "column")
 
     def cell(self, row: str, column: str | int) -> str:
-        """Return one cell."""
+        """Return one cell.
+
+        Args:
+            row: The first cell of the row, or the first two joined by `` / ``.
+            column: The head of the column, or its place.
+        """
         rows = [cells[0] for cells in self.rows]
+        if " / " in row and plain(row) not in rows:
+            rows = [" / ".join(cells[:2]) for cells in self.rows]
         return self.rows[_place_of(rows, row, "row")][self.column(column)]
 
 

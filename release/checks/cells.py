@@ -31,8 +31,8 @@ class Figure:
 
     Attributes:
         kind: The kind of record, of which the latest counts, or the path of a page.
-        row: The first cell of its row, or the beginning of it, without emphasis; of a CSV the
-            cells that tell rows apart, as in "decide 100x384 / numpy".
+        row: The first cell of its row, or the beginning of it, without emphasis; where it repeats
+            the first two, of a CSV those that tell rows apart, as in "decide 100x384 / numpy".
         column: The head of its column, or the beginning of it; or its place, from 0.
         section: The heading above its table, or a part of it, where rows repeat.
         nth: Which number of the cell, from 0.

@@ -23,9 +23,9 @@ def _verdict(table: str) -> tuple[Figure, ...]:
 
 def _target(table: str) -> tuple[Figure, ...]:
     """Name the figures of a target: the accuracy kept and the cost saved, with intervals."""
-    columns = ("accuracy kept", "cost saved")
+    row, columns = f"{table} / quality=0.98", ("accuracy kept", "cost saved")
     return tuple(
-        Figure("verdicts", table, column, "Targets", i) for column in columns for i in range(3)
+        Figure("verdicts", row, column, "Targets", i) for column in columns for i in range(3)
     )
 
 

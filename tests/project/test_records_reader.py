@@ -48,6 +48,16 @@ def test_tables_are_read_with_their_headings() -> None:
     assert third.cell("other", "more") == "+1.5 points"
 
 
+def test_rows_of_one_name_are_told_apart_by_their_second_cell() -> None:
+    (table,) = tables_of(
+        "| a | b | c |\n| - | - | - |\n| x | 1 | y |\n| x | 2 | z |\n| p / q | 3 | w |"
+    )
+    assert table.cell("x / 2", "c") == "z"
+    assert table.cell("p / q", "c") == "w"
+    with pytest.raises(RecordError, match="2 times a row 'x'"):
+        table.cell("x", "c")
+
+
 def test_a_row_of_another_length_is_refused() -> None:
     with pytest.raises(RecordError, match="line 3: 1 cells below 2 heads"):
         tables_of("| a | b |\n| --- | --- |\n| 1 |\n")
