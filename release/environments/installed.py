@@ -187,10 +187,9 @@ def install(environment: Environment, wheel: Path, tools: Tools) -> Installed:
 
 
 def _copy_tests(folder: Path) -> None:
-    """Copy the tracked files without the package, so that the wheel alone can be imported."""
+    """Copy the last commit; nothing of it but the tests is on the path of the interpreter."""
     folder.mkdir(parents=True)
-    for name in run(["git", "ls-files", "-z"], cwd=ROOT).split("\0"):
-        if name and not name.startswith("python/hypernova/bundled/") and (ROOT / name).is_file():
-            copy = folder / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, copy)
+    archive = folder.with_name("source.tar")
+    run(["git", "archive", "--format=tar", "--output", archive, "HEAD"], cwd=ROOT)
+    run(["tar", "-xf", archive, "-C", folder], cwd=ROOT)
+    archive.unlink()
