@@ -124,14 +124,15 @@ def _zig(target: str, folder: Path, tools: Tools) -> dict[str, str]:
     # Zig links musl statically unless told otherwise, and then nothing can be loaded. It refuses
     # __DATE__ and __TIME__, which CPython has in its banner.
     flags = "-Wno-date-time " + ("-dynamic " if "musl" in target else "")
-    for name, call in {
-        "cc": f"cc -target {target} {flags}-fno-sanitize=undefined",
-        "ar": "ar",
-    }.items():
+    cc = f"cc -target {target} {flags}-fno-sanitize=undefined"
+    # CPython knows musl by a name that musl's stdarg.h defines, and zig reads clang's in its place.
+    cpp = f"{cc} -E {'-D__DEFINED_va_list' if 'musl' in target else ''}"
+    for name, call in {"cc": cc, "cpp": cpp, "ar": "ar"}.items():
         script = folder / name
         script.write_text(f'#!/bin/sh\nexec {python} -m ziglang {call} "$@"\n', encoding="ascii")
         script.chmod(0o755)
-    return {"CC": str(folder / "cc"), "AR": str(folder / "ar"), "RANLIB": "true"}
+    commands = {"CC": str(folder / "cc"), "CPP": str(folder / "cpp"), "AR": str(folder / "ar")}
+    return {**commands, "RANLIB": "true"}
 
 
 def _zlib(target: str, folder: Path, env: dict[str, str]) -> dict[str, str]:

@@ -179,7 +179,7 @@ def test_a_recipe_without_options_names_no_target(recipe: str) -> None:
     """A variable of another recipe once had the name of this option."""
     env = {name: value for name, value in os.environ.items() if name != "TARGETS"}
     done = subprocess.run(
-        ["make", "--dry-run", recipe],
+        ["make", "--dry-run", "--no-print-directory", recipe],
         cwd=ROOT, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1].split()[-2:] == ["-m", f"release.{recipe}"]
