@@ -15,6 +15,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from release.environments.interpreters import mirror
 from release.tools import Fault, run, say
 
 if TYPE_CHECKING:
@@ -141,6 +142,10 @@ def _debootstrap(machine: str, root: Root, folder: Path) -> None:
         # `/bin` and its like are links there, and stay links.
         unpack = ["tar", "--keep-directory-symlink", "-xf", "-", "-C", str(folder)]
         subprocess.run(unpack, input=files, check=True)
+    # In a container debootstrap makes a link of it that leads to itself.
+    if (folder / "proc").is_symlink():
+        (folder / "proc").unlink()
+        (folder / "proc").mkdir()
     accounts = folder / "etc/passwd"
     if not accounts.exists():
         accounts.write_text(_ACCOUNTS, encoding="ascii")
@@ -149,22 +154,30 @@ def _debootstrap(machine: str, root: Root, folder: Path) -> None:
 def _bare_musl(machine: str, folder: Path) -> None:
     """Make a root of musl's library, from Debian's package, and a shell that needs no library.
 
-    No library of glibc is there, so that a wheel that needs one fails.
+    No library of glibc is there, so that a wheel that needs one fails. Libraries that other wheels
+    bring need musl 1.2.4 or later (DT_RELR), and so the newest is taken.
     """
-    architecture = _DEBIAN_ARCHITECTURES[machine]
     packages = folder.with_name(f"{folder.name}.packages")
-    packages.mkdir(parents=True, exist_ok=True)
-    known = run(["dpkg", "--print-foreign-architectures"], cwd=packages).split()
-    native = run(["dpkg", "--print-architecture"], cwd=packages).strip()
-    if architecture not in (native, *known):
-        raise Fault(
-            f"no package of {architecture} can be had: "
-            f"dpkg --add-architecture {architecture} && apt-get update"
-        )
-    run(
-        ["apt-get", "download", f"musl:{architecture}", f"busybox-static:{architecture}"],
-        cwd=packages,
-    )
+    lists = packages / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    sources = packages / "sources.list"
+    sources.write_text(f"deb {mirror()} sid main\n", encoding="ascii")
+    architecture = _DEBIAN_ARCHITECTURES[machine]
+    settings = {
+        "Dir::Etc::sourcelist": sources,
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": lists,
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "APT::Sandbox::User": "root",
+    }
+    apt = [
+        "apt-get",
+        "-q",
+        *(part for one in settings.items() for part in ("-o", "=".join(map(str, one)))),
+    ]
+    run([*apt, "update"], cwd=packages)
+    run([*apt, "download", "musl", "busybox-static"], cwd=packages)
     for package in packages.glob("*.deb"):
         run(["dpkg-deb", "--extract", package, folder], cwd=packages)
     (folder / "usr/bin").mkdir(parents=True, exist_ok=True)

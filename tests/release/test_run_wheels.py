@@ -16,6 +16,7 @@ from release.environments.installed import platforms
 from release.environments.selection import GOLDEN
 from release.tools import Fault
 
+from hypernova.errors import MissingExtraError
 from release import run_wheels
 from support.optional_libraries import missing_library
 from support.paths import ROOT
@@ -136,3 +137,9 @@ def test_only_a_library_may_be_missing(name: str, library: str | None) -> None:
     error = RuntimeError("wrapped")
     error.__cause__ = ModuleNotFoundError("", name=name)
     assert missing_library(error) == library
+
+
+def test_an_extra_that_is_missing_names_its_libraries() -> None:
+    needs = "the embedder 'minilm' needs onnxruntime and tokenizers, which are not installed"
+    assert missing_library(MissingExtraError(needs)) == "onnxruntime"
+    assert missing_library(MissingExtraError("something else is missing")) is None

@@ -8,6 +8,7 @@ Not here: which tests are run where (``release/environments``).
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,10 @@ def missing_library(error: BaseException | None) -> str | None:
         if isinstance(error, ModuleNotFoundError):
             library = (error.name or "").partition(".")[0]
             return library if library in OPTIONAL else None
+        # The package is not imported here; this error of its own names libraries.
+        if type(error).__name__ == "MissingExtraError":
+            named = re.findall(r"\w+", str(error))
+            return next((name for name in named if name in OPTIONAL), None)
         error = error.__cause__ or error.__context__
     return None
 
