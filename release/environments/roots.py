@@ -178,13 +178,14 @@ def _bare_musl(machine: str, folder: Path) -> None:
     ]
     run([*apt, "update"], cwd=packages)
     run([*apt, "download", "musl", "busybox-static"], cwd=packages)
+    # Packages of this release have all of their files below /usr.
+    for name in ("bin", "lib"):
+        (folder / "usr" / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(f"usr/{name}")
     for package in packages.glob("*.deb"):
         run(["dpkg-deb", "--extract", package, folder], cwd=packages)
-    (folder / "usr/bin").mkdir(parents=True, exist_ok=True)
-    (folder / "bin").mkdir(exist_ok=True)
-    box = folder / "bin/busybox"
-    for name in ("bin/sh", "usr/bin/env", "bin/ls", "bin/cat", "bin/sleep"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to("/" + str(box.relative_to(folder)))
+    for name in ("sh", "env", "ls", "cat", "sleep"):
+        if not (folder / "bin" / name).exists():
+            (folder / "bin" / name).symlink_to("busybox")
     (folder / "etc").mkdir(exist_ok=True)
     (folder / "etc/passwd").write_text(_ACCOUNTS, encoding="ascii")
