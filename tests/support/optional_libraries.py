@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ON = os.environ.get("HYPERNOVA_SKIP_MISSING") == "1"
-# Those of the extras and of the group of test libraries, and a part of CPython that is left out where
-# libffi is not at hand; never one of the package's own modules.
+# Those of the extras and of the group of test libraries, and a part of CPython that is left out
+# where libffi is not at hand; never one of the package's own modules.
 OPTIONAL = frozenset(
     {
         "_ctypes",
