@@ -252,8 +252,10 @@ def main() -> int:
         here = _decisions_here()
         outcomes = []
         for environment in environments:
-            outcome = kept(environment) or run_one(environment, tools, here)
-            keep(outcome)
+            outcome = kept(environment)
+            if outcome is None:
+                outcome = run_one(environment, tools, here)
+                keep(outcome)
             outcomes.append(outcome)
             say(f"{environment.name}: {outcome.absent or outcome.route}; "
                 f"golden files: {outcome.golden}; fast tests: {outcome.fast}")  # fmt: skip

@@ -155,8 +155,8 @@ def page_of(wheel: Path, version: str, measured: dict[str, dict[str, Size]]) -> 
         f"same installation with {', '.join(OLD_REQUIREMENTS)} and what they pull, which that "
         "version needed always.",
         "",
-        "| installed | packages | MB | without `__pycache__` | with 0.1.0's | without `__pycache__`"
-        " | less |",
+        "| installed | packages | MB | without `__pycache__` | with 0.1.0's "
+        "| without their `__pycache__` | less |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, sizes in measured.items():
