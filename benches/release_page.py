@@ -360,8 +360,7 @@ PARTS = (
         "Service", "Turns of an event loop with 64 requests in flight, in ms", "event-loop",
         copied("embedder", "prompts of", "requests/s", "median", "99%", "over 1 ms", names=2),
     ),
-    Part("Size and platforms", "Sizes", "sizes", copied()),
-    Part("Size and platforms", "Wheels, and where each was run", "wheels", copied()),
+    Part("Size", "Sizes", "sizes", copied()),
 )  # fmt: skip
 
 

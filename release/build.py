@@ -2,7 +2,7 @@
 
 All files that go in are those of the repository, with one mode and one time. The compiler names
 folders by fixed names instead of those of this machine. Zip and tar entries carry the time of the
-commit.
+commit. Lists of where wheels were run are no sources: they are written when the bytes are there.
 Not here: checks of what was built.
 """
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .targets import Target
     from .tools import Tools
 
+# What git tracks and no build reads, so that a commit of it leaves the bytes and the time alone.
+_SOURCES = (".", ":(exclude)benches/record/*-wheels.md")
 # Of a folder without git, such as an unpacked sdist.
 NO_SOURCES = {"build", "dist", "target", "__pycache__", "PKG-INFO"}
 # Whatever these say would change the bytes: flags of the compilers, and features.
@@ -35,10 +37,11 @@ def is_repository(root: Path) -> bool:
 def source_files(root: Path) -> list[str]:
     """List the files of the source, as paths below a root.
 
-    In a checkout they are those that git tracks; elsewhere all but what was built.
+    In a checkout they are those that git tracks, without lists of where wheels were run; elsewhere
+    all but what was built.
     """
     if is_repository(root):
-        listed = run(["git", "ls-files", "-z"], cwd=root).split("\0")
+        listed = run(["git", "ls-files", "-z", "--", *_SOURCES], cwd=root).split("\0")
         return sorted(name for name in listed if name and (root / name).is_file())
     found = []
     for folder, folders, files in os.walk(root):
@@ -50,14 +53,17 @@ def source_files(root: Path) -> list[str]:
 
 
 def epoch(root: Path) -> int:
-    """Give the time that archives carry: SOURCE_DATE_EPOCH, else the commit's, else the sdist's."""
+    """Give the time that archives carry.
+
+    It is SOURCE_DATE_EPOCH; else that of the last commit that changed a source; else the sdist's.
+    """
     if "SOURCE_DATE_EPOCH" in os.environ:
         value = os.environ["SOURCE_DATE_EPOCH"]
         if not value.isdecimal():
             raise Fault(f"SOURCE_DATE_EPOCH is {value!r}; give seconds since 1970, or unset it")
         return int(value)
     if is_repository(root):
-        return int(run(["git", "log", "-1", "--format=%ct"], cwd=root))
+        return int(run(["git", "log", "-1", "--format=%ct", "--", *_SOURCES], cwd=root))
     return int((root / "PKG-INFO").stat().st_mtime)
 
 

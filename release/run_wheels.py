@@ -205,7 +205,7 @@ def _outcome_of(environment: Environment) -> Path:
 
 
 def page(outcomes: list[Outcome], commit: str, changed: str) -> list[str]:
-    """Write the list as lines of Markdown."""
+    """Write the list as lines of Markdown, with the hash of each wheel of dist/."""
     lines = [
         f"# Where the wheels run, commit {commit}",
         "",
@@ -229,6 +229,8 @@ def page(outcomes: list[Outcome], commit: str, changed: str) -> list[str]:
     absent = [f"- {o.environment.name}: {o.absent}" for o in outcomes if o.absent]
     if absent:
         lines += ["", "Not run:", "", *absent]
+    lines += ["", "| wheel | sha256 |", "| --- | --- |"]
+    lines += [f"| {path.name} | {sha256(path)} |" for path in sorted(DIST.glob("*.whl"))]
     return lines
 
 

@@ -1,9 +1,9 @@
-"""Build the sdist and a wheel for each target into dist/, and audit them.
+"""Build the sdist and a wheel for each target into dist/ or another folder, and audit them.
 
     python -m release.wheels [TARGET...]
 
 The sdist is made of the files that git tracks; each wheel is made of the sdist alone. A file comes
-to dist/ when it has passed its audits.
+there when it has passed its audits.
 Not here: running the wheels, which takes machines of their platforms.
 """
 
@@ -139,7 +139,10 @@ def main() -> int:
         "CPython 3.15 one without a GIL has no stable ABI",
     )
     parser.add_argument(
-        "--keep", action="store_true", help="keep what is in dist/; it is emptied otherwise"
+        "--out", type=Path, default=ROOT / "dist", metavar="FOLDER", help="for the files (dist/)"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep those that are there; they are removed otherwise"
     )
     parser.add_argument(
         "--tools",
@@ -154,8 +157,11 @@ def main() -> int:
         alone = given.free_threaded and not given.targets
         targets = [] if alone else named(given.targets)
         if not given.keep:
-            shutil.rmtree(ROOT / "dist", ignore_errors=True)
-        lines = make(targets, tools_at=given.tools, free_threaded=given.free_threaded)
+            for old in given.out.glob("hypernova_router-*"):
+                old.unlink()
+        lines = make(
+            targets, out=given.out, tools_at=given.tools, free_threaded=given.free_threaded
+        )
         if lines and not given.skip_missing:
             raise Fault("\n".join(lines))
         if lines:

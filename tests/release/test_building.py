@@ -21,13 +21,14 @@ from support.paths import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-OURS = {"GIT_AUTHOR_DATE": "@1700000000 +0000", "GIT_COMMITTER_DATE": "@1700000000 +0000"}
+COMMITTED, LATER = 1_700_000_000, 1_800_000_000
 ignoring = pytest.mark.skipif(shutil.which("git") is None, reason="NOT tested: no git")
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str, at: int = COMMITTED) -> None:
     who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-    subprocess.run(["git", *who, *arguments], cwd=folder, env={**os.environ, **OURS}, check=True)
+    dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"@{at} +0000")
+    subprocess.run(["git", *who, *arguments], cwd=folder, env={**os.environ, **dates}, check=True)
 
 
 @pytest.fixture
@@ -63,11 +64,26 @@ class TestSources:
         (repository / "package" / "a.py").unlink()
         assert build.source_files(repository) == ["package/b é.txt"]
 
+    def test_a_list_of_where_wheels_were_run_changes_no_build(
+        self, repository: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+        sources = build.source_files(repository)
+        records = repository / "benches" / "record"
+        records.mkdir(parents=True)
+        for name, is_source in (("2026-11-28-abcdef0-wheels.md", False), ("x-speed.md", True)):
+            (records / name).touch()
+            git(repository, "add", "--all", "benches")
+            git(repository, "commit", "--quiet", "--message", name, at=LATER)
+            added = [f"benches/record/{name}"] if is_source else []
+            assert build.source_files(repository) == added + sources
+            assert build.epoch(repository) == (LATER if is_source else COMMITTED)
+
     def test_the_time_is_the_commits(
         self, repository: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-        assert build.epoch(repository) == 1_700_000_000
+        assert build.epoch(repository) == COMMITTED
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
         assert build.epoch(repository) == 1_600_000_000
         monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")

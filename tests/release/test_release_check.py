@@ -6,6 +6,7 @@ Not here: records and figures (test_release_records.py).
 from __future__ import annotations
 
 import datetime
+import hashlib
 import io
 import os
 import subprocess
@@ -137,12 +138,24 @@ def test_marks_of_unfinished_work_are_found_as_words(project: Project) -> None:
     assert project.missing(markers) == [f"a.py:1 says {mark}"]
 
 
-def test_the_list_of_wheels_is_of_this_version(project: Project) -> None:
-    assert project.missing(missing_list_of_wheels)
-    for version, wrong in (("1.2.2", 1), ("1.2.3", 0)):
-        project.write("benches/record/2026-11-20-abcdef0-wheels.md", f"Wheels of {version}.\n")
-        project.git("add", "--all")
-        assert len(project.missing(missing_list_of_wheels)) == wrong
+def test_the_list_of_wheels_is_of_those_that_were_built(project: Project) -> None:
+    (missing,) = project.missing(missing_list_of_wheels)
+    assert missing == "there is no record of where the wheels were run"
+    project.write("dist/hypernova_router-1.2.3-cp311-abi3-any.whl", "bytes")
+    digest = hashlib.sha256(b"bytes").hexdigest()
+    name = "benches/record/2026-11-20-abcdef0-wheels.md"
+    for version, held, wrong in (
+        ("1.2.2", digest, [f"{name} is not of version 1.2.3"]),
+        (
+            "1.2.3",
+            "0" * 64,
+            [f"{name} is of another dist/hypernova_router-1.2.3-cp311-abi3-any.whl"],
+        ),
+        ("1.2.3", digest, []),
+    ):
+        project.write(name, f"| hypernova_router-{version}-cp311-abi3-any.whl | {held} |\n")
+        project.git("add", name)
+        assert project.missing(missing_list_of_wheels) == wrong
 
 
 def build(project: Project, **other: str) -> None:
