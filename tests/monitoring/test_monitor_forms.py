@@ -100,6 +100,13 @@ class TestPage:
 
 
 class TestCommand:
+    def test_one_line_of_a_log_is_one_line(self, place) -> None:
+        log = place / "one line"
+        serve(hypernova.Router.open(place / "router.hnv"), log, 1, scored=0.0)
+        assert "\nof 1 line\n       1  decisions" in output_of("monitor", place / "router.hnv", log)
+        report = hypernova.monitor(place / "router.hnv", log)
+        assert "Of 1 lineNumber" in Page(render(report)).words
+
     def test_text_json_and_page(self, place) -> None:
         arguments = ("monitor", place / "router.hnv", place / "bad")
         text = output_of(*arguments, "--html", place / "page.html")

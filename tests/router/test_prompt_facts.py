@@ -183,7 +183,9 @@ class TestCommand:
         prices.write_text(json.dumps({name: [2, 8]}))
         found = run("route", "hard case 1", "--prices", prices)
         assert found.returncode == 0
-        assert "does not know the tokens of 1 models" in found.stderr
+        assert f"does not know tokens of models whose costs stay those of the table: {name}" in (
+            found.stderr
+        )
 
 
 class TestServer:

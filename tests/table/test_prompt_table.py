@@ -195,7 +195,7 @@ class TestOneChunk:
         parquet(path, {"prompt": list("abcdef")})
         with pytest.raises(TableError) as caught:
             table.chunk(1)
-        assert_one_line(caught.value, "has changed: 1 prompts are left of chunk 1, which had 3")
+        assert_one_line(caught.value, "has changed: prompts of chunk 1 were 3, and are 1")
         parquet(path, {"prompt": [1]})
         with pytest.raises(TableError, match="column of type int64"):
             table.chunk(0)

@@ -194,8 +194,8 @@ def prices_of(artifact: Artifact, path: str) -> dict[str, Price]:
     found = usable_prices(artifact, hypernova.read_prices(path, models=artifact.models))
     if found.without_tokens:
         print(
-            f"{path}: the artifact does not know the tokens of {len(found.without_tokens)} models, "
-            f"which keep the costs of the table: {', '.join(found.without_tokens)}",
+            f"{path}: the artifact does not know tokens of models whose costs stay those of the "
+            f"table: {', '.join(found.without_tokens)}",
             file=sys.stderr,
         )
     return found.prices

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from hypernova.offline_page.numbers import plural
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ def print_next(
             f"{_word(template)} -o TABLE in place of --prices-template"
         )
     if output is not None:
-        size = f"{_count(table.n_tasks, 'task')} x {_count(table.n_models, 'model')}"
-        print(f"wrote {_word(output)}: {size}, {_count(table.n_outcomes, 'outcome')}")
+        size = f"{plural(table.n_tasks, 'task')} x {plural(table.n_models, 'model')}"
+        print(f"wrote {_word(output)}: {size}, {plural(table.n_outcomes, 'outcome')}")
     if table.n_models == 1:
         _print_wrapped(
             "One model only: to route, a second is needed. Import its logs together with these, "
@@ -136,12 +137,12 @@ def _facts(summary: ImportSummary, costs: ImportCosts) -> Iterable[tuple[str, st
     """Yield the label and the text of each line above the models."""
     tools = ", ".join(f"{n:,} of {title}" for title, n in summary.logs.items())
     yield "logs", f"{sum(summary.logs.values()):,}: {tools}"
-    yield "samples", f"{summary.samples:,}, which gave {_count(costs.outcomes, 'outcome')}"
+    yield "samples", f"{summary.samples:,}, which gave {plural(costs.outcomes, 'outcome')}"
     if summary.repeats:
-        yield "repeats", f"{_count(summary.repeats, 'outcome')} with the mean of several samples"
+        yield "repeats", f"{plural(summary.repeats, 'outcome')} with the mean of several samples"
     if summary.left_out:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary.left_out.items())
-        samples = _count(sum(summary.left_out.values()), "sample")
+        samples = plural(sum(summary.left_out.values()), "sample")
         yield "left out", f"{samples}, of which none counts as 0: {reasons}"
     yield "tasks", f"{summary.tasks:,}{_groups(summary.groups)}"
     yield "filled", f"{_share(summary.filled)} of all pairs of a task and a model have an outcome"
@@ -160,7 +161,7 @@ def _facts(summary: ImportSummary, costs: ImportCosts) -> Iterable[tuple[str, st
         files = _listed([Path(file).name for file in summary.unknown_files], MAX_GROUPS)
         yield (
             "passed over",
-            f"{_count(len(summary.unknown_files), 'file')} of no known tool: {files}",
+            f"{plural(len(summary.unknown_files), 'file')} of no known tool: {files}",
         )
 
 
@@ -172,7 +173,7 @@ def _groups(groups: dict[str, int]) -> str:
         return ", without groups"
     text = _listed([f"{name} {n:,}" for name, n in named], MAX_GROUPS)
     rest = f"; {groups['']:,} without a group" if groups.get("") else ""
-    return f" in {_count(len(named), 'group')}: {text}{rest}"
+    return f" in {plural(len(named), 'group')}: {text}{rest}"
 
 
 def _by_metric(metrics: dict[str, str]) -> dict[str, list[str]]:
@@ -231,7 +232,7 @@ def _print_differences(differing: list[FigureAgreement]) -> None:
         _print_wrapped(
             f"{Path(one.log).name}: {one.name} of {one.metric} of {one.model}{of} is "
             f"{one.reported:.4f} there and {one.mean:.4f} here, over "
-            f"{_count(one.outcomes, 'outcome')}: {one.reason or 'no reason is known'}",
+            f"{plural(one.outcomes, 'outcome')}: {one.reason or 'no reason is known'}",
             indent=2,
         )
     _print_rest(len(differing))
@@ -241,7 +242,7 @@ def _print_broken(broken: dict[str, str]) -> None:
     if not broken:
         return
     verbs = "is left out: it" if len(broken) == 1 else "are left out: they"
-    print(f"\n{_count(len(broken), 'log')} {verbs} cannot be read")
+    print(f"\n{plural(len(broken), 'log')} {verbs} cannot be read")
     for log, reason in list(broken.items())[:MAX_LINES]:
         _print_wrapped(reason if log in reason else f"{log}: {reason}", indent=2)
     _print_rest(len(broken))
@@ -283,10 +284,6 @@ def _listed(names: Iterable[str], maximum: int) -> str:
     every = [escaped(name) for name in names]
     shown = ", ".join(every[:maximum])
     return f"{shown} and {len(every) - maximum:,} more" if len(every) > maximum else shown
-
-
-def _count(n: int, unit: str) -> str:
-    return f"{n:,} {unit}{'' if n == 1 else 's'}"
 
 
 def _share(share: float) -> str:

@@ -14,6 +14,7 @@ from hypernova.cli.arguments import add_embedder_to, positive_int
 from hypernova.cli.eval_tasks import FORMATS, EvalPrompt, check_eval_target, write_eval_prompts
 from hypernova.cli.streams import print_json
 from hypernova.embedder.shared_text import SharedParts
+from hypernova.offline_page.numbers import plural
 from hypernova.paths import path_label
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ def _propose(arguments: argparse.Namespace) -> None:
             "a decision, on average over the prompts"
         )
         if output is not None:
-            print(f"wrote {path_label(output)}: {len(proposals)} prompts, format {format_}")
+            print(
+                f"wrote {path_label(output)}: {plural(len(proposals), 'prompt')}, format {format_}"
+            )
         if without_target and format_ != "jsonl":
             # An empty target stands in every answer: Inspect's match calls all of them correct.
             print(

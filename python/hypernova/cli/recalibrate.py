@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import hypernova
 from hypernova.cli.arguments import add_outcome_logs_to
 from hypernova.cli.streams import print_json
+from hypernova.offline_page.numbers import plural
 from hypernova.outcome_log.segments import files_of
 from hypernova.paths import check_file, path_label
 
@@ -79,22 +80,16 @@ def _report(done: Recalibration) -> dict[str, Any]:
     }
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def _lines(done: Recalibration, output: str) -> list[str]:
     from hypernova.training.clustering.describe import one_line
 
     lines = [f"wrote {path_label(output)}"]
-    earlier = (
-        f" and {_counted(done.outcomes_before, 'earlier one')}" if done.outcomes_before else ""
-    )
-    outcomes, read = _counted(done.outcomes, "outcome"), _counted(done.lines, "line")
+    earlier = f" and {plural(done.outcomes_before, 'earlier one')}" if done.outcomes_before else ""
+    outcomes, read = plural(done.outcomes, "outcome"), plural(done.lines, "line")
     lines.append(f"recalibrated with {outcomes}{earlier}; {read} read")
     if done.open:
         have = "has" if done.open == 1 else "have"
-        lines.append(f"{_counted(done.open, 'decision')} {have} no outcome yet")
+        lines.append(f"{plural(done.open, 'decision')} {have} no outcome yet")
     if done.kept < 1.0:
         lines.append(f"decay keeps {100 * done.kept:.1f}% of the weight of the fitted outcomes")
     if done.answered_by_other:
@@ -111,7 +106,7 @@ def _lines(done: Recalibration, output: str) -> list[str]:
         )
     if done.failed:
         by_model = ", ".join(f"{one_line(m, 48)} {n}" for m, n in done.failed_by_model.items())
-        failed = _counted(done.failed, "failed request")
+        failed = plural(done.failed, "failed request")
         lines.append(f"not learned from: {failed} ({by_model})")
     for reason, count in done.skipped.items():
         lines.append(f"skipped {count}: {done.REASONS[reason]}")

@@ -154,9 +154,11 @@ def _route_table(
     if arguments.json:
         print_json(routed.to_dict())
     else:
+        from hypernova.offline_page.numbers import plural
+
         print(f"wrote {path_label(arguments.output)}")
-        rate = routed.n_prompts / routed.duration_s
-        print(f"{routed.n_prompts:,} prompts in {routed.duration_s:.1f} s, {rate:,.0f} a second")
+        rate, prompts = routed.n_prompts / routed.duration_s, plural(routed.n_prompts, "prompt")
+        print(f"{prompts} in {routed.duration_s:.1f} s, {rate:,.0f} a second")
         for model, count in routed.model_counts.items():
             print(f"  {count:>11,}  {count / routed.n_decided:6.1%}  {model}")
     if not routed.n_errors:

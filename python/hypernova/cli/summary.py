@@ -9,6 +9,7 @@ import textwrap
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from hypernova.offline_page.numbers import plural
 from hypernova.paths import escaped
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def print_summary(artifact: Artifact) -> None:
     metadata = artifact.metadata
     identity = artifact.embedder
     print(
-        f"{artifact.n_clusters} clusters, {len(artifact.models)} models, "
+        f"{plural(artifact.n_clusters, 'cluster')}, {plural(len(artifact.models), 'model')}, "
         f"default {escaped(artifact.default_model)}, embedder "
         f"{escaped(str(identity['name']))}"
     )
@@ -39,7 +40,7 @@ def print_summary(artifact: Artifact) -> None:
     if groups:
         tasks = ", ".join(f"{escaped(name)} {n:.0f}" for name, n in list(groups.items())[:12])
         more = f" and {len(groups) - 12} more" if len(groups) > 12 else ""
-        print(f"{len(groups)} groups, with tasks: {tasks}{more}")
+        print(f"{plural(len(groups), 'group')}, with tasks: {tasks}{more}")
     if artifact.margin >= 1.0:
         print(
             "margin                    no gain in success is proven, so nothing is routed for it,\n"

@@ -245,7 +245,7 @@ def _log(report: MonitorFields) -> list[str]:
     rows = [row for row in rows if row[0]]
     if not rows:
         return []
-    return ["", f"of {log.lines:,} lines", *(f"{n:8,}  {text}" for n, text in rows)]
+    return ["", f"of {plural(log.lines, 'line')}", *(f"{n:8,}  {text}" for n, text in rows)]
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -198,8 +198,7 @@ class PromptTable:
             offset += n_rows
         if len(held) != last - first:
             raise Source.of(self.path, "").error(
-                f"has changed: {len(held)} prompts are left of chunk {index}, which had "
-                f"{last - first}",
+                f"has changed: prompts of chunk {index} were {last - first}, and are {len(held)}",
                 "leave the files as they are while they are read",
             )
         return held.take(first, last - first)

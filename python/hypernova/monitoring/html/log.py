@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hypernova.monitoring.observations import PAIR_REASONS
 from hypernova.offline_page.markup import Markup, el, table
-from hypernova.offline_page.numbers import count
+from hypernova.offline_page.numbers import count, plural
 from hypernova.outcome_log.join import REASONS
 
 if TYPE_CHECKING:
@@ -39,6 +39,6 @@ def log(report: MonitorFields) -> Markup:
         "section",
         el("h2", "The log"),
         el("ul", *(el("li", text) for text in report.notes)) if report.notes else None,
-        table("Lines of the log", [f"Of {found.lines:,} lines", "Number"], rows),
+        table("Lines of the log", [f"Of {plural(found.lines, 'line')}", "Number"], rows),
         id="log",
     )
