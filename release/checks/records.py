@@ -156,6 +156,7 @@ ONCE: dict[str, str] = {
 HARMLESS: dict[str, str] = {
     "4827f71": "moves the function that gives a sketch its vector",
     "dd662af": "moves the lines of benchmarks that write a page",
+    "c2f56ea": "writes one line, prompt, cluster or group without an s",
 }
 
 
