@@ -80,6 +80,8 @@ RECIPES = (
     Check("test-operate", "alerts and units", running("make test-operate")),
     Check("test-ray", "calls on a Ray cluster", running("make test-ray")),
     Check("test-litellm", "a real LiteLLM proxy", running("make test-litellm")),
+    Check("test-beside", "the examples beside clients, frameworks and Ray Serve",
+          running("make test-beside")),
     Check("test-eval-tools", "logs of real evaluation tools", running("make test-eval-tools")),
 )  # fmt: skip
 
