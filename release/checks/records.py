@@ -78,6 +78,9 @@ KINDS: dict[str, Kind] = {
         "python -m benches.embedders", (*_EVALUATING, *_MINILM, "benches/embedders.py")
     ),
     "event-loop": Kind("python -m benches.event_loop", (*_TEXT, "benches/event_loop.py")),
+    "first-minutes": Kind(
+        "make first-minutes", ("python/hypernova/cli", "examples", "release/first_minutes.py")
+    ),
     "few-tasks": Kind("make bench-few-tasks", (*_LEARNING, "benches/few_tasks.py")),
     "holes": Kind("make bench-holes", (*_EVALUATING, "benches/holes.py")),
     "importing": Kind(
