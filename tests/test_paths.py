@@ -5,14 +5,16 @@ Not here: what the commands say of a path (`tests/cli/test_outputs.py`).
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hypernova.errors import TableWriteError, TextError, WriteError
-from hypernova.paths import make_folder, replacing
+from hypernova.paths import check_file, make_folder, replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -87,3 +89,39 @@ def test_a_folder_is_made_or_found_to_be_writable(tmp_path: Path) -> None:
     for wrong in (tmp_path / "file" / "below", tmp_path / "null\0byte", "/proc/self/none"):
         with pytest.raises(WriteError, match=r"cannot be written|lies in a file; name"):
             make_folder(wrong)
+
+
+def write_half(path: Path) -> None:
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        file.write(b"half")
+
+
+@pytest.mark.parametrize("work", [check_file, write_half])
+@pytest.mark.parametrize("name", ["open", "write", "close", "replace", "unlink"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_signal_at_any_call_leaves_no_temporary(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    work: Callable[[Path], object],
+    name: str,
+    after: bool,
+) -> None:
+    """A handler raises before a call of the system or after it, once: then it is being handled."""
+    called, left = getattr(os, name), [1]
+
+    def interrupted(*arguments: object, **options: object) -> object:
+        if left and not after:
+            left.pop()
+            raise KeyboardInterrupt
+        result = called(*arguments, **options)
+        if left:
+            left.pop()
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(os, name, interrupted)
+    try:
+        work(tmp_path / "out")
+    except KeyboardInterrupt:
+        assert not left
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["out"])

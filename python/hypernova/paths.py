@@ -180,13 +180,23 @@ def replacing(path: AnyPath, error_class: type[WriteError] = WriteError) -> Iter
             raise
         raise cannot_write(path, error, error_class) from error
     finally:
-        with suppress(OSError):
-            if temporary.is_dir():
-                import shutil  # only folders need it
+        # No function of its own: a signal's handler may raise as that is entered.
+        try:
+            _remove(temporary)
+        except BaseException:
+            _remove(temporary)
+            raise
 
-                shutil.rmtree(temporary, ignore_errors=True)
-            else:
-                temporary.unlink(missing_ok=True)
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one and that can be done."""
+    with suppress(OSError):
+        if path.is_dir():
+            import shutil  # only folders need it
+
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _temporary_beside(target: Path) -> Path:
@@ -225,5 +235,8 @@ def _probe(folder: Path, path: AnyPath) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
+        try:  # as in `replacing`
+            _remove(probe)
+        except BaseException:
+            _remove(probe)
+            raise

@@ -9,7 +9,8 @@ import gzip
 import json
 import pickle
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,10 @@ from hypernova.errors import NotFoundError, TableError
 from hypernova.table import prompts as module
 from hypernova.table import read_prompts
 from hypernova.table.prompts import PromptTable
+from support.commands import run_python
 from support.tables import assert_one_line, csv_file, folder, jsonl, parquet
 
-if TYPE_CHECKING:
-    from pathlib import Path
+TASKS = Path("/proc/self/task")
 
 
 def content(table: PromptTable, dim: int | None = None) -> tuple[list, list | None]:
@@ -348,3 +349,18 @@ def test_memory_does_not_grow_with_a_row_group(tmp_path: Path) -> None:
         assert len(piece.rows) <= module._PIECE_ROWS
     assert size > 60_000_000
     assert most < size / 2
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="threads NOT counted: there is no /proc")
+def test_no_thread_reads_ahead(tmp_path: Path) -> None:
+    """One that holds a part of the file as Python ends aborts the process."""
+    path = parquet(tmp_path / "p.parquet", {"prompt": [str(i) * 50 for i in range(5000)]})
+    code = f"""
+import os, sys, pyarrow.parquet
+from hypernova.table.prompts import PromptTable
+before = set(os.listdir({str(TASKS)!r}))
+chunk = next(iter(PromptTable.scan(sys.argv[1]).chunks()))
+print(len(chunk), len(set(os.listdir({str(TASKS)!r})) - before))
+"""
+    done = run_python("-c", code, str(path))
+    assert (done.stdout, done.stderr) == ("5000 0\n", "")

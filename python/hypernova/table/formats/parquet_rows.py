@@ -57,8 +57,13 @@ class ParquetRows:
         self._file = open_bytes(path, self.source)
         try:
             with self._readable(None):
+                # Reading ahead is left to no thread: one that still has a part of the file when
+                # Python ends would end the process with an abort.
                 self._content = pyarrow.parquet.ParquetFile(
-                    self._file, buffer_size=_BUFFER_BYTES, page_checksum_verification=True
+                    self._file,
+                    buffer_size=_BUFFER_BYTES,
+                    page_checksum_verification=True,
+                    pre_buffer=False,
                 )
                 self._schema = self._content.schema_arrow
         except BaseException:

@@ -82,4 +82,8 @@ def cannot_write_scratch(place: str | os.PathLike[str], reason: str) -> TableWri
 def _remove(path: Path, owner: int) -> None:
     # A process that was forked inherits the finalizer, and must leave the files alone.
     if os.getpid() == owner:
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            shutil.rmtree(path, ignore_errors=True)
+        except BaseException:  # of a signal, whose handler raises wherever it arrives
+            shutil.rmtree(path, ignore_errors=True)
+            raise
