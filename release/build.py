@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .targets import Target
     from .tools import Tools
 
-# What git tracks and no build reads, so that a commit of it leaves the bytes and the time alone.
+# All that git tracks but lists of where wheels were run: a commit of them changes no byte.
 _SOURCES = (".", ":(exclude)benches/record/*-wheels.md")
 # Of a folder without git, such as an unpacked sdist.
 NO_SOURCES = {"build", "dist", "target", "__pycache__", "PKG-INFO"}

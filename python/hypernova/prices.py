@@ -32,6 +32,8 @@ _EXPECTED = (
 )
 # A template has it where a number belongs.
 _BLANK = "fill in"
+# In USD, of a task or of a million tokens: costs, and the squares of their sums, stay finite.
+MAX_PRICE = 1e12
 
 
 def read_prices(
@@ -209,10 +211,10 @@ def _amount(model: str, value: Any, where: str) -> float:
         amount = float(value) if is_number else math.nan
     except (TypeError, ValueError, OverflowError):
         amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0.0):
+    if not 0.0 <= amount <= MAX_PRICE:
         raise PriceError(
             f"{where}: model {_shown(model)}: found {_shown(value)}; "
-            "a price is a finite number of at least 0, in USD"
+            f"a price is a number from 0 to {MAX_PRICE:g}, in USD"
         )
     return amount
 

@@ -377,6 +377,18 @@ def test_some_costs_that_are_off_are_found(factor, share, m) -> None:
         notes = [note for note in notes if note.startswith("Some")]
     note = only(notes, "Some costs are far from", "m01 (")
     assert f"on {n} of 400 tasks" in note
+    assert " of on " not in note
+
+
+@pytest.mark.parametrize(("factor", "words"), [(1e300, "over 1e12 times"), (1e-300, "less than")])
+def test_a_factor_beyond_all_sense_has_few_digits(factor, words) -> None:
+    cost = costs()
+    cost[:, 5 if factor > 1 else 0] *= factor
+    cost[:] = np.minimum(cost, 1e12)
+    cost[:, 1:5] = np.maximum(cost[:, 1:5] * 1e-9, 1e-300)
+    note = only(table(world(400), cost_usd=cost).notes(), "costs of m")
+    assert words in note
+    assert len(note) < 300
 
 
 def test_a_few_costs_of_next_to_nothing_get_no_note() -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 NAN = float("nan")
 TOKENS = ("input_tokens", "output_tokens")
+OPTIONAL_NUMBERS = ("cost_usd", "latency_s", *TOKENS)
 
 
 def table(n: int = 6, **changes: object) -> OutcomeTable:
@@ -58,12 +59,13 @@ def table(n: int = 6, **changes: object) -> OutcomeTable:
 
 
 class TestChecks:
-    @pytest.mark.parametrize("name", TOKENS)
-    @pytest.mark.parametrize("bad", [-1, float("inf")])
+    @pytest.mark.parametrize("name", OPTIONAL_NUMBERS)
+    @pytest.mark.parametrize("bad", [-1, float("inf"), 1e300])
     def test_numbers_out_of_range_are_refused_in_every_form(self, tmp_path, name, bad) -> None:
-        told = f"{name} are finite and not negative; leave it empty where it is not known"
+        rule = f"{name} are" if name in TOKENS else f"a {name} is"
+        told = f"{rule} not negative and at most 1e+12; leave it empty where it is not known"
         told = told.partition("; ")[0]
-        value = "1e999" if bad > 0 else bad
+        value = "1e999" if bad == float("inf") else bad
         row = {"task_id": "t", "prompt": "p", "outcomes": {"a": {"score": 1, name: bad}, "b": 0}}
         paths = [
             jsonl(tmp_path, TASK, row),
@@ -216,7 +218,8 @@ class TestPriced:
         ("given_prices", "parts"),
         [
             ({"d": 1.0}, ("'d'", "has no outcomes", "'a', 'b', 'c'")),
-            ({"a": -1.0}, ("'a'", "found -1.0", "at least 0")),
+            ({"a": -1.0}, ("'a'", "found -1.0", "from 0 to 1e+12")),
+            ({"a": (1.0, 1e300)}, ("'a'", "found 1e+300")),
             ({"a": (1.0, NAN)}, ("'a'", "found nan")),
             ({"a": (1.0,)}, ("'a'", "one number in a list")),
             ({"a": "1"}, ("'a'", "found '1'")),

@@ -92,9 +92,10 @@ def _sample(sample: Any) -> str:
 
 
 def _in_sample(figures: Any) -> str:
+    used = plural(figures["models_used"], "model")
     return (
-        f"in-sample accuracy        {figures['accuracy']:.4f} with {figures['models_used']:d} "
-        f"models; best single {figures['best_single']:.4f} "
+        f"in-sample accuracy        {figures['accuracy']:.4f} with {used}; "
+        f"best single {figures['best_single']:.4f} "
         f"({escaped(figures['best_single_model'])})\n"
         "                          fitted and measured on the same tasks: "
         "this says nothing about new ones"

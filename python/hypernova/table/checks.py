@@ -12,6 +12,7 @@ import numpy as np
 
 from hypernova._core import is_blank
 from hypernova.table.columns import (
+    MAX_NUMBER,
     NUMBERS,
     OPTIONAL_NUMBERS,
     TOKENS,
@@ -337,9 +338,10 @@ def _check_ranges(outcomes: OutcomeColumns, of: Callable[[int], str]) -> None:
         values = getattr(outcomes, column)
         if is_unknown(values):
             continue
-        bad = (values < 0.0) | np.isinf(values)
+        bad = (values < 0.0) | (values > MAX_NUMBER)
         rule = f"{column} are" if column in TOKENS else f"a {column} is"
-        checks.append((column, values, bad, f"{rule} finite and not negative; leave it empty"))
+        remedy = f"{rule} not negative and at most {MAX_NUMBER:g}; leave it empty"
+        checks.append((column, values, bad, remedy))
     if not is_unknown(outcomes.n):
         known = ~np.isnan(outcomes.n)
         # Beyond 2**53 not every whole number is a float64.

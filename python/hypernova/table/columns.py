@@ -26,6 +26,8 @@ Vectors = npt.NDArray[np.float32]
 TOKENS = ("input_tokens", "output_tokens")
 OPTIONAL_NUMBERS = ("cost_usd", "latency_s", *TOKENS)
 NUMBERS = ("score", *OPTIONAL_NUMBERS)
+# Costs in USD, latencies in seconds and numbers of tokens: sums and their squares stay finite.
+MAX_NUMBER = 1e12
 # The numbers of an outcome in a file: `n` is the number of outcomes that one stands for, 1 where it
 # is not known. In a table it is 1 at least, and held only where an outcome has more behind it.
 OUTCOME_NUMBERS = (*NUMBERS, "n")

@@ -441,7 +441,7 @@ class ScannedTable:
             prices: As for `OutcomeTable.priced`.
 
         Raises:
-            PriceError: a price is no finite number of at least 0, or names no model of the table.
+            PriceError: a price is no number from 0 to 1e12, or names no model of the table.
         """
         checked = check_prices(prices, self.name, self.models)
         return ScannedTable(self._scan, self._prices | checked)

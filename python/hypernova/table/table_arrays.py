@@ -179,7 +179,7 @@ class TableArrays:
                 unknown cost.
 
         Raises:
-            PriceError: a price is no finite number of at least 0, or names no model of the table.
+            PriceError: a price is no number from 0 to 1e12, or names no model of the table.
 
         Example:
             >>> table = table.priced({"large": (2.0, 8.0), "small": 0.001})  # doctest: +SKIP

@@ -255,12 +255,12 @@ class TestTasks:
 
     def test_media_odd_costs_and_notes_are_told(self, tmp_path: Path) -> None:
         for number in range(3):
-            rows = [sample("a", str(number), media=number == 1, cost_usd=-1.0 if number else 3.0)]
+            rows = [sample("a", str(number), media=number == 1, cost_usd=[3.0, -1.0, 1e13][number])]
             write_log(tmp_path / f"{number}.log", rows, notes=["a limit was met"])
         found = read_logs(tmp_path, min_models=1)
         assert found.summary.notes == (
-            "2 costs, latencies or numbers of tokens are negative or infinite, and are taken for "
-            "unknown",
+            "2 costs, latencies or numbers of tokens are negative or above 1e+12, and are taken "
+            "for unknown",
             "a limit was met (in 3 logs)",
             "1 sample has images or other media beside its text, which no router sees",
         )

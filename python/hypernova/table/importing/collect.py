@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hypernova.errors import TableError
-from hypernova.table.columns import OPTIONAL_NUMBERS, OutcomeColumns, TaskColumns, unknown
+from hypernova.table.columns import (
+    MAX_NUMBER,
+    OPTIONAL_NUMBERS,
+    OutcomeColumns,
+    TaskColumns,
+    unknown,
+)
 from hypernova.table.importing.names import similar_names, unused_renames
 from hypernova.table.importing.requests import Requests, fill_from_requests
 from hypernova.table.importing.scores import GroupMetrics, choose_metrics, low_on_scale
@@ -278,15 +284,15 @@ class Collector:
                 numbers[name] = unknown(len(rows))
                 continue
             values = _first_known(np.concatenate(parts), first)[rows]
-            wrong = (values < 0.0) | np.isinf(values)
+            wrong = (values < 0.0) | (values > MAX_NUMBER)
             odd += int(np.count_nonzero(wrong))
             values[wrong] = np.nan
             numbers[name] = values
         notes = []
         if odd:
             notes.append(
-                f"{odd} costs, latencies or numbers of tokens are negative or infinite, and are "
-                "taken for unknown"
+                f"{odd} costs, latencies or numbers of tokens are negative or above "
+                f"{MAX_NUMBER:g}, and are taken for unknown"
             )
         source = self._source(label) if len(self._sources) > 1 else self._sources[0]
         outcomes = OutcomeColumns(

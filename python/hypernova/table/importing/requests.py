@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hypernova.table.columns import OPTIONAL_NUMBERS
+from hypernova.table.columns import MAX_NUMBER, OPTIONAL_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Requests:
             dtype=np.int64,
         )
         values = np.array(self.values).reshape(-1, len(OPTIONAL_NUMBERS))
-        known = np.isfinite(values) & (values >= 0.0)
+        known = (values >= 0.0) & (values <= MAX_NUMBER)
         sums, counts = np.zeros((2, len(numbers), len(OPTIONAL_NUMBERS)))
         np.add.at(sums, rows, np.where(known, values, 0.0))
         np.add.at(counts, rows, known)

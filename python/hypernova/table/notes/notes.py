@@ -127,7 +127,7 @@ def _costs(models: Sequence[str], cost: Floats) -> list[str]:
         )
     if odd.of_rows:
         each = [
-            f"{models[m]} ({_times(factor)} on {n:,} of {known:,} tasks)"
+            f"{models[m]} ({_times(factor).removesuffix(' of')} on {n:,} of {known:,} tasks)"
             for m, n, known, factor in odd.of_rows
         ]
         found.append(
@@ -161,7 +161,9 @@ def _groups_of_one_model(
 
 def _times(factor: float) -> str:
     """Write a factor with the digits that matter."""
-    return f"{factor:,.0f} times" if factor >= 1 else f"1/{1 / factor:,.0f} of"
+    if factor >= 1:
+        return f"{factor:,.0f} times" if factor < 1e12 else "over 1e12 times"
+    return f"1/{1 / factor:,.0f} of" if factor > 1e-12 else "less than 1e-12 of"
 
 
 def _listed(each: Sequence[str]) -> str:
