@@ -115,7 +115,7 @@ def _parse_with_surrogates(kind: type[Body], body: bytes) -> Body:
     except ValidationError as error:
         fault = _validation_error(error, kind, body)
         if _is_invalid_json(error):  # in a line and column of our own JSON
-            fault = HttpError(400, "bad_request", fault.message.rpartition(" at line ")[0])
+            fault = HttpError(400, "bad_request", fault.message.partition(" at line ")[0])
         raise fault from None
 
 
