@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+USER = {"role": "user", "content": "a"}
 TEXTS = ["Join two tables", "Prove that the sum of two odd numbers is even", "Write a sonnet"]
 
 
@@ -123,10 +124,11 @@ class TestRoute:
         assert "at most 50" in assert_error(
             client.post("/v1/route/batch", json=many), 413, "too_large"
         )
-        message = assert_error(
-            client.post("/v1/route/batch", json={"texts": ["a", " "]}), 400, "bad_text"
-        )
-        assert "1" in message
+        for blank in ("", " ", "\u200b"):
+            message = assert_error(
+                client.post("/v1/route/batch", json={"texts": ["a", blank]}), 400, "bad_text"
+            )
+            assert "text 1 " in message
 
     @pytest.mark.parametrize(
         ("body", "status", "code", "named"),
@@ -138,7 +140,7 @@ class TestRoute:
                 "bad_request",
                 "or",
             ),
-            ({"text": ""}, 400, "bad_request", "text"),
+            ({"text": ""}, 400, "bad_text", "empty"),
             ({"text": " \n "}, 400, "bad_text", "empty"),
             ({"text": 3}, 400, "bad_request", "text"),
             ({"text": "a", "cost_wieght": 1}, 400, "bad_request", "cost_wieght"),
@@ -146,15 +148,37 @@ class TestRoute:
             ({"text": "a", "min_success": 1.5}, 400, "bad_request", "min_success"),
             ({"text": "a", "explore": 2}, 400, "bad_request", "explore"),
             ({"text": "a", "on_novel": "panic"}, 400, "bad_request", "on_novel"),
+            ({"text": "a", "messages": None, "allow": [""]}, 400, "bad_request", "allow[0]: "),
+            ({"messages": None}, 400, "bad_request", "text or messages"),
+            ({"text": "a", "prices": {"gpt-9": "1"}}, 400, "bad_request", 'prices["gpt-9"]: '),
+            ({"text": "a", "prices": {"large": [1]}}, 400, "bad_request", "prices.large: "),
+            ({"text": "a", "prices": {"": 1}}, 400, "bad_request", 'prices[""]: '),
+            ({"text": "a", "prices": {"[key]": -1}}, 400, "bad_request", 'prices["[key]"]: '),
+            ({"text": "a", "": 1}, 400, "bad_request", '"": '),
+            ({"text": "a", "cost\nweight": 1}, 400, "bad_request", r'"cost\nweight": '),
             ({"text": "a", "allow": ["gpt-9"]}, 400, "unknown_model", "gpt-9"),
             ({"text": "a", "deny": ["gpt-9"]}, 400, "unknown_model", "gpt-9"),
             ({"text": "a", "prices": {"gpt-9": 1}}, 400, "unknown_model", "gpt-9"),
             ({"text": "a", "previous_model": "gpt-9"}, 400, "unknown_model", "gpt-9"),
             ({"text": "a", "allow": []}, 409, "no_candidate", "left"),
             ({"text": "a", "max_cost_usd": 0}, 409, "no_candidate", "max_cost_usd"),
-            ({"messages": []}, 400, "bad_request", "messages"),
-            ({"messages": [{"content": "a"}]}, 400, "bad_request", "role is missing"),
-            ({"messages": [{"type": 1}]}, 400, "bad_request", "type"),
+            ({"messages": []}, 400, "bad_messages", "0 turns"),
+            ({"messages": "a"}, 400, "bad_messages", "messages: "),
+            ({"messages": {}}, 400, "bad_messages", "messages: "),
+            ({"messages": [None]}, 400, "bad_messages", "messages[0]: "),
+            ({"messages": [{}]}, 400, "bad_messages", "messages[0]: role is missing"),
+            ({"messages": [{"content": "a"}]}, 400, "bad_messages", "role is missing"),
+            ({"messages": [{"type": 1}]}, 400, "bad_messages", "messages[0].type: "),
+            ({"messages": [{"role": 5}]}, 400, "bad_messages", "messages[0].role: "),
+            ({"messages": [USER, {"role": ""}]}, 400, "bad_messages", "messages[1].role: "),
+            ({"messages": [{**USER, "content": 5}]}, 400, "bad_messages", "messages[0].content: "),
+            (
+                {"messages": [{**USER, "content": [None]}]},
+                400,
+                "bad_messages",
+                "messages[0].content: ",
+            ),
+            ({"messages": [{**USER, "content": " "}]}, 400, "bad_messages", "no text"),
             ({"messages": [{"role": "system", "content": "a"}]}, 400, "bad_messages", "user"),
             (
                 {"messages": [{"role": "user", "content": [{"text": 1}]}]},
@@ -173,7 +197,13 @@ class TestRoute:
     def test_bad_input_has_its_answer(
         self, client: httpx.Client, body: dict[str, Any], status: int, code: str, named: str
     ) -> None:
-        assert named in assert_error(client.post("/v1/route", json=body), status, code)
+        message = assert_error(client.post("/v1/route", json=body), status, code)
+        assert message.startswith(named) if named.endswith(": ") else named in message
+
+    def test_a_batch_has_no_messages(self, client: httpx.Client) -> None:
+        body = {"texts": ["a"], "messages": "a"}
+        answer = client.post("/v1/route/batch", json=body)
+        assert "messages: " in assert_error(answer, 400, "bad_request")
 
     @pytest.mark.parametrize(
         "body",
@@ -194,6 +224,14 @@ class TestRoute:
         assert_error(answer, 415, "not_json")
         assert_error(client.get("/v1/routes"), 404, "not_found")
         assert_error(client.get("/v1/route"), 405, "method_not_allowed")
+
+    def test_a_slash_at_the_end_makes_another_path(self, client: httpx.Client) -> None:
+        elsewhere = {"host": "elsewhere.example"}  # no answer may send a caller there
+        for path in ("/v1/artifact/", "/metrics/", "/healthz/", "/openapi.json/", "/v1/route/"):
+            assert_error(client.get(path, headers=elsewhere), 404, "not_found")
+        for path in ("/v1/route/", "/v1/route/batch/", "/v1/outcomes/"):
+            answer = client.post(path, json={"text": "a"}, headers=elsewhere)
+            assert_error(answer, 404, "not_found")
 
 
 class TestBodies:
@@ -253,8 +291,10 @@ def guarded(artifacts: list[Path]) -> Iterator[Server]:
 
 class TestToken:
     @pytest.mark.parametrize(
-        "given", [None, "", "Bearer", "Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret"]
-    )
+        "given",
+        [None, "", "Bearer", "Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret",
+         "bearer S3CRET", "Bearers3cret", "Bearer Bearer s3cret", "s3cret Bearer"],
+    )  # fmt: skip
     def test_without_it_only_health_is_told(self, guarded: Server, given: str | None) -> None:
         headers = {} if given is None else {"authorization": given}
         with guarded.client(headers=headers) as client:
@@ -275,6 +315,13 @@ class TestToken:
         with guarded.client(headers={"authorization": "Bearer s3cret"}) as client:
             assert client.post("/v1/route", json={"text": "a"}).status_code == 200
             assert client.get("/metrics").status_code == 200
+
+    @pytest.mark.parametrize(
+        "given", ["bearer s3cret", "BEARER s3cret", "bEARER s3cret", "Bearer   s3cret"]
+    )
+    def test_the_scheme_is_in_any_case(self, guarded: Server, given: str) -> None:
+        with guarded.client(headers={"authorization": given}) as client:
+            assert client.get("/v1/artifact").status_code == 200
 
     @pytest.mark.slow
     def test_the_token_may_stand_in_a_file(self, artifacts: list[Path], tmp_path: Path) -> None:

@@ -245,6 +245,22 @@ class TestJson:
             assert (decision["model"], decision["cluster"]) == (expected.model, expected.cluster)
             assert decision["distance"] == pytest.approx(expected.distance, abs=1e-6)
 
+    @pytest.mark.parametrize("fault", ["", r"\ud800"], ids=["plain", "half a pair"])
+    def test_a_fault_is_named_alike_with_half_a_pair_beside_it(
+        self, client: httpx.Client, fault: str
+    ) -> None:
+        for body, code, message in (
+            (f'{{"messages": ["{fault}"]}}', "bad_messages", "messages[0]: Input should be an obj"),
+            (f'{{"texts": "{fault}"}}', "bad_request", "texts: "),
+            (
+                f'{{"text": "{fault}a", "cost_weight": "1"}}',
+                "bad_request",
+                "cost_weight: Input should be a valid number",
+            ),
+        ):
+            answer = client.post("/v1/route", content=body, headers=JSON)
+            assert assert_error(answer, 400, code).startswith(message)
+
     def test_whole_pairs_stay_whole(self) -> None:
         body = rb'{"text": "\ud83d\ude00 \ud800"}'
         assert bodies.parse(schemas.RouteRequest, body).text == "\U0001f600 \ufffd"
@@ -266,7 +282,8 @@ class TestJson:
     def test_half_a_pair_elsewhere_or_with_another_fault_is_refused(
         self, client: httpx.Client, body: str
     ) -> None:
-        assert_error(client.post("/v1/route", content=body, headers=JSON), 400, "bad_request")
+        answer = client.post("/v1/route", content=body, headers=JSON)
+        assert "RouteRequest" not in assert_error(answer, 400, "bad_request")
 
     @pytest.mark.parametrize(
         ("body", "key"),
@@ -327,6 +344,11 @@ class TestJson:
             '{"messages": [{"role": "user", "content": "a", "x": ' + DEEPER + "}]}",
             r'{"text": "\ud800", "x": ' + DEEP + "}",
             r'{"messages": [{"role": "user", "content": "\ud800", "x": ' + DEEP + "}]}",
+            *(
+                r'{"messages": [{"role": "user", "content": "\ud800", "x": '
+                + "[" * depth + "]" * depth + "}]}"
+                for depth in (250, 500, 700, 990)
+            ),
             '{"text": "a\rb"}',
             '{"text": "a"} ',
             '{"text": "a"}{}',

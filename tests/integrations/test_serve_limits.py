@@ -12,6 +12,7 @@ import threading
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 import hypernova
@@ -132,7 +133,26 @@ class TestLimits:
         assert caplog.text == ""
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("token", ["", "a\nb", "naïve"])
+    def test_below_a_path_of_another_application(self, waiting: hypernova.Router) -> None:
+        host = FastAPI()
+        host.mount("/below", create_app(waiting, token=" s3cret "))
+
+        async def main() -> None:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(host),
+                base_url="http://app/below",
+                headers={"authorization": "bearer s3cret"},
+            ) as client:
+                assert (await client.get("/v1/artifact")).status_code == 200
+                assert (await client.post("/v1/route", json={"text": "a"})).status_code == 200
+                assert_error(await client.get("/v1/artifact/"), 404, "not_found")
+                assert_error(await client.post("/v1/route/", json={"text": "a"}), 404, "not_found")
+                assert_error(await client.post("/v1/route", json={"text": ""}), 400, "bad_text")
+
+        asyncio.run(main())
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("token", ["", "  ", "a\nb", "naïve"])
     def test_a_token_that_no_header_holds(self, waiting: hypernova.Router, token: str) -> None:
         with pytest.raises(ValueError, match="printable ASCII"):
             create_app(waiting, token=token)

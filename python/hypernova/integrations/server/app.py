@@ -99,7 +99,7 @@ def create_app(
         An ASGI application.
 
     Raises:
-        ValueError: The token is empty or not printable ASCII.
+        ValueError: The token is empty, only spaces, or not printable ASCII.
         HypernovaError: The embedder cannot be loaded; see `hypernova.Router.embedder`. Or the file
             of prices cannot be read.
 
@@ -111,7 +111,8 @@ def create_app(
         ['/v1/route', '/v1/route/batch']
     """
     if token is not None and not is_token(token):
-        raise ValueError("token must be printable ASCII, at least one character")
+        raise ValueError("token must be printable ASCII, at least one visible character")
+    token = token and token.strip()  # no header has spaces around its value
     limits = limits or Limits()
     service = Service(router, log, limits, None if prices is None else PriceFile(prices))
 
@@ -130,6 +131,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # the page loads scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # it would send callers to whatever host a request names
     )
     app.state.guarded = token is not None
     app.state.page = page

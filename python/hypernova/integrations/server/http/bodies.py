@@ -97,20 +97,26 @@ def parse(kind: type[Body], body: bytes) -> Body:
     except ValidationError as error:
         if _SURROGATE_ESCAPE.search(body) and _is_invalid_json(error):
             return _parse_with_surrogates(kind, body)
-        raise _validation_error(error, body) from None
+        raise _validation_error(error, kind, body) from None
     return found
 
 
 def _parse_with_surrogates(kind: type[Body], body: bytes) -> Body:
     """Parse a body with halves of surrogate pairs, which pydantic's parser refuses."""
     found = _read_json(body)
-    if isinstance(found, dict):
-        for name in _TEXT_FIELDS & found.keys():
-            found[name] = _replace_surrogates(found[name])
     try:
-        return kind.model_validate(found)
+        if isinstance(found, dict):
+            for name in _TEXT_FIELDS & found.keys():
+                found[name] = _replace_surrogates(found[name])
+        # As JSON again, so that pydantic judges it as it does any other body.
+        return kind.model_validate_json(json.dumps(found))
+    except RecursionError:
+        raise HttpError(400, "bad_request", "Invalid JSON: recursion limit exceeded") from None
     except ValidationError as error:
-        raise _validation_error(error, body) from None
+        fault = _validation_error(error, kind, body)
+        if _is_invalid_json(error):  # in a line and column of our own JSON
+            fault = HttpError(400, "bad_request", fault.message.partition(" at line ")[0])
+        raise fault from None
 
 
 def _read_json(body: bytes) -> Any:
@@ -137,13 +143,31 @@ def _is_invalid_json(error: ValidationError) -> bool:
     return error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
 
 
-def _validation_error(error: ValidationError, body: bytes) -> HttpError:
+def _validation_error(error: ValidationError, kind: type[Body], body: bytes) -> HttpError:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(map(str, first["loc"]))
+    place = _place(first["loc"])
     message = f"{place}: {first['msg']}" if place else first["msg"]
+    in_messages = "messages" in kind.model_fields and first["loc"][:1] == ("messages",)
     if body.startswith(_BYTE_ORDER_MARKS) or b"\0" in body[:4]:
         message = "Invalid JSON: send UTF-8 without a byte order mark"
-    return HttpError(400, "bad_request", " ".join(message.split()))
+    code = "bad_messages" if in_messages else "bad_request"
+    return HttpError(400, code, " ".join(message.split()))
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Return where a value stands in a body, as in ``messages[0].content``."""
+    if len(parts) > 2 and parts[-1] == "[key]":
+        parts = parts[:-1]  # pydantic's mark of an error in the key itself
+    found = ""
+    for part in parts:
+        if isinstance(part, int):
+            found += f"[{part}]"
+        elif part.isidentifier():
+            found += f".{part}" if found else part
+        else:
+            quoted = json.dumps(part, ensure_ascii=False)
+            found += f"[{quoted}]" if found else quoted
+    return found
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=refuse_constant)

@@ -53,7 +53,7 @@ class AdmissionMiddleware:
     ) -> None:
         self._app = app
         self._open_paths = open_paths
-        self._expected = None if token is None else b"Bearer " + token.encode()
+        self._expected = None if token is None else token.encode()
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,8 +69,9 @@ class AdmissionMiddleware:
     def _check(self, scope: Scope) -> None:
         headers = dict(scope["headers"])
         if self._expected is not None and scope["path"] not in self._open_paths:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            is_right = hmac.compare_digest(given.strip(b" "), self._expected)
+            if not is_right or scheme.lower() != b"bearer":
                 raise HttpError(
                     401,
                     "unauthorized",
@@ -165,8 +166,8 @@ class RequestMiddleware:
 
 
 def is_token(token: str) -> bool:
-    """Return whether a header can hold the token: printable ASCII, at least one character."""
-    return bool(token) and token.isascii() and token.isprintable()
+    """Return whether a header can hold the token: printable ASCII, and not only spaces."""
+    return bool(token.strip()) and token.isascii() and token.isprintable()
 
 
 def _leaves_body_unread(scope: Scope) -> bool:

@@ -6,6 +6,7 @@ Not here: reading bodies (`bodies`), and the paths that use these models (`app`)
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -22,6 +23,31 @@ from pydantic_core import PydanticCustomError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True)
+class OneError:
+    """Give a field that holds one of several kinds of value one error, which names all of them.
+
+    Pydantic has an error for each kind, at a place with a part that is no part of the request.
+
+    Args:
+        message: The error, without braces.
+    """
+
+    message: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Add the error to the union that the field is."""
+        schema = handler(source)
+        assert schema["type"] == "union"
+        return {**schema, "custom_error_type": "one_of", "custom_error_message": self.message}
+
+
 # Products of larger numbers would overflow, and JSON has no infinity.
 Amount = Annotated[float, Field(ge=0, le=1e12)]
 # The string "inf" lifts the artifact's default limit.
@@ -35,7 +61,12 @@ Limit = Annotated[
 Name = Annotated[str, StringConstraints(min_length=1)]
 # Fields that are no options.
 _PROMPTS = {"text", "texts", "messages", "groups"}
-Price = Amount | Annotated[list[Amount], Field(min_length=2, max_length=2)]
+Price = Annotated[
+    Amount | Annotated[list[Amount], Field(min_length=2, max_length=2)],
+    OneError("expected a number from 0 to 1e12, or a list of two"),
+]
+# The router refuses an empty one as it does one of spaces, with a code of its own.
+Text = Annotated[str, Field(json_schema_extra={"minLength": 1})]
 
 
 class RequestBody(BaseModel):
@@ -59,7 +90,10 @@ class Message(BaseModel):
 
     role: Name | None = None
     type: Name | None = Field(None, description="of an item without a role, which is not read")
-    content: str | list[dict[str, Any]] | None = None
+    content: (
+        Annotated[str | list[dict[str, Any]], OneError("expected a string or an array of objects")]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _has_role_or_type(self) -> Self:
@@ -98,8 +132,8 @@ class OptionsRequest(RequestBody):
 class RouteRequest(OptionsRequest):
     """One prompt: ``text`` or ``messages``."""
 
-    text: str | None = Field(None, min_length=1)
-    messages: list[Message] | None = Field(None, min_length=1)
+    text: Text | None = None
+    messages: Annotated[list[Message], Field(json_schema_extra={"minItems": 1})] | None = None
     previous_model: Name | None = Field(None, description="model of the conversation so far")
     switch_cost: Amount | None = Field(
         None, description="utility that a switch of models must gain"
@@ -110,7 +144,7 @@ class RouteRequest(OptionsRequest):
 class BatchRequest(OptionsRequest):
     """Many prompts with the same options."""
 
-    texts: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1)
+    texts: list[Text] = Field(min_length=1)
     groups: list[str | None] | None = Field(
         None, description="group of each prompt, in place of one for all"
     )
