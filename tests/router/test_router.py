@@ -26,6 +26,7 @@ from hypernova.errors import (
 )
 from hypernova.router.called import name_called
 from support.commands import run_python
+from support.paths import TABLE
 
 TEXTS = [
     "Fix the race in the scheduler",
@@ -69,7 +70,7 @@ def test_a_path_in_place_of_an_artifact_is_told_where_it_belongs(artifact) -> No
         (lambda: hypernova.Router.open(threads=0), ValueError),
         (lambda: hypernova.Router.open(cache=-1), ValueError),
         (lambda: hypernova.Router.open("router.hnv", watch=-1), ValueError),
-        (lambda: hypernova.fit(None, device="x"), ValueError),
+        (lambda: hypernova.fit(hypernova.OutcomeTable.read(TABLE), device="x"), ValueError),
     ],
     ids=range(8),
 )
