@@ -219,3 +219,28 @@ class TestLiteLLM:
         assert [prices.named_by(name) for name in ("groq/gpt", "x/plain", "openai/", "")] == [
             None
         ] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("p.json", "", "p.json: is empty; write an object from models to prices"),
+        ("p.json", " \n", "p.json: is empty; write an object from models to prices"),
+        ("p.json", '{"a": "b', "starting at line 1, character 7); mend it there"),
+        ("p.json", f'{{"a": {"9" * 5000}}}', "(a whole number of more than 4,300 digits)"),
+        ("p.toml", f"a = {'9' * 5000}", "(a whole number of more than 4,300 digits)"),
+    ],
+    ids=range(5),
+)
+def test_a_file_that_is_no_object_is_told_why(name: str, text: str, words: str, tmp_path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PriceError) as caught:
+        hypernova.read_prices(tmp_path / name)
+    assert words in str(caught.value)
+    assert "set_int" not in str(caught.value)
+
+
+def test_a_path_that_cannot_be_read_has_a_remedy(tmp_path) -> None:
+    for path in (tmp_path, "\x00"):
+        with pytest.raises(PriceError, match=r"cannot be read \(.*\); name a file that can"):
+            hypernova.read_prices(path)

@@ -1,16 +1,19 @@
-"""The exceptions that hypernova raises on purpose.
+"""The exceptions of hypernova: errors of data, files, requests and state.
 
-Not here: any logic. The compiled core raises these very classes, so that they pickle, and so that
-one ``except HypernovaError`` catches all of them.
+Not here: any logic; and wrong arguments, faults of the program that calls, which are Python's own
+``TypeError`` and ``ValueError``. The compiled core raises these very classes, so that they pickle,
+and so that one ``except HypernovaError`` catches all of them.
 """
 
 from __future__ import annotations
 
 
 class HypernovaError(Exception):
-    """Base of all errors that hypernova raises on purpose.
+    """Base of all errors of data, files, requests and state.
 
-    The message is one line: the fault, its place, and the remedy.
+    The message is one line: the fault, its place, and the remedy. An argument of a wrong type is a
+    ``TypeError`` instead, and a setting out of range a ``ValueError`` where the docstring says so:
+    faults of the program that calls.
 
     Example:
         >>> import hypernova

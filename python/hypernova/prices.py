@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hypernova.errors import MissingExtraError, NotFoundError, PriceError
 from hypernova.paths import escaped, path_label
-from hypernova.strict_json import unique_keys
+from hypernova.strict_json import reason_of, unique_keys
 
 if TYPE_CHECKING:
     import os
@@ -235,8 +235,9 @@ def _read(path: Path, label: str) -> dict[str, Any]:
         raise NotFoundError(f"{label}: no such file; check the path") from None
     except UnicodeDecodeError:
         raise PriceError(f"{label}: is not UTF-8; save it as UTF-8") from None
-    except OSError as error:
-        raise PriceError(f"{label}: cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:  # a null byte in a path is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise PriceError(f"{label}: cannot be read ({reason}); name a file that can") from error
     found: object
     try:
         if path.suffix.lower() == ".toml":
@@ -247,9 +248,12 @@ def _read(path: Path, label: str) -> dict[str, Any]:
             found = json.loads(text, object_pairs_hook=unique_keys)
     # ValueError: malformed, a key that stands twice, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:
+        if not text.strip():
+            raise PriceError(f"{label}: is empty; write an object from models to prices") from None
         kind = "TOML" if path.suffix.lower() == ".toml" else "JSON"
-        reason = " ".join(str(error).split())
-        raise PriceError(f"{label}: is not valid {kind} ({reason}); mend it there") from None
+        raise PriceError(
+            f"{label}: is not valid {kind} ({reason_of(error)}); mend it there"
+        ) from None
     if not isinstance(found, dict):
         raise PriceError(f"{label}: found {_shown(found)}; write an object from models to prices")
     return found

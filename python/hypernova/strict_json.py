@@ -1,11 +1,13 @@
 """Refuse JSON that readers would take differently: keys that stand twice, and NaN or Infinity.
 
-Not here: what a file or a body means, and the class of its errors; both functions are hooks of
-the standard library's parser.
+Not here: what a file or a body means, and the class of its errors. Two functions are hooks of the
+standard library's parser, and one tells what that refused.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any, NoReturn
 
 # A key is as long as its sender likes; a message is one line.
@@ -42,3 +44,27 @@ def refuse_constant(name: str) -> NoReturn:
         ValueError: Always.
     """
     raise ValueError(f"{name} is no number of JSON")
+
+
+def reason_of(error: ValueError | RecursionError, *, in_line: bool = False) -> str:
+    """Tell why a parser of JSON or TOML refused a text, in the words of a user's message.
+
+    Args:
+        error: What the parser raised.
+        in_line: Whether the text is one line of a file, whose number the message has already.
+
+    Example:
+        >>> try:
+        ...     json.loads('{"a": "b')
+        ... except ValueError as error:
+        ...     reason_of(error)
+        'Unterminated string starting at line 1, character 7'
+    """
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        line = "" if in_line else f"line {error.lineno}, "
+        return f"{error.msg.removesuffix(' at')} at {line}character {error.colno}"
+    if "set_int_max_str_digits" in str(error):  # a remedy for programs, and no user of a file
+        return f"a whole number of more than {sys.get_int_max_str_digits():,} digits"
+    return " ".join(str(error).split())

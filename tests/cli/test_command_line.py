@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from examples.archive import EXAMPLES, packed_files
 
+from hypernova.cli import main
 from hypernova.cli.examples import ARCHIVE
 from support.commands import fails_in_one_line, output_of, run, run_python
 
@@ -46,6 +47,43 @@ def test_a_wrong_command_line_is_one_line_with_a_remedy(words: list[str], parts:
     assert len(done.stderr.splitlines()) == 1
     assert all(part in done.stderr for part in parts), done.stderr
     assert " --help" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["inspect", ""], "hypernova inspect: argument ROUTER.hnv: it is empty; "),
+        (["inspect", "--data", ""], "argument --data: it is empty; "),
+        (["route", "-a", "", "hello"], "argument -a/--artifact: it is empty; "),
+        (["route", "--input", "", "--output", "d.parquet"], "argument --input: it is empty; "),
+        (["route", "hello", "--prices="], "argument --prices: it is empty; "),
+        (["examples", ""], "argument FOLDER: it is empty; "),
+        (["import", "logs", "", "-o", "t.jsonl"], "argument LOGS: it is empty; "),
+        (["fit", "t.jsonl", "-o", ""], "argument -o/--output: it is empty; "),
+        (["evaluate", "t.jsonl", "--vectors", ""], "argument --vectors: it is empty; "),
+        (["monitor", "router.hnv", ""], "argument LOG: it is empty; "),
+        (["recalibrate", "router.hnv", "", "-o", "n.hnv"], "argument LOG: it is empty; "),
+        (["serve", "--log", ""], "argument --log: it is empty; "),
+        (["datasets", "convert", "routerbench", "", "-o", "t"], "argument WIDE: it is empty; "),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_no_folder(
+    words: list[str], named: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert named in said.err
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_prompt_reaches_the_router(capsys) -> None:
+    assert main(["route", ""]) == 1
+    assert "the text is empty" in capsys.readouterr().err
 
 
 def test_help_is_there_in_every_way_that_people_ask_for_it() -> None:

@@ -103,11 +103,6 @@ def test_a_prompt_without_a_decision_is_exit_code_1(tmp_path: Path, capsys) -> N
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("a text", "--input", "p.csv", "--output", "o.parquet"), "give one of the two"),
-        (("-", "--input", "p.csv", "--output", "o.parquet"), "give one of the two"),
-        (("--explain", "--input", "p.csv", "--output", "o.parquet"), "--explain takes a TEXT"),
-        (("--input", "p.csv"), "--input takes --output"),
-        (("a text", "--output", "o.parquet"), "--output is for the decisions of --input"),
         (("--input", "p.csv", "--output", "o.csv"), "o.csv: decisions are written as Parquet"),
         (("--input", "p.csv", "--output", "p.csv"), "p.csv: is what the command reads"),
         (("--input", "*.parquet", "--output", "p.parquet"), "p.parquet: is what the command reads"),
@@ -129,11 +124,24 @@ def test_refused_in_one_line(arguments, part: str, tmp_path: Path, monkeypatch, 
     assert sorted(os.listdir()) == ["p.csv", "p.parquet"]  # noqa: PTH208
 
 
-def test_without_a_text_it_is_wrong_usage(capsys) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ((), "the following arguments are required: TEXT, or --input"),
+        (("a text", "--input", "p.csv", "--output", "o.parquet"), "give one of the two"),
+        (("-", "--input", "p.csv", "--output", "o.parquet"), "give one of the two"),
+        (("--explain", "--input", "p.csv", "--output", "o.parquet"), "--explain takes a TEXT"),
+        (("--input", "p.csv"), "--input takes --output"),
+        (("a text", "--output", "o.parquet"), "--output is for the decisions of --input"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_usage(arguments, part: str, capsys) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["route"])
+        main(["route", *arguments])
     assert ended.value.code == 2
-    assert "required: TEXT, or --input" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("hypernova route: ")
+    assert part in said
 
 
 class Routing:

@@ -540,11 +540,25 @@ class TestLife:
             (("-a", "nowhere.hnv"), "nowhere.hnv"),
             (("--host", "192.0.2.1"), "192.0.2.1"),
             (("--token-file", "nowhere.token"), "nowhere.token"),
-            (("--watch",), "--artifact"),
         ],
     )
     def test_what_a_user_can_mend_is_one_line(self, options: tuple[str, ...], named: str) -> None:
         assert named in fails_in_one_line("serve", "--port", 0, *options)
+
+    @pytest.mark.parametrize(
+        ("option", "named"),
+        [
+            ("--watch", "--watch needs --artifact"),
+            ("--access-log-text", "--access-log-text needs --access-log"),
+            ("--sketch", "--sketch needs --log FOLDER"),
+        ],
+    )
+    def test_an_option_without_the_one_that_it_needs_is_wrong_usage(
+        self, option: str, named: str
+    ) -> None:
+        done = run("serve", "--port", 0, option, code=2)
+        assert done.stderr.startswith(f"hypernova serve: {named}")
+        assert len(done.stderr.splitlines()) == 1
 
     @pytest.mark.slow
     def test_a_port_in_use(self, server: Server) -> None:

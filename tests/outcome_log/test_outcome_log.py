@@ -241,9 +241,24 @@ class TestBadLines:
             hypernova.read_log(tmp_path / "nothing")
         (tmp_path / "empty").mkdir()
         assert list(hypernova.read_log(tmp_path / "empty")) == []
-        (tmp_path / "empty" / "folder.jsonl").mkdir()
+        (tmp_path / "empty" / "gone.jsonl").symlink_to("nowhere")
         with pytest.raises(OutcomeLogError, match="cannot be read"):
             hypernova.read_log(tmp_path / "empty")
+
+    def test_a_folder_in_a_log_is_no_segment_whatever_its_name(self, tmp_path) -> None:
+        (tmp_path / "a.jsonl").write_bytes(decision_line(1) + outcome_line(1))
+        (tmp_path / "old.jsonl").mkdir()
+        (tmp_path / "old.jsonl" / "b.jsonl").write_bytes(decision_line(2) + outcome_line(2))
+        assert len(list(hypernova.read_log(tmp_path))) == 1
+
+    @pytest.mark.parametrize("read", [hypernova.monitor, hypernova.recalibrate])
+    def test_no_path_is_refused_by_the_type_that_is_expected(self, read) -> None:
+        artifact = hypernova.Router.open().artifact
+        for logs in (None, 5, [None]):
+            with pytest.raises(TypeError, match="the log is .*, expected the path of a folder or"):
+                read(artifact, logs)
+        with pytest.raises(NotFoundError, match="the path of a log is empty; name"):
+            read(artifact, "")
 
     @pytest.mark.slow
     def test_cut_at_every_byte_the_whole_lines_are_read(self, tmp_path) -> None:

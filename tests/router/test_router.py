@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +24,9 @@ from hypernova.errors import (
     UnknownModelError,
     VectorError,
 )
+from hypernova.router.called import name_called
 from support.commands import run_python
+from support.paths import TABLE
 
 TEXTS = [
     "Fix the race in the scheduler",
@@ -42,6 +47,91 @@ def router() -> hypernova.Router:
 def test_threads_are_checked_when_a_router_is_made(threads, kind) -> None:
     with pytest.raises(kind, match="threads is"):
         hypernova.Router.open(threads=threads)
+
+
+@pytest.mark.parametrize("artifact", ["router.hnv", Path("router.hnv")])
+def test_a_path_in_place_of_an_artifact_is_told_where_it_belongs(artifact) -> None:
+    with pytest.raises(TypeError) as caught:
+        hypernova.Router(artifact)
+    assert str(caught.value) == (
+        "the artifact is the path 'router.hnv', expected an Artifact; Router.open takes a path"
+    )
+    with pytest.raises(TypeError, match="the artifact is NoneType, expected an Artifact"):
+        hypernova.Router(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: hypernova.Router.open().route(5), TypeError),
+        (lambda: hypernova.Router.open().route("x", cost_weight="1"), TypeError),
+        (lambda: hypernova.Router.open().route("x", allow="large"), TypeError),
+        (lambda: hypernova.Router.open().route_many("abc"), TypeError),
+        (lambda: hypernova.Router.open(threads=0), ValueError),
+        (lambda: hypernova.Router.open(cache=-1), ValueError),
+        (lambda: hypernova.Router.open("router.hnv", watch=-1), ValueError),
+        (lambda: hypernova.fit(hypernova.OutcomeTable.read(TABLE), device="x"), ValueError),
+    ],
+    ids=range(8),
+)
+def test_a_wrong_argument_is_the_fault_of_the_program_that_calls(call, kind: type) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert not isinstance(caught.value, hypernova.HypernovaError)
+
+
+class TestUnknownOption:
+    """The core refuses it, and the error names the method that the caller called."""
+
+    @pytest.mark.parametrize("cache", [None, 10])
+    @pytest.mark.parametrize("shadowed", [False, True])
+    @pytest.mark.parametrize("observed", [False, True])
+    def test_the_error_names_the_method(self, cache, shadowed, observed, tmp_path) -> None:
+        artifact = hypernova.Router.open().artifact
+        router = hypernova.Router(artifact, cache=cache, shadow=artifact if shadowed else None)
+        if observed:
+            router.observe(on_decision=print)
+        turns = [{"role": "user", "content": text} for text in TEXTS[:2]]
+        prompts = tmp_path / "prompts.txt"
+        prompts.write_text(TEXTS[0])
+        vector = router.embedder.embed_one(TEXTS[0])
+        calls = {
+            "route": [
+                partial(router.route, TEXTS[0]),
+                partial(router.route, messages=turns[:1]),
+                partial(router.route, messages=turns),
+            ],
+            "aroute": [lambda **options: asyncio.run(router.aroute(TEXTS[0], **options))],
+            "explain": [partial(router.explain, TEXTS[0])],
+            "route_many": [partial(router.route_many, TEXTS)],
+            "decide_many": [partial(router.decide_many, vector[None])],
+            "route_table": [partial(router.route_table, prompts, tmp_path / "d.parquet", jobs=1)],
+        }
+        for method, ways in calls.items():
+            for call in ways:
+                if observed and method == "route_table":
+                    continue
+                with pytest.raises(TypeError) as caught:
+                    call(cost_wieght=1.0)
+                assert str(caught.value) == (
+                    f"Router.{method}() got an unexpected keyword argument 'cost_wieght'; "
+                    "did you mean 'cost_weight'?"
+                )
+
+    def test_a_class_of_ones_own_is_named_too(self) -> None:
+        class Own(hypernova.Router):
+            def decide(self, vector, **options):
+                return super().decide(vector, **options)
+
+        router = Own.open()
+        with pytest.raises(TypeError, match=r"^Router\.decide\(\) got an .* 'nothing_like_it'$"):
+            router.decide(router.embedder.embed_one(TEXTS[0]), nothing_like_it=1)
+
+    def test_an_error_of_the_callers_own_embedder_stays_as_it_is(self) -> None:
+        words = "embed() got an unexpected keyword argument 'cost_wieght'"
+        error = TypeError(words)
+        name_called(error, "route")
+        assert error.args == (words,)
 
 
 class TestRoute:

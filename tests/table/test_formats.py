@@ -337,3 +337,27 @@ def test_a_cost_that_would_be_ignored_for_its_name_is_refused(
     for path in rows(name, right).values():  # where the right one is there, others are ignored
         table = OutcomeTable.read(path)
         assert getattr(table, right).tolist() == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"a": "b', "(Unterminated string starting at character 7)"),
+        ('{"a": ' + "9" * 5000 + "}", "(a whole number of more than 4,300 digits)"),
+        ("[" * 100_000, "(nested too deeply)"),
+    ],
+    ids=range(3),
+)
+def test_a_line_that_is_no_json_is_told_why(line: str, words: str, tmp_path) -> None:
+    (tmp_path / "table.jsonl").write_text(line)
+    with pytest.raises(TableError) as caught:
+        OutcomeTable.read(tmp_path / "table.jsonl")
+    assert words in str(caught.value)
+    assert "at at" not in str(caught.value)
+
+
+def test_what_is_no_part_of_a_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="parts is empty, expected at least one OutcomeTable"):
+        OutcomeTable.concatenated([])
+    with pytest.raises(TypeError, match="a part is NoneType, expected an OutcomeTable"):
+        OutcomeTable.concatenated([None])  # type: ignore[list-item]

@@ -288,6 +288,17 @@ def test_two_constant_models_do_not_hide_each_other() -> None:
     only(table(np.repeat([[0.0, 1.0]], 40, axis=0)).notes(), "m00 (0 on 40 tasks)", "m01 (1 on")
 
 
+def test_constant_models_are_told_by_number_and_by_the_others() -> None:
+    all_constant = table(np.repeat([[0.0, 1.0]], 40, axis=0)).notes()
+    only(all_constant, "those of no model differ: check that their answers were graded.")
+    assert "other models" not in all_constant[0]
+    score = world(200, 5)
+    score[:, 2] = 0.0
+    only(table(score).notes(), "the other models': check that its answers", "leave the model out.")
+    score[:, 3] = 0.0
+    only(table(score).notes(), "the other models': check that their answers", "the models out.")
+
+
 def test_a_model_that_may_be_right_on_every_task_gets_no_note() -> None:
     score = np.ones((40, 3))
     score[:2, 1] = score[3:6, 2] = 0

@@ -40,7 +40,9 @@ def add_to(commands: Commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    artifact = hypernova.Artifact.open(arguments.artifact or BUNDLED_ARTIFACT)
+    artifact = hypernova.Artifact.open(
+        BUNDLED_ARTIFACT if arguments.artifact is None else arguments.artifact
+    )
     described = None if arguments.data is None else _described(artifact, arguments.data)
     if arguments.json:
         print_json(_inspection(artifact, described))

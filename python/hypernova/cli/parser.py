@@ -23,6 +23,15 @@ class Parser(argparse.ArgumentParser):
         # Of the parsers that read a line, that of the command is the last to set it.
         super().__init__(formatter_class=_formatter, **options)
         self.set_defaults(parser=self)
+        # Of arguments without a type of their own: paths and names. One that may be empty, such as
+        # a prompt, has the type str.
+        self.register("type", None, _not_empty)
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """Add the commands, as `argparse` does."""
+        commands = super().add_subparsers(**options)
+        commands.type = str  # the parser of the command reads the words behind it
+        return commands
 
     def error(self, message: str) -> NoReturn:
         """End the process with code 2 and one line."""
@@ -38,6 +47,13 @@ class Parser(argparse.ArgumentParser):
         known = (option for action in self._actions for option in action.option_strings)
         near = did_you_mean(name, known)
         self.error(f"there is no option {name}" + (f"; {near}" if near else ""))
+
+
+def _not_empty(word: str) -> str:
+    """Refuse an empty word: as a path it would be the current folder."""
+    if not word:
+        raise argparse.ArgumentTypeError("it is empty; is a variable of the shell not set?")
+    return word
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

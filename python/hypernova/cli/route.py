@@ -45,7 +45,11 @@ def add_to(commands: Commands) -> None:
         epilog="Put TEXT before options that take several models, or after '--'.",
     )
     parser.add_argument(
-        "text", nargs="?", metavar="TEXT", help="the prompt, or - for one prompt a line"
+        "text",
+        nargs="?",
+        type=str,
+        metavar="TEXT",
+        help="the prompt, or - for one prompt a line",
     )
     parser.add_argument(
         "--input",
@@ -125,18 +129,20 @@ def _no_such_group(router: hypernova.Router, group: str) -> str:
 
 
 def _check_usage(arguments: argparse.Namespace) -> None:
+    """End the process for a TEXT and options that contradict each other."""
+    error = arguments.parser.error
     if arguments.input is None:
         if arguments.output is not None:
-            raise HypernovaError("--output is for the decisions of --input; name that too")
+            error("--output is for the decisions of --input; name that too")
         if arguments.text is None:
-            arguments.parser.error("the following arguments are required: TEXT, or --input")
+            error("the following arguments are required: TEXT, or --input")
         return
     if arguments.text is not None:
-        raise HypernovaError("a TEXT was given and --input, too; give one of the two")
+        error("a TEXT was given and --input, too; give one of the two")
     if arguments.explain:
-        raise HypernovaError("--explain takes a TEXT, and no --input; leave one of the two out")
+        error("--explain takes a TEXT, and no --input; leave one of the two out")
     if arguments.output is None:
-        raise HypernovaError("--input takes --output DECISIONS.parquet, for the decisions")
+        error("--input takes --output DECISIONS.parquet, for the decisions")
 
 
 def _route_table(

@@ -143,11 +143,11 @@ def _serve(arguments: argparse.Namespace) -> None:
     # uvicorn warns of each malformed request of a client: that could fill a disk.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     if arguments.watch and arguments.artifact is None:
-        raise HypernovaError("--watch needs --artifact: the bundled artifact is never replaced")
+        arguments.parser.error("--watch needs --artifact: the bundled artifact is never replaced")
     if arguments.access_log_text and arguments.access_log is None:
-        raise HypernovaError("--access-log-text needs --access-log: name the file of the log")
+        arguments.parser.error("--access-log-text needs --access-log: name the file of the log")
     if arguments.sketch and arguments.log is None:
-        raise HypernovaError("--sketch needs --log FOLDER: sketches are kept nowhere else")
+        arguments.parser.error("--sketch needs --log FOLDER: sketches are kept nowhere else")
     token = _token(arguments)
     if token is not None and not is_token(token):
         raise HypernovaError("the token is empty or not printable ASCII; set another one")

@@ -323,7 +323,8 @@ def _check_size(
             if n - -(-n // folds) >= MIN_TASKS
         )
         raise EvaluationError(
-            f"the table {table.name} has {different} different prompts with outcomes; {folds} "
+            f"the table {table.name} has {different} different "
+            f"prompt{'' if different == 1 else 's'} with outcomes; {folds} "
             f"folds need at least {least} to learn from some and test on others, so add tasks"
             f"{' or ask for fewer folds' if folds > 2 else ''} (its best mean score, "
             f"{rates[best]:.3f} of {table.models[best]}, says nothing about new tasks)"

@@ -32,6 +32,7 @@ from hypernova.monitoring.verdict import (
     verdict_of,
 )
 from hypernova.numeric import is_number
+from hypernova.outcome_log.segments import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,7 @@ def monitor(
         The verdict and all figures.
 
     Raises:
+        TypeError: ``logs`` is neither a path nor several.
         NotFoundError: There is no such artifact, file or folder.
         ArtifactError: The file is no valid artifact.
         OutcomeLogError: A file cannot be read, or two are copies of one segment.
@@ -94,7 +96,7 @@ def monitor(
     path = artifact.path if isinstance(artifact, Artifact) else artifact
     if not isinstance(artifact, Artifact):
         artifact = Artifact.open(Path(artifact))
-    paths = [logs] if isinstance(logs, str | os.PathLike) else list(logs)
+    paths = paths_of(logs)
     seen = observe(artifact, paths, since=start, days=days)
     report = _report(
         artifact,

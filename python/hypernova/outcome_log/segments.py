@@ -6,6 +6,8 @@ Not here: the contents of a line (see ``records``).
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,7 @@ from hypernova.outcome_log.records import MAX_LINE
 from hypernova.paths import path_label
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 SUFFIX = ".jsonl"
@@ -70,18 +71,21 @@ def find_segments(paths: Iterable[str | os.PathLike[str]]) -> list[Segment]:
     """Return the given segments and those in the given folders, the earliest first.
 
     Raises:
+        TypeError: ``paths`` holds no paths.
         NotFoundError: There is no such file or folder.
         OutcomeLogError: A file cannot be read, or two are copies of one segment.
     """
     found: dict[Path, Path] = {}
-    for given in paths:
+    for given in paths_of(paths):
         path = Path(given)
+        if not os.fspath(given):  # such as a variable that is not set, and no current folder
+            raise NotFoundError("the path of a log is empty; name segments or their folder")
         if not path.exists():
             raise NotFoundError(
                 f"{path_label(path)}: no such file or folder; name segments or their folder"
             )
         try:
-            inside = [path] if not path.is_dir() else list(path.glob(f"*{SUFFIX}"))
+            inside = [path] if not path.is_dir() else _files_in(path)
         except OSError as error:
             raise _unreadable(path, error) from error
         for file in inside:
@@ -107,7 +111,31 @@ def files_of(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     A command checks by them that its output overwrites no part of the log that it reads.
     """
     found = [Path(given) for given in paths]
-    return [*found, *(file for path in found for file in path.glob(f"*{SUFFIX}"))]
+    return [*found, *(file for path in found for file in _files_in(path))]
+
+
+def paths_of(
+    logs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> list[str | os.PathLike[str]]:
+    """Return the paths of one log or of several.
+
+    Raises:
+        TypeError: The value is neither a path nor several.
+    """
+    several = [logs] if isinstance(logs, str | os.PathLike) else logs
+    found = list(several) if isinstance(several, Iterable) else [several]
+    for path in found:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                f"the log is {type(path).__name__}, expected the path of a folder or a segment, "
+                "or several"
+            )
+    return found
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the segments in a folder; a folder in it is none, whatever its name."""
+    return [path for path in folder.glob(f"*{SUFFIX}") if not path.is_dir()]
 
 
 def _head(path: Path) -> str | None:

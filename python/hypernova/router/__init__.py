@@ -6,6 +6,7 @@ Not here: training, of which serving imports nothing.
 - ``lifecycle``: opening, reloading, observing and closing one
 - ``serving``: an artifact with its embedder, as one request sees them
 - ``shadow``: a second artifact that decides beside the first, for the log
+- ``called``: the method that was called, in the error of an unknown option
 - ``conversation``: the turns of a chat, and their vector
 - ``lengths``: the length of each prompt, where prices are for tokens
 - ``batch``: many texts in steps that leave room for other requests

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hypernova.artifact.metadata import words_of
 from hypernova.errors import TextError
 from hypernova.paths import escaped
+from hypernova.router.conversation import embed_turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hypernova._core import Artifact, Decision
     from hypernova.embedder import TextEmbedder
+    from hypernova.route_options import RouteOptions
 
 REASONS = {
     "routed": "the outcomes of prompts like it say that this model beats the default one",
@@ -208,6 +210,23 @@ def read_text(embedder: TextEmbedder, text: str) -> ReadText:
         return ReadText(text, embedder.read_spans(text))
     except TextError:
         return ReadText(text, ())
+
+
+def explained(
+    artifact: Artifact, embedder: TextEmbedder, turns: tuple[str, ...], options: RouteOptions
+) -> Explanation:
+    """Decide for a text, or for the turns of a conversation, and return the explanation.
+
+    Args:
+        artifact: The artifact that decides.
+        embedder: Its embedder.
+        turns: The text alone, or the turns that are read.
+        options: Of the request, with the length of its prompt.
+    """
+    vector = embed_turns(embedder, turns)
+    decision = artifact.decide(vector, **options)
+    texts = tuple(read_text(embedder, turn) for turn in turns)
+    return explanation_of(artifact, decision, texts, artifact.explain(vector, **options))
 
 
 def explanation_of(

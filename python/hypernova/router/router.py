@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from functools import partial
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
@@ -18,12 +17,13 @@ from hypernova.embedder.resolve import open_embedder
 from hypernova.embedder.text.checks import check_is_sequence
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
+from hypernova.router.called import called, name_called
 from hypernova.router.conversation import embed_turns, prompt_turns
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
 from hypernova.router.serving import Serving
 from hypernova.router.shadow import check_shadow, opened_shadow
-from hypernova.router.watch import Watch, file_state
+from hypernova.router.watch import Watch, file_state, watch_interval
 
 if TYPE_CHECKING:
     import os
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from hypernova.router.routed import RoutedTable
 
 BUNDLED_ARTIFACT = Path(__file__).parent.parent / "bundled" / "default.hnv"
-# Seconds between two looks at a watched file.
-WATCH_EVERY_S = 1.0
 
 
 class Router(RouterLifecycle):
@@ -75,7 +73,7 @@ class Router(RouterLifecycle):
         ValueError: ``device`` is unknown, or given for an open embedder; or ``cache`` is no
             whole number from 1, or given for an embedder that has a cache; or ``threads`` is less
             than 1.
-        TypeError: ``threads`` is no whole number, or ``shadow`` no artifact.
+        TypeError: ``threads`` is no whole number, or ``artifact`` or ``shadow`` no artifact.
 
     Example:
         >>> import hypernova
@@ -158,11 +156,7 @@ class Router(RouterLifecycle):
             >>> router.cache_info()
             CacheInfo(hits=2, misses=1, maxsize=10000, currsize=1)
         """
-        if watch and path is None:
-            raise ValueError("watch takes a path: the bundled artifact is not replaced")
-        if not (isinstance(watch, Real) and 0 <= watch < float("inf")):
-            raise ValueError(f"watch is {watch!r}, expected True or seconds above 0")
-        interval_s = WATCH_EVERY_S if watch is True else float(watch)
+        interval_s = watch_interval(watch, path)
         file = BUNDLED_ARTIFACT if path is None else Path(path)
         # Read before the file is: a replacement in between is then taken, not missed.
         state = file_state(file) if interval_s else None
@@ -218,23 +212,27 @@ class Router(RouterLifecycle):
             >>> decision.after_failure(decision.model).model == decision.ranking[1].model
             True
         """
-        if messages is not None or text is None:
-            turns = prompt_turns(text, messages)
-            return self._route_turns(turns, with_length(options, messages or ()))
-        serving = self._serving
-        if options:
-            options = with_length(options, text)
-        if self._observers.on_decision:
-            stopwatch = Stopwatch()
-            vector = serving.embedder.embed_one(text)
-            stopwatch.embedded()
-            decision = serving.decide(vector, **options)
-            notify(self._observers.on_decision, stopwatch.decided((decision,)))
-            return decision
-        lookup = serving.lookup or serving.load_lookup()
-        if lookup is not None:
-            return lookup.route(serving.artifact, text, **options)
-        return serving.decide(serving.embedder.embed_one(text), **options)
+        try:  # costs nothing until it raises, unlike `called`
+            if messages is not None or text is None:
+                turns = prompt_turns(text, messages)
+                return self._route_turns(turns, with_length(options, messages or ()))
+            serving = self._serving
+            if options:
+                options = with_length(options, text)
+            if self._observers.on_decision:
+                stopwatch = Stopwatch()
+                vector = serving.embedder.embed_one(text)
+                stopwatch.embedded()
+                decision = serving.decide(vector, **options)
+                notify(self._observers.on_decision, stopwatch.decided((decision,)))
+                return decision
+            lookup = serving.lookup or serving.load_lookup()
+            if lookup is not None:
+                return lookup.route(serving.artifact, text, **options)
+            return serving.decide(serving.embedder.embed_one(text), **options)
+        except TypeError as error:
+            name_called(error, "route")
+            raise
 
     def _route_turns(self, turns: tuple[str, ...], options: RouteOptions) -> Decision:
         serving = self._serving
@@ -284,14 +282,16 @@ class Router(RouterLifecycle):
         import asyncio  # loaded already where a loop runs
 
         if self._serving.is_quick:
-            decision = self.route(text, messages=messages, **options)
+            with called("aroute"):
+                decision = self.route(text, messages=messages, **options)
             await asyncio.sleep(0)  # so that a loop of calls does not keep other tasks waiting
             return decision
         call = partial(self.route, text, messages=messages, **options)
         if self._observers.on_decision:
             # A span's parent is in the caller's context, which a thread does not have.
             call = partial(copy_context().run, call)
-        return await asyncio.get_running_loop().run_in_executor(self._async_threads(), call)
+        with called("aroute"):
+            return await asyncio.get_running_loop().run_in_executor(self._async_threads(), call)
 
     def route_many(
         self, texts: Sequence[str], *, progress: bool = False, **options: Unpack[BatchRouteOptions]
@@ -325,15 +325,17 @@ class Router(RouterLifecycle):
         embedder = serving.embedder
         if serving.lookup is not None and not (progress or self._observers.on_decision):
             options = with_lengths(options, texts) if options else options
-            return serving.lookup.route_many(
-                serving.artifact, texts, threads=serving.threads, **options
-            )
+            with called("route_many"):
+                return serving.lookup.route_many(
+                    serving.artifact, texts, threads=serving.threads, **options
+                )
         stopwatch = Stopwatch()
         with progress_bar(len(texts), f"embedding with {embedder.name}", progress) as tick:
             vectors = embedder.embed(texts, progress=tick)
         stopwatch.embedded()
         options = with_lengths(options, texts)
-        decisions = serving.decide_each(vectors, options)
+        with called("route_many"):
+            decisions = serving.decide_each(vectors, options)
         notify(self._observers.on_decision, stopwatch.decided(tuple(decisions)))
         return decisions
 
@@ -394,9 +396,10 @@ class Router(RouterLifecycle):
         """
         from hypernova.router.table import route_table
 
-        return route_table(
-            self, prompts, decisions, options, engine=engine, jobs=jobs, progress=progress
-        )
+        with called("route_table"):
+            return route_table(
+                self, prompts, decisions, options, engine=engine, jobs=jobs, progress=progress
+            )
 
     def explain(
         self,
@@ -429,16 +432,12 @@ class Router(RouterLifecycle):
             >>> explanation.texts[0].cut
             ()
         """
-        from hypernova.router.explanation import explanation_of, read_text
+        from hypernova.router.explanation import explained
 
         turns = prompt_turns(text, messages)
-        serving = self._serving
-        artifact, embedder = serving.artifact, serving.embedder
-        vector = embed_turns(embedder, turns)
         options = with_length(options, messages or turns[0])
-        decision = artifact.decide(vector, **options)
-        texts = tuple(read_text(embedder, turn) for turn in turns)
-        return explanation_of(artifact, decision, texts, artifact.explain(vector, **options))
+        with called("explain"):
+            return explained(self._serving.artifact, self._serving.embedder, turns, options)
 
     def decide(self, vector: NDArray[np.float32], **options: Unpack[RouteOptions]) -> Decision:
         """Decide for one vector.
@@ -460,7 +459,8 @@ class Router(RouterLifecycle):
             >>> router.decide(vector).model == router.route("Fix the race in the scheduler").model
             True
         """
-        return self._serving.decide(vector, **options)
+        with called("decide"):
+            return self._serving.decide(vector, **options)
 
     def _serve(self, serving: Serving) -> None:
         super()._serve(serving)
@@ -496,4 +496,5 @@ class Router(RouterLifecycle):
             >>> router.decide_many(matrix).model_indices.shape
             (2,)
         """
-        return self._serving.artifact.decide_many(matrix, **options)
+        with called("decide_many"):
+            return self._serving.artifact.decide_many(matrix, **options)

@@ -5,8 +5,10 @@ Not here: the change to another artifact (see ``Router.reload``).
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
+from hypernova._core import Artifact
 from hypernova.embedder.backend import LoadOptions
 from hypernova.embedder.resolve import (
     check_bundled_for,
@@ -17,6 +19,7 @@ from hypernova.embedder.resolve import (
 )
 from hypernova.errors import EmbedderMismatchError
 from hypernova.forked import ForkSafeLock
+from hypernova.paths import path_label
 from hypernova.router.shadow import ShadowedArtifact, takes_vectors_of
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hypernova._core import Artifact, Decision, LookupEmbedder
+    from hypernova._core import Decision, LookupEmbedder
     from hypernova.embedder import Device, TextEmbedder
     from hypernova.route_options import BatchRouteOptions
 
@@ -51,7 +54,7 @@ class Serving:
     Raises:
         ValueError: ``cache`` is no whole number from 1, or ``threads``, ``device`` or ``mmap``
             is unknown.
-        TypeError: ``threads`` is no whole number.
+        TypeError: ``threads`` is no whole number, or ``artifact`` no artifact.
         EmbedderMismatchError: The embedder is not the artifact's.
     """
 
@@ -66,6 +69,12 @@ class Serving:
         mmap: bool | Literal["auto"] = "auto",
         shadow: Artifact | None = None,
     ) -> None:
+        if not isinstance(artifact, Artifact):
+            a_path = isinstance(artifact, str | os.PathLike)
+            found = f"the path {path_label(artifact)!r}" if a_path else type(artifact).__name__
+            raise TypeError(
+                f"the artifact is {found}, expected an Artifact; Router.open takes a path"
+            )
         if cache is not None:
             from hypernova.embedder.cache import check_size
 

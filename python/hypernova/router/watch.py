@@ -9,6 +9,7 @@ import contextlib
 import threading
 import time
 import weakref
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
 from hypernova.errors import HypernovaError, NotFoundError
@@ -26,6 +27,8 @@ FileState = tuple[int, int, int, int, int] | None
 # within a tick, of the same length, leaves the state as it was: for this long after a change the
 # contents themselves are compared.
 SETTLED_AFTER_S = 2.0
+# Seconds between two looks at a watched file, unless the caller says otherwise.
+WATCH_EVERY_S = 1.0
 
 
 class Reloadable(Protocol):
@@ -43,6 +46,23 @@ class Reloadable(Protocol):
 
     def _refuse(self, error: HypernovaError) -> None:
         """Report that a file was refused."""
+
+
+def watch_interval(watch: bool | float, path: object) -> float:
+    """Return the seconds between two looks; 0 for none.
+
+    Args:
+        watch: As of ``Router.open``: False, True or the seconds.
+        path: The artifact's file; None for the bundled one.
+
+    Raises:
+        ValueError: ``watch`` is no positive number, or there is no path to watch.
+    """
+    if watch and path is None:
+        raise ValueError("watch takes a path: the bundled artifact is not replaced")
+    if not (isinstance(watch, Real) and 0 <= watch < float("inf")):
+        raise ValueError(f"watch is {watch!r}, expected True or seconds above 0")
+    return WATCH_EVERY_S if watch is True else float(watch)
 
 
 def file_state(path: Path) -> FileState:

@@ -88,7 +88,17 @@ class OutcomeTable(TableArrays):
 
     @classmethod
     def concatenated(cls, parts: Sequence[OutcomeTable]) -> OutcomeTable:
-        """Put parts of one table together, with the tasks of each in their order."""
+        """Put parts of one table together, with the tasks of each in their order.
+
+        Raises:
+            TypeError: A part is no table.
+            ValueError: There is no part.
+        """
+        for part in parts:
+            if not isinstance(part, OutcomeTable):
+                raise TypeError(f"a part is {type(part).__name__}, expected an OutcomeTable")
+        if not parts:
+            raise ValueError("parts is empty, expected at least one OutcomeTable")
         first = parts[0]
         vectors = [part.embedding for part in parts if part.embedding is not None]
         return cls(

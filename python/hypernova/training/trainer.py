@@ -185,7 +185,8 @@ def check_learnable(table: OutcomeTable, clusters: int | Literal["auto"]) -> int
         )
     if different < MIN_TASKS:
         raise FitError(
-            f"the table {table.name} has {different} different prompts; fitting holds some of "
-            f"them out and needs at least {MIN_TASKS}; add tasks"
+            f"the table {table.name} has {different} different "
+            f"prompt{'' if different == 1 else 's'}; fitting holds some out and needs at least "
+            f"{MIN_TASKS}; add tasks"
         )
     return different

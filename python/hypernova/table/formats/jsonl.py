@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hypernova.strict_json import reason_of
 from hypernova.table.checks import common_dim
 from hypernova.table.columns import (
     OUTCOME_NUMBERS,
@@ -150,13 +151,10 @@ def read_objects(
         # ValueError: broken JSON, or an integer of thousands of digits. RecursionError: "[[[[...".
         except (ValueError, RecursionError) as error:
             # The decoder counts lines within this one; its "line 1" would contradict ours.
-            reason = (
-                f"{error.msg} at character {error.colno}"
-                if isinstance(error, json.JSONDecodeError)
-                else str(error)
-            )
             raise source.error(
-                f"is not valid JSON ({reason})", "write one object per line", at=number
+                f"is not valid JSON ({reason_of(error, in_line=True)})",
+                "write one object per line",
+                at=number,
             ) from error
         if not isinstance(row, JsonObject):
             raise source.error(f"found {quoted(row)}", "write one object per line", at=number)

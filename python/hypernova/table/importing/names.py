@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypernova.errors import NotFoundError
-from hypernova.strict_json import unique_keys
+from hypernova.strict_json import reason_of, unique_keys
 from hypernova.table.model_names import name_problem
 from hypernova.table.source import Source, quoted
 
@@ -188,12 +188,6 @@ def _read_object(path: Path, source: Source) -> dict[str, Any]:
     found: object
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        if is_toml:
-            import tomllib
-
-            found = tomllib.loads(text)
-        else:
-            found = json.loads(text, object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise NotFoundError(f"{source.label}: no such file; check the path") from None
     except OSError as error:
@@ -202,10 +196,18 @@ def _read_object(path: Path, source: Source) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError:
         raise source.error("is not UTF-8", "save it as UTF-8") from None
+    try:
+        if is_toml:
+            import tomllib
+
+            found = tomllib.loads(text)
+        else:
+            found = json.loads(text, object_pairs_hook=unique_keys)
     # ValueError: malformed, a key that stands twice, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise source.error(f"is not valid {kind} ({reason})", "mend it there") from None
+        if not text.strip():
+            raise source.error("is empty", 'write an object, {"old": "new"}') from None
+        raise source.error(f"is not valid {kind} ({reason_of(error)})", "mend it there") from None
     if not isinstance(found, dict):
         raise source.error(
             f"found {quoted(found)}", 'write an object from names to new names, {"old": "new"}'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hypernova.errors import HypernovaError, TableError
 from hypernova.paths import escaped
+from hypernova.strict_json import reason_of
 from hypernova.table.formats.csv import CsvReader, unlimited_cell_size
 from hypernova.table.formats.files import MAX_LINE
 from hypernova.table.formats.parquet import open_parquet, readable_parquet
@@ -345,12 +346,12 @@ def _skip(text: str, at: int) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        # The decoder counts lines within this one; its "line 1" would contradict ours.
-        return f"{error.msg} at character {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return "no UTF-8"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    # The decoder counts lines within this one; its "line 1" would contradict ours.
+    if isinstance(error, ValueError | RecursionError):
+        return reason_of(error, in_line=True)
+    return str(error)
 
 
 class _Lines:

@@ -10,6 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from hypernova.strict_json import reason_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -195,12 +197,11 @@ class _Text:
                 found, end = self._json.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if not self._may_go_on(error):
-                    raise self.malformed(error.msg, error.pos) from error
+                    raise self.malformed(error.msg.removesuffix(" at"), error.pos) from error
                 problem: Exception | None = error
             # An integer of thousands of digits, or [[[[...
             except (ValueError, RecursionError) as error:
-                deep = isinstance(error, RecursionError)
-                raise self.malformed("is nested too deeply" if deep else str(error)) from error
+                raise self.malformed(reason_of(error)) from error
             else:
                 # Of 1.5e+3 the decoder takes 1.5 where the text ends before the 3.
                 partly = len(self._text) - end <= 3 and _is_number(found)

@@ -89,9 +89,16 @@ def _constant(models: Sequence[str], score: Floats) -> list[str]:
     if not found:
         return []
     each = [f"{models[m]} ({value:g} on {n:,} tasks)" for m, value, n in found]
+    whose, which = ("its", "model") if len(found) == 1 else ("their", "models")
+    some_vary = bool((np.fmin.reduce(score, axis=0) < np.fmax.reduce(score, axis=0)).any())
+    if not some_vary:
+        return [
+            f"All scores are the same for {_listed(each)}, and those of no model differ: check "
+            f"that {whose} answers were graded."
+        ]
     return [
         f"All scores are the same for {_listed(each)}, which is no chance beside the other "
-        "models': check that its answers were graded, or leave the model out."
+        f"models': check that {whose} answers were graded, or leave the {which} out."
     ]
 
 

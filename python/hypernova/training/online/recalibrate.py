@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from hypernova.artifact.profile import (
 from hypernova.errors import NoCandidateError, RecalibrateError
 from hypernova.numeric import is_number
 from hypernova.outcome_log.join import REASONS, LogReader
-from hypernova.outcome_log.segments import find_segments
+from hypernova.outcome_log.segments import find_segments, paths_of
 from hypernova.parallel import compute_threads
 from hypernova.training.online.generation import mean_success
 from hypernova.training.online.groups import moved_groups
@@ -34,6 +33,7 @@ from hypernova.training.online.log_sums import DAY_S, LoggedOutcomes, LogSums
 from hypernova.training.online.update import updated_estimate, updated_margin
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
 
     from hypernova.numeric import Floats, Ints
@@ -153,6 +153,7 @@ def recalibrate(
         The new artifact, and a summary of the changes.
 
     Raises:
+        TypeError: ``logs`` is neither a path nor several.
         NotFoundError: There is no such artifact, file or folder.
         ArtifactError: The file is no valid artifact.
         OutcomeLogError: A file cannot be read, or two are copies of one segment.
@@ -170,7 +171,7 @@ def recalibrate(
         raise RecalibrateError(f"max_weight is {max_weight!r}; expected a number from 1")
     if not isinstance(artifact, Artifact):
         artifact = Artifact.open(Path(artifact))
-    paths = [logs] if isinstance(logs, str | os.PathLike) else logs
+    paths = paths_of(logs)
     lineage = Lineage.of(artifact, half_life)
     before = int(lineage.sums["outcomes"].sum())
     read = {head: end for head, (_, end) in lineage.files.items()}

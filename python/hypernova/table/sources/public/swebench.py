@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hypernova.strict_json import reason_of
 from hypernova.table.checks import check_tasks
 from hypernova.table.columns import Ints, OutcomeBuilder, TaskColumns
 from hypernova.table.formats.files import detect_format, open_bytes
@@ -190,14 +191,12 @@ def _read_json(path: Path, source: Source) -> object:
             f"is not valid UTF-8 (byte 0x{raw[error.start]:02x} at offset {error.start})",
             "download it again, or save it as UTF-8",
         ) from error
-    except json.JSONDecodeError as error:
+    # Also an integer of thousands of digits, or "[[[[...".
+    except (ValueError, RecursionError) as error:
         raise source.error(
-            f"is not valid JSON ({error.msg} at line {error.lineno}, character {error.colno})",
+            f"is not valid JSON ({reason_of(error)})",
             "it may have been cut short: download it again",
         ) from error
-    # An integer of thousands of digits, or "[[[[...".
-    except (ValueError, RecursionError) as error:
-        raise source.error(f"is not valid JSON ({error})", "download it again") from error
 
 
 def _boards(document: object, source: Source) -> list[JsonObject]:
