@@ -255,7 +255,7 @@ class TestBadLines:
     def test_no_path_is_refused_by_the_type_that_is_expected(self, read) -> None:
         artifact = hypernova.Router.open().artifact
         for logs in (None, 5, [None]):
-            with pytest.raises(TypeError, match="the log is .*, expected the path of a folder or"):
+            with pytest.raises(TypeError, match=r"the log is .*, expected the path of a folder or"):
                 read(artifact, logs)
         with pytest.raises(NotFoundError, match="the path of a log is empty; name"):
             read(artifact, "")
