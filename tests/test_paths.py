@@ -125,3 +125,11 @@ def test_a_signal_at_any_call_leaves_no_temporary(
     except KeyboardInterrupt:
         assert not left
     assert [path.name for path in tmp_path.iterdir()] in ([], ["out"])
+
+
+@pytest.mark.parametrize("take", [check_file, make_folder])
+def test_an_empty_path_is_no_folder(take: Callable[[str], Path], tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WriteError, match="the path is empty; name a f"):
+        take("")
+    assert list(tmp_path.iterdir()) == []

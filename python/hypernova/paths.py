@@ -57,6 +57,8 @@ def check_file(
         NotFoundError: Its folder does not exist.
         WriteError: ``path`` is a folder, or named as one, or an input, or cannot be written.
     """
+    if not os.fspath(path):  # such as a variable that is not set; `Path` makes it this folder
+        raise WriteError("the path is empty; name a file")
     target, label = Path(path), path_label(path)
     if os.fsdecode(path).endswith(_SEPARATORS):
         raise WriteError(f"{label} is the name of a folder; name a file")
@@ -116,6 +118,8 @@ def make_folder(path: AnyPath) -> Path:
     Raises:
         WriteError: ``path`` is a file, or the folder cannot be made or written to.
     """
+    if not os.fspath(path):
+        raise WriteError("the path is empty; name a folder")
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
