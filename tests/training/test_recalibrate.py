@@ -549,7 +549,7 @@ class TestCommand:
         )
         assert done.returncode == 0, done.stderr
         text = done.stdout
-        assert "recalibrated with 501 outcomes; 1006 lines read" in text
+        assert "recalibrated with 501 outcomes; 1,006 lines read" in text
         assert "\n1 of these are of another model than the decided one: learned" in text
         assert "\nnot learned from: 1 failed request (m0 1)\n" in text
         assert "1 decision has no outcome yet" in text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from typing import NoReturn
 
 from hypernova.route_options import RouteOptions
 
@@ -34,16 +35,19 @@ class called:  # noqa: N801 - reads as a word in `with called("explain"):`
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """End the block, with the error that it raised."""
         if isinstance(error, TypeError):
-            name_called(error, self._method)
+            _name_called(error, self._method)
 
 
-def name_called(error: TypeError, method: str) -> None:
-    """Change the message of an unknown option to name a method of `Router`; leave any other.
+def raise_as_called(error: TypeError, method: str) -> NoReturn:
+    """Raise an error again, which names a method of `Router` if it is one of an unknown option.
 
-    Args:
-        error: What the core raised. It is raised again, so that its traceback stays.
-        method: The method's name.
+    In an ``except`` block it costs nothing where there is no error.
     """
+    _name_called(error, method)
+    raise error
+
+
+def _name_called(error: TypeError, method: str) -> None:
     message, found = _TAKER.subn(f"Router.{method}()", str(error))
     if not found:
         return

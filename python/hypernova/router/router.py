@@ -17,7 +17,7 @@ from hypernova.embedder.resolve import open_embedder
 from hypernova.embedder.text.checks import check_is_sequence
 from hypernova.events import Stopwatch, notify
 from hypernova.progress import progress_bar
-from hypernova.router.called import called, name_called
+from hypernova.router.called import called, raise_as_called
 from hypernova.router.conversation import embed_turns, prompt_turns
 from hypernova.router.lengths import with_length, with_lengths
 from hypernova.router.lifecycle import RouterLifecycle
@@ -212,7 +212,7 @@ class Router(RouterLifecycle):
             >>> decision.after_failure(decision.model).model == decision.ranking[1].model
             True
         """
-        try:  # costs nothing until it raises, unlike `called`
+        try:  # until it raises it costs nothing, unlike `called`
             if messages is not None or text is None:
                 turns = prompt_turns(text, messages)
                 return self._route_turns(turns, with_length(options, messages or ()))
@@ -231,8 +231,7 @@ class Router(RouterLifecycle):
                 return lookup.route(serving.artifact, text, **options)
             return serving.decide(serving.embedder.embed_one(text), **options)
         except TypeError as error:
-            name_called(error, "route")
-            raise
+            raise_as_called(error, "route")
 
     def _route_turns(self, turns: tuple[str, ...], options: RouteOptions) -> Decision:
         serving = self._serving
@@ -281,16 +280,15 @@ class Router(RouterLifecycle):
         """
         import asyncio  # loaded already where a loop runs
 
-        if self._serving.is_quick:
-            with called("aroute"):
-                decision = self.route(text, messages=messages, **options)
-            await asyncio.sleep(0)  # so that a loop of calls does not keep other tasks waiting
-            return decision
-        call = partial(self.route, text, messages=messages, **options)
-        if self._observers.on_decision:
-            # A span's parent is in the caller's context, which a thread does not have.
-            call = partial(copy_context().run, call)
         with called("aroute"):
+            if self._serving.is_quick:
+                decision = self.route(text, messages=messages, **options)
+                await asyncio.sleep(0)  # so that a loop of calls does not keep other tasks waiting
+                return decision
+            call = partial(self.route, text, messages=messages, **options)
+            if self._observers.on_decision:
+                # A span's parent is in the caller's context, which a thread does not have.
+                call = partial(copy_context().run, call)
             return await asyncio.get_running_loop().run_in_executor(self._async_threads(), call)
 
     def route_many(
@@ -459,8 +457,7 @@ class Router(RouterLifecycle):
             >>> router.decide(vector).model == router.route("Fix the race in the scheduler").model
             True
         """
-        with called("decide"):
-            return self._serving.decide(vector, **options)
+        return self._serving.decide(vector, **options)
 
     def _serve(self, serving: Serving) -> None:
         super()._serve(serving)
