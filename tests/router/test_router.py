@@ -24,7 +24,7 @@ from hypernova.errors import (
     UnknownModelError,
     VectorError,
 )
-from hypernova.router.called import name_called
+from hypernova.router.called import raise_as_called
 from support.commands import run_python
 from support.paths import TABLE
 
@@ -130,7 +130,9 @@ class TestUnknownOption:
     def test_an_error_of_the_callers_own_embedder_stays_as_it_is(self) -> None:
         words = "embed() got an unexpected keyword argument 'cost_wieght'"
         error = TypeError(words)
-        name_called(error, "route")
+        with pytest.raises(TypeError) as caught:
+            raise_as_called(error, "route")
+        assert caught.value is error
         assert error.args == (words,)
 
 

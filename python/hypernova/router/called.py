@@ -5,18 +5,14 @@ Not here: the check itself. The core knows the options, and a check before it wo
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
 from typing import NoReturn
 
-from hypernova.route_options import RouteOptions
-
 # How an error of an unknown option begins, by whatever takes the options of a router.
-_TAKER = re.compile(
+_TAKER = (
     r"^(?:[\w.]+\.)?(?:Artifact|LookupEmbedder|ShadowedArtifact|Router)\.\w+\(\)"
     r"(?= got (?:an unexpected|multiple values for) )"
 )
-_UNKNOWN = re.compile(r" got an unexpected keyword argument '(\w+)'$")
+_UNKNOWN = r" got an unexpected keyword argument '(\w+)'$"
 
 
 class called:  # noqa: N801 - reads as a word in `with called("explain"):`
@@ -48,9 +44,15 @@ def raise_as_called(error: TypeError, method: str) -> NoReturn:
 
 
 def _name_called(error: TypeError, method: str) -> None:
-    message, found = _TAKER.subn(f"Router.{method}()", str(error))
+    # Only an error needs these.
+    import re
+    from difflib import get_close_matches
+
+    from hypernova.route_options import RouteOptions
+
+    message, found = re.subn(_TAKER, f"Router.{method}()", str(error))
     if not found:
         return
-    unknown = _UNKNOWN.search(message)
+    unknown = re.search(_UNKNOWN, message)
     near = unknown and get_close_matches(unknown[1], RouteOptions.__annotations__, n=1)
     error.args = (f"{message}; did you mean {near[0]!r}?" if near else message,)
