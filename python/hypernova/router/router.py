@@ -457,7 +457,8 @@ class Router(RouterLifecycle):
             >>> router.decide(vector).model == router.route("Fix the race in the scheduler").model
             True
         """
-        return self._serving.decide(vector, **options)
+        with called("decide"):
+            return self._serving.decide(vector, **options)
 
     def _serve(self, serving: Serving) -> None:
         super()._serve(serving)
