@@ -332,8 +332,9 @@ class TestWatch:
             for at in range(0, len(new.to_bytes()), 4_000):
                 time.sleep(0.02)  # some looks
                 file.write(new.to_bytes()[at : at + 4_000])
-            until(lambda: router.artifact.sha256 == new.sha256, "the new file was not taken")
+            until(lambda: told, "the new file was not taken")  # told last, after the log
         router.close()
+        assert router.artifact.sha256 == new.sha256
         assert [record.levelname for record in caplog.records] == ["INFO"]
         assert len(told) == 1
 
